@@ -1,0 +1,68 @@
+"""What crosses the border of a catalogue: products, pictures, problems."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.taxonomy import CategoryPath
+
+
+class ImageRef(NamedTuple):
+    """A picture not yet decoded: a file's path, or the encoded bytes themselves."""
+
+    path: Path | None = None
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """The encoded bytes.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if self.data is not None:
+            return self.data
+        if self.path is None:
+            raise OSError("an ImageRef holds neither a path nor bytes")
+        return self.path.read_bytes()
+
+    def __str__(self) -> str:
+        return str(self.path) if self.path is not None else f"<{len(self.data or b'')} bytes>"
+
+
+@dataclass(frozen=True)
+class Product:
+    """One listing. A query is a product with views missing, so everything but `id` may be empty.
+
+    fields: text by name (`title`, `description`, and the file's other columns under their own names);
+        a missing or blank value has no key.
+    vectors: precomputed embeddings by name, each (D,) float32.
+    categories: acceptable places, the first the primary one.
+    """
+
+    id: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[ImageRef, ...] = ()
+    vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    categories: tuple[CategoryPath, ...] = ()
+
+
+class Problem(NamedTuple):
+    """Something wrong in a catalogue. `row` counts records from 1 (the header is not one); None: the file.
+
+    `fatal` rows are not learned from; they are still answered, with decision `review`.
+    """
+
+    row: int | None
+    column: str | None
+    what: str
+    value: str = ""
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        where = "catalogue" if self.row is None else f"catalogue row {self.row:,}"
+        column = f", column {self.column!r}" if self.column else ""
+        value = f" {self.value[:80]!r}" if self.value else ""
+        return f"{where}{column}: {self.what}{':' if value else ''}{value}"

@@ -1,0 +1,1 @@
+"""Counting: flat, per level, hierarchical, calibration, retrieval. No torch here."""
