@@ -1,1 +1,47 @@
-"""Counting: flat, per level, hierarchical, calibration, retrieval. No torch here."""
+"""Counting: flat, per level, hierarchical, calibration, retrieval. No torch here.
+
+A product may have several acceptable places (`Truth`). `truth.judge(predicted)` picks the one each
+prediction is judged against; the functions here count over what it returns.
+"""
+
+from aisle.metrics.bands import Band, by_frequency
+from aisle.metrics.calibration import (
+    BINS,
+    Coverage,
+    Reliability,
+    expected_calibration_error,
+    precision_coverage,
+    reliability,
+)
+from aisle.metrics.flat import F1, accuracy, f1_scores, macro_f1, strict_accuracy, topk_accuracy
+from aisle.metrics.hierarchical import Hierarchical, Level, at_level, hierarchical_f1, level_nll, level_rank
+from aisle.metrics.intervals import Interval, clopper_pearson, paired_bootstrap
+from aisle.metrics.truth import Judged, Truth
+
+__all__ = [
+    "BINS",
+    "F1",
+    "Band",
+    "Coverage",
+    "Hierarchical",
+    "Interval",
+    "Judged",
+    "Level",
+    "Reliability",
+    "Truth",
+    "accuracy",
+    "at_level",
+    "by_frequency",
+    "clopper_pearson",
+    "expected_calibration_error",
+    "f1_scores",
+    "hierarchical_f1",
+    "level_nll",
+    "level_rank",
+    "macro_f1",
+    "paired_bootstrap",
+    "precision_coverage",
+    "reliability",
+    "strict_accuracy",
+    "topk_accuracy",
+]

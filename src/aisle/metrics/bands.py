@@ -1,0 +1,50 @@
+"""The long tail apart: counting by how many training products a label had."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.metrics.flat import f1_scores
+from aisle.metrics.truth import Judged
+
+EDGES = (0, 1, 4, 11, 31)
+
+
+class Band(NamedTuple):
+    """Labels with `low` to `high` training products (None: no upper end): `rows` (n,) the products
+    judged that carry one, how many `classes` occur among them, their accuracy, and the macro-F1 of
+    those classes (F1 counted over all products, so that wrong answers from other bands count too)."""
+
+    low: int
+    high: int | None
+    rows: np.ndarray
+    classes: int
+    accuracy: float
+    macro_f1: float
+
+    @property
+    def name(self) -> str:
+        """`0`, `1–3`, …, `31+`."""
+        if self.high is None:
+            return f"{self.low}+"
+        return f"{self.low}–{self.high}" if self.high > self.low else str(self.low)
+
+
+def by_frequency(judged: Judged, train_count: np.ndarray, edges: tuple[int, ...] = EDGES) -> list[Band]:
+    """Accuracy and macro-F1 by class-frequency band; bands without products are left out.
+
+    train_count: (M,) training products of each node. edges: each band's smallest count, rising.
+    """
+    overall = f1_scores(judged.node, judged.answer)
+    label_band = np.searchsorted(edges, train_count[overall.labels], side="right")
+    row_band = np.searchsorted(edges, train_count[judged.node], side="right")
+    bands = []
+    for number, low in enumerate(edges, start=1):
+        rows = np.flatnonzero(row_band == number)
+        if not len(rows):
+            continue
+        high = edges[number] - 1 if number < len(edges) else None
+        ours = (label_band == number) & (overall.support > 0)
+        accuracy, f1 = judged.right[rows].mean(), overall.f1[ours].mean()
+        bands.append(Band(low, high, rows, int(ours.sum()), float(accuracy), float(f1)))
+    return bands

@@ -1,0 +1,73 @@
+"""Counting over flat labels: accuracy, F1, top-k."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.metrics.truth import Judged, Truth
+from aisle.taxonomy import Scores
+
+
+class F1(NamedTuple):
+    """`macro` and `weighted` F1, and what they average: for each of C labels `precision`, `recall`,
+    `f1` and `support` (C,), in the order of `labels` (C,)."""
+
+    macro: float
+    weighted: float
+    labels: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+
+
+def f1_scores(true: np.ndarray, predicted: np.ndarray) -> F1:
+    """F1 as scikit-learn averages by default: over every label that occurs among the true *or* the
+    predicted ones, a label without a right answer counting 0 (`zero_division=0`).
+
+    true, predicted: (B,) whole numbers. Macro: each label counts alike. Weighted: by true support.
+    No product at all gives NaN.
+    """
+    labels, number = np.unique(np.concatenate([true, predicted]), return_inverse=True)
+    t, p = number[: len(true)], number[len(true) :]
+    size = len(labels)
+    hit = np.bincount(t[t == p], minlength=size)
+    support, answered = np.bincount(t, minlength=size), np.bincount(p, minlength=size)
+    f1 = _ratio(2 * hit, support + answered)
+    macro = float(f1.mean()) if size else float("nan")
+    weighted = float(f1 @ support / len(true)) if size else float("nan")
+    return F1(macro, weighted, labels, _ratio(hit, answered), _ratio(hit, support), f1, support)
+
+
+def macro_f1(pairs: np.ndarray) -> float:
+    """Macro-F1 of (B, 2) pairs (true, predicted): the form that `paired_bootstrap` resamples."""
+    return f1_scores(pairs[:, 0], pairs[:, 1]).macro
+
+
+def accuracy(judged: Judged) -> float:
+    """Share of products placed right; a label known only to a branch asks for that branch alone."""
+    return _mean(judged.right)
+
+
+def strict_accuracy(judged: Judged) -> float:
+    """Share of products whose predicted path is the label's path, to the letter."""
+    return _mean(judged.strict)
+
+
+def topk_accuracy(scores: Scores, truth: Truth, k: int = 5) -> float:
+    """Share of products with an acceptable place among their k most probable terminals."""
+    return _mean(truth.hits(answerable(scores, k)).any(1))
+
+
+def answerable(scores: Scores, k: int) -> np.ndarray:
+    """(B, k) the k most probable terminals, -1 where fewer have any probability."""
+    top = scores.topk(k)
+    return np.where(np.isfinite(top.logp), top.node, -1)
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(a, b, out=np.zeros(len(a)), where=b > 0)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

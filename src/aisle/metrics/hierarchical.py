@@ -1,0 +1,95 @@
+"""Counting over paths: a near miss is less wrong than a far one."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.metrics.flat import F1, f1_scores
+from aisle.metrics.truth import Judged, Truth
+from aisle.taxonomy import Scores
+
+
+class Hierarchical(NamedTuple):
+    """Micro-averaged precision, recall and F1 over ancestor sets."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def hierarchical_f1(judged: Judged) -> Hierarchical:
+    """hP = Σ|P∩T| / Σ|P|, hR = Σ|P∩T| / Σ|T|, hF = 2·hP·hR / (hP + hR), where P and T hold the
+    predicted and the true place with all their ancestors, the root left out.
+
+    Kiritchenko, Matwin, Nock & Famili (2006), recommended by Silla & Freitas (2011, section 6). A
+    label known only to a branch says nothing about what is below it, so a prediction inside that
+    branch is taken back to it.
+    """
+    depth = judged.taxonomy.node_depth
+    common, answered, true = judged.shared.sum(), depth[judged.answer].sum(), depth[judged.node].sum()
+    precision = float(common / answered) if answered else float("nan")
+    recall = float(common / true) if true else float("nan")
+    return Hierarchical(precision, recall, float(2 * common / (answered + true)) if true else float("nan"))
+
+
+class Level(NamedTuple):
+    """One level's products: `rows` (n,) those whose label reaches it, `true` and `predicted` (n,) the
+    nodes there (the predicted path's last one where it ends above), and whether they agree."""
+
+    rows: np.ndarray
+    true: np.ndarray
+    predicted: np.ndarray
+    right: np.ndarray
+
+    @property
+    def f1(self) -> F1:
+        """As scikit-learn gives on paths cut to this level."""
+        return f1_scores(self.true, self.predicted)
+
+
+def at_level(judged: Judged, depth: int) -> Level:
+    """What is right at level `depth` (1 is the top), over the products whose label reaches it."""
+    ancestors = judged.taxonomy.ancestors
+    rows = np.flatnonzero(ancestors[judged.node, depth - 1] >= 0)
+    true = ancestors[judged.node[rows], depth - 1]
+    answer = judged.predicted[rows]
+    reached = ancestors[answer, depth - 1]
+    predicted = np.where(reached >= 0, reached, answer)
+    return Level(rows, true, predicted, true == predicted)
+
+
+def level_rank(scores: Scores, truth: Truth, depth: int) -> np.ndarray:
+    """(B,) how many nodes of level `depth` are more probable than the acceptable one there (0: none is,
+    so rank < k means top-k); a large number where the label ends above, or cannot be answered."""
+    logp = scores.level(depth)  # (B, n + 1): that the path ended above competes too
+    column = _columns(truth, depth)
+    rank = np.full(len(truth), np.iinfo(np.int64).max)
+    for a in range(column.shape[1]):
+        own = logp[np.arange(len(truth)), column[:, a]][:, None]
+        earlier = np.arange(logp.shape[1]) < column[:, a, None]
+        better = ((logp > own) | ((logp == own) & earlier)).sum(1)
+        known = (column[:, a] >= 0) & np.isfinite(own[:, 0])
+        rank = np.where(known, np.minimum(rank, better), rank)
+    return rank
+
+
+def level_nll(scores: Scores, truth: Truth, depth: int) -> np.ndarray:
+    """(B,) negative log-probability of the acceptable nodes at level `depth`; infinite where none is."""
+    logp = scores.level(depth)
+    column = _columns(truth, depth)
+    own = np.full(column.shape, -np.inf)
+    for a in range(column.shape[1]):
+        again = (column[:, :a] == column[:, a, None]).any(1)
+        rows = np.flatnonzero((column[:, a] >= 0) & ~again)
+        own[rows, a] = logp[rows, column[rows, a]]
+    return -np.logaddexp.reduce(own, axis=1)
+
+
+def _columns(truth: Truth, depth: int) -> np.ndarray:
+    """(B, A) each acceptable place's column in `Scores.level(depth)`, -1 where it ends above."""
+    tree = truth.taxonomy
+    position = np.full(len(tree) + 1, -1, dtype=np.int64)  # the last entry answers for -1
+    here = tree.level(depth)
+    position[here] = np.arange(len(here))
+    ancestor = np.where(truth.node >= 0, tree.ancestors[truth.node, depth - 1], -1)
+    return position[ancestor]

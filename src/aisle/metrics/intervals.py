@@ -1,0 +1,88 @@
+"""How far a measured number can be trusted."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """A measured `value` and the limits that hold the true one with the stated confidence."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Both limits lie on one side of zero: the difference is real."""
+        return self.low > 0 or self.high < 0
+
+
+def mean(values: np.ndarray) -> float:
+    """The default statistic: of per-product hits, the accuracy."""
+    return float(values.mean())
+
+
+def paired_bootstrap(
+    a: np.ndarray,
+    b: np.ndarray,
+    statistic: Callable[[np.ndarray], float] = mean,
+    *,
+    groups: np.ndarray | None = None,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """statistic(a) - statistic(b), with percentile limits over products drawn again with replacement.
+
+    a, b: (B, …) two methods' results on the *same* products in the same order; each draw takes the
+    same products from both, so what makes a product hard for both cancels out (Efron & Tibshirani
+    1993, chapter 13; Koehn 2004). groups: (B,) products sharing a number (near-duplicates) are drawn
+    together.
+
+    Raises:
+        ValueError: a and b hold different numbers of products, or none.
+    """
+    if len(a) != len(b) or not len(a):
+        raise ValueError(f"a paired comparison needs the same products: {len(a):,} against {len(b):,}")
+    value = statistic(a) - statistic(b)
+    rng = np.random.default_rng(seed)
+    draw = _drawer(len(a), groups, rng)
+    found = np.empty(resamples)
+    for i in range(resamples):
+        rows = draw()
+        found[i] = statistic(a[rows]) - statistic(b[rows])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return Interval(float(value), float(low), float(high))
+
+
+def _drawer(count: int, groups: np.ndarray | None, rng: np.random.Generator) -> Callable[[], np.ndarray]:
+    """A function that draws `count` products, or as many groups as there are, with replacement."""
+    if groups is None:
+        return lambda: rng.integers(0, count, count)
+    _, number = np.unique(groups, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(number))[:-1])
+    return lambda: np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
+
+
+def clopper_pearson(right: int, count: int, confidence: float = 0.95) -> Interval:
+    """Exact limits of a share from `right` successes in `count` trials (Clopper & Pearson 1934), two-sided.
+
+    For a one-sided limit at level c, ask for confidence 2c - 1. No trial: (NaN, 0, 1).
+
+    Raises:
+        ValueError: right is not between 0 and count.
+    """
+    from scipy.special import betaincinv
+
+    if not 0 <= right <= count:
+        raise ValueError(f"{right} successes in {count} trials")
+    if not count:
+        return Interval(float("nan"), 0.0, 1.0)
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(right, count - right + 1, tail)) if right else 0.0
+    high = float(betaincinv(right + 1, count - right, 1 - tail)) if right < count else 1.0
+    return Interval(right / count, low, high)
