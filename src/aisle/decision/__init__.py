@@ -1,5 +1,23 @@
 """Promising: calibration, where to stop, thresholds with guarantees. No torch here."""
 
+from aisle.decision.calibration import Calibration
+from aisle.decision.fit import Sample, fit
+from aisle.decision.guarantee import clopper_pearson
+from aisle.decision.policy import Policy, Promise, Rule
 from aisle.decision.prediction import Alternative, Prediction, Verdict
+from aisle.decision.settings import PolicyError, Settings
 
-__all__ = ["Alternative", "Prediction", "Verdict"]
+__all__ = [
+    "Alternative",
+    "Calibration",
+    "Policy",
+    "PolicyError",
+    "Prediction",
+    "Promise",
+    "Rule",
+    "Sample",
+    "Settings",
+    "Verdict",
+    "clopper_pearson",
+    "fit",
+]

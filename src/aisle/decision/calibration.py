@@ -1,0 +1,308 @@
+"""Calibrated P(child | parent), multiplied down the tree: one distribution, no child above its parent."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+
+from aisle.taxonomy import Scores, Targets, Taxonomy
+
+_CELLS = 4_000_000  # numbers held at once: rows go through in blocks of about 32 MB an array
+_BOUNDS = (-2.5, 2.5)  # log of the sharpness: from 0.08 to 12
+_TRUST = 16.0  # a group's log-sharpness is believed to lie within about 1/sqrt(16) of its level's
+
+
+class _Level(NamedTuple):
+    """The choices made at one depth: every child of every parent above, `stop here` among them.
+
+    unit: (U, 2) spans of terminals; starts: (G,) where each group of siblings begins; size: (G,);
+    parent: (G,) the parent's node (-1 the root); group: (U,) each unit's group; terminal: (U,) the
+    terminal a unit is, or -1 when there is a choice below it; above: (G,) the parent's unit one level up.
+    """
+
+    unit: np.ndarray
+    starts: np.ndarray
+    size: np.ndarray
+    parent: np.ndarray
+    group: np.ndarray
+    terminal: np.ndarray
+    above: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def _levels(taxonomy: Taxonomy) -> tuple[_Level, ...]:
+    """The tree as a sequence of choices. A `stop here` is the first child of its node."""
+    levels: list[_Level] = []
+    parents, above = [-1], [0]
+    tops = [i for i, p in enumerate(taxonomy.parent) if p < 0]
+    while parents:
+        spans: list[tuple[int, int]] = []
+        starts: list[int] = []
+        terminal: list[int] = []
+        below: list[int] = []
+        below_unit: list[int] = []
+        for parent in parents:
+            starts.append(len(spans))
+            if parent >= 0 and taxonomy.terminal_of[parent] >= 0:
+                stop = int(taxonomy.terminal_of[parent])
+                spans.append((stop, stop + 1))
+                terminal.append(stop)
+            for child in tops if parent < 0 else taxonomy.children[parent]:
+                if taxonomy.children[child]:
+                    below.append(child)
+                    below_unit.append(len(spans))
+                    terminal.append(-1)
+                else:
+                    terminal.append(int(taxonomy.terminal_of[child]))
+                spans.append((int(taxonomy.span[child][0]), int(taxonomy.span[child][1])))
+        size = np.diff([*starts, len(spans)])
+        levels.append(
+            _Level(
+                np.array(spans),
+                np.array(starts),
+                size,
+                np.array(parents),
+                np.repeat(np.arange(len(parents)), size),
+                np.array(terminal),
+                np.array(above),
+            )
+        )
+        parents, above = below, below_unit
+    return tuple(levels)
+
+
+def _spans_logp(logp: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """(B, U) log of the probability in each span [start, stop); spans are in order and do not overlap."""
+    if len(spans) == logp.shape[1] and (spans[:, 1] - spans[:, 0] == 1).all():
+        return logp[:, spans[:, 0]]
+    padded = np.pad(logp, ((0, 0), (0, 1)), constant_values=-np.inf)
+    edges = spans.ravel()
+    peak = np.maximum.reduceat(padded, edges, axis=1)[:, ::2]
+    peak = np.where(np.isfinite(peak), peak, 0.0)
+    width = spans[:, 1] - spans[:, 0]
+    columns = np.concatenate([np.arange(a, b) for a, b in spans])
+    mass = np.exp(padded[:, columns] - np.repeat(peak, width, axis=1))
+    starts = np.concatenate([[0], np.cumsum(width)[:-1]])
+    with np.errstate(divide="ignore"):
+        return np.log(np.add.reduceat(mass, starts, axis=1)) + peak
+
+
+def _log_softmax(x: np.ndarray, level: _Level) -> np.ndarray:
+    """(B, U) log of each unit's share among its siblings, at most 0. x may be -inf; not a whole group."""
+    peak = np.maximum.reduceat(x, level.starts, axis=1)  # (B, G)
+    peak = np.where(np.isfinite(peak), peak, 0.0)
+    total = np.add.reduceat(np.exp(x - peak[:, level.group]), level.starts, axis=1)
+    with np.errstate(divide="ignore"):
+        norm = peak + np.log(total)
+    # A branch without any probability is shared evenly: it stays at -inf through its parent.
+    norm = np.where(total > 0, norm, np.log(level.size))
+    x = np.where((total > 0)[:, level.group], x, 0.0)
+    return np.minimum(x - norm[:, level.group], 0.0)
+
+
+def blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices of rows such that rows × width stays near 32 MB of float64."""
+    step = max(1, _CELLS // max(width, 1))
+    return (slice(i, min(i + step, rows)) for i in range(0, rows, step))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A sharpness (inverse temperature) and a doubt a level; sharpness corrected by group of siblings.
+
+    P'(child | parent) = (1 - d) s + d / siblings, where s = softmax(sharpness log P(child | parent)),
+    `stop here` being a child like any other, and d = scale (1 - max s) ** power. The doubt keeps a few
+    wrong or never learned labels, which cost a softmax without bound, from dulling all the rest; a
+    constant one would cap every confidence, and cost coverage at high precision.
+
+    levels: sharpness, doubts: (scale, power) of the choice made at each level, 1 first; levels deeper
+    than were ever seen use the last. groups: sharpness by the parent's id ("" is the top); others use
+    their level's.
+    """
+
+    levels: tuple[float, ...] = (1.0,)
+    doubts: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+    groups: Mapping[str, float] = field(default_factory=dict)
+
+    def apply(self, scores: Scores) -> Scores:
+        """Calibrated log-probabilities, (B, N) like those given: again one distribution over terminals."""
+        taxonomy = scores.taxonomy
+        if self == Calibration():
+            return scores
+        levels = _levels(taxonomy)
+        sharpness = [self._sharpness(taxonomy, depth, level) for depth, level in enumerate(levels)]
+        doubts = [self.doubts[min(depth, len(self.doubts) - 1)] for depth in range(len(levels))]
+        out = np.empty(scores.logp.shape, dtype=scores.logp.dtype)
+        for rows in blocks(len(scores), 3 * scores.logp.shape[1]):
+            out[rows] = _multiplied_down(scores.logp[rows].astype(np.float64), levels, sharpness, doubts)
+        return Scores(taxonomy, out)
+
+    def _sharpness(self, taxonomy: Taxonomy, depth: int, level: _Level) -> np.ndarray:
+        """(G,) for each group of siblings at this depth (0 is the top)."""
+        usual = self.levels[min(depth, len(self.levels) - 1)]
+        ids = ["" if parent < 0 else taxonomy.nodes[parent].id for parent in level.parent]
+        return np.array([self.groups.get(i, usual) for i in ids])
+
+    @classmethod
+    def fit(cls, scores: Scores, targets: Targets, weight: np.ndarray | None = None) -> "Calibration":
+        """Maximise the likelihood of what is known, level by level; groups are held near their level.
+
+        A target known only to a branch, or ending where products cannot end, teaches the choices down
+        to it. weight: (B,) of each row, so that near-duplicates count once together; 1 unless given.
+        A group's log-sharpness gets a normal prior around its level's, so few rows move it little.
+        """
+        if not len(scores):
+            return cls()
+        weight = np.ones(len(scores)) if weight is None else weight
+        sharpness: list[float] = []
+        doubts: list[tuple[float, float]] = []
+        groups: dict[str, float] = {}
+        taxonomy = scores.taxonomy
+        chosen = _chosen_units(taxonomy, targets)
+        for depth, level in enumerate(_levels(taxonomy)):
+            seen = _choices(scores, level, chosen[depth], weight)
+            usual, doubt = _best_level(list(seen.values()))
+            sharpness.append(float(np.exp(usual)))
+            doubts.append(doubt)
+            for group, choice in seen.items():
+                own = _best_sharpness([choice], doubt, usual, _TRUST)
+                parent = level.parent[group]
+                groups["" if parent < 0 else taxonomy.nodes[parent].id] = float(np.exp(own))
+        return cls(tuple(sharpness), tuple(doubts), groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        return {"levels": list(self.levels), "doubts": list(self.doubts), "groups": dict(self.groups)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Calibration":
+        """Read back what `to_dict` wrote."""
+        return cls(
+            tuple(float(x) for x in data["levels"]),
+            tuple((float(scale), float(power)) for scale, power in data["doubts"]),
+            {str(k): float(v) for k, v in data["groups"].items()},
+        )
+
+
+def _multiplied_down(
+    logp: np.ndarray,
+    levels: tuple[_Level, ...],
+    sharpness: list[np.ndarray],
+    doubts: list[tuple[float, float]],
+) -> np.ndarray:
+    """(B, N) calibrated terminals: each unit is its parent times its share among its siblings."""
+    out = np.empty_like(logp)
+    before = np.zeros((len(logp), 1))  # the root
+    for level, power, doubt in zip(levels, sharpness, doubts, strict=True):
+        # Within a group P(child) and P(child | parent) differ by a constant, which the softmax removes.
+        share = _log_softmax(_spans_logp(logp, level.unit) * power[level.group], level)
+        if doubt[0]:
+            best = np.exp(np.maximum.reduceat(share, level.starts, axis=1))  # (B, G)
+            beyond = _beyond(best, doubt)[:, level.group]
+            share = np.log((1 - beyond) * np.exp(share) + beyond / level.size[level.group])
+        here = before[:, level.above[level.group]] + share
+        ends = level.terminal >= 0
+        out[:, level.terminal[ends]] = here[:, ends]
+        before = here
+    return out
+
+
+class _Choice(NamedTuple):
+    """Rows that chose among one group of siblings: logp (R, K), the one chosen (R,), weight (R,)."""
+
+    logp: np.ndarray
+    chosen: np.ndarray
+    weight: np.ndarray
+
+
+def _chosen_units(taxonomy: Taxonomy, targets: Targets) -> list[np.ndarray]:
+    """For each level the unit (B,) that a row is known to have chosen, or -1."""
+    levels = _levels(taxonomy)
+    unit_of_node = [np.full(len(taxonomy) + 1, -1) for _ in levels]  # the last entry answers for node -1
+    stop_of_node = [np.full(len(taxonomy) + 1, -1) for _ in levels]
+    node_of_terminal = taxonomy.terminals
+    for depth, level in enumerate(levels):
+        for unit, (start, terminal) in enumerate(zip(level.unit[:, 0], level.terminal, strict=True)):
+            parent = level.parent[level.group[unit]]
+            node = int(node_of_terminal[terminal]) if terminal >= 0 else _node_at(taxonomy, start, depth)
+            (stop_of_node if terminal >= 0 and node == parent else unit_of_node)[depth][node] = unit
+    lineage = np.where((targets.node >= 0)[:, None], taxonomy.ancestors[targets.node], -1)  # (B, L)
+    lineage = np.pad(lineage, ((0, 0), (0, 1)), constant_values=-1)
+    found = []
+    for depth in range(len(levels)):
+        chosen = unit_of_node[depth][lineage[:, depth]]
+        stops = targets.exact & (targets.node >= 0)
+        found.append(np.where(stops & (chosen < 0), stop_of_node[depth][targets.node], chosen))
+    return found
+
+
+def _node_at(taxonomy: Taxonomy, terminal: int, depth: int) -> int:
+    """The node at this depth (0 is the top) above a terminal."""
+    return int(taxonomy.ancestors[taxonomy.terminals[terminal], depth])
+
+
+def _choices(scores: Scores, level: _Level, chosen: np.ndarray, weight: np.ndarray) -> dict[int, _Choice]:
+    """The rows that chose at each group of siblings; groups with one sibling leave nothing to learn."""
+    found: dict[int, _Choice] = {}
+    rows = np.flatnonzero((chosen >= 0) & (weight > 0))
+    rows = rows[np.argsort(level.group[chosen[rows]], kind="stable")]
+    edges = np.flatnonzero(np.diff(level.group[chosen[rows]], prepend=-1))
+    for these in np.split(rows, edges[1:]) if len(rows) else []:
+        group = int(level.group[chosen[these[0]]])
+        if level.size[group] < 2:
+            continue
+        units = level.unit[level.starts[group] : level.starts[group] + level.size[group]]
+        logp = _spans_logp(scores.logp[these].astype(np.float64), units)
+        own = chosen[these] - level.starts[group]
+        # A choice given no probability at all is wrong at every sharpness.
+        possible = np.isfinite(logp[np.arange(len(these)), own])
+        if possible.any():
+            found[group] = _Choice(logp[possible], own[possible], weight[these][possible])
+    return found
+
+
+def _beyond(best: np.ndarray, doubt: tuple[float, float]) -> np.ndarray:
+    """How much of a choice is beyond the model, given the share of its best child: less, the surer it is."""
+    scale, power = doubt
+    return np.minimum(scale * (1 - best + 1e-6) ** power, 0.5)
+
+
+def _best_level(choices: list[_Choice]) -> tuple[float, tuple[float, float]]:
+    """The log-sharpness and the doubt that make a level's choices likeliest."""
+    if not choices:
+        return 0.0, (0.0, 0.0)
+
+    def loss(x: np.ndarray) -> float:
+        doubt = float(np.exp(x[1])), float(np.exp(x[2]))
+        prior = 0.5 * x[0] ** 2 + 0.5 * (x[1] - np.log(0.05)) ** 2 + 0.5 * (x[2] - np.log(0.3)) ** 2
+        return prior - sum(_likelihood(choice, x[0], doubt) for choice in choices)
+
+    tolerance = {"xatol": 1e-2, "fatol": 1e-2}
+    found = minimize(loss, [0.0, np.log(0.05), np.log(0.3)], method="Nelder-Mead", options=tolerance)
+    sharpness, scale, power = found["x"]
+    return float(sharpness), (float(np.exp(scale)), float(np.exp(power)))
+
+
+def _likelihood(choice: _Choice, log_sharpness: float, doubt: tuple[float, float]) -> float:
+    """The log-likelihood of what these rows chose."""
+    x = np.exp(log_sharpness) * choice.logp
+    x = x - x.max(1, keepdims=True)
+    share = np.exp(x)
+    share /= share.sum(1, keepdims=True)
+    beyond = _beyond(share.max(1), doubt)
+    own = share[np.arange(len(x)), choice.chosen]
+    return float(choice.weight @ np.log((1 - beyond) * own + beyond / x.shape[1] + 1e-300))
+
+
+def _best_sharpness(choices: list[_Choice], doubt: tuple[float, float], centre: float, trust: float) -> float:
+    """The log-sharpness that makes these choices likeliest, with a normal prior around `centre`."""
+
+    def loss(log_sharpness: float) -> float:
+        fit = sum(_likelihood(choice, log_sharpness, doubt) for choice in choices)
+        return 0.5 * trust * (log_sharpness - centre) ** 2 - fit
+
+    found = minimize_scalar(loss, bounds=_BOUNDS, method="bounded", options={"xatol": 1e-3})
+    return float(found["x"])

@@ -1,0 +1,66 @@
+"""Exact finite-sample statements about a proportion, and the search they stay true through.
+
+Learn then Test (Angelopoulos et al., arXiv 2110.01052): each candidate threshold is a null hypothesis
+"the loss here exceeds what was promised", tested with an exact p-value; fixed-sequence testing walks
+the candidates from the safe end and stops at the first that cannot be rejected. Whatever is chosen
+among those rejected, the chance that it breaks the promise is at most delta, over the whole search.
+"""
+
+import math
+
+import numpy as np
+from scipy import stats
+
+
+def binomial_p(errors: np.ndarray | int, rows: np.ndarray | int, alpha: float) -> np.ndarray:
+    """P(Binomial(rows, alpha) <= errors): small when fewer errors were seen than a rate of alpha explains.
+
+    Exact for "the error rate is at least alpha" with independent rows; 1 where there is no row.
+    """
+    return np.where(np.asarray(rows) > 0, stats.binom.cdf(errors, rows, alpha), 1.0)
+
+
+def betting_p(losses: np.ndarray, alpha: float, top: float) -> float:
+    """A p-value for "the mean of these losses in [0, top] is at least alpha", valid for any n.
+
+    The inverse of the largest capital reached by betting that losses stay below alpha, with the
+    predictable plug-in bets of Waudby-Smith & Ramdas (arXiv 2010.09686, eq. 26), truncated at a half
+    of what could ruin; the order of `losses` must not depend on their values.
+    """
+    x = np.asarray(losses, dtype=float) / top
+    m = alpha / top
+    n = np.arange(1, len(x) + 1)
+    if not len(x):
+        return 1.0
+    mean = (0.5 * m + np.cumsum(x)) / (n + 0.5)  # regularised, so that the first bets are modest
+    spread = (0.25 * m + np.cumsum((x - mean) ** 2)) / (n + 1)
+    before = np.concatenate([[0.25 * m], spread[:-1]])
+    bet = np.minimum(np.sqrt(2 * math.log(20) / (before * len(x))), 0.5 / max(1 - m, 1e-12))
+    capital = np.cumsum(np.log1p(bet * (m - x)))
+    return float(np.exp(-max(capital.max(), 0.0)))
+
+
+def critical_errors(rows: np.ndarray, alpha: float, delta: float) -> np.ndarray:
+    """The most errors among so many rows that still show a rate below alpha at level delta; -1 if none do."""
+    most = stats.binom.ppf(delta, rows, alpha)
+    return np.where(stats.binom.cdf(most, rows, alpha) <= delta, most, most - 1)
+
+
+def reject_in_order(p_values: np.ndarray, delta: float) -> int:
+    """How many hypotheses fixed-sequence testing rejects at level delta: those before the first p > delta."""
+    failed = np.flatnonzero(~(np.asarray(p_values) <= delta))
+    return int(failed[0]) if len(failed) else len(p_values)
+
+
+def rows_for_certainty(precision: float, delta: float) -> int:
+    """The fewest rows, all of them right, that can promise `precision` with confidence 1 - delta."""
+    return max(1, math.ceil(math.log(delta) / math.log(precision)))
+
+
+def clopper_pearson(right: int, rows: int, confidence: float = 0.95) -> tuple[float, float]:
+    """One-sided exact limits of a proportion, each at `confidence`: (lower, upper); (0, 1) without rows."""
+    if rows == 0:
+        return 0.0, 1.0
+    lower = stats.beta.ppf(1 - confidence, right, rows - right + 1) if right else 0.0
+    upper = stats.beta.ppf(confidence, right + 1, rows - right) if right < rows else 1.0
+    return float(lower), float(upper)
