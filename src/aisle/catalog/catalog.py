@@ -1,0 +1,293 @@
+"""A shop's products as a sequence: rows stay in Arrow, products are made when looked at."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+
+from aisle.catalog import duplicates, facts
+from aisle.catalog.columns import Columns
+from aisle.catalog.problems import Problems
+from aisle.catalog.product import ImageRef, Problem, Product
+from aisle.catalog.records import Records
+from aisle.catalog.refs import Pictures
+from aisle.catalog.text import plain
+from aisle.errors import CatalogError
+from aisle.taxonomy import CategoryPath, Targets, Taxonomy
+
+
+class Part(NamedTuple):
+    """A file of the catalogue: its records are numbers `first` to `last`."""
+
+    path: Path
+    first: int
+    last: int
+
+
+@dataclass
+class Base:
+    """What all selections of one catalogue share: n records, and each fact about them found once."""
+
+    records: Records
+    columns: Columns
+    labels: facts.Labels
+    problems: Problems
+    pictures: Pictures
+    parts: tuple[Part, ...] = ()
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def split(self) -> facts.Coded | None:
+        """The given split."""
+        return facts.encode(self.records.column(self.columns.split)) if self.columns.split else None
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """(n,) float64; problems were noted when the catalogue was read."""
+        return facts.read_weights(self.records, self.columns.weight, Problems())
+
+    @cached_property
+    def dates(self) -> np.ndarray | None:
+        """(n,) datetime64[s]."""
+        return facts.read_dates(self.records, self.columns.date, Problems())
+
+    @cached_property
+    def fatal(self) -> np.ndarray:
+        """(n,) bool."""
+        mask = np.zeros(len(self.records), dtype=bool)
+        mask[self.problems.fatal_rows() - 1] = True
+        return mask
+
+    def product(self, row: int, record: Mapping[str, Any]) -> Product:
+        """Record number `row` (from 0) as a product."""
+        fields = {}
+        for name, column in self.columns.text.items():
+            value = record.get(column)
+            if isinstance(value, str) and not value.isspace() and value:
+                words = plain(value)
+                if words:
+                    fields[name] = words
+        vectors = {
+            name: np.asarray(record[name], dtype=np.float32)
+            for name in self.columns.vectors
+            if record.get(name) is not None and len(record[name])
+        }
+        code = int(self.labels.codes[row])
+        return Product(
+            id=str(record.get(self.columns.id) or row + 1) if self.columns.id else str(row + 1),
+            fields=fields,
+            images=self.pictures.refs(record),
+            vectors=vectors,
+            categories=self.labels.places.categories[code] if code >= 0 else (),
+        )
+
+
+class Catalog(Sequence[Product]):
+    """n products, each made from its row when asked for; iterating streams them in order.
+
+    Every record of the source is a row, bad ones too (`fatal`), so that each row in is one row out.
+    `read` makes one; `take` selects from it without copying.
+    """
+
+    def __init__(self, base: Base, index: np.ndarray | None = None) -> None:
+        self._base = base
+        self._index = index  # (n,) record numbers from 0; None: all of them
+
+    # -- products -----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._base.records) if self._index is None else len(self._index)
+
+    def __getitem__(self, i: Any) -> Any:  # Product for a number, Catalog for a slice
+        if isinstance(i, slice):
+            return self.take(np.arange(len(self))[i])
+        n = len(self)
+        if not -n <= i < n:
+            raise IndexError(f"row {i} of a catalogue of {n}")
+        row = self._record(int(i) % n)
+        return self._base.product(row, self._base.records.row(row))
+
+    def __iter__(self) -> Iterator[Product]:
+        if self._index is None:
+            for row, record in enumerate(self._base.records.rows()):
+                yield self._base.product(row, record)
+        else:
+            for row in self._index.tolist():
+                yield self._base.product(row, self._base.records.row(row))
+
+    def __repr__(self) -> str:
+        return f"Catalog({len(self):,} products, {', '.join(self.fields)}; {len(self.problems)} problems)"
+
+    def raw(self, i: int) -> dict[str, Any]:
+        """Row i as the file says it: nothing stripped, decoded or renamed."""
+        return self._base.records.row(self._record(i))
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Catalog":
+        """The rows at these positions (or where a mask is true), in this order; a row may recur."""
+        chosen = np.asarray(indices)
+        if chosen.dtype == bool:
+            chosen = np.flatnonzero(chosen)
+        chosen = chosen.astype(np.int64)
+        return Catalog(self._base, chosen if self._index is None else self._index[chosen])
+
+    def _record(self, i: int) -> int:
+        return i if self._index is None else int(self._index[i])
+
+    def _select(self, full: np.ndarray) -> np.ndarray:
+        return full if self._index is None else full[self._index]
+
+    # -- what the rows say --------------------------------------------------------------------
+
+    @property
+    def columns(self) -> Columns:
+        """Which column holds what."""
+        return self._base.columns
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the text fields a product may have: title and description first."""
+        return tuple(self._base.columns.text)
+
+    @property
+    def table(self) -> pa.Table:
+        """The raw rows as an Arrow table (of the same memory, unless rows were taken)."""
+        table = self._base.records.table()
+        return table if self._index is None else table.take(self._index)
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The official tree, or the one that the whole source's labels span, sorted by name.
+
+        Raises:
+            CatalogError: no tree was given and no row has a label.
+        """
+        taxonomy = self._base.labels.places.taxonomy
+        if taxonomy is None:
+            column = self.columns.label[0] if self.columns.label else None
+            why = f"column {column!r} is blank in every row" if column else "no column holds categories"
+            raise CatalogError(
+                f"the catalogue has no labels: {why}. Name the column (category=…) or give a tree"
+            )
+        return taxonomy
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any row of the source has a known category."""
+        return bool((self._base.labels.places.node >= 0).any())
+
+    def targets(self) -> Targets:
+        """Where each row belongs: `node` (n,) of its first category, -1 where unlabelled, unknown or
+        fatal; `exact` (n,): False where the label is a branch in which products cannot end."""
+        codes = self._select(self._base.labels.codes)
+        places = self._base.labels.places
+        node, exact = np.append(places.node, -1)[codes], np.append(places.exact, True)[codes]
+        return Targets(np.where(self.fatal, -1, node), exact)
+
+    @property
+    def split(self) -> np.ndarray | None:
+        """(n,) the split given for each row, '' where blank; None without such a column."""
+        coded = self._base.split
+        return (
+            None if coded is None else self._select(np.array([*coded.values, ""], dtype=object)[coded.codes])
+        )
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """(n,) float64, 1 where blank; None without a weight column."""
+        return None if self._base.weights is None else self._select(self._base.weights)
+
+    @property
+    def dates(self) -> np.ndarray | None:
+        """(n,) datetime64[s], NaT where blank; None without a date column."""
+        return None if self._base.dates is None else self._select(self._base.dates)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(n,) the number of each row's record in the source, from 1, all files counted through."""
+        return np.arange(1, len(self) + 1) if self._index is None else self._index + 1
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The files the records come from."""
+        return self._base.parts
+
+    # -- what is wrong with them --------------------------------------------------------------
+
+    @cached_property
+    def problems(self) -> Problems:
+        """Everything found wrong with these rows and with the file as a whole, in row order."""
+        return self._base.problems if self._index is None else self._base.problems.among(self._index + 1)
+
+    @property
+    def fatal(self) -> np.ndarray:
+        """(n,) bool: rows that are neither learned from nor scored."""
+        return self._select(self._base.fatal)
+
+    def problems_of(self, i: int) -> tuple[Problem, ...]:
+        """What is wrong with row i."""
+        return self._base.problems.of(self._record(i) + 1)
+
+    # -- what is the same ---------------------------------------------------------------------
+
+    def keys(self) -> np.ndarray:
+        """(n,) bytes: a hash of what each row says, not of its id, label or split."""
+        return self._select(self._cached("keys", lambda: duplicates.keys(self._base)))
+
+    def groups(self, near: bool = False) -> np.ndarray:
+        """(n,) int64 numbers from 0; rows that show the same product have the same.
+
+        The same: equal title and description (case, spacing and signs aside), the same first picture
+        byte for byte, or one value in the group column. near: also pictures that look alike.
+        """
+        full = self._cached(f"groups {near}", lambda: duplicates.groups(self._base, near))
+        return np.unique(self._select(full), return_inverse=True)[1].astype(np.int64)
+
+    def _cached(self, name: str, make: Any) -> Any:
+        if name not in self._base.cache:
+            self._base.cache[name] = make()
+        return self._base.cache[name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all rows and of what each column means: equal catalogues, equal fingerprints."""
+        digest = hashlib.blake2b(repr(sorted(self.columns.to_dict().items())).encode(), digest_size=16)
+        for batch in self._base.records.batches:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            digest.update(sink.getvalue())
+        if self._index is not None:
+            digest.update(self._index.tobytes())
+        return digest.hexdigest()
+
+    # -- other labels -------------------------------------------------------------------------
+
+    def with_labels(
+        self, labels: Sequence[CategoryPath | str | None], taxonomy: Taxonomy | None = None
+    ) -> "Catalog":
+        """The same rows under other labels: a path or an id each, None for no label.
+
+        The tree is `taxonomy`, else the official one, else the one the new labels span.
+
+        Raises:
+            CatalogError: there are not as many labels as rows.
+        """
+        if len(labels) != len(self):
+            raise CatalogError(f"{len(labels)} labels were given for {len(self)} rows")
+        codes, texts, places = facts.place_paths(labels, taxonomy)
+        full = np.full(len(self._base.records), -1, np.int32)
+        full[self._record_numbers()] = codes
+        return Catalog(replace(self._base, labels=facts.Labels(full, texts, places)), self._index)
+
+    def _record_numbers(self) -> np.ndarray:
+        return self.rows - 1
+
+    def images(self, i: int) -> tuple[ImageRef, ...]:
+        """The pictures of row i, without making the whole product."""
+        return self._base.pictures.refs(self.raw(i))

@@ -1,0 +1,189 @@
+"""CSV as it is found in the world: each record that does not fit is named, none is swallowed.
+
+The standard library's `csv` does the parsing, in its strict mode, because only there is the offending
+physical record known. What strict mode refuses is read again leniently, and what happened is told.
+"""
+
+import csv
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+Note = Callable[..., None]  # (row, column, what, value, *, fatal)
+_DELIMITERS = (",", ";", "\t", "|", "^")
+_JOINED = 2000  # lines that one record with unquoted line breaks may have
+
+
+class Dialect(NamedTuple):
+    """What parts the fields of a record."""
+
+    delimiter: str
+    skip_space: bool = False  # `"a", "b"`: the blank before the quote is no part of the field
+
+
+class _Lines:
+    """Lines that can be handed back; `taken` are those of the record being read."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: deque[str] = deque()
+        self.taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self.taken.append(line)
+        return line
+
+    def hand_back(self, lines: list[str]) -> None:
+        self._again.extendleft(reversed(lines))
+
+
+def sniff(sample: list[str], only: str | None = None) -> Dialect:
+    """The delimiter under which the sample's records are most alike (`only`: it is known)."""
+    best, best_score = Dialect(only or ","), (0.0, 0)
+    for delimiter in [only] if only else _DELIMITERS:
+        for skip_space in (False, True):
+            widths = _widths(sample, Dialect(delimiter, skip_space))
+            if not widths or widths[0] < 2:
+                continue
+            alike = sum(width == widths[0] for width in widths) / len(widths)
+            score = (round(alike, 2) if alike > 0.3 else 0.0, widths[0])
+            if score > best_score:
+                best, best_score = Dialect(delimiter, skip_space), score
+    return best
+
+
+def _widths(sample: list[str], dialect: Dialect) -> list[int]:
+    reader = csv.reader(sample, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
+    try:
+        return [len(row) for row in islice(reader, 200) if row]
+    except csv.Error:
+        return []
+
+
+def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int = 1) -> Iterator[list[str]]:
+    """The header, then one list a record, all as wide as the header; `first` numbers the first record.
+
+    note: told of each problem as (row, None, what, value, fatal=…).
+    """
+    source = _Lines(lines)
+    reader = _strict(source, dialect)
+    header = next(reader, None)
+    if header is None:
+        return
+    yield header.fields
+    width, row = len(header.fields), first
+    short: list[_Record] = []
+
+    def give_up() -> Iterator[list[str]]:
+        nonlocal row
+        for record in short:
+            yield _fit(record, width, row, note)
+            row += 1
+        short.clear()
+
+    for record in reader:
+        if len(record.fields) == width:
+            if short:
+                yield from give_up()
+            if record.odd:
+                note(row, None, record.odd, record.shown)
+            yield record.fields
+            row += 1
+        elif len(record.fields) > width:
+            yield from give_up()
+            yield _fit(record, width, row, note)
+            row += 1
+        else:
+            short.append(record)
+            total = sum(len(r.fields) - 1 for r in short) + 1
+            if total == width and len(short) > 1:
+                what = "unquoted line breaks: lines that are too short were joined into one record"
+                note(row, None, what, f"{len(short)} lines: {short[0].shown}")
+                yield _join(short)
+                short.clear()
+                row += 1
+            elif total > width or len(short) > _JOINED:
+                yield from give_up()
+    yield from give_up()
+
+
+class _Record(NamedTuple):
+    fields: list[str]
+    shown: str
+    odd: str = ""
+
+
+def _strict(source: _Lines, dialect: Dialect) -> Iterator[_Record]:
+    """Records without blank lines; one that strict mode refuses is read leniently and marked."""
+    delimiter, skip = dialect
+    reader = csv.reader(source, delimiter=delimiter, skipinitialspace=skip, strict=True)
+    width = 0
+    while True:
+        source.taken.clear()
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            record = _lenient(source, dialect, width, str(error))
+            reader = csv.reader(source, delimiter=delimiter, skipinitialspace=skip, strict=True)
+        else:
+            if not fields:
+                continue
+            record = _Record(fields, source.taken[0])
+        width = width or len(record.fields)
+        yield record
+
+
+def _lenient(source: _Lines, dialect: Dialect, width: int, error: str) -> _Record:
+    """The first refused line on its own if it fits, else the whole of what was refused, else the first line.
+
+    Lines not used are handed back, so that a quote nobody closed costs one record, not the rest of the file.
+    """
+    lines = list(source.taken)
+    too_long = "field limit" in error
+    what = "a field is longer than 131,072 characters" if too_long else "a quote is not closed or not doubled"
+    for part in (lines[:1], lines):
+        fields = _parse(part, dialect)
+        if fields is not None and len(fields) == width and not too_long:
+            source.hand_back(lines[len(part) :])
+            return _Record(fields, lines[0], f"{what}; read as it stands")
+    source.hand_back(lines[1:])
+    fields = _parse(lines[:1], dialect)
+    if fields is None:  # one line alone is too long
+        fields = [field[:1000] for field in lines[0].rstrip("\r\n").split(dialect.delimiter)]
+    return _Record(fields, lines[0], what)
+
+
+def _parse(lines: list[str], dialect: Dialect) -> list[str] | None:
+    rows = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
+    try:
+        found = list(rows)
+    except csv.Error:
+        return None
+    return found[0] if len(found) == 1 else None
+
+
+def _fit(record: _Record, width: int, row: int, note: Note) -> list[str]:
+    """Cut or fill a record to the header's width, and say so."""
+    fields = record.fields
+    extra = [field for field in fields[width:] if field.strip()]
+    if len(fields) > width and not extra:
+        note(row, None, f"{len(fields)} fields instead of {width}; those in excess are empty", record.shown)
+    else:
+        what = f"{len(fields)} fields instead of {width}" + (f" ({record.odd})" if record.odd else "")
+        note(row, None, what, record.shown, fatal=True)
+    return (fields + [""] * width)[:width]
+
+
+def _join(records: list[_Record]) -> list[str]:
+    fields = list(records[0].fields)
+    for record in records[1:]:
+        fields[-1] += "\n" + record.fields[0]
+        fields += record.fields[1:]
+    return fields

@@ -1,0 +1,228 @@
+"""What each record says, found in one pass over all of them: labels, ids, pictures, weights, dates."""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as _compute
+
+from aisle.catalog.columns import Columns
+from aisle.catalog.labels import LEVEL_MARK
+from aisle.catalog.places import Places, place
+from aisle.catalog.problems import Problems
+from aisle.catalog.records import Records
+from aisle.errors import CatalogError
+from aisle.taxonomy import DELIMITER, CategoryPath, Taxonomy
+
+pc: Any = _compute  # its functions are made at run time, unknown to type checkers
+_DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y")
+
+
+class Coded(NamedTuple):
+    """A column of n values as numbers (n,) int32 into its distinct values, in order of appearance."""
+
+    codes: np.ndarray
+    values: list[str]
+
+
+def encode(arrays: Iterator[pa.Array]) -> Coded:
+    """Distinct text and where it occurs; null counts as blank. Memory grows with what is distinct."""
+    known: dict[str, int] = {}
+    codes: list[np.ndarray] = []
+    for array in arrays:
+        coded = pc.fill_null(_as_text(array), "").dictionary_encode()
+        numbers = [known.setdefault(value, len(known)) for value in coded.dictionary.to_pylist()]
+        codes.append(np.array(numbers, np.int32)[coded.indices.to_numpy(zero_copy_only=False)])
+    return Coded(np.concatenate(codes) if codes else np.empty(0, np.int32), list(known))
+
+
+def _as_text(array: pa.Array) -> pa.Array:
+    if pa.types.is_string(array.type):
+        return array
+    if pa.types.is_null(array.type):
+        return array.cast(pa.string())
+    raise CatalogError(f"a column of {array.type} was given a part that needs text")
+
+
+class Labels(NamedTuple):
+    """n records' labels: `codes` (n,) numbers into `places`' K distinct ones, and their spellings."""
+
+    codes: np.ndarray
+    texts: list[str]
+    places: Places
+
+
+def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
+    """Every record's label; what is odd about one becomes a problem of each row that has it."""
+    if not columns.label:
+        places = place({}, taxonomy, "", "")
+        return Labels(np.full(len(records), -1, np.int32), [], places)
+    delimiter, separator, name = columns.delimiter, columns.separator, columns.label[0]
+    if columns.category is not None:
+        coded = encode(records.column(columns.category))
+    else:
+        delimiter, separator, name = LEVEL_MARK, "", " / ".join(columns.levels)
+        coded = encode(_joined(records, columns.levels))
+    counts = np.bincount(coded.codes, minlength=len(coded.values))
+    places = place(dict(zip(coded.values, counts.tolist(), strict=True)), taxonomy, delimiter, separator)
+    _report_labels(coded, places, name, problems)
+    return Labels(coded.codes, coded.values, places)
+
+
+def _joined(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:
+    for arrays in zip(*(records.column(level) for level in levels), strict=True):
+        filled = [pc.fill_null(_as_text(array), "") for array in arrays]
+        yield pc.binary_join_element_wise(*filled, LEVEL_MARK)
+
+
+def _report_labels(coded: Coded, places: Places, column: str, problems: Problems) -> None:
+    blank = np.array([not paths for paths in places.categories], dtype=bool)
+    odd = np.array([i in places.odd for i in range(len(coded.values))], dtype=bool)
+    for i in np.flatnonzero(odd[coded.codes]) if odd.any() else ():
+        code = int(coded.codes[i])
+        problems.add(int(i) + 1, column, places.odd[code], coded.values[code].replace(LEVEL_MARK, DELIMITER))
+    if not blank.all():  # a file without any label is a file to classify
+        for i in np.flatnonzero((blank & ~odd)[coded.codes]):
+            problems.add(int(i) + 1, column, "no category; the row is not learned from")
+
+
+def check_ids(records: Records, column: str | None, problems: Problems) -> None:
+    """Blank ids and ids given twice."""
+    if column is None:
+        return
+    import polars as pl
+
+    hashes: list[np.ndarray] = []
+    start = 1
+    blanks: list[np.ndarray] = []
+    for array in records.column(column):
+        text = pc.fill_null(_as_text(array), "")
+        hashes.append(pl.Series(pl.from_arrow(text)).hash(1).to_numpy())
+        blanks.append(np.flatnonzero(pc.equal(text, "").to_numpy(zero_copy_only=False)) + start)
+        start += len(array)
+    if not hashes:
+        return
+    blank = np.concatenate(blanks)
+    for row in blank:
+        problems.add(int(row), column, "no id; the row is known by its number")
+    hashed = np.concatenate(hashes)
+    order = np.argsort(hashed, kind="stable")
+    again = np.sort(order[1:][hashed[order][1:] == hashed[order][:-1]]) + 1
+    for row in np.setdiff1d(again, blank):
+        value = str(records.row(int(row) - 1).get(column))
+        problems.add(int(row), column, "an earlier row has the same id", value)
+
+
+def check_empty(records: Records, columns: Columns, problems: Problems) -> None:
+    """Records with no text, no picture and no vector: nothing to learn from or to go by."""
+    names = [*columns.text.values(), *columns.images, *columns.vectors]
+    start = 1
+    for batch in records.batches:
+        full = np.zeros(batch.num_rows, dtype=bool)
+        for name in names:
+            k = batch.schema.get_field_index(name)
+            if k >= 0:
+                full |= filled(batch.column(k))
+        if columns.image_template is not None:
+            full[:] = True
+        for i in np.flatnonzero(~full):
+            problems.add(start + int(i), None, "nothing to go by: no text and no picture", fatal=True)
+        start += batch.num_rows
+
+
+def filled(array: pa.Array) -> np.ndarray:
+    """(n,) bool: which cells hold something that is not blank."""
+    if pa.types.is_string(array.type):
+        present = pc.not_equal(pc.utf8_trim_whitespace(array), "")
+    elif pa.types.is_list(array.type):
+        present = pc.greater(pc.list_value_length(array), 0)
+    elif pa.types.is_binary(array.type):
+        present = pc.greater(pc.binary_length(array), 0)
+    else:
+        present = array.is_valid()
+    return pc.fill_null(present, False).to_numpy(zero_copy_only=False)
+
+
+def read_weights(records: Records, column: str | None, problems: Problems) -> np.ndarray | None:
+    """(n,) float64 weights; None without the column. A cell that is no weight counts as 1."""
+    if column is None:
+        return None
+    coded = encode(records.column(column))
+    values = np.array([weight_of(text) for text in coded.values] or [1.0])
+    out = values[coded.codes]
+    for i in np.flatnonzero(np.isnan(out)):
+        problems.add(
+            int(i) + 1, column, "not a weight (a number, 0 or more); read as 1", coded.values[coded.codes[i]]
+        )
+    return np.where(np.isnan(out), 1.0, out)
+
+
+def weight_of(text: str) -> float:
+    """A number that is finite and not negative (blank: 1), else not-a-number."""
+    try:
+        value = float(text) if text.strip() else 1.0
+    except ValueError:
+        return np.nan
+    return value if 0 <= value < np.inf else np.nan
+
+
+def read_dates(records: Records, column: str | None, problems: Problems) -> np.ndarray | None:
+    """(n,) datetime64[s] in UTC, NaT where blank or unreadable; None without the column."""
+    if column is None:
+        return None
+    coded = encode(records.column(column))
+    values = np.array([date_of(text) for text in coded.values] or ["NaT"], dtype="datetime64[s]")
+    out = values[coded.codes]
+    for i in np.flatnonzero(np.isnat(out)):
+        text = coded.values[coded.codes[i]]
+        if text.strip():
+            problems.add(int(i) + 1, column, "not a date; write it as 2026-03-31", text)
+    return out
+
+
+def date_of(text: str) -> np.datetime64:
+    """ISO 8601, seconds or milliseconds since 1970, or a common day-month-year form (day first), else NaT."""
+    text = text.strip()
+    found: datetime.datetime | None = None
+    try:
+        if text.isdigit() and len(text) in (10, 13):
+            found = datetime.datetime.fromtimestamp(int(text[:10]), datetime.UTC)
+        else:
+            found = datetime.datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        for form in _DATES:
+            try:
+                found = datetime.datetime.strptime(text, form)
+                break
+            except ValueError:
+                continue
+    if found is None:
+        return np.datetime64("NaT")
+    try:
+        if found.tzinfo is not None:
+            found = found.astimezone(datetime.UTC).replace(tzinfo=None)
+    except OverflowError:
+        return np.datetime64("NaT")
+    return np.datetime64(found, "s")
+
+
+def resolve_root(root: str | Path | None, source: Path | None) -> Path:
+    """The folder that picture paths are relative to: as given, else where the catalogue lies."""
+    if root is not None:
+        return Path(root)
+    if source is None:
+        return Path()
+    return source if source.is_dir() else source.parent
+
+
+def place_paths(labels: Sequence[CategoryPath | str | None], taxonomy: Taxonomy | None) -> Labels:
+    """Labels given as paths or ids rather than read from a file."""
+    texts = ["" if v is None else v if isinstance(v, str) else LEVEL_MARK.join(v) for v in labels]
+    known: dict[str, int] = {}
+    codes = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+    counts = np.bincount(codes, minlength=len(known)).tolist()
+    places = place(dict(zip(known, counts, strict=True)), taxonomy, LEVEL_MARK, "")
+    return Labels(codes, list(known), places)

@@ -1,0 +1,126 @@
+"""Files as they are found: folders of them, compressed or not, in whatever encoding."""
+
+import codecs
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import zstandard
+
+from aisle.errors import CatalogError
+
+TABLES = {
+    ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".json": "json", ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"}
+_PACKED = {".gz", ".zst", ".zstd"}
+_SAMPLE = 4 * 2**20
+
+
+class Table(NamedTuple):
+    """One file of a catalogue: its format (`csv`, `tsv`, `jsonl`, `json`, `parquet`)."""
+
+    path: Path
+    format: str
+
+    def open(self) -> BinaryIO:
+        """The file's bytes, decompressed.
+
+        Raises:
+            OSError, EOFError, zstandard.ZstdError: it cannot be read.
+        """
+        if self.path.suffix.lower() == ".gz":
+            return io.BufferedReader(gzip.open(self.path))  # pyright: ignore[reportArgumentType]
+        if self.path.suffix.lower() in (".zst", ".zstd"):
+            return io.BufferedReader(zstandard.open(self.path, "rb"))
+        return self.path.open("rb")
+
+
+def find_tables(source: Path) -> list[Table]:
+    """The file itself, or all tables in a folder and its subfolders, by name; none in a folder of pictures.
+
+    Raises:
+        CatalogError: there is no such file, or its ending says no known format.
+    """
+    if source.is_dir():
+        paths = sorted(p for p in source.rglob("*") if p.is_file() and _format(p) and not _hidden(p, source))
+        return [Table(path, _format(path)) for path in paths]
+    if not source.exists():
+        near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
+        from aisle.errors import did_you_mean
+
+        raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, near)}")
+    kind = _format(source)
+    if not kind and source.suffix.lower() in {".xlsx", ".xls", ".ods"}:
+        raise CatalogError(f"{source}: a spreadsheet; save it as CSV (UTF-8) first")
+    return [Table(source, kind or "csv")]
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder's subfolders, by name."""
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and not _hidden(p, folder))
+    return sorted(p for p in found if p.is_file())
+
+
+def _format(path: Path) -> str:
+    packed = path.suffix.lower() in _PACKED
+    return TABLES.get((Path(path.stem) if packed else path).suffix.lower(), "")
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+
+
+class Encoding(NamedTuple):
+    """How bytes become text; sure: decided by a byte-order mark or by valid UTF-8."""
+
+    name: str
+    sure: bool
+
+
+def detect_encoding(table: Table) -> Encoding:
+    """By byte-order mark, else UTF-8 where the first 4 MiB are valid UTF-8, else the likeliest guess."""
+    with table.open() as file:
+        sample = file.read(_SAMPLE)
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if sample.startswith(mark):
+            return Encoding(name, True)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(sample)
+    except UnicodeDecodeError as error:
+        return _guess(sample, error)
+    return Encoding("utf-8", True)
+
+
+def _guess(sample: bytes, error: UnicodeDecodeError) -> Encoding:
+    bad = 0
+    lines = sample.splitlines()
+    for line in lines:
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            bad += 1
+    nonascii = sum(not line.isascii() for line in lines)
+    if bad <= nonascii / 2:  # UTF-8 with some broken lines: those become problems of their rows
+        return Encoding("utf-8", True)
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample[: 256 * 1024]).best()
+    return Encoding(best.encoding if best else "cp1252", False)
+
+
+def lines_of(table: Table, encoding: str) -> Iterator[str]:
+    """Text lines with their endings (`\\n`, `\\r` or `\\r\\n` alone end one); undecodable bytes survive
+    as surrogates, to be noticed where the row is known."""
+    errors = "surrogateescape" if encoding.startswith("utf-8") else "replace"
+    with io.TextIOWrapper(table.open(), encoding=encoding, errors=errors, newline="") as file:
+        yield from file

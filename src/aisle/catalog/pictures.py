@@ -1,0 +1,115 @@
+"""Pictures from anywhere become plain RGB or one kind of error, in bounded memory and time.
+
+Hostile and broken files make Pillow raise OSError, SyntaxError, TypeError, ValueError,
+DecompressionBombError and more; none of them leaves this module.
+"""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from aisle.catalog.product import ImageRef
+from aisle.errors import CatalogError
+
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 50_000_000  # 150 MB decoded
+# Formats that are pictures and nothing else: EPS would start Ghostscript, others are rare and fragile.
+FORMATS = (
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "MPO", "ICO", "ICNS", "PPM",
+    "TGA", "PCX", "PSD", "SGI", "QOI",
+)  # fmt: skip
+_WHITE = (255, 255, 255)
+
+
+class PictureError(CatalogError):
+    """A picture that is missing, broken, too large or no picture at all."""
+
+
+def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
+    """The picture as RGB, upright, on white; of an animation the first frame.
+
+    size: no more detail is needed than a shorter side of this many pixels. A larger picture may come
+    back smaller, though never below it; JPEG is then decoded at reduced size, many times faster.
+
+    Raises:
+        PictureError: whatever is wrong with it, in one line.
+    """
+    data = _read(ref)
+    # Pillow's decoders raise nearly anything on broken files, so everything is caught here, once.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, size)
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError("picture is too large once decoded (a decompression bomb?)") from error
+    except Image.UnidentifiedImageError as error:
+        raise PictureError("not a picture of a known format") from error
+    except (Exception, MemoryError) as error:
+        why = " ".join(str(error).split())[:120] or type(error).__name__
+        raise PictureError(f"picture is broken: {why}") from error
+
+
+def _read(ref: ImageRef) -> bytes:
+    try:
+        if ref.data is None and ref.path is not None:
+            with ref.path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        else:
+            data = ref.read()
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise PictureError(f"picture {why}") from error
+    if len(data) > MAX_BYTES:
+        raise PictureError(f"picture file is larger than {MAX_BYTES // 2**20} MiB")
+    if not data:
+        raise PictureError("picture file is empty")
+    return data
+
+
+def _decode(data: bytes, size: int | None) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if size is not None:
+        image.draft("RGB", (size, size))
+    if image.width * image.height > MAX_PIXELS:
+        raise PictureError(f"picture is too large: {image.width:,} × {image.height:,} pixels")
+    image.load()
+    image = _upright(image)
+    if size is not None and min(image.size) >= 2 * size and image.mode in ("L", "RGB", "RGBA", "CMYK"):
+        image = image.reduce(min(image.size) // size)
+    return _rgb(image)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF says nothing about the pixels
+        return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGB", layer.size, _WHITE)
+        ground.paste(layer, mask=layer.getchannel("A"))
+        return ground
+    return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 of 16-bit, 32-bit or float samples; Pillow's own conversion clips them to white."""
+    values = np.nan_to_num(values.astype(np.float64))
+    top = values.max(initial=0)
+    if top > 255:
+        values = values / (257 if top <= 65535 else top / 255)
+    elif 0 < top <= 1 and values.dtype.kind == "f" and (values % 1).any():
+        values = values * 255
+    return np.clip(values, 0, 255).astype(np.uint8)

@@ -1,0 +1,120 @@
+"""Everything found wrong in a catalogue, kept small: ten million rows may each have a problem."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, overload
+
+import numpy as np
+
+from aisle.catalog.product import Problem
+from aisle.errors import CatalogError
+
+_SHOWN = 200  # characters of a value that are kept
+
+
+class Kind(NamedTuple):
+    """What a problem is about, apart from where it occurs."""
+
+    column: str | None
+    what: str
+    fatal: bool
+
+
+class Problems(Sequence[Problem]):
+    """A growing list of `Problem`s, in the order of their rows once `sort` was called.
+
+    strict: the first one added is raised instead.
+    """
+
+    def __init__(self, strict: bool = False) -> None:
+        self.strict = strict
+        self._kinds: dict[Kind, int] = {}
+        self._listed: list[Kind] = []
+        self._row = array("q")  # 0 stands for the whole file
+        self._kind = array("l")
+        self._value: list[str] = []
+
+    def add(
+        self, row: int | None, column: str | None, what: str, value: str = "", *, fatal: bool = False
+    ) -> None:
+        """Note one problem.
+
+        Raises:
+            CatalogError: in strict mode, saying what the problem is.
+        """
+        value = value[:_SHOWN].encode("utf-8", "replace").decode()
+        if self.strict:
+            raise CatalogError(f"{Problem(row, column, what, value, fatal)} (strict: stopped at the first)")
+        kind = Kind(column, what, fatal)
+        if kind not in self._kinds:
+            self._kinds[kind] = len(self._listed)
+            self._listed.append(kind)
+        self._row.append(row or 0)
+        self._kind.append(self._kinds[kind])
+        self._value.append(value)
+
+    def sort(self) -> None:
+        """Order by row, what concerns the whole file first; ties stay as found."""
+        order = np.argsort(self._rows, kind="stable")
+        if (order[1:] > order[:-1]).all():
+            return
+        self._row = array("q", self._rows[order].tobytes())
+        self._kind = array("l", np.frombuffer(self._kind, dtype=np.int64)[order].tobytes())
+        self._value = [self._value[i] for i in order]
+
+    @property
+    def _rows(self) -> np.ndarray:
+        return np.frombuffer(self._row, dtype=np.int64) if self._row else np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    @overload
+    def __getitem__(self, index: int) -> Problem: ...
+    @overload
+    def __getitem__(self, index: slice) -> "tuple[Problem, ...]": ...
+    def __getitem__(self, index: int | slice) -> "Problem | tuple[Problem, ...]":
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        kind = self._listed[self._kind[index]]
+        return Problem(self._row[index] or None, kind.column, kind.what, self._value[index], kind.fatal)
+
+    def __iter__(self) -> Iterator[Problem]:
+        kinds = self._listed
+        for row, code, value in zip(self._row, self._kind, self._value, strict=True):
+            kind = kinds[code]
+            yield Problem(row or None, kind.column, kind.what, value, kind.fatal)
+
+    def __repr__(self) -> str:
+        return f"Problems({len(self)}: {dict(self.counts().most_common(3))})"
+
+    def of(self, row: int) -> tuple[Problem, ...]:
+        """The problems of one record; needs `sort`."""
+        start, stop = np.searchsorted(self._rows, [row, row + 1])
+        return self[int(start) : int(stop)]
+
+    def fatal_rows(self) -> np.ndarray:
+        """Sorted numbers of the records with a fatal problem."""
+        fatal = np.array([kind.fatal for kind in self._kinds], dtype=bool)
+        if not len(self) or not fatal.any():
+            return np.empty(0, np.int64)
+        mask = fatal[np.frombuffer(self._kind, dtype=np.int64)]
+        return np.setdiff1d(self._rows[mask], [0])
+
+    def rows_with(self) -> np.ndarray:
+        """Sorted numbers of the records with any problem."""
+        return np.setdiff1d(self._rows, [0])
+
+    def counts(self) -> Counter[Kind]:
+        """How many of each kind."""
+        kinds = self._listed
+        return Counter({kinds[code]: n for code, n in Counter(self._kind).items()})
+
+    def among(self, rows: np.ndarray) -> "Problems":
+        """Those of the given records and of the file as a whole."""
+        kept = Problems()
+        mask = np.isin(self._rows, np.append(rows, 0))
+        for i in np.flatnonzero(mask):
+            kept.add(*self[int(i)][:4], fatal=self[int(i)].fatal)
+        return kept

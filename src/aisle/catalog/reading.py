@@ -1,0 +1,201 @@
+"""From files to a `Catalog`: every record is kept, and whatever is wrong with one is noted."""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import zstandard
+
+from aisle.catalog import facts
+from aisle.catalog.catalog import Base, Catalog, Part
+from aisle.catalog.columns import Columns, find, wanted
+from aisle.catalog.files import find_pictures, find_tables
+from aisle.catalog.problems import Problems
+from aisle.catalog.product import Product
+from aisle.catalog.records import Records, Spool
+from aisle.catalog.refs import Pictures, guess_separator
+from aisle.catalog.tables import VECTOR, arrow_batches, read_table, rows_to_batches
+from aisle.errors import AisleError, CatalogError
+from aisle.taxonomy import Taxonomy
+
+_BROKEN = (OSError, EOFError, UnicodeError, zlib.error, zstandard.ZstdError, pa.ArrowException)
+Source = str | Path | Sequence[Any] | pa.Table
+
+
+def read(
+    source: Source,
+    *,
+    taxonomy: str | Path | Taxonomy | None = None,
+    columns: Mapping[str, Any] | Columns | str | Path | None = None,
+    image_root: str | Path | None = None,
+    delimiter: str | None = None,
+    strict: bool = False,
+) -> Catalog:
+    """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.zst`), a folder of them, a folder
+    of pictures in class folders, several files, an Arrow table, or rows as mappings or `Product`s.
+
+    taxonomy: an official tree or the file that holds one; without it the labels make the tree.
+    columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
+    image_root: the folder picture paths are relative to (default: where the file lies).
+    delimiter: what parts the fields of a CSV file (default: found). strict: stop at the first problem.
+
+    Raises:
+        CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
+            record has a problem. Otherwise bad records are in the catalogue's `problems`.
+        TaxonomyError: the official tree cannot be read.
+    """
+    given = wanted(columns)
+    problems = Problems(strict)
+    tree = _tree(taxonomy)
+    try:
+        records, parts = _gather(source, problems, delimiter)
+        chosen = _columns(records, given)
+        root = facts.resolve_root(image_root, _home(source))
+        return _assemble(records, chosen, tree, problems, root, parts)
+    except AisleError:
+        raise
+    except _BROKEN as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CatalogError(f"{_called(source)}: cannot be read: {why}") from error
+
+
+def _tree(taxonomy: str | Path | Taxonomy | None) -> Taxonomy | None:
+    if taxonomy is None or isinstance(taxonomy, Taxonomy):
+        return taxonomy
+    from aisle.taxonomy.readers import read_taxonomy
+
+    return read_taxonomy(taxonomy)
+
+
+def _gather(source: Source, problems: Problems, delimiter: str | None) -> tuple[Records, tuple[Part, ...]]:
+    """Store every record of the source."""
+    spool, parts, first = Spool(), [], 1
+    for path, batches in _batches(source, problems, delimiter):
+        start = first
+        for batch in batches(first):
+            spool.add(batch)
+            first += batch.num_rows
+        if path is not None:
+            parts.append(Part(path, start, first - 1))
+    return spool.records(), tuple(parts)
+
+
+def _batches(source: Source, problems: Problems, delimiter: str | None) -> Iterator[tuple[Path | None, Any]]:
+    """(file, function from the first record's number to its batches) for each part of the source."""
+    if isinstance(source, pa.Table):
+        yield None, lambda first: arrow_batches(source, problems)
+    elif isinstance(source, str | Path):
+        tables = find_tables(Path(source))
+        for table in tables:
+            yield table.path, lambda first, table=table: read_table(table, problems, first, delimiter)
+        if not tables:
+            rows = list(_class_folders(Path(source)))
+            yield Path(source), lambda first: rows_to_batches(rows, problems, first)
+    elif isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
+        for path in source:
+            yield from _batches(path, problems, delimiter)
+    elif isinstance(source, Sequence):
+        yield None, lambda first: rows_to_batches(_rows(source), problems, first)
+    else:
+        raise CatalogError(
+            f"a catalogue is read from files, tables or rows, not from {type(source).__name__}"
+        )
+
+
+def _class_folders(folder: Path) -> Iterator[dict[str, str]]:
+    """`shoes/boots/1.jpg` is a product of category shoes > boots."""
+    pictures = find_pictures(folder)
+    if not pictures:
+        raise CatalogError(
+            f"{folder}: holds no table (CSV, TSV, JSONL, Parquet) and no pictures in class folders"
+        )
+    for path in pictures:
+        name = path.relative_to(folder)
+        category = json.dumps(list(name.parts[:-1]), ensure_ascii=False) if len(name.parts) > 1 else ""
+        yield {"id": str(name), "image": json.dumps([str(name)], ensure_ascii=False), "category": category}
+
+
+def _rows(source: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    for item in source:
+        if isinstance(item, Product):
+            yield _from_product(item)
+        elif isinstance(item, Mapping):
+            yield item
+        else:
+            raise CatalogError(
+                f"a row is a mapping or a Product, not {type(item).__name__}: {str(item)[:80]!r}"
+            )
+
+
+def _from_product(product: Product) -> dict[str, Any]:
+    """The record that reads back as this product."""
+    images: list[Any] = [str(ref.path.absolute()) if ref.path else ref.data for ref in product.images]
+    record: dict[str, Any] = {"id": product.id, **product.fields}
+    if product.categories:
+        record["category"] = json.dumps([list(path) for path in product.categories], ensure_ascii=False)
+    for place, image in enumerate(images):
+        kind = "image_bytes" if isinstance(image, bytes) else "image"
+        record[f"{kind}_{place + 1}"] = image if isinstance(image, bytes) else json.dumps([image])
+    return record | {name: np.asarray(vector) for name, vector in product.vectors.items()}
+
+
+def _columns(records: Records, given: dict[str, Any]) -> Columns:
+    """The parts of the columns; what a name promises and the values do not keep stays a field."""
+    names = [name for name, kind in records.types.items()]
+    binary = [n for n in names if "binary" in str(records.types[n])]
+    vectors = [n for n in names if records.types[n] == VECTOR]
+    found = find(names, given, binary, vectors)
+    for key, reads in (
+        ("weight", lambda v: facts.weight_of(v) >= 0),
+        ("date", lambda v: not np.isnat(facts.date_of(v))),
+    ):
+        column = getattr(found, key)
+        if column is not None and key not in given:
+            sample = [cell for cell in _sample(records, column) if cell.strip()]
+            if sum(map(reads, sample)) < len(sample) / 2 or not sample:
+                found = find(names, {**given, key: ""}, binary, vectors)
+                given = {**given, key: ""}
+    return found
+
+
+def _sample(records: Records, column: str, size: int = 1000) -> list[str]:
+    for array in records.column(column):
+        return [value for value in array.slice(0, size).to_pylist() if isinstance(value, str)]
+    return []
+
+
+def _assemble(
+    records: Records,
+    columns: Columns,
+    taxonomy: Taxonomy | None,
+    problems: Problems,
+    root: Path,
+    parts: tuple[Part, ...],
+) -> Catalog:
+    """Look at every record once; what is found wrong joins what reading found."""
+    cells = [cell for column in columns.images for cell in _sample(records, column)]
+    pictures = Pictures(columns, root, guess_separator(cells))
+    facts.check_ids(records, columns.id, problems)
+    facts.check_empty(records, columns, problems)
+    labels = facts.read_labels(records, columns, taxonomy, problems)
+    pictures.check(records, problems)
+    facts.read_weights(records, columns.weight, problems)
+    facts.read_dates(records, columns.date, problems)
+    problems.sort()
+    return Catalog(Base(records, columns, labels, problems, pictures, parts))
+
+
+def _home(source: Source) -> Path | None:
+    if isinstance(source, str | Path):
+        return Path(source)
+    if isinstance(source, Sequence) and source and isinstance(source[0], str | Path):
+        return Path(source[0])
+    return None
+
+
+def _called(source: Source) -> str:
+    return str(source) if isinstance(source, str | Path) else f"the given {type(source).__name__}"

@@ -1,0 +1,121 @@
+"""Raw records, stored as Arrow batches: in memory while small, memory-mapped from disk when large."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+
+BATCH = 16_384  # records
+_IN_MEMORY = 64 * 2**20  # bytes that are kept in memory before records go to disk
+
+
+class Spool:
+    """Takes record batches as they are read; `records()` gives them back.
+
+    Beyond 64 MiB they are written to a temporary Arrow file and memory-mapped, so that memory stays
+    flat however long the catalogue is. A batch with other columns than the last one opens a new file.
+    """
+
+    def __init__(self, limit: int = _IN_MEMORY) -> None:
+        self._limit = limit
+        self._kept: list[pa.RecordBatch] = []
+        self._bytes = 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._writer: Any = None
+        self._schema: pa.Schema | None = None
+        self._paths: list[Path] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Store one batch."""
+        if self._folder is None and self._bytes + batch.nbytes <= self._limit:
+            self._kept.append(batch)
+            self._bytes += batch.nbytes
+            return
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="aisle-", ignore_cleanup_errors=True)
+            for kept in self._kept:
+                self._write(kept)
+            self._kept.clear()
+        self._write(batch)
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        assert self._folder is not None
+        if self._writer is None or batch.schema != self._schema:
+            self._close()
+            path = Path(self._folder.name) / f"{len(self._paths)}.arrow"
+            self._paths.append(path)
+            self._schema = batch.schema
+            self._writer = pa.ipc.new_file(str(path), batch.schema)
+        self._writer.write_batch(batch)
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def records(self) -> "Records":
+        """Everything added, in order."""
+        self._close()
+        if self._folder is None:
+            return Records(self._kept)
+        batches: list[pa.RecordBatch] = []
+        for path in self._paths:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            batches += [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        return Records(batches, self._folder)
+
+
+class Records:
+    """n raw records in Arrow batches; a column that a batch lacks is null there.
+
+    keep: whatever must live as long as the records do (the folder they are mapped from).
+    """
+
+    def __init__(self, batches: Sequence[pa.RecordBatch], keep: object = None) -> None:
+        self.batches = tuple(batch for batch in batches if batch.num_rows)
+        self._keep = keep
+        self._stops = np.cumsum([batch.num_rows for batch in self.batches], dtype=np.int64)
+        types: dict[str, pa.DataType] = {}
+        for batch in batches:
+            for field in batch.schema:
+                if field.name not in types or pa.types.is_null(types[field.name]):
+                    types[field.name] = field.type
+        self.types = types
+
+    def __len__(self) -> int:
+        return int(self._stops[-1]) if len(self._stops) else 0
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in the order in which they first occur."""
+        return list(self.types)
+
+    def row(self, i: int) -> dict[str, Any]:
+        """One record as Python values."""
+        b = int(np.searchsorted(self._stops, i, side="right"))
+        batch = self.batches[b]
+        j = i - (int(self._stops[b]) - batch.num_rows)
+        return {name: batch.column(k)[j].as_py() for k, name in enumerate(batch.schema.names)}
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """All records, streaming."""
+        for batch in self.batches:
+            for start in range(0, batch.num_rows, 1024):
+                yield from batch.slice(start, 1024).to_pylist()
+
+    def column(self, name: str) -> Iterator[pa.Array]:
+        """One column, an array a batch, in order."""
+        for batch in self.batches:
+            k = batch.schema.get_field_index(name)
+            yield batch.column(k) if k >= 0 else pa.nulls(batch.num_rows, self.types[name])
+
+    def table(self) -> pa.Table:
+        """One Arrow table over the same memory."""
+        if not self.batches:
+            return pa.table({name: pa.array([], kind) for name, kind in self.types.items()})
+        tables = [pa.Table.from_batches([batch]) for batch in self.batches]
+        return pa.concat_tables(tables, promote_options="default").select(self.names)

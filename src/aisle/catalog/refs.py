@@ -1,0 +1,150 @@
+"""From a record's cells to references of its pictures; nothing is opened here."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aisle.catalog.columns import Columns
+from aisle.catalog.files import PICTURES
+from aisle.catalog.problems import Problems
+from aisle.catalog.product import ImageRef
+from aisle.catalog.records import Records
+
+_SEPARATORS = ("|", ";", "\n", ",", " ")
+_URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
+LOG = "images.jsonl"  # what `aisle images` writes beside the pictures it fetched
+
+
+class Pictures:
+    """Turns the picture cells of a record into `ImageRef`s.
+
+    root: the folder that paths are relative to. separator: parts several pictures in one cell.
+    """
+
+    def __init__(self, columns: Columns, root: Path, separator: str | None = None) -> None:
+        self.columns = columns
+        self.root = root
+        self.separator = columns.image_separator or separator
+        self._fetched: dict[str, str] | None = None
+
+    def names(self, record: Mapping[str, Any]) -> list[str | bytes]:
+        """Paths, addresses or encoded bytes as the record holds them."""
+        found: list[str | bytes] = []
+        for column in self.columns.images:
+            value = record.get(column)
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, bytes):
+                    found += [item] if item else []
+                elif item:
+                    found += self._split(str(item))
+        if self.columns.image_template is not None:
+            cells = {k: "" if v is None else v for k, v in record.items()}
+            found.append(
+                re.sub(r"{([^{}]*)}", lambda m: str(cells.get(m[1], "")), self.columns.image_template)
+            )
+        return found
+
+    def _split(self, cell: str) -> list[str]:
+        cell = cell.strip()
+        if cell.startswith("[") and cell.endswith("]"):
+            try:
+                return [str(item) for item in json.loads(cell) if item]
+            except (ValueError, RecursionError):
+                pass
+        pieces = cell.split(self.separator) if self.separator else [cell]
+        return [piece.strip() for piece in pieces if piece.strip()]
+
+    def refs(self, record: Mapping[str, Any]) -> tuple[ImageRef, ...]:
+        """The pictures of a record; addresses not fetched yet have none."""
+        found = []
+        for name in self.names(record):
+            if isinstance(name, bytes):
+                found.append(ImageRef(data=name))
+            else:
+                path = self.path(name)
+                if path is not None:
+                    found.append(ImageRef(path=path))
+        return tuple(found)
+
+    def path(self, name: str) -> Path | None:
+        """Where a picture lies; None for an address that was not fetched."""
+        if is_url(name):
+            fetched = self.fetched.get(name)
+            return self.root / fetched if fetched else None
+        return self.root / name
+
+    @property
+    def fetched(self) -> dict[str, str]:
+        """Address -> file, as `aisle images` noted them in the picture folder."""
+        if self._fetched is None:
+            self._fetched = {}
+            try:
+                lines = (self.root / LOG).read_text("utf-8").splitlines()
+            except (OSError, UnicodeError):
+                lines = []
+            for line in lines:
+                try:
+                    item = json.loads(line)
+                    if item.get("file"):
+                        self._fetched[item["url"]] = item["file"]
+                except (ValueError, AttributeError, KeyError):
+                    continue
+        return self._fetched
+
+    def check(self, records: Records, problems: Problems) -> None:
+        """Note each picture that is not where the record says."""
+        if not self.columns.images and self.columns.image_template is None:
+            return
+        column = ", ".join(self.columns.images) or "image_template"
+        for row, record in enumerate(_cells(records, self.columns), 1):
+            for name in self.names(record):
+                if isinstance(name, bytes):
+                    continue
+                path = self.path(name)
+                if path is None:
+                    problems.add(row, column, "a picture's address; `aisle images` fetches it", name)
+                elif not _is_file(path):
+                    problems.add(row, column, "the picture is not there", name)
+
+
+def _cells(records: Records, columns: Columns) -> Iterable[Mapping[str, Any]]:
+    """The cells that pictures are named in; bytes are not touched."""
+    needed = [name for name in columns.images if "binary" not in str(records.types[name])]
+    needed += re.findall(r"{([^{}]*)}", columns.image_template or "")
+    for batch in records.batches:
+        present = [name for name in dict.fromkeys(needed) if batch.schema.get_field_index(name) >= 0]
+        if not present:
+            yield from ({} for _ in range(batch.num_rows))
+        else:
+            yield from batch.select(present).to_pylist()
+
+
+def is_url(name: str) -> bool:
+    """Whether a picture is named by an address on the web."""
+    return bool(_URL.match(name))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return os.path.isfile(path)
+    except ValueError:  # a null character in the name
+        return False
+
+
+def guess_separator(cells: Iterable[str]) -> str | None:
+    """The sign that parts several pictures in a cell, each of which looks like one."""
+    cells = [cell for cell in cells if cell]
+    for mark in _SEPARATORS:
+        several = [
+            [p.strip() for p in cell.split(mark) if p.strip()] for cell in cells if mark in cell.strip()
+        ]
+        if several and sum(all(map(_looks, pieces)) for pieces in several) > len(several) / 2:
+            return mark
+    return None
+
+
+def _looks(name: str) -> bool:
+    return is_url(name) or Path(name.split("?")[0]).suffix.lower() in PICTURES

@@ -1,0 +1,125 @@
+"""Cutting a catalogue into parts that share no product: seeded, stratified, duplicates kept together."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.catalog.catalog import Catalog
+from aisle.errors import CatalogError
+
+
+class Leak(NamedTuple):
+    """Rows (positions in the catalogue) that show one product and lie in different splits."""
+
+    group: int
+    rows: np.ndarray
+    splits: tuple[str, ...]
+
+
+def split(
+    catalog: Catalog, fractions: Sequence[float], seed: int = 0, *, near: bool = False
+) -> list[np.ndarray]:
+    """Sorted row positions of each part; together they are all rows but fatal ones.
+
+    fractions: shares of the whole, one a part, summing to 1. Each class is shared out as the
+    fractions say (a class of one goes wherever most is missing, the first part on a tie); rows of one
+    group stay together. The same seed gives the same parts.
+
+    Raises:
+        CatalogError: fractions that are negative or do not sum to 1.
+    """
+    shares = np.asarray(fractions, dtype=float)
+    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise CatalogError(f"split fractions {list(fractions)} must not be negative and must sum to 1")
+    part = assign(catalog.targets().node, catalog.groups(near), shares, seed)
+    usable = ~catalog.fatal
+    return [np.flatnonzero((part == k) & usable) for k in range(len(shares))]
+
+
+def folds(catalog: Catalog, k: int = 5, seed: int = 0, *, near: bool = False) -> np.ndarray:
+    """(n,) fold numbers 0 to k - 1, stratified, rows of one group in one fold; -1 for fatal rows.
+
+    Raises:
+        CatalogError: fewer than two folds.
+    """
+    if k < 2:
+        raise CatalogError(f"{k} folds: at least 2 are needed")
+    part = assign(catalog.targets().node, catalog.groups(near), np.full(k, 1 / k), seed)
+    return np.where(catalog.fatal, -1, part)
+
+
+def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """(n,) part numbers: groups are dealt in shuffled order, largest first, each to the part where the
+    classes of its rows are furthest below their share, and among equals to the emptiest part.
+
+    node (n,) class of each row (-1 is a class like any other); groups (n,) from 0.
+    """
+    rng = np.random.default_rng(seed)
+    n, parts = len(node), len(shares)
+    classes, label = np.unique(node, return_inverse=True)
+    wanted = np.bincount(label, minlength=len(classes))[:, None] * shares  # (C, P)
+    total = n * shares
+    have, filled = np.zeros_like(wanted), np.zeros(parts)
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0]) if n else np.empty(0, int)
+    members = np.split(order, starts[1:]) if n else []
+    rank = rng.permutation(len(members))
+    # Rare classes first among groups of a size, while every part still has room for them.
+    frequency = np.bincount(label, minlength=len(classes)) if n else np.empty(0)
+    dealt = sorted(
+        range(len(members)), key=lambda g: (-len(members[g]), frequency[label[members[g]]].min(), rank[g])
+    )
+    out = np.empty(n, dtype=np.int64)
+    for g in dealt:
+        rows = members[g]
+        which, count = np.unique(label[rows], return_counts=True)
+        room = (wanted[which] - have[which]) / np.maximum(wanted[which].sum(1, keepdims=True), 1)
+        score = (room * count[:, None]).sum(0) + 1e-3 * (total - filled) / max(n, 1)
+        score[shares == 0] = -np.inf
+        best = int(np.argmax(score))
+        have[which, best] += count
+        filled[best] += len(rows)
+        out[rows] = best
+    return out
+
+
+def split_by_time(catalog: Catalog, fractions: Sequence[float]) -> list[np.ndarray]:
+    """Parts in order of date: the first holds the oldest rows. A group goes where its newest row goes,
+    so that nothing in a later part was seen before; undated rows go to the first part.
+
+    Raises:
+        CatalogError: no date column, or fractions that do not sum to 1.
+    """
+    if catalog.dates is None:
+        raise CatalogError("a split by time needs a date column; name it with date=…")
+    shares = np.asarray(fractions, dtype=float)
+    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise CatalogError(f"split fractions {list(fractions)} must not be negative and must sum to 1")
+    when = catalog.dates.astype("datetime64[s]").astype(np.int64)  # NaT is the smallest number
+    groups = catalog.groups()
+    newest = np.full(groups.max() + 1 if len(groups) else 0, np.iinfo(np.int64).min)
+    np.maximum.at(newest, groups, when)
+    order = np.lexsort((np.arange(len(when)), groups, newest[groups]))
+    order = order[~catalog.fatal[order]]
+    edges = np.round(np.cumsum(shares)[:-1] * len(order)).astype(int)
+    # A cut inside a group moves to the group's end.
+    for k, edge in enumerate(edges):
+        while 0 < edge < len(order) and groups[order[edge]] == groups[order[edge - 1]]:
+            edge += 1
+        edges[k] = edge
+    return [np.sort(part) for part in np.split(order, edges)]
+
+
+def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:
+    """Groups whose rows lie in more than one value of the given split column; none without one."""
+    if catalog.split is None:
+        return []
+    groups, given = catalog.groups(near), catalog.split
+    order = np.argsort(groups, kind="stable")
+    found = []
+    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        splits = sorted({str(given[i]) for i in rows} - {""})
+        if len(splits) > 1:
+            found.append(Leak(int(groups[rows[0]]), np.sort(rows), tuple(splits)))
+    return found

@@ -1,0 +1,51 @@
+"""Text as sellers type it: markup taken off, Unicode composed, nothing else lost."""
+
+import html
+import re
+import unicodedata
+
+# Tags that only format. `<3`, `a < b` and `<script>alert(1)</script>` on its own are somebody's words,
+# not formatting, and stay as they are (reports escape whatever they show).
+_INLINE = "a|abbr|b|big|cite|code|em|font|i|img|ins|del|mark|s|small|span|strike|strong|sub|sup|tt|u"
+_BLOCK = (
+    "address|article|aside|blockquote|body|br|center|dd|div|dl|dt|figcaption|figure|footer|h[1-6]|head|"
+    "header|hr|html|li|main|meta|nav|ol|p|pre|section|table|tbody|td|tfoot|th|thead|title|tr|ul"
+)
+_ATTRIBUTES = r"(?:\s+[\w:-]+(?:\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>]+))?)*\s*/?"
+_FORMATTING = re.compile(rf"</?(?:{_BLOCK}|{_INLINE}){_ATTRIBUTES}>", re.IGNORECASE)
+_BLOCKS = re.compile(rf"</?(?:{_BLOCK}){_ATTRIBUTES}>", re.IGNORECASE)
+_UNSEEN = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_HOSTILE = re.compile(r"\bon\w+\s*=|javascript\s*:|vbscript\s*:|data\s*:\s*text/html", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?!lt;|gt;|#0*6[02];|#x0*3[ce];)(?:[a-zA-Z]{2,8}|#\d{2,6}|#x[0-9a-fA-F]{2,5});")
+_WORDS = re.compile(r"[\W_]+")
+
+
+def plain(text: str) -> str:
+    """The words of a field: formatting markup stripped, entities decoded, Unicode in NFC.
+
+    A value whose markup could do something (event handlers, script addresses) is not formatting; it
+    is kept character for character.
+    """
+    if "<" in text and _FORMATTING.search(text) and not _HOSTILE.search(text):
+        text = _strip(text)
+    elif "&" in text and _ENTITY.search(text):
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]).replace("\xa0", " "), text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _strip(text: str) -> str:
+    text = _BLOCKS.sub("\n", _UNSEEN.sub(" ", text))
+    text = html.unescape(_FORMATTING.sub("", text)).replace("\xa0", " ")
+    lines = (" ".join(line.split()) for line in text.split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
+def normal(text: str) -> str:
+    """What two spellings of the same words share: `normal(" T-SHIRT ") == normal("t shirt")`."""
+    folded = unicodedata.normalize("NFKC", plain(text)).casefold()
+    return _WORDS.sub(" ", folded).strip() or " ".join(folded.split())
+
+
+def spelled(name: str) -> str:
+    """A category's name as it is compared: case and spacing do not count."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

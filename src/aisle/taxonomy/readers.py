@@ -1,0 +1,329 @@
+"""Official trees as their owners publish them: ids kept, oddities told, nothing guessed silently.
+
+`read_taxonomy` knows by content: Google's text with ids; plain paths; indented text; CSV with a path,
+a column a level, or parent ids; Best Buy's JSON; nested JSON; Shopify's; and Aisle's own.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aisle.errors import TaxonomyError, did_you_mean
+from aisle.taxonomy.tree import CategoryPath, Node, Taxonomy, format_path
+
+_DELIMITERS = (" > ", " >> ", ">>", ">", " | ", "|", "::", " / ", "/", "\\", ";")
+_GOOGLE = re.compile(r"^\s*(\d+)\s+-\s+(.+)$")
+_LEVEL = re.compile(
+    r"^.*?(?:level|lvl|niveau|ebene|l)[ _-]?(\d+).*$|^(?:category|cat)[ _-]?(\d+)$", re.IGNORECASE
+)
+_ID = ("id", "category_id", "categoryid", "node_id", "code", "key", "gid")
+_PATH = (
+    "path",
+    "category_path",
+    "full_name",
+    "fullname",
+    "full_path",
+    "breadcrumb",
+    "category",
+    "categories",
+)
+_NAME = ("name", "category_name", "title", "label")
+_PARENT = ("parent_id", "parentid", "parent", "parent_category_id")
+_CHILDREN = ("children", "subcategories", "subCategories", "categories", "nodes", "verticals", "child")
+_TRUE = {"1", "true", "yes", "y", "t", "x"}
+
+
+class TreeProblem(NamedTuple):
+    """Something odd in a tree's file that was read in a stated way; `line` is a line or an entry, from 1."""
+
+    line: int
+    what: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"tree, entry {self.line:,}: {self.what}: {self.value[:80]!r}"
+
+
+class ReadTree(NamedTuple):
+    """A tree, and what was odd about its file."""
+
+    taxonomy: Taxonomy
+    problems: tuple[TreeProblem, ...]
+
+
+class Entry(NamedTuple):
+    """One category as a file states it; `id` blank: the path serves."""
+
+    line: int
+    id: str
+    path: tuple[str | None, ...]
+    assignable: bool | None = None
+
+
+def read_taxonomy(path: str | Path) -> Taxonomy:
+    """The tree in this file; `read_tree` also tells what was odd.
+
+    Raises:
+        TaxonomyError: the file is missing, or holds no tree that can be told.
+    """
+    return read_tree(path).taxonomy
+
+
+def read_tree(path: str | Path) -> ReadTree:
+    """The tree in this file. Interior nodes take products only where an `assignable` column says so.
+
+    A path given twice becomes one node, the further ids its aliases; a category without a name is
+    called by its id. Both are told as problems.
+
+    Raises:
+        TaxonomyError: as `read_taxonomy`.
+    """
+    path = Path(path)
+    text = _text(path)
+    try:
+        if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
+            data = json.loads(text)
+            if isinstance(data, dict) and "nodes" in data and "aliases" in data:
+                return ReadTree(Taxonomy.from_json(text), ())
+            entries = list(_json_entries(data))
+        elif path.suffix.lower() in (".csv", ".tsv", ".tab"):
+            entries = _csv_entries(text, path)
+        else:
+            entries = _text_entries(text)
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise TaxonomyError(f"{path}: not a tree that can be read: {error}") from error
+    try:
+        return _build(entries)
+    except TaxonomyError as error:
+        raise TaxonomyError(f"{path}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        near = did_you_mean(
+            path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        )
+        raise TaxonomyError(f"{path}: the tree cannot be read: {error.strerror}.{near}") from error
+    for encoding in ("utf-8-sig", "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def _build(entries: list[Entry]) -> ReadTree:
+    """Nodes in the file's order; oddities resolved and told."""
+    problems: list[TreeProblem] = []
+    nodes: dict[CategoryPath, Node] = {}
+    aliases: dict[str, str] = {}
+    ids: dict[str, CategoryPath] = {}
+    written: dict[CategoryPath, tuple[str | None, ...]] = {}
+    for entry in entries:
+        path = _named(entry, problems)
+        if not path:
+            continue
+        node_id = entry.id or format_path(path)
+        if ids.get(node_id, path) != path:
+            problems.append(
+                TreeProblem(entry.line, "its id was given to another category; left out", node_id)
+            )
+            continue
+        ids[node_id] = path
+        if path not in nodes:
+            nodes[path], written[path] = Node(node_id, path, bool(entry.assignable)), entry.path
+        elif nodes[path].id != node_id:
+            same = "the same path" if entry.path == written[path] else "the same path but for spacing"
+            what = f"{same} as id {nodes[path].id!r}; its id {node_id!r} now names that node too"
+            problems.append(TreeProblem(entry.line, what, format_path(path)))
+            aliases[node_id] = nodes[path].id
+    return ReadTree(Taxonomy(nodes.values(), aliases), tuple(problems))
+
+
+def _named(entry: Entry, problems: list[TreeProblem]) -> CategoryPath:
+    """The path with blanks at its end cut; a level without a name is called by the entry's id."""
+    names = [" ".join((name or "").split()) for name in entry.path]
+    nameless = bool(names) and entry.path[-1] is None
+    while names and not names[-1]:
+        names.pop()
+    if nameless:
+        problems.append(TreeProblem(entry.line, "has no name; called by its id", entry.id))
+        names.append(entry.id or "unnamed")
+    if "" in names:
+        problems.append(TreeProblem(entry.line, "a level above has no name; read without it", entry.id))
+    return tuple(name for name in names if name)
+
+
+# -- text -------------------------------------------------------------------------------------
+
+
+def _text_entries(text: str) -> list[Entry]:
+    """Google's `id - path`, paths, or names indented under their parents."""
+    lines = [(n, line.rstrip()) for n, line in enumerate(text.splitlines(), 1)]
+    lines = [(n, line) for n, line in lines if line.strip() and not line.lstrip().startswith("#")]
+    numbered = [(n, m[1], m[2]) for n, line in lines if (m := _GOOGLE.match(line))]
+    if len(numbered) > len(lines) / 2:
+        cut = _cutter([path for _, _, path in numbered])
+        return [Entry(n, node_id, cut(path)) for n, node_id, path in numbered]
+    if any(line[0] in " \t" for _, line in lines):
+        return list(_indented(lines))
+    cut = _cutter([line for _, line in lines])
+    return [Entry(n, "", cut(line)) for n, line in lines]
+
+
+def _indented(lines: list[tuple[int, str]]) -> Iterator[Entry]:
+    open_levels: list[tuple[int, str]] = []
+    for n, line in lines:
+        indent = len(line.expandtabs(8)) - len(line.expandtabs(8).lstrip())
+        name = re.sub(r"^(?:[-*+•–]|\d+[.)])\s+", "", line.strip())
+        node_id = ""
+        if found := _GOOGLE.match(name):
+            node_id, name = found[1], found[2]
+        while open_levels and open_levels[-1][0] >= indent:
+            open_levels.pop()
+        open_levels.append((indent, name))
+        yield Entry(n, node_id, tuple(name for _, name in open_levels))
+
+
+def _cutter(paths: list[str]) -> Any:
+    """Cuts a written path by the delimiter that makes most paths a child of another one."""
+    known = set(paths)
+
+    def children(mark: str) -> tuple[int, int]:
+        deep = [path for path in paths if mark in path]
+        return sum(path.rsplit(mark, 1)[0] in known for path in deep), len(deep)
+
+    best = max(_DELIMITERS, key=lambda mark: (*children(mark), len(mark)))
+    if not children(best)[1]:
+        return lambda path: (path.strip(),)
+    return lambda path: tuple(part.strip() for part in path.split(best))
+
+
+# -- CSV --------------------------------------------------------------------------------------
+
+
+def _csv_entries(text: str, path: Path) -> list[Entry]:
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t|", key=first.count)
+    rows = [
+        row
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        if any(map(str.strip, row))
+    ]
+    if len(rows) < 2:
+        raise TaxonomyError("the file holds no category below its header")
+    header = [name.strip().lstrip("\ufeff").casefold() for name in rows[0]]
+    body = [(n, [*row, *[""] * (len(header) - len(row))]) for n, row in enumerate(rows[1:], 1)]
+    node_id, parent = _first(header, _ID), _first(header, _PARENT)
+    name, whole = _first(header, _NAME), _first(header, _PATH)
+    flag = header.index("assignable") if "assignable" in header else None
+    levels = _level_columns(header)
+
+    def entry(n: int, row: list[str], path: tuple[str | None, ...]) -> Entry:
+        assignable = None if flag is None else row[flag].strip().casefold() in _TRUE
+        return Entry(n, "" if node_id is None else row[node_id].strip(), path, assignable)
+
+    if len(levels) > 1 or (levels and whole is None):
+        return [entry(n, row, cells) for n, row, cells in _filled_down(body, levels)]
+    if parent is not None and name is not None and node_id is not None:
+        table = {row[node_id].strip(): (row[name].strip() or None, row[parent].strip()) for _, row in body}
+        return [entry(n, row, _climb(row[node_id].strip(), table)) for n, row in body]
+    whole = name if whole is None else whole
+    if whole is None:
+        columns = ", ".join(rows[0])
+        raise TaxonomyError(f"no column named path, level1 … or name and parent_id; the file has: {columns}")
+    cut = _cutter([row[whole] for _, row in body])
+    return [entry(n, row, cut(row[whole])) for n, row in body]
+
+
+def _first(header: list[str], names: tuple[str, ...]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _level_columns(header: list[str]) -> list[int]:
+    found = [(int(m[1] or m[2]), k) for k, name in enumerate(header) if (m := _LEVEL.match(name))]
+    return [k for _, k in sorted(found)]
+
+
+def _filled_down(
+    body: list[tuple[int, list[str]]], levels: list[int]
+) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:
+    """Level cells of each row; leading blanks mean "as in the row above", as spreadsheets write trees."""
+    above: list[str] = []
+    for n, row in body:
+        cells = [row[k].strip() for k in levels]
+        cells = ["" if cell == "-1" or cell.casefold() in ("null", "nan") else cell for cell in cells]
+        lead = next((k for k, cell in enumerate(cells) if cell), 0)
+        above = above[:lead] + cells[lead:]
+        yield n, row, tuple(above)
+
+
+def _climb(node_id: str, table: Mapping[str, tuple[str | None, str]]) -> tuple[str | None, ...]:
+    names: list[str | None] = []
+    seen: set[str] = set()
+    while node_id in table:
+        if node_id in seen:
+            raise TaxonomyError(f"category {node_id!r} is its own ancestor")
+        seen.add(node_id)
+        name, node_id = table[node_id]
+        names.append(name)
+    return tuple(reversed(names))
+
+
+# -- JSON -------------------------------------------------------------------------------------
+
+
+def _json_entries(data: Any) -> Iterator[Entry]:
+    items = data if isinstance(data, list) else [data]
+    if items and all(isinstance(item, str) for item in items):
+        cut = _cutter(items)
+        yield from (Entry(n, "", cut(item)) for n, item in enumerate(items, 1))
+        return
+    if items and isinstance(items[0], dict) and _value(items[0], _PARENT) is not None:
+        yield from _by_parent(items)
+        return
+    counter = iter(range(1, 10**9))
+    for item in items:
+        yield from _json_node(item, (), counter)
+
+
+def _by_parent(items: list[Any]) -> Iterator[Entry]:
+    table = {
+        str(_value(item, _ID)): (_value(item, _NAME), str(_value(item, _PARENT) or "")) for item in items
+    }
+    for n, item in enumerate(items, 1):
+        yield Entry(n, str(_value(item, _ID)), _climb(str(_value(item, _ID)), table), item.get("assignable"))
+
+
+def _value(item: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    folded = {str(key).casefold(): value for key, value in item.items()}
+    return next((folded[name] for name in names if name in folded), None)
+
+
+def _json_node(item: Any, above: tuple[str | None, ...], counter: Iterator[int]) -> Iterator[Entry]:
+    """An object with `path`, `full_name` or `name`, and whatever lies below it."""
+    if not isinstance(item, dict):
+        raise TaxonomyError(f"a category is an object, not {str(item)[:40]!r}")
+    node_id, whole = _value(item, _ID), _value(item, _PATH[:6])
+    path: tuple[str | None, ...] | None = None
+    if isinstance(whole, list):  # Best Buy: [{"id": …, "name": …}, …]
+        path = tuple(part.get("name") if isinstance(part, dict) else str(part) for part in whole)
+    elif isinstance(whole, str):
+        path = tuple(whole.split(" > "))
+    elif _value(item, _NAME) is not None:
+        path = (*above, str(_value(item, _NAME)))
+    if path is not None and (isinstance(whole, list) or not item.get("verticals")):
+        yield Entry(next(counter), "" if node_id is None else str(node_id), path, item.get("assignable"))
+    if isinstance(whole, list | str):
+        below = [] if isinstance(whole, list) else item.get("categories", [])
+    else:
+        below = next((item[key] for key in _CHILDREN if isinstance(item.get(key), list)), [])
+    for child in below:
+        if isinstance(child, dict):
+            yield from _json_node(child, path or above, counter)

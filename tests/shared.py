@@ -1,0 +1,12 @@
+"""Where the real data lies; tests that need it skip where it is absent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("AISLE_SHARED", Path(__file__).parents[2] / "shared"))
+DATA = SHARED / "data"
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason=f"the real data is not at {SHARED} (AISLE_SHARED names another place)"
+)
