@@ -1,0 +1,1 @@
+"""What is drawn for each shelf of the sample shop: one small function a thing."""
