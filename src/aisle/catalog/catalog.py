@@ -177,6 +177,11 @@ class Catalog(Sequence[Product]):
         return taxonomy
 
     @property
+    def official(self) -> bool:
+        """Whether the tree was given; else the labels span it."""
+        return self._base.labels.places.official
+
+    @property
     def labelled(self) -> bool:
         """Whether any row of the source has a known category."""
         return bool((self._base.labels.places.node >= 0).any())

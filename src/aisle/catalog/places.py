@@ -19,7 +19,7 @@ class Places(NamedTuple):
 
     categories: for each label its acceptable paths. node (K,) the first one's node, -1 where unknown.
     exact (K,) whether the product ends there. odd: label number -> (what is wrong, does it count as
-    unlabelled). variants: a spelling -> the one it is read as.
+    unlabelled). variants: a spelling -> the one it is read as. official: the tree was given, not spanned.
     """
 
     taxonomy: Taxonomy | None
@@ -29,6 +29,7 @@ class Places(NamedTuple):
     exact: np.ndarray
     odd: Mapping[int, str]
     variants: Mapping[CategoryPath, CategoryPath]
+    official: bool = False
 
 
 def place(
@@ -43,7 +44,7 @@ def place(
         return _spanned(labels, style)
     if delimiter is None:
         style = _fitting(list(labels)[:2000], taxonomy, style, separator)
-    return _official(labels, taxonomy, style)
+    return _official(labels, taxonomy, style)._replace(official=True)
 
 
 def _spanned(labels: Mapping[str, int], style: Style) -> Places:

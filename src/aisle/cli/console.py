@@ -6,21 +6,107 @@ was read but is not good (`check --strict`, …); 2 wrong use or bad input (any 
 
 import json
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from aisle.progress import SILENT, Advance, Progress
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, highlight=False)
+
+_SOON = 1.0  # seconds of work after which it is worth a bar
+_EVERY = 10.0  # seconds between plain lines
 
 
 def say(message: str, quiet: bool = False) -> None:
     """A line for the person watching, on standard error; markup is not interpreted."""
     if not quiet:
-        err.print(message, markup=False)
+        err.print(message, markup=False, soft_wrap=True)
 
 
 def print_json(data: Any) -> None:
     """The one JSON document of a command run with --json."""
     json.dump(data, sys.stdout, ensure_ascii=False, indent=2, default=str)
     sys.stdout.write("\n")
+
+
+def progress(quiet: bool) -> Progress:
+    """Bars on a terminal, plain lines elsewhere, nothing when quiet."""
+    if quiet:
+        return SILENT
+    return _Bars() if err.is_terminal else _Lines()
+
+
+class _Bars:
+    """A bar with rate and time left for whatever takes longer than a second."""
+
+    @contextmanager
+    def __call__(self, label: str, total: int | None = None, unit: str = "products") -> Iterator[Advance]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}  {task.fields[pace]}/s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        started, shown, done = time.monotonic(), False, 0
+        bar = Bar(*columns, console=err)
+        task = bar.add_task(label, total=total, unit=unit, pace="…")
+
+        def advance(n: int) -> None:
+            nonlocal shown, done
+            done += n
+            passed = time.monotonic() - started
+            if not shown and passed > _SOON:
+                bar.start()
+                shown = True
+            bar.update(task, advance=n, pace=f"{done / max(passed, 1e-9):,.0f}")
+
+        try:
+            yield advance
+        finally:
+            if shown:
+                bar.stop()
+
+    def say(self, message: str) -> None:
+        say(message)
+
+
+class _Lines:
+    """One line every ten seconds of work, and one at its end: for logs."""
+
+    @contextmanager
+    def __call__(self, label: str, total: int | None = None, unit: str = "products") -> Iterator[Advance]:
+        started = last = time.monotonic()
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done, last
+            done += n
+            now = time.monotonic()
+            if now - last >= _EVERY:
+                last = now
+                say(_line(label, done, total, unit, now - started))
+
+        yield advance
+        passed = time.monotonic() - started
+        if passed > _SOON:
+            say(f"{label}: {done:,} {unit} in {passed:,.0f} s")
+
+    def say(self, message: str) -> None:
+        say(message)
+
+
+def _line(label: str, done: int, total: int | None, unit: str, passed: float) -> str:
+    rate = done / passed
+    left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
+    whole = f" of {total:,}" if total else ""
+    return f"{label}: {done:,}{whole} {unit}, {rate:,.0f}/s{left}"

@@ -1,0 +1,176 @@
+"""A model in a folder: safetensors and JSON, never pickle; whole or refused (design rule 5).
+
+`aisle.json` lists every file with its size and SHA-256 and is itself sealed by `model_id`, a hash of
+that list, so a truncated or edited file is noticed. Nothing is fetched while loading.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from aisle.decision import Policy
+from aisle.errors import AisleError, BundleError
+from aisle.inference.card import model_card
+from aisle.inference.predictor import Predictor
+from aisle.model import prepare
+from aisle.model.parts import Context
+from aisle.model.spec import ModelSpec, build, encoder_class, validated
+from aisle.taxonomy import Taxonomy
+
+FORMAT_VERSION = 1
+MANIFEST = "aisle.json"
+
+# What turns a manifest of an older format into the next one's: {from_version: function}.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def save(predictor: Predictor, folder: Path) -> Predictor:
+    """Write a bundle beside and rename it into place: a killed writer leaves the old one or none.
+
+    Raises:
+        BundleError: the folder exists and is no bundle.
+    """
+    if folder.exists() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
+        raise BundleError(f"{folder} exists and holds something else; name a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        saved = _write(predictor, beside)
+        old = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.old"
+        if folder.exists():
+            folder.rename(old)
+        beside.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return saved
+
+
+def _write(predictor: Predictor, folder: Path) -> Predictor:
+    folder.mkdir(parents=True)
+    for name, preparer in predictor.preparers.items():
+        preparer.save(folder / "views" / name)
+    encoders = predictor.model.encoders
+    configs = {name: e.config for name, e in encoders.items() if getattr(e, "config", None)}
+    network = {
+        "spec": predictor.spec.model_dump(mode="json", exclude_none=True),
+        "preparers": {name: type(p).__name__ for name, p in predictor.preparers.items()},
+        "configs": configs,
+        "terminal_counts": np.asarray(predictor.context.counts).tolist(),
+    }
+    tensors = {k: v.detach().cpu().contiguous() for k, v in predictor.model.state_dict().items()}
+    save_file(tensors, str(folder / "weights.safetensors"))
+    seen = np.sort(np.asarray(predictor.seen_keys, dtype=np.uint64))
+    (folder / "seen.bin").write_bytes(seen.astype("<u8").tobytes())
+    _write_json(folder / "network.json", network)
+    (folder / "taxonomy.json").write_text(predictor.taxonomy.to_json())
+    (folder / "policy.json").write_text(predictor.policy.to_json())
+    _write_json(folder / "results.json", dict(predictor.results))
+    files = {str(f.relative_to(folder)): _describe(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+    model_id = _seal(files)
+    (folder / "README.md").write_text(model_card(predictor, model_id))
+    versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy", "pillow")}
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "model_id": model_id,
+        "aisle": version("aisle"),
+        "versions": versions,
+        "files": files,
+    }
+    _write_json(folder / MANIFEST, manifest)
+    return dataclasses.replace(predictor, model_id=model_id)
+
+
+def load(folder: Path, trust_code: bool = False) -> Predictor:
+    """Read a bundle.
+
+    Raises:
+        BundleError: it is missing, truncated, edited, or from a newer version.
+        RecipeError: it names code from outside Aisle and `trust_code` is False.
+    """
+    manifest = _checked_manifest(folder)
+    try:
+        return _read(folder, manifest, trust_code)
+    except AisleError:
+        raise
+    except Exception as error:  # whatever a malformed but sealed file makes its reader raise
+        raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor:
+    network = json.loads((folder / "network.json").read_text())
+    taxonomy = Taxonomy.from_json((folder / "taxonomy.json").read_text())
+    spec = validated(ModelSpec, network["spec"], f"{folder}/network.json")
+    preparers = {}
+    for name, view in spec.views.items():
+        encoder_class(view, trust_code)  # refuses outside code before anything of it is read
+        preparers[name] = getattr(prepare, network["preparers"][name]).load(folder / "views" / name)
+    tensors = load_file(str(folder / "weights.safetensors"))
+    counts = np.array(network["terminal_counts"], dtype=np.int64)
+    vectors = tensors.get("head.class_vectors")
+    class_vectors = vectors.numpy() if vectors is not None else np.zeros((len(taxonomy), 1), np.float32)
+    context = Context(taxonomy, counts, class_vectors)
+    model = build(spec, preparers, context, network["configs"], trust_code)
+    model.load_state_dict(tensors)
+    return Predictor(
+        spec=spec,
+        context=context,
+        preparers=preparers,
+        model=model.eval(),
+        policy=Policy.from_json((folder / "policy.json").read_text()),
+        model_id=manifest["model_id"],
+        seen_keys=np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
+        results=json.loads((folder / "results.json").read_text()),
+    )
+
+
+def _checked_manifest(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise BundleError(f"{folder} is not a saved model: it has no {MANIFEST}")
+    try:
+        manifest = json.loads(file.read_text())
+        found, files, model_id = manifest["format_version"], manifest["files"], manifest["model_id"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{file} is damaged: {error}") from error
+    if not isinstance(found, int) or found > FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has format {found}; this Aisle reads up to {FORMAT_VERSION}: upgrade Aisle"
+        )
+    if _seal(files) != model_id:
+        raise BundleError(f"{file} was edited: its list of files does not match its model_id")
+    for name, described in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{folder} is incomplete: {name} is missing; copy the folder again")
+        if path.stat().st_size != described["bytes"]:
+            raise BundleError(
+                f"{path} is truncated or edited: {path.stat().st_size:,} bytes, not {described['bytes']:,}"
+            )
+        if _describe(path) != described:
+            raise BundleError(f"{path} was edited or damaged: its content does not match its checksum")
+    for step in range(found, FORMAT_VERSION):
+        manifest = UPGRADES[step](manifest)
+    return manifest
+
+
+def _describe(file: Path) -> dict[str, Any]:
+    with file.open("rb") as handle:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+
+
+def _seal(files: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _write_json(file: Path, data: Any) -> None:
+    file.write_text(json.dumps(data, ensure_ascii=False, indent=1))

@@ -1,0 +1,56 @@
+"""The model card inside a bundle: what it is, what was measured, what it must not be trusted with."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
+
+
+def model_card(predictor: "Predictor", model_id: str) -> str:
+    """Markdown; the measured results come from `predictor.results`, nothing is claimed that is not there."""
+    tree, results = predictor.taxonomy, predictor.results
+    views = "\n".join(
+        f"- `{name}`: {spec.encoder.type}{', frozen' if spec.frozen else ''}"
+        for name, spec in predictor.spec.views.items()
+    )
+    weights = sum(p.numel() for p in predictor.model.parameters())
+    return f"""---
+library_name: aisle
+tags: [product-classification, taxonomy]
+---
+# Model {model_id}
+
+Places products in a tree of {len(tree):,} categories ({len(tree.terminals):,} of them final, {tree.depth}
+levels). Recipe `{results.get("recipe", "?")}`, {results.get("training_rows", 0):,} training rows,
+{weights:,} parameters.
+
+Reads:
+{views}
+
+Fusion `{predictor.spec.fusion.type}`, head `{predictor.spec.head.type}`.
+
+## Measured
+{_measured(results)}
+
+## Promise
+{results.get("promise", "Nothing is promised: it has not been calibrated.")}
+
+## Use
+```python
+import aisle
+
+model = aisle.load("this/folder")
+print(model.predict([aisle.Product("1", {{"title": "red running shoes"}})])[0])
+```
+
+It knows the categories of the shop it learned from and no other; products unlike those of its training
+rows should be reviewed. Accuracy on rare categories is lower than the overall figure.
+"""
+
+
+def _measured(results: dict[str, Any] | Any) -> str:
+    metrics = results.get("metrics") or {}
+    if not metrics:
+        return "Not evaluated yet."
+    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    return f"On {results.get('evaluated_on', 'held-out rows')}:\n\n| metric | value |\n|---|---|\n{rows}"

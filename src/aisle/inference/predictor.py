@@ -1,0 +1,171 @@
+"""A trained model as its users hold it: products in, scores or predictions out."""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from aisle.catalog import Catalog, Product
+from aisle.decision import Policy, Prediction
+from aisle.inference.encode import Reader, in_batches
+from aisle.model.features import FeatureStore
+from aisle.model.model import Model
+from aisle.model.names import carry_counts, context_of
+from aisle.model.parts import Context
+from aisle.model.prepare import Preparer
+from aisle.model.spec import ModelSpec, build_like, views_of
+from aisle.progress import Advance
+from aisle.taxonomy import Scores, Taxonomy
+
+
+class Scored(NamedTuple):
+    """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool and the
+    problems met while reading each of them."""
+
+    scores: Scores
+    embedding: np.ndarray
+    present: np.ndarray
+    problems: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model with everything it needs to answer, and nothing it needs to learn.
+
+    seen: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
+    the model card. batch: products scored at once; answers do not depend on it.
+    """
+
+    spec: ModelSpec
+    context: Context
+    preparers: Mapping[str, Preparer]
+    model: Model
+    policy: Policy
+    model_id: str = "unsaved"
+    seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    results: Mapping[str, Any] = field(default_factory=dict)
+    store: FeatureStore | None = None
+    batch: int = 256
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree that answers are about."""
+        return self.context.taxonomy
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views it reads."""
+        return self.model.views
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.model, views_of(self.spec), self.preparers, self.store)
+
+    # -- answering ----------------------------------------------------------------------------
+
+    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
+        """(B, N) uncalibrated log-probabilities, one row a product, in order.
+
+        without: views treated as absent.
+
+        Raises:
+            ValueError: `without` names a view this model does not have.
+        """
+        parts = [part.scores.logp for part in self.score_batches(products, without)]
+        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
+        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
+
+    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
+        """One prediction a product, in order. advance: told the size of each batch."""
+        return list(self.predict_stream(products, advance))
+
+    def predict_stream(
+        self, products: Iterable[Product], advance: Advance | None = None
+    ) -> Iterator[Prediction]:
+        """As `predict`, one batch in memory at a time. Rows of a catalogue carry their problems along."""
+        known = products.problems_of if isinstance(products, Catalog) else None
+        row = 0
+        for batch, scored in self._scored(products, ()):
+            problems = [
+                (*(str(p) for p in (known(row + i) if known else ())), *scored.problems[i])
+                for i in range(len(batch))
+            ]
+            yield from self.policy.predict(
+                [product.id for product in batch],
+                scored.scores,
+                problems=problems,
+                present=np.asarray(scored.present.any(1)),
+                model_id=self.model_id,
+            )
+            row += len(batch)
+            if advance:
+                advance(len(batch))
+
+    def embed(self, products: Iterable[Product]) -> np.ndarray:
+        """(B, D) joint vectors."""
+        parts = [part.embedding for part in self.score_batches(products, ())]
+        return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
+
+    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
+        """Everything the network says, a batch at a time."""
+        for _, scored in self._scored(products, without):
+            yield scored
+
+    def _scored(
+        self, products: Iterable[Product], without: Collection[str]
+    ) -> Iterator[tuple[list[Product], Scored]]:
+        unknown = set(without) - set(self.views)
+        if unknown:
+            raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
+        for batch in in_batches(products, self.batch):
+            yield batch, self._score_batch(batch, without)
+
+    @torch.inference_mode()
+    def _score_batch(self, batch: list[Product], without: Collection[str]) -> Scored:
+        inputs = self._reader(batch, without)
+        output = self.model.eval()(inputs.arrays, inputs.present)
+        return Scored(
+            Scores(self.taxonomy, output.scores.all().float().cpu().numpy()),
+            output.joint.product.float().cpu().numpy(),
+            inputs.present.cpu().numpy(),
+            [tuple(inputs.problems.get(i, ())) for i in range(len(batch))],
+        )
+
+    # -- knowing itself -----------------------------------------------------------------------
+
+    def seen(self, catalog: Catalog) -> np.ndarray:
+        """(n,) bool: rows whose content this model was trained on."""
+        return np.isin(short_keys(catalog), self.seen_keys)
+
+    def with_policy(self, policy: Policy) -> "Predictor":
+        """The same network making other promises."""
+        return dataclasses.replace(self, policy=policy)
+
+    def with_store(self, store: FeatureStore | None) -> "Predictor":
+        """The same, keeping frozen encoders' outputs on disk."""
+        return dataclasses.replace(self, store=store)
+
+    def with_taxonomy(self, taxonomy: Taxonomy) -> "Predictor":
+        """The same network over another tree: nodes with known ids keep what was learned of them, new ones
+        are answered for from their names (design rule 8). Nothing is promised until it is calibrated
+        again."""
+        context = context_of(taxonomy, carry_counts(self.context, taxonomy))
+        model = build_like(self.model, self.spec, context)
+        policy = Policy.uncalibrated(taxonomy)
+        return dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
+
+    def save(self, folder: str | Path) -> "Predictor":
+        """Write a bundle that loads on another machine without training data; returns it with its id."""
+        from aisle.inference.bundle import save
+
+        return save(self, Path(folder))
+
+
+def short_keys(catalog: Catalog) -> np.ndarray:
+    """(n,) uint64: the first half of each row's content hash, enough to recognise training rows."""
+    return np.frombuffer(catalog.keys().tobytes(), dtype="<u8")[::2].astype(np.uint64)

@@ -1,0 +1,1 @@
+"""The network: views -> fusion -> head. Importing this package alone pulls in no torch."""

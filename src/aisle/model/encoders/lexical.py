@@ -1,0 +1,28 @@
+"""Text as a TF-IDF weighted sum of learned feature vectors."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aisle.model import prepare as preparing
+from aisle.model.parts import Encoded, Encoder, pooled_only
+
+
+class Lexical(Encoder):
+    """A weighted bag of words, word pairs and character n-grams; one hidden vector a feature.
+
+    prepare: the learned vocabulary. dim: D. drop: the share of features left out in training.
+    """
+
+    prepare_class = preparing.Lexical
+    modality = "text"
+
+    def __init__(self, prepare: preparing.Lexical, dim: int = 256, drop: float = 0.0) -> None:
+        super().__init__()
+        self.dim, self.drop = dim, drop
+        self.table = nn.EmbeddingBag(max(prepare.size, 1), dim, mode="sum", include_last_offset=False)
+        nn.init.normal_(self.table.weight, std=dim**-0.5)
+
+    def forward(self, ids: Tensor, weights: Tensor, offsets: Tensor) -> Encoded:
+        """ids (F,), weights (F,), offsets (B,) -> pooled (B, D), as the only token."""
+        weights = F.dropout(weights, self.drop, self.training)
+        return pooled_only(self.table(ids, offsets, weights))  # (B, D)

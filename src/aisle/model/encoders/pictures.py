@@ -1,0 +1,128 @@
+"""Pictures: what every image encoder shares, and a small network from scratch."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aisle.model.encoders.pooling import masked_mean
+from aisle.model.parts import Encoded, Encoder
+from aisle.model.prepare import Pictures
+from aisle.model.pretrained import load_model
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def encode_pictures(body: Callable[[Tensor], Tensor], x: Tensor, shown: Tensor, training: bool) -> Encoded:
+    """One `Encoded` a product, over the patches of all its pictures.
+
+    body: (n, 3, S, S) -> patches (n, T, D). x (B*P, 3, S, S), shown (B, P). In training the empty places
+    never reach the body: they would count as black pictures in BatchNorm's statistics.
+    """
+    b, p = shown.shape
+    real = shown.flatten()
+    if training and real.any() and not real.all():
+        some = body(x[real])
+        patches = some.new_zeros(len(x), *some.shape[1:]).index_put((real.nonzero()[:, 0],), some)
+    else:
+        patches = body(x)
+    t = patches.shape[1]
+    mask = shown.unsqueeze(-1).expand(b, p, t).reshape(b, p * t)
+    tokens = patches.reshape(b, p * t, -1)  # (B, P*T, D)
+    return Encoded(masked_mean(tokens, mask), tokens, mask, shown.any(1))
+
+
+def _block(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    )
+
+
+class SmallConv(Encoder):
+    """A small convolutional network, trained from nothing: for drawn or studio pictures, no download.
+
+    prepare: gives the picture size. dim: D, also the width of the last block. drop: of whole channels
+    of the last map. Tokens are the cells of the last map.
+    """
+
+    prepare_class = Pictures
+    modality = "image"
+
+    def __init__(self, prepare: Pictures, dim: int = 128, drop: float = 0.1) -> None:
+        super().__init__()
+        self.dim, self.drop = dim, drop
+        widths = [3, dim // 4, dim // 2, dim, dim]
+        self.body = nn.Sequential(*(_block(a, b) for a, b in pairwise(widths)))
+        self.dropout = nn.Dropout2d(drop)
+
+    def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
+        """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
+        x = pixels.flatten(0, 1).float().div(127.5).sub(1)  # (B*P, 3, S, S) in [-1, 1]
+        return encode_pictures(self._patches, x, shown, self.training)
+
+    def _patches(self, x: Tensor) -> Tensor:
+        x = self.dropout(self.body(x.contiguous(memory_format=torch.channels_last)))  # (n, D, s, s)
+        return x.flatten(2).transpose(1, 2)  # (n, T, D)
+
+
+class TransformerImage(Encoder):
+    """Any `transformers` vision model by hub name or folder (MobileNetV2, ResNet, ConvNeXt, ViT, …).
+
+    name: where its weights are; config: the configuration as a dict instead, for a network whose
+    weights are loaded afterwards. Pixels are normalised with the folder's `preprocessor_config.json`,
+    with ImageNet's mean and deviation where it has none.
+    """
+
+    prepare_class = Pictures
+    modality = "image"
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, prepare: Pictures, name: str | None = None, config: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.body, self.config = _from_config(config) if config else _from_name(name)
+        mean, std = self.config.get("image_mean", IMAGENET_MEAN), self.config.get("image_std", IMAGENET_STD)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
+        with torch.no_grad():
+            self.dim = self._patches(torch.zeros(1, 3, prepare.size, prepare.size)).shape[-1]
+
+    def _patches(self, x: Tensor) -> Tensor:
+        hidden = self.body(pixel_values=x.contiguous(memory_format=torch.channels_last)).last_hidden_state
+        return hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden  # (n, T, D)
+
+    def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
+        """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
+        x = (pixels.flatten(0, 1).float() - self.mean) / self.std  # (B*P, 3, S, S)
+        return encode_pictures(self._patches, x, shown, self.training)
+
+
+def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
+    if name is None:
+        raise ValueError("needs a `name`: a folder or hub name of a transformers vision model")
+    from transformers import ImageProcessingMixin
+
+    body = load_model(name)
+    config = body.config.to_dict()
+    try:
+        processor, _ = ImageProcessingMixin.get_image_processor_dict(name)
+    except (OSError, ValueError):
+        processor = {}
+    for key in ("image_mean", "image_std"):
+        if processor.get(key):
+            config[key] = processor[key]
+    return body, config
+
+
+def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    from transformers import AutoConfig, AutoModel
+
+    return AutoModel.from_config(AutoConfig.for_model(**config)), config

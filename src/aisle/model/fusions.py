@@ -1,0 +1,86 @@
+"""How views become one vector. `__all__` is the list of choices; adding a fusion is adding a class.
+
+A fusion is constructed with the views' widths and its own options, keeps `dim`, the width of what it
+gives, and never asks whether a view is present: `Model` has put a learned token where one is absent.
+
+Shapes: B products, V views, D the joint width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from aisle.model.parts import Encoded, Fusion, Joint
+
+__all__ = ["Average", "Concat", "Gated"]
+
+
+class Project(nn.Module):
+    """One view into the joint width: standardised features, a linear map, optionally a hidden layer.
+
+    Views differ in scale by orders of magnitude; without a norm the largest one drowns the others.
+    """
+
+    def __init__(self, width: int, dim: int, hidden: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.LayerNorm(width)]
+        if hidden:
+            layers += [nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)]
+        else:
+            layers += [nn.Dropout(dropout), nn.Linear(width, dim)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width) -> (B, dim)."""
+        return self.layers(x)
+
+
+def _projections(dims: dict[str, int], dim: int, hidden: int, dropout: float) -> nn.ModuleDict:
+    return nn.ModuleDict({name: Project(width, dim, hidden, dropout) for name, width in dims.items()})
+
+
+class Average(Fusion):
+    """A learned average: each view in one shared space, weighted by a softmax over V learned numbers."""
+
+    def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.dims, self.dim, self.hidden, self.dropout = dims, dim, hidden, dropout
+        self.project = _projections(dims, dim, hidden, dropout)
+        self.weight = nn.Parameter(torch.zeros(len(dims)))
+
+    def forward(self, views: dict[str, Encoded]) -> Joint:
+        """V encoded views -> (B, D)."""
+        shared = {name: self.project[name](view.pooled) for name, view in views.items()}
+        share = self.weight.softmax(0)  # (V,)
+        return Joint((torch.stack(list(shared.values()), -1) * share).sum(-1), shared)  # (B, D)
+
+
+class Concat(Fusion):
+    """Views side by side, then one linear map back to D."""
+
+    def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.dims, self.dim, self.hidden, self.dropout = dims, dim, hidden, dropout
+        self.project = _projections(dims, dim, hidden, dropout)
+        self.join = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(dim * len(dims), dim))
+
+    def forward(self, views: dict[str, Encoded]) -> Joint:
+        """V encoded views -> (B, D)."""
+        beside = torch.cat([self.project[name](view.pooled) for name, view in views.items()], 1)  # (B, V*D)
+        return Joint(self.join(beside))
+
+
+class Gated(Fusion):
+    """Let each feature choose how much of every view to take (cf. Arevalo et al., arXiv 1702.01992)."""
+
+    def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.dims, self.dim, self.hidden, self.dropout = dims, dim, hidden, dropout
+        self.project = _projections(dims, dim, hidden, dropout)
+        self.gate = nn.Linear(dim * len(dims), dim * len(dims))
+
+    def forward(self, views: dict[str, Encoded]) -> Joint:
+        """V encoded views -> (B, D)."""
+        shared = {name: self.project[name](view.pooled) for name, view in views.items()}
+        stacked = torch.stack(list(shared.values()), 1)  # (B, V, D)
+        share = self.gate(stacked.flatten(1)).view_as(stacked).softmax(1)  # (B, V, D)
+        return Joint((share * stacked).sum(1), shared)  # (B, D)

@@ -1,0 +1,128 @@
+"""From the joint vector to scores over the tree. `__all__` is the list of choices.
+
+A head is constructed with the `Context` and the joint width. Called with products (B, D) and which of
+them anything is known of (B,), it returns `Scores`; where nothing is known, those of the prior.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aisle.model.parts import Context
+from aisle.model.scores import LevelScores, TreeIndex, TreeScores
+from aisle.taxonomy import Taxonomy
+
+__all__ = ["Levels", "Tree"]
+
+
+def log_prior(taxonomy: Taxonomy, counts: np.ndarray) -> Tensor:
+    """(N,) log of each terminal's share of the training products, half a product added to each."""
+    smoothed = torch.from_numpy(np.asarray(counts, dtype=np.float32)) + 0.5
+    return (smoothed / smoothed.sum()).log()
+
+
+class Tree(nn.Module):
+    """One softmax over terminals (design rule 1).
+
+    A terminal's weight is learned plus generated: the sum of a learned vector for every node on its
+    path (so that siblings share what their branch knows; `sharing=False`: for the terminal alone) and a
+    linear map of the embedding of its name (so that a new node has an answer before it has examples).
+    """
+
+    prior: Tensor
+    class_vectors: Tensor
+
+    def __init__(
+        self, context: Context, dim: int, sharing: bool = True, generated: bool = True, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.dim, self.sharing, self.generated, self.dropout = dim, sharing, generated, dropout
+        tree = context.taxonomy
+        self.index = TreeIndex(tree)
+        self.node = nn.Parameter(torch.zeros(len(tree), dim))  # (M, D)
+        self.bias = nn.Parameter(log_prior(tree, context.counts))  # (N,)
+        self.register_buffer("prior", log_prior(tree, context.counts))
+        vectors = torch.from_numpy(np.asarray(context.class_vectors, dtype=np.float32))
+        self.register_buffer("class_vectors", vectors)  # (M, C)
+        self.generate = nn.Linear(vectors.shape[1], dim, bias=False)
+        nn.init.normal_(self.generate.weight, std=dim**-0.5)
+        self.norm = nn.LayerNorm(dim)
+        self.drop = nn.Dropout(dropout)
+
+    def weight(self) -> Tensor:
+        """(N, D) every terminal's weight."""
+        learned = self.node
+        if self.sharing:
+            path = self.index.ancestors  # (M, L)
+            learned = (self.node[path.clamp(min=0)] * (path >= 0).unsqueeze(-1)).sum(1)  # (M, D)
+        if self.generated:
+            learned = learned + self.generate(self.class_vectors)
+        return learned[self.index.terminals]
+
+    def forward(self, product: Tensor, known: Tensor) -> TreeScores:
+        """product (B, D), known (B,) bool -> scores."""
+        logits = self.drop(self.norm(product)) @ self.weight().T + self.bias  # (B, N)
+        return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
+
+    @torch.no_grad()
+    def adopt(self, old: "Tree") -> None:
+        """Take over what another tree's head has learned: rows by id, shared weights as they are."""
+        mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
+        self.node[mine] = old.node[theirs]
+        own, other = self.index.terminal_of[mine], old.index.terminal_of[theirs]
+        both = (own >= 0) & (other >= 0)
+        self.bias[own[both]] = old.bias[other[both]]
+        self.generate.load_state_dict(old.generate.state_dict())
+        self.norm.load_state_dict(old.norm.state_dict())
+
+
+class Levels(nn.Module):
+    """A softmax per level, each with a class for paths that ended above; decoded over valid paths.
+
+    weights: what each level counts in the likelihood, 1 by default.
+    """
+
+    def __init__(
+        self, context: Context, dim: int, weights: list[float] | None = None, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.dim, self.dropout = dim, dropout
+        tree = context.taxonomy
+        self.index = TreeIndex(tree)
+        self.weights = list(weights) if weights else [1.0] * tree.depth
+        if len(self.weights) < tree.depth:
+            raise ValueError(f"{len(self.weights)} level weights for a tree of {tree.depth} levels")
+        self.weights = self.weights[: tree.depth]
+        self.norm = nn.LayerNorm(dim)
+        self.drop = nn.Dropout(dropout)
+        self.classify = nn.ModuleList(nn.Linear(dim, width) for width in self.index.widths)
+        prior = TreeScores(log_prior(tree, context.counts).unsqueeze(0), self.index)
+        for i in range(tree.depth):
+            self.register_buffer(f"prior{i}", prior.level(i + 1)[0].clamp(min=-30.0))
+
+    def forward(self, product: Tensor, known: Tensor) -> LevelScores:
+        """product (B, D), known (B,) bool -> scores."""
+        x = self.drop(self.norm(product))
+        logits = [
+            torch.where(known.unsqueeze(1), classify(x), getattr(self, f"prior{i}"))
+            for i, classify in enumerate(self.classify)
+        ]
+        return LevelScores(logits, self.index, self.weights)
+
+    @torch.no_grad()
+    def adopt(self, old: "Levels") -> None:
+        """Take over what another tree's head has learned: rows by id, shared weights as they are."""
+        mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
+        for depth in range(min(len(self.classify), len(old.classify))):
+            own, other = self.index.columns[mine, depth], old.index.columns[theirs, depth]
+            for tensor in ("weight", "bias"):
+                new, known = getattr(self.classify[depth], tensor), getattr(old.classify[depth], tensor)
+                new[own] = known[other]
+                new[-1] = known[-1]  # ended above
+        self.norm.load_state_dict(old.norm.state_dict())
+
+
+def _common(new: Taxonomy, old: Taxonomy) -> tuple[Tensor, Tensor]:
+    """The nodes that two trees share by id: their indexes in each."""
+    pairs = [(i, j) for i, node in enumerate(new.nodes) if (j := old.find(node.id)) is not None]
+    return tuple(torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1))  # type: ignore[return-value]

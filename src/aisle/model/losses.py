@@ -1,0 +1,77 @@
+"""What training minimises. `__all__` is the list of choices; a recipe lists losses with weights.
+
+A loss is constructed with the `Context` and its own options, and called `(output, target) -> scalar`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from aisle.model.heads import log_prior
+from aisle.model.parts import Context, Output, Target
+from aisle.model.scores import Scores, TreeIndex, TreeScores
+
+__all__ = ["ByView", "CrossEntropy"]
+
+
+class CrossEntropy(nn.Module):
+    """The mean negative log-likelihood of where products belong, exact or known only to a branch.
+
+    smoothing: the share of each exact target given away, half to its siblings' branch, level by level
+    up the tree, so that a near miss costs less than a far one (cf. Bertinetto et al., arXiv 1912.09393).
+    adjust: strength of logit adjustment (Menon et al., arXiv 2007.07314, eq. 10); 0 is off, 1 balances
+    the classes as if all were equally frequent.
+    """
+
+    prior: Tensor
+
+    def __init__(self, context: Context, smoothing: float = 0.0, adjust: float = 0.0) -> None:
+        super().__init__()
+        self.smoothing, self.adjust = smoothing, adjust
+        self.index = TreeIndex(context.taxonomy)
+        self.register_buffer("prior", log_prior(context.taxonomy, context.counts), persistent=False)
+
+    def forward(self, output: Output, target: Target) -> Tensor:
+        """-> scalar."""
+        return self.of(output.scores, target)
+
+    def of(self, scores: Scores, target: Target) -> Tensor:
+        """The loss of these scores: a scalar."""
+        if self.adjust:
+            scores = TreeScores(scores.all() + self.adjust * self.prior, self.index)
+        loss = scores.nll(target.node, target.exact)  # (B,)
+        if self.smoothing:
+            loss = (1 - self.smoothing) * loss + self.smoothing * self._along_the_tree(scores, target)
+        return loss.mean()
+
+    def _along_the_tree(self, scores: Scores, target: Target) -> Tensor:
+        """(B,) cross-entropy with a target spread evenly over the terminals of each ancestor's branch,
+        the parent's branch given twice the grandparent's share, and so on up to the whole tree."""
+        logp = scores.all()  # (B, N)
+        total = torch.cat([logp.new_zeros(len(logp), 1), logp.cumsum(1)], 1)  # (B, N + 1)
+        path = self.index.ancestors[target.node]  # (B, L)
+        depth = (path >= 0).sum(1)  # (B,)
+        loss = total[:, -1] / logp.shape[1]  # the whole tree
+        share = torch.ones_like(loss)
+        for level in range(path.shape[1]):
+            above = depth - 1 > level  # a strict ancestor of the target
+            start, stop = self.index.span[path[:, level].clamp(min=0)].unbind(1)
+            inside = total.gather(1, stop.unsqueeze(1)) - total.gather(1, start.unsqueeze(1))
+            mean = inside.squeeze(1) / (stop - start)
+            weight = torch.where(above, 2.0 ** (level + 1), 0.0)
+            loss, share = loss + weight * mean, share + weight
+        return -loss / share
+
+
+class ByView(CrossEntropy):
+    """The same likelihood asked of every view alone, where it is present, so that each learns to tell."""
+
+    def forward(self, output: Output, target: Target) -> Tensor:
+        """-> scalar: the mean over views of their own losses."""
+        if not output.by_view:
+            return output.joint.product.new_zeros(())
+        losses = []
+        for column, scores in enumerate(output.by_view.values()):
+            here = output.present[:, column]
+            own = scores.nll(target.node, target.exact)  # (B,)
+            losses.append((own * here).sum() / here.sum().clamp(min=1))
+        return torch.stack(losses).mean()

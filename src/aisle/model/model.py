@@ -1,0 +1,111 @@
+"""views -> fusion -> head, and what happens when a view is absent."""
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from aisle.model.parts import Encoded, Encoder, Fusion, Output, pooled_only
+
+Arrays = dict[str, Tensor]
+
+
+class Model(nn.Module):
+    """The network over one shop's views.
+
+    encoders: one a view, in the order of the recipe. view_dropout: how often, in training, a present
+    view is treated as absent (never the last one a product has).
+
+    An absent view becomes one learned, unmasked token (design rule 2), so no fusion asks; a product
+    without any view gets the prior.
+    """
+
+    def __init__(
+        self, encoders: Mapping[str, Encoder], fusion: Fusion, head: nn.Module, view_dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(dict(encoders))
+        self.fusion, self.head, self.view_dropout = fusion, head, view_dropout
+        self.absent = nn.ParameterDict(
+            {name: nn.Parameter(torch.randn(encoder.dim) * 0.02) for name, encoder in encoders.items()}
+        )
+        self.frozen: set[str] = set()
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views, in order."""
+        return tuple(self.encoders)
+
+    def dim_of(self, view: str) -> int:
+        """The width of a view's encoder."""
+        return len(self.absent[view])
+
+    def fingerprint(self, view: str) -> str:
+        """Sixteen hex digits that change when any weight of a view's encoder does."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.encoders[view].state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def freeze(self, views: set[str]) -> None:
+        """Keep these views' encoders as they are: no gradient, and eval mode (BatchNorm, dropout) always."""
+        self.frozen = views
+        for name, encoder in self.encoders.items():
+            encoder.requires_grad_(name not in views)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Model":
+        """As every module's, but frozen encoders stay in eval mode."""
+        super().train(mode)
+        for name in self.frozen:
+            self.encoders[name].eval()
+        return self
+
+    def forward(self, inputs: dict[str, Arrays], present: Tensor, by_view: bool = False) -> Output:
+        """inputs: each view's prepared arrays; present (B, V) bool, in the order of `views`.
+
+        A view may come as `{"pooled": (B, D)}` or with `"tokens"` and `"mask"` too: a frozen encoder's
+        kept output. by_view: also the scores of single views, for losses that ask for them.
+        """
+        if self.training and self.view_dropout:
+            present = self._drop_views(present)
+        encoded = {
+            name: self._with_absent(name, self.encode(name, inputs[name]), present[:, column])
+            for column, name in enumerate(self.views)
+        }
+        joint = self.fusion(encoded)
+        known = present.any(1)
+        alone = None
+        if by_view and joint.views is not None:
+            alone = {
+                name: self.head(vector, present[:, column])
+                for column, (name, vector) in enumerate(joint.views.items())
+            }
+        return Output(joint, self.head(joint.product, known), alone, present)
+
+    def encode(self, view: str, arrays: Arrays) -> Encoded:
+        """One view's arrays, or a frozen encoder's kept output, as `Encoded`."""
+        if "pooled" not in arrays:
+            return self.encoders[view](**arrays)
+        encoded = pooled_only(arrays["pooled"].float())
+        if "tokens" in arrays:
+            encoded = encoded._replace(tokens=arrays["tokens"].float(), mask=arrays["mask"])
+        return encoded
+
+    def _with_absent(self, name: str, encoded: Encoded, present: Tensor) -> Encoded:
+        token = self.absent[name]
+        here = present.unsqueeze(1)  # (B, 1)
+        first = torch.zeros_like(encoded.mask)
+        first[:, 0] = True
+        return Encoded(
+            torch.where(here, encoded.pooled, token),
+            torch.where(here.unsqueeze(2), encoded.tokens, token),
+            torch.where(here, encoded.mask, first),
+            present,
+        )
+
+    def _drop_views(self, present: Tensor) -> Tensor:
+        dropped = present & (torch.rand(present.shape, device=present.device) >= self.view_dropout)
+        return torch.where(dropped.any(1, keepdim=True), dropped, present)

@@ -1,0 +1,145 @@
+"""What passes between the parts of a network, and how a part is found by its name.
+
+Shapes throughout: B products, V views, T tokens, D the width of a view or of the joint vector,
+N terminals, M nodes, C the width of class-name vectors.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aisle.errors import RecipeError, did_you_mean
+from aisle.model.prepare import Preparer
+from aisle.model.scores import Scores
+from aisle.model.views import Modality
+from aisle.taxonomy import Taxonomy
+
+
+class Encoded(NamedTuple):
+    """One view of a batch: `pooled` (B, D), `tokens` (B, T, D), `mask` (B, T) bool, `present` (B,) bool."""
+
+    pooled: Tensor
+    tokens: Tensor
+    mask: Tensor
+    present: Tensor
+
+
+class Joint(NamedTuple):
+    """All views of a batch as one vector: `product` (B, D); `views` {name: (B, D)} in its space."""
+
+    product: Tensor
+    views: dict[str, Tensor] | None = None
+
+
+class Output(NamedTuple):
+    """What the network says: `scores` over the tree, `by_view` the same from single views, if asked for.
+
+    `present` (B, V) bool, views in the model's order.
+    """
+
+    joint: Joint
+    scores: Scores
+    by_view: dict[str, Scores] | None
+    present: Tensor
+
+
+class Target(NamedTuple):
+    """Where products belong: `node` (B,) indexes; `exact` (B,) bool (else: somewhere in that branch)."""
+
+    node: Tensor
+    exact: Tensor
+
+
+class Encoder(nn.Module):
+    """What reads one view: `dim` is its width; `prepare_class` makes its arrays, which `forward` takes by
+    name and answers with `Encoded`."""
+
+    modality: ClassVar[Modality]
+    prepare_class: ClassVar[type[Preparer]]
+    dim: int
+
+
+class Fusion(nn.Module):
+    """What makes one vector of views: called with {view: Encoded}, gives a `Joint` of width `dim`."""
+
+    dim: int
+
+
+class Context(NamedTuple):
+    """What heads and losses may know of the shop: the tree, `counts` (N,) training products a terminal,
+    `class_vectors` (M, C) embeddings of the nodes' names."""
+
+    taxonomy: Taxonomy
+    counts: np.ndarray
+    class_vectors: np.ndarray
+
+
+def pooled_only(pooled: Tensor) -> Encoded:
+    """An `Encoded` whose only token is the pooled vector; every row counts as present."""
+    ones = torch.ones(len(pooled), dtype=torch.bool, device=pooled.device)
+    return Encoded(pooled, pooled.unsqueeze(1), ones.unsqueeze(1), ones)
+
+
+def find_part(module: ModuleType, kind: str, name: str, trust_code: bool = True) -> Any:
+    """The class called `name` in a module's `__all__`, or outside code named as `"my_file:Bilinear"`.
+
+    Raises:
+        RecipeError: there is no such part, or it is outside code and `trust_code` is False.
+    """
+    if ":" in name:
+        return _outside(name, kind, trust_code)
+    if name not in module.__all__:
+        near = did_you_mean(name, module.__all__)
+        raise RecipeError(f"there is no {kind} {name!r}.{near} Choices: {', '.join(module.__all__)}")
+    return getattr(module, name)
+
+
+Part = TypeVar("Part", bound=nn.Module)
+
+
+def build_part(cls: type[Part], kind: str, options: Mapping[str, Any], **given: Any) -> Part:
+    """Construct a part from a recipe's options; `given` is what the house supplies if the part asks for it.
+
+    Raises:
+        RecipeError: an option the constructor does not know, or a value it refuses.
+    """
+    known = inspect.signature(cls).parameters
+    for key in options:
+        if key not in known or key in given:
+            near = did_you_mean(key, [k for k in known if k not in given])
+            raise RecipeError(f"{kind} {cls.__name__} has no option {key!r}.{near}")
+    try:
+        return cls(**{k: v for k, v in given.items() if k in known}, **options)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{kind} {cls.__name__}: {error}") from error
+
+
+def _outside(name: str, kind: str, trust_code: bool) -> Any:
+    where, _, attribute = name.partition(":")
+    if not trust_code:
+        raise RecipeError(
+            f"{kind} {name!r} is code from outside Aisle; pass trust_code=True (--trust-code) if you trust it"
+        )
+    file = Path(where if where.endswith(".py") else where + ".py")
+    try:
+        if file.is_file():
+            spec = importlib.util.spec_from_file_location(file.stem, file)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[file.stem] = module
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(where)
+        return getattr(module, attribute)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise RecipeError(f"{kind} {name!r} cannot be loaded: {error}") from error

@@ -1,0 +1,73 @@
+"""Pictures to pixels."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.catalog import ImageRef
+from aisle.model.prepare.base import Prepared, hash_of, take_rows, write_settings
+
+
+class Pictures:
+    """Pictures to pixels: decoded, resized to cover a square and cropped at the centre.
+
+    Arrays: `pixels` (B, P, 3, size, size) uint8, `shown` (B, P) bool; P is the most pictures any product
+    of the batch has. A product none of whose pictures can be read counts as having none, and says why.
+    """
+
+    def __init__(self, size: int = 64, pictures: int = 1) -> None:
+        self.size, self.pictures = size, pictures
+
+    def fit(self, values: Iterable[Any]) -> None:
+        """Nothing to learn."""
+
+    def __call__(self, values: Sequence[Sequence[ImageRef] | None]) -> Prepared:
+        """B tuples of pictures in."""
+        width = min(self.pictures, max((len(v) for v in values if v), default=1))
+        pixels = np.zeros((len(values), width, 3, self.size, self.size), dtype=np.uint8)
+        shown = np.zeros((len(values), width), dtype=bool)
+        problems: dict[int, str] = {}
+        for i, refs in enumerate(values):
+            for ref in (refs or ())[: self.pictures]:
+                picture, problem = read_pixels(ref, self.size)
+                if picture is None:
+                    problems[i] = f"picture {ref}: {problem}"
+                    continue
+                slot = int(shown[i].sum())
+                pixels[i, slot], shown[i, slot] = picture, True
+        return Prepared({"pixels": pixels, "shown": shown}, np.asarray(shown.any(1)), problems)
+
+    def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Some products' arrays."""
+        return take_rows(arrays, rows)
+
+    def save(self, folder: Path) -> None:
+        """`prepare.json`."""
+        write_settings(folder, {"size": self.size, "pictures": self.pictures})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Pictures":
+        """Read back what `save` wrote."""
+        return cls(**json.loads((folder / "prepare.json").read_text()))
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of size and number."""
+        return hash_of("pictures", self.size, self.pictures)
+
+
+def read_pixels(ref: ImageRef, size: int) -> tuple[np.ndarray | None, str]:
+    """(3, size, size) uint8 covering the square, or None and what is wrong with the picture."""
+    from PIL import Image, ImageOps
+
+    from aisle.catalog.pictures import PictureError, decode
+
+    try:
+        picture = decode(ref, size)
+    except PictureError as error:
+        return None, str(error)
+    square = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
+    return np.asarray(square, dtype=np.uint8).transpose(2, 0, 1), ""

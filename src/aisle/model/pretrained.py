@@ -1,0 +1,77 @@
+"""Finding pretrained weights: a local folder or a hub name, with an error that helps when offline.
+
+Nothing here imports torch before it must: tokenizers and configurations are read without it.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aisle.errors import MissingModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+NEEDS_NONE = "fast"
+
+
+def load_tokenizer(name: str) -> "Tokenizer":
+    """The `tokenizers` pipeline of a folder or hub name.
+
+    Raises:
+        MissingModelError: it is not here and cannot be fetched.
+    """
+    from tokenizers import Tokenizer
+
+    file = Path(name) / "tokenizer.json"
+    if file.is_file():
+        return Tokenizer.from_file(str(file))
+    try:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(name).backend_tokenizer
+    except (OSError, ValueError, AttributeError) as error:
+        raise _missing(name, "tokenizer.json", error) from error
+
+
+def load_config(name: str) -> Any:
+    """A transformers configuration.
+
+    Raises:
+        MissingModelError: it is not here and cannot be fetched.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise _missing(name, "config.json", error) from error
+
+
+def load_model(name: str) -> Any:
+    """A transformers model with its weights (safetensors only), in float32 and eval mode.
+
+    Raises:
+        MissingModelError: it is not here and cannot be fetched.
+    """
+    import torch
+    from transformers import AutoModel
+
+    try:
+        return AutoModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).eval()
+    except (OSError, ValueError) as error:
+        raise _missing(name, "config.json and model.safetensors", error) from error
+
+
+def _missing(name: str, files: str, error: Exception) -> MissingModelError:
+    if Path(name).exists() or name.startswith((".", "/", "~")):
+        where = f"folder {Path(name).expanduser().resolve()}"
+    else:
+        home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+        hub = "the hub (offline: HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else "the hub"
+        where = f"folder ./{name}, the cache {home} and {hub}"
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return MissingModelError(
+        f"pretrained model {name!r}: cannot read {files}; looked in {where} ({first[:160]}). "
+        f"Name a local folder, or use recipe {NEEDS_NONE!r}, which needs no download."
+    )

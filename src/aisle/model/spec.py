@@ -1,0 +1,174 @@
+"""What a network is made of, as data: the part of a recipe that a bundle keeps.
+
+Everything is validated here, so a misspelled key names its nearest neighbour wherever it is read.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aisle.errors import RecipeError, did_you_mean
+from aisle.model import encoders, fusions, heads
+from aisle.model.model import Model
+from aisle.model.parts import Context, Encoder, Fusion, build_part, find_part
+from aisle.model.prepare import Preparer
+from aisle.model.views import View
+
+
+class Strict(BaseModel):
+    """A table of a recipe: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PartSpec(BaseModel):
+    """A part by the name of its class, with its constructor's options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The constructor's options."""
+        return dict(self.model_extra or {})
+
+
+class ViewSpec(Strict):
+    """One view: `fields` it reads (text: the view's own name unless given; `["*"]`: all that no other view
+    names), `pictures` at most (image), its `encoder`, and whether that stays as it is (`frozen`)."""
+
+    encoder: PartSpec
+    fields: list[str] | None = None
+    pictures: int = Field(default=1, ge=1)
+    frozen: bool = False
+
+
+class ModelSpec(Strict):
+    """views -> fusion -> head."""
+
+    views: dict[str, ViewSpec] = Field(min_length=1)
+    fusion: PartSpec
+    head: PartSpec
+    view_dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    def without(self, names: set[str]) -> "ModelSpec":
+        """The same with these views left out."""
+        kept = {name: view for name, view in self.views.items() if name not in names}
+        return self.model_copy(update={"views": kept})
+
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+
+def validated(kind: type[Spec], data: Mapping[str, Any], what: str) -> Spec:
+    """Read a recipe's or a bundle's tables.
+
+    Raises:
+        RecipeError: the first thing that is wrong, where it stands, and the nearest known key.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            *above, key = first["loc"]
+            near = did_you_mean(str(key), _known_keys(kind, above))
+            raise RecipeError(f"{what}: unknown key {where!r}.{near}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        value = "" if first["type"] == "missing" else f" (got {first['input']!r:.60})"
+        raise RecipeError(f"{what}: {where}: {message}{value}") from None
+
+
+def _known_keys(kind: Any, path: Sequence[Any]) -> list[str]:
+    """The keys of the table that `path` leads to."""
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[part].annotation if part in kind.model_fields else None
+        else:  # dict[str, X] or list[X]: the last argument is what it holds
+            kind = get_args(kind)[-1] if get_args(kind) else None
+    kinds = [k for k in (kind, *get_args(kind)) if isinstance(k, type) and issubclass(k, BaseModel)]
+    return [key for k in kinds for key in k.model_fields]
+
+
+def encoder_class(view: ViewSpec, trust_code: bool = True) -> type[Encoder]:
+    """The class that a view's encoder names."""
+    return find_part(encoders, "encoder", view.encoder.type, trust_code)
+
+
+def views_of(spec: ModelSpec, trust_code: bool = True) -> dict[str, View]:
+    """What each view takes from a product."""
+    named = {name: _fields(name, view) for name, view in spec.views.items()}
+    taken = tuple(field for fields in named.values() for field in fields if field != "*")
+    return {
+        name: View(name, encoder_class(view, trust_code).modality, named[name], taken, view.pictures)
+        for name, view in spec.views.items()
+    }
+
+
+def _fields(name: str, view: ViewSpec) -> tuple[str, ...]:
+    return tuple(view.fields) if view.fields else (name,)
+
+
+def new_preparer(spec: ViewSpec, trust_code: bool = True) -> Preparer:
+    """An unfitted preparer for a view, with those of the encoder's options that are its own."""
+    cls = encoder_class(spec, trust_code)
+    prepare = cls.prepare_class
+    known = inspect.signature(prepare).parameters
+    own = {key: value for key, value in spec.encoder.options.items() if key in known}
+    if "pictures" in known:
+        own["pictures"] = spec.pictures
+    both = {*known, *inspect.signature(cls).parameters} - {"prepare", "config", "self"}
+    for key in spec.encoder.options:
+        if key not in both:
+            near = did_you_mean(key, both)
+            raise RecipeError(f"encoder {spec.encoder.type} has no option {key!r}.{near}")
+    try:
+        return prepare(**own)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"encoder {spec.encoder.type}: {error}") from error
+
+
+def build(
+    spec: ModelSpec,
+    preparers: Mapping[str, Preparer],
+    context: Context,
+    configs: Mapping[str, dict[str, Any]] | None = None,
+    trust_code: bool = True,
+) -> Model:
+    """The network of a spec. configs: pretrained encoders' configurations, kept in a bundle; with one, no
+    weights are fetched.
+
+    Raises:
+        RecipeError: a part is unknown or refuses its options.
+        MissingModelError: pretrained weights are not here.
+    """
+    built: dict[str, Encoder] = {}
+    for name, view in spec.views.items():
+        cls = encoder_class(view, trust_code)
+        known = inspect.signature(cls).parameters
+        options = {key: value for key, value in view.encoder.options.items() if key in known}
+        config = (configs or {}).get(name)
+        given = {"config": config} if config is not None else {}
+        built[name] = build_part(cls, "encoder", options, prepare=preparers[name], **given)
+    dims = {name: encoder.dim for name, encoder in built.items()}
+    fusion_class: type[Fusion] = find_part(fusions, "fusion", spec.fusion.type, trust_code)
+    fusion = build_part(fusion_class, "fusion", spec.fusion.options, dims=dims)
+    head_class = find_part(heads, "head", spec.head.type, trust_code)
+    head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
+    model = Model(built, fusion, head, spec.view_dropout)
+    model.freeze({name for name, view in spec.views.items() if view.frozen})
+    return model
+
+
+def build_like(model: Model, spec: ModelSpec, context: Context) -> Model:
+    """The same network over another tree: encoders and fusion shared, the head's rows carried over by id."""
+    head_class = find_part(heads, "head", spec.head.type)
+    head = build_part(head_class, "head", spec.head.options, context=context, dim=model.fusion.dim)
+    head.adopt(model.head)
+    like = Model(model.encoders, model.fusion, head, model.view_dropout)  # type: ignore[arg-type]
+    like.absent = model.absent
+    like.freeze(model.frozen)
+    return like.eval()

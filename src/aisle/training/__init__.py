@@ -1,0 +1,1 @@
+"""Learning: recipes, stages, one visible loop, out-of-fold predictions."""

@@ -1,0 +1,95 @@
+"""Batches of training rows: arrays kept whole where they fit in memory, made anew where they do not."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aisle.catalog import Catalog
+from aisle.inference.encode import Reader
+from aisle.model.parts import Target
+from aisle.model.prepare import Prepared
+from aisle.progress import Progress
+from aisle.taxonomy import Targets
+
+KEEP_BYTES = 2 << 30  # prepared arrays of one view up to this size stay in memory
+_PROBE = 64
+
+
+class Batch(NamedTuple):
+    """Inputs of B products and where they belong. `present` (B, V)."""
+
+    inputs: dict[str, dict[str, Tensor]]
+    present: Tensor
+    target: Target
+
+
+class Rows:
+    """Some rows of a catalogue as batches.
+
+    n rows; `targets` are theirs. A frozen view's encoder runs once, through the reader's store; other
+    views are prepared once if all n fit in `KEEP_BYTES`, else for every batch.
+    """
+
+    def __init__(self, catalog: Catalog, targets: Targets, reader: Reader, progress: Progress) -> None:
+        self.catalog, self.targets, self.reader = catalog, targets, reader
+        self.kept: dict[str, Prepared] = {}
+        for name in reader.views:
+            prepared = self._keep(name, progress)
+            if prepared is not None:
+                self.kept[name] = prepared
+
+    def __len__(self) -> int:
+        return len(self.targets.node)
+
+    def _keep(self, name: str, progress: Progress) -> Prepared | None:
+        n = len(self)
+        values = self._values(name, range(n)) if n * 2_000 < KEEP_BYTES else None
+        if name in self.reader.model.frozen and self.reader.store is not None:
+            assert values is not None
+            return self.reader.kept(name, values, progress)
+        probe = self.reader.preparers[name](self._values(name, range(min(_PROBE, n))))
+        size = sum(a.nbytes for a in probe.arrays.values()) / max(min(_PROBE, n), 1) * n
+        if size > KEEP_BYTES or values is None:
+            return None
+        return self.reader.preparers[name](values)
+
+    def _values(self, name: str, rows: Sequence[int] | range | np.ndarray) -> list[Any]:
+        view = self.reader.views[name]
+        return [view.value(self.catalog[int(i)]) for i in rows]
+
+    def batch(self, rows: np.ndarray, views: Sequence[str] | None = None) -> Batch:
+        """The batch of these rows; views not in `views` count as absent."""
+        inputs: dict[str, dict[str, Tensor]] = {}
+        present = []
+        for name in self.reader.views:
+            if views is not None and name not in views:
+                prepared = self.reader.prepare(name, [None] * len(rows))
+            elif name in self.kept:
+                kept = self.kept[name]
+                arrays = self._take(name, kept.arrays, rows)
+                prepared = Prepared(arrays, kept.present[rows], {})
+            else:
+                prepared = self.reader.prepare(name, self._values(name, rows))
+            inputs[name] = {k: torch.from_numpy(v) for k, v in prepared.arrays.items()}
+            present.append(prepared.present)
+        target = Target(torch.from_numpy(self.targets.node[rows]), torch.from_numpy(self.targets.exact[rows]))
+        return Batch(inputs, torch.from_numpy(np.stack(present, 1)), target)
+
+    def _take(self, name: str, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+        if "pooled" in arrays:
+            return {key: array[rows] for key, array in arrays.items()}
+        return self.reader.preparers[name].take(arrays, rows)
+
+    def shuffled(self, size: int, seed: Sequence[int], views: Sequence[str] | None = None) -> Iterator[Batch]:
+        """Every row once, in an order that the seed decides; the last batch may be smaller."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        for start in range(0, len(order), size):
+            yield self.batch(order[start : start + size], views)
+
+    def in_order(self, size: int, views: Sequence[str] | None = None) -> Iterator[Batch]:
+        """Every row once, in order."""
+        for start in range(0, len(self), size):
+            yield self.batch(np.arange(start, min(start + size, len(self))), views)

@@ -1,0 +1,198 @@
+"""From a labelled catalogue and a recipe to a predictor: parts, views, stages, calibration."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from aisle import decision
+from aisle.catalog import Catalog
+from aisle.catalog.splits import assign
+from aisle.errors import CatalogError
+from aisle.inference.encode import Reader
+from aisle.inference.predictor import Predictor, short_keys
+from aisle.model import losses
+from aisle.model.features import FeatureStore
+from aisle.model.model import Model
+from aisle.model.names import context_of, count_terminals
+from aisle.model.parts import Context, build_part, find_part
+from aisle.model.prepare import Preparer
+from aisle.model.spec import build, new_preparer, views_of
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import Targets, Taxonomy
+from aisle.training.data import Rows
+from aisle.training.loop import Position, WeightedLoss, run_stage
+from aisle.training.recipe import Recipe
+from aisle.training.run import Journal, Run
+
+_FIT_SAMPLE = 500_000  # products from which vocabularies are learned
+
+
+class PartRows(NamedTuple):
+    """Sorted, disjoint row numbers of one catalogue: to learn from, to stop by, to calibrate, to promise."""
+
+    fit: np.ndarray
+    stop: np.ndarray
+    calibrate: np.ndarray
+    promise: np.ndarray
+
+
+def fit(
+    catalog: Catalog,
+    recipe: Recipe,
+    *,
+    run: Run | None = None,
+    resume: bool = False,
+    store: FeatureStore | None = None,
+    trust_code: bool = False,
+    progress: Progress = SILENT,
+) -> Predictor:
+    """Train on the labelled rows of `catalog`.
+
+    run: where checkpoints and metrics go; with `resume`, an interrupted run there is continued. store:
+    where frozen encoders' outputs are kept (the user's cache by default). Views that no row has are
+    left out, and said so.
+
+    Raises:
+        CatalogError: no labelled row, or no view that any row has.
+        RecipeError, MissingModelError: as `aisle.model.spec.build`.
+    """
+    usable = np.flatnonzero(catalog.targets().node >= 0)
+    if not len(usable):
+        raise CatalogError("no row has a usable category: nothing to learn from. `aisle check` says why")
+    catalog = catalog.take(usable)
+    taxonomy, targets = _tree(catalog)
+    parts = cut(catalog, targets, recipe)
+    recipe = _without_absent_views(catalog, recipe, progress)
+    torch.manual_seed(recipe.seed)
+    context = context_of(taxonomy, count_terminals(taxonomy, _pick(targets, parts.fit)))
+    preparers = _learn_preparers(catalog.take(parts.fit), recipe, trust_code)
+    model = build(recipe.network, preparers, context, trust_code=trust_code)
+    criterion = _losses(recipe, context, trust_code)
+    reader = Reader(model, views_of(recipe.network, trust_code), preparers, store or FeatureStore())
+    if run is not None:
+        data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
+        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
+    _stages(model, criterion, recipe, _rows(catalog, targets, parts, reader, progress), run, progress)
+    predictor = Predictor(
+        spec=recipe.network,
+        context=context,
+        preparers=preparers,
+        model=model.to("cpu").eval(),
+        policy=decision.Policy.uncalibrated(taxonomy),
+        seen_keys=short_keys(catalog.take(np.concatenate([parts.fit, parts.stop]))),
+        results={"recipe": recipe.name, "training_rows": len(parts.fit)},
+        store=reader.store,
+    )
+    return promised(predictor, catalog, targets, parts, recipe)
+
+
+def cut(catalog: Catalog, targets: Targets, recipe: Recipe) -> PartRows:
+    """The four parts, stratified, near-duplicates on one side (design rule 9)."""
+    n, parts = len(catalog), recipe.parts
+    aside = [min(share, parts.most / n) for share in (parts.stop, parts.calibrate, parts.promise)]
+    shares = np.array([1 - sum(aside), *aside])
+    part = assign(targets.node, catalog.groups(), shares, recipe.seed)
+    return PartRows(*(np.flatnonzero(part == k) for k in range(4)))
+
+
+def promised(
+    predictor: Predictor, catalog: Catalog, targets: Targets, parts: PartRows, recipe: Recipe
+) -> Predictor:
+    """The predictor with a policy fitted on the two parts that training never saw."""
+    if not len(parts.calibrate) or not len(parts.promise):
+        return predictor
+    groups = catalog.groups()
+    samples = [
+        (predictor.score(catalog.take(rows)), _pick(targets, rows), groups[rows])
+        for rows in (parts.calibrate, parts.promise)
+    ]
+    policy = decision.fit(*samples, precision=recipe.promise.precision, delta=recipe.promise.delta)
+    return predictor.with_policy(policy)
+
+
+def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
+    """The official tree, or the one that these rows' labels span, and where the rows are in it."""
+    whole, targets = catalog.taxonomy, catalog.targets()
+    if catalog.official:
+        return whole, targets
+    used = np.unique(targets.node)
+    taxonomy = Taxonomy.from_paths(whole.nodes[node].path for node in used)
+    number = np.full(len(whole), -1, dtype=np.int64)
+    number[used] = [taxonomy.index(whole.nodes[node].path) for node in used]
+    return taxonomy, Targets(number[targets.node], targets.exact)
+
+
+def _pick(targets: Targets, rows: np.ndarray) -> Targets:
+    return Targets(targets.node[rows], targets.exact[rows])
+
+
+def _without_absent_views(catalog: Catalog, recipe: Recipe, progress: Progress) -> Recipe:
+    """Leave out the views that no row has: a shop without pictures trains no image encoder."""
+    views = views_of(recipe.network)
+    lacking = set(views)
+    for product in catalog:
+        lacking -= {name for name in lacking if views[name].value(product) is not None}
+        if not lacking:
+            return recipe
+    if len(lacking) == len(views):
+        raise CatalogError(
+            f"no row has any of the views that recipe {recipe.name!r} reads ({', '.join(views)}); "
+            f"the catalogue has fields {', '.join(catalog.fields) or '(none)'}"
+        )
+    for name in sorted(lacking):
+        progress.say(f"view {name!r} is left out: no row has it")
+    kept = {name: view for name, view in recipe.views.items() if name not in lacking}
+    return recipe.model_copy(update={"views": kept})
+
+
+def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preparer]:
+    preparers = {name: new_preparer(view, trust_code) for name, view in recipe.views.items()}
+    some = catalog if len(catalog) <= _FIT_SAMPLE else catalog.take(_sample(len(catalog), recipe.seed))
+    for name, view in views_of(recipe.network, trust_code).items():
+        preparers[name].fit(view.value(product) for product in some)
+    return preparers
+
+
+def _sample(n: int, seed: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).choice(n, _FIT_SAMPLE, replace=False))
+
+
+def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
+    built: list[nn.Module] = []
+    for spec in recipe.losses:
+        cls = find_part(losses, "loss", spec.type, trust_code)
+        built.append(build_part(cls, "loss", spec.options, context=context))
+    return WeightedLoss(built, [spec.weight for spec in recipe.losses])
+
+
+def _rows(
+    catalog: Catalog, targets: Targets, parts: PartRows, reader: Reader, progress: Progress
+) -> tuple[Rows, Rows | None]:
+    fit_rows = Rows(catalog.take(parts.fit), _pick(targets, parts.fit), reader, progress)
+    if not len(parts.stop):
+        return fit_rows, None
+    return fit_rows, Rows(catalog.take(parts.stop), _pick(targets, parts.stop), reader, progress)
+
+
+def _stages(
+    model: Model,
+    criterion: WeightedLoss,
+    recipe: Recipe,
+    rows: tuple[Rows, Rows | None],
+    run: Run | None,
+    progress: Progress,
+) -> None:
+    """Every stage in turn, each from where the one before ended or from an earlier one's weights."""
+    journal = Journal(run, {stage.start for stage in recipe.stages})
+    for number in range(journal.stage, len(recipe.stages)):
+        stage = recipe.stages[number]
+        start = journal.ended.get(stage.start) if stage.start else journal.model
+        if journal.now is None and start is not None:
+            model.load_state_dict(start)
+        position = Position(number, recipe.seed)
+        run_stage(model, criterion, stage, rows, position, journal.now, journal.epoch, progress)
+        journal.end(stage.name, model)
+    if journal.model is not None:
+        model.load_state_dict(journal.model)

@@ -1,0 +1,209 @@
+"""A recipe: everything a training run is told, as validated TOML. A list of stages, usually one."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from aisle.errors import RecipeError, did_you_mean
+from aisle.model.spec import ModelSpec, PartSpec, Strict, validated
+
+
+class LossSpec(PartSpec):
+    """A loss by the name of its class, how much it counts, and its options."""
+
+    weight: float = Field(default=1.0, ge=0)
+
+
+class Stage(Strict):
+    """What is trained, from which earlier weights, for how long (design rule 7).
+
+    train: views' names, `fusion`, `head`, or `*`. views: those shown; the rest count as absent.
+    start: an earlier stage's name; by default where the stage before ended. batch: products a step.
+    rate: the highest learning rate; rates: multiples of it for single views, `fusion` or `head`. decay:
+    weight decay. warmup: share of all steps over which the rate rises; then it falls by `schedule`.
+    clip: the largest gradient norm. accumulate: batches a step. patience: epochs without a better
+    `metric` on the stopping part before it ends. average: decay of the running mean of weights that is
+    kept in place of the last ones (0: off; Polyak averaging).
+    """
+
+    name: str = "train"
+    train: list[str] = Field(default_factory=lambda: ["*"])
+    views: list[str] | None = None
+    start: str | None = None
+    epochs: int = Field(default=20, ge=1)
+    batch: int = Field(default=64, ge=1)
+    optimizer: Literal["AdamW", "Adam", "RAdam", "RMSprop", "SGD"] = "AdamW"
+    rate: float = Field(default=1e-3, gt=0)
+    rates: dict[str, float] = Field(default_factory=dict)
+    decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    clip: float = Field(default=1.0, gt=0)
+    accumulate: int = Field(default=1, ge=1)
+    patience: int = Field(default=0, ge=0)
+    metric: Literal["accuracy", "nll", "macro_f1"] = "accuracy"
+    average: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Parts(Strict):
+    """Shares of the training rows kept aside, disjoint and duplicate-aware (design rule 9): to choose when
+    to stop, to calibrate, and to set the thresholds of the promise; each at most `most` rows."""
+
+    stop: float = Field(default=0.05, ge=0, lt=0.5)
+    calibrate: float = Field(default=0.05, ge=0, lt=0.5)
+    promise: float = Field(default=0.1, ge=0, lt=0.5)
+    most: int = Field(default=20_000, ge=1)
+
+
+class Promise(Strict):
+    """`precision` of what is decided automatically, but for a chance `delta`."""
+
+    precision: float = Field(default=0.95, gt=0, lt=1)
+    delta: float = Field(default=0.05, gt=0, lt=1)
+
+
+class Recipe(ModelSpec):
+    """A network, its losses, its stages, what is kept aside and what is promised."""
+
+    name: str = "unnamed"
+    description: str = ""
+    seed: int = 0
+    losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
+    stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
+    parts: Parts = Parts()
+    promise: Promise = Promise()
+
+    @property
+    def network(self) -> ModelSpec:
+        """The part that a bundle keeps."""
+        return ModelSpec(**{name: getattr(self, name) for name in ModelSpec.model_fields})
+
+
+def shipped() -> dict[str, str]:
+    """The recipes that come with Aisle: name -> TOML text."""
+    folder = files("aisle.training") / "recipes"
+    found = sorted(folder.iterdir(), key=lambda f: f.name)
+    return {f.name.removesuffix(".toml"): f.read_text() for f in found if f.name.endswith(".toml")}
+
+
+def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", changes: Sequence[str] = ()) -> Recipe:
+    """A shipped recipe by name, a TOML file, a dict, or a recipe; with `changes` such as
+    `"views.title.encoder.dim=128"` applied.
+
+    Raises:
+        RecipeError: no such recipe, an unknown key (the nearest is named) or a bad value.
+    """
+    if isinstance(recipe, Recipe):
+        recipe = recipe.model_dump(exclude_none=True)
+    if isinstance(recipe, Mapping):
+        return _checked(dict(recipe), changes, "recipe")
+    known = shipped()
+    file = Path(recipe)
+    if str(recipe) in known:
+        text = known[str(recipe)]
+    elif file.suffix == ".toml" or file.exists():
+        try:
+            text = file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"recipe {str(recipe)!r} cannot be read: {error}") from error
+    else:
+        near = did_you_mean(str(recipe), known)
+        raise RecipeError(
+            f"there is no recipe {str(recipe)!r}.{near} Shipped: {', '.join(known)}; or name a .toml file"
+        )
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {str(recipe)!r} is not TOML: {error}") from error
+    return _checked(data, changes, f"recipe {str(recipe)!r}")
+
+
+def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> Recipe:
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {change!r} is not KEY=VALUE, such as views.title.encoder.dim=128")
+        _set(data, path.strip().split("."), _value(value.strip()), change)
+    recipe = validated(Recipe, data, what)
+    named = {*recipe.views, "fusion", "head", "*"}
+    stages = [stage.name for stage in recipe.stages]
+    for i, stage in enumerate(recipe.stages):
+        for name in (*stage.train, *stage.rates, *(stage.views or ())):
+            if name not in named:
+                raise RecipeError(f"{what}: stage {stage.name!r} names {name!r}.{did_you_mean(name, named)}")
+        if stage.start is not None and stage.start not in stages[:i]:
+            raise RecipeError(f"{what}: stage {stage.name!r} starts from {stage.start!r}, no earlier stage")
+    return recipe
+
+
+def _value(text: str) -> Any:
+    """A TOML value; anything that is none is a string, so that shells need no double quoting."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _set(data: Any, path: list[str], value: Any, change: str) -> None:
+    for i, key in enumerate(path):
+        last = i == len(path) - 1
+        if isinstance(data, list):
+            if not key.isdigit() or int(key) >= len(data):
+                raise RecipeError(
+                    f"--set {change!r}: {'.'.join(path[:i])} is a list; use 0 to {len(data) - 1}"
+                )
+            if last:
+                data[int(key)] = value
+            else:
+                data = data[int(key)]
+        elif isinstance(data, dict):
+            if last:
+                data[key] = value
+            else:
+                data = data.setdefault(key, {})
+        else:
+            raise RecipeError(f"--set {change!r}: {'.'.join(path[:i])} is no table")
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe as TOML that `load_recipe` reads back to an equal one."""
+    lines: list[str] = []
+    _write_table(recipe.model_dump(exclude_none=True), "", lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _write_table(table: Mapping[str, Any], path: str, lines: list[str]) -> None:
+    nested = {k: v for k, v in table.items() if isinstance(v, dict) or _is_tables(v)}
+    lines += [f"{_key(k)} = {_toml(v)}" for k, v in table.items() if k not in nested]
+    for key, value in nested.items():
+        name = f"{path}.{_key(key)}" if path else _key(key)
+        for one in value if isinstance(value, list) else [value]:
+            lines += ["", f"[[{name}]]" if isinstance(value, list) else f"[{name}]"]
+            _write_table(one, name, lines)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+
+
+def _key(key: str) -> str:
+
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
+
+
+def _toml(value: Any) -> str:
+
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, float):
+        return (
+            repr(value) if "e" not in repr(value) or "." in repr(value) else repr(value).replace("e", ".0e")
+        )
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,101 @@
+"""The few verbs of the Python API: read, train, load, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aisle.errors import BundleError
+from aisle.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from aisle.catalog import Catalog
+    from aisle.evaluation import Evaluation
+    from aisle.inference.predictor import Predictor
+    from aisle.training.recipe import Recipe
+
+
+def read(source: Any, **options: Any) -> Catalog:
+    """Read a catalogue: a file, a folder, several files, or rows. Options: see `aisle.catalog.read`.
+
+    Raises:
+        AisleError: the source cannot be read at all; bad rows become `catalog.problems` instead.
+    """
+    from aisle import catalog
+
+    return catalog.read(source, **options)
+
+
+def train(
+    catalog: Catalog,
+    recipe: str | Path | Mapping[str, Any] | Recipe = "fast",
+    *,
+    changes: Sequence[str] = (),
+    out: str | Path | None = None,
+    resume: bool = False,
+    trust_code: bool = False,
+    progress: Progress = SILENT,
+) -> Predictor:
+    """Learn the shop's tree from its labelled rows.
+
+    Where the catalogue has a `split` column, only its `train` rows are learned from. changes: such as
+    `"stages.0.epochs=5"`. out: a run's folder, which keeps the bundle (`out/model`), checkpoints and
+    metrics; with `resume`, an interrupted run there is continued.
+
+    Raises:
+        AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
+    """
+    from aisle.training.fit import fit
+    from aisle.training.recipe import load_recipe
+    from aisle.training.run import Run
+
+    run = Run(Path(out)) if out is not None else None
+    rows = part(catalog, "train")
+    resolved = load_recipe(recipe, changes)
+    predictor = fit(rows, resolved, run=run, resume=resume, trust_code=trust_code, progress=progress)
+    if run is not None:
+        predictor = predictor.save(run.model)
+        run.end()
+    return predictor
+
+
+def load(folder: str | Path, *, trust_code: bool = False) -> Predictor:
+    """A saved model: a bundle, or the run that holds one.
+
+    Raises:
+        BundleError: missing, truncated, edited, or from a newer version.
+    """
+    from aisle.inference.bundle import MANIFEST
+    from aisle.inference.bundle import load as load_bundle
+
+    folder = Path(folder)
+    inside = folder / "model"
+    if not (folder / MANIFEST).exists() and (inside / MANIFEST).exists():
+        folder = inside
+    elif not folder.exists():
+        raise BundleError(f"there is no folder {folder}")
+    elif (folder / "recipe.toml").exists() and not (folder / MANIFEST).exists():
+        raise BundleError(f"the run in {folder} has not finished; continue it with --resume")
+    return load_bundle(folder, trust_code)
+
+
+def evaluate(
+    model: Predictor, catalog: Catalog, *, baseline: Catalog | None = None, progress: Progress = SILENT
+) -> Evaluation:
+    """Judge a model on labelled rows: `catalog`'s `test` rows where it has a `split` column, else all.
+
+    baseline: rows to fit a linear SVM on TF-IDF on, to be judged beside it (its `train` rows where it
+    has a `split` column).
+    """
+    from aisle import evaluation
+
+    against = part(baseline, "train") if baseline is not None else None
+    return evaluation.evaluate(model, part(catalog, "test"), baseline=against, progress=progress)
+
+
+def part(catalog: Catalog, name: str) -> Catalog:
+    """The rows whose `split` column says `name`; all of them where there is no such column or value."""
+    if catalog.split is None or name not in set(catalog.split):
+        return catalog
+    return catalog.take((catalog.split == name).nonzero()[0])
