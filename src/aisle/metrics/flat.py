@@ -56,7 +56,7 @@ def strict_accuracy(judged: Judged) -> float:
 
 def topk_accuracy(scores: Scores, truth: Truth, k: int = 5) -> float:
     """Share of products with an acceptable place among their k most probable terminals."""
-    return _mean(truth.hits(answerable(scores, k)).any(1))
+    return _mean(np.logical_or.reduce(truth.hits(answerable(scores, k)), axis=1))
 
 
 def answerable(scores: Scores, k: int) -> np.ndarray:

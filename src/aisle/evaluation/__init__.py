@@ -1,0 +1,6 @@
+"""Judging: what a classifier gets right, where, and beside what; as numbers and as a page."""
+
+from aisle.evaluation.evaluate import evaluate, label_counts
+from aisle.evaluation.result import Evaluation
+
+__all__ = ["Evaluation", "evaluate", "label_counts"]

@@ -1,0 +1,102 @@
+"""The plain rival: a linear SVM on TF-IDF of title and description.
+
+Words and word pairs beside character 3- to 5-grams inside words, logarithmic term frequency, C = 1:
+chosen by 5-fold cross-validation inside the training rows of a real marketplace (docs/evaluation.md
+has the table). Whoever cannot beat it has no reason to switch.
+"""
+
+from collections.abc import Collection, Iterable
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import FeatureUnion, make_union
+from sklearn.svm import LinearSVC
+
+from aisle.catalog import Catalog, Product
+from aisle.errors import AisleError
+from aisle.taxonomy import Scores, Taxonomy
+
+FIELDS = ("title", "description")
+CELLS = 100_000_000  # classes × features: 800 MB of weights at most
+SHARP = 100.0  # softmax alone is nearly flat over margins: the branch with most places would win
+RARE = 1000  # from this many products on, what occurs once or twice is left out
+
+
+class LinearBaseline:
+    """A fitted linear SVM that keeps the `Classifier` protocol.
+
+    Its scores are a softmax of margins, sharpened so far that a branch counts as much as the best place
+    in it: they rank places and branches, but are no probabilities.
+    """
+
+    name = "linear SVM on TF-IDF"
+    model_id = "baseline-linear-svm"
+    views = FIELDS
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        features: FeatureUnion,
+        svm: LinearSVC | None,
+        places: np.ndarray,
+        count: int,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.features = features
+        self.svm = svm  # None: one place only, nothing to tell apart
+        self.places = places  # (C,) the nodes it can answer, in the order of its classes
+        self.train_products = count
+
+    @classmethod
+    def fit(cls, catalog: Catalog) -> "LinearBaseline":
+        """Learn from every product whose exact place is known; faulty rows are left out.
+
+        Raises:
+            AisleError: no such product, or none of them has a text.
+        """
+        targets = catalog.targets()
+        usable = (targets.node >= 0) & targets.exact & ~catalog.fatal
+        rows = np.flatnonzero(usable & (catalog.taxonomy.terminal_of[targets.node] >= 0))
+        if not len(rows):
+            raise AisleError(f"the baseline cannot learn: none of {len(catalog):,} products has a full label")
+        texts = [text_of(catalog[int(i)]) for i in rows]
+        places, label = np.unique(targets.node[rows], return_inverse=True)
+        features = _features(len(rows), CELLS // len(places))
+        try:
+            x = features.fit_transform(texts)
+        except ValueError as error:  # scikit-learn's "empty vocabulary"
+            raise AisleError(
+                f"the baseline cannot learn: none of {len(rows):,} products has a title or description"
+            ) from error
+        svm = LinearSVC(C=1.0, random_state=0).fit(x, label) if len(places) > 1 else None
+        return cls(catalog.taxonomy, features, svm, places, len(rows))
+
+    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
+        """(B, N) log-softmax of margins; -inf where no training product was."""
+        texts = [text_of(product, without) for product in products]
+        logp = np.full((len(texts), len(self.taxonomy.terminals)), -np.inf)
+        logp[:, self.taxonomy.terminal_of[self.places]] = SHARP * self._margins(texts)
+        return Scores(self.taxonomy, logp - np.logaddexp.reduce(logp, axis=1, keepdims=True))
+
+    def _margins(self, texts: list[str]) -> np.ndarray:
+        if self.svm is None or not texts:
+            return np.zeros((len(texts), len(self.places)))
+        margins = self.svm.decision_function(self.features.transform(texts))
+        return margins if margins.ndim == 2 else np.stack([-margins, margins], 1)
+
+
+def text_of(product: Product, without: Collection[str] = ()) -> str:
+    """Title and description, one after the other."""
+    return "\n".join(product.fields.get(name, "") for name in FIELDS if name not in without)
+
+
+def _features(products: int, most: int) -> FeatureUnion:
+    rare = products >= RARE
+    words = TfidfVectorizer(
+        sublinear_tf=True, ngram_range=(1, 2), min_df=2 if rare else 1, max_features=max(most // 3, 1000)
+    )
+    letters = TfidfVectorizer(
+        sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5), min_df=3 if rare else 1,
+        max_features=max(2 * most // 3, 2000),
+    )  # fmt: skip
+    return make_union(words, letters)

@@ -1,0 +1,75 @@
+"""Ask a classifier about every product and keep a few numbers of each answer, chunk by chunk, so that
+memory grows with products × levels, not with products × categories."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from aisle.catalog import Product
+from aisle.evaluation.trees import carry
+from aisle.metrics import Truth, level_nll, level_rank
+from aisle.taxonomy import Scores
+
+CHUNK = 1024
+GUESSES = 5
+
+Ask = Callable[[list[Product]], Scores]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is kept of B products' scores, over a tree of L levels.
+
+    top, logp: (B, 5) the most probable terminals (-1: no more have any probability), best first.
+    lineage: (B, L) log-probability of each level of the best path; NaN below its end.
+    nll: (B,) of being right. level_rank, level_nll: (B, L), see `aisle.metrics`.
+    """
+
+    top: np.ndarray
+    logp: np.ndarray
+    lineage: np.ndarray
+    nll: np.ndarray
+    level_rank: np.ndarray
+    level_nll: np.ndarray
+
+    @property
+    def best(self) -> np.ndarray:
+        """(B,) the predicted terminals."""
+        return self.top[:, 0]
+
+
+def collect(
+    ask: Ask, products: Sequence[Product], rows: np.ndarray, truth: Truth, tell: Callable[[int], None]
+) -> Answers:
+    """Answers to the products at `rows`, whose labels `truth` holds in the same order.
+
+    tell: told after each chunk how many are done.
+    """
+    parts: list[Answers] = []
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        scores = carry(ask([products[int(i)] for i in rows[part]]), truth.taxonomy)
+        parts.append(_keep(scores, truth[part]))
+        tell(min(start + CHUNK, len(rows)))
+    return Answers(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Answers)))
+
+
+def _keep(scores: Scores, truth: Truth) -> Answers:
+    top = scores.topk(GUESSES)
+    levels = range(1, truth.taxonomy.depth + 1)
+    return Answers(
+        top=np.where(np.isfinite(top.logp), top.node, -1),
+        logp=top.logp,
+        lineage=scores.lineage(top.node[:, 0]),
+        nll=truth.nll(scores),
+        level_rank=np.stack([level_rank(scores, truth, d) for d in levels], 1),
+        level_nll=np.stack([level_nll(scores, truth, d) for d in levels], 1),
+    )
+
+
+def chunks(products: Sequence[Product], rows: np.ndarray) -> Iterator[list[Product]]:
+    """The products at `rows`, at most `CHUNK` at a time."""
+    for start in range(0, len(rows), CHUNK):
+        yield [products[int(i)] for i in rows[start : start + CHUNK]]

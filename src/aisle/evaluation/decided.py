@@ -1,0 +1,55 @@
+"""What the decisions of `predict` were worth: how many products were placed, and how often rightly."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aisle.decision import Prediction
+from aisle.evaluation.result import Decided, Decisions
+from aisle.evaluation.summary import limits
+from aisle.metrics import Truth, clopper_pearson
+
+
+def decisions(predictions: Sequence[Prediction], truth: Truth) -> Decisions:
+    """Judge each decided path (`path`, as deep as was sure) against its product's acceptable places."""
+    tree = truth.taxonomy
+    found = [tree.find(p.path) if p.path else None for p in predictions]
+    node = np.array([-1 if n is None else n for n in found], dtype=np.int64)
+    verdict = np.array([p.decision for p in predictions])
+    accept = (verdict == "accept") & (node >= 0)
+    partial = (verdict == "partial") & (node >= 0)
+    right = np.where(accept, truth.hits(node[:, None])[:, 0], _on_the_way(truth, node))
+    reached = np.where((node >= 0)[:, None], tree.ancestors[node], -1)  # (B, L)
+    levels = []
+    for depth in range(tree.depth):
+        here = reached[:, depth]
+        rows = (here >= 0) & (accept | partial)
+        levels.append(_decided(rows, rows & _on_the_way(truth, here)))
+    placed = accept | partial
+    while levels and not levels[-1].count:
+        levels.pop()
+    return Decisions(
+        accept=_decided(accept, accept & right),
+        partial=_decided(partial, partial & right),
+        placed=_decided(placed, placed & right),
+        review=_decided(~placed, None),
+        levels=tuple(levels),
+    )
+
+
+def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
+    """(B,) an acceptable place is this node, lies below it, or is a branch that holds it."""
+    tree = truth.taxonomy
+    depth = np.maximum(tree.node_depth[node], 1)
+    below = (tree.ancestors[truth.node, depth[:, None] - 1] == node[:, None]) & (truth.node >= 0)  # (B, A)
+    return (node >= 0) & (below.any(1) | truth.hits(node[:, None])[:, 0])
+
+
+def _decided(rows: np.ndarray, right: np.ndarray | None) -> Decided:
+    count = int(rows.sum())
+    precision = clopper_pearson(int(right.sum()), count) if right is not None and count else None
+    return Decided(
+        count=count,
+        coverage=count / len(rows) if len(rows) else 0.0,
+        precision=None if precision is None else limits(precision),
+    )

@@ -1,0 +1,73 @@
+"""A few products to look at: the surest hits, the surest misses, and those torn between two places."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from aisle.catalog import Product
+from aisle.evaluation.collect import Answers
+from aisle.evaluation.pictures import thumbnail
+from aisle.evaluation.result import Example, Examples, Guess
+from aisle.metrics import Judged, Truth
+
+EACH = 8
+TEXT = 280  # characters of description on a card
+
+
+def choose(
+    answers: Answers, judged: Judged, truth: Truth, products: Sequence[Product], rows: np.ndarray
+) -> Examples:
+    """`EACH` of every kind, no two of a kind sharing label and answer, so that a page shows variety."""
+    sure = answers.logp[:, 0]
+    with np.errstate(invalid="ignore"):
+        gap = np.exp(sure) - np.exp(answers.logp[:, 1]) if answers.logp.shape[1] > 1 else np.exp(sure)
+    pair = np.stack([judged.node, judged.predicted], 1)
+    by_sureness = np.argsort(-sure, kind="stable")
+    kinds = {
+        "best": (i for i in by_sureness if judged.right[i]),
+        "worst": (i for i in by_sureness if not judged.right[i]),
+        "confused": iter(np.argsort(gap, kind="stable")),
+    }
+
+    def cards(order: Iterable[int]) -> tuple[Example, ...]:
+        chosen = _varied(order, pair)
+        return tuple(_card(i, products[int(rows[i])], answers, judged, truth) for i in chosen)
+
+    return Examples(**{kind: cards(order) for kind, order in kinds.items()})
+
+
+def _varied(order: Iterable[int], pair: np.ndarray) -> list[int]:
+    seen: set[tuple[int, int]] = set()
+    chosen: list[int] = []
+    for i in order:
+        key = (int(pair[i, 0]), int(pair[i, 1]))
+        if key not in seen:
+            seen.add(key)
+            chosen.append(int(i))
+        if len(chosen) == EACH:
+            break
+    return chosen
+
+
+def _card(i: int, product: Product, answers: Answers, judged: Judged, truth: Truth) -> Example:
+    tree = judged.taxonomy
+    label = int(judged.node[i])
+    others = [n for n in dict.fromkeys(truth.node[i].tolist()) if n >= 0 and n != label]
+    lineage = answers.lineage[i]
+    guesses = (
+        Guess(path=tree.nodes[n].path, probability=float(np.exp(p)))
+        for n, p in zip(answers.top[i], answers.logp[i], strict=True)
+        if n >= 0
+    )
+    text = product.fields.get("description", "")
+    return Example(
+        id=product.id,
+        title=product.fields.get("title", ""),
+        text=text if len(text) <= TEXT else text[:TEXT].rstrip() + "…",
+        picture=thumbnail(product),
+        label=tree.nodes[label].path,
+        also=tuple(tree.nodes[n].path for n in others),
+        guesses=tuple(guesses),
+        confidence=tuple(float(c) for c in np.exp(lineage[~np.isnan(lineage)])),
+        right=bool(judged.right[i]),
+    )

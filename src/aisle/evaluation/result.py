@@ -1,0 +1,277 @@
+"""What an evaluation found: typed, frozen, written to and read from JSON.
+
+Shares lie between 0 and 1. A number that does not exist (no product to count over, a method without
+probabilities) is null, never NaN.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aisle.errors import AisleError
+
+FORMAT_VERSION = 1
+
+
+class Record(BaseModel):
+    """A frozen part of a result; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(Record):
+    """A measured `value` between 95 % limits."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Rows(Record):
+    """What became of the rows: `total` = `judged` + `unlabelled` + `faulty` (too broken to learn from).
+
+    Of those judged: `branch` have a label known only to a branch, `several` more than one acceptable
+    place, `outside` none that the model's tree holds (they count as wrong), `unseen` none that any
+    training product had (null: unknown). `ceiling`: the best accuracy without these two.
+    """
+
+    total: int
+    judged: int
+    unlabelled: int
+    faulty: int
+    branch: int
+    several: int
+    outside: int
+    unseen: int | None
+    ceiling: float
+
+
+class Overall(Record):
+    """Over all products. `accuracy`: the most probable full path is right, a label known only to a
+    branch asking for that branch alone; limits are Clopper-Pearson's. `strict`: the path is the
+    label's to the letter. F1s average as scikit-learn's do by default, over the union of true and
+    predicted labels. `nll` counts the products that can be right (natural logarithm)."""
+
+    accuracy: Limits
+    strict: float
+    macro_f1: float
+    weighted_f1: float
+    top5: float
+    hierarchical_precision: float
+    hierarchical_recall: float
+    hierarchical_f1: float
+    ece: float | None
+    nll: float | None
+
+
+class LevelScore(Record):
+    """Paths cut to one level, over the products whose label reaches it."""
+
+    level: int
+    products: int
+    classes: int
+    accuracy: float
+    macro_f1: float
+    weighted_f1: float
+    top5: float
+    ece: float | None
+    nll: float | None
+
+
+class BandScore(Record):
+    """Labels with `low` to `high` (null: no end) training products."""
+
+    name: str
+    low: int
+    high: int | None
+    products: int
+    classes: int
+    accuracy: float
+    macro_f1: float
+
+
+class Summary(Record):
+    """One method's scores."""
+
+    overall: Overall
+    levels: tuple[LevelScore, ...]
+    bands: tuple[BandScore, ...]
+
+
+class Difference(Record):
+    """The model minus the baseline in one metric, with paired bootstrap limits over products."""
+
+    metric: Literal["accuracy", "macro_f1", "level1"]
+    difference: Limits
+
+
+class BaselineResult(Record):
+    """A plain rival fitted on the same training rows and judged on the same products."""
+
+    name: str
+    train_products: int
+    seconds: float
+    summary: Summary
+    differences: tuple[Difference, ...]
+
+
+class ViewRemoved(Record):
+    """Every product answered without one view. `change`: of accuracy, against all views (paired)."""
+
+    view: str
+    accuracy: float
+    macro_f1: float
+    level1: float
+    change: Limits
+
+
+class ReliabilityBin(Record):
+    """Products whose confidence lies in (low, high]: how many, how sure, how often right."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class CoveragePoint(Record):
+    """Answering only products at least as sure as `threshold`."""
+
+    threshold: float
+    coverage: float
+    precision: float
+
+
+class Decided(Record):
+    """Products that got one kind of decision: `count`, as a share of those judged (`coverage`), and how
+    many of their paths are true as far as they go (`precision`, null when none was decided)."""
+
+    count: int
+    coverage: float
+    precision: Limits | None
+
+
+class Decisions(Record):
+    """What `predict` chose to promise. `placed`: accepted or partial. `levels`: level 1 downwards, the
+    products whose path reaches that level."""
+
+    accept: Decided
+    partial: Decided
+    placed: Decided
+    review: Decided
+    levels: tuple[Decided, ...]
+
+
+class NodeScore(Record):
+    """A branch or a place: `products` labelled at or below it, the share placed there (`accuracy`), the
+    share given their full path (`path_accuracy`), products answered there (`predicted`) and the share
+    of those that belong (`precision`). `train`: training products at or below it."""
+
+    id: str
+    path: tuple[str, ...]
+    train: int | None
+    products: int
+    accuracy: float | None
+    path_accuracy: float | None
+    predicted: int
+    precision: float | None
+
+
+class Confusion(Record):
+    """`count` products of branch `true` answered in its sibling branch `predicted`; `share` of all
+    products in `true`. The level is where the two paths part; a path that ends above stands for itself."""
+
+    level: int
+    true: tuple[str, ...]
+    predicted: tuple[str, ...]
+    count: int
+    share: float
+
+
+class Matrix(Record):
+    """`counts[i][j]`: products of top category i answered in j."""
+
+    names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class Picture(Record):
+    """An example's first picture: `shown`, `broken` (with the reason) or `none`. `src`, a data URI, is
+    kept in memory for the page and left out of JSON."""
+
+    state: Literal["shown", "broken", "none"]
+    reason: str = ""
+    src: str | None = Field(default=None, exclude=True)
+
+
+class Guess(Record):
+    """One of the most probable full paths."""
+
+    path: tuple[str, ...]
+    probability: float
+
+
+class Example(Record):
+    """One product beside its label and the answer. `confidence` is that of each level of `guesses[0]`."""
+
+    id: str
+    title: str
+    text: str
+    picture: Picture
+    label: tuple[str, ...]
+    also: tuple[tuple[str, ...], ...]
+    guesses: tuple[Guess, ...]
+    confidence: tuple[float, ...]
+    right: bool
+
+
+class Examples(Record):
+    """`best`: right and surest. `worst`: wrong and surest. `confused`: the two best guesses nearly tie."""
+
+    best: tuple[Example, ...] = ()
+    worst: tuple[Example, ...] = ()
+    confused: tuple[Example, ...] = ()
+
+
+class Evaluation(Record):
+    """Everything one evaluation measured."""
+
+    format_version: int = FORMAT_VERSION
+    model_id: str
+    source: str = ""
+    split: str | None = None
+    rows: Rows
+    model: Summary
+    baseline: BaselineResult | None = None
+    views: tuple[ViewRemoved, ...] = ()
+    reliability: tuple[ReliabilityBin, ...] = ()
+    coverage: tuple[CoveragePoint, ...] = ()
+    decisions: Decisions | None = None
+    nodes: tuple[NodeScore, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
+    matrix: Matrix | None = None
+    examples: Examples = Examples()
+
+    def to_json(self) -> str:
+        """One indented JSON document; pictures stay out."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Evaluation":
+        """Read back what `to_json` wrote.
+
+        Raises:
+            AisleError: the text is something else, or comes from a newer version.
+        """
+        try:
+            found = cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise AisleError(f"not a saved evaluation: {where}: {first['msg']}") from error
+        if found.format_version > FORMAT_VERSION:
+            raise AisleError(
+                f"this evaluation has format {found.format_version}, not {FORMAT_VERSION}: update aisle"
+            )
+        return found

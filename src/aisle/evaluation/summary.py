@@ -1,0 +1,105 @@
+"""Numbers over all products, per level and per class-frequency band."""
+
+import math
+
+import numpy as np
+
+from aisle.evaluation.collect import Answers
+from aisle.evaluation.result import BandScore, LevelScore, Limits, Overall, Summary
+from aisle.metrics import (
+    Interval,
+    Judged,
+    at_level,
+    by_frequency,
+    clopper_pearson,
+    expected_calibration_error,
+    f1_scores,
+    hierarchical_f1,
+    strict_accuracy,
+)
+
+TOP = 5
+
+
+def summarise(
+    answers: Answers, judged: Judged, hit: np.ndarray, train: np.ndarray | None, probable: bool = True
+) -> Summary:
+    """Score one method.
+
+    hit: (B,) an acceptable place is among the five best. train: (M,) training products of each node,
+    for the bands. probable: the answers are probabilities, so calibration means something.
+    """
+    tree = judged.taxonomy
+    levels = (_level(answers, judged, depth, probable) for depth in range(1, tree.depth + 1))
+    bands = [] if train is None else by_frequency(judged, train)
+    return Summary(
+        overall=_overall(answers, judged, hit, probable),
+        levels=tuple(level for level in levels if level.products),
+        bands=tuple(
+            BandScore(
+                name=b.name, low=b.low, high=b.high, products=len(b.rows), classes=b.classes,
+                accuracy=b.accuracy, macro_f1=b.macro_f1,
+            )
+            for b in bands
+        ),
+    )  # fmt: skip
+
+
+def _overall(answers: Answers, judged: Judged, hit: np.ndarray, probable: bool) -> Overall:
+    f1, paths = f1_scores(judged.node, judged.answer), hierarchical_f1(judged)
+    return Overall(
+        accuracy=limits(clopper_pearson(int(judged.right.sum()), len(judged))),
+        strict=strict_accuracy(judged),
+        macro_f1=f1.macro,
+        weighted_f1=f1.weighted,
+        top5=float(hit.mean()),
+        hierarchical_precision=paths.precision,
+        hierarchical_recall=paths.recall,
+        hierarchical_f1=paths.f1,
+        ece=expected_calibration_error(confidence(answers, judged), judged.right) if probable else None,
+        nll=_finite_mean(answers.nll) if probable else None,
+    )
+
+
+def _level(answers: Answers, judged: Judged, depth: int, probable: bool) -> LevelScore:
+    level = at_level(judged, depth)
+    if not len(level.rows):
+        return LevelScore(
+            level=depth, products=0, classes=0, accuracy=0, macro_f1=0, weighted_f1=0, top5=0, ece=None,
+            nll=None,
+        )  # fmt: skip
+    f1 = level.f1
+    ended = judged.taxonomy.node_depth[judged.predicted[level.rows]] < depth
+    sure = np.where(ended, answers.logp[level.rows, 0], answers.lineage[level.rows, depth - 1])
+    return LevelScore(
+        level=depth,
+        products=len(level.rows),
+        classes=int((f1.support > 0).sum()),
+        accuracy=float(level.right.mean()),
+        macro_f1=f1.macro,
+        weighted_f1=f1.weighted,
+        top5=float((answers.level_rank[level.rows, depth - 1] < TOP).mean()),
+        ece=expected_calibration_error(np.exp(sure), level.right) if probable else None,
+        nll=_finite_mean(answers.level_nll[level.rows, depth - 1]) if probable else None,
+    )
+
+
+def confidence(answers: Answers, judged: Judged) -> np.ndarray:
+    """(B,) the probability given to what is judged: the best terminal, or, where the label is only
+    known to a branch, the best path's branch at that depth."""
+    tree = judged.taxonomy
+    depth = np.minimum(tree.node_depth[judged.predicted], tree.node_depth[judged.node])
+    branch = answers.lineage[np.arange(len(judged)), depth - 1]
+    return np.exp(np.where(judged.exact, answers.logp[:, 0], branch))
+
+
+def limits(interval: Interval) -> Limits:
+    """The record of an interval."""
+    return Limits(value=interval.value, low=interval.low, high=interval.high)
+
+
+def _finite_mean(values: np.ndarray) -> float | None:
+    """Over what can be right at all: a label that no answer can name would make it infinite."""
+    finite = values[np.isfinite(values)]
+    mean = float(finite.mean()) if len(finite) else math.nan
+    return mean if math.isfinite(mean) else None

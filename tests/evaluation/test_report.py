@@ -1,0 +1,158 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from aisle.catalog import ImageRef, Product, read
+from aisle.evaluation import evaluate
+from aisle.evaluation.report import count, decimal, percent, render, write
+from tests.evaluation.shop import catalog, picture, products
+
+CHROMIUM = Path("/usr/bin/chromium")
+needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
+ATTACK = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+@pytest.fixture(scope="module")
+def hostile(careful, train, tmp_path_factory):
+    """The same shop, as written by sellers who try things, with broken and missing pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "good.png").write_bytes(picture().read())
+    (folder / "broken.png").write_bytes(b"not a picture")
+    files = [(ImageRef(path=folder / name),) for name in ("good.png", "broken.png", "gone.png")]
+    rows = []
+    for i, p in enumerate(products(200, seed=7)):
+        title, description = p.fields["title"], p.fields["description"]
+        fields = {"title": f"{title} {ATTACK}", "description": f"{description} {{{{ 7*7 }}}}"}
+        path = p.categories[0] if i % 9 else (*p.categories[0][:1], ATTACK)
+        rows.append(Product(p.id, fields, [*files, ()][i % 4], {}, (path,)))
+    return evaluate(careful, read(rows), baseline=train)
+
+
+@pytest.fixture(scope="module")
+def page(hostile, tmp_path_factory):
+    """The page opened in Chromium on a phone, with everything it asks for and says written down."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    file = write(hostile, tmp_path_factory.mktemp("report"))
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        tab = browser.new_page(viewport={"width": 390, "height": 844})
+        tab.asked, tab.said = [], []
+        tab.on("request", lambda request: tab.asked.append(request.url))
+        tab.on("console", lambda message: tab.said.append(message.text))
+        tab.goto(file.as_uri())
+        yield tab
+        browser.close()
+
+
+def look_up(data, key):
+    for part in key.split("."):
+        data = data[int(part)] if part.isdigit() else data[part]
+    return data
+
+
+@needs_chromium
+def test_the_numbers_on_the_page_are_those_of_the_json(page, hostile):
+    data = json.loads(hostile.to_json())
+    shown = page.eval_on_selector_all(
+        "data", "all => all.map(d => [d.dataset.key, d.value, d.textContent.trim()])"
+    )
+    assert len(shown) > 60
+    nodes = {node["id"]: node["accuracy"] for node in data["nodes"]}
+    for key, value, text in shown:
+        number = nodes[key[5:]] if key.startswith("node:") else look_up(data, key)
+        assert value == ("" if number is None else str(number)), key
+        assert text in {percent(number), percent(number, 0), decimal(number), count(number)}, key
+    headline = page.locator("h1").inner_text()
+    assert headline.startswith(percent(data["model"]["overall"]["accuracy"]["value"]))
+    keys = {key for key, _, _ in shown}
+    assert {"model.overall.macro_f1", "baseline.summary.overall.macro_f1", "model.overall.ece"} <= keys
+    assert {"decisions.accept.precision.value", "views.0.accuracy", "model.bands.0.accuracy"} <= keys
+
+
+@needs_chromium
+def test_nothing_outside_is_asked_for_and_nothing_users_wrote_runs(page):
+    assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
+    assert page.said == []
+    assert page.title() == "Report: words-1"
+    assert page.locator("script").count() == 0
+    assert ATTACK in page.locator(".card h4").first.text_content()
+    assert "{{ 7*7 }}" in page.locator(".card .text").first.text_content()
+    assert page.locator("#tree").get_by_text(ATTACK, exact=True).count() > 0
+
+
+@needs_chromium
+def test_it_fits_a_phone_and_its_tree_opens(page):
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    boots = page.locator(".tree .name", has_text="Boots")
+    assert not boots.first.is_visible()
+    page.locator(".tree summary", has_text="Clothing").click()
+    page.locator(".tree summary", has_text="Shoes").click()
+    assert boots.first.is_visible()
+
+
+@needs_chromium
+def test_pictures_show_and_broken_ones_are_said_to_be_broken(page, hostile):
+    cards = [*hostile.examples.worst, *hostile.examples.confused, *hostile.examples.best]
+    states = [x.picture.state for x in cards]
+    assert {"shown", "broken", "none"} <= set(states)
+    assert page.locator(".card img").count() == states.count("shown")
+    widths = page.eval_on_selector_all(".card img", "all => all.map(i => i.naturalWidth)")
+    assert set(widths) == {240}
+    assert page.locator(".nopicture.broken").count() == states.count("broken")
+    assert page.get_by_text("broken: file not found").count() > 0
+    assert page.get_by_text("broken: cannot be decoded").count() > 0
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_in_light_and_dark(page, scheme):
+    """WCAG's contrast of at least 4.5 between text and what is behind it."""
+    page.emulate_media(color_scheme=scheme)
+    pairs = page.evaluate(
+        """() => ['h1', '.lead', '.tile .big', '.tile .quiet', '.card .text', '.wrong', '.delta',
+                  '.tree .support', 'footer', 'table td']
+          .flatMap(s => [...document.querySelectorAll(s)].slice(0, 3)).map(e => {
+            let behind = e;
+            const paper = () => getComputedStyle(behind).backgroundColor;
+            while (paper() === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
+            return [getComputedStyle(e).color, paper(), e.className];
+          })"""
+    )
+    assert len(pairs) > 15
+    for ink, paper, name in pairs:
+        light, dark = sorted((luminance(ink), luminance(paper)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ink, paper)
+
+
+def luminance(colour):
+    channels = [int(c) / 255 for c in re.findall(r"\d+", colour)[:3]]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_page_and_numbers_are_written_side_by_side(full, tmp_path):
+    page = write(full, tmp_path / "new" / "folder")
+    assert page.name == "report.html"
+    assert page.stat().st_size < 5_000_000
+    assert json.loads((page.parent / "report.json").read_text())["rows"]["judged"] == 300
+
+
+def test_the_page_needs_nothing_from_outside(full):
+    html = render(full)
+    addresses = set(re.findall(r"https?://[^\"' )<]+", html))
+    assert all(a.startswith("http://www.w3.org/") for a in addresses)  # XML namespaces, never fetched
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+
+
+def test_the_leanest_evaluation_makes_a_page_too(model):
+    """One product, no baseline, no counts, no views: nothing to compare, still a page."""
+    html = render(evaluate(model, catalog(1), per_view=False))
+    assert "of <data" in html
+    assert "SVM" not in html
+
+
+def test_the_same_evaluation_gives_the_same_page(full):
+    assert render(full) == render(full)
