@@ -5,11 +5,11 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
-from aisle.errors import CatalogError
+from aisle.errors import CatalogError, did_you_mean
 
 TABLES = {
     ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -17,6 +17,10 @@ TABLES = {
 }  # fmt: skip
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"}
 _PACKED = {".gz", ".zst", ".zstd"}
+_LEGACY = [
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256"),
+    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "koi8_r"),
+]
 _SAMPLE = 4 * 2**20
 
 
@@ -35,8 +39,53 @@ class Table(NamedTuple):
         if self.path.suffix.lower() == ".gz":
             return io.BufferedReader(gzip.open(self.path))  # pyright: ignore[reportArgumentType]
         if self.path.suffix.lower() in (".zst", ".zstd"):
-            return io.BufferedReader(zstandard.open(self.path, "rb"))
+            return io.BufferedReader(_Zstd(self.path))
         return self.path.open("rb")
+
+
+class _Zstd(io.RawIOBase):
+    """Decompressed bytes of a `.zst` file; unlike the library's own reader, it notices a missing end."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._fed = False
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what comes next.
+
+        Raises:
+            EOFError: the file ends in the middle of a frame.
+        """
+        while not self._ready:
+            packed = self._file.read(1 << 18)
+            if not packed:
+                if self._fed and not self._frame.eof:
+                    raise EOFError("the compressed file ends too early")
+                return 0
+            self._ready = self._unpack(packed)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+    def _unpack(self, packed: bytes) -> bytes:
+        out = []
+        while packed:
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            out.append(self._frame.decompress(packed))
+            self._fed, packed = True, self._frame.unused_data
+        return b"".join(out)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 def find_tables(source: Path) -> list[Table]:
@@ -50,8 +99,6 @@ def find_tables(source: Path) -> list[Table]:
         return [Table(path, _format(path)) for path in paths]
     if not source.exists():
         near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
-        from aisle.errors import did_you_mean
-
         raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, near)}")
     kind = _format(source)
     if not kind and source.suffix.lower() in {".xlsx", ".xls", ".ods"}:
@@ -81,8 +128,17 @@ class Encoding(NamedTuple):
     sure: bool
 
 
-def detect_encoding(table: Table) -> Encoding:
-    """By byte-order mark, else UTF-8 where the first 4 MiB are valid UTF-8, else the likeliest guess."""
+def detect_encoding(table: Table, given: str | None = None) -> Encoding:
+    """As given, else by byte-order mark, else UTF-8 where the first 4 MiB are, else the likeliest guess.
+
+    Raises:
+        CatalogError: Python knows no encoding of the given name.
+    """
+    if given is not None:
+        try:
+            return Encoding(codecs.lookup(given).name, True)
+        except LookupError as error:
+            raise CatalogError(f"encoding {given!r} is unknown; try utf-8, cp1252, shift_jis …") from error
     with table.open() as file:
         sample = file.read(_SAMPLE)
     for mark, name in (
@@ -114,8 +170,14 @@ def _guess(sample: bytes, error: UnicodeDecodeError) -> Encoding:
         return Encoding("utf-8", True)
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample[: 256 * 1024]).best()
-    return Encoding(best.encoding if best else "cp1252", False)
+    likely = list(from_bytes(sample[: 256 * 1024], cp_isolation=_LEGACY))
+    best = likely[0] if likely else None
+    western = next((match for match in likely if match.encoding == "cp1252"), None)
+    if best is None:
+        return Encoding("cp1252", False)
+    if western and western.chaos <= best.chaos + 0.01 and western.coherence >= best.coherence - 0.1:
+        best = western  # its neighbours read it as well, so the commonest of them it is
+    return Encoding(best.encoding, False)
 
 
 def lines_of(table: Table, encoding: str) -> Iterator[str]:

@@ -25,13 +25,15 @@ class Style(NamedTuple):
     """How a column writes its labels.
 
     delimiter: parts levels (None: the column is flat). spaced: only where blanks surround it.
-    separator: parts several categories of one product. leaf_first: `Shoes < Clothing`.
+    separator: parts several categories of one product, before one of `roots` where those are known.
+    leaf_first: `Shoes < Clothing`.
     """
 
     delimiter: str | None = None
     spaced: bool = False
     separator: str | None = None
     leaf_first: bool = False
+    roots: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         if self.delimiter is None:
@@ -56,8 +58,25 @@ def parse(label: str, style: Style) -> Parsed:
     nested = _from_json(label, style)
     if nested is not None:
         return _several(nested)
-    pieces = [label] if style.separator is None else label.split(style.separator)
-    return _several([_levels(piece, style) for piece in pieces])
+    return _several([_levels(piece, style) for piece in _pieces(label, style)])
+
+
+def _pieces(label: str, style: Style) -> list[str]:
+    """The whole paths in one cell; a separator inside a name is followed by no root."""
+    if style.separator is None:
+        return [label]
+    first, *rest = label.split(style.separator)
+    pieces = [first]
+    for piece in rest:
+        if not style.roots or not piece.strip() or _root(piece, style) in style.roots:
+            pieces.append(piece)
+        else:
+            pieces[-1] += style.separator + piece
+    return pieces
+
+
+def _root(text: str, style: Style) -> str:
+    return _levels(text, style)[0].strip()
 
 
 def _several(pieces: Iterable[list[str]]) -> Parsed:
@@ -139,7 +158,7 @@ def detect(labels: Mapping[str, int], delimiter: str | None = None, separator: s
         first, last = ({path[i].strip() for path in paths if len(path) > 1} for i in (0, -1))
         style = style._replace(leaf_first=len(last) < len(first))  # roots are fewer than leaves
     if separator is None:
-        separator = _guess_separator(texts, style)
+        return _with_separator(texts, style)
     return style._replace(separator=separator or None)
 
 
@@ -198,18 +217,16 @@ def _slash_parts_levels(texts: list[str], spaced: bool) -> bool:
     return shared >= len(deep) / 2 or len(deep) == len(paths)
 
 
-def _guess_separator(texts: list[str], style: Style) -> str | None:
-    """A sign that parts whole paths: whatever follows it starts at a root known from elsewhere."""
+def _with_separator(texts: list[str], style: Style) -> Style:
+    """Find the sign that parts whole paths: what follows it mostly starts at a root known from elsewhere."""
     for mark in SEPARATORS:
-        if mark == style.delimiter or (style.delimiter is None and mark == ","):
-            continue
         holding = [text for text in texts if mark in text]
-        if not holding:
+        if not holding or mark == style.delimiter or (style.delimiter is None and mark == ","):
             continue
-        roots = {_levels(text.split(mark)[0], style)[0].strip() for text in texts} - NOTHING
-        pieces = [[p for p in text.split(mark) if p.strip()] for text in holding]
-        fitting = sum(all(_levels(p, style)[0].strip() in roots for p in piece) for piece in pieces)
-        deep = style.delimiter is None or any(len(_levels(p, style)) > 1 for q in pieces for p in q[1:])
-        if deep and fitting >= 0.95 * len(holding):
-            return mark
-    return None
+        roots = frozenset(_root(text.split(mark)[0], style) for text in texts) - NOTHING
+        later = [[p for p in text.split(mark)[1:] if p.strip()] for text in holding]
+        fitting = sum(all(_root(piece, style) in roots for piece in pieces) for pieces in later)
+        deep = any(len(_levels(p, style)) > 1 and _root(p, style) in roots for ps in later for p in ps)
+        if fitting >= len(holding) / 2 and (deep or style.delimiter is None):
+            return style._replace(separator=mark, roots=roots)
+    return style

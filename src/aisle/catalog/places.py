@@ -87,10 +87,11 @@ def _spelling(counts: Mapping[CategoryPath, int]) -> Callable[[CategoryPath], Ca
 def _fitting(labels: list[str], taxonomy: Taxonomy, guess: Style, separator: str | None) -> Style:
     """The style under which most labels are in the tree; the column's own guess wins a tie."""
     tried = [guess]
+    roots = frozenset(node.path[0] for node in taxonomy.nodes)
     for mark in DELIMITERS:
         for spaced in (True, False):
             for leaf_first in (False, True) if mark == "<" else (False,):
-                tried.append(Style(mark, spaced, separator or guess.separator, leaf_first))
+                tried.append(Style(mark, spaced, separator or guess.separator, leaf_first, roots))
     found = [sum(_look_up(label, taxonomy, style)[1] == "" for label in labels) for style in tried]
     return tried[int(np.argmax(found))]
 

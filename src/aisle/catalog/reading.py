@@ -18,7 +18,7 @@ from aisle.catalog.problems import Problems
 from aisle.catalog.product import Product
 from aisle.catalog.records import Records, Spool
 from aisle.catalog.refs import Pictures, guess_separator
-from aisle.catalog.tables import VECTOR, arrow_batches, read_table, rows_to_batches
+from aisle.catalog.tables import VECTOR, Hints, arrow_batches, read_table, rows_to_batches
 from aisle.errors import AisleError, CatalogError
 from aisle.taxonomy import Taxonomy
 
@@ -33,6 +33,7 @@ def read(
     columns: Mapping[str, Any] | Columns | str | Path | None = None,
     image_root: str | Path | None = None,
     delimiter: str | None = None,
+    encoding: str | None = None,
     strict: bool = False,
 ) -> Catalog:
     """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.zst`), a folder of them, a folder
@@ -41,7 +42,8 @@ def read(
     taxonomy: an official tree or the file that holds one; without it the labels make the tree.
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
     image_root: the folder picture paths are relative to (default: where the file lies).
-    delimiter: what parts the fields of a CSV file (default: found). strict: stop at the first problem.
+    delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
+    found). strict: stop at the first problem.
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
@@ -52,7 +54,9 @@ def read(
     problems = Problems(strict)
     tree = _tree(taxonomy)
     try:
-        records, parts = _gather(source, problems, delimiter)
+        records, parts = _gather(source, problems, Hints(delimiter, encoding))
+        if isinstance(source, Sequence) and source and isinstance(source[0], Product):
+            given = _product_columns(records) | given
         chosen = _columns(records, given)
         root = facts.resolve_root(image_root, _home(source))
         return _assemble(records, chosen, tree, problems, root, parts)
@@ -71,10 +75,10 @@ def _tree(taxonomy: str | Path | Taxonomy | None) -> Taxonomy | None:
     return read_taxonomy(taxonomy)
 
 
-def _gather(source: Source, problems: Problems, delimiter: str | None) -> tuple[Records, tuple[Part, ...]]:
+def _gather(source: Source, problems: Problems, hints: Hints) -> tuple[Records, tuple[Part, ...]]:
     """Store every record of the source."""
     spool, parts, first = Spool(), [], 1
-    for path, batches in _batches(source, problems, delimiter):
+    for path, batches in _batches(source, problems, hints):
         start = first
         for batch in batches(first):
             spool.add(batch)
@@ -84,20 +88,20 @@ def _gather(source: Source, problems: Problems, delimiter: str | None) -> tuple[
     return spool.records(), tuple(parts)
 
 
-def _batches(source: Source, problems: Problems, delimiter: str | None) -> Iterator[tuple[Path | None, Any]]:
+def _batches(source: Source, problems: Problems, hints: Hints) -> Iterator[tuple[Path | None, Any]]:
     """(file, function from the first record's number to its batches) for each part of the source."""
     if isinstance(source, pa.Table):
         yield None, lambda first: arrow_batches(source, problems)
     elif isinstance(source, str | Path):
         tables = find_tables(Path(source))
         for table in tables:
-            yield table.path, lambda first, table=table: read_table(table, problems, first, delimiter)
+            yield table.path, lambda first, table=table: read_table(table, problems, first, hints)
         if not tables:
             rows = list(_class_folders(Path(source)))
             yield Path(source), lambda first: rows_to_batches(rows, problems, first)
     elif isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
         for path in source:
-            yield from _batches(path, problems, delimiter)
+            yield from _batches(path, problems, hints)
     elif isinstance(source, Sequence):
         yield None, lambda first: rows_to_batches(_rows(source), problems, first)
     else:
@@ -131,16 +135,38 @@ def _rows(source: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
             )
 
 
+_OWN = "product."  # starts the columns that hold a Product's parts, so that no field is taken for one
+
+
 def _from_product(product: Product) -> dict[str, Any]:
     """The record that reads back as this product."""
-    images: list[Any] = [str(ref.path.absolute()) if ref.path else ref.data for ref in product.images]
-    record: dict[str, Any] = {"id": product.id, **product.fields}
+    record: dict[str, Any] = {f"{_OWN}id": product.id, **product.fields}
     if product.categories:
-        record["category"] = json.dumps([list(path) for path in product.categories], ensure_ascii=False)
-    for place, image in enumerate(images):
-        kind = "image_bytes" if isinstance(image, bytes) else "image"
-        record[f"{kind}_{place + 1}"] = image if isinstance(image, bytes) else json.dumps([image])
+        paths = [list(path) for path in product.categories]
+        record[f"{_OWN}categories"] = json.dumps(paths, ensure_ascii=False)
+    for place, ref in enumerate(product.images):
+        if ref.path is not None:
+            record[f"{_OWN}image {place} path"] = json.dumps([str(ref.path.absolute())])
+        else:
+            record[f"{_OWN}image {place} bytes"] = ref.data
     return record | {name: np.asarray(vector) for name, vector in product.vectors.items()}
+
+
+def _product_columns(records: Records) -> dict[str, Any]:
+    """What the columns of records made from products hold."""
+    own = [name for name in records.types if name.startswith(_OWN)]
+    vectors = tuple(name for name, kind in records.types.items() if kind == VECTOR)
+    fields = tuple(name for name in records.types if name not in own and name not in vectors)
+    return {
+        "id": f"{_OWN}id",
+        "category": f"{_OWN}categories" if f"{_OWN}categories" in own else "",
+        "images": tuple(sorted((n for n in own if " " in n), key=lambda n: int(n.split(" ")[1]))),
+        "fields": tuple(name for name in fields if name not in ("title", "description")),
+        "vectors": vectors,
+        "delimiter": "",
+        **{name: name if name in fields else "" for name in ("title", "description")},
+        **dict.fromkeys(("split", "weight", "date", "group"), ""),
+    }
 
 
 def _columns(records: Records, given: dict[str, Any]) -> Columns:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,30 +23,33 @@ VECTOR = pa.list_(pa.float32())
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
 
 
-def read_table(
-    table: Table, problems: Problems, first: int, delimiter: str | None
-) -> Iterator[pa.RecordBatch]:
+class Hints(NamedTuple):
+    """What the user knows of a text file; None: it is detected."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
     """One file's batches; its records are numbered from `first`."""
     if table.format == "parquet":
-        yield from _read_parquet(table, problems, first)
+        yield from _read_parquet(table, problems)
     elif table.format in ("jsonl", "json"):
-        yield from _read_json(table, problems, first)
+        yield from _read_json(table, problems, first, hints)
     else:
-        yield from _read_csv(table, problems, first, "\t" if table.format == "tsv" else delimiter)
+        yield from _read_csv(table, problems, first, hints)
 
 
 # -- CSV --------------------------------------------------------------------------------------
 
 
-def _read_csv(
-    table: Table, problems: Problems, first: int, delimiter: str | None
-) -> Iterator[pa.RecordBatch]:
-    encoding = detect_encoding(table)
+def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
+    encoding = detect_encoding(table, hints.encoding)
     if not encoding.sure:
         problems.add(None, None, "not UTF-8; the encoding was guessed", encoding.name)
     lines = lines_of(table, encoding.name)
     sample = list(islice(lines, 1000))
-    dialect = sniff(sample, delimiter)
+    dialect = sniff(sample, "\t" if table.format == "tsv" else hints.delimiter)
     records = read_records(chain(sample, lines), dialect, problems.add, first)
     names = _names(next(records, []), problems)
     if not names:
@@ -106,8 +109,8 @@ def _escaped(value: str) -> bool:
 # -- JSON -------------------------------------------------------------------------------------
 
 
-def _read_json(table: Table, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
-    encoding = detect_encoding(table)
+def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
+    encoding = detect_encoding(table, hints.encoding)
     lines = lines_of(table, encoding.name)
     if table.format == "json":
         lines = _array_items(table, "".join(lines))
@@ -207,7 +210,7 @@ def plain_float(value: float) -> str | None:
 # -- Parquet and Arrow ------------------------------------------------------------------------
 
 
-def _read_parquet(table: Table, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
+def _read_parquet(table: Table, problems: Problems) -> Iterator[pa.RecordBatch]:
     packed = table.path.suffix.lower() not in (".parquet", ".pq")
     source: Any = io.BytesIO(table.open().read()) if packed else str(table.path)
     with ParquetFile(source) as file:

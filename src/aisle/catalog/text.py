@@ -15,22 +15,31 @@ _ATTRIBUTES = r"(?:\s+[\w:-]+(?:\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>]+))?)
 _FORMATTING = re.compile(rf"</?(?:{_BLOCK}|{_INLINE}){_ATTRIBUTES}>", re.IGNORECASE)
 _BLOCKS = re.compile(rf"</?(?:{_BLOCK}){_ATTRIBUTES}>", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
-_HOSTILE = re.compile(r"\bon\w+\s*=|javascript\s*:|vbscript\s*:|data\s*:\s*text/html", re.IGNORECASE)
-_ENTITY = re.compile(r"&(?!lt;|gt;|#0*6[02];|#x0*3[ce];)(?:[a-zA-Z]{2,8}|#\d{2,6}|#x[0-9a-fA-F]{2,5});")
+_HOSTILE = re.compile(r"<[^>]*\bon\w+\s*=", re.IGNORECASE)
+_SCRIPT = re.compile(r"(?:javascript|vbscript|livescript):|data:text/html", re.IGNORECASE)
+_BLANKS = re.compile(r"[\x00-\x20]+")
+_WRITTEN_OUT = re.compile(r"&(?:lt|gt|#0*6[02]|#x0*3[ce]);", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,6}|#x[0-9a-fA-F]{2,5});")
 _WORDS = re.compile(r"[\W_]+")
 
 
 def plain(text: str) -> str:
     """The words of a field: formatting markup stripped, entities decoded, Unicode in NFC.
 
-    A value whose markup could do something (event handlers, script addresses) is not formatting; it
-    is kept character for character.
+    A value whose markup could do something (event handlers, script addresses) or is written out as
+    text (`&lt;b&gt;`) is not formatting; it is kept character for character.
     """
-    if "<" in text and _FORMATTING.search(text) and not _HOSTILE.search(text):
-        text = _strip(text)
-    elif "&" in text and _ENTITY.search(text):
+    if "<" in text:
+        if _FORMATTING.search(text) and not _hostile(text):
+            text = _strip(text)
+    elif "&" in text and not _WRITTEN_OUT.search(text):
         text = _ENTITY.sub(lambda found: html.unescape(found[0]).replace("\xa0", " "), text)
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _hostile(text: str) -> bool:
+    """Whether markup carries script, however it is disguised by entities and control characters."""
+    return bool(_HOSTILE.search(text) or _SCRIPT.search(_BLANKS.sub("", html.unescape(text))))
 
 
 def _strip(text: str) -> str:

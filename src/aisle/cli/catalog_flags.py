@@ -1,0 +1,90 @@
+"""The flags of every command that reads a catalogue, so that they are spelled alike everywhere.
+
+@app.command()
+def check(source: Source, taxonomy: TaxonomyFlag = None, column: ColumnFlag = None, …) -> None:
+    catalog = open_catalog(source, taxonomy=taxonomy, column=column, …)
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aisle.errors import CatalogError
+
+if TYPE_CHECKING:
+    from aisle.catalog import Catalog
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV, TSV, JSONL or Parquet (.gz, .zst), a folder of them, or a folder of class folders."
+    ),
+]
+TaxonomyFlag = Annotated[
+    Path | None,
+    typer.Option("--taxonomy", help="The official category tree; without it the labels make the tree."),
+]
+ColumnFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        "-c",
+        metavar="PART=NAME",
+        help="What a column holds where its name does not tell: -c title=name, -c levels=l1,l2,l3, "
+        "-c delimiter=/ (between a label's levels), -c image_template='images/{id}.jpg'. Repeatable.",
+    ),
+]
+ColumnsFlag = Annotated[
+    Path | None, typer.Option("--columns", help="A TOML file that says the same: title = 'name' …")
+]
+ImageRootFlag = Annotated[
+    Path | None,
+    typer.Option("--image-root", help="The folder picture paths are relative to (default: the file's)."),
+]
+DelimiterFlag = Annotated[
+    str | None, typer.Option("--delimiter", help="What parts the fields of a CSV file (default: found).")
+]
+EncodingFlag = Annotated[
+    str | None, typer.Option("--encoding", help="How the file's bytes become text (default: found).")
+]
+
+_LISTS = {"levels", "images", "vectors", "fields", "ignored"}
+
+
+def open_catalog(
+    source: Path,
+    *,
+    taxonomy: Path | None = None,
+    column: list[str] | None = None,
+    columns: Path | None = None,
+    image_root: Path | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+) -> "Catalog":
+    """`aisle.read` with what the flags say; `--column` overrides the TOML file.
+
+    Raises:
+        CatalogError: as `read`; or a `--column` that is not PART=NAME.
+    """
+    from aisle.catalog import read
+    from aisle.catalog.columns import wanted
+
+    given = wanted(columns)
+    for text in column or []:
+        part, sign, name = text.partition("=")
+        if not sign:
+            raise CatalogError(f"--column {text!r}: write PART=NAME, such as --column title=name")
+        given[part.strip()] = tuple(n.strip() for n in name.split(",")) if part.strip() in _LISTS else name
+    if delimiter is not None:
+        delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+    return read(
+        source,
+        taxonomy=taxonomy,
+        columns=given,
+        image_root=image_root,
+        delimiter=delimiter,
+        encoding=encoding,
+        strict=strict,
+    )
