@@ -15,7 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from aisle.catalog import read as aisle_read
 from aisle.catalog.demo import Shop, make_shop
+from aisle.catalog.splits import leakage
 from aisle.errors import CatalogError
 
 
@@ -156,13 +158,13 @@ def test_relisted_items_share_their_pictures_and_their_side(small):
         assert len(set(first)) <= 1
 
 
-def test_no_row_of_one_side_repeats_a_picture_of_the_other(small):
-    sides: dict[bytes, set[str]] = defaultdict(set)
-    for row in small.rows:
-        if row["id"] not in small.truth["broken"]:
-            for name in images_of(row):
-                sides[(small.shop.folder / name).read_bytes()].add(row["split"])
-    assert all(len(found) == 1 for found in sides.values())
+def test_the_catalogue_reader_finds_the_rows_the_split_and_no_leak_in_it(small):
+    catalog = aisle_read(small.shop.products)
+    assert [product.id for product in catalog] == [row["id"] for row in small.rows]
+    assert [str(side) for side in catalog.split] == [row["split"] for row in small.rows]
+    assert leakage(catalog, near=True) == []
+    absent = {row["id"] for row in small.rows if small.truth["broken"].get(row["id"]) == "absent"}
+    assert {small.rows[problem.row - 1]["id"] for problem in catalog.problems} == absent
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from aisle.catalog.demo.pictures import COLOURS
 from aisle.catalog.demo.shelves import LANGUAGES, Shelf, shares, shelves
 from aisle.catalog.demo.words import Facts, write
+from aisle.catalog.text import normal
 
 PICTURED_SHARE = 0.125
 """Of all products, those that only their picture can place; one in ten is the promise."""
@@ -43,12 +44,13 @@ class Listing:
 def stock(products: int, rng: random.Random) -> list[Listing]:
     """The shop's `products` rows in no order, labelled and split."""
     found: list[Listing] = []
+    said: set[str] = set()
     pictured = [shelf.pictured for shelf in shelves()]
     quotas = iter(_even(round(products * PICTURED_SHARE), sum(pictured)))
     for shelf, count in zip(shelves(), shares(products), strict=True):
         again = min(count - 1, int(count * RELISTED_SHARE + rng.random())) if shelf.weight >= COMMON else 0
         vague = min(next(quotas), count - again) if shelf.pictured else 0
-        fresh = [_listing(len(found) + i, shelf, i < vague, rng) for i in range(count - again)]
+        fresh = [_listing(len(found) + i, shelf, i < vague, said, rng) for i in range(count - again)]
         found += fresh
         found += [_relist(listing, rng) for listing in rng.sample(fresh, again)]
     found = _mislabel(_split(found, rng), rng)
@@ -61,7 +63,8 @@ def arrivals(count: int, rng: random.Random) -> list[Listing]:
     pictured = [shelf for shelf in shelves() if shelf.pictured]
     weights = [shelf.weight for shelf in shelves()]
     drawn = [rng.choice(pictured) if i < vague else rng.choices(shelves(), weights)[0] for i in range(count)]
-    return _numbered([_listing(i, shelf, i < vague, rng) for i, shelf in enumerate(drawn)], "B", rng)
+    said: set[str] = set()
+    return _numbered([_listing(i, shelf, i < vague, said, rng) for i, shelf in enumerate(drawn)], "B", rng)
 
 
 def _even(total: int, parts: int) -> list[int]:
@@ -69,37 +72,49 @@ def _even(total: int, parts: int) -> list[int]:
     return [total // parts + (i < total % parts) for i in range(parts)]
 
 
-def _listing(item: int, shelf: Shelf, vague: bool, rng: random.Random) -> Listing:
+def _listing(item: int, shelf: Shelf, vague: bool, said: set[str], rng: random.Random) -> Listing:
+    """One item's listing, in words that nobody used before: `said` holds those, so that equal words always
+    mean a relisting, and a split by items never has one text on both sides."""
     language = rng.choices(LANGUAGES, weights=(45, 25, 17, 13))[0]
-    aisle = shelf.aisle
-    names = aisle.vague if vague else shelf.names
-    elsewhere = [s for s in shelves() if (s.aisle is not aisle if vague else s is not shelf)]
-    brand = rng.choice(aisle.brands if rng.random() < 0.88 else rng.choice(shelves()).aisle.brands)
-    facts = Facts(
-        language,
-        rng.choice(names[language]),
-        tuple(rng.choice(kind.split("~")) for kind in aisle.details[language]),
-        brand,
-        rng.choice(list(COLOURS)),
-        tuple(rng.choice(s.names[language]) for s in rng.sample(elsewhere, 2)),
-    )
+    colour = rng.choice(list(COLOURS))
     low, high = shelf.price
     price = round(low * (high / low) ** rng.random(), 2)
     if rng.random() < 0.6:
         price = float(max(1, round(price)))
-    title, description = write(facts, rng)
+    while True:
+        facts = _facts(shelf, vague, language, colour, rng)
+        title, description = write(facts, rng)
+        words = normal(f"{title}\0{description}")
+        if words not in said:
+            said.add(words)
+            break
     return Listing(
         "",
         item,
         shelf,
         shelf.path,
         language,
-        facts.colour,
+        colour,
         title,
         description,
-        brand,
+        facts.brand,
         price,
         picture_only=vague,
+    )
+
+
+def _facts(shelf: Shelf, vague: bool, language: str, colour: str, rng: random.Random) -> Facts:
+    aisle = shelf.aisle
+    names = aisle.vague if vague else shelf.names
+    # What else a vague listing mentions comes from other aisles: never its own shelf would be a hint.
+    elsewhere = [s for s in shelves() if (s.aisle is not aisle if vague else s is not shelf)]
+    return Facts(
+        language,
+        rng.choice(names[language]),
+        tuple(rng.choice(kind.split("~")) for kind in aisle.details[language]),
+        rng.choice(aisle.brands if rng.random() < 0.88 else rng.choice(shelves()).aisle.brands),
+        colour,
+        tuple(rng.choice(s.names[language]) for s in rng.sample(elsewhere, 2)),
     )
 
 

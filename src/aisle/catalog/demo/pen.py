@@ -33,6 +33,11 @@ def tint(colour: Colour, amount: float) -> Colour:
     return (r, g, b)
 
 
+def legible(ground: Colour) -> Colour:
+    """Cream on dark grounds, a deep shade of the ground on pale ones."""
+    return CREAM if sum(ground) < 560 else tint(ground, -0.62)
+
+
 class Look(NamedTuple):
     """What varies from one item to the next: its colours, and a generator for its proportions."""
 

@@ -13,6 +13,7 @@ from aisle.catalog.demo.pen import (
     Look,
     Pen,
     Point,
+    legible,
     tint,
 )
 
@@ -119,7 +120,7 @@ def _neck(pen: Pen, bottom: float, wood: Colour) -> None:
 
 def acoustic_guitar(pen: Pen, look: Look) -> None:
     """A figure of eight with a round sound hole."""
-    wood = look.rng.choice([WOOD, (206, 150, 86), tint(look.main, 0.1)])
+    wood = look.rng.choice([WOOD, (206, 150, 86), (222, 182, 120), tint(look.main, -0.1)])
     waist = look.vary(0.26, 0.32)
     right: list[Point] = [(0.3, -0.12), (waist, 0.16), (0.48, 0.5), (0.34, 0.88)]
     pen.blob([(0, -0.24), *right, (0, 0.96), *[(-x, y) for x, y in reversed(right)]], wood)
@@ -197,7 +198,9 @@ def novel(pen: Pen, look: Look) -> None:
     """A sober cover: a title in lines, a rule, a moon."""
     _book(pen, look)
     for i, half in enumerate((0.4, 0.3, 0.36)):
-        pen.line([(0.04 - half, -0.62 + 0.15 * i), (0.04 + half, -0.62 + 0.15 * i)], 0.075, CREAM)
+        pen.line(
+            [(0.04 - half, -0.62 + 0.15 * i), (0.04 + half, -0.62 + 0.15 * i)], 0.075, legible(look.main)
+        )
     pen.line([(-0.26, 0.6), (0.34, 0.6)], 0.05, look.accent)
     if look.rng.random() < 0.6:
         pen.oval(0.04, 0.2, 0.2, 0.2, look.accent, 0)
@@ -206,14 +209,14 @@ def novel(pen: Pen, look: Look) -> None:
 def cookbook(pen: Pen, look: Look) -> None:
     """A plate between fork and knife on the cover."""
     _book(pen, look)
-    pen.line([(-0.22, -0.68), (0.3, -0.68)], 0.09, CREAM)
+    pen.line([(-0.22, -0.68), (0.3, -0.68)], 0.09, legible(look.main))
     pen.oval(0.04, 0.1, 0.3, 0.3, WHITE)
     pen.oval(0.04, 0.1, 0.17, 0.17, look.accent, 0)
-    pen.line([(-0.38, -0.24), (-0.38, 0.52)], 0.06, WHITE)
+    pen.line([(-0.38, -0.24), (-0.38, 0.52)], 0.06, legible(look.main))
     for x in (-0.45, -0.38, -0.31):
-        pen.line([(x, -0.34), (x, -0.14)], 0.035, WHITE)
-    pen.poly([(0.42, -0.34), (0.52, -0.2), (0.5, 0.1), (0.42, 0.1)], WHITE, 0)
-    pen.line([(0.45, 0.08), (0.45, 0.52)], 0.06, WHITE)
+        pen.line([(x, -0.34), (x, -0.14)], 0.035, legible(look.main))
+    pen.poly([(0.42, -0.34), (0.52, -0.2), (0.5, 0.1), (0.42, 0.1)], legible(look.main), 0)
+    pen.line([(0.45, 0.08), (0.45, 0.52)], 0.06, legible(look.main))
 
 
 def picture_book(pen: Pen, look: Look) -> None:
