@@ -168,6 +168,11 @@ def test_the_catalogue_reader_finds_the_rows_the_split_and_no_leak_in_it(small):
 
 
 @pytest.mark.slow
+def test_the_split_leaks_neither_words_nor_pictures(full):
+    assert leakage(aisle_read(full.shop.products), near=True) == []
+
+
+@pytest.mark.slow
 def test_sellers_write_in_four_languages_and_carelessly(full):
     languages = Counter(full.truth["languages"].values())
     assert set(languages) == {"en", "de", "fr", "es"}

@@ -79,13 +79,13 @@ def encode(picture: Image.Image, rng: random.Random) -> tuple[bytes, str]:
     return file.getvalue(), {"JPEG": ".jpg", "WEBP": ".webp", "PNG": ".png"}[kind]
 
 
-def spoil(data: bytes, kind: str) -> bytes:
+def spoil(data: bytes, kind: str, name: str) -> bytes:
     """A broken file that no decoder turns into a picture: `truncated`, `empty` or `text`."""
     if kind == "truncated":
         return data[: len(data) // 3]
     if kind == "empty":
         return b""
-    return b"<!DOCTYPE html><html><body><h1>404 Not Found</h1></body></html>\n"
+    return f"<!DOCTYPE html><html><body><h1>404 Not Found</h1><p>/{name}</p></body></html>\n".encode()
 
 
 # -- colours and poses ------------------------------------------------------------------------

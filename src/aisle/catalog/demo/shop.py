@@ -93,7 +93,7 @@ def _write_pictures(
             name = f"images/{row.id}{'' if view == 0 else '_2'}{ending}"
             images[row.id].append(name)
             if flaw != "absent":
-                (folder / name).write_bytes(spoil(data, flaw) if flaw else data)
+                (folder / name).write_bytes(spoil(data, flaw, name) if flaw else data)
         if progress:
             progress(done, len(rows))
     return images, {id: kind for id, kind in kinds.items() if kind != "none"}
