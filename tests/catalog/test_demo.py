@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +72,16 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_pa
     assert first.products.read_bytes() != other.products.read_bytes()
 
 
+def test_a_shop_may_be_written_over_another(tmp_path):
+    make_shop(tmp_path / "both", products=130, seed=2)
+    over, alone = (make_shop(tmp_path / n, products=130, seed=1) for n in ("both", "alone"))
+    written, wanted = contents(over.folder), contents(alone.folder)
+    assert {name: written[name] for name in wanted} == wanted
+    absent = [id for id, flaw in read(over).truth["broken"].items() if flaw == "absent"]
+    named = [name for row in read(over).rows if row["id"] in absent for name in images_of(row)]
+    assert not any(name in written for name in named)
+
+
 def test_the_labelled_file_has_the_rows_asked_for_and_incoming_has_no_labels(small):
     assert len(small.rows) == 240
     columns = ["id", "title", "description", "brand", "colour", "price", "category", "images", "split"]
@@ -91,10 +102,28 @@ def test_the_shop_object_and_the_truth_file_name_the_same_picture_only_products(
         assert id not in small.truth["broken"]
 
 
+class Counted:
+    """A progress that adds up what it is told."""
+
+    def __init__(self):
+        self.total, self.done = None, 0
+
+    @contextmanager
+    def __call__(self, label, total=None, unit="products"):
+        self.total = total
+        yield self.advance
+
+    def advance(self, n):
+        self.done += n
+
+    def say(self, message):
+        raise AssertionError(message)
+
+
 def test_progress_is_told_of_every_row(tmp_path):
-    seen: list[tuple[int, int]] = []
-    make_shop(tmp_path, products=120, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(i, 140) for i in range(1, 141)]
+    progress = Counted()
+    make_shop(tmp_path, products=120, progress=progress)
+    assert progress.total == progress.done == 140
 
 
 def test_too_small_a_shop_and_an_unwritable_folder_are_refused(tmp_path):

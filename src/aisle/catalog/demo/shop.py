@@ -4,7 +4,6 @@ import csv
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from aisle.catalog.demo.listings import Listing, arrivals, stock
 from aisle.catalog.demo.pictures import COLOURS, draw_picture, encode, spoil
 from aisle.catalog.demo.shelves import shelves
 from aisle.errors import CatalogError
+from aisle.progress import SILENT, Advance, Progress
 
 COLUMNS = ("id", "title", "description", "brand", "colour", "price", "category", "images", "split")
 FEWEST = 120
@@ -42,11 +42,11 @@ def make_shop(
     folder: Path,
     products: int = 2000,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> Shop:
     """Draw and write a sample shop of `products` labelled rows, and a tenth as many incoming ones.
 
-    The same `products` and `seed` give the same bytes. `progress` is called with rows done and in all.
+    The same `products` and `seed` give the same bytes.
 
     Raises:
         CatalogError: fewer than 120 products are asked for, or `folder` cannot be written.
@@ -65,7 +65,8 @@ def make_shop(
     )
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        images, broken = _write_pictures(folder, [*labelled, *incoming], f"{seed}", progress)
+        with progress("drawing the sample shop", len(labelled) + len(incoming)) as advance:
+            images, broken = _write_pictures(folder, [*labelled, *incoming], seed, advance)
         _write_rows(shop.products, labelled, images, COLUMNS, rng)
         _write_rows(shop.incoming, incoming, images, COLUMNS[:6] + COLUMNS[7:8], rng)
         _write_truth(shop.truth, labelled, incoming, broken)
@@ -75,13 +76,13 @@ def make_shop(
 
 
 def _write_pictures(
-    folder: Path, rows: list[Listing], seed: str, progress: Callable[[int, int], None] | None
+    folder: Path, rows: list[Listing], seed: int, advance: Advance
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Draw every row's pictures; (relative paths by id, flaw by id of a broken picture)."""
     kinds = _flaws(rows, random.Random(f"aisle flaws {seed}"))
     bystanders = [shelf.motif for shelf in shelves()]
     images: dict[str, list[str]] = {}
-    for done, row in enumerate(rows, start=1):
+    for row in rows:
         # Seeded by the item, not the row: a relisting shows the very same photographs.
         rng = random.Random(f"aisle item {seed} {row.id[0]} {row.item}")
         images[row.id] = []
@@ -92,10 +93,11 @@ def _write_pictures(
             flaw = kinds.get(row.id, "")
             name = f"images/{row.id}{'' if view == 0 else '_2'}{ending}"
             images[row.id].append(name)
-            if flaw != "absent":
+            if flaw == "absent":
+                (folder / name).unlink(missing_ok=True)
+            else:
                 (folder / name).write_bytes(spoil(data, flaw, name) if flaw else data)
-        if progress:
-            progress(done, len(rows))
+        advance(1)
     return images, {id: kind for id, kind in kinds.items() if kind != "none"}
 
 
