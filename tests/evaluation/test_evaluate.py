@@ -1,4 +1,5 @@
 from collections import Counter
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from sklearn.metrics import f1_score
 from aisle.catalog import Product, read
 from aisle.errors import AisleError
 from aisle.evaluation import Evaluation, evaluate, label_counts
+from aisle.progress import Silent
 from aisle.taxonomy import Node, Taxonomy
 from tests.evaluation.shop import PLACES, WordModel, catalog, products
 
@@ -226,7 +228,12 @@ def test_an_evaluation_read_back_equals_the_one_written(full):
 
 
 def test_progress_tells_what_is_done(train, test):
-    told = []
-    evaluate(WordModel(train), test, progress=lambda *news: told.append(news))
-    assert ("judging", 300, 300) in told
-    assert ("without title", 300, 300) in told
+    told = Counter()
+
+    class Listener(Silent):
+        @contextmanager
+        def __call__(self, label, total=None, unit="products"):
+            yield lambda n: told.update({(label, total): n})
+
+    evaluate(WordModel(train), test, progress=Listener())
+    assert told == {(what, 300): 300 for what in ("judging", "without title", "without description")}

@@ -5,19 +5,23 @@ chosen by 5-fold cross-validation inside the training rows of a real marketplace
 has the table). Whoever cannot beat it has no reason to switch.
 """
 
+import warnings
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, make_union
 from sklearn.svm import LinearSVC
 
 from aisle.catalog import Catalog, Product
 from aisle.errors import AisleError
+from aisle.progress import SILENT, Advance, Progress
 from aisle.taxonomy import Scores, Taxonomy
 
 FIELDS = ("title", "description")
-CELLS = 100_000_000  # classes × features: 800 MB of weights at most
+CELLS = 100_000_000  # classes × features: 400 MB of weights at most
 SHARP = 100.0  # softmax alone is nearly flat over margins: the branch with most places would win
 RARE = 1000  # from this many products on, what occurs once or twice is left out
 
@@ -34,21 +38,16 @@ class LinearBaseline:
     views = FIELDS
 
     def __init__(
-        self,
-        taxonomy: Taxonomy,
-        features: FeatureUnion,
-        svm: LinearSVC | None,
-        places: np.ndarray,
-        count: int,
+        self, taxonomy: Taxonomy, features: FeatureUnion, planes: np.ndarray, places: np.ndarray, count: int
     ) -> None:
         self.taxonomy = taxonomy
         self.features = features
-        self.svm = svm  # None: one place only, nothing to tell apart
-        self.places = places  # (C,) the nodes it can answer, in the order of its classes
+        self.planes = planes  # (C, F + 1) weights of each feature, the offset last
+        self.places = places  # (C,) the nodes it can answer
         self.train_products = count
 
     @classmethod
-    def fit(cls, catalog: Catalog) -> "LinearBaseline":
+    def fit(cls, catalog: Catalog, progress: Progress = SILENT) -> "LinearBaseline":
         """Learn from every product whose exact place is known; faulty rows are left out.
 
         Raises:
@@ -68,21 +67,34 @@ class LinearBaseline:
             raise AisleError(
                 f"the baseline cannot learn: none of {len(rows):,} products has a title or description"
             ) from error
-        svm = LinearSVC(C=1.0, random_state=0).fit(x, label) if len(places) > 1 else None
-        return cls(catalog.taxonomy, features, svm, places, len(rows))
+        with progress("fitting the linear SVM", len(places), "categories") as advance:
+            planes = _fit_planes(x, label, len(places), advance)
+        return cls(catalog.taxonomy, features, planes, places, len(rows))
 
     def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
         """(B, N) log-softmax of margins; -inf where no training product was."""
         texts = [text_of(product, without) for product in products]
         logp = np.full((len(texts), len(self.taxonomy.terminals)), -np.inf)
-        logp[:, self.taxonomy.terminal_of[self.places]] = SHARP * self._margins(texts)
+        if texts:
+            x: Any = self.features.transform(texts)
+            margins = x @ self.planes[:, :-1].T + self.planes[:, -1]
+            logp[:, self.taxonomy.terminal_of[self.places]] = SHARP * margins
         return Scores(self.taxonomy, logp - np.logaddexp.reduce(logp, axis=1, keepdims=True))
 
-    def _margins(self, texts: list[str]) -> np.ndarray:
-        if self.svm is None or not texts:
-            return np.zeros((len(texts), len(self.places)))
-        margins = self.svm.decision_function(self.features.transform(texts))
-        return margins if margins.ndim == 2 else np.stack([-margins, margins], 1)
+
+def _fit_planes(x: Any, label: np.ndarray, count: int, advance: Advance) -> np.ndarray:
+    """(C, F + 1) one plane a category, against all the others, from sparse x (B, F)."""
+    planes = np.zeros((count, x.shape[1] + 1), dtype=np.float32)
+    if count == 1:  # nothing to tell apart
+        return planes
+    with warnings.catch_warnings():
+        # Equal texts under different labels never converge; the planes are as good as they get.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for place in range(count):
+            svm: Any = LinearSVC(C=1.0, random_state=0).fit(x, label == place)
+            planes[place, :-1], planes[place, -1] = svm.coef_[0], svm.intercept_[0]
+            advance(1)
+    return planes
 
 
 def text_of(product: Product, without: Collection[str] = ()) -> str:

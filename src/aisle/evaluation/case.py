@@ -8,11 +8,12 @@ import numpy as np
 from aisle.catalog import Catalog, Product
 from aisle.errors import AisleError
 from aisle.evaluation.branches import below
-from aisle.evaluation.collect import Answers, Ask, Progress, collect
+from aisle.evaluation.collect import Answers, Ask, collect
 from aisle.evaluation.result import Rows, Summary
 from aisle.evaluation.summary import confidence, summarise
 from aisle.evaluation.trees import locate, widen
 from aisle.metrics import Judged, Truth
+from aisle.progress import Progress
 from aisle.taxonomy import CategoryPath, Node, Targets, Taxonomy
 
 
@@ -86,10 +87,10 @@ class Case:
         truth = Truth.of(wide, primary, [[int(moved[n]) for n in more] for more in further])
         return cls(catalog, rows, truth, _direct(wide, train_counts))
 
-    def ask(self, score: Ask, what: str, tell: Progress, probable: bool = True) -> Method:
+    def ask(self, score: Ask, label: str, progress: Progress, probable: bool = True) -> Method:
         """Put every product to one method and judge its answers; `probable` as in `summarise`."""
-        total = len(self.rows)
-        answers = collect(score, self.products, self.rows, self.truth, lambda done: tell(what, done, total))
+        with progress(label, len(self.rows)) as advance:
+            answers = collect(score, self.products, self.rows, self.truth, advance)
         judged = self.truth.judge(answers.best)
         hit = np.logical_or.reduce(self.truth.hits(answers.top), axis=1)
         return Method(answers, judged, summarise(answers, judged, hit, self._support, probable))
@@ -102,15 +103,15 @@ class Case:
         tree = self.truth.taxonomy
         return np.where(tree.terminal_of >= 0, self.train, below(tree, self.train))
 
-    def count(self, catalog: Catalog, tree: Taxonomy) -> Rows:
-        """What became of the rows. `tree`: the classifier's own."""
+    def count(self, catalog: Catalog, tree: Taxonomy, seen: np.ndarray | None) -> Rows:
+        """What became of the rows. tree: the classifier's own. seen: (n,) bool, rows it was trained on."""
         wide, node, used = self.truth.taxonomy, self.truth.node, self.truth.node >= 0
         known = np.array([locate(n, tree) is not None for n in wide.nodes])
         held = known & (_answerable(wide, tree) >= 0)
         branch_known = known & (wide.span[:, 1] > wide.span[:, 0])
         within = (np.where(self.truth.exact, held[node], branch_known[node]) & used).any(1)
         support = self._support
-        seen = None if support is None else ((support[node] > 0) & used).any(1)
+        met = None if support is None else ((support[node] > 0) & used).any(1)
         return Rows(
             total=len(catalog),
             judged=len(self.rows),
@@ -119,8 +120,9 @@ class Case:
             branch=int((~self.truth.exact[:, 0]).sum()),
             several=int((used.sum(1) > 1).sum()),
             outside=int((~within).sum()),
-            unseen=None if seen is None else int((~seen).sum()),
-            ceiling=float((within if seen is None else within & seen).mean()),
+            unseen=None if met is None else int((~met).sum()),
+            trained_on=None if seen is None else int(seen[self.rows].sum()),
+            ceiling=float((within if met is None else within & met).mean()),
         )
 
 

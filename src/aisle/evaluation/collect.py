@@ -9,13 +9,13 @@ import numpy as np
 from aisle.catalog import Product
 from aisle.evaluation.trees import carry
 from aisle.metrics import Truth, level_nll, level_rank
+from aisle.progress import Advance
 from aisle.taxonomy import Scores
 
-CHUNK = 1024
+CHUNK = 256
 GUESSES = 5
 
 Ask = Callable[[list[Product]], Scores]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,19 @@ class Answers:
 
 
 def collect(
-    ask: Ask, products: Sequence[Product], rows: np.ndarray, truth: Truth, tell: Callable[[int], None]
+    ask: Ask, products: Sequence[Product], rows: np.ndarray, truth: Truth, advance: Advance
 ) -> Answers:
     """Answers to the products at `rows`, whose labels `truth` holds in the same order.
 
-    tell: told after each chunk how many are done.
+    advance: told the size of each chunk done.
     """
     parts: list[Answers] = []
-    for start in range(0, len(rows), CHUNK):
-        part = slice(start, start + CHUNK)
-        scores = carry(ask([products[int(i)] for i in rows[part]]), truth.taxonomy)
-        parts.append(_keep(scores, truth[part]))
-        tell(min(start + CHUNK, len(rows)))
+    done = 0
+    for chunk in chunks(products, rows):
+        scores = carry(ask(chunk), truth.taxonomy)
+        parts.append(_keep(scores, truth[done : done + len(chunk)]))
+        done += len(chunk)
+        advance(len(chunk))
     return Answers(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Answers)))
 
 

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aisle.decision import Prediction
+from aisle.decision import Policy, Prediction, Verdict
 from aisle.evaluation.result import Decided, Decisions
 from aisle.evaluation.summary import limits
 from aisle.metrics import Truth, clopper_pearson
 
 
-def decisions(predictions: Sequence[Prediction], truth: Truth) -> Decisions:
-    """Judge each decided path (`path`, as deep as was sure) against its product's acceptable places."""
+def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Decisions:
+    """Judge each decided path (`path`, as deep as was sure) against its product's acceptable places.
+
+    policy: what the predictions were decided by, for what it promised.
+    """
     tree = truth.taxonomy
     found = [tree.find(p.path) if p.path else None for p in predictions]
     node = np.array([-1 if n is None else n for n in found], dtype=np.int64)
@@ -29,8 +32,8 @@ def decisions(predictions: Sequence[Prediction], truth: Truth) -> Decisions:
     while levels and not levels[-1].count:
         levels.pop()
     return Decisions(
-        accept=_decided(accept, accept & right),
-        partial=_decided(partial, partial & right),
+        accept=_decided(accept, accept & right, _promised(policy, "accept")),
+        partial=_decided(partial, partial & right, _promised(policy, "partial")),
         placed=_decided(placed, placed & right),
         review=_decided(~placed, None),
         levels=tuple(levels),
@@ -45,11 +48,18 @@ def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
     return (node >= 0) & (below.any(1) | truth.hits(node[:, None])[:, 0])
 
 
-def _decided(rows: np.ndarray, right: np.ndarray | None) -> Decided:
+def _promised(policy: Policy | None, verdict: Verdict) -> float | None:
+    """The least precision shown to hold for this kind of answer over the whole tree."""
+    promises = [p for p in policy.promises if p.holds and not p.branch] if policy else []
+    return min((p.precision for p in promises if p.verdict == verdict), default=None)
+
+
+def _decided(rows: np.ndarray, right: np.ndarray | None, promised: float | None = None) -> Decided:
     count = int(rows.sum())
     precision = clopper_pearson(int(right.sum()), count) if right is not None and count else None
     return Decided(
         count=count,
         coverage=count / len(rows) if len(rows) else 0.0,
         precision=None if precision is None else limits(precision),
+        promised=promised,
     )

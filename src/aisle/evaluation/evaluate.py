@@ -7,26 +7,25 @@ from collections.abc import Mapping
 import numpy as np
 
 from aisle.catalog import Catalog
-from aisle.decision import Prediction
+from aisle.decision import Policy, Prediction
 from aisle.evaluation import baseline as rivals
 from aisle.evaluation.branches import below, confusions, matrix, node_scores
 from aisle.evaluation.case import Case, Method
-from aisle.evaluation.collect import Progress, chunks
+from aisle.evaluation.collect import Ask, chunks
 from aisle.evaluation.decided import decisions
 from aisle.evaluation.examples import choose
 from aisle.evaluation.result import (
     BaselineResult,
     CoveragePoint,
     Decisions,
-    Difference,
     Evaluation,
-    Limits,
     ReliabilityBin,
     ViewRemoved,
 )
 from aisle.evaluation.summary import limits
 from aisle.inference import Classifier
 from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
+from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath
 
 CURVE = 200  # points kept of the precision-coverage curve
@@ -39,41 +38,43 @@ def evaluate(
     train_counts: Mapping[CategoryPath, int] | None = None,
     baseline: Catalog | None = None,
     per_view: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Measure a classifier on the labelled products of a catalogue.
 
     Labels are matched to the classifier's tree by path, then by id; one that it lacks counts as wrong
-    and lowers the `ceiling`. Faulty and unlabelled rows are counted and left out. Where the
-    classifier has `predict`, its decisions are judged too.
+    and lowers the `ceiling`. Faulty and unlabelled rows are counted and left out. A `Predictor` is
+    judged by its calibrated probabilities, those it answers with; where the classifier has
+    `predict`, its decisions are judged too.
 
-    train_counts: training products of each label, for the bands by class frequency (`label_counts`).
-    baseline: training products to fit the plain rival on, a linear SVM; they also give the counts.
-    per_view: answer everything once more without each view. progress: told (what, done, total).
+    train_counts: training products of each label, for the bands by class frequency (`label_counts`);
+    else those of `baseline`, else those that the classifier remembers. baseline: training products to
+    fit the plain rival on, a linear SVM. per_view: answer everything once more without each view.
 
     Raises:
         AisleError: no product carries a label.
     """
-    tell = progress or (lambda what, done, total: None)
-    if train_counts is None and baseline is not None:
-        train_counts = label_counts(baseline)
+    if train_counts is None:
+        train_counts = label_counts(baseline) if baseline is not None else _remembered(classifier)
     case = Case.of(classifier.taxonomy, catalog, train_counts, baseline)
-    ours = case.ask(classifier.score, "judging", tell)
-    rival = None if baseline is None else _rival(case, ours, baseline, tell)
+    ours = case.ask(_scorer(classifier), "judging", progress)
+    rival = None if baseline is None else _rival(case, ours, baseline, progress)
     views = classifier.views if per_view else ()
     curve = precision_coverage(ours.sure, ours.judged.right)
     return Evaluation(
         model_id=classifier.model_id,
-        rows=case.count(catalog, classifier.taxonomy),
+        source=", ".join(part.path.name for part in catalog.parts),
+        split=_split(catalog),
+        rows=case.count(catalog, classifier.taxonomy, _seen(classifier, catalog)),
         model=ours.summary,
         baseline=rival,
-        views=tuple(_without(case, ours, classifier, view, tell) for view in views),
+        views=tuple(_without(case, ours, classifier, view, progress) for view in views),
         reliability=_reliability(ours),
         coverage=tuple(
             CoveragePoint(threshold=float(t), coverage=float(c), precision=float(p))
             for t, c, p in zip(*(part[_thin(len(curve.threshold))] for part in curve), strict=True)
         ),
-        decisions=_decisions(case, classifier, tell),
+        decisions=_decisions(case, classifier, progress),
         nodes=node_scores(
             ours.judged, None if case.train is None else below(case.truth.taxonomy, case.train)
         ),
@@ -90,8 +91,37 @@ def label_counts(catalog: Catalog) -> dict[CategoryPath, int]:
     return {catalog.taxonomy.nodes[n].path: count for n, count in Counter(kept.tolist()).items()}
 
 
-def _without(case: Case, ours: Method, classifier: Classifier, view: str, tell: Progress) -> ViewRemoved:
-    left = case.ask(lambda products: classifier.score(products, without=(view,)), f"without {view}", tell)
+def _scorer(classifier: Classifier, without: tuple[str, ...] = ()) -> Ask:
+    """The probabilities that a classifier answers with: a predictor's after calibration."""
+    policy = getattr(classifier, "policy", None)
+    if not isinstance(policy, Policy):
+        return lambda products: classifier.score(products, without=without)
+    return lambda products: policy.calibrate(classifier.score(products, without=without))
+
+
+def _remembered(classifier: Classifier) -> dict[CategoryPath, int] | None:
+    """Training products of each label, where the classifier knows them."""
+    context = getattr(classifier, "context", None)
+    if context is None:
+        return None
+    tree = classifier.taxonomy
+    return {tree.nodes[t].path: int(n) for t, n in zip(tree.terminals, context.counts, strict=True)}
+
+
+def _seen(classifier: Classifier, catalog: Catalog) -> np.ndarray | None:
+    """(n,) which rows the classifier was trained on, where it knows."""
+    seen = getattr(classifier, "seen", None)
+    return None if seen is None else seen(catalog)
+
+
+def _split(catalog: Catalog) -> str | None:
+    """The one split that all rows belong to, if they do."""
+    values = set() if catalog.split is None else set(catalog.split)
+    return values.pop() or None if len(values) == 1 else None
+
+
+def _without(case: Case, ours: Method, classifier: Classifier, view: str, progress: Progress) -> ViewRemoved:
+    left = case.ask(_scorer(classifier, (view,)), f"without {view}", progress)
     return ViewRemoved(
         view=view,
         accuracy=left.summary.overall.accuracy.value,
@@ -101,39 +131,36 @@ def _without(case: Case, ours: Method, classifier: Classifier, view: str, tell: 
     )
 
 
-def _rival(case: Case, ours: Method, train: Catalog, tell: Progress) -> BaselineResult:
+def _rival(case: Case, ours: Method, train: Catalog, progress: Progress) -> BaselineResult:
     began = time.perf_counter()
-    tell("fitting the baseline", 0, 1)
-    svm = rivals.LinearBaseline.fit(train)
+    svm = rivals.LinearBaseline.fit(train, progress)
     seconds = time.perf_counter() - began
-    tell("fitting the baseline", 1, 1)
-    theirs = case.ask(svm.score, "judging the baseline", tell, probable=False)
-
-    def against(metric: str, a: Limits) -> Difference:
-        return Difference.model_validate({"metric": metric, "difference": a})
-
+    theirs = case.ask(svm.score, "judging the baseline", progress, probable=False)
+    compared = {
+        "accuracy": paired_bootstrap(ours.judged.right, theirs.judged.right),
+        "macro_f1": paired_bootstrap(ours.pairs, theirs.pairs, macro_f1),
+        "level1": paired_bootstrap(ours.top_right, theirs.top_right),
+    }
     return BaselineResult(
         name=svm.name,
         train_products=svm.train_products,
         seconds=seconds,
         summary=theirs.summary,
-        differences=(
-            against("accuracy", limits(paired_bootstrap(ours.judged.right, theirs.judged.right))),
-            against("macro_f1", limits(paired_bootstrap(ours.pairs, theirs.pairs, macro_f1))),
-            against("level1", limits(paired_bootstrap(ours.top_right, theirs.top_right))),
-        ),
+        differences={metric: limits(interval) for metric, interval in compared.items()},
     )
 
 
-def _decisions(case: Case, classifier: Classifier, tell: Progress) -> Decisions | None:
+def _decisions(case: Case, classifier: Classifier, progress: Progress) -> Decisions | None:
     predict = getattr(classifier, "predict", None)
     if predict is None:
         return None
     found: list[Prediction] = []
-    for part in chunks(case.products, case.rows):
-        found.extend(predict(part))
-        tell("deciding", len(found), len(case.rows))
-    return decisions(found, case.truth)
+    with progress("deciding", len(case.rows)) as advance:
+        for part in chunks(case.products, case.rows):
+            found.extend(predict(part))
+            advance(len(part))
+    policy = getattr(classifier, "policy", None)
+    return decisions(found, case.truth, policy if isinstance(policy, Policy) else None)
 
 
 def _reliability(method: Method) -> tuple[ReliabilityBin, ...]:

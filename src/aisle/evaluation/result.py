@@ -4,7 +4,8 @@ Shares lie between 0 and 1. A number that does not exist (no product to count ov
 probabilities) is null, never NaN.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,7 +33,8 @@ class Rows(Record):
 
     Of those judged: `branch` have a label known only to a branch, `several` more than one acceptable
     place, `outside` none that the model's tree holds (they count as wrong), `unseen` none that any
-    training product had (null: unknown). `ceiling`: the best accuracy without these two.
+    training product had (null: unknown). `ceiling`: the best accuracy without these two. `trained_on`:
+    products whose very content the model was trained on, which flatter it (null: unknown).
     """
 
     total: int
@@ -43,6 +45,7 @@ class Rows(Record):
     several: int
     outside: int
     unseen: int | None
+    trained_on: int | None
     ceiling: float
 
 
@@ -98,21 +101,16 @@ class Summary(Record):
     bands: tuple[BandScore, ...]
 
 
-class Difference(Record):
-    """The model minus the baseline in one metric, with paired bootstrap limits over products."""
-
-    metric: Literal["accuracy", "macro_f1", "level1"]
-    difference: Limits
-
-
 class BaselineResult(Record):
-    """A plain rival fitted on the same training rows and judged on the same products."""
+    """A plain rival fitted on the same training rows and judged on the same products. `differences`:
+    the model minus the rival in `accuracy`, `macro_f1` and `level1` (accuracy at the top), with paired
+    bootstrap limits over products."""
 
     name: str
     train_products: int
     seconds: float
     summary: Summary
-    differences: tuple[Difference, ...]
+    differences: dict[str, Limits]
 
 
 class ViewRemoved(Record):
@@ -145,11 +143,13 @@ class CoveragePoint(Record):
 
 class Decided(Record):
     """Products that got one kind of decision: `count`, as a share of those judged (`coverage`), and how
-    many of their paths are true as far as they go (`precision`, null when none was decided)."""
+    many of their paths are true as far as they go (`precision`, null when none was decided). `promised`:
+    the precision promised for them (null: nothing)."""
 
     count: int
     coverage: float
     precision: Limits | None
+    promised: float | None = None
 
 
 class Decisions(Record):
@@ -256,6 +256,25 @@ class Evaluation(Record):
     def to_json(self) -> str:
         """One indented JSON document; pictures stay out."""
         return self.model_dump_json(indent=2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `to_json` holds, as plain lists, strings and numbers."""
+        return self.model_dump(mode="json")
+
+    def write(self, folder: str | Path) -> Path:
+        """Write `report.html` and `report.json` into a folder (made if need be); the page's path is returned.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        from aisle.evaluation.report import render
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(self.to_json(), encoding="utf-8")
+        page = folder / "report.html"
+        page.write_text(render(self), encoding="utf-8")
+        return page
 
     @classmethod
     def from_json(cls, text: str) -> "Evaluation":
