@@ -99,3 +99,17 @@ def part(catalog: Catalog, name: str) -> Catalog:
     if catalog.split is None or name not in set(catalog.split):
         return catalog
     return catalog.take((catalog.split == name).nonzero()[0])
+
+
+def report(
+    model: Predictor, catalog: Catalog, folder: Path, *, baseline: bool = True, progress: Progress = SILENT
+) -> Evaluation | None:
+    """Judge a model just trained on the catalogue's `test` rows, and write `report.html`, `report.json` and
+    the measured results into the run's bundle. None where the catalogue has no such rows: those it was
+    trained on would flatter it."""
+    if catalog.split is None or "test" not in set(catalog.split):
+        progress.say("no rows are marked `test` in a split column: nothing was evaluated")
+        return None
+    found = evaluate(model, catalog, baseline=catalog if baseline else None, progress=progress)
+    found.write(folder)
+    return found

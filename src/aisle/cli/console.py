@@ -9,13 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from aisle.progress import SILENT, Advance, Progress
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, highlight=False)

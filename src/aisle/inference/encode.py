@@ -60,9 +60,14 @@ class Reader:
             # Nothing to encode: an absent view's contents are never read, only its width matters.
             empty = np.zeros((len(values), self.model.dim_of(name)), np.float32)
             return Prepared({"pooled": empty}, np.zeros(len(values), bool), {})
-        if self.store is None or name not in self.model.frozen:
-            return self.preparers[name](values)
-        return self.kept(name, values)
+        return self.kept(name, values) if name in self.stored else self.preparers[name](values)
+
+    @property
+    def stored(self) -> set[str]:
+        """Views whose encoder's output is kept on disk: frozen ones that cost more to run than to read."""
+        if self.store is None:
+            return set()
+        return {name for name in self.model.frozen if self.model.encoders[name].costly}
 
     def kept(self, name: str, values: Sequence[Any], progress: Progress = SILENT) -> Prepared:
         """A frozen encoder's pooled output, from the store or computed into it. Arrays: `pooled` (B, D)."""

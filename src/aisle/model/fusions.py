@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from aisle.model.parts import Encoded, Fusion, Joint
 
-__all__ = ["Average", "Concat", "Gated"]
+__all__ = ["Average", "Beside", "Concat", "Gated", "Linear"]
 
 
 class Project(nn.Module):
@@ -54,6 +54,25 @@ class Average(Fusion):
         return Joint((torch.stack(list(shared.values()), -1) * share).sum(-1), shared)  # (B, D)
 
 
+class Beside(Fusion):
+    """Views side by side as they are, each times a fixed number from `scales` (1 by default)."""
+
+    def __init__(self, dims: dict[str, int], scales: dict[str, float] | None = None) -> None:
+        super().__init__()
+        self.dims, self.dim, self.scales = dims, sum(dims.values()), dict(scales or {})
+
+    def forward(self, views: dict[str, Encoded]) -> Joint:
+        """V encoded views -> (B, sum of their widths); a view alone keeps its place, with zeros around."""
+        scaled = {name: view.pooled * self.scales.get(name, 1.0) for name, view in views.items()}
+        product = torch.cat(list(scaled.values()), 1)
+        alone, start = {}, 0
+        for name, vector in scaled.items():
+            width = vector.shape[1]
+            alone[name] = nn.functional.pad(vector, (start, product.shape[1] - start - width))
+            start += width
+        return Joint(product, alone)
+
+
 class Concat(Fusion):
     """Views side by side, then one linear map back to D."""
 
@@ -84,3 +103,28 @@ class Gated(Fusion):
         stacked = torch.stack(list(shared.values()), 1)  # (B, V, D)
         share = self.gate(stacked.flatten(1)).view_as(stacked).softmax(1)  # (B, V, D)
         return Joint((share * stacked).sum(1), shared)  # (B, D)
+
+
+class Linear(Fusion):
+    """One linear map a view into a shared space, summed. Under a linear head that is late fusion: each
+    terminal's logit is the sum of what the views say, so no view can hide another.
+
+    direct: views whose encoder already gives vectors of that space (a folded `Lexical` table).
+    """
+
+    def __init__(self, dims: dict[str, int], dim: int = 256, direct: list[str] | None = None) -> None:
+        super().__init__()
+        self.dims, self.dim, self.direct = dims, dim, list(direct or [])
+        for name in set(self.direct) & dims.keys():
+            if dims[name] != dim:
+                raise ValueError(
+                    f"view {name!r} is {dims[name]} wide; a direct view is as wide as the fusion, {dim}"
+                )
+        self.project = nn.ModuleDict(
+            {n: nn.Identity() if n in self.direct else nn.Linear(width, dim) for n, width in dims.items()}
+        )
+
+    def forward(self, views: dict[str, Encoded]) -> Joint:
+        """V encoded views -> (B, D)."""
+        shared = {name: self.project[name](view.pooled) for name, view in views.items()}
+        return Joint(torch.stack(list(shared.values())).sum(0), shared)  # (B, D)

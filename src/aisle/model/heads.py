@@ -27,13 +27,20 @@ class Tree(nn.Module):
     A terminal's weight is learned plus generated: the sum of a learned vector for every node on its
     path (so that siblings share what their branch knows; `sharing=False`: for the terminal alone) and a
     linear map of the embedding of its name (so that a new node has an answer before it has examples).
+    norm: standardise the joint vector first; without it the head is linear.
     """
 
     prior: Tensor
     class_vectors: Tensor
 
     def __init__(
-        self, context: Context, dim: int, sharing: bool = True, generated: bool = True, dropout: float = 0.0
+        self,
+        context: Context,
+        dim: int,
+        sharing: bool = True,
+        generated: bool = True,
+        dropout: float = 0.0,
+        norm: bool = True,
     ) -> None:
         super().__init__()
         self.dim, self.sharing, self.generated, self.dropout = dim, sharing, generated, dropout
@@ -45,8 +52,8 @@ class Tree(nn.Module):
         vectors = torch.from_numpy(np.asarray(context.class_vectors, dtype=np.float32))
         self.register_buffer("class_vectors", vectors)  # (M, C)
         self.generate = nn.Linear(vectors.shape[1], dim, bias=False)
-        nn.init.normal_(self.generate.weight, std=dim**-0.5)
-        self.norm = nn.LayerNorm(dim)
+        nn.init.zeros_(self.generate.weight)
+        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
         self.drop = nn.Dropout(dropout)
 
     def weight(self) -> Tensor:

@@ -32,16 +32,16 @@ class CrossEntropy(nn.Module):
 
     def forward(self, output: Output, target: Target) -> Tensor:
         """-> scalar."""
-        return self.of(output.scores, target)
+        return self.each(output.scores, target).mean()
 
-    def of(self, scores: Scores, target: Target) -> Tensor:
-        """The loss of these scores: a scalar."""
+    def each(self, scores: Scores, target: Target) -> Tensor:
+        """(B,) the loss of these scores."""
         if self.adjust:
             scores = TreeScores(scores.all() + self.adjust * self.prior, self.index)
         loss = scores.nll(target.node, target.exact)  # (B,)
         if self.smoothing:
             loss = (1 - self.smoothing) * loss + self.smoothing * self._along_the_tree(scores, target)
-        return loss.mean()
+        return loss
 
     def _along_the_tree(self, scores: Scores, target: Target) -> Tensor:
         """(B,) cross-entropy with a target spread evenly over the terminals of each ancestor's branch,
@@ -63,15 +63,23 @@ class CrossEntropy(nn.Module):
 
 
 class ByView(CrossEntropy):
-    """The same likelihood asked of every view alone, where it is present, so that each learns to tell."""
+    """The same likelihood asked of views alone, where they are present, so that each learns to tell: a view
+    that is slow to learn from gets no gradient once the others have explained the training rows.
+
+    views: those asked, all by default.
+    """
+
+    def __init__(
+        self, context: Context, smoothing: float = 0.0, adjust: float = 0.0, views: list[str] | None = None
+    ) -> None:
+        super().__init__(context, smoothing, adjust)
+        self.views = views
 
     def forward(self, output: Output, target: Target) -> Tensor:
-        """-> scalar: the mean over views of their own losses."""
-        if not output.by_view:
-            return output.joint.product.new_zeros(())
+        """-> scalar: the mean over views of their own losses; 0 if the fusion has no shared space."""
         losses = []
-        for column, scores in enumerate(output.by_view.values()):
-            here = output.present[:, column]
-            own = scores.nll(target.node, target.exact)  # (B,)
-            losses.append((own * here).sum() / here.sum().clamp(min=1))
-        return torch.stack(losses).mean()
+        for column, (name, scores) in enumerate((output.by_view or {}).items()):
+            if self.views is None or name in self.views:
+                here = output.present[:, column]
+                losses.append((self.each(scores, target) * here).sum() / here.sum().clamp(min=1))
+        return torch.stack(losses).mean() if losses else output.joint.product.new_zeros(())

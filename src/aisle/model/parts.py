@@ -61,8 +61,9 @@ class Target(NamedTuple):
 
 class Encoder(nn.Module):
     """What reads one view: `dim` is its width; `prepare_class` makes its arrays, which `forward` takes by
-    name and answers with `Encoded`."""
+    name and answers with `Encoded`. costly: worth keeping its output on disk when it is frozen."""
 
+    costly: ClassVar[bool] = False
     modality: ClassVar[Modality]
     prepare_class: ClassVar[type[Preparer]]
     dim: int

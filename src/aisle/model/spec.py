@@ -37,12 +37,16 @@ class PartSpec(BaseModel):
 
 class ViewSpec(Strict):
     """One view: `fields` it reads (text: the view's own name unless given; `["*"]`: all that no other view
-    names), `pictures` at most (image), its `encoder`, and whether that stays as it is (`frozen`)."""
+    names), `pictures` at most (image), its `encoder`, whether that stays as it is (`frozen`), and along how
+    many principal axes of the training rows it is learned (`axes`; see aisle.training.axes), their
+    coordinates times `scale`."""
 
     encoder: PartSpec
     fields: list[str] | None = None
     pictures: int = Field(default=1, ge=1)
     frozen: bool = False
+    axes: int = Field(default=0, ge=0)
+    scale: float = Field(default=1.0, gt=0)
 
 
 class ModelSpec(Strict):

@@ -1,6 +1,6 @@
 """Batches of training rows: arrays kept whole where they fit in memory, made anew where they do not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,39 +26,42 @@ class Batch(NamedTuple):
     target: Target
 
 
+def keep(reader: Reader, name: str, catalog: Catalog, progress: Progress) -> Prepared | None:
+    """One view of all rows at once, a frozen encoder's output from the reader's store; None if too large."""
+    n = len(catalog)
+    preparer = reader.preparers[name]
+    if name in reader.stored:
+        return reader.kept(name, _values(reader, name, catalog, range(n)), progress)
+    probe = preparer(_values(reader, name, catalog, range(min(_PROBE, n))))
+    if sum(array.nbytes for array in probe.arrays.values()) / max(min(_PROBE, n), 1) * n > KEEP_BYTES:
+        return None
+    return preparer(_values(reader, name, catalog, range(n)))
+
+
 class Rows:
     """Some rows of a catalogue as batches.
 
-    n rows; `targets` are theirs. A frozen view's encoder runs once, through the reader's store; other
-    views are prepared once if all n fit in `KEEP_BYTES`, else for every batch.
+    n rows; `targets` are theirs; `given`: views already prepared for all of them. The rest is prepared once
+    if it fits in `KEEP_BYTES`, else for every batch.
     """
 
-    def __init__(self, catalog: Catalog, targets: Targets, reader: Reader, progress: Progress) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        targets: Targets,
+        reader: Reader,
+        given: Mapping[str, Prepared],
+        progress: Progress,
+    ) -> None:
         self.catalog, self.targets, self.reader = catalog, targets, reader
-        self.kept: dict[str, Prepared] = {}
-        for name in reader.views:
-            prepared = self._keep(name, progress)
+        self.kept: dict[str, Prepared] = dict(given)
+        for name in reader.views.keys() - given.keys():
+            prepared = keep(reader, name, catalog, progress)
             if prepared is not None:
                 self.kept[name] = prepared
 
     def __len__(self) -> int:
         return len(self.targets.node)
-
-    def _keep(self, name: str, progress: Progress) -> Prepared | None:
-        n = len(self)
-        values = self._values(name, range(n)) if n * 2_000 < KEEP_BYTES else None
-        if name in self.reader.model.frozen and self.reader.store is not None:
-            assert values is not None
-            return self.reader.kept(name, values, progress)
-        probe = self.reader.preparers[name](self._values(name, range(min(_PROBE, n))))
-        size = sum(a.nbytes for a in probe.arrays.values()) / max(min(_PROBE, n), 1) * n
-        if size > KEEP_BYTES or values is None:
-            return None
-        return self.reader.preparers[name](values)
-
-    def _values(self, name: str, rows: Sequence[int] | range | np.ndarray) -> list[Any]:
-        view = self.reader.views[name]
-        return [view.value(self.catalog[int(i)]) for i in rows]
 
     def batch(self, rows: np.ndarray, views: Sequence[str] | None = None) -> Batch:
         """The batch of these rows; views not in `views` count as absent."""
@@ -72,7 +75,7 @@ class Rows:
                 arrays = self._take(name, kept.arrays, rows)
                 prepared = Prepared(arrays, kept.present[rows], {})
             else:
-                prepared = self.reader.prepare(name, self._values(name, rows))
+                prepared = self.reader.prepare(name, _values(self.reader, name, self.catalog, rows))
             inputs[name] = {k: torch.from_numpy(v) for k, v in prepared.arrays.items()}
             present.append(prepared.present)
         target = Target(torch.from_numpy(self.targets.node[rows]), torch.from_numpy(self.targets.exact[rows]))
@@ -93,3 +96,8 @@ class Rows:
         """Every row once, in order."""
         for start in range(0, len(self), size):
             yield self.batch(np.arange(start, min(start + size, len(self))), views)
+
+
+def _values(reader: Reader, name: str, catalog: Catalog, rows: range | np.ndarray) -> list[Any]:
+    view = reader.views[name]
+    return [view.value(catalog[int(i)]) for i in rows]

@@ -1,5 +1,6 @@
 """From a labelled catalogue and a recipe to a predictor: parts, views, stages, calibration."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +18,12 @@ from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import context_of, count_terminals
 from aisle.model.parts import Context, build_part, find_part
-from aisle.model.prepare import Preparer
+from aisle.model.prepare import Prepared, Preparer, Vectors
 from aisle.model.spec import build, new_preparer, views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
-from aisle.training.data import Rows
+from aisle.training.axes import Axes, find_axes, fold, rotated_spec
+from aisle.training.data import Rows, keep
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.recipe import Recipe
 from aisle.training.run import Journal, Run
@@ -36,6 +38,16 @@ class PartRows(NamedTuple):
     stop: np.ndarray
     calibrate: np.ndarray
     promise: np.ndarray
+
+
+class _Shop(NamedTuple):
+    """What a network is trained on."""
+
+    catalog: Catalog
+    targets: Targets
+    parts: PartRows
+    context: Context
+    trust_code: bool
 
 
 def fit(
@@ -69,12 +81,15 @@ def fit(
     context = context_of(taxonomy, count_terminals(taxonomy, _pick(targets, parts.fit)))
     preparers = _learn_preparers(catalog.take(parts.fit), recipe, trust_code)
     model = build(recipe.network, preparers, context, trust_code=trust_code)
-    criterion = _losses(recipe, context, trust_code)
     reader = Reader(model, views_of(recipe.network, trust_code), preparers, store or FeatureStore())
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
         run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
-    _stages(model, criterion, recipe, _rows(catalog, targets, parts, reader, progress), run, progress)
+    shop = _Shop(catalog, targets, parts, context, trust_code)
+    if any(view.axes for view in recipe.views.values()):
+        _learn_along_axes(shop, recipe, reader, run, progress)
+    else:
+        _learn(shop, recipe, reader, ({}, {}), run, progress)
     predictor = Predictor(
         spec=recipe.network,
         context=context,
@@ -167,13 +182,50 @@ def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
     return WeightedLoss(built, [spec.weight for spec in recipe.losses])
 
 
-def _rows(
-    catalog: Catalog, targets: Targets, parts: PartRows, reader: Reader, progress: Progress
-) -> tuple[Rows, Rows | None]:
-    fit_rows = Rows(catalog.take(parts.fit), _pick(targets, parts.fit), reader, progress)
-    if not len(parts.stop):
-        return fit_rows, None
-    return fit_rows, Rows(catalog.take(parts.stop), _pick(targets, parts.stop), reader, progress)
+def _learn(
+    shop: _Shop,
+    recipe: Recipe,
+    reader: Reader,
+    given: tuple[Mapping[str, Prepared], Mapping[str, Prepared]],
+    run: Run | None,
+    progress: Progress,
+) -> None:
+    """Train the reader's network. given: views already prepared, of the rows to fit and to stop by."""
+    rows = [
+        Rows(shop.catalog.take(part), _pick(shop.targets, part), reader, ready, progress)
+        if len(part)
+        else None
+        for part, ready in zip((shop.parts.fit, shop.parts.stop), given, strict=True)
+    ]
+    assert rows[0] is not None
+    criterion = _losses(recipe, shop.context, shop.trust_code)
+    _stages(reader.model, criterion, recipe, (rows[0], rows[1]), run, progress)
+
+
+def _learn_along_axes(
+    shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progress: Progress
+) -> None:
+    """Train a network over the views' principal axes, then fold it into the reader's."""
+    ready: tuple[dict[str, Prepared], dict[str, Prepared]] = ({}, {})
+    axes: dict[str, Axes] = {}
+    for name, view in recipe.views.items():
+        if not view.axes:
+            continue
+        progress.say(f"finding the principal axes of {name}")
+        for part, rows in zip(ready, (shop.parts.fit, shop.parts.stop), strict=True):
+            prepared = keep(reader, name, shop.catalog.take(rows), progress)
+            assert prepared is not None
+            if name not in axes:
+                axes[name] = find_axes(reader.model.encoders[name], prepared, view.axes, recipe.seed)
+            part[name] = Prepared({"vector": axes[name].along(prepared)}, prepared.present, {})
+    spec = rotated_spec(recipe.network, axes)
+    preparers = {
+        name: Vectors(axes[name].rank) if name in axes else p for name, p in reader.preparers.items()
+    }
+    torch.manual_seed(recipe.seed)
+    rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code)
+    _learn(shop, recipe, Reader(rotated, views_of(spec), preparers, reader.store), ready, run, progress)
+    fold(rotated.to("cpu"), axes, reader.model)
 
 
 def _stages(

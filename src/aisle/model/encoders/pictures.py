@@ -56,7 +56,7 @@ class SmallConv(Encoder):
     def __init__(self, prepare: Pictures, dim: int = 128, drop: float = 0.1) -> None:
         super().__init__()
         self.dim, self.drop = dim, drop
-        widths = [3, dim // 4, dim // 2, dim, dim]
+        widths = [3, dim // 8, dim // 4, dim // 2, dim]
         self.body = nn.Sequential(*(_block(a, b) for a, b in pairwise(widths)))
         self.dropout = nn.Dropout2d(drop)
 
@@ -78,6 +78,7 @@ class TransformerImage(Encoder):
     with ImageNet's mean and deviation where it has none.
     """
 
+    costly = True
     prepare_class = Pictures
     modality = "image"
     mean: Tensor

@@ -17,6 +17,7 @@ class TransformerText(Encoder):
     network whose weights are loaded afterwards. pooling: `mean` over tokens, or the `first` one.
     """
 
+    costly = True
     prepare_class = Tokens
     modality = "text"
 

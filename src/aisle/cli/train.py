@@ -1,0 +1,113 @@
+"""`aisle train` and `aisle recipes`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aisle.cli import catalog_flags as flags
+from aisle.cli import console
+
+if TYPE_CHECKING:
+    from aisle.catalog import Catalog
+    from aisle.progress import Progress
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change the recipe: views.title.encoder.dim=128. Repeatable."
+    ),
+]
+
+
+def train(
+    source: flags.Source,
+    recipe: Annotated[
+        str, typer.Option(help="A shipped recipe (see `aisle recipes`) or a .toml file.")
+    ] = "fast",
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder (default: the next free runs/RECIPE-N).")
+    ] = None,
+    changes: Set = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")] = False,
+    baseline: Annotated[
+        bool, typer.Option(help="Judge a linear SVM, fitted on the same rows, beside it.")
+    ] = True,
+    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    taxonomy: flags.TaxonomyFlag = None,
+    column: flags.ColumnFlag = None,
+    columns: flags.ColumnsFlag = None,
+    image_root: flags.ImageRootFlag = None,
+    delimiter: flags.DelimiterFlag = None,
+    quiet: console.Quiet = False,
+    as_json: console.AsJson = False,
+) -> None:
+    """Learn a shop's tree from its catalogue; report on its `test` rows where it has a `split` column."""
+    from aisle import workflow
+    from aisle.cli.evaluate import summary
+
+    progress = console.progress(quiet or as_json)
+    catalog = flags.open_catalog(
+        source, taxonomy=taxonomy, column=column, columns=columns, image_root=image_root, delimiter=delimiter
+    )
+    tell(catalog, progress)
+    folder = out or next_folder(Path("runs"), Path(recipe).stem)
+    model = workflow.train(
+        catalog,
+        recipe,
+        changes=changes or (),
+        out=folder,
+        resume=resume,
+        trust_code=trust_code,
+        progress=progress,
+    )
+    report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
+    if as_json:
+        found = report.to_dict() if report is not None else None
+        console.print_json({"run": str(folder), "model_id": model.model_id, "evaluation": found})
+        return
+    if report is not None:
+        summary(report)
+    console.out.print(f"model   {folder / 'model'}", markup=False)
+    if report is not None:
+        console.out.print(f"report  {folder / 'report.html'}", markup=False)
+
+
+def tell(catalog: "Catalog", progress: "Progress") -> None:
+    """What was read, how its columns were understood, and how much of it is bad."""
+    progress.say(f"read {len(catalog):,} rows: {catalog.columns}")
+    if catalog.problems:
+        progress.say(
+            f"{len(catalog.problems):,} problems, such as: {catalog.problems[0]} (`aisle check` lists all)"
+        )
+
+
+def next_folder(home: Path, name: str) -> Path:
+    """`runs/fast-1`, `runs/fast-2`, …: the first that is free."""
+    number = 1
+    while (home / f"{name}-{number}").exists():
+        number += 1
+    return home / f"{name}-{number}"
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe's TOML, to copy and change.")] = None,
+    as_json: console.AsJson = False,
+) -> None:
+    """List the shipped recipes, or print one."""
+    from aisle.training.recipe import load_recipe, shipped
+
+    if name is not None:
+        recipe = load_recipe(name)
+        if as_json:
+            console.print_json(recipe.model_dump(exclude_none=True))
+        else:
+            typer.echo(shipped().get(name) or Path(name).read_text(), nl=False)
+        return
+    found = {known: load_recipe(known).description for known in shipped()}
+    if as_json:
+        console.print_json(found)
+        return
+    width = max(map(len, found))
+    for known, description in found.items():
+        console.out.print(f"{known:<{width}}  {description}", markup=False)

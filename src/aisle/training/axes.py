@@ -1,0 +1,176 @@
+"""Learning along the principal axes of the training rows, and folding what was learned back.
+
+A network with a low-rank hidden layer over TF-IDF averages away the rare words that small classes
+live on; a full-rank linear layer over 150,000 features is large and learns slowly. In between: rotate
+each frozen view onto the principal axes of its training rows (a kernel PCA with a linear kernel:
+Schölkopf et al. 1998; latent semantic analysis for text), where Adam treats strong and weak directions
+alike, learn a linear layer there, and fold rotation and layer into one small table. The numbers are in
+docs/lab-notes.md.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+from scipy import linalg, sparse
+from torch import nn
+
+from aisle.errors import RecipeError
+from aisle.model.encoders import Lexical
+from aisle.model.fusions import Linear
+from aisle.model.heads import Tree
+from aisle.model.model import Model
+from aisle.model.prepare import Prepared
+from aisle.model.spec import ModelSpec, PartSpec, ViewSpec
+
+LANDMARKS = 4096  # training rows that span the axes of text; an eigendecomposition grows with their cube
+_TINY = 1e-5  # of the largest variance: axes below it are rounding
+
+
+def find_axes(encoder: nn.Module, prepared: Prepared, rank: int, seed: int) -> "Axes":
+    """The axes of one view's training rows: of its features where it is lexical, else of its vectors."""
+    if isinstance(encoder, Lexical):
+        return TextAxes(prepared, encoder.table.num_embeddings, rank, seed)
+    return DenseAxes(prepared, rank)
+
+
+class Axes(Protocol):
+    """A rotation learned from one view's training rows. r axes."""
+
+    rank: int
+
+    def along(self, prepared: Prepared) -> np.ndarray:
+        """(B, r) coordinates."""
+        ...
+
+    def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> torch.Tensor | None:
+        """Write `basis` (r, D) after this rotation into the view's encoder and projection."""
+        ...
+
+    def token(self, coordinates: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+        """What the encoder would have to give for these coordinates (r,)."""
+        ...
+
+
+class TextAxes:
+    """Of sparse TF-IDF rows, uncentred, through the Gram matrix of at most `LANDMARKS` of them."""
+
+    def __init__(self, prepared: Prepared, features: int, rank: int, seed: int) -> None:
+        rows = _sparse(prepared, features)[prepared.present]
+        if rows.shape[0] > LANDMARKS:
+            rows = rows[np.sort(np.random.default_rng(seed).choice(rows.shape[0], LANDMARKS, replace=False))]
+        self.features, self.landmarks = features, rows
+        gram = (rows @ rows.T).toarray().astype(np.float64)
+        first = max(len(gram) - rank, 0)
+        variance, vectors = linalg.eigh(gram, subset_by_index=[first, len(gram) - 1], driver="evr")
+        real = variance > _TINY * variance[-1]
+        variance, vectors = variance[real][::-1], vectors[:, real][:, ::-1]
+        self.map = (vectors / np.sqrt(variance)).astype(np.float32)  # (m, r)
+        self.rank = self.map.shape[1]
+
+    def along(self, prepared: Prepared) -> np.ndarray:
+        """(B, r) coordinates; zeros where absent."""
+        return (_sparse(prepared, self.features) @ self.landmarks.T).toarray() @ self.map
+
+    @torch.no_grad()
+    def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
+        """The encoder's table (F, D) becomes rotation and basis in one, rounded to half precision."""
+        table = self.landmarks.T @ (self.map @ basis.numpy())
+        encoder.table.weight.copy_(torch.from_numpy(np.ascontiguousarray(table)).half())  # type: ignore[union-attr]
+
+    def token(self, coordinates: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+        """(D,)."""
+        return coordinates @ basis
+
+
+class DenseAxes:
+    """Of a frozen encoder's vectors, centred, scaled to length 1 on average."""
+
+    def __init__(self, prepared: Prepared, rank: int) -> None:
+        rows = prepared.arrays["pooled"][prepared.present].astype(np.float64)
+        self.mean = rows.mean(0)
+        centred = rows - self.mean
+        _, deviation, axes = np.linalg.svd(centred, full_matrices=False)
+        kept = min(rank, int((deviation > _TINY * deviation[0]).sum()))
+        self.scale = float(np.sqrt((centred**2).sum(1).mean()))
+        self.axes = axes[:kept]  # (r, width)
+        self.rank = kept
+
+    def along(self, prepared: Prepared) -> np.ndarray:
+        """(B, r) coordinates; zeros where absent."""
+        rows = (prepared.arrays["pooled"] - self.mean) @ self.axes.T / self.scale
+        return (rows * prepared.present[:, None]).astype(np.float32)
+
+    @torch.no_grad()
+    def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
+        """The projection's weight and bias become rotation and basis in one."""
+        weight = basis.double().T @ torch.from_numpy(self.axes) / self.scale  # (D, width)
+        project.weight.copy_(weight)  # type: ignore[union-attr, operator]
+        project.bias.copy_(-(weight @ torch.from_numpy(self.mean)))  # type: ignore[union-attr, operator]
+
+    def token(self, coordinates: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+        """(width,)."""
+        return (
+            torch.from_numpy(self.mean) + self.scale * coordinates.double() @ torch.from_numpy(self.axes)
+        ).float()
+
+
+def _sparse(prepared: Prepared, features: int) -> sparse.csr_matrix:
+    arrays = prepared.arrays
+    ends = np.append(arrays["offsets"], len(arrays["ids"]))
+    shape = (len(prepared.present), features)
+    return sparse.csr_matrix((arrays["weights"], arrays["ids"], ends), shape=shape)
+
+
+def rotated_spec(spec: ModelSpec, axes: Mapping[str, Axes]) -> ModelSpec:
+    """The network as it is trained: views with axes come as vectors of coordinates, side by side with the
+    rest, under the same head.
+
+    Raises:
+        RecipeError: the recipe's fusion or head is not linear, so nothing could be folded back.
+    """
+    if spec.fusion.type != "Linear" or spec.head.type != "Tree" or spec.head.options.get("norm", True):
+        raise RecipeError(
+            "views with `axes` need fusion Linear and head Tree with norm = false: only linear ones fold"
+        )
+    views = {
+        name: ViewSpec(encoder=PartSpec(type="Vector"), fields=[name]) if name in axes else view
+        for name, view in spec.views.items()
+    }
+    scales = {name: spec.views[name].scale for name in axes}
+    fusion = PartSpec.model_validate({"type": "Beside", "scales": scales})
+    return spec.model_copy(update={"views": views, "fusion": fusion})
+
+
+@torch.no_grad()
+def fold(trained: Model, axes: Mapping[str, Axes], final: Model) -> None:
+    """Write what `trained` (views side by side) learned into `final` (views in one space of width D).
+
+    The head's rows span at most as many dimensions as there are nodes and name features; the D strongest
+    of them, by singular value, are kept, so answers are equal where D is at least their number.
+    """
+    head, small, linear = trained.head, final.head, final.fusion
+    assert isinstance(head, Tree)
+    assert isinstance(small, Tree)
+    assert isinstance(linear, Linear)
+    spanned = torch.cat([head.weight(), head.generate.weight.T])  # (N + C, wide)
+    _, vectors = torch.linalg.eigh(spanned.double().T @ spanned.double())
+    basis = vectors[:, -linear.dim :].flip(1).float()  # (wide, ≤ D)
+    basis = nn.functional.pad(basis, (0, linear.dim - basis.shape[1]))
+    start = 0
+    for name, width in trained.fusion.dims.items():  # type: ignore[union-attr, operator]
+        own = basis[start : start + width] * trained.fusion.scales.get(name, 1.0)  # type: ignore[union-attr]
+        start += width
+        project = linear.project[name]
+        if name in axes:
+            axes[name].fold_into(final.encoders[name], project, own)
+            final.absent[name].copy_(axes[name].token(trained.absent[name], own))
+        else:
+            final.encoders[name].load_state_dict(trained.encoders[name].state_dict())
+            project.weight.copy_(own.T)  # type: ignore[union-attr, operator]
+            project.bias.zero_()  # type: ignore[union-attr, operator]
+            final.absent[name].copy_(trained.absent[name])
+    small.node.copy_(head.node @ basis)
+    small.generate.weight.copy_(basis.T @ head.generate.weight)
+    small.bias.copy_(head.bias)
