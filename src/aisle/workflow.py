@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,14 +103,23 @@ def part(catalog: Catalog, name: str) -> Catalog:
 
 
 def report(
-    model: Predictor, catalog: Catalog, folder: Path, *, baseline: bool = True, progress: Progress = SILENT
-) -> Evaluation | None:
-    """Judge a model just trained on the catalogue's `test` rows, and write `report.html`, `report.json` and
-    the measured results into the run's bundle. None where the catalogue has no such rows: those it was
-    trained on would flatter it."""
+    model: Predictor, catalog: Catalog, run: Path, *, baseline: bool = True, progress: Progress = SILENT
+) -> tuple[Predictor, Evaluation | None]:
+    """Judge a model just trained on the `test` rows; write `run/report/` and put what was measured
+    into the bundle. Nothing is evaluated where no row is marked `test`: the rows it was trained on would
+    flatter it."""
     if catalog.split is None or "test" not in set(catalog.split):
-        progress.say("no rows are marked `test` in a split column: nothing was evaluated")
-        return None
+        progress.say("no row is marked `test` in a split column: nothing was evaluated")
+        return model, None
     found = evaluate(model, catalog, baseline=catalog if baseline else None, progress=progress)
-    found.write(folder)
-    return found
+    found.write(run / "report")
+    overall = found.model.overall
+    metrics = {
+        "full-path accuracy": overall.accuracy.value,
+        "macro-F1": overall.macro_f1,
+        "top-5": overall.top5,
+    }
+    metrics |= {f"level {level.level} accuracy": level.accuracy for level in found.model.levels}
+    judged = f"{found.rows.judged:,} `test` rows of the shop's catalogue"
+    results = {**model.results, "metrics": metrics, "evaluated_on": judged}
+    return dataclasses.replace(model, results=results).save(run / "model"), found

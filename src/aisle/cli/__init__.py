@@ -3,6 +3,8 @@
 Heavy imports sit inside the commands, so that `aisle --help` answers at once.
 """
 
+import importlib
+import importlib.util
 import sys
 
 import typer
@@ -18,11 +20,31 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+# name -> the module under aisle.cli that holds the function of that name
+COMMANDS = {
+    "demo": "demo",
+    "check": "check",
+    "train": "train",
+    "evaluate": "evaluate",
+    "classify": "classify",
+    "show": "classify",
+    "calibrate": "calibrate",
+    "recipes": "train",
+    "images": "images",
+}
+
+
+def _register() -> None:
+    for name, module in COMMANDS.items():
+        if importlib.util.find_spec(f"aisle.cli.{module}") is not None:
+            app.command(name)(getattr(importlib.import_module(f"aisle.cli.{module}"), name))
+
 
 def main() -> None:
     """Run the command line; an error a user can mend becomes one clean line and exit code 2."""
     from aisle.cli import console
 
+    _register()
     try:
         app()
     except AisleError as error:

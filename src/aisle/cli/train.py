@@ -61,7 +61,7 @@ def train(
         trust_code=trust_code,
         progress=progress,
     )
-    report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
+    model, report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
     if as_json:
         found = report.to_dict() if report is not None else None
         console.print_json({"run": str(folder), "model_id": model.model_id, "evaluation": found})
@@ -70,7 +70,7 @@ def train(
         summary(report)
     console.out.print(f"model   {folder / 'model'}", markup=False)
     if report is not None:
-        console.out.print(f"report  {folder / 'report.html'}", markup=False)
+        console.out.print(f"report  {folder / 'report' / 'report.html'}", markup=False)
 
 
 def tell(catalog: "Catalog", progress: "Progress") -> None:

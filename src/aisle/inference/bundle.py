@@ -1,7 +1,8 @@
 """A model in a folder: safetensors and JSON, never pickle; whole or refused (design rule 5).
 
-`aisle.json` lists every file with its size and SHA-256 and is itself sealed by `model_id`, a hash of
-that list, so a truncated or edited file is noticed. Nothing is fetched while loading.
+`aisle.json` lists every file with its size and SHA-256 and is itself sealed by a hash of that list, so a
+truncated or edited file is noticed. `model_id` is a hash of what decides the answers, not of what was
+measured of them. Nothing is fetched while loading.
 """
 
 import dataclasses
@@ -74,14 +75,15 @@ def _write(predictor: Predictor, folder: Path) -> Predictor:
     _write_json(folder / "network.json", network)
     (folder / "taxonomy.json").write_text(predictor.taxonomy.to_json())
     (folder / "policy.json").write_text(predictor.policy.to_json())
+    model_id = _seal(_described(folder))
     _write_json(folder / "results.json", dict(predictor.results))
-    files = {str(f.relative_to(folder)): _describe(f) for f in sorted(folder.rglob("*")) if f.is_file()}
-    model_id = _seal(files)
     (folder / "README.md").write_text(model_card(predictor, model_id))
+    files = _described(folder)
     versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy", "pillow")}
     manifest = {
         "format_version": FORMAT_VERSION,
         "model_id": model_id,
+        "seal": _seal(files),
         "aisle": version("aisle"),
         "versions": versions,
         "files": files,
@@ -139,15 +141,15 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder} is not a saved model: it has no {MANIFEST}")
     try:
         manifest = json.loads(file.read_text())
-        found, files, model_id = manifest["format_version"], manifest["files"], manifest["model_id"]
+        found, files, seal = manifest["format_version"], manifest["files"], manifest["seal"]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{file} is damaged: {error}") from error
     if not isinstance(found, int) or found > FORMAT_VERSION:
         raise BundleError(
             f"{folder} has format {found}; this Aisle reads up to {FORMAT_VERSION}: upgrade Aisle"
         )
-    if _seal(files) != model_id:
-        raise BundleError(f"{file} was edited: its list of files does not match its model_id")
+    if _seal(files) != seal:
+        raise BundleError(f"{file} was edited: its list of files does not match its seal")
     for name, described in files.items():
         path = folder / name
         if not path.is_file():
@@ -166,6 +168,10 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
 def _describe(file: Path) -> dict[str, Any]:
     with file.open("rb") as handle:
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    return {str(f.relative_to(folder)): _describe(f) for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
 def _seal(files: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ Fusion `{predictor.spec.fusion.type}`, head `{predictor.spec.head.type}`.
 {_measured(results)}
 
 ## Promise
-{results.get("promise", "Nothing is promised: it has not been calibrated.")}
+{_promise(predictor)}
 
 ## Use
 ```python
@@ -54,3 +54,18 @@ def _measured(results: dict[str, Any] | Any) -> str:
         return "Not evaluated yet."
     rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
     return f"On {results.get('evaluated_on', 'held-out rows')}:\n\n| metric | value |\n|---|---|\n{rows}"
+
+
+def _promise(predictor: "Predictor") -> str:
+    policy = predictor.policy
+    held = [promise for promise in policy.promises if promise.holds and not promise.branch]
+    if not held:
+        return (
+            "Nothing is promised: every product is for review. `aisle calibrate` says how many rows it needs."
+        )
+    sure = f"with confidence {1 - policy.settings.delta:.0%} over the rows it was calibrated on"
+    lines = [
+        f"- `{p.verdict}`{f' at level {p.level}' if p.level else ''}: at least {p.precision:.0%} are right"
+        for p in held
+    ]
+    return f"Of what it decides by itself, {sure}:\n\n" + "\n".join(lines)
