@@ -1,6 +1,7 @@
 """A shop's products as a sequence: rows stay in Arrow, products are made when looked at."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,12 +14,15 @@ import pyarrow.ipc
 
 from aisle.catalog import duplicates, facts
 from aisle.catalog.columns import Columns
+from aisle.catalog.labels import Style
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import ImageRef, Problem, Product
 from aisle.catalog.records import Records
 from aisle.catalog.refs import Pictures
+from aisle.catalog.survey import Survey, near_rows, survey
 from aisle.catalog.text import plain
 from aisle.errors import CatalogError
+from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath, Targets, Taxonomy
 
 
@@ -155,6 +159,39 @@ class Catalog(Sequence[Product]):
         return tuple(self._base.columns.text)
 
     @property
+    def names(self) -> list[str]:
+        """All columns of the source, in order."""
+        return self._base.records.names
+
+    def raw_column(self, name: str) -> Iterator[pa.Array]:
+        """One column's cells of these rows as the file says them, in pieces."""
+        if self._index is None:
+            yield from self._base.records.column(name)
+        elif len(self._index):
+            whole = pa.chunked_array(list(self._base.records.column(name)))
+            yield from whole.take(self._index).chunks
+
+    def codes(self, name: str) -> np.ndarray:
+        """(n,) int64 numbers of a text column's values, equal for equal ones; -1 where blank."""
+        coded = facts.encode(self.raw_column(name))
+        blank = np.array([not value.strip() for value in coded.values], dtype=bool)
+        return np.where(blank[coded.codes], -1, coded.codes).astype(np.int64)
+
+    def value_counts(self, name: str, most: int) -> dict[str, int] | None:
+        """How often each value of a text column occurs, blanks aside; None for pictures and vectors, and
+        where there are more than `most` values."""
+        if not pa.types.is_string(self._base.records.types[name]):
+            return None
+        counts: Counter[str] = Counter()
+        for array in self.raw_column(name):
+            for item in array.value_counts().to_pylist():
+                if item["values"] and item["values"].strip():
+                    counts[item["values"]] += item["counts"]
+            if len(counts) > most:
+                return None
+        return dict(counts)
+
+    @property
     def table(self) -> pa.Table:
         """The raw rows as an Arrow table (of the same memory, unless rows were taken)."""
         table = self._base.records.table()
@@ -185,6 +222,21 @@ class Catalog(Sequence[Product]):
     def labelled(self) -> bool:
         """Whether any row of the source has a known category."""
         return bool((self._base.labels.places.node >= 0).any())
+
+    @property
+    def style(self) -> Style:
+        """How the labels are written: what parts levels, what parts several categories."""
+        return self._base.labels.places.style
+
+    @property
+    def spellings(self) -> Mapping[CategoryPath, CategoryPath]:
+        """Paths that differ from a commoner one in case or spacing only -> the one each is read as."""
+        return self._base.labels.places.variants
+
+    def category_count(self, i: int) -> int:
+        """How many acceptable categories row i has."""
+        code = int(self._base.labels.codes[self._record(i)])
+        return len(self._base.labels.places.categories[code]) if code >= 0 else 0
 
     def targets(self) -> Targets:
         """Where each row belongs: `node` (n,) of its first category, -1 where unlabelled, unknown or
@@ -244,14 +296,22 @@ class Catalog(Sequence[Product]):
         """(n,) bytes: a hash of what each row says, not of its id, label or split."""
         return self._select(self._cached("keys", lambda: duplicates.keys(self._base)))
 
-    def groups(self, near: bool = False) -> np.ndarray:
+    def groups(self, near: bool = False, progress: Progress = SILENT) -> np.ndarray:
         """(n,) int64 numbers from 0; rows that show the same product have the same.
 
         The same: equal title and description (case, spacing and signs aside), the same first picture
-        byte for byte, or one value in the group column. near: also pictures that look alike.
+        byte for byte, or one value in the group column. near: also first pictures that look alike,
+        for which every picture is decoded once.
         """
-        full = self._cached(f"groups {near}", lambda: duplicates.groups(self._base, near))
+        full = self._cached(
+            f"groups {near}",
+            lambda: duplicates.groups(self._base, near_rows(self.survey(progress)) if near else ()),
+        )
         return np.unique(self._select(full), return_inverse=True)[1].astype(np.int64)
+
+    def survey(self, progress: Progress = SILENT) -> Survey:
+        """Every picture of the whole source, decoded once: what cannot be read, what looks alike."""
+        return self._cached("survey", lambda: survey(self._base, progress))
 
     def _cached(self, name: str, make: Any) -> Any:
         if name not in self._base.cache:
@@ -292,6 +352,10 @@ class Catalog(Sequence[Product]):
 
     def _record_numbers(self) -> np.ndarray:
         return self.rows - 1
+
+    def picture_names(self, i: int) -> list[str | bytes]:
+        """The pictures of row i as the file names them: paths, web addresses, or the bytes themselves."""
+        return self._base.pictures.names(self.raw(i))
 
     def images(self, i: int) -> tuple[ImageRef, ...]:
         """The pictures of row i, without making the whole product."""

@@ -49,8 +49,11 @@ def _words(base: "Base", record: Mapping[str, Any]) -> str:
     return "\0".join(words) if any(words) else ""
 
 
-def groups(base: "Base", near: bool = False) -> np.ndarray:
-    """(n,) int64: the smallest row number of each row's group (union-find over what they share)."""
+def groups(base: "Base", alike: Iterable[tuple[int, int]] = ()) -> np.ndarray:
+    """(n,) int64: the smallest row number of each row's group (union-find over what they share).
+
+    alike: pairs of record numbers (from 1) that belong together besides.
+    """
     n = len(base.records)
     union = Union(n)
     if base.columns.group is not None:
@@ -64,13 +67,9 @@ def groups(base: "Base", near: bool = False) -> np.ndarray:
         if words:
             text[i], said[i] = np.void(digest(words.encode())), True
     union.join_equal(text, said)
-    first = list(_first_pictures(base))
-    union.join_equal(*_contents(first))
-    if near:
-        from aisle.catalog.lookalikes import pairs
-
-        for a, b in pairs(first):
-            union.join(a, b)
+    union.join_equal(*_contents(_first_pictures(base)))
+    for a, b in alike:
+        union.join(a - 1, b - 1)
     return union.roots()
 
 

@@ -5,21 +5,21 @@ DecompressionBombError and more; none of them leaves this module.
 """
 
 import io
-import warnings
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from aisle.catalog.hush import stderr_off, warnings_off
 from aisle.catalog.product import ImageRef
 from aisle.errors import CatalogError
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000  # 150 MB decoded
-# Formats that are pictures and nothing else: EPS would start Ghostscript, others are rare and fragile.
+# Pictures and nothing else: EPS would start Ghostscript, the others that Pillow reads are rare and fragile.
 FORMATS = (
-    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "MPO", "ICO", "ICNS", "PPM",
-    "TGA", "PCX", "PSD", "SGI", "QOI",
-)  # fmt: skip
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "ICO", "ICNS", "PPM"),
+    *("TGA", "PCX", "PSD", "SGI", "QOI"),
+)
 _WHITE = (255, 255, 255)
 
 
@@ -39,8 +39,10 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
     data = _read(ref)
     # Pillow's decoders raise nearly anything on broken files, so everything is caught here, once.
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings_off:
+            if data[:2] in (b"II", b"MM"):  # libtiff complains to the terminal, past Python
+                with stderr_off:
+                    return _decode(data, size)
             return _decode(data, size)
     except PictureError:
         raise
@@ -72,7 +74,8 @@ def _read(ref: ImageRef) -> bytes:
 
 
 def _decode(data: bytes, size: int | None) -> Image.Image:
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    Image.init()  # registers the formats; does nothing the second time
+    image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
     if size is not None:
         image.draft("RGB", (size, size))
     if image.width * image.height > MAX_PIXELS:

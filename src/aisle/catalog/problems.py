@@ -21,6 +21,14 @@ class Kind(NamedTuple):
     fatal: bool
 
 
+class FirstProblemError(CatalogError):
+    """Raised in strict mode at the first problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem} (strict: stopped at the first)")
+        self.problem = problem
+
+
 class Problems(Sequence[Problem]):
     """A growing list of `Problem`s, in the order of their rows once `sort` was called.
 
@@ -41,11 +49,11 @@ class Problems(Sequence[Problem]):
         """Note one problem.
 
         Raises:
-            CatalogError: in strict mode, saying what the problem is.
+            FirstProblemError: in strict mode.
         """
         value = value[:_SHOWN].encode("utf-8", "replace").decode()
         if self.strict:
-            raise CatalogError(f"{Problem(row, column, what, value, fatal)} (strict: stopped at the first)")
+            raise FirstProblemError(Problem(row, column, what, value, fatal))
         kind = Kind(column, what, fatal)
         if kind not in self._kinds:
             self._kinds[kind] = len(self._listed)
@@ -53,6 +61,13 @@ class Problems(Sequence[Problem]):
         self._row.append(row or 0)
         self._kind.append(self._kinds[kind])
         self._value.append(value)
+
+    def copy(self, strict: bool = False) -> "Problems":
+        """The same problems, to be added to."""
+        other = Problems(strict)
+        other._kinds, other._listed = dict(self._kinds), list(self._listed)
+        other._row, other._kind, other._value = self._row[:], self._kind[:], list(self._value)
+        return other
 
     def sort(self) -> None:
         """Order by row, what concerns the whole file first; ties stay as found."""

@@ -1,0 +1,280 @@
+"""What a check finds in a catalogue, one function a question, and what Aisle does about each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from aisle.catalog import splits
+from aisle.catalog.catalog import Catalog
+from aisle.catalog.duplicates import digest
+from aisle.catalog.problems import Kind, Problems
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import format_path
+
+Severity = Literal["error", "warning", "note"]
+SHOWN = 8  # examples kept of each finding
+_SAME = 0.995  # a column whose commonest value fills this share says nothing
+_TELLS = 0.98  # a column whose values give the label this often gives the answer away
+
+# What is done about a problem, by the words it is told with; the first that fits.
+_ACTIONS = (
+    ("picture is not there", "the product is used without the picture"),
+    ("picture's address", "used without it; `aisle images` fetches pictures"),
+    ("picture", "the product is used without the picture"),
+    ("is not in the tree", "not learned from until its label is in the tree"),
+    ("no category", "not learned from; classify answers it"),
+    ("same id", "kept; both answers carry this id"),
+    ("no id", "its row number is its id"),
+    ("not a weight", "counts once"),
+    ("not a date", "counts as undated, the oldest in a split by time"),
+    ("encoding was guessed", "if letters look wrong, name it with --encoding"),
+    ("joined", "check that the joined text is one field"),
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row that shows a finding, by its record number (0: it is no single row), what it says, and its
+    label where that matters."""
+
+    row: int
+    id: str
+    value: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: `count` of `unit`, and what Aisle does about it.
+
+    examples: single rows that show it; groups: rows that show it together, such as duplicates.
+    """
+
+    kind: str
+    severity: Severity
+    what: str
+    count: int
+    unit: str
+    action: str
+    examples: tuple[Example, ...] = ()
+    groups: tuple[tuple[Example, ...], ...] = ()
+
+
+def find_all(
+    catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
+) -> tuple[Finding, ...]:
+    """Everything found, what costs most first. near: pictures that look alike count as duplicates."""
+    rows = {int(row): i for i, row in enumerate(catalog.rows)}
+    groups = catalog.groups(near, progress)
+    found = [
+        *_problems(catalog, problems, rows),
+        *_spellings(catalog),
+        *_duplicates(catalog, groups),
+        *_leaks(catalog, near),
+        *_labels(catalog),
+        *_columns(catalog, groups),
+    ]
+    order = ("error", "warning", "note")
+    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+
+
+def _shown(catalog: Catalog, i: int) -> Example:
+    """A row by its title and its label."""
+    product = catalog[i]
+    label = format_path(product.categories[0]) if product.categories else "no label"
+    title = product.fields.get("title") or next(iter(product.fields.values()), "")
+    return Example(int(catalog.rows[i]), product.id, " ".join(title.split())[:80], label)
+
+
+def _problems(catalog: Catalog, problems: Problems, rows: dict[int, int]) -> Iterator[Finding]:
+    """Reading's own problems, one finding a kind; suggestions and numbers vary, so they do not count."""
+    kinds: dict[Kind, list[int]] = {}
+    for i, problem in enumerate(problems):
+        what = problem.what.split(". Did you mean")[0].split("; read as '")[0]
+        kinds.setdefault(Kind(problem.column, what, problem.fatal), []).append(i)
+    for kind, where in sorted(kinds.items(), key=lambda item: -len(item[1])):
+        if kind.what == "differs only in case or spacing":
+            continue  # told once a spelling, below
+        examples = []
+        for i in where[:SHOWN]:
+            row, _, what, value, _ = problems[i]
+            hint = what.partition("Did you mean ")[2]
+            shown = f"{value} → {hint.rstrip('?')}?" if hint else value
+            examples.append(Example(row or 0, catalog[rows[row]].id if row in rows else "", shown))
+        action = next((action for words, action in _ACTIONS if words in kind.what), "read as said")
+        if kind.fatal:
+            action = "left out of training; still answered, as `review`"
+        what = f"{kind.column}: {kind.what}" if kind.column else kind.what
+        severity: Severity = "error" if kind.fatal else "warning"
+        yield Finding("problem", severity, what, len(where), "rows", action, tuple(examples))
+
+
+def _spellings(catalog: Catalog) -> Iterator[Finding]:
+    variants = catalog.spellings
+    if variants:
+        shown = list(variants.items())[:SHOWN]
+        yield Finding(
+            "spelling",
+            "warning",
+            "label paths that differ only in case or spacing",
+            len(variants),
+            "spellings",
+            "each is read as the commonest spelling",
+            tuple(Example(0, "", f"{format_path(a)} → {format_path(b)}") for a, b in shown),
+        )
+
+
+def _duplicates(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
+    """Groups of more than one row: equal in all they say, or only alike, and labelled differently."""
+    node, exact, alike, torn = catalog.targets().node, [], [], []
+    order = np.argsort(groups, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        if len(members) < 2:
+            continue
+        contents = {_content(catalog, int(i)) for i in members}
+        if len(contents) < len(members):
+            exact.append(members)
+        if len(contents) > 1:
+            alike.append(members)
+        if len(set(node[members]) - {-1}) > 1:
+            torn.append(members)
+    kept = "kept together on one side of every split"
+    if exact:
+        extra = sum(len(m) - len({_content(catalog, int(i)) for i in m}) for m in exact)
+        what = "exact duplicates: rows that say the same in every column but id, label and split"
+        yield _grouped(catalog, "exact duplicates", "note", what, extra, kept, exact)
+    if alike:
+        what = "near duplicates: the same text, the same first picture or one that looks alike"
+        yield _grouped(catalog, "near duplicates", "note", what, sum(map(len, alike)), kept, alike)
+    if torn:
+        action = f"{kept}; at most one of their labels is right, so look at them"
+        what = "duplicates with different labels"
+        yield _grouped(catalog, "conflicts", "warning", what, sum(map(len, torn)), action, torn)
+
+
+def _content(catalog: Catalog, i: int) -> bytes:
+    """What a row says apart from its id, label and split."""
+    columns, raw = catalog.columns, catalog.raw(i)
+    names = [*columns.text.values(), *columns.images]
+    return digest(repr([raw.get(name) for name in names]).encode("utf-8", "replace"))
+
+
+def _grouped(
+    catalog: Catalog,
+    kind: str,
+    severity: Severity,
+    what: str,
+    count: int,
+    action: str,
+    groups: list[np.ndarray],
+) -> Finding:
+    shown = sorted(groups, key=len, reverse=True)[:SHOWN]
+    examples = tuple(tuple(_shown(catalog, int(i)) for i in members[:SHOWN]) for members in shown)
+    unit = f"rows in {len(groups):,} group{'s' * (len(groups) != 1)}"
+    return Finding(kind, severity, what, count, unit, action, groups=examples)
+
+
+def _leaks(catalog: Catalog, near: bool) -> Iterator[Finding]:
+    leaks = splits.leakage(catalog, near=near)
+    if leaks:
+        rows = sum(len(leak.rows) for leak in leaks)
+        groups = [leak.rows for leak in leaks]
+        what = "the same product on both sides of the given split"
+        action = "kept as given; scores on it flatter: split anew (-c split=) or drop these rows"
+        yield _grouped(catalog, "leakage", "error", what, rows, action, groups)
+
+
+def _labels(catalog: Catalog) -> Iterator[Finding]:
+    node, exact = catalog.targets()
+    known = node >= 0
+    if not known.any():
+        yield Finding(
+            "labels",
+            "note",
+            "no row has a label",
+            len(catalog),
+            "rows",
+            "can be classified, not learned from",
+        )
+        return
+    branch = np.flatnonzero(known & ~exact)
+    if len(branch):
+        examples = tuple(_shown(catalog, int(i)) for i in branch[:SHOWN])
+        what, action = "labels that name a branch only", "learned as `somewhere in this branch`"
+        yield Finding("branches", "note", what, len(branch), "rows", action, examples)
+    several = [i for i in range(len(catalog)) if catalog.category_count(i) > 1]
+    if several:
+        action = "the first is learned; any of them counts as right"
+        yield Finding("several", "note", "products with several categories", len(several), "rows", action)
+    classes, counts = np.unique(node[known], return_counts=True)
+    ones = classes[counts == 1]
+    if len(ones):
+        shown = tuple(Example(0, "", format_path(catalog.taxonomy.nodes[n].path)) for n in ones[:SHOWN])
+        action = "learned from where it lies in training; never both learned and tested"
+        yield Finding("long tail", "note", "classes of one row", len(ones), "classes", action, shown)
+    if catalog.split is not None and {"train", "test"} <= set(catalog.split):
+        seen = set(node[(catalog.split == "train") & known])
+        unseen = [i for i in np.flatnonzero((catalog.split == "test") & known) if node[i] not in seen]
+        if unseen:
+            examples = tuple(_shown(catalog, int(i)) for i in unseen[:SHOWN])
+            total = int(((catalog.split == "test") & known).sum())
+            ceiling = f"accuracy on test can reach {1 - len(unseen) / total:.1%} at most"
+            yield Finding(
+                "unseen",
+                "note",
+                "test rows of classes without a training row",
+                len(unseen),
+                "rows",
+                ceiling,
+                examples,
+            )
+
+
+def _columns(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
+    """Fields that say nothing, and fields that give the label away."""
+    single = catalog.take(np.unique(groups, return_index=True)[1])  # copies share everything anyway
+    for name, column in catalog.columns.text.items():
+        counts = catalog.value_counts(column, 10_000)
+        if counts is None:
+            continue
+        total, several = sum(counts.values()), len(catalog) > 1
+        value, often = max(counts.items(), key=lambda item: item[1], default=("", 0))
+        shown = (Example(0, "", value[:80]),)
+        drop = f"-c ignored={column}"
+        if not counts:
+            yield Finding("column", "note", f"{name}: blank in every row", len(catalog), "rows", "not read")
+        elif often >= _SAME * total and several:
+            share = "every row" if len(counts) == 1 else f"{often / total:.1%} of its rows"
+            what = f"{name}: one value in {share}"
+            yield Finding("column", "note", what, often, "rows", f"tells nothing apart: {drop}", shown)
+        elif name in ("title", "description"):
+            continue
+        elif len(counts) == len(catalog) > 20 and all(value.isdigit() for value in counts):
+            what = f"{name}: another number in every row"
+            yield Finding("column", "note", what, len(counts), "rows", f"looks like an index: {drop}", shown)
+        elif _gives_away(single, column):
+            what = f"{name}: nearly gives the label away"
+            action = f"kept; if it is not known when products are classified, {drop}"
+            yield Finding("column", "warning", what, total, "rows", action, shown)
+
+
+def _gives_away(catalog: Catalog, column: str) -> bool:
+    """Whether rows that share a value share their label too, for values of several rows."""
+    codes, node = catalog.codes(column), catalog.targets().node
+    known = (node >= 0) & (codes >= 0)
+    pairs, counts = np.unique(np.stack([codes[known], node[known]], 1), axis=0, return_counts=True)
+    if not len(pairs):
+        return False
+    total = np.bincount(pairs[:, 0], counts)
+    best = np.zeros(len(total))
+    np.maximum.at(best, pairs[:, 0], counts)
+    repeated = total >= 2
+    covered = total[repeated].sum()
+    return bool(
+        covered >= len(node) / 2
+        and len(np.unique(pairs[:, 1])) > 1
+        and repeated.sum() > 1
+        and best[repeated].sum() >= _TELLS * covered
+    )

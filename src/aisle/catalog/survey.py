@@ -1,0 +1,93 @@
+"""Looking at every picture once: which cannot be read, and what each looks like."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from aisle.catalog.lookalikes import pairs, perceptual_hash
+from aisle.catalog.pictures import PictureError, decode
+from aisle.catalog.product import ImageRef
+from aisle.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from aisle.catalog.catalog import Base
+
+_CHUNK = 256
+
+
+class Unreadable(NamedTuple):
+    """A picture that cannot be decoded: its record's number, its name in the record, and why."""
+
+    row: int
+    name: str
+    why: str
+
+
+class Survey(NamedTuple):
+    """All pictures of a catalogue, looked at.
+
+    total: how many there are. rows: record numbers whose first picture can be told apart, with
+    `hashes` (K, 32) of it.
+    """
+
+    total: int
+    unreadable: tuple[Unreadable, ...]
+    rows: np.ndarray
+    hashes: np.ndarray
+
+
+def survey(base: "Base", progress: Progress = SILENT) -> Survey:
+    """Decode every picture, on all cores; missing files are left out (reading told of them)."""
+    total, unreadable = 0, []
+    rows: list[int] = []
+    hashes: list[np.ndarray] = []
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        progress("looking at pictures", len(base.records)) as done,
+    ):
+        records = enumerate(base.records.rows(), 1)
+        while chunk := list(islice(records, _CHUNK)):
+            refs = [
+                (row, k, ref) for row, record in chunk for k, ref in enumerate(base.pictures.refs(record))
+            ]
+            for (row, place, ref), seen in zip(refs, pool.map(_look, refs), strict=True):
+                if isinstance(seen, str) and seen.endswith("is not there"):
+                    continue
+                total += 1
+                if isinstance(seen, str):
+                    unreadable.append(Unreadable(row, _name(ref, base), seen))
+                elif place == 0 and seen is not None:
+                    rows.append(row)
+                    hashes.append(seen)
+            done(len(chunk))
+    table = np.stack(hashes) if hashes else np.empty((0, 32), np.uint8)
+    return Survey(total, tuple(unreadable), np.array(rows, np.int64), table)
+
+
+def _look(item: tuple[int, int, ImageRef]) -> np.ndarray | str | None:
+    """The hash of a first picture (None: nearly blank, or a later picture), or what is wrong."""
+    _, place, ref = item
+    try:
+        image = decode(ref, 64)
+    except PictureError as error:
+        return str(error)
+    return perceptual_hash(image) if place == 0 else None
+
+
+def _name(ref: ImageRef, base: "Base") -> str:
+    if ref.path is None:
+        return f"<{len(ref.data or b'')} bytes>"
+    try:
+        return str(ref.path.relative_to(base.pictures.root))
+    except ValueError:
+        return str(ref.path)
+
+
+def near_rows(seen: Survey) -> Iterator[tuple[int, int]]:
+    """Pairs of record numbers whose first pictures look alike."""
+    for a, b in pairs(seen.hashes):
+        yield int(seen.rows[a]), int(seen.rows[b])

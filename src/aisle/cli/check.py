@@ -1,0 +1,181 @@
+"""`aisle check`: look a catalogue over before anyone learns from it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.cells import cell_len, set_cell_size
+
+from aisle.cli.catalog_flags import (
+    ColumnFlag,
+    ColumnsFlag,
+    DelimiterFlag,
+    EncodingFlag,
+    ImageRootFlag,
+    Source,
+    TaxonomyFlag,
+    open_catalog,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aisle.catalog.check import Report
+    from aisle.catalog.findings import Finding
+
+_MARKS = {"error": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
+
+
+def check(
+    source: Source,
+    taxonomy: TaxonomyFlag = None,
+    column: ColumnFlag = None,
+    columns: ColumnsFlag = None,
+    image_root: ImageRootFlag = None,
+    delimiter: DelimiterFlag = None,
+    encoding: EncodingFlag = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the findings as one page with pictures.")
+    ] = None,
+    pictures: Annotated[bool, typer.Option(help="Decode every picture, and compare them.")] = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first problem (exit 1).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and errors alone.")] = False,
+) -> None:
+    """Look a catalogue over: rows, columns, classes, duplicates, pictures, problems, and what is done
+    about each. Exit 0: it was read; 1: --strict met a problem; 2: it cannot be read."""
+    from aisle.catalog.check import check as look_over
+    from aisle.catalog.problems import FirstProblemError
+    from aisle.cli import console
+
+    given = {
+        "taxonomy": taxonomy,
+        "column": column,
+        "columns": columns,
+        "image_root": image_root,
+        "delimiter": delimiter,
+        "encoding": encoding,
+    }
+    progress = console.progress(quiet or as_json)
+    try:
+        catalog = open_catalog(source, **given, strict=strict)
+        report = look_over(catalog, pictures=pictures, strict=strict, progress=progress)
+    except FirstProblemError as error:
+        if as_json:
+            console.print_json({"ok": False, "problems": [error.problem._asdict()]})
+        console.err.print(str(error), style="bold red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    if html is not None:
+        report.to_html(html)
+    if as_json:
+        console.print_json(report.to_dict())
+    else:
+        show(report, console.out, quiet)
+    if html is not None:
+        console.say(f"page: {html}", quiet)
+
+
+def show(report: "Report", out: "Console", quiet: bool = False) -> None:
+    """The report as a terminal page; quiet: what is wrong alone."""
+    if not quiet:
+        _header(report, out)
+        _columns(report, out)
+        _classes(report, out)
+    shown = [f for f in report.findings if not quiet or f.severity == "error"]
+    if shown:
+        out.print()
+        out.print("Found", style="bold")
+    for finding in shown:
+        mark, colour = _MARKS[finding.severity]
+        out.print(f"{mark} ", style=colour, end="")
+        out.print(f"{finding.what}: ", end="", markup=False)
+        out.print(f"{finding.count:,} {finding.unit}", style="bold", markup=False)
+        out.print(f"    → {finding.action}", style="dim", markup=False)
+        for line in _examples(finding)[: 0 if quiet else 3]:
+            out.print(
+                f"    {_printable(line)}", markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False
+            )
+    if not quiet and not report.findings:
+        out.print("\nNothing found that wants a look.", style="green")
+
+
+def _header(report: "Report", out: "Console") -> None:
+    out.print(report.source, style="bold", markup=False)
+    out.print(
+        f"{report.rows:,} rows: {report.good:,} without a problem, {report.odd:,} with one, "
+        f"{report.bad:,} not learned from"
+    )
+    if len(report.files) > 1:
+        out.print(f"{len(report.files):,} files", markup=False)
+    if report.splits:
+        out.print("split: " + ", ".join(f"{name} {count:,}" for name, count in report.splits), markup=False)
+    if report.pictures:
+        out.print(f"{report.pictures:,} pictures looked at")
+    lacking = [f"{count:,} without {name}" for name, count in report.missing if count]
+    if lacking:
+        out.print("rows: " + ", ".join(lacking), markup=False)
+    labels = dict(report.mapping).get("labels")
+    if labels:
+        out.print(f"labels: {labels}", markup=False)
+
+
+def _columns(report: "Report", out: "Console") -> None:
+    """A line a column; the commonest value gets what room is left."""
+    lines = [("column", "read as", "filled", "distinct", "commonest value")]
+    for column in report.columns:
+        part = {"fields": "field", "levels": "level"}.get(column.part, column.part)
+        filled = f"{column.filled / max(report.rows, 1):.0%}"
+        distinct = "" if column.distinct is None else f"{column.distinct:,}"
+        lines.append((_printable(column.name), part, filled, distinct, _printable(column.common)))
+    widths = [min(40, max(cell_len(line[k]) for line in lines)) for k in range(4)]
+    out.print()
+    for place, (name, part, filled, distinct, common) in enumerate(lines):
+        left = f"{set_cell_size(name, widths[0])}  {part:<{widths[1]}}"
+        numbers = f"{filled:>{widths[2]}}  {distinct:>{widths[3]}}"
+        line = set_cell_size(f"{left}  {numbers}  {common}", out.width).rstrip()
+        out.print(line, style="dim" if place == 0 else "", markup=False)
+
+
+def _classes(report: "Report", out: "Console") -> None:
+    classes = report.classes
+    if classes is None:
+        return
+    out.print()
+    levels = " · ".join(f"level {x.level}: {x.nodes:,}" for x in report.levels)
+    out.print(f"{classes.count:,} classes", style="bold", end="  ")
+    out.print(levels, style="dim")
+    out.print(
+        f"rows a class: median {classes.median:g}, most {classes.largest:,}; the largest tenth hold "
+        f"{classes.head_share:.0%} of the rows; {classes.tail:,} have fewer than 5, {classes.ones:,} just one"
+    )
+    widest = max(band.classes for band in classes.bands)
+    for band in classes.bands:
+        most = "" if band.most >= 10**12 else f"–{band.most:,}"
+        name = f"{band.least:,}{most}" if band.least != band.most else f"{band.least:,}"
+        bar = "█" * round(30 * band.classes / widest) if widest else ""
+        out.print(f"  {name + ' rows':<16}{bar:<31}{band.classes:>6,} classes {band.rows:>9,} rows")
+    for name, size in classes.top[:5]:
+        out.print(
+            f"  {size:>7,}  {_printable(name)}",
+            markup=False,
+            no_wrap=True,
+            overflow="ellipsis",
+            soft_wrap=False,
+        )
+
+
+def _examples(finding: "Finding") -> list[str]:
+    """A few rows that show a finding, a line each."""
+    lines = []
+    for group in finding.groups:
+        labels = " | ".join(dict.fromkeys(example.label for example in group))
+        lines.append(f"rows {', '.join(f'{e.row:,}' for e in group)}: {group[0].value[:40]} — {labels}")
+    for example in finding.examples:
+        text = f"{example.value} — {example.label}" if example.label else example.value
+        lines.append(f"row {example.row:,}: {text}" if example.row else text)
+    return [line for line in lines if line]
+
+
+def _printable(text: str) -> str:
+    """Sellers' text on a terminal: control characters (colours, cursor moves) are shown, not obeyed."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
