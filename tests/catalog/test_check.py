@@ -2,15 +2,19 @@ import json
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner
 
 from aisle.catalog import read
 from aisle.catalog.check import check
 from aisle.catalog.problems import FirstProblemError
-from aisle.cli import app
+from aisle.cli.check import check as command
 
 HEADER = "sku,title,description,category,images,split,shop,code\n"
+
+app = typer.Typer()
+app.command()(command)
 
 
 def photograph(rng):
@@ -117,15 +121,15 @@ def test_columns_that_give_the_label_away_are_told(tmp_path):
 
 def test_the_command_prints_a_page_json_and_html(shop, tmp_path):
     run = CliRunner()
-    page = run.invoke(app, ["check", str(shop)])
+    page = run.invoke(app, [str(shop)])
     assert page.exit_code == 0
     assert "10 rows: 6 without a problem, 2 with one, 2 not learned from" in page.stdout
     assert "the same product on both sides of the given split: 2 rows in 1 group" in page.stdout
-    data = json.loads(run.invoke(app, ["check", str(shop), "--json"]).stdout)
+    data = json.loads(run.invoke(app, [str(shop), "--json"]).stdout)
     assert data["rows"] == 10
-    assert run.invoke(app, ["check", str(shop), "--html", str(tmp_path / "p.html"), "-q"]).exit_code == 0
+    assert run.invoke(app, [str(shop), "--html", str(tmp_path / "p.html"), "-q"]).exit_code == 0
     assert (tmp_path / "p.html").stat().st_size > 10_000
-    strict = run.invoke(app, ["check", str(shop), "--strict"])
+    strict = run.invoke(app, [str(shop), "--strict"])
     assert strict.exit_code == 1
     assert "row 10" in strict.stderr
     renamed = run.invoke(
@@ -137,6 +141,6 @@ def test_the_command_prints_a_page_json_and_html(shop, tmp_path):
 def test_terminal_commands_in_titles_are_shown_not_obeyed(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("title,category\n\x1b[31mred\x1b[2J,A\n\x1b[31mred\x1b[2J,B\n[bold]x[/],A\n")
-    out = CliRunner().invoke(app, ["check", str(path)]).stdout
+    out = CliRunner().invoke(app, [str(path)]).stdout
     assert "\x1b[2J" not in out
     assert "[31mred" in out

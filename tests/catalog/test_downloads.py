@@ -9,6 +9,7 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -16,8 +17,10 @@ from aisle.catalog import fetch as fetching
 from aisle.catalog import read
 from aisle.catalog.downloads import Manners, addresses, download
 from aisle.catalog.fetch import FetchError, Limits, fetch, is_public
-from aisle.cli import app
+from aisle.cli.images import images as command
 
+app = typer.Typer()
+app.command()(command)
 OPEN = Limits(private=True, max_bytes=100_000, seconds=1.0)
 
 
@@ -220,7 +223,7 @@ def test_the_command_needs_a_flag_for_private_addresses(server, tmp_path):
     path = tmp_path / "shop.jsonl"
     path.write_text(json.dumps({"title": "a", "image_url": f"{server.url}/ok/1"}))
     run = CliRunner()
-    refused = run.invoke(app, ["images", str(path), "--out", str(tmp_path / "a"), "-q"])
+    refused = run.invoke(app, [str(path), "--out", str(tmp_path / "a"), "-q"])
     assert refused.exit_code == 1
     assert "private address" in refused.stderr
     allowed = run.invoke(

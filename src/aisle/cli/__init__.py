@@ -9,7 +9,6 @@ import sys
 
 import typer
 
-from aisle.cli import check, images
 from aisle.errors import AisleError
 
 app = typer.Typer(
@@ -20,8 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("check")(check.check)
-app.command("images")(images.images)
 
 # name -> the module under aisle.cli that holds the function of that name
 COMMANDS = {
