@@ -6,10 +6,13 @@ from aisle.decision.guarantee import clopper_pearson
 from aisle.decision.policy import Policy, Promise, Rule
 from aisle.decision.prediction import Alternative, Prediction, Verdict
 from aisle.decision.settings import PolicyError, Settings
+from aisle.decision.unknown import Neighbours, Novelty
 
 __all__ = [
     "Alternative",
     "Calibration",
+    "Neighbours",
+    "Novelty",
     "Policy",
     "PolicyError",
     "Prediction",

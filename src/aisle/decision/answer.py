@@ -13,24 +13,27 @@ if TYPE_CHECKING:
     from aisle.decision.policy import Limits, Policy
 
 ALTERNATIVES = 5
+NO_VIEW = "no view is present: the answer is only what is usual in this shop"
+STRANGE = "may belong nowhere in the tree: unlike the products learned from, or disputed by the nearest"
 
 
 def predictions(
     policy: "Policy",
     ids: Sequence[str],
     calibrated: Scores,
-    *,
-    problems: Sequence[Sequence[str]] | None = None,
-    present: np.ndarray | None = None,
-    model_id: str = "",
+    empty: np.ndarray,
+    strange: np.ndarray,
+    problems: Sequence[Sequence[str]] | None,
+    model_id: str,
 ) -> list[Prediction]:
-    """One a row of calibrated scores; see `Policy.predict`."""
-    if len(ids) != len(calibrated):
-        raise ValueError(f"{len(ids)} ids for {len(calibrated)} rows of scores")
+    """One a row of calibrated scores; see `Policy.predict`.
+
+    empty: (B,) no view is present. strange: (B,) probably belongs nowhere in the tree.
+    """
     if not len(ids):
         return []
     taxonomy, limits = calibrated.taxonomy, policy.limits(calibrated.taxonomy)
-    descent, stops = policy.stops(calibrated, present)
+    descent, stops = policy.stops(calibrated, empty | strange)
     top = calibrated.topk(ALTERNATIVES)
     nodes, chances = top.node.tolist(), np.exp(top.logp.astype(np.float64)).tolist()
     paths = [node.path for node in taxonomy.nodes]
@@ -41,7 +44,13 @@ def predictions(
     ):
         node = int(descent.nodes[i, stop - 1]) if stop else -1
         decision: Verdict = "review" if not stop else "accept" if stop == depth else "partial"
-        empty = present is not None and not present[i]
+        if empty[i]:
+            reason = NO_VIEW
+        elif strange[i]:
+            reason = STRANGE
+        else:
+            reason = why(policy, taxonomy, limits, descent, i, stop)
+        told = tuple(problems[i]) if problems is not None else ()
         found.append(
             Prediction(
                 id=ids[i],
@@ -51,18 +60,15 @@ def predictions(
                 path_id=taxonomy.nodes[node].id if stop else "",
                 confidence=tuple(confidence[i][:depth]),
                 decision=decision,
-                reason=NO_VIEW if empty else why(policy, taxonomy, limits, descent, i, stop),
+                reason=reason,
                 alternatives=tuple(
                     Alternative(paths[n], c) for n, c in zip(nodes[i], chances[i], strict=True)
                 ),
-                problems=tuple(problems[i]) if problems is not None else (),
+                problems=(*told, STRANGE) if strange[i] else told,
                 model_id=model_id,
             )
         )
     return found
-
-
-NO_VIEW = "no view is present: the answer is only what is usual in this shop"
 
 
 def why(policy: "Policy", taxonomy: Taxonomy, limits: "Limits", descent: Descent, row: int, stop: int) -> str:

@@ -1,18 +1,19 @@
 """Calibrated P(child | parent), multiplied down the tree: one distribution, no child above its parent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 _CELLS = 4_000_000  # numbers held at once: rows go through in blocks of about 32 MB an array
 _BOUNDS = (-2.5, 2.5)  # log of the sharpness: from 0.08 to 12
-_TRUST = 16.0  # a group's log-sharpness is believed to lie within about 1/sqrt(16) of its level's
+_USUAL_DOUBT = (0.05, 0.3)  # about what noisy listings show; the centre of a wide prior
+_TRUST = 40.0  # a group’s log-sharpness is believed to lie within about 1 / sqrt(40) of its level’s
 
 
 class _Level(NamedTuple):
@@ -275,15 +276,19 @@ def _best_level(choices: list[_Choice]) -> tuple[float, tuple[float, float]]:
     if not choices:
         return 0.0, (0.0, 0.0)
 
-    def loss(x: np.ndarray) -> float:
-        doubt = float(np.exp(x[1])), float(np.exp(x[2]))
-        prior = 0.5 * x[0] ** 2 + 0.5 * (x[1] - np.log(0.05)) ** 2 + 0.5 * (x[2] - np.log(0.3)) ** 2
-        return prior - sum(_likelihood(choice, x[0], doubt) for choice in choices)
+    centre = np.array([0.0, *np.log(_USUAL_DOUBT)])
 
-    tolerance = {"xatol": 1e-2, "fatol": 1e-2}
-    found = minimize(loss, [0.0, np.log(0.05), np.log(0.3)], method="Nelder-Mead", options=tolerance)
-    sharpness, scale, power = found["x"]
-    return float(sharpness), (float(np.exp(scale)), float(np.exp(power)))
+    def loss(x: np.ndarray) -> float:
+        prior = 0.05 * ((x - centre) ** 2).sum()
+        return prior - sum(_likelihood(choice, x[0], tuple(np.exp(x[1:]))) for choice in choices)
+
+    begin = centre.copy()
+    begin[0] = _best_sharpness(choices, _USUAL_DOUBT, 0.0, 1.0)
+    corners = np.vstack([begin, begin + 0.5 * np.eye(3)])
+    options = {"xatol": 1e-2, "fatol": 1e-2, "initial_simplex": corners}
+    sharpness, *doubt = minimize(loss, begin, method="Nelder-Mead", options=options)["x"]
+    scale, power = np.exp(doubt)
+    return float(sharpness), (float(scale), float(power))
 
 
 def _likelihood(choice: _Choice, log_sharpness: float, doubt: tuple[float, float]) -> float:
@@ -304,5 +309,21 @@ def _best_sharpness(choices: list[_Choice], doubt: tuple[float, float], centre: 
         fit = sum(_likelihood(choice, log_sharpness, doubt) for choice in choices)
         return 0.5 * trust * (log_sharpness - centre) ** 2 - fit
 
-    found = minimize_scalar(loss, bounds=_BOUNDS, method="bounded", options={"xatol": 1e-3})
-    return float(found["x"])
+    return _lowest(loss, *_BOUNDS)
+
+
+def _lowest(loss: Callable[[float], float], low: float, high: float, tolerance: float = 2e-3) -> float:
+    """Where a function with one valley is lowest, by golden sections."""
+    golden = (5**0.5 - 1) / 2
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    while high - low > tolerance:
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = loss(right)
+    return (low + high) / 2

@@ -20,24 +20,19 @@ def binomial_p(errors: np.ndarray | int, rows: np.ndarray | int, alpha: float) -
     return np.where(np.asarray(rows) > 0, stats.binom.cdf(errors, rows, alpha), 1.0)
 
 
-def betting_p(losses: np.ndarray, alpha: float, top: float) -> float:
+def betting_p(losses: np.ndarray, alpha: float, top: float, bets: int = 60) -> float:
     """A p-value for "the mean of these losses in [0, top] is at least alpha", valid for any n.
 
-    The inverse of the largest capital reached by betting that losses stay below alpha, with the
-    predictable plug-in bets of Waudby-Smith & Ramdas (arXiv 2010.09686, eq. 26), truncated at a half
-    of what could ruin; the order of `losses` must not depend on their values.
+    One over the capital that betting on smaller losses has made (Waudby-Smith & Ramdas, arXiv
+    2010.09686): the mean over constant bets from nothing to all, so that none need be tuned and the
+    order of the rows does not matter.
     """
     x = np.asarray(losses, dtype=float) / top
-    m = alpha / top
-    n = np.arange(1, len(x) + 1)
-    if not len(x):
-        return 1.0
-    mean = (0.5 * m + np.cumsum(x)) / (n + 0.5)  # regularised, so that the first bets are modest
-    spread = (0.25 * m + np.cumsum((x - mean) ** 2)) / (n + 1)
-    before = np.concatenate([[0.25 * m], spread[:-1]])
-    bet = np.minimum(np.sqrt(2 * math.log(20) / (before * len(x))), 0.5 / max(1 - m, 1e-12))
-    capital = np.cumsum(np.log1p(bet * (m - x)))
-    return float(np.exp(-max(capital.max(), 0.0)))
+    m = min(alpha / top, 1.0)
+    size = np.linspace(0, 1, bets, endpoint=False) / max(1 - m, 1e-12)  # (K,) 1 / (1 - m) risks all
+    values, counts = np.unique(x, return_counts=True)
+    capital = np.log1p(size[:, None] * (m - values)) @ counts  # (K,)
+    return float(min(1.0, np.exp(np.log(bets) - np.logaddexp.reduce(capital))))
 
 
 def critical_errors(rows: np.ndarray, alpha: float, delta: float) -> np.ndarray:

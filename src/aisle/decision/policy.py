@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aisle.decision.answer import predictions
 from aisle.decision.calibration import Calibration
 from aisle.decision.descent import Descent, descend
 from aisle.decision.prediction import Prediction, Verdict
 from aisle.decision.settings import Demands, PolicyError, Settings, subtree_end
+from aisle.decision.unknown import Novelty
 from aisle.taxonomy import Scores, Taxonomy
 
 NOTHING = -1.0  # a limit below every risk
@@ -78,6 +80,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     promises: tuple[Promise, ...] = ()
     known: frozenset[str] = frozenset()
+    novelty: Novelty | None = None
 
     @classmethod
     def uncalibrated(cls, taxonomy: Taxonomy) -> "Policy":
@@ -97,23 +100,47 @@ class Policy:
         *,
         problems: Sequence[Sequence[str]] | None = None,
         present: np.ndarray | None = None,
+        likeness: np.ndarray | None = None,
         model_id: str = "",
     ) -> list[Prediction]:
         """One prediction a row of raw (uncalibrated) scores, in order.
 
         problems: what was wrong with each product's row. present: (B,) False where no view was
-        present at all; such a product is for review.
+        present at all; such a product is for review. likeness: (B, S, T), from `Neighbours`, where the
+        policy was fitted with it; products that probably belong nowhere in the tree are for review.
+
+        Raises:
+            ValueError: too few or too many ids; no likeness for a policy that was fitted with it.
         """
-        from aisle.decision.answer import predictions
-
+        if len(ids) != len(scores):
+            raise ValueError(f"{len(ids)} ids for {len(scores)} rows of scores")
         calibrated = self.calibrate(scores)
-        return predictions(self, ids, calibrated, problems=problems, present=present, model_id=model_id)
+        strange = self.strange(calibrated, likeness)
+        empty = np.zeros(len(ids), dtype=bool) if present is None else ~np.asarray(present, dtype=bool)
+        return predictions(self, ids, calibrated, empty, strange, problems, model_id)
 
-    def stops(self, calibrated: Scores, present: np.ndarray | None = None) -> tuple[Descent, np.ndarray]:
-        """The way down, and how many of its levels (B,) are decided: all of them is `accept`, 0 `review`."""
+    def strange(self, calibrated: Scores, likeness: np.ndarray | None) -> np.ndarray:
+        """(B,) bool: products that probably belong nowhere in the tree.
+
+        Raises:
+            ValueError: no likeness for a policy that was fitted with it.
+        """
+        if self.novelty is None:
+            return np.zeros(len(calibrated), dtype=bool)
+        if likeness is None:
+            raise ValueError(
+                "this policy was fitted with likeness to the training products: give it here too"
+            )
+        return self.novelty.flagged(calibrated, likeness)
+
+    def stops(self, calibrated: Scores, held: np.ndarray | None = None) -> tuple[Descent, np.ndarray]:
+        """The way down, and how many of its levels (B,) are decided: all of them is `accept`, 0 `review`.
+
+        held: (B,) True where nothing may be decided.
+        """
         descent = descend(calibrated)
         stops = stopping(self.limits(calibrated.taxonomy), descent)
-        return descent, stops if present is None else np.where(present, stops, 0)
+        return descent, stops if held is None else np.where(held, 0, stops)
 
     def limits(self, taxonomy: Taxonomy) -> Limits:
         """This policy over the nodes of one tree."""
@@ -130,6 +157,7 @@ class Policy:
             "rules": [rule._asdict() for rule in self.rules],
             "promises": [promise._asdict() for promise in self.promises],
             "known": sorted(self.known),
+            "novelty": self.novelty.to_dict() if self.novelty else None,
         }
         return json.dumps(data, ensure_ascii=False)
 
@@ -152,6 +180,7 @@ class Policy:
                 tuple(Rule(**rule) for rule in data["rules"]),
                 tuple(Promise(**promise) for promise in data["promises"]),
                 frozenset(data["known"]),
+                Novelty.from_dict(data["novelty"]) if data["novelty"] else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PolicyError(f"not a saved policy: {error!r}") from error

@@ -1,0 +1,61 @@
+import math
+
+import numpy as np
+import pytest
+
+from aisle.decision.guarantee import (
+    betting_p,
+    binomial_p,
+    clopper_pearson,
+    critical_errors,
+    reject_in_order,
+    rows_for_certainty,
+)
+
+
+def test_the_binomial_p_value_is_the_tail_summed_by_hand():
+    by_hand = sum(math.comb(100, k) * 0.05**k * 0.95 ** (100 - k) for k in range(3))
+    assert binomial_p(2, 100, 0.05) == pytest.approx(by_hand)
+    assert binomial_p(0, 0, 0.05) == 1
+
+
+@pytest.mark.parametrize("alpha", [0.02, 0.05, 0.2])
+def test_critical_errors_are_the_most_that_are_still_significant(alpha):
+    rows = np.arange(1, 400)
+    most = critical_errors(rows, alpha, 0.05)
+    some = most >= 0
+    assert (binomial_p(most[some].astype(int), rows[some], alpha) <= 0.05).all()
+    assert (binomial_p(most.astype(int) + 1, rows, alpha) > 0.05).all()
+
+
+def test_testing_in_order_stops_at_the_first_failure():
+    assert reject_in_order(np.array([0.01, 0.04, 0.06, 0.001]), 0.05) == 2
+    assert reject_in_order(np.array([0.5]), 0.05) == 0
+    assert reject_in_order(np.array([]), 0.05) == 0
+
+
+def test_rows_for_certainty_are_just_enough():
+    assert rows_for_certainty(0.95, 0.05) == 59  # 0.95 ** 59 = 0.0485, 0.95 ** 58 = 0.0510
+    assert rows_for_certainty(0.99, 0.05) == 299
+
+
+def test_clopper_pearson_against_published_limits():
+    # 95 % two-sided limits of 81 in 263 are (0.2527, 0.3676) (Newcombe 1998); one-sided 97.5 % are the same.
+    assert clopper_pearson(81, 263, 0.975) == pytest.approx((0.2527, 0.3676), abs=1e-4)
+    assert clopper_pearson(10, 10)[1] == 1
+    assert clopper_pearson(0, 10)[0] == 0
+    assert clopper_pearson(0, 0) == (0, 1)
+
+
+def test_the_betting_p_value_is_valid_and_has_power():
+    rng = np.random.default_rng(0)
+    costs = np.array([1.0, 5.0])
+    at_the_edge, well_below = [], []
+    for _ in range(400):
+        cost = costs[rng.integers(0, 2, 1500)]
+        at_the_edge.append(
+            betting_p((rng.random(1500) < 0.05 / 3) * cost, 0.05, 5.0)
+        )  # a mean of exactly 0.05
+        well_below.append(betting_p((rng.random(1500) < 0.001) * cost, 0.05, 5.0))
+    assert np.mean(np.array(at_the_edge) <= 0.05) <= 0.05
+    assert np.mean(np.array(well_below) <= 0.05) > 0.9
