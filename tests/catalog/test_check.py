@@ -132,9 +132,7 @@ def test_the_command_prints_a_page_json_and_html(shop, tmp_path):
     strict = run.invoke(app, [str(shop), "--strict"])
     assert strict.exit_code == 1
     assert "row 10" in strict.stderr
-    renamed = run.invoke(
-        app, ["check", str(shop), "--json", "-c", "title=description", "-c", "ignored=title,code"]
-    )
+    renamed = run.invoke(app, [str(shop), "--json", "-c", "title=description", "-c", "ignored=title,code"])
     assert dict(json.loads(renamed.stdout)["mapping"])["title"] == "description"
 
 

@@ -226,7 +226,5 @@ def test_the_command_needs_a_flag_for_private_addresses(server, tmp_path):
     refused = run.invoke(app, [str(path), "--out", str(tmp_path / "a"), "-q"])
     assert refused.exit_code == 1
     assert "private address" in refused.stderr
-    allowed = run.invoke(
-        app, ["images", str(path), "--out", str(tmp_path / "b"), "--allow-private", "--json"]
-    )
+    allowed = run.invoke(app, [str(path), "--out", str(tmp_path / "b"), "--allow-private", "--json"])
     assert json.loads(allowed.stdout) == {"fetched": 1, "present": 0, "failed": {}}
