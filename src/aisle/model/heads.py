@@ -58,13 +58,11 @@ class Tree(nn.Module):
 
     def weight(self) -> Tensor:
         """(N, D) every terminal's weight."""
-        learned = self.node
-        if self.sharing:
-            path = self.index.ancestors  # (M, L)
-            learned = (self.node[path.clamp(min=0)] * (path >= 0).unsqueeze(-1)).sum(1)  # (M, D)
+        terminals = self.index.terminals
+        learned = torch.sparse.mm(self.index.on_path, self.node) if self.sharing else self.node[terminals]
         if self.generated:
-            learned = learned + self.generate(self.class_vectors)
-        return learned[self.index.terminals]
+            learned = learned + self.generate(self.class_vectors[terminals])
+        return learned
 
     def forward(self, product: Tensor, known: Tensor) -> TreeScores:
         """product (B, D), known (B,) bool -> scores."""

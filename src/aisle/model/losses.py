@@ -3,6 +3,8 @@
 A loss is constructed with the `Context` and its own options, and called `(output, target) -> scalar`.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -75,11 +77,15 @@ class ByView(CrossEntropy):
         super().__init__(context, smoothing, adjust)
         self.views = views
 
+    def asks(self, views: Sequence[str]) -> list[str]:
+        """Those of the model's views whose own scores it needs."""
+        return [name for name in views if self.views is None or name in self.views]
+
     def forward(self, output: Output, target: Target) -> Tensor:
         """-> scalar: the mean over views of their own losses; 0 if the fusion has no shared space."""
         losses = []
-        for column, (name, scores) in enumerate((output.by_view or {}).items()):
-            if self.views is None or name in self.views:
-                here = output.present[:, column]
+        for name, scores in output.by_view.items():
+            if name in self.asks([name]):
+                here = output.present[name]
                 losses.append((self.each(scores, target) * here).sum() / here.sum().clamp(min=1))
         return torch.stack(losses).mean() if losses else output.joint.product.new_zeros(())

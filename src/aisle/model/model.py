@@ -1,7 +1,7 @@
 """views -> fusion -> head, and what happens when a view is absent."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -63,11 +63,11 @@ class Model(nn.Module):
             self.encoders[name].eval()
         return self
 
-    def forward(self, inputs: dict[str, Arrays], present: Tensor, by_view: bool = False) -> Output:
+    def forward(self, inputs: dict[str, Arrays], present: Tensor, alone: Collection[str] = ()) -> Output:
         """inputs: each view's prepared arrays; present (B, V) bool, in the order of `views`.
 
         A view may come as `{"pooled": (B, D)}` or with `"tokens"` and `"mask"` too: a frozen encoder's
-        kept output. by_view: also the scores of single views, for losses that ask for them.
+        kept output. alone: views whose own scores are wanted too, for losses that ask for them.
         """
         if self.training and self.view_dropout:
             present = self._drop_views(present)
@@ -76,14 +76,14 @@ class Model(nn.Module):
             for column, name in enumerate(self.views)
         }
         joint = self.fusion(encoded)
-        known = present.any(1)
-        alone = None
-        if by_view and joint.views is not None:
-            alone = {
-                name: self.head(vector, present[:, column])
-                for column, (name, vector) in enumerate(joint.views.items())
-            }
-        return Output(joint, self.head(joint.product, known), alone, present)
+        asked = [name for name in self.views if joint.views is not None and name in alone]
+        # One call: a head may spend more on its weights than on a batch.
+        vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
+        known = [present.any(1), *(present[:, self.views.index(name)] for name in asked)]
+        scores = self.head(torch.cat(vectors), torch.cat(known))
+        b = len(present)
+        by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}
+        return Output(joint, scores[:b], by_view, dict(zip(self.views, present.unbind(1), strict=True)))
 
     def encode(self, view: str, arrays: Arrays) -> Encoded:
         """One view's arrays, or a frozen encoder's kept output, as `Encoded`."""

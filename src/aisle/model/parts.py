@@ -41,15 +41,15 @@ class Joint(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What the network says: `scores` over the tree, `by_view` the same from single views, if asked for.
+    """What the network says: `scores` over the tree, `by_view` the same of those single views asked for.
 
-    `present` (B, V) bool, views in the model's order.
+    `present`: (B,) bool of every view.
     """
 
     joint: Joint
     scores: Scores
-    by_view: dict[str, Scores] | None
-    present: Tensor
+    by_view: dict[str, Scores]
+    present: dict[str, Tensor]
 
 
 class Target(NamedTuple):

@@ -31,6 +31,10 @@ class Scores(Protocol):
         """(B, N) log-probabilities."""
         ...
 
+    def __getitem__(self, rows: slice) -> "Scores":
+        """Some products'."""
+        ...
+
 
 class TreeIndex(nn.Module):
     """The tree's index tensors, kept as buffers so that they follow the network to its device.
@@ -43,6 +47,7 @@ class TreeIndex(nn.Module):
     terminal_of: Tensor
     ancestors: Tensor
     columns: Tensor
+    on_path: Tensor
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         super().__init__()
@@ -61,6 +66,13 @@ class TreeIndex(nn.Module):
             column[nodes] = torch.arange(len(nodes))
             columns[:, depth - 1] = column[ancestors[:, depth - 1]]
         self.register_buffer("columns", columns, persistent=False)  # (M, L)
+        # (N, M) which nodes lie on a terminal's path, a few non-zeros a row; a plain tensor would be dense.
+        path = ancestors[torch.from_numpy(taxonomy.terminals)]  # (N, L)
+        row = torch.arange(len(path)).unsqueeze(1).expand_as(path)[path >= 0]
+        on_path = torch.sparse_coo_tensor(
+            torch.stack([row, path[path >= 0]]), torch.ones(len(row)), (len(path), len(taxonomy))
+        )
+        self.register_buffer("on_path", on_path.coalesce(), persistent=False)
         self.widths = [len(taxonomy.level(depth)) + 1 for depth in range(1, taxonomy.depth + 1)]
 
     @property
@@ -83,6 +95,9 @@ class TreeScores:
     def logp(self) -> Tensor:
         """(B, N)."""
         return self.logits.float().log_softmax(1)
+
+    def __getitem__(self, rows: slice) -> "TreeScores":
+        return TreeScores(self.logits[rows], self.index)
 
     def all(self) -> Tensor:
         """(B, N) log-probabilities."""
@@ -125,7 +140,11 @@ class LevelScores:
     def __init__(self, logits: list[Tensor], index: TreeIndex, weights: list[float]) -> None:
         self.index = index
         self.weights = weights
+        self.logits = logits
         self.levels = [one.float().log_softmax(1) for one in logits]
+
+    def __getitem__(self, rows: slice) -> "LevelScores":
+        return LevelScores([one[rows] for one in self.logits], self.index, self.weights)
 
     def level(self, depth: int) -> Tensor:
         """(B, n + 1) this level's own log-probabilities, as its classifier gave them."""

@@ -6,7 +6,7 @@ epoch ends bit-identical, on CPU, to one that was never disturbed.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +31,10 @@ class WeightedLoss(nn.Module):
     def __init__(self, losses: list[nn.Module], weights: list[float]) -> None:
         super().__init__()
         self.losses, self.weights = nn.ModuleList(losses), weights
-        self.needs_views = any(isinstance(loss, ByView) for loss in losses)
+
+    def asks(self, views: Sequence[str]) -> set[str]:
+        """The views whose own scores some loss needs."""
+        return {name for loss in self.losses if isinstance(loss, ByView) for name in loss.asks(views)}
 
     def forward(self, output: Output, target: Target) -> Tensor:
         """-> scalar."""
@@ -78,10 +81,12 @@ def run_stage(
     fit, stop = rows
     accelerator = Accelerator(gradient_accumulation_steps=stage.accumulate)
     trained = _choose(model, stage)
+    alone = loss.asks(model.views)
     module, criterion = accelerator.prepare(model), loss.to(accelerator.device)
     optimizer = accelerator.prepare(_optimizer(model, loss, stage, trained))
     steps = math.ceil(len(fit) / stage.batch)
-    total = steps * stage.epochs
+    epochs = max(stage.epochs, math.ceil(stage.steps / steps))
+    total = steps * epochs
     mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.average else {}
     best: State = {"value": -math.inf, "epoch": -1, "weights": {}}
     first = 0
@@ -90,9 +95,9 @@ def run_stage(
         loss.load_state_dict(state["loss"])
         optimizer.load_state_dict(state["optimizer"])
         mean, best, first = state["mean"], state["best"], state["epoch"] + 1
-    with progress(f"training {stage.name}", stage.epochs * len(fit)) as advance:
+    with progress(f"training {stage.name}", epochs * len(fit)) as advance:
         advance(first * len(fit))
-        for epoch in range(first, stage.epochs):
+        for epoch in range(first, epochs):
             if stage.patience and epoch - best["epoch"] > stage.patience and best["epoch"] >= 0:
                 break
             started = time.perf_counter()
@@ -106,7 +111,7 @@ def run_stage(
                     group["lr"] = group["top"] * _rate(stage, step, total)
                 with accelerator.accumulate(module):
                     here = _to(batch, accelerator.device)
-                    value = criterion(module(here.inputs, here.present, loss.needs_views), here.target)
+                    value = criterion(module(here.inputs, here.present, alone), here.target)
                     accelerator.backward(value)
                     if accelerator.sync_gradients:
                         accelerator.clip_grad_norm_(trained, stage.clip)

@@ -22,6 +22,7 @@ class LossSpec(PartSpec):
 class Stage(Strict):
     """What is trained, from which earlier weights, for how long (design rule 7).
 
+    epochs: passes over the rows, more of them where they are so few that it would be less than `steps` steps.
     train: views' names, `fusion`, `head`, or `*`. views: those shown; the rest count as absent.
     start: an earlier stage's name; by default where the stage before ended. batch: products a step.
     rate: the highest learning rate; rates: multiples of it for single views, `fusion` or `head`. decay:
@@ -36,6 +37,7 @@ class Stage(Strict):
     views: list[str] | None = None
     start: str | None = None
     epochs: int = Field(default=20, ge=1)
+    steps: int = Field(default=0, ge=0)
     batch: int = Field(default=64, ge=1)
     optimizer: Literal["AdamW", "Adam", "RAdam", "RMSprop", "SGD"] = "AdamW"
     rate: float = Field(default=1e-3, gt=0)
@@ -93,7 +95,7 @@ def shipped() -> dict[str, str]:
 
 def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", changes: Sequence[str] = ()) -> Recipe:
     """A shipped recipe by name, a TOML file, a dict, or a recipe; with `changes` such as
-    `"views.title.encoder.dim=128"` applied.
+    `"views.title.encoder.dim=128"` applied; `"views.image=false"` leaves a whole table out.
 
     Raises:
         RecipeError: no such recipe, an unknown key (the nearest is named) or a bad value.
@@ -162,7 +164,9 @@ def _set(data: Any, path: list[str], value: Any, change: str) -> None:
             else:
                 data = data[int(key)]
         elif isinstance(data, dict):
-            if last:
+            if last and value is False and isinstance(data.get(key), dict | list):
+                del data[key]
+            elif last:
                 data[key] = value
             else:
                 data = data.setdefault(key, {})

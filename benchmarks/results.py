@@ -1,0 +1,28 @@
+"""RESULTS.md is written by the benchmarks, a section each, never by hand."""
+
+import os
+import platform
+import re
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+SHARED = Path(__file__).parents[2] / "shared"
+_TITLE = "# Measured results\n\nEach section is written by its script. Trust ratios: machines are noisy.\n"
+
+
+def write_section(name: str, markdown: str) -> None:
+    """Replace the section between `<!-- name -->` and `<!-- /name -->`, or add it at the end."""
+    text = RESULTS.read_text() if RESULTS.exists() else _TITLE
+    section = f"<!-- {name} -->\n{markdown.strip()}\n<!-- /{name} -->"
+    found = re.compile(rf"<!-- {re.escape(name)} -->.*?<!-- /{re.escape(name)} -->", re.DOTALL)
+    text = found.sub(lambda _: section, text) if found.search(text) else f"{text.rstrip()}\n\n{section}\n"
+    RESULTS.write_text(text)
+
+
+def machine() -> str:
+    """What the numbers were measured on."""
+    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "")
+
+    return (
+        f"{os.cpu_count()} cores{',' + cpu.split(':')[1] if cpu else ''}, Python {platform.python_version()}"
+    )
