@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from aisle.catalog import ImageRef, Product, read
-from aisle.evaluation import evaluate
+from aisle.evaluation import Evaluation, evaluate
 from aisle.evaluation.numbers import count, decimal, percent
 from aisle.evaluation.report import render
 from tests.evaluation.shop import catalog, picture, products
+from tests.shared import SHARED, needs_shared
 
 CHROMIUM = Path("/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
@@ -160,3 +161,21 @@ def test_the_leanest_evaluation_makes_a_page_too(model):
 
 def test_the_same_evaluation_gives_the_same_page(full):
     assert render(full) == render(full)
+
+
+@needs_shared
+@needs_chromium
+def test_naughty_strings_are_shown_as_they_are(page, full, tmp_path):
+    naughty = [s for s in json.loads((SHARED / "data/bad_inputs/blns.json").read_text()) if s]
+    some = full.examples.best[0]
+    cards = tuple(some.model_copy(update={"title": s, "label": (s,)}) for s in naughty)
+    examples = full.examples.model_copy(update={"best": cards, "worst": (), "confused": ()})
+    changed = full.model_copy(update={"examples": examples, "source": naughty[300]})
+    assert Evaluation.from_json(changed.to_json()).examples.best[7].title == naughty[7]
+    page.goto(changed.write(tmp_path).as_uri())
+    shown = page.locator(".card h4").all_text_contents()
+    assert len(shown) == len(naughty) > 500
+    for text, wanted in zip(shown, naughty, strict=True):
+        assert text.split() == wanted.replace("\0", "").split()
+    assert page.said == []
+    assert page.title() == "Report: words-1"

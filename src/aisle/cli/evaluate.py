@@ -181,7 +181,9 @@ def remarks(found: "Evaluation") -> list[str]:
     if rows.outside:
         lines.append(f"{rows.outside:,} labels are not in the model's tree: at best {percent(rows.ceiling)}")
     if rows.trained_on:
-        lines.append(f"{rows.trained_on:,} of these products were trained on: the numbers flatter the model")
+        lines.append(
+            f"{rows.trained_on:,} of these products say the same as rows it was trained on: they flatter it"
+        )
     if rows.unlabelled or rows.faulty:
         lines.append(f"left out: {rows.unlabelled:,} products without a label, {rows.faulty:,} faulty rows")
     return lines

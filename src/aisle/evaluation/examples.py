@@ -11,7 +11,7 @@ from aisle.evaluation.result import Example, Examples, Guess
 from aisle.metrics import Judged, Truth
 
 EACH = 8
-TEXT = 280  # characters of description on a card
+TITLE, TEXT = 160, 280  # characters on a card
 
 
 def choose(
@@ -59,11 +59,10 @@ def _card(i: int, product: Product, answers: Answers, judged: Judged, truth: Tru
         for n, p in zip(answers.top[i], answers.logp[i], strict=True)
         if n >= 0
     )
-    text = product.fields.get("description", "")
     return Example(
         id=product.id,
-        title=product.fields.get("title", ""),
-        text=text if len(text) <= TEXT else text[:TEXT].rstrip() + "…",
+        title=_short(product.fields.get("title", ""), TITLE),
+        text=_short(product.fields.get("description", ""), TEXT),
         picture=thumbnail(product),
         label=tree.nodes[label].path,
         also=tuple(tree.nodes[n].path for n in others),
@@ -71,3 +70,8 @@ def _card(i: int, product: Product, answers: Answers, judged: Judged, truth: Tru
         confidence=tuple(float(c) for c in np.exp(lineage[~np.isnan(lineage)])),
         right=bool(judged.right[i]),
     )
+
+
+def _short(text: str, most: int) -> str:
+    text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be written to a file
+    return text if len(text) <= most else text[:most].rstrip() + "…"

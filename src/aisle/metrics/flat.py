@@ -25,17 +25,16 @@ def f1_scores(true: np.ndarray, predicted: np.ndarray) -> F1:
     """F1 as scikit-learn averages by default: over every label that occurs among the true *or* the
     predicted ones, a label without a right answer counting 0 (`zero_division=0`).
 
-    true, predicted: (B,) whole numbers. Macro: each label counts alike. Weighted: by true support.
-    No product at all gives NaN.
+    true, predicted: (B,) whole numbers from 0, such as nodes. Macro: each label counts alike.
+    Weighted: by true support. No product at all gives NaN.
     """
-    labels, number = np.unique(np.concatenate([true, predicted]), return_inverse=True)
-    t, p = number[: len(true)], number[len(true) :]
-    size = len(labels)
-    hit = np.bincount(t[t == p], minlength=size)
-    support, answered = np.bincount(t, minlength=size), np.bincount(p, minlength=size)
+    size = 1 + max(true.max(initial=-1), predicted.max(initial=-1))
+    counts = np.stack([np.bincount(x, minlength=size) for x in (true, predicted, true[true == predicted])])
+    labels = np.flatnonzero(counts[0] + counts[1])
+    support, answered, hit = counts[:, labels]
     f1 = _ratio(2 * hit, support + answered)
-    macro = float(f1.mean()) if size else float("nan")
-    weighted = float(f1 @ support / len(true)) if size else float("nan")
+    macro = float(f1.mean()) if len(labels) else float("nan")
+    weighted = float(f1 @ support / len(true)) if len(labels) else float("nan")
     return F1(macro, weighted, labels, _ratio(hit, answered), _ratio(hit, support), f1, support)
 
 
