@@ -70,7 +70,10 @@ class TreeIndex(nn.Module):
         path = ancestors[torch.from_numpy(taxonomy.terminals)]  # (N, L)
         row = torch.arange(len(path)).unsqueeze(1).expand_as(path)[path >= 0]
         on_path = torch.sparse_coo_tensor(
-            torch.stack([row, path[path >= 0]]), torch.ones(len(row)), (len(path), len(taxonomy))
+            torch.stack([row, path[path >= 0]]),
+            torch.ones(len(row)),
+            (len(path), len(taxonomy)),
+            check_invariants=True,
         )
         self.register_buffer("on_path", on_path.coalesce(), persistent=False)
         self.widths = [len(taxonomy.level(depth)) + 1 for depth in range(1, taxonomy.depth + 1)]

@@ -61,7 +61,7 @@ class TextAxes:
         if rows.shape[0] > LANDMARKS:
             rows = rows[np.sort(np.random.default_rng(seed).choice(rows.shape[0], LANDMARKS, replace=False))]
         self.features, self.landmarks = features, rows
-        gram = (rows @ rows.T).toarray().astype(np.float64)
+        gram = (rows @ rows.T).toarray().astype(np.float32)
         first = max(len(gram) - rank, 0)
         variance, vectors = linalg.eigh(gram, subset_by_index=[first, len(gram) - 1], driver="evr")
         real = variance > _TINY * variance[-1]
@@ -155,9 +155,7 @@ def fold(trained: Model, axes: Mapping[str, Axes], final: Model) -> None:
     assert isinstance(small, Tree)
     assert isinstance(linear, Linear)
     spanned = torch.cat([head.weight(), head.generate.weight.T])  # (N + C, wide)
-    _, vectors = torch.linalg.eigh(spanned.double().T @ spanned.double())
-    basis = vectors[:, -linear.dim :].flip(1).float()  # (wide, ≤ D)
-    basis = nn.functional.pad(basis, (0, linear.dim - basis.shape[1]))
+    basis = _strongest(spanned.double(), linear.dim).float()  # (wide, D)
     start = 0
     for name, width in trained.fusion.dims.items():  # type: ignore[union-attr, operator]
         own = basis[start : start + width] * trained.fusion.scales.get(name, 1.0)  # type: ignore[union-attr]
@@ -174,3 +172,15 @@ def fold(trained: Model, axes: Mapping[str, Axes], final: Model) -> None:
     small.node.copy_(head.node @ basis)
     small.generate.weight.copy_(basis.T @ head.generate.weight)
     small.bias.copy_(head.bias)
+
+
+def _strongest(rows: torch.Tensor, dim: int) -> torch.Tensor:
+    """(wide, dim) orthonormal directions that hold most of `rows` (n, wide), zeros where it has fewer."""
+    if len(rows) < rows.shape[1]:  # decompose the smaller of the two Gram matrices
+        values, left = torch.linalg.eigh(rows @ rows.T)
+        real = values > 1e-10 * values[-1]
+        basis = rows.T @ (left[:, real] / values[real].sqrt())
+    else:
+        basis = torch.linalg.eigh(rows.T @ rows)[1]
+    basis = basis[:, -dim:].flip(1)
+    return nn.functional.pad(basis, (0, dim - basis.shape[1]))
