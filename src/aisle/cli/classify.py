@@ -1,16 +1,17 @@
 """`aisle classify` and `aisle show`."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from aisle.cli import catalog_flags as flags
 from aisle.cli import console
-from aisle.decision import Prediction
-from aisle.taxonomy import format_path
+
+if TYPE_CHECKING:
+    from aisle.decision import Prediction
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")]
@@ -27,42 +28,75 @@ def classify(
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
+    encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
     """Say where each row belongs: each row in, one row out, in order."""
     from aisle import workflow
+    from aisle.cli.train import tell
     from aisle.inference.writing import check_ending, write_predictions
 
     check_ending(out)
+    progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code)
     catalog = flags.open_catalog(
-        source, column=column, columns=columns, image_root=image_root, delimiter=delimiter
+        source, column=column, columns=columns, image_root=image_root, delimiter=delimiter, encoding=encoding
     )
-    decisions: Counter[str] = Counter()
-    branches: Counter[str] = Counter()
-    troubled = 0
+    tell(catalog, progress)
+    tally = Tally()
+    with progress("classifying", len(catalog)) as advance:
+        written = write_predictions(tally.counted(model.predict_stream(catalog, advance)), out)
+    if as_json:
+        found = {
+            "rows": written,
+            "decisions": dict(tally.decisions),
+            "rows_with_problems": tally.troubled,
+            "predictions": str(out),
+            "model_id": model.model_id,
+        }
+        console.print_json(found)
+        return
+    tally.show()
+    if not model.policy.rules:
+        console.say("this model promises nothing, so a person has to look at everything: see `aisle show`")
+    console.places(predictions=out)
 
-    def counted(predictions: Iterator[Prediction]) -> Iterator[Prediction]:
-        nonlocal troubled
+
+class Tally:
+    """What became of the products of a file, counted while they stream by."""
+
+    meaning: ClassVar = {
+        "accept": "placed, full path",
+        "partial": "placed in a branch",
+        "review": "for a person to look at",
+    }
+
+    def __init__(self) -> None:
+        self.decisions: Counter[str] = Counter()
+        self.branches: Counter[str] = Counter()
+        self.troubled = 0
+
+    def counted(self, predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":
+        """The same predictions, each counted."""
         for prediction in predictions:
-            decisions[prediction.decision] += 1
-            branches[prediction.best[0]] += 1
-            troubled += bool(prediction.problems)
+            self.decisions[prediction.decision] += 1
+            self.branches[prediction.best[0]] += 1
+            self.troubled += bool(prediction.problems)
             yield prediction
 
-    progress = console.progress(quiet or as_json)
-    with progress("classifying", len(catalog)) as advance:
-        written = write_predictions(counted(model.predict_stream(catalog, advance)), out)
-    if as_json:
-        found = {"rows": written, "decisions": dict(decisions), "rows_with_problems": troubled}
-        console.print_json({"predictions": str(out), "model_id": model.model_id, **found})
-        return
-    shares = ", ".join(f"{decisions[d]:,} {d}" for d in ("accept", "partial", "review"))
-    console.out.print(f"{written:,} rows: {shares}; {troubled:,} with problems", markup=False)
-    for branch, count in branches.most_common(5):
-        console.out.print(f"  {count:>7,}  {branch}", markup=False)
-    console.out.print(f"predictions  {out}", markup=False)
+    def show(self) -> None:
+        """A line a decision, and the categories most answers lie in."""
+        rows = sum(self.decisions.values())
+        note = f", {self.troubled:,} of them with problems (see `problems`)" if self.troubled else ""
+        console.out.print(f"{rows:,} products{note}")
+        for decision, meaning in self.meaning.items():
+            count = self.decisions[decision]
+            share = f"{count / rows:.0%}" if rows else ""
+            console.out.print(f"  {decision:<8} {count:>9,}  {share:>4}  {meaning}")
+        if rows:
+            top = ", ".join(f"{name} {count:,}" for name, count in self.branches.most_common(5))
+            console.out.print(f"  best answers mostly in: {top}", markup=False)
 
 
 def show(
@@ -76,6 +110,7 @@ def show(
     """What a saved model is: recipe, tree, what was measured, what it promises."""
     from aisle import workflow
     from aisle.inference.card import model_card
+    from aisle.taxonomy import format_path
 
     model = workflow.load(run, trust_code=trust_code)
     taxonomy, counts = model.taxonomy, model.context.counts
@@ -88,7 +123,7 @@ def show(
         console.print_json(found)
         return
     if not tree:
-        console.out.print(model_card(model, model.model_id), markup=False)
+        console.print_markdown(model_card(model, model.model_id))
         return
     for i, node in enumerate(taxonomy.nodes):
         start, stop = taxonomy.span[i]

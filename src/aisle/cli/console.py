@@ -40,6 +40,25 @@ def print_json(data: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_markdown(text: str) -> None:
+    """Laid out on a terminal, as it is elsewhere; a front matter is for machines and left out of both."""
+    body = text.split("---\n", 2)[2] if text.startswith("---\n") else text
+    if out.is_terminal:
+        from rich.markdown import Markdown
+
+        out.print(Markdown(body, hyperlinks=False))
+    else:
+        out.print(body, markup=False)
+
+
+def places(**named: object) -> None:
+    """Where things are and what to do next, one a line; None is left out."""
+    width = max(map(len, named))
+    for name, place in named.items():
+        if place is not None:
+            out.print(f"{name:<{width}}  {place}", markup=False)
+
+
 def progress(quiet: bool) -> Progress:
     """Bars on a terminal, plain lines elsewhere, nothing when quiet."""
     if quiet:

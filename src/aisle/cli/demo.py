@@ -45,5 +45,8 @@ def demo(
         summary(found)
     predictions = out / "predictions.csv"
     classify(run, shop_folder / "incoming.csv", predictions, quiet=quiet)
-    console.out.print(f"report       {page}\nmodel        {run / 'model'}", markup=False)
-    console.out.print(f"next         aisle train YOUR.csv; aisle show {run}", markup=False)
+    console.places(
+        report=page,
+        model=run / "model",
+        next=f"aisle show {run}; or with a file of yours: aisle check products.csv; aisle train products.csv",
+    )

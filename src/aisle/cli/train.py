@@ -9,8 +9,10 @@ from aisle.cli import catalog_flags as flags
 from aisle.cli import console
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog
+    from aisle.catalog import Catalog, Columns
     from aisle.progress import Progress
+
+SHOWN = 3  # problems that are named before training begins
 
 Set = Annotated[
     list[str] | None,
@@ -39,6 +41,7 @@ def train(
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
+    encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -48,7 +51,13 @@ def train(
 
     progress = console.progress(quiet or as_json)
     catalog = flags.open_catalog(
-        source, taxonomy=taxonomy, column=column, columns=columns, image_root=image_root, delimiter=delimiter
+        source,
+        taxonomy=taxonomy,
+        column=column,
+        columns=columns,
+        image_root=image_root,
+        delimiter=delimiter,
+        encoding=encoding,
     )
     tell(catalog, progress)
     folder = out or next_folder(Path("runs"), Path(recipe).stem)
@@ -68,18 +77,27 @@ def train(
         return
     if report is not None:
         summary(report)
-    console.out.print(f"model   {folder / 'model'}", markup=False)
-    if report is not None:
-        console.out.print(f"report  {folder / 'report' / 'report.html'}", markup=False)
+    page = folder / "report" / "report.html"
+    console.places(
+        model=folder / "model",
+        report=page if report is not None else None,
+        next=f"aisle classify {folder} NEW.csv --out predictions.csv",
+    )
 
 
 def tell(catalog: "Catalog", progress: "Progress") -> None:
     """What was read, how its columns were understood, and how much of it is bad."""
-    progress.say(f"read {len(catalog):,} rows: {catalog.columns}")
+    progress.say(f"read {len(catalog):,} rows; columns: {columns_line(catalog.columns)}")
     if catalog.problems:
-        progress.say(
-            f"{len(catalog.problems):,} problems, such as: {catalog.problems[0]} (`aisle check` lists all)"
-        )
+        rows = len(catalog.problems.rows_with())
+        progress.say(f"{len(catalog.problems):,} problems in {rows:,} rows (`aisle check` lists all):")
+        for problem in catalog.problems[:SHOWN]:
+            progress.say(f"  {problem}")
+
+
+def columns_line(columns: "Columns") -> str:
+    """`id · title: ProductName · category`: each part, and its column if called otherwise."""
+    return " · ".join(part if part == held else f"{part}: {held}" for part, held in columns.describe())
 
 
 def next_folder(home: Path, name: str) -> Path:
@@ -111,3 +129,4 @@ def recipes(
     width = max(map(len, found))
     for known, description in found.items():
         console.out.print(f"{known:<{width}}  {description}", markup=False)
+    console.say("copy one and change it: aisle recipes fast > mine.toml; aisle train FILE --recipe mine.toml")
