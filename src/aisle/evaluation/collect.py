@@ -8,7 +8,7 @@ import numpy as np
 
 from aisle.catalog import Product
 from aisle.evaluation.trees import carry
-from aisle.metrics import Truth, level_nll, level_rank
+from aisle.metrics import Truth, standing
 from aisle.progress import Advance
 from aisle.taxonomy import Scores
 
@@ -24,7 +24,7 @@ class Answers:
 
     top, logp: (B, 5) the most probable terminals (-1: no more have any probability), best first.
     lineage: (B, L) log-probability of each level of the best path; NaN below its end.
-    nll: (B,) of being right. level_rank, level_nll: (B, L), see `aisle.metrics`.
+    nll: (B,) of being right. level_rank, level_nll: (B, L), see `aisle.metrics.standing`.
     """
 
     top: np.ndarray
@@ -59,14 +59,14 @@ def collect(
 
 def _keep(scores: Scores, truth: Truth) -> Answers:
     top = scores.topk(GUESSES)
-    levels = range(1, truth.taxonomy.depth + 1)
+    levels = [standing(scores, truth, depth) for depth in range(1, truth.taxonomy.depth + 1)]
     return Answers(
         top=np.where(np.isfinite(top.logp), top.node, -1),
         logp=top.logp,
         lineage=scores.lineage(top.node[:, 0]),
         nll=truth.nll(scores),
-        level_rank=np.stack([level_rank(scores, truth, d) for d in levels], 1),
-        level_nll=np.stack([level_nll(scores, truth, d) for d in levels], 1),
+        level_rank=np.stack([level.rank for level in levels], 1),
+        level_nll=np.stack([level.nll for level in levels], 1),
     )
 
 

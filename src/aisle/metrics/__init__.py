@@ -14,7 +14,7 @@ from aisle.metrics.calibration import (
     reliability,
 )
 from aisle.metrics.flat import F1, accuracy, f1_scores, macro_f1, strict_accuracy, topk_accuracy
-from aisle.metrics.hierarchical import Hierarchical, Level, at_level, hierarchical_f1, level_nll, level_rank
+from aisle.metrics.hierarchical import Hierarchical, Level, Standing, at_level, hierarchical_f1, standing
 from aisle.metrics.intervals import Interval, clopper_pearson, paired_bootstrap
 from aisle.metrics.truth import Judged, Truth
 
@@ -28,6 +28,7 @@ __all__ = [
     "Judged",
     "Level",
     "Reliability",
+    "Standing",
     "Truth",
     "accuracy",
     "at_level",
@@ -36,12 +37,11 @@ __all__ = [
     "expected_calibration_error",
     "f1_scores",
     "hierarchical_f1",
-    "level_nll",
-    "level_rank",
     "macro_f1",
     "paired_bootstrap",
     "precision_coverage",
     "reliability",
+    "standing",
     "strict_accuracy",
     "topk_accuracy",
 ]

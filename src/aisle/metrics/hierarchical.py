@@ -58,31 +58,32 @@ def at_level(judged: Judged, depth: int) -> Level:
     return Level(rows, true, predicted, true == predicted)
 
 
-def level_rank(scores: Scores, truth: Truth, depth: int) -> np.ndarray:
-    """(B,) how many nodes of level `depth` are more probable than the acceptable one there (0: none is,
-    so rank < k means top-k); a large number where the label ends above, or cannot be answered."""
-    logp = scores.level(depth)  # (B, n + 1): that the path ended above competes too
-    column = _columns(truth, depth)
+class Standing(NamedTuple):
+    """How the acceptable nodes of one level stand among all nodes there.
+
+    rank: (B,) how many are more probable than the best acceptable one (0: none is, so rank < k means
+    top-k); a large number where every label ends above, or none can be answered. nll: (B,) negative
+    log-probability of the acceptable ones together; infinite where there is none.
+    """
+
+    rank: np.ndarray
+    nll: np.ndarray
+
+
+def standing(scores: Scores, truth: Truth, depth: int) -> Standing:
+    """The acceptable nodes at level `depth`; that the path ended above competes with them too."""
+    logp = scores.level(depth)  # (B, n + 1)
+    column = _columns(truth, depth)  # (B, A)
+    own = np.where(column >= 0, np.take_along_axis(logp, column, axis=1), -np.inf)
     rank = np.full(len(truth), np.iinfo(np.int64).max)
     for a in range(column.shape[1]):
-        own = logp[np.arange(len(truth)), column[:, a]][:, None]
+        mine = own[:, a, None]
         earlier = np.arange(logp.shape[1]) < column[:, a, None]
-        better = ((logp > own) | ((logp == own) & earlier)).sum(1)
-        known = (column[:, a] >= 0) & np.isfinite(own[:, 0])
-        rank = np.where(known, np.minimum(rank, better), rank)
-    return rank
-
-
-def level_nll(scores: Scores, truth: Truth, depth: int) -> np.ndarray:
-    """(B,) negative log-probability of the acceptable nodes at level `depth`; infinite where none is."""
-    logp = scores.level(depth)
-    column = _columns(truth, depth)
-    own = np.full(column.shape, -np.inf)
-    for a in range(column.shape[1]):
+        better = ((logp > mine) | ((logp == mine) & earlier)).sum(1)
+        rank = np.where(np.isfinite(mine[:, 0]), np.minimum(rank, better), rank)
         again = (column[:, :a] == column[:, a, None]).any(1)
-        rows = np.flatnonzero((column[:, a] >= 0) & ~again)
-        own[rows, a] = logp[rows, column[rows, a]]
-    return -np.logaddexp.reduce(own, axis=1)
+        own[again, a] = -np.inf  # counted already
+    return Standing(rank, -np.logaddexp.reduce(own, axis=1))
 
 
 def _columns(truth: Truth, depth: int) -> np.ndarray:
