@@ -25,7 +25,8 @@ def draw(rows, seed=0, tree=TREE, ease=4.0, sharpness=1.0):
     logits *= rng.gamma(2.0, ease / 2, (rows, 1))
     label = (normal(logits).cumsum(1) < rng.random((rows, 1))).sum(1).clip(max=logits.shape[1] - 1)
     targets = Targets(tree.terminals[label], np.ones(rows, dtype=bool))
-    return Scores(tree, np.log(normal(sharpness * logits))), targets
+    logits *= sharpness
+    return Scores(tree, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)), targets
 
 
 def normal(logits):

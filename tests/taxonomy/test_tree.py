@@ -100,3 +100,5 @@ def test_topk_is_ordered_and_bounded_by_the_tree():
     assert top.node.shape == (3, 6)
     assert (np.diff(top.logp, axis=1) <= 0).all()
     assert (top.node[:, 0] == s.best()).all()
+    ties = Scores(tree, np.array([[-np.inf, -1.0, -1.0, -np.inf, -1.0, -np.inf]]))
+    assert tree.terminal_of[ties.topk(5).node].tolist() == [[1, 2, 4, 0, 3]]

@@ -1,6 +1,7 @@
 """Promising: calibration, where to stop, thresholds with guarantees. No torch here."""
 
 from aisle.decision.calibration import Calibration
+from aisle.decision.curves import Curve, Curves, Kept, curves
 from aisle.decision.fit import Sample, fit
 from aisle.decision.guarantee import clopper_pearson
 from aisle.decision.policy import Policy, Promise, Rule
@@ -11,6 +12,9 @@ from aisle.decision.unknown import Neighbours, Novelty
 __all__ = [
     "Alternative",
     "Calibration",
+    "Curve",
+    "Curves",
+    "Kept",
     "Neighbours",
     "Novelty",
     "Policy",
@@ -22,5 +26,6 @@ __all__ = [
     "Settings",
     "Verdict",
     "clopper_pearson",
+    "curves",
     "fit",
 ]

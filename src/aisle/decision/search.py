@@ -20,10 +20,10 @@ from aisle.decision.settings import Settings
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 ACCEPT_SHARE = 0.8  # of delta; `partial` has more rows to show its worth on
-STEPS = 200  # candidates for a limit
+STEPS = 400  # candidates for a limit
 LIKELY = 0.8  # a number of rows is "needed" when it shows the promise with this probability
-SPARE = 1.0  # standard deviations beyond the test's own that a category should have to spare
-KEEP = 0.85  # of its answers a category keeps when held to a promise of its own; else rows do not allow it
+SPARE = 0.5  # standard deviations beyond the test's own that a category should have to spare
+KEEP = 0.9  # of its answers a category keeps when held to a promise of its own; else rows do not allow it
 
 
 class Part(NamedTuple):
@@ -161,17 +161,29 @@ class Walk:
         self.begin = int(self.evidence(self.scale)[:, -1].argmax()) if len(risks) else 0
 
     def _count(self) -> None:
-        """How many rows of the first part each candidate answers, and what mistakes among them cost."""
-        shape = len(self.candidates), len(self.tops) + 1
-        self.rows, self.loss, self.worst = np.zeros(shape), np.zeros(shape), np.ones(shape[1])
-        for i, limit in enumerate(self.candidates):
-            found = self.first.answers(limit, self.floors)
-            column = np.searchsorted(self.tops, found.top)
-            self.rows[i, :-1] = np.bincount(column, minlength=len(self.tops))
-            self.loss[i, :-1] = np.bincount(column, found.wrong * found.cost, len(self.tops))
-            np.maximum.at(self.worst, column, found.cost)
-        self.rows[:, -1], self.loss[:, -1] = self.rows.sum(1), self.loss.sum(1)
-        self.worst[-1] = self.worst.max()
+        """How many rows of the first part each candidate answers, and what mistakes among them cost.
+
+        As the limit rises, a row is answered at one of its levels after another: each step adds the new
+        answer and takes the one before away.
+        """
+        kind, shape = self.first, (len(self.candidates) + 1, len(self.tops) + 1)
+        rows, loss, worst = np.zeros(shape), np.zeros(shape), np.ones(shape[1])
+        limit = np.where(kind.risk <= self.floors[kind.top][:, None], kind.risk, np.inf)  # (R, L)
+        deeper = np.minimum.accumulate(
+            np.pad(limit, ((0, 0), (0, 1)), constant_values=np.inf)[:, ::-1], axis=1
+        )
+        level_rows, levels = np.nonzero(limit < deeper[:, -2::-1])  # row by row, from the top down
+        first = np.diff(level_rows, prepend=-1) != 0
+        at = np.searchsorted(self.candidates, limit[level_rows, levels])
+        column = np.searchsorted(self.tops, kind.top[level_rows])
+        told = kind.known[level_rows, levels].astype(float)
+        cost = told * kind.wrong[level_rows, levels] * kind.cost[level_rows, levels]
+        for onto, value in ((rows, told), (loss, cost)):
+            np.add.at(onto, (at, column), value - np.where(first, 0, np.roll(value, 1)))
+            onto[:, -1] = onto.sum(1)
+        np.maximum.at(worst, column, kind.cost[level_rows, levels])
+        worst[-1] = worst.max()
+        self.rows, self.loss, self.worst = rows.cumsum(0)[:-1], loss.cumsum(0)[:-1], worst
 
     def _set_floors(self) -> None:
         """Where a category alone would fail at the limit foreseen, hold it to one at which it should not."""
@@ -239,7 +251,7 @@ class Walk:
             return fewest
         rows, worst = self.rows[:, column], self.worst[column]
         rate = (self.loss[:, column] / worst + 1) / (rows + 2)
-        total = max(self.second.part_rows, fewest)
+        total = max(1.25 * self.second.part_rows, fewest)
         for factor in 1.25 ** np.arange(40):
             drawn = np.round(rows * total * factor / max(self.first.part_rows, 1))
             most = critical_errors(drawn, self.alpha / worst, self.delta)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from aisle.decision import Neighbours, Novelty, Policy, PolicyError, Sample, fit
+from aisle.taxonomy import Scores, Targets, Taxonomy
+
+TREE = Taxonomy.from_paths([(a, b) for a in "ABCDEF" for b in "xyz"])
+TOPS = [TREE.nodes[t].id for t in TREE.level(1)]
+DIM = 32
+CENTRES = np.random.default_rng(7).normal(0, 1, (8, DIM))  # six categories, and two that belong nowhere
+
+
+def shop(rows, seed, strange=False):
+    """Scores, targets and vectors; strange products come from categories that the tree lacks, and the
+    network, which knows only the tree, puts them somewhere with confidence."""
+    rng = np.random.default_rng(seed)
+    top = rng.integers(6, 8, rows) if strange else rng.integers(0, 6, rows)
+    vectors = CENTRES[top] + rng.normal(0, 1.0, (rows, DIM))
+    said = np.where(strange, rng.integers(0, 6, rows), top)
+    leaf = said * 3 + rng.integers(0, 3, rows)
+    logits = rng.normal(0, 1, (rows, 18))
+    logits[np.arange(rows), leaf] += rng.gamma(4, 1.5, rows)
+    scores = Scores(TREE, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    return scores, Targets(TREE.terminals[leaf], np.ones(rows, dtype=bool)), vectors
+
+
+def auroc(known, strange):
+    return (strange[:, None] > known[None]).mean() + 0.5 * (strange[:, None] == known[None]).mean()
+
+
+@pytest.fixture(scope="module")
+def neighbours():
+    _, targets, vectors = shop(900, 1)
+    return Neighbours(vectors, [TREE.nodes[TREE.ancestors[n, 0]].id for n in targets.node])
+
+
+def test_strangers_are_told_better_than_by_confidence(neighbours):
+    calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
+    novelty = Novelty.fit(calibration[0], neighbours.likeness(calibration[2], TREE))
+    told = [novelty.strangeness(s, neighbours.likeness(v, TREE)) for s, _, v in (known, strange)]
+    assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
+
+
+def test_few_products_that_belong_are_flagged(neighbours):
+    calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
+    novelty = Novelty.fit(calibration[0], neighbours.likeness(calibration[2], TREE), alarms=0.05)
+    assert novelty.flagged(known[0], neighbours.likeness(known[2], TREE)).mean() < 0.08
+    assert novelty.flagged(strange[0], neighbours.likeness(strange[2], TREE)).mean() > 0.5
+
+
+def test_flagged_products_are_for_review_and_say_why(neighbours):
+    parts = [Sample(s, t, None, neighbours.likeness(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
+    policy = Policy.from_json(fit(*parts, precision=0.8).to_json())
+    scores, _, vectors = shop(300, 5, strange=True)
+    found = policy.predict([""] * 300, scores, likeness=neighbours.likeness(vectors, TREE))
+    flagged = [p for p in found if p.problems]
+    assert len(flagged) > 100
+    assert {(p.decision, p.path) for p in flagged} == {("review", ())}
+    assert "nowhere in the tree" in flagged[0].reason
+    with pytest.raises(ValueError, match="likeness"):
+        policy.predict([""] * 300, scores)
+
+
+def test_likeness_is_the_mean_cosine_of_the_nearest_three():
+    vectors = np.random.default_rng(0).normal(0, 1, (10, 4))
+    near = Neighbours(vectors, ["A"] * 6 + ["B"] * 4)
+    query = np.random.default_rng(1).normal(0, 1, 4)
+    cosine = [v @ query / np.linalg.norm(v) / np.linalg.norm(query) for v in vectors]
+    by_hand = [np.mean(sorted(cosine[:6])[-3:]), np.mean(sorted(cosine[6:])[-3:])]
+    found = near.likeness(np.stack([query, np.zeros(4)]), TREE)
+    assert found[0, :2] == pytest.approx(by_hand, abs=1e-6)
+    assert (found[0, 2:] == -1).all()
+    assert np.isnan(found[1]).all()
+
+
+def test_a_space_that_a_product_lacks_says_nothing(neighbours):
+    scores, _, vectors = shop(600, 2)
+    one = neighbours.likeness(vectors, TREE)
+    two = np.stack([one, np.full_like(one, np.nan)], 1)
+    alone, beside = Novelty.fit(scores, one), Novelty.fit(scores, two)
+    assert np.allclose(alone.strangeness(scores, one), beside.strangeness(scores, two))
+    nothing = np.full((600, 2, len(TOPS)), np.nan)
+    assert not beside.flagged(scores, nothing).any()
+
+
+def test_of_many_products_small_categories_keep_all():
+    rng = np.random.default_rng(0)
+    kept = Neighbours(rng.normal(0, 1, (1000, 3)), ["A"] * 950 + ["B"] * 50, most=200)
+    assert (kept.tops == "B").sum() == 50
+    assert len(kept.tops) == 200
+
+
+def test_likeness_for_one_part_only_is_refused(neighbours):
+    scores, targets, vectors = shop(50, 1)
+    with pytest.raises(PolicyError, match="one part only"):
+        fit(Sample(scores, targets, None, neighbours.likeness(vectors, TREE)), Sample(scores, targets))
