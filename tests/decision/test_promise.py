@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from aisle.decision import Sample, clopper_pearson, fit
+from aisle.decision import OUTSIDE, Sample, clopper_pearson, fit
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 from .simulated import TREE, draw
@@ -181,11 +181,13 @@ def test_labels_known_only_to_a_branch_count_as_far_as_they_tell():
 def test_products_labelled_outside_the_tree_count_as_mistakes_and_unlabelled_ones_not_at_all():
     scores, targets = draw(9000, 1)
     lost = np.arange(9000) % 5 == 0
-    node = np.where(lost, -1, targets.node)
     parts = slice(0, 3000), slice(3000, None)
     outside, unlabelled = (
-        fit(*(take((scores, Targets(node, exact)), part) for part in parts), precision=0.85)
-        for exact in (np.ones(9000, dtype=bool), ~lost)
+        fit(
+            *(take((scores, targets._replace(node=np.where(lost, node, targets.node))), p) for p in parts),
+            precision=0.85,
+        )
+        for node in (OUTSIDE, -1)
     )
     assert not outside.promises[0].holds  # a fifth of whatever is accepted is wrong
     assert unlabelled.promises[0].holds

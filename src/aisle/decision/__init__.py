@@ -2,6 +2,7 @@
 
 from aisle.decision.calibration import Calibration
 from aisle.decision.curves import Curve, Curves, Kept, curves
+from aisle.decision.descent import OUTSIDE
 from aisle.decision.fit import Sample, fit
 from aisle.decision.guarantee import clopper_pearson
 from aisle.decision.policy import Policy, Promise, Rule
@@ -10,6 +11,7 @@ from aisle.decision.settings import PolicyError, Settings
 from aisle.decision.unknown import Neighbours, Novelty
 
 __all__ = [
+    "OUTSIDE",
     "Alternative",
     "Calibration",
     "Curve",

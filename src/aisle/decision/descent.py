@@ -7,6 +7,8 @@ import numpy as np
 from aisle.decision.calibration import blocks
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
+OUTSIDE = -2  # as a target's node: this product belongs nowhere in the tree
+
 
 class Descent(NamedTuple):
     """B products on their way down L levels.
@@ -52,14 +54,16 @@ def judge(taxonomy: Taxonomy, descent: Descent, targets: Targets) -> Truth:
     """Compare with the labels.
 
     An exact target is right at full depth only when met exactly. One known only to a branch tells
-    nothing about levels below its own. Node -1 and exact: the product belongs nowhere in the tree,
-    so that every answer is wrong; node -1 and not exact: nothing is known.
+    nothing about levels below its own. Node OUTSIDE: the product belongs nowhere in the tree, so
+    that every answer is wrong; any other negative node: nothing is known.
     """
     lineage = np.where((targets.node >= 0)[:, None], taxonomy.ancestors[targets.node], -1)  # (B, L)
+    outside = targets.node == OUTSIDE
+    exact = (targets.exact & (targets.node >= 0)) | outside
     branch = (descent.nodes >= 0) & (descent.nodes == lineage)
     return Truth(
-        full=targets.exact & (descent.best == targets.node),
+        full=exact & (descent.best == targets.node),
         branch=branch,
-        full_known=targets.exact,
-        branch_known=targets.exact[:, None] | (lineage >= 0),
+        full_known=exact,
+        branch_known=exact[:, None] | (lineage >= 0),
     )

@@ -62,8 +62,9 @@ def fit(
     calibration, thresholds: Samples, or plain tuples that begin alike: `(scores, targets)`; raw scores
     over one tree. No row, nor a near-duplicate of it, may be in both, or in training. With
     likeness, products that probably belong nowhere in the tree are told, and nothing is decided for
-    them. Rows with node -1 that are not exact have no label and are left out;
-    node -1 and exact says that the product belongs nowhere in the tree, where every answer is wrong.
+    them. Rows with node -1 have no label and are left out;
+    node OUTSIDE says that the product belongs nowhere in the tree, where every answer is wrong. A label
+    below the tree's end is given as the deepest node above it, exact: a full path is wrong then.
     The other settings are those of `Settings`.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from aisle.decision.descent import Descent, descend, judge
+from aisle.decision.descent import OUTSIDE, Descent, descend, judge
 from aisle.decision.guarantee import (
     betting_p,
     binomial_p,
@@ -44,7 +44,7 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, calibrated: Scores, targets: Targets, group: np.ndarray, held: np.ndarray) -> "Part":
         """Rows without any label are left out."""
-        rows = np.flatnonzero((targets.node >= 0) | targets.exact)
+        rows = np.flatnonzero((targets.node >= 0) | (targets.node == OUTSIDE))
         targets, group = Targets(targets.node[rows], targets.exact[rows]), group[rows]
         descent = descend(calibrated[rows])
         truth = judge(calibrated.taxonomy, descent, targets)

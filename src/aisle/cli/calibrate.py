@@ -1,0 +1,157 @@
+"""`aisle calibrate`: what may this model decide by itself, and how sure is that?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aisle.cli import catalog_flags as flags
+from aisle.cli import console
+from aisle.errors import AisleError
+
+if TYPE_CHECKING:
+    from aisle.decision import Policy, Promise
+    from aisle.inference.recalibrate import Recalibrated
+
+Never = Annotated[
+    list[str] | None,
+    typer.Option("--never", metavar="ID", help="Nothing at or below this category is decided. Repeatable."),
+]
+Cost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cost", metavar="ID=COST", help="What a mistake there costs; an ordinary one costs 1. Repeatable."
+    ),
+]
+Branch = Annotated[
+    list[str] | None,
+    typer.Option("--branch", metavar="ID=PRECISION", help="Another precision for a category. Repeatable."),
+]
+Level = Annotated[
+    list[str] | None,
+    typer.Option("--level", metavar="LEVEL=PRECISION", help="Another for paths that end there. Repeatable."),
+]
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")],
+    source: flags.Source,
+    precision: Annotated[float, typer.Option(help="The least share of decisions that must be right.")] = 0.95,
+    delta: Annotated[float, typer.Option(help="The chance that the promise is broken.")] = 0.05,
+    never: Never = None,
+    cost: Cost = None,
+    branch: Branch = None,
+    level: Level = None,
+    out: Annotated[Path | None, typer.Option(help="Write the model here (default: in place).")] = None,
+    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    taxonomy: flags.TaxonomyFlag = None,
+    column: flags.ColumnFlag = None,
+    columns: flags.ColumnsFlag = None,
+    image_root: flags.ImageRootFlag = None,
+    delimiter: flags.DelimiterFlag = None,
+    quiet: console.Quiet = False,
+    as_json: console.AsJson = False,
+) -> None:
+    """Fit what a model promises on labelled rows of your own; those it was trained on are left out."""
+    from aisle import workflow
+    from aisle.decision import Settings
+    from aisle.inference.recalibrate import recalibrate
+
+    levels = {int(k): v for k, v in numbers("--level", level, whole_keys=True).items()}
+    settings = Settings(
+        precision, delta, tuple(never or ()), numbers("--cost", cost), numbers("--branch", branch), levels
+    )
+    model = workflow.load(run, trust_code=trust_code)
+    settings.check(model.taxonomy)
+    catalog = flags.open_catalog(
+        source, taxonomy=taxonomy, column=column, columns=columns, image_root=image_root, delimiter=delimiter
+    )
+    found = recalibrate(model, catalog, settings)
+    folder = out or (run / "model" if (run / "model").is_dir() else run)
+    saved = found.predictor.save(folder)
+    if as_json:
+        console.print_json(
+            {
+                "model": str(folder),
+                "model_id": saved.model_id,
+                "rows": {k: v for k, v in found._asdict().items() if k != "predictor"},
+                "settings": settings.to_dict(),
+                "promises": [p._asdict() for p in found.predictor.policy.promises],
+            }
+        )
+        return
+    tell(found, quiet)
+    console.out.print(f"model   {folder}", markup=False)
+
+
+def numbers(flag: str, given: list[str] | None, whole_keys: bool = False) -> dict[str, float]:
+    """`["A > b=5"]` -> `{"A > b": 5.0}`.
+
+    Raises:
+        AisleError: not NAME=NUMBER.
+    """
+    found = {}
+    for text in given or []:
+        name, _, value = text.rpartition("=")
+        try:
+            found[name if not whole_keys else str(int(name))] = float(value)
+        except ValueError:
+            name = "LEVEL" if whole_keys else "ID"
+            raise AisleError(f"{flag} {text!r}: write {name}=NUMBER, such as {flag} '1=0.9'") from None
+        if not name:
+            raise AisleError(f"{flag} {text!r}: write ID=NUMBER; the category's id is missing")
+    return found
+
+
+def tell(found: "Recalibrated", quiet: bool = False) -> None:
+    """What the rows were used for, and what is promised now, for a person."""
+    policy = found.predictor.policy
+    console.say(f"calibrated on {found.calibration:,} rows, thresholds tested on {found.thresholds:,}", quiet)
+    if found.seen:
+        console.say(f"left out {found.seen:,} rows that the model was trained on, or near-duplicates", quiet)
+    if found.unlabelled:
+        console.say(f"left out {found.unlabelled:,} rows without a usable category", quiet)
+    console.out.print(promised(policy, found.thresholds))
+    refused = [p for p in policy.promises if not p.branch and not p.holds]
+    for promise in refused:
+        console.out.print(_missing(promise, policy), markup=False)
+
+
+def promised(policy: "Policy", rows: int) -> object:
+    """A table: each kind of answer together, then each top category alone."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, side in (("", "left"), ("answered", "right"), ("wrong", "right"), ("promised", "right")):
+        table.add_column(name, justify="left" if side == "left" else "right")
+    for promise in policy.promises:
+        name = promise.branch or {"accept": "full paths", "partial": "branches"}[promise.verdict]
+        if promise.level and not promise.branch:
+            name += f" that end at level {promise.level}"
+        shown = (
+            f"{promise.precision:.1%}" if promise.holds else "not by itself" if promise.branch else "nothing"
+        )
+        if not promise.holds and promise.branch and promise.needed:
+            shown += f" (about {promise.needed:,} rows would do)"
+        share = (
+            f"{promise.rows:,} ({promise.rows / max(rows, 1):.0%})"
+            if not promise.branch
+            else f"{promise.rows:,}"
+        )
+        wrong = f"{promise.errors / promise.rows:.1%}" if promise.rows else "–"
+        table.add_row(
+            f"{'  ' if promise.branch else ''}{name}",
+            share,
+            wrong,
+            shown,
+            style="" if promise.branch else "bold",
+        )
+    return table
+
+
+def _missing(promise: "Promise", policy: "Policy") -> str:
+    what = "full paths" if promise.verdict == "accept" else "branches"
+    asked = f"{promise.precision:.1%} of {what}"
+    if promise.needed is None:
+        return f"{asked} cannot be promised: at no confidence is the model right that often; ask for less"
+    return f"{asked} cannot be promised yet: it takes about {promise.needed:,} rows to test thresholds on"
