@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Columns:
     separator: str | None = None
     image_separator: str | None = None
 
-    @property
+    @cached_property
     def text(self) -> dict[str, str]:
         """Field name -> column: `title` and `description` first, the rest under their own names."""
         named = {"title": self.title, "description": self.description}

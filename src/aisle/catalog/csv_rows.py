@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 Note = Callable[..., None]  # (row, column, what, value, *, fatal)
 _DELIMITERS = (",", ";", "\t", "|", "^")
+_BLOCK = 8192  # lines that are parsed at once while nothing is wrong
 _JOINED = 2000  # lines that one record with unquoted line breaks may have
 
 
@@ -23,12 +24,13 @@ class Dialect(NamedTuple):
 
 
 class _Lines:
-    """Lines that can be handed back; `taken` are those of the record being read."""
+    """Lines that can be handed back. `taken`: those of the record being read; `used`: how many in all."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
         self._again: deque[str] = deque()
         self.taken: list[str] = []
+        self.used = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -36,10 +38,28 @@ class _Lines:
     def __next__(self) -> str:
         line = self._again.popleft() if self._again else next(self._lines)
         self.taken.append(line)
+        self.used += 1
         return line
 
     def hand_back(self, lines: list[str]) -> None:
         self._again.extendleft(reversed(lines))
+        self.used -= len(lines)
+
+    def block(self) -> list[str]:
+        """The next lines up to one where every quote is closed, which in a sound file ends a record."""
+        lines = list(islice(self._again, _BLOCK))
+        for _ in lines:
+            self._again.popleft()
+        lines += islice(self._lines, _BLOCK - len(lines))
+        open_quote = sum(line.count('"') for line in lines) % 2
+        while open_quote and len(lines) < 2 * _BLOCK:
+            line = next(self._lines, None) if not self._again else self._again.popleft()
+            if line is None:
+                break
+            lines.append(line)
+            open_quote ^= line.count('"') % 2
+        self.used += len(lines)
+        return lines
 
 
 def sniff(sample: list[str], only: str | None = None) -> Dialect:
@@ -68,15 +88,42 @@ def _widths(sample: list[str], dialect: Dialect) -> list[int]:
 def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int = 1) -> Iterator[list[str]]:
     """The header, then one list a record, all as wide as the header; `first` numbers the first record.
 
-    note: told of each problem as (row, None, what, value, fatal=…).
+    Sound stretches are parsed a block at a time; one with anything odd in it is read again record by
+    record. note: told of each problem as (row, None, what, value, fatal=…).
     """
     source = _Lines(lines)
-    reader = _strict(source, dialect)
-    header = next(reader, None)
+    header = next(_strict(source, dialect), None)
     if header is None:
         return
     yield header.fields
     width, row = len(header.fields), first
+    while block := source.block():
+        sound = _sound(block, dialect, width)
+        if sound is None:
+            source.hand_back(block)
+            sound = list(_odd(source, len(block), dialect, width, note, row))
+        yield from sound
+        row += len(sound)
+
+
+def _sound(block: list[str], dialect: Dialect, width: int) -> list[list[str]] | None:
+    """The block's records, or None if any of them is not as it should be."""
+    reader = csv.reader(block, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space, strict=True)
+    try:
+        records = list(reader)
+    except csv.Error:
+        return None
+    widths = set(map(len, records))
+    if 0 in widths:
+        records = [record for record in records if record]
+    return records if widths <= {0, width} else None
+
+
+def _odd(
+    source: _Lines, size: int, dialect: Dialect, width: int, note: Note, row: int
+) -> Iterator[list[str]]:
+    """Records, one by one, until `size` lines are used up and nothing waits to be joined."""
+    stop = source.used + size
     short: list[_Record] = []
 
     def give_up() -> Iterator[list[str]]:
@@ -86,17 +133,12 @@ def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int 
             row += 1
         short.clear()
 
-    for record in reader:
-        if len(record.fields) == width:
-            if short:
-                yield from give_up()
-            if record.odd:
-                note(row, None, record.odd, record.shown)
-            yield record.fields
-            row += 1
-        elif len(record.fields) > width:
+    for record in _strict(source, dialect, width):
+        if len(record.fields) >= width:
             yield from give_up()
-            yield _fit(record, width, row, note)
+            if record.odd and len(record.fields) == width:
+                note(row, None, record.odd, record.shown)
+            yield record.fields if len(record.fields) == width else _fit(record, width, row, note)
             row += 1
         else:
             short.append(record)
@@ -109,6 +151,8 @@ def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int 
                 row += 1
             elif total > width or len(short) > _JOINED:
                 yield from give_up()
+        if source.used >= stop and not short:
+            return
     yield from give_up()
 
 
@@ -118,11 +162,10 @@ class _Record(NamedTuple):
     odd: str = ""
 
 
-def _strict(source: _Lines, dialect: Dialect) -> Iterator[_Record]:
+def _strict(source: _Lines, dialect: Dialect, width: int = 0) -> Iterator[_Record]:
     """Records without blank lines; one that strict mode refuses is read leniently and marked."""
     delimiter, skip = dialect
     reader = csv.reader(source, delimiter=delimiter, skipinitialspace=skip, strict=True)
-    width = 0
     while True:
         source.taken.clear()
         try:
@@ -136,7 +179,6 @@ def _strict(source: _Lines, dialect: Dialect) -> Iterator[_Record]:
             if not fields:
                 continue
             record = _Record(fields, source.taken[0])
-        width = width or len(record.fields)
         yield record
 
 

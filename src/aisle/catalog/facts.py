@@ -109,9 +109,13 @@ def check_ids(records: Records, column: str | None, problems: Problems) -> None:
     for row in blank:
         problems.add(int(row), column, "no id; the row is known by its number")
     hashed = np.concatenate(hashes)
-    order = np.argsort(hashed, kind="stable")
-    again = np.sort(order[1:][hashed[order][1:] == hashed[order][:-1]]) + 1
-    for row in np.setdiff1d(again, blank):
+    ordered = np.sort(hashed)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(twice):
+        return
+    where = np.flatnonzero(np.isin(hashed, twice))
+    first = where[np.unique(hashed[where], return_index=True)[1]]
+    for row in np.setdiff1d(np.setdiff1d(where, first) + 1, blank):
         value = str(records.row(int(row) - 1).get(column))
         problems.add(int(row), column, "an earlier row has the same id", value)
 

@@ -20,7 +20,7 @@ from aisle.catalog.records import Records, Spool
 from aisle.catalog.refs import Pictures, guess_separator
 from aisle.catalog.tables import VECTOR, Hints, arrow_batches, read_table, rows_to_batches
 from aisle.errors import AisleError, CatalogError
-from aisle.taxonomy import Taxonomy
+from aisle.taxonomy import Taxonomy, read_tree
 
 _BROKEN = (OSError, EOFError, UnicodeError, zlib.error, zstandard.ZstdError, pa.ArrowException)
 Source = str | Path | Sequence[Any] | pa.Table
@@ -51,8 +51,9 @@ def read(
         TaxonomyError: the official tree cannot be read.
     """
     given = wanted(columns)
-    problems = Problems(strict)
-    tree = _tree(taxonomy)
+    problems = Problems()
+    tree = _tree(taxonomy, problems)
+    problems.strict = strict  # about the rows: an official tree's oddities are its owner's
     try:
         records, parts = _gather(source, problems, Hints(delimiter, encoding))
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
@@ -67,12 +68,13 @@ def read(
         raise CatalogError(f"{_called(source)}: cannot be read: {why}") from error
 
 
-def _tree(taxonomy: str | Path | Taxonomy | None) -> Taxonomy | None:
+def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonomy | None:
     if taxonomy is None or isinstance(taxonomy, Taxonomy):
         return taxonomy
-    from aisle.taxonomy.readers import read_taxonomy
-
-    return read_taxonomy(taxonomy)
+    tree, odd = read_tree(taxonomy)
+    for problem in odd:
+        problems.add(None, "taxonomy", problem.what, problem.value)
+    return tree
 
 
 def _gather(source: Source, problems: Problems, hints: Hints) -> tuple[Records, tuple[Part, ...]]:

@@ -1,6 +1,8 @@
 """Raw records, stored as Arrow batches: in memory while small, memory-mapped from disk when large."""
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,14 @@ import pyarrow.ipc
 
 BATCH = 16_384  # records
 _IN_MEMORY = 64 * 2**20  # bytes that are kept in memory before records go to disk
+
+
+class _Folder:
+    """A temporary folder that is deleted with the last catalogue that reads from it, or at exit."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="aisle-"))
+        self._end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 class Spool:
@@ -24,7 +34,7 @@ class Spool:
         self._limit = limit
         self._kept: list[pa.RecordBatch] = []
         self._bytes = 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: _Folder | None = None
         self._writer: Any = None
         self._schema: pa.Schema | None = None
         self._paths: list[Path] = []
@@ -36,7 +46,7 @@ class Spool:
             self._bytes += batch.nbytes
             return
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="aisle-", ignore_cleanup_errors=True)
+            self._folder = _Folder()
             for kept in self._kept:
                 self._write(kept)
             self._kept.clear()
@@ -46,7 +56,7 @@ class Spool:
         assert self._folder is not None
         if self._writer is None or batch.schema != self._schema:
             self._close()
-            path = Path(self._folder.name) / f"{len(self._paths)}.arrow"
+            path = self._folder.path / f"{len(self._paths)}.arrow"
             self._paths.append(path)
             self._schema = batch.schema
             self._writer = pa.ipc.new_file(str(path), batch.schema)

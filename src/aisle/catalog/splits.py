@@ -23,8 +23,8 @@ def split(
     """Sorted row positions of each part; together they are all rows but fatal ones.
 
     fractions: shares of the whole, one a part, summing to 1. Each class is shared out as the
-    fractions say (a class of one goes wherever most is missing, the first part on a tie); rows of one
-    group stay together. The same seed gives the same parts.
+    fractions say, to the row; rows of one group stay together. The same seed gives the same parts.
+    near: pictures that look alike make a group too (every picture is decoded once).
 
     Raises:
         CatalogError: fractions that are negative or do not sum to 1.
@@ -50,36 +50,30 @@ def folds(catalog: Catalog, k: int = 5, seed: int = 0, *, near: bool = False) ->
 
 
 def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
-    """(n,) part numbers: groups are dealt in shuffled order, largest first, each to the part where the
-    classes of its rows are furthest below their share, and among equals to the emptiest part.
+    """(n,) part numbers, by error diffusion: rows are lined up class by class (in tree order, from a
+    random class on, shuffled within), and each group goes to the part that then lags its share most.
+
+    So every stretch of the line, and with it every class, branch and the whole, holds its shares to
+    about a row (or a group's size); classes of one are shared out like any others.
 
     node (n,) class of each row (-1 is a class like any other); groups (n,) from 0.
     """
-    rng = np.random.default_rng(seed)
-    n, parts = len(node), len(shares)
-    classes, label = np.unique(node, return_inverse=True)
-    wanted = np.bincount(label, minlength=len(classes))[:, None] * shares  # (C, P)
-    total = n * shares
-    have, filled = np.zeros_like(wanted), np.zeros(parts)
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0]) if n else np.empty(0, int)
-    members = np.split(order, starts[1:]) if n else []
-    rank = rng.permutation(len(members))
-    # Rare classes first among groups of a size, while every part still has room for them.
-    frequency = np.bincount(label, minlength=len(classes)) if n else np.empty(0)
-    dealt = sorted(
-        range(len(members)), key=lambda g: (-len(members[g]), frequency[label[members[g]]].min(), rank[g])
-    )
+    n, rng = len(node), np.random.default_rng(seed)
     out = np.empty(n, dtype=np.int64)
-    for g in dealt:
+    if not n:
+        return out
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
+    members = np.split(order, starts[1:])
+    label = node[order[starts]]  # a group stands where its first row's class does
+    turned = (label - rng.choice(label)) % (label.max() + 2)
+    lag = rng.random(len(shares)) * (shares > 0)
+    lag -= lag.sum() * shares
+    for g in np.lexsort((rng.permutation(len(members)), turned)):
         rows = members[g]
-        which, count = np.unique(label[rows], return_counts=True)
-        room = (wanted[which] - have[which]) / np.maximum(wanted[which].sum(1, keepdims=True), 1)
-        score = (room * count[:, None]).sum(0) + 1e-3 * (total - filled) / max(n, 1)
-        score[shares == 0] = -np.inf
-        best = int(np.argmax(score))
-        have[which, best] += count
-        filled[best] += len(rows)
+        lag += shares * len(rows)
+        best = int(np.argmax(np.where(shares > 0, lag, -np.inf)))
+        lag[best] -= len(rows)
         out[rows] = best
     return out
 

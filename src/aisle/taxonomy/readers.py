@@ -201,8 +201,8 @@ def _cutter(paths: list[str]) -> Any:
 
     best = max(_DELIMITERS, key=lambda mark: (*children(mark), len(mark)))
     if not children(best)[1]:
-        return lambda path: (path.strip(),)
-    return lambda path: tuple(part.strip() for part in path.split(best))
+        return lambda path: (path,)
+    return lambda path: tuple(path.split(best))
 
 
 # -- CSV --------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def _json_entries(data: Any) -> Iterator[Entry]:
         cut = _cutter(items)
         yield from (Entry(n, "", cut(item)) for n, item in enumerate(items, 1))
         return
-    if items and isinstance(items[0], dict) and _value(items[0], _PARENT) is not None:
+    if any(isinstance(item, dict) and _value(item, _PARENT) is not None for item in items):
         yield from _by_parent(items)
         return
     counter = iter(range(1, 10**9))
@@ -307,23 +307,27 @@ def _value(item: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _json_node(item: Any, above: tuple[str | None, ...], counter: Iterator[int]) -> Iterator[Entry]:
-    """An object with `path`, `full_name` or `name`, and whatever lies below it."""
+    """An object with a whole path, or with a name and, perhaps, what lies below it."""
     if not isinstance(item, dict):
         raise TaxonomyError(f"a category is an object, not {str(item)[:40]!r}")
-    node_id, whole = _value(item, _ID), _value(item, _PATH[:6])
-    path: tuple[str | None, ...] | None = None
-    if isinstance(whole, list):  # Best Buy: [{"id": …, "name": …}, …]
-        path = tuple(part.get("name") if isinstance(part, dict) else str(part) for part in whole)
-    elif isinstance(whole, str):
-        path = tuple(whole.split(" > "))
-    elif _value(item, _NAME) is not None:
-        path = (*above, str(_value(item, _NAME)))
-    if path is not None and (isinstance(whole, list) or not item.get("verticals")):
-        yield Entry(next(counter), "" if node_id is None else str(node_id), path, item.get("assignable"))
-    if isinstance(whole, list | str):
-        below = [] if isinstance(whole, list) else item.get("categories", [])
-    else:
+    node_id, path = _value(item, _ID), _whole_path(item)
+    below: list[Any] = []
+    if path is None:
         below = next((item[key] for key in _CHILDREN if isinstance(item.get(key), list)), [])
+        name = _value(item, _NAME)
+        heading = any(
+            isinstance(child, dict) and _whole_path(child) for child in below
+        )  # of Shopify's verticals
+        path = None if name is None or heading else (*above, str(name))
+    if path is not None:
+        yield Entry(next(counter), "" if node_id is None else str(node_id), path, item.get("assignable"))
     for child in below:
-        if isinstance(child, dict):
-            yield from _json_node(child, path or above, counter)
+        yield from _json_node(child, path or above, counter)
+
+
+def _whole_path(item: Mapping[str, Any]) -> tuple[str | None, ...] | None:
+    """From the top down, as Best Buy (`path`, a list of objects) and Shopify (`full_name`) write it."""
+    whole = _value(item, _PATH[:6])
+    if isinstance(whole, list):
+        return tuple(part.get("name") if isinstance(part, dict) else str(part) for part in whole)
+    return tuple(whole.split(" > ")) if isinstance(whole, str) else None
