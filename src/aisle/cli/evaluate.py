@@ -36,11 +36,13 @@ def evaluate(
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
+    encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
     """Judge a model on labelled products, as numbers and as one page with pictures."""
     from aisle import evaluation, workflow
+    from aisle.cli.train import tell
     from aisle.model.features import FeatureStore
 
     def read(file: Path) -> "Catalog":
@@ -51,16 +53,18 @@ def evaluate(
             columns=columns,
             image_root=image_root,
             delimiter=delimiter,
+            encoding=encoding,
         )
 
+    progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code)
     catalog = read(source)
+    tell(catalog, progress)
     known = training_rows(read(train) if train else catalog, train)
     if baseline and known is None:
         raise CatalogError(
             f"--baseline has nothing to learn from: {source} has no `train` split. Give --train FILE"
         )
-    progress = console.progress(quiet or as_json)
     found = evaluation.evaluate(
         model.with_store(model.store or FeatureStore()),  # each view is encoded once, not once a view removed
         rows_to_judge(catalog, split),
