@@ -6,6 +6,7 @@ Heavy imports sit inside the commands, so that `aisle --help` answers at once.
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import typer
@@ -27,32 +28,39 @@ app = typer.Typer(
 
 
 class Command(NamedTuple):
-    """A function of that name in a module under aisle.cli; `short` is its line in `aisle --help`."""
+    """A function called `name` in a module under aisle.cli; `short` is its line in `aisle --help`."""
 
+    name: str
     module: str
     short: str
 
+    @property
+    def function(self) -> Callable[..., None] | None:
+        """What the command does; None in a house without that room."""
+        if importlib.util.find_spec(f"aisle.cli.{self.module}") is None:
+            return None
+        return getattr(importlib.import_module(f"aisle.cli.{self.module}"), self.name)
 
-COMMANDS = {
-    "demo": Command("demo", "Draw a sample shop, train on it, evaluate and classify."),
-    "check": Command("check", "Look a catalogue over before learning from it."),
-    "train": Command("train", "Learn a shop's tree from its catalogue."),
-    "evaluate": Command("evaluate", "Judge a model on labelled products."),
-    "calibrate": Command("calibrate", "Fit what a model promises on rows of your own."),
-    "classify": Command("classify", "Say where each product of a file belongs."),
-    "show": Command("classify", "Say what a saved model is and how good."),
-    "recipes": Command("train", "List the shipped recipes, or print one."),
-    "images": Command("images", "Fetch the pictures a catalogue names by address."),
-}
+
+COMMANDS = (
+    Command("demo", "demo", "Draw a sample shop, train on it, evaluate and classify."),
+    Command("check", "check", "Look a catalogue over before learning from it."),
+    Command("train", "train", "Learn a shop's tree from its catalogue."),
+    Command("evaluate", "evaluate", "Judge a model on labelled products."),
+    Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
+    Command("classify", "classify", "Say where each product of a file belongs."),
+    Command("show", "classify", "Say what a saved model is and how good."),
+    Command("recipes", "train", "List the shipped recipes, or print one."),
+    Command("images", "images", "Fetch the pictures a catalogue names by address."),
+)
 
 
 def register() -> typer.Typer:
     """The app with every command on it."""
     if not app.registered_commands:
-        for name, (module, short) in COMMANDS.items():
-            if importlib.util.find_spec(f"aisle.cli.{module}") is not None:
-                function = getattr(importlib.import_module(f"aisle.cli.{module}"), name)
-                app.command(name, short_help=short)(function)
+        for command in COMMANDS:
+            if command.function is not None:
+                app.command(command.name, short_help=command.short)(command.function)
     return app
 
 
@@ -80,7 +88,7 @@ def main() -> None:
     try:
         register()()
     except AisleError as error:
-        console.err.print(f"error: {error}", style="bold red", markup=False, soft_wrap=True)
+        console.err.print(f"error: {error}", style="bold red", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         console.err.print("interrupted")

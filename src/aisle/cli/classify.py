@@ -95,7 +95,7 @@ class Tally:
             share = f"{count / rows:.0%}" if rows else ""
             console.out.print(f"  {decision:<8} {count:>9,}  {share:>4}  {meaning}")
         if rows:
-            top = ", ".join(f"{name} {count:,}" for name, count in self.branches.most_common(5))
+            top = ", ".join(f"{name} {count:,}" for name, count in self.branches.most_common(3))
             console.out.print(f"  best answers mostly in: {top}", markup=False)
 
 

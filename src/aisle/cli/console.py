@@ -13,16 +13,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from aisle.progress import SILENT, Advance, Progress
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-out = Console(soft_wrap=True, highlight=False)
+out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+# A terminal's lines break between words; a file's or a pipe's do not break at all.
+out.soft_wrap, err.soft_wrap = not out.is_terminal, not err.is_terminal
 
 _SOON = 1.0  # seconds of work after which it is worth a bar
 _EVERY = 10.0  # seconds between plain lines
@@ -31,7 +35,10 @@ _EVERY = 10.0  # seconds between plain lines
 def say(message: str, quiet: bool = False) -> None:
     """A line for the person watching, on standard error; markup is not interpreted."""
     if not quiet:
-        err.print(message, markup=False, soft_wrap=True)
+        words = message.lstrip()
+        err.print(
+            Padding(Text(words), (0, 0, 0, len(message) - len(words))) if err.is_terminal else Text(message)
+        )
 
 
 def print_json(data: Any) -> None:
@@ -53,10 +60,9 @@ def print_markdown(text: str) -> None:
 
 def places(**named: object) -> None:
     """Where things are and what to do next, one a line; None is left out."""
-    width = max(map(len, named))
     for name, place in named.items():
         if place is not None:
-            out.print(f"{name:<{width}}  {place}", markup=False)
+            out.print(f"{name:<12} {place}", markup=False, soft_wrap=True)  # a broken path is no path
 
 
 def progress(quiet: bool) -> Progress:

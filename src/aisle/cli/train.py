@@ -48,8 +48,10 @@ def train(
     """Learn a shop's tree from its catalogue; report on its `test` rows where it has a `split` column."""
     from aisle import workflow
     from aisle.cli.evaluate import summary
+    from aisle.training.recipe import load_recipe
 
     progress = console.progress(quiet or as_json)
+    resolved = load_recipe(recipe, changes or ())  # before a large file is read for nothing
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -63,8 +65,7 @@ def train(
     folder = out or next_folder(Path("runs"), Path(recipe).stem)
     model = workflow.train(
         catalog,
-        recipe,
-        changes=changes or (),
+        resolved,
         out=folder,
         resume=resume,
         trust_code=trust_code,

@@ -1,0 +1,115 @@
+"""What the documents say is run: their blocks in order, in a folder beside a small sample shop."""
+
+import csv
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from aisle import load
+from aisle.catalog.demo import make_shop
+from aisle.errors import RecipeError
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+class Block(NamedTuple):
+    kind: str
+    text: str
+
+
+def blocks(page: str) -> list[Block]:
+    return [Block(*found) for found in _BLOCK.findall((ROOT / page).read_text())]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A folder with `products.csv`, `new.csv` and their pictures, as a reader of the README would have."""
+    folder = tmp_path_factory.mktemp("reader")
+    made = make_shop(folder, 200, seed=3)
+    shutil.copy(made.incoming, folder / "new.csv")
+    return folder
+
+
+def run(block: Block, folder: Path) -> None:
+    """Run one block as its reader would; one that begins with a file's name becomes that file."""
+    named = re.match(r"# (\S+\.(toml|py))\n", block.text)
+    assert named or block.kind != "toml", f"a block of TOML begins with its file's name: {block.text[:40]!r}"
+    if named:
+        (folder / named[1]).write_text(block.text)
+        return
+    if block.kind == "python":
+        command = [sys.executable, "-c", block.text]
+    else:
+        aisle = f'aisle() {{ "{sys.executable}" -m aisle "$@"; }}\n'
+        command = ["bash", "-euc", aisle + block.text]
+    environment = {**os.environ, "AISLE_CACHE": str(folder / "cache")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+
+
+def ids(file: Path) -> list[str]:
+    with file.open(newline="") as lines:
+        return [row["id"] for row in csv.DictReader(lines)]
+
+
+def test_the_readmes_two_commands_are_targets():
+    first = next(b.text for b in blocks("README.md") if b.kind == "sh")
+    commands = [line.split("#")[0].strip() for line in first.strip().splitlines()]
+    assert commands == ["make demo", "make test"]
+    for command in commands:
+        subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_the_readmes_blocks_run_in_order(shop):
+    for block in blocks("README.md"):
+        if block.kind in ("sh", "python", "toml") and not block.text.startswith("make "):
+            run(block, shop)
+    assert ids(shop / "placed.csv") == ids(shop / "new.csv")
+    assert (shop / "runs/shop/report/report.html").exists()
+    assert (shop / "shop-model/aisle.json").exists()
+    assert 'type = "Average"' in (shop / "runs/mine-1/recipe.toml").read_text()
+
+
+@pytest.mark.slow
+def test_a_fusion_in_one_file_works_as_contributing_says(shop):
+    for block in blocks("CONTRIBUTING.md"):
+        if not block.text.startswith("make "):
+            run(block, shop)
+    assert "Fusion `bilinear:Bilinear`" in (shop / "runs/pairs/model/README.md").read_text()
+    with (shop / "placed.jsonl").open() as lines:
+        assert [json.loads(line)["id"] for line in lines] == ids(shop / "new.csv")
+    with pytest.raises(RecipeError, match="trust_code"):
+        load(shop / "runs/pairs")
+
+
+def test_what_the_design_names_is_there():
+    named = set(re.findall(r"`((?:src|tests)/[\w/.]+)`", (ROOT / "docs/design.md").read_text()))
+    assert named
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    prose = _BLOCK.sub("", page.read_text())
+    missing = [link for link in _LINK.findall(prose) if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_what_is_generated_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    stale = [page.name for page, text in module.pages().items() if page.read_text() != text]
+    assert not stale, f"run `make docs` and commit: {', '.join(stale)}"
