@@ -7,9 +7,9 @@ from aisle.decision.guarantee import (
     betting_p,
     binomial_p,
     clopper_pearson,
-    critical_errors,
     reject_in_order,
     rows_for_certainty,
+    rows_to_show,
 )
 
 
@@ -19,13 +19,12 @@ def test_the_binomial_p_value_is_the_tail_summed_by_hand():
     assert binomial_p(0, 0, 0.05) == 1
 
 
-@pytest.mark.parametrize("alpha", [0.02, 0.05, 0.2])
-def test_critical_errors_are_the_most_that_are_still_significant(alpha):
-    rows = np.arange(1, 400)
-    most = critical_errors(rows, alpha, 0.05)
-    some = most >= 0
-    assert (binomial_p(most[some].astype(int), rows[some], alpha) <= 0.05).all()
-    assert (binomial_p(most.astype(int) + 1, rows, alpha) > 0.05).all()
+def test_rows_to_show_are_about_enough():
+    rng = np.random.default_rng(0)
+    rows = int(rows_to_show(np.array([0.03]), 0.05, 0.05, 0.8)[0])
+    shown = binomial_p(rng.binomial(rows, 0.03, 4000), rows, 0.05) <= 0.05
+    assert shown.mean() == pytest.approx(0.8, abs=0.05)
+    assert rows_to_show(np.array([0.06, 0.0]), 0.05, 0.05, 0.8).tolist() == [np.inf, 59]
 
 
 def test_testing_in_order_stops_at_the_first_failure():

@@ -9,7 +9,7 @@ among those rejected, the chance that it breaks the promise is at most delta, ov
 import math
 
 import numpy as np
-from scipy import stats
+from scipy.special import bdtr, betaincinv, ndtri
 
 
 def binomial_p(errors: np.ndarray | int, rows: np.ndarray | int, alpha: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def binomial_p(errors: np.ndarray | int, rows: np.ndarray | int, alpha: float) -
 
     Exact for "the error rate is at least alpha" with independent rows; 1 where there is no row.
     """
-    return np.where(np.asarray(rows) > 0, stats.binom.cdf(errors, rows, alpha), 1.0)
+    return np.where(np.asarray(rows) > 0, bdtr(errors, np.maximum(rows, 1), alpha), 1.0)
 
 
 def betting_p(losses: np.ndarray, alpha: float, top: float, bets: int = 60) -> float:
@@ -35,10 +35,15 @@ def betting_p(losses: np.ndarray, alpha: float, top: float, bets: int = 60) -> f
     return float(min(1.0, np.exp(np.log(bets) - np.logaddexp.reduce(capital))))
 
 
-def critical_errors(rows: np.ndarray, alpha: float, delta: float) -> np.ndarray:
-    """The most errors among so many rows that still show a rate below alpha at level delta; -1 if none do."""
-    most = stats.binom.ppf(delta, rows, alpha)
-    return np.where(stats.binom.cdf(most, rows, alpha) <= delta, most, most - 1)
+def rows_to_show(rate: np.ndarray, alpha: float, delta: float, chance: float) -> np.ndarray:
+    """About how many rows show, with this chance, that an error rate is below alpha; inf unless it is.
+
+    By the normal approximation to the binomial, and never fewer than errorless rows would take.
+    """
+    edge = -ndtri(delta) * math.sqrt(alpha * (1 - alpha))
+    room = np.where(rate < alpha, alpha - rate, np.nan)
+    rows = ((edge + ndtri(chance) * np.sqrt(rate * (1 - rate))) / room) ** 2
+    return np.where(np.isnan(rows), np.inf, np.maximum(rows, rows_for_certainty(1 - alpha, delta)))
 
 
 def reject_in_order(p_values: np.ndarray, delta: float) -> int:
@@ -56,6 +61,6 @@ def clopper_pearson(right: int, rows: int, confidence: float = 0.95) -> tuple[fl
     """One-sided exact limits of a proportion, each at `confidence`: (lower, upper); (0, 1) without rows."""
     if rows == 0:
         return 0.0, 1.0
-    lower = stats.beta.ppf(1 - confidence, right, rows - right + 1) if right else 0.0
-    upper = stats.beta.ppf(confidence, right + 1, rows - right) if right < rows else 1.0
+    lower = betaincinv(right, rows - right + 1, 1 - confidence) if right else 0.0
+    upper = betaincinv(right + 1, rows - right, confidence) if right < rows else 1.0
     return float(lower), float(upper)

@@ -4,15 +4,15 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from aisle.decision.descent import OUTSIDE, Descent, descend, judge
 from aisle.decision.guarantee import (
     betting_p,
     binomial_p,
-    critical_errors,
     reject_in_order,
     rows_for_certainty,
+    rows_to_show,
 )
 from aisle.decision.policy import NOTHING, Promise, Rule, covers
 from aisle.decision.prediction import Verdict
@@ -190,7 +190,7 @@ class Walk:
         if not len(self.candidates):
             return
         evidence = self.evidence(self.scale)
-        enough = stats.norm.isf(self.delta) + SPARE
+        enough = -ndtri(self.delta) + SPARE
         foreseen = np.flatnonzero(evidence[:, -1] >= enough - SPARE).max(initial=-1)
         for column, top in enumerate(self.tops):
             good = np.flatnonzero(evidence[: foreseen + 1, column] >= enough)
@@ -222,7 +222,7 @@ class Walk:
         found = []
         end = int(np.searchsorted(self.candidates, limit)) + 1
         evidence = self.evidence(self.scale)
-        foreseen = np.flatnonzero(evidence[:, -1] >= stats.norm.isf(self.delta)).max(initial=self.begin)
+        foreseen = np.flatnonzero(evidence[:, -1] >= -ndtri(self.delta)).max(initial=self.begin)
         for column, top in enumerate(self.tops):
             mine = self.second.only(top)
             # A category's walk begins where its own evidence is best, short of the limit foreseen for all.
@@ -246,18 +246,14 @@ class Walk:
 
     def needed(self, column: int = -1) -> int | None:
         """About how many rows of the second part would show the promise; None if no number would."""
-        fewest = rows_for_certainty(1 - self.alpha, self.delta)
         if not len(self.candidates):
-            return fewest
+            return rows_for_certainty(1 - self.alpha, self.delta)
         rows, worst = self.rows[:, column], self.worst[column]
         rate = (self.loss[:, column] / worst + 1) / (rows + 2)
-        total = max(1.25 * self.second.part_rows, fewest)
-        for factor in 1.25 ** np.arange(40):
-            drawn = np.round(rows * total * factor / max(self.first.part_rows, 1))
-            most = critical_errors(drawn, self.alpha / worst, self.delta)
-            if stats.binom.cdf(most, drawn, rate).max() >= LIKELY:
-                return int(np.ceil(total * factor))
-        return None
+        answered = rows_to_show(rate, self.alpha / worst, self.delta, LIKELY)
+        share = rows / max(self.first.part_rows, 1)
+        needed = np.min(np.where(share > 0, answered / np.maximum(share, 1e-12), np.inf))
+        return int(np.ceil(max(needed, 1.25 * self.second.part_rows))) if np.isfinite(needed) else None
 
 
 class Search:
