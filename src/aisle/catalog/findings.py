@@ -1,5 +1,6 @@
 """What a check finds in a catalogue, one function a question, and what Aisle does about each."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from aisle.catalog import splits
 from aisle.catalog.catalog import Catalog
 from aisle.catalog.duplicates import digest
 from aisle.catalog.problems import Kind, Problems
+from aisle.catalog.product import Problem
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
 
@@ -18,13 +20,15 @@ SHOWN = 8  # examples kept of each finding
 _SAME = 0.995  # a column whose commonest value fills this share says nothing
 _TELLS = 0.98  # a column whose values give the label this often gives the answer away
 
+# Where the part of a problem begins that differs from row to row.
+_VARIES = re.compile(r"(?=\. Did you mean )|(?<=picture is broken)(?=: )|(?=; read as ')")
 # What is done about a problem, by the words it is told with; the first that fits.
 _ACTIONS = (
     ("picture is not there", "the product is used without the picture"),
     ("picture's address", "used without it; `aisle images` fetches pictures"),
     ("picture", "the product is used without the picture"),
     ("is not in the tree", "not learned from until its label is in the tree"),
-    ("no category", "not learned from; classify answers it"),
+    ("no category", "classify answers them"),
     ("same id", "kept; both answers carry this id"),
     ("no id", "its row number is its id"),
     ("not a weight", "counts once"),
@@ -61,6 +65,12 @@ class Finding:
     examples: tuple[Example, ...] = ()
     groups: tuple[tuple[Example, ...], ...] = ()
 
+    @property
+    def amount(self) -> str:
+        """`1 row`, `5,707 rows`."""
+        one = {"rows": "row", "classes": "class", "spellings": "spelling"}
+        return f"{self.count:,} {one.get(self.unit, self.unit) if self.count == 1 else self.unit}"
+
 
 def find_all(
     catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
@@ -89,26 +99,30 @@ def _shown(catalog: Catalog, i: int) -> Example:
 
 
 def _problems(catalog: Catalog, problems: Problems, rows: dict[int, int]) -> Iterator[Finding]:
-    """Reading's own problems, one finding a kind; suggestions and numbers vary, so they do not count."""
+    """The rows' own problems, one finding a kind; what varies from row to row is told in the examples."""
     kinds: dict[Kind, list[int]] = {}
     for i, problem in enumerate(problems):
-        what = problem.what.split(". Did you mean")[0].split("; read as '")[0]
+        what = _VARIES.split(problem.what)[0]
         kinds.setdefault(Kind(problem.column, what, problem.fatal), []).append(i)
     for kind, where in sorted(kinds.items(), key=lambda item: -len(item[1])):
         if kind.what == "differs only in case or spacing":
             continue  # told once a spelling, below
-        examples = []
-        for i in where[:SHOWN]:
-            row, _, what, value, _ = problems[i]
-            hint = what.partition("Did you mean ")[2]
-            shown = f"{value} → {hint.rstrip('?')}?" if hint else value
-            examples.append(Example(row or 0, catalog[rows[row]].id if row in rows else "", shown))
+        examples = (_problem_example(catalog, problems[i], rows) for i in where[:SHOWN])
         action = next((action for words, action in _ACTIONS if words in kind.what), "read as said")
         if kind.fatal:
             action = "left out of training; still answered, as `review`"
         what = f"{kind.column}: {kind.what}" if kind.column else kind.what
         severity: Severity = "error" if kind.fatal else "warning"
         yield Finding("problem", severity, what, len(where), "rows", action, tuple(examples))
+
+
+def _problem_example(catalog: Catalog, problem: Problem, rows: dict[int, int]) -> Example:
+    i = rows.get(problem.row or 0)
+    shown = _shown(catalog, i) if i is not None else Example(0, "", "")
+    detail = problem.what[len(_VARIES.split(problem.what)[0]) :].strip(" .:;")
+    detail = detail.replace("Did you mean ", "→ ") if detail else ""
+    value = " ".join(part for part in (problem.value or shown.value, detail) if part)
+    return Example(shown.row, shown.id, value)
 
 
 def _spellings(catalog: Catalog) -> Iterator[Finding]:

@@ -89,7 +89,7 @@ def show(report: "Report", out: "Console", quiet: bool = False) -> None:
         mark, colour = _MARKS[finding.severity]
         out.print(f"{mark} ", style=colour, end="")
         out.print(f"{finding.what}: ", end="", markup=False)
-        out.print(f"{finding.count:,} {finding.unit}", style="bold", markup=False)
+        out.print(finding.amount, style="bold", markup=False)
         out.print(f"    → {finding.action}", style="dim", markup=False)
         for line in _examples(finding)[: 0 if quiet else 3]:
             out.print(
@@ -150,6 +150,8 @@ def _classes(report: "Report", out: "Console") -> None:
     )
     widest = max(band.classes for band in classes.bands)
     for band in classes.bands:
+        if not band.classes:
+            continue
         most = "" if band.most >= 10**12 else f"–{band.most:,}"
         name = f"{band.least:,}{most}" if band.least != band.most else f"{band.least:,}"
         bar = "█" * round(30 * band.classes / widest) if widest else ""
