@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="methods by a part of their name (the SVM always runs)")
     parser.add_argument("--folds", type=int, default=5)
     args = parser.parse_args()
-    catalog = aisle.read(SHARED / SETS[args.data][0])
+    catalog = aisle.read(SHARED / "data" / SETS[args.data][0])
     train = part(catalog, "train")
     if args.test:
         turns = [(train, part(catalog, "test"))]
