@@ -96,10 +96,13 @@ def evaluate(
 
 
 def part(catalog: Catalog, name: str) -> Catalog:
-    """The rows whose `split` column says `name`; all of them where there is no such column or value."""
-    if catalog.split is None or name not in set(catalog.split):
+    """The rows whose `split` column says `name`; all of them where there is no such column or value, but
+    never `test` rows to train on."""
+    if catalog.split is None:
         return catalog
-    return catalog.take((catalog.split == name).nonzero()[0])
+    if name in set(catalog.split):
+        return catalog.take(catalog.split == name)
+    return catalog.take(catalog.split != "test") if name == "train" else catalog
 
 
 def report(

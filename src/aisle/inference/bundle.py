@@ -1,6 +1,6 @@
 """A model in a folder: safetensors and JSON, never pickle; whole or refused (design rule 5).
 
-`aisle.json` lists every file with its size and SHA-256 and is itself sealed by a hash of that list, so a
+`aisle.json` lists every file with its size and SHA-256 and is itself sealed by a hash of all it says, so a
 truncated or edited file is noticed. `model_id` is a hash of what decides the answers, not of what was
 measured of them. Nothing is fetched while loading.
 """
@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,6 @@ from aisle.decision import Policy
 from aisle.errors import AisleError, BundleError
 from aisle.inference.card import model_card
 from aisle.inference.predictor import Predictor
-from aisle.model import prepare
 from aisle.model.parts import Context
 from aisle.model.spec import ModelSpec, build, encoder_class, validated
 from aisle.taxonomy import Taxonomy
@@ -32,8 +31,16 @@ from aisle.taxonomy import Taxonomy
 FORMAT_VERSION = 1
 MANIFEST = "aisle.json"
 
-# What turns a manifest of an older format into the next one's: {from_version: function}.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+class Content(NamedTuple):
+    """What changes between formats: `network` (network.json) and the weights' `tensors`."""
+
+    network: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+# What turns the content of an older format into the next one's: {from_version: function}.
+UPGRADES: dict[int, Callable[[Content], Content]] = {}
 
 
 def save(predictor: Predictor, folder: Path) -> Predictor:
@@ -66,11 +73,12 @@ def _write(predictor: Predictor, folder: Path) -> Predictor:
     configs = {name: e.config for name, e in encoders.items() if getattr(e, "config", None)}
     network = {
         "spec": predictor.spec.model_dump(mode="json", exclude_none=True),
-        "preparers": {name: type(p).__name__ for name, p in predictor.preparers.items()},
         "configs": configs,
         "terminal_counts": np.asarray(predictor.context.counts).tolist(),
     }
-    tensors = {k: _halved(v.detach().cpu()).contiguous() for k, v in predictor.model.state_dict().items()}
+    # Cloned: tied weights would share memory, which safetensors refuses.
+    state = predictor.model.state_dict()
+    tensors = {k: _halved(v.detach().cpu()).contiguous().clone() for k, v in state.items()}
     save_file(tensors, str(folder / "weights.safetensors"))
     seen = np.sort(np.asarray(predictor.seen_keys, dtype=np.uint64))
     (folder / "seen.bin").write_bytes(seen.astype("<u8").tobytes())
@@ -85,12 +93,11 @@ def _write(predictor: Predictor, folder: Path) -> Predictor:
     manifest = {
         "format_version": FORMAT_VERSION,
         "model_id": model_id,
-        "seal": _seal(files),
         "aisle": version("aisle"),
         "versions": versions,
         "files": files,
     }
-    _write_json(folder / MANIFEST, manifest)
+    _write_json(folder / MANIFEST, {**manifest, "seal": _seal(manifest)})
     return dataclasses.replace(predictor, model_id=model_id)
 
 
@@ -111,14 +118,18 @@ def load(folder: Path, trust_code: bool = False) -> Predictor:
 
 
 def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor:
-    network = json.loads((folder / "network.json").read_text())
+    content = Content(
+        json.loads((folder / "network.json").read_text()), load_file(str(folder / "weights.safetensors"))
+    )
+    for step in range(manifest["format_version"], FORMAT_VERSION):
+        content = UPGRADES[step](content)
+    network, tensors = content
     taxonomy = Taxonomy.from_json((folder / "taxonomy.json").read_text())
     spec = validated(ModelSpec, network["spec"], f"{folder}/network.json")
     preparers = {}
     for name, view in spec.views.items():
-        encoder_class(view, trust_code)  # refuses outside code before anything of it is read
-        preparers[name] = getattr(prepare, network["preparers"][name]).load(folder / "views" / name)
-    tensors = load_file(str(folder / "weights.safetensors"))
+        prepare_class = encoder_class(view, trust_code).prepare_class
+        preparers[name] = prepare_class.load(folder / "views" / name)
     counts = np.array(network["terminal_counts"], dtype=np.int64)
     vectors = tensors.get("head.class_vectors")
     class_vectors = vectors.numpy() if vectors is not None else np.zeros((len(taxonomy), 1), np.float32)
@@ -143,15 +154,18 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder} is not a saved model: it has no {MANIFEST}")
     try:
         manifest = json.loads(file.read_text())
-        found, files, seal = manifest["format_version"], manifest["files"], manifest["seal"]
-    except (ValueError, KeyError, TypeError) as error:
+        found, files, seal = manifest["format_version"], manifest["files"], manifest.pop("seal")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{file} is damaged: {error}") from error
-    if not isinstance(found, int) or found > FORMAT_VERSION:
+    oldest = min(UPGRADES, default=FORMAT_VERSION)
+    if not isinstance(found, int) or found < oldest:
+        raise BundleError(f"{folder} has format {found}; this Aisle reads {oldest} to {FORMAT_VERSION}")
+    if found > FORMAT_VERSION:
         raise BundleError(
             f"{folder} has format {found}; this Aisle reads up to {FORMAT_VERSION}: upgrade Aisle"
         )
-    if _seal(files) != seal:
-        raise BundleError(f"{file} was edited: its list of files does not match its seal")
+    if _seal(manifest) != seal:
+        raise BundleError(f"{file} was edited: its content does not match its seal")
     for name, described in files.items():
         path = folder / name
         if not path.is_file():
@@ -162,8 +176,6 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
             )
         if _describe(path) != described:
             raise BundleError(f"{path} was edited or damaged: its content does not match its checksum")
-    for step in range(found, FORMAT_VERSION):
-        manifest = UPGRADES[step](manifest)
     return manifest
 
 
@@ -184,8 +196,8 @@ def _described(folder: Path) -> dict[str, Any]:
     return {str(f.relative_to(folder)): _describe(f) for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
-def _seal(files: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+def _seal(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _write_json(file: Path, data: Any) -> None:

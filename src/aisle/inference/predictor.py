@@ -22,6 +22,8 @@ from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
 
+FAULTY = "the row is faulty: see its problems"
+
 
 class Scored(NamedTuple):
     """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool and the
@@ -64,7 +66,7 @@ class Predictor:
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader(self.model, views_of(self.spec), self.preparers, self.store)
+        return Reader(self.model, views_of(self.spec, trust_code=True), self.preparers, self.store)
 
     # -- answering ----------------------------------------------------------------------------
 
@@ -87,21 +89,26 @@ class Predictor:
     def predict_stream(
         self, products: Iterable[Product], advance: Advance | None = None
     ) -> Iterator[Prediction]:
-        """As `predict`, one batch in memory at a time. Rows of a catalogue carry their problems along."""
-        known = products.problems_of if isinstance(products, Catalog) else None
+        """As `predict`, one batch in memory at a time. Rows of a catalogue carry their problems along, and
+        faulty ones (`catalog.fatal`) are for review, whatever is left of them."""
+        catalog = products if isinstance(products, Catalog) else None
         row = 0
         for batch, scored in self._scored(products, ()):
-            problems = [
-                (*(str(p) for p in (known(row + i) if known else ())), *scored.problems[i])
-                for i in range(len(batch))
-            ]
-            yield from self.policy.predict(
+            problems, faulty = scored.problems, np.zeros(len(batch), bool)
+            if catalog is not None:
+                rows = range(row, row + len(batch))
+                told = [tuple(map(str, catalog.problems_of(i))) for i in rows]
+                problems = [a + b for a, b in zip(told, problems, strict=True)]
+                faulty = catalog.fatal[row : row + len(batch)]
+            answers = self.policy.predict(
                 [product.id for product in batch],
                 scored.scores,
                 problems=problems,
-                present=np.asarray(scored.present.any(1)),
+                present=scored.present.any(1) & ~faulty,
                 model_id=self.model_id,
             )
+            for answer, bad in zip(answers, faulty, strict=True):
+                yield dataclasses.replace(answer, reason=FAULTY) if bad else answer
             row += len(batch)
             if advance:
                 advance(len(batch))

@@ -18,6 +18,20 @@ from aisle.errors import AisleError
 _ROWS_A_GROUP = 10_000
 
 
+# The columns of a prediction, in every format.
+SCHEMA = pa.schema(
+    [
+        *(pa.field(n, pa.string()) for n in ("id", "best", "best_id", "path", "path_id")),
+        pa.field("confidence", pa.list_(pa.float64())),
+        pa.field("decision", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("alternatives", pa.list_(pa.struct([("path", pa.string()), ("probability", pa.float64())]))),
+        pa.field("problems", pa.list_(pa.string())),
+        pa.field("model_id", pa.string()),
+    ]
+)
+
+
 class OutputError(AisleError):
     """Predictions cannot be written there."""
 
@@ -46,7 +60,8 @@ class _Csv:
 
     def __init__(self, file: Path) -> None:
         self.handle = file.open("w", encoding="utf-8", newline="")
-        self.writer: csv.DictWriter[str] | None = None
+        self.writer = csv.DictWriter(self.handle, SCHEMA.names)
+        self.writer.writeheader()
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
@@ -56,9 +71,6 @@ class _Csv:
                 "alternatives": " | ".join(f"{a['path']} ({a['probability']})" for a in row["alternatives"]),
                 "problems": " | ".join(row["problems"]),
             }
-            if self.writer is None:
-                self.writer = csv.DictWriter(self.handle, list(flat))
-                self.writer.writeheader()
             self.writer.writerow(flat)
 
     def close(self) -> None:
@@ -68,26 +80,11 @@ class _Csv:
 
 
 class _Parquet:
-    schema = pa.schema(
-        [
-            *(pa.field(n, pa.string()) for n in ("id", "best", "best_id", "path", "path_id")),
-            pa.field("confidence", pa.list_(pa.float64())),
-            pa.field("decision", pa.string()),
-            pa.field("reason", pa.string()),
-            pa.field(
-                "alternatives", pa.list_(pa.struct([("path", pa.string()), ("probability", pa.float64())]))
-            ),
-            pa.field("problems", pa.list_(pa.string())),
-            pa.field("model_id", pa.string()),
-        ]
-    )
-
     def __init__(self, file: Path) -> None:
-        self.writer = pq.ParquetWriter(str(file), self.schema)
+        self.writer = pq.ParquetWriter(str(file), SCHEMA)
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        names = self.schema.names
-        self.writer.write_table(pa.Table.from_pylist([{n: r[n] for n in names} for r in rows], self.schema))
+        self.writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
 
     def close(self) -> None:
         self.writer.close()
@@ -102,7 +99,7 @@ def check_ending(file: Path) -> None:
     Raises:
         OutputError: the ending says no known format, or the folder does not exist.
     """
-    if file.suffix not in SINKS:
+    if file.suffix.lower() not in SINKS:
         raise OutputError(f"{file}: predictions are written as {', '.join(SINKS)}; name a file ending in one")
     if not file.absolute().parent.is_dir():
         raise OutputError(f"{file}: folder {file.absolute().parent} does not exist")
@@ -118,7 +115,7 @@ def write_predictions(predictions: Iterable[Prediction], file: Path) -> int:
     beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
     written = 0
     try:
-        with _opened(SINKS[file.suffix](beside)) as sink:
+        with _opened(SINKS[file.suffix.lower()](beside)) as sink:
             rows: list[dict[str, Any]] = []
             for prediction in predictions:
                 rows.append(prediction.to_dict())

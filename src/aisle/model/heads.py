@@ -44,6 +44,7 @@ class Tree(nn.Module):
     ) -> None:
         super().__init__()
         self.dim, self.sharing, self.generated, self.dropout = dim, sharing, generated, dropout
+        self.norm = norm
         tree = context.taxonomy
         self.index = TreeIndex(tree)
         self.node = nn.Parameter(torch.zeros(len(tree), dim))  # (M, D)
@@ -53,7 +54,7 @@ class Tree(nn.Module):
         self.register_buffer("class_vectors", vectors)  # (M, C)
         self.generate = nn.Linear(vectors.shape[1], dim, bias=False)
         nn.init.zeros_(self.generate.weight)
-        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
+        self.standardise = nn.LayerNorm(dim) if norm else nn.Identity()
         self.drop = nn.Dropout(dropout)
 
     def weight(self) -> Tensor:
@@ -66,7 +67,7 @@ class Tree(nn.Module):
 
     def forward(self, product: Tensor, known: Tensor) -> TreeScores:
         """product (B, D), known (B,) bool -> scores."""
-        logits = self.drop(self.norm(product)) @ self.weight().T + self.bias  # (B, N)
+        logits = self.drop(self.standardise(product)) @ self.weight().T + self.bias  # (B, N)
         return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
 
     @torch.no_grad()
@@ -78,7 +79,7 @@ class Tree(nn.Module):
         both = (own >= 0) & (other >= 0)
         self.bias[own[both]] = old.bias[other[both]]
         self.generate.load_state_dict(old.generate.state_dict())
-        self.norm.load_state_dict(old.norm.state_dict())
+        self.standardise.load_state_dict(old.standardise.state_dict())
 
 
 class Levels(nn.Module):

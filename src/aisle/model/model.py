@@ -56,6 +56,11 @@ class Model(nn.Module):
             encoder.requires_grad_(name not in views)
         self.train(self.training)
 
+    def learned(self) -> dict[str, Tensor]:
+        """The state without frozen encoders, which stay as they were built."""
+        still = tuple(f"encoders.{name}." for name in self.frozen)
+        return {key: value for key, value in self.state_dict().items() if not key.startswith(still)}
+
     def train(self, mode: bool = True) -> "Model":
         """As every module's, but frozen encoders stay in eval mode."""
         super().train(mode)
@@ -72,7 +77,9 @@ class Model(nn.Module):
         if self.training and self.view_dropout:
             present = self._drop_views(present)
         encoded = {
-            name: self._with_absent(name, self.encode(name, inputs[name]), present[:, column])
+            name: self._with_absent(
+                name, self._read(name, inputs[name], present[:, column]), present[:, column]
+            )
             for column, name in enumerate(self.views)
         }
         joint = self.fusion(encoded)
@@ -84,6 +91,12 @@ class Model(nn.Module):
         b = len(present)
         by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}
         return Output(joint, scores[:b], by_view, dict(zip(self.views, present.unbind(1), strict=True)))
+
+    def _read(self, view: str, arrays: Arrays, present: Tensor) -> Encoded:
+        # A batch without this view would teach BatchNorm's statistics that pictures are black.
+        if self.training and not present.any():
+            return pooled_only(self.absent[view].detach().expand(len(present), -1))
+        return self.encode(view, arrays)
 
     def encode(self, view: str, arrays: Arrays) -> Encoded:
         """One view's arrays, or a frozen encoder's kept output, as `Encoded`."""
@@ -107,5 +120,5 @@ class Model(nn.Module):
         )
 
     def _drop_views(self, present: Tensor) -> Tensor:
-        dropped = present & (torch.rand(present.shape, device=present.device) >= self.view_dropout)
-        return torch.where(dropped.any(1, keepdim=True), dropped, present)
+        kept = present & (torch.rand(present.shape, device=present.device) >= self.view_dropout)
+        return torch.where(kept.any(1, keepdim=True), kept, present)

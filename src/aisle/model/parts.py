@@ -4,11 +4,13 @@ Shapes throughout: B products, V views, T tokens, D the width of a view or of th
 N terminals, M nodes, C the width of class-name vectors.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -90,7 +92,7 @@ def pooled_only(pooled: Tensor) -> Encoded:
     return Encoded(pooled, pooled.unsqueeze(1), ones.unsqueeze(1), ones)
 
 
-def find_part(module: ModuleType, kind: str, name: str, trust_code: bool = True) -> Any:
+def find_part(module: ModuleType, kind: str, name: str, trust_code: bool) -> Any:
     """The class called `name` in a module's `__all__`, or outside code named as `"my_file:Bilinear"`.
 
     Raises:
@@ -106,6 +108,26 @@ def find_part(module: ModuleType, kind: str, name: str, trust_code: bool = True)
 
 Part = TypeVar("Part", bound=nn.Module)
 
+# What constructors, torch's own among them, raise on a value they cannot use.
+REFUSALS = (TypeError, ValueError, RuntimeError, AssertionError, ArithmeticError)
+
+
+def check_options(
+    cls: type, kind: str, options: Collection[str], given: Collection[str], more: Collection[str] = ()
+) -> None:
+    """Whether a constructor takes these options. given: arguments that the house supplies; more: keys that
+    stand beside the options.
+
+    Raises:
+        RecipeError: it does not; the nearest one it takes is named.
+    """
+    known = inspect.signature(cls).parameters.keys() - set(given)
+    for key in options:
+        if key not in known:
+            raise RecipeError(
+                f"{kind} {cls.__name__} has no option {key!r}.{did_you_mean(key, known | set(more))}"
+            )
+
 
 def build_part(cls: type[Part], kind: str, options: Mapping[str, Any], **given: Any) -> Part:
     """Construct a part from a recipe's options; `given` is what the house supplies if the part asks for it.
@@ -113,34 +135,36 @@ def build_part(cls: type[Part], kind: str, options: Mapping[str, Any], **given: 
     Raises:
         RecipeError: an option the constructor does not know, or a value it refuses.
     """
+    check_options(cls, kind, options, given)
     known = inspect.signature(cls).parameters
-    for key in options:
-        if key not in known or key in given:
-            near = did_you_mean(key, [k for k in known if k not in given])
-            raise RecipeError(f"{kind} {cls.__name__} has no option {key!r}.{near}")
     try:
         return cls(**{k: v for k, v in given.items() if k in known}, **options)
-    except (TypeError, ValueError) as error:
+    except REFUSALS as error:
         raise RecipeError(f"{kind} {cls.__name__}: {error}") from error
 
 
 def _outside(name: str, kind: str, trust_code: bool) -> Any:
-    where, _, attribute = name.partition(":")
+    where, _, attribute = name.rpartition(":")
     if not trust_code:
         raise RecipeError(
             f"{kind} {name!r} is code from outside Aisle; pass trust_code=True (--trust-code) if you trust it"
         )
     file = Path(where if where.endswith(".py") else where + ".py")
     try:
-        if file.is_file():
-            spec = importlib.util.spec_from_file_location(file.stem, file)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[file.stem] = module
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(where)
+        module = _run(file.resolve()) if file.is_file() else importlib.import_module(where)
         return getattr(module, attribute)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise RecipeError(f"{kind} {name!r} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever code from outside raises
+        raise RecipeError(f"{kind} {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+@cache
+def _run(file: Path) -> ModuleType:
+    """The module in a file, under a name that hides no other; once, so that its classes are the same."""
+    name = f"aisle_outside_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -56,7 +56,9 @@ def load_model(name: str) -> Any:
     """
     import torch
     from transformers import AutoModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # reading a file is not worth a bar, and --quiet means it
     try:
         return AutoModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).eval()
     except (OSError, ValueError) as error:

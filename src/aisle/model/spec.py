@@ -4,15 +4,17 @@ Everything is validated here, so a misspelled key names its nearest neighbour wh
 """
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from torch import nn
 
 from aisle.errors import RecipeError, did_you_mean
 from aisle.model import encoders, fusions, heads
 from aisle.model.model import Model
-from aisle.model.parts import Context, Encoder, Fusion, build_part, find_part
+from aisle.model.parts import REFUSALS, Context, Encoder, Fusion, build_part, find_part
 from aisle.model.prepare import Preparer
 from aisle.model.views import View
 
@@ -57,7 +59,19 @@ class ModelSpec(Strict):
     head: PartSpec
     view_dropout: float = Field(default=0.1, ge=0, lt=1)
 
-    def without(self, names: set[str]) -> "ModelSpec":
+    @field_validator("views")
+    @classmethod
+    def _usable_names(cls, views: dict[str, ViewSpec]) -> dict[str, ViewSpec]:
+        # A name becomes a folder in the bundle and an attribute of torch's containers.
+        containers = nn.ModuleDict(), nn.ParameterDict()
+        for name in views:
+            if not re.fullmatch(r"[^\W\d_][\w-]*", name):
+                raise ValueError(f"view name {name!r} is not letters, digits, - and _, a letter first")
+            if name in ("fusion", "head") or any(hasattr(one, name) for one in containers):
+                raise ValueError(f"view name {name!r} is taken: call it my_{name}, with fields = [{name!r}]")
+        return views
+
+    def without(self, names: set[str]) -> Self:
         """The same with these views left out."""
         kept = {name: view for name, view in self.views.items() if name not in names}
         return self.model_copy(update={"views": kept})
@@ -97,12 +111,12 @@ def _known_keys(kind: Any, path: Sequence[Any]) -> list[str]:
     return [key for k in kinds for key in k.model_fields]
 
 
-def encoder_class(view: ViewSpec, trust_code: bool = True) -> type[Encoder]:
+def encoder_class(view: ViewSpec, trust_code: bool = False) -> type[Encoder]:
     """The class that a view's encoder names."""
     return find_part(encoders, "encoder", view.encoder.type, trust_code)
 
 
-def views_of(spec: ModelSpec, trust_code: bool = True) -> dict[str, View]:
+def views_of(spec: ModelSpec, trust_code: bool = False) -> dict[str, View]:
     """What each view takes from a product."""
     named = {name: _fields(name, view) for name, view in spec.views.items()}
     taken = tuple(field for fields in named.values() for field in fields if field != "*")
@@ -116,22 +130,22 @@ def _fields(name: str, view: ViewSpec) -> tuple[str, ...]:
     return tuple(view.fields) if view.fields else (name,)
 
 
-def new_preparer(spec: ViewSpec, trust_code: bool = True) -> Preparer:
+def new_preparer(spec: ViewSpec, trust_code: bool = False) -> Preparer:
     """An unfitted preparer for a view, with those of the encoder's options that are its own."""
     cls = encoder_class(spec, trust_code)
     prepare = cls.prepare_class
     known = inspect.signature(prepare).parameters
-    own = {key: value for key, value in spec.encoder.options.items() if key in known}
-    if "pictures" in known:
-        own["pictures"] = spec.pictures
-    both = {*known, *inspect.signature(cls).parameters} - {"prepare", "config", "self"}
+    both = {*known, *inspect.signature(cls).parameters} - {"prepare", "config", "pictures"}
     for key in spec.encoder.options:
         if key not in both:
             near = did_you_mean(key, both)
             raise RecipeError(f"encoder {spec.encoder.type} has no option {key!r}.{near}")
+    own = {key: value for key, value in spec.encoder.options.items() if key in known}
+    if "pictures" in known:
+        own["pictures"] = spec.pictures
     try:
         return prepare(**own)
-    except (TypeError, ValueError) as error:
+    except REFUSALS as error:
         raise RecipeError(f"encoder {spec.encoder.type}: {error}") from error
 
 
@@ -140,7 +154,7 @@ def build(
     preparers: Mapping[str, Preparer],
     context: Context,
     configs: Mapping[str, dict[str, Any]] | None = None,
-    trust_code: bool = True,
+    trust_code: bool = False,
 ) -> Model:
     """The network of a spec. configs: pretrained encoders' configurations, kept in a bundle; with one, no
     weights are fetched.
@@ -169,7 +183,7 @@ def build(
 
 def build_like(model: Model, spec: ModelSpec, context: Context) -> Model:
     """The same network over another tree: encoders and fusion shared, the head's rows carried over by id."""
-    head_class = find_part(heads, "head", spec.head.type)
+    head_class = find_part(heads, "head", spec.head.type, trust_code=True)  # as it was when it was built
     head = build_part(head_class, "head", spec.head.options, context=context, dim=model.fusion.dim)
     head.adopt(model.head)
     like = Model(model.encoders, model.fusion, head, model.view_dropout)  # type: ignore[arg-type]

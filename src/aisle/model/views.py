@@ -36,6 +36,9 @@ class View(NamedTuple):
 
     def _text(self, product: Product) -> str:
         if self.fields != ("*",):
-            return "\n".join(product.fields[f] for f in self.fields if product.fields.get(f))
-        rest = sorted(name for name in product.fields if name not in self.others)
-        return "\n".join(f"{name} {product.fields[name]}" for name in rest)
+            text = "\n".join(product.fields[f] for f in self.fields if product.fields.get(f))
+        else:
+            rest = sorted(name for name in product.fields if name not in self.others)
+            text = "\n".join(f"{name} {product.fields[name]}" for name in rest)
+        # Half a surrogate pair, as broken JSON brings, is no character: tokenizers refuse it.
+        return text.encode("utf-8", "replace").decode()

@@ -32,6 +32,11 @@ def find_axes(encoder: nn.Module, prepared: Prepared, rank: int, seed: int) -> "
     """The axes of one view's training rows: of its features where it is lexical, else of its vectors."""
     if isinstance(encoder, Lexical):
         return TextAxes(prepared, encoder.table.num_embeddings, rank, seed)
+    if not prepared.arrays.keys() & {"pooled", "vector"}:
+        raise RecipeError(
+            f"encoder {type(encoder).__name__} cannot be learned along axes: only Lexical, Vector, and "
+            "pretrained encoders kept frozen can"
+        )
     return DenseAxes(prepared, rank)
 
 
@@ -85,21 +90,21 @@ class TextAxes:
 
 
 class DenseAxes:
-    """Of a frozen encoder's vectors, centred, scaled to length 1 on average."""
+    """Of given vectors, or a frozen encoder's, centred, scaled to length 1 on average."""
 
     def __init__(self, prepared: Prepared, rank: int) -> None:
-        rows = prepared.arrays["pooled"][prepared.present].astype(np.float64)
+        rows = _dense(prepared)[prepared.present].astype(np.float64)
         self.mean = rows.mean(0)
         centred = rows - self.mean
         _, deviation, axes = np.linalg.svd(centred, full_matrices=False)
         kept = min(rank, int((deviation > _TINY * deviation[0]).sum()))
-        self.scale = float(np.sqrt((centred**2).sum(1).mean()))
+        self.scale = float(np.sqrt((centred**2).sum(1).mean())) or 1.0  # one row, or equal ones
         self.axes = axes[:kept]  # (r, width)
         self.rank = kept
 
     def along(self, prepared: Prepared) -> np.ndarray:
         """(B, r) coordinates; zeros where absent."""
-        rows = (prepared.arrays["pooled"] - self.mean) @ self.axes.T / self.scale
+        rows = (_dense(prepared) - self.mean) @ self.axes.T / self.scale
         return (rows * prepared.present[:, None]).astype(np.float32)
 
     @torch.no_grad()
@@ -114,6 +119,11 @@ class DenseAxes:
         return (
             torch.from_numpy(self.mean) + self.scale * coordinates.double() @ torch.from_numpy(self.axes)
         ).float()
+
+
+def _dense(prepared: Prepared) -> np.ndarray:
+    arrays = prepared.arrays
+    return arrays["pooled"] if "pooled" in arrays else arrays["vector"]
 
 
 def _sparse(prepared: Prepared, features: int) -> sparse.csr_matrix:

@@ -12,7 +12,7 @@ from aisle.inference.encode import Reader
 from aisle.model.parts import Target
 from aisle.model.prepare import Prepared
 from aisle.progress import Progress
-from aisle.taxonomy import Targets
+from aisle.taxonomy import Targets, Taxonomy
 
 KEEP_BYTES = 2 << 30  # prepared arrays of one view up to this size stay in memory
 _PROBE = 64
@@ -41,19 +41,20 @@ def keep(reader: Reader, name: str, catalog: Catalog, progress: Progress) -> Pre
 class Rows:
     """Some rows of a catalogue as batches.
 
-    n rows; `targets` are theirs; `given`: views already prepared for all of them. The rest is prepared once
-    if it fits in `KEEP_BYTES`, else for every batch.
+    n rows; `targets` are theirs, in `taxonomy`; `given`: views already prepared for all of them. The
+    rest is prepared once if it fits in `KEEP_BYTES`, else for every batch.
     """
 
     def __init__(
         self,
         catalog: Catalog,
+        taxonomy: Taxonomy,
         targets: Targets,
         reader: Reader,
         given: Mapping[str, Prepared],
         progress: Progress,
     ) -> None:
-        self.catalog, self.targets, self.reader = catalog, targets, reader
+        self.catalog, self.taxonomy, self.targets, self.reader = catalog, taxonomy, targets, reader
         self.kept: dict[str, Prepared] = dict(given)
         for name in reader.views.keys() - given.keys():
             prepared = keep(reader, name, catalog, progress)

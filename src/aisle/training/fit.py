@@ -10,20 +10,21 @@ from torch import nn
 from aisle import decision
 from aisle.catalog import Catalog
 from aisle.catalog.splits import assign
-from aisle.errors import CatalogError
+from aisle.errors import CatalogError, RecipeError
+from aisle.inference.bundle import load
 from aisle.inference.encode import Reader
 from aisle.inference.predictor import Predictor, short_keys
-from aisle.model import losses
+from aisle.model import fusions, heads, losses
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import context_of, count_terminals
-from aisle.model.parts import Context, build_part, find_part
+from aisle.model.parts import Context, build_part, check_options, find_part
 from aisle.model.prepare import Prepared, Preparer, Vectors
 from aisle.model.spec import build, new_preparer, views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.axes import Axes, find_axes, fold, rotated_spec
-from aisle.training.data import Rows, keep
+from aisle.training.data import KEEP_BYTES, Rows, keep
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.recipe import Recipe
 from aisle.training.run import Journal, Run
@@ -76,15 +77,19 @@ def fit(
     catalog = catalog.take(usable)
     taxonomy, targets = _tree(catalog)
     parts = cut(catalog, targets, recipe)
-    recipe = _without_absent_views(catalog, recipe, progress)
+    check_parts(recipe, trust_code)
+    recipe = _without_absent_views(catalog.take(parts.fit), recipe, trust_code, progress)
+    if run is not None:
+        data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
+        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
+        if run.finished:
+            progress.say(f"{run.folder} is trained already")
+            return load(run.model, trust_code)
     torch.manual_seed(recipe.seed)
     context = context_of(taxonomy, count_terminals(taxonomy, _pick(targets, parts.fit)))
     preparers = _learn_preparers(catalog.take(parts.fit), recipe, trust_code)
     model = build(recipe.network, preparers, context, trust_code=trust_code)
     reader = Reader(model, views_of(recipe.network, trust_code), preparers, store or FeatureStore())
-    if run is not None:
-        data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
-        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
     shop = _Shop(catalog, targets, parts, context, trust_code)
     if any(view.axes for view in recipe.views.values()):
         _learn_along_axes(shop, recipe, reader, run, progress)
@@ -143,9 +148,9 @@ def _pick(targets: Targets, rows: np.ndarray) -> Targets:
     return Targets(targets.node[rows], targets.exact[rows])
 
 
-def _without_absent_views(catalog: Catalog, recipe: Recipe, progress: Progress) -> Recipe:
+def _without_absent_views(catalog: Catalog, recipe: Recipe, trust_code: bool, progress: Progress) -> Recipe:
     """Leave out the views that no row has: a shop without pictures trains no image encoder."""
-    views = views_of(recipe.network)
+    views = views_of(recipe.network, trust_code)
     lacking = set(views)
     for product in catalog:
         lacking -= {name for name in lacking if views[name].value(product) is not None}
@@ -158,8 +163,7 @@ def _without_absent_views(catalog: Catalog, recipe: Recipe, progress: Progress) 
         )
     for name in sorted(lacking):
         progress.say(f"view {name!r} is left out: no row has it")
-    kept = {name: view for name, view in recipe.views.items() if name not in lacking}
-    return recipe.model_copy(update={"views": kept})
+    return recipe.without(lacking)
 
 
 def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preparer]:
@@ -172,6 +176,23 @@ def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict
 
 def _sample(n: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(n, _FIT_SAMPLE, replace=False))
+
+
+def check_parts(recipe: Recipe, trust_code: bool) -> None:
+    """Before anything is learned: every part is there and knows its options.
+
+    Raises:
+        RecipeError: as `find_part` and `check_options`.
+    """
+    for view in recipe.views.values():
+        new_preparer(view, trust_code)
+    fusion = find_part(fusions, "fusion", recipe.fusion.type, trust_code)
+    check_options(fusion, "fusion", recipe.fusion.options, {"dims"})
+    head = find_part(heads, "head", recipe.head.type, trust_code)
+    check_options(head, "head", recipe.head.options, {"context", "dim"})
+    for spec in recipe.losses:
+        loss = find_part(losses, "loss", spec.type, trust_code)
+        check_options(loss, "loss", spec.options, {"context"}, more={"weight"})
 
 
 def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
@@ -191,15 +212,15 @@ def _learn(
     progress: Progress,
 ) -> None:
     """Train the reader's network. given: views already prepared, of the rows to fit and to stop by."""
-    rows = [
-        Rows(shop.catalog.take(part), _pick(shop.targets, part), reader, ready, progress)
-        if len(part)
-        else None
-        for part, ready in zip((shop.parts.fit, shop.parts.stop), given, strict=True)
-    ]
-    assert rows[0] is not None
+
+    def rows(part: np.ndarray, ready: Mapping[str, Prepared]) -> Rows:
+        catalog, targets = shop.catalog.take(part), _pick(shop.targets, part)
+        return Rows(catalog, shop.context.taxonomy, targets, reader, ready, progress)
+
+    fit_rows = rows(shop.parts.fit, given[0])
+    stop_rows = rows(shop.parts.stop, given[1]) if len(shop.parts.stop) else None
     criterion = _losses(recipe, shop.context, shop.trust_code)
-    _stages(reader.model, criterion, recipe, (rows[0], rows[1]), run, progress)
+    _stages(reader.model, criterion, recipe, (fit_rows, stop_rows), run, progress)
 
 
 def _learn_along_axes(
@@ -214,7 +235,11 @@ def _learn_along_axes(
         progress.say(f"finding the principal axes of {name}")
         for part, rows in zip(ready, (shop.parts.fit, shop.parts.stop), strict=True):
             prepared = keep(reader, name, shop.catalog.take(rows), progress)
-            assert prepared is not None
+            if prepared is None:
+                raise RecipeError(
+                    f"view {name!r} is too large to be learned along axes: {len(rows):,} rows take more than "
+                    f"{KEEP_BYTES >> 30} GiB; set views.{name}.axes = 0"
+                )
             if name not in axes:
                 axes[name] = find_axes(reader.model.encoders[name], prepared, view.axes, recipe.seed)
             part[name] = Prepared({"vector": axes[name].along(prepared)}, prepared.present, {})
@@ -224,7 +249,8 @@ def _learn_along_axes(
     }
     torch.manual_seed(recipe.seed)
     rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code)
-    _learn(shop, recipe, Reader(rotated, views_of(spec), preparers, reader.store), ready, run, progress)
+    reading = Reader(rotated, views_of(spec, shop.trust_code), preparers, reader.store)
+    _learn(shop, recipe, reading, ready, run, progress)
     fold(rotated.to("cpu"), axes, reader.model)
 
 
@@ -242,9 +268,9 @@ def _stages(
         stage = recipe.stages[number]
         start = journal.ended.get(stage.start) if stage.start else journal.model
         if journal.now is None and start is not None:
-            model.load_state_dict(start)
+            model.load_state_dict(start, strict=False)
         position = Position(number, recipe.seed)
         run_stage(model, criterion, stage, rows, position, journal.now, journal.epoch, progress)
         journal.end(stage.name, model)
     if journal.model is not None:
-        model.load_state_dict(journal.model)
+        model.load_state_dict(journal.model, strict=False)

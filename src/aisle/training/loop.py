@@ -4,6 +4,7 @@ Data order and randomness follow from (seed, stage, epoch) alone, so a run resum
 epoch ends bit-identical, on CPU, to one that was never disturbed.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +15,21 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from aisle.errors import AisleError
 from aisle.metrics import f1_scores
 from aisle.model.losses import ByView
 from aisle.model.model import Model
 from aisle.model.parts import Output, Target
-from aisle.progress import Progress
+from aisle.progress import Advance, Progress
 from aisle.training.data import Batch, Rows
+from aisle.training.optimizing import choose, chosen_parts, optimizer_of, parts_of, rate_at
 from aisle.training.recipe import Stage
 
 State = dict[str, Any]
+
+
+class TrainingError(AisleError):
+    """Training went astray."""
 
 
 class WeightedLoss(nn.Module):
@@ -77,122 +84,147 @@ def run_stage(
 
     rows: those learned from, and the stopping part. state: what `save` was given after the last whole
     epoch of an interrupted run of this stage.
+
+    Raises:
+        TrainingError: the loss is no longer a number.
     """
     fit, stop = rows
-    accelerator = Accelerator(gradient_accumulation_steps=stage.accumulate)
-    trained = _choose(model, stage)
-    alone = loss.asks(model.views)
-    module, criterion = accelerator.prepare(model), loss.to(accelerator.device)
-    optimizer = accelerator.prepare(_optimizer(model, loss, stage, trained))
-    steps = math.ceil(len(fit) / stage.batch)
-    epochs = max(stage.epochs, math.ceil(stage.steps / steps))
-    total = steps * epochs
-    mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.average else {}
-    best: State = {"value": -math.inf, "epoch": -1, "weights": {}}
-    first = 0
+    course = _Course(model, loss, stage, fit, position)
     if state:
-        model.load_state_dict(state["model"])
-        loss.load_state_dict(state["loss"])
-        optimizer.load_state_dict(state["optimizer"])
-        mean, best, first = state["mean"], state["best"], state["epoch"] + 1
-    with progress(f"training {stage.name}", epochs * len(fit)) as advance:
-        advance(first * len(fit))
-        for epoch in range(first, epochs):
-            if stage.patience and epoch - best["epoch"] > stage.patience and best["epoch"] >= 0:
-                break
+        course.restore(state)
+    with progress(f"training {stage.name}", course.epochs * len(fit)) as advance:
+        advance(course.done * len(fit))
+        while course.done < course.epochs and not course.waited_enough():
             started = time.perf_counter()
-            torch.manual_seed(hash_seed(position, epoch))
-            model.train()
-            running = 0.0
-            batches = fit.shuffled(stage.batch, [position.seed, position.stage, epoch], stage.views)
-            for number, batch in enumerate(batches):
-                step = epoch * steps + number
-                for group in optimizer.param_groups:
-                    group["lr"] = group["top"] * _rate(stage, step, total)
-                with accelerator.accumulate(module):
-                    here = _to(batch, accelerator.device)
-                    value = criterion(module(here.inputs, here.present, alone), here.target)
-                    accelerator.backward(value)
-                    if accelerator.sync_gradients:
-                        accelerator.clip_grad_norm_(trained, stage.clip)
-                    optimizer.step()
-                    optimizer.zero_grad()
-                if mean and accelerator.sync_gradients:
-                    _follow(mean, model, min(stage.average, (1 + step) / (10 + step)))
-                running += float(value.detach()) * len(here.present)
-                advance(len(here.present))
-            kept = {k: v.clone() for k, v in mean.items()} if mean else _floats(model)
-            judged = _judge(model, kept, stop, stage)
-            metrics = Epoch(
-                stage.name,
-                epoch,
-                (epoch + 1) * steps,
-                running / len(fit),
-                stage.rate * _rate(stage, (epoch + 1) * steps - 1, total),
-                *judged,
-                time.perf_counter() - started,
+            mean_loss = course.learn(advance)
+            judged = judge(model, course.weights(), stop, stage)
+            course.remember(judged)
+            last = course.done * course.steps - 1
+            rate = stage.rate * rate_at(stage, last, course.total)
+            seconds = time.perf_counter() - started
+            save(
+                course.state(),
+                Epoch(stage.name, course.done - 1, last + 1, mean_loss, rate, *judged, seconds),
             )
-            value = -metrics.nll if stage.metric == "nll" else getattr(metrics, stage.metric)
-            if stage.patience and value > best["value"]:
-                best = {"value": value, "epoch": epoch, "weights": {k: v.clone() for k, v in kept.items()}}
-            save(_snapshot(model, loss, optimizer, mean, best, epoch), metrics)
-    chosen = best["weights"] if stage.patience and best["weights"] else mean
-    model.load_state_dict(chosen, strict=False)
-    model.eval()
+    course.finish()
+
+
+class Judged(NamedTuple):
+    """How the network does on the stopping part; NaN without one."""
+
+    accuracy: float
+    nll: float
+    macro_f1: float
+
+
+class _Course:
+    """One stage under way: what is trained, how far it has come, and the best weights so far.
+
+    done: whole epochs; steps: batches in each; total: batches in all. mean: the running mean of weights,
+    empty without `average`. best: the weights to go back to, where the stage has `patience`.
+    """
+
+    def __init__(self, model: Model, loss: WeightedLoss, stage: Stage, fit: Rows, position: Position) -> None:
+        self.model, self.loss, self.stage, self.fit, self.position = model, loss, stage, fit, position
+        self.steps = math.ceil(len(fit) / stage.batch)
+        self.epochs = max(stage.epochs, math.ceil(stage.steps / self.steps))
+        self.total = self.steps * self.epochs
+        self.accelerator = Accelerator()
+        self.trained = choose(model, stage)
+        self.at_rest = [
+            part for name, part in parts_of(model).items() if name not in chosen_parts(model, stage)
+        ]
+        self.alone = loss.asks(model.views)
+        self.module, self.criterion = self.accelerator.prepare(model), loss.to(self.accelerator.device)
+        self.optimizer = self.accelerator.prepare(optimizer_of(model, loss, stage, self.trained))
+        self.mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.average else {}
+        self.best: State = {"value": -math.inf, "epoch": -1, "weights": {}}
+        self.done = 0
+
+    def learn(self, advance: Advance) -> float:
+        """One epoch; the mean loss."""
+        torch.manual_seed(hash_seed(self.position, self.done))
+        self.model.train()
+        for (
+            part
+        ) in self.at_rest:  # no dropout in, and no running statistics of, what the stage does not train
+            part.eval()
+        seed = [self.position.seed, self.position.stage, self.done]
+        total = 0.0
+        for number, batch in enumerate(self.fit.shuffled(self.stage.batch, seed, self.stage.views)):
+            total += self._step(number, _to(batch, self.accelerator.device)) * len(batch.present)
+            advance(len(batch.present))
+        self.done += 1
+        if not math.isfinite(total):
+            raise TrainingError(
+                f"stage {self.stage.name!r}, epoch {self.done}: the loss is {total}; lower the rate "
+                f"(stages.{self.position.stage}.rate, now {self.stage.rate:g})"
+            )
+        return total / len(self.fit)
+
+    def _step(self, number: int, batch: Batch) -> float:
+        """Learn from one batch: the weights change after every `accumulate` batches, and after the last."""
+        step, group = self.done * self.steps + number, self.stage.accumulate
+        first = number - number % group
+        last = min(first + group, self.steps) - 1
+        changes = number == last
+        with contextlib.nullcontext() if changes else self.accelerator.no_sync(self.module):
+            value = self.criterion(self.module(batch.inputs, batch.present, self.alone), batch.target)
+            self.accelerator.backward(value / (last + 1 - first))
+        if changes:
+            for table in self.optimizer.param_groups:
+                table["lr"] = table["top"] * rate_at(self.stage, step, self.total)
+            self.accelerator.clip_grad_norm_(self.trained, self.stage.clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            if self.mean:
+                _follow(self.mean, self.model, min(self.stage.average, (1 + step) / (10 + step)))
+        return float(value.detach())
+
+    def weights(self) -> dict[str, Tensor]:
+        """Those to judge and to keep: the running mean, where there is one."""
+        return self.mean or _floats(self.model)
+
+    def remember(self, judged: Judged) -> None:
+        """Keep the weights if they are the best so far."""
+        value = -judged.nll if self.stage.metric == "nll" else getattr(judged, self.stage.metric)
+        if self.stage.patience and value > self.best["value"]:
+            kept = {k: v.clone() for k, v in self.weights().items()}
+            self.best = {"value": value, "epoch": self.done - 1, "weights": kept}
+
+    def waited_enough(self) -> bool:
+        """Whether too many epochs have passed without a better one."""
+        best = self.best["epoch"]
+        return bool(self.stage.patience) and best >= 0 and self.done - best > self.stage.patience
+
+    def finish(self) -> None:
+        """Leave the network with the weights to keep."""
+        self.model.load_state_dict(self.best["weights"] or self.mean, strict=False)
+        self.model.eval()
+
+    def state(self) -> State:
+        """Everything `restore` needs."""
+        return {
+            "epoch": self.done - 1,
+            "model": self.model.learned(),
+            "loss": self.loss.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "mean": self.mean,
+            "best": self.best,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from the end of an epoch."""
+        self.model.load_state_dict(state["model"], strict=False)
+        self.loss.load_state_dict(state["loss"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.mean = {k: v.to(self.accelerator.device) for k, v in state["mean"].items()}
+        self.best, self.done = state["best"], state["epoch"] + 1
 
 
 def hash_seed(position: Position, epoch: int) -> int:
     """A seed of its own for every epoch of every stage."""
     return int(np.random.SeedSequence([position.seed, position.stage, epoch]).generate_state(1)[0])
-
-
-def _choose(model: Model, stage: Stage) -> list[nn.Parameter]:
-    """Switch gradients on for the parts that the stage trains, and off for the rest."""
-    chosen = set(model.views) | {"fusion", "head"} if "*" in stage.train else set(stage.train)
-    for name, parameter in model.named_parameters():
-        part = _part_of(name)
-        parameter.requires_grad_(part in chosen and part not in model.frozen)
-    return [p for p in model.parameters() if p.requires_grad]
-
-
-def _part_of(name: str) -> str:
-    top, _, rest = name.partition(".")
-    return rest.split(".")[0] if top in ("encoders", "absent") else top
-
-
-def _optimizer(
-    model: Model, loss: WeightedLoss, stage: Stage, trained: list[nn.Parameter]
-) -> torch.optim.Optimizer:
-    chosen = {id(p) for p in trained}
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if id(parameter) in chosen:
-            # Biases, norms and single tokens are not pulled towards zero.
-            groups.setdefault((_part_of(name), parameter.ndim > 1), []).append(parameter)
-    tables: list[dict[str, Any]] = [
-        {
-            "params": parameters,
-            "top": stage.rate * stage.rates.get(part, 1.0),
-            "weight_decay": stage.decay if decayed else 0.0,
-        }
-        for (part, decayed), parameters in groups.items()
-    ]
-    own = [p for p in loss.parameters() if p.requires_grad]
-    if own:
-        tables.append({"params": own, "top": stage.rate, "weight_decay": 0.0})
-    options = {"fused": True} if stage.optimizer in ("AdamW", "Adam", "SGD") else {}  # one pass over memory
-    return getattr(torch.optim, stage.optimizer)(tables, lr=stage.rate, **options)
-
-
-def _rate(stage: Stage, step: int, total: int) -> float:
-    """The share of the highest rate at a step: rising over the warm-up, then falling to 0."""
-    warm = stage.warmup * total
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    done = (step - warm) / max(total - warm, 1)
-    if stage.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 1.0 if stage.schedule == "constant" else 1 - done
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:
@@ -204,12 +236,8 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 
 
 def _floats(model: Model) -> dict[str, Tensor]:
-    """Parameters and running statistics of what is trained."""
-    return {
-        k: v
-        for k, v in model.state_dict().items()
-        if v.is_floating_point() and _part_of(k) not in model.frozen
-    }
+    """Parameters and running statistics of all that is not frozen."""
+    return {k: v for k, v in model.learned().items() if v.is_floating_point()}
 
 
 @torch.no_grad()
@@ -220,12 +248,10 @@ def _follow(mean: dict[str, Tensor], model: Model, decay: float) -> None:
 
 
 @torch.no_grad()
-def _judge(
-    model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage: Stage
-) -> tuple[float, float, float]:
-    """Accuracy, negative log-likelihood and macro-F1 on the stopping part, with these weights."""
+def judge(model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage: Stage) -> Judged:
+    """How the network does on these rows with these weights; its own are put back."""
     if rows is None:
-        return math.nan, math.nan, math.nan
+        return Judged(math.nan, math.nan, math.nan)
     own = {k: v.clone() for k, v in model.state_dict().items() if k in weights}
     model.load_state_dict(dict(weights), strict=False)
     model.eval()
@@ -237,27 +263,13 @@ def _judge(
         best.append(scores.topk(1)[0][:, 0].cpu().numpy())
         nll.append(scores.nll(here.target.node, here.target.exact).cpu().numpy())
     model.load_state_dict(own, strict=False)
-    found, truth = np.concatenate(best), rows.targets.node
-    return (
-        float((found == truth).mean()),
-        float(np.concatenate(nll).mean()),
-        f1_scores(truth, found).macro,
-    )
+    truth, found = rows.targets.node, _as_far_as_known(rows, np.concatenate(best))
+    right = float((found == truth).mean())
+    return Judged(right, float(np.concatenate(nll).mean()), f1_scores(truth, found).macro)
 
 
-def _snapshot(
-    model: Model,
-    loss: WeightedLoss,
-    optimizer: torch.optim.Optimizer,
-    mean: Mapping[str, Tensor],
-    best: State,
-    epoch: int,
-) -> State:
-    return {
-        "epoch": epoch,
-        "model": model.state_dict(),
-        "loss": loss.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "mean": dict(mean),
-        "best": best,
-    }
+def _as_far_as_known(rows: Rows, found: np.ndarray) -> np.ndarray:
+    """(n,) what was answered; where only a branch is known and the answer lies in it, that branch."""
+    tree, target = rows.taxonomy, rows.targets
+    inside = tree.ancestors[found, tree.node_depth[target.node] - 1] == target.node
+    return np.where(inside & ~target.exact, target.node, found)

@@ -1,11 +1,12 @@
 """A recipe: everything a training run is told, as validated TOML. A list of stages, usually one."""
 
+import copy
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -51,6 +52,13 @@ class Stage(Strict):
     metric: Literal["accuracy", "nll", "macro_f1"] = "accuracy"
     average: float = Field(default=0.0, ge=0, lt=1)
 
+    def without(self, names: set[str]) -> "Stage":
+        """The same with these views neither shown nor trained."""
+        shown = None if self.views is None else [name for name in self.views if name not in names]
+        train = [name for name in self.train if name not in names]
+        rates = {name: rate for name, rate in self.rates.items() if name not in names}
+        return self.model_copy(update={"views": shown, "train": train, "rates": rates})
+
 
 class Parts(Strict):
     """Shares of the training rows kept aside, disjoint and duplicate-aware (design rule 9): to choose when
@@ -85,6 +93,23 @@ class Recipe(ModelSpec):
         """The part that a bundle keeps."""
         return ModelSpec(**{name: getattr(self, name) for name in ModelSpec.model_fields})
 
+    def without(self, names: set[str]) -> Self:
+        """The same with these views left out, and the stages that train nothing else.
+
+        Raises:
+            RecipeError: no stage is left.
+        """
+        fewer = super().without(names)
+        stages = [stage.without(names) for stage in self.stages]
+        kept = [stage for stage in stages if stage.train]
+        if not kept:
+            raise RecipeError(
+                f"recipe {self.name!r} trains only views that no row has: {', '.join(sorted(names))}"
+            )
+        there = {stage.name for stage in kept}
+        stages = [s if s.start in there else s.model_copy(update={"start": None}) for s in kept]
+        return fewer.model_copy(update={"stages": stages})
+
 
 def shipped() -> dict[str, str]:
     """The recipes that come with Aisle: name -> TOML text."""
@@ -103,7 +128,7 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", changes: Sequ
     if isinstance(recipe, Recipe):
         recipe = recipe.model_dump(exclude_none=True)
     if isinstance(recipe, Mapping):
-        return _checked(dict(recipe), changes, "recipe")
+        return _checked(copy.deepcopy(dict(recipe)), changes, "recipe")
     known = shipped()
     file = Path(recipe)
     if str(recipe) in known:
@@ -132,6 +157,12 @@ def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> Recipe:
             raise RecipeError(f"--set {change!r} is not KEY=VALUE, such as views.title.encoder.dim=128")
         _set(data, path.strip().split("."), _value(value.strip()), change)
     recipe = validated(Recipe, data, what)
+    _check_stages(recipe, what)
+    return recipe
+
+
+def _check_stages(recipe: Recipe, what: str) -> None:
+    """Whether stages name what there is, and each other once."""
     named = {*recipe.views, "fusion", "head", "*"}
     stages = [stage.name for stage in recipe.stages]
     for i, stage in enumerate(recipe.stages):
@@ -139,8 +170,18 @@ def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> Recipe:
             if name not in named:
                 raise RecipeError(f"{what}: stage {stage.name!r} names {name!r}.{did_you_mean(name, named)}")
         if stage.start is not None and stage.start not in stages[:i]:
-            raise RecipeError(f"{what}: stage {stage.name!r} starts from {stage.start!r}, no earlier stage")
-    return recipe
+            near = did_you_mean(stage.start, stages[:i])
+            raise RecipeError(
+                f"{what}: stage {stage.name!r} starts from {stage.start!r}, no earlier stage.{near}"
+            )
+        if stage.name in stages[:i]:
+            raise RecipeError(f"{what}: two stages are called {stage.name!r}; give each a name of its own")
+        still = [name for name in stage.train if name in recipe.views and recipe.views[name].frozen]
+        if still:
+            raise RecipeError(
+                f"{what}: stage {stage.name!r} trains {still[0]!r}, which is frozen; "
+                f"set views.{still[0]}.frozen = false, or leave it out of `train`"
+            )
 
 
 def _value(text: str) -> Any:
@@ -155,7 +196,7 @@ def _set(data: Any, path: list[str], value: Any, change: str) -> None:
     for i, key in enumerate(path):
         last = i == len(path) - 1
         if isinstance(data, list):
-            if not key.isdigit() or int(key) >= len(data):
+            if not key.isdecimal() or int(key) >= len(data):
                 raise RecipeError(
                     f"--set {change!r}: {'.'.join(path[:i])} is a list; use 0 to {len(data) - 1}"
                 )
@@ -196,12 +237,15 @@ def _is_tables(value: Any) -> bool:
 
 
 def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _string(key)
 
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
+
+def _string(text: str) -> str:
+    """JSON's escapes are TOML's, but for DEL, which TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _toml(value: Any) -> str:
-
     if isinstance(value, list):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     if isinstance(value, dict):
@@ -210,4 +254,4 @@ def _toml(value: Any) -> str:
         return (
             repr(value) if "e" not in repr(value) or "." in repr(value) else repr(value).replace("e", ".0e")
         )
-    return json.dumps(value, ensure_ascii=False)
+    return _string(value) if isinstance(value, str) else json.dumps(value)

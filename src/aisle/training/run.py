@@ -16,11 +16,14 @@ from typing import Any
 import torch
 
 from aisle.errors import AisleError
+from aisle.inference.bundle import MANIFEST
 from aisle.model.model import Model
 from aisle.training.loop import Epoch, State
 from aisle.training.recipe import Recipe, load_recipe, to_toml
 
 _LIBRARIES = ("aisle", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pillow", "scikit-learn")
+
+_FIRST = {"recipe.toml", "recipe.toml.part", "versions.json", "versions.json.part", "data.json.part"}
 
 
 class RunError(AisleError):
@@ -37,6 +40,11 @@ class Run:
     def model(self) -> Path:
         """Where the bundle is."""
         return self.folder / "model"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the bundle is there and no checkpoint any more."""
+        return (self.model / MANIFEST).exists() and not (self.folder / "checkpoint.pt").exists()
 
     def begin(self, recipe: Recipe, data: dict[str, Any], resume: bool) -> None:
         """Set the folder up, or check that it is the run to be resumed.
@@ -55,14 +63,19 @@ class Run:
                     f"{self.folder} was begun with another recipe; resume with {self.folder}/recipe.toml"
                 )
             return
-        if self.folder.exists() and any(self.folder.iterdir()):
-            raise RunError(
-                f"{self.folder} already holds a run; name a new folder, or pass --resume to continue it"
-            )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._text("recipe.toml", to_toml(recipe))
-        self._text("versions.json", json.dumps(_versions(), indent=1))
-        self._text("data.json", json.dumps(data, indent=1))
+        if self.folder.is_file():
+            raise RunError(f"{self.folder} is a file; name a folder for the run")
+        there = {file.name for file in self.folder.iterdir()} if self.folder.exists() else set()
+        if there - (_FIRST if resume else set()):  # a run killed while it set its folder up has but these
+            advice = "" if resume else ", or pass --resume to continue it"
+            raise RunError(f"{self.folder} already holds {min(there)}; name a new folder{advice}")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._text("recipe.toml", to_toml(recipe))
+            self._text("versions.json", json.dumps(_versions(), indent=1))
+            self._text("data.json", json.dumps(data, indent=1))  # last: with it the folder is a run
+        except OSError as error:
+            raise RunError(f"{self.folder} cannot be written: {error.strerror or error}") from error
 
     def save(self, state: State) -> None:
         """Keep where training stands, and the history as a table."""
@@ -119,7 +132,7 @@ class Journal:
 
     def end(self, name: str, model: Model) -> None:
         """A stage is done."""
-        self.model = {k: v.clone() for k, v in model.state_dict().items()}
+        self.model = {k: v.clone() for k, v in model.learned().items()}
         if name in self.later:
             self.ended[name] = self.model
         self.stage, self.now = self.stage + 1, None

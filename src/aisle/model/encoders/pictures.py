@@ -12,6 +12,7 @@ from aisle.model.parts import Encoded, Encoder
 from aisle.model.prepare import Pictures
 from aisle.model.pretrained import load_model
 
+SMALLEST = 32  # pixels; four halvings leave 2 x 2 cells, fewer would be too few for BatchNorm's statistics
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -55,6 +56,8 @@ class SmallConv(Encoder):
 
     def __init__(self, prepare: Pictures, dim: int = 128, drop: float = 0.1) -> None:
         super().__init__()
+        if prepare.size < SMALLEST or dim < 8:
+            raise ValueError(f"size {prepare.size} must be at least {SMALLEST}, and dim {dim} at least 8")
         self.dim, self.drop = dim, drop
         widths = [3, dim // 8, dim // 4, dim // 2, dim]
         self.body = nn.Sequential(*(_block(a, b) for a, b in pairwise(widths)))
@@ -126,4 +129,4 @@ def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
 def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     from transformers import AutoConfig, AutoModel
 
-    return AutoModel.from_config(AutoConfig.for_model(**config)), config
+    return AutoModel.from_config(AutoConfig.for_model(**config)).eval(), config

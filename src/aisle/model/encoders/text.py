@@ -34,7 +34,12 @@ class TransformerText(Encoder):
         self.name, self.pooling = name, pooling
         self.body = _from_config(config) if config else _from_name(name)
         self.config = self.body.config.to_dict()
-        self.dim = int(self.config["hidden_size"])
+        self.dim = int(self.body.config.hidden_size)  # whatever the family calls it
+        most = getattr(self.body.config, "max_position_embeddings", None) or prepare.length
+        offset = getattr(getattr(self.body, "embeddings", None), "padding_idx", None)  # RoBERTa's kind
+        most -= 0 if offset is None else offset + 1
+        if prepare.length > most:
+            raise ValueError(f"length {prepare.length} is more than the {most} positions of {name}")
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
         """ids (B, T), mask (B, T) -> tokens (B, T, D)."""

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
@@ -180,7 +180,7 @@ class Lexical:
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
-    def load(cls, folder: Path) -> "Lexical":
+    def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote."""
         from safetensors.numpy import load_file
 

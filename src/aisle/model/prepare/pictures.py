@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Pictures:
         write_settings(folder, {"size": self.size, "pictures": self.pictures})
 
     @classmethod
-    def load(cls, folder: Path) -> "Pictures":
+    def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote."""
         return cls(**json.loads((folder / "prepare.json").read_text()))
 

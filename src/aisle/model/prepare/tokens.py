@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -75,7 +76,7 @@ class Tokens:
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
-    def load(cls, folder: Path) -> "Tokens":
+    def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote: the tokenizer itself, not the name it came from."""
         self = cls(**json.loads((folder / "prepare.json").read_text()))
         self._use(Tokenizer.from_file(str(folder / "tokenizer.json")))

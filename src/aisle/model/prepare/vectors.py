@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Vectors:
         write_settings(folder, {"dim": self.dim})
 
     @classmethod
-    def load(cls, folder: Path) -> "Vectors":
+    def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote."""
         return cls(**json.loads((folder / "prepare.json").read_text()))
 
