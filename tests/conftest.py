@@ -1,0 +1,55 @@
+"""One small shop and one model trained on it, shared by all tests that only look at them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+# `fast`, cut down to what a test needs.
+QUICK = (
+    "stages.0.epochs=3",
+    "stages.0.steps=0",
+    "views.text.axes=200",
+    "views.title.axes=150",
+    "views.image.encoder.size=32",
+    "views.image.encoder.dim=32",
+    "promise.precision=0.6",
+    "parts.promise=0.2",
+)
+
+
+class Trained(NamedTuple):
+    """A finished run: its folder, the catalogue it learned from, and the predictor as it was returned."""
+
+    run: Path
+    catalog: object
+    model: object
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing a test computes lands in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AISLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    """A sample shop of 240 products."""
+    from aisle.catalog.demo import make_shop
+
+    return make_shop(tmp_path_factory.mktemp("shop"), 240)
+
+
+@pytest.fixture(scope="session")
+def trained(shop, tmp_path_factory):
+    """`fast`, trained for a moment on the sample shop and judged on its test rows."""
+    import aisle
+    from aisle import workflow
+
+    catalog = aisle.read(shop.products)
+    run = tmp_path_factory.mktemp("runs") / "first"
+    model = aisle.train(catalog, "fast", changes=QUICK, out=run)
+    model, _ = workflow.report(model, catalog, run, baseline=False)
+    return Trained(run, catalog, model)

@@ -1,0 +1,210 @@
+"""The saved folder: whole or refused, without pickle, on another machine, in a later version."""
+
+import json
+import os
+import pickletools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import aisle
+from aisle.errors import BundleError
+from aisle.inference import bundle
+
+SAMPLE = [aisle.Product("1", {"title": "red running shoes"}), aisle.Product("2", {"title": "oak table"})]
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    return Path(shutil.copytree(trained.run / "model", tmp_path / "copy"))
+
+
+def reseal(folder, **changes):
+    """Change the manifest as a later Aisle would have written it."""
+    manifest = json.loads((folder / "aisle.json").read_text()) | changes
+    manifest.pop("seal")
+    (folder / "aisle.json").write_text(json.dumps({**manifest, "seal": bundle._seal(manifest)}))
+
+
+def is_pickle(data):
+    try:
+        return bool(list(pickletools.genops(data)))
+    except (ValueError, UnicodeDecodeError):
+        return False
+
+
+def test_what_is_loaded_answers_as_what_was_trained(trained):
+    loaded = aisle.load(trained.run)
+    expected = trained.model.score(trained.catalog)
+    np.testing.assert_allclose(loaded.score(trained.catalog).all(), expected.all(), atol=1e-5)
+    assert loaded.predict(SAMPLE) == trained.model.predict(SAMPLE)
+    assert loaded.model_id == trained.model.model_id
+    assert loaded.taxonomy == trained.model.taxonomy
+    assert dict(loaded.results) == json.loads(json.dumps(trained.model.results))
+
+
+def test_saving_again_gives_the_same_weights_and_the_same_id(trained, tmp_path):
+    again = aisle.load(trained.run).save(tmp_path / "again")
+    assert again.model_id == trained.model.model_id
+    first, second = trained.run / "model", tmp_path / "again"
+    for name in ("weights.safetensors", "network.json", "taxonomy.json", "policy.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_nothing_in_it_is_pickle_and_loading_unpickles_nothing(copy, monkeypatch):
+    for file in copy.rglob("*"):
+        if file.is_file():
+            assert file.suffix in {".json", ".safetensors", ".md", ".bin"}, file
+            assert not is_pickle(file.read_bytes()), file
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("unpickled")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr("pickle.load", refuse)
+    monkeypatch.setattr("pickle.loads", refuse)
+    assert len(aisle.load(copy).predict(SAMPLE)) == 2
+
+
+def test_every_file_is_missed_noticed_when_truncated_and_noticed_when_edited(copy):
+    files = sorted(f for f in copy.rglob("*") if f.is_file() and f.name != "aisle.json")
+    assert len(files) >= 8
+    for file in files:
+        whole = file.read_bytes()
+        name = str(file.relative_to(copy))
+        file.unlink()
+        with pytest.raises(BundleError, match=f"incomplete: {name} is missing"):
+            aisle.load(copy)
+        file.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(BundleError, match=f"{name} is truncated or edited"):
+            aisle.load(copy)
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(BundleError, match=f"{name} was edited or damaged"):
+            aisle.load(copy)
+        file.write_bytes(whole)
+    aisle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "damaged"),
+        ("[1, 2]", "damaged"),
+        ("{}", "damaged"),
+        ('{"format_version": 1, "files": {}, "seal": "0"}', "was edited"),
+        ('{"format_version": "1", "files": {}, "seal": "0"}', "has format 1"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(copy, text, message):
+    (copy / "aisle.json").write_text(text)
+    with pytest.raises(BundleError, match=message):
+        aisle.load(copy)
+
+
+@pytest.mark.parametrize("key", ["model_id", "aisle", "versions", "files"])
+def test_no_line_of_the_manifest_can_be_edited_unnoticed(copy, key):
+    manifest = json.loads((copy / "aisle.json").read_text())
+    manifest[key] = "edited" if isinstance(manifest[key], str) else {}
+    (copy / "aisle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="was edited"):
+        aisle.load(copy)
+
+
+def test_a_newer_format_says_upgrade_and_one_that_never_was_says_so(copy):
+    reseal(copy, format_version=bundle.FORMAT_VERSION + 1)
+    with pytest.raises(BundleError, match=f"has format {bundle.FORMAT_VERSION + 1}.*upgrade Aisle"):
+        aisle.load(copy)
+    reseal(copy, format_version=0)
+    with pytest.raises(BundleError, match="has format 0"):
+        aisle.load(copy)
+
+
+def test_an_older_format_keeps_loading_through_its_upgrades(copy, monkeypatch):
+    expected = aisle.load(copy).score(SAMPLE).all()
+
+    def upgrade(content):  # as if version 2 had renamed a key and a tensor
+        network = {**content.network, "terminal_counts": content.network["terminal_counts"]}
+        tensors = {k.replace("head.weights_old", "head.bias"): v for k, v in content.tensors.items()}
+        assert network is not content.network
+        return bundle.Content(network, tensors)
+
+    monkeypatch.setattr(bundle, "FORMAT_VERSION", bundle.FORMAT_VERSION + 1)
+    with pytest.raises(BundleError, match="has format 1"):
+        aisle.load(copy)
+    monkeypatch.setitem(bundle.UPGRADES, bundle.FORMAT_VERSION - 1, upgrade)
+    np.testing.assert_array_equal(aisle.load(copy).score(SAMPLE).all(), expected)
+
+
+def test_what_is_no_bundle_is_not_overwritten_or_read(trained, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
+    with pytest.raises(BundleError, match="holds something else"):
+        trained.model.save(tmp_path / "thesis")
+    with pytest.raises(BundleError, match=r"no aisle\.json"):
+        aisle.load(tmp_path / "thesis")
+    with pytest.raises(BundleError, match="there is no folder"):
+        aisle.load(tmp_path / "nowhere")
+    assert os.listdir(tmp_path) == ["thesis"]
+
+
+def test_a_bundle_may_be_written_over_another_and_leaves_nothing_beside(trained, copy):
+    trained.model.save(copy)
+    assert os.listdir(copy.parent) == ["copy"]
+    assert aisle.load(copy).model_id == trained.model.model_id
+
+
+def test_another_machine_needs_the_folder_alone(copy, tmp_path):
+    """A fresh process elsewhere: no training data, no hub, no home, no training code."""
+    code = """
+import sys, aisle
+model = aisle.load(sys.argv[1])
+print(model.predict([aisle.Product("1", {"title": "red running shoes"})])[0].best)
+learning = ("aisle.training", "aisle.evaluation", "accelerate")
+assert not [name for name in sys.modules if name.startswith(learning)]
+"""
+    (tmp_path / "elsewhere").mkdir()
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(aisle.__file__).parents[1]),
+        "HOME": str(tmp_path / "elsewhere"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(copy)],
+        cwd=tmp_path / "elsewhere",
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == str(aisle.load(copy).predict(SAMPLE[:1])[0].best)
+
+
+def test_no_file_names_a_place_on_this_machine(copy, shop):
+    for file in copy.rglob("*"):
+        if file.is_file():
+            assert str(Path(shop.products).parent).encode() not in file.read_bytes()
+
+
+def test_the_card_says_what_was_measured(trained):
+    card = (trained.run / "model" / "README.md").read_text()
+    report = json.loads((trained.run / "report" / "report.json").read_text())
+    measured = trained.model.results["metrics"]
+    assert f"| full-path accuracy | {measured['full-path accuracy']:.4f} |" in card
+    assert trained.model.model_id in card
+    assert "level 1 accuracy" in card
+    assert f"{measured['full-path accuracy']:.4f}"[:5] in json.dumps(report)
+    for view in trained.model.views:
+        assert f"`{view}`" in card
+
+
+def test_an_unfinished_run_says_so(tmp_path):
+    (tmp_path / "recipe.toml").write_text("")
+    with pytest.raises(BundleError, match="has not finished; continue it with --resume"):
+        aisle.load(tmp_path)
