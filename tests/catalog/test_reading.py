@@ -1,8 +1,11 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from aisle.catalog import read
 from aisle.errors import AisleError
+from aisle.taxonomy import Taxonomy
 from tests.shared import DATA, needs_shared
 
 CSV = """sku,name,description,category,price,split
@@ -70,3 +73,36 @@ def test_the_marketplace_reads_as_its_readme_says():
     assert (len(catalog.taxonomy), len(catalog.taxonomy.terminals)) == (501, 411)
     assert (catalog.split == "train").sum() == 4644
     assert not catalog.problems
+
+
+def test_positions_may_be_negative_masks_or_wrong(shop):
+    assert shop[-1].id == "4"
+    assert [p.id for p in shop.take([-1, 0])] == ["4", "1"]
+    assert shop.raw(-1)["sku"] == "4"
+    for wrong in (4, -5):
+        with pytest.raises(IndexError):
+            shop[wrong]
+        with pytest.raises(IndexError):
+            shop.take([wrong])
+
+
+def test_a_catalogue_can_be_handed_to_another_process(shop, tmp_path):
+    again = pickle.loads(pickle.dumps(shop.take([2, 0])))
+    assert [p.id for p in again] == ["3", "1"]
+    assert again.fingerprint == shop.take([2, 0]).fingerprint != shop.fingerprint
+
+
+def test_a_folder_of_tables_leaves_notes_and_fetched_pictures_alone(tmp_path):
+    (tmp_path / "a.csv").write_text(CSV)
+    (tmp_path / "README.txt").write_text("not a table")
+    (tmp_path / "settings.json").write_text("{}")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "images.jsonl").write_text('{"url": "http://a/b.png", "file": "b.png"}\n')
+    assert [part.path.name for part in read(tmp_path).parts] == ["a.csv"]
+
+
+def test_official_trees_stay_when_labels_are_replaced():
+    tree = Taxonomy.from_paths([("A", "B"), ("C",)])
+    catalog = read([{"title": "x", "category": "A > B"}], taxonomy=tree)
+    assert catalog.with_labels([("C",)]).taxonomy == tree
+    assert catalog.with_labels(["C"]).targets().node.tolist() == [tree.index(("C",))]

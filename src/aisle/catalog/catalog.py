@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pyarrow as pa
@@ -108,13 +108,14 @@ class Catalog(Sequence[Product]):
     def __len__(self) -> int:
         return len(self._base.records) if self._index is None else len(self._index)
 
-    def __getitem__(self, i: Any) -> Any:  # Product for a number, Catalog for a slice
+    @overload
+    def __getitem__(self, i: int) -> Product: ...
+    @overload
+    def __getitem__(self, i: slice) -> "Catalog": ...
+    def __getitem__(self, i: "int | slice") -> "Product | Catalog":
         if isinstance(i, slice):
             return self.take(np.arange(len(self))[i])
-        n = len(self)
-        if not -n <= i < n:
-            raise IndexError(f"row {i} of a catalogue of {n}")
-        row = self._record(int(i) % n)
+        row = self._record(i)
         return self._base.product(row, self._base.records.row(row))
 
     def __iter__(self) -> Iterator[Product]:
@@ -135,13 +136,15 @@ class Catalog(Sequence[Product]):
     def take(self, indices: Sequence[int] | np.ndarray) -> "Catalog":
         """The rows at these positions (or where a mask is true), in this order; a row may recur."""
         chosen = np.asarray(indices)
-        if chosen.dtype == bool:
-            chosen = np.flatnonzero(chosen)
-        chosen = chosen.astype(np.int64)
-        return Catalog(self._base, chosen if self._index is None else self._index[chosen])
+        if chosen.dtype != bool:
+            chosen = chosen.astype(np.int64)
+        return Catalog(self._base, (self.rows - 1)[chosen])
 
     def _record(self, i: int) -> int:
-        return i if self._index is None else int(self._index[i])
+        n = len(self)
+        if not -n <= i < n:
+            raise IndexError(f"row {i} of a catalogue of {n}")
+        return int(i) % n if self._index is None else int(self._index[i])
 
     def _select(self, full: np.ndarray) -> np.ndarray:
         return full if self._index is None else full[self._index]
@@ -345,13 +348,12 @@ class Catalog(Sequence[Product]):
         """
         if len(labels) != len(self):
             raise CatalogError(f"{len(labels)} labels were given for {len(self)} rows")
+        if taxonomy is None and self.official:
+            taxonomy = self.taxonomy
         codes, texts, places = facts.place_paths(labels, taxonomy)
         full = np.full(len(self._base.records), -1, np.int32)
-        full[self._record_numbers()] = codes
+        full[self.rows - 1] = codes
         return Catalog(replace(self._base, labels=facts.Labels(full, texts, places)), self._index)
-
-    def _record_numbers(self) -> np.ndarray:
-        return self.rows - 1
 
     def picture_names(self, i: int) -> list[str | bytes]:
         """The pictures of row i as the file names them: paths, web addresses, or the bytes themselves."""

@@ -51,8 +51,8 @@ _LEVEL = re.compile(r"^(?:category|categorie|kategorie|cat|categoria)?(?:level|l
 _NAMED_LEVELS = (
     ("mastercategory", "subcategory", "articletype"),
     ("maincategory", "subcategory", "subsubcategory"),
-    ("category", "subcategory", "subsubcategory"),
     ("department", "category", "subcategory"),
+    ("category", "subcategory", "subsubcategory"),
 )
 _LABEL_LIKE = re.compile(r"categor|kategori|taxonomy|breadcrumb|articletype|producttype|^level\d|^lvl\d")
 

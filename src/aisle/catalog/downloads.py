@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from aisle.catalog.catalog import Catalog
 from aisle.catalog.fetch import FetchError, Limits, fetch
-from aisle.catalog.refs import LOG, is_url
+from aisle.catalog.files import LOG
+from aisle.catalog.refs import is_url
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 

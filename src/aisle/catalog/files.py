@@ -8,14 +8,22 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
+from pyarrow.parquet import ParquetFile
 
 from aisle.errors import CatalogError, did_you_mean
 
 TABLES = {
-    ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".csv": "csv", ".txt": "text", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "json", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"}
+_SURE = {
+    "csv",
+    "tsv",
+    "jsonl",
+    "parquet",
+}  # in a folder; other .txt and .json files are mostly something else
+LOG = "images.jsonl"  # what `aisle images` writes beside the pictures it fetched
 _PACKED = {".gz", ".zst", ".zstd"}
 _LEGACY = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256"),
@@ -25,7 +33,7 @@ _SAMPLE = 4 * 2**20
 
 
 class Table(NamedTuple):
-    """One file of a catalogue: its format (`csv`, `tsv`, `jsonl`, `json`, `parquet`)."""
+    """One file of a catalogue: its format (`csv`, `text` as CSV, `tsv`, `jsonl`, `json`, `parquet`)."""
 
     path: Path
     format: str
@@ -95,8 +103,8 @@ def find_tables(source: Path) -> list[Table]:
         CatalogError: there is no such file, or its ending says no known format.
     """
     if source.is_dir():
-        paths = sorted(p for p in source.rglob("*") if p.is_file() and _format(p) and not _hidden(p, source))
-        return [Table(path, _format(path)) for path in paths]
+        found = (p for p in source.rglob("*") if _format(p) in _SURE and p.is_file() and p.name != LOG)
+        return [Table(path, _format(path)) for path in sorted(found) if not _hidden(path, source)]
     if not source.exists():
         near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
         raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, near)}")
@@ -119,6 +127,18 @@ def _format(path: Path) -> str:
 
 def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+
+
+def estimate_rows(table: Table) -> int | None:
+    """About how many records a file has, by the length of its first lines; None for packed files."""
+    if table.path.suffix.lower() in _PACKED:
+        return None
+    if table.format == "parquet":
+        return int(ParquetFile(table.path).metadata.num_rows)
+    with table.open() as file:
+        sample = file.read(_SAMPLE // 16)
+    lines = sample.count(b"\n")
+    return lines * table.path.stat().st_size // len(sample) if lines else 1
 
 
 class Encoding(NamedTuple):

@@ -85,6 +85,7 @@ def find_all(
         *_leaks(catalog, near),
         *_labels(catalog),
         *_columns(catalog, groups),
+        *_weights(catalog),
     ]
     order = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
@@ -272,6 +273,14 @@ def _columns(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
             what = f"{name}: nearly gives the label away"
             action = f"kept; if it is not known when products are classified, {drop}"
             yield Finding("column", "warning", what, total, "rows", action, shown)
+
+
+def _weights(catalog: Catalog) -> Iterator[Finding]:
+    """A column called weight may as well hold the product's own."""
+    if catalog.weights is not None and len(catalog) and catalog.weights.max() > 100:
+        what = f"{catalog.columns.weight}: read as how much a row counts, up to {catalog.weights.max():g}"
+        action = "if it is the product's own weight: -c weight="
+        yield Finding("weight", "warning", what, len(catalog), "rows", action)
 
 
 def _gives_away(catalog: Catalog, column: str) -> bool:

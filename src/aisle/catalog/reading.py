@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import zstandard
 from aisle.catalog import facts
 from aisle.catalog.catalog import Base, Catalog, Part
 from aisle.catalog.columns import Columns, find, wanted
-from aisle.catalog.files import find_pictures, find_tables
+from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import Product
 from aisle.catalog.records import Records, Spool
 from aisle.catalog.refs import Pictures, guess_separator
 from aisle.catalog.tables import VECTOR, Hints, arrow_batches, read_table, rows_to_batches
 from aisle.errors import AisleError, CatalogError
+from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy, read_tree
 
 _BROKEN = (OSError, EOFError, UnicodeError, zlib.error, zstandard.ZstdError, pa.ArrowException)
@@ -35,6 +36,7 @@ def read(
     delimiter: str | None = None,
     encoding: str | None = None,
     strict: bool = False,
+    progress: Progress = SILENT,
 ) -> Catalog:
     """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.zst`), a folder of them, a folder
     of pictures in class folders, several files, an Arrow table, or rows as mappings or `Product`s.
@@ -55,17 +57,20 @@ def read(
     tree = _tree(taxonomy, problems)
     problems.strict = strict  # about the rows: an official tree's oddities are its owner's
     try:
-        records, parts = _gather(source, problems, Hints(delimiter, encoding))
+        records, parts = _gather(source, problems, Hints(delimiter, encoding), progress)
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
         chosen = _columns(records, given)
+        cells = [cell for column in chosen.images for cell in _sample(records, column)]
         root = facts.resolve_root(image_root, _home(source))
-        return _assemble(records, chosen, tree, problems, root, parts)
+        pictures = Pictures(chosen, root, guess_separator(cells))
+        labels = _look(records, tree, problems, pictures, progress)
     except AisleError:
         raise
     except _BROKEN as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CatalogError(f"{_called(source)}: cannot be read: {why}") from error
+    return Catalog(Base(records, chosen, labels, problems, pictures, parts))
 
 
 def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonomy | None:
@@ -77,27 +82,36 @@ def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonom
     return tree
 
 
-def _gather(source: Source, problems: Problems, hints: Hints) -> tuple[Records, tuple[Part, ...]]:
+def _gather(
+    source: Source, problems: Problems, hints: Hints, progress: Progress
+) -> tuple[Records, tuple[Part, ...]]:
     """Store every record of the source."""
     spool, parts, first = Spool(), [], 1
-    for path, batches in _batches(source, problems, hints):
-        start = first
-        for batch in batches(first):
-            spool.add(batch)
-            first += batch.num_rows
-        if path is not None:
-            parts.append(Part(path, start, first - 1))
+    for table, batches in _batches(source, problems, hints):
+        start, total = first, estimate_rows(table) if isinstance(table, Table) else None
+        with progress("reading", total, "rows") as advance:
+            for batch in batches(first):
+                spool.add(batch)
+                first += batch.num_rows
+                advance(batch.num_rows)
+        if table is not None:
+            parts.append(Part(table.path if isinstance(table, Table) else table, start, first - 1))
     return spool.records(), tuple(parts)
 
 
-def _batches(source: Source, problems: Problems, hints: Hints) -> Iterator[tuple[Path | None, Any]]:
-    """(file, function from the first record's number to its batches) for each part of the source."""
+_Batches = Callable[[int], Iterator[pa.RecordBatch]]  # from the number of the first record
+
+
+def _batches(
+    source: Source, problems: Problems, hints: Hints
+) -> Iterator[tuple[Table | Path | None, _Batches]]:
+    """(file or folder, its batches) for each part of the source."""
     if isinstance(source, pa.Table):
         yield None, lambda first: arrow_batches(source, problems)
     elif isinstance(source, str | Path):
         tables = find_tables(Path(source))
         for table in tables:
-            yield table.path, lambda first, table=table: read_table(table, problems, first, hints)
+            yield table, lambda first, table=table: read_table(table, problems, first, hints)
         if not tables:
             rows = list(_class_folders(Path(source)))
             yield Path(source), lambda first: rows_to_batches(rows, problems, first)
@@ -107,9 +121,8 @@ def _batches(source: Source, problems: Problems, hints: Hints) -> Iterator[tuple
     elif isinstance(source, Sequence):
         yield None, lambda first: rows_to_batches(_rows(source), problems, first)
     else:
-        raise CatalogError(
-            f"a catalogue is read from files, tables or rows, not from {type(source).__name__}"
-        )
+        kind = type(source).__name__
+        raise CatalogError(f"a catalogue is read from files, tables or rows, not from {kind}")
 
 
 def _class_folders(folder: Path) -> Iterator[dict[str, str]]:
@@ -196,25 +209,30 @@ def _sample(records: Records, column: str, size: int = 1000) -> list[str]:
     return []
 
 
-def _assemble(
+def _look(
     records: Records,
-    columns: Columns,
     taxonomy: Taxonomy | None,
     problems: Problems,
-    root: Path,
-    parts: tuple[Part, ...],
-) -> Catalog:
-    """Look at every record once; what is found wrong joins what reading found."""
-    cells = [cell for column in columns.images for cell in _sample(records, column)]
-    pictures = Pictures(columns, root, guess_separator(cells))
-    facts.check_ids(records, columns.id, problems)
-    facts.check_empty(records, columns, problems)
-    labels = facts.read_labels(records, columns, taxonomy, problems)
-    pictures.check(records, problems)
-    facts.read_weights(records, columns.weight, problems)
-    facts.read_dates(records, columns.date, problems)
+    pictures: Pictures,
+    progress: Progress,
+) -> facts.Labels:
+    """Look at every record once, a question at a time; what is wrong joins what reading found."""
+    columns = pictures.columns
+    with progress("checking", 6, "questions") as advance:
+        facts.check_ids(records, columns.id, problems)
+        advance(1)
+        facts.check_empty(records, columns, problems)
+        advance(1)
+        labels = facts.read_labels(records, columns, taxonomy, problems)
+        advance(1)
+        pictures.check(records, problems)
+        advance(1)
+        facts.read_weights(records, columns.weight, problems)
+        advance(1)
+        facts.read_dates(records, columns.date, problems)
+        advance(1)
     problems.sort()
-    return Catalog(Base(records, columns, labels, problems, pictures, parts))
+    return labels
 
 
 def _home(source: Source) -> Path | None:

@@ -96,6 +96,9 @@ class Records:
                     types[field.name] = field.type
         self.types = types
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_keep": None}  # pickled batches are copies; the folder is not theirs
+
     def __len__(self) -> int:
         return int(self._stops[-1]) if len(self._stops) else 0
 

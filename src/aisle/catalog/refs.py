@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from aisle.catalog.columns import Columns
-from aisle.catalog.files import PICTURES
+from aisle.catalog.files import LOG, PICTURES
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import ImageRef
 from aisle.catalog.records import Records
 
 _SEPARATORS = ("|", ";", "\n", ",", " ")
 _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
-LOG = "images.jsonl"  # what `aisle images` writes beside the pictures it fetched
 
 
 class Pictures:

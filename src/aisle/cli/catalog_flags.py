@@ -14,6 +14,7 @@ from aisle.errors import CatalogError
 
 if TYPE_CHECKING:
     from aisle.catalog import Catalog
+    from aisle.progress import Progress
 
 Source = Annotated[
     Path,
@@ -62,6 +63,7 @@ def open_catalog(
     delimiter: str | None = None,
     encoding: str | None = None,
     strict: bool = False,
+    progress: "Progress | None" = None,
 ) -> "Catalog":
     """`aisle.read` with what the flags say; `--column` overrides the TOML file.
 
@@ -70,6 +72,7 @@ def open_catalog(
     """
     from aisle.catalog import read
     from aisle.catalog.columns import wanted
+    from aisle.progress import SILENT
 
     given = wanted(columns)
     for text in column or []:
@@ -87,4 +90,5 @@ def open_catalog(
         delimiter=delimiter,
         encoding=encoding,
         strict=strict,
+        progress=progress or SILENT,
     )

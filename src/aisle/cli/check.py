@@ -58,7 +58,7 @@ def check(
     }
     progress = console.progress(quiet or as_json)
     try:
-        catalog = open_catalog(source, **given, strict=strict)
+        catalog = open_catalog(source, **given, strict=strict, progress=progress)
         report = look_over(catalog, pictures=pictures, strict=strict, progress=progress)
     except FirstProblemError as error:
         if as_json:
