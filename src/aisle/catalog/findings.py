@@ -75,14 +75,15 @@ class Finding:
 def find_all(
     catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
 ) -> tuple[Finding, ...]:
-    """Everything found, what costs most first. near: pictures that look alike count as duplicates."""
+    """Everything found, what costs most first. near: also pictures that look alike."""
     rows = {int(row): i for i, row in enumerate(catalog.rows)}
-    groups = catalog.groups(near, progress)
+    groups = catalog.groups()
     found = [
         *_problems(catalog, problems, rows),
         *_spellings(catalog),
         *_duplicates(catalog, groups),
-        *_leaks(catalog, near),
+        *_leaks(catalog),
+        *(_lookalikes(catalog, groups, catalog.groups(near=True, progress=progress)) if near else ()),
         *_labels(catalog),
         *_columns(catalog, groups),
         *_weights(catalog),
@@ -144,10 +145,7 @@ def _spellings(catalog: Catalog) -> Iterator[Finding]:
 def _duplicates(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
     """Groups of more than one row: equal in all they say, or only alike, and labelled differently."""
     node, exact, alike, torn = catalog.targets().node, [], [], []
-    order = np.argsort(groups, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        if len(members) < 2:
-            continue
+    for members in _members(groups):
         contents = {_content(catalog, int(i)) for i in members}
         if len(contents) < len(members):
             exact.append(members)
@@ -161,7 +159,7 @@ def _duplicates(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
         what = "exact duplicates: rows that say the same in every column but id, label and split"
         yield _grouped(catalog, "exact duplicates", "note", what, extra, kept, exact)
     if alike:
-        what = "near duplicates: the same text, the same first picture or one that looks alike"
+        what = "near duplicates: the same title and description, first picture or group"
         yield _grouped(catalog, "near duplicates", "note", what, sum(map(len, alike)), kept, alike)
     if torn:
         action = f"{kept}; at most one of their labels is right, so look at them"
@@ -191,14 +189,36 @@ def _grouped(
     return Finding(kind, severity, what, count, unit, action, groups=examples)
 
 
-def _leaks(catalog: Catalog, near: bool) -> Iterator[Finding]:
-    leaks = splits.leakage(catalog, near=near)
+def _leaks(catalog: Catalog) -> Iterator[Finding]:
+    leaks = splits.leakage(catalog)
     if leaks:
         rows = sum(len(leak.rows) for leak in leaks)
         groups = [leak.rows for leak in leaks]
         what = "the same product on both sides of the given split"
         action = "kept as given; scores on it flatter: split anew (-c split=) or drop these rows"
         yield _grouped(catalog, "leakage", "error", what, rows, action, groups)
+
+
+def _lookalikes(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
+    """Products whose first pictures look alike, beyond those that are duplicates anyway: one photograph
+    under other words, or one studio's pictures of several products; only a person can tell."""
+    alike = [members for members in _members(near) if len(np.unique(groups[members])) > 1]
+    if alike:
+        what = "first pictures that look alike, of products described differently"
+        across = 0
+        if catalog.split is not None:
+            across = sum(len(set(catalog.split[members]) - {""}) > 1 for members in alike)
+        beside = f"; {across:,} of the groups lie across the given split" if across else ""
+        action = f"kept as they are; split with near=True to keep them together{beside}"
+        yield _grouped(catalog, "look-alikes", "note", what, sum(map(len, alike)), action, alike)
+
+
+def _members(groups: np.ndarray) -> Iterator[np.ndarray]:
+    """Positions of each group of more than one row."""
+    order = np.argsort(groups, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        if len(members) > 1:
+            yield members
 
 
 def _labels(catalog: Catalog) -> Iterator[Finding]:
