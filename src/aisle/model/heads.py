@@ -85,8 +85,11 @@ class Tree(nn.Module):
 class Levels(nn.Module):
     """A softmax per level, each with a class for paths that ended above; decoded over valid paths.
 
+    A class's weight is learned plus generated from the embedding of its name, as `Tree`'s.
     weights: what each level counts in the likelihood, 1 by default.
     """
+
+    class_vectors: Tensor
 
     def __init__(
         self, context: Context, dim: int, weights: list[float] | None = None, dropout: float = 0.0
@@ -101,16 +104,36 @@ class Levels(nn.Module):
         self.weights = self.weights[: tree.depth]
         self.norm = nn.LayerNorm(dim)
         self.drop = nn.Dropout(dropout)
+        vectors = torch.from_numpy(np.asarray(context.class_vectors, dtype=np.float32))
+        self.register_buffer("class_vectors", vectors)  # (M, C)
+        self.generate = nn.Linear(vectors.shape[1], dim, bias=False)
+        nn.init.zeros_(self.generate.weight)
         self.classify = nn.ModuleList(nn.Linear(dim, width) for width in self.index.widths)
         prior = TreeScores(log_prior(tree, context.counts).unsqueeze(0), self.index)
         for i in range(tree.depth):
             self.register_buffer(f"prior{i}", prior.level(i + 1)[0].clamp(min=-30.0))
+        self._start_at_prior()
+
+    @torch.no_grad()
+    def _start_at_prior(self) -> None:
+        for i, classify in enumerate(self.classify):
+            classify.bias.copy_(getattr(self, f"prior{i}"))  # type: ignore[operator, union-attr]
+
+    def weight(self, level: int) -> Tensor:
+        """(n + 1, D) the weights of a level's classes (0: the top one), the last: ended above."""
+        nodes = torch.from_numpy(self.index.taxonomy.level(level + 1)).to(self.class_vectors.device)
+        generated = self.generate(self.class_vectors[nodes])  # (n, D)
+        return self.classify[level].weight + nn.functional.pad(generated, (0, 0, 0, 1))  # type: ignore[operator]
 
     def forward(self, product: Tensor, known: Tensor) -> LevelScores:
         """product (B, D), known (B,) bool -> scores."""
         x = self.drop(self.norm(product))
         logits = [
-            torch.where(known.unsqueeze(1), classify(x), getattr(self, f"prior{i}"))
+            torch.where(
+                known.unsqueeze(1),
+                nn.functional.linear(x, self.weight(i), classify.bias),  # type: ignore[arg-type]
+                getattr(self, f"prior{i}"),
+            )
             for i, classify in enumerate(self.classify)
         ]
         return LevelScores(logits, self.index, self.weights)
@@ -119,12 +142,18 @@ class Levels(nn.Module):
     def adopt(self, old: "Levels") -> None:
         """Take over what another tree's head has learned: rows by id, shared weights as they are."""
         mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
-        for depth in range(min(len(self.classify), len(old.classify))):
-            own, other = self.index.columns[mine, depth], old.index.columns[theirs, depth]
-            for tensor in ("weight", "bias"):
-                new, known = getattr(self.classify[depth], tensor), getattr(old.classify[depth], tensor)
-                new[own] = known[other]
-                new[-1] = known[-1]  # ended above
+        depth = torch.from_numpy(self.index.taxonomy.node_depth)
+        for classify in self.classify:
+            nn.init.zeros_(classify.weight)  # type: ignore[arg-type]
+        for level in range(min(len(self.classify), len(old.classify))):
+            # What is known of nodes below stands in for a new node above them; own rows go last.
+            for here in (depth[mine] != level + 1, depth[mine] == level + 1):
+                own, other = self.index.columns[mine[here], level], old.index.columns[theirs[here], level]
+                for tensor in ("weight", "bias"):
+                    new, known = getattr(self.classify[level], tensor), getattr(old.classify[level], tensor)
+                    new[own] = known[other]
+                    new[-1] = known[-1]  # ended above
+        self.generate.load_state_dict(old.generate.state_dict())
         self.norm.load_state_dict(old.norm.state_dict())
 
 

@@ -96,7 +96,7 @@ class Run:
     def history(self) -> list[dict[str, str]]:
         """The lines of `metrics.csv`."""
         file = self.folder / "metrics.csv"
-        return list(csv.DictReader(file.open())) if file.exists() else []
+        return list(csv.DictReader(file.read_text().splitlines())) if file.exists() else []
 
     def end(self) -> None:
         """The bundle is written: the checkpoint has served."""
