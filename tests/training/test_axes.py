@@ -1,0 +1,72 @@
+"""Learning along principal axes, folded into a small table, answers as the unfolded network did."""
+
+import numpy as np
+import pytest
+
+import aisle
+from aisle.errors import RecipeError
+from aisle.training import fit as fitting
+from tests.training.shop import catalog, recipe
+
+
+def folding(axes=80, dim=300, **more):
+    views = {
+        "title": {
+            "encoder": {"type": "Lexical", "dim": dim, "least": 1},
+            "frozen": True,
+            "axes": axes,
+            "scale": 3.0,
+        },
+        "clip": {"encoder": {"type": "Vector"}, "axes": 5, "scale": 2.0},
+        "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}},
+    }
+    return recipe(
+        views=views,
+        fusion={"type": "Linear", "dim": dim, "direct": ["title"]},
+        head={"type": "Tree", "norm": False},
+        **more,
+    )
+
+
+def test_the_folded_network_answers_as_the_rotated_one_did(monkeypatch):
+    shop = catalog(60, vectors=True)
+    rotated = {}
+    original = fitting.fold
+
+    def fold(trained, axes, final):
+        rotated["model"], rotated["axes"] = trained.eval(), axes
+        original(trained, axes, final)
+
+    monkeypatch.setattr(fitting, "fold", fold)
+    model = aisle.train(shop, folding(stages=[{"epochs": 6, "rate": 0.02, "batch": 16}], view_dropout=0.3))
+    reader = model._reader
+    inputs = reader(list(shop))
+    trained, axes = rotated["model"], rotated["axes"]
+    import torch
+
+    from aisle.model.prepare import Prepared
+
+    for present in (inputs.present, inputs.present & torch.tensor([True, False, True])):
+        given = {"image": inputs.arrays["image"]}
+        for i, name in enumerate(("title", "clip")):
+            arrays = {k: v.numpy() for k, v in inputs.arrays[name].items()}
+            prepared = Prepared(arrays, inputs.present[:, i].numpy(), {})
+            given[name] = {"vector": torch.from_numpy(axes[name].along(prepared)).float()}
+        with torch.no_grad():
+            before = trained(given, present).scores.all().numpy()
+            after = model.model(inputs.arrays, present).scores.all().numpy()
+        np.testing.assert_allclose(after, before, atol=1e-2)
+        assert before.max() - before.min() > 1
+
+
+def test_axes_need_parts_that_fold():
+    for change in ("fusion.type=Concat", "head.norm=true", "head.type=Levels"):
+        with pytest.raises(RecipeError, match=r"only linear ones fold|has no option"):
+            aisle.train(catalog(20, vectors=True), folding(), changes=[change])
+    with pytest.raises(RecipeError, match="SmallConv cannot be learned along axes"):
+        aisle.train(catalog(20, vectors=True), folding(), changes=["views.image.axes=4"])
+
+
+def test_more_axes_than_rows_or_words_are_as_many_as_there_are():
+    model = aisle.train(catalog(4, vectors=True), folding(axes=5000))
+    assert len(model.predict(catalog(4, seed=3, vectors=True))) == 4

@@ -1,0 +1,108 @@
+"""Recipes are TOML, validated at every depth, and read back as they were written."""
+
+import pytest
+
+import aisle
+from aisle.errors import RecipeError
+from aisle.training.recipe import load_recipe, shipped, to_toml
+from tests.training.shop import catalog, recipe
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_recipe_loads_describes_itself_and_survives_toml(name, tmp_path):
+    found = load_recipe(name)
+    assert found.name == name
+    assert found.description.endswith(".")
+    (tmp_path / "copy.toml").write_text(to_toml(found))
+    assert load_recipe(tmp_path / "copy.toml") == found
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("vews=1", "unknown key 'vews'.* Did you mean 'views'"),
+        ("views.text.encodr=1", r"unknown key 'views\.text\.encodr'.* Did you mean 'encoder'"),
+        ("stages.0.epohcs=3", r"unknown key 'stages\.0\.epohcs'.* Did you mean 'epochs'"),
+        ("parts.stopp=0.1", r"unknown key 'parts\.stopp'.* Did you mean 'stop'"),
+        ("promise.presicion=0.9", r"unknown key 'promise\.presicion'.* Did you mean 'precision'"),
+        ("stages.0.rate=-1", r"stages\.0\.rate: .*greater than 0 \(got -1\)"),
+        ("stages.0.epochs=many", r"stages\.0\.epochs: .*integer.*\(got 'many'\)"),
+        ("stages.0.optimizer=Adan", r"stages\.0\.optimizer: .*'AdamW'"),
+        ("stages.7.epochs=1", "stages is a list; use 0 to 0"),
+        ("seed.x=1", "seed is no table"),
+        ("seed", "is not KEY=VALUE"),
+        ('stages.0.train=["titel"]', "stage 'train' names 'titel'. Did you mean 'title'"),
+        ('stages.0.train=["title"]', "trains 'title', which is frozen"),
+        ("stages.0.start=before", "starts from 'before', no earlier stage"),
+        ("fusion.type=false", "fusion.type"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place_and_neighbour(change, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe("fast", ["seed=1", change] if change.startswith("seed.") else [change])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("views.title.encoder.dims=4", "encoder Lexical has no option 'dims'.* Did you mean 'dim'"),
+        ("views.title.encoder.type=Lexicon", "no encoder 'Lexicon'.* Did you mean 'Lexical'"),
+        ("fusion.dims=4", "fusion Linear has no option 'dims'.* Did you mean 'dim'"),
+        ("head.droput=0.1", "head Tree has no option 'droput'.* Did you mean 'dropout'"),
+        ("losses.0.smothing=0.1", "loss CrossEntropy has no option 'smothing'.* Did you mean 'smoothing'"),
+        ("losses.0.wieght=0.1", "loss CrossEntropy has no option 'wieght'.* Did you mean 'weight'"),
+        ("losses.0.type=CrosEntropy", "no loss 'CrosEntropy'.* Did you mean 'CrossEntropy'"),
+    ],
+)
+def test_options_of_parts_are_checked_before_anything_is_learned(change, message, monkeypatch):
+    def never(*args):
+        raise AssertionError("learned before the recipe was checked")
+
+    monkeypatch.setattr("aisle.training.fit._learn_preparers", never)
+    with pytest.raises(RecipeError, match=message):
+        aisle.train(catalog(20), recipe(losses=[{"type": "CrossEntropy"}]), changes=[change])
+
+
+@pytest.mark.parametrize("name", ["type", "values", "fusion", "a.b", "../up", "1st", ""])
+def test_a_views_name_that_torch_or_a_folder_cannot_bear_is_refused(name):
+    views = {name: {"encoder": {"type": "Lexical"}, "fields": ["title"]}}
+    with pytest.raises(RecipeError, match="view name"):
+        load_recipe(recipe(views=views))
+
+
+def test_set_overrides_anything_and_changes_no_dict_of_the_callers():
+    given = recipe()
+    found = load_recipe(
+        given, ["views.title.encoder.dim=99", "stages.0.rates.head=0.5", "name=mine", "views.image=false"]
+    )
+    assert found.views["title"].encoder.options["dim"] == 99
+    assert found.stages[0].rates == {"head": 0.5}
+    assert found.name == "mine"
+    assert list(found.views) == ["title"]
+    assert given == recipe()
+
+
+def test_strange_values_survive_toml(tmp_path):
+    views = {"été-2": {"encoder": {"type": "Lexical"}, "fields": ['a "b"\\', "\x7f\x00\t", "日本 🛍", ""]}}
+    given = recipe(views=views, name='"', losses=[{"type": "CrossEntropy", "weight": 1e-7}])
+    found = load_recipe(given, ["stages.0.rate=1.5e-5", "fusion.direct=[]"])
+    (tmp_path / "r.toml").write_text(to_toml(found))
+    assert load_recipe(tmp_path / "r.toml") == found
+
+
+@pytest.mark.parametrize(("text", "message"), [("= 3", "is not TOML"), ("\udcff", "cannot be read")])
+def test_a_file_that_is_no_toml_says_so(tmp_path, text, message):
+    file = tmp_path / "r.toml"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(file)
+    with pytest.raises(RecipeError, match=r"no recipe 'fats'.* Did you mean 'fast'"):
+        load_recipe("fats")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "none.toml")
+
+
+def test_two_stages_of_one_name_are_refused():
+    with pytest.raises(RecipeError, match="two stages are called 'train'"):
+        load_recipe(recipe(stages=[{}, {}]))

@@ -1,0 +1,175 @@
+"""A run that was interrupted ends with the very same weights as one that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import aisle
+from aisle.training.run import Run, RunError
+from tests.training.shop import catalog, recipe
+
+STAGES = [
+    {"name": "text", "train": ["title", "head"], "views": ["title"], "epochs": 2, "batch": 16, "rate": 0.01},
+    {
+        "name": "both",
+        "start": "text",
+        "epochs": 3,
+        "batch": 16,
+        "accumulate": 2,
+        "average": 0.9,
+        "patience": 2,
+    },
+]
+
+
+class Killed(BaseException):
+    """As a signal would: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return catalog(60)
+
+
+def weights(run):
+    return (Path(run) / "model" / "weights.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shop, tmp_path_factory):
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    aisle.train(shop, recipe(stages=STAGES), out=run)
+    return run
+
+
+def train_until(monkeypatch, shop, out, saves, before=False):
+    """Train, killed after (or just before) so many checkpoints."""
+    count = 0
+    original = Run.save
+
+    def save(self, state):
+        nonlocal count
+        count += 1
+        if before and count > saves:
+            raise Killed
+        original(self, state)
+        if not before and count == saves:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", save)
+        with pytest.raises(Killed):
+            aisle.train(shop, recipe(stages=STAGES), out=out, resume=out.exists())
+
+
+# Checkpoints: two epochs, the first stage's end, three epochs, the second stage's end.
+@pytest.mark.parametrize("saves", [1, 2, 3, 4, 6, 7])
+def test_resumed_after_any_checkpoint_it_ends_bit_identical(shop, undisturbed, tmp_path, monkeypatch, saves):
+    run = tmp_path / "run"
+    train_until(monkeypatch, shop, run, saves)
+    assert not (run / "model").exists()
+    aisle.train(shop, recipe(stages=STAGES), out=run, resume=True)
+    assert weights(run) == weights(undisturbed)
+    assert not (run / "checkpoint.pt").exists()
+
+
+def test_interrupted_again_and_again_it_ends_bit_identical(shop, undisturbed, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    for _ in range(4):
+        train_until(monkeypatch, shop, run, 1, before=True)
+    aisle.train(shop, recipe(stages=STAGES), out=run, resume=True)
+    assert weights(run) == weights(undisturbed)
+    lines = (run / "metrics.csv").read_text().splitlines()
+    expected = (undisturbed / "metrics.csv").read_text().splitlines()
+    assert [line.rsplit(",", 1)[0] for line in lines] == [line.rsplit(",", 1)[0] for line in expected]
+
+
+def test_a_run_killed_while_its_folder_was_set_up_resumes(shop, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.toml").write_text("half a reci")
+    with pytest.raises(RunError, match="pass --resume"):
+        aisle.train(shop, recipe(stages=STAGES), out=run)
+    aisle.train(shop, recipe(stages=STAGES), out=run, resume=True)
+    assert weights(run) == weights(undisturbed)
+
+
+def test_a_finished_run_is_not_trained_again(shop, undisturbed, monkeypatch):
+    def never(*args):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("aisle.training.fit.run_stage", never)
+    model = aisle.train(shop, recipe(stages=STAGES), out=undisturbed, resume=True)
+    assert model.model_id == aisle.load(undisturbed).model_id
+
+
+def test_other_data_another_recipe_or_a_taken_folder_are_refused(shop, undisturbed, tmp_path):
+    with pytest.raises(RunError, match="trained on other rows"):
+        aisle.train(catalog(55), recipe(stages=STAGES), out=undisturbed, resume=True)
+    with pytest.raises(RunError, match="another recipe"):
+        aisle.train(shop, recipe(), out=undisturbed, resume=True)
+    with pytest.raises(RunError, match="already holds"):
+        aisle.train(shop, recipe(stages=STAGES), out=undisturbed)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
+    with pytest.raises(RunError, match=r"already holds chapter1\.txt"):
+        aisle.train(shop, recipe(stages=STAGES), out=tmp_path / "thesis", resume=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        aisle.train(shop, recipe(stages=STAGES), out=tmp_path / "file")
+
+
+def test_a_runs_folder_says_what_it_was_told_and_how_it_went(undisturbed):
+    from aisle.training.recipe import load_recipe
+
+    assert load_recipe(undisturbed / "recipe.toml") == load_recipe(recipe(stages=STAGES))
+    history = Run(undisturbed).history()
+    assert [(line["stage"], line["epoch"]) for line in history] == [
+        *(("text", str(i)) for i in range(2)),
+        *(("both", str(i)) for i in range(3)),
+    ]
+    assert float(history[-1]["loss"]) < float(history[0]["loss"])
+    assert {f.name for f in undisturbed.iterdir()} == {
+        "recipe.toml", "versions.json", "data.json", "metrics.csv", "model",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant_the_command_resumes_to_the_same_bytes(shop, tmp_path):
+    from aisle.catalog.demo import make_shop
+
+    source = make_shop(tmp_path / "shop", 200).products
+    quick = ["views.text.axes=0", "views.title.axes=0", "views.image.encoder.size=32", "stages.0.epochs=6"]
+    sets = [part for change in [*quick, "stages.0.steps=0"] for part in ("--set", change)]
+    command = [
+        sys.executable,
+        "-m",
+        "aisle",
+        "train",
+        str(source),
+        "--quiet",
+        "--no-baseline",
+        *sets,
+        "--out",
+    ]
+    started = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    whole = time.monotonic() - started
+    rng, kills = random.Random(0), 0
+    for _ in range(6):
+        process = subprocess.Popen([*command, str(tmp_path / "killed"), "--resume"], stderr=subprocess.PIPE)
+        try:
+            process.wait(rng.uniform(0.3, 0.9) * whole)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.communicate()
+    subprocess.run([*command, str(tmp_path / "killed"), "--resume"], check=True)
+    assert kills
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
