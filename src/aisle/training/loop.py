@@ -92,7 +92,8 @@ def run_stage(
     course = _Course(model, loss, stage, fit, position)
     if state:
         course.restore(state)
-    with progress(f"training {stage.name}", course.epochs * len(fit)) as advance:
+    label = "training" if stage.name == "train" else f"training {stage.name}"
+    with progress(label, course.epochs * len(fit)) as advance:
         advance(course.done * len(fit))
         while course.done < course.epochs and not course.waited_enough():
             started = time.perf_counter()

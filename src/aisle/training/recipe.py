@@ -150,15 +150,33 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", changes: Sequ
     return _checked(data, changes, f"recipe {str(recipe)!r}")
 
 
+# Lists that a recipe need not write down, as they are then: `--set` reaches into them too.
+_UNSAID: dict[str, list[dict[str, Any]]] = {"stages": [{}], "losses": [{"type": "CrossEntropy"}]}
+
+
 def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> Recipe:
+    before = _names_of_views(data)
     for change in changes:
         path, equals, value = change.partition("=")
         if not equals:
             raise RecipeError(f"--set {change!r} is not KEY=VALUE, such as views.title.encoder.dim=128")
-        _set(data, path.strip().split("."), _value(value.strip()), change)
-    recipe = validated(Recipe, data, what)
+        keys = path.strip().split(".")
+        if keys[0] in _UNSAID and len(keys) > 1:
+            data.setdefault(keys[0], copy.deepcopy(_UNSAID[keys[0]]))
+        _set(data, keys, _value(value.strip()), change)
+    try:
+        recipe = validated(Recipe, data, what)
+    except RecipeError as error:  # a misspelled view in --set is a new view, and half of one
+        new = [name for name in _names_of_views(data) if name not in before]
+        near = did_you_mean(new[0], before) if new else ""
+        raise RecipeError(f"{error}.{near}" if near else str(error)) from None
     _check_stages(recipe, what)
     return recipe
+
+
+def _names_of_views(data: Mapping[str, Any]) -> list[str]:
+    views = data.get("views")
+    return list(views) if isinstance(views, dict) else []
 
 
 def _check_stages(recipe: Recipe, what: str) -> None:

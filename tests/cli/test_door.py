@@ -1,0 +1,98 @@
+"""What every command does alike: it answers at once, names what is misspelled, and ends in a code that means
+something."""
+
+import subprocess
+import sys
+
+import pytest
+
+from aisle.cli import COMMANDS
+
+
+def aisle(*words, cwd=None):
+    """Run the command line as a shell would: its output is no terminal."""
+    return subprocess.run([sys.executable, "-m", "aisle", *words], cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture
+def products(tmp_path):
+    file = tmp_path / "products.csv"
+    file.write_text("id,title,category\n1,red shoes,Shoes\n2,blue hat,Hats\n")
+    return file
+
+
+def test_help_names_every_command_in_a_whole_line():
+    done = aisle("--help")
+    assert done.returncode == 0
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    for command in COMMANDS:
+        if command.function is not None:
+            assert f"{command.name} {command.short}" in lines
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from aisle.cli import register; register();"
+        "print({'torch', 'numpy', 'scipy', 'transformers', 'pyarrow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_version_is_that_of_the_package():
+    assert aisle("--version").stdout == f"aisle {__import__('aisle').__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("trian",), "Did you mean 'train'"),
+        (("train", "nothere.csv"), "nothere.csv"),
+        (("train", "products.csv", "--column", "title=titel"), "Did you mean 'title'?"),
+        (("train", "products.csv", "--recipe", "fasst"), "Did you mean 'fast'?"),
+        (("train", "products.csv", "--set", "veiw_dropout=0"), "Did you mean 'view_dropout'?"),
+        (("train", "products.csv", "--set", "views.titel.encoder.dim=64"), "Did you mean 'title'?"),
+        (("classify", "nothere", "products.csv"), "nothere"),
+        (("classify", "nothere", "products.csv", "--out", "placed.xlsx"), ".parquet"),
+        (("show", "nothere"), "nothere"),
+        (("recipes", "fst"), "Did you mean 'fast'?"),
+    ],
+)
+def test_what_a_user_can_mend_is_said_without_a_traceback(products, words, said):
+    done = aisle(*words, cwd=products.parent)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (products.parent / "runs").exists()
+
+
+def test_an_error_is_one_line_however_long(products):
+    products.write_text("".join(f"column_number_{i}," for i in range(40)) + "id\n" + "," * 40 + "1\n")
+    done = aisle("train", "products.csv", "--column", "title=column_number_x", cwd=products.parent)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_recipes_are_listed_and_one_is_printed_as_the_file_it_is(tmp_path):
+    listed = aisle("recipes")
+    assert listed.stdout.startswith("fast ") or "\nfast " in listed.stdout
+    printed = aisle("recipes", "fast").stdout
+    (tmp_path / "mine.toml").write_text(printed)
+    again = aisle("recipes", "mine.toml", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, printed)
+
+
+def test_set_reaches_stages_that_a_recipe_does_not_write_down():
+    from aisle.training.recipe import load_recipe
+
+    recipe = load_recipe(
+        {
+            "views": {"title": {"encoder": {"type": "Lexical"}}},
+            "fusion": {"type": "Concat"},
+            "head": {"type": "Tree"},
+        },
+        ["stages.0.epochs=3", "losses.0.smoothing=0.1"],
+    )
+    assert [stage.epochs for stage in recipe.stages] == [3]
+    assert [(loss.type, loss.options) for loss in recipe.losses] == [("CrossEntropy", {"smoothing": 0.1})]
