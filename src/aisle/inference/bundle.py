@@ -23,6 +23,7 @@ from torch import Tensor
 from aisle.decision import Policy
 from aisle.errors import AisleError, BundleError
 from aisle.inference.card import model_card
+from aisle.inference.memory import Memory
 from aisle.inference.predictor import Predictor
 from aisle.model.parts import Context
 from aisle.model.spec import ModelSpec, build, encoder_class, validated
@@ -85,6 +86,8 @@ def _write(predictor: Predictor, folder: Path) -> Predictor:
     _write_json(folder / "network.json", network)
     (folder / "taxonomy.json").write_text(predictor.taxonomy.to_json())
     (folder / "policy.json").write_text(predictor.policy.to_json())
+    if predictor.memory is not None:
+        predictor.memory.save(folder)
     model_id = _seal(_described(folder))
     _write_json(folder / "results.json", dict(predictor.results))
     (folder / "README.md").write_text(model_card(predictor, model_id))
@@ -145,6 +148,7 @@ def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor
         model_id=manifest["model_id"],
         seen_keys=np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
         results=json.loads((folder / "results.json").read_text()),
+        memory=Memory.load(folder) if (folder / "neighbours.json").exists() else None,
     )
 
 

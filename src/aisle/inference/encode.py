@@ -39,6 +39,11 @@ class Reader:
         self.model, self.views, self.preparers, self.store = model, views, preparers, store
         self._spaces: dict[str, str] = {}
 
+    def only(self, names: Collection[str]) -> "Reader":
+        """The same, of some views alone."""
+        views = {name: view for name, view in self.views.items() if name in names}
+        return Reader(self.model, views, self.preparers, self.store)
+
     def __call__(self, products: Sequence[Product], without: Collection[str] = ()) -> Inputs:
         """B products -> inputs; views named in `without` count as absent."""
         device = next(self.model.parameters()).device

@@ -1,7 +1,7 @@
 """A trained model as its users hold it: products in, scores or predictions out."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,13 @@ import torch
 
 from aisle.catalog import Catalog, Product
 from aisle.decision import Policy, Prediction
-from aisle.inference.encode import Reader, in_batches
+from aisle.inference.encode import Inputs, Reader, in_batches
+from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import carry_counts, context_of
 from aisle.model.parts import Context
-from aisle.model.prepare import Preparer
+from aisle.model.prepare import Lexical, Preparer
 from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
@@ -26,13 +27,14 @@ FAULTY = "the row is faulty: see its problems"
 
 
 class Scored(NamedTuple):
-    """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool and the
-    problems met while reading each of them."""
+    """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool, the problems
+    met while reading each of them, and `spaces`: by view, vectors (B, D) that know nothing of the tree."""
 
     scores: Scores
     embedding: np.ndarray
     present: np.ndarray
     problems: list[tuple[str, ...]]
+    spaces: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Predictor:
     model_id: str = "unsaved"
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
+    memory: Memory | None = None
     store: FeatureStore | None = None
     batch: int = 256
 
@@ -63,6 +66,17 @@ class Predictor:
     def views(self) -> tuple[str, ...]:
         """The names of the views it reads."""
         return self.model.views
+
+    @cached_property
+    def remembered(self) -> tuple[str, ...]:
+        """The views by whose vectors products are remembered: frozen ones, read by a pretrained encoder or
+        by words."""
+        encoders = self.model.encoders
+        return tuple(
+            n
+            for n in self.views
+            if n in self.model.frozen and (encoders[n].costly or isinstance(self.preparers[n], Lexical))
+        )
 
     @cached_property
     def _reader(self) -> Reader:
@@ -105,6 +119,7 @@ class Predictor:
                 scored.scores,
                 problems=problems,
                 present=scored.present.any(1) & ~faulty,
+                likeness=self._likeness(scored),
                 model_id=self.model_id,
             )
             for answer, bad in zip(answers, faulty, strict=True):
@@ -117,6 +132,42 @@ class Predictor:
         """(B, D) joint vectors."""
         parts = [part.embedding for part in self.score_batches(products, ())]
         return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
+
+    def likeness(self, products: Iterable[Product]) -> np.ndarray | None:
+        """(B, S, T) how like these products are to those it learned from; None without a memory of them."""
+        parts = [self._likeness(part) for part in self.score_batches(products)]
+        return np.concatenate([p for p in parts if p is not None]) if self.memory and parts else None
+
+    def _likeness(self, scored: Scored) -> np.ndarray | None:
+        return self.memory.likeness(scored.spaces, self.taxonomy) if self.memory else None
+
+    def remembering(self, catalog: Catalog, tops: Sequence[str]) -> "Predictor":
+        """The same with these rows as its memory; tops (n,): ids of their top categories."""
+        if not self.remembered:
+            return self
+        spaces = self._reader.only(self.remembered)
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.remembered}
+        with torch.inference_mode():
+            for batch in in_batches(catalog, self.batch):
+                inputs = spaces(batch)
+                for name, parts in found.items():
+                    parts.append(self._space(name, inputs))
+        memory = Memory.of({name: np.concatenate(parts) for name, parts in found.items()}, tops)
+        return dataclasses.replace(self, memory=memory if memory.spaces else None)
+
+    def _space(self, name: str, inputs: Inputs) -> np.ndarray:
+        """(B, D) a remembered view's vectors, zeros where absent. A pretrained encoder's output takes the
+        place of its arrays, so that the network need not run it again."""
+        arrays = inputs.arrays[name]
+        if self.model.encoders[name].costly:
+            encoded = self.model.encode(name, arrays)
+            kept = {"pooled": encoded.pooled, "tokens": encoded.tokens, "mask": encoded.mask}
+            inputs.arrays[name] = kept
+            here = inputs.present[:, list(inputs.arrays).index(name)].unsqueeze(1)
+            return (encoded.pooled * here).float().cpu().numpy()
+        if "ids" in arrays:
+            return sketch({key: array.cpu().numpy() for key, array in arrays.items()})
+        return np.zeros((len(inputs.present), SKETCH), np.float32)  # no product of the batch has it
 
     def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
         """Everything the network says, a batch at a time."""
@@ -134,13 +185,15 @@ class Predictor:
 
     @torch.inference_mode()
     def _score_batch(self, batch: list[Product], without: Collection[str]) -> Scored:
-        inputs = self._reader(batch, without)
-        output = self.model.eval()(inputs.arrays, inputs.present)
+        model, inputs = self.model.eval(), self._reader(batch, without)
+        spaces = {name: self._space(name, inputs) for name in self.remembered} if self.memory else {}
+        output = model(inputs.arrays, inputs.present)
         return Scored(
             Scores(self.taxonomy, output.scores.all().float().cpu().numpy()),
             output.joint.product.float().cpu().numpy(),
             inputs.present.cpu().numpy(),
             [tuple(inputs.problems.get(i, ())) for i in range(len(batch))],
+            spaces,
         )
 
     # -- knowing itself -----------------------------------------------------------------------

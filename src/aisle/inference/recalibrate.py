@@ -68,8 +68,11 @@ def recalibrate(predictor: Predictor, catalog: Catalog, settings: Settings, seed
 def _sample(
     predictor: Predictor, catalog: Catalog, targets: Targets, groups: np.ndarray, rows: np.ndarray
 ) -> Sample:
-    scores: Scores = predictor.score(catalog.take(rows))
-    return Sample(scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows])
+    some = catalog.take(rows)
+    scores: Scores = predictor.score(some)
+    return Sample(
+        scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows], predictor.likeness(some)
+    )
 
 
 def targets_in(taxonomy: Taxonomy, catalog: Catalog) -> Targets:

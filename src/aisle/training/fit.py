@@ -30,6 +30,7 @@ from aisle.training.recipe import Recipe
 from aisle.training.run import Journal, Run
 
 _FIT_SAMPLE = 500_000  # products from which vocabularies are learned
+_REMEMBERED = 20_000  # products looked through for those that a predictor remembers
 
 
 class PartRows(NamedTuple):
@@ -123,11 +124,14 @@ def promised(
     """The predictor with a policy fitted on the two parts that training never saw."""
     if not len(parts.calibrate) or not len(parts.promise):
         return predictor
-    groups = catalog.groups()
-    samples = [
-        (predictor.score(catalog.take(rows)), _pick(targets, rows), groups[rows])
-        for rows in (parts.calibrate, parts.promise)
-    ]
+    groups, tree = catalog.groups(), predictor.taxonomy
+    some = parts.fit[:: len(parts.fit) // _REMEMBERED + 1]
+    tops = [tree.nodes[top].id for top in tree.ancestors[targets.node[some], 0]]
+    predictor = predictor.remembering(catalog.take(some), tops)
+    samples = []
+    for rows in (parts.calibrate, parts.promise):
+        held = catalog.take(rows)
+        samples.append((predictor.score(held), _pick(targets, rows), groups[rows], predictor.likeness(held)))
     policy = decision.fit(*samples, precision=recipe.promise.precision, delta=recipe.promise.delta)
     return predictor.with_policy(policy)
 

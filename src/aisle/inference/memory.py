@@ -1,0 +1,80 @@
+"""What a predictor remembers of the products it learned from, to tell those that belong nowhere.
+
+Spaces that know nothing of the tree: a frozen pretrained encoder's vectors, and words. The folded table
+of a `Lexical` view was learned from labels, so words are remembered by a fixed random projection of
+their TF-IDF weights instead.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from aisle.decision import Neighbours
+from aisle.taxonomy import Taxonomy
+
+SKETCH = 512  # dimensions of a projection of words: cosines come out within about 1/sqrt(512)
+_SIGNS = 4  # places that each feature falls on
+MOST = 5_000  # products remembered in each space
+
+
+def sketch(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(B, SKETCH) float32: sparse random projection of lexical arrays (Achlioptas 2003; hashed signs)."""
+    ids, weights, offsets = arrays["ids"], arrays["weights"], arrays["offsets"]
+    row = np.searchsorted(offsets, np.arange(len(ids)), side="right") - 1
+    out = np.zeros(len(offsets) * SKETCH, dtype=np.float64)
+    for place in range(_SIGNS):
+        hashed = _mixed(ids.astype(np.uint64) * np.uint64(_SIGNS) + np.uint64(place))
+        sign = np.where(hashed & np.uint64(1), 1.0, -1.0)
+        column = (hashed >> np.uint64(1)) % np.uint64(SKETCH)
+        out += np.bincount(row * SKETCH + column.astype(np.int64), weights * sign, minlength=len(out))
+    return (out.reshape(-1, SKETCH) / _SIGNS**0.5).astype(np.float32)
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    """A fixed scrambling of 64-bit numbers (SplitMix64's finaliser)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+class Memory:
+    """Neighbours by space, a space a view. Saved as half-precision vectors and ids of top categories."""
+
+    def __init__(self, spaces: Mapping[str, Neighbours]) -> None:
+        self.spaces = dict(spaces)
+
+    @classmethod
+    def of(cls, vectors: Mapping[str, np.ndarray], tops: Sequence[str]) -> "Memory":
+        """vectors: by space, (n, D), zeros where the view is absent; tops (n,) ids of top categories."""
+        spaces = {}
+        for name, rows in vectors.items():
+            here = np.abs(rows).sum(1) > 0
+            if here.any():
+                spaces[name] = Neighbours(rows[here], np.asarray(tops)[here].tolist(), MOST)
+                # As it will be read back: a saved predictor answers as this one.
+                spaces[name].vectors = spaces[name].vectors.astype(np.float16).astype(np.float32)
+        return cls(spaces)
+
+    def likeness(self, vectors: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> np.ndarray:
+        """(B, S, T) to the nearest products of each of T top categories, in S spaces."""
+        return np.stack([near.likeness(vectors[name], taxonomy) for name, near in self.spaces.items()], 1)
+
+    def save(self, folder: Path) -> None:
+        """`neighbours.safetensors` and `neighbours.json`."""
+        vectors = {name: near.vectors.astype(np.float16) for name, near in self.spaces.items()}
+        save_file(vectors, str(folder / "neighbours.safetensors"))
+        tops = {name: list(map(str, near.tops)) for name, near in self.spaces.items()}
+        (folder / "neighbours.json").write_text(json.dumps(tops, ensure_ascii=False))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Memory":
+        """Read back what `save` wrote."""
+        vectors = load_file(str(folder / "neighbours.safetensors"))
+        tops = json.loads((folder / "neighbours.json").read_text())
+        spaces = {name: Neighbours(vectors[name], tops[name], MOST) for name in tops}
+        for name, near in spaces.items():
+            near.vectors = vectors[name].astype(np.float32)
+        return cls(spaces)
