@@ -9,7 +9,7 @@ probabilities whose truth is known, honest and over-confident, with fresh rows f
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -48,22 +48,24 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print the section, write nothing")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
-    cases: list[tuple[str, float, Callable[[int], Outcome]]] = []
-    for name in ("marketplace", "instacart"):
-        if (args.cache / f"{name}.npz").exists() or SHARED.exists():
-            kept(name, args.cache)  # computed once, before any worker asks
-            for precision in (0.9, 0.8):
-                cases.append((name, precision, partial(real, name, args.cache, precision)))
-    for name, sharpness in (("simulated, honest", 1.0), ("simulated, over-confident", 3.0)):
-        for precision in (0.9, 0.8):
-            cases.append((name, precision, partial(simulated, sharpness, precision)))
     lines = []
     with ProcessPoolExecutor(args.jobs) as pool:
-        for name, precision, case in cases:
-            lines.append(row(name, precision, list(pool.map(case, range(args.splits)))))
+        for name, precision, case in cases(args.cache):
+            lines.append(row(name, precision, list(pool.map(case, range(args.splits), chunksize=5))))
             print(lines[-1], flush=True)
-    section = report(lines, args.splits)
-    print(section) if args.dry else write_section("promise", section)
+            if not args.dry:  # after every case, so that a stopped run has written what it measured
+                write_section("promise", report(lines, args.splits))
+
+
+def cases(cache: Path) -> Iterator[tuple[str, float, Callable[[int], Outcome]]]:
+    """What predictions, what precision, and the function that judges one split."""
+    for name, sharpness in (("simulated, honest", 1.0), ("simulated, over-confident", 3.0)):
+        yield name, 0.9, partial(simulated, sharpness, 0.9)
+    for name in ("marketplace", "instacart"):
+        if (cache / f"{name}.npz").exists() or SHARED.exists():
+            kept(name, cache)  # computed once, before any worker asks
+            for precision in (0.9, 0.8):
+                yield name, precision, partial(real, name, cache, precision)
 
 
 def row(name: str, precision: float, found: list[Outcome]) -> str:

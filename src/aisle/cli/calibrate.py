@@ -10,6 +10,8 @@ from aisle.cli import console
 from aisle.errors import AisleError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from aisle.decision import Policy, Promise
     from aisle.inference.recalibrate import Recalibrated
 
@@ -96,8 +98,8 @@ def numbers(flag: str, given: list[str] | None, whole_keys: bool = False) -> dic
         try:
             found[name if not whole_keys else str(int(name))] = float(value)
         except ValueError:
-            name = "LEVEL" if whole_keys else "ID"
-            raise AisleError(f"{flag} {text!r}: write {name}=NUMBER, such as {flag} '1=0.9'") from None
+            name, such = ("LEVEL", "1=0.9") if whole_keys else ("ID", "'Shoes=0.9'")
+            raise AisleError(f"{flag} {text!r}: write {name}=NUMBER, such as {flag} {such}") from None
         if not name:
             raise AisleError(f"{flag} {text!r}: write ID=NUMBER; the category's id is missing")
     return found
@@ -114,44 +116,36 @@ def tell(found: "Recalibrated", quiet: bool = False) -> None:
     console.out.print(promised(policy, found.thresholds))
     refused = [p for p in policy.promises if not p.branch and not p.holds]
     for promise in refused:
-        console.out.print(_missing(promise, policy), markup=False)
+        console.out.print(_missing(promise), markup=False)
 
 
-def promised(policy: "Policy", rows: int) -> object:
+def promised(policy: "Policy", rows: int) -> "Table":
     """A table: each kind of answer together, then each top category alone."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, side in (("", "left"), ("answered", "right"), ("wrong", "right"), ("promised", "right")):
-        table.add_column(name, justify="left" if side == "left" else "right")
+    table.add_column("", no_wrap=True, overflow="ellipsis")
+    for name in ("answered", "", "wrong", "promised", "needs rows"):
+        table.add_column(name, justify="right", no_wrap=True)
     for promise in policy.promises:
-        name = promise.branch or {"accept": "full paths", "partial": "branches"}[promise.verdict]
-        if promise.level and not promise.branch:
-            name += f" that end at level {promise.level}"
-        shown = (
-            f"{promise.precision:.1%}" if promise.holds else "not by itself" if promise.branch else "nothing"
-        )
-        if not promise.holds and promise.branch and promise.needed:
-            shown += f" (about {promise.needed:,} rows would do)"
-        share = (
-            f"{promise.rows:,} ({promise.rows / max(rows, 1):.0%})"
-            if not promise.branch
-            else f"{promise.rows:,}"
-        )
         wrong = f"{promise.errors / promise.rows:.1%}" if promise.rows else "–"
-        table.add_row(
-            f"{'  ' if promise.branch else ''}{name}",
-            share,
-            wrong,
-            shown,
-            style="" if promise.branch else "bold",
-        )
+        shown = f"{promise.precision:.1%}" if promise.holds else "no"
+        needed = "" if promise.holds else "–" if promise.needed is None else f"~{promise.needed:,}"
+        share = "" if promise.branch else f"{promise.rows / max(rows, 1):.0%}"
+        style = "" if promise.branch else "bold"
+        table.add_row(_name(promise), f"{promise.rows:,}", share, wrong, shown, needed, style=style)
     return table
 
 
-def _missing(promise: "Promise", policy: "Policy") -> str:
-    what = "full paths" if promise.verdict == "accept" else "branches"
-    asked = f"{promise.precision:.1%} of {what}"
+def _name(promise: "Promise") -> str:
+    if promise.branch:
+        return f"  {promise.branch}"
+    kind = "full paths" if promise.verdict == "accept" else "branches"
+    return f"{kind}, ending at level {promise.level}" if promise.level else kind
+
+
+def _missing(promise: "Promise") -> str:
+    asked = f"{promise.precision:.1%} of {_name(promise)}"
     if promise.needed is None:
         return f"{asked} cannot be promised: at no confidence is the model right that often; ask for less"
-    return f"{asked} cannot be promised yet: it takes about {promise.needed:,} rows to test thresholds on"
+    return f"{asked} cannot be promised yet: thresholds take about {promise.needed:,} rows to test"
