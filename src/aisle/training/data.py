@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aisle.catalog import Catalog
+from aisle.catalog import Product
 from aisle.inference.encode import Reader
 from aisle.model.parts import Target
 from aisle.model.prepare import Prepared
@@ -26,7 +26,30 @@ class Batch(NamedTuple):
     target: Target
 
 
-def keep(reader: Reader, name: str, catalog: Catalog, progress: Progress) -> Prepared | None:
+class WithNames(Sequence[Product]):
+    """Some rows of a catalogue, and after them the name of each place that one of them stands in: title its
+    own name, description the names on its path.
+
+    Most places of a real shop have a handful of products, and their names say what those will be. Places
+    without a product stay out: they would draw answers to shelves that nobody fills.
+    """
+
+    def __init__(self, rows: Sequence[Product], targets: Targets, taxonomy: Taxonomy) -> None:
+        self.rows = rows
+        places = np.unique(targets.node[targets.exact])
+        paths = [taxonomy.nodes[place].path for place in places]
+        self.names = [Product("", {"title": p[-1], "description": " ".join(p)}) for p in paths]
+        exact = np.concatenate([targets.exact, np.ones(len(places), bool)])
+        self.targets = Targets(np.concatenate([targets.node, places]), exact)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.names)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.rows[i] if i < len(self.rows) else self.names[i - len(self.rows)]
+
+
+def keep(reader: Reader, name: str, catalog: Sequence[Product], progress: Progress) -> Prepared | None:
     """One view of all rows at once, a frozen encoder's output from the reader's store; None if too large."""
     n = len(catalog)
     preparer = reader.preparers[name]
@@ -47,7 +70,7 @@ class Rows:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: Sequence[Product],
         taxonomy: Taxonomy,
         targets: Targets,
         reader: Reader,
@@ -99,6 +122,6 @@ class Rows:
             yield self.batch(np.arange(start, min(start + size, len(self))), views)
 
 
-def _values(reader: Reader, name: str, catalog: Catalog, rows: range | np.ndarray) -> list[Any]:
+def _values(reader: Reader, name: str, catalog: Sequence[Product], rows: range | np.ndarray) -> list[Any]:
     view = reader.views[name]
     return [view.value(catalog[int(i)]) for i in rows]

@@ -78,11 +78,13 @@ class Promise(Strict):
 
 
 class Recipe(ModelSpec):
-    """A network, its losses, its stages, what is kept aside and what is promised."""
+    """A network, its losses, its stages, what is kept aside and what is promised. names: each
+    category's name is a training row too."""
 
     name: str = "unnamed"
     description: str = ""
     seed: int = 0
+    names: bool = False
     losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
     parts: Parts = Parts()

@@ -1,0 +1,36 @@
+"""Categories' names are training rows too."""
+
+import numpy as np
+
+import aisle
+from aisle import Product
+from aisle.taxonomy import Targets
+from aisle.training.data import WithNames
+
+SHOP = [
+    Product("1", {"title": "blue thing"}, categories=(("Kitchen", "Mugs"),)),
+    Product("2", {"title": "green thing"}, categories=(("Kitchen", "Teapots"),)),
+    Product("3", {"title": "red thing beside teapots"}, categories=(("Garden", "Rakes"),)),
+]
+
+
+def test_a_row_for_each_place_that_has_a_product():
+    catalog = aisle.read(SHOP[:2] + SHOP[:1])
+    tree, targets = aisle.read(SHOP).taxonomy, catalog.targets()
+    places = Targets(np.array([tree.index(p.categories[0]) for p in catalog]), targets.exact)
+    rows = WithNames(catalog, places, tree)
+    assert [rows[i].fields["title"] for i in range(len(rows))][3:] == ["Mugs", "Teapots"]
+    assert rows[3].fields["description"] == "Kitchen Mugs"
+    assert rows.targets.node.tolist() == [*places.node, *sorted({*places.node})]
+
+
+def test_a_name_draws_its_words_to_its_place_though_only_others_say_them():
+    aside = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0", "stages.0.steps=60")
+    query = [Product("q", {"title": "teapots"})]
+    found = {}
+    for names in ("true", "false"):
+        model = aisle.train(aisle.read(SHOP * 5), changes=(*aside, f"names={names}"))
+        found[names] = np.exp(
+            model.score(query).node(np.array([model.taxonomy.index(("Kitchen", "Teapots"))]))
+        )
+    assert found["true"] > 2 * found["false"]
