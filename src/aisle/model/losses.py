@@ -34,7 +34,7 @@ class CrossEntropy(nn.Module):
 
     def forward(self, output: Output, target: Target) -> Tensor:
         """-> scalar."""
-        return self.each(output.scores, target).mean()
+        return _mean(self.each(output.scores, target), target.weight)
 
     def each(self, scores: Scores, target: Target) -> Tensor:
         """(B,) the loss of these scores."""
@@ -87,5 +87,11 @@ class ByView(CrossEntropy):
         for name, scores in output.by_view.items():
             if name in self.asks([name]):
                 here = output.present[name]
-                losses.append((self.each(scores, target) * here).sum() / here.sum().clamp(min=1))
+                counts = here.float() if target.weight is None else here * target.weight
+                losses.append(_mean(self.each(scores, target), counts))
         return torch.stack(losses).mean() if losses else output.joint.product.new_zeros(())
+
+
+def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
+    """The weighted mean of losses (B,): a scalar; 0 where nothing counts."""
+    return losses.mean() if weight is None else (losses * weight).sum() / weight.sum().clamp(min=1e-6)

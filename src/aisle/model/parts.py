@@ -55,10 +55,12 @@ class Output(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where products belong: `node` (B,) indexes; `exact` (B,) bool (else: somewhere in that branch)."""
+    """Where products belong: `node` (B,) indexes; `exact` (B,) bool (else: somewhere in that branch);
+    `weight` (B,) how much each counts, None for all alike."""
 
     node: Tensor
     exact: Tensor
+    weight: Tensor | None = None
 
 
 class Encoder(nn.Module):

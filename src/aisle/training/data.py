@@ -26,6 +26,20 @@ class Batch(NamedTuple):
     target: Target
 
 
+class Lesson(NamedTuple):
+    """n products to learn from, where they belong, and how much each counts (`weights` (n,), None: alike)."""
+
+    products: Sequence[Product]
+    targets: Targets
+    weights: np.ndarray | None = None
+
+    def with_names(self, taxonomy: Taxonomy) -> "Lesson":
+        """The same, and the names of its places too, each counting as much as a usual product."""
+        rows = WithNames(self.products, self.targets, taxonomy)
+        ones = np.ones(len(rows.names))
+        return Lesson(rows, rows.targets, None if self.weights is None else np.append(self.weights, ones))
+
+
 class WithNames(Sequence[Product]):
     """Some rows of a catalogue, and after them the name of each place that one of them stands in: title its
     own name, description the names on its path.
@@ -64,23 +78,23 @@ def keep(reader: Reader, name: str, catalog: Sequence[Product], progress: Progre
 class Rows:
     """Some rows of a catalogue as batches.
 
-    n rows; `targets` are theirs, in `taxonomy`; `given`: views already prepared for all of them. The
+    A lesson's n products, with targets in `taxonomy`; `given`: views already prepared for all of them. The
     rest is prepared once if it fits in `KEEP_BYTES`, else for every batch.
     """
 
     def __init__(
         self,
-        catalog: Sequence[Product],
+        lesson: Lesson,
         taxonomy: Taxonomy,
-        targets: Targets,
         reader: Reader,
         given: Mapping[str, Prepared],
         progress: Progress,
     ) -> None:
-        self.catalog, self.taxonomy, self.targets, self.reader = catalog, taxonomy, targets, reader
+        self.catalog, self.targets, self.weights = lesson
+        self.taxonomy, self.reader = taxonomy, reader
         self.kept: dict[str, Prepared] = dict(given)
         for name in reader.views.keys() - given.keys():
-            prepared = keep(reader, name, catalog, progress)
+            prepared = keep(reader, name, self.catalog, progress)
             if prepared is not None:
                 self.kept[name] = prepared
 
@@ -102,7 +116,9 @@ class Rows:
                 prepared = self.reader.prepare(name, _values(self.reader, name, self.catalog, rows))
             inputs[name] = {k: torch.from_numpy(v) for k, v in prepared.arrays.items()}
             present.append(prepared.present)
-        target = Target(torch.from_numpy(self.targets.node[rows]), torch.from_numpy(self.targets.exact[rows]))
+        weight = None if self.weights is None else torch.from_numpy(self.weights[rows].astype(np.float32))
+        targets = self.targets
+        target = Target(torch.from_numpy(targets.node[rows]), torch.from_numpy(targets.exact[rows]), weight)
         return Batch(inputs, torch.from_numpy(np.stack(present, 1)), target)
 
     def _take(self, name: str, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:

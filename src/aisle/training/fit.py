@@ -1,6 +1,6 @@
 """From a labelled catalogue and a recipe to a predictor: parts, views, stages, calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from aisle import decision
-from aisle.catalog import Catalog, Product
+from aisle.catalog import Catalog
 from aisle.catalog.splits import assign
 from aisle.errors import CatalogError, RecipeError
 from aisle.inference.bundle import load
@@ -24,7 +24,7 @@ from aisle.model.spec import build, new_preparer, views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.axes import Axes, find_axes, fold, rotated_spec
-from aisle.training.data import KEEP_BYTES, Rows, WithNames, keep
+from aisle.training.data import KEEP_BYTES, Lesson, Rows, keep
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.recipe import Recipe
 from aisle.training.run import Journal, Run
@@ -207,16 +207,18 @@ def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
     return WeightedLoss(built, [spec.weight for spec in recipe.losses])
 
 
-def _to_fit(shop: _Shop, recipe: Recipe) -> tuple[Sequence[Product], Targets]:
-    rows, targets = shop.catalog.take(shop.parts.fit), _pick(shop.targets, shop.parts.fit)
-    if not recipe.names:
-        return rows, targets
-    named = WithNames(rows, targets, shop.context.taxonomy)
-    return named, named.targets
+def _lesson(shop: _Shop, rows: np.ndarray) -> Lesson:
+    some = shop.catalog.take(rows)
+    return Lesson(some, _pick(shop.targets, rows), some.weights)
 
 
-def _to_stop(shop: _Shop) -> tuple[Sequence[Product], Targets]:
-    return shop.catalog.take(shop.parts.stop), _pick(shop.targets, shop.parts.stop)
+def _to_fit(shop: _Shop, recipe: Recipe) -> Lesson:
+    lesson = _lesson(shop, shop.parts.fit)
+    return lesson.with_names(shop.context.taxonomy) if recipe.names else lesson
+
+
+def _to_stop(shop: _Shop) -> Lesson:
+    return _lesson(shop, shop.parts.stop)
 
 
 def _learn(
@@ -229,8 +231,8 @@ def _learn(
 ) -> None:
     """Train the reader's network. given: views already prepared, of the rows to fit and to stop by."""
 
-    def rows(lesson: tuple[Sequence[Product], Targets], ready: Mapping[str, Prepared]) -> Rows:
-        return Rows(lesson[0], shop.context.taxonomy, lesson[1], reader, ready, progress)
+    def rows(lesson: Lesson, ready: Mapping[str, Prepared]) -> Rows:
+        return Rows(lesson, shop.context.taxonomy, reader, ready, progress)
 
     fit_rows = rows(_to_fit(shop, recipe), given[0])
     stop_rows = rows(_to_stop(shop), given[1]) if len(shop.parts.stop) else None
@@ -248,12 +250,12 @@ def _learn_along_axes(
         if not view.axes:
             continue
         progress.say(f"finding the principal axes of {name}")
-        for part, (rows, _) in zip(ready, (_to_fit(shop, recipe), _to_stop(shop)), strict=True):
-            prepared = keep(reader, name, rows, progress)
+        for part, lesson in zip(ready, (_to_fit(shop, recipe), _to_stop(shop)), strict=True):
+            prepared = keep(reader, name, lesson.products, progress)
             if prepared is None:
                 raise RecipeError(
-                    f"view {name!r} is too large to be learned along axes: {len(rows):,} rows take more than "
-                    f"{KEEP_BYTES >> 30} GiB; set views.{name}.axes = 0"
+                    f"view {name!r} is too large to be learned along axes: {len(lesson.products):,} rows "
+                    f"take more than {KEEP_BYTES >> 30} GiB; set views.{name}.axes = 0"
                 )
             if name not in axes:
                 axes[name] = find_axes(reader.model.encoders[name], prepared, view.axes, recipe.seed)

@@ -232,7 +232,8 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     if device.type == "cpu":
         return batch
     inputs = {v: {k: t.to(device) for k, t in arrays.items()} for v, arrays in batch.inputs.items()}
-    target = Target(batch.target.node.to(device), batch.target.exact.to(device))
+    node, exact, weight = batch.target
+    target = Target(node.to(device), exact.to(device), None if weight is None else weight.to(device))
     return Batch(inputs, batch.present.to(device), target)
 
 
