@@ -10,7 +10,7 @@ from aisle.catalog import ImageRef, Product
 from aisle.catalog import read as read_catalog
 from aisle.inference.encode import Reader
 from aisle.model.encoders import TransformerImage, TransformerText
-from aisle.model.features import FeatureStore, content_key
+from aisle.model.features import Features, FeatureStore, content_key
 from aisle.model.fusions import Concat
 from aisle.model.heads import Tree
 from aisle.model.model import Model
@@ -144,7 +144,7 @@ def write(folder, start):
     keys = [content_key(str(i)) for i in range(start, start + 40)]
     for i in range(0, 40, 4):
         FeatureStore(folder).get(
-            "space", keys[i : i + 4], lambda at: np.float32(start + np.array(at))[:, None]
+            "space", keys[i : i + 4], lambda at: Features(np.float32(start + np.array(at))[:, None])
         )
 
 
@@ -161,7 +161,7 @@ def test_two_writers_at_once_leave_every_row_readable(tmp_path):
         raise AssertionError("computed again")
 
     keys = [content_key(str(i)) for i in range(60)]
-    assert len(FeatureStore(tmp_path).get("space", keys, never)) == 60
+    assert FeatureStore(tmp_path).get("space", keys, never).pooled.shape == (60, 1)
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -173,7 +173,7 @@ def test_what_was_computed_before_an_interruption_is_kept(tmp_path):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(positions)
-        return np.array(positions, dtype=np.float32)[:, None]
+        return Features(np.array(positions, dtype=np.float32)[:, None])
 
     with pytest.raises(KeyboardInterrupt):
         FeatureStore(tmp_path).get("space", keys, compute, chunk=3)
@@ -181,9 +181,9 @@ def test_what_was_computed_before_an_interruption_is_kept(tmp_path):
 
     def rest(positions):
         asked.extend(positions)
-        return np.array(positions, dtype=np.float32)[:, None]
+        return Features(np.array(positions, dtype=np.float32)[:, None])
 
-    rows = FeatureStore(tmp_path).get("space", keys, rest, chunk=3)
+    rows = FeatureStore(tmp_path).get("space", keys, rest, chunk=3).pooled
     assert asked == [6, 7, 8, 9]
     assert rows[:, 0].tolist() == list(range(10))
 

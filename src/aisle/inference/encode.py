@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from aisle.catalog import Product
-from aisle.model.features import FeatureStore, content_key
+from aisle.model.features import Features, FeatureStore, Found, content_key
 from aisle.model.model import Model
 from aisle.model.prepare import Prepared, Preparer
 from aisle.model.views import View
 from aisle.progress import SILENT, Progress
+
+_HALF = float(np.finfo(np.float16).max)
 
 
 class Inputs(NamedTuple):
@@ -65,7 +67,10 @@ class Reader:
             # Nothing to encode: an absent view's contents are never read, only its width matters.
             empty = np.zeros((len(values), self.model.dim_of(name)), np.float32)
             return Prepared({"pooled": empty}, np.zeros(len(values), bool), {})
-        return self.kept(name, values) if name in self.stored else self.preparers[name](values)
+        if name not in self.stored:
+            return self.preparers[name](values)
+        kept = self.kept(name, values)
+        return kept._replace(arrays=take_kept(kept.arrays, np.arange(len(values))))
 
     @property
     def stored(self) -> set[str]:
@@ -75,46 +80,82 @@ class Reader:
         return {name for name in self.model.frozen if self.model.encoders[name].costly}
 
     def kept(self, name: str, values: Sequence[Any], progress: Progress = SILENT) -> Prepared:
-        """A frozen encoder's pooled output, from the store or computed into it. Arrays: `pooled` (B, D)."""
+        """A frozen encoder's output, from the store or computed into it. Arrays: `pooled` (B, D); where the
+        fusion reads tokens also `tokens` (B, T, D), which stay on disk, and `mask` (B, T)."""
         assert self.store is not None
-        problems: dict[int, str] = {}
-        here = [i for i, value in enumerate(values) if value is not None]
+        here = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
         keys = [content_key(values[i]) for i in here]
 
-        def compute(positions: list[int]) -> np.ndarray:
-            prepared = self.preparers[name]([values[here[i]] for i in positions])
-            pooled = self._encode(name, prepared)
-            pooled[~prepared.present] = np.nan  # how the store remembers that a picture could not be read
-            return pooled
+        def compute(positions: list[int]) -> Features:
+            return self._encode(name, self.preparers[name]([values[here[i]] for i in positions]))
 
         pooled = np.zeros((len(values), self.model.dim_of(name)), np.float32)
         present = np.zeros(len(values), dtype=bool)
-        if here:
-            rows = self.store.get(self.space(name), keys, compute, 256, f"encoding {name}", progress)
-            good = ~np.isnan(rows[:, 0])
-            pooled[here] = np.nan_to_num(rows)
+        arrays: dict[str, Any] = {"pooled": pooled}
+        problems: dict[int, str] = {}
+        if len(here):
+            found = self.store.get(self.space(name), keys, compute, 256, f"encoding {name}", progress)
+            good = ~np.isnan(found.pooled[:, 0])
+            pooled[here] = np.nan_to_num(found.pooled)
             present[here] = good
-            for i in np.flatnonzero(~good):
-                problems[here[i]] = f"{self.views[name].modality} of view {name!r} cannot be read"
-        return Prepared({"pooled": pooled}, present, problems)
+            for i in here[~good]:
+                problems[i] = f"{self.views[name].modality} of view {name!r} cannot be read"
+            if self.model.fusion.reads_tokens:
+                arrays["tokens"] = KeptTokens(found, here, len(values))
+        return Prepared(arrays, present, problems)
 
     def space(self, name: str) -> str:
         """The store's space for a frozen view: its encoder's weights and its preprocessing."""
         if name not in self._spaces:
-            self._spaces[name] = f"{self.model.fingerprint(name)}-{self.preparers[name].fingerprint}"
+            made = f"{self.model.fingerprint(name)}-{self.preparers[name].fingerprint}"
+            tokens = f"-tokens{self.model.tokens}" if self.model.fusion.reads_tokens else ""
+            self._spaces[name] = made + tokens
         return self._spaces[name]
 
     @torch.inference_mode()
-    def _encode(self, name: str, prepared: Prepared, batch: int = 64) -> np.ndarray:
+    def _encode(self, name: str, prepared: Prepared, batch: int = 64) -> Features:
         device = next(self.model.parameters()).device
-        encoder = self.model.encoders[name].eval()
-        parts = []
+        self.model.encoders[name].eval()
+        pooled: list[np.ndarray] = []
+        tokens: list[np.ndarray] = []
         for start in range(0, len(prepared.present), batch):
             rows = np.arange(start, min(start + batch, len(prepared.present)))
             arrays = self.preparers[name].take(prepared.arrays, rows)
-            inputs = {k: torch.from_numpy(v).to(device) for k, v in arrays.items()}
-            parts.append(encoder(**inputs).pooled.float().cpu().numpy())
-        return np.concatenate(parts)
+            encoded = self.model.encode(name, {k: torch.from_numpy(v).to(device) for k, v in arrays.items()})
+            pooled.append(encoded.pooled.float().cpu().numpy())
+            if self.model.fusion.reads_tokens:
+                half = encoded.tokens.clamp(-_HALF, _HALF).half().cpu().numpy()
+                mask = encoded.mask.cpu().numpy() & prepared.present[rows, None]
+                tokens += [one[seen] for one, seen in zip(half, mask, strict=True)]
+        together = np.concatenate(pooled)
+        together[~prepared.present] = np.nan  # how the store remembers that a picture could not be read
+        return Features(together, tokens if self.model.fusion.reads_tokens else None)
+
+
+class KeptTokens:
+    """Tokens of n rows in a feature store, of which `found` are `here`; read when they are asked for."""
+
+    def __init__(self, found: Found, here: np.ndarray, n: int) -> None:
+        self.found, self.at = found, np.full(n, -1)
+        self.at[here] = np.arange(len(here))
+
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(b, T, D) float16 and their mask (b, T); T is the most that any of these rows has."""
+        place = self.at[rows]
+        length = np.where(place >= 0, self.found.lengths[place], 0)
+        width = max(int(length.max(initial=0)), 1)
+        some = self.found.tokens(place[place >= 0], width)
+        tokens = np.zeros((len(rows), *some.shape[1:]), np.float16)
+        tokens[place >= 0] = some
+        return tokens, np.arange(width) < length[:, None]
+
+
+def take_kept(arrays: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Some rows of what `Reader.kept` gave, as the network takes them."""
+    taken = {"pooled": arrays["pooled"][rows]}
+    if "tokens" in arrays:
+        taken["tokens"], taken["mask"] = arrays["tokens"].take(rows)
+    return taken
 
 
 def in_batches(products: Iterable[Product], size: int) -> Iterator[list[Product]]:

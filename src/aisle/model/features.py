@@ -1,25 +1,31 @@
-"""What frozen encoders gave, and decoded pictures, kept on disk: computed once, ever (design rule 3).
+"""What frozen encoders gave, kept on disk: computed once, ever (design rule 3).
 
-A *space* is one way of computing (encoder weights and preprocessing, as a fingerprint); within it a
-row is found by the hash of what it was computed from. Shards are written beside and renamed, so a
-killed writer leaves nothing half-written and two writers at worst compute the same thing twice.
+A *space* is one way of computing (encoder weights and preprocessing, as a fingerprint); within it a row is
+found by the hash of what it was computed from: a pooled vector, and where a fusion reads them the tokens.
+Shards are written beside and renamed, so a killed writer leaves nothing half-written and two writers at
+worst compute the same thing twice. They are mapped, not read: a batch touches its own rows alone. Every row
+carries a checksum; a damaged shard is thrown away, said, and computed anew.
 """
 
 import hashlib
+import json
 import os
+import time
 import uuid
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from aisle.catalog import ImageRef
 from aisle.progress import SILENT, Progress
 
 KEY_BYTES = 16
+_ABANDONED = 3600.0  # seconds after which a file that was never renamed belongs to a killed writer
+_KINDS = {"U8": np.uint8, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
 
 
 def default_folder() -> Path:
@@ -47,66 +53,247 @@ def _picture_key(ref: ImageRef) -> bytes:
         return f"unreadable {ref.path} {error.errno}".encode()
 
 
-class FeatureStore:
-    """Arrays by space and content key, in a folder.
+class Features(NamedTuple):
+    """What an encoder gave for b rows: `pooled` (b, …), and of each row its `tokens` (t, D), if kept."""
 
-    `get` returns one row a key, calling `compute` with the positions that are not kept yet, a chunk at
-    a time; what a chunk gave is on disk before the next one starts.
+    pooled: np.ndarray
+    tokens: Sequence[np.ndarray] | None = None
+
+
+Compute = Callable[[list[int]], Features]
+
+
+class FeatureStore:
+    """Rows by space and content key, in a folder.
+
+    `get` finds one row a key, calling `compute` with the positions that are not kept yet, a chunk at a time;
+    what a chunk gave is on disk before the next one starts. Where nothing can be written (a full disk, a
+    folder of someone else's) rows are kept in memory, and that is said.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_folder()
+        self._spaces: dict[str, _Space] = {}
 
     def get(
         self,
         space: str,
         keys: Sequence[bytes],
-        compute: Callable[[list[int]], np.ndarray],
-        chunk: int = 1024,
+        compute: Compute,
+        chunk: int = 256,
         label: str = "encoding",
         progress: Progress = SILENT,
-    ) -> np.ndarray:
-        """(n, …) one row a key, in order."""
-        home = self.folder / space
-        rows, kept = self._kept(home, set(keys))
-        first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in rows}
-        missing = sorted(first.values())
+    ) -> "Found":
+        """n rows, one a key, in order. Before the first tokens are written, their size is told."""
+        kept = self._spaces.setdefault(space, _Space(self.folder / space))
+        missing = kept.missing(keys, progress)
         if missing:
             with progress(label, len(missing)) as advance:
                 for start in range(0, len(missing), chunk):
                     positions = missing[start : start + chunk]
-                    values = np.ascontiguousarray(compute(positions))
-                    self._write(home, [keys[i] for i in positions], values)
-                    for position, value in zip(positions, values, strict=True):
-                        rows[keys[position]] = len(kept)
-                        kept.append(value)
+                    features = compute(positions)
+                    if start == 0 and features.tokens is not None:
+                        _tell_size(features, len(missing), kept.home, label, progress)
+                    kept.add([keys[i] for i in positions], features, progress)
                     advance(len(positions))
-        return np.stack([kept[rows[key]] for key in keys])
+        return Found(kept.shards, np.array([kept.at[key] for key in keys], np.int64).reshape(-1, 2))
 
-    def _kept(self, home: Path, wanted: set[bytes]) -> tuple[dict[bytes, int], list[np.ndarray]]:
-        rows: dict[bytes, int] = {}
-        kept: list[np.ndarray] = []
-        for shard in sorted(home.glob("*.safetensors")):
-            try:
-                with safe_open(str(shard), "numpy") as file:
-                    keys = file.get_tensor("keys")
-                    named = [k.tobytes() for k in keys]
-                    if wanted.isdisjoint(named):
-                        continue
-                    values = file.get_tensor("values")
-            except (SafetensorError, OSError):
-                shard.unlink(missing_ok=True)  # only a failing disk truncates a renamed file: compute anew
+
+class Found:
+    """n rows of a space, read where they lie. lengths: (n,) tokens of each."""
+
+    def __init__(self, shards: "list[_Shard]", places: np.ndarray) -> None:
+        self._shards, self._places = list(shards), places  # (n, 2) shard and row
+        used = np.unique(places[:, 0])
+        self.lengths = np.zeros(len(places), np.int64)
+        for number in used:
+            here = places[:, 0] == number
+            ends = self._shards[number].ends
+            self.lengths[here] = np.diff(ends, prepend=0)[places[here, 1]] if ends is not None else 1
+
+    @property
+    def pooled(self) -> np.ndarray:
+        """(n, …)."""
+        first = self._shards[self._places[0, 0]].pooled
+        out = np.empty((len(self._places), *first.shape[1:]), first.dtype)
+        for number in np.unique(self._places[:, 0]):
+            here = self._places[:, 0] == number
+            out[here] = self._shards[number].pooled[self._places[here, 1]]
+        return out
+
+    def tokens(self, rows: Iterable[int], width: int) -> np.ndarray:
+        """(b, width, D) the tokens of some rows, zeros after each one's last."""
+        found = [self._shards[shard].tokens_of(row) for shard, row in self._places[list(rows)]]
+        dim = self._shards[0].tokens.shape[1]  # type: ignore[union-attr]
+        out = np.zeros((len(found), width, dim), np.float16)
+        for i, tokens in enumerate(found):
+            out[i, : len(tokens)] = tokens[:width]
+        return out
+
+
+class _Shard(NamedTuple):
+    """Rows of one file, mapped: `pooled` (n, …), `sums` (n,) their checksums; tokens of all rows one after
+    another, each row's up to its `ends`. file: None where it could not be written."""
+
+    file: Path | None
+    pooled: np.ndarray
+    sums: np.ndarray
+    tokens: np.ndarray | None = None
+    ends: np.ndarray | None = None
+
+    def tokens_of(self, row: int) -> np.ndarray:
+        assert self.tokens is not None
+        assert self.ends is not None
+        return self.tokens[self.ends[row - 1] if row else 0 : self.ends[row]]
+
+    def whole(self, row: int, key: bytes) -> bool:
+        tokens = None if self.tokens is None else self.tokens_of(row)
+        return self.sums[row] == _checksum(key, self.pooled[row], tokens)
+
+
+class _DamagedError(Exception):
+    """A shard is not what was written."""
+
+
+class _Space:
+    """One space in memory: where each key's row is, `at` {key: (shard, row)}."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.shards: list[_Shard] = []
+        self.at: dict[bytes, tuple[int, int]] = {}
+        self._seen: set[str] = set()
+        self._writes = True
+
+    def missing(self, keys: Sequence[bytes], progress: Progress) -> list[int]:
+        """The first position of every key that has no sound row."""
+        if any(key not in self.at for key in keys):
+            self._look(progress)
+        for key in set(keys):
+            if key in self.at:
+                number, row = self.at[key]
+                if not self.shards[number].whole(row, key):
+                    self._forget(number, progress)
+        first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self.at}
+        return sorted(first.values())
+
+    def _look(self, progress: Progress) -> None:
+        """Take in what was written since the last look, by whomever."""
+        try:
+            found = sorted(os.scandir(self.home), key=lambda entry: entry.name)
+        except OSError:
+            return
+        for entry in found:
+            if entry.name in self._seen:
                 continue
-            for i, key in enumerate(named):
-                if key in wanted and key not in rows:
-                    rows[key] = len(kept)
-                    kept.append(values[i])
-        return rows, kept
+            file = Path(entry.path)
+            try:
+                if entry.name.endswith(".part") and time.time() - entry.stat().st_mtime > _ABANDONED:
+                    file.unlink()
+                if entry.name.endswith(".safetensors"):
+                    self._seen.add(entry.name)
+                    self._take(*_open(file))
+            except FileNotFoundError:  # another process was faster
+                continue
+            except (_DamagedError, OSError, ValueError, KeyError, TypeError, AttributeError):
+                _discard(file, progress)
 
-    def _write(self, home: Path, keys: list[bytes], values: np.ndarray) -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        name = uuid.uuid4().hex
-        beside = home / f"{name}.part"
-        table = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
-        save_file({"keys": table, "values": values}, str(beside))
-        beside.rename(home / f"{name}.safetensors")
+    def _take(self, keys: Sequence[bytes], shard: _Shard) -> None:
+        for row, key in enumerate(keys):
+            self.at.setdefault(key, (len(self.shards), row))
+        self.shards.append(shard)
+
+    def _forget(self, number: int, progress: Progress) -> None:
+        self.at = {key: place for key, place in self.at.items() if place[0] != number}
+        file = self.shards[number].file
+        if file is not None:
+            _discard(file, progress)
+
+    def add(self, keys: list[bytes], features: Features, progress: Progress) -> None:
+        """Keep these rows on disk; in memory where that fails, which is said once."""
+        shard, arrays = _arrays(keys, features)
+        if self._writes:
+            name = f"{uuid.uuid4().hex}.safetensors"
+            self._seen.add(name)
+            try:
+                keys, shard = _open(_write(self.home / name, arrays))
+            except OSError as error:
+                self._writes = False
+                why = error.strerror or error
+                progress.say(
+                    f"features cannot be kept in {self.home} ({why}): next time they are computed anew"
+                )
+        self._take(keys, shard)
+
+
+def _arrays(keys: list[bytes], features: Features) -> tuple[_Shard, dict[str, np.ndarray]]:
+    pooled, tokens = np.ascontiguousarray(features.pooled), features.tokens
+    each = [None] * len(keys) if tokens is None else tokens
+    sums = [_checksum(*row) for row in zip(keys, pooled, each, strict=True)]
+    named = {"keys": np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)}
+    named |= {"pooled": pooled, "sums": np.array(sums, np.uint32)}
+    if tokens is not None:
+        named["tokens"] = np.concatenate(tokens)
+        named["ends"] = np.cumsum([len(one) for one in tokens], dtype=np.int64)
+    return _Shard(None, named["pooled"], named["sums"], named.get("tokens"), named.get("ends")), named
+
+
+def _write(file: Path, arrays: dict[str, np.ndarray]) -> Path:
+    beside = file.with_suffix(".part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(save(arrays))
+        beside.rename(file)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _open(file: Path) -> tuple[list[bytes], _Shard]:
+    """A shard's keys, and its rows mapped (safetensors: a length, a JSON header, then the arrays)."""
+    with file.open("rb") as handle:
+        length = int.from_bytes(handle.read(8), "little")
+        size = os.fstat(handle.fileno()).st_size
+        if not 0 < length <= size - 8:
+            raise _DamagedError
+        header = json.loads(handle.read(length))
+    arrays: dict[str, np.ndarray] = {}
+    for name, described in header.items():
+        start, end = described["data_offsets"]
+        if 8 + length + end > size:
+            raise _DamagedError
+        shape, kind = tuple(described["shape"]), _KINDS[described["dtype"]]
+        arrays[name] = (
+            np.memmap(file, kind, "r", 8 + length + start, shape) if end > start else np.zeros(shape, kind)
+        )
+    keys = [key.tobytes() for key in arrays["keys"]]
+    shard = _Shard(file, arrays["pooled"], arrays["sums"], arrays.get("tokens"), arrays.get("ends"))
+    counts = {len(keys), len(shard.pooled), len(shard.sums), len(keys if shard.ends is None else shard.ends)}
+    if len(counts) != 1:
+        raise _DamagedError
+    return keys, shard
+
+
+def _checksum(key: bytes, pooled: np.ndarray, tokens: np.ndarray | None) -> int:
+    found = zlib.crc32(np.ascontiguousarray(pooled).tobytes(), zlib.crc32(key))
+    return found if tokens is None else zlib.crc32(np.ascontiguousarray(tokens).tobytes(), found)
+
+
+def _discard(file: Path, progress: Progress) -> None:
+    progress.say(f"{file} is damaged: what it kept is computed anew")
+    try:
+        file.unlink(missing_ok=True)
+    except OSError:  # someone else's folder: it stays, and is not used
+        return
+
+
+def _tell_size(features: Features, rows: int, home: Path, label: str, progress: Progress) -> None:
+    """Tokens take hundreds of times the room of pooled vectors: say how much before it is gone."""
+    assert features.tokens is not None
+    count = sum(len(one) for one in features.tokens) / len(features.tokens)
+    size = rows * sum(one.nbytes for one in features.tokens) / len(features.tokens)
+    progress.say(
+        f"{label}: the fusion reads tokens; {rows:,} rows of about {count:.0f} take about "
+        f"{size / 2**20:,.0f} MiB in {home}"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
+from aisle.model.encoders.pooling import at_most
 from aisle.model.parts import Encoded, Encoder, Fusion, Output, pooled_only
 
 Arrays = dict[str, Tensor]
@@ -15,18 +16,24 @@ class Model(nn.Module):
     """The network over one shop's views.
 
     encoders: one a view, in the order of the recipe. view_dropout: how often, in training, a present
-    view is treated as absent (never the last one a product has).
+    view is treated as absent (never the last one a product has). tokens: the most that a view hands to a
+    fusion that reads them; of more, consecutive ones are averaged.
 
     An absent view becomes one learned, unmasked token (design rule 2), so no fusion asks; a product
     without any view gets the prior.
     """
 
     def __init__(
-        self, encoders: Mapping[str, Encoder], fusion: Fusion, head: nn.Module, view_dropout: float = 0.1
+        self,
+        encoders: Mapping[str, Encoder],
+        fusion: Fusion,
+        head: nn.Module,
+        view_dropout: float = 0.1,
+        tokens: int = 64,
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(dict(encoders))
-        self.fusion, self.head, self.view_dropout = fusion, head, view_dropout
+        self.fusion, self.head, self.view_dropout, self.tokens = fusion, head, view_dropout, tokens
         self.absent = nn.ParameterDict(
             {name: nn.Parameter(torch.randn(encoder.dim) * 0.02) for name, encoder in encoders.items()}
         )
@@ -42,9 +49,10 @@ class Model(nn.Module):
         return len(self.absent[view])
 
     def fingerprint(self, view: str) -> str:
-        """Sixteen hex digits that change when any weight of a view's encoder does."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.encoders[view].state_dict().items()):
+        """Sixteen hex digits that change when any weight or option of a view's encoder does."""
+        encoder = self.encoders[view]
+        digest = hashlib.sha256(repr(encoder.settings()).encode())  # type: ignore[operator]
+        for name, tensor in sorted(encoder.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -101,7 +109,11 @@ class Model(nn.Module):
     def encode(self, view: str, arrays: Arrays) -> Encoded:
         """One view's arrays, or a frozen encoder's kept output, as `Encoded`."""
         if "pooled" not in arrays:
-            return self.encoders[view](**arrays)
+            encoded = self.encoders[view](**arrays)
+            if self.fusion.reads_tokens:
+                tokens, mask = at_most(encoded.tokens, encoded.mask, self.tokens)
+                encoded = encoded._replace(tokens=tokens, mask=mask)
+            return encoded
         encoded = pooled_only(arrays["pooled"].float())
         if "tokens" in arrays:
             encoded = encoded._replace(tokens=arrays["tokens"].float(), mask=arrays["mask"])

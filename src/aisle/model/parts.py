@@ -63,6 +63,10 @@ class Target(NamedTuple):
     weight: Tensor | None = None
 
 
+# Keys of a configuration that tell where it came from, not what it does.
+_HISTORY = {"_name_or_path", "name_or_path", "transformers_version", "architectures"}
+
+
 class Encoder(nn.Module):
     """What reads one view: `dim` is its width; `prepare_class` makes its arrays, which `forward` takes by
     name and answers with `Encoded`. costly: worth keeping its output on disk when it is frozen."""
@@ -72,10 +76,24 @@ class Encoder(nn.Module):
     prepare_class: ClassVar[type[Preparer]]
     dim: int
 
+    def settings(self) -> dict[str, Any]:
+        """What decides its output beside its weights: the constructor's options, and where they come from a
+        pretrained model its configuration."""
+        options = inspect.signature(type(self)).parameters.keys() - {"prepare", "name"}
+        found = {key: getattr(self, key) for key in sorted(options) if hasattr(self, key)}
+        if isinstance(found.get("config"), dict):
+            found["config"] = {k: v for k, v in sorted(found["config"].items()) if k not in _HISTORY}
+        return {"class": type(self).__qualname__, **found}
+
 
 class Fusion(nn.Module):
-    """What makes one vector of views: called with {view: Encoded}, gives a `Joint` of width `dim`."""
+    """What makes one vector of views: called with {view: Encoded}, gives a `Joint` of width `dim`.
 
+    reads_tokens: it looks at `tokens` and `mask`; without it they may be the pooled vector alone, and
+    frozen encoders' tokens are not kept on disk.
+    """
+
+    reads_tokens: ClassVar[bool] = False
     dim: int
 
 

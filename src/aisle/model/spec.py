@@ -52,12 +52,14 @@ class ViewSpec(Strict):
 
 
 class ModelSpec(Strict):
-    """views -> fusion -> head."""
+    """views -> fusion -> head. view_dropout: how often, in training, a present view is treated as absent.
+    tokens: the most that a view hands to a fusion that reads them."""
 
     views: dict[str, ViewSpec] = Field(min_length=1)
     fusion: PartSpec
     head: PartSpec
     view_dropout: float = Field(default=0.1, ge=0, lt=1)
+    tokens: int = Field(default=64, ge=1)
 
     @field_validator("views")
     @classmethod
@@ -176,7 +178,7 @@ def build(
     fusion = build_part(fusion_class, "fusion", spec.fusion.options, dims=dims)
     head_class = find_part(heads, "head", spec.head.type, trust_code)
     head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
-    model = Model(built, fusion, head, spec.view_dropout)
+    model = Model(built, fusion, head, spec.view_dropout, spec.tokens)
     model.freeze({name for name, view in spec.views.items() if view.frozen})
     return model
 
@@ -186,7 +188,7 @@ def build_like(model: Model, spec: ModelSpec, context: Context) -> Model:
     head_class = find_part(heads, "head", spec.head.type, trust_code=True)  # as it was when it was built
     head = build_part(head_class, "head", spec.head.options, context=context, dim=model.fusion.dim)
     head.adopt(model.head)
-    like = Model(model.encoders, model.fusion, head, model.view_dropout)  # type: ignore[arg-type]
+    like = Model(model.encoders, model.fusion, head, model.view_dropout, model.tokens)  # type: ignore[arg-type]
     like.absent = model.absent
     like.freeze(model.frozen)
     return like.eval()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aisle.catalog import Product
-from aisle.inference.encode import Reader
+from aisle.inference.encode import Reader, take_kept
 from aisle.model.parts import Target
 from aisle.model.prepare import Prepared
 from aisle.progress import Progress
@@ -123,7 +123,7 @@ class Rows:
 
     def _take(self, name: str, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
         if "pooled" in arrays:
-            return {key: array[rows] for key, array in arrays.items()}
+            return take_kept(arrays, rows)
         return self.reader.preparers[name].take(arrays, rows)
 
     def shuffled(self, size: int, seed: Sequence[int], views: Sequence[str] | None = None) -> Iterator[Batch]:

@@ -79,7 +79,9 @@ class Promise(Strict):
 
 class Recipe(ModelSpec):
     """A network, its losses, its stages, what is kept aside and what is promised. names: each
-    category's name is a training row too."""
+    category's name is a training row too. view_dropout: how often, in training, a present view is treated as
+    absent. tokens: the most that a view hands to a fusion that reads them; of more, consecutive ones are
+    averaged."""
 
     name: str = "unnamed"
     description: str = ""

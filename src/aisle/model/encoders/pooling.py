@@ -1,5 +1,6 @@
-"""From tokens to one vector."""
+"""From tokens to one vector, or to fewer tokens."""
 
+import torch
 from torch import Tensor
 
 
@@ -7,3 +8,20 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """tokens (B, T, D), mask (B, T) -> (B, D) mean of unmasked tokens; zeros where there are none."""
     share = mask.unsqueeze(-1).to(tokens.dtype)  # (B, T, 1)
     return (tokens * share).sum(1) / share.sum(1).clamp(min=1)
+
+
+def at_most(tokens: Tensor, mask: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """tokens (B, T, D), mask (B, T) -> the same with T at most `most`.
+
+    Rows with more unmasked tokens get means of consecutive ones, as equal in number as can be, so that the
+    end of a text and the lower half of a picture still count; others keep theirs, moved to the front.
+    """
+    if tokens.shape[1] <= most:
+        return tokens, mask
+    count = mask.sum(1, keepdim=True)  # (B, 1)
+    place = mask.cumsum(1) - 1  # (B, T) among the unmasked
+    run = torch.where(count > most, place * most // count.clamp(min=1), place)
+    into = (run.unsqueeze(1) == torch.arange(most, device=mask.device).view(1, -1, 1)) & mask.unsqueeze(1)
+    share = into.to(tokens.dtype)  # (B, most, T)
+    size = share.sum(2, keepdim=True)
+    return share @ tokens / size.clamp(min=1), size.squeeze(2) > 0
