@@ -20,7 +20,15 @@ from aisle.training.recipe import LossSpec, Parts, Promise, Recipe, Stage, load_
 
 HERE = Path(__file__).parent
 _SLOT = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.S)
-_SUPPLIED = {"self", "prepare", "config", "dims", "context", "pictures"}  # the house gives these to parts
+_SUPPLIED = {
+    "self",
+    "prepare",
+    "config",
+    "dims",
+    "modalities",
+    "context",
+    "pictures",
+}  # the house gives these to parts
 
 
 def pages() -> dict[Path, str]:

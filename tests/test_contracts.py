@@ -5,15 +5,17 @@ import inspect
 
 import numpy as np
 import pytest
+import torch
 
 from aisle.catalog import Product
 from aisle.decision import Prediction
 from aisle.inference.classifier import Classifier
 from aisle.model import encoders, fusions, heads, losses, prepare
-from aisle.model.parts import Encoded, Joint, Output
+from aisle.model.parts import Encoded, Joint, Output, Target
 from aisle.model.scores import LevelScores, TreeScores
 from aisle.model.scores import Scores as TorchScores
 from aisle.taxonomy import Scores
+from tests.model.build import DIMS, LENGTHS, sequences, spelled
 
 
 def test_a_predictor_is_a_classifier(trained):
@@ -79,3 +81,132 @@ def test_a_prediction_leaves_as_plain_data(trained):
     assert {type(value) for value in data.values()} <= {str, list}
     assert len(data["confidence"]) == len(answer.best)
     assert (np.diff(answer.confidence) <= 1e-6).all()
+
+
+# -- every fusion under every head: each view counts, and nothing else does ---------------------
+
+EVERY = pytest.mark.parametrize(
+    ("fusion", "head"), [(f, h) for f in fusions.__all__ for h in heads.__all__], ids=lambda name: name
+)
+ALL_HERE = torch.ones(5, len(DIMS), dtype=torch.bool)
+
+
+def edited(given, view, row, change):
+    """The same sequences with one row of one view changed."""
+    out = {name: {key: tensor.clone() for key, tensor in arrays.items()} for name, arrays in given.items()}
+    change(out[view]["tokens"][row], out[view]["mask"][row])
+    return out
+
+
+def noise(tokens, mask):
+    tokens.copy_(torch.randn(tokens.shape, generator=torch.Generator().manual_seed(9)))
+
+
+@EVERY
+@pytest.mark.parametrize("view", DIMS)
+def test_each_present_view_can_change_the_answer_and_its_encoder_learns(fusion, head, view):
+    model, given = sequences(fusion, head), spelled()
+    output = model(given, ALL_HERE)
+    other = model(edited(given, view, 2, noise), ALL_HERE).scores.all()
+    assert (other[2] - output.scores.all()[2]).abs().max() > 1e-3
+    others = [0, 1, 3, 4]
+    torch.testing.assert_close(other[others], output.scores.all()[others])
+    target = Target(torch.full((5,), 4), torch.ones(5, dtype=torch.bool))
+    output.scores.nll(target.node, target.exact).sum().backward()
+    assert model.encoders[view].linear.weight.grad.abs().max() > 1e-5
+
+
+@EVERY
+@pytest.mark.parametrize("view", DIMS)
+def test_an_absent_views_contents_change_nothing(fusion, head, view):
+    model, given = sequences(fusion, head), spelled()
+    present = ALL_HERE.clone()
+    present[2, list(DIMS).index(view)] = False
+    answer = model(given, present).scores.all()
+    for value in (float("nan"), 1e30, 0.0):
+        changed = edited(given, view, 2, lambda tokens, mask, value=value: tokens.fill_(value))
+        assert torch.equal(model(changed, present).scores.all(), answer)
+    shorter = edited(given, view, 2, lambda tokens, mask: mask[1:].fill_(False))
+    assert torch.equal(model(shorter, present).scores.all(), answer)
+
+
+@EVERY
+def test_neighbours_in_the_batch_change_nothing_however_long_they_are(fusion, head):
+    model, given = sequences(fusion, head), spelled(8)
+    present = torch.rand(8, 3, generator=torch.Generator().manual_seed(3)) > 0.3
+    together = model(given, present).scores.all()
+    for row in range(8):
+        own = {name: {key: t[row : row + 1] for key, t in arrays.items()} for name, arrays in given.items()}
+        for arrays in own.values():  # without the padding that longer neighbours asked for
+            longest = int(arrays["mask"].sum())
+            arrays.update({key: t[:, :longest] for key, t in arrays.items()})
+        torch.testing.assert_close(model(own, present[row : row + 1]).scores.all()[0], together[row])
+
+
+@EVERY
+def test_padding_changes_nothing(fusion, head):
+    model, given = sequences(fusion, head), spelled()
+    for view in ("title", "picture"):
+        half = LENGTHS[view] // 2  # row 0 is that long, padded to the longest
+        other = edited(given, view, 0, lambda tokens, mask, half=half: noise(tokens[half:], mask))
+        torch.testing.assert_close(model(other, ALL_HERE).scores.all(), model(given, ALL_HERE).scores.all())
+
+
+@pytest.mark.parametrize("fusion", [name for name in fusions.__all__ if getattr(fusions, name).reads_tokens])
+@pytest.mark.parametrize("head", heads.__all__)
+def test_attention_varies_over_tokens_and_patches(fusion, head):
+    model, given = sequences(fusion, head), spelled()
+    weights = []
+
+    def look(module, args, kwargs, _):
+        weights.append(type(module).forward(module, *args, **kwargs | {"need_weights": True})[1])
+
+    looking = [
+        module.register_forward_hook(look, with_kwargs=True)
+        for module in model.modules()
+        if isinstance(module, torch.nn.MultiheadAttention)
+    ]
+    before = model(given, ALL_HERE).scores.all()
+    for hook in looking:
+        hook.remove()
+    assert len(weights) >= 3
+    for share in weights:  # (B, queries, keys)
+        torch.testing.assert_close(share.sum(2), torch.ones(share.shape[:2]))
+        assert share.shape[2] > 1
+        assert share[1:].std(2).min() > 1e-4  # over keys: no query takes all of them alike
+        assert share[1:].std(1).max() > 1e-3  # over queries: they do not all look at the same
+        assert share.std(0).max() > 1e-3  # over products
+    for view in ("title", "picture"):  # so each token counts for itself
+        for token in range(LENGTHS[view]):
+            other = edited(given, view, 2, lambda tokens, mask, token=token: noise(tokens[token], mask))
+            assert (model(other, ALL_HERE).scores.all()[2] - before[2]).abs().max() > 1e-4
+
+
+@EVERY
+def test_shuffling_pictures_lowers_accuracy_where_only_they_tell(fusion, head):
+    rows = 112
+    model, given = sequences(fusion, head).train(), spelled(rows)
+    terminals = torch.from_numpy(model.head.index.taxonomy.terminals.copy())
+    truth = torch.arange(rows) % len(terminals)
+    generator = torch.Generator().manual_seed(5)
+    prototypes = torch.randn(len(terminals), DIMS["picture"], generator=generator) * 2
+    patch = torch.randint(0, 3, (rows,), generator=generator)  # one patch shows it, here or there
+    given["picture"]["tokens"][torch.arange(rows), patch] = prototypes[truth]
+    present = torch.ones(rows, 3, dtype=torch.bool)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(0.5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    for _ in range(60):
+        loss = model(given, present).scores.nll(terminals[truth], present[:, 0]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def accuracy(arrays):
+        with torch.no_grad():
+            return float((model.eval()(arrays, present).scores.all().argmax(1) == truth).float().mean())
+
+    order = torch.randperm(rows, generator=generator)
+    shuffled = given | {"picture": {key: tensor[order] for key, tensor in given["picture"].items()}}
+    assert accuracy(given) > accuracy(shuffled) + 0.3

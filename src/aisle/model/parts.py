@@ -87,12 +87,12 @@ class Encoder(nn.Module):
 
 
 class Fusion(nn.Module):
-    """What makes one vector of views: called with {view: Encoded}, gives a `Joint` of width `dim`.
+    """What makes one vector of views: called with {view: Encoded}, gives a `Joint` of width `dim`. Its
+    constructor is given `dims` {view: width} and, if it asks for them, `modalities` {view: modality}.
 
     reads_tokens: it looks at `tokens` and `mask`; without it they may be the pooled vector alone, and
     frozen encoders' tokens are not kept on disk.
     """
-
     reads_tokens: ClassVar[bool] = False
     dim: int
 

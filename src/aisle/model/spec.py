@@ -76,7 +76,18 @@ class ModelSpec(Strict):
     def without(self, names: set[str]) -> Self:
         """The same with these views left out."""
         kept = {name: view for name, view in self.views.items() if name not in names}
-        return self.model_copy(update={"views": kept})
+        options = _forget(self.fusion.model_dump(), names)
+        return self.model_copy(update={"views": kept, "fusion": PartSpec.model_validate(options)})
+
+
+def _forget(value: Any, names: set[str]) -> Any:
+    """The same without these views' names, in whatever lists and tables an option holds them."""
+    if isinstance(value, dict):
+        return {key: _forget(item, names) for key, item in value.items() if key not in names}
+    if isinstance(value, list):
+        kept = [_forget(item, names) for item in value if not isinstance(item, str) or item not in names]
+        return [item for item in kept if item != []]
+    return value
 
 
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -175,7 +186,8 @@ def build(
         built[name] = build_part(cls, "encoder", options, prepare=preparers[name], **given)
     dims = {name: encoder.dim for name, encoder in built.items()}
     fusion_class: type[Fusion] = find_part(fusions, "fusion", spec.fusion.type, trust_code)
-    fusion = build_part(fusion_class, "fusion", spec.fusion.options, dims=dims)
+    modalities = {name: encoder_class(view, trust_code).modality for name, view in spec.views.items()}
+    fusion = build_part(fusion_class, "fusion", spec.fusion.options, dims=dims, modalities=modalities)
     head_class = find_part(heads, "head", spec.head.type, trust_code)
     head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
     model = Model(built, fusion, head, spec.view_dropout, spec.tokens)

@@ -191,7 +191,7 @@ def check_parts(recipe: Recipe, trust_code: bool) -> None:
     for view in recipe.views.values():
         new_preparer(view, trust_code)
     fusion = find_part(fusions, "fusion", recipe.fusion.type, trust_code)
-    check_options(fusion, "fusion", recipe.fusion.options, {"dims"})
+    check_options(fusion, "fusion", recipe.fusion.options, {"dims", "modalities"})
     head = find_part(heads, "head", recipe.head.type, trust_code)
     check_options(head, "head", recipe.head.options, {"context", "dim"})
     for spec in recipe.losses:

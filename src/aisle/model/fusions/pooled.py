@@ -1,7 +1,4 @@
-"""How views become one vector. `__all__` is the list of choices; adding a fusion is adding a class.
-
-A fusion is constructed with the views' widths and its own options, keeps `dim`, the width of what it
-gives, and never asks whether a view is present: `Model` has put a learned token where one is absent.
+"""Fusions of one vector a view: averages, gates, sums.
 
 Shapes: B products, V views, D the joint width.
 """
@@ -10,8 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from aisle.model.parts import Encoded, Fusion, Joint
-
-__all__ = ["Average", "Beside", "Concat", "Gated", "Linear"]
 
 
 class Project(nn.Module):
@@ -34,7 +29,8 @@ class Project(nn.Module):
         return self.layers(x)
 
 
-def _projections(dims: dict[str, int], dim: int, hidden: int, dropout: float) -> nn.ModuleDict:
+def projections(dims: dict[str, int], dim: int, hidden: int = 0, dropout: float = 0.0) -> nn.ModuleDict:
+    """A `Project` a view."""
     return nn.ModuleDict({name: Project(width, dim, hidden, dropout) for name, width in dims.items()})
 
 
@@ -44,7 +40,7 @@ class Average(Fusion):
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
         self.dims, self.dim, self.hidden, self.dropout = dims, dim, hidden, dropout
-        self.project = _projections(dims, dim, hidden, dropout)
+        self.project = projections(dims, dim, hidden, dropout)
         self.weight = nn.Parameter(torch.zeros(len(dims)))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
@@ -79,7 +75,7 @@ class Concat(Fusion):
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
         self.dims, self.dim, self.hidden, self.dropout = dims, dim, hidden, dropout
-        self.project = _projections(dims, dim, hidden, dropout)
+        self.project = projections(dims, dim, hidden, dropout)
         self.join = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(dim * len(dims), dim))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
@@ -94,7 +90,7 @@ class Gated(Fusion):
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
         self.dims, self.dim, self.hidden, self.dropout = dims, dim, hidden, dropout
-        self.project = _projections(dims, dim, hidden, dropout)
+        self.project = projections(dims, dim, hidden, dropout)
         self.gate = nn.Linear(dim * len(dims), dim * len(dims))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
