@@ -184,18 +184,14 @@ def test_attention_varies_over_tokens_and_patches(fusion, head):
 
 @EVERY
 def test_shuffling_pictures_lowers_accuracy_where_only_they_tell(fusion, head):
-    rows = 112
-    model, given = sequences(fusion, head).train(), spelled(rows)
+    rows = 70
+    model, given = sequences(fusion, head, random=False).train(), spelled(rows)
     terminals = torch.from_numpy(model.head.index.taxonomy.terminals.copy())
     truth = torch.arange(rows) % len(terminals)
     generator = torch.Generator().manual_seed(5)
     prototypes = torch.randn(len(terminals), DIMS["picture"], generator=generator) * 2
-    patch = torch.randint(0, 3, (rows,), generator=generator)  # one patch shows it, here or there
-    given["picture"]["tokens"][torch.arange(rows), patch] = prototypes[truth]
+    given["picture"]["tokens"][:, :3] += prototypes[truth].unsqueeze(1)  # half of the patches show it
     present = torch.ones(rows, 3, dtype=torch.bool)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(0.5)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     for _ in range(60):
         loss = model(given, present).scores.nll(terminals[truth], present[:, 0]).mean()

@@ -92,14 +92,14 @@ class Spelled(Vector):
 LENGTHS = {"title": 4, "picture": 6, "brand": 1}
 
 
-def sequences(fusion, head, view_dropout=0.0, seed=0):
-    """A network whose views are sequences of tokens, with random weights everywhere."""
+def sequences(fusion, head, view_dropout=0.0, seed=0, random=True):
+    """A network whose views are sequences of tokens, with random weights everywhere (or as it begins)."""
     torch.manual_seed(seed)
     model = assemble(
         {name: Spelled(Vectors(dim)) for name, dim in DIMS.items()}, fusion, head, None, view_dropout
     )
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in model.parameters() if random else ():
             parameter.copy_(torch.randn(parameter.shape) * 0.3)
     return model.eval()
 

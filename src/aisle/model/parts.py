@@ -93,6 +93,7 @@ class Fusion(nn.Module):
     reads_tokens: it looks at `tokens` and `mask`; without it they may be the pooled vector alone, and
     frozen encoders' tokens are not kept on disk.
     """
+
     reads_tokens: ClassVar[bool] = False
     dim: int
 
