@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.errors import BundleError
 from aisle.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -67,18 +66,9 @@ def load(folder: str | Path, *, trust_code: bool = False) -> Predictor:
     Raises:
         BundleError: missing, truncated, edited, or from a newer version.
     """
-    from aisle.inference.bundle import MANIFEST
-    from aisle.inference.bundle import load as load_bundle
+    from aisle.inference.bundle import load_run
 
-    folder = Path(folder)
-    inside = folder / "model"
-    if not (folder / MANIFEST).exists() and (inside / MANIFEST).exists():
-        folder = inside
-    elif not folder.exists():
-        raise BundleError(f"there is no folder {folder}")
-    elif (folder / "recipe.toml").exists() and not (folder / MANIFEST).exists():
-        raise BundleError(f"the run in {folder} has not finished; continue it with --resume")
-    return load_bundle(folder, trust_code)
+    return load_run(Path(folder), trust_code)
 
 
 def evaluate(

@@ -51,6 +51,7 @@ COMMANDS = (
     Command("classify", "classify", "Say where each product of a file belongs."),
     Command("show", "classify", "Say what a saved model is and how good."),
     Command("recipes", "train", "List the shipped recipes, or print one."),
+    Command("serve", "serve", "Serve models: API, suggestions, feedback."),
     Command("images", "images", "Fetch the pictures a catalogue names by address."),
 )
 

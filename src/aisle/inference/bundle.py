@@ -120,6 +120,22 @@ def load(folder: Path, trust_code: bool = False) -> Predictor:
         raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
 
 
+def load_run(folder: Path, trust_code: bool = False) -> Predictor:
+    """Read a bundle, or the one inside a run's folder.
+
+    Raises:
+        BundleError, RecipeError: as `load`; also a folder that is not there, a run that has not finished.
+    """
+    inside = folder / "model"
+    if not (folder / MANIFEST).exists() and (inside / MANIFEST).exists():
+        folder = inside
+    elif not folder.exists():
+        raise BundleError(f"there is no folder {folder}")
+    elif (folder / "recipe.toml").exists() and not (folder / MANIFEST).exists():
+        raise BundleError(f"the run in {folder} has not finished; continue it with --resume")
+    return load(folder, trust_code)
+
+
 def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor:
     content = Content(
         json.loads((folder / "network.json").read_text()), load_file(str(folder / "weights.safetensors"))

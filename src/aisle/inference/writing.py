@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -131,6 +131,24 @@ def write_predictions(predictions: Iterable[Prediction], file: Path) -> int:
     finally:
         beside.unlink(missing_ok=True)
     return written
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[TextIO]:
+    """Text to write, beside and then renamed: the file is whole and on disk, or as it was.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with beside.open("w", encoding="utf-8", newline="\n") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -72,6 +72,11 @@ class Lexical:
         """How many features there are."""
         return len(self.idf)
 
+    def frequencies(self) -> dict[str, float]:
+        """The share of texts that each known word occurs in, as its idf tells."""
+        shares = np.exp(1 - self.idf[: len(self._words)].astype(np.float64))
+        return dict(zip(self._words, shares.tolist(), strict=True))
+
     def split(self, text: str) -> list[str]:
         """A text's words, normalised."""
         normalised = self.tokenizer.normalizer.normalize_str(text)

@@ -1,0 +1,175 @@
+"""From what a caller sent to `Product`s: every item alone, so that a bad one spoils nothing."""
+
+import base64
+import binascii
+import io
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+from pydantic import ValidationError
+
+from aisle.catalog import ImageRef, Product
+from aisle.catalog.fetch import FetchError, fetch
+from aisle.catalog.fetch import Limits as FetchLimits
+from aisle.catalog.hush import warnings_off
+from aisle.catalog.pictures import FORMATS
+from aisle.server.problems import ItemError
+from aisle.server.schemas import PictureIn, ProductIn
+from aisle.server.settings import Limits, Urls
+
+_DATA_URL = re.compile(r"^data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
+_BAD = re.compile("[\x00\ud800-\udfff]")  # no database and no UTF-8 holds them
+
+
+def clean(text: str) -> str:
+    """Without what cannot be stored or sent: NUL, and half surrogate pairs."""
+    if text.isascii() and "\0" not in text:  # megabytes of base64 among them
+        return text
+    return _BAD.sub("\ufffd", text)
+
+
+def cleaned(value: Any) -> Any:
+    """The same of every text in some JSON."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [cleaned(one) for one in value]
+    if isinstance(value, dict):
+        return {clean(name): cleaned(one) for name, one in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class Item:
+    """A product ready to be answered, and what could not be had of it (`problems`); or an `error`."""
+
+    id: str
+    product: Product | None = None
+    problems: tuple[str, ...] = ()
+    error: ItemError | None = None
+    worth: float | None = None
+
+
+@dataclass
+class Items:
+    """Makes products of what callers send, within limits. Addresses are fetched by a few threads."""
+
+    limits: Limits
+    urls: Urls
+    _pool: ThreadPoolExecutor | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.urls.enabled:
+            self._pool = ThreadPoolExecutor(self.urls.at_once, "aisle-fetch")
+
+    def close(self) -> None:
+        """Let the fetching threads go."""
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def read(self, raw: list[Any], files: Mapping[str, bytes]) -> list[Item]:
+        """One item each, in order. files: parts of a multipart request, by name."""
+        return [self._item(number, value, files) for number, value in enumerate(raw, 1)]
+
+    def _item(self, number: int, value: Any, files: Mapping[str, bytes]) -> Item:
+        value = cleaned(value)
+        own = value.get("id") if isinstance(value, dict) else None
+        name = own[:200] if isinstance(own, str) and own else str(number)
+        try:
+            sent = ProductIn.model_validate(value)
+            product, problems = self.product(sent, files, name)
+        except ValidationError as error:
+            return Item(name, error=ItemError("bad_product", first_fault(error)))
+        except ItemError as error:
+            return Item(name, error=error)
+        return Item(name, product, tuple(problems), worth=sent.worth)
+
+    def product(
+        self, sent: ProductIn, files: Mapping[str, bytes], name: str | None = None
+    ) -> tuple[Product, list[str]]:
+        """The product, and what could not be fetched for it.
+
+        Raises:
+            ItemError: a picture that is none of the permitted kinds.
+        """
+        if len(sent.images) > self.limits.pictures:
+            raise ItemError("too_many_pictures", f"at most {self.limits.pictures} pictures a product")
+        images, problems = [], []
+        for number, picture in enumerate(sent.images, 1):
+            try:
+                images.append(ImageRef(data=self._bytes(picture, files)))
+            except FetchError as error:
+                problems.append(f"picture {number}: {error}")
+            except ItemError as error:
+                raise ItemError(error.code, f"picture {number}: {error}") from error
+        return Product(name or clean(sent.id or ""), texts(sent), tuple(images)), problems
+
+    def _bytes(self, picture: PictureIn, files: Mapping[str, bytes]) -> bytes:
+        given = [value for value in (picture.base64, picture.url, picture.file) if value is not None]
+        if len(given) != 1:
+            raise ItemError("bad_picture", "give exactly one of base64, url and file")
+        if picture.url is not None:
+            return self._fetched(picture.url)
+        if picture.file is not None:
+            if picture.file not in files:
+                raise ItemError("no_such_part", f"the request has no file {picture.file[:80]!r}")
+            data = files[picture.file]
+        else:
+            data = decoded(picture.base64 or "")
+        self._check(data)
+        return data
+
+    def _fetched(self, url: str) -> bytes:
+        if self._pool is None:
+            message = "this server does not fetch addresses; send the picture itself (base64)"
+            raise ItemError("urls_disabled", message)
+        limits = FetchLimits(self.limits.picture, self.urls.seconds, self.urls.private)
+        data = self._pool.submit(fetch, url, limits).result().data
+        self._check(data)
+        return data
+
+    def _check(self, data: bytes) -> None:
+        """Size in bytes and in pixels, as the header tells; whether it decodes is found where it is read."""
+        if len(data) > self.limits.picture:
+            raise ItemError("picture_too_large", f"larger than {self.limits.picture:,} bytes")
+        try:
+            with warnings_off:
+                Image.init()
+                known = [name for name in FORMATS if name in Image.OPEN]
+                with Image.open(io.BytesIO(data), formats=known) as image:
+                    width, height = image.size
+        except Exception:  # not a picture: the answer's problems will say so
+            return
+        if width * height > self.limits.pixels:
+            raise ItemError("picture_too_large", f"{width:,} × {height:,} pixels")
+
+
+def decoded(text: str) -> bytes:
+    """The bytes of base64 text, with or without `data:…;base64,` before it; line breaks do not matter.
+
+    Raises:
+        ItemError: it is not base64.
+    """
+    try:
+        body = _DATA_URL.sub("", text[:200]) + text[200:]
+        return base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ItemError("bad_picture", "this is not base64") from error
+
+
+def texts(sent: ProductIn) -> dict[str, str]:
+    """Its fields by name; what is blank has no key."""
+    given = {**sent.fields, "title": sent.title, "description": sent.description}
+    return {clean(name): clean(text) for name, text in given.items() if text and text.strip()}
+
+
+def first_fault(error: ValidationError) -> str:
+    """One line of what pydantic found: where, and what."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return clean(f"{where}: {fault['msg']}{more}" if where else f"{fault['msg']}{more}")[:300]

@@ -1,0 +1,178 @@
+"""What happens to every request before and after its route: an id, limits, headers, one line in the log."""
+
+import asyncio
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from aisle.server.settings import Limits
+from aisle.server.telemetry import Telemetry
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger("aisle.server")
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
+_GONE = 499  # as nginx counts callers who did not wait
+_QUIET = {"/health", "/ready", "/metrics"}
+# Pages, styles and pictures come from this server alone; styles may stand in a page, scripts may not.
+POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(self), geolocation=(), microphone=()",
+    "content-security-policy": POLICY,
+}
+
+
+class Guard:
+    """Wraps the whole application.
+
+    hosts: the names this server answers to (none: any). origins: of pages elsewhere that may write to it.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        limits: Limits,
+        telemetry: Telemetry,
+        hosts: frozenset[str] = frozenset(),
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
+        self.app, self.limits, self.telemetry = app, limits, telemetry
+        self.hosts, self.origins = hosts, origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        asked = given.get(b"x-request-id", "")
+        request_id = asked if _REQUEST_ID.match(asked) else uuid.uuid4().hex[:16]
+        scope.setdefault("state", {})["request_id"] = request_id
+        sending = _Sending(send, request_id)
+        began = time.perf_counter()
+        try:
+            refused = self._refuse(scope, given)
+            if refused is not None:
+                await sending.fail(*refused)
+            else:
+                await self.app(scope, self._counted(receive), sending)
+        except ClientDisconnect:
+            sending.status = _GONE
+        except Exception:
+            _log.exception("a request failed", extra={"told": {"request_id": request_id}})
+            await sending.fail(500, "internal", "the server failed; its log has the reason under this id")
+        self._note(scope, sending.status, time.perf_counter() - began, request_id)
+
+    def _refuse(self, scope: Scope, given: dict[bytes, str]) -> tuple[int, str, str] | None:
+        host = _name(given.get(b"host", ""))
+        if self.hosts and host not in self.hosts:  # DNS rebinding: a strange name for this very server
+            return 421, "wrong_host", "this server does not answer under that name; see --allow-host"
+        origin = given.get(b"origin")
+        writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        own = origin is None or urlsplit(origin).netloc == given.get(b"host", "")
+        if writes and not own and origin not in self.origins:
+            return 403, "foreign_origin", "pages of other sites may not write here; see --allow-origin"
+        length = given.get(b"content-length", "")
+        if length.isdigit() and int(length) > self.limits.body:
+            return 413, "too_large", f"a request may have {self.limits.body:,} bytes"
+        return None
+
+    def _counted(self, receive: Receive) -> Receive:
+        """Receive no more than a body may have, and no longer than it may take."""
+        total, until = 0, time.monotonic() + self.limits.body_seconds
+        ended = False
+
+        async def counted() -> Message:
+            nonlocal total, ended
+            if ended:  # what comes now is only the caller hanging up
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(until - time.monotonic(), 0.001))
+            except TimeoutError:
+                raise HTTPException(408, "the request took too long to arrive") from None
+            if message["type"] == "http.request":
+                total += len(message.get("body", b""))
+                ended = not message.get("more_body", False)
+                if total > self.limits.body:
+                    raise HTTPException(413, f"a request may have {self.limits.body:,} bytes")
+            return message
+
+        return counted
+
+    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        route = getattr(scope.get("route"), "path", None) or "unknown"
+        self.telemetry.requests.labels(route, scope["method"], status).inc()
+        self.telemetry.seconds.labels(route).observe(seconds)
+        if scope["path"] in _QUIET and status < 400:
+            return
+        client = scope.get("client")
+        told = {
+            "request_id": request_id,
+            "method": scope["method"],
+            "path": scope["path"][:300],
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "client": client[0] if client else None,
+            **{k: v for k, v in scope["state"].items() if k in ("person", "products", "model")},
+        }
+        _log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"told": told})
+
+
+class _Sending:
+    """Sends what the application answers, with the headers that every answer has."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.send, self.request_id = send, request_id
+        self.status = 0
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started, self.status = True, message["status"]
+            headers = list(message.get("headers", ()))
+            have = {name.lower() for name, _ in headers}
+            headers += [
+                (name.encode(), value.encode())
+                for name, value in {**HEADERS, "x-request-id": self.request_id}.items()
+                if name.encode() not in have
+            ]
+            message = {**message, "headers": headers}
+        await self.send(message)
+
+    async def fail(self, status: int, code: str, text: str) -> None:
+        """Answer with an error, unless an answer is under way."""
+        if self.started:
+            self.status = status
+            return
+        fault = {"error": {"code": code, "message": text, "request_id": self.request_id}}
+        body = json.dumps(fault).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self({"type": "http.response.start", "status": status, "headers": headers})
+        await self({"type": "http.response.body", "body": body})
+
+
+def _name(host: str) -> str:
+    """`shop.example:8000` -> `shop.example`, `[::1]:8000` -> `::1`."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()

@@ -1,0 +1,211 @@
+"""Models side by side: which are loaded, which one answers, which one answers along unseen.
+
+A request holds on to the slots it began with, so that a swap never takes a model from under it; the old
+one is freed when its last answer is out.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aisle.catalog import Product
+from aisle.decision import Prediction
+from aisle.errors import did_you_mean
+from aisle.server.problems import ApiError, ServerError
+from aisle.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
+    from aisle.server.suggest import Suggester
+
+_log = logging.getLogger("aisle.server")
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """A loaded model under a name."""
+
+    name: str
+    folder: Path
+    predictor: "Predictor"
+
+    @property
+    def model_id(self) -> str:
+        """Of its very weights."""
+        return self.predictor.model_id
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree its answers are about."""
+        return self.predictor.taxonomy
+
+    def predict(self, products: Sequence[Product]) -> list[Prediction]:
+        """One prediction a product, in order."""
+        return self.predictor.predict(products)
+
+    def score(self, products: Sequence[Product]) -> list[np.ndarray]:
+        """Calibrated log-probabilities (N,) of the terminals, a product each."""
+        return list(self.predictor.policy.calibrate(self.predictor.score(products)).logp)
+
+    @cached_property
+    def suggester(self) -> "Suggester":
+        """What completes unfinished titles with the words this model knows."""
+        from aisle.server.suggest import Suggester
+
+        return Suggester.of(self.predictor)
+
+    @cached_property
+    def evaluation(self) -> Mapping[str, Any]:
+        """The run's report on its test rows as JSON, as `aisle evaluate` wrote it of these very weights;
+        empty where there is none. (`aisle.evaluation` itself would bring what learns along.)"""
+        for folder in (self.folder, self.folder.parent):
+            file = folder / "report" / "report.json"
+            try:
+                found = json.loads(file.read_text("utf-8"))
+                if found["model_id"] == self.model_id:
+                    return found
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                _log.warning("%s cannot be read: %s", file, error)
+        return {}
+
+    @cached_property
+    def report(self) -> Path | None:
+        """The page of that report."""
+        pages = (folder / "report" / "report.html" for folder in (self.folder, self.folder.parent))
+        return next((page for page in pages if page.is_file()), None) if self.evaluation else None
+
+    @cached_property
+    def node_scores(self) -> Mapping[str, Mapping[str, Any]]:
+        """By node id, what was measured there."""
+        return {node["id"]: node for node in self.evaluation.get("nodes", ())}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which models there are at one moment: all of them by name, the `live` one, the `shadow`."""
+
+    slots: Mapping[str, Slot]
+    live: str
+    shadow: str | None = None
+    before: tuple[str, ...] = ()  # names that were live, the latest last
+
+    def slot(self, name: str | None) -> Slot:
+        """The named model, or the live one.
+
+        Raises:
+            ApiError: there is none of that name.
+        """
+        found = self.slots.get(name or self.live)
+        if found is None:
+            near = did_you_mean(str(name), self.slots)
+            known = ", ".join(self.slots)
+            raise ApiError(404, "no_such_model", f"there is no model {name!r} (there are: {known}).{near}")
+        return found
+
+
+class Models:
+    """The models of a server. Reading `standing` is free; changes happen one at a time."""
+
+    def __init__(self, runs: Mapping[str, Path], load: Callable[[Path], "Predictor"] | None = None) -> None:
+        if not runs:
+            raise ServerError("name at least one run to serve: aisle serve runs/shop")
+        self._load = load or _load
+        slots = {name: self._slot(name, folder) for name, folder in runs.items()}
+        self._lock = threading.Lock()
+        self._standing = Standing(slots, next(iter(slots)))
+
+    @property
+    def standing(self) -> Standing:
+        """As of now."""
+        return self._standing
+
+    def _slot(self, name: str, folder: Path) -> Slot:
+        slot = Slot(name, Path(folder), self._load(Path(folder)))
+        slot.predict([Product("warm", {"title": "warm up"})])  # the first answer is slow: not a caller's
+        _ = slot.suggester
+        return slot
+
+    def add(self, name: str, folder: Path) -> Slot:
+        """Load a model beside the others, or a newer one in the place of a name.
+
+        Raises:
+            AisleError: it cannot be loaded; the ones there are stay.
+        """
+        slot = self._slot(name, folder)
+        with self._lock:
+            now = self._standing
+            self._standing = replace(now, slots={**now.slots, name: slot})
+        return slot
+
+    def remove(self, name: str) -> None:
+        """Let a model go, once its last answers are out.
+
+        Raises:
+            ApiError: it is live, or not there.
+        """
+        with self._lock:
+            now = self._standing
+            now.slot(name)
+            if name == now.live:
+                raise ApiError(409, "is_live", f"{name} is live: promote another one first")
+            slots = {key: slot for key, slot in now.slots.items() if key != name}
+            shadow = None if now.shadow == name else now.shadow
+            before = tuple(other for other in now.before if other != name)
+            self._standing = replace(now, slots=slots, shadow=shadow, before=before)
+
+    def shadow(self, name: str | None) -> None:
+        """Let this model answer along, unseen; None: no model.
+
+        Raises:
+            ApiError: it is live, or not there.
+        """
+        with self._lock:
+            now = self._standing
+            if name is not None:
+                now.slot(name)
+                if name == now.live:
+                    raise ApiError(409, "is_live", f"{name} is live: it cannot be its own shadow")
+            self._standing = replace(now, shadow=name)
+
+    def go_live(self, name: str) -> Standing:
+        """Answer with this model from now on.
+
+        Raises:
+            ApiError: it is not there.
+        """
+        with self._lock:
+            now = self._standing
+            now.slot(name)
+            if name != now.live:
+                before = (*now.before, now.live)
+                shadow = None if now.shadow == name else now.shadow
+                self._standing = replace(now, live=name, shadow=shadow, before=before)
+            return self._standing
+
+    def roll_back(self) -> Standing:
+        """Answer with the model that was live before.
+
+        Raises:
+            ApiError: there was none.
+        """
+        with self._lock:
+            now = self._standing
+            if not now.before:
+                raise ApiError(409, "nothing_before", "no other model was live before this one")
+            self._standing = replace(now, live=now.before[-1], before=now.before[:-1], shadow=None)
+            return self._standing
+
+
+def _load(folder: Path) -> "Predictor":
+    from aisle.inference.bundle import load_run
+
+    return load_run(folder)

@@ -1,0 +1,187 @@
+"""POST /v1/classify and POST /v1/suggest."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from aisle.decision import Prediction
+from aisle.server import schemas
+from aisle.server.batching import FailedAnswerError
+from aisle.server.items import Item, clean
+from aisle.server.models import Slot
+from aisle.server.problems import ApiError, ItemError
+from aisle.server.routes import sending
+from aisle.server.security import Seller
+from aisle.server.state import Here, Server
+
+router = APIRouter(tags=["classify"])
+_SMALL = 64 * 1024  # a body up to which it is quicker to read it here than to hand it to a thread
+
+ModelsAsked = Annotated[
+    str | None,
+    Query(max_length=1000, description="Models to ask, parted by commas: `live,new`. Default: the live one."),
+]
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["products"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "products": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 1000,
+                            "description": "One that is not as described gets an error of its own.",
+                            "items": {"anyOf": [{"$ref": "#/components/schemas/ProductIn"}, {}]},
+                        }
+                    },
+                },
+                "examples": {
+                    "two": {
+                        "summary": "Two products, one with a picture",
+                        "value": {
+                            "products": [
+                                {"id": "A-17", "title": "Red running shoes, size 42"},
+                                {
+                                    "id": "A-18",
+                                    "title": "Wall clock",
+                                    "images": [{"base64": "iVBORw0KGgoAAAANSUhEUg…"}],
+                                },
+                            ]
+                        },
+                    }
+                },
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "description": "Either `products`, the JSON list, whose pictures name files of this "
+                    "form; or one product's fields, every file a picture of it.",
+                    "properties": {
+                        "products": {"type": "string", "contentMediaType": "application/json"},
+                        "id": {"type": "string"},
+                        "title": {"type": "string"},
+                        "description": {"type": "string"},
+                        "image": {"type": "string", "contentMediaType": "application/octet-stream"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/classify",
+    summary="Say where products belong",
+    response_model=schemas.ClassifyOut,
+    responses={**schemas.USUAL, **schemas.failures(404, 415, 503)},
+    openapi_extra=_BODY,
+)
+async def classify(request: Request, server: Here, holder: Seller, models: ModelsAsked = None) -> Response:
+    """One answer a product, in order: the library's `Prediction`, or an error where that one product cannot
+    be read. Several models are asked on the very same products with `?models=a,b`."""
+    sent, files = await sending.read_body(request, server)
+    raw = sending.products_of(sent, server.settings.limits.products)
+    slots = sending.slots_of(server, models)
+    quick = not server.settings.urls.enabled and int(request.headers.get("content-length", _SMALL)) < _SMALL
+    if quick:
+        items = server.items.read(raw, files)
+    else:
+        items = await run_in_threadpool(server.items.read, raw, files)
+    by_model = await ask(server, slots, items)
+    request.state.products, request.state.model = len(items), slots[0].name
+    answers = [one(item, slots, [found[i] for found in by_model]) for i, item in enumerate(items)]
+    for slot, found in zip(slots, by_model, strict=True):
+        count(server, slot, found)
+    for entry in answers:
+        if entry["error"]:
+            server.telemetry.faults.labels(entry["error"]["code"]).inc()
+    return sending.answer({"model": slots[0].name, "answers": answers})
+
+
+Found = Sequence[Prediction | FailedAnswerError | None]
+
+
+async def ask(server: Server, slots: Sequence[Slot], items: Sequence[Item]) -> list[Found]:
+    """For each model, what it says of each item; None for those with an error."""
+    good = [i for i, item in enumerate(items) if item.product is not None]
+    products = [item.product for item in items if item.product is not None]
+    futures = [server.batcher.submit(slot.predict, products) for slot in slots]
+    by_model = []
+    for future in futures:
+        found: list[Any] = [None] * len(items)
+        for i, prediction in zip(good, await sending.asked(future), strict=True):
+            found[i] = prediction
+        by_model.append(found)
+    return by_model
+
+
+def one(item: Item, slots: Sequence[Slot], found: Found) -> dict[str, Any]:
+    """An item's answer as JSON."""
+    entry: dict[str, Any] = {"id": item.id, "prediction": None, "error": None}
+    try:
+        if item.error:
+            raise item.error
+        said = [sending.told(p, item.problems) for p in found if p is not None]
+        entry["prediction"] = said[0]
+        if len(slots) > 1:
+            entry["models"] = {slot.name: one for slot, one in zip(slots, said, strict=True)}
+    except ItemError as error:
+        entry["error"] = {"code": error.code, "message": str(error)}
+    except FailedAnswerError:
+        message = "the model failed on this product; the server's log says why"
+        entry["error"] = {"code": "model_failed", "message": message}
+    return entry
+
+
+def count(server: Server, slot: Slot, found: Found) -> None:
+    """Into the metrics."""
+    for prediction in found:
+        if isinstance(prediction, Prediction):
+            server.telemetry.predictions.labels(slot.name, prediction.decision).inc()
+
+
+@router.post(
+    "/v1/suggest",
+    summary="Suggest places while a title is typed",
+    response_model=schemas.SuggestOut,
+    responses={**schemas.USUAL, **schemas.failures(404, 503)},
+)
+async def suggest(
+    sent: schemas.SuggestIn,
+    request: Request,
+    server: Here,
+    holder: Seller,
+    model: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """The most probable full paths for a title as far as it is typed, each with why. The last word counts as
+    the start of one, unless a space follows it."""
+    slot = server.models.standing.slot(model)
+    title = clean(sent.title)
+    if not title.strip():
+        return sending.answer({"model": slot.name, "model_id": slot.model_id, "suggestions": []})
+    given = {**sent.fields, "description": sent.description}
+    fields = {clean(name): clean(text) for name, text in given.items() if text and text.strip()}
+    query = slot.suggester.query(title, fields)
+    logp = await sending.asked(server.batcher.submit(slot.score, query.products))
+    if any(isinstance(row, FailedAnswerError) for row in logp):
+        raise ApiError(422, "model_failed", "the model failed on this title; the server's log says why")
+    nodes = slot.taxonomy.nodes
+    found = [
+        {
+            "id": nodes[place.node].id,
+            "path": list(nodes[place.node].path),
+            "confidence": round(place.probability, 4),
+            "reason": place.reason,
+        }
+        for place in slot.suggester.places(query, logp, slot.taxonomy, sent.count)
+    ]
+    return sending.answer({"model": slot.name, "model_id": slot.model_id, "suggestions": found})

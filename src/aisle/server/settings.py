@@ -1,0 +1,77 @@
+"""What a server may do and how much of it; the command line and the environment fill it in."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MIB = 2**20
+
+
+class Limits(BaseModel):
+    """How much one caller may ask for.
+
+    products: in a request. body: bytes of a request. picture: bytes of one picture; pixels: once decoded.
+    pictures: a product may have. queue: products that may wait before callers are told to come back.
+    batch: products scored at once; wait: seconds that the first of a batch waits for others. rate:
+    requests a second for each key (or address, where there is no key), with bursts of `burst`.
+    body_seconds: in which a request must have arrived.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    products: int = Field(default=1_000, ge=1)
+    body: int = Field(default=64 * MIB, ge=1)
+    picture: int = Field(default=10 * MIB, ge=1)
+    pixels: int = Field(default=50_000_000, ge=1)
+    pictures: int = Field(default=20, ge=1)
+    queue: int = Field(default=4_000, ge=1)
+    batch: int = Field(default=64, ge=1)
+    wait: float = Field(default=0.002, ge=0)
+    rate: float = Field(default=500, gt=0)
+    burst: int = Field(default=1_000, ge=1)
+    body_seconds: float = Field(default=60, gt=0)
+
+
+class Urls(BaseModel):
+    """Pictures by address: whether they are fetched at all, and what one fetch may cost. private: also
+    from addresses inside the own network. at_once: fetches under way at one time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = False
+    private: bool = False
+    seconds: float = Field(default=10, gt=0)
+    at_once: int = Field(default=8, ge=1)
+
+
+class Settings(BaseModel):
+    """Everything a server is told at its start.
+
+    runs: name -> the folder of a run or model; the first is live unless another was promoted. store:
+    a SQLAlchemy address, or the path of a SQLite file. host: the address listened at. hosts: names under
+    which browsers may reach it, besides its own. open: no keys are asked for. proxies: addresses whose
+    `X-Forwarded-For` is believed. origins: pages of other
+    hosts that may call (CORS); none. library: the folder below which an administrator may load further
+    models. gold: labelled products on which a model must not be worse to be promoted. shadow: the model
+    that answers along, unseen. double: the share of reviewed products that two people look at. keep_days:
+    after which feedback and what was recorded besides is deleted; None: never.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runs: dict[str, Path]
+    store: str = "aisle-server.db"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    hosts: tuple[str, ...] = ()
+    open: bool = False
+    proxies: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    library: Path | None = None
+    gold: Path | None = None
+    shadow: str | None = None
+    double: float = Field(default=0.1, ge=0, le=1)
+    keep_days: int | None = Field(default=None, ge=1)
+    limits: Limits = Limits()
+    urls: Urls = Urls()
+    drain_seconds: int = Field(default=30, ge=1)

@@ -1,0 +1,82 @@
+"""Everything one server holds, made at its start and let go at its end."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from aisle.server.batching import Batcher
+from aisle.server.items import Items
+from aisle.server.models import Models
+from aisle.server.problems import ServerError
+from aisle.server.security import Bucket
+from aisle.server.settings import Settings
+from aisle.server.store import Store
+from aisle.server.store.keys import KeyRing
+from aisle.server.telemetry import Telemetry
+
+_log = logging.getLogger("aisle.server")
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass
+class Server:
+    """The parts that routes use. `open`: whether requests without a key are allowed."""
+
+    settings: Settings
+    store: Store
+    keys: KeyRing
+    models: Models
+    batcher: Batcher
+    items: Items
+    bucket: Bucket
+    telemetry: Telemetry
+    draining: bool = field(default=False)
+
+    @classmethod
+    def start(cls, settings: Settings) -> "Server":
+        """Open the store, load the models.
+
+        Raises:
+            ServerError: it would stand open to the network; or the store cannot be opened.
+            AisleError: a model cannot be loaded.
+        """
+        store = Store(settings.store)
+        keys = KeyRing(store)
+        keys.refresh()
+        if settings.host not in LOCAL and keys.empty and not settings.open:
+            raise ServerError(
+                f"there are no keys, and {settings.host} is open to the network: "
+                "`aisle keys add NAME --role admin` makes one; or say --open"
+            )
+        telemetry = Telemetry()
+        models = Models(settings.runs)
+        limits = settings.limits
+        batcher = Batcher(limits.queue, limits.batch, limits.wait, telemetry.batch)
+        bucket = Bucket(limits.rate, limits.burst)
+        items = Items(limits, settings.urls)
+        server = cls(settings, store, keys, models, batcher, items, bucket, telemetry)
+        standing = models.standing
+        telemetry.waiting.set_function(lambda: batcher.waiting)
+        telemetry.went_live(standing.live, standing.slot(None).model_id)
+        return server
+
+    @property
+    def open(self) -> bool:
+        """Nobody has made keys yet, and only this machine can ask; or it was said so."""
+        return self.settings.open or (self.keys.empty and self.settings.host in LOCAL)
+
+    def stop(self) -> None:
+        """Answer what is waiting, then let go of everything."""
+        self.draining = True
+        self.batcher.close(self.settings.drain_seconds)
+        self.items.close()
+        self.store.close()
+
+
+def _server(request: Request) -> Server:
+    return request.app.state.server
+
+
+Here = Annotated[Server, Depends(_server)]

@@ -1,0 +1,123 @@
+"""Suggestions while a title is being typed.
+
+The last word is unfinished more often than not. Instead of scoring the stump, the words that it may become
+are scored: P(place | stump) = sum over words w that begin so of P(w) P(place | title with w), P(w) from
+how often the model's vocabulary saw each. Why a place is suggested is found by leaving each word out.
+"""
+
+import bisect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from aisle.catalog import Product
+from aisle.model.prepare import Lexical
+from aisle.taxonomy import Scores, Taxonomy
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
+
+COMPLETIONS = 6  # words that an unfinished one may become
+EXPLAINED = 10  # the last words of a title that are left out one by one
+_STUMP = 2.0  # how often a stump counts as seen: what it is, if it is no known word
+
+
+class Query(NamedTuple):
+    """The products to score for one title: `weights` (of the first len(weights) of them, summing to 1),
+    then one for each of `words` left out."""
+
+    products: list[Product]
+    weights: np.ndarray
+    words: list[str]
+    completed: str | None
+
+
+class Place(NamedTuple):
+    """A suggested node, its probability, and why."""
+
+    node: int
+    probability: float
+    reason: str
+
+
+class Suggester:
+    """Completes words from a vocabulary: word -> in how many texts it was seen."""
+
+    def __init__(self, vocabulary: Mapping[str, float]) -> None:
+        self.words = sorted(vocabulary)
+        self.counts = np.array([vocabulary[word] for word in self.words], dtype=np.float64)
+
+    @classmethod
+    def of(cls, predictor: "Predictor") -> "Suggester":
+        """From the words a model's lexical views know, or else from its categories' names."""
+        vocabulary: dict[str, float] = {}
+        for preparer in predictor.preparers.values():
+            if isinstance(preparer, Lexical):
+                for word, share in preparer.frequencies().items():
+                    vocabulary[word] = max(vocabulary.get(word, 0.0), share * 1000)
+        if not vocabulary:
+            for node in predictor.taxonomy.nodes:
+                for word in node.name.lower().split():
+                    vocabulary[word] = vocabulary.get(word, 0.0) + 1.0
+        return cls(vocabulary)
+
+    def completions(self, stump: str) -> tuple[list[str], np.ndarray]:
+        """The words most often seen that begin so, the stump itself among them, and their chances."""
+        folded = stump.lower()
+        if not folded.isalpha():
+            return [stump], np.ones(1)
+        start = bisect.bisect_left(self.words, folded)
+        stop = bisect.bisect_left(self.words, folded + "\U0010ffff")
+        best = start + np.argsort(-self.counts[start:stop], kind="stable")[:COMPLETIONS]
+        words = [self.words[i] for i in best]
+        counts = self.counts[best]
+        if folded not in words:
+            words, counts = [*words, stump], np.append(counts, _STUMP)
+        return words, counts / counts.sum()
+
+    def query(self, title: str, fields: Mapping[str, str]) -> Query:
+        """What to score for this title."""
+        words = title.split()
+        stump = words.pop() if words and not title[-1].isspace() else None
+        variants, weights = ([""], np.ones(1)) if stump is None else self.completions(stump)
+        titles = [" ".join([*words, variant]) if variant else " ".join(words) for variant in variants]
+        completed = variants[int(weights.argmax())] if stump is not None else None
+        whole = [*words, completed] if completed else words
+        left = _distinct(whole)[-EXPLAINED:]
+        without = [" ".join(w for w in whole if w != word) for word in left] if len(left) > 1 else []
+        products = [_product(text, fields) for text in [*titles, *without]]
+        return Query(products, weights, left if without else [], completed if completed != stump else None)
+
+    def places(self, query: Query, logp: Sequence[np.ndarray], taxonomy: Taxonomy, count: int) -> list[Place]:
+        """The most probable terminals; logp: a row (N,) for each of the query's products."""
+        rows = np.stack(logp).astype(np.float64)
+        known = len(query.weights)
+        mixed = np.log(np.maximum(query.weights @ np.exp(rows[:known]), 1e-30))
+        top = Scores(taxonomy, mixed[None]).topk(count)
+        found = []
+        for node, chance in zip(top.node[0].tolist(), top.logp[0].tolist(), strict=True):
+            terminal = taxonomy.terminal_of[node]
+            lost = mixed[terminal] - rows[known:, terminal]
+            found.append(Place(node, float(np.exp(chance)), _reason(query, lost)))
+        return found
+
+
+def _distinct(words: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _product(title: str, fields: Mapping[str, str]) -> Product:
+    return Product("", {**fields, **({"title": title} if title else {})})
+
+
+def _reason(query: Query, lost: np.ndarray) -> str:
+    """lost: by how much each word left out lowers the log-probability."""
+    if not query.words:
+        return f"if you mean “{query.completed}”" if query.completed else "from all that is typed so far"
+    order = [int(i) for i in np.argsort(-lost)[:2] if lost[i] > 0.1]
+    if not order:
+        return "no single word decides it"
+    words = " and ".join(f"“{query.words[i]}”" for i in order)
+    meant = query.completed if query.completed in [query.words[i] for i in order] else None
+    return f"because of {words}{' (if that is the word)' if meant else ''}"
