@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from aisle.metrics import Truth, at_level, hierarchical_f1, standing
-from aisle.taxonomy import Targets
+from aisle.metrics import Truth, at_level, contest_score, hierarchical_f1, standing
+from aisle.taxonomy import Targets, Taxonomy
 from tests.metrics.helpers import TREE, judged_by_hand, path_of, places, random_scores, random_truth
 
 
@@ -80,3 +80,20 @@ def test_rank_and_likelihood_at_a_level_sum_the_terminals_below(depth):
         assert np.isclose(nll[i], -np.log(sum(mass[w] for w in wanted)))
         best = max(mass[w] for w in wanted)
         assert rank[i] == sum(m > best + 1e-12 for m in mass.values())
+
+
+def test_the_contest_score_worked_by_hand():
+    """Kakao Arena: 1.0, 1.2, 1.3, 1.4 times the accuracy over rows whose id is not -1, divided by 4."""
+    tree = Taxonomy.from_paths([("a", "b", "c", "d"), ("a", "b", "e"), ("a", "f"), ("g", "h", "i", "j")])
+    true = [("a", "b", "c", "d"), ("a", "b", "e"), ("a", "f"), ("g", "h", "i", "j")]
+    said = [("a", "b", "e"), ("a", "b", "e"), ("a", "f"), ("a", "f")]
+    judged = exact(tree, true).judge(np.array([tree.index(path) for path in said]))
+    # b: 3 of 4; m: 3 of 4; s: rows 1, 2, 4 have one, row 2 is right; d: rows 1 and 4, none is right
+    expected = (1.0 * 3 / 4 + 1.2 * 3 / 4 + 1.3 * 1 / 3 + 1.4 * 0) / 4
+    assert contest_score(judged) == pytest.approx(expected)
+    perfect = exact(tree, true).judge(np.array([tree.index(path) for path in true]))
+    assert contest_score(perfect) == pytest.approx(1.225)
+    shallow = exact(TREE, [("A",)]).judge(np.array([TREE.index(("A",))]))
+    assert contest_score(shallow) == pytest.approx(1 / 4)  # no label reaches further
+    with pytest.raises(ValueError, match="2 weights for a tree of 3 levels"):
+        contest_score(shallow, (1.0, 1.2))

@@ -161,7 +161,8 @@ def remarks(found: "Evaluation") -> list[str]:
     from aisle.evaluation.numbers import decimal, percent, points
 
     overall, rows = found.model.overall, found.rows
-    lines = [f"hierarchical F1 {decimal(overall.hierarchical_f1)}"]
+    contest = "" if overall.contest is None else f", contest score {decimal(overall.contest)} of 1.225"
+    lines = [f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
     if found.model.bands:
         bands = ", ".join(f"{b.name}: {percent(b.accuracy)}" for b in found.model.bands)
         lines.append(f"by training products of a label: {bands}")

@@ -53,7 +53,8 @@ class Overall(Record):
     """Over all products. `accuracy`: the most probable full path is right, a label known only to a
     branch asking for that branch alone; limits are Clopper-Pearson's. `strict`: the path is the
     label's to the letter. F1s average as scikit-learn's do by default, over the union of true and
-    predicted labels. `nll` counts the products that can be right (natural logarithm)."""
+    predicted labels. `nll` counts the products that can be right (natural logarithm). `contest`: the score
+    of Kakao Arena's shopping contest, for trees of four levels."""
 
     accuracy: Limits
     strict: float
@@ -65,6 +66,7 @@ class Overall(Record):
     hierarchical_f1: float
     ece: float | None
     nll: float | None
+    contest: float | None = None
 
 
 class LevelScore(Record):

@@ -7,11 +7,13 @@ import numpy as np
 from aisle.evaluation.collect import Answers
 from aisle.evaluation.result import BandScore, LevelScore, Limits, Overall, Summary
 from aisle.metrics import (
+    CONTEST_WEIGHTS,
     Interval,
     Judged,
     at_level,
     by_frequency,
     clopper_pearson,
+    contest_score,
     expected_calibration_error,
     f1_scores,
     hierarchical_f1,
@@ -58,6 +60,7 @@ def _overall(answers: Answers, judged: Judged, hit: np.ndarray, probable: bool) 
         hierarchical_f1=paths.f1,
         ece=expected_calibration_error(confidence(answers, judged), judged.right) if probable else None,
         nll=_finite_mean(answers.nll) if probable else None,
+        contest=contest_score(judged) if judged.taxonomy.depth == len(CONTEST_WEIGHTS) else None,
     )
 
 

@@ -14,12 +14,22 @@ from aisle.metrics.calibration import (
     reliability,
 )
 from aisle.metrics.flat import F1, accuracy, f1_scores, macro_f1, strict_accuracy, topk_accuracy
-from aisle.metrics.hierarchical import Hierarchical, Level, Standing, at_level, hierarchical_f1, standing
+from aisle.metrics.hierarchical import (
+    CONTEST_WEIGHTS,
+    Hierarchical,
+    Level,
+    Standing,
+    at_level,
+    contest_score,
+    hierarchical_f1,
+    standing,
+)
 from aisle.metrics.intervals import Interval, clopper_pearson, paired_bootstrap
 from aisle.metrics.truth import Judged, Truth
 
 __all__ = [
     "BINS",
+    "CONTEST_WEIGHTS",
     "F1",
     "Band",
     "Coverage",
@@ -34,6 +44,7 @@ __all__ = [
     "at_level",
     "by_frequency",
     "clopper_pearson",
+    "contest_score",
     "expected_calibration_error",
     "f1_scores",
     "hierarchical_f1",

@@ -1,5 +1,6 @@
 """Counting over paths: a near miss is less wrong than a far one."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,26 @@ def at_level(judged: Judged, depth: int) -> Level:
     reached = ancestors[answer, depth - 1]
     predicted = np.where(reached >= 0, reached, answer)
     return Level(rows, true, predicted, true == predicted)
+
+
+CONTEST_WEIGHTS = (1.0, 1.2, 1.3, 1.4)  # of the levels, top first: Kakao Arena's shopping classification
+
+
+def contest_score(judged: Judged, weights: Sequence[float] = CONTEST_WEIGHTS) -> float:
+    """Σ weight × accuracy over the levels, divided by their number: each level's accuracy is of the products
+    whose label reaches it, and a level that none reaches adds nothing.
+
+    With the default weights it is the score of Kakao Arena's shopping contest, at best 1.225.
+
+    Raises:
+        ValueError: the tree is deeper than there are weights.
+    """
+    depth = judged.taxonomy.depth
+    if depth > len(weights):
+        raise ValueError(f"{len(weights)} weights for a tree of {depth} levels")
+    levels = [at_level(judged, level).right for level in range(1, depth + 1)]
+    total = sum(w * float(right.mean()) for w, right in zip(weights, levels, strict=False) if len(right))
+    return total / len(weights)
 
 
 class Standing(NamedTuple):

@@ -1,4 +1,5 @@
-"""Embeddings of categories' names, without a model: hashed words and n-grams along the whole path."""
+"""Embeddings of categories' names along the whole path: hashed words and n-grams, which need no model, or
+what a pretrained text encoder makes of them."""
 
 import hashlib
 from functools import lru_cache
@@ -41,6 +42,37 @@ def _name(name: str, dim: int) -> np.ndarray:
 def _direction(feature: str, dim: int) -> np.ndarray:
     seed = int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=8).digest())
     return np.random.default_rng(seed).standard_normal(dim).astype(np.float32) * dim**-0.5
+
+
+def path_vectors(taxonomy: Taxonomy, name: str, length: int = 32, batch: int = 64) -> np.ndarray:
+    """(M, L * C) a text encoder's unit vectors of the names on each node's path, level by level side by side,
+    zeros below its end: two nodes are as alike as the names they have at the same levels.
+
+    name: a folder or hub name of a `transformers` text encoder. length: tokens kept of a name.
+
+    Raises:
+        MissingModelError: it is not here and cannot be fetched.
+    """
+    import torch
+
+    from aisle.model.encoders import TransformerText
+    from aisle.model.prepare import Tokens
+
+    names = sorted({node.name for node in taxonomy.nodes})
+    prepare = Tokens(name, length=length)
+    encoder = TransformerText(prepare, name).eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(names), batch):
+            arrays = prepare(names[start : start + batch]).arrays
+            parts.append(encoder(**{key: torch.from_numpy(a) for key, a in arrays.items()}).pooled.numpy())
+    vectors = np.concatenate(parts)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-6)
+    place = {text: i for i, text in enumerate(names)}
+    own = np.array([place[node.name] for node in taxonomy.nodes])
+    table = taxonomy.ancestors  # (M, L)
+    out = np.where((table >= 0)[:, :, None], vectors[own[table]], 0.0)
+    return out.reshape(len(taxonomy), -1).astype(np.float32)
 
 
 def context_of(taxonomy: Taxonomy, counts: np.ndarray) -> Context:

@@ -1,18 +1,14 @@
-"""What training minimises. `__all__` is the list of choices; a recipe lists losses with weights.
-
-A loss is constructed with the `Context` and its own options, and called `(output, target) -> scalar`.
-"""
+"""Losses of the scores: how unlikely the network finds where products belong."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from aisle.model.heads import log_prior
 from aisle.model.parts import Context, Output, Target
 from aisle.model.scores import Scores, TreeIndex, TreeScores
-
-__all__ = ["ByView", "CrossEntropy"]
 
 
 class CrossEntropy(nn.Module):
@@ -34,7 +30,7 @@ class CrossEntropy(nn.Module):
 
     def forward(self, output: Output, target: Target) -> Tensor:
         """-> scalar."""
-        return _mean(self.each(output.scores, target), target.weight)
+        return mean(self.each(output.scores, target), target.weight)
 
     def each(self, scores: Scores, target: Target) -> Tensor:
         """(B,) the loss of these scores."""
@@ -88,10 +84,66 @@ class ByView(CrossEntropy):
             if name in self.asks([name]):
                 here = output.present[name]
                 counts = here.float() if target.weight is None else here * target.weight
-                losses.append(_mean(self.each(scores, target), counts))
+                losses.append(mean(self.each(scores, target), counts))
         return torch.stack(losses).mean() if losses else output.joint.product.new_zeros(())
 
 
-def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
+class Focal(CrossEntropy):
+    """(1 - p)^gamma times the negative log-likelihood, p the probability of the target: what is answered well
+    already counts less (Lin et al., arXiv 1708.02002, equation 4). gamma 0 is cross-entropy."""
+
+    def __init__(
+        self, context: Context, gamma: float = 2.0, smoothing: float = 0.0, adjust: float = 0.0
+    ) -> None:
+        super().__init__(context, smoothing, adjust)
+        self.gamma = gamma
+
+    def each(self, scores: Scores, target: Target) -> Tensor:
+        """(B,) the loss of these scores."""
+        whole = TreeScores(scores.all(), self.index).nll(target.node, target.exact)  # a head may weigh levels
+        # A probability of exactly 1 has a gradient of infinity where gamma is below 1.
+        missing = (-torch.expm1(-whole)).clamp(min=1e-6)
+        return missing**self.gamma * super().each(scores, target)
+
+
+class ClassBalanced(CrossEntropy):
+    """The negative log-likelihood, each product times (1 - beta) / (1 - beta^n), n its class's training
+    products: the inverse of their effective number (Cui et al., arXiv 1901.05555, equation 2).
+
+    Weights are scaled so that those of the classes average 1. beta 0 weighs all products alike, beta towards
+    1 all classes. A target known only to a branch has all of the branch's products.
+    """
+
+    effective: Tensor
+
+    def __init__(
+        self, context: Context, beta: float = 0.999, smoothing: float = 0.0, adjust: float = 0.0
+    ) -> None:
+        super().__init__(context, smoothing, adjust)
+        if not 0 <= beta < 1:
+            raise ValueError(f"beta is at least 0 and less than 1, not {beta}")
+        self.beta = beta
+        counts = torch.from_numpy(np.asarray(context.counts, dtype=np.float64))  # (N,)
+        total = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        start, stop = self.index.span.unbind(1)
+        own = self.index.terminal_of.clamp(min=0)
+        factor = 1 / self._effective(counts)
+        mean_factor = factor.mean()
+        exact, branch = (
+            (factor / mean_factor)[own],
+            1 / self._effective(total[stop] - total[start]) / mean_factor,
+        )
+        self.register_buffer("effective", torch.stack([branch, exact]).float(), persistent=False)  # (2, M)
+
+    def _effective(self, counts: Tensor) -> Tensor:
+        """(1 - beta^n) / (1 - beta); of no product, as of one."""
+        return (1 - self.beta ** counts.clamp(min=1)) / (1 - self.beta)
+
+    def each(self, scores: Scores, target: Target) -> Tensor:
+        """(B,) the loss of these scores."""
+        return self.effective[target.exact.long(), target.node] * super().each(scores, target)
+
+
+def mean(losses: Tensor, weight: Tensor | None) -> Tensor:
     """The weighted mean of losses (B,): a scalar; 0 where nothing counts."""
     return losses.mean() if weight is None else (losses * weight).sum() / weight.sum().clamp(min=1e-6)
