@@ -16,7 +16,7 @@ from aisle.server import documentation
 from aisle.server.items import clean
 from aisle.server.middleware import Guard
 from aisle.server.problems import ApiError
-from aisle.server.routes import classify, feedback, operations, search, taxonomy
+from aisle.server.routes import classify, explore, feedback, operations, review, search, taxonomy
 from aisle.server.routes.sending import answer
 from aisle.server.settings import Settings
 from aisle.server.state import LOCAL, Server
@@ -47,7 +47,7 @@ def create_app(server: Server) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.server = server
-    for routes in (classify, taxonomy, feedback, search, operations):
+    for routes in (classify, taxonomy, feedback, review, search, explore, operations):
         app.include_router(routes.router)
     documentation.add(app)
     app.add_exception_handler(ApiError, _api_error)

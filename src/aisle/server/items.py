@@ -45,9 +45,11 @@ def cleaned(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Item:
-    """A product ready to be answered, and what could not be had of it (`problems`); or an `error`."""
+    """A product ready to be answered, and what could not be had of it (`problems`); or an `error`.
+    named: its id is the caller's own, not its position."""
 
     id: str
+    named: bool = False
     product: Product | None = None
     problems: tuple[str, ...] = ()
     error: ItemError | None = None
@@ -78,15 +80,16 @@ class Items:
     def _item(self, number: int, value: Any, files: Mapping[str, bytes]) -> Item:
         value = cleaned(value)
         own = value.get("id") if isinstance(value, dict) else None
+        named = isinstance(own, str) and bool(own)
         name = own[:200] if isinstance(own, str) and own else str(number)
         try:
             sent = ProductIn.model_validate(value)
             product, problems = self.product(sent, files, name)
         except ValidationError as error:
-            return Item(name, error=ItemError("bad_product", first_fault(error)))
+            return Item(name, named, error=ItemError("bad_product", first_fault(error)))
         except ItemError as error:
-            return Item(name, error=error)
-        return Item(name, product, tuple(problems), worth=sent.worth)
+            return Item(name, named, error=error)
+        return Item(name, named, product, tuple(problems), worth=sent.worth)
 
     def product(
         self, sent: ProductIn, files: Mapping[str, bytes], name: str | None = None

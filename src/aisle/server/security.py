@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from aisle.server.problems import ApiError
 from aisle.server.store.keys import Holder
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ANYONE = Holder("", "anonymous", "admin")
 _bearer = HTTPBearer(auto_error=False, description="A key from `aisle keys add`.")
+COOKIE = "aisle_key"
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The same, kept by `POST /v1/session`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, as a header of its own.")
 _BUCKETS = 50_000  # callers remembered at once
 _WRONG_KEYS = 10  # how many requests a wrong key costs
@@ -55,12 +57,13 @@ def allow(role: str) -> Callable[..., Awaitable[Holder]]:
         request: Request,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
         header: Annotated[str | None, Depends(_header)],
+        cookie: Annotated[str | None, Depends(_cookie)],
     ) -> Holder:
         server: Server = request.app.state.server
         if server.keys.stale:
             await run_in_threadpool(server.keys.refresh)
         client = request.client.host if request.client else "?"
-        key = bearer.credentials if bearer else header
+        key = bearer.credentials if bearer else header or cookie
         found = server.keys.holder(key) if key else None
         if found is None and key is None and server.open:
             found = ANYONE

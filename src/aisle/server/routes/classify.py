@@ -13,6 +13,7 @@ from aisle.server.items import Item, clean
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes import sending
+from aisle.server.routes.queueing import queue
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 
@@ -24,7 +25,7 @@ ModelsAsked = Annotated[
     Query(max_length=1000, description="Models to ask, parted by commas: `live,new`. Default: the live one."),
 ]
 
-_BODY = {
+BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -83,9 +84,15 @@ _BODY = {
     summary="Say where products belong",
     response_model=schemas.ClassifyOut,
     responses={**schemas.USUAL, **schemas.failures(404, 415, 503)},
-    openapi_extra=_BODY,
+    openapi_extra=BODY,
 )
-async def classify(request: Request, server: Here, holder: Seller, models: ModelsAsked = None) -> Response:
+async def classify(
+    request: Request,
+    server: Here,
+    holder: Seller,
+    models: ModelsAsked = None,
+    review: Annotated[bool, Query(description="Queue for review what the model is not sure of.")] = False,
+) -> Response:
     """One answer a product, in order: the library's `Prediction`, or an error where that one product cannot
     be read. Several models are asked on the very same products with `?models=a,b`."""
     sent, files = await sending.read_body(request, server)
@@ -100,7 +107,11 @@ async def classify(request: Request, server: Here, holder: Seller, models: Model
     request.state.products, request.state.model = len(items), slots[0].name
     answers = [one(item, slots, [found[i] for found in by_model]) for i, item in enumerate(items)]
     for slot, found in zip(slots, by_model, strict=True):
-        count(server, slot, found)
+        tally(server, slot, found)
+    if review:
+        numbers = await run_in_threadpool(queue, server, slots[0].name, holder, items, by_model[0])
+        for i, number in numbers.items():
+            answers[i]["review_id"] = number
     for entry in answers:
         if entry["error"]:
             server.telemetry.faults.labels(entry["error"]["code"]).inc()
@@ -142,7 +153,7 @@ def one(item: Item, slots: Sequence[Slot], found: Found) -> dict[str, Any]:
     return entry
 
 
-def count(server: Server, slot: Slot, found: Found) -> None:
+def tally(server: Server, slot: Slot, found: Found) -> None:
     """Into the metrics."""
     for prediction in found:
         if isinstance(prediction, Prediction):

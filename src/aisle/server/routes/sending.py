@@ -4,9 +4,9 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Path, Request, Response
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -120,6 +120,20 @@ def slots_of(server: Server, names: str | None) -> list[Slot]:
     return [standing.slot(name.strip()) for name in dict.fromkeys(names.split(",")) if name.strip()] or [
         standing.slot(None)
     ]
+
+
+MOST = 2**31 - 1  # the largest number that every store knows
+Number = Annotated[int, Path(ge=1, le=MOST)]
+
+
+def check_number(number: int) -> None:
+    """Of a thing in the store.
+
+    Raises:
+        ApiError: there cannot be such a thing.
+    """
+    if not 1 <= number <= MOST:
+        raise ApiError(404, "no_such_item", f"there is no item {number}")
 
 
 async def asked(future: "Future[list[Any]]") -> list[Any]:

@@ -61,20 +61,33 @@ def add(store: Store, event: Event) -> tuple[int, bool]:
     """
     try:
         with store.begin() as connection:
-            return insert(connection, event), False
-    except IntegrityError as error:
-        with store.read() as connection:
-            found = connection.execute(
-                sa.select(feedback.c.id, feedback.c.product_id, feedback.c.chosen_id).where(
-                    feedback.c.person == event.person, feedback.c.request_key == event.request_key
-                )
-            ).first()
-        if found is None:
+            before = repeated(connection, event)
+            return (insert(connection, event), False) if before is None else (before, True)
+    except IntegrityError as error:  # the same post, twice at one moment
+        with store.begin() as connection:
+            before = repeated(connection, event)
+        if before is None:
             raise StoreError(f"the store refuses: {error.orig}") from error
-        if (found.product_id, found.chosen_id) != (event.product_id, event.chosen_id):
-            message = f"this Idempotency-Key was used for feedback {found.id}, which says something else"
-            raise ApiError(409, "key_reused", message) from error
-        return found.id, True
+        return before, True
+
+
+def repeated(connection: sa.Connection, event: Event) -> int | None:
+    """The number of the event that this person sent under this request key before; None: there is none.
+
+    Raises:
+        ApiError: it says something else.
+    """
+    if event.request_key is None:
+        return None
+    same = (feedback.c.person == event.person) & (feedback.c.request_key == event.request_key)
+    columns = (feedback.c.id, feedback.c.product_id, feedback.c.chosen_id)
+    found = connection.execute(sa.select(*columns).where(same)).first()
+    if found is None:
+        return None
+    if (found.product_id, found.chosen_id) != (event.product_id, event.chosen_id):
+        message = f"this Idempotency-Key was used for feedback {found.id}, which says something else"
+        raise ApiError(409, "key_reused", message)
+    return found.id
 
 
 def insert(connection: sa.Connection, event: Event) -> int:
@@ -115,6 +128,17 @@ def picture(store: Store, name: str) -> bytes | None:
 def of_product(store: Store, product_id: str, most: int = 100) -> list[dict[str, Any]]:
     """What was said of a product, the latest first."""
     wanted = sa.select(feedback).where(feedback.c.product_id == product_id)
+    with store.read() as connection:
+        rows = connection.execute(wanted.order_by(feedback.c.id.desc()).limit(most))
+        return [dict(row._mapping) for row in rows]
+
+
+def latest(store: Store, places: Sequence[str] | None, most: int) -> list[dict[str, Any]]:
+    """The last word on each product that has an id, the latest first; places: only those chosen there."""
+    last = sa.select(sa.func.max(feedback.c.id)).where(~feedback.c.undone, feedback.c.product_id != "")
+    wanted = sa.select(feedback).where(feedback.c.id.in_(last.group_by(feedback.c.product_id)))
+    if places is not None:
+        wanted = wanted.where(feedback.c.chosen_id.in_(places))
     with store.read() as connection:
         rows = connection.execute(wanted.order_by(feedback.c.id.desc()).limit(most))
         return [dict(row._mapping) for row in rows]

@@ -1,0 +1,197 @@
+"""The review queue: what people should look at, lent to one of them at a time."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from aisle.server import schemas
+from aisle.server.models import Slot
+from aisle.server.problems import ApiError
+from aisle.server.routes import sending
+from aisle.server.routes.classify import BODY, ask, one, tally
+from aisle.server.routes.feedback import category
+from aisle.server.routes.queueing import queue
+from aisle.server.security import Reviewer
+from aisle.server.state import Here, Server
+from aisle.server.store import feedback as kept
+from aisle.server.store import reviews
+from aisle.server.store.keys import Holder
+from aisle.taxonomy import DELIMITER
+
+router = APIRouter(tags=["review"])
+FAILURES = {**schemas.USUAL, **schemas.failures(404, 409, 503)}
+RequestKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+
+
+@router.post(
+    "/v1/review/items",
+    summary="Put products into the review queue",
+    response_model=schemas.QueuedOut,
+    responses={**schemas.USUAL, **schemas.failures(404, 415, 503)},
+    openapi_extra=BODY,
+)
+async def fill(
+    request: Request,
+    server: Here,
+    holder: Reviewer,
+    every: Annotated[bool, Query(description="Also those the model is sure of.")] = False,
+) -> Response:
+    """Classify products, and queue those that the model does not accept by itself."""
+    sent, files = await sending.read_body(request, server)
+    raw = sending.products_of(sent, server.settings.limits.products)
+    slot = server.models.standing.slot(None)
+    items = await run_in_threadpool(server.items.read, raw, files)
+    found = (await ask(server, [slot], items))[0]
+    tally(server, slot, found)
+    answers = [one(item, [slot], [prediction]) for item, prediction in zip(items, found, strict=True)]
+    numbers = await run_in_threadpool(queue, server, slot.name, holder, items, found, every)
+    for i, number in numbers.items():
+        answers[i]["review_id"] = number
+    sure = sum(answer["prediction"] is not None for answer in answers) - len(numbers)
+    return sending.answer({"queued": len(numbers), "sure": sure, "answers": answers})
+
+
+@router.post(
+    "/v1/review/next",
+    summary="Borrow the items most worth a look",
+    response_model=schemas.ReviewsOut,
+    responses=FAILURES,
+)
+def following(sent: schemas.TakeIn, server: Here, holder: Reviewer) -> Response:
+    """They are lent to you for some minutes, and to nobody else meanwhile; an empty list: nothing is left."""
+    rows = reviews.take(server.store, holder.person, sent.count, sent.minutes)
+    return sending.answer({"items": [shown(row) for row in rows]})
+
+
+@router.get(
+    "/v1/review/items/{number}",
+    summary="One item of the queue",
+    response_model=schemas.ReviewOut,
+    responses=FAILURES,
+)
+def item(number: sending.Number, server: Here, holder: Reviewer) -> Response:
+    """As it stands."""
+    return sending.answer(shown(reviews.get(server.store, number)))
+
+
+@router.post(
+    "/v1/review/items/{number}/decide",
+    summary="Say where an item belongs",
+    response_model=schemas.FeedbackOut,
+    responses=FAILURES,
+)
+def decide(
+    number: sending.Number,
+    sent: schemas.DecideIn,
+    server: Here,
+    holder: Reviewer,
+    request_key: RequestKey = None,
+) -> Response:
+    """It is kept as feedback, with the prediction as what was suggested."""
+    row = reviews.get(server.store, number)
+    event = _event(server, holder, row, sent.chosen, sent.how, request_key)
+    return _kept(server, number, event)
+
+
+@router.post(
+    "/v1/review/accept",
+    summary="Accept several first suggestions",
+    response_model=schemas.BulkOut,
+    responses=FAILURES,
+)
+def accept(sent: schemas.AcceptIn, server: Here, holder: Reviewer) -> Response:
+    """Each by itself: one that cannot be accepted says why."""
+    done = []
+    for number in dict.fromkeys(sent.ids):
+        entry: dict[str, Any] = {"id": number, "feedback": None, "error": None}
+        try:
+            sending.check_number(number)
+            row = reviews.get(server.store, number)
+            event = _event(server, holder, row, row["prediction"]["best_id"], "accepted", None)
+            entry["feedback"] = reviews.decide(server.store, number, event)[0]
+            server.telemetry.feedback.labels("accepted").inc()
+        except ApiError as error:
+            entry["error"] = {"code": error.code, "message": str(error)}
+        done.append(entry)
+    return sending.answer({"items": done})
+
+
+@router.post(
+    "/v1/review/items/{number}/skip", summary="Leave an item to others", status_code=204, responses=FAILURES
+)
+def skip(number: sending.Number, server: Here, holder: Reviewer) -> Response:
+    """You will not be offered it again."""
+    reviews.skip(server.store, number, holder.person)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/v1/review/undo",
+    summary="Take back your last decision or skip",
+    response_model=schemas.ReviewOut,
+    responses=FAILURES,
+)
+def undo(server: Here, holder: Reviewer) -> Response:
+    """The item is lent to you again."""
+    return sending.answer(shown(reviews.undo(server.store, holder.person)))
+
+
+@router.get(
+    "/v1/review/progress",
+    summary="How reviewing goes",
+    response_model=schemas.ProgressOut,
+    responses=FAILURES,
+)
+def progress(server: Here, holder: Reviewer) -> Response:
+    """What waits and what is done, by whom, how often the first suggestion was right, and how well people
+    agree."""
+    return sending.answer(reviews.progress(server.store, holder.person))
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """An item as JSON."""
+    same = ("id", "prediction", "model", "worth", "value", "needed", "decided", "state", "locked_until")
+    product = {"id": row["product_id"], **row["fields"]}
+    pictures = [f"/v1/pictures/{name}" for name in row["pictures"]]
+    return {**{key: row[key] for key in same}, "product": product, "pictures": pictures}
+
+
+def _event(
+    server: Server, holder: Holder, row: dict[str, Any], chosen: str, how: str | None, request_key: str | None
+) -> kept.Event:
+    standing, said = server.models.standing, row["prediction"]
+    slot = standing.slots.get(row["model"]) or standing.slot(None)
+    node = category(slot, chosen)
+    first = said["best_id"]
+    others = [one for one in said["alternatives"] if one["path"] != said["best"]]
+    suggested = [(first, said["confidence"][-1])]
+    suggested += [(_id(slot, one["path"]), one["probability"]) for one in others]
+    return kept.Event(
+        person=holder.person,
+        role=holder.role,
+        product_id=row["product_id"],
+        fields=row["fields"],
+        pictures=row["pictures"],
+        chosen_id=node.id,
+        chosen=node.path,
+        how=how or ("accepted" if node.id == first else "chosen"),
+        model=row["model"],
+        model_id=said["model_id"],
+        suggested=suggested,
+        request_key=request_key,
+    )
+
+
+def _kept(server: Server, number: int, event: kept.Event) -> Response:
+    feedback_id, before = reviews.decide(server.store, number, event)
+    if not before:
+        server.telemetry.feedback.labels(event.how).inc()
+    told = {"id": feedback_id, "how": event.how, "chosen": list(event.chosen), "repeated": before}
+    return sending.answer(told)
+
+
+def _id(slot: Slot, path: str) -> str:
+    """The id of a path as predictions write it; the path itself, where the tree has changed since."""
+    node = slot.taxonomy.find(tuple(path.split(DELIMITER)))
+    return path if node is None else slot.taxonomy.nodes[node].id

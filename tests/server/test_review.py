@@ -1,0 +1,178 @@
+import base64
+
+import pytest
+
+from aisle.server.store import feedback as kept
+from aisle.server.store import keys
+from tests.server.test_classify import picture
+
+
+@pytest.fixture
+def people(start):
+    """A server with two reviewers and a seller, as clients' headers by name."""
+    client = start(double=0.0)
+    found = {}
+    for name, role in (("ana", "reviewer"), ("ben", "reviewer"), ("sol", "seller")):
+        found[name] = {"Authorization": f"Bearer {keys.add(client.server.store, name, role)}"}
+    client.server.keys._read = 0.0
+    return client, found
+
+
+def fill(client, headers, *products):
+    answer = client.post(
+        "/v1/review/items", json={"products": list(products)}, params={"every": True}, headers=headers
+    )
+    assert answer.status_code == 200, answer.text
+    return [entry["review_id"] for entry in answer.json()["answers"]]
+
+
+def borrow(client, headers, count=1):
+    return client.post("/v1/review/next", json={"count": count}, headers=headers).json()["items"]
+
+
+def decide(client, headers, number, chosen, **more):
+    body = {"chosen": chosen}
+    return client.post(f"/v1/review/items/{number}/decide", json=body, headers=headers | more)
+
+
+def test_the_most_valuable_item_comes_first_and_is_lent_to_one(people):
+    client, who = people
+    fill(client, who["ana"], *({"id": f"{i}", "title": "thing", "worth": i} for i in (1, 5, 3)))
+    assert [item["product"]["id"] for item in borrow(client, who["ana"], 2)] == ["5", "3"]
+    assert [item["product"]["id"] for item in borrow(client, who["ben"], 2)] == ["1"]
+    assert [item["product"]["id"] for item in borrow(client, who["ana"], 9)] == ["5", "3"]
+    values = [item["value"] for item in borrow(client, who["ana"], 9)]
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_decision_is_feedback_and_ends_the_item(people):
+    client, who = people
+    (number,) = fill(client, who["ana"], {"id": "x", "title": "blue clock"})
+    item = borrow(client, who["ana"])[0]
+    other = item["prediction"]["alternatives"][1]["path"]
+    assert decide(client, who["ben"], number, other).status_code == 409  # lent to ana
+    answer = decide(client, who["ana"], number, other).json()
+    assert answer["how"] == "chosen"
+    row = kept.of_product(client.server.store, "x")[0]
+    assert (row["review_id"], row["person"], row["role"]) == (number, "ana", "reviewer")
+    assert [name for name, _ in row["suggested"]] == [
+        one["path"] for one in item["prediction"]["alternatives"]
+    ]
+    assert borrow(client, who["ben"], 5) == []
+    assert decide(client, who["ben"], number, other).json()["error"]["code"] == "decided"
+    assert client.get(f"/v1/review/items/{number}", headers=who["ana"]).json()["state"] == "done"
+
+
+def test_a_retried_decision_is_counted_once(people):
+    client, who = people
+    (number,) = fill(client, who["ana"], {"id": "x", "title": "blue clock"})
+    best = borrow(client, who["ana"])[0]["prediction"]["best_id"]
+    answers = [decide(client, who["ana"], number, best, **{"Idempotency-Key": "k"}).json() for _ in range(2)]
+    assert [answer["repeated"] for answer in answers] == [False, True]
+    assert client.get("/v1/review/progress", headers=who["ana"]).json()["done"] == 1
+
+
+def test_skip_and_undo(people):
+    client, who = people
+    first, second = fill(client, who["ana"], {"id": "1", "title": "a", "worth": 2}, {"id": "2", "title": "b"})
+    borrow(client, who["ana"])
+    assert client.post(f"/v1/review/items/{first}/skip", headers=who["ana"]).status_code == 204
+    assert [item["id"] for item in borrow(client, who["ana"], 5)] == [second]
+    assert client.post("/v1/review/undo", headers=who["ana"]).json()["id"] == first
+    best = borrow(client, who["ana"])[0]["prediction"]["best_id"]
+    decide(client, who["ana"], first, best)
+    undone = client.post("/v1/review/undo", headers=who["ana"]).json()
+    assert (undone["id"], undone["state"], undone["decided"]) == (first, "open", 0)
+    assert list(kept.lessons(client.server.store)) == []  # what was taken back teaches nothing
+    decide(client, who["ana"], first, best)
+    assert len(list(kept.lessons(client.server.store))) == 1
+    client.post("/v1/review/undo", headers=who["ben"])
+    assert client.post("/v1/review/undo", headers=who["ben"]).json()["error"]["code"] == "nothing_to_undo"
+
+
+def test_several_first_suggestions_accepted_at_once(people):
+    client, who = people
+    numbers = fill(client, who["ana"], *({"id": f"{i}", "title": "mug"} for i in range(3)))
+    borrow(client, who["ben"], 1)
+    items = client.post("/v1/review/accept", json={"ids": [*numbers, 999]}, headers=who["ana"]).json()[
+        "items"
+    ]
+    assert [entry["error"] and entry["error"]["code"] for entry in items] == [
+        "lent",
+        None,
+        None,
+        "no_such_item",
+    ]
+    assert client.get("/v1/review/progress", headers=who["ana"]).json()["acceptance"] == 1.0
+
+
+def test_two_people_look_at_some_and_their_agreement_is_measured(people):
+    client, who = people
+    client.server.settings = client.server.settings.model_copy(update={"double": 1.0})
+    numbers = fill(client, who["ana"], *({"id": f"{i}", "title": f"thing {i}"} for i in range(4)))
+    for name in ("ana", "ben"):
+        for item in borrow(client, who[name], 4):
+            paths = [one["path"] for one in item["prediction"]["alternatives"]]
+            alike = item["id"] != numbers[0] or name == "ana"
+            decide(client, who[name], item["id"], paths[0 if alike else 1])
+        assert borrow(client, who[name], 4) == []
+    told = client.get("/v1/review/progress", headers=who["ana"]).json()
+    assert (told["done"], told["agreement"]["pairs"], told["agreement"]["rate"]) == (4, 4, 0.75)
+    assert {one["person"]: one["decided"] for one in told["people"]} == {"ana": 4, "ben": 4}
+
+
+def test_classifying_can_queue_what_is_unsure(people):
+    client, who = people
+    sent = {"products": [{"id": "a", "title": "zzz"}, {"title": 3}]}
+    answers = client.post("/v1/classify", json=sent, params={"review": True}, headers=who["sol"]).json()[
+        "answers"
+    ]
+    queued = answers[0]["prediction"]["decision"] != "accept"
+    assert (answers[0].get("review_id") is not None) == queued
+    assert "review_id" not in answers[1]
+
+
+def test_a_product_handed_in_again_waits_once(people):
+    client, who = people
+    first = fill(client, who["ana"], {"id": "1", "title": "old"})
+    assert fill(client, who["ana"], {"id": "1", "title": "new"}) == first
+    assert borrow(client, who["ana"], 5)[0]["product"]["title"] == "new"
+
+
+def test_pictures_are_kept_small_and_shown(people):
+    client, who = people
+    data = base64.b64encode(picture(size=(2000, 1000))).decode()
+    fill(client, who["ana"], {"id": "p", "title": "clock", "images": [{"base64": data}, {"base64": "AAAA"}]})
+    item = borrow(client, who["ana"])[0]
+    assert len(item["pictures"]) == 1
+    shown = client.get(item["pictures"][0], headers=who["sol"])
+    assert shown.headers["content-type"] == "image/jpeg"
+    assert client.get(item["pictures"][0]).status_code == 401
+    from aisle.catalog import ImageRef
+    from aisle.catalog.pictures import decode
+
+    assert decode(ImageRef(data=shown.content)).size == (512, 256)
+
+
+def test_a_products_page_and_acceptance_over_time(people):
+    client, who = people
+    (number,) = fill(client, who["ana"], {"id": "x/1 ü", "title": "blue clock"})
+    best = borrow(client, who["ana"])[0]["prediction"]["best_id"]
+    decide(client, who["ana"], number, best)
+    page = client.get("/v1/products/x%2F1%20%C3%BC", headers=who["ana"]).json()
+    assert (page["fields"], page["feedback"][0]["person"]) == ({"title": "blue clock"}, "ana")
+    assert "person" not in client.get("/v1/products/x%2F1%20%C3%BC", headers=who["sol"]).json()["feedback"][0]
+    assert client.get("/v1/products/none", headers=who["ana"]).status_code == 404
+    (day,) = client.get("/v1/acceptance", headers=who["ana"]).json()["days"]
+    assert (day["accepted"], day["acceptance"]) == (1, 1.0)
+    listed = client.get("/v1/products", params={"category": best.split(" > ")[0]}, headers=who["sol"]).json()
+    assert [row["id"] for row in listed["products"]] == ["x/1 ü"]
+
+
+def test_the_report_is_served(people, trained):
+    client, who = people
+    told = client.get("/v1/report", headers=who["sol"]).json()
+    assert told["model_id"] == client.server.models.standing.slot(None).model_id
+    page = client.get("/v1/report.html", headers=who["sol"])
+    assert page.text == (trained.run / "report" / "report.html").read_text()
+    assert "default-src 'none'" in page.headers["content-security-policy"]
