@@ -5,7 +5,10 @@ import csv
 import gzip
 import io
 import json
+import random
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import zstandard
 
@@ -111,12 +114,82 @@ def test_single_lines_that_are_not_utf8_are_told(tmp_path):
     assert [(p.row, p.column, p.value) for p in catalog.problems] == [(2, "title", "Tür")]
 
 
+WORDS = {
+    "cp932": "赤い靴 レディース ブーツ 送料無料 スニーカー 白い",
+    "euc_kr": "빨간 신발 여성 가방 무료배송 운동화",
+    "gb18030": "红色 鞋子 女士 免费送货 运动鞋 连衣裙",
+    "cp1251": "красные туфли женские сумка бесплатная доставка",
+    "koi8_r": "красные туфли женские сумка бесплатная доставка",
+    "cp1250": "żółte łóżko śliczna sukienka mężczyzna kożuch",
+    "cp1252": "très joli café für Männer Größe schön señora",
+}
+
+
+@pytest.mark.parametrize("encoding", WORDS)
+def test_a_broken_line_neither_misleads_the_guess_nor_is_lost_silently(tmp_path, encoding):
+    titles = [" ".join(random.Random(i).choices(WORDS[encoding].split(), k=5)) for i in range(40)]
+    path = tmp_path / "x.csv"
+    body = "".join(f"{i},{title}\n" for i, title in enumerate(titles)).encode(encoding)
+    path.write_bytes(b"sku,title\n" + body + b"40,x \xff\x81 y\n")
+    catalog = read(path)
+    assert [p.fields["title"] for p in catalog][:-1] == titles
+    told = [(p.row, p.column, p.value) for p in catalog.problems if p.row is not None]
+    if encoding not in ("cp1251", "koi8_r"):  # in which every byte means something
+        assert told == [(41, "title", catalog.problems[-1].value)]
+        assert "\\x81" in told[0][2]
+        assert "�" in catalog[40].fields["title"]
+    with pytest.raises(AisleError, match=r"strict"):
+        read(path, strict=True)
+
+
+def test_bytes_that_mean_nothing_are_told_in_every_format(tmp_path):
+    said = {"title": "Tür é \udc81\udcfc", "sku": "1"}
+    lines = json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    (tmp_path / "a.jsonl").write_bytes(b'{"title": "ok \xc3\xa9", "sku": "0"}\n' + lines)
+    raw = pa.array([b"ok", "Tür é ".encode() + b"\x81\xfc"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
+    pa.parquet.write_table(pa.table({"title": text, "sku": ["0", "1"]}), tmp_path / "a.parquet")
+    for path in (tmp_path / "a.jsonl", tmp_path / "a.parquet"):
+        catalog = read(path)
+        assert [p.fields["title"] for p in catalog][1] == "Tür é �ü"
+        assert [(p.row, p.column, p.value) for p in catalog.problems] == [(2, "title", "Tür é \\x81ü")]
+    (tmp_path / "half.jsonl").write_text('{"title": "\\ud83d boots", "sku": "1"}\n')
+    (half,) = read(tmp_path / "half.jsonl").problems
+    assert (half.row, half.column, half.value) == (1, "title", "� boots")
+    (tmp_path / "name.csv").write_bytes(b"sku,titl" + b"\xe9\n1,caf\xc3\xa9\n2,caf\xc3\xa9\n")
+    assert [(p.row, p.column) for p in read(tmp_path / "name.csv").problems] == [(None, "titlé")]
+
+
+def test_two_encodings_in_one_file_are_both_read(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"sku,title\n" + b"1,T\xfcr\n" * 9 + "2,Tür\n".encode())
+    catalog = read(path)
+    assert {p.fields["title"] for p in catalog} == {"Tür"}
+    assert len([p for p in catalog.problems if "Windows-1252" in p.what]) == 9
+
+
+def test_long_fields_are_read_and_endless_ones_are_the_problem_of_their_row(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(f"sku,title\n1,{'x' * 1_000_000}\n2,{'y' * 34_000_000}\n3,z\n")
+    catalog = read(path)
+    assert [len(p.fields["title"]) for p in catalog] == [1_000_000, 1000, 1]
+    assert [(p.row, "longer than 16,777,216 characters" in p.what) for p in catalog.problems] == [(2, True)]
+
+
+def test_labels_that_do_not_matter_are_not_looked_at(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("sku,title,category\n1,a,Shoes\n2,b,\n")
+    assert [p.what for p in read(path).problems] == ["no category; the row is not learned from"]
+    catalog = read(path, labels=False)
+    assert not catalog.problems
+    assert not catalog.labelled
+    assert [p.categories for p in catalog] == [(), ()]
+    assert catalog.fields == ("title",)  # labels do not become text
+
+
 @pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json", "parquet"])
 def test_every_format_reads_the_same_packed_or_not(tmp_path, kind, ending):
-    import pyarrow as pa
-    import pyarrow.parquet
-
     rows = [{"id": "1", "title": 'a "b"\nc', "size": "1,5"}, {"id": "2", "title": "é", "size": ""}]
     if kind in ("csv", "tsv"):
         out = io.StringIO(newline="")

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 Note = Callable[..., None]  # (row, column, what, value, *, fatal)
 _DELIMITERS = (",", ";", "\t", "|", "^")
-_BLOCK = 8192  # lines that are parsed at once while nothing is wrong
+_BLOCK = 8192  # lines that are parsed at once while nothing is wrong,
+_BLOCK_CHARS = 16 * 2**20  # and about how many characters they have at most
+FIELD = 16 * 2**20  # characters that one field may have
 _JOINED = 2000  # lines that one record with unquoted line breaks may have
 
 
@@ -31,6 +33,7 @@ class _Lines:
         self._again: deque[str] = deque()
         self.taken: list[str] = []
         self.used = 0
+        self._size = 64  # lines of the next block: as many as their length allows
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -47,12 +50,14 @@ class _Lines:
 
     def block(self) -> list[str]:
         """The next lines up to one where every quote is closed, which in a sound file ends a record."""
-        lines = list(islice(self._again, _BLOCK))
+        lines = list(islice(self._again, self._size))
         for _ in lines:
             self._again.popleft()
-        lines += islice(self._lines, _BLOCK - len(lines))
+        lines += islice(self._lines, self._size - len(lines))
+        mean = sum(map(len, lines)) // (len(lines) or 1) + 1
+        self._size = min(_BLOCK, 4 * self._size, _BLOCK_CHARS // mean + 1)
         open_quote = sum(line.count('"') for line in lines) % 2
-        while open_quote and len(lines) < 2 * _BLOCK:
+        while open_quote and len(lines) < 2 * self._size:
             line = next(self._lines, None) if not self._again else self._again.popleft()
             if line is None:
                 break
@@ -91,6 +96,7 @@ def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int 
     Sound stretches are parsed a block at a time; one with anything odd in it is read again record by
     record. note: told of each problem as (row, None, what, value, fatal=…).
     """
+    csv.field_size_limit(max(FIELD, csv.field_size_limit()))  # the process's own, and only ever raised
     source = _Lines(lines)
     header = next(_strict(source, dialect), None)
     if header is None:
@@ -189,10 +195,12 @@ def _lenient(source: _Lines, dialect: Dialect, width: int, error: str) -> _Recor
     """
     lines = list(source.taken)
     too_long = "field limit" in error
-    what = "a field is longer than 131,072 characters" if too_long else "a quote is not closed or not doubled"
-    for part in (lines[:1], lines):
+    what = "a quote is not closed or not doubled"
+    if too_long:
+        what = f"a field is longer than {csv.field_size_limit():,} characters; its first 1,000 are read"
+    for part in () if too_long else (lines[:1], lines):
         fields = _parse(part, dialect)
-        if fields is not None and len(fields) == width and not too_long:
+        if fields is not None and len(fields) == width:
             source.hand_back(lines[len(part) :])
             return _Record(fields, lines[0], f"{what}; read as it stands")
     source.hand_back(lines[1:])
@@ -218,7 +226,8 @@ def _fit(record: _Record, width: int, row: int, note: Note) -> list[str]:
     if len(fields) > width and not extra:
         note(row, None, f"{len(fields)} fields instead of {width}; those in excess are empty", record.shown)
     else:
-        what = f"{len(fields)} fields instead of {width}" + (f" ({record.odd})" if record.odd else "")
+        what = f"{len(fields)} field{'s' * (len(fields) != 1)} instead of {width}"
+        what += f" ({record.odd})" if record.odd else ""
         note(row, None, what, record.shown, fatal=True)
     return (fields + [""] * width)[:width]
 

@@ -58,8 +58,7 @@ class Labels(NamedTuple):
 def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
     """Every record's label; what is odd about one becomes a problem of each row that has it."""
     if not columns.label:
-        places = place({}, taxonomy, "", "")
-        return Labels(np.full(len(records), -1, np.int32), [], places)
+        return no_labels(records, columns, taxonomy, problems)
     delimiter, separator, name = columns.delimiter, columns.separator, columns.label[0]
     if columns.category is not None:
         coded = encode(records.column(columns.category))
@@ -70,6 +69,11 @@ def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, p
     places = place(dict(zip(coded.values, counts.tolist(), strict=True)), taxonomy, delimiter, separator)
     _report_labels(coded, places, name, problems)
     return Labels(coded.codes, coded.values, places)
+
+
+def no_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
+    """The labels of records that have none, or whose labels do not matter."""
+    return Labels(np.full(len(records), -1, np.int32), [], place({}, taxonomy, "", ""))
 
 
 def _joined(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:

@@ -1,6 +1,5 @@
 """Files as they are found: folders of them, compressed or not, in whatever encoding."""
 
-import codecs
 import gzip
 import io
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 import zstandard
 from pyarrow.parquet import ParquetFile
 
+from aisle.catalog.encodings import KEPT
 from aisle.errors import CatalogError, did_you_mean
 
 TABLES = {
@@ -25,11 +25,8 @@ _SURE = {
 }  # in a folder; other .txt and .json files are mostly something else
 LOG = "images.jsonl"  # what `aisle images` writes beside the pictures it fetched
 _PACKED = {".gz", ".zst", ".zstd"}
-_LEGACY = [
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256"),
-    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "koi8_r"),
-]
-_SAMPLE = 4 * 2**20
+LONGEST = 32 * 2**20  # characters of a line that are read
+CUT = "\udfff"  # stands for the rest of a longer one
 
 
 class Table(NamedTuple):
@@ -136,73 +133,19 @@ def estimate_rows(table: Table) -> int | None:
     if table.format == "parquet":
         return int(ParquetFile(table.path).metadata.num_rows)
     with table.open() as file:
-        sample = file.read(_SAMPLE // 16)
+        sample = file.read(256 * 1024)
     lines = sample.count(b"\n")
     return lines * table.path.stat().st_size // len(sample) if lines else 1
 
 
-class Encoding(NamedTuple):
-    """How bytes become text; sure: decided by a byte-order mark or by valid UTF-8."""
-
-    name: str
-    sure: bool
-
-
-def detect_encoding(table: Table, given: str | None = None) -> Encoding:
-    """As given, else by byte-order mark, else UTF-8 where the first 4 MiB are, else the likeliest guess.
-
-    Raises:
-        CatalogError: Python knows no encoding of the given name.
-    """
-    if given is not None:
-        try:
-            return Encoding(codecs.lookup(given).name, True)
-        except LookupError as error:
-            raise CatalogError(f"encoding {given!r} is unknown; try utf-8, cp1252, shift_jis …") from error
-    with table.open() as file:
-        sample = file.read(_SAMPLE)
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF32_LE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if sample.startswith(mark):
-            return Encoding(name, True)
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        decoder.decode(sample)
-    except UnicodeDecodeError as error:
-        return _guess(sample, error)
-    return Encoding("utf-8", True)
-
-
-def _guess(sample: bytes, error: UnicodeDecodeError) -> Encoding:
-    bad = 0
-    lines = sample.splitlines()
-    for line in lines:
-        try:
-            line.decode("utf-8")
-        except UnicodeDecodeError:
-            bad += 1
-    nonascii = sum(not line.isascii() for line in lines)
-    if bad <= nonascii / 2:  # UTF-8 with some broken lines: those become problems of their rows
-        return Encoding("utf-8", True)
-    from charset_normalizer import from_bytes
-
-    likely = list(from_bytes(sample[: 256 * 1024], cp_isolation=_LEGACY))
-    best = likely[0] if likely else None
-    western = next((match for match in likely if match.encoding == "cp1252"), None)
-    if best is None:
-        return Encoding("cp1252", False)
-    if western and western.chaos <= best.chaos + 0.01 and western.coherence >= best.coherence - 0.1:
-        best = western  # its neighbours read it as well, so the commonest of them it is
-    return Encoding(best.encoding, False)
-
-
 def lines_of(table: Table, encoding: str) -> Iterator[str]:
-    """Text lines with their endings (`\\n`, `\\r` or `\\r\\n` alone end one); undecodable bytes survive
-    as surrogates, to be noticed where the row is known."""
-    errors = "surrogateescape" if encoding.startswith("utf-8") else "replace"
-    with io.TextIOWrapper(table.open(), encoding=encoding, errors=errors, newline="") as file:
-        yield from file
+    """Text lines with their endings (`\\n`, `\\r` or `\\r\\n` alone end one). Bytes that cannot be decoded
+    survive as half surrogates, and `CUT` stands for what is beyond `LONGEST` characters of a line, to be
+    noticed where the row is known."""
+    with io.TextIOWrapper(table.open(), encoding=encoding, errors=KEPT, newline="") as file:
+        while line := file.readline(LONGEST):
+            if len(line) == LONGEST and line[-1] not in "\r\n":
+                while (rest := file.readline(2**20)) and rest[-1] not in "\r\n":
+                    pass
+                line += CUT + "\n"
+            yield line

@@ -1,5 +1,6 @@
 """Everything found wrong in a catalogue, kept small: ten million rows may each have a problem."""
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,13 @@ from aisle.catalog.product import Problem
 from aisle.errors import CatalogError
 
 _SHOWN = 200  # characters of a value that are kept
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _shown(half: re.Match[str]) -> str:
+    """A byte that could not be decoded as `\\x81`."""
+    code = ord(half[0]) - 0xDC00
+    return f"\\x{code:02x}" if 0 <= code < 256 else "�"
 
 
 class Kind(NamedTuple):
@@ -51,7 +59,7 @@ class Problems(Sequence[Problem]):
         Raises:
             FirstProblemError: in strict mode.
         """
-        value = value[:_SHOWN].encode("utf-8", "replace").decode()
+        value = _HALF.sub(_shown, value[:_SHOWN])
         if self.strict:
             raise FirstProblemError(Problem(row, column, what, value, fatal))
         kind = Kind(column, what, fatal)

@@ -35,6 +35,7 @@ def read(
     image_root: str | Path | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    labels: bool = True,
     strict: bool = False,
     progress: Progress = SILENT,
 ) -> Catalog:
@@ -45,7 +46,8 @@ def read(
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
     image_root: the folder picture paths are relative to (default: where the file lies).
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
-    found). strict: stop at the first problem.
+    found). labels: whether categories matter; if not, they are not looked at, and no row has one.
+    strict: stop at the first problem.
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
@@ -64,13 +66,14 @@ def read(
         cells = [cell for column in chosen.images for cell in _sample(records, column)]
         root = facts.resolve_root(image_root, _home(source))
         pictures = Pictures(chosen, root, guess_separator(cells))
-        labels = _look(records, tree, problems, pictures, progress)
+        read_labels = facts.read_labels if labels else facts.no_labels
+        found = _look(records, tree, problems, pictures, progress, read_labels)
     except AisleError:
         raise
     except _BROKEN as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CatalogError(f"{_called(source)}: cannot be read: {why}") from error
-    return Catalog(Base(records, chosen, labels, problems, pictures, parts))
+    return Catalog(Base(records, chosen, found, problems, pictures, parts))
 
 
 def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonomy | None:
@@ -215,6 +218,7 @@ def _look(
     problems: Problems,
     pictures: Pictures,
     progress: Progress,
+    read_labels: Callable[..., facts.Labels],
 ) -> facts.Labels:
     """Look at every record once, a question at a time; what is wrong joins what reading found."""
     columns = pictures.columns
@@ -223,7 +227,7 @@ def _look(
         advance(1)
         facts.check_empty(records, columns, problems)
         advance(1)
-        labels = facts.read_labels(records, columns, taxonomy, problems)
+        labels = read_labels(records, columns, taxonomy, problems)
         advance(1)
         pictures.check(records, problems)
         advance(1)

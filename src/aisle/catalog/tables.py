@@ -4,9 +4,9 @@ import datetime
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +14,17 @@ import pyarrow.compute as _compute
 from pyarrow.parquet import ParquetFile
 
 from aisle.catalog.csv_rows import read_records, sniff
-from aisle.catalog.files import Table, detect_encoding, lines_of
+from aisle.catalog.encodings import KEPT, detect
+from aisle.catalog.files import Table, lines_of
+from aisle.catalog.mending import mended
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import BATCH
 from aisle.errors import CatalogError
 
 VECTOR = pa.list_(pa.float32())
+_R = TypeVar("_R")
+_CHUNK = 32 * 2**20  # characters, or bytes, that are about as many as a batch may hold
+_SNIFFED = 2 * 2**20  # characters that the delimiter is told by
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
 
 
@@ -33,7 +38,7 @@ class Hints(NamedTuple):
 def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
     """One file's batches; its records are numbered from `first`."""
     if table.format == "parquet":
-        yield from _read_parquet(table, problems)
+        yield from _read_parquet(table, problems, first)
     elif table.format in ("jsonl", "json"):
         yield from _read_json(table, problems, first, hints)
     else:
@@ -44,26 +49,72 @@ def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> It
 
 
 def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
-    encoding = detect_encoding(table, hints.encoding)
-    if not encoding.sure:
-        problems.add(None, None, "not UTF-8; the encoding was guessed", encoding.name)
-    lines = lines_of(table, encoding.name)
-    sample = list(islice(lines, 1000))
+    encoding = _encoding(table, problems, hints)
+    lines = lines_of(table, encoding)
+    sample = _sample(lines)
     dialect = sniff(sample, "\t" if table.format == "tsv" else hints.delimiter)
     records = read_records(chain(sample, lines), dialect, problems.add, first)
-    names = _names(next(records, []), problems)
+    names = _names(_header(next(records, []), encoding, problems), problems)
     if not names:
         raise CatalogError(f"{table.path}: the file is empty; a catalogue starts with a line of column names")
     row, empty = first, True
-    while chunk := list(islice(records, BATCH)):
+    for chunk in _chunks(records, _length):
         columns = [
-            _text(values, row, name, problems)
+            _text(values, row, name, problems, encoding)
             for name, values in zip(names, zip(*chunk, strict=True), strict=True)
         ]
         yield pa.record_batch(columns, names=names)
         row, empty = row + len(chunk), False
     if empty:
         yield pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)
+
+
+def _header(names: Iterable[str], encoding: str, problems: Problems) -> list[str]:
+    """Column names whose bytes were no text, mended and told."""
+    found = [mended(name, encoding) for name in names]
+    for name in found:
+        if name.what:
+            problems.add(None, name.text, f"the column's name: {name.what}", name.shown)
+    return [name.text for name in found]
+
+
+def _encoding(table: Table, problems: Problems, hints: Hints) -> str:
+    """The name of the file's encoding; a guess is told."""
+    with table.open() as file:
+        encoding = detect(file, hints.encoding)
+    if not encoding.sure:
+        told = f"{table.path.name}: {encoding.name}"
+        problems.add(None, None, "not UTF-8; the encoding was guessed", told)
+    return encoding.name
+
+
+def _sample(lines: Iterator[str]) -> list[str]:
+    """The first lines: a thousand, or fewer long ones."""
+    sample: list[str] = []
+    size = 0
+    for line in islice(lines, 1000):
+        sample.append(line)
+        size += len(line)
+        if size > _SNIFFED:
+            break
+    return sample
+
+
+def _chunks(records: Iterable[_R], size: Callable[[_R], int]) -> Iterator[list[_R]]:
+    """As many records as make one batch: fewer where they are long."""
+    records, count = iter(records), 64
+    while chunk := list(islice(records, count)):
+        yield chunk
+        mean = sum(map(size, chunk[:64])) // len(chunk[:64]) + 1
+        count = min(BATCH, 16 * count, _CHUNK // mean + 1)
+
+
+def _length(record: Sequence[str]) -> int:
+    return sum(map(len, record))
+
+
+def _size(item: Mapping[str, Any]) -> int:
+    return sum(len(value) for value in item.values() if isinstance(value, str | bytes))
 
 
 def _names(header: Sequence[str], problems: Problems) -> list[str]:
@@ -80,41 +131,34 @@ def _names(header: Sequence[str], problems: Problems) -> list[str]:
     return names
 
 
-def _text(values: Sequence[str | None], row: int, column: str, problems: Problems) -> pa.Array:
-    """An Arrow text column; bytes that were no UTF-8 are read as Windows-1252, and reported."""
+def _text(
+    values: Sequence[str | None], row: int, column: str, problems: Problems, encoding: str = "utf-8"
+) -> pa.Array:
+    """An Arrow text column of the records from `row` on; what cannot be text is mended and reported."""
     try:
         return pa.array(values, pa.string())
     except (UnicodeEncodeError, pa.ArrowException):
-        mended = list(values)
+        sound = list(values)
         for i, value in enumerate(values):
             if value is None or value.isascii():
                 continue
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raw = (
-                    value.encode("utf-8", "surrogateescape")
-                    if _escaped(value)
-                    else value.encode("utf-8", "replace")
-                )
-                mended[i] = raw.decode("cp1252", "replace") if _escaped(value) else raw.decode()
-                problems.add(row + i, column, "not valid UTF-8; read as Windows-1252", mended[i] or "")
-        return pa.array(mended, pa.string())
-
-
-def _escaped(value: str) -> bool:
-    return all("\udc80" <= c <= "\udcff" for c in value if "\ud800" <= c <= "\udfff")
+                sound[i], what, shown = mended(value, encoding)
+                problems.add(row + i, column, what, shown)
+        return pa.array(sound, pa.string())
 
 
 # -- JSON -------------------------------------------------------------------------------------
 
 
 def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
-    encoding = detect_encoding(table, hints.encoding)
-    lines = lines_of(table, encoding.name)
+    encoding = _encoding(table, problems, hints)
+    lines = lines_of(table, encoding)
     if table.format == "json":
         lines = _array_items(table, "".join(lines))
-    yield from rows_to_batches(_json_rows(lines, problems, first), problems, first)
+    yield from rows_to_batches(_json_rows(lines, problems, first), problems, first, encoding)
 
 
 def _array_items(table: Table, text: str) -> Iterator[Any]:
@@ -149,17 +193,23 @@ def _json_rows(lines: Iterable[Any], problems: Problems, first: int) -> Iterator
 
 
 def rows_to_batches(
-    rows: Iterable[Mapping[str, Any]], problems: Problems, first: int
+    rows: Iterable[Mapping[str, Any]], problems: Problems, first: int, encoding: str = "utf-8"
 ) -> Iterator[pa.RecordBatch]:
     """Batches of rows held as mappings; columns that turn up later are added to later batches."""
     names: dict[str, None] = {}
-    rows, row = iter(rows), first
-    while chunk := list(islice(rows, BATCH)):
+    row, clean = first, []
+    for chunk in _chunks(rows, _size):
         for item in chunk:
             for name in item:
                 names.setdefault(name)
-        columns = [_column([item.get(name) for item in chunk], row, str(name), problems) for name in names]
-        clean = _names([str(name) for name in names], Problems())
+        if len(names) > len(clean):
+            told = Problems()  # what the names before were told already
+            telling = told if clean else problems
+            clean = _names(_header(map(str, names), encoding, telling), telling)
+        columns = [
+            _column([item.get(raw) for item in chunk], row, name, problems, encoding)
+            for raw, name in zip(names, clean, strict=True)
+        ]
         if clean:
             yield pa.record_batch(columns, names=clean)
         else:  # objects without a single key are rows too
@@ -167,13 +217,13 @@ def rows_to_batches(
         row += len(chunk)
 
 
-def _column(values: list[Any], row: int, name: str, problems: Problems) -> pa.Array:
+def _column(values: list[Any], row: int, name: str, problems: Problems, encoding: str) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bytes}:
         return pa.array(values, pa.binary())
     if kinds == {np.ndarray}:
         return pa.array([None if v is None else v.astype(np.float32) for v in values], VECTOR)
-    return _text([as_text(value) for value in values], row, name, problems)
+    return _text([as_text(value) for value in values], row, name, problems, encoding)
 
 
 def as_text(value: Any) -> str | None:
@@ -189,7 +239,7 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, datetime.datetime | datetime.date):
         return value.isoformat()
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return value.decode("utf-8", KEPT)
     if isinstance(value, np.ndarray):
         value = value.tolist()
     try:
@@ -210,50 +260,59 @@ def plain_float(value: float) -> str | None:
 # -- Parquet and Arrow ------------------------------------------------------------------------
 
 
-def _read_parquet(table: Table, problems: Problems) -> Iterator[pa.RecordBatch]:
+def _read_parquet(table: Table, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
     packed = table.path.suffix.lower() not in (".parquet", ".pq")
     source: Any = io.BytesIO(table.open().read()) if packed else str(table.path)
     with ParquetFile(source) as file:
+        names = _names(file.schema_arrow.names, problems)
         if not file.metadata.num_rows:
-            yield plain_batch(file.schema_arrow.empty_table(), problems)
-        for batch in file.iter_batches(BATCH):
-            yield plain_batch(pa.table(batch), problems)
+            yield plain_batch(file.schema_arrow.empty_table(), names, problems, first)
+        for batch in file.iter_batches(_batch_rows(file.metadata)):
+            yield plain_batch(pa.table(batch), names, problems, first)
+            first += batch.num_rows
+
+
+def _batch_rows(metadata: Any) -> int:
+    """Rows of a batch: fewer where they hold pictures."""
+    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return max(1, min(BATCH, _CHUNK * metadata.num_rows // (size + 1)))
 
 
 def arrow_batches(table: pa.Table, problems: Problems) -> Iterator[pa.RecordBatch]:
     """The batches of a table already in memory."""
+    names, first = _names(table.column_names, problems), 1
     for batch in table.to_batches(BATCH) or [pa.record_batch(table.slice(0, 0).combine_chunks())]:
-        yield plain_batch(pa.table(batch), problems)
+        yield plain_batch(pa.table(batch), names, problems, first)
+        first += batch.num_rows
 
 
-def plain_batch(table: pa.Table, problems: Problems) -> pa.RecordBatch:
+def plain_batch(table: pa.Table, names: list[str], problems: Problems, first: int) -> pa.RecordBatch:
     """Text, bytes and vectors only: whatever else Arrow can hold is written out."""
-    columns = [_plain(column.combine_chunks()) for column in table.columns]
-    return pa.record_batch(
-        columns, names=_names(table.column_names, problems if not table.num_rows else Problems())
-    )
+    columns = [
+        _plain(column.combine_chunks(), first, name, problems)
+        for name, column in zip(names, table.columns, strict=True)
+    ]
+    return pa.record_batch(columns, names=names)
 
 
-def _valid(column: pa.Array) -> pa.Array:
-    """Parquet's text may hold anything at all; read what is not UTF-8 as well as can be."""
+def _valid(column: pa.Array, first: int, name: str, problems: Problems) -> pa.Array:
+    """Parquet's text may hold anything at all; what is not UTF-8 is read as well as can be."""
     try:
         column.validate(full=True)
         return column
     except pa.ArrowInvalid:
         raw = column.cast(pa.binary()).to_pylist()
-        return pa.array(
-            [None if value is None else value.decode("utf-8", "replace") for value in raw], pa.string()
-        )
+        return _text([as_text(value) for value in raw], first, name, problems)
 
 
-def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _plain(column: pa.Array | pa.ChunkedArray, first: int, name: str, problems: Problems) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.dictionary_decode(), kind.value_type
-    if pa.types.is_string(kind):
-        return _valid(column)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _valid(column.cast(pa.string()), first, name, problems)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return column.cast(pa.binary())
     if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
@@ -265,6 +324,6 @@ def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
         field.name for field in kind
     }:  # how `datasets` keeps pictures
         return pc.struct_field(column, "bytes").cast(pa.binary())
-    if pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         return column.cast(pa.string())
-    return pa.array([as_text(value) for value in column.to_pylist()], pa.string())
+    return _text([as_text(value) for value in column.to_pylist()], first, name, problems)

@@ -62,6 +62,7 @@ def open_catalog(
     image_root: Path | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    labels: bool = True,
     strict: bool = False,
     progress: "Progress | None" = None,
 ) -> "Catalog":
@@ -89,6 +90,7 @@ def open_catalog(
         image_root=image_root,
         delimiter=delimiter,
         encoding=encoding,
+        labels=labels,
         strict=strict,
         progress=progress or SILENT,
     )

@@ -41,7 +41,13 @@ def classify(
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code)
     catalog = flags.open_catalog(
-        source, column=column, columns=columns, image_root=image_root, delimiter=delimiter, encoding=encoding
+        source,
+        column=column,
+        columns=columns,
+        image_root=image_root,
+        delimiter=delimiter,
+        encoding=encoding,
+        labels=False,
     )
     tell(catalog, progress)
     tally = Tally()

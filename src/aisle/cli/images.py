@@ -38,7 +38,9 @@ def images(
     from aisle.catalog.fetch import Limits
     from aisle.cli import console
 
-    catalog = open_catalog(source, column=column, columns=columns, delimiter=delimiter, encoding=encoding)
+    catalog = open_catalog(
+        source, column=column, columns=columns, delimiter=delimiter, encoding=encoding, labels=False
+    )
     result = download(
         addresses(catalog),
         out,
