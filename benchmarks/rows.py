@@ -1,9 +1,10 @@
-"""Ten million rows: how fast a catalogue is read and streamed, and in how much memory.
+"""Ten million rows: how fast a catalogue is read, streamed and checked, and in how much memory.
 
     python benchmarks/rows.py [--rows 10000000] [--folder /tmp]
 
-Writes a CSV file of that many rows, reads it, makes every product once, and
-takes rows at random, each size in a process of its own, so that peaks do not add up. The file is deleted.
+Writes a CSV file of that many rows, reads it, makes every product once, takes rows at random, and looks it
+over as `aisle check` does, each size in a process of its own, so that peaks do not add up. The file is
+deleted.
 """
 
 import argparse
@@ -80,6 +81,7 @@ class Peak:
 def measure(path: str) -> dict:
     """Read the file and go through it, in this process. Seconds are of processor time."""
     from aisle.catalog import read
+    from aisle.catalog.check import check
 
     peak, began = Peak(), time.perf_counter()
     seconds = {}
@@ -96,11 +98,16 @@ def measure(path: str) -> dict:
         _ = catalog[rng.randrange(len(catalog))]
     seconds["random"] = time.process_time() - start
     node = catalog.targets().node
+    before, start = peak.most / 1024, time.process_time()
+    report = check(catalog)
+    seconds["check"] = time.process_time() - start
+    assert report.good + report.odd + report.bad == report.rows == count
     return {
         "rows": count,
         "known": int((node >= 0).sum()),
         "seconds": seconds,
         "wall": time.perf_counter() - began,
+        "reading": before,
         "anonymous": peak.stop(),
         "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
@@ -133,14 +140,16 @@ def main() -> None:
             f"{s['read']:,.0f} s, {rows / s['read']:,.0f}/s",
             f"{s['stream']:,.0f} s, {rows / s['stream']:,.0f}/s",
             f"{TAKEN / s['random']:,.0f}/s",
+            f"{s['check']:,.0f} s, {rows / s['check']:,.0f}/s",
+            f"{found['reading']:,.0f} MiB",
             f"{found['anonymous']:,.0f} MiB",
             f"{found['resident']:,.0f} MiB",
             f"{found['wall']:,.0f} s",
         ]
         lines.append(f"| {' | '.join(cells)} |")
         print(lines[-1], flush=True)
-    names = ["rows", "CSV", "read and checked", "every product made", "at random", "peak memory"]
-    names += ["with file pages", "wall clock"]
+    names = ["rows", "CSV", "read", "every product made", "at random", "`check`"]
+    names += ["peak memory, reading", "peak, with `check`", "with file pages", "wall clock"]
     about = (
         f"`python benchmarks/rows.py --rows {given.rows}`, one process; {machine()}. Seconds and rates are "
         "of processor time. Peak memory is anonymous memory; file pages are the memory-mapped catalogue, "

@@ -236,10 +236,25 @@ class Catalog(Sequence[Product]):
         """Paths that differ from a commoner one in case or spacing only -> the one each is read as."""
         return self._base.labels.places.variants
 
-    def category_count(self, i: int) -> int:
-        """How many acceptable categories row i has."""
-        code = int(self._base.labels.codes[self._record(i)])
-        return len(self._base.labels.places.categories[code]) if code >= 0 else 0
+    def category_counts(self) -> np.ndarray:
+        """(n,) int64: how many acceptable categories each row has."""
+        counts = [len(paths) for paths in self._base.labels.places.categories]
+        return np.array([*counts, 0], np.int64)[self._select(self._base.labels.codes)]
+
+    def pictured(self) -> np.ndarray:
+        """(n,) bool: which rows have a picture (that may turn out missing or broken)."""
+        pictures, n = self._base.pictures, len(self._base.records)
+        if not pictures.named:
+            return np.zeros(len(self), bool)
+        refs = (bool(pictures.refs(record)) for record in self._base.records.rows(pictures.named))
+        return self._select(np.fromiter(refs, bool, n))
+
+    def place_of(self, row: int) -> int | None:
+        """The position of the record with this number, if it is here."""
+        if self._index is None:
+            return row - 1 if 1 <= row <= len(self) else None
+        found = np.flatnonzero(self._index == row - 1)
+        return int(found[0]) if len(found) else None
 
     def targets(self) -> Targets:
         """Where each row belongs: `node` (n,) of its first category, -1 where unlabelled, unknown or
@@ -306,11 +321,14 @@ class Catalog(Sequence[Product]):
         byte for byte, or one value in the group column. near: also first pictures that look alike,
         for which every picture is decoded once.
         """
+        near = near and bool(len(self.survey(progress).rows))
         full = self._cached(
             f"groups {near}",
             lambda: duplicates.groups(self._base, near_rows(self.survey(progress)) if near else ()),
         )
-        return np.unique(self._select(full), return_inverse=True)[1].astype(np.int64)
+        if self._index is None:
+            return full.astype(np.int64)
+        return np.unique(full[self._index], return_inverse=True)[1].astype(np.int64)
 
     def survey(self, progress: Progress = SILENT) -> Survey:
         """Every picture of the whole source, decoded once: what cannot be read, what looks alike."""

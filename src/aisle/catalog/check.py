@@ -5,6 +5,7 @@ rows, and what Aisle does about it. The command line shows it as a page, JSON or
 """
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -148,9 +149,10 @@ def check(
     """
     problems = catalog.problems.copy(strict)
     if pictures:
-        own = set(catalog.rows.tolist())
+        unreadable = catalog.survey(progress).unreadable
+        own = set(catalog.rows.tolist()) if unreadable else set()
         column = ", ".join(catalog.columns.images) or "image_template"
-        for seen in catalog.survey(progress).unreadable:
+        for seen in unreadable:
             if seen.row in own:
                 problems.add(seen.row, column, seen.why, seen.name)
         problems.sort()
@@ -223,7 +225,9 @@ def _classes(catalog: Catalog) -> Classes | None:
     labelled = node[node >= 0]
     if not len(labelled):
         return None
-    which, counts = np.unique(labelled, return_counts=True)
+    counts = np.bincount(labelled)
+    which = np.flatnonzero(counts)
+    counts = counts[which]
     order = np.argsort(-counts, kind="stable")
     sizes = counts[order]
     names = [format_path(catalog.taxonomy.nodes[n].path) for n in which[order]]
@@ -259,8 +263,7 @@ def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
             full = sum(int(facts.filled(array).sum()) for array in catalog.raw_column(column))
             found.append((name, len(catalog) - full))
     if catalog.columns.images or catalog.columns.image_template:
-        full = sum(bool(catalog.images(i)) for i in range(len(catalog)))
-        found.append(("picture", len(catalog) - full))
+        found.append(("picture", len(catalog) - int(catalog.pictured().sum())))
     if catalog.columns.label:
         found.append(("category", int((catalog.targets().node < 0).sum())))
     return tuple(found)
@@ -269,5 +272,5 @@ def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
 def _splits(catalog: Catalog) -> tuple[tuple[str, int], ...]:
     if catalog.split is None:
         return ()
-    names, counts = np.unique(catalog.split.astype(str), return_counts=True)
-    return tuple((str(name) or "(blank)", int(count)) for name, count in zip(names, counts, strict=True))
+    counts = Counter(catalog.split.tolist())
+    return tuple((str(name) or "(blank)", count) for name, count in sorted(counts.items()))

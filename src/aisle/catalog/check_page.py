@@ -78,9 +78,9 @@ def render(report: "Report") -> str:
 def _thumbs(report: "Report") -> dict[int, Thumb]:
     """The pictures of all rows shown in groups, by record number."""
     catalog = report.catalog
-    place = {int(row): i for i, row in enumerate(catalog.rows)}
     shown = {example.row for finding in report.findings for group in finding.groups for example in group}
-    return {row: thumbnail(catalog[place[row]]) for row in shown}
+    places = {row: catalog.place_of(row) for row in shown}
+    return {row: thumbnail(catalog[i]) for row, i in places.items() if i is not None}
 
 
 def _wall(report: "Report") -> list[Shown]:

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +27,8 @@ def keys(base: "Base") -> np.ndarray:
     """(n,) S16: what each row says. Title and description where there are any, else its pictures,
     else all its fields."""
     out = np.zeros(len(base.records), dtype=f"V{_SIZE}")
-    for i, record in enumerate(base.records.rows()):
+    needed = [name for name in base.records.names if name not in base.columns.vectors]
+    for i, record in enumerate(base.records.rows(needed)):
         out[i] = np.void(_key(base, record))
     return out
 
@@ -50,57 +53,93 @@ def _words(base: "Base", record: Mapping[str, Any]) -> str:
 
 
 def groups(base: "Base", alike: Iterable[tuple[int, int]] = ()) -> np.ndarray:
-    """(n,) int64: the smallest row number of each row's group (union-find over what they share).
+    """(n,) int32 group numbers from 0, in order of their first rows: connected components of "shares its
+    words, its first picture's bytes or its group column with".
 
-    alike: pairs of record numbers (from 1) that belong together besides.
+    alike: pairs of record numbers (from 1) that belong together besides. Rows are compared by 64-bit
+    hashes: among ten million, two different ones share theirs once in 400,000 catalogues.
     """
+    import scipy.sparse as sparse
+    from scipy.sparse.csgraph import connected_components
+
     n = len(base.records)
-    union = Union(n)
+    edges = [_shared(_said(base))]
     if base.columns.group is not None:
         coded = facts.encode(base.records.column(base.columns.group))
         named = np.array([bool(value.strip()) for value in coded.values], dtype=bool)
-        union.join_equal(coded.codes, named[coded.codes] if len(named) else np.zeros(n, bool))
-    text = np.zeros(n, dtype=f"V{_SIZE}")
-    said = np.zeros(n, dtype=bool)
-    for i, record in enumerate(base.records.rows()):
-        words = _words(base, record)
-        if words:
-            text[i], said[i] = np.void(digest(words.encode())), True
-    union.join_equal(text, said)
-    union.join_equal(*_contents(_first_pictures(base)))
-    for a, b in alike:
-        union.join(a - 1, b - 1)
-    return union.roots()
+        edges.append(_shared(np.where(named[coded.codes], coded.codes.astype(np.int64) + 1, 0)))
+    if base.pictures.named:
+        edges.append(_shared(_contents(base)))
+    edges.append(np.array(list(alike), np.int32).reshape(-1, 2) - 1)
+    a, b = np.concatenate(edges).T
+    if not len(a):
+        return np.arange(n, dtype=np.int32)
+    graph = sparse.coo_array((np.ones(len(a), bool), (a, b)), (n, n))
+    return connected_components(graph.tocsr(), directed=False)[1]
+
+
+def _shared(values: np.ndarray) -> np.ndarray:
+    """(E, 2) int32: each row and the one before it with the same value; 0 is no value."""
+    order = np.argsort(values, kind="stable").astype(np.int32)
+    ordered = values[order]
+    again = np.flatnonzero((ordered[1:] == ordered[:-1]) & (ordered[1:] != 0))
+    return np.stack([order[again], order[again + 1]], 1)
+
+
+def members(groups: np.ndarray) -> Iterator[np.ndarray]:
+    """Sorted positions of each group (numbered from 0) of more than one row."""
+    several = np.flatnonzero(np.bincount(groups)[groups] > 1) if len(groups) else np.empty(0, np.int64)
+    order = several[np.argsort(groups[several], kind="stable")]
+    edges = np.flatnonzero(np.diff(groups[order])) + 1
+    start = 0
+    for stop in [*edges.tolist(), len(order)]:
+        if stop > start:
+            yield order[start:stop]
+        start = stop
+
+
+def _short(hashed: bytes) -> int:
+    """A hash as a number that is not 0."""
+    return int.from_bytes(hashed[:8], "little") or 1
+
+
+def _said(base: "Base") -> np.ndarray:
+    """(n,) uint64 hashes of title and description; 0 where there are none."""
+    out = np.zeros(len(base.records), np.uint64)
+    names = [name for name in (base.columns.title, base.columns.description) if name is not None]
+    if names:
+        for i, record in enumerate(base.records.rows(names)):
+            words = _words(base, record)
+            if words:
+                out[i] = _short(digest(words.encode()))
+    return out
+
+
+def _contents(base: "Base") -> np.ndarray:
+    """(n,) uint64 hashes of the first pictures' bytes; 0 where there is none. Files are read only where
+    another has the same size: pictures of different sizes are different."""
+
+    @lru_cache(2**16)
+    def hashed(path: Path) -> int:
+        try:
+            return _short(digest(path.read_bytes()))
+        except (OSError, ValueError):
+            return 0
+
+    sizes = np.fromiter(map(_size, _first_pictures(base)), np.int64, len(base.records))
+    values, counts = np.unique(sizes, return_counts=True)
+    shared = np.isin(sizes, values[counts > 1]) & (sizes > 0)
+    out = np.zeros(len(base.records), np.uint64)
+    for i, ref in enumerate(_first_pictures(base)) if shared.any() else ():
+        if shared[i] and ref is not None:
+            out[i] = hashed(ref.path) if ref.path is not None else _short(digest(ref.data or b""))
+    return out
 
 
 def _first_pictures(base: "Base") -> Iterator[ImageRef | None]:
-    for record in base.records.rows():
+    for record in base.records.rows(base.pictures.named):
         refs = base.pictures.refs(record)
         yield refs[0] if refs else None
-
-
-def _contents(refs: Iterable[ImageRef | None]) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) hashes of the pictures' bytes, and where there is one. Files are read only where another
-    has the same size: pictures of different sizes are different."""
-    refs = list(refs)
-    sizes = np.array([_size(ref) for ref in refs], dtype=np.int64)
-    values, counts = np.unique(sizes, return_counts=True)
-    shared = np.isin(sizes, values[counts > 1]) & (sizes > 0)
-    hashes = np.zeros(len(refs), dtype=f"V{_SIZE}")
-    seen: dict[str, bytes] = {}
-    for i in np.flatnonzero(shared):
-        ref = refs[i]
-        assert ref is not None
-        name = "" if ref.path is None else str(ref.path)
-        try:
-            hashed = seen.get(name) or digest(ref.read())
-        except OSError:
-            shared[i] = False
-            continue
-        if name:
-            seen[name] = hashed
-        hashes[i] = np.void(hashed)
-    return hashes, shared
 
 
 def _size(ref: ImageRef | None) -> int:
@@ -112,38 +151,3 @@ def _size(ref: ImageRef | None) -> int:
         return ref.path.stat().st_size if ref.path is not None else 0
     except (OSError, ValueError):
         return 0
-
-
-class Union:
-    """Union-find over n rows; the root of a set is its smallest member."""
-
-    def __init__(self, n: int) -> None:
-        self.parent = np.arange(n, dtype=np.int64)
-
-    def find(self, i: int) -> int:
-        """The smallest member of i's set."""
-        root = i
-        while self.parent[root] != root:
-            root = int(self.parent[root])
-        while self.parent[i] != root:
-            self.parent[i], i = root, int(self.parent[i])
-        return root
-
-    def join(self, a: int, b: int) -> None:
-        """Make one set of a's and b's."""
-        a, b = self.find(a), self.find(b)
-        self.parent[max(a, b)] = min(a, b)
-
-    def join_equal(self, values: np.ndarray, where: np.ndarray) -> None:
-        """Join all rows (where the mask is true) that have equal values."""
-        rows = np.flatnonzero(where)
-        if not len(rows):
-            return
-        _, first, inverse = np.unique(values[rows], return_index=True, return_inverse=True)
-        for row, other in zip(rows, rows[first][inverse], strict=True):
-            if row != other:
-                self.join(int(row), int(other))
-
-    def roots(self) -> np.ndarray:
-        """(n,) each row's root."""
-        return np.array([self.find(i) for i in range(len(self.parent))], dtype=np.int64)

@@ -1,15 +1,18 @@
 """What a check finds in a catalogue, one function a question, and what Aisle does about each."""
 
+import heapq
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from aisle.catalog import splits
 from aisle.catalog.catalog import Catalog
-from aisle.catalog.duplicates import digest
+from aisle.catalog.duplicates import members
 from aisle.catalog.problems import Kind, Problems
 from aisle.catalog.product import Problem
 from aisle.progress import SILENT, Progress
@@ -18,6 +21,7 @@ from aisle.taxonomy import format_path
 Severity = Literal["error", "warning", "note"]
 SHOWN = 8  # examples kept of each finding
 _SAME = 0.995  # a column whose commonest value fills this share says nothing
+_ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: Fibonacci hashing
 _TELLS = 0.98  # a column whose values give the label this often gives the answer away
 
 # Where the part of a problem begins that differs from row to row.
@@ -76,10 +80,9 @@ def find_all(
     catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
 ) -> tuple[Finding, ...]:
     """Everything found, what costs most first. near: also pictures that look alike."""
-    rows = {int(row): i for i, row in enumerate(catalog.rows)}
     groups = catalog.groups()
     found = [
-        *_problems(catalog, problems, rows),
+        *_problems(catalog, problems),
         *_spellings(catalog),
         *_duplicates(catalog, groups),
         *_leaks(catalog),
@@ -100,26 +103,29 @@ def _shown(catalog: Catalog, i: int) -> Example:
     return Example(int(catalog.rows[i]), product.id, " ".join(title.split())[:80], label)
 
 
-def _problems(catalog: Catalog, problems: Problems, rows: dict[int, int]) -> Iterator[Finding]:
+def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
     """The rows' own problems, one finding a kind; what varies from row to row is told in the examples."""
-    kinds: dict[Kind, list[int]] = {}
-    for i, problem in enumerate(problems):
-        what = _VARIES.split(problem.what)[0]
-        kinds.setdefault(Kind(problem.column, what, problem.fatal), []).append(i)
-    for kind, where in sorted(kinds.items(), key=lambda item: -len(item[1])):
+    counts: Counter[Kind] = Counter()
+    shown: defaultdict[Kind, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        kind = Kind(problem.column, _VARIES.split(problem.what)[0], problem.fatal)
+        counts[kind] += 1
+        if counts[kind] <= SHOWN:
+            shown[kind].append(problem)
+    for kind, count in counts.most_common():
         if kind.what == "differs only in case or spacing":
             continue  # told once a spelling, below
-        examples = (_problem_example(catalog, problems[i], rows) for i in where[:SHOWN])
+        examples = (_problem_example(catalog, problem) for problem in shown[kind])
         action = next((action for words, action in _ACTIONS if words in kind.what), "read as said")
         if kind.fatal:
             action = "left out of training; still answered, as `review`"
         what = f"{kind.column}: {kind.what}" if kind.column else kind.what
         severity: Severity = "error" if kind.fatal else "warning"
-        yield Finding("problem", severity, what, len(where), "rows", action, tuple(examples))
+        yield Finding("problem", severity, what, count, "rows", action, tuple(examples))
 
 
-def _problem_example(catalog: Catalog, problem: Problem, rows: dict[int, int]) -> Example:
-    i = rows.get(problem.row or 0)
+def _problem_example(catalog: Catalog, problem: Problem) -> Example:
+    i = catalog.place_of(problem.row or 0)
     shown = _shown(catalog, i) if i is not None else Example(0, "", "")
     detail = problem.what[len(_VARIES.split(problem.what)[0]) :].strip(" .:;")
     detail = detail.replace("Did you mean ", "→ ") if detail else ""
@@ -144,81 +150,99 @@ def _spellings(catalog: Catalog) -> Iterator[Finding]:
 
 def _duplicates(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
     """Groups of more than one row: equal in all they say, or only alike, and labelled differently."""
-    node, exact, alike, torn = catalog.targets().node, [], [], []
-    for members in _members(groups):
-        contents = {_content(catalog, int(i)) for i in members}
-        if len(contents) < len(members):
-            exact.append(members)
-        if len(contents) > 1:
-            alike.append(members)
-        if len(set(node[members]) - {-1}) > 1:
-            torn.append(members)
+    node, content = catalog.targets().node, _contents(catalog)
+    exact, alike, torn = _Groups(), _Groups(), _Groups()
+    for rows in members(groups):
+        contents = len(np.unique(content[rows]))
+        if contents < len(rows):
+            exact.add(rows, len(rows) - contents)
+        if contents > 1:
+            alike.add(rows, len(rows))
+        if len(np.setdiff1d(node[rows], -1)) > 1:
+            torn.add(rows, len(rows))
     kept = "kept together on one side of every split"
-    if exact:
-        extra = sum(len(m) - len({_content(catalog, int(i)) for i in m}) for m in exact)
-        what = "exact duplicates: rows that say the same in every column but id, label and split"
-        yield _grouped(catalog, "exact duplicates", "note", what, extra, kept, exact)
-    if alike:
-        what = "near duplicates: the same title and description, first picture or group"
-        yield _grouped(catalog, "near duplicates", "note", what, sum(map(len, alike)), kept, alike)
-    if torn:
-        action = f"{kept}; at most one of their labels is right, so look at them"
-        what = "duplicates with different labels"
-        yield _grouped(catalog, "conflicts", "warning", what, sum(map(len, torn)), action, torn)
+    what = "exact duplicates: rows that say the same in every column but id, label and split"
+    yield from _grouped(catalog, "exact duplicates", "note", what, kept, exact)
+    what = "near duplicates: the same title and description, first picture or group"
+    yield from _grouped(catalog, "near duplicates", "note", what, kept, alike)
+    action = f"{kept}; at most one of their labels is right, so look at them"
+    what = "duplicates with different labels"
+    yield from _grouped(catalog, "conflicts", "warning", what, action, torn)
 
 
-def _content(catalog: Catalog, i: int) -> bytes:
-    """What a row says apart from its id, label and split."""
-    columns, raw = catalog.columns, catalog.raw(i)
-    names = [*columns.text.values(), *columns.images]
-    return digest(repr([raw.get(name) for name in names]).encode("utf-8", "replace"))
+def _contents(catalog: Catalog) -> np.ndarray:
+    """(n,) uint64 hashes of what each row says apart from its id, label and split."""
+    columns = catalog.columns
+    names = list(dict.fromkeys([*columns.text.values(), *columns.images]))
+    hashed = np.zeros(len(catalog), np.uint64)
+    for name in names:
+        start = 0
+        for array in catalog.raw_column(name):
+            values = pl.Series(pl.from_arrow(array))
+            if isinstance(values.dtype, pl.List):
+                values = values.map_elements(lambda items: repr(list(items)), pl.String)
+            part = values.fill_null(b"" if values.dtype == pl.Binary else "").hash(1).to_numpy()
+            piece = hashed[start : start + len(part)]
+            piece *= np.uint64(_ODD)  # wraps around, and so tells the columns apart
+            piece += part
+            start += len(part)
+    return hashed
+
+
+class _Groups:
+    """Groups of rows as they are met: how many, of how many rows, and the largest few."""
+
+    def __init__(self) -> None:
+        self.count = self.rows = 0
+        self._largest: list[tuple[int, int, np.ndarray]] = []
+
+    def add(self, rows: np.ndarray, counted: int) -> None:
+        """One more group, of which `counted` rows matter."""
+        self.count, self.rows = self.count + 1, self.rows + counted
+        entry = (len(rows), -self.count, rows[:SHOWN])
+        if len(self._largest) < SHOWN:
+            heapq.heappush(self._largest, entry)
+        elif entry > self._largest[0]:
+            heapq.heapreplace(self._largest, entry)
+
+    @property
+    def largest(self) -> list[np.ndarray]:
+        """Some rows of the largest, which come first."""
+        return [rows for _, _, rows in sorted(self._largest, reverse=True)]
 
 
 def _grouped(
-    catalog: Catalog,
-    kind: str,
-    severity: Severity,
-    what: str,
-    count: int,
-    action: str,
-    groups: list[np.ndarray],
-) -> Finding:
-    shown = sorted(groups, key=len, reverse=True)[:SHOWN]
-    examples = tuple(tuple(_shown(catalog, int(i)) for i in members[:SHOWN]) for members in shown)
-    unit = f"rows in {len(groups):,} group{'s' * (len(groups) != 1)}"
-    return Finding(kind, severity, what, count, unit, action, groups=examples)
+    catalog: Catalog, kind: str, severity: Severity, what: str, action: str, groups: _Groups
+) -> Iterator[Finding]:
+    """One finding, if there is any such group."""
+    if groups.count:
+        examples = tuple(tuple(_shown(catalog, int(i)) for i in rows) for rows in groups.largest)
+        unit = f"rows in {groups.count:,} group{'s' * (groups.count != 1)}"
+        yield Finding(kind, severity, what, groups.rows, unit, action, groups=examples)
 
 
 def _leaks(catalog: Catalog) -> Iterator[Finding]:
-    leaks = splits.leakage(catalog)
-    if leaks:
-        rows = sum(len(leak.rows) for leak in leaks)
-        groups = [leak.rows for leak in leaks]
-        what = "the same product on both sides of the given split"
-        action = "kept as given; scores on it flatter: split anew (-c split=) or drop these rows"
-        yield _grouped(catalog, "leakage", "error", what, rows, action, groups)
+    groups = _Groups()
+    for leak in splits.leakage(catalog):
+        groups.add(leak.rows, len(leak.rows))
+    what = "the same product on both sides of the given split"
+    action = "kept as given; scores on it flatter: split anew (`aisle split`) or drop these rows"
+    yield from _grouped(catalog, "leakage", "error", what, action, groups)
 
 
 def _lookalikes(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
     """Products whose first pictures look alike, beyond those that are duplicates anyway: one photograph
     under other words, or one studio's pictures of several products; only a person can tell."""
-    alike = [members for members in _members(near) if len(np.unique(groups[members])) > 1]
-    if alike:
-        what = "first pictures that look alike, of products described differently"
-        across = 0
-        if catalog.split is not None:
-            across = sum(len(set(catalog.split[members]) - {""}) > 1 for members in alike)
-        beside = f"; {across:,} of the groups lie across the given split" if across else ""
-        action = f"kept as they are; split with near=True to keep them together{beside}"
-        yield _grouped(catalog, "look-alikes", "note", what, sum(map(len, alike)), action, alike)
-
-
-def _members(groups: np.ndarray) -> Iterator[np.ndarray]:
-    """Positions of each group of more than one row."""
-    order = np.argsort(groups, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        if len(members) > 1:
-            yield members
+    alike, across = _Groups(), 0
+    given = None if catalog.columns.split is None else catalog.codes(catalog.columns.split)
+    for rows in members(near):
+        if len(np.unique(groups[rows])) > 1:
+            alike.add(rows, len(rows))
+            across += given is not None and len(np.setdiff1d(given[rows], -1)) > 1
+    beside = f"; {across:,} of the groups lie across the given split" if across else ""
+    what = "first pictures that look alike, of products described differently"
+    action = f"kept as they are; split with near=True to keep them together{beside}"
+    yield from _grouped(catalog, "look-alikes", "note", what, action, alike)
 
 
 def _labels(catalog: Catalog) -> Iterator[Finding]:
@@ -239,22 +263,23 @@ def _labels(catalog: Catalog) -> Iterator[Finding]:
         examples = tuple(_shown(catalog, int(i)) for i in branch[:SHOWN])
         what, action = "labels that name a branch only", "learned as `somewhere in this branch`"
         yield Finding("branches", "note", what, len(branch), "rows", action, examples)
-    several = [i for i in range(len(catalog)) if catalog.category_count(i) > 1]
+    several = int((catalog.category_counts() > 1).sum())
     if several:
         action = "the first is learned; any of them counts as right"
-        yield Finding("several", "note", "products with several categories", len(several), "rows", action)
+        yield Finding("several", "note", "products with several categories", several, "rows", action)
     classes, counts = np.unique(node[known], return_counts=True)
     ones = classes[counts == 1]
     if len(ones):
         shown = tuple(Example(0, "", format_path(catalog.taxonomy.nodes[n].path)) for n in ones[:SHOWN])
         action = "learned from where it lies in training; never both learned and tested"
         yield Finding("long tail", "note", "classes of one row", len(ones), "classes", action, shown)
-    if catalog.split is not None and {"train", "test"} <= set(catalog.split):
-        seen = set(node[(catalog.split == "train") & known])
-        unseen = [i for i in np.flatnonzero((catalog.split == "test") & known) if node[i] not in seen]
-        if unseen:
+    split = catalog.split
+    if split is not None and (split == "train").any() and (split == "test").any():
+        tested = np.flatnonzero((split == "test") & known)
+        unseen = tested[~np.isin(node[tested], np.unique(node[(split == "train") & known]))]
+        if len(unseen):
             examples = tuple(_shown(catalog, int(i)) for i in unseen[:SHOWN])
-            total = int(((catalog.split == "test") & known).sum())
+            total = len(tested)
             ceiling = f"accuracy on test can reach {1 - len(unseen) / total:.1%} at most"
             yield Finding(
                 "unseen",
@@ -269,7 +294,9 @@ def _labels(catalog: Catalog) -> Iterator[Finding]:
 
 def _columns(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
     """Fields that say nothing, and fields that give the label away."""
-    single = catalog.take(np.unique(groups, return_index=True)[1])  # copies share everything anyway
+    first = np.empty(groups.max(initial=-1) + 1, np.int64)
+    first[groups[::-1]] = np.arange(len(groups))[::-1]  # one row of each group: copies share everything
+    node = catalog.targets().node[first]
     for name, column in catalog.columns.text.items():
         counts = catalog.value_counts(column, 10_000)
         if counts is None:
@@ -289,7 +316,7 @@ def _columns(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
         elif len(counts) == len(catalog) > 20 and all(value.isdigit() for value in counts):
             what = f"{name}: another number in every row"
             yield Finding("column", "note", what, len(counts), "rows", f"looks like an index: {drop}", shown)
-        elif _gives_away(single, column):
+        elif _gives_away(catalog.codes(column)[first], node):
             what = f"{name}: nearly gives the label away"
             action = f"kept; if it is not known when products are classified, {drop}"
             yield Finding("column", "warning", what, total, "rows", action, shown)
@@ -303,21 +330,22 @@ def _weights(catalog: Catalog) -> Iterator[Finding]:
         yield Finding("weight", "warning", what, len(catalog), "rows", action)
 
 
-def _gives_away(catalog: Catalog, column: str) -> bool:
+def _gives_away(codes: np.ndarray, node: np.ndarray) -> bool:
     """Whether rows that share a value share their label too, for values of several rows."""
-    codes, node = catalog.codes(column), catalog.targets().node
     known = (node >= 0) & (codes >= 0)
-    pairs, counts = np.unique(np.stack([codes[known], node[known]], 1), axis=0, return_counts=True)
-    if not len(pairs):
+    if not known.any():
         return False
-    total = np.bincount(pairs[:, 0], counts)
+    classes = int(node.max()) + 1
+    pairs, counts = np.unique(codes[known] * classes + node[known], return_counts=True)
+    value = pairs // classes
+    total = np.bincount(value, counts)
     best = np.zeros(len(total))
-    np.maximum.at(best, pairs[:, 0], counts)
+    np.maximum.at(best, value, counts)
     repeated = total >= 2
     covered = total[repeated].sum()
     return bool(
         covered >= len(node) / 2
-        and len(np.unique(pairs[:, 1])) > 1
+        and len(np.unique(pairs % classes)) > 1
         and repeated.sum() > 1
         and best[repeated].sum() >= _TELLS * covered
     )

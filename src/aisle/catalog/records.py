@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 BATCH = 16_384  # records
+_AT_ONCE = 16 * 2**20  # bytes that become Python values at once
 _IN_MEMORY = 64 * 2**20  # bytes that are kept in memory before records go to disk
 
 
@@ -114,11 +115,17 @@ class Records:
         j = i - (int(self._stops[b]) - batch.num_rows)
         return {name: batch.column(k)[j].as_py() for k, name in enumerate(batch.schema.names)}
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """All records, streaming."""
+    def rows(self, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """All records, streaming; of them only the named columns, if any are."""
         for batch in self.batches:
-            for start in range(0, batch.num_rows, 1024):
-                yield from batch.slice(start, 1024).to_pylist()
+            if names is not None:
+                batch = batch.select([name for name in names if batch.schema.get_field_index(name) >= 0])
+            if not batch.num_columns:
+                yield from ({} for _ in range(batch.num_rows))
+                continue
+            step = max(1, min(1024, _AT_ONCE * batch.num_rows // (batch.nbytes + 1)))
+            for start in range(0, batch.num_rows, step):
+                yield from batch.slice(start, step).to_pylist()
 
     def column(self, name: str) -> Iterator[pa.Array]:
         """One column, an array a batch, in order."""

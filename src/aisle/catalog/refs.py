@@ -29,6 +29,12 @@ class Pictures:
         self.separator = columns.image_separator or separator
         self._fetched: dict[str, str] | None = None
 
+    @property
+    def named(self) -> list[str]:
+        """The columns that say where pictures are, or hold them."""
+        template = re.findall(r"{([^{}]*)}", self.columns.image_template or "")
+        return list(dict.fromkeys([*self.columns.images, *template]))
+
     def names(self, record: Mapping[str, Any]) -> list[str | bytes]:
         """Paths, addresses or encoded bytes as the record holds them."""
         found: list[str | bytes] = []
@@ -98,7 +104,8 @@ class Pictures:
         if not self.columns.images and self.columns.image_template is None:
             return
         column = ", ".join(self.columns.images) or "image_template"
-        for row, record in enumerate(_cells(records, self.columns), 1):
+        paths = [name for name in self.named if "binary" not in str(records.types[name])]
+        for row, record in enumerate(records.rows(paths), 1):
             for name in self.names(record):
                 if isinstance(name, bytes):
                     continue
@@ -107,18 +114,6 @@ class Pictures:
                     problems.add(row, column, "a picture's address; `aisle images` fetches it", name)
                 elif not _is_file(path):
                     problems.add(row, column, "the picture is not there", name)
-
-
-def _cells(records: Records, columns: Columns) -> Iterable[Mapping[str, Any]]:
-    """The cells that pictures are named in; bytes are not touched."""
-    needed = [name for name in columns.images if "binary" not in str(records.types[name])]
-    needed += re.findall(r"{([^{}]*)}", columns.image_template or "")
-    for batch in records.batches:
-        present = [name for name in dict.fromkeys(needed) if batch.schema.get_field_index(name) >= 0]
-        if not present:
-            yield from ({} for _ in range(batch.num_rows))
-        else:
-            yield from batch.select(present).to_pylist()
 
 
 def is_url(name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.catalog.catalog import Catalog
+from aisle.catalog.duplicates import members
 from aisle.errors import CatalogError
 
 
@@ -64,13 +65,13 @@ def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) 
         return out
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
-    members = np.split(order, starts[1:])
+    stops = np.append(starts[1:], n)
     label = node[order[starts]]  # a group stands where its first row's class does
     turned = (label - rng.choice(label)) % (label.max() + 2)
     lag = rng.random(len(shares)) * (shares > 0)
     lag -= lag.sum() * shares
-    for g in np.lexsort((rng.permutation(len(members)), turned)):
-        rows = members[g]
+    for g in np.lexsort((rng.permutation(len(starts)), turned)):
+        rows = order[starts[g] : stops[g]]
         lag += shares * len(rows)
         best = int(np.argmax(np.where(shares > 0, lag, -np.inf)))
         lag[best] -= len(rows)
@@ -109,11 +110,18 @@ def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:
     """Groups whose rows lie in more than one value of the given split column; none without one."""
     if catalog.split is None:
         return []
-    groups, given = catalog.groups(near), catalog.split
-    order = np.argsort(groups, kind="stable")
+    column = catalog.columns.split
+    assert column is not None
+    groups, codes, given = catalog.groups(near), catalog.codes(column), catalog.split
+    most = np.full(groups.max(initial=-1) + 1, -1)
+    least = np.full(len(most), np.iinfo(np.int64).max)
+    said = codes >= 0
+    np.maximum.at(most, groups[said], codes[said])
+    np.minimum.at(least, groups[said], codes[said])
+    torn = np.flatnonzero((most >= 0) & (most != least))
+    where = np.flatnonzero(np.isin(groups, torn)) if len(torn) else np.empty(0, np.int64)
     found = []
-    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        splits = sorted({str(given[i]) for i in rows} - {""})
-        if len(splits) > 1:
-            found.append(Leak(int(groups[rows[0]]), np.sort(rows), tuple(splits)))
+    for some in members(np.unique(groups[where], return_inverse=True)[1]):
+        rows = where[some]
+        found.append(Leak(int(groups[rows[0]]), rows, tuple(sorted({str(given[i]) for i in rows} - {""}))))
     return found

@@ -42,6 +42,8 @@ class Survey(NamedTuple):
 
 def survey(base: "Base", progress: Progress = SILENT) -> Survey:
     """Decode every picture, on all cores; missing files are left out (reading told of them)."""
+    if not base.pictures.named:
+        return Survey(0, (), np.empty(0, np.int64), np.empty((0, 32), np.uint8))
     total, unreadable = 0, []
     rows: list[int] = []
     hashes: list[np.ndarray] = []
@@ -49,7 +51,7 @@ def survey(base: "Base", progress: Progress = SILENT) -> Survey:
         ThreadPoolExecutor(os.cpu_count()) as pool,
         progress("looking at pictures", len(base.records)) as done,
     ):
-        records = enumerate(base.records.rows(), 1)
+        records = enumerate(base.records.rows(base.pictures.named), 1)
         while chunk := list(islice(records, _CHUNK)):
             refs = [
                 (row, k, ref) for row, record in chunk for k, ref in enumerate(base.pictures.refs(record))
