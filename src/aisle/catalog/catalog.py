@@ -373,6 +373,13 @@ class Catalog(Sequence[Product]):
         full[self.rows - 1] = codes
         return Catalog(replace(self._base, labels=facts.Labels(full, texts, places)), self._index)
 
+    @property
+    def picture_root(self) -> Path | None:
+        """The folder that the pictures' paths are relative to; None where no column names any path."""
+        types, pictures = self._base.records.types, self._base.pictures
+        paths = [name for name in pictures.named if "binary" not in str(types[name])]
+        return pictures.root if paths else None
+
     def picture_names(self, i: int) -> list[str | bytes]:
         """The pictures of row i as the file names them: paths, web addresses, or the bytes themselves."""
         return self._base.pictures.names(self.raw(i))

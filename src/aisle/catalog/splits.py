@@ -30,9 +30,7 @@ def split(
     Raises:
         CatalogError: fractions that are negative or do not sum to 1.
     """
-    shares = np.asarray(fractions, dtype=float)
-    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
-        raise CatalogError(f"split fractions {list(fractions)} must not be negative and must sum to 1")
+    shares = _shares(fractions)
     part = assign(catalog.targets().node, catalog.groups(near), shares, seed)
     usable = ~catalog.fatal
     return [np.flatnonzero((part == k) & usable) for k in range(len(shares))]
@@ -79,31 +77,54 @@ def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) 
     return out
 
 
-def split_by_time(catalog: Catalog, fractions: Sequence[float]) -> list[np.ndarray]:
+def split_by_time(catalog: Catalog, fractions: Sequence[float], *, near: bool = False) -> list[np.ndarray]:
     """Parts in order of date: the first holds the oldest rows. A group goes where its newest row goes,
-    so that nothing in a later part was seen before; undated rows go to the first part.
+    so that nothing in a later part was seen before; undated rows count as the oldest. near: as `split`.
 
     Raises:
-        CatalogError: no date column, or fractions that do not sum to 1.
+        CatalogError: no date column, no date in it, or fractions that do not sum to 1.
     """
-    if catalog.dates is None:
-        raise CatalogError("a split by time needs a date column; name it with date=…")
-    shares = np.asarray(fractions, dtype=float)
-    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
-        raise CatalogError(f"split fractions {list(fractions)} must not be negative and must sum to 1")
-    when = catalog.dates.astype("datetime64[s]").astype(np.int64)  # NaT is the smallest number
-    groups = catalog.groups()
-    newest = np.full(groups.max() + 1 if len(groups) else 0, np.iinfo(np.int64).min)
-    np.maximum.at(newest, groups, when)
+    shares, usable = _shares(fractions), np.flatnonzero(~catalog.fatal)
+    part = assign_by_time(dates_of(catalog)[usable], catalog.groups(near)[usable], shares)
+    return [usable[part == k] for k in range(len(shares))]
+
+
+def dates_of(catalog: Catalog) -> np.ndarray:
+    """(n,) datetime64[s] of the date column.
+
+    Raises:
+        CatalogError: there is none, or nothing in it is a date.
+    """
+    dates = catalog.dates
+    if dates is None:
+        raise CatalogError("a split by time needs a date column; name it with -c date=COLUMN")
+    if np.isnat(dates).all():
+        raise CatalogError(f"a split by time needs dates; column {catalog.columns.date!r} holds none")
+    return dates
+
+
+def assign_by_time(when: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(n,) part numbers in order of date, the oldest rows in part 0; a group goes where its newest row
+    goes. when (n,) datetime64 (undated rows count as the oldest); groups (n,) numbers."""
+    seconds = when.astype("datetime64[s]").astype(np.int64)  # NaT is the smallest number
+    newest = np.full(groups.max(initial=-1) + 1, np.iinfo(np.int64).min)
+    np.maximum.at(newest, groups, seconds)
     order = np.lexsort((np.arange(len(when)), groups, newest[groups]))
-    order = order[~catalog.fatal[order]]
     edges = np.round(np.cumsum(shares)[:-1] * len(order)).astype(int)
-    # A cut inside a group moves to the group's end.
-    for k, edge in enumerate(edges):
+    for k, edge in enumerate(edges):  # a cut inside a group moves to the group's end
         while 0 < edge < len(order) and groups[order[edge]] == groups[order[edge - 1]]:
             edge += 1
         edges[k] = edge
-    return [np.sort(part) for part in np.split(order, edges)]
+    out = np.empty(len(order), np.int64)
+    out[order] = np.searchsorted(edges, np.arange(len(order)), side="right")
+    return out
+
+
+def _shares(fractions: Sequence[float]) -> np.ndarray:
+    shares = np.asarray(fractions, dtype=float)
+    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise CatalogError(f"split fractions {list(fractions)} must not be negative and must sum to 1")
+    return shares
 
 
 def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from aisle import decision
 from aisle.catalog import Catalog
-from aisle.catalog.splits import assign
+from aisle.catalog.splits import assign, assign_by_time, dates_of
 from aisle.errors import CatalogError, RecipeError
 from aisle.inference.bundle import load
 from aisle.inference.encode import Reader
@@ -110,11 +110,14 @@ def fit(
 
 
 def cut(catalog: Catalog, targets: Targets, recipe: Recipe) -> PartRows:
-    """The four parts, stratified, near-duplicates on one side (design rule 9)."""
+    """The four parts, stratified or by date, near-duplicates on one side (design rule 9)."""
     n, parts = len(catalog), recipe.parts
     aside = [min(share, parts.most / n) for share in (parts.stop, parts.calibrate, parts.promise)]
     shares = np.array([1 - sum(aside), *aside])
-    part = assign(targets.node, catalog.groups(), shares, recipe.seed)
+    if parts.by == "time":
+        part = assign_by_time(dates_of(catalog), catalog.groups(), shares)
+    else:
+        part = assign(targets.node, catalog.groups(), shares, recipe.seed)
     return PartRows(*(np.flatnonzero(part == k) for k in range(4)))
 
 

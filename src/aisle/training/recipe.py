@@ -62,8 +62,10 @@ class Stage(Strict):
 
 class Parts(Strict):
     """Shares of the training rows kept aside, disjoint and duplicate-aware (design rule 9): to choose when
-    to stop, to calibrate, and to set the thresholds of the promise; each at most `most` rows."""
+    to stop, to calibrate, and to set the thresholds of the promise; each at most `most` rows. by: `random`,
+    or `time`: learned from the oldest rows, stopped, calibrated and promised on ever newer ones."""
 
+    by: Literal["random", "time"] = "random"
     stop: float = Field(default=0.05, ge=0, lt=0.5)
     calibrate: float = Field(default=0.05, ge=0, lt=0.5)
     promise: float = Field(default=0.1, ge=0, lt=0.5)

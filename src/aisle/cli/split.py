@@ -1,0 +1,120 @@
+"""`aisle split`: say of each row which part it belongs to."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aisle.cli import catalog_flags as flags
+from aisle.cli import console
+from aisle.errors import CatalogError
+
+if TYPE_CHECKING:
+    from aisle.catalog import Catalog
+
+
+class By(StrEnum):
+    """What decides where a row goes."""
+
+    RANDOM = "random"
+    TIME = "time"
+
+
+def split(
+    source: flags.Source,
+    out: Annotated[
+        Path, typer.Option(help="The same rows and their `split`: .csv, .tsv, .jsonl or .parquet.")
+    ],
+    parts: Annotated[
+        str, typer.Option(metavar="NAME=SHARE,…", help="The parts; by time, the oldest rows in the first.")
+    ] = "train=0.8,test=0.2",
+    by: Annotated[
+        By, typer.Option(help="random: stratified by category; time: in order of the date column.")
+    ] = By.RANDOM,
+    seed: Annotated[int, typer.Option(help="Another seed, another random split.")] = 0,
+    near: Annotated[
+        bool, typer.Option("--near", help="Products whose pictures look alike stay together too.")
+    ] = False,
+    taxonomy: flags.TaxonomyFlag = None,
+    column: flags.ColumnFlag = None,
+    columns: flags.ColumnsFlag = None,
+    image_root: flags.ImageRootFlag = None,
+    delimiter: flags.DelimiterFlag = None,
+    encoding: flags.EncodingFlag = None,
+    quiet: console.Quiet = False,
+    as_json: console.AsJson = False,
+) -> None:
+    """Part a catalogue for training and judging: rows that show the same product (by their words, first
+    picture or `group` column) stay on one side. Rows that cannot be used get no part."""
+    import numpy as np
+
+    from aisle.catalog import splits
+    from aisle.catalog.writing import check_ending, write_rows
+
+    names, shares = _parts(parts)
+    check_ending(out)
+    progress = console.progress(quiet or as_json)
+    catalog = flags.open_catalog(
+        source,
+        taxonomy=taxonomy,
+        column=column,
+        columns=columns,
+        image_root=image_root,
+        delimiter=delimiter,
+        encoding=encoding,
+        progress=progress,
+    )
+    check_ending(out, catalog)
+    if by is By.TIME:
+        rows = splits.split_by_time(catalog, shares, near=near)
+    else:
+        rows = splits.split(catalog, shares, seed, near=near)
+    given = np.full(len(catalog), "", dtype=object)
+    for name, some in zip(names, rows, strict=True):
+        given[some] = name
+    write_rows(catalog, out, catalog.columns.split or "split", given)
+    found = [_part(catalog, name, some) for name, some in zip(names, rows, strict=True)]
+    if as_json:
+        console.print_json({"file": str(out), "by": by.value, "parts": found})
+        return
+    for part in found:
+        dates = f", {part['first']} to {part['last']}" if by is By.TIME and part["last"] else ""
+        console.out.print(f"{part['name']:<12} rows {part['rows']:>9,}, classes {part['classes']:>6,}{dates}")
+    left = len(catalog) - sum(map(len, rows))
+    if left:
+        console.say(f"rows that cannot be used, in no part: {left:,} (`aisle check {source}`)", quiet)
+    root = catalog.picture_root
+    moved = root is not None and root.absolute() != out.absolute().parent
+    console.places(file=out, next=f"aisle train {out}" + (f" --image-root {root}" if moved else ""))
+
+
+def _parts(text: str) -> tuple[list[str], list[float]]:
+    """`train=0.8,test=0.2` -> names and shares.
+
+    Raises:
+        CatalogError: it is not written so.
+    """
+    names, shares = [], []
+    for piece in text.split(","):
+        name, sign, share = piece.partition("=")
+        try:
+            shares.append(float(share))
+        except ValueError:
+            sign = ""
+        if not sign or not name.strip() or name.strip() in names:
+            raise CatalogError(f"--parts {text!r}: write each part once as NAME=SHARE, train=0.8,test=0.2")
+        names.append(name.strip())
+    return names, shares
+
+
+def _part(catalog: "Catalog", name: str, rows: Any) -> dict[str, Any]:
+    """What one part holds."""
+    import numpy as np
+
+    some = catalog.take(rows)
+    node, dates = some.targets().node, some.dates
+    known = dates[~np.isnat(dates)] if dates is not None else []
+    first, last = (str(known.min())[:10], str(known.max())[:10]) if len(known) else (None, None)
+    classes = len(np.unique(node[node >= 0]))
+    return {"name": name, "rows": len(rows), "classes": classes, "first": first, "last": last}
