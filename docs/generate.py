@@ -15,6 +15,7 @@ from typer.models import ArgumentInfo
 
 from aisle.cli import COMMANDS
 from aisle.model import encoders, fusions, heads, losses
+from aisle.model.plan import Augment, Finetune
 from aisle.model.spec import ViewSpec
 from aisle.training.recipe import LossSpec, Parts, Promise, Recipe, Stage, load_recipe, shipped
 
@@ -164,6 +165,8 @@ SLOTS: dict[str, Callable[[], list[str]]] = {
     "heads": lambda: parts_table("head", heads, leave=("dim",)),
     "losses": lambda: parts_table("loss", losses),
     "view": lambda: keys_of(ViewSpec),
+    "finetune": lambda: keys_of(Finetune),
+    "augment": lambda: keys_of(Augment),
     "loss": lambda: keys_of(LossSpec),
     "stage": lambda: keys_of(Stage),
     "parts": lambda: keys_of(Parts),

@@ -1,6 +1,8 @@
 """From products to the network's inputs, and frozen encoders' outputs from the feature store."""
 
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +12,9 @@ from torch import Tensor
 from aisle.catalog import Product
 from aisle.model.features import Features, FeatureStore, Found, content_key
 from aisle.model.model import Model
-from aisle.model.prepare import Prepared, Preparer
+from aisle.model.plan import Augment
+from aisle.model.prepare import Pictures, Prepared, Preparer
+from aisle.model.prepare.vary import vary_picture, vary_text
 from aisle.model.views import View
 from aisle.progress import SILENT, Progress
 
@@ -71,6 +75,20 @@ class Reader:
             return self.preparers[name](values)
         kept = self.kept(name, values)
         return kept._replace(arrays=take_kept(kept.arrays, np.arange(len(values))))
+
+    def varied(
+        self, name: str, values: Sequence[Any], augment: Augment, seeds: Sequence[Sequence[int]]
+    ) -> Prepared:
+        """One view's arrays of texts and pictures as they might also have been; a seed decides each."""
+        view, preparer = self.views[name], self.preparers[name]
+        rngs = [np.random.default_rng([*seed, zlib.crc32(name.encode())]) for seed in seeds]
+        if isinstance(preparer, Pictures):
+            return preparer(values, [partial(vary_picture, augment=augment, rng=rng) for rng in rngs])
+        if view.modality == "text":
+            count = 2 if "*" in view.fields else len(view.fields)
+            pairs = zip(values, rngs, strict=True)
+            values = [None if text is None else vary_text(text, augment, rng, count) for text, rng in pairs]
+        return preparer(values)
 
     @property
     def stored(self) -> set[str]:

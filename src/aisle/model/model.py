@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from aisle.model.encoders.pooling import at_most
+from aisle.model.finetune import still
 from aisle.model.parts import Encoded, Encoder, Fusion, Output, pooled_only
 
 Arrays = dict[str, Tensor]
@@ -58,23 +59,42 @@ class Model(nn.Module):
         return digest.hexdigest()[:16]
 
     def freeze(self, views: set[str]) -> None:
-        """Keep these views' encoders as they are: no gradient, and eval mode (BatchNorm, dropout) always."""
-        self.frozen = views
-        for name, encoder in self.encoders.items():
-            encoder.requires_grad_(name not in views)
+        """Keep these views' encoders as they are: no gradient, and eval mode (BatchNorm, dropout) always.
+        Of the others, the same holds for what their finetuning leaves alone."""
+        self.frozen = set(views)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(self.may_learn(name))
         self.train(self.training)
 
+    def may_learn(self, parameter: str) -> bool:
+        """Whether a parameter may change at all."""
+        top, _, rest = parameter.partition(".")
+        view, _, inside = rest.partition(".")
+        if top != "encoders":
+            return True
+        return view not in self.frozen and inside not in self.encoders[view].fixed  # type: ignore[operator]
+
     def learned(self) -> dict[str, Tensor]:
-        """The state without frozen encoders, which stay as they were built."""
-        still = tuple(f"encoders.{name}." for name in self.frozen)
-        return {key: value for key, value in self.state_dict().items() if not key.startswith(still)}
+        """The state without what stays as it was built."""
+        keys = tuple(f"{path}." for path in self._still())
+        built = {name for name, _ in self.named_parameters() if not self.may_learn(name)}
+        state = self.state_dict()
+        return {key: v for key, v in state.items() if key not in built and not key.startswith(keys)}
 
     def train(self, mode: bool = True) -> "Model":
-        """As every module's, but frozen encoders stay in eval mode."""
+        """As every module's, but what cannot learn stays in eval mode."""
         super().train(mode)
-        for name in self.frozen:
-            self.encoders[name].eval()
+        for path in self._still():
+            self.get_submodule(path).eval()
         return self
+
+    def _still(self) -> list[str]:
+        """The paths of frozen encoders, and of the parts that finetuning leaves alone in the others."""
+        found = [f"encoders.{name}" for name in self.frozen]
+        for name, encoder in self.encoders.items():
+            if name not in self.frozen:
+                found += [f"encoders.{name}.{path}" for path in still(encoder)]
+        return found
 
     def forward(self, inputs: dict[str, Arrays], present: Tensor, alone: Collection[str] = ()) -> Output:
         """inputs: each view's prepared arrays; present (B, V) bool, in the order of `views`.

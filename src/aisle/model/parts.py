@@ -69,9 +69,13 @@ _HISTORY = {"_name_or_path", "name_or_path", "transformers_version", "architectu
 
 class Encoder(nn.Module):
     """What reads one view: `dim` is its width; `prepare_class` makes its arrays, which `forward` takes by
-    name and answers with `Encoded`. costly: worth keeping its output on disk when it is frozen."""
+    name and answers with `Encoded`. costly: worth keeping its output on disk when it is frozen. fixed: the
+    parameters that stay as they are even where it is finetuned; slower: each layer's rate is so many times
+    that of the one above (aisle.model.finetune)."""
 
     costly: ClassVar[bool] = False
+    fixed: frozenset[str] = frozenset()
+    slower: float = 1.0
     modality: ClassVar[Modality]
     prepare_class: ClassVar[type[Preparer]]
     dim: int

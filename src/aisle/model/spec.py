@@ -8,21 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from torch import nn
 
 from aisle.errors import RecipeError, did_you_mean
 from aisle.model import encoders, fusions, heads
 from aisle.model.model import Model
 from aisle.model.parts import REFUSALS, Context, Encoder, Fusion, build_part, find_part
+from aisle.model.plan import Augment, Finetune, Strict
 from aisle.model.prepare import Preparer
 from aisle.model.views import View
-
-
-class Strict(BaseModel):
-    """A table of a recipe: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PartSpec(BaseModel):
@@ -38,10 +33,14 @@ class PartSpec(BaseModel):
 
 
 class ViewSpec(Strict):
-    """One view: `fields` it reads (text: the view's own name unless given; `["*"]`: all that no other view
-    names), `pictures` at most (image), its `encoder`, whether that stays as it is (`frozen`), and along how
-    many principal axes of the training rows it is learned (`axes`; see aisle.training.axes), their
-    coordinates times `scale`."""
+    """One view.
+
+    fields: what it reads (text: the view's own name unless given; `["*"]`: all that no other view names).
+    pictures: at most so many of a product's (image). frozen: its encoder stays as it is. axes: along how many
+    principal axes of the training rows it is learned (see aisle.training.axes), until a stage finetunes its
+    encoder. scale: their coordinates times this. finetune: how much of its encoder learns. augment: how
+    texts and pictures vary meanwhile; without this table they do not.
+    """
 
     encoder: PartSpec
     fields: list[str] | None = None
@@ -49,6 +48,16 @@ class ViewSpec(Strict):
     frozen: bool = False
     axes: int = Field(default=0, ge=0)
     scale: float = Field(default=1.0, gt=0)
+    finetune: Finetune | None = None
+    augment: Augment | None = None
+
+    @model_validator(mode="after")
+    def _frozen_or_not(self) -> Self:
+        if self.frozen and (self.finetune or self.augment):
+            raise ValueError(
+                "a frozen encoder neither finetunes nor needs augmented rows: set frozen = false"
+            )
+        return self
 
 
 class ModelSpec(Strict):

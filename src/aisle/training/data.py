@@ -10,6 +10,7 @@ from torch import Tensor
 from aisle.catalog import Product
 from aisle.inference.encode import Reader, take_kept
 from aisle.model.parts import Target
+from aisle.model.plan import Augment
 from aisle.model.prepare import Prepared
 from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
@@ -79,7 +80,8 @@ class Rows:
     """Some rows of a catalogue as batches.
 
     A lesson's n products, with targets in `taxonomy`; `given`: views already prepared for all of them. The
-    rest is prepared once if it fits in `KEEP_BYTES`, else for every batch.
+    rest is prepared once if it fits in `KEEP_BYTES`, else for every batch. varied: views that come otherwise
+    in every epoch.
     """
 
     def __init__(
@@ -89,11 +91,13 @@ class Rows:
         reader: Reader,
         given: Mapping[str, Prepared],
         progress: Progress,
+        varied: Mapping[str, Augment] | None = None,
     ) -> None:
+        self.varied = dict(varied or {})
         self.catalog, self.targets, self.weights = lesson
         self.taxonomy, self.reader = taxonomy, reader
         self.kept: dict[str, Prepared] = dict(given)
-        for name in reader.views.keys() - given.keys():
+        for name in reader.views.keys() - given.keys() - self.varied.keys():
             prepared = keep(reader, name, self.catalog, progress)
             if prepared is not None:
                 self.kept[name] = prepared
@@ -101,8 +105,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.targets.node)
 
-    def batch(self, rows: np.ndarray, views: Sequence[str] | None = None) -> Batch:
-        """The batch of these rows; views not in `views` count as absent."""
+    def batch(self, rows: np.ndarray, views: Sequence[str] | None = None, seed: Sequence[int] = ()) -> Batch:
+        """The batch of these rows; views not in `views` count as absent. seed: of this epoch's variations."""
         inputs: dict[str, dict[str, Tensor]] = {}
         present = []
         for name in self.reader.views:
@@ -113,7 +117,12 @@ class Rows:
                 arrays = self._take(name, kept.arrays, rows)
                 prepared = Prepared(arrays, kept.present[rows], {})
             else:
-                prepared = self.reader.prepare(name, _values(self.reader, name, self.catalog, rows))
+                values = _values(self.reader, name, self.catalog, rows)
+                if name in self.varied:
+                    seeds = [[*seed, int(row)] for row in rows]
+                    prepared = self.reader.varied(name, values, self.varied[name], seeds)
+                else:
+                    prepared = self.reader.prepare(name, values)
             inputs[name] = {k: torch.from_numpy(v) for k, v in prepared.arrays.items()}
             present.append(prepared.present)
         weight = None if self.weights is None else torch.from_numpy(self.weights[rows].astype(np.float32))
@@ -130,7 +139,7 @@ class Rows:
         """Every row once, in an order that the seed decides; the last batch may be smaller."""
         order = np.random.default_rng(seed).permutation(len(self))
         for start in range(0, len(order), size):
-            yield self.batch(order[start : start + size], views)
+            yield self.batch(order[start : start + size], views, seed)
 
     def in_order(self, size: int, views: Sequence[str] | None = None) -> Iterator[Batch]:
         """Every row once, in order."""

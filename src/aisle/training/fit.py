@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from aisle import decision
@@ -19,6 +20,7 @@ from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import context_of, count_terminals
 from aisle.model.parts import Context, build_part, check_options, find_part
+from aisle.model.plan import Augment
 from aisle.model.prepare import Prepared, Preparer, Vectors
 from aisle.model.spec import build, new_preparer, views_of
 from aisle.progress import SILENT, Progress
@@ -26,6 +28,7 @@ from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.axes import Axes, find_axes, fold, rotated_spec
 from aisle.training.data import KEEP_BYTES, Lesson, Rows, keep
 from aisle.training.loop import Position, WeightedLoss, run_stage
+from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
 from aisle.training.run import Journal, Run
 
@@ -92,10 +95,7 @@ def fit(
     model = build(recipe.network, preparers, context, trust_code=trust_code)
     reader = Reader(model, views_of(recipe.network, trust_code), preparers, store or FeatureStore())
     shop = _Shop(catalog, targets, parts, context, trust_code)
-    if any(view.axes for view in recipe.views.values()):
-        _learn_along_axes(shop, recipe, reader, run, progress)
-    else:
-        _learn(shop, recipe, reader, ({}, {}), run, progress)
+    _phases(shop, recipe, reader, run, progress)
     predictor = Predictor(
         spec=recipe.network,
         context=context,
@@ -224,29 +224,64 @@ def _to_stop(shop: _Shop) -> Lesson:
     return _lesson(shop, shop.parts.stop)
 
 
+class _Course(NamedTuple):
+    """What every phase of a run shares."""
+
+    shop: _Shop
+    recipe: Recipe
+    criterion: WeightedLoss
+    journal: Journal
+    progress: Progress
+
+
+def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progress: Progress) -> None:
+    """Every phase in turn; those that an interrupted run has behind it are not learned again."""
+    model = reader.model
+    phases = phases_of(recipe, {name for name in model.views if model.encoders[name].costly})
+    journal = Journal(run, kept_for_later(recipe, phases))
+    course = _Course(shop, recipe, _losses(recipe, shop.context, shop.trust_code), journal, progress)
+    before: Phase | None = None
+    for phase in phases:
+        enter(model, recipe, phase, before)
+        model.to(Accelerator().device)
+        before = phase
+        if phase.along_axes:
+            _learn_along_axes(course, phase, reader)
+            continue
+        built = model.learned()
+        for name, weights in journal.ended.items():
+            if name in {recipe.stages[i].name for p in phases if not p.along_axes for i in p.stages}:
+                # A stage that starts there later finds the encoders that rested then as they were built.
+                weights |= {key: v.clone() for key, v in built.items() if key not in weights}
+        if journal.stage < phase.stages.stop:
+            _learn(course, phase, reader, ({}, {}))
+    if journal.model is not None:
+        model.load_state_dict(journal.model, strict=False)
+    leave(model, recipe)
+
+
 def _learn(
-    shop: _Shop,
-    recipe: Recipe,
+    course: _Course,
+    phase: Phase,
     reader: Reader,
     given: tuple[Mapping[str, Prepared], Mapping[str, Prepared]],
-    run: Run | None,
-    progress: Progress,
 ) -> None:
     """Train the reader's network. given: views already prepared, of the rows to fit and to stop by."""
+    shop, recipe = course.shop, course.recipe
+    varied = {name: view.augment for name, view in recipe.views.items() if view.augment}
+    varied = {name: augment for name, augment in varied.items() if name not in phase.still}
 
-    def rows(lesson: Lesson, ready: Mapping[str, Prepared]) -> Rows:
-        return Rows(lesson, shop.context.taxonomy, reader, ready, progress)
+    def rows(lesson: Lesson, ready: Mapping[str, Prepared], varied: Mapping[str, Augment]) -> Rows:
+        return Rows(lesson, shop.context.taxonomy, reader, ready, course.progress, varied)
 
-    fit_rows = rows(_to_fit(shop, recipe), given[0])
-    stop_rows = rows(_to_stop(shop), given[1]) if len(shop.parts.stop) else None
-    criterion = _losses(recipe, shop.context, shop.trust_code)
-    _stages(reader.model, criterion, recipe, (fit_rows, stop_rows), run, progress)
+    fit_rows = rows(_to_fit(shop, recipe), given[0], varied)
+    stop_rows = rows(_to_stop(shop), given[1], {}) if len(shop.parts.stop) else None
+    _stages(reader.model, course, phase, (fit_rows, stop_rows))
 
 
-def _learn_along_axes(
-    shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progress: Progress
-) -> None:
+def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
     """Train a network over the views' principal axes, then fold it into the reader's."""
+    shop, recipe, journal, progress = course.shop, course.recipe, course.journal, course.progress
     ready: tuple[dict[str, Prepared], dict[str, Prepared]] = ({}, {})
     axes: dict[str, Axes] = {}
     for name, view in recipe.views.items():
@@ -270,27 +305,25 @@ def _learn_along_axes(
     torch.manual_seed(recipe.seed)
     rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code)
     reading = Reader(rotated, views_of(spec, shop.trust_code), preparers, reader.store)
-    _learn(shop, recipe, reading, ready, run, progress)
-    fold(rotated.to("cpu"), axes, reader.model)
+    if journal.stage < phase.stages.stop:
+        _learn(course, phase, reading, ready)
+    else:
+        rotated.load_state_dict(journal.ended.get(phase.last) or journal.model or {}, strict=False)
+    fold(rotated.to("cpu"), axes, reader.model.to("cpu"))
+    if journal.stage == phase.stages.stop:  # the weights in hand are those of the rotated network
+        journal.model = None
 
 
-def _stages(
-    model: Model,
-    criterion: WeightedLoss,
-    recipe: Recipe,
-    rows: tuple[Rows, Rows | None],
-    run: Run | None,
-    progress: Progress,
-) -> None:
-    """Every stage in turn, each from where the one before ended or from an earlier one's weights."""
-    journal = Journal(run, {stage.start for stage in recipe.stages})
-    for number in range(journal.stage, len(recipe.stages)):
+def _stages(model: Model, course: _Course, phase: Phase, rows: tuple[Rows, Rows | None]) -> None:
+    """A phase's stages in turn, each from where the one before ended or from an earlier one's weights."""
+    recipe, journal = course.recipe, course.journal
+    for number in range(max(journal.stage, phase.stages.start), phase.stages.stop):
         stage = recipe.stages[number]
         start = journal.ended.get(stage.start) if stage.start else journal.model
         if journal.now is None and start is not None:
             model.load_state_dict(start, strict=False)
         position = Position(number, recipe.seed)
-        run_stage(model, criterion, stage, rows, position, journal.now, journal.epoch, progress)
+        run_stage(model, course.criterion, stage, rows, position, journal.now, journal.epoch, course.progress)
         journal.end(stage.name, model)
     if journal.model is not None:
         model.load_state_dict(journal.model, strict=False)

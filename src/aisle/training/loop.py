@@ -22,7 +22,7 @@ from aisle.model.model import Model
 from aisle.model.parts import Output, Target
 from aisle.progress import Advance, Progress
 from aisle.training.data import Batch, Rows
-from aisle.training.optimizing import choose, chosen_parts, optimizer_of, parts_of, rate_at
+from aisle.training.optimizing import at_rest, choose, optimizer_of, precision, rate_at
 from aisle.training.recipe import Stage
 
 State = dict[str, Any]
@@ -130,11 +130,9 @@ class _Course:
         self.steps = math.ceil(len(fit) / stage.batch)
         self.epochs = max(stage.epochs, math.ceil(stage.steps / self.steps))
         self.total = self.steps * self.epochs
-        self.accelerator = Accelerator()
+        self.accelerator = Accelerator(mixed_precision=precision())
         self.trained = choose(model, stage)
-        self.at_rest = [
-            part for name, part in parts_of(model).items() if name not in chosen_parts(model, stage)
-        ]
+        self.at_rest = at_rest(model, stage)
         self.alone = loss.asks(model.views)
         self.module, self.criterion = self.accelerator.prepare(model), loss.to(self.accelerator.device)
         self.optimizer = self.accelerator.prepare(optimizer_of(model, loss, stage, self.trained))
@@ -146,9 +144,7 @@ class _Course:
         """One epoch; the mean loss."""
         torch.manual_seed(hash_seed(self.position, self.done))
         self.model.train()
-        for (
-            part
-        ) in self.at_rest:  # no dropout in, and no running statistics of, what the stage does not train
+        for part in self.at_rest:
             part.eval()
         seed = [self.position.seed, self.position.stage, self.done]
         total = 0.0

@@ -23,18 +23,20 @@ class LossSpec(PartSpec):
 class Stage(Strict):
     """What is trained, from which earlier weights, for how long (design rule 7).
 
-    epochs: passes over the rows, more of them where they are so few that it would be less than `steps` steps.
-    train: views' names, `fusion`, `head`, or `*`. views: those shown; the rest count as absent.
-    start: an earlier stage's name; by default where the stage before ended. batch: products a step.
-    rate: the highest learning rate; rates: multiples of it for single views, `fusion` or `head`. decay:
-    weight decay. warmup: share of all steps over which the rate rises; then it falls by `schedule`.
-    clip: the largest gradient norm. accumulate: batches a step. patience: epochs without a better
-    `metric` on the stopping part before it ends. average: decay of the running mean of weights that is
-    kept in place of the last ones (0: off; Polyak averaging).
+    epochs: passes over the rows, more of them where they are so few that it would be less than `steps`
+    steps. train: views' names, `fusion`, `head`, or `*`. rest: views whose encoders keep still all the
+    same; what their absence means is learned. views: those shown; the others count as absent. start: an
+    earlier stage's name; by default where the stage before ended. batch: products a step. rate: the highest
+    learning rate; rates: multiples of it for single views, `fusion` or `head`. decay: weight decay. warmup:
+    share of all steps over which the rate rises; then it falls by `schedule`. clip: the largest gradient
+    norm. accumulate: batches a step. patience: epochs without a better `metric` on the stopping part before
+    it ends. average: decay of the running mean of weights that is kept in place of the last ones (0: off;
+    Polyak averaging).
     """
 
     name: str = "train"
     train: list[str] = Field(default_factory=lambda: ["*"])
+    rest: list[str] = Field(default_factory=list)
     views: list[str] | None = None
     start: str | None = None
     epochs: int = Field(default=20, ge=1)
@@ -57,7 +59,8 @@ class Stage(Strict):
         shown = None if self.views is None else [name for name in self.views if name not in names]
         train = [name for name in self.train if name not in names]
         rates = {name: rate for name, rate in self.rates.items() if name not in names}
-        return self.model_copy(update={"views": shown, "train": train, "rates": rates})
+        rest = [name for name in self.rest if name not in names]
+        return self.model_copy(update={"views": shown, "train": train, "rest": rest, "rates": rates})
 
 
 class Parts(Strict):
@@ -190,7 +193,7 @@ def _check_stages(recipe: Recipe, what: str) -> None:
     named = {*recipe.views, "fusion", "head", "*"}
     stages = [stage.name for stage in recipe.stages]
     for i, stage in enumerate(recipe.stages):
-        for name in (*stage.train, *stage.rates, *(stage.views or ())):
+        for name in (*stage.train, *stage.rest, *stage.rates, *(stage.views or ())):
             if name not in named:
                 raise RecipeError(f"{what}: stage {stage.name!r} names {name!r}.{did_you_mean(name, named)}")
         if stage.start is not None and stage.start not in stages[:i]:

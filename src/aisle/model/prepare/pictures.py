@@ -1,14 +1,25 @@
 """Pictures to pixels."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from aisle.catalog import ImageRef
 from aisle.model.prepare.base import Prepared, hash_of, take_rows, write_settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Vary = Callable[["Image", int], "Image"]  # a picture to a square of so many pixels
+
+
+def _centred(picture: "Image", size: int) -> "Image":
+    from PIL import Image, ImageOps
+
+    return ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
 
 
 class Pictures:
@@ -24,15 +35,17 @@ class Pictures:
     def fit(self, values: Iterable[Any]) -> None:
         """Nothing to learn."""
 
-    def __call__(self, values: Sequence[Sequence[ImageRef] | None]) -> Prepared:
-        """B tuples of pictures in."""
+    def __call__(
+        self, values: Sequence[Sequence[ImageRef] | None], vary: Sequence[Vary] | None = None
+    ) -> Prepared:
+        """B tuples of pictures in. vary: what makes squares of each product's, in place of the centre."""
         width = min(self.pictures, max((len(v) for v in values if v), default=1))
         pixels = np.zeros((len(values), width, 3, self.size, self.size), dtype=np.uint8)
         shown = np.zeros((len(values), width), dtype=bool)
         problems: dict[int, str] = {}
         for i, refs in enumerate(values):
             for ref in (refs or ())[: self.pictures]:
-                picture, problem = read_pixels(ref, self.size)
+                picture, problem = read_pixels(ref, self.size, vary[i] if vary else _centred)
                 if picture is None:
                     problems[i] = f"picture {ref}: {problem}"
                     continue
@@ -59,15 +72,12 @@ class Pictures:
         return hash_of("pictures", self.size, self.pictures)
 
 
-def read_pixels(ref: ImageRef, size: int) -> tuple[np.ndarray | None, str]:
+def read_pixels(ref: ImageRef, size: int, vary: Vary = _centred) -> tuple[np.ndarray | None, str]:
     """(3, size, size) uint8 covering the square, or None and what is wrong with the picture."""
-    from PIL import Image, ImageOps
-
     from aisle.catalog.pictures import PictureError, decode
 
     try:
         picture = decode(ref, size)
     except PictureError as error:
         return None, str(error)
-    square = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
-    return np.asarray(square, dtype=np.uint8).transpose(2, 0, 1), ""
+    return np.asarray(vary(picture, size), dtype=np.uint8).transpose(2, 0, 1), ""

@@ -1,0 +1,300 @@
+"""How much of a pretrained encoder learns, what rests meanwhile, and what of it a bundle and a checkpoint keep."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import aisle
+from aisle.errors import RecipeError
+from aisle.training import fit as fitting
+from aisle.training.loop import _Course
+from aisle.training.run import Run
+from tests.model.pretrained import tiny_text, tiny_vision
+from tests.training.shop import PLACES, catalog, recipe
+from tests.training.test_resume import Killed
+
+WORDS = [word for words, _ in PLACES.values() for word in words.split()]
+QUICK = {"epochs": 1, "batch": 16, "rate": 0.01}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    home = tmp_path_factory.mktemp("pretrained")
+    return tiny_text(home / "text", WORDS), tiny_vision(home / "vision", 32)
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return catalog(40)
+
+
+def pretrained(folders, stages=(QUICK,), image=None, **title):
+    text = {"type": "TransformerText", "name": str(folders[0]), "length": 16}
+    pictures = {"type": "TransformerImage", "name": str(folders[1]), "size": 32}
+    views = {
+        "title": {"encoder": text, **title},
+        "image": {"encoder": pictures, **(image if image is not None else {"frozen": True})},
+    }
+    return recipe(views=views, stages=list(stages))
+
+
+def watched(monkeypatch, shop, given, **more):
+    """The trained model, and the network's weights before the first and after every stage."""
+    seen = []
+    original = fitting.run_stage
+
+    def run_stage(model, *rest):
+        seen.append({k: v.clone() for k, v in model.state_dict().items()})
+        original(model, *rest)
+        seen.append({k: v.clone() for k, v in model.state_dict().items()})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "run_stage", run_stage)
+        return aisle.train(shop, given, **more), seen
+
+
+def moved(before, after):
+    return {k for k in before if k.startswith("encoders.") and not torch.equal(before[k], after[k])}
+
+
+def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monkeypatch):
+    modes = {}
+    original = _Course._step
+
+    def step(self, *args):
+        body = self.model.encoders["title"].body
+        modes.update({name: module.training for name, module in body.named_modules()})
+        return original(self, *args)
+
+    monkeypatch.setattr(_Course, "_step", step)
+    _, (before, after) = watched(monkeypatch, shop, pretrained(folders, finetune={"last": 1}))
+    changed = moved(before, after)
+    assert changed
+    assert all(name.startswith("encoders.title.body.encoder.layer.1.") for name in changed)
+    assert len(changed) == 16  # six linear maps and two norms, each with its bias
+    assert modes["encoder.layer.1.attention.output.dropout"]
+    assert not modes["encoder.layer.0.attention.output.dropout"]
+    assert not modes["embeddings.dropout"]
+
+
+def test_the_last_stage_of_a_convolutional_network_learns_with_its_statistics(folders, shop, monkeypatch):
+    given = pretrained(folders, frozen=True, image={"finetune": {"last": 1}})
+    _, (before, after) = watched(monkeypatch, shop, given)
+    changed = moved(before, after)
+    assert any(name.endswith("running_mean") for name in changed)
+    assert all(name.startswith("encoders.image.body.encoder.stages.1.") for name in changed)
+
+
+def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
+    tops = {}
+    original = _Course.learn
+
+    def learn(self, advance):
+        for group in self.optimizer.param_groups:
+            tops.update({id(p): group["top"] for p in group["params"]})
+        names = self.model.encoders["title"].named_parameters()
+        tops["by name"] = {n: tops.get(id(p)) for n, p in names}
+        return original(self, advance)
+
+    monkeypatch.setattr(_Course, "learn", learn)
+    stage = {**QUICK, "rates": {"title": 0.1}}
+    aisle.train(shop, pretrained(folders, [stage], finetune={"decay": 0.5}))
+    rates = {name: top for name, top in tops["by name"].items() if top is not None}
+    assert rates["body.encoder.layer.1.attention.self.query.weight"] == pytest.approx(1e-3)
+    assert rates["body.encoder.layer.0.attention.self.query.weight"] == pytest.approx(5e-4)
+    assert rates["body.embeddings.word_embeddings.weight"] == pytest.approx(2.5e-4)
+
+
+@pytest.mark.parametrize("view", ["title", "image"])
+def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_path, monkeypatch, view):
+    pytest.importorskip("peft")
+    kept = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
+    plan = {"finetune": {"lora": 4, "alpha": 8.0}}
+    given = pretrained(kept, **plan) if view == "title" else pretrained(kept, frozen=True, image=plan)
+    states = []
+    original = Run.save
+    monkeypatch.setattr(Run, "save", lambda run, state: (states.append(state), original(run, state)))
+    model, (before, after) = watched(monkeypatch, shop, given, out=tmp_path / "run")
+    changed = moved(before, after)
+    assert changed
+    assert all(f"encoders.{view}." in name and ".lora_" in name for name in changed)
+    assert {k for k in states[0]["now"]["model"] if k.startswith("encoders.")} == {
+        k for k in before if ".lora_" in k
+    }
+    final = model.model.encoders[view].state_dict()
+    assert not any("lora" in name for name in final)
+    for name, value in final.items():
+        base = before.get(f"encoders.{view}.{name}")
+        if base is None:  # an adapted layer: W + alpha / rank * B A
+            path = f"encoders.{view}.{name.rpartition('.')[0]}"
+            base = before[f"{path}.base_layer.{name.rpartition('.')[2]}"]
+            if name.endswith("weight"):
+                a, b = (after[f"{path}.lora_{x}.default.weight"] for x in "AB")
+                base = base + 2 * (b.flatten(1) @ a.flatten(1)).view_as(base)
+        torch.testing.assert_close(value, base)
+    expected = model.score(shop).all()
+    for folder in kept:
+        shutil.rmtree(folder)
+    np.testing.assert_array_equal(aisle.load(tmp_path / "run").score(shop).all(), expected)
+
+
+def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
+    pytest.importorskip("peft")
+    given = pretrained(folders, finetune={"lora": 2, "targets": ["query", "value"]})
+    _, (before, _) = watched(monkeypatch, shop, given)
+    adapted = {name.split(".lora_")[0].rpartition(".")[2] for name in before if ".lora_" in name}
+    assert adapted == {"query", "value"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["views.title.finetune={last = 3}"], "finetune.last is 3, but TransformerText has 2 layers"),
+        (["views.title.finetune={lora = 2, last = 1}"], "`last` and `lora` are two ways: keep one"),
+        (["views.title.finetune={lora = 2, targets = ['querry']}"], "no layer 'querry'.*mean 'query'"),
+        (["views.image.finetune={last = 1}"], "a frozen encoder neither finetunes"),
+        (["views.image={encoder={type='Vector'}, finetune={lora=2}}"], "image.*Vector has no linear or conv"),
+        (
+            ["views.title.finetune={lasst = 1}"],
+            "unknown key 'views.title.finetune.lasst'. Did you mean 'last'",
+        ),
+    ],
+)
+def test_what_cannot_be_finetuned_is_said_in_one_line(folders, changes, message):
+    pytest.importorskip("peft")
+    rows = catalog(20, vectors=True)
+    more = ["views.image.fields=['clip']"] if "Vector" in changes[0] else []
+    with pytest.raises(RecipeError, match=message):
+        aisle.train(rows, pretrained(folders), changes=changes + more)
+
+
+# -- first with frozen features, then with the encoder ------------------------------------------------
+
+STAGES = [
+    {**QUICK, "name": "features", "rest": ["title"], "epochs": 2},
+    {**QUICK, "name": "encoders", "epochs": 2, "rates": {"title": 0.1}},
+]
+AXES = {
+    "fusion": {"type": "Linear", "dim": 64},
+    "head": {"type": "Tree", "norm": False},
+    "parts": {"stop": 0.1, "calibrate": 0, "promise": 0},
+}
+
+
+def staged(folders, along_axes=True, stages=STAGES, **title):
+    axes = {"axes": 12, "scale": 3.0} if along_axes else {}
+    given = pretrained(folders, stages, image={"frozen": True, **axes}, **title, **axes)
+    return given | AXES
+
+
+def test_before_it_learns_an_encoder_runs_once_a_row(folders, shop, monkeypatch):
+    rows = []
+    original = fitting.run_stage
+
+    def run_stage(model, loss, stage, *rest):
+        def count(module, args, output):
+            rows.append((stage.name, len(output.pooled)))
+
+        hooks = [e.register_forward_hook(count) for e in model.encoders.values() if e.costly]
+        original(model, loss, stage, *rest)
+        for hook in hooks:
+            hook.remove()
+
+    monkeypatch.setattr(fitting, "run_stage", run_stage)
+    aisle.train(shop, staged(folders, along_axes=False))
+    assert not [n for stage, n in rows if stage == "features"]
+    learned = sum(n for stage, n in rows if stage == "encoders")
+    assert learned >= 2 * 36  # every row in each of two epochs, and those to stop by
+
+
+def test_what_was_learned_along_axes_is_where_finetuning_begins(folders, shop, monkeypatch):
+    _, seen = watched(monkeypatch, shop, staged(folders, finetune={"last": 1}))
+    before, after = seen[2:]
+    assert not moved({k: v for k, v in before.items() if "layer.0" in k}, after)
+    assert moved(before, after)
+    gentle = [STAGES[0], {**STAGES[1], "rate": 1e-7}]
+    along = aisle.train(shop, staged(folders, stages=STAGES[:1]))
+    then = aisle.train(shop, staged(folders, stages=gentle))
+    np.testing.assert_allclose(then.score(shop).all(), along.score(shop).all(), atol=1e-2)
+
+
+def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were(folders, shop, monkeypatch):
+    stages = [STAGES[0], STAGES[1], {**STAGES[1], "name": "again", "start": "features"}]
+    _, seen = watched(monkeypatch, shop, staged(folders, along_axes=False, stages=stages))
+    assert moved(seen[2], seen[3])
+    monkeypatch.setattr(_Course, "learn", lambda self, advance: setattr(self, "done", self.done + 1) or 0.0)
+    _, idle = watched(monkeypatch, shop, staged(folders, along_axes=False, stages=stages))
+    assert not moved(idle[0], idle[5])
+    with pytest.raises(RecipeError, match="starts from 'features', which is learned along axes"):
+        aisle.train(shop, staged(folders, stages=stages))
+
+
+def test_an_encoder_that_learns_at_once_has_no_axes(folders, shop):
+    with pytest.raises(
+        RecipeError, match="view 'title' has axes, but stage 'encoders' trains its encoder at"
+    ):
+        aisle.train(shop, staged(folders, stages=STAGES[1:]))
+
+
+@pytest.fixture(scope="module")
+def everything(folders):
+    """Axes, then adapters and varied rows."""
+    pytest.importorskip("peft")
+    return staged(folders, finetune={"lora": 2, "dropout": 0.1}, augment={})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shop, everything, tmp_path_factory):
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    aisle.train(shop, everything, out=run)
+    return (run / "model" / "weights.safetensors").read_bytes()
+
+
+# Checkpoints: two epochs, the first stage's end, two epochs, the second's end.
+@pytest.mark.parametrize("saves", [2, 3, 4, 6])
+def test_resumed_across_stages_it_ends_bit_identical(
+    shop, everything, undisturbed, tmp_path, monkeypatch, saves
+):
+    count = 0
+    original = Run.save
+
+    def save(self, state):
+        nonlocal count
+        original(self, state)
+        count += 1
+        if count == saves:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", save)
+        with pytest.raises(Killed):
+            aisle.train(shop, everything, out=tmp_path / "run")
+    aisle.train(shop, everything, out=tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "model" / "weights.safetensors").read_bytes() == undisturbed
+
+
+def test_training_rows_vary_and_others_do_not(folders, shop, monkeypatch):
+    from aisle.inference.encode import Reader
+
+    texts = {}
+    original = Reader.varied
+
+    def varied(self, name, values, augment, seeds):
+        prepared = original(self, name, values, augment, seeds)
+        texts.setdefault(name, []).append((tuple(map(tuple, seeds)), prepared.arrays["ids"].sum()))
+        return prepared
+
+    monkeypatch.setattr(Reader, "varied", varied)
+    runs = []
+    for _ in range(2):
+        texts.clear()
+        stages = [{**QUICK, "epochs": 2}]
+        model = aisle.train(shop, pretrained(folders, stages, augment={"words": 0.5}))
+        runs.append((texts.copy(), model.score(shop).all()))
+    assert set(runs[0][0]) == {"title"}
+    assert runs[0][0] == runs[1][0]
+    np.testing.assert_array_equal(runs[0][1], runs[1][1])
+    first, second = np.array_split([total for _, total in runs[0][0]["title"]], 2)
+    assert first.sum() != second.sum()
