@@ -7,6 +7,7 @@ the lower half of an encoder gives the same in training as later.
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from aisle.errors import RecipeError, did_you_mean
@@ -148,11 +149,12 @@ def merge(encoder: nn.Module) -> None:
     for name, module in list(encoder.named_modules()):
         if isinstance(module, BaseTunerLayer):
             module.merge()
-            layer = module.get_base_layer()
-            # A saved weight comes back contiguous; one that lies otherwise rounds otherwise.
-            layer.weight.data = layer.weight.data.contiguous()
             above, _, last = name.rpartition(".")
-            setattr(encoder.get_submodule(above), last, layer)
+            setattr(encoder.get_submodule(above), last, module.get_base_layer())
+    for weight in encoder.parameters():
+        # As it comes back from a file: one that lies otherwise in memory rounds otherwise. `contiguous` would
+        # leave the strides of 1 x 1 convolutions alone.
+        weight.data = weight.data.clone(memory_format=torch.contiguous_format)
     encoder.fixed = frozenset()  # type: ignore[assignment]
 
 
@@ -163,4 +165,5 @@ def _checkpoint(encoder: Encoder, view: str) -> None:
             f"views.{view}.finetune.checkpoint: {type(getattr(encoder, 'body', encoder)).__name__} cannot "
             "recompute its activations; leave it out"
         )
-    body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[union-attr]
+    start: Any = body.gradient_checkpointing_enable  # type: ignore[union-attr]
+    start(gradient_checkpointing_kwargs={"use_reentrant": False})
