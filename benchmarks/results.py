@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-SHARED = Path(__file__).parents[2] / "shared"
+SHARED = Path(os.environ.get("AISLE_SHARED", Path(__file__).parents[2] / "shared"))
 _TITLE = "# Measured results\n\nEach section is written by its script. Trust ratios: machines are noisy.\n"
 
 

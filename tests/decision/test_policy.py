@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,16 @@ def test_it_survives_json_and_serves_a_reordered_and_grown_tree(policy):
     after = again.predict([""] * 300, Scores(grown, moved))
     same = [a.decision == b.decision and a.path == b.path for a, b in zip(before, after, strict=True)]
     assert np.mean(same) > 0.9  # the newcomer takes its share of the doubt among its siblings
+
+
+def test_a_policy_of_the_first_format_answers_as_it_did(policy):
+    old = json.loads(policy.to_json())
+    del old["novelty"]
+    old["format"] = 1
+    again = Policy.from_json(json.dumps(old))
+    scores, _ = draw(50, 6)
+    assert again.predict([""] * 50, scores) == policy.predict([""] * 50, scores)
+    assert json.loads(again.to_json())["format"] == 2
 
 
 def test_a_category_that_came_later_is_not_promised(policy):

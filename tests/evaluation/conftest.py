@@ -1,7 +1,7 @@
 import pytest
 
 from aisle.evaluation import evaluate
-from tests.evaluation.shop import CarefulModel, WordModel, catalog
+from tests.evaluation.shop import CarefulModel, PromisingModel, WordModel, catalog
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +28,13 @@ def careful(train):
 def full(careful, train, test):
     """Everything an evaluation can hold."""
     return evaluate(careful, test, baseline=train)
+
+
+@pytest.fixture(scope="session")
+def promising(train):
+    return PromisingModel(train, catalog(900, seed=3, start=5000))
+
+
+@pytest.fixture(scope="session")
+def promised(promising, test):
+    return evaluate(promising, test, per_view=False)

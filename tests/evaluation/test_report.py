@@ -152,6 +152,25 @@ def test_the_page_needs_nothing_from_outside(full):
     assert not re.search(r"url\((?!#)", html)
 
 
+@needs_chromium
+def test_promised_and_realised_precision_are_drawn_by_level_and_by_top_category(page, promised, tmp_path):
+    file = promised.write(tmp_path)
+    assert file.stat().st_size < 1_000_000
+    page.goto(file.as_uri())
+    titles = page.locator("#promise .panel h4").all_text_contents()
+    assert titles[:4] == ["Full path", "Level 1", "Level 2", "Level 3"]
+    assert "Clothing" in titles[4:]
+    assert page.locator("#promise .panel svg").count() == len(titles)
+    assert "kept" in page.locator("#promise tbody tr").first.inner_text()
+    data = json.loads(promised.to_json())
+    for element in page.locator("#promise data").all():
+        number = look_up(data, element.get_attribute("data-key"))
+        assert element.text_content().strip() in {percent(number), count(number)}
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    ids = page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+
+
 def test_the_leanest_evaluation_makes_a_page_too(model):
     """One product, no baseline, no counts, no views: nothing to compare, still a page."""
     html = render(evaluate(model, catalog(1), per_view=False))

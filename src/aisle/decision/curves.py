@@ -1,13 +1,16 @@
 """Promised against realised precision, and what it covers: the numbers behind the report's curves."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from aisle.decision.descent import Descent, judge
+from aisle.decision.descent import Descent
 from aisle.decision.guarantee import clopper_pearson
 from aisle.decision.policy import Policy
-from aisle.taxonomy import Scores, Targets
+from aisle.decision.prediction import Prediction, Verdict
+from aisle.metrics import Truth
+from aisle.taxonomy import Taxonomy
 
 POINTS = 200
 
@@ -17,11 +20,13 @@ class Curve(NamedTuple):
 
     level: of the tree, 1 is the top; 0 is the full path. branch: a top category's id, "" for all.
     threshold: the least calibrated probability answered. coverage: share of the rows it answers.
-    precision: share of those that are right; lower, upper: its exact one-sided 95 % limits.
+    precision: share of those that are right; lower, upper: its exact one-sided 95 % limits. rows: how
+    many the curve is about.
     """
 
     level: int
     branch: str
+    rows: int
     threshold: np.ndarray
     coverage: np.ndarray
     precision: np.ndarray
@@ -39,7 +44,7 @@ class Kept(NamedTuple):
     was promised.
     """
 
-    verdict: str
+    verdict: Verdict
     level: int
     branch: str
     promised: float
@@ -64,41 +69,55 @@ class Curves(NamedTuple):
     kept: tuple[Kept, ...]
 
 
-def curves(
-    policy: Policy,
-    scores: Scores,
-    targets: Targets,
-    likeness: np.ndarray | None = None,
-    right: np.ndarray | None = None,
-) -> Curves:
-    """Judge a policy on raw scores of labelled rows.
+def curves(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Curves:
+    """Judge B predictions, and what `policy` promised of them, on products it was not fitted on.
 
-    Rows whose label does not tell are left out, level by level. likeness: as in `Policy.predict`. right:
-    (B, L) whether naming the node at each level of the best path is right, the full path at its last,
-    where several places are acceptable; by `targets` alone unless given.
+    truth: the acceptable places of the same products, over any tree that holds the predicted paths.
+    Products whose label does not tell are left out, level by level.
     """
-    calibrated = policy.calibrate(scores)
-    taxonomy = scores.taxonomy
-    descent, stops = policy.stops(calibrated, policy.strange(calibrated, likeness))
-    truth = judge(taxonomy, descent, targets)
-    every, last = np.arange(len(scores)), descent.depth - 1
-    told, correct = truth.branch_known.copy(), truth.branch.copy()
-    told[every, last], correct[every, last] = truth.full_known, truth.full
-    if right is not None:
-        correct = right
+    walked = _walked(predictions, truth)
+    taxonomy, nodes = truth.taxonomy, walked.descent.nodes
+    every, last = np.arange(len(predictions)), walked.descent.depth - 1
     found = []
-    tops = [int(t) for t in taxonomy.level(1)]
-    for top in (-1, *tops):
-        mine = np.ones(len(scores), dtype=bool) if top < 0 else descent.nodes[:, 0] == top
-        if not mine.any():
-            continue
+    for top in (-1, *(int(t) for t in taxonomy.level(1))):
+        mine = np.ones(len(every), dtype=bool) if top < 0 else nodes[:, 0] == top
         name = "" if top < 0 else taxonomy.nodes[top].id
         for level in range(taxonomy.depth + 1 if top < 0 else 2):
-            at = last if level == 0 else np.full(len(scores), level - 1)
-            rows = np.flatnonzero(mine & (descent.depth > at) & told[every, at])
+            at = last if level == 0 else np.full(len(every), level - 1)
+            # A branch is named above its path's end; where the path ends there, it is the full path.
+            rows = np.flatnonzero(mine & (last >= at) & walked.told[every, at])
             if len(rows):
-                found.append(_curve(level, name, descent.confidence[rows, at[rows]], correct[rows, at[rows]]))
-    return Curves(tuple(found), tuple(_kept(policy, scores, descent, stops, told, correct)))
+                sure, right = walked.descent.confidence[rows, at[rows]], walked.right[rows, at[rows]]
+                found.append(_curve(level, name, sure, right))
+    return Curves(tuple(found), tuple(_kept(policy or Policy(), taxonomy, walked)))
+
+
+class _Walked(NamedTuple):
+    """B predictions on their way down: stops (B,) levels decided, 0 for review; told, right: (B, L)
+    whether the label tells about the node at each level (about the full path at the last), and is met."""
+
+    descent: Descent
+    stops: np.ndarray
+    told: np.ndarray
+    right: np.ndarray
+
+
+def _walked(predictions: Sequence[Prediction], truth: Truth) -> _Walked:
+    taxonomy = truth.taxonomy
+    best = np.array([taxonomy.index(p.best) for p in predictions], dtype=np.int64)
+    nodes, depth = taxonomy.ancestors[best], taxonomy.node_depth[best]
+    confidence = np.full(nodes.shape, np.nan)
+    for row, prediction in enumerate(predictions):
+        confidence[row, : len(prediction.confidence)] = prediction.confidence
+    stops = np.array([0 if p.decision == "review" else len(p.path) for p in predictions], dtype=np.int64)
+    there = truth.node >= 0  # (B, A)
+    labels = np.where(there[..., None], taxonomy.ancestors[truth.node], -1)  # (B, A, L)
+    right = ((labels == nodes[:, None]) & (nodes >= 0)[:, None]).any(1)
+    told = right | (~there[..., None] | truth.exact[..., None] | (labels >= 0)).all(1)
+    ends = np.arange(len(best)), depth - 1
+    right[ends] = (truth.exact & there & (truth.node == best[:, None])).any(1)
+    told[ends] = right[ends] | (truth.exact | ~there).all(1)
+    return _Walked(Descent(best, nodes, confidence, depth), stops, told, right)
 
 
 def _curve(level: int, branch: str, confidence: np.ndarray, right: np.ndarray) -> Curve:
@@ -109,40 +128,40 @@ def _curve(level: int, branch: str, confidence: np.ndarray, right: np.ndarray) -
     limits = np.array([clopper_pearson(int(hits[e]), int(e) + 1) for e in ends])
     rows = ends + 1
     return Curve(
-        level, branch, confidence[ends], rows / len(confidence), hits[ends] / rows, limits[:, 0], limits[:, 1]
-    )
+        level, branch, len(confidence), confidence[ends], rows / len(confidence), hits[ends] / rows,
+        limits[:, 0], limits[:, 1],
+    )  # fmt: skip
 
 
-def _kept(
-    policy: Policy, scores: Scores, descent: Descent, stops: np.ndarray, told: np.ndarray, correct: np.ndarray
-) -> list[Kept]:
-    """Each promise against what happened; then each level at which paths end."""
-    taxonomy = scores.taxonomy
+def _kept(policy: Policy, taxonomy: Taxonomy, walked: _Walked) -> list[Kept]:
+    """Each promise against what happened; then each level at which paths end, promised only together."""
     demands = policy.settings.on(taxonomy)
-    every, at = np.arange(len(scores)), np.maximum(stops - 1, 0)
-    node = descent.nodes[every, at]
-    usable = told[every, at] | (stops == 0)
-    verdict = np.where(stops == 0, "review", np.where(stops == descent.depth, "accept", "partial"))
+    stops, nodes = walked.stops, walked.descent.nodes
+    every, at = np.arange(len(stops)), np.maximum(stops - 1, 0)
+    node, right = nodes[every, at], walked.right[every, at]
+    usable = walked.told[every, at] | (stops == 0)
+    verdict = np.where(stops == 0, "review", np.where(stops == walked.descent.depth, "accept", "partial"))
     found = []
     for promise in policy.promises:
         top = taxonomy.find(promise.branch) if promise.branch else None
         if promise.branch and top is None:
             continue
-        here = usable & ((descent.nodes[:, 0] == top) if promise.branch else True)
+        here = usable & ((nodes[:, 0] == top) if promise.branch else True)
         rows = here & (verdict == promise.verdict) & (demands.precision[node] == promise.precision)
         rows &= (promise.level == 0) | (stops == promise.level)
-        count = _count(correct[every, at], rows, here)
         found.append(
-            Kept(promise.verdict, promise.level, promise.branch, promise.precision, promise.holds, *count)
-        )
-    whole = {(p.verdict, p.precision): p.holds for p in policy.promises if not p.branch}
-    for kind in ("accept", "partial"):
+            Kept(
+                promise.verdict, promise.level, promise.branch, promise.precision, promise.holds,
+                *_count(right, rows, here),
+            )
+        )  # fmt: skip
+    kinds: tuple[Verdict, ...] = ("accept", "partial")
+    for kind in kinds:
         for level in range(1, taxonomy.depth + 1):
             rows = usable & (verdict == kind) & (stops == level)
-            if rows.any():
+            if rows.any() and not any(k.verdict == kind and k.level == level for k in found):
                 asked = float(demands.precision[node[rows]].min())
-                count = _count(correct[every, at], rows, usable)
-                found.append(Kept(kind, level, "", asked, whole.get((kind, asked), False), *count))
+                found.append(Kept(kind, level, "", asked, False, *_count(right, rows, usable)))
     return found
 
 

@@ -17,7 +17,7 @@ from aisle.decision.unknown import Novelty
 from aisle.taxonomy import Scores, Taxonomy
 
 NOTHING = -1.0  # a limit below every risk
-FORMAT = 1
+FORMAT = 2  # 1 knew nothing of products that belong nowhere: no "novelty"
 
 
 class Rule(NamedTuple):
@@ -180,7 +180,7 @@ class Policy:
                 tuple(Rule(**rule) for rule in data["rules"]),
                 tuple(Promise(**promise) for promise in data["promises"]),
                 frozenset(data["known"]),
-                Novelty.from_dict(data["novelty"]) if data["novelty"] else None,
+                Novelty.from_dict(data["novelty"]) if data.get("novelty") else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PolicyError(f"not a saved policy: {error!r}") from error

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aisle.decision import Policy, Prediction, Verdict
-from aisle.evaluation.result import Decided, Decisions
+from aisle.decision import Curve, Policy, Prediction, Verdict, curves
+from aisle.evaluation.result import Decided, Decisions, PromiseCurve, Promised, PromiseKept
 from aisle.evaluation.summary import limits
 from aisle.metrics import Truth, clopper_pearson
+
+POINTS = 60  # kept of each curve of a promise: what a small plot can show
 
 
 def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Decisions:
@@ -38,6 +40,30 @@ def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | 
         review=_decided(~placed, None),
         levels=tuple(levels),
     )
+
+
+def promised(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Promised:
+    """Promised against realised precision and coverage of the same predictions, as curves."""
+    found = curves(predictions, truth, policy)
+    return Promised(
+        curves=tuple(_thin(curve) for curve in found.curves),
+        kept=tuple(
+            PromiseKept(
+                verdict=k.verdict, level=k.level, branch=k.branch, promised=k.promised, shown=k.shown,
+                count=k.rows, right=k.right, coverage=k.coverage, precision=k.precision,
+                lower=k.lower, upper=k.upper, broken=k.broken,
+            )
+            for k in found.kept
+        ),
+    )  # fmt: skip
+
+
+def _thin(curve: Curve) -> PromiseCurve:
+    """At most `POINTS` points, spread evenly, the last among them."""
+    kept = np.unique(np.linspace(0, len(curve.threshold) - 1, POINTS).round().astype(int))
+    names = ("threshold", "coverage", "precision", "lower", "upper")
+    points = {name: tuple(np.round(getattr(curve, name)[kept], 5).tolist()) for name in names}
+    return PromiseCurve(level=curve.level, branch=curve.branch, products=curve.rows, **points)
 
 
 def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:

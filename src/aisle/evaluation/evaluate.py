@@ -12,13 +12,14 @@ from aisle.evaluation import baseline as rivals
 from aisle.evaluation.branches import below, confusions, matrix, node_scores
 from aisle.evaluation.case import Case, Method
 from aisle.evaluation.collect import Ask, chunks
-from aisle.evaluation.decided import decisions
+from aisle.evaluation.decided import decisions, promised
 from aisle.evaluation.examples import choose
 from aisle.evaluation.result import (
     BaselineResult,
     CoveragePoint,
     Decisions,
     Evaluation,
+    Promised,
     ReliabilityBin,
     ViewRemoved,
 )
@@ -60,6 +61,7 @@ def evaluate(
     ours = case.ask(_scorer(classifier), "judging", progress)
     rival = None if baseline is None else _rival(case, ours, baseline, progress)
     views = classifier.views if per_view else ()
+    decided, against_promise = _decided(case, classifier, progress)
     curve = precision_coverage(ours.sure, ours.judged.right)
     return Evaluation(
         model_id=classifier.model_id,
@@ -74,7 +76,8 @@ def evaluate(
             CoveragePoint(threshold=float(t), coverage=float(c), precision=float(p))
             for t, c, p in zip(*(part[_thin(len(curve.threshold))] for part in curve), strict=True)
         ),
-        decisions=_decisions(case, classifier, progress),
+        decisions=decided,
+        promised=against_promise,
         nodes=node_scores(
             ours.judged, None if case.train is None else below(case.truth.taxonomy, case.train)
         ),
@@ -150,17 +153,20 @@ def _rival(case: Case, ours: Method, train: Catalog, progress: Progress) -> Base
     )
 
 
-def _decisions(case: Case, classifier: Classifier, progress: Progress) -> Decisions | None:
+def _decided(
+    case: Case, classifier: Classifier, progress: Progress
+) -> tuple[Decisions | None, Promised | None]:
     predict = getattr(classifier, "predict", None)
     if predict is None:
-        return None
+        return None, None
     found: list[Prediction] = []
     with progress("deciding", len(case.rows)) as advance:
         for part in chunks(case.products, case.rows):
             found.extend(predict(part))
             advance(len(part))
     policy = getattr(classifier, "policy", None)
-    return decisions(found, case.truth, policy if isinstance(policy, Policy) else None)
+    policy = policy if isinstance(policy, Policy) else None
+    return decisions(found, case.truth, policy), promised(found, case.truth, policy)
 
 
 def _reliability(method: Method) -> tuple[ReliabilityBin, ...]:

@@ -3,17 +3,28 @@
 import io
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aisle.evaluation.result import CoveragePoint, Decisions, ReliabilityBin
+from aisle.evaluation.result import CoveragePoint, Decisions, PromiseCurve, ReliabilityBin
 
 # Stand-ins that matplotlib can write; each becomes a variable of report.css.
 INK, FAINT, MODEL, GAP = "#010101", "#020202", "#030303", "#040404"
 VARIABLES = {INK: "var(--ink-2)", FAINT: "var(--line)", MODEL: "var(--model)", GAP: "var(--wrong)"}
 SIZE = (4.4, 3.5)  # inches; the page scales it
+SMALL = (3.3, 2.3)  # one of many side by side
+
+
+class Marked(NamedTuple):
+    """What was decided: the share answered, how much of it is right, between limits."""
+
+    coverage: float
+    precision: float
+    low: float
+    high: float
 
 
 def reliability_plot(bins: Sequence[ReliabilityBin]) -> str:
@@ -62,18 +73,44 @@ def coverage_plot(points: Sequence[CoveragePoint], decisions: Decisions | None) 
     return _svg(figure, (axes,), "coverage")
 
 
+def promise_plot(
+    curves: Sequence[PromiseCurve], promised: float | None, marked: Marked | None, low: float, name: str
+) -> str:
+    """The first curve with its limits, others fainter; a dashed line at what was promised.
+
+    low: the lowest precision to show. name: unlike any other plot's on the page.
+    """
+    figure = Figure(figsize=SMALL)
+    axes = figure.add_axes((0.165, 0.21, 0.775, 0.75))
+    for curve in curves[:0:-1]:
+        axes.plot(curve.coverage, curve.precision, color=INK, lw=1.2, alpha=0.6)
+    first = curves[0]
+    axes.fill_between(first.coverage, first.lower, first.upper, color=MODEL, alpha=0.16, lw=0)
+    axes.plot(first.coverage, first.precision, color=MODEL, lw=2)
+    if promised is not None:
+        axes.axhline(promised, color=INK, lw=1.2, ls=(0, (4, 3)))
+    if marked:
+        low = min(low, marked.low)
+        ends = [[marked.precision - marked.low], [marked.high - marked.precision]]
+        axes.errorbar(marked.coverage, marked.precision, ends, color=GAP, fmt="o", ms=6, capsize=3)
+    axes.set(xlim=(0, 1.02), ylim=(max(0.0, min(low, promised or 1) - 0.05), 1.015), xlabel="answered")
+    axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))  # type: ignore[attr-defined]
+    _percent(axes.xaxis, axes.yaxis)
+    return _svg(figure, (axes,), name, letters=10)
+
+
 def _percent(*axes: object) -> None:
     for axis in axes:
         axis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))  # type: ignore[attr-defined]
 
 
-def _svg(figure: Figure, axes: Sequence[Axes], name: str) -> str:
+def _svg(figure: Figure, axes: Sequence[Axes], name: str, letters: float = 9) -> str:
     for each in axes:
         each.grid(color=FAINT, lw=0.8)
         each.set_axisbelow(True)
-        each.tick_params(colors=INK, length=0, labelsize=9)
-        each.xaxis.label.set(color=INK, size=9.5)
-        each.yaxis.label.set(color=INK, size=9.5)
+        each.tick_params(colors=INK, length=0, labelsize=letters)
+        each.xaxis.label.set(color=INK, size=letters + 0.5)
+        each.yaxis.label.set(color=INK, size=letters + 0.5)
         for spine in each.spines.values():
             spine.set_visible(False)
     out = io.StringIO()

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from aisle.evaluation.numbers import count, decimal, percent, points, step
+from aisle.evaluation.panels import branch_panels, level_panels
 from aisle.evaluation.plots import coverage_plot, reliability_plot
 from aisle.evaluation.result import Evaluation, NodeScore
 from aisle.taxonomy import CategoryPath
@@ -44,6 +45,8 @@ def render(evaluation: Evaluation) -> str:
         css=Markup(source),
         reliability=Markup(reliability_plot(evaluation.reliability)),
         coverage=Markup(coverage_plot(evaluation.coverage, evaluation.decisions)),
+        levels=level_panels(evaluation),
+        branches=branch_panels(evaluation),
         tree=grow(shown),
         hidden=len(evaluation.nodes) - len(shown),
     )

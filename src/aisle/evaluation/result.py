@@ -165,6 +165,48 @@ class Decisions(Record):
     levels: tuple[Decided, ...]
 
 
+class PromiseCurve(Record):
+    """Precision against coverage were the limit moved, strictest first, at one `level` of the tree (1 is
+    the top, 0 the full path) and in one top category (`branch`, an id; "" is the whole tree). `lower` and
+    `upper`: exact one-sided 95 % limits. At most 60 points are kept."""
+
+    level: int
+    branch: str
+    products: int
+    threshold: tuple[float, ...]
+    coverage: tuple[float, ...]
+    precision: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+
+class PromiseKept(Record):
+    """What was promised of one kind of decision beside what happened. `level`: at which paths end (0:
+    any); `branch`: a top category's id ("": the whole tree); `shown`: the promise was made. `right` of
+    `count` products were; `coverage`: among those the model puts there. `broken`: even the one-sided
+    95 % `upper` limit of the precision (null without products) lies below what was promised."""
+
+    verdict: Literal["accept", "partial"]
+    level: int
+    branch: str
+    promised: float
+    shown: bool
+    count: int
+    right: int
+    coverage: float
+    precision: float | None
+    lower: float
+    upper: float
+    broken: bool
+
+
+class Promised(Record):
+    """Promised against realised precision and coverage, by level and by top category."""
+
+    curves: tuple[PromiseCurve, ...]
+    kept: tuple[PromiseKept, ...]
+
+
 class NodeScore(Record):
     """A branch or a place: `products` labelled at or below it, the share placed there (`accuracy`), the
     share given their full path (`path_accuracy`), products answered there (`predicted`) and the share
@@ -250,6 +292,7 @@ class Evaluation(Record):
     reliability: tuple[ReliabilityBin, ...] = ()
     coverage: tuple[CoveragePoint, ...] = ()
     decisions: Decisions | None = None
+    promised: Promised | None = None
     nodes: tuple[NodeScore, ...] = ()
     confusions: tuple[Confusion, ...] = ()
     matrix: Matrix | None = None
