@@ -31,33 +31,33 @@ def auroc(known, strange):
 @pytest.fixture(scope="module")
 def neighbours():
     _, targets, vectors = shop(900, 1)
-    return Neighbours(vectors, [TREE.nodes[TREE.ancestors[n, 0]].id for n in targets.node])
+    return Neighbours(vectors, [TREE.nodes[n].id for n in targets.node])
 
 
 def test_strangers_are_told_better_than_by_confidence(neighbours):
     calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
-    novelty = Novelty.fit(calibration[0], neighbours.likeness(calibration[2], TREE))
-    told = [novelty.strangeness(s, neighbours.likeness(v, TREE)) for s, _, v in (known, strange)]
+    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE).likeness)
+    told = [novelty.strangeness(s, neighbours.ask(v, TREE).likeness) for s, _, v in (known, strange)]
     assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
 
 
 def test_few_products_that_belong_are_flagged(neighbours):
     calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
-    novelty = Novelty.fit(calibration[0], neighbours.likeness(calibration[2], TREE), alarms=0.05)
-    assert novelty.flagged(known[0], neighbours.likeness(known[2], TREE)).mean() < 0.08
-    assert novelty.flagged(strange[0], neighbours.likeness(strange[2], TREE)).mean() > 0.5
+    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE).likeness, alarms=0.05)
+    assert novelty.flagged(known[0], neighbours.ask(known[2], TREE).likeness).mean() < 0.08
+    assert novelty.flagged(strange[0], neighbours.ask(strange[2], TREE).likeness).mean() > 0.5
 
 
 def test_flagged_products_are_for_review_and_say_why(neighbours):
-    parts = [Sample(s, t, None, neighbours.likeness(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
+    parts = [Sample(s, t, None, neighbours.ask(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
     policy = Policy.from_json(fit(*parts, precision=0.8).to_json())
     scores, _, vectors = shop(300, 5, strange=True)
-    found = policy.predict([""] * 300, scores, likeness=neighbours.likeness(vectors, TREE))
+    found = policy.predict([""] * 300, scores, nearest=neighbours.ask(vectors, TREE))
     flagged = [p for p in found if p.problems]
     assert len(flagged) > 100
     assert {(p.decision, p.path) for p in flagged} == {("review", ())}
     assert "nowhere in the tree" in flagged[0].reason
-    with pytest.raises(ValueError, match="likeness"):
+    with pytest.raises(ValueError, match="nearest"):
         policy.predict([""] * 300, scores)
 
 
@@ -67,7 +67,7 @@ def test_likeness_is_the_mean_cosine_of_the_nearest_three():
     query = np.random.default_rng(1).normal(0, 1, 4)
     cosine = [v @ query / np.linalg.norm(v) / np.linalg.norm(query) for v in vectors]
     by_hand = [np.mean(sorted(cosine[:6])[-3:]), np.mean(sorted(cosine[6:])[-3:])]
-    found = near.likeness(np.stack([query, np.zeros(4)]), TREE)
+    found = near.ask(np.stack([query, np.zeros(4)]), TREE).likeness[:, 0]
     assert found[0, :2] == pytest.approx(by_hand, abs=1e-6)
     assert (found[0, 2:] == -1).all()
     assert np.isnan(found[1]).all()
@@ -75,8 +75,8 @@ def test_likeness_is_the_mean_cosine_of_the_nearest_three():
 
 def test_a_space_that_a_product_lacks_says_nothing(neighbours):
     scores, _, vectors = shop(600, 2)
-    one = neighbours.likeness(vectors, TREE)
-    two = np.stack([one, np.full_like(one, np.nan)], 1)
+    one = neighbours.ask(vectors, TREE).likeness
+    two = np.concatenate([one, np.full_like(one, np.nan)], 1)
     alone, beside = Novelty.fit(scores, one), Novelty.fit(scores, two)
     assert np.allclose(alone.strangeness(scores, one), beside.strangeness(scores, two))
     nothing = np.full((600, 2, len(TOPS)), np.nan)
@@ -86,11 +86,11 @@ def test_a_space_that_a_product_lacks_says_nothing(neighbours):
 def test_of_many_products_small_categories_keep_all():
     rng = np.random.default_rng(0)
     kept = Neighbours(rng.normal(0, 1, (1000, 3)), ["A"] * 950 + ["B"] * 50, most=200)
-    assert (kept.tops == "B").sum() == 50
-    assert len(kept.tops) == 200
+    assert (kept.places == "B").sum() == 50
+    assert len(kept.places) == 200
 
 
 def test_likeness_for_one_part_only_is_refused(neighbours):
     scores, targets, vectors = shop(50, 1)
     with pytest.raises(PolicyError, match="one part only"):
-        fit(Sample(scores, targets, None, neighbours.likeness(vectors, TREE)), Sample(scores, targets))
+        fit(Sample(scores, targets, None, neighbours.ask(vectors, TREE)), Sample(scores, targets))

@@ -21,19 +21,20 @@ def predictions(
     policy: "Policy",
     ids: Sequence[str],
     calibrated: Scores,
+    descent: Descent,
     empty: np.ndarray,
     strange: np.ndarray,
     problems: Sequence[Sequence[str]] | None,
     model_id: str,
 ) -> list[Prediction]:
-    """One a row of calibrated scores; see `Policy.predict`.
+    """One a row of calibrated scores and the way down; see `Policy.predict`.
 
     empty: (B,) no view is present. strange: (B,) probably belongs nowhere in the tree.
     """
     if not len(ids):
         return []
     taxonomy, limits = calibrated.taxonomy, policy.limits(calibrated.taxonomy)
-    descent, stops = policy.stops(calibrated, empty | strange)
+    stops = policy.stops(taxonomy, descent, empty | strange)
     top = calibrated.topk(ALTERNATIVES)
     nodes, chances = top.node.tolist(), np.exp(top.logp.astype(np.float64)).tolist()
     paths = [node.path for node in taxonomy.nodes]

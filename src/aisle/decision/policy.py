@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aisle.decision.agreement import Agreement
 from aisle.decision.answer import predictions
 from aisle.decision.calibration import Calibration
 from aisle.decision.descent import Descent, descend
+from aisle.decision.neighbours import Nearest
 from aisle.decision.prediction import Prediction, Verdict
 from aisle.decision.settings import Demands, PolicyError, Settings, subtree_end
 from aisle.decision.unknown import Novelty
 from aisle.taxonomy import Scores, Taxonomy
 
 NOTHING = -1.0  # a limit below every risk
-FORMAT = 2  # 1 knew nothing of products that belong nowhere: no "novelty"
+FORMAT = 2  # 1 knew no neighbours: neither "novelty" nor "agreement"
 
 
 class Rule(NamedTuple):
@@ -81,6 +83,7 @@ class Policy:
     promises: tuple[Promise, ...] = ()
     known: frozenset[str] = frozenset()
     novelty: Novelty | None = None
+    agreement: Agreement | None = None
 
     @classmethod
     def uncalibrated(cls, taxonomy: Taxonomy) -> "Policy":
@@ -100,47 +103,55 @@ class Policy:
         *,
         problems: Sequence[Sequence[str]] | None = None,
         present: np.ndarray | None = None,
-        likeness: np.ndarray | None = None,
+        nearest: Nearest | None = None,
         model_id: str = "",
     ) -> list[Prediction]:
         """One prediction a row of raw (uncalibrated) scores, in order.
 
         problems: what was wrong with each product's row. present: (B,) False where no view was
-        present at all; such a product is for review. likeness: (B, S, T), from `Neighbours`, where the
-        policy was fitted with it; products that probably belong nowhere in the tree are for review.
+        present at all; such a product is for review. nearest: from `Neighbours`, where the policy
+        was fitted with it: a path that they share is surer; products that probably belong nowhere in the
+        tree are for review.
 
         Raises:
-            ValueError: too few or too many ids; no likeness for a policy that was fitted with it.
+            ValueError: too few or too many ids; no neighbours for a policy that was fitted with it.
         """
         if len(ids) != len(scores):
             raise ValueError(f"{len(ids)} ids for {len(scores)} rows of scores")
         calibrated = self.calibrate(scores)
-        strange = self.strange(calibrated, likeness)
+        strange = self.strange(calibrated, nearest)
         empty = np.zeros(len(ids), dtype=bool) if present is None else ~np.asarray(present, dtype=bool)
-        return predictions(self, ids, calibrated, empty, strange, problems, model_id)
+        descent = self.descend(calibrated, nearest)
+        return predictions(self, ids, calibrated, descent, empty, strange, problems, model_id)
 
-    def strange(self, calibrated: Scores, likeness: np.ndarray | None) -> np.ndarray:
+    def strange(self, calibrated: Scores, nearest: Nearest | None) -> np.ndarray:
         """(B,) bool: products that probably belong nowhere in the tree.
 
         Raises:
-            ValueError: no likeness for a policy that was fitted with it.
+            ValueError: no neighbours for a policy that was fitted with them.
         """
         if self.novelty is None:
             return np.zeros(len(calibrated), dtype=bool)
-        if likeness is None:
-            raise ValueError(
-                "this policy was fitted with likeness to the training products: give it here too"
-            )
-        return self.novelty.flagged(calibrated, likeness)
+        return self.novelty.flagged(calibrated, _given(nearest).likeness)
 
-    def stops(self, calibrated: Scores, held: np.ndarray | None = None) -> tuple[Descent, np.ndarray]:
-        """The way down, and how many of its levels (B,) are decided: all of them is `accept`, 0 `review`.
+    def descend(self, calibrated: Scores, nearest: Nearest | None = None) -> Descent:
+        """The way down to each product's best terminal, and how sure each step is.
+
+        Raises:
+            ValueError: no neighbours for a policy that was fitted with them.
+        """
+        descent = descend(calibrated)
+        if self.agreement is None:
+            return descent
+        return self.agreement.apply(calibrated.taxonomy, descent, _given(nearest))
+
+    def stops(self, taxonomy: Taxonomy, descent: Descent, held: np.ndarray | None = None) -> np.ndarray:
+        """(B,) how many levels of the way down are decided: all of them is `accept`, 0 `review`.
 
         held: (B,) True where nothing may be decided.
         """
-        descent = descend(calibrated)
-        stops = stopping(self.limits(calibrated.taxonomy), descent)
-        return descent, stops if held is None else np.where(held, 0, stops)
+        stops = stopping(self.limits(taxonomy), descent)
+        return stops if held is None else np.where(held, 0, stops)
 
     def limits(self, taxonomy: Taxonomy) -> Limits:
         """This policy over the nodes of one tree."""
@@ -158,6 +169,7 @@ class Policy:
             "promises": [promise._asdict() for promise in self.promises],
             "known": sorted(self.known),
             "novelty": self.novelty.to_dict() if self.novelty else None,
+            "agreement": self.agreement.to_dict() if self.agreement else None,
         }
         return json.dumps(data, ensure_ascii=False)
 
@@ -181,9 +193,16 @@ class Policy:
                 tuple(Promise(**promise) for promise in data["promises"]),
                 frozenset(data["known"]),
                 Novelty.from_dict(data["novelty"]) if data.get("novelty") else None,
+                Agreement.from_dict(data["agreement"]) if data.get("agreement") else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PolicyError(f"not a saved policy: {error!r}") from error
+
+
+def _given(nearest: Nearest | None) -> Nearest:
+    if nearest is None:
+        raise ValueError("this policy was fitted with what neighbours say: give `nearest` here too")
+    return nearest
 
 
 class _Key:

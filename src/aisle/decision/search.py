@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from aisle.decision.descent import OUTSIDE, Descent, descend, judge
+from aisle.decision.descent import OUTSIDE, Descent, judge
 from aisle.decision.guarantee import (
     betting_p,
     binomial_p,
@@ -17,7 +17,7 @@ from aisle.decision.guarantee import (
 from aisle.decision.policy import NOTHING, Promise, Rule, covers
 from aisle.decision.prediction import Verdict
 from aisle.decision.settings import Settings
-from aisle.taxonomy import Scores, Targets, Taxonomy
+from aisle.taxonomy import Targets, Taxonomy
 
 ACCEPT_SHARE = 0.8  # of delta; `partial` has more rows to show its worth on
 STEPS = 400  # candidates for a limit
@@ -42,12 +42,14 @@ class Part(NamedTuple):
     held: np.ndarray
 
     @classmethod
-    def of(cls, calibrated: Scores, targets: Targets, group: np.ndarray, held: np.ndarray) -> "Part":
+    def of(
+        cls, taxonomy: Taxonomy, descent: Descent, targets: Targets, group: np.ndarray, held: np.ndarray
+    ) -> "Part":
         """Rows without any label are left out."""
         rows = np.flatnonzero((targets.node >= 0) | (targets.node == OUTSIDE))
         targets, group = Targets(targets.node[rows], targets.exact[rows]), group[rows]
-        descent = descend(calibrated[rows])
-        truth = judge(calibrated.taxonomy, descent, targets)
+        descent = Descent(*(part[rows] for part in descent))
+        truth = judge(taxonomy, descent, targets)
         wrong, known = ~truth.branch, truth.branch_known.copy()
         ends = np.arange(len(rows)), descent.depth - 1
         wrong[ends], known[ends] = ~truth.full, truth.full_known

@@ -6,72 +6,16 @@ encoder's vectors, words): is there anything like this one, and does it stand wh
 Measured by leaving whole branches out: docs/promise.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from aisle.decision.calibration import blocks
-from aisle.taxonomy import Scores, Taxonomy
+from aisle.decision.neighbours import SHARPNESS
+from aisle.taxonomy import Scores
 
-NEAREST = 3  # neighbours in each top category whose mean similarity counts
-_VOTE = 10.0  # how sharply a difference in cosine similarity speaks for a category
 _FEWEST = 20  # rows in which a space must be seen to be judged by
-
-
-class Neighbours:
-    """Products learned from, in one space: what a new one is compared with.
-
-    vectors: (n, D) float, any length but zero; tops: (n,) the id of each one's top category. Of more than
-    `most` products an even share of each category is kept, drawn by chance (always the same).
-    """
-
-    def __init__(self, vectors: np.ndarray, tops: Sequence[str], most: int = 20_000) -> None:
-        kept = _even_share(np.asarray(tops), most)
-        self.vectors = _unit(np.asarray(vectors)[kept])
-        self.tops = np.asarray(tops)[kept]
-
-    def likeness(self, vectors: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-        """(B, T) float32: how like these products are to the nearest in each of T top categories.
-
-        The mean cosine similarity of the `NEAREST` there; NaN in all columns where a row of `vectors`
-        (B, D) is zero or not a number (the view is absent), -1 where a category has no product here.
-        """
-        tops = [taxonomy.nodes[t].id for t in taxonomy.level(1)]
-        out = np.full((len(vectors), len(tops)), -1.0, dtype=np.float32)
-        columns = [np.flatnonzero(self.tops == top) for top in tops]
-        for rows in blocks(len(vectors), len(self.vectors) + 1):
-            unit = _unit(np.asarray(vectors[rows]))
-            for column, those in enumerate(columns):
-                if not len(those):
-                    continue
-                near = unit @ self.vectors[those].T
-                k = min(NEAREST, len(those))
-                out[rows, column] = np.partition(near, len(those) - k, axis=1)[:, -k:].mean(1)
-            absent = ~(np.abs(unit).sum(1) > 0)
-            out[rows.start + np.flatnonzero(absent)] = np.nan
-        return out
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1; zero ones, and those that are not numbers, become zero."""
-    vectors = np.nan_to_num(vectors.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(length > 0, length, 1)
-
-
-def _even_share(tops: np.ndarray, most: int) -> np.ndarray:
-    """Sorted row numbers, at most `most`: all of small categories, equally many of larger ones."""
-    if len(tops) <= most:
-        return np.arange(len(tops))
-    order = np.random.default_rng(0).permutation(len(tops))
-    _, code = np.unique(tops[order], return_inverse=True)
-    by_category = np.argsort(code, kind="stable")
-    starts = np.r_[0, np.cumsum(np.bincount(code))[:-1]]
-    turn = np.empty(len(tops), dtype=np.int64)  # each product's turn within its category
-    turn[by_category] = np.arange(len(tops)) - np.repeat(starts, np.bincount(code))
-    return np.sort(order[np.argsort(turn, kind="stable")[:most]])
 
 
 @dataclass(frozen=True)
@@ -147,7 +91,7 @@ def _signs(calibrated: Scores, likeness: np.ndarray) -> np.ndarray:
     spaces = likeness[:, None] if likeness.ndim == 2 else likeness  # (B, S, T)
     network = np.exp(calibrated.level(1)[:, :-1].astype(np.float64))  # (B, T)
     nearest = spaces.max(2)  # (B, S)
-    vote = np.exp(_VOTE * (spaces - nearest[..., None]))
+    vote = np.exp(SHARPNESS * (spaces - nearest[..., None]))
     vote /= vote.sum(2, keepdims=True)
     agreement = np.einsum("bst,bt->bs", vote, network)
     dispute = -np.log(np.maximum(agreement, 1e-9))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aisle.decision import Verdict
 from aisle.errors import AisleError
 
 FORMAT_VERSION = 1
@@ -186,7 +187,7 @@ class PromiseKept(Record):
     `count` products were; `coverage`: among those the model puts there. `broken`: even the one-sided
     95 % `upper` limit of the precision (null without products) lies below what was promised."""
 
-    verdict: Literal["accept", "partial"]
+    verdict: Verdict
     level: int
     branch: str
     promised: float

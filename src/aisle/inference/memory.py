@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from aisle.decision import Neighbours
+from aisle.decision import Nearest, Neighbours
 from aisle.taxonomy import Taxonomy
 
 SKETCH = 512  # dimensions of a projection of words: cosines come out within about 1/sqrt(512)
@@ -41,40 +41,40 @@ def _mixed(x: np.ndarray) -> np.ndarray:
 
 
 class Memory:
-    """Neighbours by space, a space a view. Saved as half-precision vectors and ids of top categories."""
+    """Neighbours by space, a space a view. Saved as half-precision vectors and ids of nodes."""
 
     def __init__(self, spaces: Mapping[str, Neighbours]) -> None:
         self.spaces = dict(spaces)
 
     @classmethod
-    def of(cls, vectors: Mapping[str, np.ndarray], tops: Sequence[str]) -> "Memory":
-        """vectors: by space, (n, D), zeros where the view is absent; tops (n,) ids of top categories."""
+    def of(cls, vectors: Mapping[str, np.ndarray], places: Sequence[str]) -> "Memory":
+        """vectors: by space, (n, D), zeros where the view is absent; places (n,) ids of their nodes."""
         spaces = {}
         for name, rows in vectors.items():
             here = np.abs(rows).sum(1) > 0
             if here.any():
-                spaces[name] = Neighbours(rows[here], np.asarray(tops)[here].tolist(), MOST)
+                spaces[name] = Neighbours(rows[here], np.asarray(places)[here].tolist(), MOST)
                 # As it will be read back: a saved predictor answers as this one.
                 spaces[name].vectors = spaces[name].vectors.astype(np.float16).astype(np.float32)
         return cls(spaces)
 
-    def likeness(self, vectors: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> np.ndarray:
-        """(B, S, T) to the nearest products of each of T top categories, in S spaces."""
-        return np.stack([near.likeness(vectors[name], taxonomy) for name, near in self.spaces.items()], 1)
+    def ask(self, vectors: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> Nearest:
+        """What the nearest products say, in each space."""
+        return Nearest.beside([near.ask(vectors[name], taxonomy) for name, near in self.spaces.items()])
 
     def save(self, folder: Path) -> None:
         """`neighbours.safetensors` and `neighbours.json`."""
         vectors = {name: near.vectors.astype(np.float16) for name, near in self.spaces.items()}
         save_file(vectors, str(folder / "neighbours.safetensors"))
-        tops = {name: list(map(str, near.tops)) for name, near in self.spaces.items()}
-        (folder / "neighbours.json").write_text(json.dumps(tops, ensure_ascii=False))
+        places = {name: list(map(str, near.places)) for name, near in self.spaces.items()}
+        (folder / "neighbours.json").write_text(json.dumps(places, ensure_ascii=False))
 
     @classmethod
     def load(cls, folder: Path) -> "Memory":
         """Read back what `save` wrote."""
         vectors = load_file(str(folder / "neighbours.safetensors"))
-        tops = json.loads((folder / "neighbours.json").read_text())
-        spaces = {name: Neighbours(vectors[name], tops[name], MOST) for name in tops}
+        places = json.loads((folder / "neighbours.json").read_text())
+        spaces = {name: Neighbours(vectors[name], places[name], MOST) for name in places}
         for name, near in spaces.items():
             near.vectors = vectors[name].astype(np.float32)
         return cls(spaces)

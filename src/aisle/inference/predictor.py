@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aisle.catalog import Catalog, Product
-from aisle.decision import Policy, Prediction
+from aisle.decision import Nearest, Policy, Prediction
 from aisle.inference.encode import Inputs, Reader, in_batches
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.model.features import FeatureStore
@@ -119,7 +119,7 @@ class Predictor:
                 scored.scores,
                 problems=problems,
                 present=scored.present.any(1) & ~faulty,
-                likeness=self._likeness(scored),
+                nearest=self._nearest(scored),
                 model_id=self.model_id,
             )
             for answer, bad in zip(answers, faulty, strict=True):
@@ -133,16 +133,16 @@ class Predictor:
         parts = [part.embedding for part in self.score_batches(products, ())]
         return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
 
-    def likeness(self, products: Iterable[Product]) -> np.ndarray | None:
-        """(B, S, T) how like these products are to those it learned from; None without a memory of them."""
-        parts = [self._likeness(part) for part in self.score_batches(products)]
-        return np.concatenate([p for p in parts if p is not None]) if self.memory and parts else None
+    def nearest(self, products: Iterable[Product]) -> Nearest | None:
+        """What the products it learned from say of these; None without a memory of them."""
+        parts = [self._nearest(part) for part in self.score_batches(products)]
+        return Nearest.join([p for p in parts if p is not None]) if self.memory and parts else None
 
-    def _likeness(self, scored: Scored) -> np.ndarray | None:
-        return self.memory.likeness(scored.spaces, self.taxonomy) if self.memory else None
+    def _nearest(self, scored: Scored) -> Nearest | None:
+        return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
 
-    def remembering(self, catalog: Catalog, tops: Sequence[str]) -> "Predictor":
-        """The same with these rows as its memory; tops (n,): ids of their top categories."""
+    def remembering(self, catalog: Catalog, places: Sequence[str]) -> "Predictor":
+        """The same with these rows as its memory; places (n,): ids of the nodes where they belong."""
         if not self.remembered:
             return self
         spaces = self._reader.only(self.remembered)
@@ -152,7 +152,7 @@ class Predictor:
                 inputs = spaces(batch)
                 for name, parts in found.items():
                     parts.append(self._space(name, inputs))
-        memory = Memory.of({name: np.concatenate(parts) for name, parts in found.items()}, tops)
+        memory = Memory.of({name: np.concatenate(parts) for name, parts in found.items()}, places)
         return dataclasses.replace(self, memory=memory if memory.spaces else None)
 
     def _space(self, name: str, inputs: Inputs) -> np.ndarray:

@@ -71,7 +71,7 @@ def _sample(
     some = catalog.take(rows)
     scores: Scores = predictor.score(some)
     return Sample(
-        scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows], predictor.likeness(some)
+        scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows], predictor.nearest(some)
     )
 
 

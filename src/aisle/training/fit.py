@@ -129,12 +129,11 @@ def promised(
         return predictor
     groups, tree = catalog.groups(), predictor.taxonomy
     some = parts.fit[:: len(parts.fit) // _REMEMBERED + 1]
-    tops = [tree.nodes[top].id for top in tree.ancestors[targets.node[some], 0]]
-    predictor = predictor.remembering(catalog.take(some), tops)
+    predictor = predictor.remembering(catalog.take(some), [tree.nodes[n].id for n in targets.node[some]])
     samples = []
     for rows in (parts.calibrate, parts.promise):
         held = catalog.take(rows)
-        samples.append((predictor.score(held), _pick(targets, rows), groups[rows], predictor.likeness(held)))
+        samples.append((predictor.score(held), _pick(targets, rows), groups[rows], predictor.nearest(held)))
     policy = decision.fit(*samples, precision=recipe.promise.precision, delta=recipe.promise.delta)
     return predictor.with_policy(policy)
 
