@@ -53,6 +53,8 @@ COMMANDS = (
     Command("show", "classify", "Say what a saved model is and how good."),
     Command("recipes", "train", "List the shipped recipes, or print one."),
     Command("serve", "serve", "Serve models: API, suggestions, feedback."),
+    Command("keys", "keys", "Make, list and revoke a server's keys."),
+    Command("feedback", "feedback", "Export what people chose, or delete it."),
     Command("images", "images", "Fetch the pictures a catalogue names by address."),
 )
 

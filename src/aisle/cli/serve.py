@@ -66,8 +66,7 @@ def serve(
 ) -> None:
     """Serve one model or several: an API with its documentation at /docs. It stops on SIGTERM, once what is
     under way is answered. Exit 2: wrong use, a port in use."""
-    if importlib.util.find_spec("fastapi") is None:
-        raise AisleError("serving needs more packages: pip install 'aisle[serve]'")
+    needs_serve()
     from aisle.server.run import serve as listen
     from aisle.server.settings import Limits, Settings, Urls
 
@@ -92,6 +91,16 @@ def serve(
     )
     console.say(f"http://{host}:{port}  documentation: http://{host}:{port}/docs")
     listen(settings)
+
+
+def needs_serve() -> None:
+    """Before what is not there is imported.
+
+    Raises:
+        AisleError: the packages of the extra are not installed.
+    """
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "sqlalchemy", "alembic")):
+        raise AisleError("serving needs more packages: pip install 'aisle[serve]'")
 
 
 def named(runs: list[str]) -> dict[str, Path]:

@@ -1,5 +1,6 @@
 """The application: parts, routes, errors of one shape, documentation without an outside request."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,11 +17,12 @@ from aisle.server import documentation
 from aisle.server.items import clean
 from aisle.server.middleware import Guard
 from aisle.server.problems import ApiError
-from aisle.server.routes import classify, explore, feedback, operations, review, search, taxonomy
+from aisle.server.routes import classify, explore, feedback, models, operations, review, search, taxonomy
 from aisle.server.routes.sending import answer
 from aisle.server.settings import Settings
 from aisle.server.state import LOCAL, Server
 from aisle.server.store import StoreError
+from aisle.server.store.people import prune
 
 _log = logging.getLogger("aisle.server")
 _CODES = {
@@ -47,7 +49,7 @@ def create_app(server: Server) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.server = server
-    for routes in (classify, taxonomy, feedback, review, search, explore, operations):
+    for routes in (classify, taxonomy, feedback, review, search, explore, models, operations):
         app.include_router(routes.router)
     documentation.add(app)
     app.add_exception_handler(ApiError, _api_error)
@@ -85,8 +87,22 @@ def _hosts(settings: Settings) -> frozenset[str]:
 
 @asynccontextmanager
 async def _life(app: FastAPI) -> AsyncIterator[None]:
+    server: Server = app.state.server
+    upkeep = asyncio.create_task(_upkeep(server))
     yield
-    await run_in_threadpool(app.state.server.stop)
+    upkeep.cancel()
+    await run_in_threadpool(server.stop)
+
+
+async def _upkeep(server: Server) -> None:
+    """Once an hour, delete what is older than it may be."""
+    while server.settings.keep_days is not None:
+        try:
+            gone = await run_in_threadpool(prune, server.store, server.settings.keep_days)
+            _log.info("deleted what is old", extra={"told": {"rows": gone}})
+        except StoreError as error:
+            _log.warning("nothing old was deleted: %s", error)
+        await asyncio.sleep(3600)
 
 
 def _failure(

@@ -1,11 +1,14 @@
 """One process, one loop: listen, and on SIGTERM finish what is under way."""
 
+import signal
+import socket
 import sys
 from types import FrameType
 
 import uvicorn
 
 from aisle.server.app import create_app
+from aisle.server.problems import ServerError
 from aisle.server.settings import Settings
 from aisle.server.state import Server
 from aisle.server.telemetry import log_to_stderr
@@ -28,9 +31,11 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop.
 
     Raises:
-        AisleError: a model or the store cannot be opened.
+        ServerError: nothing can listen at that address; or as `Server.start`.
+        AisleError: a model cannot be loaded.
     """
     log_to_stderr()
+    address = _bound(settings)  # before models are loaded for nothing
     server = Server.start(settings)
     app = create_app(server)
     config = uvicorn.Config(
@@ -49,6 +54,21 @@ def serve(settings: Settings) -> None:
         proxy_headers=bool(settings.proxies),
     )
     listener = _Listener(config, server)
-    listener.run()
+    for sign in (signal.SIGTERM, signal.SIGINT):  # uvicorn's own while it runs; then nothing is left to do
+        signal.signal(sign, lambda *_: None)
+    listener.run([address])
     if not listener.started:
-        sys.exit(2)
+        sys.exit(1)
+
+
+def _bound(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    address = socket.socket(family, socket.SOCK_STREAM)
+    address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        address.bind((settings.host, settings.port))
+    except OSError as error:
+        address.close()
+        why = (error.strerror or str(error)).lower()
+        raise ServerError(f"cannot listen at {settings.host}, port {settings.port}: {why}") from error
+    return address

@@ -1,22 +1,25 @@
 """Everything one server holds, made at its start and let go at its end."""
 
-import logging
+import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from aisle.catalog import Product
 from aisle.server.batching import Batcher
 from aisle.server.items import Items
 from aisle.server.models import Models
 from aisle.server.problems import ServerError
+from aisle.server.promotion import read_gold
+from aisle.server.recorder import Recorder
 from aisle.server.security import Bucket
 from aisle.server.settings import Settings
 from aisle.server.store import Store
 from aisle.server.store.keys import KeyRing
+from aisle.server.store.promotions import line_of
 from aisle.server.telemetry import Telemetry
 
-_log = logging.getLogger("aisle.server")
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -32,6 +35,9 @@ class Server:
     items: Items
     bucket: Bucket
     telemetry: Telemetry
+    recorder: Recorder
+    gold: list[Product] = field(default_factory=list)
+    promoting: asyncio.Lock = field(default_factory=asyncio.Lock)
     draining: bool = field(default=False)
 
     @classmethod
@@ -56,7 +62,13 @@ class Server:
         batcher = Batcher(limits.queue, limits.batch, limits.wait, telemetry.batch)
         bucket = Bucket(limits.rate, limits.burst)
         items = Items(limits, settings.urls)
-        server = cls(settings, store, keys, models, batcher, items, bucket, telemetry)
+        recorder = Recorder(store, batcher, telemetry)
+        server = cls(settings, store, keys, models, batcher, items, bucket, telemetry, recorder)
+        server.gold = read_gold(settings.gold) if settings.gold else []
+        for name in line_of(store, models.standing.live, settings.runs)[1:]:
+            models.go_live(name)
+        if settings.shadow:
+            models.shadow(settings.shadow)
         standing = models.standing
         telemetry.waiting.set_function(lambda: batcher.waiting)
         telemetry.went_live(standing.live, standing.slot(None).model_id)
@@ -71,6 +83,7 @@ class Server:
         """Answer what is waiting, then let go of everything."""
         self.draining = True
         self.batcher.close(self.settings.drain_seconds)
+        self.recorder.close()
         self.items.close()
         self.store.close()
 

@@ -104,6 +104,7 @@ async def classify(
     else:
         items = await run_in_threadpool(server.items.read, raw, files)
     by_model = await ask(server, slots, items)
+    shadow(server, slots[0], items, by_model[0])
     request.state.products, request.state.model = len(items), slots[0].name
     answers = [one(item, slots, [found[i] for found in by_model]) for i, item in enumerate(items)]
     for slot, found in zip(slots, by_model, strict=True):
@@ -158,6 +159,15 @@ def tally(server: Server, slot: Slot, found: Found) -> None:
     for prediction in found:
         if isinstance(prediction, Prediction):
             server.telemetry.predictions.labels(slot.name, prediction.decision).inc()
+
+
+def shadow(server: Server, live: Slot, items: Sequence[Item], found: Found) -> None:
+    """Let the shadow model, if there is one, answer what the live one just answered."""
+    standing = server.models.standing
+    if standing.shadow is not None and live.name == standing.live:
+        pairs = zip(items, found, strict=True)
+        good = [(item.product, answer) for item, answer in pairs if item.product and answer]
+        server.recorder.offer(standing.slot(standing.shadow), good)
 
 
 @router.post(

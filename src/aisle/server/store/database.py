@@ -72,7 +72,7 @@ class Store:
             StoreError: the database refuses.
         """
         try:
-            with self.engine.connect().execution_options(reading=True) as connection:
+            with self.engine.connect().execution_options(mode="reading") as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise StoreError(f"the store does not answer: {_why(error)}") from error
@@ -85,6 +85,12 @@ class Store:
             return True
         except StoreError:
             return False
+
+    def tidy(self) -> None:
+        """Let what was deleted vanish from SQLite's journal, too (PostgreSQL's autovacuum sees to it)."""
+        if self.is_sqlite:
+            with self.engine.connect().execution_options(mode="bare") as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -140,18 +146,14 @@ def _engine(url: sa.URL) -> sa.Engine:
     @listens_for(engine, "connect")
     def _opened(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={_PATIENCE}",
-        ):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @listens_for(engine, "begin")
     def _begun(connection: sa.Connection) -> None:
-        reading = connection.get_execution_options().get("reading", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        mode = connection.get_execution_options().get("mode")
+        if mode != "bare":
+            connection.exec_driver_sql("BEGIN" if mode == "reading" else "BEGIN IMMEDIATE")
 
     return engine
 

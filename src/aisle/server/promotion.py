@@ -1,0 +1,96 @@
+"""Judging a model on a fixed set before it may answer: the same labelled products for both."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aisle.catalog import Product, read
+from aisle.decision import Prediction
+from aisle.metrics import paired_bootstrap
+from aisle.server.batching import Batcher
+from aisle.server.models import Slot
+from aisle.server.problems import BusyError, ServerError
+from aisle.taxonomy import CategoryPath, Taxonomy
+
+_CHUNK = 32  # products judged at a time, so that callers' requests pass between
+_REST = 0.2  # seconds between attempts while callers fill the queue
+
+
+class Verdict(NamedTuple):
+    """Of the `products` of the fixed set, how many the `live` model and the `candidate` get right (the
+    full path, or the branch where no more is known), on how many one alone is right, and 95 % limits of
+    the difference in accuracy."""
+
+    products: int
+    live: int
+    candidate: int
+    only_live: int
+    only_candidate: int
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def not_worse(self) -> bool:
+        """Whether the candidate gets at least as many right."""
+        return self.candidate >= self.live
+
+
+def read_gold(file: Path) -> list[Product]:
+    """The labelled products of a file, its `test` rows where it has a `split` column that names some.
+
+    Raises:
+        ServerError: none has a label.
+        AisleError: the file cannot be read.
+    """
+    catalog = read(file)
+    rows = np.flatnonzero(~catalog.fatal)
+    if catalog.split is not None and "test" in set(catalog.split):
+        rows = np.flatnonzero(~catalog.fatal & (catalog.split == "test"))
+    found = [product for product in (catalog[int(row)] for row in rows) if product.categories]
+    if not found:
+        raise ServerError(f"{file}: no row has a category to judge models by")
+    return found
+
+
+async def judge(batcher: Batcher, candidate: Slot, live: Slot, gold: list[Product]) -> Verdict:
+    """Both on the same products, in between callers' requests."""
+    right = []
+    for slot in (live, candidate):
+        answers = [answer for chunk in _chunks(gold) for answer in await _answers(batcher, slot, chunk)]
+        right.append(np.array([_right(slot.taxonomy, a, p) for a, p in zip(answers, gold, strict=True)]))
+    ours, theirs = right
+    change = paired_bootstrap(theirs, ours)
+    return Verdict(
+        len(gold),
+        int(ours.sum()),
+        int(theirs.sum()),
+        int((ours & ~theirs).sum()),
+        int((theirs & ~ours).sum()),
+        *(round(float(x), 6) for x in change),
+    )
+
+
+def _chunks(products: list[Product]) -> list[list[Product]]:
+    return [products[start : start + _CHUNK] for start in range(0, len(products), _CHUNK)]
+
+
+async def _answers(batcher: Batcher, slot: Slot, products: list[Product]) -> list[Any]:
+    while True:
+        try:
+            return await asyncio.wrap_future(batcher.submit(slot.predict, products))
+        except BusyError:
+            await asyncio.sleep(_REST)
+
+
+def _right(tree: Taxonomy, answer: Any, product: Product) -> bool:
+    return isinstance(answer, Prediction) and any(_fits(tree, answer.best, c) for c in product.categories)
+
+
+def _fits(tree: Taxonomy, best: CategoryPath, label: CategoryPath) -> bool:
+    """The very path, or inside the branch where the label is one that products cannot end at."""
+    node = tree.find(label)
+    branch = node is not None and tree.terminal_of[node] < 0
+    return best == label or (branch and best[: len(label)] == label)

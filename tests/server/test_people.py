@@ -1,0 +1,148 @@
+import json
+
+import pytest
+
+import aisle
+from aisle.errors import AisleError
+from aisle.server.store import Store, StoreError, feedback, people, reviews
+from aisle.server.store import keys as kept_keys
+from aisle.server.store.database import now
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(str(tmp_path / "s.db"))
+    yield opened
+    opened.close()
+
+
+def event(person="ana", product="1", chosen="A", how="chosen", role="seller", days=0, **more):
+    return feedback.Event(
+        person=person,
+        role=role,
+        product_id=product,
+        fields={"title": f"title of {product} by {person}"},
+        chosen_id=chosen,
+        chosen=tuple(chosen.split(" > ")),
+        how=how,
+        model="m",
+        model_id="1",
+        at=now() - days * 86_400_000,
+        **more,
+    )
+
+
+def chosen(store, **options):
+    return {row["id"]: json.loads(row["category"])[0][-1] for row in feedback.lessons(store, **options)}
+
+
+def test_the_last_word_counts_a_reviewers_before_a_sellers(store):
+    for one in (
+        event(product="1", chosen="A", role="reviewer"),
+        event(product="1", chosen="B"),
+        event(product="2", chosen="A"),
+        event(product="2", chosen="B"),
+        event(product="3", chosen="A"),
+        event(product="3", chosen="B", how="default", role="reviewer"),
+        event(product="", chosen="C"),
+        event(product="", chosen="D"),
+    ):
+        feedback.add(store, one)
+    found = chosen(store)
+    assert {key: found[key] for key in "123"} == {"1": "A", "2": "B", "3": "A"}
+    assert sorted(value for key, value in found.items() if key.startswith("feedback-")) == ["C", "D"]
+
+
+def test_the_echo_has_the_weight_one_says(store):
+    feedback.add(store, event(how="default"))
+    assert [row["weight"] for row in feedback.lessons(store)] == [0.0]
+    assert [row["weight"] for row in feedback.lessons(store, default_weight=0.25)] == [0.25]
+
+
+def test_a_person_is_forgotten_everywhere(store, tmp_path):
+    entry = reviews.Entry("ana", "9", {"title": "secret words of ana"}, [], _prediction(), "m")
+    reviews.enqueue(store, [entry], 0)
+    feedback.add(store, event("ana"))
+    feedback.add(store, event("ben", product="2"))
+    kept_keys.add(store, "ana", "seller")
+    gone = people.forget(store, "ana")
+    assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "keys": 1}
+    assert [row["id"] for row in feedback.lessons(store)] == ["2"]
+    store.close()
+    for file in tmp_path.iterdir():
+        assert b"ana" not in file.read_bytes()
+
+
+def _prediction():
+    return {"best_id": "A", "best": "A", "confidence": [0.5], "alternatives": [], "model_id": "1"}
+
+
+def test_old_rows_are_deleted(store):
+    feedback.add(store, event(product="old", days=31))
+    feedback.add(store, event(product="new", days=29))
+    assert people.prune(store, 30) == 1
+    assert list(chosen(store)) == ["new"]
+
+
+def test_pictures_nobody_refers_to_are_deleted(store):
+    from aisle.catalog import ImageRef
+    from tests.server.test_classify import picture
+
+    names = feedback.keep_pictures(store, [ImageRef(data=picture()), ImageRef(data=picture((1, 2, 3)))])
+    feedback.add(store, event("ana", pictures=[names[0]]))
+    feedback.add(store, event("ben", product="2", pictures=[names[0], names[1]]))
+    people.forget(store, "ben")
+    assert [feedback.picture(store, name) is not None for name in names] == [True, False]
+
+
+def test_pictures_are_exported_beside(store, tmp_path):
+    from aisle.catalog import ImageRef
+    from tests.server.test_classify import picture
+
+    names = feedback.keep_pictures(store, [ImageRef(data=picture(size=(1200, 600)))])
+    feedback.add(store, event(pictures=names))
+    feedback.export(store, tmp_path / "f.jsonl")
+    catalog = aisle.read(tmp_path / "f.jsonl")
+    assert not catalog.problems
+    from aisle.catalog.pictures import decode
+
+    assert decode(catalog[0].images[0]).size == (512, 256)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mysql://a/b", "nowhere/at/all.db", "postgresql://nobody:secret@127.0.0.1:1/x", "sqlite://", "x://"],
+)
+def test_a_store_that_cannot_be_opened(address):
+    with pytest.raises(StoreError) as error:
+        Store(address)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_store(tmp_path):
+    (tmp_path / "s.db").write_text("this is no database, however long it may be" * 100)
+    with pytest.raises(AisleError, match="not a database"):
+        Store(str(tmp_path / "s.db"))
+
+
+def test_a_store_of_a_newer_version(tmp_path):
+    import sqlite3
+
+    Store(str(tmp_path / "s.db")).close()
+    connection = sqlite3.connect(tmp_path / "s.db")
+    with connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreError, match="newer"):
+        Store(str(tmp_path / "s.db"))
+
+
+def test_the_migrations_make_the_tables(store):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from aisle.server.store.tables import metadata
+
+    with store.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []

@@ -1,0 +1,139 @@
+"""The server as a process: what a signal, a kill and a port in use do to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import pytest
+
+from aisle.server.store import Store
+from aisle.server.store import feedback as kept
+
+pytestmark = pytest.mark.slow
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Served:
+    """`aisle serve` under way."""
+
+    def __init__(self, run, store, *more):
+        self.port = free_port()
+        command = [sys.executable, "-m", "aisle", "serve", str(run), "--port", str(self.port)]
+        command += ["--store", str(store), *more]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(600):
+            try:
+                self.get("/ready")
+                return
+            except OSError:
+                assert self.process.poll() is None, self.process.communicate()
+                time.sleep(0.1)
+        raise AssertionError("the server did not start")
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
+            return json.load(answer)
+
+    def post(self, path, body):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            json.dumps(body).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def end(self, sign):
+        self.process.send_signal(sign)
+        said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def serve(trained, tmp_path):
+    running = []
+
+    def started(*more):
+        running.append(Served(trained.run, tmp_path / "store.db", *more))
+        return running[-1]
+
+    yield started
+    for served in running:
+        if served.process.poll() is None:
+            served.end(signal.SIGKILL)
+        served.process.stdout.close()
+        served.process.stderr.close()
+
+
+def test_what_was_acknowledged_survives_a_kill(serve, trained, tmp_path):
+    server = serve()
+    place = trained.model.taxonomy.nodes[int(trained.model.taxonomy.terminals[0])].id
+    acknowledged = []
+
+    def send(worker):
+        for i in range(10_000):
+            name = f"{worker}-{i}"
+            try:
+                server.post("/v1/feedback", {"product": {"id": name, "title": "x"}, "chosen": place})
+            except OSError:
+                return
+            acknowledged.append(name)
+
+    threads = [threading.Thread(target=send, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 100:
+        time.sleep(0.01)
+    os.kill(server.process.pid, signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    store = Store(str(tmp_path / "store.db"))
+    try:
+        there = {row["id"] for row in kept.lessons(store)}
+    finally:
+        store.close()
+    assert set(acknowledged) <= there
+    assert len(there) <= len(acknowledged) + 4  # what was committed and not yet acknowledged
+
+
+def test_sigterm_answers_what_is_under_way_and_leaves(serve):
+    server = serve()
+    products = [{"id": str(i), "title": f"thing {i}"} for i in range(1000)]
+    answers = []
+    asking = threading.Thread(
+        target=lambda: answers.append(server.post("/v1/classify", {"products": products}))
+    )
+    asking.start()
+    time.sleep(0.15)
+    code, (_, log) = server.end(signal.SIGTERM)
+    asking.join()
+    assert [answer["id"] for answer in answers[0]["answers"]] == [str(i) for i in range(1000)]
+    assert code == 0, log
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert any(
+        line["event"] == "request" and line["products"] == 1000 for line in lines if "products" in line
+    )
+    with pytest.raises(OSError, match="refused"):
+        server.get("/health")
+
+
+def test_a_port_in_use_is_one_line_and_2(serve, trained, tmp_path):
+    server = serve()
+    command = [sys.executable, "-m", "aisle", "serve", str(trained.run), "--port", str(server.port)]
+    done = subprocess.run(
+        [*command, "--store", str(tmp_path / "other.db")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "in use" in done.stderr
