@@ -132,8 +132,9 @@ class Found:
 
 
 class _Shard(NamedTuple):
-    """Rows of one file, mapped: `pooled` (n, …), `sums` (n,) their checksums; tokens of all rows one after
-    another, each row's up to its `ends`. file: None where it could not be written."""
+    """Rows of one file, mapped: `pooled` (n, …), `sums` (n + 1,) their checksums and that of their keys;
+    tokens of all rows one after another, each row's up to its `ends`. file: None where it could not be
+    written."""
 
     file: Path | None
     pooled: np.ndarray
@@ -195,7 +196,7 @@ class _Space:
                     self._take(*_open(file))
             except FileNotFoundError:  # another process was faster
                 continue
-            except (_DamagedError, OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (_DamagedError, OSError, ValueError, LookupError, TypeError, AttributeError):
                 _discard(file, progress)
 
     def _take(self, keys: Sequence[bytes], shard: _Shard) -> None:
@@ -230,11 +231,11 @@ def _arrays(keys: list[bytes], features: Features) -> tuple[_Shard, dict[str, np
     pooled, tokens = np.ascontiguousarray(features.pooled), features.tokens
     each = [None] * len(keys) if tokens is None else tokens
     sums = [_checksum(*row) for row in zip(keys, pooled, each, strict=True)]
-    named = {"keys": np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)}
-    named |= {"pooled": pooled, "sums": np.array(sums, np.uint32)}
+    named = {"keys": np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES), "pooled": pooled}
     if tokens is not None:
         named["tokens"] = np.concatenate(tokens)
         named["ends"] = np.cumsum([len(one) for one in tokens], dtype=np.int64)
+    named["sums"] = np.array([*sums, _index_sum(named)], np.uint32)
     return _Shard(None, named["pooled"], named["sums"], named.get("tokens"), named.get("ends")), named
 
 
@@ -267,12 +268,20 @@ def _open(file: Path) -> tuple[list[bytes], _Shard]:
         arrays[name] = (
             np.memmap(file, kind, "r", 8 + length + start, shape) if end > start else np.zeros(shape, kind)
         )
+    if int(arrays["sums"][-1]) != _index_sum(arrays):
+        raise _DamagedError
     keys = [key.tobytes() for key in arrays["keys"]]
     shard = _Shard(file, arrays["pooled"], arrays["sums"], arrays.get("tokens"), arrays.get("ends"))
-    counts = {len(keys), len(shard.pooled), len(shard.sums), len(keys if shard.ends is None else shard.ends)}
-    if len(counts) != 1:
+    ends = keys if shard.ends is None else shard.ends
+    if len({len(keys), len(shard.pooled), len(shard.sums) - 1, len(ends)}) != 1:
         raise _DamagedError
     return keys, shard
+
+
+def _index_sum(arrays: dict[str, np.ndarray]) -> int:
+    """Of what says which rows there are."""
+    ends = arrays["ends"].tobytes() if "ends" in arrays else b""
+    return zlib.crc32(ends, zlib.crc32(arrays["keys"].tobytes()))
 
 
 def _checksum(key: bytes, pooled: np.ndarray, tokens: np.ndarray | None) -> int:
