@@ -108,6 +108,11 @@ def _add_adapters(encoder: Encoder, plan: Finetune, view: str) -> None:
         r=plan.lora, lora_alpha=alpha, lora_dropout=plan.dropout, target_modules=targets, bias="none"
     )
     inject_adapter_in_model(config, encoder)
+    for module in encoder.modules():
+        base = getattr(module, "base_layer", None)
+        if isinstance(base, nn.Conv2d):  # MobileNetV2 asks its convolutions how far they reach
+            for name in ("stride", "kernel_size", "dilation"):
+                setattr(module, name, getattr(base, name))
 
 
 def _targets(encoder: Encoder, plan: Finetune, view: str) -> list[str]:

@@ -3,6 +3,7 @@
 Nothing here imports torch before it must: tokenizers and configurations are read without it.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,32 @@ def load_model(name: str) -> Any:
         return AutoModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise _missing(name, "config.json and model.safetensors", error) from error
+
+
+def build_model(config: dict[str, Any]) -> Any:
+    """A transformers model of a configuration kept in a bundle, its weights yet to be loaded."""
+    from transformers import AutoConfig, AutoModel
+
+    return AutoModel.from_config(AutoConfig.for_model(**config)).eval()
+
+
+def half_of(model: Any, half: str) -> Any:
+    """The `text_model` or `vision_model` of a model that is both; of one with a decoder the encoder."""
+    if getattr(model.config, "is_encoder_decoder", False):
+        return model.get_encoder()
+    return getattr(model, half, model) if hasattr(model.config, "vision_config") else model
+
+
+def pooling_of(name: str) -> str:
+    """How a sentence-transformers model makes one vector of its tokens: `mean` or `first`."""
+    from transformers.utils.hub import cached_file
+
+    try:
+        file = cached_file(name, "1_Pooling/config.json")
+        settings = json.loads(Path(str(file)).read_text())
+    except (OSError, ValueError):  # most models have no such file
+        return "mean"
+    return "first" if settings.get("pooling_mode_cls_token") else "mean"
 
 
 def _missing(name: str, files: str, error: Exception) -> MissingModelError:

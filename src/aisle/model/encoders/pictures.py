@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aisle.model.encoders.pooling import masked_mean
+from aisle.model.encoders.pooling import attention_pool, masked_mean
 from aisle.model.parts import Encoded, Encoder
 from aisle.model.prepare import Pictures
-from aisle.model.pretrained import load_model
+from aisle.model.pretrained import build_model, half_of, load_model
 
 SMALLEST = 32  # pixels; four halvings leave 2 x 2 cells, fewer would be too few for BatchNorm's statistics
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -77,8 +77,10 @@ class TransformerImage(Encoder):
     """Any `transformers` vision model by hub name or folder (MobileNetV2, ResNet, ConvNeXt, ViT, …).
 
     name: where its weights are; config: the configuration as a dict instead, for a network whose
-    weights are loaded afterwards. Pixels are normalised with the folder's `preprocessor_config.json`,
-    with ImageNet's mean and deviation where it has none.
+    weights are loaded afterwards. pooling: `mean` over the patches of all a product's pictures, or
+    `attention`: a learned weight a patch, which begins as the mean and learns with the encoder. Pixels are
+    normalised with the folder's `preprocessor_config.json`, with ImageNet's mean and deviation where it has
+    none. Of a model of texts and pictures (CLIP, SigLIP) the half that reads pictures is taken.
     """
 
     costly = True
@@ -88,16 +90,25 @@ class TransformerImage(Encoder):
     std: Tensor
 
     def __init__(
-        self, prepare: Pictures, name: str | None = None, config: dict[str, Any] | None = None
+        self,
+        prepare: Pictures,
+        name: str | None = None,
+        pooling: str = "mean",
+        config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.name = name
+        if pooling not in ("mean", "attention"):
+            raise ValueError(f"pooling is 'mean' or 'attention', not {pooling!r}")
+        self.name, self.pooling = name, pooling
         self.body, self.config = _from_config(config) if config else _from_name(name)
         mean, std = self.config.get("image_mean", IMAGENET_MEAN), self.config.get("image_std", IMAGENET_STD)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
         with torch.no_grad():
             self.dim = self._patches(torch.zeros(1, 3, prepare.size, prepare.size)).shape[-1]
+        self.attend = nn.Linear(self.dim, 1, bias=False) if pooling == "attention" else None
+        if self.attend is not None:
+            nn.init.zeros_(self.attend.weight)
 
     def _patches(self, x: Tensor) -> Tensor:
         hidden = self.body(pixel_values=x.contiguous(memory_format=torch.channels_last)).last_hidden_state
@@ -106,7 +117,11 @@ class TransformerImage(Encoder):
     def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
         """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
         x = (pixels.flatten(0, 1).float() - self.mean) / self.std  # (B*P, 3, S, S)
-        return encode_pictures(self._patches, x, shown, self.training)
+        encoded = encode_pictures(self._patches, x, shown, self.training)
+        if self.attend is None:
+            return encoded
+        pooled = attention_pool(encoded.tokens, encoded.mask, self.attend(encoded.tokens))
+        return encoded._replace(pooled=pooled)
 
 
 def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
@@ -114,8 +129,8 @@ def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
         raise ValueError("needs a `name`: a folder or hub name of a transformers vision model")
     from transformers import ImageProcessingMixin
 
-    body = load_model(name)
-    config = body.config.to_dict()
+    model = load_model(name)
+    config = model.config.to_dict()
     try:
         processor, _ = ImageProcessingMixin.get_image_processor_dict(name)
     except (OSError, ValueError):
@@ -123,10 +138,8 @@ def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
     for key in ("image_mean", "image_std"):
         if processor.get(key):
             config[key] = processor[key]
-    return body, config
+    return half_of(model, "vision_model"), config
 
 
 def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    from transformers import AutoConfig, AutoModel
-
-    return AutoModel.from_config(AutoConfig.for_model(**config)).eval(), config
+    return half_of(build_model(config), "vision_model"), config

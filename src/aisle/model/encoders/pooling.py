@@ -10,6 +10,14 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     return (tokens * share).sum(1) / share.sum(1).clamp(min=1)
 
 
+def attention_pool(tokens: Tensor, mask: Tensor, score: Tensor) -> Tensor:
+    """tokens (B, T, D), mask (B, T), score (B, T, 1) -> (B, D): the unmasked ones' mean, weighted by a
+    softmax."""
+    score = score.float().masked_fill(~mask.unsqueeze(-1), torch.finfo(torch.float32).min)
+    share = score.softmax(1) * mask.unsqueeze(-1)
+    return (tokens * share.to(tokens.dtype)).sum(1)
+
+
 def at_most(tokens: Tensor, mask: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """tokens (B, T, D), mask (B, T) -> the same with T at most `most`.
 

@@ -7,14 +7,16 @@ from torch import Tensor
 from aisle.model.encoders.pooling import masked_mean
 from aisle.model.parts import Encoded, Encoder
 from aisle.model.prepare import Tokens
-from aisle.model.pretrained import load_model
+from aisle.model.pretrained import build_model, half_of, load_model, pooling_of
 
 
 class TransformerText(Encoder):
     """Any `transformers` text encoder by hub name or folder (MiniLM, CamemBERT, FlauBERT, …).
 
     name: where its weights and tokenizer are; config: the configuration as a dict instead, for a
-    network whose weights are loaded afterwards. pooling: `mean` over tokens, or the `first` one.
+    network whose weights are loaded afterwards. pooling: `mean` over tokens, or the `first` one; `auto` is
+    what its sentence-transformers settings say, the mean where it has none. Of a model of texts and pictures
+    (CLIP) the half that reads texts is taken, of an encoder with a decoder (T5) the encoder.
     """
 
     costly = True
@@ -25,15 +27,15 @@ class TransformerText(Encoder):
         self,
         prepare: Tokens,
         name: str | None = None,
-        pooling: str = "mean",
+        pooling: str = "auto",
         config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if pooling not in ("mean", "first"):
-            raise ValueError(f"pooling is 'mean' or 'first', not {pooling!r}")
+        if pooling not in ("auto", "mean", "first"):
+            raise ValueError(f"pooling is 'auto', 'mean' or 'first', not {pooling!r}")
         self.name, self.pooling = name, pooling
-        self.body = _from_config(config) if config else _from_name(name)
-        self.config = self.body.config.to_dict()
+        self.body, self.config = _from_config(config) if config else _from_name(name)
+        self.config.setdefault("pooling", "mean")
         self.dim = int(self.body.config.hidden_size)  # whatever the family calls it
         most = getattr(self.body.config, "max_position_embeddings", None) or prepare.length
         offset = getattr(getattr(self.body, "embeddings", None), "padding_idx", None)  # RoBERTa's kind
@@ -45,17 +47,17 @@ class TransformerText(Encoder):
         """ids (B, T), mask (B, T) -> tokens (B, T, D)."""
         visible = mask | ~mask.any(1, keepdim=True)  # a row without tokens must not divide by zero
         tokens = self.body(input_ids=ids, attention_mask=visible.long()).last_hidden_state  # (B, T, D)
-        pooled = masked_mean(tokens, mask) if self.pooling == "mean" else tokens[:, 0]
+        first = (self.config["pooling"] if self.pooling == "auto" else self.pooling) == "first"
+        pooled = tokens[:, 0] if first else masked_mean(tokens, mask)
         return Encoded(pooled, tokens, mask, mask.any(1))
 
 
-def _from_name(name: str | None) -> Any:
+def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
     if name is None:
         raise ValueError("needs a `name`: a folder or hub name of a transformers text model")
-    return load_model(name)
+    model = load_model(name)
+    return half_of(model, "text_model"), {**model.config.to_dict(), "pooling": pooling_of(name)}
 
 
-def _from_config(config: dict[str, Any]) -> Any:
-    from transformers import AutoConfig, AutoModel
-
-    return AutoModel.from_config(AutoConfig.for_model(**config))
+def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return half_of(build_model(config), "text_model"), config
