@@ -4,7 +4,9 @@ A message says what, where, and what next, on one line.
 """
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from types import ModuleType
 
 
 class AisleError(Exception):
@@ -29,6 +31,33 @@ class BundleError(AisleError):
 
 class MissingModelError(AisleError):
     """Pretrained weights are not on this machine and cannot be fetched."""
+
+
+class MissingExtraError(AisleError):
+    """An optional package is not installed, or is broken."""
+
+
+def extra(module: str, name: str, what: str) -> ModuleType:
+    """Import an optional package. name: the extra that brings it; what: what needs it.
+
+    Raises:
+        MissingExtraError: it is not installed, or something it needs is broken.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        raise MissingExtraError(f"{what} needs {missing}: pip install 'aisle[{name}]'") from None
+    except Exception as error:  # a package beside another build of what it links to fails in many ways
+        raise MissingExtraError(
+            f"{what} needs {module}, which is installed but cannot be imported ({first_line(error)})"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What another library's exception says, short enough for a line of ours."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0][:160]}" if said else type(error).__name__
 
 
 def did_you_mean(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:

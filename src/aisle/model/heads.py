@@ -86,7 +86,7 @@ class Levels(nn.Module):
     """A softmax per level, each with a class for paths that ended above; decoded over valid paths.
 
     A class's weight is learned plus generated from the embedding of its name, as `Tree`'s.
-    weights: what each level counts in the likelihood, 1 by default.
+    weights: what each level counts in the likelihood, 1 by default; the last one counts for all below too.
     """
 
     class_vectors: Tensor
@@ -98,10 +98,8 @@ class Levels(nn.Module):
         self.dim, self.dropout = dim, dropout
         tree = context.taxonomy
         self.index = TreeIndex(tree)
-        self.weights = list(weights) if weights else [1.0] * tree.depth
-        if len(self.weights) < tree.depth:
-            raise ValueError(f"{len(self.weights)} level weights for a tree of {tree.depth} levels")
-        self.weights = self.weights[: tree.depth]
+        self.weights = list(weights) if weights else [1.0]
+        self.weights = (self.weights + self.weights[-1:] * tree.depth)[: tree.depth]
         self.norm = nn.LayerNorm(dim)
         self.drop = nn.Dropout(dropout)
         vectors = torch.from_numpy(np.asarray(context.class_vectors, dtype=np.float32))

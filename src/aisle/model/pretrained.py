@@ -28,11 +28,24 @@ def load_tokenizer(name: str) -> "Tokenizer":
     if file.is_file():
         return Tokenizer.from_file(str(file))
     try:
-        from transformers import AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer
 
+        if AutoConfig.from_pretrained(name).model_type == "flaubert":
+            return _flaubert(name)
         return AutoTokenizer.from_pretrained(name).backend_tokenizer
     except (OSError, ValueError, AttributeError) as error:
         raise _missing(name, "tokenizer.json", error) from error
+
+
+def _flaubert(name: str) -> "Tokenizer":
+    """Its own tokenizer is no `tokenizers` pipeline."""
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+    from transformers.utils.hub import cached_file
+
+    from aisle.model.moses import moses_tokenizer
+
+    vocabulary, merges = (Path(str(cached_file(name, file))) for file in ("vocab.json", "merges.txt"))
+    return moses_tokenizer(vocabulary, merges, bool(get_tokenizer_config(name).get("do_lowercase")))
 
 
 def load_config(name: str) -> Any:

@@ -32,7 +32,7 @@ def find_axes(encoder: nn.Module, prepared: Prepared, rank: int, seed: int) -> "
     """The axes of one view's training rows: of its features where it is lexical, else of its vectors."""
     if isinstance(encoder, Lexical):
         return TextAxes(prepared, encoder.table.num_embeddings, rank, seed)
-    if not prepared.arrays.keys() & {"pooled", "vector"}:
+    if not prepared.arrays.keys() & {"pooled", "vector"} or getattr(encoder, "hidden", None):
         raise RecipeError(
             f"encoder {type(encoder).__name__} cannot be learned along axes: only Lexical, Vector, and "
             "pretrained encoders kept frozen can"

@@ -110,7 +110,7 @@ class Recipe(ModelSpec):
         """
         fewer = super().without(names)
         stages = [stage.without(names) for stage in self.stages]
-        kept = [stage for stage in stages if stage.train]
+        kept = [stage for stage in stages if stage.train and stage.views != []]
         if not kept:
             raise RecipeError(
                 f"recipe {self.name!r} trains only views that no row has: {', '.join(sorted(names))}"

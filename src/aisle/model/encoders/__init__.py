@@ -6,8 +6,19 @@ object that makes its arrays. Its `forward` takes those arrays by name and retur
 
 from aisle.model.encoders.lexical import Lexical
 from aisle.model.encoders.pictures import SmallConv, TransformerImage
+from aisle.model.encoders.recurrent import Recurrent
 from aisle.model.encoders.subword import Subword
 from aisle.model.encoders.text import TransformerText
+from aisle.model.encoders.timm import TimmImage
 from aisle.model.encoders.vector import Vector
 
-__all__ = ["Lexical", "SmallConv", "Subword", "TransformerImage", "TransformerText", "Vector"]
+__all__ = [
+    "Lexical",
+    "Recurrent",
+    "SmallConv",
+    "Subword",
+    "TimmImage",
+    "TransformerImage",
+    "TransformerText",
+    "Vector",
+]

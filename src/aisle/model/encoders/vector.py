@@ -1,21 +1,31 @@
 """Precomputed vectors, as a view of their own."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from aisle.model.parts import Encoded, Encoder, pooled_only
 from aisle.model.prepare import Vectors
 
 
 class Vector(Encoder):
-    """A vector file's rows, passed on as they are; fusions project every view anyway."""
+    """A vector file's rows, passed on as they are; fusions project every view anyway.
+
+    hidden: widths of dense layers on them, with norm, ReLU and dropout (a multilayer perceptron); none by
+    default.
+    """
 
     prepare_class = Vectors
     modality = "vector"
 
-    def __init__(self, prepare: Vectors) -> None:
+    def __init__(self, prepare: Vectors, hidden: list[int] | None = None, dropout: float = 0.1) -> None:
         super().__init__()
+        self.hidden, self.dropout = list(hidden or []), dropout
+        layers: list[nn.Module] = []
         self.dim = prepare.dim
+        for width in self.hidden:
+            layers += [nn.Linear(self.dim, width), nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout)]
+            self.dim = width
+        self.body = nn.Sequential(*layers)
 
     def forward(self, vector: Tensor) -> Encoded:
         """vector (B, D) -> pooled (B, D)."""
-        return pooled_only(vector)
+        return pooled_only(self.body(vector))
