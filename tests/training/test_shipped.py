@@ -51,6 +51,8 @@ def small(name, folders):
         elif encoder["type"] == "Lexical":
             encoder["least"] = 1
         view["axes"] = min(view["axes"], 12)
+        if (view.get("finetune") or {}).get("last"):
+            view["finetune"]["last"] = 1
     for loss in data["losses"]:
         if "names" in loss:
             loss["names"] = str(folders["text"])
