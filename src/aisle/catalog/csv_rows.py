@@ -7,10 +7,12 @@ physical record known. What strict mode refuses is read again leniently, and wha
 import csv
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
 Note = Callable[..., None]  # (row, column, what, value, *, fatal)
+_NEVER = "\x1f"  # parts nothing
 _DELIMITERS = (",", ";", "\t", "|", "^")
 _BLOCK = 8192  # lines that are parsed at once while nothing is wrong,
 _BLOCK_CHARS = 16 * 2**20  # and about how many characters they have at most
@@ -68,8 +70,9 @@ class _Lines:
 
 
 def sniff(sample: list[str], only: str | None = None) -> Dialect:
-    """The delimiter under which the sample's records are most alike (`only`: it is known)."""
-    best, best_score = Dialect(only or ","), (0.0, 0)
+    """The delimiter under which the sample's records are most alike (`only`: it is known). Where none
+    parts the header, there is one column."""
+    best, best_score = Dialect(only or _body_delimiter(sample)), (0.0, 0)
     for delimiter in [only] if only else _DELIMITERS:
         for skip_space in (False, True):
             widths = _widths(sample, Dialect(delimiter, skip_space))
@@ -84,10 +87,19 @@ def sniff(sample: list[str], only: str | None = None) -> Dialect:
 
 def _widths(sample: list[str], dialect: Dialect) -> list[int]:
     reader = csv.reader(sample, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
-    try:
-        return [len(row) for row in islice(reader, 200) if row]
-    except csv.Error:
-        return []
+    widths: list[int] = []
+    with suppress(csv.Error):
+        widths.extend(len(row) for row in islice(reader, 200) if row)
+    return widths
+
+
+def _body_delimiter(sample: list[str]) -> str:
+    """What parts the records though nothing parts the header (a line of something else before it)."""
+    for delimiter in _DELIMITERS:
+        body = _widths(sample, Dialect(delimiter))[1:]
+        if len(body) > 2 and body[0] > 1 and body.count(body[0]) > 0.8 * len(body):
+            return delimiter
+    return _NEVER
 
 
 def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int = 1) -> Iterator[list[str]]:

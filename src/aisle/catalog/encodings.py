@@ -45,12 +45,25 @@ def detect(file: BinaryIO, given: str | None = None) -> Encoding:
     ):
         if sample.startswith(mark):
             return Encoding(name, True)
+    wide = _unmarked(sample)
+    if wide is not None:
+        return Encoding(wide, False)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         decoder.decode(sample)
     except UnicodeDecodeError:
         return _guess(sample)
     return Encoding("utf-8", True)
+
+
+def _unmarked(sample: bytes) -> str | None:
+    """UTF-16 without its mark, by the zero bytes that half of mostly Latin text then is."""
+    even, odd = sample[::2], sample[1::2]
+    if len(sample) > 3 and odd.count(0) > len(odd) / 2 > 4 * even.count(0):
+        return "utf-16-le"
+    if len(sample) > 3 and even.count(0) > len(even) / 2 > 4 * odd.count(0):
+        return "utf-16-be"
+    return None
 
 
 def _guess(sample: bytes) -> Encoding:

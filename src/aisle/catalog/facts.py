@@ -127,6 +127,7 @@ def check_ids(records: Records, column: str | None, problems: Problems) -> None:
 def check_empty(records: Records, columns: Columns, problems: Problems) -> None:
     """Records with no text, no picture and no vector: nothing to learn from or to go by."""
     names = [*columns.text.values(), *columns.images, *columns.vectors]
+    told = set(problems.fatal_rows().tolist())  # no JSON at all, too few fields
     start = 1
     for batch in records.batches:
         full = np.zeros(batch.num_rows, dtype=bool)
@@ -137,7 +138,8 @@ def check_empty(records: Records, columns: Columns, problems: Problems) -> None:
         if columns.image_template is not None:
             full[:] = True
         for i in np.flatnonzero(~full):
-            problems.add(start + int(i), None, "nothing to go by: no text and no picture", fatal=True)
+            if start + int(i) not in told:
+                problems.add(start + int(i), None, "nothing to go by: no text and no picture", fatal=True)
         start += batch.num_rows
 
 

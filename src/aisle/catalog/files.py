@@ -4,7 +4,7 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import zstandard
 from pyarrow.parquet import ParquetFile
@@ -35,7 +35,7 @@ class Table(NamedTuple):
     path: Path
     format: str
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedReader:
         """The file's bytes, decompressed.
 
         Raises:
@@ -109,6 +109,25 @@ def find_tables(source: Path) -> list[Table]:
     if not kind and source.suffix.lower() in {".xlsx", ".xls", ".ods"}:
         raise CatalogError(f"{source}: a spreadsheet; save it as CSV (UTF-8) first")
     return [Table(source, kind or "csv")]
+
+
+def format_of(first: bytes) -> str | None:
+    """What a file's first bytes say it is, where that is no text, and what to do about it."""
+    return next((what for sign, what in _STRANGERS.items() if first.startswith(sign)), None)
+
+
+_STRANGERS = {
+    b"PK\x03\x04": "a ZIP archive (a spreadsheet?): unpack it, or save the sheet as CSV (UTF-8)",
+    b"\x1f\x8b": "gzip: let its name end in .gz",
+    b"\x28\xb5\x2f\xfd": "Zstandard: let its name end in .zst",
+    b"PAR1": "Parquet: let its name end in .parquet",
+    b"ARROW1": "Arrow IPC: save it as Parquet",
+    b"SQLite": "an SQLite database: export the table as CSV",
+    b"\x89HDF": "HDF5: export it as Parquet",
+    b"%PDF": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet: save the sheet as CSV (UTF-8)",
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
+}  # fmt: skip
 
 
 def find_pictures(folder: Path) -> list[Path]:

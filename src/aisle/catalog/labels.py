@@ -4,13 +4,12 @@ A delimiter is never guessed from one label: names hold commas, slashes and ampe
 ("Dining, Living Room Furniture", "A/C Units"), and only the column shows which sign parts levels.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from aisle.catalog.text import plain
+from aisle.catalog.text import listed, plain
 from aisle.taxonomy import CategoryPath
 
 LEVEL_MARK = "\x1f"  # joins level columns, whose names may hold anything else
@@ -65,18 +64,26 @@ def _pieces(label: str, style: Style) -> list[str]:
     """The whole paths in one cell; a separator inside a name is followed by no root."""
     if style.separator is None:
         return [label]
-    first, *rest = label.split(style.separator)
-    pieces = [first]
-    for piece in rest:
-        if not style.roots or not piece.strip() or _root(piece, style) in style.roots:
+    pieces: list[str] = []
+    whole = True  # whether what stands last among the pieces is a whole path
+    for piece in label.split(style.separator):
+        rooted = not style.roots or not piece.strip() or _root(piece, style) in style.roots
+        if not pieces or (whole if style.leaf_first else rooted):
             pieces.append(piece)
         else:
             pieces[-1] += style.separator + piece
+        whole = rooted  # a path that ends with its root ends where a root stands
     return pieces
 
 
 def _root(text: str, style: Style) -> str:
     return _levels(text, style)[0].strip()
+
+
+def _parted(text: str, mark: str, style: Style) -> tuple[str, list[str]]:
+    """Of a label cut at a sign: the piece that surely holds a root, and the others that are not blank."""
+    first, *rest = text.split(mark)[:: -1 if style.leaf_first else 1]
+    return first, [piece for piece in rest if piece.strip()]
 
 
 def _several(pieces: Iterable[list[str]]) -> Parsed:
@@ -116,12 +123,8 @@ def _levels(text: str, style: Style) -> list[str]:
 
 def _from_json(label: str, style: Style) -> list[list[str]] | None:
     """Paths of a JSON list: of names, of paths, of lists of names, or of `{"name": …}` objects."""
-    text = label.strip()
-    if not text.startswith("[") or not text.endswith("]"):
-        return None
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+    data = listed(label)
+    if data is None:
         return None
     items = [_name(item) for item in data]
     if any(isinstance(item, list) for item in items):
@@ -223,8 +226,8 @@ def _with_separator(texts: list[str], style: Style) -> Style:
         holding = [text for text in texts if mark in text]
         if not holding or mark == style.delimiter or (style.delimiter is None and mark == ","):
             continue
-        roots = frozenset(_root(text.split(mark)[0], style) for text in texts) - NOTHING
-        later = [[p for p in text.split(mark)[1:] if p.strip()] for text in holding]
+        roots = frozenset(_root(_parted(text, mark, style)[0], style) for text in texts) - NOTHING
+        later = [_parted(text, mark, style)[1] for text in holding]
         fitting = sum(all(_root(piece, style) in roots for piece in pieces) for pieces in later)
         deep = any(len(_levels(p, style)) > 1 and _root(p, style) in roots for ps in later for p in ps)
         if fitting >= len(holding) / 2 and (deep or style.delimiter is None):

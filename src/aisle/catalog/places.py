@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -153,6 +154,15 @@ def _spelled_index(taxonomy: Taxonomy) -> dict[CategoryPath, int]:
     return _INDEXES[taxonomy.fingerprint]
 
 
+@lru_cache(1)
+def _named_index(taxonomy: Taxonomy) -> dict[str, list[int]]:
+    """Nodes by the spelling of their own name."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for i, node in enumerate(taxonomy.nodes):
+        found[spelled(node.name)].append(i)
+    return found
+
+
 def _suggestion(label: str, taxonomy: Taxonomy, style: Style) -> str:
     """` Did you mean …?`: looked for among the nodes that share most letter triples with the label."""
     paths = parse(label, style).paths
@@ -160,6 +170,9 @@ def _suggestion(label: str, taxonomy: Taxonomy, style: Style) -> str:
     wanted = _triples(text)
     names = [format_path(node.path) for node in taxonomy.nodes]
     names += [node.id for node in taxonomy.nodes if node.id not in names[:1]]
+    same = _named_index(taxonomy).get(spelled(paths[0][-1]), ()) if paths else ()
+    if len(same) == 1:  # the right name, under another path or none
+        return f". Did you mean {format_path(taxonomy.nodes[same[0]].path)!r}?"
     near = sorted(names, key=lambda name: -len(wanted & _triples(name)) / (len(name) + len(text)))[:30]
     return "." + did_you_mean(text, near) if did_you_mean(text, near) else ""
 

@@ -1,8 +1,10 @@
 """From files to a `Catalog`: every record is kept, and whatever is wrong with one is noted."""
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,7 @@ def read(
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
         chosen = _columns(records, given)
+        _ask_for_names(chosen, records.names, problems)
         cells = [cell for column in chosen.images for cell in _sample(records, column)]
         root = facts.resolve_root(image_root, _home(source))
         pictures = Pictures(chosen, root, guess_separator(cells))
@@ -71,8 +74,7 @@ def read(
     except AisleError:
         raise
     except _BROKEN as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CatalogError(f"{_called(source)}: cannot be read: {why}") from error
+        raise CatalogError(f"{_called(source)}: cannot be read: {_why(error)}") from error
     return Catalog(Base(records, chosen, found, problems, pictures, parts))
 
 
@@ -92,14 +94,30 @@ def _gather(
     spool, parts, first = Spool(), [], 1
     for table, batches in _batches(source, problems, hints):
         start, total = first, estimate_rows(table) if isinstance(table, Table) else None
-        with progress("reading", total, "rows") as advance:
+        named = table.path if isinstance(table, Table) else table
+        with progress("reading", total, "rows") as advance, _blaming(named):
             for batch in batches(first):
                 spool.add(batch)
                 first += batch.num_rows
                 advance(batch.num_rows)
         if table is not None:
-            parts.append(Part(table.path if isinstance(table, Table) else table, start, first - 1))
+            parts.append(Part(named or Path(), start, first - 1))
     return spool.records(), tuple(parts)
+
+
+@contextmanager
+def _blaming(path: Path | None) -> Iterator[None]:
+    """Of a folder's files, name the one that cannot be read."""
+    try:
+        yield
+    except _BROKEN as error:
+        if path is None:
+            raise
+        raise CatalogError(f"{path}: cannot be read: {_why(error)}") from error
+
+
+def _why(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 _Batches = Callable[[int], Iterator[pa.RecordBatch]]  # from the number of the first record
@@ -204,6 +222,18 @@ def _columns(records: Records, given: dict[str, Any]) -> Columns:
                 found = find(names, {**given, key: ""}, binary, vectors)
                 given = {**given, key: ""}
     return found
+
+
+def _ask_for_names(columns: Columns, names: list[str], problems: Problems) -> None:
+    """A first line that holds numbers and no known name is likely a record: one is lost to the header."""
+    known = (columns.id, columns.title, columns.description, *columns.label, *columns.images)
+    indices = {str(number) for number in range(len(names))}
+    if any(name is not None for name in known):
+        return
+    for name in names:
+        if name not in indices and re.fullmatch(r"-?\d+([.,]\d+)?", name):
+            what = "no column has a known name and the first line looks like a record; add a line of names"
+            return problems.add(None, name, what, ", ".join(names))
 
 
 def _sample(records: Records, column: str, size: int = 1000) -> list[str]:

@@ -12,6 +12,7 @@ from aisle.catalog.files import LOG, PICTURES
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import ImageRef
 from aisle.catalog.records import Records
+from aisle.catalog.text import listed
 
 _SEPARATORS = ("|", ";", "\n", ",", " ")
 _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
@@ -54,11 +55,9 @@ class Pictures:
 
     def _split(self, cell: str) -> list[str]:
         cell = cell.strip()
-        if cell.startswith("[") and cell.endswith("]"):
-            try:
-                return [str(item) for item in json.loads(cell) if item]
-            except (ValueError, RecursionError):
-                pass
+        items = listed(cell)
+        if items is not None:
+            return [str(item) for item in items if item]
         pieces = cell.split(self.separator) if self.separator else [cell]
         return [piece.strip() for piece in pieces if piece.strip()]
 
@@ -130,7 +129,7 @@ def _is_file(path: Path) -> bool:
 
 def guess_separator(cells: Iterable[str]) -> str | None:
     """The sign that parts several pictures in a cell, each of which looks like one."""
-    cells = [cell for cell in cells if cell]
+    cells = [cell for cell in cells if cell and listed(cell) is None]
     for mark in _SEPARATORS:
         several = [
             [p.strip() for p in cell.split(mark) if p.strip()] for cell in cells if mark in cell.strip()

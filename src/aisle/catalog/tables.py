@@ -15,7 +15,7 @@ from pyarrow.parquet import ParquetFile
 
 from aisle.catalog.csv_rows import read_records, sniff
 from aisle.catalog.encodings import KEPT, detect
-from aisle.catalog.files import Table, lines_of
+from aisle.catalog.files import Table, format_of, lines_of
 from aisle.catalog.mending import mended
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import BATCH
@@ -81,6 +81,9 @@ def _header(names: Iterable[str], encoding: str, problems: Problems) -> list[str
 def _encoding(table: Table, problems: Problems, hints: Hints) -> str:
     """The name of the file's encoding; a guess is told."""
     with table.open() as file:
+        stranger = format_of(file.peek(8)[:8])
+        if stranger is not None:
+            raise CatalogError(f"{table.path}: not text, but {stranger}")
         encoding = detect(file, hints.encoding)
     if not encoding.sure:
         told = f"{table.path.name}: {encoding.name}"
@@ -169,6 +172,9 @@ def _array_items(table: Table, text: str) -> Iterator[Any]:
         if "\n" in text.strip():
             return iter(text.splitlines(keepends=True))
         raise CatalogError(f"{table.path}: not JSON: {error}") from error
+    if isinstance(data, dict):  # {"products": [{…}, …]}
+        lists = [v for v in data.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+        data = lists[0] if len(lists) == 1 else [data]
     return iter(data if isinstance(data, list) else [data])
 
 
@@ -323,7 +329,13 @@ def _plain(column: pa.Array | pa.ChunkedArray, first: int, name: str, problems: 
     if pa.types.is_struct(kind) and "bytes" in {
         field.name for field in kind
     }:  # how `datasets` keeps pictures
-        return pc.struct_field(column, "bytes").cast(pa.binary())
+        held = pc.struct_field(column, "bytes").cast(pa.binary())
+        if "path" in {field.name for field in kind}:
+            paths = pc.if_else(held.is_null(), pc.struct_field(column, "path"), None)
+            for i in np.flatnonzero(paths.is_valid().to_numpy(zero_copy_only=False)):
+                what = "a picture without its bytes; its path is not followed"
+                problems.add(first + int(i), name, what, str(paths[int(i)]))
+        return held
     if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         return column.cast(pa.string())
     return _text([as_text(value) for value in column.to_pylist()], first, name, problems)

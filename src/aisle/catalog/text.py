@@ -1,8 +1,11 @@
 """Text as sellers type it: markup taken off, Unicode composed, nothing else lost."""
 
+import ast
 import html
+import json
 import re
 import unicodedata
+from typing import Any
 
 # Tags that only format. `<3`, `a < b` and `<script>alert(1)</script>` on its own are somebody's words,
 # not formatting, and stay as they are (reports escape whatever they show).
@@ -48,6 +51,20 @@ def _strip(text: str) -> str:
     text = html.unescape(_FORMATTING.sub("", text)).replace("\xa0", " ")
     lines = (" ".join(line.split()) for line in text.split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def listed(text: str) -> list[Any] | None:
+    """The list that a cell writes out, as JSON or as Python does (`['a', 'b']`); None if it is none."""
+    text = text.strip()
+    if not text.startswith("[") or not text.endswith("]"):
+        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return found if isinstance(found, list) else None
+    return None
 
 
 def normal(text: str) -> str:

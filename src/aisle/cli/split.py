@@ -114,7 +114,7 @@ def _part(catalog: "Catalog", name: str, rows: Any) -> dict[str, Any]:
 
     some = catalog.take(rows)
     node, dates = some.targets().node, some.dates
-    known = dates[~np.isnat(dates)] if dates is not None else []
+    known = np.empty(0, "datetime64[s]") if dates is None else dates[~np.isnat(dates)]
     first, last = (str(known.min())[:10], str(known.max())[:10]) if len(known) else (None, None)
     classes = len(np.unique(node[node >= 0]))
     return {"name": name, "rows": len(rows), "classes": classes, "first": first, "last": last}

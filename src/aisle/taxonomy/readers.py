@@ -94,12 +94,11 @@ def read_tree(path: str | Path) -> ReadTree:
             entries = _csv_entries(text, path)
         else:
             entries = _text_entries(text)
-    except (ValueError, RecursionError, csv.Error) as error:
-        raise TaxonomyError(f"{path}: not a tree that can be read: {error}") from error
-    try:
         return _build(entries)
     except TaxonomyError as error:
         raise TaxonomyError(f"{path}: {error}") from error
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise TaxonomyError(f"{path}: not a tree that can be read: {error}") from error
 
 
 def _text(path: Path) -> str:
@@ -110,6 +109,8 @@ def _text(path: Path) -> str:
             path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         )
         raise TaxonomyError(f"{path}: the tree cannot be read: {error.strerror}.{near}") from error
+    if b"\0" in raw and raw[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        raise TaxonomyError(f"{path}: not text; a tree is text, CSV or JSON")
     for encoding in ("utf-8-sig", "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"):
         try:
             return raw.decode(encoding)
