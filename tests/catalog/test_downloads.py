@@ -174,6 +174,19 @@ def test_each_redirect_is_checked_anew(server, monkeypatch):
         fetch(server.url + "/inside")
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+def test_where_clouds_keep_credentials_is_never_asked(host):
+    with pytest.raises(FetchError, match="never fetched"):
+        fetch(f"http://{host}/latest/meta-data", OPEN)
+
+
+def test_a_catalogue_without_addresses_has_nothing_to_fetch(tmp_path):
+    (tmp_path / "x.csv").write_text("title,images\na,b.png\n")
+    done = CliRunner().invoke(app, [str(tmp_path / "x.csv"), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0
+    assert "nothing to fetch" in done.stdout
+
+
 def test_public_addresses_are_told_from_wrapped_private_ones():
     public = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"]
     private = [

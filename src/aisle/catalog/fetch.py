@@ -110,6 +110,8 @@ def _connected(parts: SplitResult, limits: Limits, deadline: float) -> Iterator[
     port = parts.port or (443 if secure else 80)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+    if any(map(_serves_the_machine, addresses)):
+        raise FetchError(f"{host} is a private address ({addresses[0]}), of the link itself: never fetched")
     if not limits.private and not all(map(is_public, addresses)):
         raise FetchError(f"{host} is a private address ({addresses[0]}); --allow-private fetches it")
     connection = http.client.HTTPConnection(host, port)
@@ -143,14 +145,24 @@ def _cut(opened: list[socket.socket]) -> None:
 
 def is_public(address: str) -> bool:
     """Whether an IP address is one on the internet, whichever way it is wrapped."""
+    ip = _unwrapped(address)
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _serves_the_machine(address: str) -> bool:
+    """Link-local addresses, where clouds hand their machines credentials: no shop keeps pictures there."""
+    return _unwrapped(address).is_link_local
+
+
+def _unwrapped(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address that is meant in the end."""
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inside is None and ip in _NAT64:
             inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inside is not None:
-            return is_public(str(inside))
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+        return inside or ip
+    return ip
 
 
 def _body(response: http.client.HTTPResponse, limits: Limits, deadline: float) -> bytes:

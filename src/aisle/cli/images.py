@@ -50,6 +50,11 @@ def images(
     )
     if as_json:
         console.print_json(result._asdict())
+    elif result == (0, 0, {}):
+        named = ", ".join(catalog.columns.images) or "no column"
+        console.out.print(
+            f"nothing to fetch: no picture is named by an address (pictures: {named})", markup=False
+        )
     else:
         for url, why in list(result.failed.items())[:10]:
             console.say(f"{url}: {why}")
