@@ -3,8 +3,11 @@
 import csv
 import io
 import resource
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,3 +132,40 @@ def test_bombs_truncations_and_strangers_are_refused(tmp_path):
         decode(ImageRef(tmp_path / "none.jpg"))
     with pytest.raises(PictureError, match="cannot be read"):
         decode(ImageRef(tmp_path))
+
+
+ALONE = """
+import resource, sys, time
+from pathlib import Path
+from aisle.catalog import ImageRef
+from aisle.catalog.pictures import PictureError, decode
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 700 * 2**20, resource.RLIM_INFINITY))  # bytes
+for line in sys.stdin:
+    start = time.process_time()
+    try:
+        outcome = decode(ImageRef(Path(line.strip()))).mode
+    except PictureError as error:
+        outcome = str(error)
+    print(f"{time.process_time() - start:.2f}", outcome, sep="\\t")
+"""
+
+
+@needs_shared
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits are set by what /proc says")
+def test_no_picture_takes_more_than_its_share_of_memory_or_time():
+    files = sorted((DATA / "bad_inputs" / "images").iterdir())
+    assert len(files) == 420
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        input="\n".join(map(str, files)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+    found = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(found) == 420
+    assert max(float(seconds) for seconds, _ in found) < 3
+    assert sum(outcome != "RGB" for _, outcome in found) == 57
+    assert not any("MemoryError" in outcome for _, outcome in found)

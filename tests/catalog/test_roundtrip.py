@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aisle.catalog import ImageRef, Product, read
+from aisle.catalog.check import check
+from aisle.catalog.problems import FirstProblemError
 from aisle.errors import AisleError
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -134,3 +136,65 @@ def test_a_truncated_parquet_file_is_an_error(tmp_path, size):
     (tmp_path / "x.parquet").write_bytes(sink.getvalue()[:-size])
     with pytest.raises(AisleError, match="cannot be read"):
         read(tmp_path / "x.parquet")
+
+
+# Files as people break them: fields of all sorts, quotes left open, records too short and too long.
+cells = st.sampled_from(
+    [
+        "",
+        " ",
+        "-1",
+        "Red boots",
+        'say "hi"',
+        '"',
+        "a,b",
+        "x\ny",
+        "Shoes > Boots",
+        "shoes >boots",
+        "é",
+        "no.png",
+    ]
+)
+dirty = st.lists(
+    st.tuples(st.lists(cells, max_size=8), st.sampled_from([",", ";", '"']), st.booleans()), max_size=12
+)
+
+
+@quick
+@given(dirty, st.sampled_from(["utf-8", "latin-1", "utf-16"]), st.booleans())
+def test_counts_add_up_and_every_problem_says_where_and_what(tmp_path, records, encoding, quoted):
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(["id", "title", "category", "images", "weight", "date"])
+    for fields, delimiter, well in records:
+        if well and quoted:
+            writer.writerow(fields)
+        else:
+            out.write(delimiter.join(fields) + "\n")
+    path = tmp_path / "x.csv"
+    path.write_bytes(out.getvalue().encode(encoding))
+    catalog = read(path)
+    report = check(catalog)
+    assert (
+        report.good + report.odd + report.bad
+        == report.rows
+        == len(catalog)
+        == sum(n for _, n in report.files)
+    )
+    told = json.loads(report.to_json())["problems"]
+    for problem in told:
+        assert problem["what"]
+        assert isinstance(problem["value"], str)
+        assert problem["row"] is None or 1 <= problem["row"] <= report.rows
+        assert problem["column"] is None or set(problem["column"].split(" / ")) & set(catalog.names)
+    rows = {problem["row"] for problem in told} - {None}
+    assert report.bad == len({p["row"] for p in told if p["fatal"]})
+    assert report.odd == len(rows) - report.bad
+    assert sum(f.count for f in report.findings if f.kind == "problem") + sum(
+        "only in case" in p["what"] for p in told
+    ) == len(told)
+    if report.classes:
+        assert sum(report.classes.sizes) == report.classes.labelled
+    with contextlib.suppress(FirstProblemError):
+        read(path, strict=True)
+        assert not catalog.problems

@@ -2,12 +2,13 @@
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from aisle.catalog.pictures import PictureError, decode
 from aisle.catalog.product import Product
@@ -16,6 +17,7 @@ from aisle.taxonomy import format_path
 if TYPE_CHECKING:
     from aisle.catalog.check import Report
 
+_TICKS = re.compile("`([^`]*)`")  # commands, as they are written in findings
 _SIDE = 200  # pixels of a thumbnail
 _WALL = 24  # products shown
 _PROBLEMS = 300  # problems listed
@@ -63,11 +65,13 @@ def render(report: "Report") -> str:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters["ticks"] = lambda text: Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))
     css = environment.loader.get_source(environment, "check.css")[0]  # type: ignore[union-attr]
     return environment.get_template("check.html").render(
         r=report,
         css=Markup(css),
         errors=sum(finding.severity == "error" for finding in report.findings),
+        pictured=bool(report.catalog.columns.images or report.catalog.columns.image_template),
         thumbs=_thumbs(report),
         wall=_wall(report),
         problems=report.problems[:_PROBLEMS],

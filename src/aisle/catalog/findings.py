@@ -241,7 +241,7 @@ def _lookalikes(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Itera
             across += given is not None and len(np.setdiff1d(given[rows], -1)) > 1
     beside = f"; {across:,} of the groups lie across the given split" if across else ""
     what = "first pictures that look alike, of products described differently"
-    action = f"kept as they are; split with near=True to keep them together{beside}"
+    action = f"kept as they are; `aisle split --near` keeps them together{beside}"
     yield from _grouped(catalog, "look-alikes", "note", what, action, alike)
 
 

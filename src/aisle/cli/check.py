@@ -155,7 +155,8 @@ def _classes(report: "Report", out: "Console") -> None:
         most = "" if band.most >= 10**12 else f"–{band.most:,}"
         name = f"{band.least:,}{most}" if band.least != band.most else f"{band.least:,}"
         bar = "█" * round(30 * band.classes / widest) if widest else ""
-        out.print(f"  {name + ' rows':<16}{bar:<31}{band.classes:>6,} classes {band.rows:>9,} rows")
+        name += " row" if band.most == 1 else " rows"
+        out.print(f"  {name:<16}{bar:<31}{band.classes:>6,} classes {band.rows:>9,} rows")
     for name, size in classes.top[:5]:
         out.print(
             f"  {size:>7,}  {_printable(name)}",
