@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
+import pyarrow.parquet as pq
 
 from aisle.catalog.catalog import Catalog
 from aisle.errors import CatalogError
@@ -87,7 +87,7 @@ def _jsonl(pieces: Iterator[pa.Table], path: Path) -> None:
 
 def _parquet(pieces: Iterator[pa.Table], path: Path) -> None:
     first = next(pieces)
-    with pa.parquet.ParquetWriter(str(path), first.schema) as writer:
+    with pq.ParquetWriter(str(path), first.schema) as writer:
         writer.write_table(first)
         for piece in pieces:
             writer.write_table(piece)
