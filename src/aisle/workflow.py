@@ -29,46 +29,82 @@ def read(source: Any, **options: Any) -> Catalog:
 
 def train(
     catalog: Catalog,
-    recipe: str | Path | Mapping[str, Any] | Recipe = "fast",
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
     *,
     changes: Sequence[str] = (),
     out: str | Path | None = None,
     resume: bool = False,
+    device: str = "auto",
+    track: Sequence[str] | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Predictor:
     """Learn the shop's tree from its labelled rows.
 
-    Where the catalogue has a `split` column, only its `train` rows are learned from. changes: such as
-    `"stages.0.epochs=5"`. out: a run's folder, which keeps the bundle (`out/model`), checkpoints and
-    metrics; with `resume`, an interrupted run there is continued.
+    Where the catalogue has a `split` column, only its `train` rows are learned from. recipe: `fast` unless
+    another is named; of a run that is resumed, its own. changes: such as `"stages.0.epochs=5"`. out: a run's
+    folder, which keeps the bundle (`out/model`), checkpoints and metrics; with `resume`, an interrupted run
+    there is continued. device: cpu, cuda, mps or auto. track: trackers of metrics beside the folder's
+    metrics.csv: tensorboard, mlflow, wandb (TensorBoard, where it is installed).
 
     Raises:
         AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
     """
+    from aisle.model.devices import device_of
     from aisle.training.fit import fit
-    from aisle.training.recipe import load_recipe
     from aisle.training.run import Run
 
-    run = Run(Path(out)) if out is not None else None
+    run = Run(Path(out), track, progress) if out is not None else None
+    where = device_of(device)
+    resolved = resolve(recipe, changes, Path(out) if out is not None and resume else None)
     rows = part(catalog, "train")
-    resolved = load_recipe(recipe, changes)
-    predictor = fit(rows, resolved, run=run, resume=resume, trust_code=trust_code, progress=progress)
-    if run is not None:
-        predictor = predictor.save(run.model)
-        run.end()
+    try:
+        predictor = fit(
+            rows, resolved, run=run, resume=resume, device=where, trust_code=trust_code, progress=progress
+        )
+        if run is not None:
+            if not run.finished:
+                predictor = predictor.save(run.model)
+            run.end()
+    finally:
+        if run is not None:
+            run.trackers.finish()
     return predictor
 
 
-def load(folder: str | Path, *, trust_code: bool = False) -> Predictor:
-    """A saved model: a bundle, or the run that holds one.
+def resolve(
+    recipe: str | Path | Mapping[str, Any] | Recipe | None,
+    changes: Sequence[str] = (),
+    run: Path | None = None,
+) -> Recipe:
+    """The recipe that is meant; where none is named, that of `run`, else `fast`.
 
     Raises:
+        RecipeError: as `aisle.training.recipe.load_recipe`.
+    """
+    from aisle.training.recipe import load_recipe
+
+    own = run / "recipe.toml" if run is not None else None
+    if recipe is None:
+        # A run killed while it was set up may have no more than half a recipe, and no data.json.
+        recipe = own if own is not None and (own.parent / "data.json").exists() else "fast"
+    return load_recipe(recipe, changes)
+
+
+def load(folder: str | Path, *, trust_code: bool = False, device: str = "cpu") -> Predictor:
+    """A saved model: a bundle, or the run that holds one. device: where it answers: cpu, cuda, mps or auto.
+
+    Raises:
+        DeviceError: there is no such device here.
         BundleError: missing, truncated, edited, or from a newer version.
     """
     from aisle.inference.bundle import load_run
+    from aisle.model.devices import device_of
 
-    return load_run(Path(folder), trust_code)
+    where = device_of(device)
+    predictor = load_run(Path(folder), trust_code)
+    predictor.model.to(where)
+    return predictor
 
 
 def evaluate(

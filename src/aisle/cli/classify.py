@@ -24,6 +24,7 @@ def classify(
         "predictions.jsonl"
     ),
     trust_code: TrustCode = False,
+    device: console.Device = "auto",
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
@@ -34,12 +35,12 @@ def classify(
 ) -> None:
     """Say where each row belongs: each row in, one row out, in order."""
     from aisle import workflow
-    from aisle.cli.train import tell
+    from aisle.cli.telling import tell
     from aisle.inference.writing import check_ending, write_predictions
 
     check_ending(out)
     progress = console.progress(quiet or as_json)
-    model = workflow.load(run, trust_code=trust_code)
+    model = workflow.load(run, trust_code=trust_code, device=device)
     catalog = flags.open_catalog(
         source,
         column=column,

@@ -21,6 +21,9 @@ from rich.text import Text
 from aisle.progress import SILENT, Advance, Progress
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results.")]
+Device = Annotated[
+    str, typer.Option("--device", help="Where the network runs: cpu, cuda, mps, or auto: the best there is.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 out = Console(highlight=False)

@@ -21,7 +21,7 @@ def demo(
     from aisle.catalog.demo import make_shop
     from aisle.cli.classify import classify
     from aisle.cli.evaluate import summary
-    from aisle.cli.train import tell
+    from aisle.cli.telling import tell
     from aisle.evaluation import Evaluation
 
     progress = console.progress(quiet)

@@ -31,6 +31,7 @@ def evaluate(
         typer.Option(help="Folder for report.html and report.json (default: report/ in the run)."),
     ] = None,
     trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    device: console.Device = "auto",
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
@@ -42,7 +43,7 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled products, as numbers and as one page with pictures."""
     from aisle import evaluation, workflow
-    from aisle.cli.train import tell
+    from aisle.cli.telling import tell
     from aisle.model.features import FeatureStore
 
     def read(file: Path) -> "Catalog":
@@ -57,7 +58,7 @@ def evaluate(
         )
 
     progress = console.progress(quiet or as_json)
-    model = workflow.load(run, trust_code=trust_code)
+    model = workflow.load(run, trust_code=trust_code, device=device)
     catalog = read(source)
     tell(catalog, progress)
     known = training_rows(read(train) if train else catalog, train)

@@ -1,18 +1,14 @@
 """`aisle train` and `aisle recipes`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from aisle.cli import catalog_flags as flags
 from aisle.cli import console
-
-if TYPE_CHECKING:
-    from aisle.catalog import Catalog, Columns
-    from aisle.progress import Progress
-
-SHOWN = 3  # problems that are named before training begins
+from aisle.cli.telling import tell
+from aisle.errors import AisleError
 
 Set = Annotated[
     list[str] | None,
@@ -25,13 +21,25 @@ Set = Annotated[
 def train(
     source: flags.Source,
     recipe: Annotated[
-        str, typer.Option(help="A shipped recipe (see `aisle recipes`) or a .toml file.")
-    ] = "fast",
+        str | None,
+        typer.Option(
+            help="A shipped recipe (see `aisle recipes`) or a .toml file (default: fast; with --resume or --from "
+            "the run's own)."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder (default: the next free runs/RECIPE-N).")
     ] = None,
     changes: Set = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")] = False,
+    device: console.Device = "auto",
+    track: Annotated[
+        str | None,
+        typer.Option(
+            help="Where metrics go beside metrics.csv: tensorboard, mlflow, wandb, several with commas, or none "
+            "(default: tensorboard, where it is installed)."
+        ),
+    ] = None,
     baseline: Annotated[
         bool, typer.Option(help="Judge a linear SVM, fitted on the same rows, beside it.")
     ] = True,
@@ -48,10 +56,12 @@ def train(
     """Learn a shop's tree from its catalogue; report on its `test` rows where it has a `split` column."""
     from aisle import workflow
     from aisle.cli.evaluate import summary
-    from aisle.training.recipe import load_recipe
 
+    if resume and out is None:
+        raise AisleError("--resume continues the run that --out names: add --out RUN")
     progress = console.progress(quiet or as_json)
-    resolved = load_recipe(recipe, changes or ())  # before a large file is read for nothing
+    # Before a large file is read for nothing.
+    resolved = workflow.resolve(recipe, changes or (), run=out if resume else None)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -62,12 +72,16 @@ def train(
         encoding=encoding,
     )
     tell(catalog, progress)
-    folder = out or next_folder(Path("runs"), Path(recipe).stem)
+    folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     model = workflow.train(
         catalog,
         resolved,
         out=folder,
         resume=resume,
+        device=device,
+        track=None
+        if track is None
+        else [name.strip() for name in track.split(",") if name.strip() != "none"],
         trust_code=trust_code,
         progress=progress,
     )
@@ -84,21 +98,6 @@ def train(
         report=page if report is not None else None,
         next=f"aisle classify {folder} NEW.csv --out predictions.csv",
     )
-
-
-def tell(catalog: "Catalog", progress: "Progress") -> None:
-    """What was read, how its columns were understood, and how much of it is bad."""
-    progress.say(f"read {len(catalog):,} rows; columns: {columns_line(catalog.columns)}")
-    if catalog.problems:
-        rows = len(catalog.problems.rows_with())
-        progress.say(f"{len(catalog.problems):,} problems in {rows:,} rows (`aisle check` lists all):")
-        for problem in catalog.problems[:SHOWN]:
-            progress.say(f"  {problem}")
-
-
-def columns_line(columns: "Columns") -> str:
-    """`id · title: ProductName · category`: each part, and its column if called otherwise."""
-    return " · ".join(part if part == held else f"{part}: {held}" for part, held in columns.describe())
 
 
 def next_folder(home: Path, name: str) -> Path:

@@ -5,18 +5,22 @@ truncated or edited file is noticed. `model_id` is a hash of what decides the an
 measured of them. Nothing is fetched while loading.
 """
 
+import contextlib
 import dataclasses
+import glob
 import hashlib
 import json
+import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -28,6 +32,11 @@ from aisle.inference.predictor import Predictor
 from aisle.model.parts import Context
 from aisle.model.spec import ModelSpec, build, encoder_class, validated
 from aisle.taxonomy import Taxonomy
+
+try:
+    import fcntl
+except ImportError:  # Windows: two writers of one bundle are not told apart there
+    fcntl = None
 
 FORMAT_VERSION = 1
 MANIFEST = "aisle.json"
@@ -45,29 +54,88 @@ UPGRADES: dict[int, Callable[[Content], Content]] = {}
 
 
 def save(predictor: Predictor, folder: Path) -> Predictor:
-    """Write a bundle beside and rename it into place: a killed writer leaves the old one or none.
+    """Write a bundle beside and rename it into place: a killed writer leaves the old one or the new one.
 
     Raises:
-        BundleError: the folder exists and is no bundle.
+        BundleError: the folder exists and is no bundle, or cannot be written.
     """
+    recover(folder)
     if folder.exists() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
         raise BundleError(f"{folder} exists and holds something else; name a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        saved = _write(predictor, beside)
-        old = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.old"
-        if folder.exists():
-            folder.rename(old)
-        beside.rename(folder)
+        beside.mkdir(parents=True)
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # a file system without locks
+                stack.enter_context(_held(beside))
+            saved = _write(predictor, beside)
+            old = beside.with_suffix(".old")
+            if folder.exists():
+                folder.rename(old)
+            try:
+                beside.rename(folder)  # killed just before, `recover` does this
+            except OSError:
+                if old.exists():
+                    old.rename(folder)
+                raise
         shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BundleError(f"{folder} cannot be written: {why}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return saved
 
 
+def recover(folder: Path) -> None:
+    """Finish, or clear away, what a writer of this bundle that was killed has left.
+
+    Killed between its two renames it leaves no folder, but the new bundle, whole, and the old one. A writer
+    still at work is waited for, or left alone.
+    """
+    for beside in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+        try:
+            with _held(beside, wait=not folder.exists()):
+                if not folder.exists() and _is_whole(beside):
+                    beside.rename(folder)
+                else:
+                    shutil.rmtree(beside, ignore_errors=True)
+        except OSError:  # its writer is at work or has just finished, or this place may only be read
+            continue
+    for old in folder.parent.glob(f".{glob.escape(folder.name)}.*.old"):
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                old.rename(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(_checked_manifest(folder))
+    except BundleError:
+        return False
+
+
+@contextlib.contextmanager
+def _held(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a writer's folder: the lock ends with its process, however that ends.
+
+    Raises:
+        OSError: another process holds it (without `wait`), or the folder is gone.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
+
+
 def _write(predictor: Predictor, folder: Path) -> Predictor:
-    folder.mkdir(parents=True)
     for name, preparer in predictor.preparers.items():
         preparer.save(folder / "views" / name)
     encoders = predictor.model.encoders
@@ -111,6 +179,7 @@ def load(folder: Path, trust_code: bool = False) -> Predictor:
         BundleError: it is missing, truncated, edited, or from a newer version.
         RecipeError: it names code from outside Aisle and `trust_code` is False.
     """
+    recover(folder)
     manifest = _checked_manifest(folder)
     try:
         return _read(folder, manifest, trust_code)
@@ -127,6 +196,8 @@ def load_run(folder: Path, trust_code: bool = False) -> Predictor:
         BundleError, RecipeError: as `load`; also a folder that is not there, a run that has not finished.
     """
     inside = folder / "model"
+    for place in (folder, inside):
+        recover(place)
     if not (folder / MANIFEST).exists() and (inside / MANIFEST).exists():
         folder = inside
     elif not folder.exists():

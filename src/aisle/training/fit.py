@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from aisle import decision
@@ -32,6 +31,7 @@ from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
 from aisle.training.run import Journal, Run
 
+CPU = torch.device("cpu")
 _FIT_SAMPLE = 500_000  # products from which vocabularies are learned
 _REMEMBERED = 20_000  # products looked through for those that a predictor remembers
 
@@ -62,6 +62,7 @@ def fit(
     run: Run | None = None,
     resume: bool = False,
     store: FeatureStore | None = None,
+    device: torch.device = CPU,
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Predictor:
@@ -69,7 +70,7 @@ def fit(
 
     run: where checkpoints and metrics go; with `resume`, an interrupted run there is continued. store:
     where frozen encoders' outputs are kept (the user's cache by default). Views that no row has are
-    left out, and said so.
+    left out, and said so. device: where the network learns; what is returned is on the CPU.
 
     Raises:
         CatalogError: no labelled row, or no view that any row has.
@@ -82,6 +83,7 @@ def fit(
     taxonomy, targets = _tree(catalog)
     parts = cut(catalog, targets, recipe)
     check_parts(recipe, trust_code)
+    _check_metrics(recipe, taxonomy)
     recipe = _without_absent_views(catalog.take(parts.fit), recipe, trust_code, progress)
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
@@ -92,7 +94,7 @@ def fit(
     torch.manual_seed(recipe.seed)
     context = context_of(taxonomy, count_terminals(taxonomy, _pick(targets, parts.fit)))
     preparers = _learn_preparers(catalog.take(parts.fit), recipe, trust_code)
-    model = build(recipe.network, preparers, context, trust_code=trust_code)
+    model = build(recipe.network, preparers, context, trust_code=trust_code).to(device)
     reader = Reader(model, views_of(recipe.network, trust_code), preparers, store or FeatureStore())
     shop = _Shop(catalog, targets, parts, context, trust_code)
     _phases(shop, recipe, reader, run, progress)
@@ -201,6 +203,16 @@ def check_parts(recipe: Recipe, trust_code: bool) -> None:
         check_options(loss, "loss", spec.options, {"context"}, more={"weight"})
 
 
+def _check_metrics(recipe: Recipe, taxonomy: Taxonomy) -> None:
+    for number, stage in enumerate(recipe.stages):
+        level = stage.metric.removeprefix("level")
+        if stage.patience and level.isdigit() and int(level) > taxonomy.depth:
+            raise RecipeError(
+                f"stages.{number}.metric: {stage.metric} cannot be judged by: "
+                f"this tree has {taxonomy.depth} levels"
+            )
+
+
 def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
     built: list[nn.Module] = []
     for spec in recipe.losses:
@@ -236,13 +248,14 @@ class _Course(NamedTuple):
 def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progress: Progress) -> None:
     """Every phase in turn; those that an interrupted run has behind it are not learned again."""
     model = reader.model
+    device = next(model.parameters()).device
     phases = phases_of(recipe, {name for name in model.views if model.encoders[name].costly})
-    journal = Journal(run, kept_for_later(recipe, phases))
+    journal = Journal(run, recipe, kept_for_later(recipe, phases))
     course = _Course(shop, recipe, _losses(recipe, shop.context, shop.trust_code), journal, progress)
     before: Phase | None = None
     for phase in phases:
         enter(model, recipe, phase, before)
-        model.to(Accelerator().device)
+        model.to(device)  # folding along axes is done on the CPU
         before = phase
         if phase.along_axes:
             _learn_along_axes(course, phase, reader)
@@ -257,6 +270,7 @@ def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progre
     if journal.model is not None:
         model.load_state_dict(journal.model, strict=False)
     leave(model, recipe)
+    journal.close()
 
 
 def _learn(
@@ -302,7 +316,8 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
         name: Vectors(axes[name].rank) if name in axes else p for name, p in reader.preparers.items()
     }
     torch.manual_seed(recipe.seed)
-    rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code)
+    device = next(reader.model.parameters()).device
+    rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code).to(device)
     reading = Reader(rotated, views_of(spec, shop.trust_code), preparers, reader.store)
     if journal.stage < phase.stages.stop:
         _learn(course, phase, reading, ready)

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from aisle.errors import AisleError
-from aisle.metrics import f1_scores
+from aisle.metrics import Truth, accuracy, at_level, f1_scores, hierarchical_f1
 from aisle.model.losses import ByView
 from aisle.model.model import Model
 from aisle.model.parts import Output, Target
@@ -50,17 +51,22 @@ class WeightedLoss(nn.Module):
 
 
 class Epoch(NamedTuple):
-    """One line of `metrics.csv`. Accuracy, nll and macro_f1 are of the stopping part (NaN without one)."""
+    """One line of `metrics.csv`. step: batches of the stage so far; loss: its mean over the epoch; rate: of the
+    last step; norm: the mean length of the gradient before clipping; metrics: of the stopping part."""
 
     stage: str
     epoch: int
     step: int
     loss: float
     rate: float
-    accuracy: float
-    nll: float
-    macro_f1: float
+    norm: float
+    metrics: dict[str, float]
     seconds: float
+
+    def row(self) -> dict[str, Any]:
+        """The columns, in order."""
+        before = {name: getattr(self, name) for name in self._fields[:6]}
+        return {**before, **self.metrics, "seconds": self.seconds}
 
 
 class Position(NamedTuple):
@@ -97,25 +103,21 @@ def run_stage(
         advance(course.done * len(fit))
         while course.done < course.epochs and not course.waited_enough():
             started = time.perf_counter()
-            mean_loss = course.learn(advance)
-            judged = judge(model, course.weights(), stop, stage)
-            course.remember(judged)
-            last = course.done * course.steps - 1
-            rate = stage.rate * rate_at(stage, last, course.total)
+            learned = course.learn(advance)
+            metrics = judge(model, course.weights(), stop, stage)
+            course.remember(metrics)
             seconds = time.perf_counter() - started
-            save(
-                course.state(),
-                Epoch(stage.name, course.done - 1, last + 1, mean_loss, rate, *judged, seconds),
-            )
+            save(course.state(), Epoch(stage.name, course.done - 1, *learned, metrics, seconds))
     course.finish()
 
 
-class Judged(NamedTuple):
-    """How the network does on the stopping part; NaN without one."""
+class Learned(NamedTuple):
+    """What one epoch was like: as in `Epoch`."""
 
-    accuracy: float
-    nll: float
-    macro_f1: float
+    step: int
+    loss: float
+    rate: float
+    norm: float
 
 
 class _Course:
@@ -130,7 +132,7 @@ class _Course:
         self.steps = math.ceil(len(fit) / stage.batch)
         self.epochs = max(stage.epochs, math.ceil(stage.steps / self.steps))
         self.total = self.steps * self.epochs
-        self.accelerator = Accelerator(mixed_precision=precision())
+        self.accelerator = accelerator_of(model)
         self.trained = choose(model, stage)
         self.at_rest = at_rest(model, stage)
         self.alone = loss.asks(model.views)
@@ -139,9 +141,11 @@ class _Course:
         self.mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.average else {}
         self.best: State = {"value": -math.inf, "epoch": -1, "weights": {}}
         self.done = 0
+        self.norms: list[float] = []
 
-    def learn(self, advance: Advance) -> float:
-        """One epoch; the mean loss."""
+    def learn(self, advance: Advance) -> Learned:
+        """One epoch."""
+        self.norms.clear()
         torch.manual_seed(hash_seed(self.position, self.done))
         self.model.train()
         for part in self.at_rest:
@@ -157,7 +161,9 @@ class _Course:
                 f"stage {self.stage.name!r}, epoch {self.done}: the loss is {total}; lower the rate "
                 f"(stages.{self.position.stage}.rate, now {self.stage.rate:g})"
             )
-        return total / len(self.fit)
+        last = self.done * self.steps - 1
+        rate = self.stage.rate * rate_at(self.stage, last, self.total)
+        return Learned(last + 1, total / len(self.fit), rate, float(np.mean(self.norms)))
 
     def _step(self, number: int, batch: Batch) -> float:
         """Learn from one batch: the weights change after every `accumulate` batches, and after the last."""
@@ -171,7 +177,8 @@ class _Course:
         if changes:
             for table in self.optimizer.param_groups:
                 table["lr"] = table["top"] * rate_at(self.stage, step, self.total)
-            self.accelerator.clip_grad_norm_(self.trained, self.stage.clip)
+            norm = self.accelerator.clip_grad_norm_(self.trained, self.stage.clip)
+            self.norms.append(float(norm) if norm is not None else math.nan)
             self.optimizer.step()
             self.optimizer.zero_grad()
             if self.mean:
@@ -182,10 +189,12 @@ class _Course:
         """Those to judge and to keep: the running mean, where there is one."""
         return self.mean or _floats(self.model)
 
-    def remember(self, judged: Judged) -> None:
+    def remember(self, metrics: Mapping[str, float]) -> None:
         """Keep the weights if they are the best so far."""
-        value = -judged.nll if self.stage.metric == "nll" else getattr(judged, self.stage.metric)
-        if self.stage.patience and value > self.best["value"]:
+        if not self.stage.patience or not metrics:
+            return
+        value = metrics[self.stage.metric] * (-1 if self.stage.metric == "nll" else 1)
+        if value > self.best["value"]:
             kept = {k: v.clone() for k, v in self.weights().items()}
             self.best = {"value": value, "epoch": self.done - 1, "weights": kept}
 
@@ -219,6 +228,14 @@ class _Course:
         self.best, self.done = state["best"], state["epoch"] + 1
 
 
+def accelerator_of(model: Model) -> Accelerator:
+    """One for the device that the network is on; in a process that trained on another device, anew."""
+    cpu = next(model.parameters()).device.type == "cpu"
+    if PartialState._shared_state and (PartialState().device.type == "cpu") != cpu:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(cpu=cpu, mixed_precision="no" if cpu else precision())
+
+
 def hash_seed(position: Position, epoch: int) -> int:
     """A seed of its own for every epoch of every stage."""
     return int(np.random.SeedSequence([position.seed, position.stage, epoch]).generate_state(1)[0])
@@ -246,10 +263,14 @@ def _follow(mean: dict[str, Tensor], model: Model, decay: float) -> None:
 
 
 @torch.no_grad()
-def judge(model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage: Stage) -> Judged:
-    """How the network does on these rows with these weights; its own are put back."""
+def judge(model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage: Stage) -> dict[str, float]:
+    """How the network does on these rows with these weights; its own are put back. Empty without rows.
+
+    accuracy, macro_f1, hierarchical_f1, level1, level2, …: as `aisle.metrics` counts them, a label known only
+    to a branch asking for that branch; nll: the mean negative log-likelihood, in nats.
+    """
     if rows is None:
-        return Judged(math.nan, math.nan, math.nan)
+        return {}
     own = {k: v.clone() for k, v in model.state_dict().items() if k in weights}
     model.load_state_dict(dict(weights), strict=False)
     model.eval()
@@ -261,13 +282,12 @@ def judge(model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage:
         best.append(scores.topk(1)[0][:, 0].cpu().numpy())
         nll.append(scores.nll(here.target.node, here.target.exact).cpu().numpy())
     model.load_state_dict(own, strict=False)
-    truth, found = rows.targets.node, _as_far_as_known(rows, np.concatenate(best))
-    right = float((found == truth).mean())
-    return Judged(right, float(np.concatenate(nll).mean()), f1_scores(truth, found).macro)
-
-
-def _as_far_as_known(rows: Rows, found: np.ndarray) -> np.ndarray:
-    """(n,) what was answered; where only a branch is known and the answer lies in it, that branch."""
-    tree, target = rows.taxonomy, rows.targets
-    inside = tree.ancestors[found, tree.node_depth[target.node] - 1] == target.node
-    return np.where(inside & ~target.exact, target.node, found)
+    judged = Truth.of(rows.taxonomy, rows.targets).judge(np.concatenate(best))
+    levels = {f"level{n}": at_level(judged, n).right for n in range(1, rows.taxonomy.depth + 1)}
+    return {
+        "accuracy": accuracy(judged),
+        "nll": float(np.concatenate(nll).mean()),
+        "macro_f1": f1_scores(judged.node, judged.answer).macro,
+        "hierarchical_f1": hierarchical_f1(judged).f1,
+        **{name: float(right.mean()) if len(right) else math.nan for name, right in levels.items()},
+    }

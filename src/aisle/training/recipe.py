@@ -2,16 +2,19 @@
 
 import copy
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from aisle.errors import RecipeError, did_you_mean
 from aisle.model.spec import ModelSpec, PartSpec, Strict, validated
+
+METRICS = ("accuracy", "macro_f1", "hierarchical_f1", "nll")  # and each level's accuracy
 
 
 class LossSpec(PartSpec):
@@ -30,8 +33,9 @@ class Stage(Strict):
     learning rate; rates: multiples of it for single views, `fusion` or `head`. decay: weight decay. warmup:
     share of all steps over which the rate rises; then it falls by `schedule`. clip: the largest gradient
     norm. accumulate: batches a step. patience: epochs without a better `metric` on the stopping part before
-    it ends. average: decay of the running mean of weights that is kept in place of the last ones (0: off;
-    Polyak averaging).
+    it ends with the best weights (0: it never does). metric: accuracy (of the whole path), macro_f1,
+    hierarchical_f1, nll, or the accuracy of a level: level1, level2, …. average: decay of the running mean
+    of weights that is kept in place of the last ones (0: off; Polyak averaging).
     """
 
     name: str = "train"
@@ -51,8 +55,16 @@ class Stage(Strict):
     clip: float = Field(default=1.0, gt=0)
     accumulate: int = Field(default=1, ge=1)
     patience: int = Field(default=0, ge=0)
-    metric: Literal["accuracy", "nll", "macro_f1"] = "accuracy"
+    metric: str = "accuracy"
     average: float = Field(default=0.0, ge=0, lt=1)
+
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, name: str) -> str:
+        if name not in METRICS and not re.fullmatch(r"level[1-9]\d*", name):
+            known = f"{', '.join(METRICS)}, level1, level2, …"
+            raise ValueError(f"no metric {name!r}: {known}.{did_you_mean(name, METRICS)}")
+        return name
 
     def without(self, names: set[str]) -> "Stage":
         """The same with these views neither shown nor trained."""
@@ -203,6 +215,11 @@ def _check_stages(recipe: Recipe, what: str) -> None:
             )
         if stage.name in stages[:i]:
             raise RecipeError(f"{what}: two stages are called {stage.name!r}; give each a name of its own")
+        if stage.patience and not recipe.parts.stop:
+            raise RecipeError(
+                f"{what}: stage {stage.name!r} has patience, but no rows to judge by are kept aside; "
+                f"set parts.stop = 0.05, or stages.{i}.patience = 0"
+            )
         still = [name for name in stage.train if name in recipe.views and recipe.views[name].frozen]
         if still:
             raise RecipeError(
@@ -240,6 +257,24 @@ def _set(data: Any, path: list[str], value: Any, change: str) -> None:
                 data = data.setdefault(key, {})
         else:
             raise RecipeError(f"--set {change!r}: {'.'.join(path[:i])} is no table")
+
+
+def difference(one: Recipe, other: Recipe) -> str:
+    """The first key in which two recipes differ, and its two values; empty where they are equal."""
+
+    def first(a: Any, b: Any, path: str) -> str:
+        if isinstance(a, dict) and isinstance(b, dict):
+            pairs = [(key, a.get(key), b.get(key)) for key in dict.fromkeys([*a, *b])]
+        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+            pairs = [(str(i), *values) for i, values in enumerate(zip(a, b, strict=True))]
+        else:
+            shown = ["nothing" if value is None else f"{value!r:.60}" for value in (a, b)]
+            return f"{path}: {shown[0]}, not {shown[1]}"
+        where, x, y = next(found for found in pairs if found[1] != found[2])
+        return first(x, y, f"{path}.{where}" if path else where)
+
+    a, b = (recipe.model_dump(exclude_none=True) for recipe in (one, other))
+    return "" if a == b else first(a, b, "")
 
 
 def to_toml(recipe: Recipe) -> str:

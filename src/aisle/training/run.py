@@ -1,14 +1,18 @@
 """A run's folder: what it was told, what it saw, how it went, where it stands, what came out.
 
 recipe.toml     the resolved recipe            metrics.csv    one line an epoch
-data.json       fingerprint and sizes          checkpoint.pt  the last whole epoch, until it ends
-versions.json   Python and libraries           model/         the bundle
+data.json       fingerprint and sizes          curves.png     the same as a picture
+versions.json   Python and libraries           tensorboard/   the same, where TensorBoard is installed
+checkpoint.pt   the last whole epoch, until it ends           model/  the bundle
 """
 
 import csv
+import io
 import json
 import os
 import platform
+import time
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,25 +20,37 @@ from typing import Any
 import torch
 
 from aisle.errors import AisleError
-from aisle.inference.bundle import MANIFEST
+from aisle.inference.bundle import MANIFEST, recover
 from aisle.model.model import Model
+from aisle.progress import SILENT, Progress
+from aisle.training.curves import draw
 from aisle.training.loop import Epoch, State
-from aisle.training.recipe import Recipe, load_recipe, to_toml
+from aisle.training.recipe import Recipe, difference, load_recipe, to_toml
+from aisle.training.tracking import Trackers, chosen
 
 _LIBRARIES = ("aisle", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pillow", "scikit-learn")
+_DRAWN_EVERY = 30.0  # seconds at least between two pictures of a run under way
 
 _FIRST = {"recipe.toml", "recipe.toml.part", "versions.json", "versions.json.part", "data.json.part"}
 
 
 class RunError(AisleError):
-    """A run's folder is taken, missing, or belongs to other data."""
+    """A run's folder is taken, missing, cannot be written, or belongs to other data."""
 
 
 class Run:
-    """One training run in a folder. Everything is written beside and renamed: SIGKILL leaves whole files."""
+    """One training run in a folder. Everything is written beside and renamed: SIGKILL leaves whole files.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    track: names of trackers, see `aisle.training.tracking`.
+
+    Raises:
+        TrackerError: there is no such tracker, or its package is missing.
+    """
+
+    def __init__(self, folder: Path, track: Sequence[str] | None = None, progress: Progress = SILENT) -> None:
+        self.folder, self.progress = folder, progress
+        self.trackers = Trackers(chosen(track), folder, progress)
+        self._drawn = time.monotonic()
 
     @property
     def model(self) -> Path:
@@ -54,14 +70,10 @@ class Run:
         """
         seen = self.folder / "data.json"
         if resume and seen.exists():
-            if json.loads(seen.read_text()) != data:
-                raise RunError(
-                    f"{self.folder} was trained on other rows; name a new folder, or the same catalogue"
-                )
-            if load_recipe(self.folder / "recipe.toml") != recipe:
-                raise RunError(
-                    f"{self.folder} was begun with another recipe; resume with {self.folder}/recipe.toml"
-                )
+            self._check(recipe, json.loads(seen.read_text()), data)
+            recover(self.model)
+            for left in self.folder.glob("*.part"):  # of a writer that was killed
+                left.unlink(missing_ok=True)
             return
         if self.folder.is_file():
             raise RunError(f"{self.folder} is a file; name a folder for the run")
@@ -71,27 +83,80 @@ class Run:
             raise RunError(f"{self.folder} already holds {min(there)}; name a new folder{advice}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._text("recipe.toml", to_toml(recipe))
-            self._text("versions.json", json.dumps(_versions(), indent=1))
-            self._text("data.json", json.dumps(data, indent=1))  # last: with it the folder is a run
         except OSError as error:
             raise RunError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+        self._text("recipe.toml", to_toml(recipe))
+        self._text("versions.json", json.dumps(_versions(), indent=1))
+        self._text("data.json", json.dumps(data, indent=1))  # last: with it the folder is a run
+
+    def _check(self, recipe: Recipe, old: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        if old.get("fingerprint") != data["fingerprint"]:
+            raise RunError(
+                f"{self.folder} was trained on other rows; name a new folder, or the same catalogue"
+            )
+        if old.get("start") != data.get("start"):
+            told = {None: "nothing"}
+            started, now = (told.get(x.get("start"), f"model {x.get('start')}") for x in (old, data))
+            raise RunError(f"{self.folder} was started from {started}, not from {now}; see --from")
+        differs = difference(load_recipe(self.folder / "recipe.toml"), recipe)
+        if differs:
+            raise RunError(
+                f"{self.folder} was begun with another recipe ({differs}); "
+                f"resume with {self.folder}/recipe.toml"
+            )
+        if dict(old) != dict(data):
+            raise RunError(f"{self.folder} was trained on other rows or another tree; name a new folder")
+        before = json.loads((self.folder / "versions.json").read_text())
+        changed = [f"{k} {before.get(k)} → {v}" for k, v in _versions().items() if before.get(k) != v]
+        if changed:
+            self.progress.say(
+                f"resuming with other versions than it was begun with ({', '.join(changed)}): "
+                "the end may differ in the last digits"
+            )
 
     def save(self, state: State) -> None:
-        """Keep where training stands, and the history as a table."""
+        """Keep where training stands, and the history as a table and, now and then, as a picture.
+
+        Raises:
+            RunError: the checkpoint cannot be written; the one before it is still there.
+        """
         beside = self.folder / "checkpoint.part"
-        with beside.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(self.folder / "checkpoint.pt")
-        lines = [Epoch._fields, *state["history"]]
-        self._text("metrics.csv", "".join(",".join(map(str, line)) + "\n" for line in lines))
+        try:
+            with beside.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(self.folder / "checkpoint.pt")
+        except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+            beside.unlink(missing_ok=True)
+            raise self._unwritten("checkpoint.pt", error) from error
+        self._text("metrics.csv", _table(state["history"]))
+        if time.monotonic() - self._drawn > _DRAWN_EVERY:
+            self.draw(state["history"])
+
+    def draw(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Write `curves.png`."""
+        self._drawn = time.monotonic()
+        try:
+            draw(history, self.folder / "curves.png")
+        except OSError as error:  # a picture is no reason to lose a run
+            self.progress.say(f"curves.png cannot be written: {error.strerror or error}")
 
     def state(self) -> State | None:
-        """Where an interrupted run stands; None if it has not finished an epoch."""
+        """Where an interrupted run stands; None if it has not finished an epoch.
+
+        Raises:
+            RunError: the checkpoint is damaged.
+        """
         file = self.folder / "checkpoint.pt"
-        return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever a damaged file makes torch's readers raise
+            raise RunError(
+                f"{file} is damaged ({type(error).__name__}); delete it to train {self.folder} from its beginning"
+            ) from error
 
     def history(self) -> list[dict[str, str]]:
         """The lines of `metrics.csv`."""
@@ -104,8 +169,30 @@ class Run:
 
     def _text(self, name: str, text: str) -> None:
         beside = self.folder / f"{name}.part"
-        beside.write_text(text)
-        beside.rename(self.folder / name)
+        try:
+            beside.write_text(text)
+            beside.rename(self.folder / name)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise self._unwritten(name, error) from error
+
+    def _unwritten(self, name: str, error: Exception) -> RunError:
+        full = error if isinstance(error, OSError) else error.__context__
+        why = getattr(full, "strerror", None) or str(error).splitlines()[0]
+        return RunError(
+            f"{self.folder / name} cannot be written: {why}. What was kept before is whole: make room, then "
+            "continue with --resume"
+        )
+
+
+def _table(history: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of one or several stages as CSV."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
 
 
 class Journal:
@@ -115,20 +202,24 @@ class Journal:
     the stage before ended with; ended: those of stages that later ones start from.
     """
 
-    def __init__(self, run: Run | None, later: set[str | None]) -> None:
+    def __init__(self, run: Run | None, recipe: Recipe, later: set[str | None]) -> None:
         self.run, self.later = run, later
         state = (run.state() if run else None) or {}
         self.stage: int = state.get("stage", 0)
         self.now: State | None = state.get("now")
         self.model: State | None = state.get("model")
         self.ended: dict[str, State] = state.get("ended", {})
-        self.history: list[list[Any]] = state.get("history", [])
+        self.history: list[dict[str, Any]] = state.get("history", [])
+        if run:
+            run.trackers.start(recipe.model_dump(mode="json", exclude_none=True), self.history)
 
     def epoch(self, now: State, metrics: Epoch) -> None:
         """A whole epoch is done."""
         self.now = now
-        self.history.append(list(metrics))
+        self.history.append(metrics.row())
         self._save()
+        if self.run:
+            self.run.trackers.log(self.history)
 
     def end(self, name: str, model: Model) -> None:
         """A stage is done."""
@@ -137,6 +228,11 @@ class Journal:
             self.ended[name] = self.model
         self.stage, self.now = self.stage + 1, None
         self._save()
+
+    def close(self) -> None:
+        """No more stages."""
+        if self.run:
+            self.run.draw(self.history)
 
     def _save(self) -> None:
         if self.run:
