@@ -23,7 +23,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="A shipped recipe (see `aisle recipes`) or a .toml file (default: fast; with --resume or --from "
+            help="A shipped recipe (see `aisle recipes`) or a .toml file (default: fast; with --resume "
             "the run's own)."
         ),
     ] = None,
@@ -36,8 +36,8 @@ def train(
     track: Annotated[
         str | None,
         typer.Option(
-            help="Where metrics go beside metrics.csv: tensorboard, mlflow, wandb, several with commas, or none "
-            "(default: tensorboard, where it is installed)."
+            help="Where metrics go beside metrics.csv: tensorboard, mlflow, wandb, several with commas, "
+            "or none (default: tensorboard, where it is installed)."
         ),
     ] = None,
     baseline: Annotated[

@@ -51,8 +51,8 @@ class WeightedLoss(nn.Module):
 
 
 class Epoch(NamedTuple):
-    """One line of `metrics.csv`. step: batches of the stage so far; loss: its mean over the epoch; rate: of the
-    last step; norm: the mean length of the gradient before clipping; metrics: of the stopping part."""
+    """One line of `metrics.csv`. step: batches of the stage so far; loss: its mean over the epoch; rate: of
+    the last step; norm: the mean length of the gradient before clipping; metrics: of the stopping part."""
 
     stage: str
     epoch: int

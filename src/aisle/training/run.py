@@ -155,7 +155,7 @@ class Run:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a damaged file makes torch's readers raise
             raise RunError(
-                f"{file} is damaged ({type(error).__name__}); delete it to train {self.folder} from its beginning"
+                f"{file} is damaged ({type(error).__name__}); delete it to train {self.folder} anew"
             ) from error
 
     def history(self) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
 """Metrics to TensorBoard, MLflow and Weights & Biases, through accelerate's trackers.
 
 The run's history is the truth, and trackers follow it: TensorBoard's folder lies in the run's and is written
-anew by a resumed run; the others keep their own run, which `trackers.json` names, and are told what they lack.
+anew by a resumed run; the others keep their own run, which `trackers.json` names, and are told what
+they lack.
 """
 
 import importlib.util
@@ -69,9 +70,9 @@ class Trackers:
             try:
                 self.running[name] = self._open(name, recipe)
             except (Exception, SystemExit) as error:
+                why = " ".join(str(error).split()) or type(error).__name__
                 raise TrackerError(
-                    f"tracker {name!r} does not start: {' '.join(str(error).split()) or type(error).__name__}; "
-                    "mend that, or leave it out of --track"
+                    f"tracker {name!r} does not start: {why}; mend that, or leave it out of --track"
                 ) from error
             self._tell(name, history)
 
