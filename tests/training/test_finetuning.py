@@ -9,7 +9,7 @@ import torch
 import aisle
 from aisle.errors import RecipeError
 from aisle.training import fit as fitting
-from aisle.training.loop import _Course
+from aisle.training.loop import Learned, _Course
 from aisle.training.run import Run
 from tests.model.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, catalog, recipe
@@ -17,6 +17,8 @@ from tests.training.test_resume import Killed
 
 WORDS = [word for words, _ in PLACES.values() for word in words.split()]
 QUICK = {"epochs": 1, "batch": 16, "rate": 0.01}
+
+NOTHING = Learned(0, 0.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +226,9 @@ def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were
     stages = [STAGES[0], STAGES[1], {**STAGES[1], "name": "again", "start": "features"}]
     _, seen = watched(monkeypatch, shop, staged(folders, along_axes=False, stages=stages))
     assert moved(seen[2], seen[3])
-    monkeypatch.setattr(_Course, "learn", lambda self, advance: setattr(self, "done", self.done + 1) or 0.0)
+    monkeypatch.setattr(
+        _Course, "learn", lambda self, advance: setattr(self, "done", self.done + 1) or NOTHING
+    )
     _, idle = watched(monkeypatch, shop, staged(folders, along_axes=False, stages=stages))
     assert not moved(idle[0], idle[5])
     with pytest.raises(RecipeError, match="starts from 'features', which is learned along axes"):

@@ -231,7 +231,7 @@ class _Course:
 def accelerator_of(model: Model) -> Accelerator:
     """One for the device that the network is on; in a process that trained on another device, anew."""
     cpu = next(model.parameters()).device.type == "cpu"
-    if PartialState._shared_state and (PartialState().device.type == "cpu") != cpu:
+    if PartialState._shared_state and (str(PartialState().device) == "cpu") != cpu:
         AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(cpu=cpu, mixed_precision="no" if cpu else precision())
 
