@@ -21,6 +21,7 @@ from aisle.catalog.records import Records
 from aisle.catalog.refs import Pictures
 from aisle.catalog.survey import Survey, near_rows, survey
 from aisle.catalog.text import plain
+from aisle.catalog.vectors import VectorFile
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath, Targets, Taxonomy
@@ -44,6 +45,7 @@ class Base:
     problems: Problems
     pictures: Pictures
     parts: tuple[Part, ...] = ()
+    attached: Mapping[str, VectorFile] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -83,8 +85,11 @@ class Base:
             if record.get(name) is not None and len(record[name])
         }
         code = int(self.labels.codes[row])
+        own = str(record.get(self.columns.id) or row + 1) if self.columns.id else str(row + 1)
+        found = {name: file.get(own) for name, file in self.attached.items()}
+        vectors |= {name: vector for name, vector in found.items() if vector is not None}
         return Product(
-            id=str(record.get(self.columns.id) or row + 1) if self.columns.id else str(row + 1),
+            id=own,
             fields=fields,
             images=self.pictures.refs(record),
             vectors=vectors,
@@ -348,6 +353,8 @@ class Catalog(Sequence[Product]):
             with pa.ipc.new_stream(sink, batch.schema) as writer:
                 writer.write_batch(batch)
             digest.update(sink.getvalue())
+        for name, file in sorted(self._base.attached.items()):
+            digest.update(f"{name} {file.fingerprint}".encode())
         if self._index is not None:
             digest.update(self._index.tobytes())
         return digest.hexdigest()

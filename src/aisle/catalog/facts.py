@@ -1,7 +1,7 @@
 """What each record says, found in one pass over all of them: labels, ids, pictures, weights, dates."""
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from aisle.catalog.labels import LEVEL_MARK
 from aisle.catalog.places import Places, place
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import Records
+from aisle.catalog.vectors import VectorFile
 from aisle.errors import CatalogError
 from aisle.taxonomy import DELIMITER, CategoryPath, Taxonomy
 
@@ -124,8 +125,25 @@ def check_ids(records: Records, column: str | None, problems: Problems) -> None:
         problems.add(int(row), column, "an earlier row has the same id", value)
 
 
-def check_empty(records: Records, columns: Columns, problems: Problems) -> None:
-    """Records with no text, no picture and no vector: nothing to learn from or to go by."""
+def with_vector(records: Records, ids: str | None, files: Mapping[str, VectorFile]) -> np.ndarray | None:
+    """(n,) bool: which records have a vector in any of the files; None without files."""
+    if not files or ids is None:
+        return None
+    found = [
+        any(str(own) in file for file in files.values())
+        for array in records.column(ids)
+        for own in array.to_pylist()
+    ]
+    return np.array(found, dtype=bool)
+
+
+def check_empty(
+    records: Records, columns: Columns, problems: Problems, has_vector: np.ndarray | None = None
+) -> None:
+    """Records with no text, no picture and no vector: nothing to learn from or to go by.
+
+    has_vector: (n,) those that have one in a file beside the catalogue.
+    """
     names = [*columns.text.values(), *columns.images, *columns.vectors]
     told = set(problems.fatal_rows().tolist())  # no JSON at all, too few fields
     start = 1
@@ -137,6 +155,8 @@ def check_empty(records: Records, columns: Columns, problems: Problems) -> None:
                 full |= filled(batch.column(k))
         if columns.image_template is not None:
             full[:] = True
+        if has_vector is not None:
+            full |= has_vector[start - 1 : start - 1 + batch.num_rows]
         for i in np.flatnonzero(~full):
             if start + int(i) not in told:
                 problems.add(start + int(i), None, "nothing to go by: no text and no picture", fatal=True)

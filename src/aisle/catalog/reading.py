@@ -20,13 +20,15 @@ from aisle.catalog.problems import Problems
 from aisle.catalog.product import Product
 from aisle.catalog.records import Records, Spool
 from aisle.catalog.refs import Pictures, guess_separator
+from aisle.catalog.stream import Stream
 from aisle.catalog.tables import VECTOR, Hints, arrow_batches, read_table, rows_to_batches
+from aisle.catalog.vectors import VectorFile, open_vectors
 from aisle.errors import AisleError, CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy, read_tree
 
 _BROKEN = (OSError, EOFError, UnicodeError, zlib.error, zstandard.ZstdError, pa.ArrowException)
-Source = str | Path | Sequence[Any] | pa.Table
+Source = str | Path | Sequence[Any] | pa.Table | Stream
 
 
 def read(
@@ -38,6 +40,7 @@ def read(
     delimiter: str | None = None,
     encoding: str | None = None,
     labels: bool = True,
+    vectors: Mapping[str, str | Path] | None = None,
     strict: bool = False,
     progress: Progress = SILENT,
 ) -> Catalog:
@@ -49,7 +52,8 @@ def read(
     image_root: the folder picture paths are relative to (default: where the file lies).
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
     found). labels: whether categories matter; if not, they are not looked at, and no row has one.
-    strict: stop at the first problem.
+    vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet), matched by product id. strict: stop
+    at the first problem.
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
@@ -58,10 +62,12 @@ def read(
     """
     given = wanted(columns)
     problems = Problems()
-    tree = _tree(taxonomy, problems)
+    tree, attached = _tree(taxonomy, problems), open_vectors(vectors)
     problems.strict = strict  # about the rows: an official tree's oddities are its owner's
     try:
         records, parts = _gather(source, problems, Hints(delimiter, encoding), progress)
+        if isinstance(source, Stream):
+            given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
         chosen = _columns(records, given)
@@ -70,12 +76,14 @@ def read(
         root = facts.resolve_root(image_root, _home(source))
         pictures = Pictures(chosen, root, guess_separator(cells))
         read_labels = facts.read_labels if labels else facts.no_labels
-        found = _look(records, tree, problems, pictures, progress, read_labels)
+        _check_vectors(records, chosen, attached)
+        has_vector = facts.with_vector(records, chosen.id, attached)
+        found = _look(records, tree, problems, pictures, progress, read_labels, has_vector)
     except AisleError:
         raise
     except _BROKEN as error:
         raise CatalogError(f"{_called(source)}: cannot be read: {_why(error)}") from error
-    return Catalog(Base(records, chosen, found, problems, pictures, parts))
+    return Catalog(Base(records, chosen, found, problems, pictures, parts, attached))
 
 
 def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonomy | None:
@@ -94,6 +102,8 @@ def _gather(
     spool, parts, first = Spool(), [], 1
     for table, batches in _batches(source, problems, hints):
         start, total = first, estimate_rows(table) if isinstance(table, Table) else None
+        if isinstance(source, Stream):
+            total = source.total
         named = table.path if isinstance(table, Table) else table
         with progress("reading", total, "rows") as advance, _blaming(named):
             for batch in batches(first):
@@ -139,6 +149,8 @@ def _batches(
     elif isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
         for path in source:
             yield from _batches(path, problems, hints)
+    elif isinstance(source, Stream):
+        yield None, lambda first: source.batches(problems)
     elif isinstance(source, Sequence):
         yield None, lambda first: rows_to_batches(_rows(source), problems, first)
     else:
@@ -236,6 +248,17 @@ def _ask_for_names(columns: Columns, names: list[str], problems: Problems) -> No
             return problems.add(None, name, what, ", ".join(names))
 
 
+def _check_vectors(records: Records, columns: Columns, attached: Mapping[str, VectorFile]) -> None:
+    """Whether each file of vectors has a name of its own, and rows have the ids to find theirs by."""
+    for name, file in attached.items():
+        if name in records.types:
+            raise CatalogError(
+                f"vectors {name!r} ({file.path}): {name!r} is a column already; name it otherwise"
+            )
+        if columns.id is None:
+            raise CatalogError(f"vectors {name!r} ({file.path}) are matched by id, and no column holds ids")
+
+
 def _sample(records: Records, column: str, size: int = 1000) -> list[str]:
     for array in records.column(column):
         return [value for value in array.slice(0, size).to_pylist() if isinstance(value, str)]
@@ -249,13 +272,14 @@ def _look(
     pictures: Pictures,
     progress: Progress,
     read_labels: Callable[..., facts.Labels],
+    has_vector: np.ndarray | None,
 ) -> facts.Labels:
     """Look at every record once, a question at a time; what is wrong joins what reading found."""
     columns = pictures.columns
     with progress("checking", 6, "questions") as advance:
         facts.check_ids(records, columns.id, problems)
         advance(1)
-        facts.check_empty(records, columns, problems)
+        facts.check_empty(records, columns, problems, has_vector)
         advance(1)
         labels = read_labels(records, columns, taxonomy, problems)
         advance(1)
@@ -270,6 +294,8 @@ def _look(
 
 
 def _home(source: Source) -> Path | None:
+    if isinstance(source, Stream):
+        return source.home
     if isinstance(source, str | Path):
         return Path(source)
     if isinstance(source, Sequence) and source and isinstance(source[0], str | Path):
@@ -278,4 +304,6 @@ def _home(source: Source) -> Path | None:
 
 
 def _called(source: Source) -> str:
+    if isinstance(source, Stream):
+        return source.name
     return str(source) if isinstance(source, str | Path) else f"the given {type(source).__name__}"

@@ -50,6 +50,7 @@ COMMANDS = (
     Command("evaluate", "evaluate", "Judge a model on labelled products."),
     Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
     Command("classify", "classify", "Say where each product of a file belongs."),
+    Command("submit", "submit", "Write predictions in a contest's submission format."),
     Command("show", "classify", "Say what a saved model is and how good."),
     Command("recipes", "train", "List the shipped recipes, or print one."),
     Command("serve", "serve", "Serve models: API, suggestions, feedback."),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Source = Annotated[
     Path,
     typer.Argument(
-        help="CSV, TSV, JSONL or Parquet (.gz, .zst), a folder of them, or a folder of class folders."
+        help="CSV, TSV, JSONL or Parquet (.gz, .zst), a folder of them or of class folders; or a contest's: "
+        "kakao:FOLDER, rakuten:FOLDER[:PHASE]."
     ),
 ]
 TaxonomyFlag = Annotated[
@@ -33,7 +34,8 @@ ColumnFlag = Annotated[
         "-c",
         metavar="PART=NAME",
         help="What a column holds where its name does not tell: -c title=name, -c levels=l1,l2,l3, "
-        "-c delimiter=/ (between a label's levels), -c image_template='images/{id}.jpg'. Repeatable.",
+        "-c delimiter=/ (between a label's levels), -c image_template='images/{id}.jpg', "
+        "-c vectors=clip=clip.npz (vectors by product id: .npz, .npy, .h5, .parquet). Repeatable.",
     ),
 ]
 ColumnsFlag = Annotated[
@@ -49,6 +51,17 @@ DelimiterFlag = Annotated[
 EncodingFlag = Annotated[
     str | None, typer.Option("--encoding", help="How the file's bytes become text (default: found).")
 ]
+
+
+def _vector_file(text: str) -> tuple[str, str]:
+    """`clip=clip.npz`."""
+    name, sign, file = text.partition("=")
+    if not sign or not name.strip() or not file.strip():
+        raise CatalogError(
+            f"--column vectors={text}: write NAME=FILE, such as --column vectors=clip=clip.npz"
+        )
+    return name.strip(), file.strip()
+
 
 _LISTS = {"levels", "images", "vectors", "fields", "ignored"}
 
@@ -71,15 +84,22 @@ def open_catalog(
     Raises:
         CatalogError: as `read`; or a `--column` that is not PART=NAME.
     """
-    from aisle.catalog import read
+    from aisle.catalog import contests, read
     from aisle.catalog.columns import wanted
     from aisle.progress import SILENT
 
+    contest = contests.parse_contest(source)
+    if contest is not None:
+        return contests.open_contest(contest, progress or SILENT)
     given = wanted(columns)
+    vectors: dict[str, str] = {}
     for text in column or []:
         part, sign, name = text.partition("=")
         if not sign:
             raise CatalogError(f"--column {text!r}: write PART=NAME, such as --column title=name")
+        if part.strip() == "vectors" and "=" in name:  # -c vectors=clip=clip.npz
+            vectors |= dict(_vector_file(item) for item in name.split(","))
+            continue
         given[part.strip()] = tuple(n.strip() for n in name.split(",")) if part.strip() in _LISTS else name
     if delimiter is not None:
         delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
@@ -91,6 +111,7 @@ def open_catalog(
         delimiter=delimiter,
         encoding=encoding,
         labels=labels,
+        vectors=vectors,
         strict=strict,
         progress=progress or SILENT,
     )

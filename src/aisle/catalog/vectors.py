@@ -1,0 +1,148 @@
+"""Precomputed vectors beside a catalogue: HDF5, NumPy or Parquet files, matched by product id."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.errors import CatalogError, extra
+
+FORMATS = (".npz", ".npy", ".h5", ".hdf5", ".parquet", ".pq")
+_IDS = {"id", "ids", "key", "keys", "pid", "productid", "productids", "sku", "index", "names"}
+_SLICE = 16_384  # rows read at once
+
+
+class VectorFile:
+    """n vectors (D,) float32 by product id.
+
+    Raises:
+        CatalogError: the file cannot be read, or it does not hold ids and as many vectors.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        ids, self.values = _read(self.path)
+        if self.values.ndim != 2 or len(ids) != len(self.values):
+            raise CatalogError(
+                f"{self.path}: {len(ids):,} ids for vectors of shape {self.values.shape}; there is one an id"
+            )
+        self._row = {name: row for row, name in enumerate(ids)}
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, product: str) -> bool:
+        return product in self._row
+
+    def get(self, product: str) -> np.ndarray | None:
+        """(D,) the product's vector; None if the file has none, or one that is not all numbers."""
+        row = self._row.get(product)
+        if row is None:
+            return None
+        vector = np.asarray(self.values[row], dtype=np.float32)
+        return vector if np.isfinite(vector).all() else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of ids and vectors."""
+        digest = hashlib.blake2b(json.dumps(list(self._row)).encode(), digest_size=16)
+        for start in range(0, len(self.values), _SLICE):
+            digest.update(np.ascontiguousarray(self.values[start : start + _SLICE]).tobytes())
+        return digest.hexdigest()
+
+
+def open_vectors(files: Mapping[str, str | Path] | None) -> dict[str, VectorFile]:
+    """{name of the vector: its file}, opened.
+
+    Raises:
+        CatalogError: as `VectorFile`.
+    """
+    return {name: VectorFile(path) for name, path in (files or {}).items()}
+
+
+def _read(path: Path) -> tuple[list[str], np.ndarray]:
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise CatalogError(f"{path}: vectors are read from {', '.join(FORMATS)}")
+    if not path.is_file():
+        raise CatalogError(f"{path}: no such file of vectors")
+    try:
+        if kind == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return _pick({name: file[name] for name in file.files}, path)
+        if kind == ".npy":
+            return _ids_beside(path), np.load(path, mmap_mode="r", allow_pickle=False)
+        return _hdf5(path) if kind in (".h5", ".hdf5") else _parquet(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise CatalogError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _ids_beside(path: Path) -> list[str]:
+    """A `.npy` holds no names: they stand in a text file beside it, one a line."""
+    beside = path.with_suffix(".ids.txt")
+    if not beside.is_file():
+        raise CatalogError(
+            f"{path}: which rows are which products? Write their ids, one a line, to {beside.name}"
+        )
+    return beside.read_text("utf-8").splitlines()
+
+
+def _pick(arrays: Mapping[str, Any], path: Path) -> tuple[list[str], np.ndarray]:
+    """The ids and the matrix among named arrays: by name, else the only ones of that shape."""
+    flat = [name for name, a in arrays.items() if a.ndim == 1]
+    ids = next(
+        (name for name in flat if name.lower().replace("_", "") in _IDS), flat[0] if len(flat) == 1 else None
+    )
+    tables = [name for name, a in arrays.items() if a.ndim == 2 and a.dtype.kind in "fiu"]
+    if ids is None or len(tables) != 1:
+        raise CatalogError(
+            f"{path}: needs one list of ids (called ids) and one table of numbers; it holds "
+            + ", ".join(f"{name} {a.shape}" for name, a in arrays.items())
+        )
+    return _texts(arrays[ids][:]), arrays[tables[0]]
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [
+        v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in np.asarray(values).tolist()
+    ]
+
+
+def _hdf5(path: Path) -> tuple[list[str], np.ndarray]:
+    h5py = extra("h5py", "hdf5", f"{path.name}")
+    with h5py.File(path, "r") as file:
+        found: dict[str, Any] = {}
+        file.visititems(lambda name, item: found.__setitem__(name, item) if hasattr(item, "shape") else None)
+        named = {name.rpartition("/")[2]: item for name, item in found.items()}
+        ids, table = _pick(named, path)
+        values = np.empty(table.shape, np.float32)
+        for start in range(0, len(values), _SLICE):  # by slice: a row at a time takes hours
+            values[start : start + _SLICE] = table[start : start + _SLICE]
+        return ids, values
+
+
+def _parquet(path: Path) -> tuple[list[str], np.ndarray]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    lists = [f.name for f in table.schema if pa.types.is_nested(f.type) and not pa.types.is_struct(f.type)]
+    names = [f.name for f in table.schema if f.name not in lists]
+    ids = next(
+        (n for n in names if n.lower().replace("_", "") in _IDS), names[0] if len(names) == 1 else None
+    )
+    if ids is None or len(lists) != 1:
+        raise CatalogError(
+            f"{path}: needs a column of ids and one of number lists; it has {', '.join(table.column_names)}"
+        )
+    kept = table.filter(table.column(lists[0]).is_valid())
+    column = kept.column(lists[0]).combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    width = len(flat) // max(len(column), 1)
+    if len(column) * width != len(flat) or any(len(item) != width for item in column):
+        raise CatalogError(f"{path}: column {lists[0]!r} holds lists of different lengths")
+    return _texts(kept.column(ids).to_pylist()), flat.reshape(-1, width)
