@@ -34,7 +34,7 @@ def load_tokenizer(name: str) -> "Tokenizer":
             return _flaubert(name)
         return AutoTokenizer.from_pretrained(name).backend_tokenizer
     except (OSError, ValueError, AttributeError) as error:
-        raise _missing(name, "tokenizer.json", error) from error
+        raise _missing(name, "tokenizer.json, config.json and model.safetensors", error) from error
 
 
 def _flaubert(name: str) -> "Tokenizer":

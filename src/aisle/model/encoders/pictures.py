@@ -13,6 +13,7 @@ from aisle.model.prepare import Pictures
 from aisle.model.pretrained import build_model, half_of, load_model
 
 SMALLEST = 32  # pixels; four halvings leave 2 x 2 cells, fewer would be too few for BatchNorm's statistics
+_AT_ONCE = 64  # pictures
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -28,7 +29,9 @@ def encode_pictures(body: Callable[[Tensor], Tensor], x: Tensor, shown: Tensor, 
         some = body(x[real])
         patches = some.new_zeros(len(x), *some.shape[1:]).index_put((real.nonzero()[:, 0],), some)
     else:
-        patches = body(x)
+        # A few at a time where no gradient holds on to them: the first maps of 512 pictures take gigabytes.
+        whole = torch.is_grad_enabled() or torch.compiler.is_compiling() or len(x) <= _AT_ONCE
+        patches = body(x) if whole else torch.cat([body(part) for part in x.split(_AT_ONCE)])
     t = patches.shape[1]
     mask = shown.unsqueeze(-1).expand(b, p, t).reshape(b, p * t)
     tokens = patches.reshape(b, p * t, -1)  # (B, P*T, D)
