@@ -185,7 +185,9 @@ class Predictor:
 
     @torch.inference_mode()
     def _score_batch(self, batch: list[Product], without: Collection[str]) -> Scored:
-        model, inputs = self.model.eval(), self._reader(batch, without)
+        if self.model.training:  # walking all modules to say so takes as long as a small answer
+            self.model.eval()
+        model, inputs = self.model, self._reader(batch, without)
         spaces = {name: self._space(name, inputs) for name in self.remembered} if self.memory else {}
         output = model(inputs.arrays, inputs.present)
         return Scored(
