@@ -1,4 +1,4 @@
-"""A load generator that costs little itself: HTTP over kept connections, arrivals that never wait for answers."""
+"""A load generator that costs little itself: kept connections, arrivals that never wait for answers."""
 
 import asyncio
 import json
@@ -51,7 +51,9 @@ class Caller:
             writer.write(head.encode() + data)
             top = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             status = int(top.split(" ", 2)[1])
-            length = next(int(x.split(":")[1]) for x in top.splitlines() if x.lower().startswith("content-length"))
+            length = next(
+                int(x.split(":")[1]) for x in top.splitlines() if x.lower().startswith("content-length")
+            )
             answer = await reader.readexactly(length)
         except (OSError, asyncio.IncompleteReadError, StopIteration, ValueError):
             writer.close()
@@ -66,7 +68,9 @@ class Caller:
         """Begin a request and leave before the answer."""
         try:
             _, writer = await asyncio.open_connection(self.host, self.port)
-            head = f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n"
+            head = (
+                f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n"
+            )
             writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[: len(data) // 2])
             await asyncio.sleep(after)
             if after > 0.01:

@@ -22,12 +22,12 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from load import Answer, Caller, arrivals
-from results import machine, write_section
 
 import aisle
 from aisle.server.store import Store
 from aisle.server.store import feedback as kept
+from load import Answer, Caller, arrivals
+from results import machine, write_section
 
 
 class Served:
@@ -99,8 +99,9 @@ async def steady(served: Served, products: list[dict], rate: float, seconds: flo
     )
     assert not wrong
     busy = (served.cpu() - cpu) / seconds
-    print(f"steady {rate}/s: {quantiles([a.seconds for a in answers])}, {busy:.2f} cores")
-    return f"| classify, {rate:g} requests/s, {seconds:g} s | {quantiles([a.seconds for a in answers])} | {busy:.2f} |"
+    times = quantiles([answer.seconds for answer in answers])
+    print(f"steady {rate}/s: {times}, {busy:.2f} cores")
+    return f"| classify, {rate:g} requests/s, {seconds:g} s | {times} | {busy:.2f} |"
 
 
 async def typing(served: Served, products: list[dict], titles: int) -> str:
@@ -114,13 +115,15 @@ async def typing(served: Served, products: list[dict], titles: int) -> str:
             seconds.append(answer.seconds)
     busy = (served.cpu() - cpu) / (time.perf_counter() - began)
     print(f"typing, {len(seconds)} strokes: {quantiles(seconds)}")
-    return f"| suggest, {len(seconds):,} strokes of {titles} titles, one caller | {quantiles(seconds)} | {busy:.2f} |"
+    what = f"suggest, {len(seconds):,} strokes of {titles} titles, one caller"
+    return f"| {what} | {quantiles(seconds)} | {busy:.2f} |"
 
 
 MALFORMED = (
-    b"", b"{", b"[]", b'{"products": 1}', b'{"products": [1, null, {"title": []}]}', b"\xff" * 100,
-    b'{"products": [{"title": "\\ud800"}]}', b'{"products": [{"images": [{"base64": "AAAA"}]}]}', b"[" * 50_000,
-)  # fmt: skip
+    *(b"", b"{", b"[]", b'{"products": 1}', b'{"products": [1, null, {"title": []}]}'),
+    *(b"\xff" * 100, b"[" * 50_000, b'{"products": [{"title": "\\ud800"}]}'),
+    b'{"products": [{"images": [{"base64": "AAAA"}]}]}',
+)
 
 
 class Mixed:
@@ -154,7 +157,10 @@ class Mixed:
 
     def pick(self, count: int) -> list[dict]:
         self.sent += 1
-        return [{**p, "id": f"{self.sent}-{i}-{p['id']}"} for i, p in enumerate(self.draw.choices(self.products, k=count))]
+        return [
+            {**p, "id": f"{self.sent}-{i}-{p['id']}"}
+            for i, p in enumerate(self.draw.choices(self.products, k=count))
+        ]
 
     async def classify(self, count: int) -> None:
         products = self.pick(count)
@@ -226,19 +232,25 @@ class Mixed:
         store.close()
         lost = self.acknowledged - set(rows)
         servers = [name for name in self.tally if name.split()[-1] in ("0", "500")]
-        print(dict(self.tally), f"lost {len(lost)}, wrong {len(self.wrong)}, memory {settled:.0f} -> {memory[-1]:.0f}")
+        print(
+            dict(self.tally),
+            f"lost {len(lost)}, wrong {len(self.wrong)}, memory {settled:.0f} -> {memory[-1]:.0f}",
+        )
         assert not lost, sorted(lost)[:5]
         assert not self.wrong, self.wrong[:5]
         assert not servers, servers
         assert total == len(self.acknowledged), (total, len(self.acknowledged))
         told = ", ".join(f"{n:,} × {name}" for name, n in sorted(self.tally.items()))
         return (
-            f"Mixed load, {minutes:g} minutes at {rate:g} requests/s: {told}. Acknowledged choices {len(self.acknowledged):,}, "
-            f"lost {len(lost)}, in the store twice {total - len(set(rows))}; answers that belong to another product or differ "
-            f"from the model's {len(self.wrong)}; single-product latency (median, p95, p99, worst, ms) "
-            f"{quantiles(self.latency)}; memory {settled:.0f} MiB after the first minute, {memory[-1]:.0f} MiB at the end "
-            f"({grown:+.1%}); SIGTERM to exit {took:.1f} s, exit code 0."
-        )  # fmt: skip
+            f"{minutes:g} minutes at {rate:g} requests/s, two models and a shadow: {told}.\n\n"
+            f"- Acknowledged choices {len(self.acknowledged):,}, lost {len(lost)}, in the store twice "
+            f"{total - len(set(rows))}.\n"
+            f"- Answers that belong to another product, or differ from the model's: {len(self.wrong)}.\n"
+            f"- Latency of single products (median, p95, p99, worst): {quantiles(self.latency)} ms.\n"
+            f"- Memory {settled:.0f} MiB after the first minute, {memory[-1]:.0f} MiB at the end "
+            f"({grown:+.1%}).\n"
+            f"- SIGTERM to exit {took:.1f} s, exit code 0."
+        )
 
 
 async def main() -> None:
@@ -251,6 +263,7 @@ async def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--mixed-rate", type=float, default=60)
     parser.add_argument("--only", choices=["steady", "mixed"])
+    parser.add_argument("--note", default="", help="what else a reader should know of the machine")
     parser.add_argument("--dry", action="store_true", help="write nothing into RESULTS.md")
     given = parser.parse_args()
     catalog = aisle.read(given.titles)
@@ -270,7 +283,11 @@ async def main() -> None:
                 rows = [await steady(served, products, given.rate, given.seconds)]
                 rows.append(await typing(served, products, 40))
                 head = "| what | median | p95 | p99 | worst ms | cores of the server |"
-                lines += ["\n".join([head.replace("| worst ms", "| worst (ms)"), "|---|---|---|---|---|---|", *rows])]
+                lines += [
+                    "\n".join(
+                        [head.replace("| worst ms", "| worst (ms)"), "|---|---|---|---|---|---|", *rows]
+                    )
+                ]
                 await served.caller.post("/v1/shadow", {"model": "two"})
             if given.only != "steady":
                 lines.append(await Mixed(served, products).run(given.mixed_rate, given.minutes))
@@ -282,14 +299,14 @@ async def main() -> None:
             served.log.close()
     model = aisle.load(given.run)
     about = (
-        f"`benchmarks/serving.py`; recipe `{model.results.get('recipe')}`, text alone, a tree of {len(model.taxonomy):,} "
-        f"categories. {machine()}; the load generator runs on the same cores, beside whatever else was running "
-        f"(load average {os.getloadavg()[0]:.1f})."
-    )  # fmt: skip
+        f"`benchmarks/serving.py`; recipe `{model.results.get('recipe')}`, text alone, a tree of "
+        f"{len(model.taxonomy):,} categories. {machine()}; the load generator runs on the same cores, beside "
+        f"whatever else was running (load average {os.getloadavg()[0]:.1f}). {given.note}"
+    )
     if not given.dry:
-        part = {"steady": "serving", "mixed": "serving-mixed", None: "serving"}[given.only]
-        title = "## Serving" if part == "serving" else "## Serving under mixed load"
-        write_section(part, "\n\n".join([title, about, *lines]))
+        mixed = given.only == "mixed"
+        title = "## Serving under mixed load" if mixed else "## Serving"
+        write_section("serving-mixed" if mixed else "serving", "\n\n".join([title, about.strip(), *lines]))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,41 @@ from starlette.testclient import TestClient
 from aisle.server.app import create_app
 from aisle.server.settings import Settings
 from aisle.server.state import Server
+from aisle.server.store import Store
+from tests.server.postgres import postgres as postgres  # a fixture
+
+BACKENDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture
-def start(trained, tmp_path_factory):
+def backend(request):
+    """Which database; a file's `pytestmark = on_both` runs its tests on both."""
+    return getattr(request, "param", "sqlite")
+
+
+@pytest.fixture
+def address(backend, request, tmp_path_factory):
+    """Where a new, empty store may be."""
+    if backend == "postgresql":
+        return request.getfixturevalue("postgres").new()
+    return str(tmp_path_factory.mktemp("store") / "store.db")
+
+
+@pytest.fixture
+def store(address):
+    """A new store."""
+    opened = Store(address)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def start(trained, address):
     """`start(limits=…, …)`: a client of a new server, with a store of its own."""
     clients = []
 
     def started(**changes):
-        folder = tmp_path_factory.mktemp("server")
-        settings = Settings(**{"runs": {"shop": trained.run}, "store": str(folder / "store.db")} | changes)
+        settings = Settings(**{"runs": {"shop": trained.run}, "store": address} | changes)
         server = Server.start(settings)
         client = TestClient(create_app(server), base_url=f"http://{settings.host}:8000")
         client.__enter__()

@@ -1,7 +1,20 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 import aisle
 from aisle.server.store import feedback as kept
+from tests.server.conftest import BACKENDS
+
+pytestmark = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+
+
+@pytest.fixture
+def client(start):
+    return start()
 
 
 def send(client, chosen, product=None, key=None, **more):
@@ -43,8 +56,7 @@ def test_a_category_that_is_not_there(client):
     assert "Did you mean" in answer.json()["error"]["message"]
 
 
-def test_what_is_exported_trains(start, tmp_path):
-    client = start()
+def test_what_is_exported_trains(client, tmp_path):
     first, second = places(client)[:2]
     send(client, first, {"id": "1", "title": "red shoes"})
     send(client, second, {"id": "1", "title": "red shoes"})
@@ -61,3 +73,41 @@ def test_what_is_exported_trains(start, tmp_path):
     assert catalog[1].fields == {"title": 'blue, "quoted"\nclock', "brand": "Ticker"}
     how = [json.loads(line)["category_how"] for line in file.read_text().splitlines()]
     assert how == ["chosen", "chosen", "default"]
+
+
+def test_the_same_post_at_the_same_moment_is_counted_once(client):
+    place = places(client)[0]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: send(client, place, key="k").json(), range(16)))
+    assert len({answer["id"] for answer in answers}) == 1
+    assert sorted(answer["repeated"] for answer in answers) == [False] + [True] * 15
+    assert kept.count(client.server.store) == 1
+
+
+def test_many_writers_lose_nothing(client):
+    place = places(client)[0]
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda i: send(client, place, {"id": str(i)}).status_code, range(60)))
+    assert said == [200] * 60
+    assert {row["id"] for row in kept.lessons(client.server.store)} == {str(i) for i in range(60)}
+
+
+def test_a_store_that_is_away_acknowledges_nothing(client):
+    place = places(client)[0]
+    client.server.store.engine.dispose()
+    broken = client.server.store.engine
+
+    def refuse(*_):
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    event.listen(broken, "before_cursor_execute", refuse)
+    try:
+        answer = send(client, place)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert client.get("/ready").status_code == 503
+        assert client.post("/v1/classify", json={"products": [{"title": "clock"}]}).status_code == 200
+    finally:
+        event.remove(broken, "before_cursor_execute", refuse)
+    assert send(client, place).status_code == 200
+    assert kept.count(client.server.store) == 1

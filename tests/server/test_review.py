@@ -4,7 +4,10 @@ import pytest
 
 from aisle.server.store import feedback as kept
 from aisle.server.store import keys
+from tests.server.conftest import BACKENDS
 from tests.server.test_classify import picture
+
+pytestmark = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 
 
 @pytest.fixture
