@@ -151,10 +151,9 @@ def check(
     if pictures:
         unreadable = catalog.survey(progress).unreadable
         own = set(catalog.rows.tolist()) if unreadable else set()
-        column = ", ".join(catalog.columns.images) or "image_template"
         for seen in unreadable:
             if seen.row in own:
-                problems.add(seen.row, column, seen.why, seen.name)
+                problems.add(seen.row, seen.column, seen.why, seen.name)
         problems.sort()
     rows, bad = len(catalog), int(catalog.fatal.sum())
     odd = len(np.setdiff1d(problems.rows_with(), problems.fatal_rows()))

@@ -38,19 +38,22 @@ class Pictures:
 
     def names(self, record: Mapping[str, Any]) -> list[str | bytes]:
         """Paths, addresses or encoded bytes as the record holds them."""
-        found: list[str | bytes] = []
+        return [name for _, name in self.cells(record)]
+
+    def cells(self, record: Mapping[str, Any]) -> list[tuple[str, str | bytes]]:
+        """(column, name or bytes) of each picture of a record."""
+        found: list[tuple[str, str | bytes]] = []
         for column in self.columns.images:
             value = record.get(column)
             for item in value if isinstance(value, list) else [value]:
                 if isinstance(item, bytes):
-                    found += [item] if item else []
+                    found += [(column, item)] if item else []
                 elif item:
-                    found += self._split(str(item))
+                    found += [(column, name) for name in self._split(str(item))]
         if self.columns.image_template is not None:
             cells = {k: "" if v is None else v for k, v in record.items()}
-            found.append(
-                re.sub(r"{([^{}]*)}", lambda m: str(cells.get(m[1], "")), self.columns.image_template)
-            )
+            name = re.sub(r"{([^{}]*)}", lambda m: str(cells.get(m[1], "")), self.columns.image_template)
+            found.append(("image_template", name))
         return found
 
     def _split(self, cell: str) -> list[str]:
@@ -63,15 +66,19 @@ class Pictures:
 
     def refs(self, record: Mapping[str, Any]) -> tuple[ImageRef, ...]:
         """The pictures of a record; addresses not fetched yet have none."""
+        return tuple(ref for _, ref in self.found(record))
+
+    def found(self, record: Mapping[str, Any]) -> list[tuple[str, ImageRef]]:
+        """(column, picture) of each picture of a record that is here."""
         found = []
-        for name in self.names(record):
+        for column, name in self.cells(record):
             if isinstance(name, bytes):
-                found.append(ImageRef(data=name))
+                found.append((column, ImageRef(data=name)))
             else:
                 path = self.path(name)
                 if path is not None:
-                    found.append(ImageRef(path=path))
-        return tuple(found)
+                    found.append((column, ImageRef(path=path)))
+        return found
 
     def path(self, name: str) -> Path | None:
         """Where a picture lies; None for an address that was not fetched."""
@@ -102,10 +109,9 @@ class Pictures:
         """Note each picture that is not where the record says."""
         if not self.columns.images and self.columns.image_template is None:
             return
-        column = ", ".join(self.columns.images) or "image_template"
         paths = [name for name in self.named if "binary" not in str(records.types[name])]
         for row, record in enumerate(records.rows(paths), 1):
-            for name in self.names(record):
+            for column, name in self.cells(record):
                 if isinstance(name, bytes):
                     continue
                 path = self.path(name)

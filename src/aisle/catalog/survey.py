@@ -20,9 +20,10 @@ _CHUNK = 256
 
 
 class Unreadable(NamedTuple):
-    """A picture that cannot be decoded: its record's number, its name in the record, and why."""
+    """A picture that cannot be decoded: its record's number, column and name there, and why."""
 
     row: int
+    column: str
     name: str
     why: str
 
@@ -54,14 +55,16 @@ def survey(base: "Base", progress: Progress = SILENT) -> Survey:
         records = enumerate(base.records.rows(base.pictures.named), 1)
         while chunk := list(islice(records, _CHUNK)):
             refs = [
-                (row, k, ref) for row, record in chunk for k, ref in enumerate(base.pictures.refs(record))
+                (row, k, *found)
+                for row, record in chunk
+                for k, found in enumerate(base.pictures.found(record))
             ]
-            for (row, place, ref), seen in zip(refs, pool.map(_look, refs), strict=True):
+            for (row, place, column, ref), seen in zip(refs, pool.map(_look, refs), strict=True):
                 if isinstance(seen, str) and seen.endswith("is not there"):
                     continue
                 total += 1
                 if isinstance(seen, str):
-                    unreadable.append(Unreadable(row, _name(ref, base), seen))
+                    unreadable.append(Unreadable(row, column, _name(ref, base), seen))
                 elif place == 0 and seen is not None:
                     rows.append(row)
                     hashes.append(seen)
@@ -70,9 +73,9 @@ def survey(base: "Base", progress: Progress = SILENT) -> Survey:
     return Survey(total, tuple(unreadable), np.array(rows, np.int64), table)
 
 
-def _look(item: tuple[int, int, ImageRef]) -> np.ndarray | str | None:
+def _look(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
     """The hash of a first picture (None: nearly blank, or a later picture), or what is wrong."""
-    _, place, ref = item
+    _, place, _, ref = item
     try:
         image = decode(ref, 64)
     except PictureError as error:
