@@ -164,3 +164,34 @@ def test_a_catalogue_without_labels_says_so():
     assert not catalog.labelled
     with pytest.raises(CatalogError, match="no column holds categories"):
         _ = catalog.taxonomy
+
+
+def test_leaf_first_labels_keep_names_with_commas_and_still_part_several():
+    from aisle.catalog import read
+
+    one = ["Chairs < Dining, Living Room < Furniture", "A/C Units < Home", "Beds < Furniture"]
+    catalog = read([{"title": label, "category": label} for label in one * 3])
+    assert catalog[0].categories == (("Furniture", "Dining, Living Room", "Chairs"),)
+    two = [*one, "Beds < Furniture; A/C Units < Home"]
+    catalog = read([{"title": label, "category": label} for label in two * 3])
+    assert catalog[3].categories == (("Furniture", "Beds"), ("Home", "A/C Units"))
+
+
+def test_lists_as_python_writes_them_are_lists():
+    from aisle.catalog import read
+
+    rows = [{"title": "a", "category": "['A', 'B']", "images": "['x.png', 'y.png']"}]
+    (product,) = read(rows)
+    assert product.categories == (("A", "B"),)
+    assert [ref.path.name for ref in product.images] == ["x.png", "y.png"]
+
+
+def test_the_right_name_under_a_wrong_path_is_suggested():
+    from aisle.catalog import read
+    from aisle.taxonomy import Taxonomy
+
+    tree = Taxonomy.from_paths([("Clothing", "Hats"), ("Clothing", "Shoes", "Boots"), ("Home", "Lamps")])
+    labels = ["Hats", "Shop > Boots", "Home > Lampss", "Zzzz"]
+    told = [p.what for p in read([{"title": "a", "category": c} for c in labels], taxonomy=tree).problems]
+    assert ["Clothing > Hats" in told[0], "Shoes > Boots" in told[1], "Home > Lamps" in told[2]] == [True] * 3
+    assert "Did you mean" not in told[3]

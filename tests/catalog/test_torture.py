@@ -241,3 +241,38 @@ def test_junk_is_an_error_or_problems(tmp_path, name, content):
     with contextlib.suppress(AisleError):
         catalog = read(path)
         assert len(list(catalog)) == len(catalog)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("x.csv", b"PK\x03\x04rest", "a ZIP archive"),
+        ("x.csv", gzip.compress(b"id,title\n1,a\n"), "let its name end in .gz"),
+        ("x.jsonl", zstandard.compress(b"{}"), "let its name end in .zst"),
+        ("x.tsv", b"\x89PNG\r\n", "a picture"),
+        ("x.csv.gz", b"id,title\n1,a\n", "x.csv.gz: cannot be read"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_name_also_in_a_folder(tmp_path, name, data, told):
+    (tmp_path / "good.csv").write_text("id,title\n1,a\n")
+    (tmp_path / name).write_bytes(data)
+    for source in (tmp_path / name, tmp_path):
+        with pytest.raises(AisleError, match=name) as failed:
+            read(source)
+        assert told in str(failed.value)
+
+
+def test_headers_that_are_missing_single_or_late(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("1,Red boots,Shoes,12.5\n2,Lamp,Home,3\n")
+    (problem,) = read(path).problems
+    assert (problem.row, problem.column) == (None, "12.5")
+    assert "first line looks like a record" in problem.what
+    path.write_text("title\nred boots\nblue, small; new\n")
+    assert [p.fields["title"] for p in read(path)] == ["red boots", "blue, small; new"]
+    path.write_text("Export of 2026\nid,title\n" + "".join(f"{i},t\n" for i in range(5)))
+    assert read(path).fatal.all()  # told, not read as something else
+    path.write_bytes("id,title\n1,Tür\n".encode("utf-16-le"))  # without its mark
+    assert read(path)[0].fields == {"title": "Tür"}
+    (tmp_path / "x.json").write_text('{"count": 1, "products": [{"id": 7, "title": "a"}]}')
+    assert [p.id for p in read(tmp_path / "x.json")] == ["7"]

@@ -12,7 +12,7 @@ from aisle.catalog.text import spelled
 from aisle.errors import did_you_mean
 from aisle.taxonomy import CategoryPath, Taxonomy, format_path
 
-_SUGGESTED = 40  # distinct unknown labels that get a "did you mean": each costs a search of the tree
+_SUGGESTED = 500  # distinct unknown labels that get a "did you mean": each costs a search of the tree
 
 
 class Places(NamedTuple):
@@ -167,14 +167,37 @@ def _suggestion(label: str, taxonomy: Taxonomy, style: Style) -> str:
     """` Did you mean …?`: looked for among the nodes that share most letter triples with the label."""
     paths = parse(label, style).paths
     text = format_path(paths[0]) if paths else label
-    wanted = _triples(text)
-    names = [format_path(node.path) for node in taxonomy.nodes]
-    names += [node.id for node in taxonomy.nodes if node.id not in names[:1]]
     same = _named_index(taxonomy).get(spelled(paths[0][-1]), ()) if paths else ()
     if len(same) == 1:  # the right name, under another path or none
         return f". Did you mean {format_path(taxonomy.nodes[same[0]].path)!r}?"
-    near = sorted(names, key=lambda name: -len(wanted & _triples(name)) / (len(name) + len(text)))[:30]
-    return "." + did_you_mean(text, near) if did_you_mean(text, near) else ""
+    names, lengths, where = _triple_index(taxonomy)
+    hits = [where[triple] for triple in _triples(text) if triple in where]
+    if not hits:
+        return ""
+    shared = np.bincount(np.concatenate(hits), minlength=len(names)) / (lengths + len(text))
+    near = [names[i] for i in np.argsort(-shared, kind="stable")[:30]]
+    suggested = did_you_mean(text, near)
+    return f".{suggested}" if suggested else ""
+
+
+class _Triples(NamedTuple):
+    """N names, their lengths (N,), and for each letter triple the numbers of the names that hold it."""
+
+    names: list[str]
+    lengths: np.ndarray
+    where: dict[str, np.ndarray]
+
+
+@lru_cache(1)
+def _triple_index(taxonomy: Taxonomy) -> _Triples:
+    """Of the nodes' paths and ids."""
+    names = list(dict.fromkeys(name for node in taxonomy.nodes for name in (format_path(node.path), node.id)))
+    where: defaultdict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(names):
+        for triple in _triples(name):
+            where[triple].append(i)
+    lengths = np.array([len(name) for name in names])
+    return _Triples(names, lengths, {triple: np.array(found) for triple, found in where.items()})
 
 
 def _triples(text: str) -> set[str]:
