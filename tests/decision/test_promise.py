@@ -69,7 +69,7 @@ def test_too_few_rows_promise_nothing_and_say_how_many_it_takes():
     policy = fit(draw(30, 1), draw(30, 2), precision=0.95)
     whole = [p for p in policy.promises if not p.branch]
     assert not any(p.holds for p in whole)
-    assert all(p.needed is None or p.needed >= 59 for p in whole)
+    assert all(p.needed is not None and p.needed >= 59 for p in whole)
     assert {p.decision for p in policy.predict([""] * 200, draw(200, 3)[0])} == {"review"}
     some = fit(draw(300, 1), draw(60, 2), precision=0.95).promises[0]
     assert not some.holds

@@ -113,14 +113,17 @@ def tell(found: "Recalibrated", quiet: bool = False) -> None:
         console.say(f"left out {found.seen:,} rows that the model was trained on, or near-duplicates", quiet)
     if found.unlabelled:
         console.say(f"left out {found.unlabelled:,} rows without a usable category", quiet)
-    console.out.print(promised(policy, found.thresholds))
+    rows = found.calibration + found.thresholds
+    whole = rows / max(found.thresholds, 1)  # rows in a file, for each that thresholds are tested on
+    console.out.print(promised(policy, found.thresholds, whole))
     refused = [p for p in policy.promises if not p.branch and not p.holds]
     for promise in refused:
-        console.out.print(_missing(promise), markup=False)
+        console.out.print(_missing(promise, rows, whole), markup=False)
 
 
-def promised(policy: "Policy", rows: int) -> "Table":
-    """A table: each kind of answer together, then each top category alone."""
+def promised(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
+    """A table: each kind of answer together, then each top category alone. rows: that thresholds were
+    tested on, of `whole` times as many."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -130,22 +133,38 @@ def promised(policy: "Policy", rows: int) -> "Table":
     for promise in policy.promises:
         wrong = f"{promise.errors / promise.rows:.1%}" if promise.rows else "–"
         shown = f"{promise.precision:.1%}" if promise.holds else "no"
-        needed = "" if promise.holds else "–" if promise.needed is None else f"~{promise.needed:,}"
+        needed = (
+            "" if promise.holds else "–" if promise.needed is None else f"~{_about(promise.needed * whole):,}"
+        )
         share = "" if promise.branch else f"{promise.rows / max(rows, 1):.0%}"
         style = "" if promise.branch else "bold"
-        table.add_row(_name(promise), f"{promise.rows:,}", share, wrong, shown, needed, style=style)
+        several = len({p.precision for p in policy.promises if p.verdict == promise.verdict}) > 1
+        table.add_row(_name(promise, several), f"{promise.rows:,}", share, wrong, shown, needed, style=style)
     return table
 
 
-def _name(promise: "Promise") -> str:
+def _name(promise: "Promise", several: bool = False) -> str:
+    """several: answers of this kind are asked for at more than one precision."""
     if promise.branch:
         return f"  {promise.branch}"
     kind = "full paths" if promise.verdict == "accept" else "branches"
-    return f"{kind}, ending at level {promise.level}" if promise.level else kind
+    kind = f"{kind}, ending at level {promise.level}" if promise.level else kind
+    return f"{kind} asked for at {promise.precision:.1%}" if several else kind
 
 
-def _missing(promise: "Promise") -> str:
+def _missing(promise: "Promise", rows: int, whole: float) -> str:
     asked = f"{promise.precision:.1%} of {_name(promise)}"
     if promise.needed is None:
         return f"{asked} cannot be promised: at no confidence is the model right that often; ask for less"
-    return f"{asked} cannot be promised yet: thresholds take about {promise.needed:,} rows to test"
+    return (
+        f"{asked} cannot be promised yet: it takes about {_about(promise.needed * whole):,} labelled rows "
+        f"that training has not seen; here are {rows:,}"
+    )
+
+
+def _about(rows: float) -> int:
+    """Two figures are all that such a number is worth; rounded up."""
+    from math import ceil, floor, log10
+
+    step = 10 ** max(floor(log10(max(rows, 1))) - 1, 0)
+    return ceil(rows / step) * step

@@ -4,7 +4,7 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
 from aisle.decision.descent import OUTSIDE, Descent, judge
 from aisle.decision.guarantee import (
@@ -247,15 +247,22 @@ class Walk:
         return float(self.candidates[begin + shown - 1]) if shown else NOTHING
 
     def needed(self, column: int = -1) -> int | None:
-        """About how many rows of the second part would show the promise; None if no number would."""
+        """About how many rows of the second part would show the promise; None if no number would.
+
+        By the rate of mistakes that the first part leads to expect; where that is too high everywhere, by
+        the lowest one that it does not rule out, so that few rows are not taken for a bad model.
+        """
         if not len(self.candidates):
             return rows_for_certainty(1 - self.alpha, self.delta)
         rows, worst = self.rows[:, column], self.worst[column]
-        rate = (self.loss[:, column] / worst + 1) / (rows + 2)
-        answered = rows_to_show(rate, self.alpha / worst, self.delta, LIKELY)
-        share = rows / max(self.first.part_rows, 1)
-        needed = np.min(np.where(share > 0, answered / np.maximum(share, 1e-12), np.inf))
-        return int(np.ceil(max(needed, 1.25 * self.second.part_rows))) if np.isfinite(needed) else None
+        wrong, share = self.loss[:, column] / worst, rows / max(self.first.part_rows, 1)
+        lowest = np.where(wrong > 0, betaincinv(np.maximum(wrong, 1e-9), rows - wrong + 1, 0.05), 0.0)
+        for rate in ((wrong + 1) / (rows + 2), lowest):
+            answered = rows_to_show(rate, self.alpha / worst, self.delta, LIKELY)
+            needed = np.min(np.where(share > 0, answered / np.maximum(share, 1e-12), np.inf))
+            if np.isfinite(needed):
+                return int(np.ceil(max(needed, 1.25 * self.second.part_rows)))
+        return None
 
 
 class Search:
