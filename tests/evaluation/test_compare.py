@@ -1,0 +1,123 @@
+"""Recipes compared on the same folds and seeds, as a user sees it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import aisle
+from aisle.catalog.splits import folds
+from aisle.errors import CatalogError, RecipeError
+from aisle.evaluation import compare as comparing
+from aisle.evaluation.compare import compare, parse_variant
+from aisle.training.recipe import load_recipe
+from tests.training.shop import catalog, recipe
+
+
+def variants():
+    parts = {"stop": 0, "calibrate": 0, "promise": 0}
+    stages = [{"epochs": 8, "batch": 8, "rate": 0.02}]
+    whole = load_recipe(recipe(parts=parts, stages=stages))
+    pictures = whole.without({"title"})
+    dull = load_recipe(recipe(parts=parts, stages=[{"epochs": 1, "batch": 64, "rate": 1e-6}]))
+    return [comparing.Variant(*v) for v in [("both", whole), ("pictures", pictures), ("untrained", dull)]]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    out = tmp_path_factory.mktemp("compare")
+    rows = catalog(45)
+    return rows, out, compare(rows, variants(), folds=3, seeds=(0, 1), out=out)
+
+
+def test_the_table_counts_what_each_answered_on_the_same_rows(done):
+    rows, out, found = done
+    assert [row.name for row in found.rows] == ["both", "pictures", "untrained"]
+    assert (found.judged, found.folds, found.seeds) == (45, 3, (0, 1))
+    truth, part = rows.targets().node, folds(rows, 3)
+    cells = {file.name: json.loads(file.read_text()) for file in (out / "trainings").iterdir()}
+    assert len(cells) == 3 * 2 * 3
+    for row in found.rows:
+        each = []
+        for seed in (0, 1):
+            for k in range(3):
+                (cell,) = [c for name, c in cells.items() if name.startswith(f"{row.name}-{seed}-{k}-")]
+                each.append(np.mean(np.array(cell["answers"]) == truth[part == k]))
+        assert row.accuracy == pytest.approx(np.mean(each), abs=0.02)  # folds of nearly one size
+        assert row.deviation == pytest.approx(np.std(each, ddof=1))
+        assert row.parameters > 0
+        assert row.memory > 50
+        assert 0 < row.seconds < 100
+    both, _, untrained = found.rows
+    assert both.accuracy > 0.8
+    assert both.gain is None
+    assert untrained.gain.value == pytest.approx(untrained.accuracy - both.accuracy)
+    assert untrained.gain.high < 0  # worse, and that is sure
+    assert both.parameters > found.rows[1].parameters
+
+
+def test_it_goes_on_where_it_stood(done, monkeypatch):
+    rows, out, found = done
+    monkeypatch.setattr(comparing, "fit", lambda *a, **k: pytest.fail("trained again"))
+    again = compare(rows, variants(), folds=3, seeds=(0, 1), out=out)
+    assert again == found
+    with pytest.raises(pytest.fail.Exception):  # other rows are another comparison
+        compare(rows.take(np.arange(40)), variants(), folds=3, seeds=(0, 1), out=out)
+
+
+def test_markdown_page_and_json_say_the_same(done, tmp_path):
+    *_, found = done
+    page = found.write(tmp_path / "table")
+    text = (tmp_path / "table" / "compare.md").read_text()
+    assert text.count("\n| ") == 4
+    for row in found.rows:
+        assert f"| {row.name} | {row.accuracy:.3f} ± {row.deviation:.3f} | {row.macro_f1:.3f} |" in text
+        assert f"{100 * row.accuracy:.1f}\N{NO-BREAK SPACE}%" in page.read_text()
+    assert json.loads((tmp_path / "table" / "compare.json").read_text())["judged"] == 45
+    assert "http" not in page.read_text().replace("http-equiv", "")
+
+
+def test_rows_marked_test_are_judged_once():
+    rows = [
+        {"id": str(i), "title": f"{w} thing {i}", "category": w, "split": "test" if i % 4 == 0 else "train"}
+        for i, w in enumerate(["boot", "lamp", "plant"] * 16)
+    ]
+    whole = aisle.read(rows)
+    plain = load_recipe(
+        recipe(
+            views={"title": {"encoder": {"type": "Lexical", "dim": 16, "least": 1}}},
+            parts={"stop": 0, "calibrate": 0, "promise": 0},
+        )
+    )
+    found = compare(
+        whole.take(whole.split == "train"),
+        [comparing.Variant("words", plain)],
+        test=whole.take(whole.split == "test"),
+    )
+    assert (found.judged, found.folds) == (12, 0)
+    assert found.rows[0].deviation is None
+    assert not math.isnan(found.rows[0].accuracy)
+
+
+def test_variants_have_a_recipe_changes_and_a_name():
+    name, made = parse_variant(
+        "text only: fast views.image=false 'views.text.fields=[\"title\"]'", ["seed=3"]
+    )
+    assert name == "text only"
+    assert (set(made.views), made.seed, made.views["text"].fields) == ({"text", "title"}, 3, ["title"])
+    assert parse_variant("fast seed=1").name == "fast seed=1"
+    with pytest.raises(RecipeError, match=r"No closing quotation; write NAME: RECIPE KEY=VALUE"):
+        parse_variant("fast 'seed=1")
+
+
+def test_what_cannot_be_compared_is_one_line():
+    one = variants()[0]
+    with pytest.raises(RecipeError, match="two variants are called 'both'"):
+        compare(catalog(10), [one, one])
+    with pytest.raises(CatalogError, match="at least 2 folds, not 1"):
+        compare(catalog(10), [one], folds=1)
+    with pytest.raises(CatalogError, match="too few for 9 folds"):
+        compare(catalog(5), [one], folds=9)
+    with pytest.raises(CatalogError, match="no row has a usable category"):
+        compare(aisle.read([{"id": "1", "title": "boot"}]), [one])
