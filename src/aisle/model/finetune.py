@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from aisle.errors import RecipeError, did_you_mean
+from aisle.errors import RecipeError, did_you_mean, extra
 from aisle.model.parts import Encoder
 from aisle.model.plan import Finetune
 
@@ -22,7 +22,8 @@ def prepare(encoder: Encoder, plan: Finetune, view: str) -> None:
     says how the rate falls from layer to layer; with `lora` the adapters are put in.
 
     Raises:
-        RecipeError: it has fewer layers, or none that an adapter fits; or peft is not installed.
+        RecipeError: it has fewer layers, or none that an adapter fits.
+        MissingExtraError: peft is not installed.
     """
     names = [name for name, _ in encoder.named_parameters()]
     fixed = {name for name in names if _UNUSED in name}
@@ -97,17 +98,14 @@ def _still(module: nn.Module, path: str, fixed: frozenset[str]) -> Iterator[str]
 
 
 def _add_adapters(encoder: Encoder, plan: Finetune, view: str) -> None:
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise RecipeError(f"views.{view}.finetune.lora needs peft: pip install 'aisle[finetune]'") from error
+    peft = extra("peft", "finetune", f"views.{view}.finetune.lora")
     assert plan.lora is not None
     targets = _targets(encoder, plan, view)
     alpha: Any = plan.alpha  # peft's own type is narrower than what it takes
-    config = LoraConfig(
+    config = peft.LoraConfig(
         r=plan.lora, lora_alpha=alpha, lora_dropout=plan.dropout, target_modules=targets, bias="none"
     )
-    inject_adapter_in_model(config, encoder)
+    peft.inject_adapter_in_model(config, encoder)
     for module in encoder.modules():
         base = getattr(module, "base_layer", None)
         if isinstance(base, nn.Conv2d):  # MobileNetV2 asks its convolutions how far they reach
