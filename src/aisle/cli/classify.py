@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -120,6 +120,9 @@ def show(
     from aisle.taxonomy import format_path
 
     model = workflow.load(run, trust_code=trust_code)
+    if not hasattr(model, "spec"):  # an ensemble: what it is made of
+        _show_ensemble(model, as_json)
+        return
     taxonomy, counts = model.taxonomy, model.context.counts
     if as_json:
         nodes = [
@@ -136,3 +139,15 @@ def show(
         start, stop = taxonomy.span[i]
         name = f"{'  ' * (len(node.path) - 1)}{node.name}"
         console.out.print(f"{counts[start:stop].sum():>8,}  {name}  [{node.id}]", markup=False)
+
+
+def _show_ensemble(model: Any, as_json: bool) -> None:
+    from aisle.cli.ensemble import describe
+
+    if as_json:
+        members = [member.model_id for member in model.members]
+        found = {"model_id": model.model_id, "members": members, "weights": model.weights.tolist()}
+        console.print_json(found | {"results": dict(model.results)})
+        return
+    console.out.print(f"ensemble {model.model_id} of {len(model.members)} models")
+    describe(model)

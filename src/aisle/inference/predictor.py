@@ -12,6 +12,7 @@ import torch
 
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy, Prediction
+from aisle.inference.answering import answered
 from aisle.inference.encode import Inputs, Reader, in_batches
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.model.features import FeatureStore
@@ -22,8 +23,6 @@ from aisle.model.prepare import Lexical, Preparer
 from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
-
-FAULTY = "the row is faulty: see its problems"
 
 
 class Scored(NamedTuple):
@@ -103,30 +102,9 @@ class Predictor:
     def predict_stream(
         self, products: Iterable[Product], advance: Advance | None = None
     ) -> Iterator[Prediction]:
-        """As `predict`, one batch in memory at a time. Rows of a catalogue carry their problems along, and
-        faulty ones (`catalog.fatal`) are for review, whatever is left of them."""
-        catalog = products if isinstance(products, Catalog) else None
-        row = 0
-        for batch, scored in self._scored(products, ()):
-            problems, faulty = scored.problems, np.zeros(len(batch), bool)
-            if catalog is not None:
-                rows = range(row, row + len(batch))
-                told = [tuple(map(str, catalog.problems_of(i))) for i in rows]
-                problems = [a + b for a, b in zip(told, problems, strict=True)]
-                faulty = catalog.fatal[row : row + len(batch)]
-            answers = self.policy.predict(
-                [product.id for product in batch],
-                scored.scores,
-                problems=problems,
-                present=scored.present.any(1) & ~faulty,
-                nearest=self._nearest(scored),
-                model_id=self.model_id,
-            )
-            for answer, bad in zip(answers, faulty, strict=True):
-                yield dataclasses.replace(answer, reason=FAULTY) if bad else answer
-            row += len(batch)
-            if advance:
-                advance(len(batch))
+        """As `predict`, one batch in memory at a time."""
+        parts = self._scored(products, ())
+        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) joint vectors."""

