@@ -3,16 +3,20 @@
     python benchmarks/accuracy.py marketplace            # 5-fold inside `train`, to choose by
     python benchmarks/accuracy.py marketplace --test     # train on `train`, report on `test`: once
 
-Folds keep near-duplicates together. `aside` rows train on what a recipe leaves after the rows it keeps
-for calibration and promise; `all rows` keeps none aside, as the linear models do. Writes its table into
-RESULTS.md. Differences are to the first method, paired bootstrap over products, 95 %.
+Folds keep near-duplicates together. `rows kept aside` trains on what a recipe leaves after the rows it
+keeps for calibration and promise; `all rows` keeps none aside, as the linear models do. `balanced` and the
+linear stack read the same frozen encoders' vectors: name local folders of them where no hub is reached.
+Writes its tables into RESULTS.md. Differences: paired bootstrap over products, 95 %.
 """
 
 import argparse
+import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,17 +26,21 @@ from aisle.catalog.splits import folds
 from aisle.cli.console import progress
 from aisle.evaluation.baseline import LinearBaseline
 from aisle.metrics import Interval, f1_scores, paired_bootstrap
+from aisle.training.recipe import load_recipe
 from aisle.workflow import part
 from results import SHARED, machine, write_section
+from rivals import LinearStack
 
 SETS = {
-    "marketplace": ("marketplace/products.csv", ["title", "description", "image"]),
-    "fashion": ("fashion/products.parquet", ["title", "image"]),
-    "instacart": ("text/instacart.parquet", ["title"]),
-    "amazon_in": ("text/amazon_in.parquet", ["title"]),
-    "fashion_text": ("text/fashion.parquet", ["title"]),
+    "marketplace": "marketplace/products.csv",
+    "fashion": "fashion/products.parquet",
+    "instacart": "text/instacart.parquet",
+    "amazon_in": "text/amazon_in.parquet",
+    "fashion_text": "text/fashion.parquet",
 }
-ALL_ROWS = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0")
+PICTURES = {"marketplace", "fashion"}
+MEANING = ["title_meaning", "meaning"]
+ALL_ROWS = ["parts.stop=0", "parts.calibrate=0", "parts.promise=0"]
 
 
 class Answers(NamedTuple):
@@ -43,19 +51,34 @@ class Answers(NamedTuple):
     answer: float
 
 
-Method = Callable[[Catalog, Catalog], Answers]
+class Method(NamedTuple):
+    """A way to classify. `recipe`: what else than its name its answers depend on."""
+
+    run: Callable[[Catalog, Catalog], Answers]
+    recipe: Any = ""
 
 
 def svm(train: Catalog, judged: Catalog) -> Answers:
     start = time.perf_counter()
-    model = LinearBaseline.fit(train)
+    model = LinearBaseline.fit(train, progress(False))
     fitted = time.perf_counter()
     best = model.score(judged).best()
     paths = [model.taxonomy.nodes[n].path for n in best]
     return Answers(paths, fitted - start, time.perf_counter() - fitted)
 
 
-def recipe(name: str, *changes: str) -> Method:
+def stack(views: list[str], changes: list[str]) -> Method:
+    def run(train: Catalog, judged: Catalog) -> Answers:
+        start = time.perf_counter()
+        model = LinearStack("balanced", changes, views, progress(False))
+        model.fit(train)
+        fitted = time.perf_counter()
+        return Answers(model.best(judged), fitted - start, time.perf_counter() - fitted)
+
+    return Method(run, (views, changes))
+
+
+def recipe(name: str, changes: list[str]) -> Method:
     def run(train: Catalog, judged: Catalog) -> Answers:
         start = time.perf_counter()
         model = aisle.train(train, name, changes=changes, progress=progress(False))
@@ -64,50 +87,95 @@ def recipe(name: str, *changes: str) -> Method:
         paths = [model.taxonomy.nodes[n].path for n in best]
         return Answers(paths, fitted - start, time.perf_counter() - fitted)
 
-    return run
+    return Method(run, load_recipe(name, changes).model_dump(mode="json"))
 
 
-METHODS: dict[str, Method] = {
-    "linear SVM on TF-IDF": svm,
-    "fast, text only, all rows": recipe("fast", "views.image=false", *ALL_ROWS),
-    "fast, all rows": recipe("fast", *ALL_ROWS),
-    "fast, rows kept aside": recipe("fast"),
-}
+def methods(data: str, text: str | None, image: str | None) -> dict[str, Method]:
+    """All methods that make sense on a set, rivals first."""
+    words = [f"views.{view}.encoder.name={text}" for view in MEANING if text]
+    pictures = [f"views.image.encoder.name={image}"] if image else []
+    blind, both = ["views.image=false", *words], [*pictures, *words]
+    found = {
+        "linear SVM on TF-IDF": Method(svm),
+        "linear stack, text": stack(MEANING, blind),
+        "fast, text": recipe("fast", ["views.image=false", *ALL_ROWS]),
+        "balanced, text": recipe("balanced", [*blind, *ALL_ROWS]),
+    }
+    if data in PICTURES:
+        found |= {
+            "linear stack": stack([*MEANING, "image"], both),
+            "fast": recipe("fast", ALL_ROWS),
+            "balanced": recipe("balanced", [*both, *ALL_ROWS]),
+        }
+    widest = both if data in PICTURES else blind
+    found["balanced, rows kept aside"] = recipe("balanced", widest)
+    return found
+
+
+PAIRS = [
+    ("fast, text", "linear SVM on TF-IDF"),
+    ("fast", "linear SVM on TF-IDF"),
+    ("fast", "fast, text"),
+    ("balanced, text", "linear stack, text"),
+    ("balanced", "linear stack"),
+    ("balanced", "balanced, text"),
+    ("balanced, rows kept aside", "linear stack"),
+    ("linear stack", "linear stack, text"),
+]
 
 
 class Row(NamedTuple):
-    """One method's numbers, and its paired differences to the first method's."""
+    """One method's numbers."""
 
     accuracy: float
     macro_f1: float
     level1: float
     fit: float
     answered: float
-    gain: Interval
-    gain_f1: Interval
+
+
+class Gain(NamedTuple):
+    """One method's paired differences to another."""
+
+    accuracy: Interval
+    macro_f1: Interval
 
 
 def judge(
-    truth: np.ndarray,
-    found: np.ndarray,
-    first: np.ndarray,
-    timing: tuple[float, float],
-    top: Callable[[np.ndarray], np.ndarray],
+    truth: np.ndarray, found: np.ndarray, timing: tuple[float, float], top: Callable[[np.ndarray], np.ndarray]
 ) -> Row:
-    pairs, others = np.stack([truth, found], 1), np.stack([truth, first], 1)
-
-    def macro(rows: np.ndarray) -> float:
-        return f1_scores(rows[:, 0], rows[:, 1]).macro
-
     return Row(
         float((found == truth).mean()),
-        macro(pairs),
+        f1_scores(truth, found).macro,
         float((top(found) == top(truth)).mean()),
         timing[0],
         len(truth) / timing[1],
-        paired_bootstrap((found == truth).astype(float), (first == truth).astype(float)),
-        paired_bootstrap(pairs, others, macro, resamples=500),
     )
+
+
+def gain(truth: np.ndarray, one: np.ndarray, other: np.ndarray) -> Gain:
+    def macro(rows: np.ndarray) -> float:
+        return f1_scores(rows[:, 0], rows[:, 1]).macro
+
+    return Gain(
+        paired_bootstrap((one == truth).astype(float), (other == truth).astype(float)),
+        paired_bootstrap(np.stack([truth, one], 1), np.stack([truth, other], 1), macro, resamples=500),
+    )
+
+
+def answered(name: str, method: Method, turn: tuple[Catalog, Catalog], keep: Path | None) -> Answers:
+    """A method's answers, from the folder of kept ones where the same rows and recipe are there."""
+    if keep is None:
+        return method.run(*turn)
+    what = json.dumps([name, method.recipe, *(rows.fingerprint for rows in turn)])
+    file = keep / f"{hashlib.sha256(what.encode()).hexdigest()[:20]}.json"
+    if file.exists():
+        found = Answers(*json.loads(file.read_text()))
+        return found._replace(paths=[tuple(path) for path in found.paths])
+    found = method.run(*turn)
+    keep.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found))
+    return found
 
 
 def main() -> None:
@@ -116,10 +184,13 @@ def main() -> None:
     )
     parser.add_argument("data", choices=SETS)
     parser.add_argument("--test", action="store_true", help="report on `test`, once")
-    parser.add_argument("--only", nargs="*", help="methods by a part of their name (the SVM always runs)")
+    parser.add_argument("--only", nargs="*", help="methods by name (default: all)")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--text", help="folder of the text encoder's weights, in place of its hub name")
+    parser.add_argument("--image", help="folder of the picture encoder's weights, in place of its hub name")
+    parser.add_argument("--keep", type=Path, help="folder of answers already given, to go on after a stop")
     args = parser.parse_args()
-    catalog = aisle.read(SHARED / "data" / SETS[args.data][0])
+    catalog = aisle.read(SHARED / "data" / SETS[args.data])
     train = part(catalog, "train")
     if args.test:
         turns = [(train, part(catalog, "test"))]
@@ -129,47 +200,47 @@ def main() -> None:
             (train.take(np.flatnonzero(number != k)), train.take(np.flatnonzero(number == k)))
             for k in range(args.folds)
         ]
-    chosen = {
-        n: m
-        for i, (n, m) in enumerate(METHODS.items())
-        if not i or not args.only or any(o in n for o in args.only)
-    }
     nodes = catalog.taxonomy
     truth = np.concatenate([judged.targets().node for _, judged in turns])
     answers: dict[str, np.ndarray] = {}
     seconds: dict[str, tuple[float, float]] = {}
-    for name, method in chosen.items():
-        parts = [method(*turn) for turn in turns]
+    for name, method in methods(args.data, args.text, args.image).items():
+        if args.only and name not in args.only:
+            continue
+        parts = [answered(name, method, turn, args.keep) for turn in turns]
         answers[name] = np.array([nodes.index(path) for one in parts for path in one.paths])
         seconds[name] = (sum(p.fit for p in parts) / len(parts), sum(p.answer for p in parts))
         print(f"{name}: {(answers[name] == truth).mean():.4f}", file=sys.stderr, flush=True)
-    first = next(iter(answers.values()))
 
     def top(node: np.ndarray) -> np.ndarray:
         return nodes.ancestors[node, 0]
 
-    rows = {name: judge(truth, found, first, seconds[name], top) for name, found in answers.items()}
+    rows = {name: judge(truth, found, seconds[name], top) for name, found in answers.items()}
+    gains = {(a, b): gain(truth, answers[a], answers[b]) for a, b in PAIRS if {a, b} <= answers.keys()}
     what = "`test`, trained on `train`" if args.test else f"{len(turns)}-fold inside `train`"
     write_section(
-        f"accuracy {args.data} {'test' if args.test else 'folds'}", table(args.data, what, rows, len(truth))
+        f"accuracy {args.data} {'test' if args.test else 'folds'}",
+        f"## Accuracy on `{args.data}`: {what}\n"
+        f"`benchmarks/accuracy.py {args.data}`; {len(truth):,} products judged; {machine()}.\n\n"
+        + table(rows)
+        + "\n\n"
+        + differences(gains),
     )
 
 
-def table(data: str, what: str, rows: dict[str, Row], count: int) -> str:
-    lines = [
-        f"## Accuracy on `{data}`: {what}",
-        f"`benchmarks/accuracy.py {data}`; {count:,} products judged; {machine()}.",
-        "",
-        "| method | path accuracy | macro-F1 | level 1 | accuracy, gain | macro-F1, gain | fit, s | /s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def table(rows: dict[str, Row]) -> str:
+    lines = ["| method | path accuracy | macro-F1 | level 1 | fit, s | /s |", "|---|---|---|---|---|---|"]
     for name, r in rows.items():
-        gains = [
-            f"{g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})" if g.value or g.low or g.high else "–"
-            for g in (r.gain, r.gain_f1)
-        ]
         numbers = [f"{x:.3f}" for x in (r.accuracy, r.macro_f1, r.level1)]
-        lines.append("| " + " | ".join([name, *numbers, *gains, f"{r.fit:.0f}", f"{r.answered:,.0f}"]) + " |")
+        lines.append("| " + " | ".join([name, *numbers, f"{r.fit:.0f}", f"{r.answered:,.0f}"]) + " |")
+    return "\n".join(lines)
+
+
+def differences(gains: dict[tuple[str, str], Gain]) -> str:
+    lines = ["| method | over | path accuracy | macro-F1 |", "|---|---|---|---|"]
+    for (one, other), found in gains.items():
+        both = [f"{g.value:+.4f} ({g.low:+.4f} to {g.high:+.4f})" for g in found]
+        lines.append("| " + " | ".join([one, other, *both]) + " |")
     return "\n".join(lines)
 
 

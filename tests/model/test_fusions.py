@@ -296,3 +296,34 @@ def test_options_that_cannot_be_used_are_one_line():
         build_part(fusions.Multilevel, "fusion", {"second": "mean"}, dims=DIMS)
     with pytest.raises(RecipeError, match="at least one layer"):
         build_part(fusions.Huse, "fusion", {"image": 0}, dims=DIMS)
+
+
+def test_a_gaussian_projection_sums_bells_around_landmarks():
+    rng = np.random.default_rng(0)
+    fusion = fusions.Linear({"a": 4, "b": 3}, dim=5, kernels={"a": 2.0})
+    marks = rng.normal(size=(7, 4)).astype(np.float32)
+    marks /= np.linalg.norm(marks, axis=1, keepdims=True)
+    weight, bias = rng.normal(size=(7, 5)).astype(np.float32), rng.normal(size=5).astype(np.float32)
+    fusion.project["a"].place(torch.from_numpy(marks), torch.from_numpy(weight), torch.from_numpy(bias), 0.8)
+    x = rng.normal(size=(3, 4)).astype(np.float32)
+    x[1] = 0  # what stands in for an absent view
+    found = fusion.project["a"](torch.from_numpy(x)).detach().numpy()
+    for row, value in zip(found, x, strict=True):
+        wanted = np.zeros(5)
+        if value.any():
+            unit = value / np.linalg.norm(value)
+            wanted = bias + sum(
+                w * np.exp(-2.0 * ((unit - m) ** 2).sum() / (2 * 0.8))
+                for w, m in zip(weight, marks, strict=True)
+            )
+        np.testing.assert_allclose(row, wanted, rtol=1e-4, atol=1e-5)
+    again = fusions.Linear({"a": 4, "b": 3}, dim=5, kernels={"a": 2.0})
+    again.load_state_dict(fusion.state_dict())  # as many landmarks as were kept
+    np.testing.assert_array_equal(again.project["a"](torch.from_numpy(x)).detach().numpy(), found)
+
+
+def test_a_view_is_direct_or_has_a_kernel():
+    with pytest.raises(ValueError, match="'a' is either direct or has a kernel"):
+        fusions.Linear({"a": 5}, dim=5, direct=["a"], kernels={"a": 1.0})
+    with pytest.raises(ValueError, match="must be above 0"):
+        fusions.Linear({"a": 5}, dim=5, kernels={"a": 0.0})

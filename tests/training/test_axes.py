@@ -9,7 +9,7 @@ from aisle.training import fit as fitting
 from tests.training.shop import catalog, recipe
 
 
-def folding(axes=80, dim=300, **more):
+def folding(axes=80, dim=300, kernels=None, **more):
     views = {
         "title": {
             "encoder": {"type": "Lexical", "dim": dim, "least": 1},
@@ -22,13 +22,14 @@ def folding(axes=80, dim=300, **more):
     }
     return recipe(
         views=views,
-        fusion={"type": "Linear", "dim": dim, "direct": ["title"]},
+        fusion={"type": "Linear", "dim": dim, "direct": ["title"], "kernels": kernels or {}},
         head={"type": "Tree", "norm": False},
         **more,
     )
 
 
-def test_the_folded_network_answers_as_the_rotated_one_did(monkeypatch):
+@pytest.mark.parametrize("kernels", [{}, {"clip": 2.0}])
+def test_the_folded_network_answers_as_the_rotated_one_did(monkeypatch, kernels):
     shop = catalog(60, vectors=True)
     rotated = {}
     original = fitting.fold
@@ -38,7 +39,9 @@ def test_the_folded_network_answers_as_the_rotated_one_did(monkeypatch):
         original(trained, axes, final)
 
     monkeypatch.setattr(fitting, "fold", fold)
-    model = aisle.train(shop, folding(stages=[{"epochs": 6, "rate": 0.02, "batch": 16}], view_dropout=0.3))
+    model = aisle.train(
+        shop, folding(kernels=kernels, stages=[{"epochs": 6, "rate": 0.02, "batch": 16}], view_dropout=0.3)
+    )
     reader = model._reader
     inputs = reader(list(shop))
     trained, axes = rotated["model"], rotated["axes"]

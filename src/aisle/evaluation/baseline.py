@@ -60,7 +60,7 @@ class LinearBaseline:
             raise AisleError(f"the baseline cannot learn: none of {len(catalog):,} products has a full label")
         texts = [text_of(catalog[int(i)]) for i in rows]
         places, label = np.unique(targets.node[rows], return_inverse=True)
-        features = _features(len(rows), CELLS // len(places))
+        features = tfidf(len(rows), CELLS // len(places))
         try:
             x = features.fit_transform(texts)
         except ValueError as error:  # scikit-learn's "empty vocabulary"
@@ -68,7 +68,7 @@ class LinearBaseline:
                 f"the baseline cannot learn: none of {len(rows):,} products has a title or description"
             ) from error
         with progress("fitting the linear SVM", len(places), "categories") as advance:
-            planes = _fit_planes(x, label, len(places), advance)
+            planes = fit_planes(x, label, len(places), advance)
         return cls(catalog.taxonomy, features, planes, places, len(rows))
 
     def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
@@ -82,7 +82,7 @@ class LinearBaseline:
         return Scores(self.taxonomy, logp - np.logaddexp.reduce(logp, axis=1, keepdims=True))
 
 
-def _fit_planes(x: Any, label: np.ndarray, count: int, advance: Advance) -> np.ndarray:
+def fit_planes(x: Any, label: np.ndarray, count: int, advance: Advance) -> np.ndarray:
     """(C, F + 1) one plane a category, against all the others, from sparse x (B, F)."""
     planes = np.zeros((count, x.shape[1] + 1), dtype=np.float32)
     if count == 1:  # nothing to tell apart
@@ -102,7 +102,8 @@ def text_of(product: Product, without: Collection[str] = ()) -> str:
     return "\n".join(product.fields.get(name, "") for name in FIELDS if name not in without)
 
 
-def _features(products: int, most: int) -> FeatureUnion:
+def tfidf(products: int, most: int) -> FeatureUnion:
+    """Words and word pairs beside letters, for so many products, at most `most` features."""
     rare = products >= RARE
     words = TfidfVectorizer(
         sublinear_tf=True, ngram_range=(1, 2), min_df=2 if rare else 1, max_features=max(most // 3, 1000)

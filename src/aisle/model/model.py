@@ -39,6 +39,7 @@ class Model(nn.Module):
             {name: nn.Parameter(torch.randn(encoder.dim) * 0.02) for name, encoder in encoders.items()}
         )
         self.frozen: set[str] = set()
+        self.silent: set[str] = set()
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -66,10 +67,19 @@ class Model(nn.Module):
             parameter.requires_grad_(self.may_learn(name))
         self.train(self.training)
 
+    @torch.no_grad()
+    def silence(self, views: set[str]) -> None:
+        """Let these views' absence say nothing: zeros stand in for them, and stay."""
+        self.silent = views
+        for view in views:
+            self.absent[view].zero_()
+
     def may_learn(self, parameter: str) -> bool:
         """Whether a parameter may change at all."""
         top, _, rest = parameter.partition(".")
         view, _, inside = rest.partition(".")
+        if top == "absent":
+            return view not in self.silent
         if top != "encoders":
             return True
         return view not in self.frozen and inside not in self.encoders[view].fixed  # type: ignore[operator]

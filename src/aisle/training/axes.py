@@ -19,6 +19,7 @@ from torch import nn
 from aisle.errors import RecipeError
 from aisle.model.encoders import Lexical
 from aisle.model.fusions import Linear
+from aisle.model.fusions.pooled import Gaussian
 from aisle.model.heads import Tree
 from aisle.model.model import Model
 from aisle.model.prepare import Prepared
@@ -28,8 +29,11 @@ LANDMARKS = 4096  # training rows that span the axes of text; an eigendecomposit
 _TINY = 1e-5  # of the largest variance: axes below it are rounding
 
 
-def find_axes(encoder: nn.Module, prepared: Prepared, rank: int, seed: int) -> "Axes":
-    """The axes of one view's training rows: of its features where it is lexical, else of its vectors."""
+def find_axes(model: Model, view: str, prepared: Prepared, rank: int, seed: int) -> "Axes":
+    """The axes of one view's training rows: of its features where it is lexical, else of its vectors, or of
+    their likeness to landmarks where the fusion's projection is a `Gaussian` kernel."""
+    encoder = model.encoders[view]
+    projections = dict(model.fusion.project.items()) if isinstance(model.fusion, Linear) else {}
     if isinstance(encoder, Lexical):
         return TextAxes(prepared, encoder.table.num_embeddings, rank, seed)
     if not prepared.arrays.keys() & {"pooled", "vector"} or getattr(encoder, "hidden", None):
@@ -37,6 +41,9 @@ def find_axes(encoder: nn.Module, prepared: Prepared, rank: int, seed: int) -> "
             f"encoder {type(encoder).__name__} cannot be learned along axes: only Lexical, Vector, and "
             "pretrained encoders kept frozen can"
         )
+    project = projections.get(view)
+    if isinstance(project, Gaussian):
+        return KernelAxes(prepared, project.sharpness, rank, seed)
     return DenseAxes(prepared, rank)
 
 
@@ -49,12 +56,12 @@ class Axes(Protocol):
         """(B, r) coordinates."""
         ...
 
-    def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> torch.Tensor | None:
+    def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
         """Write `basis` (r, D) after this rotation into the view's encoder and projection."""
         ...
 
-    def token(self, coordinates: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
-        """What the encoder would have to give for these coordinates (r,)."""
+    def token(self, width: int) -> torch.Tensor:
+        """What an encoder of this width would have to give for coordinates of zero."""
         ...
 
 
@@ -84,9 +91,9 @@ class TextAxes:
         table = self.landmarks.T @ (self.map @ basis.numpy())
         encoder.table.weight.copy_(torch.from_numpy(np.ascontiguousarray(table)).half())  # type: ignore[union-attr]
 
-    def token(self, coordinates: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
-        """(D,)."""
-        return coordinates @ basis
+    def token(self, width: int) -> torch.Tensor:
+        """(width,)."""
+        return torch.zeros(width)
 
 
 class DenseAxes:
@@ -114,11 +121,59 @@ class DenseAxes:
         project.weight.copy_(weight)  # type: ignore[union-attr, operator]
         project.bias.copy_(-(weight @ torch.from_numpy(self.mean)))  # type: ignore[union-attr, operator]
 
-    def token(self, coordinates: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+    def token(self, width: int) -> torch.Tensor:
         """(width,)."""
-        return (
-            torch.from_numpy(self.mean) + self.scale * coordinates.double() @ torch.from_numpy(self.axes)
-        ).float()
+        return torch.from_numpy(self.mean).float()
+
+
+class KernelAxes:
+    """Of a Gaussian kernel between vectors of length 1, centred, scaled to length 1 on average (kernel PCA:
+    Schölkopf et al. 1998), through at most `LANDMARKS` of the training rows."""
+
+    def __init__(self, prepared: Prepared, sharpness: float, rank: int, seed: int) -> None:
+        rows = _unit(_dense(prepared)[prepared.present])
+        pick = np.random.default_rng(seed)
+        if len(rows) > LANDMARKS // 2:
+            rows = rows[np.sort(pick.choice(len(rows), LANDMARKS // 2, replace=False))]
+        some = rows[pick.permutation(len(rows))[:1000]]
+        self.landmarks = rows
+        self.spread = float(np.median(2 - 2 * some @ some.T)) or 1.0  # one row, or equal ones
+        self.sharpness = sharpness
+        gram = self._bells(rows)
+        column = gram.mean(0)
+        centred = gram - column - column[:, None] + column.mean()
+        first = max(len(gram) - rank, 0)
+        variance, vectors = linalg.eigh(centred, subset_by_index=[first, len(gram) - 1], driver="evr")
+        real = variance > max(_TINY * variance[-1], 1e-9)
+        variance, vectors = variance[real][::-1], vectors[:, real][:, ::-1]
+        self.map = (vectors / np.sqrt(variance)).astype(np.float32)  # (m, r), each column sums to 0
+        self.offset = column @ self.map  # (r,)
+        self.scale = float(np.sqrt(variance.sum() / len(gram))) or 1.0
+        self.rank = self.map.shape[1]
+
+    def _bells(self, rows: np.ndarray) -> np.ndarray:
+        return np.exp((rows @ self.landmarks.T - 1) * np.float32(self.sharpness / self.spread))
+
+    def along(self, prepared: Prepared) -> np.ndarray:
+        """(B, r) coordinates; zeros where absent."""
+        rows = (self._bells(_unit(_dense(prepared))) @ self.map - self.offset) / self.scale
+        return (rows * prepared.present[:, None]).astype(np.float32)
+
+    @torch.no_grad()
+    def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
+        """The landmarks' weights become rotation and basis in one."""
+        assert isinstance(project, Gaussian)
+        weight = torch.from_numpy(self.map) @ basis / self.scale
+        bias = -(torch.from_numpy(self.offset) @ basis) / self.scale
+        project.place(torch.from_numpy(self.landmarks), weight, bias, self.spread)
+
+    def token(self, width: int) -> torch.Tensor:
+        """(width,)."""
+        return torch.zeros(width)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def _dense(prepared: Prepared) -> np.ndarray:
@@ -173,7 +228,7 @@ def fold(trained: Model, axes: Mapping[str, Axes], final: Model) -> None:
         project = linear.project[name]
         if name in axes:
             axes[name].fold_into(final.encoders[name], project, own)
-            final.absent[name].copy_(axes[name].token(trained.absent[name], own))
+            final.absent[name].copy_(axes[name].token(len(final.absent[name])))
         else:
             final.encoders[name].load_state_dict(trained.encoders[name].state_dict())
             project.weight.copy_(own.T)  # type: ignore[union-attr, operator]

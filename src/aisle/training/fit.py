@@ -29,6 +29,7 @@ from aisle.training.data import KEEP_BYTES, Lesson, Rows, keep
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
+from aisle.training.ridge import add_ridge
 from aisle.training.run import Journal, Run
 
 CPU = torch.device("cpu")
@@ -198,6 +199,8 @@ def check_parts(recipe: Recipe, trust_code: bool) -> None:
     check_options(fusion, "fusion", recipe.fusion.options, {"dims", "modalities"})
     head = find_part(heads, "head", recipe.head.type, trust_code)
     check_options(head, "head", recipe.head.options, {"context", "dim"})
+    if recipe.ridge is not None and not any(view.axes for view in recipe.views.values()):
+        raise RecipeError("[ridge] regresses along axes, and no view has `axes`")
     for spec in recipe.losses:
         loss = find_part(losses, "loss", spec.type, trust_code)
         check_options(loss, "loss", spec.options, {"context"}, more={"weight"})
@@ -309,7 +312,7 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
                     f"take more than {KEEP_BYTES >> 30} GiB; set views.{name}.axes = 0"
                 )
             if name not in axes:
-                axes[name] = find_axes(reader.model.encoders[name], prepared, view.axes, recipe.seed)
+                axes[name] = find_axes(reader.model, name, prepared, view.axes, recipe.seed)
             part[name] = Prepared({"vector": axes[name].along(prepared)}, prepared.present, {})
     spec = rotated_spec(recipe.network, axes)
     preparers = {
@@ -318,12 +321,17 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
     torch.manual_seed(recipe.seed)
     device = next(reader.model.parameters()).device
     rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code).to(device)
+    rotated.silence(set(axes))
     reading = Reader(rotated, views_of(spec, shop.trust_code), preparers, reader.store)
     if journal.stage < phase.stages.stop:
         _learn(course, phase, reading, ready)
     else:
         rotated.load_state_dict(journal.ended.get(phase.last) or journal.model or {}, strict=False)
-    fold(rotated.to("cpu"), axes, reader.model.to("cpu"))
+    rotated.to("cpu")
+    if recipe.ridge is not None:
+        fit_rows = Rows(_to_fit(shop, recipe), shop.context.taxonomy, reading, ready[0], progress)
+        add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress)
+    fold(rotated, axes, reader.model.to("cpu"))
     if journal.stage == phase.stages.stop:  # the weights in hand are those of the rotated network
         journal.model = None
 

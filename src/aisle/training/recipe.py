@@ -87,6 +87,15 @@ class Parts(Strict):
     most: int = Field(default=20_000, ge=1)
 
 
+class Ridge(Strict):
+    """After the stages along axes, what ridge regression finds there is added to the head
+    (see aisle.training.ridge). penalty: in shares of a row's mean squared length. strength: how many
+    logits a score of 1 is worth."""
+
+    penalty: float = Field(default=0.15, gt=0)
+    strength: float = Field(default=25.0, gt=0)
+
+
 class Promise(Strict):
     """`precision` of what is decided automatically, but for a chance `delta`."""
 
@@ -106,6 +115,7 @@ class Recipe(ModelSpec):
     names: bool = False
     losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
+    ridge: Ridge | None = None
     parts: Parts = Parts()
     promise: Promise = Promise()
 

@@ -3,8 +3,11 @@
 Shapes: B products, V views, D the joint width.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from aisle.model.parts import Encoded, Fusion, Joint
 
@@ -101,24 +104,77 @@ class Gated(Fusion):
         return Joint((share * stacked).sum(1), shared)  # (B, D)
 
 
+class Gaussian(nn.Module):
+    """A sum of bells around landmarks: over m, weight[m] exp(-sharpness |x - landmark[m]|² / 2 spread).
+
+    x and landmarks have length 1. What pretrained encoders give is bent: likeness tells most when it is close
+    (docs/lab-notes.md has what that is worth). Landmarks are training rows (Nyström's method: Williams &
+    Seeger, NIPS 2000), put in by `aisle.training.axes`; until then there is one, of zeros. A vector of
+    zeros, what stands in for an absent view, gives zeros.
+    """
+
+    landmarks: Tensor
+    spread: Tensor
+
+    def __init__(self, width: int, dim: int, sharpness: float) -> None:
+        super().__init__()
+        if sharpness <= 0:
+            raise ValueError(f"a kernel's sharpness must be above 0, not {sharpness}")
+        self.width, self.dim, self.sharpness = width, dim, sharpness
+        self.place(torch.zeros(1, width), torch.zeros(1, dim), torch.zeros(dim), 1.0)
+
+    def place(self, landmarks: Tensor, weight: Tensor, bias: Tensor, spread: float) -> None:
+        """Put in landmarks (m, width) of length 1, their weights (m, D), bias (D,) and spread."""
+        self.register_buffer("landmarks", landmarks)
+        self.register_buffer("spread", torch.tensor(float(spread)))
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width) -> (B, D)."""
+        likeness = functional.normalize(x) @ self.landmarks.T  # (B, m)
+        bells = torch.exp((likeness - 1) * (self.sharpness / self.spread))
+        return torch.where(x.any(1, keepdim=True), bells @ self.weight + self.bias, 0.0)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
+        landmarks, weight = state.get(f"{prefix}landmarks"), state.get(f"{prefix}weight")
+        if landmarks is not None and weight is not None:  # as many as the training rows were
+            self.place(torch.empty_like(landmarks), torch.empty_like(weight), self.bias.data, 1.0)
+        super()._load_from_state_dict(state, prefix, *args)
+
+
 class Linear(Fusion):
     """One linear map a view into a shared space, summed. Under a linear head that is late fusion: each
     terminal's logit is the sum of what the views say, so no view can hide another.
 
-    direct: views whose encoder already gives vectors of that space (a folded `Lexical` table).
+    direct: views whose encoder already gives vectors of that space (a folded `Lexical` table). kernels: views
+    that are mapped through a `Gaussian` kernel of this sharpness in place of linearly.
     """
 
-    def __init__(self, dims: dict[str, int], dim: int = 256, direct: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        dims: dict[str, int],
+        dim: int = 256,
+        direct: list[str] | None = None,
+        kernels: dict[str, float] | None = None,
+    ) -> None:
         super().__init__()
-        self.dims, self.dim, self.direct = dims, dim, list(direct or [])
+        self.dims, self.dim = dims, dim
+        self.direct, self.kernels = list(direct or []), dict(kernels or {})
         for name in set(self.direct) & dims.keys():
             if dims[name] != dim:
                 raise ValueError(
                     f"view {name!r} is {dims[name]} wide; a direct view is as wide as the fusion, {dim}"
                 )
-        self.project = nn.ModuleDict(
-            {n: nn.Identity() if n in self.direct else nn.Linear(width, dim) for n, width in dims.items()}
-        )
+        if both := self.kernels.keys() & self.direct:
+            raise ValueError(f"view {min(both)!r} is either direct or has a kernel")
+        self.project = nn.ModuleDict({name: self._projection(name) for name in dims})
+
+    def _projection(self, name: str) -> nn.Module:
+        if name in self.direct:
+            return nn.Identity()
+        if name in self.kernels:
+            return Gaussian(self.dims[name], self.dim, self.kernels[name])
+        return nn.Linear(self.dims[name], self.dim)
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
         """V encoded views -> (B, D)."""

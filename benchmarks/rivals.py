@@ -1,0 +1,61 @@
+"""Rivals that no product ships: linear models over everything that Aisle's own recipes see."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from aisle.catalog import Catalog
+from aisle.evaluation.baseline import CELLS, fit_planes, text_of, tfidf
+from aisle.inference.encode import Reader
+from aisle.model.features import FeatureStore
+from aisle.model.names import context_of
+from aisle.model.spec import build, new_preparer, views_of
+from aisle.progress import Progress
+from aisle.training.recipe import load_recipe
+
+
+class LinearStack:
+    """One linear SVM on TF-IDF beside frozen encoders' vectors, each of length 1; C = 1.
+
+    The TF-IDF and C of `LinearBaseline` (C = .3 and .1 are worse, docs/lab-notes.md). views: which frozen
+    views of the recipe; the very vectors that the recipe itself learns from, from the same store.
+    """
+
+    def __init__(self, recipe: str, changes: Sequence[str], views: Sequence[str], progress: Progress) -> None:
+        whole = load_recipe(recipe, changes)
+        self.spec = whole.without(set(whole.views) - set(views)).network
+        self.views, self.progress = list(views), progress
+
+    def _open(self, catalog: Catalog) -> Reader:
+        preparers = {name: new_preparer(view) for name, view in self.spec.views.items()}
+        nobody = np.zeros(len(catalog.taxonomy.terminals), np.int64)
+        model = build(self.spec, preparers, context_of(catalog.taxonomy, nobody))
+        return Reader(model.eval(), views_of(self.spec), preparers, FeatureStore())
+
+    def _columns(self, catalog: Catalog, words: Any) -> Any:
+        blocks = [words]
+        for name in self.views:
+            kept = self.reader.kept(name, self.reader.views[name].values(catalog), self.progress)
+            length = np.linalg.norm(kept.arrays["pooled"], axis=1, keepdims=True)
+            blocks.append(sparse.csr_matrix(kept.arrays["pooled"] / np.maximum(length, 1e-9)))
+        return sparse.hstack(blocks, format="csr")
+
+    def fit(self, catalog: Catalog) -> None:
+        """Learn from every product whose exact place is known."""
+        self.reader = self._open(catalog)
+        targets = catalog.targets()
+        rows = catalog.take(np.flatnonzero((targets.node >= 0) & targets.exact))
+        self.places, label = np.unique(rows.targets().node, return_inverse=True)
+        self.features = tfidf(len(rows), CELLS // len(self.places))
+        x = self._columns(rows, self.features.fit_transform([text_of(p) for p in rows]))
+        with self.progress("fitting the linear stack", len(self.places), "categories") as advance:
+            self.planes = fit_planes(x, label, len(self.places), advance)
+        self.taxonomy = catalog.taxonomy
+
+    def best(self, catalog: Catalog) -> list[tuple[str, ...]]:
+        """The most probable path of each product."""
+        x = self._columns(catalog, self.features.transform([text_of(p) for p in catalog]))
+        margins = x @ self.planes[:, :-1].T + self.planes[:, -1]
+        return [self.taxonomy.nodes[self.places[n]].path for n in np.asarray(margins).argmax(1)]
