@@ -40,12 +40,13 @@ def views(data: str) -> dict[str, Any]:
     assert package is not None
     assert package.origin is not None
     text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model")}
-    image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2"), "size": 224}
+    size = 128 if data == "marketplace" else 96  # pictures of fashion are 80 pixels high
+    image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2"), "size": size}
     found: dict[str, Any] = {"title": {"frozen": True, "encoder": text | {"length": 32}}}
     if data == "marketplace":
         words = {"type": "Lexical", "dim": 256, "grams": 30_000}
         found["words"] = {"fields": ["title", "description"], "encoder": words}
-    return found | {"image": {"frozen": True, "pictures": 2, "encoder": image}}
+    return found | {"image": {"frozen": True, "encoder": image}}
 
 
 def variants(data: str) -> list[Variant]:

@@ -59,7 +59,7 @@ class Ensemble:
         for name, member in zip(self.names, self.members, strict=True):
             if member.taxonomy.fingerprint != self.taxonomy.fingerprint:
                 raise BundleError(
-                    f"{name} and {self.names[0]} place products in different trees: train them on the same rows"
+                    f"{name} and {self.names[0]} place products in different trees: train both on one shop"
                 )
 
     @classmethod
