@@ -47,7 +47,7 @@ def add_ridge(model: Model, rows: Rows, ridge: Ridge, context: Context, progress
             advance(len(x))
         weights, offset = system.solve(ridge.penalty)  # (N, D), (N,)
     learned = torch.from_numpy(weights) * ridge.strength
-    head.bias += torch.from_numpy(offset) * ridge.strength
+    head.bias.add_(torch.from_numpy(offset) * ridge.strength)
     if head.generated:
         names = head.class_vectors[head.index.terminals]  # (N, C)
         inner = names.T @ names + _NAMES * torch.eye(names.shape[1])
@@ -77,29 +77,30 @@ class _System:
     def __init__(self, dim: int, classes: int, rows: int) -> None:
         self.dual = rows <= dim
         self.rows: list[np.ndarray] = []
-        self.targets: list[np.ndarray] = []
+        self.targets: list[tuple[np.ndarray, np.ndarray]] = []
         self.gram = np.zeros((0, 0) if self.dual else (dim, dim), np.float32)
         self.cross = np.zeros((0, 0) if self.dual else (dim, classes), np.float32)
-        self.total, self.mean_x, self.mean_y, self.length = 0.0, 0.0, 0.0, 0.0
+        self.sum_x, self.sum_y = np.zeros(dim, np.float32), np.zeros(classes, np.float32)
+        self.total, self.length = 0.0, 0.0
 
     def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
         """x (B, D), y (B, N), weight (B,)."""
         w = np.ones(len(x), np.float32) if weight is None else weight.astype(np.float32)
         self.total += float(w.sum())
-        self.mean_y = self.mean_y + w @ y
+        self.sum_y += w @ y
         self.length += float(w @ (x * x).sum(1))
         root = np.sqrt(w)[:, None]
         if self.dual:
             self.rows.append(x * root)
             self.targets.append((y, root))
         else:
-            self.mean_x = self.mean_x + w @ x
+            self.sum_x += w @ x
             self.gram += (x * root).T @ (x * root)
             self.cross += x.T @ (y * w[:, None])
 
     def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Weights (N, D) and offset (N,)."""
-        mean = (self.mean_y / max(self.total, 1e-9)).astype(np.float32)
+        mean = self.sum_y / max(self.total, 1e-9)
         ridge = penalty * max(self.length / max(self.total, 1e-9), 1e-9)
         if self.dual:
             x = np.concatenate(self.rows)
@@ -107,6 +108,6 @@ class _System:
             gram = x @ x.T
             gram[np.diag_indices_from(gram)] += ridge
             return (x.T @ linalg.solve(gram, y, assume_a="pos")).T, mean
-        cross = self.cross - np.outer(self.mean_x, mean)
+        cross = self.cross - np.outer(self.sum_x, mean)
         self.gram[np.diag_indices_from(self.gram)] += ridge
         return linalg.solve(self.gram, cross, assume_a="pos").T, mean
