@@ -41,28 +41,33 @@ class Caller:
             f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(data)}\r\n{more}\r\n"
         )
-        try:
-            reader, writer = (
-                self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
-            )
-        except OSError:
-            return Answer(0, b"", time.perf_counter() - began)
-        try:
-            writer.write(head.encode() + data)
-            top = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            status = int(top.split(" ", 2)[1])
-            length = next(
-                int(x.split(":")[1]) for x in top.splitlines() if x.lower().startswith("content-length")
-            )
-            answer = await reader.readexactly(length)
-        except (OSError, asyncio.IncompleteReadError, StopIteration, ValueError):
-            writer.close()
-            return Answer(0, b"", time.perf_counter() - began)
-        if "connection: close" in top.lower():
+        while True:
+            kept = self._kept()
+            try:
+                reader, writer = kept or await asyncio.open_connection(self.host, self.port)
+                writer.write(head.encode() + data)
+                top = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                lines = top.lower().splitlines()
+                length = next(int(x.split(":")[1]) for x in lines if x.startswith("content-length"))
+                answer = await reader.readexactly(length)
+            except (OSError, asyncio.IncompleteReadError, StopIteration, ValueError):
+                if kept:  # a server may end an idle connection at any moment: clients ask again on a new one
+                    continue
+                return Answer(0, b"", time.perf_counter() - began)
+            break
+        if "connection: close" in lines:
             writer.close()
         else:
             self.idle.append((reader, writer))
-        return Answer(status, answer, time.perf_counter() - began)
+        return Answer(int(top.split(" ", 2)[1]), answer, time.perf_counter() - began)
+
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        while self.idle:
+            reader, writer = self.idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     async def hang_up(self, path: str, data: bytes, after: float) -> None:
         """Begin a request and leave before the answer."""

@@ -44,6 +44,10 @@ class FetchError(CatalogError):
         self.wait = wait
 
 
+class PrivateAddressError(FetchError):
+    """An address that is not public, and private ones are not fetched."""
+
+
 class Fetched(NamedTuple):
     """A picture's bytes and its format's usual ending, without the dot."""
 
@@ -111,9 +115,11 @@ def _connected(parts: SplitResult, limits: Limits, deadline: float) -> Iterator[
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
     if any(map(_serves_the_machine, addresses)):
-        raise FetchError(f"{host} is a private address ({addresses[0]}), of the link itself: never fetched")
+        raise PrivateAddressError(
+            f"{host} is a private address ({addresses[0]}), of the link itself: never fetched"
+        )
     if not limits.private and not all(map(is_public, addresses)):
-        raise FetchError(f"{host} is a private address ({addresses[0]}); --allow-private fetches it")
+        raise PrivateAddressError(f"{host} is a private address ({addresses[0]}); --allow-private fetches it")
     connection = http.client.HTTPConnection(host, port)
     connection.sock = socket.create_connection((addresses[0], port), timeout=_left(deadline))
     opened = [connection.sock]  # the connection lets go of its socket once an answer is under way

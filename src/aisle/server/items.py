@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from aisle.catalog import ImageRef, Product
-from aisle.catalog.fetch import FetchError, fetch
+from aisle.catalog.fetch import FetchError, PrivateAddressError, fetch
 from aisle.catalog.fetch import Limits as FetchLimits
 from aisle.catalog.hush import warnings_off
 from aisle.catalog.pictures import FORMATS
@@ -130,8 +130,11 @@ class Items:
         if self._pool is None:
             message = "this server does not fetch addresses; send the picture itself (base64)"
             raise ItemError("urls_disabled", message)
-        limits = FetchLimits(self.limits.picture, self.urls.seconds, self.urls.private)
-        data = self._pool.submit(fetch, url, limits).result().data
+        limits = FetchLimits(self.limits.picture, self.urls.seconds)
+        try:
+            data = self._pool.submit(fetch, url, limits).result().data
+        except PrivateAddressError:  # what a name inside resolves to is nobody's business
+            raise FetchError("not an address on the internet") from None
         self._check(data)
         return data
 
@@ -166,7 +169,8 @@ def decoded(text: str) -> bytes:
 
 def texts(sent: ProductIn) -> dict[str, str]:
     """Its fields by name; what is blank has no key."""
-    given = {**sent.fields, "title": sent.title, "description": sent.description}
+    own = {"title": sent.title, "description": sent.description}
+    given = sent.fields | {name: text for name, text in own.items() if text is not None}
     return {clean(name): clean(text) for name, text in given.items() if text and text.strip()}
 
 

@@ -33,13 +33,12 @@ class Limits(BaseModel):
 
 
 class Urls(BaseModel):
-    """Pictures by address: whether they are fetched at all, and what one fetch may cost. private: also
-    from addresses inside the own network. at_once: fetches under way at one time."""
+    """Pictures by address: whether they are fetched at all, and what one fetch may cost. Addresses that
+    are not public never are. at_once: fetches under way at one time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False
-    private: bool = False
     seconds: float = Field(default=10, gt=0)
     at_once: int = Field(default=8, ge=1)
 

@@ -1,0 +1,177 @@
+"""A small typed client of a running server.
+
+with Client("http://127.0.0.1:8000", key="aisle_…") as shop:
+    for answer in shop.classify([Product("A-17", {"title": "red shoes"})]):
+        print(answer.prediction.decision if answer.prediction else answer.error)
+"""
+
+import base64
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2 as httpx
+
+from aisle.catalog import Product
+from aisle.decision import Prediction
+from aisle.decision.prediction import Alternative
+from aisle.errors import AisleError
+from aisle.taxonomy import DELIMITER, CategoryPath, Node, Taxonomy
+
+BATCH = 200  # products in a request
+_TRIES = 4
+_PATIENCE = 30.0  # seconds that a server may ask to wait
+
+
+class ServerAnswerError(AisleError):
+    """The server refused, failed, or cannot be reached. status: 0 where there was no answer; code: the
+    server's own word for it."""
+
+    def __init__(self, message: str, status: int = 0, code: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one product. models: each one's prediction, where several were asked."""
+
+    id: str
+    prediction: Prediction | None
+    error: str | None
+    models: dict[str, Prediction]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A full path, how probable it is, and why."""
+
+    id: str
+    path: CategoryPath
+    confidence: float
+    reason: str
+
+
+class Client:
+    """Asks a server; where it is busy, waits as long as it says and asks again.
+
+    key: from `aisle keys add`. seconds: that an answer may take.
+    """
+
+    def __init__(self, address: str, key: str | None = None, seconds: float = 60) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=address, headers=headers, timeout=seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+    def classify(self, products: Iterable[Product], models: Sequence[str] = ()) -> Iterator[Answer]:
+        """One answer a product, in order; any number of them. models: several to compare.
+
+        Raises:
+            ServerAnswerError: the server refuses or cannot be reached.
+        """
+        waiting = iter(products)
+        params = {"models": ",".join(models)} if models else {}
+        while batch := list(islice(waiting, BATCH)):
+            sent = {"products": [_sent(product) for product in batch]}
+            for entry in self._ask("POST", "/v1/classify", json=sent, params=params)["answers"]:
+                yield Answer(
+                    entry["id"],
+                    _prediction(entry["prediction"]),
+                    entry["error"]["message"] if entry["error"] else None,
+                    {name: _known(one) for name, one in (entry.get("models") or {}).items()},
+                )
+
+    def suggest(self, title: str, count: int = 5) -> list[Suggestion]:
+        """The most probable places for a title as far as it is typed."""
+        found = self._ask("POST", "/v1/suggest", json={"title": title, "count": count})["suggestions"]
+        return [Suggestion(**{**one, "path": tuple(one["path"])}) for one in found]
+
+    def taxonomy(self, model: str | None = None) -> Taxonomy:
+        """The tree that answers are about."""
+        told = self._ask("GET", "/v1/taxonomy", params={"model": model} if model else {})
+        return Taxonomy(Node(one["id"], tuple(one["path"]), one["assignable"]) for one in told["nodes"])
+
+    def feedback(
+        self,
+        product: Product,
+        chosen: str | CategoryPath,
+        *,
+        suggested: Sequence[Suggestion] = (),
+        how: str | None = None,
+        person: str | None = None,
+    ) -> int:
+        """Say where a product belongs; its number, once it is on disk. Asked again after a broken
+        connection, it is still counted once.
+
+        how: `chosen`, `accepted` or `default` (nobody looked); found by itself otherwise.
+        """
+        body = {
+            "product": _sent(product),
+            "chosen": chosen if isinstance(chosen, str) else DELIMITER.join(chosen),
+            "suggested": [{"id": one.id, "confidence": one.confidence} for one in suggested],
+            "how": how,
+            "person": person,
+        }
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        return self._ask("POST", "/v1/feedback", json=body, headers=headers)["id"]
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        for attempt in range(_TRIES):
+            last = attempt == _TRIES - 1
+            try:
+                answer = self._http.request(method, path, **request)
+            except httpx.HTTPError as error:
+                if last:
+                    where = self._http.base_url
+                    raise ServerAnswerError(f"{where}: {error or type(error).__name__}") from error
+                time.sleep(0.2 * 2**attempt)
+                continue
+            if answer.status_code < 400:
+                return answer.json()
+            wait = answer.headers.get("retry-after", "")
+            if last or answer.status_code not in (429, 503) or not wait.isdigit() or int(wait) > _PATIENCE:
+                raise _refused(answer)
+            time.sleep(int(wait))
+        raise AssertionError("unreachable")
+
+
+def _sent(product: Product) -> dict[str, Any]:
+    pictures = [{"base64": base64.b64encode(image.read()).decode()} for image in product.images]
+    return {"id": product.id or None, "fields": dict(product.fields), "images": pictures}
+
+
+def _prediction(told: dict[str, Any] | None) -> Prediction | None:
+    return None if told is None else _known(told)
+
+
+def _known(told: dict[str, Any]) -> Prediction:
+    """A `Prediction` from its JSON; the other way round is `Prediction.to_dict`."""
+    path = {name: tuple(told[name].split(DELIMITER)) if told[name] else () for name in ("best", "path")}
+    others = (
+        Alternative(tuple(one["path"].split(DELIMITER)), one["probability"]) for one in told["alternatives"]
+    )
+    rest = {"confidence": tuple(told["confidence"]), "problems": tuple(told["problems"])}
+    return Prediction(**{**told, **path, **rest, "alternatives": tuple(others)})
+
+
+def _refused(answer: httpx.Response) -> ServerAnswerError:
+    try:
+        fault = answer.json()["error"]
+        return ServerAnswerError(fault["message"], answer.status_code, fault["code"])
+    except (ValueError, KeyError, TypeError):
+        return ServerAnswerError(f"the server answered {answer.status_code}", answer.status_code)

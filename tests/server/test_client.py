@@ -1,0 +1,76 @@
+import httpx2
+import pytest
+
+from aisle import Product
+from aisle.catalog import ImageRef
+from aisle.server import client as clients
+from aisle.server.client import Client, ServerAnswerError
+from aisle.server.store import feedback as kept
+from tests.server.test_classify import picture
+
+
+@pytest.fixture
+def remote(start):
+    """A `Client` whose requests go to a test server, without a socket."""
+    test = start()
+    client = Client("http://127.0.0.1:8000")
+    client._http = test
+    client.test = test
+    return client
+
+
+def test_predictions_come_back_as_they_are_in_python(remote, trained, monkeypatch):
+    monkeypatch.setattr(clients, "BATCH", 7)
+    products = [Product(f"{i}", {"title": f"clock {i}"}) for i in range(15)]
+    products.append(Product("p", {"title": "mug"}, (ImageRef(data=picture()),)))
+    answers = list(remote.classify(iter(products)))
+    for answer, expected in zip(answers, trained.model.predict(products), strict=True):
+        assert (answer.prediction.id, answer.prediction.best, answer.error) == (
+            expected.id,
+            expected.best,
+            None,
+        )
+        assert answer.prediction.alternatives[0].path == expected.alternatives[0].path
+        assert answer.prediction.confidence == pytest.approx(expected.confidence, abs=1e-4)
+
+
+def test_the_tree_comes_back_whole(remote, trained):
+    assert remote.taxonomy() == trained.model.taxonomy
+
+
+def test_suggestions_and_a_choice(remote):
+    suggestions = remote.suggest("red sho")
+    product = Product("A-1", {"title": "red shoes"})
+    remote.feedback(product, suggestions[1].path, suggested=suggestions)
+    row = kept.of_product(remote.test.server.store, "A-1")[0]
+    assert (row["chosen_id"], row["how"], len(row["suggested"])) == (suggestions[1].id, "chosen", 5)
+
+
+def test_a_refusal_is_an_error_with_its_code(remote):
+    with pytest.raises(ServerAnswerError, match="not in the tree") as refused:
+        remote.feedback(Product("1"), "Nowhere > At all")
+    assert (refused.value.status, refused.value.code) == (422, "no_such_category")
+
+
+def test_a_busy_server_is_asked_again(monkeypatch):
+    slept, asked = [], []
+    monkeypatch.setattr(clients.time, "sleep", slept.append)
+
+    def answer(request):
+        asked.append(request)
+        if len(asked) == 1:
+            return httpx2.Response(503, headers={"Retry-After": "3"}, json={"error": {}})
+        if len(asked) == 2:
+            raise httpx2.ConnectError("gone")
+        return httpx2.Response(200, json={"suggestions": []})
+
+    client = Client("http://shop", key="aisle_1_2")
+    client._http = httpx2.Client(transport=httpx2.MockTransport(answer), base_url="http://shop")
+    assert client.suggest("a") == []
+    assert slept[0] == 3
+
+
+def test_a_server_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(clients.time, "sleep", lambda _: None)
+    with Client("http://127.0.0.1:9", key="k") as client, pytest.raises(ServerAnswerError, match="9"):
+        client.suggest("a")

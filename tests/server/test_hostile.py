@@ -1,0 +1,188 @@
+"""What no caller should send: it may be refused, it may not break anything."""
+
+import base64
+import gc
+import json
+import resource
+import threading
+
+import pytest
+
+from aisle.server.settings import Limits, Urls
+from tests.server.test_classify import classify, picture
+from tests.shared import DATA, needs_shared
+
+
+@needs_shared
+def test_naughty_strings_everywhere(client):
+    naughty = json.loads((DATA / "bad_inputs" / "blns.json").read_text("utf-8"))
+    for start in range(0, len(naughty), 100):
+        some = naughty[start : start + 100]
+        answers = classify(
+            client, *({"id": text[:200], "title": text, "fields": {text[:200] or "x": text}} for text in some)
+        )
+        assert len(answers) == len(some)
+        for answer, text in zip(answers, some, strict=True):
+            assert answer["error"] is None
+            assert answer["id"] == text[:200] or not text
+    for text in naughty[::7]:
+        assert client.post("/v1/suggest", json={"title": text}).status_code == 200
+        assert client.get("/v1/taxonomy", params={"q": text[:200], "parent": text}).status_code in (200, 404)
+        refused = client.post("/v1/feedback", json={"product": {"id": text[:200]}, "chosen": text})
+        assert refused.status_code == 422
+        assert client.get("/v1/products", params={"category": text}).status_code in (200, 404)
+
+
+@needs_shared
+def test_broken_pictures_are_problems_not_failures(client):
+    files = sorted(path for path in (DATA / "bad_inputs" / "images").rglob("*") if path.is_file())
+    small = [path for path in files if path.stat().st_size < 300_000]
+    for start in range(0, len(small), 60):
+        some = small[start : start + 60]
+        products = [
+            {"id": path.name, "images": [{"base64": base64.b64encode(path.read_bytes()).decode()}]}
+            for path in some
+        ]
+        for answer in classify(client, *products):
+            error = answer["error"]
+            assert error is None or error["code"] == "picture_too_large", error
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(start):
+    client = start(limits=Limits(pixels=100_000))
+    data = base64.b64encode(picture(size=(400, 400))).decode()
+    answer = classify(client, {"images": [{"base64": data}]})[0]
+    assert answer["error"]["code"] == "picture_too_large"
+
+
+def test_limits_on_pictures(start):
+    client = start(limits=Limits(picture=200, pictures=2))
+    big, small = picture(size=(900, 900)), picture(size=(2, 2))
+    sent = [{"images": [{"base64": base64.b64encode(data).decode()}]} for data in (big, small)]
+    many = {"images": sent[1]["images"] * 3}
+    codes = [a["error"] and a["error"]["code"] for a in classify(client, *sent, many)]
+    assert codes == ["picture_too_large", None, "too_many_pictures"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:1/a.jpg",
+        "http://localhost/a.jpg",
+        "http://[::1]/a.jpg",
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/a.jpg",
+        "http://[::ffff:127.0.0.1]/a.jpg",
+        "http://0x7f000001/a.jpg",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/a.jpg",
+        "//127.0.0.1/a.jpg",
+        "http://",
+        "http://[",
+    ],
+)
+def test_addresses_inside_are_never_fetched(fetching, address):
+    answer = classify(fetching, {"title": "clock", "images": [{"url": address}]})[0]
+    (problem,) = answer["prediction"]["problems"]
+    assert problem.startswith("picture 1: ")
+    assert "--allow-private" not in problem
+    assert fetching.reached == []
+
+
+@pytest.fixture(scope="module")
+def fetching(trained, tmp_path_factory):
+    """A server that fetches addresses, beside one inside the network that must never be reached."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    from starlette.testclient import TestClient
+
+    from aisle.server.app import create_app
+    from aisle.server.settings import Settings
+    from aisle.server.state import Server
+
+    reached = []
+
+    class Inside(BaseHTTPRequestHandler):
+        def do_GET(self):
+            reached.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    inside = HTTPServer(("127.0.0.1", 0), Inside)
+    thread = threading.Thread(target=inside.serve_forever)
+    thread.start()
+    store = tmp_path_factory.mktemp("fetching") / "s.db"
+    settings = Settings(runs={"shop": trained.run}, store=str(store), urls=Urls(enabled=True, seconds=2))
+    with TestClient(create_app(Server.start(settings)), base_url="http://127.0.0.1:8000") as client:
+        client.reached, client.inside = reached, inside.server_port
+        yield client
+    inside.shutdown()
+    inside.server_close()
+    thread.join()
+
+
+def test_a_server_inside_is_never_reached(fetching):
+    address = f"http://localhost:{fetching.inside}/a.jpg"
+    answer = classify(fetching, {"title": "clock", "images": [{"url": address}]})[0]
+    assert fetching.reached == []
+    assert answer["prediction"]["problems"] == ["picture 1: not an address on the internet"]
+
+
+def test_a_full_queue_says_when_to_come_back(start):
+    client = start(limits=Limits(queue=10))
+    batcher = client.server.batcher
+    held, go = threading.Event(), threading.Event()
+
+    def slow(products):
+        held.set()
+        go.wait(30)
+        return [None] * len(products)
+
+    waiting = batcher.submit(slow, ["x"] * 9)
+    held.wait(30)
+    try:
+        answer = client.post("/v1/classify", json={"products": [{"title": "a"}] * 5})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert client.get("/health").status_code == 200
+    finally:
+        go.set()
+    waiting.result(30)
+    assert client.post("/v1/classify", json={"products": [{"title": "a"}] * 50}).status_code == 200
+
+
+def test_a_product_that_breaks_the_model_spoils_only_its_own_answer(start, monkeypatch):
+    client = start()
+    slot = client.server.models.standing.slot(None)
+    predict = type(slot).predict
+
+    def poisoned(self, products):
+        if any(product.fields.get("title") == "poison" for product in products):
+            raise RuntimeError("this product breaks it")
+        return predict(self, products)
+
+    monkeypatch.setattr(type(slot), "predict", poisoned)
+    answers = classify(
+        client, {"id": "a", "title": "mug"}, {"id": "b", "title": "poison"}, {"id": "c", "title": "mug"}
+    )
+    assert [answer["error"] and answer["error"]["code"] for answer in answers] == [None, "model_failed", None]
+    assert [answer["id"] for answer in answers] == ["a", "b", "c"]
+
+
+@pytest.mark.slow
+def test_memory_is_stable_under_bad_requests(client):
+    body = json.dumps(
+        {"products": [{"title": "x" * 500, "images": [{"base64": "AAAA" * 5000}]}] * 20}
+    ).encode()
+    headers = {"content-type": "application/json"}
+
+    def round_():
+        for _ in range(40):
+            client.post("/v1/classify", content=body, headers=headers)
+            client.post("/v1/classify", content=body[:-5], headers=headers)
+        gc.collect()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    first = [round_() for _ in range(2)][-1]
+    last = [round_() for _ in range(4)][-1]
+    assert last < first * 1.05
