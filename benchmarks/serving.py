@@ -54,9 +54,9 @@ class Served:
             await asyncio.sleep(0.2)
 
     def memory(self) -> float:
-        """MiB resident."""
+        """MiB of its own (not of files that the system may drop from memory and read again)."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
     def cpu(self) -> float:
         """Seconds of CPU so far."""
