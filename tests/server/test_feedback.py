@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 import aisle
 from aisle.server.store import feedback as kept
+from tests.conftest import QUICK
 from tests.server.conftest import BACKENDS
 
 pytestmark = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
@@ -111,3 +112,18 @@ def test_a_store_that_is_away_acknowledges_nothing(client):
         event.remove(broken, "before_cursor_execute", refuse)
     assert send(client, place).status_code == 200
     assert kept.count(client.server.store) == 1
+
+
+def test_nothing_is_learned_from_what_nobody_looked_at(client, tmp_path, trained):
+    """Beside choices, defaults that say where the model would put things anyway."""
+    places = [trained.model.taxonomy.nodes[n].id for n in trained.model.taxonomy.terminals[:2]]
+    for i in range(24):
+        send(client, places[i % 2], {"id": f"c{i}", "title": f"{'red shoe' if i % 2 else 'oak clock'} {i}"})
+        send(client, places[0], {"id": f"d{i}", "title": f"red shoe {i} again"}, how="default")
+    kept.export(client.server.store, tmp_path / "f.jsonl")
+    catalog = aisle.read(tmp_path / "f.jsonl")
+    model = aisle.train(
+        catalog, "fast", changes=(*QUICK, "parts.stop=0", "parts.calibrate=0", "parts.promise=0")
+    )
+    assert model.results["training_rows"] == 24
+    assert model.seen(catalog).sum() == 24

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -206,6 +206,9 @@ class Models:
 
 
 def _load(folder: Path) -> "Predictor":
+    from aisle.inference import ensemble
     from aisle.inference.bundle import load_run
 
+    if (folder / ensemble.MANIFEST).exists():
+        return cast("Predictor", ensemble.load(folder))  # it answers all that a slot asks
     return load_run(folder)

@@ -52,10 +52,10 @@ class Suggester:
     def of(cls, predictor: "Predictor") -> "Suggester":
         """From the words a model's lexical views know, or else from its categories' names."""
         vocabulary: dict[str, float] = {}
-        for preparer in predictor.preparers.values():
-            if isinstance(preparer, Lexical):
-                for word, share in preparer.frequencies().items():
-                    vocabulary[word] = max(vocabulary.get(word, 0.0), share * 1000)
+        for member in getattr(predictor, "members", (predictor,)):
+            lexical = [one for one in member.preparers.values() if isinstance(one, Lexical)]
+            for word, share in (pair for one in lexical for pair in one.frequencies().items()):
+                vocabulary[word] = max(vocabulary.get(word, 0.0), share * 1000)
         if not vocabulary:
             for node in predictor.taxonomy.nodes:
                 for word in node.name.lower().split():

@@ -77,7 +77,9 @@ def fit(
         CatalogError: no labelled row, or no view that any row has.
         RecipeError, MissingModelError: as `aisle.model.spec.build`.
     """
-    usable = np.flatnonzero(catalog.targets().node >= 0)
+    weights = catalog.weights
+    # A row that counts nothing is not learned from, nor is anything promised by it.
+    usable = np.flatnonzero((catalog.targets().node >= 0) & (True if weights is None else weights > 0))
     if not len(usable):
         raise CatalogError("no row has a usable category: nothing to learn from. `aisle check` says why")
     catalog = catalog.take(usable)
