@@ -44,7 +44,7 @@ def views(data: str) -> dict[str, Any]:
     image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2"), "size": size}
     found: dict[str, Any] = {"title": {"frozen": True, "encoder": text | {"length": 32}}}
     if data == "marketplace":
-        words = {"type": "Lexical", "dim": 256, "grams": 30_000}
+        words = {"type": "Lexical", "dim": 128, "words": 20_000, "pairs": 0, "grams": 0}
         found["words"] = {"fields": ["title", "description"], "encoder": words}
     return found | {"image": {"frozen": True, "encoder": image}}
 
@@ -69,12 +69,9 @@ def variants(data: str) -> list[Variant]:
         made("concat", concat),
         made("text alone", concat, some=texts),
         made("picture alone", concat, some={"image": own["image"]}),
-        made("average", {"type": "Average", "dim": 512, "dropout": 0.3}, losses=SPACE),
         made("gated", {"type": "Gated", "dim": 512, "dropout": 0.3}, losses=SPACE),
-        made("linear", {"type": "Linear", "dim": 512}, losses=SPACE),
         made("multilevel", {"type": "Multilevel", "dim": 512, "groups": group, "dropout": 0.3}),
         made("huse", {"type": "Huse", "dim": 512}, losses=huse),
-        made("huse, classification alone", {"type": "Huse", "dim": 512}, losses=SPACE),
         made("concat, a softmax a level", concat, head={"type": "Levels", "dropout": 0.3}),
     ]
 
@@ -92,7 +89,9 @@ def rows(data: str) -> Catalog:
     import pyarrow as pa
 
     at = table.schema.get_field_index(str(whole.columns.title))
-    return read(table.set_column(at, str(whole.columns.title), pa.array(titles)), columns=whole.columns)
+    return read(
+        table.set_column(at, str(whole.columns.title), pa.array(titles)), columns=whole.columns.to_dict()
+    )
 
 
 def words(text: str) -> list[str]:

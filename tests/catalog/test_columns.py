@@ -202,3 +202,9 @@ def test_a_large_catalogue_lives_on_disk_and_selections_copy_nothing(tmp_path):
     assert "late" not in catalog[3].fields
     assert catalog.table.num_rows == 3000
     assert sum(1 for _ in catalog) == 3000
+
+
+def test_what_one_catalogue_found_another_can_be_read_with():
+    rows = [{"sku": "1", "name": "boot", "picture": "a.jpg", "l1": "Shoes", "l2": "Boots"}]
+    first = read(rows, columns={"levels": ["l1", "l2"]})
+    assert read(rows, columns=first.columns).columns == first.columns

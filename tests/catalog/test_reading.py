@@ -2,9 +2,10 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aisle.catalog import read
-from aisle.errors import AisleError
+from aisle.errors import AisleError, CatalogError
 from aisle.taxonomy import Taxonomy
 from tests.shared import DATA, needs_shared
 
@@ -106,3 +107,13 @@ def test_official_trees_stay_when_labels_are_replaced():
     catalog = read([{"title": "x", "category": "A > B"}], taxonomy=tree)
     assert catalog.with_labels([("C",)]).taxonomy == tree
     assert catalog.with_labels(["C"]).targets().node.tolist() == [tree.index(("C",))]
+
+
+def test_pictures_and_texts_are_not_paired_by_class_and_position(tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "shoes.csv").write_text("title\nred boot\n")
+    (tmp_path / "images" / "shoes").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "shoes" / "1.jpg")
+    with pytest.raises(CatalogError, match="nothing says which picture is of which text"):
+        read(tmp_path)
+    assert len(read(tmp_path / "texts")) == len(read(tmp_path / "images")) == 1

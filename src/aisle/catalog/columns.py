@@ -129,7 +129,7 @@ def wanted(columns: "Mapping[str, Any] | Columns | str | Path | None") -> dict[s
     if columns is None:
         return {}
     if isinstance(columns, Columns):
-        return columns.to_dict()
+        columns = columns.to_dict()
     if isinstance(columns, str | Path):
         columns = _from_toml(Path(columns))
     known = [part.name for part in fields(Columns)]

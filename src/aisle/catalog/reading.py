@@ -140,6 +140,7 @@ def _batches(
     if isinstance(source, pa.Table):
         yield None, lambda first: arrow_batches(source, problems)
     elif isinstance(source, str | Path):
+        _refuse_false_pairs(Path(source))
         tables = find_tables(Path(source))
         for table in tables:
             yield table, lambda first, table=table: read_table(table, problems, first, hints)
@@ -156,6 +157,24 @@ def _batches(
     else:
         kind = type(source).__name__
         raise CatalogError(f"a catalogue is read from files, tables or rows, not from {kind}")
+
+
+def _refuse_false_pairs(source: Path) -> None:
+    """`images/<class>/1.jpg` beside `texts/<class>.csv`: nothing says which picture is of which text.
+
+    Raises:
+        CatalogError: the folder is laid out so.
+    """
+    texts, images = source / "texts", source / "images"
+    if not (texts.is_dir() and images.is_dir()):
+        return
+    classes = {path.stem for path in texts.glob("*.csv")} & {p.name for p in images.iterdir() if p.is_dir()}
+    if classes:
+        raise CatalogError(
+            f"{source}: texts/ and images/ each hold {min(classes)!r}, but nothing says which picture is of "
+            "which text; pairing them by position makes false pairs. Write a table with a picture a row, or "
+            "read one of the two folders"
+        )
 
 
 def _class_folders(folder: Path) -> Iterator[dict[str, str]]:
