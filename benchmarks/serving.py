@@ -207,9 +207,13 @@ class Mixed:
         self.expected: dict[str, str] = {}
         for start in range(0, len(self.products), 500):
             some = self.products[start : start + 500]
-            answer = await caller.post("/v1/classify", {"products": some})
+            answer = await caller.post("/v1/classify?models=one,two", {"products": some})
             for product, said in zip(some, json.loads(answer.body)["answers"], strict=True):
                 self.expected[product["id"]] = said["prediction"]["best_id"]
+        # Words met for the first time are remembered, a few hundred bytes each: both models meet them now.
+        for path in ("/v1/models/two/promote", "/v1/models/rollback"):
+            assert (await caller.post(path, b"")).status == 200
+        await caller.post("/v1/shadow", {"model": "two"})
         switching = asyncio.create_task(self.switches(5.0))
         began, tasks, memory = time.perf_counter(), set(), []
         settled = None

@@ -98,7 +98,8 @@ async def classify(
     sent, files = await sending.read_body(request, server)
     raw = sending.products_of(sent, server.settings.limits.products)
     slots = sending.slots_of(server, models)
-    quick = not server.settings.urls.enabled and int(request.headers.get("content-length", _SMALL)) < _SMALL
+    length = request.headers.get("content-length", "")
+    quick = not server.settings.urls.enabled and length.isdecimal() and int(length) < _SMALL
     if quick:
         items = server.items.read(raw, files)
     else:
