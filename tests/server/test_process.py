@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from aisle.server.store import Store
 from aisle.server.store import feedback as kept
 
 pytestmark = pytest.mark.slow
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def free_port():
@@ -139,19 +137,3 @@ def test_a_port_in_use_is_one_line_and_2(serve, trained, tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "in use" in done.stderr
-
-
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
-def test_the_documentation_is_drawn_and_asks_nobody_else(serve):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    server, asked, said = serve(), [], []
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_page()
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.on("console", lambda message: said.append(message.text))
-        tab.goto(f"http://127.0.0.1:{server.port}/docs", wait_until="commit", timeout=120_000)
-        tab.wait_for_selector("text=Suggest places while a title is typed", timeout=120_000)
-        browser.close()
-    assert all(url.startswith((f"http://127.0.0.1:{server.port}/", "data:")) for url in asked), asked
-    assert said == []
