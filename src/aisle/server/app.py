@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from aisle import __version__
 from aisle.errors import AisleError
-from aisle.server import documentation
+from aisle.server import console, documentation
 from aisle.server.items import clean
 from aisle.server.middleware import Guard
 from aisle.server.problems import ApiError
@@ -52,6 +52,7 @@ def create_app(server: Server) -> FastAPI:
     for routes in (classify, taxonomy, feedback, review, search, explore, models, operations):
         app.include_router(routes.router)
     documentation.add(app)
+    console.add(app)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(AisleError, _aisle_error)

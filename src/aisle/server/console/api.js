@@ -1,0 +1,69 @@
+// The public API, relative to this page, so that it works below any prefix of a reverse proxy.
+
+const PATIENCE = 60_000;
+
+/** An answer that is not a success. `code` is for programs, the message for people; status 0: no answer. */
+export class Failure extends Error {
+  constructor(status, code, message, after = 0) {
+    super(message);
+    Object.assign(this, { status, code, after });
+  }
+}
+
+/** Ask; body: an object sent as JSON, or a FormData. Returns the answer's JSON, null where it has none. */
+export async function ask(method, path, body = undefined, { signal, key } = {}) {
+  const headers = key ? { "Idempotency-Key": key } : {};
+  const form = body instanceof FormData;
+  if (body !== undefined && !form) headers["Content-Type"] = "application/json";
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort("late"), PATIENCE);
+  signal?.addEventListener("abort", () => ending.abort("taken back"));
+  let response;
+  try {
+    response = await fetch(path, {
+      method, headers, signal: ending.signal, credentials: "same-origin", cache: "no-cache",
+      body: body === undefined || form ? body : JSON.stringify(body),
+    });
+    const text = response.status === 204 ? "" : await response.text();
+    reached(true);
+    if (response.ok) return text ? JSON.parse(text) : null;
+    throw refused(response, text);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    if (signal?.aborted) throw new Failure(0, "taken_back", "not asked for any more");
+    reached(false);
+    const late = ending.signal.aborted;
+    throw new Failure(0, "offline", late ? "The server takes too long to answer." : "The server cannot be reached.");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export const get = (path, options) => ask("GET", path, undefined, options);
+export const post = (path, body = {}, options = {}) => ask("POST", path, body, options);
+
+/** The address of a kept picture, relative to this page. */
+export const picture = (address) => address.replace(/^\//, "");
+
+/** `name=value&…`, without what is null or empty. */
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+function refused(response, text) {
+  let fault = {};
+  try {
+    fault = JSON.parse(text).error ?? {};
+  } catch { /* a proxy's page, perhaps */ }
+  const after = Number(response.headers.get("Retry-After")) || 0;
+  const said = fault.message ?? `The server answered ${response.status}.`;
+  if (response.status === 401) window.dispatchEvent(new CustomEvent("key-needed", { detail: said }));
+  return new Failure(response.status, fault.code ?? "error", sentence(said), after);
+}
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+
+function reached(yes) {
+  window.dispatchEvent(new CustomEvent("reached", { detail: yes }));
+}

@@ -1,0 +1,106 @@
+// Elements from text, never from markup: whatever a title holds, it stays a text.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element. `on…` are listeners, `class`, `aria-…` and others attributes; null and false are left out. */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same, of a drawing. */
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (name === "value" || name === "checked" || name === "disabled") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Put these in the place of all that an element holds. */
+export function fill(element, ...children) {
+  element.replaceChildren();
+  return filled(element, {}, children);
+}
+
+/** `wait` ms after the last call; `.now()` at once, `.cancel()` not at all. */
+export function debounced(action, wait) {
+  let timer = 0;
+  const later = (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => action(...given), wait);
+  };
+  later.cancel = () => clearTimeout(timer);
+  return later;
+}
+
+export function percent(share, digits = 0) {
+  if (share === null || share === undefined) return "–";
+  const value = share * 100;
+  if (digits === 0 && value > 0 && value < 0.5) return "<1 %";
+  if (digits === 0 && value < 100 && value >= 99.5) return ">99 %";
+  return `${value.toFixed(digits)} %`;
+}
+
+export const count = (number) => number.toLocaleString("en");
+export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
+/** A category's path: its branches quiet, its own name strong. */
+export function pathText(path) {
+  const parts = typeof path === "string" ? path.split(" > ") : path;
+  return h(
+    "span",
+    { class: "path" },
+    parts.slice(0, -1).map((part) => [h("span", { class: "branch" }, part), h("span", { class: "sep" }, " › ")]),
+    h("strong", {}, parts.at(-1) ?? ""),
+  );
+}
+
+/** How probable, as a bar; the number stands beside it as text. */
+export function bar(share, kind = "") {
+  const inner = h("span", {});
+  inner.style.width = `${Math.max(0, Math.min(1, share ?? 0)) * 100}%`;
+  return h("span", { class: `share ${kind}`, "aria-hidden": "true" }, inner);
+}
+
+/** Say something in passing, read out by screen readers; `action`: {label, run}. */
+export function toast(message, kind = "", action = null) {
+  const box = document.getElementById("toasts");
+  const close = () => one.remove();
+  const one = h("div", { class: `toast ${kind}` }, h("span", {}, message));
+  if (action) one.append(h("button", { type: "button", onclick: () => { close(); action.run(); } }, action.label));
+  one.append(h("button", { type: "button", class: "plain", "aria-label": "Close this message", onclick: close }, "×"));
+  while (box.children.length > (kind === "bad" ? 2 : 0)) box.firstChild.remove();
+  box.append(one);
+  setTimeout(close, kind === "bad" ? 12000 : 5000);
+}
+
+/** What stands where there is nothing (yet), or where something failed; `again`: how to try anew. */
+export function state(kind, title, text = "", again = null) {
+  return h(
+    "div",
+    { class: `state ${kind}`, role: kind === "bad" ? "alert" : null, "aria-busy": kind === "loading" ? "true" : null },
+    h("p", { class: "state-title" }, title),
+    text && h("p", {}, text),
+    again && h("button", { type: "button", onclick: again }, "Try again"),
+  );
+}
+
+export const loading = (what) => state("loading", `Loading ${what} …`);
+
+/** Where a page's part comes from the server: loading, then what `make` makes of it, or why not. */
+export async function shown(place, what, ask, make) {
+  fill(place, loading(what));
+  try {
+    fill(place, make(await ask()));
+  } catch (error) {
+    if (!error.code) throw error;
+    fill(place, state("bad", `No ${what} to show`, error.message, () => shown(place, what, ask, make)));
+  }
+}

@@ -1,0 +1,93 @@
+// The products a seller is at work on: kept while the page is open, their words over a reload too.
+
+import { post } from "./api.js";
+import { encoded } from "./pictures.js";
+
+const PLACE = "aisle-drafts";
+const WORDS = ["uid", "sku", "title", "description", "state", "path", "chosen", "offered", "model", "modelId", "key", "review"];
+
+/** All of them, in order. `state`: draft, sending, waiting (to be sent), placed, asked (a reviewer). */
+export const drafts = read();
+
+/** A new one, after the others. */
+export function added(title = "") {
+  const draft = { uid: `web-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`, sku: "", title, description: "",
+    pictures: [], state: "draft" };
+  drafts.push(draft);
+  return draft;
+}
+
+export const untouched = (draft) => !draft.title.trim() && !draft.description.trim() && !draft.pictures.length;
+export const open = (draft) => draft.state === "draft";
+
+/** Take one away. */
+export function removed(draft) {
+  for (const picture of draft.pictures) URL.revokeObjectURL(picture.url);
+  drafts.splice(drafts.indexOf(draft), 1);
+}
+
+/** Keep the words of all; pictures are too large for that. */
+export function save() {
+  try {
+    const kept = drafts.map((draft) => Object.fromEntries(WORDS.map((name) => [name, draft[name]])));
+    sessionStorage.setItem(PLACE, JSON.stringify(kept));
+  } catch { /* full, or not allowed: then only this page remembers */ }
+}
+
+function read() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(PLACE) ?? "[]");
+    return kept.map((draft) => ({ ...draft, pictures: [], state: draft.state === "sending" ? "waiting" : draft.state }));
+  } catch {
+    return [];
+  }
+}
+
+/** As the API wants a product; `pictures`: how each is named. */
+export function product(draft, pictures = []) {
+  return { id: draft.sku.trim() || draft.uid, title: draft.title, description: draft.description, images: pictures };
+}
+
+/** Where the model would put it, read with its pictures too. */
+export async function classified(draft, options = {}) {
+  const form = new FormData();
+  const names = draft.pictures.map((_, i) => ({ file: `picture-${i + 1}` }));
+  form.append("products", JSON.stringify([product(draft, names)]));
+  draft.pictures.forEach((picture, i) => form.append(`picture-${i + 1}`, picture.data, picture.name));
+  const { review, ...more } = options;
+  const answer = await post(`v1/classify${review ? "?review=true" : ""}`, form, more);
+  const [one] = answer.answers;
+  if (one.error) throw Object.assign(new Error(one.error.message), { code: one.error.code });
+  return { ...one, model: answer.model };
+}
+
+/** Send what was chosen. Asked again with the same key, it is counted once. */
+export async function send(draft) {
+  draft.state = "sending";
+  save();
+  try {
+    const pictures = await Promise.all(draft.pictures.map(async ({ data }) => ({ base64: await encoded(data) })));
+    await post("v1/feedback", {
+      product: product(draft, pictures),
+      chosen: draft.chosen,
+      suggested: draft.offered,
+      model: draft.model || null,
+      model_id: draft.modelId || null,
+    }, { key: draft.key });
+    draft.state = "placed";
+  } catch (error) {
+    const later = error.status === 0 || error.status === 401 || error.status === 429 || error.status >= 500;
+    draft.state = later ? "waiting" : "draft";
+    if (!later) throw error;
+  } finally {
+    save();
+  }
+}
+
+/** Send all that could not be sent before. */
+export async function sendWaiting(told) {
+  for (const draft of drafts.filter((one) => one.state === "waiting")) {
+    await send(draft).catch((error) => told(error));
+    if (draft.state === "waiting") return;
+  }
+}

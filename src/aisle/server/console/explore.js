@@ -1,0 +1,21 @@
+// Explore: what is known. A row of tabs; each is a module of its own with `draw(place, rest, me)`.
+
+import { fill, h } from "./dom.js";
+import * as acceptance from "./acceptance.js";
+import * as models from "./models.js";
+import * as products from "./products.js";
+import * as report from "./report.js";
+import * as tree from "./tree.js";
+
+export const title = "Explore";
+const TABS = { products: ["Products", products], tree: ["Tree", tree], models: ["Models", models],
+  report: ["Report", report], acceptance: ["Acceptance", acceptance] };
+
+export function show(main, [name, ...rest], me) {
+  const chosen = TABS[name] ? name : "products";
+  const place = h("div", { class: "tab" });
+  fill(main, h("h1", { class: "hidden" }, `Explore: ${TABS[chosen][0]}`),
+    h("nav", { class: "tabs", "aria-label": "Explore" }, Object.entries(TABS).map(([id, [label]]) =>
+      h("a", { href: `#/explore/${id}`, "aria-current": id === chosen ? "page" : null }, label))), place);
+  return TABS[chosen][1].draw(place, rest, me);
+}

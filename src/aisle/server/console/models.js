@@ -1,0 +1,52 @@
+// Models side by side: what was measured of each, and what each says of the same product.
+
+import { get, post } from "./api.js";
+import { count, fill, h, loading, percent, shown, state } from "./dom.js";
+import { alternatives, decisionText, placeLine } from "./places.js";
+
+export function draw(place) {
+  shown(place, "models", () => get("v1/models"), (found) => [measured(found), compare(found.models)]);
+}
+
+function measured({ models }) {
+  const names = [...new Set(models.flatMap(({ metrics }) => Object.keys(metrics)))];
+  const standing = (one) => [one.live && "live", one.shadow && "answers along", one.promises && "decides by itself"].filter(Boolean).join(", ");
+  const lines = [["Answers", (one) => standing(one) || "on request"], ["Recipe", (one) => one.recipe ?? "–"], ["Reads", (one) => one.views.join(", ")],
+    ["Training products", (one) => (one.training_products === null ? "–" : count(one.training_products))], ["Categories", (one) => count(one.categories)],
+    ...names.map((name) => [words(name), (one) => number(name, one.metrics[name])]), ["Id", (one) => one.model_id]];
+  return h("section", { class: "card scroll", tabindex: "0", "aria-label": "What was measured" }, h("table", {},
+    h("thead", {}, h("tr", {}, h("td", {}), models.map((one) => h("th", { scope: "col" }, h("strong", {}, one.name))))),
+    h("tbody", {}, lines.map(([name, tell]) => h("tr", {}, h("th", { scope: "row" }, name), models.map((one) => h("td", {}, tell(one))))))));
+}
+
+const words = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
+const number = (name, value) => (value === undefined ? "–" : value >= 0 && value <= 1 ? percent(value, 1) : Number(value.toPrecision(3)));
+
+function compare(models) {
+  const title = h("input", { id: "compare-title", placeholder: "A title that all of them read", autocomplete: "off" });
+  const description = h("textarea", { id: "compare-description", rows: "2" });
+  const answers = h("div", { "aria-live": "polite" });
+  const asked = async (event) => {
+    event.preventDefault();
+    fill(answers, loading("answers"));
+    try {
+      const product = { title: title.value, description: description.value };
+      const names = models.map(({ name }) => name);
+      const { answers: [one] } = await post(`v1/classify?models=${encodeURIComponent(names.join(","))}`, { products: [product] });
+      if (one.error) throw Object.assign(new Error(one.error.message), one.error);
+      const said = one.models ?? { [names[0]]: one.prediction };
+      fill(answers, h("div", { class: "side-by-side" }, Object.entries(said).map(([name, prediction]) => column(name, prediction))));
+    } catch (error) {
+      if (!error.code) throw error;
+      fill(answers, state("bad", "No answer", error.message));
+    }
+  };
+  return h("section", { class: "card", "aria-labelledby": "compare" }, h("h2", { id: "compare" }, "The same product, read by each"),
+    h("form", { onsubmit: asked }, h("label", { for: "compare-title" }, "Title"), title, h("label", { for: "compare-description" }, "Description"), description,
+      h("p", { class: "after" }, h("button", { type: "submit", class: "main" }, "Ask"))), answers);
+}
+
+function column(name, prediction) {
+  return h("div", {}, h("h3", {}, name), h("p", { class: "quiet" }, `${decisionText(prediction)}: ${prediction.reason}`),
+    h("ul", { class: "places" }, alternatives(prediction, 5).map((place) => h("li", { class: "place still" }, placeLine(place)))));
+}

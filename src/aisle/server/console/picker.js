@@ -1,0 +1,97 @@
+// A dialog in which a person searches the tree, or walks down it.
+
+import { get, query } from "./api.js";
+import { count, debounced, fill, h, pathText, plural, state } from "./dom.js";
+
+const MOST = 60;
+
+/** Let a person pick a category: its node as the API tells it, or null where they left without. */
+export function pick(about = "") {
+  return new Promise((resolve) => new Picker(about, resolve));
+}
+
+class Picker {
+  constructor(about, resolve) {
+    this.above = [];
+    this.search = h("input", { type: "search", id: "pick-words", autocomplete: "off", spellcheck: "false",
+      placeholder: "clocks, garden chair, …", oninput: debounced(() => this.look(), 120) });
+    this.crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are in the tree" });
+    this.list = h("ul", { class: "picks" });
+    this.told = h("p", { class: "quiet", role: "status" });
+    const close = h("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => this.done(null) }, "×");
+    this.dialog = h("dialog", { class: "picker", "aria-labelledby": "pick-title" },
+      h("div", { class: "row" }, h("h2", { id: "pick-title" }, "Choose a category"), close),
+      about && h("p", { class: "quiet clip" }, about),
+      h("label", { for: "pick-words" }, "Search, or open branch by branch"), this.search,
+      this.crumbs, this.told, this.list);
+    this.resolve = resolve;
+    this.dialog.addEventListener("close", () => { this.dialog.remove(); resolve(this.found ?? null); });
+    this.dialog.addEventListener("keydown", (event) => this.key(event));
+    document.body.append(this.dialog);
+    this.dialog.showModal();
+    this.search.focus();
+    this.look();
+  }
+
+  done(node) {
+    this.found = node;
+    this.dialog.close();
+  }
+
+  async look() {
+    const words = this.search.value.trim();
+    const parent = this.above.at(-1)?.id ?? "";
+    const asked = words ? query({ q: words, limit: MOST }) : `?parent=${encodeURIComponent(parent)}`;
+    this.latest = asked;
+    try {
+      const found = await get(`v1/taxonomy${asked}`);
+      if (this.latest === asked) this.draw(words, found);
+    } catch (error) {
+      if (this.latest === asked) fill(this.list, h("li", {}, state("bad", "The tree cannot be shown", error.message, () => this.look())));
+    }
+  }
+
+  draw(words, found) {
+    const steps = [{ path: ["All categories"] }, ...this.above];
+    fill(this.crumbs, words ? [] : steps.map((node, i) => {
+      const go = () => { this.above = this.above.slice(0, i); this.look(); };
+      const here = i === steps.length - 1;
+      return [i > 0 && h("span", { class: "sep", "aria-hidden": "true" }, "›"),
+        h("button", { type: "button", class: "link", "aria-current": here ? "true" : null, onclick: go }, node.path.at(-1))];
+    }));
+    const more = found.total > found.nodes.length ? `; these ${found.nodes.length} fit best` : "";
+    this.told.textContent = words ? (found.total ? `${plural(found.total, "category", "categories")} found${more}` : "") : "";
+    const here = !words && this.above.at(-1);
+    const itself = here && here.assignable && h("li", {}, h("button", { type: "button", class: "pick", onclick: () => this.done(here) },
+      h("span", {}, h("strong", {}, here.path.at(-1)), " itself"), h("span", { class: "quiet" }, "choose")));
+    fill(this.list, itself, found.nodes.map((node) => h("li", {}, this.line(node, words))),
+      !found.nodes.length && h("li", {}, state("empty", "No category has these words", "Try another word, or fewer.")));
+  }
+
+  line(node, words) {
+    const open = () => { this.above = this.lineage(node); this.search.value = ""; this.look(); this.search.focus(); };
+    const opens = node.children > 0 && (!node.assignable || !words);
+    const name = words ? pathText(node.path) : h("strong", {}, node.path.at(-1));
+    const inside = node.children ? `${plural(node.children, "category", "categories")} inside ›` : `${count(node.products)} products known`;
+    return h("button", { type: "button", class: "pick", onclick: opens ? open : () => this.done(node) }, name,
+      h("span", { class: "quiet" }, opens ? inside : "choose"));
+  }
+
+  lineage(node) {
+    if (node.parent === this.above.at(-1)?.id || (node.parent === null && !this.above.length)) return [...this.above, node];
+    return [node];
+  }
+
+  key(event) {
+    const lines = [...this.list.querySelectorAll("button.pick")];
+    const at = lines.indexOf(document.activeElement);
+    if (event.key === "ArrowDown") lines[Math.min(at + 1, lines.length - 1)]?.focus();
+    else if (event.key === "ArrowUp") (at > 0 ? lines[at - 1] : this.search).focus();
+    else if (event.key === "Enter" && event.target === this.search) lines[0]?.click();
+    else if (event.key === "Backspace" && this.above.length && (event.target !== this.search || !this.search.value)) {
+      this.above.pop();
+      this.look();
+    } else return;
+    event.preventDefault();
+  }
+}

@@ -1,0 +1,103 @@
+// Products: found by words or a picture where this server can search, else among those that people placed.
+
+import { get, picture, post, query } from "./api.js";
+import { fill, h, loading, pathText, percent, plural, shown, state } from "./dom.js";
+import { encoded, taken } from "./pictures.js";
+import { decisionText, alternatives, placeLine } from "./places.js";
+
+const MOST = 200;
+const HOW = { chosen: "chosen by a person", accepted: "suggestion accepted", default: "suggestion stood" };
+
+export function draw(place, [id]) {
+  if (id) return one(place, id);
+  const list = h("div", {});
+  const told = h("div", { role: "status" });
+  const words = h("input", { id: "words", type: "search", autocomplete: "off", placeholder: "blue wool scarf" });
+  const file = h("input", { id: "like", type: "file", accept: "image/*", class: "hidden", onchange: async () => {
+    const [first] = file.files;
+    file.value = "";
+    if (first) search(told, list, "", [{ base64: await encoded((await taken(first)).data) }]);
+  } });
+  const go = (event) => {
+    event.preventDefault();
+    if (words.value.trim()) search(told, list, words.value.trim(), []);
+    else { fill(told); recent(list); }
+  };
+  fill(place, h("form", { class: "find", role: "search", onsubmit: go },
+    h("label", { for: "words", class: "hidden" }, "Search products by words"), words,
+    h("button", { type: "submit", class: "main" }, "Search"), h("span", {}, file, h("label", { for: "like", class: "button" }, "By picture"))),
+  told, list);
+  recent(list);
+}
+
+function recent(list, words = "", category = null) {
+  const fits = ({ title, id, chosen }) => words.toLowerCase().split(/\s+/).every((word) => `${title} ${id} ${chosen.join(" ")}`.toLowerCase().includes(word));
+  const ask = () => get(`v1/products${query({ category, limit: MOST })}`);
+  return shown(list, "products", ask, ({ products }) => {
+    const found = words ? products.filter(fits) : products;
+    if (!found.length) return state("empty", words ? "No placed product has these words" : "No product was placed yet",
+      words ? "Fewer words find more." : "Products appear here as soon as somebody places one, in Sell or in Review.");
+    const head = words ? `${plural(found.length, "product")} of those that people placed` : "Placed most recently";
+    return cards(head, found);
+  });
+}
+
+/** Products placed at or below a category. */
+export const placedIn = (list, category) => recent(list, "", category);
+
+const cards = (head, products) => [h("h2", { class: "above" }, head), h("ul", { class: "cards" }, products.map(card))];
+
+function card({ id, title, pictures, chosen, how, at }) {
+  return h("li", {}, h("a", { class: "card-link", href: `#/explore/products/${encodeURIComponent(id)}` },
+    pictures?.[0] ? h("img", { class: "face", src: picture(pictures[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" }),
+    h("span", { class: "words" }, h("span", { class: "name" }, title || id), pathText(chosen),
+      h("span", { class: "quiet" }, `${HOW[how] ?? how}, ${when(at)}`))));
+}
+
+async function search(told, list, words, images) {
+  fill(told, loading("what fits"));
+  try {
+    const { products } = await post("v1/search", { query: words, images, count: 50 });
+    fill(told);
+    fill(list, products.length ? cards(plural(products.length, "product"), products) : state("empty", "Nothing fits", "Other words may."));
+  } catch (error) {
+    if (!error.code) throw error;
+    const without = error.status === 501 || error.code === "no_index";
+    fill(told, state(without ? "note" : "bad", without ? "This server has no search index" : "The search failed", words && without
+      ? `${error.message} Below are the products that people placed and that have these words.` : error.message));
+    if (words) recent(list, words);
+  }
+}
+
+// -- a product's page ---------------------------------------------------------------------------------
+
+function one(place, id) {
+  shown(place, "product", () => get(`v1/products/${encodeURIComponent(id)}`), (found) => {
+    const { title, description, ...others } = found.fields;
+    const facts = Object.entries({ Product: found.id, ...others });
+    return [h("p", {}, h("a", { href: "#/explore/products" }, "‹ All products")),
+      h("div", { class: "two" },
+        h("article", { class: "card product" }, h("h2", {}, title || "Without a title"),
+          found.pictures.length > 0 && h("div", { class: "pictures" }, found.pictures.map((address, i) => h("img", { src: picture(address), alt: `Picture ${i + 1}` }))),
+          description && h("p", { class: "description" }, description),
+          h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))),
+        h("section", { class: "card" }, h("h2", {}, "What was said of it"),
+          found.feedback.length ? h("ol", { class: "story" }, found.feedback.map(saying)) : h("p", { class: "quiet" }, "Nobody has decided yet."),
+          found.reviews.map(waiting)))];
+  });
+}
+
+function saying(row) {
+  const offered = row.suggested.slice(0, 5).map(([id, confidence]) => h("li", {}, `${id.split(" > ").join(" › ")} ${percent(confidence)}`));
+  return h("li", { class: row.undone ? "undone" : "" }, pathText(row.chosen),
+    h("p", { class: "quiet" }, [HOW[row.how] ?? row.how, row.person ? `${row.person} (${row.role})` : row.role, when(row.at), `model ${row.model}`, row.undone && "taken back"].filter(Boolean).join(" · ")),
+    offered.length > 0 && h("details", {}, h("summary", {}, "What was suggested"), h("ol", { class: "plain-list" }, offered)));
+}
+
+function waiting(item) {
+  return h("div", {}, h("h3", {}, item.state === "open" ? "Waits for review" : "Reviewed"),
+    h("p", { class: "quiet" }, `The model was ${decisionText(item.prediction)}.`),
+    h("ul", { class: "places" }, alternatives(item.prediction, 5).map((place) => h("li", { class: "place still" }, placeLine(place)))));
+}
+
+const when = (at) => new Date(at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });

@@ -1,0 +1,323 @@
+// Review: what is most worth a look comes first; everything by mouse or by keyboard.
+
+import { get, picture, post } from "./api.js";
+import { count, fill, h, loading, percent, plural, state, toast } from "./dom.js";
+import { pick } from "./picker.js";
+import { alternatives, decisionText, placeLine } from "./places.js";
+
+export const title = "Review";
+const BATCH = 30; // items borrowed at a time
+const MINUTES = 60;
+const KEYS = [["1 – 9", "choose that place"], ["A", "accept the first"], ["S", "skip"], ["U", "undo"], ["/", "search the tree"],
+  ["J K", "next, previous"], ["X", "select for accepting together"], ["Shift A", "accept all selected"]];
+
+export function show(main, _, me) {
+  if (me.role === "seller") {
+    fill(main, h("h1", {}, "Review"), state("empty", "This needs a reviewer's key",
+      `${me.person} is a ${me.role}. Sign out, on top, to enter another key.`));
+    return;
+  }
+  const page = new Review(main);
+  return () => page.close();
+}
+
+class Review {
+  constructor(main) {
+    this.items = [];
+    this.selected = new Set();
+    this.at = 0;
+    this.build(main);
+    this.ending = new AbortController();
+    window.addEventListener("keydown", (event) => this.key(event), { signal: this.ending.signal });
+    this.borrow();
+    this.measure();
+  }
+
+  close() {
+    this.ending.abort();
+  }
+
+  build(main) {
+    this.progress = h("div", { class: "progress", role: "status" });
+    this.people = h("div", {});
+    this.body = h("div", {});
+    this.keys = h("input", { type: "checkbox", id: "keys", checked: kept("keys") !== "off",
+      onchange: () => keep("keys", this.keys.checked ? "on" : "off") });
+    const help = h("dl", { class: "keys" }, KEYS.map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what))));
+    fill(main,
+      h("div", { class: "row head" }, h("h1", {}, "Review"), h("div", { class: "row" },
+        h("button", { type: "button", onclick: () => this.undo() }, "Undo"),
+        h("button", { type: "button", onclick: () => this.add() }, "Add products"))),
+      this.progress, this.body,
+      h("div", { class: "below" },
+        h("details", {}, h("summary", {}, "By keyboard"), h("label", { class: "check", for: "keys" }, this.keys, "Single keys work"), help),
+        h("details", {}, h("summary", {}, "Who reviewed, and how well people agree"), this.people)));
+  }
+
+  // -- the queue -------------------------------------------------------------------------------------
+
+  async borrow() {
+    if (!this.items.length) fill(this.body, loading("what to review"));
+    try {
+      const { items } = await post("v1/review/next", { count: BATCH, minutes: MINUTES });
+      this.items = items;
+      this.at = 0;
+      this.selected.clear();
+      this.draw();
+    } catch (error) {
+      fill(this.body, state("bad", "The queue cannot be shown", error.message, () => this.borrow()));
+    }
+  }
+
+  get item() {
+    return this.items[this.at];
+  }
+
+  go(at) {
+    this.at = Math.max(0, Math.min(this.items.length - 1, at));
+    this.draw(true);
+  }
+
+  draw(focus = false) {
+    const { item } = this;
+    if (!item) {
+      fill(this.body, state("empty", "Nothing waits for you",
+        "Products come here when a seller asks, or when the model was not sure of them. You may also add some yourself."),
+      h("p", { class: "centre" }, h("button", { type: "button", class: "main", onclick: () => this.add() }, "Add products"), " ",
+        h("button", { type: "button", onclick: () => this.borrow() }, "Look again")));
+      return;
+    }
+    this.heading = h("h2", { id: "item", tabindex: "-1" }, item.product.title || "Without a title");
+    fill(this.body, h("div", { class: "desk" }, this.queue(), this.product(item), this.choices(item)));
+    if (focus) this.heading.focus({ preventScroll: true });
+    this.body.querySelector(".waiting [aria-current]")?.scrollIntoView({ block: "nearest" });
+  }
+
+  queue() {
+    const all = this.items.length > 0 && this.items.every(({ id }) => this.selected.has(id));
+    const toggleAll = () => {
+      this.selected = new Set(all ? [] : this.items.map(({ id }) => id));
+      this.draw();
+      document.getElementById("all").focus();
+    };
+    const number = this.selected.size;
+    return h("section", { class: "waiting", "aria-labelledby": "waiting" },
+      h("h2", { id: "waiting", class: "hidden" }, "Waiting"),
+      h("div", { class: "bulk" },
+        h("input", { type: "checkbox", id: "all", checked: all, onchange: toggleAll }), h("label", { for: "all" }, "All"),
+        h("button", { type: "button", disabled: !number, onclick: () => this.acceptSelected() },
+          number ? `Accept ${plural(number, "first suggestion")}` : "Accept selected")),
+      h("ol", {}, this.items.map((item, i) => this.line(item, i))));
+  }
+
+  line(item, i) {
+    const name = item.product.title || "Without a title";
+    const box = h("input", { type: "checkbox", checked: this.selected.has(item.id), "aria-label": `Select ${name}`,
+      onchange: () => { this.toggle(item); this.body.querySelectorAll(".waiting li input")[i].focus(); } });
+    const face = item.pictures[0] ? h("img", { class: "face", src: picture(item.pictures[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" });
+    return h("li", {}, box, h("button", { type: "button", class: "open", "aria-current": i === this.at ? "true" : null, onclick: () => this.go(i) },
+      face, h("span", { class: "words" }, h("span", { class: "name" }, name),
+        h("span", { class: "quiet" }, `${percent(item.prediction.confidence.at(-1))} ${item.prediction.best.split(" > ").at(-1)}`))));
+  }
+
+  toggle(item) {
+    if (!this.selected.delete(item.id)) this.selected.add(item.id);
+    this.draw();
+  }
+
+  product(item) {
+    const { title: _, description, id, ...others } = item.product;
+    const images = item.pictures.map((address, i) => h("a", { href: picture(address), target: "_blank", rel: "noopener" },
+      h("img", { src: picture(address), alt: `Picture ${i + 1} of the product` })));
+    const facts = Object.entries(others).filter(([, value]) => value);
+    return h("section", { class: "card product", "aria-labelledby": "item" },
+      this.heading,
+      h("p", { class: "quiet" }, [id && `Product ${id}`, `item ${item.id}`, item.worth !== 1 && `worth ${count(item.worth)}`,
+        item.needed > 1 && "two people look at it"].filter(Boolean).join(" · ")),
+      images.length ? h("div", { class: "pictures" }, images) : h("p", { class: "no-picture" }, "No picture"),
+      description && h("p", { class: "description" }, description),
+      facts.length > 0 && h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+  }
+
+  choices(item) {
+    const places = alternatives(item.prediction, 9);
+    return h("section", { class: "card", "aria-labelledby": "choices" },
+      h("h2", { id: "choices" }, "Where does it belong?"),
+      h("p", { class: "quiet why" }, `The model is ${decisionText(item.prediction)}. ${item.prediction.reason}.`),
+      item.prediction.problems.map((problem) => h("p", { class: "fault" }, problem)),
+      h("ul", { class: "places" }, places.map((place, i) => h("li", {},
+        h("button", { type: "button", class: "place", onclick: () => this.choose(place.id, place.path) }, placeLine(place, String(i + 1)))))),
+      h("div", { class: "row start" },
+        h("button", { type: "button", onclick: () => this.browse() }, "Another place …"),
+        h("button", { type: "button", onclick: () => this.skip() }, "Skip")));
+  }
+
+  // -- deciding --------------------------------------------------------------------------------------
+
+  /** One thing at a time: a second key while the first is under way is not meant for the next product. */
+  async alone(act) {
+    if (this.busy) return;
+    this.busy = true;
+    this.body.setAttribute("aria-busy", "true");
+    try {
+      await act();
+    } catch (error) {
+      if (!error.code) throw error;
+      toast(error.message, "bad");
+    } finally {
+      this.busy = false;
+      this.body.removeAttribute("aria-busy");
+    }
+  }
+
+  choose(chosen, path) {
+    const { item } = this;
+    item.key ??= crypto.getRandomValues(new Uint32Array(4)).join("-");
+    return this.alone(async () => {
+      try {
+        await post(`v1/review/items/${item.id}/decide`, { chosen }, { key: `${item.key}-${chosen}`.slice(0, 180) });
+      } catch (error) {
+        if (error.status !== 409) throw error;
+        toast(error.message, "bad");
+        return this.gone([item.id]);
+      }
+      toast(`${path.join(" › ")}.`, "good", { label: "Undo", run: () => this.undo() });
+      await this.gone([item.id]);
+    });
+  }
+
+  skip() {
+    const { item } = this;
+    return this.alone(async () => {
+      await post(`v1/review/items/${item.id}/skip`);
+      toast("Left to others.", "", { label: "Undo", run: () => this.undo() });
+      await this.gone([item.id]);
+    });
+  }
+
+  undo() {
+    return this.alone(async () => {
+      const item = await post("v1/review/undo");
+      this.items = [item, ...this.items.filter(({ id }) => id !== item.id)];
+      this.at = 0;
+      this.draw(true);
+      toast("Taken back: it waits for you again.");
+      this.measure();
+    });
+  }
+
+  async browse() {
+    const { item } = this;
+    const node = await pick(item.product.title ?? "");
+    if (node && item === this.item) this.choose(node.id, node.path);
+  }
+
+  acceptSelected() {
+    const ids = [...this.selected];
+    if (!ids.length) return;
+    return this.alone(async () => {
+      const { items } = await post("v1/review/accept", { ids });
+      const failed = items.filter(({ error }) => error);
+      const done = items.length - failed.length;
+      if (done) toast(`${plural(done, "first suggestion")} accepted.`, "good");
+      if (failed.length) toast(`${count(failed.length)} not accepted: ${failed[0].error.message}`, "bad");
+      await this.gone(ids);
+    });
+  }
+
+  async gone(ids) {
+    this.items = this.items.filter(({ id }) => !ids.includes(id));
+    for (const id of ids) this.selected.delete(id);
+    this.at = Math.min(this.at, Math.max(0, this.items.length - 1));
+    this.measure();
+    if (this.items.length) this.draw(true);
+    else await this.borrow();
+  }
+
+  key(event) {
+    const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, dialog");
+    if (!this.keys.checked || typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const act = this.act(event);
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  act({ key, shiftKey }) {
+    const name = key.toLowerCase();
+    if (name === "u") return () => this.undo();
+    if (!this.item) return null;
+    if (/^[1-9]$/.test(key)) {
+      const place = alternatives(this.item.prediction, 9)[Number(key) - 1];
+      return place && (() => this.choose(place.id, place.path));
+    }
+    if (name === "a" && shiftKey) return () => this.acceptSelected();
+    return {
+      a: () => this.choose(this.item.prediction.best_id, this.item.prediction.best.split(" > ")),
+      s: () => this.skip(), "/": () => this.browse(), x: () => this.toggle(this.item),
+      j: () => this.go(this.at + 1), k: () => this.go(this.at - 1),
+    }[name];
+  }
+
+  // -- how it goes, and more to do -------------------------------------------------------------------
+
+  async measure() {
+    try {
+      const told = await get("v1/review/progress");
+      const all = told.open + told.done;
+      const { agreement } = told;
+      const done = h("span", {});
+      done.style.width = all ? `${(told.done / all) * 100}%` : "0";
+      fill(this.progress, h("span", { class: "share", "aria-hidden": "true" }, done), h("div", { class: "numbers" },
+        figure(`${count(told.done)} of ${count(all)}`, "reviewed"), figure(percent(told.acceptance), "first suggestion right"),
+        figure(percent(agreement.rate), "reviewers agree"), told.skipped_by_you > 0 && figure(count(told.skipped_by_you), "skipped by you")));
+      fill(this.people, peopleTable(told));
+    } catch (error) {
+      if (!error.code) throw error;
+      fill(this.progress, h("p", { class: "quiet" }, `Progress is not known: ${error.message}`));
+    }
+  }
+
+  add() {
+    const lines = h("textarea", { id: "lines", rows: "8", placeholder: "One title a line" });
+    const every = h("input", { type: "checkbox", id: "every" });
+    const fault = h("p", { class: "fault", role: "alert" });
+    const send = async (event) => {
+      event.preventDefault();
+      const products = lines.value.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => ({ title: line }));
+      if (!products.length) return lines.focus();
+      try {
+        const { queued, sure } = await post(`v1/review/items${every.checked ? "?every=true" : ""}`, { products });
+        dialog.close();
+        toast(`${plural(queued, "product")} added${sure ? `; the model is sure of ${count(sure)} more` : ""}.`, "good");
+        await this.borrow();
+        this.measure();
+      } catch (error) {
+        fault.textContent = error.message;
+      }
+    };
+    const dialog = h("dialog", { "aria-labelledby": "adding", onclose: () => dialog.remove() },
+      h("form", { onsubmit: send }, h("h2", { id: "adding" }, "Add products to the queue"),
+        h("label", { for: "lines" }, "Titles, one a line"), lines,
+        h("label", { class: "check", for: "every" }, every, "Also those the model is sure of"), fault,
+        h("div", { class: "row start" }, h("button", { type: "submit", class: "main" }, "Add"),
+          h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+}
+
+const figure = (value, what) => h("span", { class: "figure" }, h("strong", {}, value), " ", h("span", { class: "quiet" }, what));
+
+function peopleTable({ people, agreement }) {
+  const beyond = agreement.beyond_chance === null ? "" : ` (${agreement.beyond_chance.toFixed(2)} beyond chance, Scott's pi)`;
+  const agree = agreement.pairs ? `On ${plural(agreement.pairs, "product")} that two people looked at, they agree on ${percent(agreement.rate)}${beyond}.`
+    : "No two people have looked at the same product yet.";
+  if (!people.length) return h("p", {}, "Nobody has decided anything yet. ", agree);
+  return [h("table", {}, h("thead", {}, h("tr", {}, ["Person", "Decided", "First suggestion right"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, people.map((one) => h("tr", {}, h("th", { scope: "row" }, one.person), h("td", {}, count(one.decided)), h("td", {}, percent(one.acceptance)))))),
+  h("p", {}, agree)];
+}
+
+const kept = (name) => { try { return localStorage.getItem(`aisle-${name}`); } catch { return null; } };
+const keep = (name, value) => { try { localStorage.setItem(`aisle-${name}`, value); } catch { /* not allowed */ } };

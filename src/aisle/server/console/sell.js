@@ -1,0 +1,348 @@
+// Sell: products queued, suggestions while a title is typed, one key to accept.
+
+import { post } from "./api.js";
+import { debounced, fill, h, pathText, plural, state, toast } from "./dom.js";
+import * as kept from "./drafts.js";
+import { pick } from "./picker.js";
+import { picturesOf, taken } from "./pictures.js";
+import { alternatives, placeLine } from "./places.js";
+
+export const title = "Sell";
+const PAUSE = 100; // ms without a key before suggestions are asked for
+const PAUSE_PICTURES = 400; // the same where pictures go along
+const COUNT = 5;
+const MOST_PICTURES = 20;
+const STATES = { draft: "", sending: "sending …", waiting: "waiting for the server", placed: "placed", asked: "with a reviewer" };
+
+/** Show the page; returns what to do when it is left. */
+export function show(main) {
+  const page = new Sell(main);
+  return () => page.close();
+}
+
+class Sell {
+  constructor(main) {
+    this.build(main);
+    this.ending = new AbortController();
+    const on = (target, name, act) => target.addEventListener(name, act, { signal: this.ending.signal });
+    on(window, "paste", (event) => this.pasted(event));
+    on(window, "dragover", (event) => { event.preventDefault(); this.drop.classList.add("over"); });
+    on(window, "dragleave", (event) => { if (!event.relatedTarget) this.drop.classList.remove("over"); });
+    on(window, "drop", (event) => this.dropped(event));
+    on(window, "reached", (event) => { if (event.detail) this.again(); });
+    this.later = debounced(() => this.suggest(), PAUSE);
+    this.laterPictures = debounced(() => this.suggest(), PAUSE_PICTURES);
+    this.open(kept.drafts.find(kept.open) ?? kept.added());
+    this.again();
+  }
+
+  close() {
+    this.ending.abort();
+    this.asking?.abort();
+    this.later.cancel();
+    this.laterPictures.cancel();
+  }
+
+  build(main) {
+    const typed = (name) => (event) => this.typed(name, event.target.value);
+    this.title = h("input", { id: "title", class: "title", autocomplete: "off", spellcheck: "true", maxlength: "10000",
+      placeholder: "What is it? For example: oak wall clock, 30 cm", role: "combobox", "aria-expanded": "false",
+      "aria-controls": "places", "aria-autocomplete": "list", "aria-describedby": "title-help",
+      oninput: typed("title"), onkeydown: (event) => this.key(event) });
+    this.description = h("textarea", { id: "description", rows: "4", maxlength: "200000",
+      placeholder: "Material, size, who it is for …", oninput: typed("description") });
+    this.sku = h("input", { id: "sku", autocomplete: "off", spellcheck: "false", maxlength: "200",
+      placeholder: "given by itself", oninput: typed("sku") });
+    this.file = h("input", { id: "file", type: "file", class: "hidden", accept: "image/*", multiple: true,
+      onchange: () => { this.take([...this.file.files]); this.file.value = ""; } });
+    this.previews = h("ul", { class: "previews", "aria-label": "Pictures" });
+    this.drop = h("div", { class: "drop" }, this.previews, this.file,
+      h("label", { for: "file", class: "button" }, "Add pictures"),
+      h("span", { class: "quiet wide" }, "or drop or paste them anywhere"));
+    this.places = h("ul", { id: "places", class: "places", role: "listbox", "aria-label": "Suggested categories" });
+    this.told = h("div", { class: "told", "aria-live": "polite" });
+    this.list = h("ol", { class: "drafts" });
+    this.summary = h("p", { class: "quiet", role: "status" });
+    this.ask = h("button", { type: "button", onclick: () => this.askReviewer() }, "Ask a reviewer");
+    const editor = h("section", { class: "card editor", "aria-labelledby": "editing" },
+      h("h2", { id: "editing", class: "hidden" }, "This product"),
+      h("label", { for: "title" }, "Title"), this.title,
+      h("p", { id: "title-help", class: "hint" }, key("Enter"), " accepts the marked place, ", key("↑"), key("↓"),
+        " mark another. Several lines pasted here become several products."),
+      h("div", { class: "suggested" }, h("h3", {}, "Where it belongs"), this.told, this.places,
+        h("div", { class: "row start" },
+          h("button", { type: "button", onclick: () => this.browse() }, "Browse or search the tree"), this.ask)),
+      h("label", { for: "description" }, "Description ", h("span", { class: "quiet" }, "(makes suggestions better)")), this.description,
+      h("span", { class: "label" }, "Pictures"), this.drop,
+      h("label", { for: "sku" }, "Your product number ", h("span", { class: "quiet" }, "(optional)")), this.sku);
+    const queue = h("section", { class: "queue", "aria-labelledby": "queued" },
+      h("div", { class: "row" }, h("h2", { id: "queued" }, "Products"),
+        h("button", { type: "button", onclick: () => this.open(kept.added(), true) }, "+ New")),
+      this.summary, this.list);
+    fill(main, h("h1", { class: "hidden" }, "Sell: place your products"), h("div", { class: "columns" }, queue, editor));
+  }
+
+  // -- which product ---------------------------------------------------------------------------------
+
+  open(draft, focus = false) {
+    for (const other of kept.drafts.filter((one) => one !== draft && kept.open(one) && kept.untouched(one))) kept.removed(other);
+    this.draft = draft;
+    this.title.value = draft.title;
+    this.description.value = draft.description;
+    this.sku.value = draft.sku;
+    this.found = { places: [] };
+    this.drawPictures();
+    this.drawPlaces();
+    this.drawList();
+    this.suggest();
+    if (focus) this.title.focus();
+  }
+
+  next() {
+    const at = kept.drafts.indexOf(this.draft);
+    const others = [...kept.drafts.slice(at + 1), ...kept.drafts.slice(0, at)];
+    this.open(others.find(kept.open) ?? kept.added(), true);
+  }
+
+  drawList() {
+    const placed = kept.drafts.filter((one) => one.state === "placed" || one.state === "asked").length;
+    const open = kept.drafts.filter(kept.open).length;
+    this.summary.textContent = `${open} to place, ${placed} done`;
+    fill(this.list, kept.drafts.map((draft) => {
+      const name = draft.title.trim() || "Untitled product";
+      const face = draft.pictures[0] ? h("img", { src: draft.pictures[0].url, alt: "", class: "face" }) : h("span", { class: "face", "aria-hidden": "true" });
+      const where = draft.path && !kept.open(draft) ? draft.path.join(" › ") : "";
+      return h("li", { class: `draft ${draft.state}` },
+        h("button", { type: "button", class: "open", "aria-current": draft === this.draft ? "true" : null, onclick: () => this.open(draft, true) },
+          face, h("span", { class: "words" }, h("span", { class: "name" }, name),
+            h("span", { class: "quiet" }, [STATES[draft.state], where].filter(Boolean).join(": ") || "to be placed"))),
+        h("button", { type: "button", class: "plain remove", "aria-label": `Remove ${name}`, onclick: () => this.remove(draft) }, "×"));
+    }));
+    this.list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    kept.save();
+  }
+
+  remove(draft) {
+    kept.removed(draft);
+    if (draft === this.draft) this.open(kept.drafts.find(kept.open) ?? kept.added(), true);
+    else this.drawList();
+  }
+
+  // -- what is typed and shown -----------------------------------------------------------------------
+
+  typed(name, value) {
+    this.draft[name] = value;
+    this.reopen();
+    this.drawList();
+    if (name === "sku") return;
+    this.began = performance.now();
+    (this.draft.pictures.length ? this.laterPictures : this.later)();
+  }
+
+  /** Changing a product that is placed opens it again. */
+  reopen() {
+    if (this.draft.state === "placed" || this.draft.state === "asked") this.draft.state = "draft";
+  }
+
+  pasted(event) {
+    const files = picturesOf(event.clipboardData);
+    if (files.length) {
+      event.preventDefault();
+      return this.take(files);
+    }
+    const lines = (event.clipboardData?.getData("text/plain") ?? "").split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
+    if (event.target !== this.title || lines.length < 2) return;
+    event.preventDefault();
+    for (const line of lines) kept.added(line);
+    const first = kept.drafts[kept.drafts.length - lines.length];
+    this.open(kept.untouched(this.draft) ? first : this.draft, true);
+    toast(`${plural(lines.length, "product")} added, one a line.`);
+  }
+
+  dropped(event) {
+    event.preventDefault();
+    this.drop.classList.remove("over");
+    const files = picturesOf(event.dataTransfer);
+    if (files.length) this.take(files);
+    else toast("Only pictures can be dropped here.", "bad");
+  }
+
+  async take(files) {
+    const { draft } = this;
+    const room = MOST_PICTURES - draft.pictures.length;
+    if (files.length > room) toast(`A product may have ${MOST_PICTURES} pictures.`, "bad");
+    for (const file of files.slice(0, Math.max(0, room))) draft.pictures.push(await taken(file));
+    if (draft !== this.draft) return this.drawList();
+    this.reopen();
+    this.drawPictures();
+    this.drawList();
+    this.suggest();
+  }
+
+  drawPictures() {
+    fill(this.previews, this.draft.pictures.map((one, i) => {
+      const off = () => {
+        URL.revokeObjectURL(one.url);
+        this.draft.pictures.splice(this.draft.pictures.indexOf(one), 1);
+        this.reopen();
+        this.drawPictures();
+        this.drawList();
+        this.suggest();
+      };
+      const image = h("img", { src: one.url, alt: `Picture ${i + 1}: ${one.name}`,
+        onerror: () => image.replaceWith(h("span", { class: "broken" }, "cannot be shown")) });
+      return h("li", {}, image, h("button", { type: "button", "aria-label": `Remove picture ${i + 1}`, onclick: off }, "×"));
+    }));
+  }
+
+  // -- suggestions -----------------------------------------------------------------------------------
+
+  async suggest() {
+    const { draft, began } = this;
+    this.asking?.abort();
+    this.later.cancel();
+    this.laterPictures.cancel();
+    if (!kept.open(draft) || kept.untouched(draft)) return this.shown(draft, { places: [] });
+    const asking = new AbortController();
+    this.asking = asking;
+    this.places.setAttribute("aria-busy", "true");
+    try {
+      const found = draft.pictures.length ? await this.withPictures(draft, asking.signal) : await this.fromText(draft, asking.signal);
+      if (this.asking === asking) this.shown(draft, found);
+      if (began) performance.measure("aisle: typed to shown", { start: began });
+    } catch (error) {
+      if (!error.code) throw error;
+      if (error.code === "taken_back" || this.asking !== asking) return;
+      this.shown(draft, { places: [], fault: error.message });
+      if (error.after) setTimeout(() => { if (this.asking === asking) this.suggest(); }, error.after * 1000);
+    }
+  }
+
+  async fromText(draft, signal) {
+    const { title, description } = draft;
+    if (!title.trim()) {
+      const one = await kept.classified(draft, { signal });
+      return ofPrediction(one, "from the description");
+    }
+    const answer = await post("v1/suggest", { title, description, count: COUNT }, { signal });
+    const places = answer.suggestions.map(({ id, path, confidence, reason }) => ({ id, path, share: confidence, reason }));
+    return { places, model: answer.model, modelId: answer.model_id };
+  }
+
+  async withPictures(draft, signal) {
+    const one = await kept.classified(draft, { signal });
+    const seen = plural(draft.pictures.length, "picture");
+    return ofPrediction(one, draft.title.trim() ? `from the words and ${seen}` : `from ${seen}`);
+  }
+
+  shown(draft, found) {
+    if (draft !== this.draft) return;
+    this.places.removeAttribute("aria-busy");
+    this.found = found;
+    this.active = 0;
+    this.drawPlaces();
+  }
+
+  drawPlaces() {
+    const { places, fault, problems } = this.found;
+    const { draft } = this;
+    const settled = !kept.open(draft);
+    this.ask.hidden = settled;
+    fill(this.told, settled ? this.settled() : fault ? state("bad", "No suggestions just now", fault, () => this.suggest())
+      : !places.length && kept.untouched(draft) ? h("p", { class: "quiet" }, "Suggestions appear here as you type.") : null,
+    !settled && (problems ?? []).map((problem) => h("p", { class: "fault" }, problem)));
+    fill(this.places, settled ? [] : places.map((place, i) => h("li", { id: `place-${i}`, role: "option", class: "place",
+      "aria-selected": i === this.active ? "true" : "false", onclick: () => this.accept(i) }, placeLine(place, i === this.active ? "↵" : ""))));
+    this.places.hidden = settled || !places.length;
+    this.title.setAttribute("aria-expanded", String(!this.places.hidden));
+    if (this.places.hidden) this.title.removeAttribute("aria-activedescendant");
+    else this.title.setAttribute("aria-activedescendant", `place-${this.active}`);
+  }
+
+  settled() {
+    const { draft } = this;
+    const said = { placed: "Placed in ", sending: "Sending: ", waiting: "Kept here, to be sent when the server is back: ", asked: "A reviewer will look at it." }[draft.state];
+    return h("p", { class: `settled ${draft.state}` }, said, draft.state !== "asked" && draft.path && pathText(draft.path), " ",
+      draft.state !== "sending" && h("button", { type: "button", onclick: () => { draft.state = "draft"; this.open(draft, true); } }, "Change"));
+  }
+
+  key(event) {
+    const { length } = this.found.places;
+    if (event.isComposing) return;
+    if (event.key === "Enter") {
+      event.preventDefault();
+      if (!kept.open(this.draft)) this.next();
+      else if (length) this.accept(this.active);
+    } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && length && kept.open(this.draft)) {
+      event.preventDefault();
+      this.active = (this.active + (event.key === "ArrowDown" ? 1 : length - 1)) % length;
+      this.drawPlaces();
+      document.getElementById(`place-${this.active}`).scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  // -- deciding --------------------------------------------------------------------------------------
+
+  accept(i) {
+    const place = this.found.places[i];
+    if (place) this.choose(place.id, place.path);
+  }
+
+  async browse() {
+    const node = await pick(this.draft.title);
+    if (node) this.choose(node.id, node.path);
+  }
+
+  async choose(chosen, path) {
+    const { draft, found } = this;
+    if (kept.untouched(draft)) return toast("Give the product a title or a picture first.", "bad");
+    const offered = found.places.map(({ id, share }) => ({ id, confidence: Math.max(0, Math.min(1, share)) }));
+    Object.assign(draft, { chosen, path, offered, model: found.model, modelId: found.modelId, key: crypto.getRandomValues(new Uint32Array(4)).join("-") });
+    const sending = kept.send(draft);
+    this.next();
+    try {
+      await sending;
+      if (draft.state === "placed") toast(`Placed in ${path.join(" › ")}.`, "good", { label: "Change", run: () => this.change(draft) });
+    } catch (error) {
+      toast(`${draft.title || "The product"} was not placed: ${error.message}`, "bad", { label: "Look", run: () => this.open(draft, true) });
+    }
+    this.drawList();
+    if (draft === this.draft) this.drawPlaces();
+  }
+
+  change(draft) {
+    if (this.ending.signal.aborted) location.hash = "#/sell";
+    else {
+      draft.state = "draft";
+      this.open(draft, true);
+    }
+  }
+
+  async askReviewer() {
+    const { draft } = this;
+    if (kept.untouched(draft)) return toast("Give the product a title or a picture first.", "bad");
+    try {
+      const one = await kept.classified(draft, { review: true });
+      if (one.review_id) {
+        draft.state = "asked";
+        toast("A reviewer will look at it.", "good");
+        this.next();
+      } else toast(`No need: the model is sure of ${one.prediction.path}. Accept it, or choose another place.`);
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+  }
+
+  async again() {
+    await kept.sendWaiting((error) => toast(error.message, "bad"));
+    this.drawList();
+    if (this.found.fault || !kept.open(this.draft)) this.suggest();
+  }
+}
+
+const key = (name) => h("kbd", {}, name);
+
+function ofPrediction({ prediction, model }, from) {
+  const places = alternatives(prediction, COUNT).map((place, i) => ({ ...place, reason: i ? "" : from }));
+  return { places, model, modelId: prediction.model_id, problems: prediction.problems };
+}

@@ -1,0 +1,51 @@
+// The tree: how many products each category taught the model, and how well it does there.
+
+import { get } from "./api.js";
+import { bar, count, fill, h, pathText, percent, plural, shown, state } from "./dom.js";
+import { placedIn } from "./products.js";
+
+export function draw(place, [chosen]) {
+  const rows = h("ul", { class: "tree" });
+  const side = h("section", { class: "card side", "aria-live": "polite" }, state("empty", "Choose a category", "Its numbers and its products appear here."));
+  const head = h("div", { class: "tree-head", "aria-hidden": "true" }, h("span", {}, "Category"), h("span", {}, "Products"), h("span", {}, "Right"));
+  fill(place, h("div", { class: "two" }, h("section", { class: "card", "aria-label": "Categories" }, head, rows), side));
+  branch(rows, "", side);
+  if (chosen) named(chosen, side);
+}
+
+async function named(id, side) {
+  await shown(side, "category", () => get(`v1/taxonomy?q=${encodeURIComponent(id.split(" > ").at(-1).slice(0, 190))}`),
+    ({ nodes }) => { const node = nodes.find((one) => one.id === id); return node ? about(node) : state("empty", "There is no such category"); });
+}
+
+function branch(list, parent, side) {
+  return shown(list, "categories", () => get(`v1/taxonomy?parent=${encodeURIComponent(parent)}`), ({ nodes }) => nodes.map((node) => line(node, side)));
+}
+
+function line(node, side) {
+  const inside = h("ul", { hidden: true });
+  const name = node.path.at(-1);
+  const open = h("button", { type: "button", class: "twist", "aria-expanded": "false", "aria-label": `What is inside ${name}`,
+    onclick: () => {
+      inside.hidden = !inside.hidden;
+      open.setAttribute("aria-expanded", String(!inside.hidden));
+      if (!inside.childElementCount) branch(inside, node.id, side);
+    } }, "›");
+  const choose = h("button", { type: "button", class: "link", onclick: () => {
+    for (const one of document.querySelectorAll(".tree [aria-current]")) one.removeAttribute("aria-current");
+    choose.setAttribute("aria-current", "true");
+    fill(side, about(node));
+  } }, name);
+  const right = node.judged ? `${percent(node.accuracy)} of ${plural(node.judged, "test product")} right` : "not measured";
+  return h("li", {}, h("div", { class: "node" }, node.children ? open : h("span", { class: "twist" }), choose,
+    h("span", { class: "number quiet" }, count(node.products)),
+    h("span", { class: "measured", title: right }, h("span", { class: "hidden" }, right), h("span", { "aria-hidden": "true" }, percent(node.accuracy)), bar(node.accuracy ?? 0))), inside);
+}
+
+function about(node) {
+  const products = h("div", {});
+  placedIn(products, node.id);
+  const judged = node.judged ? `Of ${plural(node.judged, "test product")} that belong here, ${percent(node.accuracy)} were placed here.` : "No test product belongs here, so how well the model does is not known.";
+  return [h("h2", {}, pathText(node.path)), h("p", { class: "quiet" }, `${plural(node.products, "product")} taught the model. ${judged}`),
+    node.id !== node.path.join(" > ") && h("p", { class: "quiet" }, `Its id is ${node.id}.`), products];
+}

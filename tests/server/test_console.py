@@ -1,0 +1,197 @@
+"""The console in Debian's Chromium, over a real server: what sellers and reviewers see and do."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from aisle.server.app import create_app
+from aisle.server.settings import Settings
+from aisle.server.state import Server
+from aisle.server.store import feedback as kept
+from aisle.server.store import keys
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
+]
+ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+class Site:
+    """A server that listens, and what its store holds."""
+
+    def __init__(self, app, server):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.server, self.address = server, f"http://127.0.0.1:{self.port}/"
+        self.app = app
+        self.start()
+
+    def start(self):
+        config = uvicorn.Config(self.app, port=self.port, log_config=None, lifespan="off", ws="none")
+        self.uvicorn = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.uvicorn.run)
+        self.thread.start()
+        while not self.uvicorn.started:
+            time.sleep(0.01)
+
+    def stop(self):
+        self.uvicorn.should_exit = True
+        self.thread.join()
+
+    def said(self):
+        """The latest word on each product, the earliest first."""
+        return kept.latest(self.server.store, None, 100)[::-1]
+
+
+@pytest.fixture
+def site(trained, tmp_path):
+    server = Server.start(Settings(runs={"shop": trained.run}, store=str(tmp_path / "store.db"), double=0.0))
+    site = Site(create_app(server), server)
+    yield site
+    site.stop()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser, site):
+    """A tab in which nothing may go wrong unseen, and nothing be asked of another place."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(30_000)
+    tab.wrong = []
+    tab.on("pageerror", lambda error: tab.wrong.append(f"error: {error}"))
+    tab.on("dialog", lambda dialog: (tab.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    own = (site.address, "blob:", "data:")
+    tab.on("request", lambda r: None if r.url.startswith(own) else tab.wrong.append(f"asked for {r.url}"))
+    yield tab
+    context.close()
+    assert tab.wrong == []
+
+
+def faults(tab):
+    """What axe finds."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    found = axe.run(tab).response["violations"]
+    return [(fault["id"], [node["html"][:120] for node in fault["nodes"]]) for fault in found]
+
+
+def typed(tab, title):
+    tab.fill("#title", title)
+    tab.wait_for_function(
+        "() => { const list = document.getElementById('places');"
+        " return list.children.length && !list.hasAttribute('aria-busy'); }"
+    )
+    tab.wait_for_timeout(150)
+    tab.wait_for_selector("#places:not([aria-busy])")
+
+
+def test_a_seller_places_products_with_one_key(site, tab):
+    tab.goto(site.address)
+    typed(tab, "oak wall clock")
+    places = tab.locator("#places .path").all_inner_texts()
+    assert len(places) == 5
+    assert faults(tab) == []
+    tab.press("#title", "ArrowDown")
+    tab.press("#title", "Enter")
+    tab.wait_for_selector(".draft.placed")
+    (said,) = site.said()
+    assert (said["fields"]["title"], said["how"]) == ("oak wall clock", "chosen")
+    assert " › ".join(said["chosen"]) == places[1]
+    assert tab.input_value("#title") == ""
+    typed(tab, ATTACK)
+    tab.press("#title", "Enter")
+    tab.wait_for_function("() => document.querySelectorAll('.draft.placed').length === 2")
+    assert ATTACK in tab.locator(".draft .name").all_inner_texts()
+    assert [one["how"] for one in site.said()] == ["chosen", "accepted"]
+
+
+def test_pictures_are_shown_read_and_taken_away(site, tab, shop):
+    pictures = sorted(Path(shop.products).parent.glob("images/*.jpg"))[:3]
+    tab.goto(site.address)
+    tab.fill("#title", "clock")
+    tab.set_input_files("#file", [str(one) for one in pictures])
+    tab.wait_for_selector("text=from the words and 3 pictures")
+    tab.click("[aria-label='Remove picture 2']")
+    tab.wait_for_selector("text=from the words and 2 pictures")
+    assert tab.locator(".previews img").count() == 2
+    tab.press("#title", "Enter")
+    tab.wait_for_selector(".draft.placed")
+    assert len(site.said()[0]["pictures"]) == 2
+
+
+def test_lines_pasted_are_products_and_words_outlive_a_reload(site, tab):
+    tab.goto(site.address)
+    tab.focus("#title")
+    paste = "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
+    paste += " document.activeElement.dispatchEvent("
+    paste += "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }"
+    tab.evaluate(paste, "red mug\nblue chair\n\nwool scarf\n")
+    assert tab.locator(".draft .name").all_inner_texts() == ["red mug", "blue chair", "wool scarf"]
+    tab.reload()
+    tab.wait_for_selector(".draft")
+    assert tab.locator(".draft .name").all_inner_texts() == ["red mug", "blue chair", "wool scarf"]
+    assert tab.input_value("#title") == "red mug"
+
+
+def test_the_tree_is_searched_and_walked(site, tab, trained):
+    leaf = trained.model.taxonomy.nodes[int(trained.model.taxonomy.terminals[0])]
+    tab.goto(site.address)
+    tab.fill("#title", "something odd")
+    tab.click("text=Browse or search the tree")
+    assert faults(tab) == []
+    for name in leaf.path:
+        tab.locator(".pick", has_text=name).first.click()
+    tab.wait_for_selector(".draft.placed")
+    assert site.said()[0]["chosen"] == list(leaf.path)
+    tab.fill("#title", "another thing")
+    tab.click("text=Browse or search the tree")
+    tab.fill("#pick-words", leaf.path[-1])
+    tab.wait_for_selector("text=found")
+    tab.press("#pick-words", "Enter")
+    tab.wait_for_function("() => document.querySelectorAll('.draft.placed').length === 2")
+
+
+def test_what_is_chosen_while_the_server_is_away_is_sent_once_it_is_back(site, tab):
+    tab.goto(site.address)
+    typed(tab, "garden chair")
+    site.stop()
+    tab.press("#title", "Enter")
+    tab.wait_for_selector(".draft.waiting")
+    tab.wait_for_selector("#notice:not([hidden])")
+    site.start()
+    tab.wait_for_selector(".draft.placed")
+    assert [one["fields"]["title"] for one in site.said()] == ["garden chair"]
+
+
+def test_a_key_is_asked_for_and_kept_from_scripts(site, tab):
+    key = keys.add(site.server.store, "sol", "seller")
+    site.server.keys.refresh()
+    tab.goto(site.address)
+    tab.fill("#key", "wrong")
+    tab.press("#key", "Enter")
+    tab.wait_for_selector(".fault:not(:empty)")
+    assert faults(tab) == []
+    tab.fill("#key", key)
+    tab.press("#key", "Enter")
+    tab.wait_for_selector("#title")
+    assert key not in tab.evaluate("document.cookie + JSON.stringify({...sessionStorage, ...localStorage})")
+    tab.goto(site.address + "#/review")
+    tab.wait_for_selector("text=This needs a reviewer")
+    tab.click("#who")
+    tab.wait_for_selector("#key")
