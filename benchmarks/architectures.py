@@ -178,7 +178,7 @@ def vectors(model: Predictor, catalog: Catalog) -> tuple[dict[str, np.ndarray], 
 def singles(found: Any, names: Sequence[str] = ("text alone", "picture alone")) -> str:
     """The best fused variant against the best single view."""
     by_name = {row.name: row.accuracy for row in found.rows}
-    single = max(names, key=lambda n: by_name[n])
+    single = max((n for n in names if n in by_name), key=lambda n: by_name[n])
     fused = max((n for n in by_name if n not in names), key=lambda n: by_name[n])
     return f"{fused}|{single}"
 
@@ -189,11 +189,14 @@ def main() -> None:
     )
     parser.add_argument("data", choices=["marketplace", "fashion"])
     parser.add_argument("--out", type=Path, default=None, help="where finished trainings are kept")
+    parser.add_argument(
+        "--only", nargs="*", help="variants by name; those that are single views must be among them"
+    )
     args = parser.parse_args()
     catalog = rows(args.data)
     train, test = part(catalog, "train"), part(catalog, "test")
     out = args.out or Path("compare") / args.data
-    made = variants(args.data)
+    made = [v for v in variants(args.data) if not args.only or v.name in args.only]
     found = compare(train, made, test=test, out=out, progress=progress(False))
     found.write(out)
     fused, single = singles(found).split("|")
