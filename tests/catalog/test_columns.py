@@ -208,3 +208,9 @@ def test_what_one_catalogue_found_another_can_be_read_with():
     rows = [{"sku": "1", "name": "boot", "picture": "a.jpg", "l1": "Shoes", "l2": "Boots"}]
     first = read(rows, columns={"levels": ["l1", "l2"]})
     assert read(rows, columns=first.columns).columns == first.columns
+
+
+@pytest.mark.parametrize("name", ["cat", "Category Name", "product_category", "Kategorie"])
+def test_a_category_by_its_common_names(name):
+    catalog = read([{"title": "a lamp", name: "Home > Lamps"}])
+    assert catalog[0].categories == (("Home", "Lamps"),)

@@ -28,7 +28,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("category", "categorypath", "productcategory", "googleproductcategory", "categories"),
         *("categorytree", "productcategorytree", "producttype", "categoryid", "prdtypecode", "breadcrumbs"),
         *("breadcrumb", "taxonomy", "label", "class", "categorie", "kategorie", "categoria"),
-        "categoriesraw",
+        *("categoriesraw", "cat", "categoryname", "categorylabel"),
     ),
     "split": ("split", "subset", "datasetsplit", "partition"),
     "weight": ("weight", "sampleweight", "rowweight"),
