@@ -5,7 +5,7 @@ import { count, fill, h, loading, percent, shown, state } from "./dom.js";
 import { alternatives, decisionText, placeLine } from "./places.js";
 
 export function draw(place) {
-  shown(place, "models", () => get("v1/models"), (found) => [measured(found), compare(found.models)]);
+  shown(place, "models", () => get("v1/models"), (found) => [compare(found.models), measured(found)]);
 }
 
 function measured({ models }) {

@@ -15,6 +15,6 @@ export function draw(place, [asked]) {
         h("iframe", { src: page, title: `Evaluation report of ${name}`, class: "report" })]);
     };
     look(choice.value);
-    return [models.length > 1 && [h("label", { for: "of" }, "Model"), choice], body];
+    return [models.length > 1 && h("p", {}, h("label", { for: "of" }, "Model"), choice), body];
   });
 }
