@@ -1,9 +1,12 @@
 """The saved folder: whole or refused, without pickle, on another machine, in a later version."""
 
+import dataclasses
+import itertools
 import json
 import os
 import pickletools
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +159,38 @@ def test_a_bundle_may_be_written_over_another_and_leaves_nothing_beside(trained,
     trained.model.save(copy)
     assert os.listdir(copy.parent) == ["copy"]
     assert aisle.load(copy).model_id == trained.model.model_id
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize(("renames", "new"), [(0, False), (1, True), (2, True)])
+def test_a_writer_killed_at_a_rename_leaves_the_old_bundle_or_the_new(trained, copy, renames, new):
+    """Killed before the old one is put aside, between the two renames, and before the old one is removed."""
+    before = aisle.load(copy)
+    changed = dataclasses.replace(trained.model, results={"a later": "training"})
+    child = os.fork()
+    if not child:
+        done = itertools.count()
+        rename, remove = Path.rename, shutil.rmtree
+
+        def die(act):
+            def acting(*args, **more):
+                if next(done) == renames:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return act(*args, **more)
+
+            return acting
+
+        Path.rename, shutil.rmtree = die(rename), die(remove)
+        changed.save(copy)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert len(os.listdir(copy.parent)) == 2  # a bundle and what is left beside, or two that are hidden
+    assert copy.exists() == (renames != 1)
+    found = aisle.load(copy)
+    assert found.model_id == before.model_id
+    assert dict(found.results) == ({"a later": "training"} if new else dict(before.results))
+    assert os.listdir(copy.parent) == [copy.name]
 
 
 def test_another_machine_needs_the_folder_alone(copy, tmp_path):

@@ -48,7 +48,7 @@ def undisturbed(shop, tmp_path_factory):
     return run
 
 
-def train_until(monkeypatch, shop, out, saves, before=False):
+def train_until(monkeypatch, shop, out, saves, before=False, given=None):
     """Train, killed after (or just before) so many checkpoints."""
     count = 0
     original = Run.save
@@ -65,7 +65,7 @@ def train_until(monkeypatch, shop, out, saves, before=False):
     with monkeypatch.context() as patch:
         patch.setattr(Run, "save", save)
         with pytest.raises(Killed):
-            aisle.train(shop, recipe(stages=STAGES), out=out, resume=out.exists())
+            aisle.train(shop, given or recipe(stages=STAGES), out=out, resume=out.exists())
 
 
 # Checkpoints: two epochs, the first stage's end, three epochs, the second stage's end.
@@ -88,6 +88,44 @@ def test_interrupted_again_and_again_it_ends_bit_identical(shop, undisturbed, tm
     lines = (run / "metrics.csv").read_text().splitlines()
     expected = (undisturbed / "metrics.csv").read_text().splitlines()
     assert [line.rsplit(",", 1)[0] for line in lines] == [line.rsplit(",", 1)[0] for line in expected]
+
+
+def test_killed_between_two_stages_what_a_loss_has_learned_is_not_lost(shop, tmp_path, monkeypatch):
+    quick = {"epochs": 1, "batch": 16, "rate": 0.1}
+    own = [{"type": "CrossEntropy"}, {"type": "Contrastive", "weight": 0.5}]  # learns its temperature
+    given = recipe(losses=own, stages=[{"name": "one", **quick}, {"name": "two", **quick}])
+    aisle.train(shop, given, out=tmp_path / "whole", track=[])
+    train_until(monkeypatch, shop, tmp_path / "run", 2, given=given)
+    assert Run(tmp_path / "run").state()["now"] is None
+    aisle.train(shop, given, out=tmp_path / "run", resume=True, track=[])
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
+def test_a_full_disk_ends_training_and_the_checkpoint_before_stays_whole(shop, undisturbed, tmp_path):
+    resource = pytest.importorskip("resource")
+    run, said = tmp_path / "run", []
+    original = Run.save
+
+    def save(self, state):
+        said.append(state["history"])
+        if len(said) < 3:
+            return original(self, state)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))  # as a disk that fills up
+        try:
+            return original(self, state)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "save", save)
+        with pytest.raises(RunError, match=r"checkpoint\.pt cannot be written: .*--resume") as told:
+            aisle.train(shop, recipe(stages=STAGES), out=run, track=[])
+    assert "\n" not in str(told.value)
+    assert not list(run.glob("*.part"))
+    assert len(Run(run).state()["history"]) == 2
+    aisle.train(shop, recipe(stages=STAGES), out=run, resume=True, track=[])
+    assert weights(run) == weights(undisturbed)
 
 
 def test_a_run_killed_while_its_folder_was_set_up_resumes(shop, undisturbed, tmp_path):

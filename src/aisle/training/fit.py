@@ -256,7 +256,9 @@ def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progre
     device = next(model.parameters()).device
     phases = phases_of(recipe, {name for name in model.views if model.encoders[name].costly})
     journal = Journal(run, recipe, kept_for_later(recipe, phases))
-    course = _Course(shop, recipe, _losses(recipe, shop.context, shop.trust_code), journal, progress)
+    criterion = _losses(recipe, shop.context, shop.trust_code)
+    criterion.load_state_dict(journal.loss, strict=False)  # killed between two stages, it goes on with these
+    course = _Course(shop, recipe, criterion, journal, progress)
     before: Phase | None = None
     for phase in phases:
         enter(model, recipe, phase, before)
@@ -348,6 +350,6 @@ def _stages(model: Model, course: _Course, phase: Phase, rows: tuple[Rows, Rows 
             model.load_state_dict(start, strict=False)
         position = Position(number, recipe.seed)
         run_stage(model, course.criterion, stage, rows, position, journal.now, journal.epoch, course.progress)
-        journal.end(stage.name, model)
+        journal.end(stage.name, model, course.criterion)
     if journal.model is not None:
         model.load_state_dict(journal.model, strict=False)

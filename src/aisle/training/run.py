@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from aisle.errors import AisleError
 from aisle.inference.bundle import MANIFEST, recover
@@ -199,7 +200,8 @@ class Journal:
     """Where a run stands among its stages: kept in its folder after every epoch, if it has one.
 
     stage: the number of the one under way; now: its state after its last whole epoch; model: the weights
-    the stage before ended with; ended: those of stages that later ones start from.
+    the stage before ended with; loss: what the losses' own parameters had learned by then; ended: the
+    weights of stages that later ones start from.
     """
 
     def __init__(self, run: Run | None, recipe: Recipe, later: set[str | None]) -> None:
@@ -208,6 +210,7 @@ class Journal:
         self.stage: int = state.get("stage", 0)
         self.now: State | None = state.get("now")
         self.model: State | None = state.get("model")
+        self.loss: State = state.get("loss", {})
         self.ended: dict[str, State] = state.get("ended", {})
         self.history: list[dict[str, Any]] = state.get("history", [])
         if run:
@@ -221,9 +224,10 @@ class Journal:
         if self.run:
             self.run.trackers.log(self.history)
 
-    def end(self, name: str, model: Model) -> None:
+    def end(self, name: str, model: Model, loss: nn.Module) -> None:
         """A stage is done."""
         self.model = {k: v.clone() for k, v in model.learned().items()}
+        self.loss = {k: v.clone() for k, v in loss.state_dict().items()}
         if name in self.later:
             self.ended[name] = self.model
         self.stage, self.now = self.stage + 1, None
@@ -236,7 +240,7 @@ class Journal:
 
     def _save(self) -> None:
         if self.run:
-            names = ("stage", "now", "model", "ended", "history")
+            names = ("stage", "now", "model", "loss", "ended", "history")
             self.run.save({name: getattr(self, name) for name in names})
 
 
