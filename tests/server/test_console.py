@@ -150,13 +150,14 @@ def test_lines_pasted_are_products_and_words_outlive_a_reload(site, tab):
 
 
 def test_the_tree_is_searched_and_walked(site, tab, trained):
-    leaf = trained.model.taxonomy.nodes[int(trained.model.taxonomy.terminals[0])]
+    tree = trained.model.taxonomy
+    leaf = next(node for node, children in zip(tree.nodes, tree.children, strict=True) if not children)
     tab.goto(site.address)
     tab.fill("#title", "something odd")
     tab.click("text=Browse or search the tree")
     assert faults(tab) == []
     for name in leaf.path:
-        tab.locator(".pick", has_text=name).first.click()
+        tab.locator(".picks").get_by_text(name, exact=True).click()
     tab.wait_for_selector(".draft.placed")
     assert site.said()[0]["chosen"] == list(leaf.path)
     tab.fill("#title", "another thing")
