@@ -82,12 +82,14 @@ def resolve(
     Raises:
         RecipeError: as `aisle.training.recipe.load_recipe`.
     """
-    from aisle.training.recipe import load_recipe
+    from aisle.training.recipe import left_out, load_recipe
 
     own = run / "recipe.toml" if run is not None else None
     if recipe is None:
         # A run killed while it was set up may have no more than half a recipe, and no data.json.
-        recipe = own if own is not None and (own.parent / "data.json").exists() else "fast"
+        if own is not None and (own.parent / "data.json").exists():
+            return load_recipe(own, [change for change in changes if not left_out(change, own)])
+        recipe = "fast"
     return load_recipe(recipe, changes)
 
 

@@ -147,6 +147,14 @@ def test_a_finished_run_is_not_trained_again(shop, undisturbed, monkeypatch):
     assert model.model_id == aisle.load(undisturbed).model_id
 
 
+def test_the_same_changes_are_said_again_when_resuming(shop, tmp_path):
+    """`views.image=false` has left the table out of the run's own recipe already."""
+    changes = ["views.image=false", "seed=3"]
+    aisle.train(shop, recipe(), changes=changes, out=tmp_path / "run")
+    again = aisle.train(shop, None, changes=changes, out=tmp_path / "run", resume=True)
+    assert again.views == ("title",)
+
+
 def test_other_data_another_recipe_or_a_taken_folder_are_refused(shop, undisturbed, tmp_path):
     with pytest.raises(RunError, match="trained on other rows"):
         aisle.train(catalog(55), recipe(stages=STAGES), out=undisturbed, resume=True)
@@ -184,7 +192,7 @@ def test_killed_at_any_instant_the_command_resumes_to_the_same_bytes(shop, tmp_p
 
     source = make_shop(tmp_path / "shop", 200).products
     quick = ["views.text.axes=0", "views.title.axes=0", "views.image.encoder.size=32", "stages.0.epochs=6"]
-    sets = [part for change in [*quick, "stages.0.steps=0"] for part in ("--set", change)]
+    sets = [part for change in [*quick, "stages.0.steps=0", "ridge=false"] for part in ("--set", change)]
     command = [
         sys.executable,
         "-m",

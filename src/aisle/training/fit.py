@@ -202,7 +202,9 @@ def check_parts(recipe: Recipe, trust_code: bool) -> None:
     head = find_part(heads, "head", recipe.head.type, trust_code)
     check_options(head, "head", recipe.head.options, {"context", "dim"})
     if recipe.ridge is not None and not any(view.axes for view in recipe.views.values()):
-        raise RecipeError("[ridge] regresses along axes, and no view has `axes`")
+        raise RecipeError(
+            "[ridge] regresses along axes, and no view has `axes`: leave it out (--set ridge=false)"
+        )
     for spec in recipe.losses:
         loss = find_part(losses, "loss", spec.type, trust_code)
         check_options(loss, "loss", spec.options, {"context"}, more={"weight"})

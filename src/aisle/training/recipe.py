@@ -181,6 +181,17 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", changes: Sequ
     return _checked(data, changes, f"recipe {str(recipe)!r}")
 
 
+def left_out(change: str, file: Path) -> bool:
+    """Whether a change such as `views.image=false` was applied to this recipe before: the table is gone."""
+    path, _, value = change.partition("=")
+    data: Any = tomllib.loads(file.read_text())
+    for key in path.strip().split("."):
+        if not isinstance(data, dict):
+            return False
+        data = data.get(key)
+    return data is None and value.strip() == "false"
+
+
 # Lists that a recipe need not write down, as they are then: `--set` reaches into them too.
 _UNSAID: dict[str, list[dict[str, Any]]] = {"stages": [{}], "losses": [{"type": "CrossEntropy"}]}
 
