@@ -18,8 +18,8 @@ install: $(CORE)
 test: $(DEV)  ## everything, slow tests too
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs
 
-quick: $(DEV)  ## the quick tests alone, under two minutes
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow"
+quick: $(DEV)  ## the quick tests alone, on two cores
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 lint: $(DEV)  ## style and types
 	$(BIN)/ruff check .
