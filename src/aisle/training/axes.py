@@ -26,6 +26,7 @@ from aisle.model.prepare import Prepared
 from aisle.model.spec import ModelSpec, PartSpec, ViewSpec
 
 LANDMARKS = 4096  # training rows that span the axes of text; an eigendecomposition grows with their cube
+KERNEL_LANDMARKS = 2048  # of a Gaussian kernel: these stay in the bundle
 _TINY = 1e-5  # of the largest variance: axes below it are rounding
 
 
@@ -33,7 +34,6 @@ def find_axes(model: Model, view: str, prepared: Prepared, rank: int, seed: int)
     """The axes of one view's training rows: of its features where it is lexical, else of its vectors, or of
     their likeness to landmarks where the fusion's projection is a `Gaussian` kernel."""
     encoder = model.encoders[view]
-    projections = dict(model.fusion.project.items()) if isinstance(model.fusion, Linear) else {}
     if isinstance(encoder, Lexical):
         return TextAxes(prepared, encoder.table.num_embeddings, rank, seed)
     if not prepared.arrays.keys() & {"pooled", "vector"} or getattr(encoder, "hidden", None):
@@ -41,7 +41,7 @@ def find_axes(model: Model, view: str, prepared: Prepared, rank: int, seed: int)
             f"encoder {type(encoder).__name__} cannot be learned along axes: only Lexical, Vector, and "
             "pretrained encoders kept frozen can"
         )
-    project = projections.get(view)
+    project = model.fusion.project[view] if isinstance(model.fusion, Linear) else None
     if isinstance(project, Gaussian):
         return KernelAxes(prepared, project.sharpness, rank, seed)
     return DenseAxes(prepared, rank)
@@ -128,13 +128,13 @@ class DenseAxes:
 
 class KernelAxes:
     """Of a Gaussian kernel between vectors of length 1, centred, scaled to length 1 on average (kernel PCA:
-    Schölkopf et al. 1998), through at most `LANDMARKS` of the training rows."""
+    Schölkopf et al. 1998), through at most `KERNEL_LANDMARKS` rows."""
 
     def __init__(self, prepared: Prepared, sharpness: float, rank: int, seed: int) -> None:
         rows = _unit(_dense(prepared)[prepared.present])
         pick = np.random.default_rng(seed)
-        if len(rows) > LANDMARKS // 2:
-            rows = rows[np.sort(pick.choice(len(rows), LANDMARKS // 2, replace=False))]
+        if len(rows) > KERNEL_LANDMARKS:
+            rows = rows[np.sort(pick.choice(len(rows), KERNEL_LANDMARKS, replace=False))]
         some = rows[pick.permutation(len(rows))[:1000]]
         self.landmarks = rows
         self.spread = float(np.median(2 - 2 * some @ some.T)) or 1.0  # one row, or equal ones

@@ -287,8 +287,9 @@ def _learn(
     phase: Phase,
     reader: Reader,
     given: tuple[Mapping[str, Prepared], Mapping[str, Prepared]],
-) -> None:
-    """Train the reader's network. given: views already prepared, of the rows to fit and to stop by."""
+) -> Rows:
+    """Train the reader's network; the rows it learned from. given: views already prepared, of the rows to fit
+    and to stop by."""
     shop, recipe = course.shop, course.recipe
     varied = {name: view.augment for name, view in recipe.views.items() if view.augment}
     varied = {name: augment for name, augment in varied.items() if name not in phase.still}
@@ -299,6 +300,7 @@ def _learn(
     fit_rows = rows(_to_fit(shop, recipe), given[0], varied)
     stop_rows = rows(_to_stop(shop), given[1], {}) if len(shop.parts.stop) else None
     _stages(reader.model, course, phase, (fit_rows, stop_rows))
+    return fit_rows
 
 
 def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
@@ -329,13 +331,14 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
     rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code).to(device)
     rotated.silence(set(axes))
     reading = Reader(rotated, views_of(spec, shop.trust_code), preparers, reader.store)
+    given: Mapping[str, Prepared] = ready[0]
     if journal.stage < phase.stages.stop:
-        _learn(course, phase, reading, ready)
+        given = _learn(course, phase, reading, ready).kept  # pictures are decoded once
     else:
         rotated.load_state_dict(journal.ended.get(phase.last) or journal.model or {}, strict=False)
     rotated.to("cpu")
     if recipe.ridge is not None:
-        fit_rows = Rows(_to_fit(shop, recipe), shop.context.taxonomy, reading, ready[0], progress)
+        fit_rows = Rows(_to_fit(shop, recipe), shop.context.taxonomy, reading, given, progress)
         add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress)
     fold(rotated, axes, reader.model.to("cpu"))
     if journal.stage == phase.stages.stop:  # the weights in hand are those of the rotated network

@@ -27,7 +27,8 @@ _NAMES = 1.0  # ridge of the map from names to weights; a name's vector has leng
 def add_ridge(model: Model, rows: Rows, ridge: Ridge, context: Context, progress: Progress) -> None:
     """Add the solution, times `ridge.strength`, to the head of a network whose views stand side by side.
 
-    What category names tell of the solution goes into the head's generated part, so that a category
+    N terminals, D the views' widths together; n rows, inexact ones spread over their branch. An absent view
+    is zeros. What category names tell of the solution goes into the head's generated part, so that a category
     added later is not at a disadvantage.
     """
     head, fusion = model.head, model.fusion
@@ -72,7 +73,8 @@ def _shares(context: Context, node: np.ndarray, exact: np.ndarray) -> np.ndarray
 
 
 class _System:
-    """Normal equations, gathered batch by batch: of n rows where these are fewer than D, else of D axes."""
+    """Normal equations, gathered batch by batch: in the dual (n, n) where rows are no more than axes, else in
+    the primal (D, D). Targets are centred, rows are not: the axes are centred already, but for text's."""
 
     def __init__(self, dim: int, classes: int, rows: int) -> None:
         self.dual = rows <= dim
@@ -99,7 +101,8 @@ class _System:
             self.cross += x.T @ (y * w[:, None])
 
     def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (N, D) and offset (N,)."""
+        """Weights (N, D) and offset (N,), the classes' weighted shares. penalty: in shares of a row's mean
+        squared length."""
         mean = self.sum_y / max(self.total, 1e-9)
         ridge = penalty * max(self.length / max(self.total, 1e-9), 1e-9)
         if self.dual:
