@@ -45,7 +45,7 @@ def calibrate(
     branch: Branch = None,
     level: Level = None,
     out: Annotated[Path | None, typer.Option(help="Write the model here (default: in place).")] = None,
-    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    trust_code: console.TrustCode = False,
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,

@@ -7,7 +7,6 @@ import typer
 
 from aisle.cli import catalog_flags as flags
 from aisle.cli import console
-from aisle.cli.train import Set
 
 
 def compare(
@@ -27,8 +26,8 @@ def compare(
     out: Annotated[Path, typer.Option(help="Folder of the table and of finished trainings.")] = Path(
         "compare"
     ),
-    changes: Set = None,
-    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    changes: console.Set = None,
+    trust_code: console.TrustCode = False,
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
@@ -42,7 +41,7 @@ def compare(
 
     A comparison that was interrupted goes on where it stood: run it again with the same --out.
     """
-    from aisle.cli.train import tell
+    from aisle.cli.telling import tell
     from aisle.errors import CatalogError
     from aisle.evaluation.compare import compare as run
     from aisle.evaluation.compare import parse_variant

@@ -24,6 +24,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but re
 Device = Annotated[
     str, typer.Option("--device", help="Where the network runs: cpu, cuda, mps, or auto: the best there is.")
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change the recipe: views.title.encoder.dim=128. Repeatable."
+    ),
+]
+TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 out = Console(highlight=False)

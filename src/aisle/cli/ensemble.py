@@ -33,7 +33,7 @@ def ensemble(
     weights: Annotated[str | None, typer.Option(help="What each counts in an average: 2,1,1.")] = None,
     folds: Annotated[int, typer.Option(help="Parts that take turns being answered, for stack.")] = 5,
     precision: Annotated[float, typer.Option(help="The least share of decisions that must be right.")] = 0.95,
-    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    trust_code: console.TrustCode = False,
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,

@@ -30,7 +30,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for report.html and report.json (default: report/ in the run)."),
     ] = None,
-    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    trust_code: console.TrustCode = False,
     device: console.Device = "auto",
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,

@@ -15,14 +15,14 @@ def submit(
         str, typer.Argument(help="The rows to answer: kakao:FOLDER:dev, rakuten:FOLDER:phase1, …")
     ],
     out: Annotated[Path, typer.Option(help="Where the submission goes (.tsv or .csv, as the contest says).")],
-    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    trust_code: console.TrustCode = False,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
     """Answer a contest's rows, one line each, in order, with the contest's own ids."""
     from aisle import workflow
     from aisle.catalog import contests
-    from aisle.cli.train import tell
+    from aisle.cli.telling import tell
 
     named = contests.parse_contest(source)
     if named is None:

@@ -10,13 +10,6 @@ from aisle.cli import console
 from aisle.cli.telling import tell
 from aisle.errors import AisleError
 
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change the recipe: views.title.encoder.dim=128. Repeatable."
-    ),
-]
-
 
 def train(
     source: flags.Source,
@@ -30,7 +23,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder (default: the next free runs/RECIPE-N).")
     ] = None,
-    changes: Set = None,
+    changes: console.Set = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")] = False,
     device: console.Device = "auto",
     track: Annotated[
@@ -43,7 +36,7 @@ def train(
     baseline: Annotated[
         bool, typer.Option(help="Judge a linear SVM, fitted on the same rows, beside it.")
     ] = True,
-    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")] = False,
+    trust_code: console.TrustCode = False,
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
