@@ -64,6 +64,20 @@ class Side(nn.Module):
         return Sequence(torch.cat(tokens, 1), torch.cat([views[name].mask for name in self.names], 1))
 
 
+def two_sides(
+    dims: Mapping[str, int], dim: int, modalities: Mapping[str, str] | None, image: Collection[str] | None
+) -> tuple[Side, Side]:
+    """The text's side and the picture's, D wide; which views are whose: see `sides`.
+
+    Raises:
+        ValueError: `image` names a view that there is not.
+    """
+    text, pictures = (
+        Side({name: dims[name] for name in names}, dim) for names in sides(dims, modalities, image)
+    )
+    return text, pictures
+
+
 class Block(nn.Module):
     """A pre-norm transformer block whose queries look at another sequence: x + attend(norm x, norm y), then
     x + feed(norm x) (Xiong et al., arXiv 2002.04745, for the norms)."""
@@ -112,9 +126,7 @@ class CrossAttention(Fusion):
         super().__init__()
         self.dims, self.dim, self.blocks, self.heads, self.feed = dims, dim, blocks, heads, feed
         self.dropout, self.image, self.modalities = dropout, image, modalities
-        text, pictures = sides(dims, modalities, image)
-        self.text = Side({name: dims[name] for name in text}, dim)
-        self.picture = Side({name: dims[name] for name in pictures}, dim)
+        self.text, self.picture = two_sides(dims, dim, modalities, image)
         wide = feed or 2 * dim
         self.by_text = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(blocks))
         self.by_picture = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(blocks))
@@ -161,9 +173,7 @@ class Attention(Fusion):
         super().__init__()
         self.dims, self.dim, self.layers, self.heads, self.feed = dims, dim, layers, heads, feed
         self.dropout, self.image, self.modalities = dropout, image, modalities
-        text, pictures = sides(dims, modalities, image)
-        self.text = Side({name: dims[name] for name in text}, dim)
-        self.picture = Side({name: dims[name] for name in pictures}, dim)
+        self.text, self.picture = two_sides(dims, dim, modalities, image)
         wide = feed or 2 * dim
         self.by_text = Block(dim, heads, wide, dropout)
         self.by_picture = Block(dim, heads, wide, dropout)
