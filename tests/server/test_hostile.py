@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from aisle import Product
 from aisle.server.settings import Limits, Urls
 from tests.server.test_classify import classify, picture
 from tests.shared import DATA, needs_shared
@@ -128,20 +129,20 @@ def test_a_server_inside_is_never_reached(fetching):
     assert answer["prediction"]["problems"] == ["picture 1: not an address on the internet"]
 
 
-def test_a_full_queue_says_when_to_come_back(start):
-    client = start(limits=Limits(queue=10))
+def test_who_would_wait_too_long_is_told_when_to_come_back(start):
+    client = start(limits=Limits(patience=0.05))
     batcher = client.server.batcher
-    held, go = threading.Event(), threading.Event()
+    go = threading.Event()
 
     def slow(products):
-        held.set()
         go.wait(30)
         return [None] * len(products)
 
-    waiting = batcher.submit(slow, ["x"] * 9)
-    held.wait(30)
+    waiting = batcher.submit(slow, [Product("x")] * 9)
+    while batcher.expected() <= 0.05:  # it takes longer and longer
+        threading.Event().wait(0.005)
     try:
-        answer = client.post("/v1/classify", json={"products": [{"title": "a"}] * 5})
+        answer = client.post("/v1/classify", json={"products": [{"title": "a"}]})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
         assert int(answer.headers["retry-after"]) >= 1
         assert client.get("/health").status_code == 200

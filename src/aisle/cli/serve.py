@@ -55,7 +55,9 @@ def serve(
         Path | None, typer.Option(help="The folder from which administrators may load further models.")
     ] = None,
     rate: Annotated[float, typer.Option(min=0.01, help="Requests a second for each key or address.")] = 500,
-    queue: Annotated[int, typer.Option(min=1, help="Products that may wait; then callers get 503.")] = 4000,
+    max_wait: Annotated[
+        float, typer.Option(min=0.01, help="Seconds to wait for others; who would wait longer gets 503.")
+    ] = 3.0,
     max_mb: Annotated[float, typer.Option(min=0.001, help="Larger requests are refused.")] = 64,
     double: Annotated[
         float, typer.Option(min=0, max=1, help="The share of reviews that two people do, to compare.")
@@ -85,7 +87,10 @@ def serve(
         double=double,
         keep_days=keep_days,
         limits=Limits(
-            rate=rate, burst=max(1, round(rate * 2)), queue=queue, body=max(1, round(max_mb * 2**20))
+            rate=rate,
+            burst=max(1, round(rate * 2)),
+            patience=max_wait,
+            body=max(1, round(max_mb * 2**20)),
         ),
         urls=Urls(enabled=fetch_urls),
     )

@@ -25,6 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _log = logging.getLogger("aisle.server")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 _GONE = 499  # as nginx counts callers who did not wait
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _QUIET = {"/health", "/ready", "/metrics"}
 # Pages, styles and pictures come from this server alone; styles may stand in a page, scripts may not.
 POLICY = (
@@ -121,7 +122,8 @@ class Guard:
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None) or "unknown"
-        self.telemetry.requests.labels(route, scope["method"], status).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # callers may invent any number
+        self.telemetry.requests.labels(route, method, status).inc()
         self.telemetry.seconds.labels(route).observe(seconds)
         if scope["path"] in _QUIET and status < 400:
             return

@@ -1,21 +1,22 @@
 """Judging a model on a fixed set before it may answer: the same labelled products for both."""
 
 import asyncio
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from fastapi.concurrency import run_in_threadpool
 
 from aisle.catalog import Product, read
 from aisle.decision import Prediction
 from aisle.metrics import paired_bootstrap
 from aisle.server.batching import Batcher
 from aisle.server.models import Slot
-from aisle.server.problems import BusyError, ServerError
+from aisle.server.problems import ServerError
 from aisle.taxonomy import CategoryPath, Taxonomy
 
 _CHUNK = 32  # products judged at a time, so that callers' requests pass between
-_REST = 0.2  # seconds between attempts while callers fill the queue
 
 
 class Verdict(NamedTuple):
@@ -57,11 +58,21 @@ def read_gold(file: Path) -> list[Product]:
 
 async def judge(batcher: Batcher, candidate: Slot, live: Slot, gold: list[Product]) -> Verdict:
     """Both on the same products, in between callers' requests."""
-    right = []
+    said: list[list[Any]] = []
     for slot in (live, candidate):
-        answers = [answer for chunk in _chunks(gold) for answer in await _answers(batcher, slot, chunk)]
-        right.append(np.array([_right(slot.taxonomy, a, p) for a, p in zip(answers, gold, strict=True)]))
-    ours, theirs = right
+        answers: list[Any] = []
+        for start in range(0, len(gold), _CHUNK):
+            asked = batcher.submit(slot.predict, gold[start : start + _CHUNK], patience=math.inf)
+            answers += await asyncio.wrap_future(asked)
+        said.append(answers)
+    return await run_in_threadpool(_compared, gold, live, candidate, said)
+
+
+def _compared(gold: list[Product], live: Slot, candidate: Slot, said: list[list[Any]]) -> Verdict:
+    ours, theirs = (
+        np.array([_right(slot.taxonomy, *pair) for pair in zip(answers, gold, strict=True)])
+        for slot, answers in zip((live, candidate), said, strict=True)
+    )
     change = paired_bootstrap(theirs, ours)
     return Verdict(
         len(gold),
@@ -71,18 +82,6 @@ async def judge(batcher: Batcher, candidate: Slot, live: Slot, gold: list[Produc
         int((theirs & ~ours).sum()),
         *(round(float(x), 6) for x in change),
     )
-
-
-def _chunks(products: list[Product]) -> list[list[Product]]:
-    return [products[start : start + _CHUNK] for start in range(0, len(products), _CHUNK)]
-
-
-async def _answers(batcher: Batcher, slot: Slot, products: list[Product]) -> list[Any]:
-    while True:
-        try:
-            return await asyncio.wrap_future(batcher.submit(slot.predict, products))
-        except BusyError:
-            await asyncio.sleep(_REST)
 
 
 def _right(tree: Taxonomy, answer: Any, product: Product) -> bool:

@@ -18,7 +18,6 @@ from aisle.server.store.promotions import keep_shadows
 from aisle.server.telemetry import Telemetry
 
 _log = logging.getLogger("aisle.server")
-_SPARE = 0.5  # the share of the queue that shadows leave to callers
 _KEPT = 20_000  # rows that may wait for the disk
 
 
@@ -35,7 +34,7 @@ class Recorder:
         """Compare on these products, each with what was answered to it, if there is room."""
         answered = [(product, answer) for product, answer in pairs if isinstance(answer, Prediction)]
         try:
-            future = self.batcher.submit(shadow.predict, [product for product, _ in answered], spare=_SPARE)
+            future = self.batcher.submit(shadow.predict, [product for product, _ in answered], idle=True)
         except BusyError:
             self.telemetry.shadow_lost.inc(len(answered))
             return

@@ -11,10 +11,10 @@ class Limits(BaseModel):
     """How much one caller may ask for.
 
     products: in a request. body: bytes of a request. picture: bytes of one picture; pixels: once decoded.
-    pictures: a product may have. queue: products that may wait before callers are told to come back.
-    batch: products scored at once; wait: seconds that the first of a batch waits for others. rate:
-    requests a second for each key (or address, where there is no key), with bursts of `burst`.
-    body_seconds: in which a request must have arrived.
+    pictures: a product may have. patience: seconds that a request may wait for others; who would wait
+    longer is told to come back. batch: products scored at once; wait: seconds that the first of a batch
+    waits for company. rate: requests a second for each key (or address, where there is no key), with bursts
+    of `burst`. body_seconds: in which a request must have arrived.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +24,7 @@ class Limits(BaseModel):
     picture: int = Field(default=10 * MIB, ge=1)
     pixels: int = Field(default=50_000_000, ge=1)
     pictures: int = Field(default=20, ge=1)
-    queue: int = Field(default=4_000, ge=1)
+    patience: float = Field(default=3, gt=0)
     batch: int = Field(default=64, ge=1)
     wait: float = Field(default=0.002, ge=0)
     rate: float = Field(default=500, gt=0)

@@ -59,7 +59,7 @@ class Server:
         telemetry = Telemetry()
         models = Models(settings.runs)
         limits = settings.limits
-        batcher = Batcher(limits.queue, limits.batch, limits.wait, telemetry.batch)
+        batcher = Batcher(limits.patience, limits.batch, limits.wait, telemetry.batch)
         bucket = Bucket(limits.rate, limits.burst)
         items = Items(limits, settings.urls)
         recorder = Recorder(store, batcher, telemetry)
@@ -71,6 +71,7 @@ class Server:
             models.shadow(settings.shadow)
         standing = models.standing
         telemetry.waiting.set_function(lambda: batcher.waiting)
+        telemetry.expected.set_function(batcher.expected)
         telemetry.went_live(standing.live, standing.slot(None).model_id)
         return server
 

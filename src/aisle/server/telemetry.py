@@ -43,6 +43,9 @@ class Telemetry:
             "aisle_batch_seconds", "Time of a batch", buckets=_SECONDS, registry=own
         )
         self.waiting = Gauge("aisle_queue_products", "Products waiting", registry=own)
+        self.expected = Gauge(
+            "aisle_queue_seconds", "Time that a product coming now would wait", registry=own
+        )
         self.live = Gauge(
             "aisle_model_live", "1 for the model that answers", ["model", "model_id"], registry=own
         )

@@ -17,10 +17,6 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from aisle.model.prepare.base import Prepared, hash_of, write_settings
 
-_CACHE_LIMIT = (
-    200_000  # distinct words whose n-grams are kept; real streams of titles never stop inventing words
-)
-
 
 class Lexical:
     """A vocabulary of features learned on the catalogue, with document frequencies.
@@ -161,9 +157,9 @@ class Lexical:
             get = self._gram_ids.get
             ids = [n for n in map(get, self._spell(word)) if n is not None]
             found = np.array(ids, dtype=np.int64)
-            if len(self._grams_of) >= _CACHE_LIMIT:
-                self._grams_of.clear()
-            self._grams_of[word] = found
+            # Streams of titles never stop inventing words, and a server reads them for months.
+            if word in self._word_ids:
+                self._grams_of[word] = found
         return found
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:

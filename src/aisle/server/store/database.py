@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQL
 from aisle.server.problems import ServerError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+# The system keeps the file's pages already: half a MiB a connection instead of two.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-512")
 _PATIENCE = 10_000  # milliseconds that a writer waits for another
 
 
@@ -146,7 +148,7 @@ def _engine(url: sa.URL) -> sa.Engine:
     @listens_for(engine, "connect")
     def _opened(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @listens_for(engine, "begin")
