@@ -1,5 +1,6 @@
 """POST /v1/classify and POST /v1/suggest."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -127,7 +128,11 @@ async def ask(server: Server, slots: Sequence[Slot], items: Sequence[Item]) -> l
     """For each model, what it says of each item; None for those with an error."""
     good = [i for i, item in enumerate(items) if item.product is not None]
     products = [item.product for item in items if item.product is not None]
-    futures = [server.batcher.submit(slot.predict, products) for slot in slots]
+    # Whether it has to wait too long is asked once: further models wait for this very request.
+    futures = [
+        server.batcher.submit(slot.predict, products, patience=math.inf if i else None)
+        for i, slot in enumerate(slots)
+    ]
     by_model = []
     for future in futures:
         found: list[Any] = [None] * len(items)

@@ -1,0 +1,87 @@
+"""`/v1/classify` and `/v1/suggest`."""
+
+from pydantic import ConfigDict, Field
+
+from aisle.server.schemas.common import PREDICTION, Answer, In, Key, Out, ProductIn, Text, Title
+
+
+class ClassifyIn(In):
+    """One to 1,000 products."""
+
+    products: list[ProductIn] = Field(min_length=1, max_length=1000)
+
+
+class ClassifyOut(Out):
+    """One answer a product, in order."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "shop",
+                    "answers": [
+                        {"id": "A-17", "prediction": PREDICTION, "error": None},
+                        {
+                            "id": "A-18",
+                            "prediction": None,
+                            "error": {"code": "bad_picture", "message": "picture 1: this is not base64"},
+                        },
+                    ],
+                }
+            ]
+        },
+    )
+
+    model: str
+    answers: list[Answer]
+
+
+class SuggestIn(In):
+    """A title as far as it is typed; the last word may be unfinished."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"title": "red runn", "description": "", "count": 5}]}
+    )
+
+    title: Title
+    description: Text | None = None
+    fields: dict[Key, Text | None] = Field(default_factory=dict, max_length=200)
+    count: int = Field(5, ge=1, le=20)
+
+
+class Suggestion(Out):
+    """A full path, how probable it is, and why."""
+
+    id: str
+    path: list[str]
+    confidence: float
+    reason: str
+
+
+class SuggestOut(Out):
+    """The most probable places, best first."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "shop",
+                    "model_id": "11c58615d0cd",
+                    "suggestions": [
+                        {
+                            "id": "Clothing & Shoes > Shoes > Trainers",
+                            "path": ["Clothing & Shoes", "Shoes", "Trainers"],
+                            "confidence": 0.91,
+                            "reason": "“runn…” (running) says so",
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+
+    model: str
+    model_id: str
+    suggestions: list[Suggestion]

@@ -1,0 +1,63 @@
+"""`/v1/feedback`."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from aisle.server.schemas.common import In, Key, Out, ProductIn
+
+
+class SuggestedIn(In):
+    """One of the categories that were offered, best first."""
+
+    id: Annotated[str, StringConstraints(max_length=2_000)]
+    confidence: float | None = Field(None, ge=0, le=1)
+
+
+How = Literal["chosen", "accepted", "default"]
+
+
+class FeedbackIn(In):
+    """Where a person says that a product belongs.
+
+    how: `chosen` (the person picked it), `accepted` (confirmed the first suggestion) or `default` (the
+    suggestion stood, nobody looked). Left out: `accepted` where it is the first suggestion, else `chosen`.
+    person: whose choice it is, where a shop's own system speaks for many people. A request repeated with
+    the same `Idempotency-Key` header is counted once.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "product": {"id": "A-17", "title": "Red running shoes, size 42"},
+                    "suggested": [
+                        {"id": "Clothing & Shoes > Shoes > Slippers", "confidence": 0.58},
+                        {"id": "Clothing & Shoes > Shoes > Trainers", "confidence": 0.31},
+                    ],
+                    "chosen": "Clothing & Shoes > Shoes > Trainers",
+                    "how": "chosen",
+                    "model": "shop",
+                }
+            ]
+        }
+    )
+
+    product: ProductIn
+    chosen: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] = Field(
+        description="The category's id, or its path as `A > B`."
+    )
+    suggested: list[SuggestedIn] = Field(default_factory=list, max_length=20)
+    how: How | None = None
+    model: Key | None = None
+    model_id: Key | None = None
+    person: Key | None = None
+
+
+class FeedbackOut(Out):
+    """It is on disk. `repeated`: it was before, too."""
+
+    id: int
+    how: How
+    chosen: list[str]
+    repeated: bool

@@ -1,0 +1,10 @@
+"""`/ready`."""
+
+from aisle.server.schemas.common import Out
+
+
+class ReadyOut(Out):
+    """Whether requests can be answered, and what would stand in the way."""
+
+    ready: bool
+    checks: dict[str, bool]
