@@ -74,3 +74,38 @@ def test_a_server_that_is_not_there(monkeypatch):
     monkeypatch.setattr(clients.time, "sleep", lambda _: None)
     with Client("http://127.0.0.1:9", key="k") as client, pytest.raises(ServerAnswerError, match="9"):
         client.suggest("a")
+
+
+def test_models_are_promoted_and_gone_back_from(remote_two):
+    assert remote_two.models()["live"] == "shop"
+    told = remote_two.promote("same")
+    assert (told["live"], told["measured"]["difference"]) == ("same", 0)
+    assert remote_two.shadow("shop")["shadow"] == "shop"
+    assert remote_two.shadow(None)["shadow"] is None
+    assert remote_two.roll_back()["live"] == "shop"
+    assert [one["name"] for one in remote_two.remove("same")["models"]] == ["shop"]
+    with pytest.raises(ServerAnswerError, match="nothing"):
+        remote_two.load("x", "nothing")
+
+
+@pytest.fixture
+def remote_two(start, trained, shop):
+    client = Client("http://127.0.0.1:8000")
+    runs = {"shop": trained.run, "same": trained.run / "model"}
+    client._http = start(runs=runs, gold=shop.products, library=trained.run.parent)
+    return client
+
+
+def test_going_back_is_never_asked_for_twice(monkeypatch):
+    asked = []
+    monkeypatch.setattr(clients.time, "sleep", lambda _: None)
+
+    def answer(request):
+        asked.append(request)
+        raise httpx2.ReadError("gone")
+
+    client = Client("http://shop")
+    client._http = httpx2.Client(transport=httpx2.MockTransport(answer), base_url="http://shop")
+    with pytest.raises(ServerAnswerError, match="gone"):
+        client.roll_back()
+    assert len(asked) == 1

@@ -1,18 +1,15 @@
 """The console in Debian's Chromium, over a real server: what sellers and reviewers see and do."""
 
-import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from aisle.server.app import create_app
 from aisle.server.settings import Settings
 from aisle.server.state import Server
-from aisle.server.store import feedback as kept
 from aisle.server.store import keys
+from tests.server.listening import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [
@@ -20,34 +17,6 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
 ]
 ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-class Site:
-    """A server that listens, and what its store holds."""
-
-    def __init__(self, app, server):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.server, self.address = server, f"http://127.0.0.1:{self.port}/"
-        self.app = app
-        self.start()
-
-    def start(self):
-        config = uvicorn.Config(self.app, port=self.port, log_config=None, lifespan="off", ws="none")
-        self.uvicorn = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.uvicorn.run)
-        self.thread.start()
-        while not self.uvicorn.started:
-            time.sleep(0.01)
-
-    def stop(self):
-        self.uvicorn.should_exit = True
-        self.thread.join()
-
-    def said(self):
-        """The latest word on each product, the earliest first."""
-        return kept.latest(self.server.store, None, 100)[::-1]
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ COMMANDS = (
     Command("recipes", "train", "List the shipped recipes, or print one."),
     Command("serve", "serve", "Serve models: API, suggestions, feedback."),
     Command("keys", "keys", "Make, list and revoke a server's keys."),
+    Command("models", "models", "See a server's models; promote one, go back."),
     Command("feedback", "feedback", "Export what people chose, or delete it."),
     Command("images", "images", "Fetch the pictures a catalogue names by address."),
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx2 as httpx
 
@@ -130,13 +131,47 @@ class Client:
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         return self._ask("POST", "/v1/feedback", json=body, headers=headers)["id"]
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
+    def models(self) -> dict[str, Any]:
+        """The server's models: `live`, `shadow`, `before`, and `models` with what was measured of each."""
+        return self._ask("GET", "/v1/models")
+
+    def load(self, name: str, folder: str) -> dict[str, Any]:
+        """Load a model from below the server's library; as `models`.
+
+        Raises:
+            ServerAnswerError: it cannot be loaded, or the server has no library.
+        """
+        return self._ask("POST", "/v1/models", json={"name": name, "folder": folder})
+
+    def remove(self, name: str) -> dict[str, Any]:
+        """Let a model go that is not live; as `models`."""
+        return self._ask("DELETE", f"/v1/models/{quote(name, safe='')}")
+
+    def shadow(self, name: str | None) -> dict[str, Any]:
+        """Let a model answer along, unseen; None: no model does. As `models`."""
+        return self._ask("POST", "/v1/shadow", json={"model": name})
+
+    def promote(self, name: str) -> dict[str, Any]:
+        """Let a model answer, if it gets at least as many products of the fixed set right as the live one:
+        as `models`, and what was `measured`.
+
+        Raises:
+            ServerAnswerError: it is worse, or there is no fixed set.
+        """
+        return self._ask("POST", f"/v1/models/{quote(name, safe='')}/promote", again=False)
+
+    def roll_back(self) -> dict[str, Any]:
+        """Let the model answer that did before; as `models`."""
+        return self._ask("POST", "/v1/models/rollback", again=False)
+
+    def _ask(self, method: str, path: str, *, again: bool = True, **request: Any) -> Any:
+        """again: whether it may be asked anew where nobody knows if the server heard it."""
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:
                 answer = self._http.request(method, path, **request)
             except httpx.HTTPError as error:
-                if last:
+                if last or not (again or isinstance(error, httpx.ConnectError)):
                     where = self._http.base_url
                     raise ServerAnswerError(f"{where}: {error or type(error).__name__}") from error
                 time.sleep(0.2 * 2**attempt)

@@ -1,52 +1,105 @@
 """What the API reads and answers, a module a group of routes; the examples are those of its documentation."""
 
-from aisle.server.schemas.classify import ClassifyIn as ClassifyIn
-from aisle.server.schemas.classify import ClassifyOut as ClassifyOut
-from aisle.server.schemas.classify import SuggestIn as SuggestIn
-from aisle.server.schemas.classify import Suggestion as Suggestion
-from aisle.server.schemas.classify import SuggestOut as SuggestOut
-from aisle.server.schemas.common import PREDICTION as PREDICTION
-from aisle.server.schemas.common import USUAL as USUAL
-from aisle.server.schemas.common import AlternativeOut as AlternativeOut
-from aisle.server.schemas.common import Answer as Answer
-from aisle.server.schemas.common import Failure as Failure
-from aisle.server.schemas.common import Fault as Fault
-from aisle.server.schemas.common import PictureIn as PictureIn
-from aisle.server.schemas.common import PredictionOut as PredictionOut
-from aisle.server.schemas.common import ProductIn as ProductIn
-from aisle.server.schemas.common import failures as failures
-from aisle.server.schemas.explore import DayOut as DayOut
-from aisle.server.schemas.explore import DaysOut as DaysOut
-from aisle.server.schemas.explore import MeOut as MeOut
-from aisle.server.schemas.explore import ProductOut as ProductOut
-from aisle.server.schemas.explore import ProductRow as ProductRow
-from aisle.server.schemas.explore import ProductsOut as ProductsOut
-from aisle.server.schemas.explore import SessionIn as SessionIn
-from aisle.server.schemas.feedback import FeedbackIn as FeedbackIn
-from aisle.server.schemas.feedback import FeedbackOut as FeedbackOut
-from aisle.server.schemas.feedback import How as How
-from aisle.server.schemas.feedback import SuggestedIn as SuggestedIn
-from aisle.server.schemas.models import ChangeOut as ChangeOut
-from aisle.server.schemas.models import HistoryOut as HistoryOut
-from aisle.server.schemas.models import LoadIn as LoadIn
-from aisle.server.schemas.models import MeasuredOut as MeasuredOut
-from aisle.server.schemas.models import ModelOut as ModelOut
-from aisle.server.schemas.models import ModelsOut as ModelsOut
-from aisle.server.schemas.models import PromotedOut as PromotedOut
-from aisle.server.schemas.models import ShadowIn as ShadowIn
-from aisle.server.schemas.models import ShadowOut as ShadowOut
-from aisle.server.schemas.operations import ReadyOut as ReadyOut
-from aisle.server.schemas.review import AcceptedOut as AcceptedOut
-from aisle.server.schemas.review import AcceptIn as AcceptIn
-from aisle.server.schemas.review import AgreementOut as AgreementOut
-from aisle.server.schemas.review import BulkOut as BulkOut
-from aisle.server.schemas.review import DecideIn as DecideIn
-from aisle.server.schemas.review import PersonOut as PersonOut
-from aisle.server.schemas.review import ProgressOut as ProgressOut
-from aisle.server.schemas.review import QueuedOut as QueuedOut
-from aisle.server.schemas.review import ReviewOut as ReviewOut
-from aisle.server.schemas.review import ReviewsOut as ReviewsOut
-from aisle.server.schemas.review import TakeIn as TakeIn
-from aisle.server.schemas.search import SearchIn as SearchIn
-from aisle.server.schemas.taxonomy import NodeOut as NodeOut
-from aisle.server.schemas.taxonomy import TaxonomyOut as TaxonomyOut
+from aisle.server.schemas.classify import ClassifyIn, ClassifyOut, SuggestIn, Suggestion, SuggestOut
+from aisle.server.schemas.common import (
+    PREDICTION,
+    USUAL,
+    AlternativeOut,
+    Answer,
+    Failure,
+    Fault,
+    PictureIn,
+    PredictionOut,
+    ProductIn,
+    failures,
+)
+from aisle.server.schemas.explore import (
+    DayOut,
+    DaysOut,
+    MeOut,
+    ProductOut,
+    ProductRow,
+    ProductsOut,
+    SessionIn,
+)
+from aisle.server.schemas.feedback import FeedbackIn, FeedbackOut, How, SuggestedIn
+from aisle.server.schemas.models import (
+    ChangeOut,
+    HistoryOut,
+    LoadIn,
+    MeasuredOut,
+    ModelOut,
+    ModelsOut,
+    PromotedOut,
+    ShadowIn,
+    ShadowOut,
+)
+from aisle.server.schemas.operations import ReadyOut
+from aisle.server.schemas.review import (
+    AcceptedOut,
+    AcceptIn,
+    AgreementOut,
+    BulkOut,
+    DecideIn,
+    PersonOut,
+    ProgressOut,
+    QueuedOut,
+    ReviewOut,
+    ReviewsOut,
+    TakeIn,
+)
+from aisle.server.schemas.search import SearchIn
+from aisle.server.schemas.taxonomy import NodeOut, TaxonomyOut
+
+__all__ = [
+    "PREDICTION",
+    "USUAL",
+    "AcceptIn",
+    "AcceptedOut",
+    "AgreementOut",
+    "AlternativeOut",
+    "Answer",
+    "BulkOut",
+    "ChangeOut",
+    "ClassifyIn",
+    "ClassifyOut",
+    "DayOut",
+    "DaysOut",
+    "DecideIn",
+    "Failure",
+    "Fault",
+    "FeedbackIn",
+    "FeedbackOut",
+    "HistoryOut",
+    "How",
+    "LoadIn",
+    "MeOut",
+    "MeasuredOut",
+    "ModelOut",
+    "ModelsOut",
+    "NodeOut",
+    "PersonOut",
+    "PictureIn",
+    "PredictionOut",
+    "ProductIn",
+    "ProductOut",
+    "ProductRow",
+    "ProductsOut",
+    "ProgressOut",
+    "PromotedOut",
+    "QueuedOut",
+    "ReadyOut",
+    "ReviewOut",
+    "ReviewsOut",
+    "SearchIn",
+    "SessionIn",
+    "ShadowIn",
+    "ShadowOut",
+    "SuggestIn",
+    "SuggestOut",
+    "SuggestedIn",
+    "Suggestion",
+    "TakeIn",
+    "TaxonomyOut",
+    "failures",
+]

@@ -1,0 +1,37 @@
+"""A server on a port of its own, in a thread: for what needs a real connection."""
+
+import socket
+import threading
+import time
+
+import uvicorn
+
+from aisle.server.store import feedback as kept
+
+
+class Site:
+    """A server that listens, and what its store holds."""
+
+    def __init__(self, app, server):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.server, self.address = server, f"http://127.0.0.1:{self.port}/"
+        self.app = app
+        self.start()
+
+    def start(self):
+        config = uvicorn.Config(self.app, port=self.port, log_config=None, lifespan="off", ws="none")
+        self.uvicorn = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.uvicorn.run)
+        self.thread.start()
+        while not self.uvicorn.started:
+            time.sleep(0.01)
+
+    def stop(self):
+        self.uvicorn.should_exit = True
+        self.thread.join()
+
+    def said(self):
+        """The latest word on each product, the earliest first."""
+        return kept.latest(self.server.store, None, 100)[::-1]
