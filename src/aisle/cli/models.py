@@ -60,9 +60,9 @@ def models(
         console.print_json(told)
         return
     if measured := told.get("measured"):
-        low, high = measured["low"], measured["high"]
+        low, high, all_ = measured["low"], measured["high"], measured["products"]
         console.say(
-            f"of {measured['products']:,} products {name} gets {measured['candidate']:,} right, the one before "
+            f"of {all_:,} products {name} gets {measured['candidate']:,} right, the one before "
             f"{measured['live']:,} ({measured['difference']:+.1%}; 95 % limits {low:+.1%} to {high:+.1%})"
         )
     for one in told["models"]:
