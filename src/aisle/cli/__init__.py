@@ -48,6 +48,7 @@ COMMANDS = (
     Command("split", "split", "Part a catalogue for training and judging, at random or by time."),
     Command("train", "train", "Learn a shop's tree from its catalogue."),
     Command("evaluate", "evaluate", "Judge a model on labelled products."),
+    Command("audit", "audit", "Rank labels by how likely they are wrong."),
     Command("ensemble", "ensemble", "Average several models, or stack one on them."),
     Command("compare", "compare", "Train recipes on the same folds, in one table."),
     Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),

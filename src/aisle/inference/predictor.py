@@ -123,15 +123,20 @@ class Predictor:
         """The same with these rows as its memory; places (n,): ids of the nodes where they belong."""
         if not self.remembered:
             return self
-        spaces = self._reader.only(self.remembered)
+        memory = Memory.of(self.spaces(catalog), places)
+        return dataclasses.replace(self, memory=memory if memory.spaces else None)
+
+    def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
+        """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
+        view is absent."""
+        reader = self._reader.only(self.remembered)
         found: dict[str, list[np.ndarray]] = {name: [] for name in self.remembered}
         with torch.inference_mode():
-            for batch in in_batches(catalog, self.batch):
-                inputs = spaces(batch)
+            for batch in in_batches(products, self.batch):
+                inputs = reader(batch)
                 for name, parts in found.items():
                     parts.append(self._space(name, inputs))
-        memory = Memory.of({name: np.concatenate(parts) for name, parts in found.items()}, places)
-        return dataclasses.replace(self, memory=memory if memory.spaces else None)
+        return {name: np.concatenate(parts) for name, parts in found.items() if parts}
 
     def _space(self, name: str, inputs: Inputs) -> np.ndarray:
         """(B, D) a remembered view's vectors, zeros where absent. A pretrained encoder's output takes the

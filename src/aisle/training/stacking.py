@@ -1,6 +1,6 @@
 """Ensembles from labelled rows: out-of-fold predictions, what is stacked on them, and what is promised."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,39 @@ def out_of_fold(
     Raises:
         RecipeError, MissingModelError: as `aisle.training.fit.fit`.
     """
+    out = np.zeros((len(catalog), len(taxonomy.terminals)), np.float32)
+    trained = fold_models(catalog, recipe, taxonomy, number, store=store, trust_code=trust_code)
+    for rows, model in trained:
+        out[rows] = model.score(catalog.take(rows)).all()
+        each()
+    return out
+
+
+def fold_models(
+    catalog: Catalog,
+    recipe: Recipe,
+    taxonomy: Taxonomy,
+    number: np.ndarray,
+    *,
+    store: FeatureStore | None = None,
+    trust_code: bool = False,
+    progress: Progress = SILENT,
+) -> Iterator[tuple[np.ndarray, Predictor]]:
+    """For each fold its rows and a model, over `taxonomy`, that has learned from all others.
+
+    number: (n,) the fold of each row, -1 for rows that are left out of everything.
+
+    Raises:
+        RecipeError, MissingModelError: as `aisle.training.fit.fit`.
+    """
     node = targets_in(taxonomy, catalog).node
     labels = [taxonomy.nodes[n].path if n >= 0 else None for n in node]
     pinned = catalog.with_labels(labels, taxonomy)  # so that every fold's model answers for the same places
-    out = np.zeros((len(catalog), len(taxonomy.terminals)), np.float32)
     plain = recipe.model_copy(update={"parts": recipe.parts.model_copy(update=_PARTS)})
-    for k in np.unique(number):
-        model = fit(pinned.take(number != k), plain, store=store, trust_code=trust_code)
-        out[number == k] = model.score(pinned.take(number == k)).all()
-        each()
-    return out
+    for k in np.unique(number[number >= 0]):
+        learned = pinned.take((number != k) & (number >= 0))
+        model = fit(learned, plain, store=store, trust_code=trust_code, progress=progress)
+        yield np.flatnonzero(number == k), model
 
 
 def stacked(

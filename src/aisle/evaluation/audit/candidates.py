@@ -1,0 +1,111 @@
+"""The places weighed for each product: its label, places where it does not belong, better ones."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.catalog import Catalog
+from aisle.catalog.duplicates import members
+from aisle.evaluation.audit.neighbours import Near
+from aisle.taxonomy import Taxonomy
+
+GIVEN = slice(0, 3)  # the label, and up to two further acceptable places
+WRONG = slice(3, 6)  # made up: any other label, one of the same parent, one of the parent's siblings
+BETTER = slice(6, 12)  # what neighbours, duplicates and the model would rather say
+VOTED = slice(6, 8)
+DOUBLED = 8
+ANSWERED = slice(9, 12)
+COUNT = 12
+
+
+class Cases(NamedTuple):
+    """n products to be judged: `rows` of the catalogue, `node` (n,) of their label, whether it is `exact`,
+    near-duplicate `group`, `fold`, and `places` (n, COUNT) nodes to weigh, -1 where there is none."""
+
+    rows: np.ndarray
+    node: np.ndarray
+    exact: np.ndarray
+    group: np.ndarray
+    fold: np.ndarray
+    places: np.ndarray
+
+
+def cases_of(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: np.ndarray) -> Cases:
+    """The labelled products of a catalogue, with their labels and made-up wrong ones."""
+    targets = catalog.targets()
+    rows = np.flatnonzero((targets.node >= 0) & (fold >= 0))
+    node = targets.node[rows]
+    places = np.full((len(rows), COUNT), -1, np.int64)
+    places[:, 0] = node
+    for i in np.flatnonzero(catalog.category_counts()[rows] > 1):
+        more = [taxonomy.find(path) for path in catalog[int(rows[i])].categories[1:]]
+        known = [n for n in dict.fromkeys(more) if n is not None and n != node[i]][:2]
+        places[i, 1 : 1 + len(known)] = known
+    places[:, WRONG] = made_up(taxonomy, node, places[:, GIVEN])
+    return Cases(rows, node, targets.exact[rows], group[rows], fold[rows], places)
+
+
+def made_up(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray, seed: int = 0) -> np.ndarray:
+    """(n, 3) labels that are wrong: another product's, a sibling's, one below a sibling of the parent.
+
+    They are drawn from labels in use; -1 where there is no such place, or chance hit one of `given` (n, 3).
+    """
+    rng = np.random.default_rng(seed)
+    used = np.unique(node)
+    any_other = rng.permutation(node)
+    out = np.stack(
+        [any_other, _relative(taxonomy, node, used, 1, rng), _relative(taxonomy, node, used, 2, rng)], 1
+    )
+    out[(out[:, :, None] == given[:, None, :]).any(2)] = -1
+    return out
+
+
+def _relative(
+    taxonomy: Taxonomy, node: np.ndarray, used: np.ndarray, steps: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(n,) a used label under the ancestor `steps` above, but not under the one below that; -1: none."""
+    depth = taxonomy.node_depth
+    out = np.full(len(node), -1, np.int64)
+    choices: dict[int, np.ndarray] = {}
+    for own in np.unique(node).tolist():
+        level = int(depth[own]) - steps  # of the common ancestor; 0 is above all
+        if level < 0:
+            continue
+        line = taxonomy.ancestors[own]
+        near = used if level == 0 else used[taxonomy.ancestors[used, level - 1] == line[level - 1]]
+        choices[own] = near[taxonomy.ancestors[near, level] != line[level]]
+    for own, there in choices.items():
+        mine = np.flatnonzero(node == own)
+        if len(there):
+            out[mine] = rng.choice(there, len(mine))
+    return out
+
+
+def voted(near: Sequence[Near], node: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(n, 2) the two places that most neighbours have, besides the product's own; -1 where there is none."""
+    out = np.full((len(own), 2), -1, np.int64)
+    for i in range(len(own)):
+        tally: dict[int, float] = {}
+        for space in near:
+            for j, likeness in zip(space.index[i].tolist(), space.similarity[i].tolist(), strict=True):
+                if j >= 0 and node[j] != own[i]:
+                    tally[int(node[j])] = tally.get(int(node[j]), 0.0) + max(likeness, 0.0)
+        best = sorted(tally, key=lambda n: (-tally[n], n))[:2]
+        out[i, : len(best)] = best
+    return out
+
+
+def doubled(group: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of duplicates: (n,) the share of a product's that carry its label (NaN: it has none), and (n,) the
+    label that most of those which differ carry (-1: none differs)."""
+    agree, other = np.full(len(node), np.nan), np.full(len(node), -1, np.int64)
+    for rows in members(np.unique(group, return_inverse=True)[1]):
+        labels, counts = np.unique(node[rows], return_counts=True)
+        for i in rows.tolist():
+            rest = counts - (labels == node[i])
+            agree[i] = rest[labels == node[i]].sum() / rest.sum()
+            differ = np.where(labels == node[i], 0, counts)
+            if differ.any():
+                other[i] = labels[differ.argmax()]
+    return agree, other

@@ -1,0 +1,75 @@
+"""The nearest products of each product, none of them its duplicate."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.decision import Nearest
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import Taxonomy
+
+K = 20  # neighbours that vote
+AMONG = 20_000  # products looked through for them: of more, some drawn by chance
+_BLOCK = 512
+
+
+class Near(NamedTuple):
+    """In one space, (n, K) the `index` of each product's nearest, -1 where there is none, and their cosine
+    `similarity`."""
+
+    index: np.ndarray
+    similarity: np.ndarray
+
+
+def nearest(
+    vectors: Mapping[str, np.ndarray], group: np.ndarray, progress: Progress = SILENT
+) -> dict[str, Near]:
+    """By space, the neighbours of n products in vectors (n, D), zeros where a product has none; `group` (n,)
+    numbers near-duplicates, which are not neighbours of each other."""
+    found = {}
+    for name, rows in vectors.items():
+        with progress(f"finding neighbours by {name}", len(rows)) as advance:
+            length = np.linalg.norm(rows, axis=1, keepdims=True)
+            unit = (rows / np.where(length > 0, length, 1)).astype(np.float32)
+            there = np.flatnonzero(length[:, 0] > 0)
+            if len(there) > AMONG:
+                there = np.sort(np.random.default_rng(0).choice(there, AMONG, replace=False))
+            index = np.full((len(rows), K), -1, np.int64)
+            similarity = np.full((len(rows), K), -np.inf, np.float32)
+            for start in range(0, len(rows), _BLOCK):
+                part = slice(start, min(start + _BLOCK, len(rows)))
+                here = length[part, 0] > 0
+                if here.any() and len(there):
+                    _ask(unit[part], here, there, unit[there], group, part, index, similarity)
+                advance(part.stop - part.start)
+            found[name] = Near(index, similarity)
+    return found
+
+
+def _ask(
+    unit: np.ndarray, here: np.ndarray, there: np.ndarray, others: np.ndarray, group: np.ndarray, part: slice,
+    index: np.ndarray, similarity: np.ndarray,
+) -> None:  # fmt: skip
+    near = unit @ others.T  # (b, m)
+    near[group[part, None] == group[there][None]] = -np.inf
+    most = min(K, len(there))
+    best = np.argpartition(near, len(there) - most, axis=1)[:, -most:]
+    likeness = np.take_along_axis(near, best, 1)
+    order = np.argsort(-likeness, axis=1, kind="stable")
+    best, likeness = np.take_along_axis(best, order, 1), np.take_along_axis(likeness, order, 1)
+    known = np.isfinite(likeness) & here[:, None]
+    index[part, :most] = np.where(known, there[best], -1)
+    similarity[part, :most] = np.where(known, likeness, -np.inf)
+
+
+def votes(near: Near, taxonomy: Taxonomy, node: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(n, 3) share of the neighbours' vote, weighted by likeness, for each of `places` (n,): there exactly,
+    below its parent, in its top category. node: (n,) every product's label. NaN without neighbours."""
+    place = np.where(near.index >= 0, node[near.index], -1)[:, None]
+    asked = Nearest(np.zeros((len(places), 1, 0)), place, near.similarity[:, None])
+    line = np.where((places >= 0)[:, None], taxonomy.ancestors[places], -1)
+    share = asked.agreement(taxonomy, line)[:, 0]  # (n, L)
+    depth = np.maximum(taxonomy.node_depth[places], 1)
+    rows = np.arange(len(places))
+    return np.stack([share[rows, depth - 1], share[rows, np.maximum(depth - 2, 0)], share[:, 0]], 1)

@@ -1,0 +1,19 @@
+"""An audit as one self-contained HTML page."""
+
+from aisle.evaluation.audit.result import Audit
+from aisle.evaluation.pages import environment
+
+
+def render(audit: Audit) -> str:
+    """The page's HTML: the findings that carry pictures, those that leave their branch first."""
+    shown = [f for f in audit.findings if f.nearest or f.picture.state != "none" or f.rank <= 100]
+    return (
+        environment()
+        .get_template("audit.html")
+        .render(
+            a=audit,
+            far=[f for f in shown if f.where != "sibling"],
+            close=[f for f in shown if f.where == "sibling"],
+            widest=max((place.wrong for place in audit.places), default=1.0),
+        )
+    )

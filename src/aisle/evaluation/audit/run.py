@@ -1,0 +1,205 @@
+"""Judge the labels of a catalogue by models that have not seen the products they judge."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from aisle.catalog import Catalog
+from aisle.catalog.splits import folds as fold_numbers
+from aisle.errors import CatalogError
+from aisle.evaluation.audit.candidates import Cases, cases_of
+from aisle.evaluation.audit.evidence import FEATURES, Evidence, gather
+from aisle.evaluation.audit.judge import Verdicts, judge
+from aisle.evaluation.audit.reasons import reasons
+from aisle.evaluation.audit.result import LIKELY, Audit, Beside, Finding, Place
+from aisle.evaluation.pictures import thumbnail
+from aisle.model.features import FeatureStore
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import CategoryPath, Taxonomy
+from aisle.training.recipe import Recipe
+from aisle.training.stacking import fold_models
+
+SHOWN = 100  # findings with pictures on the page
+BESIDE = 3  # nearest products shown with each
+PLACES = 15
+TITLE, TEXT = 160, 240  # characters
+_COLUMN = {name: i for i, name in enumerate(FEATURES)}
+
+
+def audit(
+    catalog: Catalog,
+    recipe: Recipe,
+    *,
+    folds: int = 5,
+    most: int = 10_000,
+    store: FeatureStore | None = None,
+    trust_code: bool = False,
+    progress: Progress = SILENT,
+) -> Audit:
+    """Rank the labelled products of a catalogue by how likely their label is wrong.
+
+    Near-duplicates (equal words, first pictures that are equal or look alike, one group) are in one fold and
+    no neighbours of each other. most: findings kept, the most suspicious ones.
+
+    Raises:
+        CatalogError: fewer labelled products than two a fold, or all in one category.
+        RecipeError, MissingModelError: as `aisle.training.fit.fit`.
+    """
+    group = catalog.groups(near=True, progress=progress)
+    taxonomy, node = catalog.taxonomy, catalog.targets().node
+    labelled = np.flatnonzero((node >= 0) & ~catalog.fatal)
+    if folds < 2:
+        raise CatalogError(f"--folds {folds}: at least 2 are needed, so that no product judges itself")
+    if len(labelled) < 2 * folds or len(np.unique(group[labelled])) < folds:
+        raise CatalogError(
+            f"{len(labelled):,} of {len(catalog):,} rows are labelled: too few to audit in {folds} folds"
+        )
+    if len(np.unique(node[labelled])) < 2:
+        raise CatalogError("all labelled rows are in one category: there is nothing to confuse it with")
+    number = np.full(len(catalog), -1)
+    number[labelled] = fold_numbers(catalog.take(labelled), folds, near=True)
+    cases = cases_of(catalog, taxonomy, number, group)
+    models = fold_models(
+        catalog, recipe, taxonomy, number, store=store or FeatureStore(), trust_code=trust_code
+    )
+    with progress("training in folds", folds, "models") as advance:
+        evidence = gather(catalog, taxonomy, cases, _counted(models, advance), progress)
+    verdicts = judge(evidence)
+    order = np.argsort(-verdicts.suspicion, kind="stable")[:most]
+    findings = [
+        _finding(catalog, taxonomy, evidence, verdicts, int(i), rank) for rank, i in enumerate(order, 1)
+    ]
+    likely = verdicts.chance >= LIKELY
+    proposed = cases.places[np.arange(len(cases.rows)), verdicts.proposal]
+    siblings = [
+        _where(taxonomy.nodes[a].path, taxonomy.nodes[b].path) == "sibling"
+        for a, b in zip(cases.node[likely], proposed[likely], strict=True)
+    ]
+    return Audit(
+        source=", ".join(part.path.name for part in catalog.parts),
+        recipe=recipe.name,
+        folds=folds,
+        rows=len(catalog),
+        audited=len(cases.rows),
+        unlabelled=int(((node < 0) & ~catalog.fatal).sum()),
+        faulty=int(catalog.fatal.sum()),
+        share=float(verdicts.chance.mean()),
+        likely=int(likely.sum()),
+        siblings=sum(siblings),
+        places=_places(taxonomy, cases, verdicts),
+        findings=tuple(findings),
+    )
+
+
+def _counted(models: Iterable[Any], advance: Callable[[int], None]) -> Iterator[Any]:
+    for each in models:
+        yield each
+        advance(1)
+
+
+def _finding(
+    catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, verdicts: Verdicts, i: int, rank: int
+) -> Finding:
+    cases, best = evidence.cases, int(verdicts.proposal[i])
+    row = int(cases.rows[i])
+    product = catalog[row]
+    paths = [node.path for node in taxonomy.nodes]
+    present, proposed = paths[cases.node[i]], paths[cases.places[i, best]]
+    others = np.flatnonzero(cases.group == cases.group[i])
+    said = [None if n < 0 else paths[n] for n in evidence.said[i].tolist()]
+    agree = float(evidence.agree[i])
+    told: dict[str, object] = {
+        "present": present,
+        "proposed": proposed,
+        "where": _where(present, proposed),
+        "confidence": float(evidence.sure[i, best]),
+        "present_confidence": float(evidence.sure[i, 0]),
+        "others": int(evidence.support[i]),
+        "neighbours_present": _share(evidence, i, 0),
+        "neighbours_proposed": _share(evidence, i, best),
+        "text_says": said[0],
+        "picture_says": said[1],
+        "duplicates": len(others) - 1,
+        "duplicates_agree": None if np.isnan(agree) else agree,
+    }
+    shown = rank <= SHOWN
+    return Finding.model_validate(
+        told
+        | {
+            "rank": rank,
+            "row": int(catalog.rows[row]),
+            "id": product.id,
+            "title": _short(product.fields.get("title", ""), TITLE),
+            "chance": float(verdicts.chance[i]),
+            "suspicion": float(verdicts.suspicion[i]),
+            "reasons": reasons(told),
+            "text": _short(product.fields.get("description", ""), TEXT),
+            "picture": thumbnail(product) if shown else {"state": "none"},
+            "nearest": _beside(catalog, taxonomy, evidence, i) if shown else (),
+        }
+    )
+
+
+def _share(evidence: Evidence, i: int, place: int) -> float | None:
+    """Of the nearest products' vote: text and pictures averaged, where both have neighbours."""
+    columns = [_COLUMN["neighbours full"], _COLUMN["alike full"]]
+    told = evidence.features[i, place, columns]
+    told = told[np.isfinite(told)]
+    return float(told.mean()) if len(told) else None
+
+
+def _beside(catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, i: int) -> tuple[Beside, ...]:
+    """The products nearest in any space."""
+    cases = evidence.cases
+    near: dict[int, float] = {}
+    for space in evidence.near.values():
+        for j, likeness in zip(space.index[i].tolist(), space.similarity[i].tolist(), strict=True):
+            if j >= 0:
+                near[j] = max(near.get(j, -1.0), likeness)
+    found = []
+    for j in sorted(near, key=lambda j: (-near[j], j))[:BESIDE]:
+        other = catalog[int(cases.rows[j])]
+        found.append(
+            Beside(
+                id=other.id,
+                title=_short(other.fields.get("title", ""), TITLE),
+                path=taxonomy.nodes[cases.node[j]].path,
+                similarity=near[j],
+                picture=thumbnail(other, 96),
+            )
+        )
+    return tuple(found)
+
+
+def _places(taxonomy: Taxonomy, cases: Cases, verdicts: Verdicts) -> tuple[Place, ...]:
+    """The categories, of all depths that products end at, that hold most wrong labels."""
+    size = len(taxonomy)
+    wrong = np.bincount(cases.node, verdicts.chance, minlength=size)
+    likely = np.bincount(cases.node, verdicts.chance >= LIKELY, minlength=size)
+    products = np.bincount(cases.node, minlength=size)
+    order = sorted(range(size), key=lambda n: (-wrong[n], n))[:PLACES]
+    return tuple(
+        Place(
+            path=taxonomy.nodes[n].path,
+            products=int(products[n]),
+            wrong=float(wrong[n]),
+            likely=int(likely[n]),
+        )
+        for n in order
+        if likely[n]
+    )
+
+
+def _where(present: CategoryPath, proposed: CategoryPath) -> str:
+    shared = 0
+    while shared < min(len(present), len(proposed)) and present[shared] == proposed[shared]:
+        shared += 1
+    if not shared and min(len(present), len(proposed)) > 1:
+        return "top"
+    return "sibling" if shared >= min(len(present), len(proposed)) - 1 else "branch"
+
+
+def _short(text: str, most: int) -> str:
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= most else text[:most].rstrip() + "…"

@@ -1,0 +1,38 @@
+"""What every page of this room shares: one self-contained file that asks nothing of the outside."""
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from aisle.evaluation.numbers import count, decimal, percent, points, step
+from aisle.taxonomy import CategoryPath
+
+
+@cache
+def environment() -> Environment:
+    """Templates of this room; whatever users wrote is escaped."""
+    found = Environment(
+        loader=PackageLoader("aisle.evaluation", "."),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
+    found.globals |= {"apart": apart, "points": points, "step": step, "css": stylesheet("report.css")}
+    return found
+
+
+def stylesheet(name: str) -> Markup:
+    """A style sheet of this room, to be put into a page."""
+    loader = PackageLoader("aisle.evaluation", ".")
+    return Markup(loader.get_source(Environment(loader=loader, autoescape=True), name)[0])
+
+
+def apart(path: CategoryPath, other: CategoryPath) -> list[tuple[str, bool]]:
+    """Each part of `path`, and whether `other` has it too at this place."""
+    shared = 0
+    while shared < min(len(path), len(other)) and path[shared] == other[shared]:
+        shared += 1
+    return [(part, i < shared) for i, part in enumerate(path)]
