@@ -66,12 +66,14 @@ def gather(
     agree, other = doubled(cases.group, cases.node)
     cases.places[:, DOUBLED] = other
     near: dict[str, Near] | None = None
+    kinds: dict[str, str] = {}
     for rows, model in models:
         views = _by_modality(model)
         if (
             near is None
         ):  # what the spaces know, they know from words and pictures alone: one model's serve all
             near = nearest(model.spaces(catalog.take(cases.rows)), cases.group, progress)
+            kinds = {name: view.modality for name, view in views_of(model.spec, trust_code=True).items()}
             cases.places[:, VOTED] = voted(list(near.values()), cases.node, cases.node)
         mine = place_of[rows]
         mine = mine[mine >= 0]
@@ -81,7 +83,7 @@ def gather(
                 _ask(catalog.take(cases.rows[some]), some, model, views, cases, features, sure, said)
                 advance(len(some))
     near = near or {}
-    _vote(features, taxonomy, cases, near, near and _modalities(near, model))
+    _vote(features, taxonomy, cases, near, kinds)
     features[..., _COLUMN["duplicates"]] = _twins(cases)
     support = np.bincount(cases.node, minlength=len(taxonomy))
     _expect(features, taxonomy, cases, support)
@@ -118,7 +120,7 @@ def _ask(
     for i, (name, without) in enumerate(views.items()):
         alone = list(model.score_batches(products, without))
         scores = Scores(scores.taxonomy, np.concatenate([part.scores.logp for part in alone]))
-        heard = np.concatenate([part.present for part in alone]).any(1)
+        heard = np.asarray(np.concatenate([part.present for part in alone]).any(1))
         column = _COLUMN[f"{name} full"]
         margin, _ = standing(scores, places, exact)
         features[some, :, column : column + 3] = np.where(heard[:, None, None], margin, np.nan)
@@ -175,12 +177,6 @@ def _against(level: np.ndarray, nodes: np.ndarray, numbers: np.ndarray, branch: 
     if level.shape[1] == 1:
         return np.full(branch.shape, CLIP, np.float32)
     return nodes[rows, branch] - np.where(best, level[rows, order[:, 1:]], level[rows, order[:, :1]])
-
-
-def _modalities(near: dict[str, Near], model: Predictor) -> dict[str, str]:
-    return {
-        name: view.modality for name, view in views_of(model.spec, trust_code=True).items() if name in near
-    }
 
 
 def _vote(

@@ -6,7 +6,7 @@ ones and wrong ones, which shifts a judge's answers but hardly their order (lear
 unlabelled examples, Elkan & Noto 2008); how much of the mixture each kind is tells how the kinds add up.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import expit
@@ -21,8 +21,8 @@ _HIGHEST = np.linspace(0.0, 0.9, 46)  # quantiles of a kind's suspicion at which
 
 
 class Verdicts(NamedTuple):
-    """Of n labels: `suspicion` (n,) 0 to 1, to rank by; `chance` (n,) that the label is wrong, as estimated, in
-    the same order; `proposal` (n,) which of the places weighed looks best besides."""
+    """Of n labels: `suspicion` (n,) 0 to 1, to rank by; `chance` (n,) of being wrong, estimated, in the same
+    order; `proposal` (n,) which of the places weighed looks best besides."""
 
     suspicion: np.ndarray
     chance: np.ndarray
@@ -77,7 +77,7 @@ def _told(evidence: Evidence, kind: int) -> Told:
             learn = np.ones(len(fold), bool)
         x = np.concatenate([features[learn, 0], features[learn & made, kind]])
         y = np.r_[np.zeros(learn.sum()), np.ones((learn & made).sum())]
-        heard = np.isfinite(x).any(0)  # pictures say nothing in a shop without any
+        heard = np.asarray(np.isfinite(x).any(0))  # pictures say nothing in a shop without any
         middle, spread = np.nanmean(x[:, heard], axis=0), np.nanstd(x[:, heard], axis=0) + 1e-6
         x = np.nan_to_num((x[:, heard] - middle) / spread)  # silence is neither for nor against
         rows = np.nan_to_num((features[asked][..., heard] - middle) / spread)
@@ -93,6 +93,7 @@ def _weighed(
     from sklearn.linear_model import LogisticRegression
 
     line = LogisticRegression(C=STRENGTH, max_iter=500, class_weight="balanced").fit(x, y)
+    stop: Any = False  # scikit-learn takes it; its annotations do not
     trees = HistGradientBoostingClassifier(
         max_iter=ROUNDS,
         max_leaf_nodes=LEAVES,
@@ -102,7 +103,7 @@ def _weighed(
             heard
         ],  # evidence for a label never counts against it
         class_weight="balanced",
-        early_stopping=False,
+        early_stopping=stop,
         random_state=0,
     ).fit(x, y)
     told = trees.decision_function(rows.reshape(-1, rows.shape[-1])).reshape(rows.shape[:2])
