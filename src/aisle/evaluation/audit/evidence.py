@@ -69,9 +69,7 @@ def gather(
     kinds: dict[str, str] = {}
     for rows, model in models:
         views = _by_modality(model)
-        if (
-            near is None
-        ):  # what the spaces know, they know from words and pictures alone: one model's serve all
+        if near is None:  # spaces know words and pictures alone, so one model's serve all
             near = nearest(model.spaces(catalog.take(cases.rows)), cases.group, progress)
             kinds = {name: view.modality for name, view in views_of(model.spec, trust_code=True).items()}
             cases.places[:, VOTED] = voted(list(near.values()), cases.node, cases.node)
