@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from aisle.errors import BundleError, RecipeError
 from aisle.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def train(
     changes: Sequence[str] = (),
     out: str | Path | None = None,
     resume: bool = False,
+    start: str | Path | Predictor | None = None,
     device: str = "auto",
     track: Sequence[str] | None = None,
     trust_code: bool = False,
@@ -44,8 +46,10 @@ def train(
     Where the catalogue has a `split` column, only its `train` rows are learned from. recipe: `fast` unless
     another is named; of a run that is resumed, its own. changes: such as `"stages.0.epochs=5"`. out: a run's
     folder, which keeps the bundle (`out/model`), checkpoints and metrics; with `resume`, an interrupted run
-    there is continued. device: cpu, cuda, mps or auto. track: trackers of metrics beside the folder's
-    metrics.csv: tensorboard, mlflow, wandb (TensorBoard, where it is installed).
+    there is continued. start: a run, a bundle or a predictor to go on from, with new rows and
+    new categories, by the recipe of its run, or another with the same network. device: cpu, cuda, mps or
+    auto. track: trackers of metrics beside the folder's metrics.csv: tensorboard, mlflow, wandb (TensorBoard,
+    where it is installed).
 
     Raises:
         AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
@@ -56,11 +60,20 @@ def train(
 
     run = Run(Path(out), track, progress) if out is not None else None
     where = device_of(device)
-    resolved = resolve(recipe, changes, Path(out) if out is not None and resume else None)
+    place = start if isinstance(start, str | Path) else None
+    resolved = resolve(recipe, changes, out if resume else None, place)
+    earlier = load(start, trust_code=trust_code) if isinstance(start, str | Path) else start
     rows = part(catalog, "train")
     try:
         predictor = fit(
-            rows, resolved, run=run, resume=resume, device=where, trust_code=trust_code, progress=progress
+            rows,
+            resolved,
+            run=run,
+            resume=resume,
+            start=earlier,
+            device=where,
+            trust_code=trust_code,
+            progress=progress,
         )
         if run is not None:
             if not run.finished:
@@ -75,22 +88,31 @@ def train(
 def resolve(
     recipe: str | Path | Mapping[str, Any] | Recipe | None,
     changes: Sequence[str] = (),
-    run: Path | None = None,
+    resumed: str | Path | None = None,
+    start: str | Path | None = None,
 ) -> Recipe:
-    """The recipe that is meant; where none is named, that of `run`, else `fast`.
+    """The recipe that is meant; where none is named, that of the run that is resumed or started from, else
+    `fast`.
 
     Raises:
-        RecipeError: as `aisle.training.recipe.load_recipe`.
+        RecipeError: as `aisle.training.recipe.load_recipe`; or the model to start from lies in no run.
+        BundleError: there is no such folder to start from.
     """
     from aisle.training.recipe import left_out, load_recipe
 
-    own = run / "recipe.toml" if run is not None else None
-    if recipe is None:
-        # A run killed while it was set up may have no more than half a recipe, and no data.json.
-        if own is not None and (own.parent / "data.json").exists():
-            return load_recipe(own, [change for change in changes if not left_out(change, own)])
-        recipe = "fast"
-    return load_recipe(recipe, changes)
+    if recipe is not None:
+        return load_recipe(recipe, changes)
+    # A run killed while it was set up may have no more than half a recipe, and no data.json.
+    homes = [Path(resumed)] if resumed is not None else []
+    homes += [Path(start), Path(start).parent] if start is not None else []  # a run, or the bundle in it
+    own = next((home / "recipe.toml" for home in homes if (home / "data.json").exists()), None)
+    if own is not None:
+        return load_recipe(own, [change for change in changes if not left_out(change, own)])
+    if start is not None:
+        if not Path(start).exists():
+            raise BundleError(f"there is no folder {start}")
+        raise RecipeError(f"{start} is in no run that keeps its recipe: name the recipe")
+    return load_recipe("fast", changes)
 
 
 def load(folder: str | Path, *, trust_code: bool = False, device: str = "cpu") -> Predictor:

@@ -17,7 +17,7 @@ def train(
         str | None,
         typer.Option(
             help="A shipped recipe (see `aisle recipes`) or a .toml file (default: fast; with --resume "
-            "the run's own)."
+            "or --from the run's own)."
         ),
     ] = None,
     out: Annotated[
@@ -25,6 +25,10 @@ def train(
     ] = None,
     changes: console.Set = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Go on from this run, with new rows and new categories."),
+    ] = None,
     device: console.Device = "auto",
     track: Annotated[
         str | None,
@@ -54,7 +58,7 @@ def train(
         raise AisleError("--resume continues the run that --out names: add --out RUN")
     progress = console.progress(quiet or as_json)
     # Before a large file is read for nothing.
-    resolved = workflow.resolve(recipe, changes or (), run=out if resume else None)
+    resolved = workflow.resolve(recipe, changes or (), resumed=out if resume else None, start=start)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -71,6 +75,7 @@ def train(
         resolved,
         out=folder,
         resume=resume,
+        start=start,
         device=device,
         track=None
         if track is None

@@ -47,13 +47,20 @@ class Memory:
         self.spaces = dict(spaces)
 
     @classmethod
-    def of(cls, vectors: Mapping[str, np.ndarray], places: Sequence[str]) -> "Memory":
-        """vectors: by space, (n, D), zeros where the view is absent; places (n,) ids of their nodes."""
-        spaces = {}
+    def of(
+        cls, vectors: Mapping[str, np.ndarray], places: Sequence[str], earlier: "Memory | None" = None
+    ) -> "Memory":
+        """vectors: by space, (n, D), zeros where the view is absent; places (n,) ids of their nodes. earlier:
+        what is remembered beside them."""
+        spaces = dict(earlier.spaces) if earlier else {}
         for name, rows in vectors.items():
             here = np.abs(rows).sum(1) > 0
             if here.any():
-                spaces[name] = Neighbours(rows[here], np.asarray(places)[here].tolist(), MOST)
+                rows, names = rows[here], np.asarray(places)[here].tolist()
+                if name in spaces:
+                    rows = np.concatenate([spaces[name].vectors, rows])
+                    names = [*map(str, spaces[name].places), *names]
+                spaces[name] = Neighbours(rows, names, MOST)
                 # As it will be read back: a saved predictor answers as this one.
                 spaces[name].vectors = spaces[name].vectors.astype(np.float16).astype(np.float32)
         return cls(spaces)

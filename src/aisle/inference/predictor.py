@@ -120,10 +120,11 @@ class Predictor:
         return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
 
     def remembering(self, catalog: Catalog, places: Sequence[str]) -> "Predictor":
-        """The same with these rows as its memory; places (n,): ids of the nodes where they belong."""
+        """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
+        nodes where they belong."""
         if not self.remembered:
             return self
-        memory = Memory.of(self.spaces(catalog), places)
+        memory = Memory.of(self.spaces(catalog), places, self.memory)
         return dataclasses.replace(self, memory=memory if memory.spaces else None)
 
     def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:

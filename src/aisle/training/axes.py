@@ -8,7 +8,7 @@ alike, learn a linear layer there, and fold rotation and layer into one small ta
 docs/lab-notes.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -30,9 +30,12 @@ KERNEL_LANDMARKS = 2048  # of a Gaussian kernel: these stay in the bundle
 _TINY = 1e-5  # of the largest variance: axes below it are rounding
 
 
-def find_axes(model: Model, view: str, prepared: Prepared, rank: int, seed: int) -> "Axes":
+def find_axes(
+    model: Model, view: str, prepared: Prepared, rank: int, seed: int, warm: bool = False
+) -> "Axes":
     """The axes of one view's training rows: of its features where it is lexical, else of its vectors, or of
-    their likeness to landmarks where the fusion's projection is a `Gaussian` kernel."""
+    their likeness to landmarks where the fusion's projection is a `Gaussian` kernel. warm: the model has
+    learned along such axes before, and what these give shall add up with that: the same centre or bells."""
     encoder = model.encoders[view]
     if isinstance(encoder, Lexical):
         return TextAxes(prepared, encoder.table.num_embeddings, rank, seed)
@@ -43,8 +46,8 @@ def find_axes(model: Model, view: str, prepared: Prepared, rank: int, seed: int)
         )
     project = model.fusion.project[view] if isinstance(model.fusion, Linear) else None
     if isinstance(project, Gaussian):
-        return KernelAxes(prepared, project.sharpness, rank, seed)
-    return DenseAxes(prepared, rank)
+        return KernelAxes(prepared, project.sharpness, rank, seed, project if warm else None)
+    return DenseAxes(prepared, rank, model.absent[view] if warm else None)
 
 
 class Axes(Protocol):
@@ -57,7 +60,7 @@ class Axes(Protocol):
         ...
 
     def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
-        """Write `basis` (r, D) after this rotation into the view's encoder and projection."""
+        """Add `basis` (r, D) after this rotation to the view's encoder and projection."""
         ...
 
     def token(self, width: int) -> torch.Tensor:
@@ -87,9 +90,10 @@ class TextAxes:
 
     @torch.no_grad()
     def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
-        """The encoder's table (F, D) becomes rotation and basis in one, rounded to half precision."""
+        """Rotation and basis in one go into the encoder's table (F, D)."""
+        assert isinstance(encoder, Lexical)
         table = self.landmarks.T @ (self.map @ basis.numpy())
-        encoder.table.weight.copy_(torch.from_numpy(np.ascontiguousarray(table)).half())  # type: ignore[union-attr]
+        encoder.table.weight += torch.from_numpy(np.ascontiguousarray(table))
 
     def token(self, width: int) -> torch.Tensor:
         """(width,)."""
@@ -97,11 +101,12 @@ class TextAxes:
 
 
 class DenseAxes:
-    """Of given vectors, or a frozen encoder's, centred, scaled to length 1 on average."""
+    """Of given vectors, or a frozen encoder's, centred (on `mean` (width,), by default their own), scaled to
+    length 1 on average."""
 
-    def __init__(self, prepared: Prepared, rank: int) -> None:
+    def __init__(self, prepared: Prepared, rank: int, mean: torch.Tensor | None = None) -> None:
         rows = _dense(prepared)[prepared.present].astype(np.float64)
-        self.mean = rows.mean(0)
+        self.mean = rows.mean(0) if mean is None else mean.detach().double().numpy()
         centred = rows - self.mean
         _, deviation, axes = np.linalg.svd(centred, full_matrices=False)
         kept = min(rank, int((deviation > _TINY * deviation[0]).sum()))
@@ -116,10 +121,10 @@ class DenseAxes:
 
     @torch.no_grad()
     def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
-        """The projection's weight and bias become rotation and basis in one."""
+        """Rotation and basis in one go into the projection's weight and bias."""
         weight = basis.double().T @ torch.from_numpy(self.axes) / self.scale  # (D, width)
-        project.weight.copy_(weight)  # type: ignore[union-attr, operator]
-        project.bias.copy_(-(weight @ torch.from_numpy(self.mean)))  # type: ignore[union-attr, operator]
+        project.weight += weight  # type: ignore[operator]
+        project.bias -= weight @ torch.from_numpy(self.mean)  # type: ignore[operator]
 
     def token(self, width: int) -> torch.Tensor:
         """(width,)."""
@@ -128,16 +133,24 @@ class DenseAxes:
 
 class KernelAxes:
     """Of a Gaussian kernel between vectors of length 1, centred, scaled to length 1 on average (kernel PCA:
-    Schölkopf et al. 1998), through at most `KERNEL_LANDMARKS` rows."""
+    Schölkopf et al. 1998), through at most `KERNEL_LANDMARKS` rows, and those of an earlier kernel."""
 
-    def __init__(self, prepared: Prepared, sharpness: float, rank: int, seed: int) -> None:
+    def __init__(
+        self, prepared: Prepared, sharpness: float, rank: int, seed: int, earlier: Gaussian | None = None
+    ) -> None:
         rows = _unit(_dense(prepared)[prepared.present])
         pick = np.random.default_rng(seed)
-        if len(rows) > KERNEL_LANDMARKS:
-            rows = rows[np.sort(pick.choice(len(rows), KERNEL_LANDMARKS, replace=False))]
-        some = rows[pick.permutation(len(rows))[:1000]]
+        self.known = len(earlier.landmarks) if earlier is not None else 0
+        room = min(KERNEL_LANDMARKS, max(2 * KERNEL_LANDMARKS - self.known, 0))
+        if len(rows) > room:
+            rows = rows[np.sort(pick.choice(len(rows), room, replace=False))]
+        if earlier is None:
+            some = rows[pick.permutation(len(rows))[:1000]]
+            self.spread = float(np.median(2 - 2 * some @ some.T)) or 1.0  # one row, or equal ones
+        else:
+            self.spread = float(earlier.spread)
+            rows = np.concatenate([earlier.landmarks.numpy(), rows])
         self.landmarks = rows
-        self.spread = float(np.median(2 - 2 * some @ some.T)) or 1.0  # one row, or equal ones
         self.sharpness = sharpness
         gram = self._bells(rows)
         column = gram.mean(0)
@@ -161,10 +174,12 @@ class KernelAxes:
 
     @torch.no_grad()
     def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
-        """The landmarks' weights become rotation and basis in one."""
+        """Rotation and basis in one go into the landmarks' weights."""
         assert isinstance(project, Gaussian)
         weight = torch.from_numpy(self.map) @ basis / self.scale
         bias = -(torch.from_numpy(self.offset) @ basis) / self.scale
+        weight[: self.known] += project.weight[: self.known]
+        bias += project.bias
         project.place(torch.from_numpy(self.landmarks), weight, bias, self.spread)
 
     def token(self, width: int) -> torch.Tensor:
@@ -188,9 +203,11 @@ def _sparse(prepared: Prepared, features: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((arrays["weights"], arrays["ids"], ends), shape=shape)
 
 
-def rotated_spec(spec: ModelSpec, axes: Mapping[str, Axes]) -> ModelSpec:
+def rotated_spec(
+    spec: ModelSpec, axes: Mapping[str, Axes], lacking: Collection[str] = (), earlier: str | None = None
+) -> ModelSpec:
     """The network as it is trained: views with axes come as vectors of coordinates, side by side with the
-    rest, under the same head.
+    rest, under the same head. lacking: views with axes that no row has; earlier: a view of vectors beside.
 
     Raises:
         RecipeError: the recipe's fusion or head is not linear, so nothing could be folded back.
@@ -202,18 +219,22 @@ def rotated_spec(spec: ModelSpec, axes: Mapping[str, Axes]) -> ModelSpec:
     views = {
         name: ViewSpec(encoder=PartSpec(type="Vector"), fields=[name]) if name in axes else view
         for name, view in spec.views.items()
+        if name not in lacking
     }
+    if earlier:
+        views[earlier] = ViewSpec(encoder=PartSpec(type="Vector"), fields=[earlier])
     scales = {name: spec.views[name].scale for name in axes}
     fusion = PartSpec.model_validate({"type": "Beside", "scales": scales})
     return spec.model_copy(update={"views": views, "fusion": fusion})
 
 
 @torch.no_grad()
-def fold(trained: Model, axes: Mapping[str, Axes], final: Model) -> None:
+def fold(trained: Model, axes: Mapping[str, Axes], final: Model, earlier: str | None = None) -> None:
     """Write what `trained` (views side by side) learned into `final` (views in one space of width D).
 
     The head's rows span at most as many dimensions as there are nodes and name features; the D strongest
-    of them, by singular value, are kept, so answers are equal where D is at least their number.
+    of them, by singular value, are kept, so answers are equal where D is at least their number. earlier: the
+    view by which `trained` reads what `final` made of its views so far; without it, that is overwritten.
     """
     head, small, linear = trained.head, final.head, final.fusion
     assert isinstance(head, Tree)
@@ -221,22 +242,43 @@ def fold(trained: Model, axes: Mapping[str, Axes], final: Model) -> None:
     assert isinstance(linear, Linear)
     spanned = torch.cat([head.weight(), head.generate.weight.T])  # (N + C, wide)
     basis = _strongest(spanned.double(), linear.dim).float()  # (wide, D)
+    parts: dict[str, torch.Tensor] = {}  # (width, D) of each view's coordinates, into the joint space
     start = 0
     for name, width in trained.fusion.dims.items():  # type: ignore[union-attr, operator]
-        own = basis[start : start + width] * trained.fusion.scales.get(name, 1.0)  # type: ignore[union-attr]
+        parts[name] = basis[start : start + width] * trained.fusion.scales.get(name, 1.0)  # type: ignore[union-attr]
         start += width
-        project = linear.project[name]
-        if name in axes:
-            axes[name].fold_into(final.encoders[name], project, own)
-            final.absent[name].copy_(axes[name].token(len(final.absent[name])))
-        else:
-            final.encoders[name].load_state_dict(trained.encoders[name].state_dict())
-            project.weight.copy_(own.T)  # type: ignore[union-attr, operator]
+    for name, project in linear.project.items():
+        encoder = final.encoders[name]
+        if name in parts and name not in axes:
+            encoder.load_state_dict(trained.encoders[name].state_dict())
+            project.weight.copy_(parts[name].T)  # type: ignore[union-attr, operator]
             project.bias.zero_()  # type: ignore[union-attr, operator]
             final.absent[name].copy_(trained.absent[name])
+            continue
+        _carry(encoder, project, parts.get(earlier) if earlier else None)
+        if name in axes:
+            axes[name].fold_into(encoder, project, parts[name])
+            final.absent[name].copy_(axes[name].token(len(final.absent[name])))
+        if isinstance(encoder, Lexical):
+            encoder.table.weight.copy_(encoder.table.weight.half())
     small.node.copy_(head.node @ basis)
     small.generate.weight.copy_(basis.T @ head.generate.weight)
     small.bias.copy_(head.bias)
+
+
+def _carry(encoder: nn.Module, project: nn.Module, basis: torch.Tensor | None) -> None:
+    """Put `basis` (D, D) after what a view's encoder and projection made of it; None: nothing is left."""
+    if isinstance(encoder, Lexical):
+        weight = encoder.table.weight
+        weight.zero_() if basis is None else weight.copy_(weight @ basis)
+        return
+    weight, bias = project.weight, project.bias
+    if basis is None:
+        weight.zero_()  # type: ignore[union-attr, operator]
+        bias.zero_()  # type: ignore[union-attr, operator]
+        return
+    weight.copy_(weight @ basis if isinstance(project, Gaussian) else basis.T @ weight)  # type: ignore[union-attr, operator]
+    bias.copy_(bias @ basis)  # type: ignore[union-attr, operator]
 
 
 def _strongest(rows: torch.Tensor, dim: int) -> torch.Tensor:

@@ -20,12 +20,14 @@ from aisle.model.model import Model
 from aisle.model.names import context_of, count_terminals
 from aisle.model.parts import Context, build_part, check_options, find_part
 from aisle.model.plan import Augment
-from aisle.model.prepare import Prepared, Preparer, Vectors
+from aisle.model.prepare import Prepared, Preparer
 from aisle.model.spec import build, new_preparer, views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
-from aisle.training.axes import Axes, find_axes, fold, rotated_spec
-from aisle.training.data import KEEP_BYTES, Lesson, Rows, keep
+from aisle.training import warm
+from aisle.training.along import along
+from aisle.training.axes import fold
+from aisle.training.data import Lesson, Rows
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
@@ -53,6 +55,7 @@ class _Shop(NamedTuple):
     targets: Targets
     parts: PartRows
     context: Context
+    warm: bool
     trust_code: bool
 
 
@@ -63,6 +66,7 @@ def fit(
     run: Run | None = None,
     resume: bool = False,
     store: FeatureStore | None = None,
+    start: Predictor | None = None,
     device: torch.device = CPU,
     trust_code: bool = False,
     progress: Progress = SILENT,
@@ -71,7 +75,9 @@ def fit(
 
     run: where checkpoints and metrics go; with `resume`, an interrupted run there is continued. store:
     where frozen encoders' outputs are kept (the user's cache by default). Views that no row has are
-    left out, and said so. device: where the network learns; what is returned is on the CPU.
+    left out, and said so. start: a model to go on from, with new rows and new categories; its views stay,
+    and rows it has seen are never calibrated on. device: where the network learns; what is returned is on
+    the CPU.
 
     Raises:
         CatalogError: no labelled row, or no view that any row has.
@@ -86,20 +92,35 @@ def fit(
     taxonomy, targets = _tree(catalog)
     parts = cut(catalog, targets, recipe)
     check_parts(recipe, trust_code)
+    if start is None:
+        recipe = _without_absent_views(catalog.take(parts.fit), recipe, trust_code, progress)
+    else:
+        warm.check_shape(start, recipe.network)
+        taxonomy, targets = warm.grow(start, taxonomy, targets, catalog.official, progress)
+        parts = PartRows(*warm.seen_to_fit(parts, start.seen(catalog), catalog.groups()))
     _check_metrics(recipe, taxonomy)
-    recipe = _without_absent_views(catalog.take(parts.fit), recipe, trust_code, progress)
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
+        data |= {"start": start.model_id} if start is not None else {}
         run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
         if run.finished:
             progress.say(f"{run.folder} is trained already")
             return load(run.model, trust_code)
     torch.manual_seed(recipe.seed)
-    context = context_of(taxonomy, count_terminals(taxonomy, _pick(targets, parts.fit)))
-    preparers = _learn_preparers(catalog.take(parts.fit), recipe, trust_code)
-    model = build(recipe.network, preparers, context, trust_code=trust_code).to(device)
+    counts = count_terminals(taxonomy, _pick(targets, parts.fit))
+    seen = short_keys(catalog.take(np.concatenate([parts.fit, parts.stop])))
+    if start is None:
+        context = context_of(taxonomy, counts)
+        preparers = _learn_preparers(catalog.take(parts.fit), recipe, trust_code)
+        model = build(recipe.network, preparers, context, trust_code=trust_code)
+    else:
+        context = context_of(taxonomy, warm.counts_of(start, taxonomy, counts))
+        preparers = warm.preparers_from(start, catalog.take(parts.fit))
+        model = warm.model_from(start, recipe.network, preparers, context)
+        seen = np.union1d(seen, start.seen_keys)
+    model.to(device)
     reader = Reader(model, views_of(recipe.network, trust_code), preparers, store or FeatureStore())
-    shop = _Shop(catalog, targets, parts, context, trust_code)
+    shop = _Shop(catalog, targets, parts, context, start is not None, trust_code)
     _phases(shop, recipe, reader, run, progress)
     predictor = Predictor(
         spec=recipe.network,
@@ -107,8 +128,9 @@ def fit(
         preparers=preparers,
         model=model.to("cpu").eval(),
         policy=decision.Policy.uncalibrated(taxonomy),
-        seen_keys=short_keys(catalog.take(np.concatenate([parts.fit, parts.stop]))),
+        seen_keys=seen,
         results={"recipe": recipe.name, "training_rows": len(parts.fit)},
+        memory=start.memory if start is not None else None,
         store=reader.store,
     )
     return promised(predictor, catalog, targets, parts, recipe)
@@ -306,41 +328,25 @@ def _learn(
 def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
     """Train a network over the views' principal axes, then fold it into the reader's."""
     shop, recipe, journal, progress = course.shop, course.recipe, course.journal, course.progress
-    ready: tuple[dict[str, Prepared], dict[str, Prepared]] = ({}, {})
-    axes: dict[str, Axes] = {}
-    for name, view in recipe.views.items():
-        if not view.axes:
-            continue
-        progress.say(f"finding the principal axes of {name}")
-        for part, lesson in zip(ready, (_to_fit(shop, recipe), _to_stop(shop)), strict=True):
-            prepared = keep(reader, name, lesson.products, progress)
-            if prepared is None:
-                raise RecipeError(
-                    f"view {name!r} is too large to be learned along axes: {len(lesson.products):,} rows "
-                    f"take more than {KEEP_BYTES >> 30} GiB; set views.{name}.axes = 0"
-                )
-            if name not in axes:
-                axes[name] = find_axes(reader.model, name, prepared, view.axes, recipe.seed)
-            part[name] = Prepared({"vector": axes[name].along(prepared)}, prepared.present, {})
-    spec = rotated_spec(recipe.network, axes)
-    preparers = {
-        name: Vectors(axes[name].rank) if name in axes else p for name, p in reader.preparers.items()
-    }
-    torch.manual_seed(recipe.seed)
     device = next(reader.model.parameters()).device
-    rotated = build(spec, preparers, shop.context, trust_code=shop.trust_code).to(device)
-    rotated.silence(set(axes))
-    reading = Reader(rotated, views_of(spec, shop.trust_code), preparers, reader.store)
-    given: Mapping[str, Prepared] = ready[0]
+    lessons = [_to_fit(shop, recipe), _to_stop(shop)]
+    ranks = {name: view.axes for name, view in recipe.views.items() if view.axes}
+    turned = along(reader, [x.products for x in lessons], ranks, recipe.seed, shop.warm, progress)
+    reader.model.to("cpu")
+    torch.manual_seed(recipe.seed)
+    reading = turned.reader(reader, recipe.network, shop.context, shop.trust_code)
+    rotated = reading.model.to(device)
+    given: Mapping[str, Prepared] = turned.rows[0]
     if journal.stage < phase.stages.stop:
+        ready = (turned.rows[0], turned.rows[1])
         given = _learn(course, phase, reading, ready).kept  # pictures are decoded once
     else:
         rotated.load_state_dict(journal.ended.get(phase.last) or journal.model or {}, strict=False)
     rotated.to("cpu")
     if recipe.ridge is not None:
-        fit_rows = Rows(_to_fit(shop, recipe), shop.context.taxonomy, reading, given, progress)
-        add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress)
-    fold(rotated, axes, reader.model.to("cpu"))
+        fit_rows = Rows(lessons[0], shop.context.taxonomy, reading, given, progress)
+        add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress, without={warm.EARLIER})
+    fold(rotated, turned.axes, reader.model, turned.earlier)
     if journal.stage == phase.stages.stop:  # the weights in hand are those of the rotated network
         journal.model = None
 

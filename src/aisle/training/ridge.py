@@ -7,6 +7,8 @@ with either alone (docs/lab-notes.md). It is regularised least squares on one-ho
 JMLR 2004), in the dual or the primal, whichever is smaller.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from scipy import linalg
@@ -24,12 +26,19 @@ _NAMES = 1.0  # ridge of the map from names to weights; a name's vector has leng
 
 
 @torch.no_grad()
-def add_ridge(model: Model, rows: Rows, ridge: Ridge, context: Context, progress: Progress) -> None:
+def add_ridge(
+    model: Model,
+    rows: Rows,
+    ridge: Ridge,
+    context: Context,
+    progress: Progress,
+    without: Collection[str] = (),
+) -> None:
     """Add the solution, times `ridge.strength`, to the head of a network whose views stand side by side.
 
     N terminals, D the views' widths together; n rows, inexact ones spread over their branch. An absent view
-    is zeros. What category names tell of the solution goes into the head's generated part, so that a category
-    added later is not at a disadvantage.
+    is zeros; so are those in `without`. What category names tell of the solution goes into the head's
+    generated part, so that a category added later is not at a disadvantage.
     """
     head, fusion = model.head, model.fusion
     assert isinstance(head, Tree)
@@ -39,7 +48,8 @@ def add_ridge(model: Model, rows: Rows, ridge: Ridge, context: Context, progress
         model.eval()
         for batch in rows.in_order(_BATCH):
             encoded = {
-                name: model.encode(name, batch.inputs[name]).pooled * batch.present[:, i : i + 1]
+                name: model.encode(name, batch.inputs[name]).pooled
+                * (batch.present[:, i : i + 1] if name not in without else 0.0)
                 for i, name in enumerate(model.views)
             }
             x = torch.cat([v * fusion.scales.get(n, 1.0) for n, v in encoded.items()], 1).numpy()

@@ -1,5 +1,6 @@
 """Text as a TF-IDF weighted sum of learned feature vectors."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +22,15 @@ class Lexical(Encoder):
         self.dim, self.drop = dim, drop
         self.table = nn.EmbeddingBag(max(prepare.size, 1), dim, mode="sum", include_last_offset=False)
         nn.init.normal_(self.table.weight, std=dim**-0.5)
+
+    @torch.no_grad()
+    def widen(self, features: int) -> None:
+        """Make room for a vocabulary that grew to so many features; new ones say nothing yet."""
+        old = self.table.weight
+        if features > len(old):
+            self.table = nn.EmbeddingBag(features, self.dim, mode="sum", include_last_offset=False)
+            self.table.weight.zero_()
+            self.table.weight[: len(old)] = old
 
     def forward(self, ids: Tensor, weights: Tensor, offsets: Tensor) -> Encoded:
         """ids (F,), weights (F,), offsets (B,) -> pooled (B, D), as the only token."""

@@ -43,8 +43,18 @@ class Lexical:
         self.shortest, self.longest, self.sample = shortest, longest, sample
         self._learned([], np.zeros((0, 2), np.int64), [], np.zeros(0, np.float32))
 
-    def _learned(self, words: list[str], pairs: np.ndarray, grams: list[str], idf: np.ndarray) -> None:
+    def _learned(
+        self,
+        words: list[str],
+        pairs: np.ndarray,
+        grams: list[str],
+        idf: np.ndarray,
+        numbers: np.ndarray | None = None,
+    ) -> None:
+        """pairs (P, 2) in the order of their keys; idf (F,) of words, then pairs, then grams; numbers (F,):
+        how each is called outside, by default in that order."""
         self.idf = idf
+        self._numbers = np.arange(len(idf)) if numbers is None else numbers
         self._words = words
         self._grams = grams
         vocabulary = {"[UNK]": 0} | {word: i + 1 for i, word in enumerate(words)}
@@ -56,9 +66,8 @@ class Lexical:
         )
         self._word_ids = {word: i for i, word in enumerate(words)}
         first = len(words)
-        order = np.argsort(_pair_key(pairs), kind="stable")
-        self._pairs = pairs[order]
-        self._pair_keys = _pair_key(self._pairs)  # sorted, so that a batch is looked up by binary search
+        self._pairs = pairs
+        self._pair_keys = _pair_key(pairs)  # sorted, so that a batch is looked up by binary search
         self._gram_ids = {gram: first + len(pairs) + i for i, gram in enumerate(grams)}
         self._first_pair, self._first_gram = first, first + len(pairs)
         self._grams_of: dict[str, np.ndarray] = {}
@@ -107,6 +116,42 @@ class Lexical:
         idf = np.log((1 + len(texts)) / (1 + np.array(df, dtype=np.float64))) + 1
         self._learned(words, np.array(pairs, np.int64).reshape(-1, 2), grams, idf.astype(np.float32))
 
+    def extended(self, values: Iterable[str | None]) -> "Lexical":
+        """The same, and what is new in these texts; features that are known keep their numbers and weights,
+        so that what was learned of them stays, and new ones follow. A text without new ones reads as before.
+        """
+        fresh = Lexical(**self._settings())
+        fresh.fit(values)
+        before, among = self._texts(), fresh._texts()
+        words = [*self._words, *(w for w in fresh._words if w not in self._word_ids)]
+        place = {word: i for i, word in enumerate(words)}
+        theirs = np.array([place[w] for w in fresh._words], np.int64)
+        pairs = theirs[fresh._pairs]
+        new_pair = ~np.isin(_pair_key(pairs), self._pair_keys)
+        grams = [g for g in fresh._grams if g not in self._gram_ids]
+        new = np.concatenate(
+            [theirs >= len(self._words), new_pair, [g not in self._gram_ids for g in fresh._grams]]
+        ).astype(bool)
+        found = (1 + among) * np.exp(1 - fresh.idf[new])  # texts they occur in, and one
+        idf = (np.log((1 + before + among) / found) + 1).astype(np.float32)
+        # Each kind's old features, then its new ones; pairs in the order of their keys.
+        pairs = np.concatenate([self._pairs, pairs[new_pair]])
+        order = np.argsort(_pair_key(pairs), kind="stable")
+        joined = []
+        for old, more in ((self.idf, idf), (self._numbers, self.size + np.arange(len(idf)))):
+            ends = np.cumsum([len(words) - len(self._words), len(pairs) - len(self._pairs)])
+            more_words, more_pairs, more_grams = np.split(more, ends)
+            first, second = self._first_pair, self._first_gram
+            both = np.concatenate([old[first:second], more_pairs])[order]
+            joined.append(np.concatenate([old[:first], more_words, both, old[second:], more_grams]))
+        wider = Lexical(**self._settings())
+        wider._learned(words, pairs[order], [*self._grams, *grams], *joined)
+        return wider
+
+    def _texts(self) -> float:
+        """How many texts it was learned from, as the rarest features tell."""
+        return (1 + self.least) * float(np.exp(self.idf.max() - 1)) - 1 if self.size else 0.0
+
     def _keep(self, counts: Counter[Any], most: int) -> list[Any]:
         """The most frequent features, in an order that does not depend on the texts' order."""
         often = [(-n, key) for key, n in counts.items() if n >= self.least]
@@ -129,7 +174,7 @@ class Lexical:
         norm = np.sqrt(np.bincount(block, weight**2, minlength=2 * len(values)))
         weights = (weight / norm[block]).astype(np.float32) if len(weight) else weight.astype(np.float32)
         offsets = np.searchsorted(row, np.arange(len(values)))
-        return Prepared({"ids": feature, "weights": weights, "offsets": offsets}, present, {})
+        return Prepared({"ids": self._numbers[feature], "weights": weights, "offsets": offsets}, present, {})
 
     def _count(self, split: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
         """Every occurrence of a feature: its number, and the row it stands in."""
@@ -177,7 +222,8 @@ class Lexical:
         write_settings(folder, self._settings())
         vocabulary = {"words": self._words, "grams": self._grams}
         (folder / "vocabulary.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
-        save_file({"pairs": self._pairs, "idf": self.idf}, str(folder / "features.safetensors"))
+        arrays = {"pairs": self._pairs, "idf": self.idf, "numbers": self._numbers}
+        save_file(arrays, str(folder / "features.safetensors"))
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
@@ -188,7 +234,8 @@ class Lexical:
         self = cls(**json.loads((folder / "prepare.json").read_text()))
         vocabulary = json.loads((folder / "vocabulary.json").read_text())
         arrays = load_file(str(folder / "features.safetensors"))
-        self._learned(vocabulary["words"], arrays["pairs"], vocabulary["grams"], arrays["idf"])
+        numbers = arrays.get("numbers")  # bundles from before vocabularies could grow have none
+        self._learned(vocabulary["words"], arrays["pairs"], vocabulary["grams"], arrays["idf"], numbers)
         return self
 
     def _settings(self) -> dict[str, int]:
@@ -198,7 +245,8 @@ class Lexical:
     @property
     def fingerprint(self) -> str:
         """A hash of the vocabulary and its weights."""
-        return hash_of("lexical", self._settings(), self._words, self._grams, self.idf.tobytes().hex())
+        arrays = (self.idf.tobytes().hex(), self._numbers.tobytes().hex())
+        return hash_of("lexical", self._settings(), self._words, self._grams, *arrays)
 
 
 def _pair_key(pairs: np.ndarray) -> np.ndarray:
