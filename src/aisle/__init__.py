@@ -32,6 +32,8 @@ __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "search":  # a room of its own: aisle.search.open("INDEX")
+        return importlib.import_module("aisle.search")
     if name not in _HOMES:
         raise AttributeError(f"module 'aisle' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

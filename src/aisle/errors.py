@@ -29,6 +29,10 @@ class BundleError(AisleError):
     """A saved model is missing, truncated, edited or from a newer version."""
 
 
+class SearchError(AisleError):
+    """An index is missing, damaged, in use or another model's; or a query or filter cannot be answered."""
+
+
 class MissingModelError(AisleError):
     """Pretrained weights are not on this machine and cannot be fetched."""
 

@@ -18,7 +18,7 @@ from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import carry_counts, context_of
-from aisle.model.parts import Context
+from aisle.model.parts import Context, Joint
 from aisle.model.prepare import Lexical, Preparer
 from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.progress import Advance
@@ -107,7 +107,8 @@ class Predictor:
         yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
-        """(B, D) joint vectors."""
+        """(B, D) what products are found by: where the fusion puts views in one space the sum of those that a
+        product has, else the joint vector."""
         parts = [part.embedding for part in self.score_batches(products, ())]
         return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
 
@@ -176,7 +177,7 @@ class Predictor:
         output = model(inputs.arrays, inputs.present)
         return Scored(
             Scores(self.taxonomy, output.scores.all().float().cpu().numpy()),
-            output.joint.product.float().cpu().numpy(),
+            _embedding(output.joint, inputs.present).float().cpu().numpy(),
             inputs.present.cpu().numpy(),
             [tuple(inputs.problems.get(i, ())) for i in range(len(batch))],
             spaces,
@@ -210,6 +211,15 @@ class Predictor:
         from aisle.inference.bundle import save
 
         return save(self, Path(folder))
+
+
+def _embedding(joint: Joint, present: torch.Tensor) -> torch.Tensor:
+    """(B, D). What stands in for an absent view belongs to the classifier; a query by words alone must not
+    look for products without pictures."""
+    if joint.views is None:
+        return joint.product
+    here = present.unsqueeze(2)  # (B, V, 1)
+    return (torch.stack(list(joint.views.values()), 1) * here).sum(1)
 
 
 def short_keys(catalog: Catalog) -> np.ndarray:

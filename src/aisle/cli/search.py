@@ -1,0 +1,138 @@
+"""`aisle search`: the products of an index that are most like words, a picture or another product."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aisle.cli import console
+from aisle.errors import SearchError
+
+if TYPE_CHECKING:
+    from aisle.search import Hit, Index
+
+
+def search(
+    index: Annotated[Path, typer.Argument(help="An index: see `aisle index`.")],
+    text: Annotated[str | None, typer.Option(help="Words to search by.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="A picture to search by, alone or beside --text.")
+    ] = None,
+    product: Annotated[
+        str | None, typer.Option(metavar="ID", help="What is like this product of the index?")
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="Only products of which this holds: \"category under 'Apparel' and price < 50\". Also =, "
+            "!=, in, contains, is missing, or, not, brackets."
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many products.")] = 10,
+    by: Annotated[
+        str, typer.Option(help="vectors: by meaning; words: by the very words; both: fused.")
+    ] = "both",
+    html: Annotated[Path | None, typer.Option(help="Write a sheet of pictures to this .html file.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Where the model that made the index lies now, if it was moved.")
+    ] = None,
+    version: Annotated[int | None, typer.Option("--version", help="An earlier version of the index.")] = None,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="List the versions that can be searched.")
+    ] = False,
+    trust_code: console.TrustCode = False,
+    as_json: console.AsJson = False,
+) -> None:
+    """Find products: by words, a picture, both, or another product."""
+    from aisle import search as room
+
+    opened = room.open(index, model, version, trust_code)
+    if versions:
+        _versions(opened, as_json)
+        return
+    if by not in ("both", "vectors", "words"):
+        raise SearchError(f"--by {by}: say vectors, words or both")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise SearchError(f"{html}: folder {html.absolute().parent} does not exist")
+    if product is not None and (text is not None or image is not None):
+        raise SearchError("--product is a query of its own: leave out --text and --image")
+    if product is not None:
+        hits = opened.like(product, k, where)
+    else:
+        hits = opened.search([_query(opened, text, image)], k, where, by)[0]  # type: ignore[arg-type]
+    parts = [text and f"“{text}”", image and image.name, product and f"like {product}"]
+    asked = " + ".join(part for part in parts if part)
+    if html is not None:
+        _page(opened, hits, asked, where, image, html)
+    if as_json:
+        found: dict[str, Any] = {"query": asked, "where": where, "model_id": opened.manifest.model_id}
+        console.print_json(found | {"hits": [hit.to_dict() for hit in hits]})
+        return
+    _table(hits)
+    console.places(page=html)
+
+
+def _query(opened: "Index", text: str | None, image: Path | None) -> Any:
+    from aisle.search import query
+
+    if text is not None and not text.strip():
+        text = None
+    if text is None and image is None:
+        raise SearchError(
+            'say what to search for: --text "red running shoes", --image photo.jpg or --product ID'
+        )
+    return query(text, image, opened)
+
+
+def _table(hits: "list[Hit]") -> None:
+    from rich.cells import cell_len, set_cell_size
+
+    from aisle.search.page import title_of
+    from aisle.taxonomy import format_path
+
+    if not hits:
+        console.out.print("no product fits")
+        return
+    rows = [["", "like", "words", "id", "title", "category"]]
+    for rank, hit in enumerate(hits, 1):
+        like = "" if hit.similarity is None else f"{hit.similarity:.3f}"
+        words = "" if hit.words is None else f"{hit.words:.1f}"
+        rows.append([str(rank), like, words, hit.id, title_of(hit), format_path(hit.category)])
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(6)]
+    if console.out.is_terminal:  # a pipe's lines are whole
+        left = max(console.out.width - sum(widths[:3]) - 10, 30)
+        for i, share in ((3, 0.2), (4, 0.45), (5, 0.35)):
+            widths[i] = min(widths[i], int(left * share))
+    for row in rows:
+        cells = [cell.rjust(widths[i]) for i, cell in enumerate(row[:3])]
+        cells += [set_cell_size(_printable(row[i]), widths[i]) for i in (3, 4, 5)]
+        console.out.print("  ".join(cells).rstrip(), markup=False, soft_wrap=True)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)  # control characters move a cursor
+
+
+def _versions(opened: "Index", as_json: bool) -> None:
+    found = [{"version": v.number, "products": v.rows, "made": v.made} for v in opened.versions]
+    if as_json:
+        console.print_json(found)
+        return
+    for one in found:
+        console.out.print(f"{one['version']:>6}  {one['products']:>10,} products  {one['made']}")
+
+
+def _page(
+    opened: "Index", hits: "list[Hit]", asked: str, where: str | None, image: Path | None, out: Path
+) -> None:
+    from aisle.catalog import ImageRef
+    from aisle.inference.writing import whole_file
+    from aisle.search.page import data_uri, render
+    from aisle.search.rows import small_jpeg
+
+    picture = data_uri(small_jpeg(ImageRef(path=image))) if image is not None else ""
+    try:
+        with whole_file(out) as handle:
+            handle.write(render(asked, where, hits, len(opened), opened.manifest.model_id, picture))
+    except OSError as error:
+        raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,185 @@
+"""A part of an index's rows in one immutable Arrow file: mapped, not read; large ones with lists beside."""
+
+import os
+import uuid
+from functools import cached_property, reduce
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aisle.search.lists import Lists, arrange
+from aisle.search.where import Both, Condition, Either, Not, Test
+from aisle.search.words import Words
+
+LISTED = 50_000  # rows from which on vectors are kept in lists; fewer are compared one by one
+PROBED = 12  # lists looked into
+_FEW = 0.05  # share of rows up to which those that a filter keeps are compared one by one
+_FILTERS = 64  # filters whose rows are remembered
+
+
+class Segment:
+    """n rows. lists: None where every vector is compared.
+
+    Raises:
+        OSError, pa.ArrowInvalid, ValueError: its files are gone or damaged.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.table = pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all()
+        beside = folder / f"{name}.lists.npz"
+        self.lists: Lists | None = None
+        if beside.exists():
+            with np.load(beside, allow_pickle=False) as kept:
+                self.lists = Lists(kept["centres"], kept["starts"])
+        self._masks: dict[Condition, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """(n, D) float32, where they lie in the file."""
+        column = self.table.column("vector").combine_chunks()
+        return column.flatten().to_numpy().reshape(len(self), column.type.list_size)
+
+    @cached_property
+    def words(self) -> Words:
+        """Its texts, found by word."""
+        column = self.table.column("words").combine_chunks()
+        return Words(column.flatten().to_numpy(), column.offsets.to_numpy().astype(np.int64))
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """(n,) bool: rows with a vector."""
+        if self.lists is None:
+            return np.asarray(self.vectors.any(1))
+        blocks = range(0, len(self), 8192)  # a mapped file need not be in memory whole
+        return np.concatenate([np.asarray(self.vectors[i : i + 8192].any(1)) for i in blocks])
+
+    def find(self, ids: list[str]) -> np.ndarray:
+        """The rows of those of these ids that are here."""
+        mask = pc.call_function(
+            "is_in", [self.table.column("id")], pc.SetLookupOptions(pa.array(ids, pa.string()))
+        )
+        return np.flatnonzero(mask.to_numpy(zero_copy_only=False))
+
+    def nearest(
+        self, vector: np.ndarray, k: int, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The rows with the highest cosines to a vector (D,), in no order, and these. allowed: (n,) bool,
+        those to look among; None: all."""
+        if allowed is not None:
+            rows = np.flatnonzero(allowed)
+            if len(rows) <= max(_FEW * len(self), 10 * k):
+                return _best(rows, self.vectors[rows] @ vector, k)
+        if self.lists is None:
+            scores = self.vectors @ vector
+            return _best(*_among(np.arange(len(self)), scores, allowed), k)
+        found = self._probe(self.lists, vector, PROBED, allowed)
+        if allowed is not None and len(found[0]) < k:
+            found = self._probe(self.lists, vector, len(self.lists.centres), allowed)
+        return _best(*found, k)
+
+    def _probe(
+        self, lists: Lists, vector: np.ndarray, most: int, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        bounds = [(int(lists.starts[c]), int(lists.starts[c + 1])) for c in lists.nearest(vector, most)]
+        rows = np.concatenate([np.arange(start, stop) for start, stop in bounds])
+        scores = np.concatenate([self.vectors[start:stop] @ vector for start, stop in bounds])
+        return _among(rows, scores, allowed)
+
+    def holds(self, where: Condition) -> np.ndarray:
+        """(n,) bool: the rows that a filter lets through."""
+        found = self._masks.get(where)
+        if found is None:
+            mask = self._frame.select(_expression(where).fill_null(False).alias("holds"))["holds"]
+            found = mask.to_numpy()
+            while len(self._masks) >= _FILTERS:
+                self._masks.pop(next(iter(self._masks)))
+            self._masks[where] = found
+        return found
+
+    @cached_property
+    def _frame(self) -> pl.DataFrame:
+        shown = ("vector", "words", "fields", "text", "picture", "image")
+        frame = pl.from_arrow(self.table.drop_columns(shown))
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+
+def write_segment(folder: Path, table: pa.Table) -> str:
+    """A segment's files, whole and on disk before anything names them. Returns its name."""
+    name = f"rows-{uuid.uuid4().hex[:12]}"
+    if table.num_rows >= LISTED:
+        column = table.column("vector").combine_chunks()
+        vectors = column.flatten().to_numpy().reshape(len(column), -1)
+        lists, order = arrange(vectors)
+        table = table.take(order)
+        with (folder / f"{name}.lists.npz").open("wb") as beside:
+            np.savez(beside, centres=lists.centres, starts=lists.starts)
+            beside.flush()
+            os.fsync(beside.fileno())
+    frame = table.combine_chunks()
+    with (folder / f"{name}.arrow").open("wb") as handle:
+        with pa.ipc.new_file(handle, frame.schema) as writer:
+            # One batch, so that the vectors are one piece of memory.
+            for batch in frame.to_batches() or [pa.RecordBatch.from_pylist([], frame.schema)]:
+                writer.write_batch(batch)
+        handle.flush()
+        os.fsync(handle.fileno())
+    return name
+
+
+def _among(rows: np.ndarray, scores: np.ndarray, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    if allowed is None:
+        return rows, scores
+    kept = allowed[rows]
+    return rows[kept], scores[kept]
+
+
+def _best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    if len(rows) > k:
+        some = np.argpartition(-scores, k - 1)[:k]
+        rows, scores = rows[some], scores[some]
+    return rows, scores
+
+
+def _expression(condition: Condition) -> pl.Expr:
+    """A filter as Polars asks it. A comparison with what is missing is neither true nor false."""
+    if isinstance(condition, Not):
+        return ~_expression(condition.part)
+    if isinstance(condition, Both):
+        return reduce(lambda a, b: a & b, map(_expression, condition.parts))
+    if isinstance(condition, Either):
+        return reduce(lambda a, b: a | b, map(_expression, condition.parts))
+    return _comparison(condition)
+
+
+def _comparison(test: Test) -> pl.Expr:
+    field = pl.col(test.column.key)
+    if test.operator == "missing":
+        return field.is_null()
+    if test.operator == "in":
+        return field.is_in(list(test.values))
+    value = test.values[0]
+    match test.operator:
+        case "under":
+            return pl.col("places").list.contains(value)
+        case "contains":
+            return field.str.contains(str(value), literal=True)
+        case "=":
+            return field == value
+        case "!=":
+            return field != value
+        case "<":
+            return field < value
+        case "<=":
+            return field <= value
+        case ">":
+            return field > value
+        case _:
+            return field >= value

@@ -1,0 +1,296 @@
+"""The rows of an index: segments, and which of their rows are gone.
+
+A version is a line of the manifest: readers see one or the next, and a killed writer leaves files that
+nothing names.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from aisle.errors import SearchError
+from aisle.search.manifest import MANIFEST, Manifest, Part, Version, read_manifest, write_manifest
+from aisle.search.rows import latest_of_each
+from aisle.search.segment import Segment, write_segment
+from aisle.search.where import Condition
+from aisle.search.words import score_all
+
+KEPT = 5  # versions that can still be asked
+LARGEST = 250_000  # rows of a segment: what is held in memory while one is written
+
+
+class Found(NamedTuple):
+    """A row by its number in this version, and its score: a cosine, or BM25."""
+
+    row: int
+    score: float
+
+
+class Row(NamedTuple):
+    """What is shown of a product: `fields` as JSON, `category` as a path, its picture's path or bytes."""
+
+    id: str
+    fields: str
+    category: str | None
+    image: str | None
+    picture: bytes | None
+
+
+class Store:
+    """One version of the rows of an index. Rows are numbered through its segments.
+
+    version: which one; None: the newest. known: segments already open, to be used again.
+
+    Raises:
+        SearchError: there is no such version, or its files are gone or damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        version: int | None = None,
+        known: "dict[str, Segment] | None" = None,
+    ) -> None:
+        self.folder, self.manifest = folder, manifest
+        numbers = {v.number: v for v in manifest.versions}
+        wanted = numbers.get(version) if version is not None else manifest.versions[-1]
+        if wanted is None:
+            raise SearchError(f"{folder} has no version {version}; it keeps {', '.join(map(str, numbers))}")
+        self.version = wanted
+        open_ones = known or {}
+        self.segments = [open_ones.get(part.name) or Segment(folder, part.name) for part in wanted.parts]
+        self._gone = [np.load(folder / p.gone) if p.gone else np.zeros(0, np.int64) for p in wanted.parts]
+        self._first = np.cumsum([0, *map(len, self.segments)])
+
+    def __len__(self) -> int:
+        return self.version.rows
+
+    @classmethod
+    def open(
+        cls, folder: Path, version: int | None = None, known: "dict[str, Segment] | None" = None
+    ) -> "Store":
+        """A version of the rows of an index.
+
+        Raises:
+            SearchError: as the constructor; also there is no index.
+        """
+        for trial in range(5):
+            stamp = _stamp(folder)
+            manifest = read_manifest(folder)
+            try:
+                store = cls(folder, manifest, version, known)
+            except (OSError, pa.ArrowInvalid, ValueError) as error:
+                # A writer may have dropped that version since its manifest was read.
+                if trial == 4 or read_manifest(folder) == manifest:
+                    raise SearchError(f"{folder} is damaged ({error}): index again") from error
+                continue
+            store._seen = stamp
+            return store
+        raise AssertionError
+
+    _seen: tuple[int, int] = (0, 0)
+
+    def latest(self) -> "Store":
+        """The newest version: this very store, if nothing was written since."""
+        if _stamp(self.folder) == self._seen:
+            return self
+        return Store.open(self.folder, known={segment.name: segment for segment in self.segments})
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def nearest(self, vector: np.ndarray, k: int, where: Condition | None = None) -> list[Found]:
+        """The k rows with the highest cosines to a vector (D,) of length 1, best first."""
+        asked = np.ascontiguousarray(vector, np.float32)
+        parts = [
+            segment.nearest(asked, k, self._allowed(i, where)) for i, segment in enumerate(self.segments)
+        ]
+        return self._best(parts, k)
+
+    def matching(self, text: str, k: int, where: Condition | None = None) -> list[Found]:
+        """The k rows whose words fit best (BM25), best first; only those that have any of them."""
+        parts = []
+        for i, scores in enumerate(score_all([segment.words for segment in self.segments], text)):
+            allowed = self._alive[i] if where is None else self._alive[i] & self.segments[i].holds(where)
+            rows = np.flatnonzero((scores > 0) & allowed)
+            parts.append((rows, scores[rows]))
+        return self._best(parts, k)
+
+    def _best(self, parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[Found]:
+        if not parts:
+            return []
+        rows = np.concatenate([part + first for (part, _), first in zip(parts, self._first, strict=False)])
+        scores = np.concatenate([scores for _, scores in parts])
+        order = np.lexsort((rows, -scores))[:k]
+        return [Found(int(rows[i]), float(scores[i])) for i in order]
+
+    def _allowed(self, i: int, where: Condition | None) -> np.ndarray | None:
+        """(n,) bool: rows of a segment that may be found by their vectors; None: all of them."""
+        if where is not None:
+            return self._searchable[i] & self.segments[i].holds(where)
+        return None if self._whole[i] else self._searchable[i]
+
+    @cached_property
+    def _alive(self) -> list[np.ndarray]:
+        masks = [np.ones(len(segment), bool) for segment in self.segments]
+        for mask, gone in zip(masks, self._gone, strict=True):
+            mask[gone] = False
+        return masks
+
+    @cached_property
+    def _searchable(self) -> list[np.ndarray]:
+        return [a & segment.seen for a, segment in zip(self._alive, self.segments, strict=True)]
+
+    @cached_property
+    def _whole(self) -> list[bool]:
+        return [bool(mask.all()) for mask in self._searchable]
+
+    # -- looking up ---------------------------------------------------------------------------
+
+    def rows(self, rows: Iterable[int]) -> dict[int, Row]:
+        """What is shown of these rows."""
+        return {row: self._row(row) for row in rows}
+
+    def find(self, product: str) -> int | None:
+        """The row of a product; None if it is not there."""
+        for first, segment, alive in zip(self._first, self.segments, self._alive, strict=False):
+            for row in segment.find([product]):
+                if alive[row]:
+                    return int(first + row)
+        return None
+
+    def vector(self, row: int) -> np.ndarray:
+        """(D,) of a row."""
+        i = int(np.searchsorted(self._first, row, side="right")) - 1
+        return np.array(self.segments[i].vectors[row - self._first[i]])
+
+    def _row(self, row: int) -> Row:
+        i = int(np.searchsorted(self._first, row, side="right")) - 1
+        table, place = self.segments[i].table, int(row - self._first[i])
+        return Row(*(table.column(name)[place].as_py() for name in Row._fields))
+
+    def matches(self, where: Condition) -> int:
+        """How many rows a filter lets through."""
+        pairs = zip(self.segments, self._alive, strict=True)
+        return sum(int((alive & segment.holds(where)).sum()) for segment, alive in pairs)
+
+    def places(self) -> set[str]:
+        """Every category's path, casefolded."""
+        columns = [segment.table.column("category_key").unique().to_pylist() for segment in self.segments]
+        return {key for column in columns for key in column if key}
+
+    # -- changing: new files, then the manifest. Call these inside `writing` --------------------
+
+    def add(self, rows: Iterable[pa.Table]) -> "Store":
+        """Insert rows, in place of those with their ids. The newest segments are written as one where the one
+        before is not at least as large: so there are never many."""
+        new = latest_of_each(pa.concat_tables([self.segments[0].table.slice(0, 0), *rows]))
+        gone = self._with_gone(new.column("id").to_pylist())
+        kept = list(zip(self.segments, gone, self.version.parts, strict=True))
+        joined = [new]
+        while kept and joined_rows(joined) + len(kept[-1][0]) <= LARGEST:
+            segment, dead, _ = kept[-1]
+            if len(segment) - len(dead) > joined_rows(joined):
+                break
+            joined.insert(0, segment.table.take(np.setdiff1d(np.arange(len(segment)), dead)))
+            kept.pop()
+        parts = [self._part(segment, dead, part) for segment, dead, part in kept]
+        table = pa.concat_tables(joined)
+        name = write_segment(self.folder, table)
+        return self._commit([*parts, Part(name, table.num_rows)])
+
+    def delete(self, ids: Iterable[str]) -> "Store":
+        """Take products out; ids that are not there are passed over."""
+        gone = self._with_gone(list(ids))
+        triples = zip(self.segments, gone, self.version.parts, strict=True)
+        return self._commit([self._part(segment, dead, part) for segment, dead, part in triples])
+
+    def _with_gone(self, ids: list[str]) -> list[np.ndarray]:
+        pairs = zip(self.segments, self._gone, strict=True)
+        return [np.union1d(gone, segment.find(ids)) for segment, gone in pairs]
+
+    def _part(self, segment: Segment, gone: np.ndarray, part: Part) -> Part:
+        rows = len(segment) - len(gone)
+        if rows == part.rows:
+            return part
+        name = f"gone-{uuid.uuid4().hex[:12]}.npy"
+        np.save(self.folder / name, gone.astype(np.int64))
+        return Part(part.name, rows, name)
+
+    def _commit(self, parts: list[Part]) -> "Store":
+        version = new_version(self.version.number + 1, parts)
+        versions = (*self.manifest.versions, version)[-KEPT:]
+        write_manifest(self.folder, replace(self.manifest, versions=versions))
+        sweep(self.folder, versions)
+        return Store.open(self.folder, known={segment.name: segment for segment in self.segments})
+
+
+def joined_rows(tables: Sequence[pa.Table]) -> int:
+    """Rows of several tables together."""
+    return sum(table.num_rows for table in tables)
+
+
+def create(folder: Path, manifest: Manifest, tables: Iterable[pa.Table]) -> None:
+    """The first version of an index's rows, in segments of at most `LARGEST`; of rows that share an id the
+    last one counts."""
+    parts: list[Part] = []
+    pending: list[pa.Table] = []
+    for table in tables:
+        pending.append(table)
+        if joined_rows(pending) >= LARGEST:
+            parts.append(_first(folder, pending))
+            pending = []
+    if pending or not parts:
+        parts.append(_first(folder, pending))
+    manifest = replace(manifest, versions=(new_version(1, parts),))
+    write_manifest(folder, manifest)
+    _forget_earlier(folder)
+
+
+def _first(folder: Path, tables: list[pa.Table]) -> Part:
+    table = latest_of_each(pa.concat_tables(tables))
+    return Part(write_segment(folder, table), table.num_rows)
+
+
+def _forget_earlier(folder: Path) -> None:
+    """Of products with rows in several segments only the last one counts."""
+    store = Store.open(folder)
+    later: set[str] = set()
+    parts = []
+    for segment, part in reversed(list(zip(store.segments, store.version.parts, strict=True))):
+        gone = segment.find(list(later)) if later else np.zeros(0, np.int64)
+        parts.insert(0, store._part(segment, gone, part))
+        later.update(segment.table.column("id").to_pylist())
+    if parts != list(store.version.parts):
+        write_manifest(folder, replace(store.manifest, versions=(new_version(1, parts),)))
+
+
+def new_version(number: int, parts: Sequence[Part]) -> Version:
+    """A version made now."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return Version(number, sum(part.rows for part in parts), made, tuple(parts))
+
+
+def sweep(folder: Path, versions: Sequence[Version]) -> None:
+    """Remove the files that no kept version names, also those a killed writer left; readers that have one
+    mapped keep it."""
+    named = {part.name for version in versions for part in version.parts}
+    named |= {part.gone for version in versions for part in version.parts}
+    for file in [*folder.glob("rows-*"), *folder.glob("gone-*.npy")]:
+        if file.name not in named and file.name.split(".")[0] not in named:
+            file.unlink(missing_ok=True)
+
+
+def _stamp(folder: Path) -> tuple[int, int]:
+    try:
+        told = (folder / MANIFEST).stat()
+    except OSError:  # being replaced just now
+        return (0, 0)
+    return told.st_ino, told.st_mtime_ns

@@ -1,0 +1,242 @@
+"""The filter language of `--where`: parsed into a small tree, which every store evaluates in its own way.
+
+    category under 'Apparel' and (price < 50 or colour in ('red', 'blue')) and not title contains 'kids'
+
+A comparison is `FIELD OPERATOR VALUE`: `=`, `!=`, `<`, `<=`, `>`, `>=`, `contains`, `in (…)`, `is missing`,
+and for the category `under`. Nothing that a user writes reaches another language unparsed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from aisle.errors import SearchError, did_you_mean
+from aisle.taxonomy import format_path
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
+    | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+    | (?P<sign><=|>=|!=|<>|==|[=<>(),])
+    | (?P<word>[^\W\d][\w.-]*)
+    )""",
+    re.VERBOSE,
+)
+_KEYWORDS = {"and", "or", "not", "in", "is", "under", "contains", "missing"}
+_ORDER = ("<", "<=", ">", ">=")
+_DEEPEST = 50  # brackets within brackets: more is no filter that a person wrote
+
+
+class Column(NamedTuple):
+    """A field that can be filtered by: its column in the store, and whether it holds numbers or text."""
+
+    key: str
+    kind: str  # "number", "text" (kept casefolded), "exact" (kept as it is), "places" (a category)
+
+
+class Test(NamedTuple):
+    """One comparison; `values` of kind text are casefolded."""
+
+    column: Column
+    operator: str
+    values: tuple[str | float, ...]
+
+
+class Both(NamedTuple):
+    """Every one of the parts holds."""
+
+    parts: tuple["Condition", ...]
+
+
+class Either(NamedTuple):
+    """One of the parts holds."""
+
+    parts: tuple["Condition", ...]
+
+
+class Not(NamedTuple):
+    """The part does not hold."""
+
+    part: "Condition"
+
+
+Condition = Test | Both | Either | Not
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    at: int
+
+
+def parse(where: str, columns: Mapping[str, Column]) -> Condition:
+    """A filter as a tree. columns: the fields that can be asked, by name; `category` is one of them.
+
+    Raises:
+        SearchError: where it cannot be read, and what was expected there; an unknown field with the nearest
+            known one; a comparison that a field's kind does not allow.
+    """
+    parser = _Parser(where, columns)
+    found = parser.either(0)
+    parser.finish()
+    return found
+
+
+def place(path: tuple[str, ...]) -> str:
+    """A category's path as it is kept and compared."""
+    return format_path([part.strip().casefold() for part in path])
+
+
+def tests(condition: Condition) -> Iterator[Test]:
+    """Every comparison in a filter."""
+    if isinstance(condition, Test):
+        yield condition
+    else:
+        for part in (condition.part,) if isinstance(condition, Not) else condition.parts:
+            yield from tests(part)
+
+
+class _Parser:
+    def __init__(self, where: str, columns: Mapping[str, Column]) -> None:
+        self.where, self.columns = where, columns
+        self.folded = {name.casefold(): name for name in columns}
+        self.tokens, self.place = list(self._tokens()), 0
+
+    def _tokens(self) -> Iterator[_Token]:
+        at = 0
+        while at < len(self.where):
+            if self.where[at:].isspace():
+                break
+            found = _TOKEN.match(self.where, at)
+            if found is None or found.lastgroup is None:
+                start = at + len(self.where[at:]) - len(self.where[at:].lstrip())
+                what = "a quote that does not close" if self.where[start] in "'\"" else "not understood"
+                raise SearchError(f"--where: {what}: {self.where[start : start + 30]!r}")
+            yield _Token(found.lastgroup, found[found.lastgroup], found.start(found.lastgroup))
+            at = found.end()
+
+    # -- the grammar: or of ands of comparisons -----------------------------------------------
+
+    def either(self, depth: int) -> Condition:
+        parts = [self.both(depth)]
+        while self.take("or"):
+            parts.append(self.both(depth))
+        return parts[0] if len(parts) == 1 else Either(tuple(parts))
+
+    def both(self, depth: int) -> Condition:
+        parts = [self.one(depth)]
+        while self.take("and"):
+            parts.append(self.one(depth))
+        return parts[0] if len(parts) == 1 else Both(tuple(parts))
+
+    def one(self, depth: int) -> Condition:
+        if depth > _DEEPEST:
+            raise SearchError(f"--where: more than {_DEEPEST} brackets within each other")
+        if self.take("not"):
+            return Not(self.one(depth + 1))
+        if self.take("("):
+            found = self.either(depth + 1)
+            self.expect(")")
+            return found
+        return self.comparison()
+
+    def comparison(self) -> Condition:
+        name, column = self.field()
+        if self.take("is"):
+            negated = self.take("not")
+            self.expect("missing")
+            missing = Test(column, "missing", ())
+            return Not(missing) if negated else missing
+        if self.take("not"):
+            self.expect("in")
+            return Not(self.members(name, column))
+        if self.take("in"):
+            return self.members(name, column)
+        for word in ("under", "contains"):
+            if self.take(word):
+                return self.test(name, column, word, (self.value(name, column, word),))
+        sign = self.peek()
+        if sign.kind == "sign" and sign.text in ("=", "==", "!=", "<>", *_ORDER):
+            self.place += 1
+            operator = {"==": "=", "<>": "!="}.get(sign.text, sign.text)
+            return self.test(name, column, operator, (self.value(name, column, operator),))
+        raise self.wrong("a comparison (=, !=, <, <=, >, >=, in, contains, under, is missing)")
+
+    def members(self, name: str, column: Column) -> Test:
+        self.expect("(")
+        values = [self.value(name, column, "=")]
+        while self.take(","):
+            values.append(self.value(name, column, "="))
+        self.expect(")")
+        return self.test(name, column, "in", tuple(values))
+
+    def test(self, name: str, column: Column, operator: str, values: tuple[Any, ...]) -> Test:
+        if operator == "under" and column.kind != "places":
+            raise SearchError(
+                f"--where: nothing is under {name}; only categories are: category under 'Apparel'"
+            )
+        if operator in _ORDER and column.kind == "places":
+            raise SearchError(f"--where: {name} has no order; ask category under 'Apparel', or = a full path")
+        if operator == "contains" and column.kind == "number":
+            raise SearchError(f"--where: {name} holds numbers: compare it with =, <, <=, > or >=")
+        return Test(column, operator, values)
+
+    def field(self) -> tuple[str, Column]:
+        token = self.peek()
+        keyword = token.kind == "word" and token.text.lower() in _KEYWORDS - {"missing"}
+        if keyword or token.kind in ("sign", ""):
+            raise self.wrong("a field's name")
+        self.place += 1
+        name = _unquoted(token.text) if token.kind == "text" else token.text
+        known = self.folded.get(name.casefold())
+        if known is None:
+            near = did_you_mean(name, self.columns)
+            fields = ", ".join(sorted(self.columns)[:20])
+            raise SearchError(f"--where: there is no field {name!r}.{near} Fields: {fields}")
+        return known, self.columns[known]
+
+    def value(self, name: str, column: Column, operator: str) -> str | float:
+        token = self.peek()
+        if token.kind not in ("text", "number", "word"):
+            raise self.wrong("a value: a number, or text in quotes")
+        self.place += 1
+        text = _unquoted(token.text) if token.kind == "text" else token.text
+        if column.kind == "number":
+            try:
+                return float(text)
+            except ValueError:
+                raise SearchError(f"--where: {name} holds numbers, {text!r} is none") from None
+        if token.kind == "word":
+            raise SearchError(f"--where: put {token.text!r} into quotes: {name} {operator} '{token.text}'")
+        if column.kind == "places":
+            return place(tuple(text.split(">")))
+        return text if column.kind == "exact" else text.casefold()
+
+    # -- tokens -------------------------------------------------------------------------------
+
+    def peek(self) -> _Token:
+        return self.tokens[self.place] if self.place < len(self.tokens) else _Token("", "", len(self.where))
+
+    def take(self, word: str) -> bool:
+        token = self.peek()
+        if token.kind in ("word", "sign") and token.text.lower() == word:
+            self.place += 1
+            return True
+        return False
+
+    def expect(self, word: str) -> None:
+        if not self.take(word):
+            raise self.wrong(repr(word))
+
+    def finish(self) -> None:
+        if self.place < len(self.tokens):
+            raise self.wrong("`and`, `or`, or the end")
+
+    def wrong(self, expected: str) -> SearchError:
+        token = self.peek()
+        there = repr(self.where[token.at : token.at + 30]) if token.kind else "the end"
+        return SearchError(f"--where: expected {expected}, found {there}")
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].replace(text[0] * 2, text[0])

@@ -1,0 +1,84 @@
+"""`aisle embed`, `aisle index` and `aisle search`, as typed."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from aisle.catalog.vectors import VectorFile
+from aisle.cli import register
+from aisle.errors import AisleError
+
+
+def run(*words):
+    done = CliRunner().invoke(register(), [str(word) for word in words])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.output
+
+
+def run_json(*words):
+    return json.loads(run(*words, "--json"))
+
+
+def test_vectors_are_written_row_by_row_and_read_as_a_catalogues_vectors(trained, shop, tmp_path):
+    for name in ("vectors.parquet", "vectors.npz"):
+        told = run_json("embed", trained.run, shop.incoming, "--out", tmp_path / name)
+        file = VectorFile(tmp_path / name)
+        assert told["rows"] == len(file) > 0
+        assert file.values.shape[1] == told["dim"]
+        lengths = np.linalg.norm(np.asarray(file.values), axis=1)
+        assert np.allclose(lengths[lengths > 0], 1, atol=1e-5)
+    ids = pq.read_table(tmp_path / "vectors.parquet").column("id").to_pylist()
+    with shop.incoming.open(newline="") as lines:
+        assert [row["id"] for row in csv.DictReader(lines)] == ids
+    with pytest.raises(AisleError, match="name a file ending in one"):
+        run("embed", trained.run, shop.incoming, "--out", tmp_path / "vectors.txt")
+
+
+def test_an_index_is_made_searched_added_to_and_deleted_from(trained, shop, tmp_path):
+    made = run_json("index", trained.run, shop.products, "--out", tmp_path / "index")
+    assert made["products"] == len(trained.catalog)
+    found = run_json(
+        "search", tmp_path / "index", "--text", "running shoes", "-k", "5", "--where", "price < 500"
+    )
+    assert len(found["hits"]) == 5
+    assert all(float(hit["fields"]["price"]) < 500 for hit in found["hits"])
+    first = found["hits"][0]
+    like = run_json("search", tmp_path / "index", "--product", first["id"])
+    assert first["id"] not in [hit["id"] for hit in like["hits"]]
+    picture = next(p.images[0].path for p in trained.catalog if p.images and p.images[0].path.exists())
+    page = tmp_path / "sheet.html"
+    run("search", tmp_path / "index", "--image", picture, "--text", "<b>shoes", "--html", page)
+    written = page.read_text()
+    assert "data:image/jpeg" in written
+    assert "<b>shoes" not in written
+    assert "http" not in written.replace("http-equiv", "")
+    more = run_json("index", trained.run, shop.incoming, "--out", tmp_path / "index", "--add")
+    assert more["products"] > made["products"]
+    less = run_json("index", trained.run, shop.incoming, "--out", tmp_path / "index", "--delete")
+    assert less["products"] == made["products"]
+    assert less["deleted"] == more["products"] - made["products"]
+    versions = run_json("search", tmp_path / "index", "--versions")
+    assert [v["version"] for v in versions] == [1, 2, 3]
+    old = run_json("search", tmp_path / "index", "--text", "shoes", "--version", "1")
+    assert old["hits"]
+
+
+def test_a_table_is_whole_in_a_pipe_and_wrong_use_is_said(indexed):
+    table = run("search", indexed.folder, "--text", "shoes", "-k", "3")
+    assert len(table.splitlines()) == 4
+    assert "…" not in table
+    for words, said in [
+        ((), "say what to search for"),
+        (("--text", " "), "say what to search for"),
+        (("--text", "a", "--product", "b"), "a query of its own"),
+        (("--image", "nothing.jpg"), "is not there"),
+        (("--text", "a", "--by", "magic"), "vectors, words or both"),
+        (("--text", "a", "--html", "no/where.html"), "does not exist"),
+    ]:
+        with pytest.raises(AisleError, match=said):
+            run("search", indexed.folder, *words)
