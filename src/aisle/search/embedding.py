@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from aisle.catalog import Catalog, Product
 from aisle.errors import SearchError
-from aisle.inference.encode import in_batches
 from aisle.progress import SILENT, Advance, Progress
 from aisle.search.rows import Placed
 
@@ -48,6 +47,8 @@ def text_field(model: "Predictor") -> str:
 def placed(model: "Predictor", products: Iterable[Product]) -> Iterator[Placed]:
     """Products with their vectors and categories, a batch at a time. Where a product has no label, its
     category is the model's best answer; one of which the model reads nothing has a vector of zeros."""
+    from aisle.inference.encode import in_batches
+
     modalities(model)
     for batch in in_batches(products, model.batch):
         (scored,) = model.score_batches(batch)

@@ -12,7 +12,6 @@ import pyarrow as pa
 from aisle.catalog import Catalog, ImageRef, Product
 from aisle.catalog.pictures import PictureError, decode
 from aisle.errors import BundleError, SearchError, did_you_mean
-from aisle.inference.bundle import load_run
 from aisle.progress import SILENT, Progress
 from aisle.search.embedding import modalities, placed, queried, text_field
 from aisle.search.manifest import Manifest, Version, new_folder, read_manifest, writing
@@ -313,6 +312,8 @@ def query(text: str | None = None, image: str | Path | None = None, index: Index
 
 
 def _loaded(folder: Path, manifest: Manifest, model: Path, trust_code: bool) -> "Predictor":
+    from aisle.inference.bundle import load_run  # torch comes along, which words alone do not need
+
     try:
         found = load_run(model, trust_code)
     except BundleError as error:
