@@ -61,9 +61,10 @@ def test_the_numbers_on_the_page_are_those_of_the_json(page, hostile):
         "data", "all => all.map(d => [d.dataset.key, d.value, d.textContent.trim()])"
     )
     assert len(shown) > 60
-    nodes = {node["id"]: node["accuracy"] for node in data["nodes"]}
+    nodes = {f"node:{node['id']}": node["accuracy"] for node in data["nodes"]}
+    nodes |= {f"coverage:{node['id']}": node["coverage"] for node in data["nodes"]}
     for key, value, text in shown:
-        number = nodes[key[5:]] if key.startswith("node:") else look_up(data, key)
+        number = nodes[key] if key.startswith(("node:", "coverage:")) else look_up(data, key)
         assert value == ("" if number is None else str(number)), key
         assert text in {percent(number), percent(number, 0), decimal(number), count(number)}, key
     headline = page.locator("h1").inner_text()

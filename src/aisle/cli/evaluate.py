@@ -26,6 +26,10 @@ def evaluate(
     train: Annotated[
         Path | None, typer.Option(help="Training rows, where the file has no `train` split.")
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="An earlier run, or its report.json, to put beside."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for report.html and report.json (default: report/ in the run)."),
@@ -58,6 +62,7 @@ def evaluate(
         )
 
     progress = console.progress(quiet or as_json)
+    earlier = None if beside is None else evaluation.earlier(beside)  # before a long judging, for nothing
     model = workflow.load(run, trust_code=trust_code, device=device)
     catalog = read(source)
     tell(catalog, progress)
@@ -73,6 +78,8 @@ def evaluate(
         baseline=known if baseline else None,
         progress=progress,
     )
+    if earlier is not None:
+        found = evaluation.put_beside(found, earlier)
     page = found.write(out or default_folder(run))
     if as_json:
         console.print_json(found.to_dict())
@@ -163,7 +170,14 @@ def remarks(found: "Evaluation") -> list[str]:
 
     overall, rows = found.model.overall, found.rows
     contest = "" if overall.contest is None else f", contest score {decimal(overall.contest)} of 1.225"
-    lines = [f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
+    lines = []
+    if found.beside:
+        then, x = found.beside, found.beside.accuracy
+        told = f" ({points(x.low)} to {points(x.high)}, paired)" if x else " (other products were judged)"
+        change = next(c for c in then.changes if c.name == "accuracy")
+        moved = points((change.now or 0.0) - (change.before or 0.0))
+        lines.append(f"beside {then.model_id}: accuracy {moved} points{told}")
+    lines += [f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
     if found.model.bands:
         bands = ", ".join(f"{b.name}: {percent(b.accuracy)}" for b in found.model.bands)
         lines.append(f"by training products of a label: {bands}")

@@ -12,14 +12,18 @@ CONFUSIONS = 30
 MATRIX = 40  # more top categories than this make no readable table
 
 
-def node_scores(judged: Judged, train: np.ndarray | None) -> tuple[NodeScore, ...]:
-    """Every node with a labelled or an answered product, in tree order. `train`: (M,) below each node."""
+def node_scores(
+    judged: Judged, train: np.ndarray | None, accepted: np.ndarray | None = None
+) -> tuple[NodeScore, ...]:
+    """Every node with a labelled or an answered product, in tree order. train: (M,) below each node; accepted: (B,)
+    whose full path was decided on."""
     tree = judged.taxonomy
     true, answer = tree.ancestors[judged.node], tree.ancestors[judged.answer]  # (B, L)
     products = _tally(tree, true)
     found = _tally(tree, true[(true == answer) & (true >= 0)])
     predicted = _tally(tree, answer)
     full = _tally(tree, true[judged.right])
+    sure = None if accepted is None else _tally(tree, true[accepted])
     return tuple(
         NodeScore(
             id=tree.nodes[i].id,
@@ -30,6 +34,7 @@ def node_scores(judged: Judged, train: np.ndarray | None) -> tuple[NodeScore, ..
             path_accuracy=_share(full[i], products[i]),
             predicted=int(predicted[i]),
             precision=_share(found[i], predicted[i]),
+            coverage=None if sure is None else _share(sure[i], products[i]),
         )
         for i in np.flatnonzero((products > 0) | (predicted > 0))
     )

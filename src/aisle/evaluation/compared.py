@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
-from aisle.evaluation.numbers import count, decimal, percent, points, step
+from aisle.evaluation.numbers import count, decimal
+from aisle.evaluation.pages import environment
 from aisle.evaluation.result import Limits, Record
 from aisle.inference.writing import whole_file
 
@@ -72,22 +70,10 @@ class Comparison(Record):
 
     def html(self) -> str:
         """One self-contained page."""
-        environment = Environment(
-            loader=PackageLoader("aisle.evaluation", "."),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
-        environment.globals |= {"step": step}
-        css = environment.loader.get_source(environment, "report.css")[0]  # type: ignore[union-attr]
         gains = [limit for row in self.rows if row.gain for limit in (row.gain.low, row.gain.high)]
         low, high = min([0.0, *gains]), max([0.0, *gains])
         margin = 0.06 * (high - low or 1)
-        return environment.get_template("compare.html").render(
-            c=self, css=Markup(css), low=low - margin, high=high + margin
-        )
+        return environment().get_template("compare.html").render(c=self, low=low - margin, high=high + margin)
 
     def write(self, folder: str | Path) -> Path:
         """`compare.md`, `compare.html` and `compare.json` in a folder; returns the page's path."""

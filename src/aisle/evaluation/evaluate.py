@@ -9,6 +9,7 @@ import numpy as np
 from aisle.catalog import Catalog
 from aisle.decision import Policy, Prediction
 from aisle.evaluation import baseline as rivals
+from aisle.evaluation.beside import packed, which
 from aisle.evaluation.branches import below, confusions, matrix, node_scores
 from aisle.evaluation.case import Case, Method
 from aisle.evaluation.collect import Ask, chunks
@@ -17,9 +18,7 @@ from aisle.evaluation.examples import choose
 from aisle.evaluation.result import (
     BaselineResult,
     CoveragePoint,
-    Decisions,
     Evaluation,
-    Promised,
     ReliabilityBin,
     ViewRemoved,
 )
@@ -61,7 +60,9 @@ def evaluate(
     ours = case.ask(_scorer(classifier), "judging", progress)
     rival = None if baseline is None else _rival(case, ours, baseline, progress)
     views = classifier.views if per_view else ()
-    decided, against_promise = _decided(case, classifier, progress)
+    found = _predictions(case, classifier, progress)
+    policy = getattr(classifier, "policy", None)
+    policy = policy if isinstance(policy, Policy) else None
     curve = precision_coverage(ours.sure, ours.judged.right)
     return Evaluation(
         model_id=classifier.model_id,
@@ -76,14 +77,18 @@ def evaluate(
             CoveragePoint(threshold=float(t), coverage=float(c), precision=float(p))
             for t, c, p in zip(*(part[_thin(len(curve.threshold))] for part in curve), strict=True)
         ),
-        decisions=decided,
-        promised=against_promise,
+        decisions=None if found is None else decisions(found, case.truth, policy),
+        promised=None if found is None else promised(found, case.truth, policy),
         nodes=node_scores(
-            ours.judged, None if case.train is None else below(case.truth.taxonomy, case.train)
+            ours.judged,
+            None if case.train is None else below(case.truth.taxonomy, case.train),
+            None if found is None else np.array([p.decision == "accept" for p in found]),
         ),
         confusions=confusions(ours.judged),
         matrix=matrix(ours.judged),
         examples=choose(ours.answers, ours.judged, case.truth, case.products, case.rows),
+        products=which(catalog.take(case.rows)),
+        hits=packed(ours.judged.right),
     )
 
 
@@ -153,20 +158,17 @@ def _rival(case: Case, ours: Method, train: Catalog, progress: Progress) -> Base
     )
 
 
-def _decided(
-    case: Case, classifier: Classifier, progress: Progress
-) -> tuple[Decisions | None, Promised | None]:
+def _predictions(case: Case, classifier: Classifier, progress: Progress) -> list[Prediction] | None:
+    """What the classifier decides, if it decides anything."""
     predict = getattr(classifier, "predict", None)
     if predict is None:
-        return None, None
+        return None
     found: list[Prediction] = []
     with progress("deciding", len(case.rows)) as advance:
         for part in chunks(case.products, case.rows):
             found.extend(predict(part))
             advance(len(part))
-    policy = getattr(classifier, "policy", None)
-    policy = policy if isinstance(policy, Policy) else None
-    return decisions(found, case.truth, policy), promised(found, case.truth, policy)
+    return found
 
 
 def _reliability(method: Method) -> tuple[ReliabilityBin, ...]:

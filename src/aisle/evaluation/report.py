@@ -7,14 +7,12 @@ whatever users wrote is escaped.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from aisle.evaluation.numbers import count, decimal, percent, points, step
+from aisle.evaluation.pages import environment
 from aisle.evaluation.panels import branch_panels, level_panels
 from aisle.evaluation.plots import coverage_plot, reliability_plot
 from aisle.evaluation.result import Evaluation, NodeScore
-from aisle.taxonomy import CategoryPath
 
 NODES = 6000  # more rows make a page too heavy for a phone; the JSON holds all of them
 
@@ -29,26 +27,19 @@ class Branch:
 
 def render(evaluation: Evaluation) -> str:
     """The page's HTML."""
-    environment = Environment(
-        loader=PackageLoader("aisle.evaluation", "."),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
-    environment.globals |= {"apart": apart, "points": points, "step": step}
-    source = environment.loader.get_source(environment, "report.css")[0]  # type: ignore[union-attr]
     shown = evaluation.nodes if len(evaluation.nodes) <= NODES else _shallow(evaluation.nodes)
-    return environment.get_template("report.html").render(
-        e=evaluation,
-        css=Markup(source),
-        reliability=Markup(reliability_plot(evaluation.reliability)),
-        coverage=Markup(coverage_plot(evaluation.coverage, evaluation.decisions)),
-        levels=level_panels(evaluation),
-        branches=branch_panels(evaluation),
-        tree=grow(shown),
-        hidden=len(evaluation.nodes) - len(shown),
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            e=evaluation,
+            reliability=Markup(reliability_plot(evaluation.reliability)),
+            coverage=Markup(coverage_plot(evaluation.coverage, evaluation.decisions)),
+            levels=level_panels(evaluation),
+            branches=branch_panels(evaluation),
+            tree=grow(shown),
+            hidden=len(evaluation.nodes) - len(shown),
+        )
     )
 
 
@@ -63,14 +54,6 @@ def grow(nodes: Sequence[NodeScore]) -> list[Branch]:
         (above[-1].children if above else tops).append(branch)
         above.append(branch)
     return tops
-
-
-def apart(path: CategoryPath, other: CategoryPath) -> list[tuple[str, bool]]:
-    """Each part of `path`, and whether `other` has it too at this place."""
-    shared = 0
-    while shared < min(len(path), len(other)) and path[shared] == other[shared]:
-        shared += 1
-    return [(part, i < shared) for i, part in enumerate(path)]
 
 
 def _shallow(nodes: Sequence[NodeScore]) -> list[NodeScore]:

@@ -211,7 +211,8 @@ class Promised(Record):
 class NodeScore(Record):
     """A branch or a place: `products` labelled at or below it, the share placed there (`accuracy`), the
     share given their full path (`path_accuracy`), products answered there (`predicted`) and the share
-    of those that belong (`precision`). `train`: training products at or below it."""
+    of those that belong (`precision`). `train`: training products at or below it. `coverage`: the share of
+    its products whose full path was accepted (null: the classifier decides nothing)."""
 
     id: str
     path: tuple[str, ...]
@@ -221,6 +222,7 @@ class NodeScore(Record):
     path_accuracy: float | None
     predicted: int
     precision: float | None
+    coverage: float | None = None
 
 
 class Confusion(Record):
@@ -279,8 +281,43 @@ class Examples(Record):
     confused: tuple[Example, ...] = ()
 
 
+class Change(Record):
+    """A number in an earlier evaluation and in this one. `key`: where it stands in both, dots between."""
+
+    key: str
+    name: str
+    before: float | None
+    now: float | None
+
+
+class NodeChange(Record):
+    """A branch's accuracy in an earlier evaluation and in this one."""
+
+    path: tuple[str, ...]
+    products: int
+    before: float
+    now: float
+
+
+class Beside(Record):
+    """An earlier evaluation beside this one. `same`: it judged the very same products, so that the change
+    of accuracy has paired limits (`accuracy`, null otherwise). `worse`, `better`: branches of at least ten
+    products that changed most."""
+
+    model_id: str
+    source: str
+    split: str | None
+    judged: int
+    same: bool
+    accuracy: Limits | None
+    changes: tuple[Change, ...]
+    worse: tuple[NodeChange, ...]
+    better: tuple[NodeChange, ...]
+
+
 class Evaluation(Record):
-    """Everything one evaluation measured."""
+    """Everything one evaluation measured. `products`: a hash of which were judged, in order; `hits`: one bit
+    a product, whether its full path was right (base64), so that a later evaluation can be put beside."""
 
     format_version: int = FORMAT_VERSION
     model_id: str
@@ -298,6 +335,9 @@ class Evaluation(Record):
     confusions: tuple[Confusion, ...] = ()
     matrix: Matrix | None = None
     examples: Examples = Examples()
+    products: str = ""
+    hits: str = ""
+    beside: Beside | None = None
 
     def to_json(self) -> str:
         """One indented JSON document; pictures stay out."""

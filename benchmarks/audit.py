@@ -1,0 +1,203 @@
+"""Does the audit find labels that are known to be wrong? `python benchmarks/audit.py [SET …]` writes a section each.
+
+Labels of real training rows are changed by chance: to another product's (random), a sibling's (sibling), or
+to one below a sibling of the parent (parent). Average precision of the audit beside three of cleanlab's
+scores on the same out-of-fold probabilities, tempered so that they are calibrated; then models are trained on
+the changed labels, and on what the audit made of them, and judged on test rows.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cleanlab.rank import get_label_quality_scores
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import average_precision_score
+
+from aisle.catalog import Catalog, read
+from aisle.catalog.splits import folds
+from aisle.evaluation.audit.candidates import Cases, _relative, cases_of
+from aisle.evaluation.audit.evidence import gather
+from aisle.evaluation.audit.judge import Verdicts, judge
+from aisle.metrics import paired_bootstrap
+from aisle.training.fit import fit
+from aisle.training.stacking import fold_models
+from aisle.workflow import part, resolve
+from results import SHARED, machine, write_section
+
+FILES = {"marketplace": "marketplace/products.csv", "fashion": "fashion/products.parquet"}
+KINDS = {"random": 0, "sibling": 1, "parent": 2}
+RATES = (0.05, 0.1, 0.2)
+FOLDS = 3
+# `fast` on text alone, cut down: what judges is the same for both, and 18 audits should end.
+CHANGES = (
+    "views.image=false", "views.text.axes=256", "views.title.axes=192", "stages.0.epochs=1",
+    "stages.0.steps=60", "stages.0.batch=128",
+)  # fmt: skip
+PLAIN = (*CHANGES, "parts.stop=0", "parts.calibrate=0", "parts.promise=0")
+RIVALS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
+
+
+def spoil(catalog: Catalog, kind: str, rate: float, seed: int = 1) -> tuple[Catalog, np.ndarray]:
+    """The catalogue with labels changed, and (n,) where."""
+    rng, tree = np.random.default_rng(seed), catalog.taxonomy
+    node = catalog.targets().node
+    picked = rng.random(len(node)) < rate
+    if kind == "random":
+        other = rng.permutation(node)
+    else:
+        other = _relative(tree, node, np.unique(node), KINDS[kind], rng)
+    wrong = picked & (other >= 0) & (other != node)
+    labels = [tree.nodes[n].path for n in np.where(wrong, other, node)]
+    return catalog.with_labels(labels, tree), wrong
+
+
+def tempered(logp: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Probabilities at the temperature that makes the given labels most probable."""
+    rows = np.arange(len(label))
+
+    def at(power: float) -> np.ndarray:
+        scaled = logp.astype(np.float64) * power
+        return scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+
+    best: Any = minimize_scalar(lambda p: -at(p)[rows, label].mean(), bounds=(0.05, 2), method="bounded")
+    return np.exp(at(best.x))
+
+
+def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool) -> dict[str, Any]:
+    """One audit: average precisions, their difference, what was estimated, and what retraining gave."""
+    noisy, wrong = spoil(catalog, kind, rate)
+    tree, recipe = catalog.taxonomy, resolve("fast", CHANGES)
+    number, group = folds(noisy, FOLDS), noisy.groups()
+    cases = cases_of(noisy, tree, number, group)
+    logp = np.zeros((len(noisy), len(tree.terminals)), np.float32)
+
+    def models() -> Any:
+        for rows, model in fold_models(noisy, recipe, tree, number):
+            logp[rows] = model.score(noisy.take(rows)).all()
+            yield rows, model
+
+    evidence = gather(noisy, tree, cases, models())
+    verdicts = judge(evidence)
+    label = tree.terminal_of[cases.node]
+    truth, sure = wrong[cases.rows], tempered(logp[cases.rows], label)
+    theirs = {m: -get_label_quality_scores(label, sure, method=m) for m in RIVALS}
+    scores = {m: float(average_precision_score(truth, s)) for m, s in theirs.items()}
+    best = max(scores, key=scores.__getitem__)
+
+    def precision(pairs: np.ndarray) -> float:
+        return float(average_precision_score(pairs[:, 0] > 0, pairs[:, 1]))
+
+    gain = paired_bootstrap(
+        np.stack([truth, verdicts.suspicion], 1), np.stack([truth, theirs[best]], 1), precision,
+        groups=cases.group, resamples=500,
+    )  # fmt: skip
+    likely = verdicts.chance >= 0.5
+    proposed = cases.places[np.arange(len(label)), verdicts.proposal]
+    true = catalog.targets().node[cases.rows]
+    found = {
+        "kind": kind, "rate": float(truth.mean()), "ours": precision(np.stack([truth, verdicts.suspicion], 1)),
+        "rivals": scores, "best": best, "gain": tuple(gain), "estimated": float(verdicts.chance.mean()),
+        "likely": int(likely.sum()), "precise": float(truth[likely].mean()),
+        "proposals": float((proposed == true)[truth & likely].mean()),
+    }  # fmt: skip
+    if retrain:
+        found["retrained"] = retrained(noisy, test, cases, verdicts, proposed)
+    return found
+
+
+def retrained(
+    noisy: Catalog, test: Catalog, cases: Cases, verdicts: Verdicts, proposed: np.ndarray
+) -> dict[str, Any]:
+    """Accuracy on test rows after training on changed labels, and on those that the audit corrected."""
+    tree = noisy.taxonomy
+    node = noisy.targets().node.copy()
+    likely = verdicts.chance >= 0.5
+    node[cases.rows[likely]] = proposed[likely]
+    audited = noisy.with_labels([tree.nodes[n].path for n in node], tree)
+    recipe, true = resolve("fast", PLAIN), test.targets().node
+    right = []
+    for rows in (noisy, audited):
+        model = fit(rows, recipe)
+        right.append(np.array([tree.find(p) for p in best_paths(model, test)]) == true)
+    gain = paired_bootstrap(right[1], right[0], groups=test.groups())
+    return {"noisy": float(right[0].mean()), "audited": float(right[1].mean()), "gain": tuple(gain)}
+
+
+def best_paths(model: Any, test: Catalog) -> list[tuple[str, ...]]:
+    return [model.taxonomy.nodes[n].path for n in model.score(test).best()]
+
+
+def section(name: str, found: list[dict[str, Any]], products: int) -> str:
+    heads = [
+        "noise",
+        "wrong",
+        "audit",
+        *(r.replace("_", " ") for r in RIVALS),
+        "gain over the best, 95 % limits",
+    ]
+    heads += ["estimated wrong", "likely wrong: of them injected", "right place proposed"]
+    heads += ["trained on it", "trained on it audited", "gain"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for f in found:
+        gain, again = f["gain"], f.get("retrained")
+        cells = [
+            f["kind"],
+            f"{f['rate']:.1%}",
+            f"**{f['ours']:.3f}**",
+            *(f"{f['rivals'][r]:.3f}" for r in RIVALS),
+        ]
+        cells += [f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})", f"{f['estimated']:.1%}"]
+        cells += [f"{f['likely']:,}: {f['precise']:.0%}", f"{f['proposals']:.0%}"]
+        if again:
+            g = again["gain"]
+            cells += [
+                f"{again['noisy']:.3f}",
+                f"{again['audited']:.3f}",
+                f"{g[0]:+.3f} ({g[1]:+.3f} to {g[2]:+.3f})",
+            ]
+        lines.append(f"| {' | '.join(cells + [''] * (len(heads) - len(cells)))} |")
+    return "\n".join([
+        f"## Audit: wrong labels found, `{name}`", "",
+        f"Average precision of finding labels changed by chance among {products:,} training rows, whose own labels "
+        "are not all right: to another product's (random), a sibling's, one below a sibling of the parent "
+        f"(parent). Out-of-fold probabilities of `fast` on text alone, cut down, {FOLDS} folds, the same for the "
+        "audit and for cleanlab (scores by their names there, on probabilities tempered to be calibrated). Limits: "
+        "paired bootstrap over products, near-duplicates together. Retraining: accuracy of full paths on test rows. "
+        f"{machine()}. `python benchmarks/audit.py {name}`", "", *lines,
+    ])  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", nargs="*", default=list(FILES))
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS))
+    parser.add_argument("--rates", nargs="*", type=float, default=list(RATES))
+    parser.add_argument(
+        "--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-audit", help="finished audits"
+    )
+    given = parser.parse_args()
+    given.cache.mkdir(parents=True, exist_ok=True)
+    for name in given.sets:
+        whole = read(SHARED / "data" / FILES[name])
+        train, test = part(whole, "train"), part(whole, "test")
+        for rate in given.rates:
+            for kind in given.kinds:
+                file = given.cache / f"{name}-{kind}-{rate}.json"
+                if not file.exists():
+                    began = time.perf_counter()
+                    file.write_text(json.dumps(one(train, test, kind, rate, retrain=rate == 0.2)))
+                    print(
+                        name, kind, rate, f"{time.perf_counter() - began:.0f} s", file.read_text(), flush=True
+                    )
+        files = [given.cache / f"{name}-{kind}-{rate}.json" for kind in KINDS for rate in RATES]
+        found = [json.loads(file.read_text()) for file in files if file.exists()]
+        write_section(f"audit {name}", section(name, found, len(train)))
+
+
+if __name__ == "__main__":
+    main()
