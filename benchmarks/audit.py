@@ -1,4 +1,4 @@
-"""Does the audit find labels that are known to be wrong? `python benchmarks/audit.py [SET …]` writes a section each.
+"""Does the audit find labels known to be wrong? `python benchmarks/audit.py [SET …]` writes a section each.
 
 Labels of real training rows are changed by chance: to another product's (random), a sibling's (sibling), or
 to one below a sibling of the parent (parent). Average precision of the audit beside three of cleanlab's
@@ -20,7 +20,7 @@ from sklearn.metrics import average_precision_score
 
 from aisle.catalog import Catalog, read
 from aisle.catalog.splits import folds
-from aisle.evaluation.audit.candidates import Cases, _relative, cases_of
+from aisle.evaluation.audit.candidates import Cases, cases_of, relative
 from aisle.evaluation.audit.evidence import gather
 from aisle.evaluation.audit.judge import Verdicts, judge
 from aisle.metrics import paired_bootstrap
@@ -50,7 +50,7 @@ def spoil(catalog: Catalog, kind: str, rate: float, seed: int = 1) -> tuple[Cata
     if kind == "random":
         other = rng.permutation(node)
     else:
-        other = _relative(tree, node, np.unique(node), KINDS[kind], rng)
+        other = relative(tree, node, np.unique(node), KINDS[kind], rng)
     wrong = picked & (other >= 0) & (other != node)
     labels = [tree.nodes[n].path for n in np.where(wrong, other, node)]
     return catalog.with_labels(labels, tree), wrong
@@ -96,11 +96,12 @@ def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool) 
         np.stack([truth, verdicts.suspicion], 1), np.stack([truth, theirs[best]], 1), precision,
         groups=cases.group, resamples=500,
     )  # fmt: skip
+    ours = np.stack([truth, verdicts.suspicion], 1)
     likely = verdicts.chance >= 0.5
     proposed = cases.places[np.arange(len(label)), verdicts.proposal]
     true = catalog.targets().node[cases.rows]
     found = {
-        "kind": kind, "rate": float(truth.mean()), "ours": precision(np.stack([truth, verdicts.suspicion], 1)),
+        "kind": kind, "rate": float(truth.mean()), "ours": precision(ours),
         "rivals": scores, "best": best, "gain": tuple(gain), "estimated": float(verdicts.chance.mean()),
         "likely": int(likely.sum()), "precise": float(truth[likely].mean()),
         "proposals": float((proposed == true)[truth & likely].mean()),
@@ -163,11 +164,12 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         lines.append(f"| {' | '.join(cells + [''] * (len(heads) - len(cells)))} |")
     return "\n".join([
         f"## Audit: wrong labels found, `{name}`", "",
-        f"Average precision of finding labels changed by chance among {products:,} training rows, whose own labels "
-        "are not all right: to another product's (random), a sibling's, one below a sibling of the parent "
-        f"(parent). Out-of-fold probabilities of `fast` on text alone, cut down, {FOLDS} folds, the same for the "
-        "audit and for cleanlab (scores by their names there, on probabilities tempered to be calibrated). Limits: "
-        "paired bootstrap over products, near-duplicates together. Retraining: accuracy of full paths on test rows. "
+        f"Average precision of finding labels changed by chance among {products:,} training rows, whose own "
+        "labels are not all right: to another product's (random), a sibling's, one below a sibling of the "
+        f"parent (parent). Out-of-fold probabilities of `fast` on text alone, cut down, {FOLDS} folds, the same "
+        "for the audit and for cleanlab (scores by their names there, on probabilities tempered to be "
+        "calibrated). Limits: paired bootstrap over products, near-duplicates together. Retraining: accuracy of "
+        "full paths on test rows. "
         f"{machine()}. `python benchmarks/audit.py {name}`", "", *lines,
     ])  # fmt: skip
 

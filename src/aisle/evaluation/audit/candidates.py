@@ -55,13 +55,13 @@ def made_up(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray, seed: int =
     used = np.unique(node)
     any_other = rng.permutation(node)
     out = np.stack(
-        [any_other, _relative(taxonomy, node, used, 1, rng), _relative(taxonomy, node, used, 2, rng)], 1
+        [any_other, relative(taxonomy, node, used, 1, rng), relative(taxonomy, node, used, 2, rng)], 1
     )
     out[(out[:, :, None] == given[:, None, :]).any(2)] = -1
     return out
 
 
-def _relative(
+def relative(
     taxonomy: Taxonomy, node: np.ndarray, used: np.ndarray, steps: int, rng: np.random.Generator
 ) -> np.ndarray:
     """(n,) a used label under the ancestor `steps` above, but not under the one below that; -1: none."""
