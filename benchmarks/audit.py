@@ -166,10 +166,10 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         f"## Audit: wrong labels found, `{name}`", "",
         f"Average precision of finding labels changed by chance among {products:,} training rows, whose own "
         "labels are not all right: to another product's (random), a sibling's, one below a sibling of the "
-        f"parent (parent). Out-of-fold probabilities of `fast` on text alone, cut down, {FOLDS} folds, the same "
-        "for the audit and for cleanlab (scores by their names there, on probabilities tempered to be "
-        "calibrated). Limits: paired bootstrap over products, near-duplicates together. Retraining: accuracy of "
-        "full paths on test rows. "
+        f"parent (parent). Out-of-fold probabilities of `fast` on text alone, cut down, {FOLDS} folds, the "
+        "same for the audit and for cleanlab (scores by their names there, on probabilities tempered to be "
+        "calibrated). Limits: paired bootstrap over products, near-duplicates together. Retraining: accuracy "
+        "of full paths on test rows. "
         f"{machine()}. `python benchmarks/audit.py {name}`", "", *lines,
     ])  # fmt: skip
 

@@ -15,8 +15,10 @@ MATRIX = 40  # more top categories than this make no readable table
 def node_scores(
     judged: Judged, train: np.ndarray | None, accepted: np.ndarray | None = None
 ) -> tuple[NodeScore, ...]:
-    """Every node with a labelled or an answered product, in tree order. train: (M,) below each node; accepted: (B,)
-    whose full path was decided on."""
+    """Every node with a labelled or an answered product, in tree order.
+
+    train: (M,) training products below each node. accepted: (B,) whose full path was decided on.
+    """
     tree = judged.taxonomy
     true, answer = tree.ancestors[judged.node], tree.ancestors[judged.answer]  # (B, L)
     products = _tally(tree, true)
