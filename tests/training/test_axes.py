@@ -1,10 +1,14 @@
 """Learning along principal axes, folded into a small table, answers as the unfolded network did."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
 import aisle
-from aisle.errors import RecipeError
+from aisle.errors import AisleError, RecipeError
+from aisle.training import along
 from aisle.training import fit as fitting
 from tests.training.shop import catalog, recipe
 
@@ -34,9 +38,9 @@ def test_the_folded_network_answers_as_the_rotated_one_did(monkeypatch, kernels)
     rotated = {}
     original = fitting.fold
 
-    def fold(trained, axes, final):
+    def fold(trained, axes, final, earlier=None):
         rotated["model"], rotated["axes"] = trained.eval(), axes
-        original(trained, axes, final)
+        original(trained, axes, final, earlier)
 
     monkeypatch.setattr(fitting, "fold", fold)
     model = aisle.train(
@@ -73,3 +77,33 @@ def test_axes_need_parts_that_fold():
 def test_more_axes_than_rows_or_words_are_as_many_as_there_are():
     model = aisle.train(catalog(4, vectors=True), folding(axes=5000))
     assert len(model.predict(catalog(4, seed=3, vectors=True))) == 4
+
+
+def test_coordinates_that_do_not_fit_in_memory_lie_on_disk_and_change_nothing(monkeypatch):
+    shop = catalog(60, vectors=True)
+    in_memory = aisle.train(shop, folding())
+    kinds = set()
+    original = along.Room.empty
+
+    def empty(self, shape):
+        made = original(self, shape)
+        kinds.add(type(made))
+        return made
+
+    monkeypatch.setattr(along.Room, "empty", empty)
+    monkeypatch.setattr(along, "KEEP_BYTES", 1000)
+    monkeypatch.setattr(along, "_BLOCK", 7)
+    on_disk = aisle.train(shop, folding())
+    assert np.memmap in kinds
+    assert np.abs(on_disk.score(shop).all() - in_memory.score(shop).all()).max() < 1e-3
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="files cannot be reserved here")
+def test_a_disk_without_room_for_them_is_said_before_anything_is_written(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(along, "KEEP_BYTES", 1000)
+    with pytest.raises(AisleError, match="fit neither memory nor .*No space left.*lower the views' `axes`"):
+        aisle.train(catalog(60, vectors=True), folding())

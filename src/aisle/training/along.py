@@ -1,10 +1,15 @@
 """A catalogue's rows along the axes of their views, and the network that is trained on them."""
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from aisle.catalog import Product
-from aisle.errors import RecipeError
+from aisle.errors import AisleError
 from aisle.inference.encode import Reader
 from aisle.model.parts import Context
 from aisle.model.prepare import Prepared, Vectors
@@ -12,7 +17,11 @@ from aisle.model.spec import ModelSpec, build, views_of
 from aisle.progress import Progress
 from aisle.training import warm
 from aisle.training.axes import Axes, find_axes, rotated_spec
-from aisle.training.data import KEEP_BYTES, keep
+from aisle.training.data import KEEP_BYTES
+
+_BLOCK = 8192  # rows turned at once: their likeness to all landmarks is in memory
+_AMONG = 50_000  # products among which axes are found
+_RESERVES = hasattr(os, "posix_fallocate")
 
 
 class Along(NamedTuple):
@@ -55,32 +64,100 @@ def along(
     started: bool,
     progress: Progress,
 ) -> Along:
-    """Find the axes of the views in `ranks` (at most so many each) in the first set of products, and every
+    """Find the axes of the views in `ranks` (at most so many each) among the first set of products, and every
     set's coordinates along them. A network that has started earlier may read views that no row has now.
 
     Raises:
-        RecipeError: a view is too large, or its encoder cannot be learned along axes.
+        RecipeError: a view's encoder cannot be learned along axes.
+        AisleError: the coordinates fit neither memory nor disk.
     """
     axes: dict[str, Axes] = {}
     rows: list[dict[str, Prepared]] = [{} for _ in products]
-    before: list[dict[str, Prepared]] = [{} for _ in products]
+    room = Room(reader.store.folder if reader.store else None)
     for name, rank in ranks.items():
         progress.say(f"finding the principal axes of {name}")
+        view = _View(reader, name, products[0], progress)
+        sample = view(_sample(len(products[0]), seed))
+        if sample.present.any() or not started:
+            axes[name] = find_axes(reader.model, name, sample, rank, seed, started)
         for i, some in enumerate(products):
-            prepared = keep(reader, name, some, progress)
-            if prepared is None:
-                raise RecipeError(
-                    f"view {name!r} is too large to be learned along axes: {len(some):,} rows "
-                    f"take more than {KEEP_BYTES >> 30} GiB; set views.{name}.axes = 0"
-                )
-            if i == 0 and (prepared.present.any() or not started):
-                axes[name] = find_axes(reader.model, name, prepared, rank, seed, started)
+            view = view if i == 0 else _View(reader, name, some, progress)
+            present = np.zeros(len(some), bool)
             if name in axes:
-                rows[i][name] = Prepared({"vector": axes[name].along(prepared)}, prepared.present, {})
-            if started:
-                before[i][name] = prepared
-    if started:
-        reader.model.to("cpu")
-        for some, raw in zip(rows, before, strict=True):
-            some[warm.EARLIER] = warm.said(reader.model, raw)
+                coordinates = room.empty((len(some), axes[name].rank))
+                rows[i][name] = Prepared({"vector": coordinates}, present, {})
+            if started and warm.EARLIER not in rows[i]:
+                total = room.empty((len(some), reader.model.fusion.dim))
+                rows[i][warm.EARLIER] = Prepared({"vector": total}, np.zeros(len(some), bool), {})
+            for start in range(0, len(some), _BLOCK):
+                block = np.arange(start, min(start + _BLOCK, len(some)))
+                prepared = view(block)
+                present[block] = prepared.present
+                if name in axes:
+                    coordinates[block] = axes[name].along(prepared)
+                if started:
+                    earlier = rows[i][warm.EARLIER]
+                    earlier.arrays["vector"][block] += warm.said(reader.model, name, prepared)
+                    earlier.present[block] |= prepared.present
     return Along(axes, rows, started)
+
+
+class _View:
+    """One view of some products, as the network reads it: rows by number."""
+
+    def __init__(self, reader: Reader, name: str, products: Sequence[Product], progress: Progress) -> None:
+        self.reader, self.name, self.products, self.progress = reader, name, products, progress
+        self.whole: Prepared | None = None
+        if name in reader.stored and len(products) * reader.model.dim_of(name) * 4 <= KEEP_BYTES:
+            self.whole = self._kept(np.arange(len(products)))
+
+    def __call__(self, rows: np.ndarray) -> Prepared:
+        if self.whole is not None:
+            return Prepared({"pooled": self.whole.arrays["pooled"][rows]}, self.whole.present[rows], {})
+        if self.name in self.reader.stored:
+            return self._kept(rows)
+        return self.reader.preparers[self.name](self._values(rows))
+
+    def _kept(self, rows: np.ndarray) -> Prepared:
+        return self.reader.kept(self.name, self._values(rows), self.progress)
+
+    def _values(self, rows: np.ndarray) -> list[Any]:
+        view = self.reader.views[self.name]
+        return [view.value(self.products[int(i)]) for i in rows]
+
+
+def _sample(n: int, seed: int) -> np.ndarray:
+    if n <= _AMONG:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, _AMONG, replace=False))
+
+
+class Room:
+    """Arrays of zeros: in memory up to `KEEP_BYTES` together, beyond that in files without a name beside
+    the kept features, which the system drops when the training ends, however it ends."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder, self.taken = folder, 0
+
+    def empty(self, shape: tuple[int, int]) -> np.ndarray:
+        """float32 zeros.
+
+        Raises:
+            AisleError: there is no room on the disk.
+        """
+        size = 4 * shape[0] * shape[1]
+        self.taken += size
+        if self.taken <= KEEP_BYTES or not size:
+            return np.zeros(shape, np.float32)
+        try:
+            if self.folder is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                # Reserved now: a full disk met while writing to a mapped file kills the process.
+                os.posix_fallocate(file.fileno(), 0, size) if _RESERVES else file.truncate(size)
+                return np.memmap(file, np.float32, "r+", shape=shape)
+        except OSError as error:
+            raise AisleError(
+                f"{size >> 20:,} MiB of coordinates fit neither memory nor {self.folder or 'the disk'}: "
+                f"{error.strerror or error}. Make room, or lower the views' `axes`"
+            ) from error

@@ -106,7 +106,7 @@ class DenseAxes:
 
     def __init__(self, prepared: Prepared, rank: int, mean: torch.Tensor | None = None) -> None:
         rows = _dense(prepared)[prepared.present].astype(np.float64)
-        self.mean = rows.mean(0) if mean is None else mean.detach().double().numpy()
+        self.mean = rows.mean(0) if mean is None else mean.detach().double().cpu().numpy()
         centred = rows - self.mean
         _, deviation, axes = np.linalg.svd(centred, full_matrices=False)
         kept = min(rank, int((deviation > _TINY * deviation[0]).sum()))
@@ -149,7 +149,7 @@ class KernelAxes:
             self.spread = float(np.median(2 - 2 * some @ some.T)) or 1.0  # one row, or equal ones
         else:
             self.spread = float(earlier.spread)
-            rows = np.concatenate([earlier.landmarks.numpy(), rows])
+            rows = np.concatenate([earlier.landmarks.cpu().numpy(), rows])
         self.landmarks = rows
         self.sharpness = sharpness
         gram = self._bells(rows)

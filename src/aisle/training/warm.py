@@ -17,7 +17,6 @@ from aisle.catalog import Catalog
 from aisle.errors import RecipeError
 from aisle.inference.predictor import Predictor
 from aisle.model import encoders
-from aisle.model.fusions import Linear
 from aisle.model.model import Model
 from aisle.model.names import carry_counts
 from aisle.model.parts import Context
@@ -27,7 +26,6 @@ from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy, format_path
 
 EARLIER = "(earlier)"  # the name of that view
-_BATCH = 4096
 
 
 def check_shape(start: Predictor, spec: ModelSpec) -> None:
@@ -120,26 +118,13 @@ def model_from(
 
 
 @torch.no_grad()
-def said(model: Model, views: Mapping[str, Prepared]) -> Prepared:
-    """What a network with fusion `Linear` made of these views of n rows: the sum (n, D) of their parts,
-    nothing of those that are absent. It is read as the view `EARLIER`."""
-    fusion = model.fusion
-    assert isinstance(fusion, Linear)
-    present = np.stack([prepared.present for prepared in views.values()], 1)
-    total = np.zeros((len(present), fusion.dim), np.float32)
-    for name, prepared in views.items():
-        for start in range(0, len(total), _BATCH):
-            rows = np.arange(start, min(start + _BATCH, len(total)))
-            arrays = {key: torch.from_numpy(a) for key, a in _take(prepared, rows).items()}
-            part = fusion.project[name](model.encode(name, arrays).pooled).numpy()
-            total[rows] += part * prepared.present[rows, None]
-    return Prepared({"vector": total}, np.asarray(present.any(1)), {})
-
-
-def _take(prepared: Prepared, rows: np.ndarray) -> dict[str, np.ndarray]:
-    if "offsets" in prepared.arrays:
-        return Lexical.take(Lexical(), prepared.arrays, rows)
-    return {key: array[rows] for key, array in prepared.arrays.items() if key in ("pooled", "vector")}
+def said(model: Model, view: str, prepared: Prepared) -> np.ndarray:
+    """(B, D) what a network with fusion `Linear` makes of this view of B rows, zeros where it is absent. The
+    sum over its views is read as the view `EARLIER`."""
+    device = next(model.parameters()).device
+    arrays = {key: torch.from_numpy(array).to(device) for key, array in prepared.arrays.items()}
+    part = model.fusion.project[view](model.encode(view, arrays).pooled)  # type: ignore[union-attr, index, operator]
+    return part.cpu().numpy() * prepared.present[:, None]
 
 
 @torch.no_grad()
