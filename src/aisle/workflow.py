@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aisle.errors import BundleError, RecipeError
 from aisle.progress import SILENT, Progress
@@ -116,26 +116,16 @@ def resolve(
 
 
 def load(folder: str | Path, *, trust_code: bool = False, device: str = "cpu") -> Predictor:
-    """A saved model: a bundle, the run that holds one, or an ensemble. device: where it answers:
-    cpu, cuda, mps or auto.
+    """A saved model: a bundle, the run that holds one, an exported model or an ensemble. device: where a
+    network answers: cpu, cuda, mps or auto.
 
     Raises:
         DeviceError: there is no such device here.
         BundleError: missing, truncated, edited, or from a newer version.
     """
-    from aisle.inference import ensemble
-    from aisle.inference.bundle import load_run
-    from aisle.model.devices import device_of
+    from aisle.inference.opening import open_model
 
-    where = device_of(device)
-    if (Path(folder) / ensemble.MANIFEST).exists():
-        found = ensemble.load(Path(folder), trust_code)
-        for member in found.members:
-            member.model.to(where)
-        return cast("Predictor", found)  # it answers all that a predictor is asked by those who load one
-    predictor = load_run(Path(folder), trust_code)
-    predictor.model.to(where)
-    return predictor
+    return open_model(Path(folder), trust_code, device)
 
 
 def evaluate(

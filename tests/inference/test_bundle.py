@@ -31,7 +31,7 @@ def reseal(folder, **changes):
     """Change the manifest as a later Aisle would have written it."""
     manifest = json.loads((folder / "aisle.json").read_text()) | changes
     manifest.pop("seal")
-    (folder / "aisle.json").write_text(json.dumps({**manifest, "seal": bundle._seal(manifest)}))
+    (folder / "aisle.json").write_text(json.dumps({**manifest, "seal": bundle.seal(manifest)}))
 
 
 def is_pickle(data):

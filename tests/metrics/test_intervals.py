@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from aisle.metrics import clopper_pearson, macro_f1, paired_bootstrap
+from aisle.metrics import clopper_pearson, macro_f1, paired_bootstrap, paired_difference
 
 
 def test_limits_of_a_share_are_the_published_ones():
@@ -76,3 +76,23 @@ def test_the_same_seed_gives_the_same_limits_and_unequal_samples_are_refused():
     assert paired_bootstrap(a, b, seed=5) == paired_bootstrap(a, b, seed=5)
     with pytest.raises(ValueError, match="same products: 50 against 49"):
         paired_bootstrap(a, b[1:])
+
+
+def test_a_paired_difference_in_closed_form():
+    a, b = np.array([1, 1, 1, 0, 0, 1], bool), np.array([1, 1, 0, 1, 0, 0], bool)
+    found = paired_difference(a, b, 0.9)
+    assert found.value == pytest.approx(1 / 6)
+    n, gained, lost = 8, 2.5, 1.5  # half a product added to each kind
+    spread = 1.6448536 * ((gained + lost) - (gained - lost) ** 2 / n) ** 0.5 / n
+    assert found.low == pytest.approx((gained - lost) / n - spread)
+    assert found.high == pytest.approx((gained - lost) / n + spread)
+    assert paired_difference(b, a, 0.9) == pytest.approx((-found.value, -found.high, -found.low))
+
+
+def test_rows_without_a_difference_are_no_proof_until_there_are_many():
+    few, many = np.ones(100, bool), np.ones(1000, bool)
+    assert paired_difference(few, few, 0.9).high > 0.01
+    assert 0 < paired_difference(many, many, 0.9).high < 0.005
+    assert paired_difference(few[:0], few[:0])[1:] == (-1, 1)
+    with pytest.raises(ValueError, match="same products"):
+        paired_difference(few, many)

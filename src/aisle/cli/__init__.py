@@ -50,6 +50,7 @@ COMMANDS = (
     Command("evaluate", "evaluate", "Judge a model on labelled products."),
     Command("audit", "audit", "Rank labels by how likely they are wrong."),
     Command("ensemble", "ensemble", "Average several models, or stack one on them."),
+    Command("export", "export", "Write a model for CPUs without torch, in int8 if asked."),
     Command("compare", "compare", "Train recipes on the same folds, in one table."),
     Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
     Command("classify", "classify", "Say where each product of a file belongs."),

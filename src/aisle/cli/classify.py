@@ -120,8 +120,8 @@ def show(
     from aisle.taxonomy import format_path
 
     model = workflow.load(run, trust_code=trust_code)
-    if not hasattr(model, "spec"):  # an ensemble: what it is made of
-        _show_ensemble(model, as_json)
+    if not hasattr(model, "spec"):  # exported, or made of several
+        _show_made(model, as_json)
         return
     taxonomy, counts = model.taxonomy, model.context.counts
     if as_json:
@@ -141,13 +141,8 @@ def show(
         console.out.print(f"{counts[start:stop].sum():>8,}  {name}  [{node.id}]", markup=False)
 
 
-def _show_ensemble(model: Any, as_json: bool) -> None:
-    from aisle.cli.ensemble import describe
+def _show_made(model: Any, as_json: bool) -> None:
+    from aisle.cli import ensemble, export
 
-    if as_json:
-        members = [member.model_id for member in model.members]
-        found = {"model_id": model.model_id, "members": members, "weights": model.weights.tolist()}
-        console.print_json(found | {"results": dict(model.results)})
-        return
-    console.out.print(f"ensemble {model.model_id} of {len(model.members)} models")
-    describe(model)
+    describe = ensemble.show if hasattr(model, "members") else export.show
+    describe(model, as_json)

@@ -93,6 +93,17 @@ def describe(made: "Ensemble") -> None:
         console.say("it promises nothing yet: give --on with rows that no model saw, or `aisle calibrate`")
 
 
+def show(model: Any, as_json: bool) -> None:
+    """What `aisle show` says of an ensemble."""
+    if as_json:
+        members = [member.model_id for member in model.members]
+        found = {"model_id": model.model_id, "members": members, "weights": model.weights.tolist()}
+        console.print_json(found | {"results": dict(model.results)})
+        return
+    console.out.print(f"ensemble {model.model_id} of {len(model.members)} models")
+    describe(model)
+
+
 def _member(model: Any, run: Path) -> Any:
     if not hasattr(model, "model"):
         raise EnsembleError(f"{run} is an ensemble itself; name its members")

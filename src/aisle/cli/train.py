@@ -53,6 +53,7 @@ def train(
     """Learn a shop's tree from its catalogue; report on its `test` rows where it has a `split` column."""
     from aisle import workflow
     from aisle.cli.evaluate import summary
+    from aisle.cli.export import remember
 
     if resume and out is None:
         raise AisleError("--resume continues the run that --out names: add --out RUN")
@@ -83,6 +84,8 @@ def train(
         trust_code=trust_code,
         progress=progress,
     )
+    where = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
+    remember(folder, source, **where, delimiter=delimiter, encoding=encoding)
     model, report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
     if as_json:
         found = report.to_dict() if report is not None else None

@@ -1,8 +1,8 @@
-"""From scores to predictions, with what was wrong with each row: shared by predictors and ensembles."""
+"""From scores to predictions, with what was wrong with each row: shared by all that answer. No torch here."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,18 +10,27 @@ from aisle.catalog import Catalog, Product
 from aisle.decision import Policy, Prediction
 from aisle.decision.neighbours import Nearest
 from aisle.progress import Advance
-
-if TYPE_CHECKING:
-    from aisle.inference.predictor import Scored
+from aisle.taxonomy import Scores
 
 FAULTY = "the row is faulty: see its problems"
 
 
+class Scored(NamedTuple):
+    """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool, the problems
+    met while reading each of them, and `spaces`: by view, vectors (B, D) that know nothing of the tree."""
+
+    scores: Scores
+    embedding: np.ndarray
+    present: np.ndarray
+    problems: list[tuple[str, ...]]
+    spaces: dict[str, np.ndarray]
+
+
 def answered(
-    parts: "Iterable[tuple[list[Product], Scored]]",
+    parts: Iterable[tuple[list[Product], Scored]],
     products: Iterable[Product],
     policy: Policy,
-    nearest: "Callable[[Scored], Nearest | None]",
+    nearest: Callable[[Scored], Nearest | None],
     model_id: str,
     advance: Advance | None = None,
 ) -> Iterator[Prediction]:
@@ -49,3 +58,20 @@ def answered(
         row += len(batch)
         if advance:
             advance(len(batch))
+
+
+def in_batches(products: Iterable[Product], size: int) -> Iterator[list[Product]]:
+    """Lists of at most `size` products, so that a stream is never held whole."""
+    batch: list[Product] = []
+    for product in products:
+        batch.append(product)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def short_keys(catalog: Catalog) -> np.ndarray:
+    """(n,) uint64: the first half of each row's content hash, enough to recognise training rows."""
+    return np.frombuffer(catalog.keys().tobytes(), dtype="<u8")[::2].astype(np.uint64)

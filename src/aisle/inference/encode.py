@@ -1,7 +1,7 @@
 """From products to the network's inputs, and frozen encoders' outputs from the feature store."""
 
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -174,15 +174,3 @@ def take_kept(arrays: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarr
     if "tokens" in arrays:
         taken["tokens"], taken["mask"] = arrays["tokens"].take(rows)
     return taken
-
-
-def in_batches(products: Iterable[Product], size: int) -> Iterator[list[Product]]:
-    """Lists of at most `size` products, so that a stream is never held whole."""
-    batch: list[Product] = []
-    for product in products:
-        batch.append(product)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

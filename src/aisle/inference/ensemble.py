@@ -21,16 +21,15 @@ from aisle.decision import Policy, Prediction
 from aisle.decision.neighbours import Nearest
 from aisle.errors import AisleError, BundleError
 from aisle.inference import bundle
-from aisle.inference.answering import answered
-from aisle.inference.encode import in_batches
-from aisle.inference.predictor import Predictor, Scored
+from aisle.inference.answering import Scored, answered, in_batches
+from aisle.inference.opening import ENSEMBLE as MANIFEST
+from aisle.inference.predictor import Predictor
 from aisle.inference.stack import Stack, mean_of
 from aisle.model.features import FeatureStore
 from aisle.model.parts import Context
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
 
-MANIFEST = "ensemble.json"
 FORMAT_VERSION = 1
 
 

@@ -5,35 +5,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy, Prediction
-from aisle.inference.answering import answered
-from aisle.inference.encode import Inputs, Reader, in_batches
+from aisle.inference.answering import Scored, answered, in_batches, short_keys
+from aisle.inference.encode import Inputs, Reader
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import carry_counts, context_of
-from aisle.model.parts import Context, Joint
+from aisle.model.parts import Context
 from aisle.model.prepare import Lexical, Preparer
 from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
-
-
-class Scored(NamedTuple):
-    """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool, the problems
-    met while reading each of them, and `spaces`: by view, vectors (B, D) that know nothing of the tree."""
-
-    scores: Scores
-    embedding: np.ndarray
-    present: np.ndarray
-    problems: list[tuple[str, ...]]
-    spaces: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -177,7 +166,7 @@ class Predictor:
         output = model(inputs.arrays, inputs.present)
         return Scored(
             Scores(self.taxonomy, output.scores.all().float().cpu().numpy()),
-            _embedding(output.joint, inputs.present).float().cpu().numpy(),
+            output.joint.embedding(inputs.present).float().cpu().numpy(),
             inputs.present.cpu().numpy(),
             [tuple(inputs.problems.get(i, ())) for i in range(len(batch))],
             spaces,
@@ -211,17 +200,3 @@ class Predictor:
         from aisle.inference.bundle import save
 
         return save(self, Path(folder))
-
-
-def _embedding(joint: Joint, present: torch.Tensor) -> torch.Tensor:
-    """(B, D). What stands in for an absent view belongs to the classifier; a query by words alone must not
-    look for products without pictures."""
-    if joint.views is None:
-        return joint.product
-    here = present.unsqueeze(2)  # (B, V, 1)
-    return (torch.stack(list(joint.views.values()), 1) * here).sum(1)
-
-
-def short_keys(catalog: Catalog) -> np.ndarray:
-    """(n,) uint64: the first half of each row's content hash, enough to recognise training rows."""
-    return np.frombuffer(catalog.keys().tobytes(), dtype="<u8")[::2].astype(np.uint64)

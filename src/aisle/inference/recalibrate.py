@@ -1,15 +1,18 @@
 """Another promise for a model that is trained already: from labelled rows it has not seen."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from aisle.catalog import Catalog
 from aisle.catalog.splits import assign
-from aisle.decision import OUTSIDE, Sample, Settings, fit
+from aisle.decision import Sample, Settings, fit
 from aisle.errors import CatalogError
-from aisle.inference.predictor import Predictor
-from aisle.taxonomy import Scores, Targets, Taxonomy
+from aisle.inference.places import targets_in
+from aisle.taxonomy import Scores, Targets
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
 
 CALIBRATION_SHARE = 0.3  # of the rows; thresholds, which carry the guarantee, get the others
 
@@ -21,14 +24,14 @@ class Recalibrated(NamedTuple):
     near-duplicate of them. unlabelled: rows left out because they say nothing.
     """
 
-    predictor: Predictor
+    predictor: "Predictor"
     calibration: int
     thresholds: int
     seen: int
     unlabelled: int
 
 
-def recalibrate(predictor: Predictor, catalog: Catalog, settings: Settings, seed: int = 0) -> Recalibrated:
+def recalibrate(predictor: "Predictor", catalog: Catalog, settings: Settings, seed: int = 0) -> Recalibrated:
     """Fit a policy on two disjoint parts of the rows that training did not see.
 
     Raises:
@@ -66,33 +69,10 @@ def recalibrate(predictor: Predictor, catalog: Catalog, settings: Settings, seed
 
 
 def _sample(
-    predictor: Predictor, catalog: Catalog, targets: Targets, groups: np.ndarray, rows: np.ndarray
+    predictor: "Predictor", catalog: Catalog, targets: Targets, groups: np.ndarray, rows: np.ndarray
 ) -> Sample:
     some = catalog.take(rows)
     scores: Scores = predictor.score(some)
     return Sample(
         scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows], predictor.nearest(some)
     )
-
-
-def targets_in(taxonomy: Taxonomy, catalog: Catalog) -> Targets:
-    """Where a catalogue's rows belong in a model's tree, which may be another than their own.
-
-    A label below the end of the tree becomes the deepest node above it, exact, so that no full path is
-    right; one that has nothing above it in the tree is OUTSIDE.
-    """
-    given = catalog.targets()
-    node, exact = np.full(len(given.node), -1), given.exact.copy()
-    for own in np.unique(given.node[given.node >= 0]):
-        rows = given.node == own
-        label = catalog.taxonomy.nodes[own]
-        found = taxonomy.find(label.path)
-        found = taxonomy.find(label.id) if found is None else found
-        if found is not None:
-            node[rows] = found
-            exact[rows] &= taxonomy.terminal_of[found] >= 0
-            continue
-        above = [taxonomy.find(label.path[:k]) for k in range(len(label.path) - 1, 0, -1)]
-        node[rows] = next((a for a in above if a is not None), OUTSIDE)
-        exact[rows] = True
-    return Targets(node, exact)

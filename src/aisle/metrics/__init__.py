@@ -24,7 +24,7 @@ from aisle.metrics.hierarchical import (
     hierarchical_f1,
     standing,
 )
-from aisle.metrics.intervals import Interval, clopper_pearson, paired_bootstrap
+from aisle.metrics.intervals import Interval, clopper_pearson, paired_bootstrap, paired_difference
 from aisle.metrics.truth import Judged, Truth
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "hierarchical_f1",
     "macro_f1",
     "paired_bootstrap",
+    "paired_difference",
     "precision_coverage",
     "reliability",
     "standing",

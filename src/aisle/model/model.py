@@ -126,7 +126,7 @@ class Model(nn.Module):
         vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
         known = [present.any(1), *(present[:, self.views.index(name)] for name in asked)]
         scores = self.head(torch.cat(vectors), torch.cat(known))
-        b = len(present)
+        b = present.shape[0]  # not len(): that would be a constant of an exported graph
         by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}
         return Output(joint, scores[:b], by_view, dict(zip(self.views, present.unbind(1), strict=True)))
 

@@ -41,6 +41,14 @@ class Joint(NamedTuple):
     product: Tensor
     views: dict[str, Tensor] | None = None
 
+    def embedding(self, present: Tensor) -> Tensor:
+        """(B, D) what products are found by; present (B, V). What stands in for an absent view belongs to the
+        classifier; a query by words alone must not look for products without pictures."""
+        if self.views is None:
+            return self.product
+        here = present.unsqueeze(2)  # (B, V, 1)
+        return (torch.stack(list(self.views.values()), 1) * here).sum(1)
+
 
 class Output(NamedTuple):
     """What the network says: `scores` over the tree, `by_view` the same of those single views asked for.
@@ -113,7 +121,7 @@ class Context(NamedTuple):
 
 def pooled_only(pooled: Tensor) -> Encoded:
     """An `Encoded` whose only token is the pooled vector; every row counts as present."""
-    ones = torch.ones(len(pooled), dtype=torch.bool, device=pooled.device)
+    ones = torch.ones(pooled.shape[0], dtype=torch.bool, device=pooled.device)
     return Encoded(pooled, pooled.unsqueeze(1), ones.unsqueeze(1), ones)
 
 

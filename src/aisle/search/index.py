@@ -312,10 +312,10 @@ def query(text: str | None = None, image: str | Path | None = None, index: Index
 
 
 def _loaded(folder: Path, manifest: Manifest, model: Path, trust_code: bool) -> "Predictor":
-    from aisle.inference.bundle import load_run  # torch comes along, which words alone do not need
+    from aisle.inference.opening import open_model  # torch may come along, which words alone do not need
 
     try:
-        found = load_run(model, trust_code)
+        found = open_model(model, trust_code)
     except BundleError as error:
         raise SearchError(
             f"{folder} was made by model {manifest.model_id}, which cannot be loaded from {model}: {error}. "

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -206,9 +206,6 @@ class Models:
 
 
 def _load(folder: Path) -> "Predictor":
-    from aisle.inference import ensemble
-    from aisle.inference.bundle import load_run
+    from aisle.inference.opening import open_model
 
-    if (folder / ensemble.MANIFEST).exists():
-        return cast("Predictor", ensemble.load(folder))  # it answers all that a slot asks
-    return load_run(folder)
+    return open_model(folder)

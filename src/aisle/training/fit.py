@@ -11,9 +11,10 @@ from aisle import decision
 from aisle.catalog import Catalog
 from aisle.catalog.splits import assign, assign_by_time, dates_of
 from aisle.errors import CatalogError, RecipeError
+from aisle.inference.answering import short_keys
 from aisle.inference.bundle import load
 from aisle.inference.encode import Reader
-from aisle.inference.predictor import Predictor, short_keys
+from aisle.inference.predictor import Predictor
 from aisle.model import fusions, heads, losses
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from aisle.errors import AisleError
-from aisle.inference.bundle import MANIFEST, recover
+from aisle.inference.folder import MANIFEST, recover
 from aisle.model.model import Model
 from aisle.progress import SILENT, Progress
 from aisle.training.curves import draw

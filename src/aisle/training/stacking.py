@@ -11,8 +11,9 @@ from aisle.catalog.splits import assign, folds
 from aisle.decision import fit as fit_policy
 from aisle.errors import CatalogError
 from aisle.inference.ensemble import Ensemble
+from aisle.inference.heldout import unseen
+from aisle.inference.places import targets_in
 from aisle.inference.predictor import Predictor
-from aisle.inference.recalibrate import targets_in
 from aisle.inference.stack import fit_stack
 from aisle.model.features import FeatureStore
 from aisle.progress import SILENT, Progress
@@ -141,14 +142,6 @@ def weighted(members: Sequence[Predictor], names: Sequence[str], catalog: Catalo
         part = share * likely
         share = (part / part.sum(1, keepdims=True).clip(1e-300)).mean(0)
     return Ensemble.of(members, names, share.tolist())
-
-
-def unseen(ensemble: Ensemble, catalog: Catalog) -> tuple[np.ndarray, Targets]:
-    """Labelled rows that no member learned from, nor from a near-duplicate: numbers and targets."""
-    targets, groups = targets_in(ensemble.taxonomy, catalog), catalog.groups()
-    known = np.isin(groups, groups[ensemble.seen(catalog)])
-    rows = np.flatnonzero((targets.node >= 0) & ~known)
-    return rows, Targets(targets.node[rows], targets.exact[rows])
 
 
 def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, delta: float = 0.05) -> Ensemble:

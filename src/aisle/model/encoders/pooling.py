@@ -24,8 +24,11 @@ def at_most(tokens: Tensor, mask: Tensor, most: int) -> tuple[Tensor, Tensor]:
     Rows with more unmasked tokens get means of consecutive ones, as equal in number as can be, so that the
     end of a text and the lower half of a picture still count; others keep theirs, moved to the front.
     """
-    if tokens.shape[1] <= most:
-        return tokens, mask
+    return (tokens, mask) if tokens.shape[1] <= most else condensed(tokens, mask, most)
+
+
+def condensed(tokens: Tensor, mask: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """`at_most` whatever T is: T becomes `most`, with masked zeros at the end of rows that have fewer."""
     count = mask.sum(1, keepdim=True)  # (B, 1)
     place = mask.cumsum(1) - 1  # (B, T) among the unmasked
     run = torch.where(count > most, place * most // count.clamp(min=1), place)

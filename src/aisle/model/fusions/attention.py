@@ -56,7 +56,7 @@ class Side(nn.Module):
     def forward(self, views: dict[str, Encoded]) -> Sequence:
         """-> (B, sum of T, D)."""
         if not self.names:
-            b = len(next(iter(views.values())).pooled)
+            b = next(iter(views.values())).pooled.shape[0]
             return Sequence(
                 self.kind.expand(b, 1, -1), torch.ones(b, 1, dtype=torch.bool, device=self.kind.device)
             )

@@ -1,0 +1,196 @@
+"""From a network's modules to ONNX graphs: an encoder each, and the rest as one. Needs torch.
+
+Shapes: B products, V views, T tokens, P pictures, S pixels, D a view's width.
+"""
+
+import functools
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aisle.errors import AisleError, extra, first_line
+from aisle.inference.onnx.recurrent import twin
+from aisle.model.encoders.pooling import condensed
+from aisle.model.model import Model
+from aisle.model.parts import Encoded, Encoder
+from aisle.model.prepare import Pictures, Preparer, Tokens, Vectors
+
+_LARGE = 1_000_000_000  # bytes; a graph of 2 GB and more does not fit into one file
+
+
+class ExportError(AisleError):
+    """A model cannot be exported, or answers otherwise once it is."""
+
+
+class _View(nn.Module):
+    """An encoder by position of its arrays, with its tokens where they are asked for."""
+
+    def __init__(self, encoder: nn.Module, names: list[str], tokens: int) -> None:
+        super().__init__()
+        self.encoder, self.names, self.tokens = encoder, names, tokens
+
+    def forward(self, first: Tensor, second: Tensor | None = None) -> tuple[Tensor, ...]:
+        given = zip(self.names, (first, second), strict=False)
+        encoded: Encoded = self.encoder(**dict(given))
+        if not self.tokens:
+            return (encoded.pooled,)
+        return (encoded.pooled, *condensed(encoded.tokens, encoded.mask, self.tokens))
+
+
+def encoder_graph(model: Model, name: str, preparer: Preparer, file: Path) -> None:
+    """One view's encoder: its arrays -> `pooled` (B, D); where the fusion reads them `tokens`, `mask`.
+
+    Raises:
+        ExportError: torch cannot trace it.
+    """
+    arrays, dynamic = _example(preparer, name)
+    tokens = model.tokens if model.fusion.reads_tokens else 0
+    view = _View(twin(model.encoders[name]), list(arrays), tokens)
+    outputs = ["pooled", "tokens", "mask"] if tokens else ["pooled"]
+    _write(
+        view,
+        tuple(arrays.values()),
+        tuple(dynamic.values()),
+        list(arrays),
+        outputs,
+        file,
+        f"encoder of view {name!r}",
+    )
+
+
+class _Given(Encoder):
+    """Stands in for an encoder whose output is given."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+
+class _Joint(nn.Module):
+    """Everything after the encoders: absent views, fusion, head."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        given = {name: _Given(model.dim_of(name)) for name in model.views}
+        self.model = Model(given, model.fusion, model.head, 0.0, model.tokens)
+        self.model.absent = model.absent
+        self.eval()
+
+    def forward(self, views: dict[str, dict[str, Tensor]], present: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.model(views, present)
+        return output.scores.all(), output.joint.embedding(present)
+
+
+def joint_graph(model: Model, file: Path) -> None:
+    """`present` (B, V) bool and of each view `NAME.pooled` (B, D), where the fusion reads them `NAME.tokens`
+    (B, T, D) and `NAME.mask` (B, T) -> `logp` (B, N), `embedding` (B, D).
+
+    Raises:
+        ExportError: torch cannot trace it.
+    """
+    b, t, any_size = 3, 5, torch.export.Dim.DYNAMIC
+    views: dict[str, dict[str, Tensor]] = {}
+    shapes: dict[str, dict[str, Any]] = {}
+    for name in model.views:
+        views[name] = {"pooled": torch.randn(b, model.dim_of(name))}
+        shapes[name] = {"pooled": {0: any_size}}
+        if model.fusion.reads_tokens:
+            views[name]["tokens"] = torch.randn(b, t, model.dim_of(name))
+            views[name]["mask"] = torch.arange(t) < torch.tensor([[t], [t - 2], [1]])
+            shapes[name] |= {"tokens": {0: any_size, 1: any_size}, "mask": {0: any_size, 1: any_size}}
+    present = torch.ones(b, len(model.views), dtype=torch.bool)
+    # Present last: torch takes a dict that comes last for keyword arguments.
+    names = [*(f"{name}.{key}" for name, arrays in views.items() for key in arrays), "present"]
+    joint = _Joint(model)
+    with _settled(model.head), torch.no_grad():
+        joint(views, present)  # its weights are worked out now, not once a batch
+        _write(
+            joint,
+            (views, present),
+            (shapes, {0: any_size}),
+            names,
+            ["logp", "embedding"],
+            file,
+            "fusion and head",
+        )
+
+
+@contextmanager
+def _settled(head: nn.Module) -> Iterator[None]:
+    """Let a head whose `weight` is worked out (of paths and names) remember what came out."""
+    if not callable(getattr(head, "weight", None)) or isinstance(head.weight, nn.Module):
+        yield
+        return
+    head.weight = functools.cache(head.weight)  # type: ignore[assignment, arg-type]
+    try:
+        yield
+    finally:
+        del head.weight
+
+
+def _example(preparer: Preparer, name: str) -> tuple[dict[str, Tensor], dict[str, dict[int, Any]]]:
+    """Arrays such as this preparer makes, and which of their axes differ from batch to batch."""
+    b, any_size = 3, torch.export.Dim.DYNAMIC
+    if isinstance(preparer, Tokens):
+        t = min(7, preparer.length)
+        axes = {0: any_size, 1: any_size} if t > 1 else {0: any_size}
+        ids = torch.randint(0, max(preparer.size, 1), (b, t))
+        mask = torch.arange(t) < torch.tensor([[t], [max(t - 2, 1)], [1]])
+        return {"ids": ids, "mask": mask}, {"ids": axes, "mask": axes}
+    if isinstance(preparer, Pictures):
+        p = min(2, preparer.pictures)
+        axes = {0: any_size, 1: any_size} if p > 1 else {0: any_size}
+        pixels = torch.randint(0, 255, (b, p, 3, preparer.size, preparer.size), dtype=torch.uint8)
+        shown = torch.arange(p) < torch.tensor([[p], [1], [1]])
+        return {"pixels": pixels, "shown": shown}, {"pixels": axes, "shown": axes}
+    if isinstance(preparer, Vectors):
+        return {"vector": torch.randn(b, preparer.dim)}, {"vector": {0: any_size}}
+    raise ExportError(
+        f"view {name!r} cannot be exported: its preparer {type(preparer).__name__} is code from outside Aisle"
+    )
+
+
+def _write(
+    module: nn.Module,
+    given: tuple[Any, ...],
+    dynamic: tuple[Any, ...],
+    inputs: list[str],
+    outputs: list[str],
+    file: Path,
+    what: str,
+) -> None:
+    extra("onnxscript", "onnx", "exporting a model")
+    size = sum(p.numel() * p.element_size() for p in [*module.parameters(), *module.buffers()])
+    fast = torch.backends.mha.get_fastpath_enabled()
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)  # its fused operators have no ONNX
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(
+                module.eval(),
+                given,
+                dynamo=True,
+                dynamic_shapes=dynamic,
+                input_names=inputs,
+                output_names=outputs,
+                verbose=False,
+            )
+            program.save(str(file), external_data=size > _LARGE)
+    except OSError:
+        raise
+    except Exception as error:  # whatever tracing raises on code it cannot follow
+        raise ExportError(f"the {what} cannot be exported to ONNX: {first_line(error)}") from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,180 @@
+"""The ONNX twin of a predictor: the same answers on CPUs, without torch."""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aisle.catalog import Catalog, Product
+from aisle.decision import Nearest, Policy, Prediction
+from aisle.inference.answering import Scored, answered, in_batches, short_keys
+from aisle.inference.memory import SKETCH, Memory, sketch
+from aisle.inference.onnx.runtime import Encoding, Graph, Sight
+from aisle.inference.threads import ahead, cores
+from aisle.model.prepare import Lexical
+from aisle.progress import Advance
+from aisle.taxonomy import Scores, Taxonomy
+
+
+class Counted(NamedTuple):
+    """The tree and `counts` (N,), training products of each terminal."""
+
+    taxonomy: Taxonomy
+    counts: np.ndarray
+
+
+@dataclass(frozen=True)
+class OnnxPredictor:
+    """A network as ONNX graphs and tables, with everything it needs to answer.
+
+    sights: each view, in the network's order. joint: from views to log-probabilities. remembered: the views
+    by whose vectors products are remembered. files: the folder its graphs are in. batch: products scored at
+    once; answers do not depend on it. threads: batches that are scored beside each other.
+    """
+
+    context: Counted
+    sights: Mapping[str, Sight]
+    joint: Graph
+    policy: Policy
+    files: Path
+    network: Mapping[str, Any]
+    model_id: str = "unsaved"
+    remembered: tuple[str, ...] = ()
+    seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    results: Mapping[str, Any] = field(default_factory=dict)
+    memory: Memory | None = None
+    batch: int = 128
+    threads: int = field(default_factory=cores)
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree that answers are about."""
+        return self.context.taxonomy
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views it reads."""
+        return tuple(self.sights)
+
+    @property
+    def store(self) -> None:
+        """It keeps no encoder's output."""
+        return None
+
+    # -- answering ----------------------------------------------------------------------------
+
+    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
+        """(B, N) uncalibrated log-probabilities, one row a product, in order.
+
+        without: views treated as absent.
+
+        Raises:
+            ValueError: `without` names a view this model does not have.
+        """
+        parts = [part.scores.logp for part in self.score_batches(products, without)]
+        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
+        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
+
+    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
+        """One prediction a product, in order. advance: told the size of each batch."""
+        return list(self.predict_stream(products, advance))
+
+    def predict_stream(
+        self, products: Iterable[Product], advance: Advance | None = None
+    ) -> Iterator[Prediction]:
+        """As `predict`, a few batches in memory at a time."""
+        parts = self._scored(products, ())
+        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
+
+    def embed(self, products: Iterable[Product]) -> np.ndarray:
+        """(B, D) what products are found by."""
+        parts = [part.embedding for part in self.score_batches(products)]
+        return np.concatenate([np.zeros((0, self.network["dim"]), np.float32), *parts])
+
+    def nearest(self, products: Iterable[Product]) -> Nearest | None:
+        """What the products it learned from say of these; None without a memory of them."""
+        parts = [self._nearest(part) for part in self.score_batches(products)]
+        return Nearest.join([p for p in parts if p is not None]) if self.memory and parts else None
+
+    def _nearest(self, scored: Scored) -> Nearest | None:
+        return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
+
+    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
+        """Everything the network says, a batch at a time."""
+        for _, scored in self._scored(products, without):
+            yield scored
+
+    def _scored(
+        self, products: Iterable[Product], without: Collection[str]
+    ) -> Iterator[tuple[list[Product], Scored]]:
+        unknown = set(without) - set(self.views)
+        if unknown:
+            raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
+        threads = self.threads if self.threads > 1 else 0
+        yield from ahead(
+            lambda batch: (batch, self._score_batch(batch, without)),
+            in_batches(products, self.batch),
+            threads,
+        )
+
+    def _score_batch(self, batch: list[Product], without: Collection[str]) -> Scored:
+        b = len(batch)
+        present, problems = [], [[] for _ in batch]
+        encoded, spaces = {}, {}
+        for name, sight in self.sights.items():
+            values = [None] * b if name in without else sight.view.values(batch)
+            prepared, rows = sight.read(values)
+            for row, what in prepared.problems.items():
+                problems[row].append(what)
+            found = sight.encode(prepared.arrays) if len(rows) else None
+            encoded[name] = sight.spread(found, rows, b)
+            present.append(prepared.present)
+            if self.memory and name in self.remembered:
+                spaces[name] = _space(sight, prepared.arrays, rows, encoded[name])
+        here = np.stack(present, 1)
+        found = self.joint(_feed(encoded, here))
+        scores = Scores(self.taxonomy, found["logp"])
+        return Scored(scores, found["embedding"], here, [tuple(told) for told in problems], spaces)
+
+    # -- knowing itself -----------------------------------------------------------------------
+
+    def seen(self, catalog: Catalog) -> np.ndarray:
+        """(n,) bool: rows whose content this model was trained on."""
+        return np.isin(short_keys(catalog), self.seen_keys)
+
+    def with_policy(self, policy: Policy) -> "OnnxPredictor":
+        """The same network making other promises."""
+        return dataclasses.replace(self, policy=policy)
+
+    def with_store(self, store: object) -> "OnnxPredictor":
+        """The same: it keeps no encoder's output."""
+        return self
+
+    def save(self, folder: str | Path) -> "OnnxPredictor":
+        """Write it into another folder, or over its own; returns it with its id."""
+        from aisle.inference.onnx.bundle import save
+
+        return save(self, Path(folder))
+
+
+def _feed(encoded: Mapping[str, Encoding], present: np.ndarray) -> dict[str, np.ndarray]:
+    """The joint graph's inputs, as they are called in it."""
+    feed = {"present": present}
+    for name, one in encoded.items():
+        feed[f"{name}.pooled"] = one.pooled
+        if one.tokens is not None and one.mask is not None:
+            feed |= {f"{name}.tokens": one.tokens, f"{name}.mask": one.mask}
+    return feed
+
+
+def _space(sight: Sight, arrays: Mapping[str, np.ndarray], rows: np.ndarray, encoded: Encoding) -> np.ndarray:
+    """(B, D) a remembered view's vectors, zeros where absent."""
+    if not isinstance(sight.preparer, Lexical):
+        return encoded.pooled
+    space = np.zeros((len(encoded.pooled), SKETCH), np.float32)
+    if len(rows):
+        space[rows] = sketch(arrays)
+    return space

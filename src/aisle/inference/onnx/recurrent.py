@@ -1,0 +1,63 @@
+"""ONNX's own recurrent operators in place of packed sequences, which it does not have. Needs torch."""
+
+import torch
+from torch import Tensor, nn
+
+from aisle.model.encoders import Recurrent
+from aisle.model.encoders.pooling import masked_mean
+from aisle.model.parts import Encoded
+
+# The order of the gates' rows: ONNX's, as positions in torch's.
+_GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+
+
+def twin(encoder: nn.Module) -> nn.Module:
+    """What is exported in place of an encoder: itself, unless it packs sequences."""
+    return RecurrentTwin(encoder) if isinstance(encoder, Recurrent) else encoder
+
+
+class RecurrentTwin(nn.Module):
+    """A `Recurrent` whose layers are ONNX operators that are told each row's length."""
+
+    def __init__(self, encoder: Recurrent) -> None:
+        super().__init__()
+        self.table, self.kind, self.layers = encoder.table, encoder.kind, encoder.layers
+        for layer in range(encoder.layers):
+            for ours, theirs in (("w", "weight_ih"), ("r", "weight_hh"), ("b", "bias")):
+                self.register_buffer(f"{ours}{layer}", self._both_ways(encoder.body, theirs, layer))
+
+    def _both_ways(self, body: nn.Module, what: str, layer: int) -> Tensor:
+        """(2, gates * H, …) a layer's parameters there and back."""
+        ways = []
+        for end in ("", "_reverse"):
+            if what == "bias":
+                both = [getattr(body, f"bias_{one}_l{layer}{end}").detach() for one in ("ih", "hh")]
+                ways.append(torch.cat([self._ordered(one) for one in both]))
+            else:
+                ways.append(self._ordered(getattr(body, f"{what}_l{layer}{end}").detach()))
+        return torch.stack(ways)
+
+    def _ordered(self, rows: Tensor) -> Tensor:
+        gates = rows.chunk(len(_GATES[self.kind]))
+        return torch.cat([gates[i] for i in _GATES[self.kind]])
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
+        """As `Recurrent`."""
+        x = self.table(ids).transpose(0, 1)  # (T, B, D)
+        length = mask.sum(1).clamp(min=1).to(torch.int32)
+        for layer in range(self.layers):
+            w, r, b = (getattr(self, f"{name}{layer}") for name in "wrb")
+            t, n, hidden = x.shape[0], x.shape[1], r.shape[2]
+            attributes = {"direction": "bidirectional", "hidden_size": hidden}
+            if self.kind == "gru":
+                attributes["linear_before_reset"] = 1
+            y = torch.onnx.ops.symbolic(
+                self.kind.upper(),
+                (x, w, r, b, length),
+                attrs=attributes,
+                dtype=x.dtype,
+                shape=(t, 2, n, hidden),
+            )  # (T, 2, B, H)
+            x = y.permute(0, 2, 1, 3).flatten(2)
+        tokens = x.transpose(0, 1)  # (B, T, D)
+        return Encoded(masked_mean(tokens, mask), tokens, mask, mask.any(1))

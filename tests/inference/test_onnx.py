@@ -1,0 +1,348 @@
+"""The ONNX twin: the same answers without torch, for every fusion, head and offline encoder."""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import aisle
+from aisle.cli import register
+from aisle.decision import Policy, Settings
+from aisle.errors import BundleError
+from aisle.inference.onnx import export
+from aisle.inference.onnx.graphs import ExportError
+from aisle.inference.predictor import Predictor
+from aisle.inference.recalibrate import recalibrate
+from aisle.model import encoders, fusions, heads
+from aisle.model.names import context_of
+from aisle.model.spec import ModelSpec, build, new_preparer, views_of
+from tests.conftest import QUICK
+from tests.model.build import SMALL, tree
+from tests.model.pretrained import tiny_text, tiny_vision
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'aisle[onnx]'")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install 'aisle[onnx]'")
+pytestmark = pytest.mark.slow  # torch's exporter takes seconds a graph
+
+
+def run_cli(*arguments):
+    from typer.testing import CliRunner
+
+    return CliRunner().invoke(register(), list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def promising(trained, tmp_path_factory):
+    """The trained model, promising so little that it decides some."""
+    found = recalibrate(trained.model, trained.catalog, Settings(0.4, 0.3)).predictor
+    return trained._replace(model=found.save(tmp_path_factory.mktemp("promising") / "model"))
+
+
+@pytest.fixture(scope="module")
+def exported(promising, shop, tmp_path_factory):
+    home = tmp_path_factory.mktemp("exported")
+    folder = home / "twin"
+    promising.model.save(home / "model")
+    result = run_cli("export", home / "model", shop.products, "--onnx", "--out", folder, "--json")
+    assert result.exit_code == 0, result.output
+    return folder, json.loads(result.stdout)
+
+
+def as_written(predictions):
+    """To four digits: graphs sum in another order than torch."""
+
+    def plain(value):
+        if isinstance(value, float):
+            return pytest.approx(value, abs=1e-4)
+        if isinstance(value, list):
+            return [plain(one) for one in value]
+        return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    return [plain(one.to_dict()) for one in predictions]
+
+
+def test_predictions_are_equal_in_every_field(promising, exported):
+    folder, said = exported
+    twin = aisle.load(folder)
+    mine, theirs = promising.model.predict(promising.catalog), twin.predict(promising.catalog)
+    assert [one.to_dict() for one in theirs] == as_written(mine)
+    assert {one.decision for one in theirs} > {"review"}  # it promises, and some are decided
+    assert twin.policy.promises == promising.model.policy.promises
+    assert said["precision"] == "float32"
+    assert said["parity"]["rows"] > 100
+    assert said["parity"]["agreement"] == 1
+    assert said["parity"]["difference"] < 1e-3
+    assert twin.model_id == said["model_id"] == promising.model.model_id  # the same weights
+
+
+def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
+    twin, model, few = aisle.load(exported[0]), promising.model, promising.catalog.take(np.arange(40))
+    assert twin.views == model.views
+    assert twin.taxonomy == model.taxonomy
+    for view in model.views:
+        expected = model.score(few, without=[view]).logp
+        np.testing.assert_allclose(twin.score(few, without=[view]).logp, expected, atol=1e-3)
+    np.testing.assert_allclose(twin.embed(few), model.embed(few), atol=1e-3)
+    np.testing.assert_array_equal(twin.seen(promising.catalog), model.seen(promising.catalog))
+    nearest = twin.nearest(few)
+    np.testing.assert_allclose(nearest.likeness, model.nearest(few).likeness, atol=1e-4)
+    assert twin.score([]).logp.shape == (0, len(model.taxonomy.terminals))
+    nothing = [aisle.Product("1", {}), aisle.Product("2", {"title": "red shoes"})]
+    assert [one.to_dict() for one in twin.predict(nothing)] == as_written(model.predict(nothing))
+    with pytest.raises(ValueError, match="no view 'sound'"):
+        twin.score(few, without=["sound"])
+
+
+def test_an_answer_does_not_depend_on_its_batch_or_its_threads(promising, exported):
+    import dataclasses
+
+    twin, few = aisle.load(exported[0]), promising.catalog.take(np.arange(60))
+    alone = np.concatenate([twin.score([product]).logp for product in few])
+    beside = dataclasses.replace(twin, batch=7, threads=3).score(few).logp
+    np.testing.assert_allclose(beside, alone, atol=1e-4)
+
+
+def test_a_picture_that_cannot_be_read_is_a_problem_of_its_row(promising, exported, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    rows = [
+        aisle.Product("1", {"title": "red shoes"}, (aisle.ImageRef(path=broken),)),
+        aisle.Product("2", {"title": "red shoes"}),
+    ]
+    twin = aisle.load(exported[0])
+    assert [one.to_dict() for one in twin.predict(rows)] == as_written(promising.model.predict(rows))
+    assert "not a picture" in twin.predict(rows)[0].problems[0]
+
+
+def test_by_itself_it_needs_no_torch_and_answers_soon(promising, exported, tmp_path):
+    copy = shutil.copytree(exported[0], tmp_path / "elsewhere")
+    code = (
+        "import sys, aisle\n"
+        "answer, = aisle.load(sys.argv[1]).predict([aisle.Product('1', {'title': 'red shoes'})])\n"
+        "print(answer.best[0])\n"
+        "sys.exit(bool({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = subprocess.run([sys.executable, "-c", code, str(copy)], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert found.returncode == 0, found.stderr
+    # Of processor time: how long it takes on a machine that does nothing else.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
+    assert found.stdout.strip() in {node.path[0] for node in promising.model.taxonomy.nodes}
+
+
+def test_classify_needs_no_torch_either(promising, exported, shop, tmp_path):
+    out = tmp_path / "placed.jsonl"
+    code = "import sys, aisle.cli as c; c.register()(standalone_mode=False); sys.exit('torch' in sys.modules)"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "classify",
+        str(exported[0]),
+        str(shop.products),
+        "--out",
+        str(out),
+    ]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [product.id for product in promising.catalog]
+    assert rows == as_written(promising.model.predict(promising.catalog))
+
+
+def test_it_is_calibrated_shown_and_judged_like_any_model(promising, exported, shop, tmp_path):
+    copy = shutil.copytree(exported[0], tmp_path / "copy")
+    result = run_cli("calibrate", copy, shop.products, "--precision", "0.5", "--json")
+    assert result.exit_code == 0, result.output
+    changed = aisle.load(copy)
+    assert changed.model_id != promising.model.model_id  # other promises
+    assert changed.policy.settings.precision == 0.5
+    result = run_cli("show", copy)
+    assert result.exit_code == 0, result.output
+    assert "float32" in result.output
+    result = run_cli("evaluate", copy, shop.products, "--out", tmp_path / "report", "--json")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_damaged_one_is_refused(exported, tmp_path):
+    copy = Path(shutil.copytree(exported[0], tmp_path / "copy"))
+    graph = copy / "graphs" / "joint.onnx"
+    graph.write_bytes(graph.read_bytes()[:-10])
+    with pytest.raises(BundleError, match="truncated"):
+        aisle.load(copy)
+
+
+def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path):
+    result = run_cli("export", trained.run)
+    assert "--onnx" in str(result.exception)
+    result = run_cli("export", exported[0], "--onnx")
+    assert "no single network" in str(result.exception)
+    copy = shutil.copytree(trained.run / "model", tmp_path / "model")
+    result = run_cli("export", copy, "--onnx")
+    assert "which catalogue it learned from" in str(result.exception)
+
+
+def test_a_run_of_the_command_line_knows_where_its_rows_are(shop, tmp_path):
+    changes = [part for change in QUICK for part in ("--set", change)]
+    result = run_cli("train", shop.products, "--out", tmp_path / "run", "--no-baseline", "-q", *changes)
+    assert result.exit_code == 0, result.output
+    result = run_cli("export", tmp_path / "run", "--onnx")
+    assert result.exit_code == 0, result.output
+    assert "best answers agree on 100.0%" in result.output
+    assert aisle.load(tmp_path / "run" / "onnx").predict([aisle.Product("1", {"title": "red shoes"})])[0].best
+
+
+def test_a_model_that_answers_otherwise_is_not_written(trained, tmp_path, monkeypatch):
+    from aisle.inference.onnx import runtime
+
+    plain = runtime.Table.__call__
+
+    def wrong(self, arrays):
+        found = plain(self, arrays)
+        return found._replace(pooled=found.pooled * 1.1)
+
+    monkeypatch.setattr(runtime.Table, "__call__", wrong)
+    with pytest.raises(ExportError, match="answers otherwise"):
+        export.export(trained.model, trained.catalog, tmp_path / "twin")
+    assert not (tmp_path / "twin").exists()
+
+
+# -- every fusion, head and encoder -------------------------------------------------------------------
+
+WORDS = ["red boots for men", "blue lamp", "green chair of wood", "x"]
+
+
+def predictor(views, fusion="Concat", head="Tree"):
+    """A network over these views with random weights everywhere, as it comes out of training."""
+    options = {**SMALL.get(fusion, {})}
+    options.pop("groups", None)
+    spec = ModelSpec.model_validate(
+        {"views": views, "fusion": {"type": fusion, **options}, "head": {"type": head}, "tokens": 6}
+    )
+    taxonomy = tree()
+    counts = np.arange(len(taxonomy.terminals)) + 1
+    context = context_of(taxonomy, counts)
+    preparers = {name: new_preparer(view) for name, view in spec.views.items()}
+    rows = products()
+    for name, view in views_of(spec).items():
+        preparers[name].fit(view.value(product) for product in rows)
+    torch.manual_seed(0)
+    model = build(spec, preparers, context)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not name.startswith("encoders"):
+                parameter.copy_(torch.randn(parameter.shape) * 0.3)
+    return Predictor(spec, context, preparers, model.eval(), Policy.uncalibrated(taxonomy))
+
+
+def products():
+    """Products with and without pictures, vectors and texts."""
+    import io
+
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    found = []
+    for i in range(12):
+        pictures = []
+        for _ in range((0, 1, 2)[i % 3]):
+            file = io.BytesIO()
+            Image.fromarray(rng.integers(0, 255, (48, 40, 3), dtype=np.uint8)).save(file, "PNG")
+            pictures.append(aisle.ImageRef(data=file.getvalue()))
+        fields = {"title": " ".join(rng.choice(WORDS, 1 + i % 4))} if i % 5 else {}
+        vectors = {"given": rng.normal(size=5).astype(np.float32)} if i % 4 else {}
+        found.append(aisle.Product(str(i), fields, tuple(pictures), vectors))
+    return found
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    home = tmp_path_factory.mktemp("pretrained")
+    return str(tiny_text(home / "text", WORDS)), str(tiny_vision(home / "vision", 32))
+
+
+def answers_alike(model, folder):
+    folder.mkdir()
+    twin, rows = export.draft(model, folder), products()
+    expected = model.score(rows).logp
+    np.testing.assert_allclose(twin.score(rows).logp, expected, atol=2e-3)
+    assert np.ptp(expected, axis=0).max() > 0.05  # the products differ at all
+    for view in model.views:
+        np.testing.assert_allclose(
+            twin.score(rows, without=[view]).logp, model.score(rows, without=[view]).logp, atol=2e-3
+        )
+    np.testing.assert_allclose(twin.embed(rows), model.embed(rows), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "head"), [(f, h) for f in fusions.__all__ for h in heads.__all__], ids=lambda name: name
+)
+def test_every_fusion_under_every_head(fusion, head, tmp_path):
+    views = {
+        "title": {"encoder": {"type": "Lexical", "dim": 8, "least": 1}},
+        "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}, "pictures": 2},
+        "given": {"encoder": {"type": "Vector"}},
+    }
+    answers_alike(predictor(views, fusion, head), tmp_path / "twin")
+
+
+ENCODERS = {
+    "Lexical": {"least": 1, "dim": 8},
+    "Recurrent": {"dim": 8, "vocabulary": 60, "length": 9, "layers": 2},
+    "SmallConv": {"size": 32, "dim": 16},
+    "Subword": {"dim": 8, "vocabulary": 60, "length": 9, "heads": 2},
+    "TransformerImage": {"size": 32},
+    "TransformerText": {"length": 9},
+    "Vector": {"hidden": [7]},
+}
+
+
+def test_the_list_of_encoders_is_whole():
+    assert {*ENCODERS, "TimmImage"} == set(encoders.__all__)
+
+
+@pytest.mark.parametrize("fusion", ["Concat", "CrossAttention"])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_encoder_pooled_and_token_by_token(encoder, fusion, pretrained, tmp_path):
+    options = {"type": encoder, **ENCODERS[encoder]}
+    if encoder.startswith("Transformer"):
+        options["name"] = pretrained[encoder == "TransformerImage"]
+    view = {"encoder": options}
+    modality = getattr(encoders, encoder).modality
+    if modality == "image":
+        view["pictures"] = 2
+    name = {"text": "title", "image": "image", "vector": "given"}[modality]
+    other = "title" if name != "title" else "image"
+    cheap = {"title": "Lexical", "image": "SmallConv"}[other]
+    views = {name: view, other: {"encoder": {"type": cheap, **ENCODERS[cheap]}}}
+    answers_alike(predictor(views, fusion), tmp_path / "twin")
+
+
+@pytest.mark.parametrize("kind", ["gru", "rnn"])
+def test_every_kind_of_recurrent_cell(kind, tmp_path):
+    options = {"type": "Recurrent", "dim": 8, "vocabulary": 60, "length": 9, "kind": kind}
+    answers_alike(predictor({"title": {"encoder": options}}), tmp_path / "twin")
+
+
+def test_views_that_share_an_encoder_share_its_graph(pretrained, tmp_path):
+    encoder = {"type": "TransformerText", "name": pretrained[0]}
+    views = {
+        "title": {"encoder": {**encoder, "length": 9}, "frozen": True},
+        "again": {"encoder": {**encoder, "length": 20}, "fields": ["title"], "frozen": True},
+    }
+    answers_alike(predictor(views), tmp_path / "twin")
+    assert {file.name for file in (tmp_path / "twin" / "graphs").iterdir()} == {"title.onnx", "joint.onnx"}
+
+
+def test_a_tree_of_one_leaf_and_one_row(tmp_path):
+    catalog = aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3)
+    model = aisle.train(catalog, "fast", changes=["stages.0.epochs=1", "stages.0.steps=0"])
+    made = export.export(model, catalog, tmp_path / "twin")
+    assert made.predictor.predict(catalog.take(np.arange(1)))[0].best == ("Shoes",)
