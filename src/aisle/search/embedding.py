@@ -47,7 +47,7 @@ def text_field(model: "Predictor") -> str:
 def placed(model: "Predictor", products: Iterable[Product]) -> Iterator[Placed]:
     """Products with their vectors and categories, a batch at a time. Where a product has no label, its
     category is the model's best answer; one of which the model reads nothing has a vector of zeros."""
-    from aisle.inference.encode import in_batches
+    from aisle.inference.answering import in_batches
 
     modalities(model)
     for batch in in_batches(products, model.batch):
