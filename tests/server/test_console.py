@@ -3,61 +3,14 @@
 import time
 from pathlib import Path
 
-import pytest
-
-from aisle.server.app import create_app
-from aisle.server.settings import Settings
-from aisle.server.state import Server
 from aisle.server.store import keys
-from tests.server.listening import Site
+from tests.server.browsing import browser as browser
+from tests.server.browsing import faults, in_chromium
+from tests.server.browsing import site as site
+from tests.server.browsing import tab as tab
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
-]
+pytestmark = in_chromium
 ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-@pytest.fixture
-def site(trained, tmp_path):
-    server = Server.start(Settings(runs={"shop": trained.run}, store=str(tmp_path / "store.db"), double=0.0))
-    site = Site(create_app(server), server)
-    yield site
-    site.stop()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def tab(browser, site):
-    """A tab in which nothing may go wrong unseen, and nothing be asked of another place."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab = context.new_page()
-    tab.set_default_timeout(30_000)
-    tab.wrong = []
-    tab.on("pageerror", lambda error: tab.wrong.append(f"error: {error}"))
-    tab.on("dialog", lambda dialog: (tab.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    own = (site.address, "blob:", "data:")
-    tab.on("request", lambda r: None if r.url.startswith(own) else tab.wrong.append(f"asked for {r.url}"))
-    yield tab
-    context.close()
-    assert tab.wrong == []
-
-
-def faults(tab):
-    """What axe finds."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    found = axe.run(tab).response["violations"]
-    return [(fault["id"], [node["html"][:120] for node in fault["nodes"]]) for fault in found]
 
 
 def typed(tab, title):

@@ -54,6 +54,9 @@ def serve(
     library: Annotated[
         Path | None, typer.Option(help="The folder from which administrators may load further models.")
     ] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="Products to search, an index that `aisle index` made.")
+    ] = None,
     rate: Annotated[float, typer.Option(min=0.01, help="Requests a second for each key or address.")] = 500,
     max_wait: Annotated[
         float, typer.Option(min=0.01, help="Seconds to wait for others; who would wait longer gets 503.")
@@ -82,6 +85,7 @@ def serve(
         proxies=tuple(proxy or ()),
         origins=tuple(allow_origin or ()),
         library=library,
+        index=index,
         gold=gold,
         shadow=shadow,
         double=double,

@@ -48,6 +48,20 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A product of the server's index. score: what hits are ordered by; similarity: cosine with the query;
+    words: its BM25 score; None where it was not found that way."""
+
+    id: str
+    title: str
+    fields: dict[str, str]
+    category: CategoryPath
+    score: float
+    similarity: float | None
+    words: float | None
+
+
+@dataclass(frozen=True)
 class Suggestion:
     """A full path, how probable it is, and why."""
 
@@ -101,6 +115,24 @@ class Client:
         """The most probable places for a title as far as it is typed."""
         found = self._ask("POST", "/v1/suggest", json={"title": title, "count": count})["suggestions"]
         return [Suggestion(**{**one, "path": tuple(one["path"])}) for one in found]
+
+    def search(
+        self, query: str | Product = "", *, like: str | None = None, where: str | None = None, count: int = 20
+    ) -> list[Found]:
+        """Products of the server's index, the most like the query first. query: words, or a product with a
+        title, a picture or both; like: the id of a product of the index instead. where: a filter.
+
+        Raises:
+            ServerAnswerError: no index is served, or the filter cannot be read.
+        """
+        asked = query if isinstance(query, Product) else Product("", {"title": query} if query else {})
+        sent = {"query": asked.fields.get("title", ""), "images": _sent(asked)["images"][:1]}
+        body = {**sent, "like": like, "where": where, "count": count}
+        told = self._ask("POST", "/v1/search", json=body)["products"]
+        return [
+            Found(**{**{k: v for k, v in one.items() if k != "pictures"}, "category": tuple(one["category"])})
+            for one in told
+        ]
 
     def taxonomy(self, model: str | None = None) -> Taxonomy:
         """The tree that answers are about."""

@@ -49,11 +49,11 @@ class Settings(BaseModel):
     runs: name -> the folder of a run or model; the first is live unless another was promoted. store:
     a SQLAlchemy address, or the path of a SQLite file. host: the address listened at. hosts: names under
     which browsers may reach it, besides its own. open: no keys are asked for. proxies: addresses whose
-    `X-Forwarded-For` is believed. origins: pages of other
-    hosts that may call (CORS); none. library: the folder below which an administrator may load further
-    models. gold: labelled products on which a model must not be worse to be promoted. shadow: the model
-    that answers along, unseen. double: the share of reviewed products that two people look at. keep_days:
-    after which feedback and what was recorded besides is deleted; None: never.
+    `X-Forwarded-For` is believed. origins: pages of other hosts that may call (CORS); none. library: the
+    folder below which an administrator may load further models. index: the folder of products to search.
+    gold: labelled products on which a model must not be worse to be promoted. shadow: the model that
+    answers along, unseen. double: the share of reviewed products that two people look at. keep_days: after
+    which feedback and what was recorded besides is deleted; None: never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +67,7 @@ class Settings(BaseModel):
     proxies: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     library: Path | None = None
+    index: Path | None = None
     gold: Path | None = None
     shadow: str | None = None
     double: float = Field(default=0.1, ge=0, le=1)

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from aisle.catalog import Product
 from aisle.server.batching import Batcher
+from aisle.server.finding import Finder
 from aisle.server.items import Items
 from aisle.server.models import Models
 from aisle.server.problems import ServerError
@@ -36,6 +37,7 @@ class Server:
     bucket: Bucket
     telemetry: Telemetry
     recorder: Recorder
+    finder: Finder | None = None
     gold: list[Product] = field(default_factory=list)
     promoting: asyncio.Lock = field(default_factory=asyncio.Lock)
     draining: bool = field(default=False)
@@ -64,6 +66,7 @@ class Server:
         items = Items(limits, settings.urls)
         recorder = Recorder(store, batcher, telemetry)
         server = cls(settings, store, keys, models, batcher, items, bucket, telemetry, recorder)
+        server.finder = Finder(settings.index, models) if settings.index else None
         server.gold = read_gold(settings.gold) if settings.gold else []
         for name in line_of(store, models.standing.live, settings.runs)[1:]:
             models.go_live(name)

@@ -47,11 +47,17 @@ export const placedIn = (list, category) => recent(list, "", category);
 
 const cards = (head, products) => [h("h2", { class: "above" }, head), h("ul", { class: "cards" }, products.map(card))];
 
-function card({ id, title, pictures, chosen, how, at }) {
+function card({ id, title, pictures, chosen, category, ...found }) {
   return h("li", {}, h("a", { class: "card-link", href: `#/explore/products/${encodeURIComponent(id)}` },
     pictures?.[0] ? h("img", { class: "face", src: picture(pictures[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" }),
-    h("span", { class: "words" }, h("span", { class: "name" }, title || id), pathText(chosen),
-      h("span", { class: "quiet" }, `${HOW[how] ?? how}, ${when(at)}`))));
+    h("span", { class: "words" }, h("span", { class: "name" }, title || id), pathText(chosen ?? category),
+      h("span", { class: "quiet" }, found.how ? `${HOW[found.how] ?? found.how}, ${when(found.at)}` : why(found)))));
+}
+
+/** How a product was found. */
+function why({ similarity, words }) {
+  const alike = similarity !== null && `${percent(Math.max(0, similarity))} alike`;
+  return [alike, words !== null && "has words of yours"].filter(Boolean).join(", ");
 }
 
 async function search(told, list, words, images) {
@@ -75,16 +81,26 @@ function one(place, id) {
   shown(place, "product", () => get(`v1/products/${encodeURIComponent(id)}`), (found) => {
     const { title, description, ...others } = found.fields;
     const facts = Object.entries({ Product: found.id, ...others });
+    const alike = found.indexed && h("section", { class: "card" }, h("h2", {}, "Products like it"));
+    if (alike) more(alike, found.id);
+    const there = found.category.length > 0 && h("p", { class: "quiet after" }, "In the catalogue: ", pathText(found.category));
     return [h("p", {}, h("a", { href: "#/explore/products" }, "‹ All products")),
       h("div", { class: "two" },
-        h("article", { class: "card product" }, h("h2", {}, title || "Without a title"),
+        h("article", { class: "card product" }, h("h2", {}, title || "Without a title"), there,
           found.pictures.length > 0 && h("div", { class: "pictures" }, found.pictures.map((address, i) => h("img", { src: picture(address), alt: `Picture ${i + 1}` }))),
           description && h("p", { class: "description" }, description),
           h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))),
         h("section", { class: "card" }, h("h2", {}, "What was said of it"),
           found.feedback.length ? h("ol", { class: "story" }, found.feedback.map(saying)) : h("p", { class: "quiet" }, "Nobody has decided yet."),
-          found.reviews.map(waiting)))];
+          found.reviews.map(waiting))), alike];
   });
+}
+
+async function more(section, id) {
+  const list = h("div", {});
+  section.append(list);
+  await shown(list, "products", () => post("v1/search", { like: id, count: 6 }), ({ products }) =>
+    products.length ? h("ul", { class: "cards after" }, products.map(card)) : h("p", { class: "quiet" }, "There is none."));
 }
 
 function saying(row) {

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from aisle.server import schemas
+from aisle.server.finding import address
 from aisle.server.items import clean
 from aisle.server.problems import ApiError
 from aisle.server.routes.review import shown
@@ -107,21 +108,25 @@ def products(
     responses=FAILURES,
 )
 def product(product_id: Annotated[str, Path(max_length=200)], server: Here, holder: Seller) -> Response:
-    """Its latest text and pictures, what was said of it, and its reviews. Names of people are shown to
-    reviewers only."""
-    said = kept.of_product(server.store, clean(product_id))
-    items = reviews.of_product(server.store, clean(product_id))
-    if not said and not items:
+    """Its latest text and pictures, what was said of it, its reviews, and what the index has of it. Names of
+    people are shown to reviewers only."""
+    name = clean(product_id)
+    said, items = kept.of_product(server.store, name), reviews.of_product(server.store, name)
+    hit = server.finder.get(name) if server.finder else None
+    if not said and not items and hit is None:
         raise ApiError(404, "no_such_product", "nobody has said anything of this product")
-    latest = max([*said, *items], key=lambda row: row["at"])
+    latest = max([*said, *items], key=lambda row: row["at"], default=None)
     told = ("id", "at", "role", "how", "chosen", "chosen_id", "suggested", "model", "model_id", "undone")
     names = ("person",) if holder.may("reviewer") else ()
+    pictures = _addresses(latest["pictures"]) if latest else []
     page = {
         "id": product_id,
-        "fields": latest["fields"],
-        "pictures": _addresses(latest["pictures"]),
+        "fields": latest["fields"] if latest else dict(hit.fields) if hit else {},
+        "pictures": pictures or (address(hit) if hit else []),
         "feedback": [{key: row[key] for key in (*told, *names)} for row in said],
         "reviews": [shown(row) for row in items] if holder.may("reviewer") else [],
+        "indexed": hit is not None,
+        "category": list(hit.category) if hit else [],
     }
     return answer(page)
 

@@ -1,25 +1,66 @@
-"""POST /v1/search: products like these words or this picture, where this installation can search."""
+"""POST /v1/search: products like these words or this picture, where an index is served."""
 
 import importlib.util
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
+from aisle.catalog import Product
 from aisle.server import schemas
-from aisle.server.problems import ApiError
+from aisle.server.finding import Finder
+from aisle.server.items import clean
+from aisle.server.problems import ApiError, ItemError
+from aisle.server.routes.sending import answer
 from aisle.server.security import Seller
-from aisle.server.state import Here
+from aisle.server.state import Here, Server
 
 router = APIRouter(tags=["search"])
+FAILURES = {**schemas.USUAL, **schemas.failures(404, 501, 503)}
 
 
-@router.post(
-    "/v1/search",
-    summary="Find products",
-    response_class=Response,
-    responses={**schemas.USUAL, **schemas.failures(404, 501, 503)},
-)
+@router.post("/v1/search", summary="Find products", response_model=schemas.SearchOut, responses=FAILURES)
 def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
-    """501 in an installation without search; 404 where no index is served."""
-    if importlib.util.find_spec("aisle.search") is None:
-        raise ApiError(501, "no_search", "this version of Aisle cannot search yet")
-    raise ApiError(404, "no_index", "no index is served: make one, and name it to `aisle serve`")
+    """Words are matched as words and as meaning, pictures as they look. 501 in an installation without
+    search; 404 where no index is served."""
+    finder = _finder(server)
+    where = clean(sent.where) if sent.where and sent.where.strip() else None
+    if sent.like is not None:
+        if finder.get(clean(sent.like)) is None:
+            raise ApiError(404, "no_such_product", f"the index has no product {clean(sent.like)!r}")
+        return answer({"products": finder.like(clean(sent.like), sent.count, where)})
+    words = clean(sent.query).strip()
+    if not words and not sent.images:
+        raise ApiError(
+            422, "bad_search", "search by words (`query`), a picture (`images`) or a product (`like`)"
+        )
+    try:
+        told, problems = server.items.product(schemas.ProductIn(images=sent.images), {})
+    except ItemError as error:
+        raise ApiError(422, error.code, str(error)) from error
+    if problems and not words:
+        raise ApiError(422, "bad_picture", problems[0])
+    product = Product("query", {finder.index.text_field: words} if words else {}, told.images)
+    return answer({"products": finder.search(product, sent.count, where)})
+
+
+@router.get(
+    "/v1/search/pictures/{product_id:path}",
+    summary="The picture of a product that was found",
+    response_class=Response,
+    responses=FAILURES,
+)
+def picture(product_id: Annotated[str, Path(max_length=200)], server: Here, holder: Seller) -> Response:
+    """Its first one, as a small JPEG."""
+    data = _finder(server).picture(clean(product_id))
+    if data is None:
+        raise ApiError(404, "no_such_picture", "there is no such picture")
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _finder(server: Server) -> Finder:
+    if server.finder is not None:
+        return server.finder
+    if importlib.util.find_spec("lancedb") is None:
+        raise ApiError(501, "no_search", "searching needs more packages here: pip install 'aisle[search]'")
+    message = "no index is served: `aisle index` makes one, and `aisle serve --index` takes it"
+    raise ApiError(404, "no_index", message)

@@ -48,7 +48,7 @@ from aisle.server.schemas.review import (
     ReviewsOut,
     TakeIn,
 )
-from aisle.server.schemas.search import SearchIn
+from aisle.server.schemas.search import HitOut, SearchIn, SearchOut
 from aisle.server.schemas.taxonomy import NodeOut, TaxonomyOut
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "FeedbackIn",
     "FeedbackOut",
     "HistoryOut",
+    "HitOut",
     "How",
     "LoadIn",
     "MeOut",
@@ -92,6 +93,7 @@ __all__ = [
     "ReviewOut",
     "ReviewsOut",
     "SearchIn",
+    "SearchOut",
     "SessionIn",
     "ShadowIn",
     "ShadowOut",

@@ -38,13 +38,16 @@ class SessionIn(In):
 
 
 class ProductOut(Out):
-    """What the store knows of a product: its latest text and pictures, what was said of it, its reviews."""
+    """What is known of a product: its latest text and pictures, what was said of it, its reviews; whether it
+    is in the served index, and its category there."""
 
     id: str
     fields: dict[str, str]
     pictures: list[str]
     feedback: list[dict[str, Any]]
     reviews: list[ReviewOut]
+    indexed: bool
+    category: list[str]
 
 
 class ProductRow(Out):

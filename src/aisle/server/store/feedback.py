@@ -1,7 +1,6 @@
 """Where people said that products belong: kept, repeated posts counted once, exported to learn from."""
 
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from PIL import Image
 from sqlalchemy.exc import IntegrityError
 
 from aisle.catalog import ImageRef
-from aisle.catalog.pictures import PictureError, decode
+from aisle.server.pictures import small
 from aisle.server.problems import ApiError
 from aisle.server.store.database import Store, StoreError, now
 from aisle.server.store.tables import feedback, pictures
 
-_KEPT_SIZE = 512  # pixels of the longer side of a picture that is kept
 _RANK = {"seller": 0, "reviewer": 1, "admin": 1}
 _CERTAIN = {"default": 0, "accepted": 1, "chosen": 1}
 
@@ -100,14 +97,9 @@ def keep_pictures(store: Store, refs: Iterable[ImageRef]) -> list[str]:
     """Keep small copies of those that decode; their hashes."""
     kept = {}
     for ref in refs:
-        try:
-            image = decode(ref, _KEPT_SIZE)
-        except PictureError:
-            continue
-        image.thumbnail((_KEPT_SIZE, _KEPT_SIZE), Image.Resampling.LANCZOS)
-        sink = io.BytesIO()
-        image.save(sink, "JPEG", quality=88)
-        kept[hashlib.blake2b(sink.getvalue(), digest_size=16).hexdigest()] = sink.getvalue()
+        data = small(ref)
+        if data is not None:
+            kept[hashlib.blake2b(data, digest_size=16).hexdigest()] = data
     with store.begin() as connection:
         there = set(connection.scalars(sa.select(pictures.c.hash).where(pictures.c.hash.in_(kept))))
     for name in kept.keys() - there:

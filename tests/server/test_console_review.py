@@ -1,0 +1,194 @@
+"""Reviewers in the browser: a queue in order of worth, all by keyboard, several at once, taken back."""
+
+import pytest
+
+from aisle.server.store import keys, reviews
+from tests.server.browsing import browser as browser
+from tests.server.browsing import check_looks, in_chromium, slowed
+from tests.server.browsing import site as site
+from tests.server.browsing import tab as tab
+from tests.server.test_classify import picture
+
+pytestmark = in_chromium
+TITLES = ("oak wall clock", "red running shoes", "wool scarf", "garden chair", "blue mug")
+
+
+def fill(site, *products, key=None):
+    """Into the queue, as another program does it."""
+    import httpx2
+
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    with httpx2.Client(base_url=site.address, headers=headers, timeout=60) as client:
+        answer = client.post("/v1/review/items?every=true", json={"products": list(products)})
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def queue(site, tab):
+    """Five products, of rising worth, in a tab that shows the queue."""
+    import base64
+
+    image = {"base64": base64.b64encode(picture()).decode()}
+    rows = [{"id": f"p{i}", "title": title, "worth": 10.0 * i + 1} for i, title in enumerate(TITLES)]
+    rows[-1] |= {"images": [image], "description": "Holds 300 ml.", "fields": {"brand": "Holt"}}
+    fill(site, *rows)
+    tab.goto(f"{site.address}#/review")
+    tab.wait_for_selector(".desk")
+    return tab
+
+
+def names(tab):
+    return tab.locator(".waiting .name").all_inner_texts()
+
+
+def left(tab, count):
+    tab.wait_for_function(f"() => document.querySelectorAll('.waiting li').length === {count}")
+    tab.wait_for_selector(".desk:not([aria-busy] > .desk)")
+
+
+def by_value(site):
+    rows = reviews.take(site.server.store, "anonymous", 100)
+    return [row["fields"]["title"] for row in rows]
+
+
+def test_the_queue_is_in_order_of_worth_and_worked_by_keys_alone(site, queue):
+    assert names(queue) == by_value(site)
+    assert names(queue)[0] == queue.locator("#item").inner_text()
+    first, second = names(queue)[:2]
+    places = queue.locator(".choices .path, [aria-labelledby=choices] .path").all_inner_texts()
+    queue.keyboard.press("2")
+    left(queue, 4)
+    (said,) = site.said()
+    assert (said["fields"]["title"], said["how"]) == (first, "chosen")
+    assert " › ".join(said["chosen"]) == places[1]
+    assert queue.evaluate("document.activeElement.id") == "item"  # the next product is read out
+    queue.keyboard.press("a")
+    left(queue, 3)
+    assert (site.said()[1]["fields"]["title"], site.said()[1]["how"]) == (second, "accepted")
+    third = names(queue)[0]
+    queue.keyboard.press("s")
+    left(queue, 2)
+    assert third not in names(queue)
+    queue.keyboard.press("u")
+    left(queue, 3)
+    assert names(queue)[0] == third
+    queue.keyboard.press("u")
+    left(queue, 4)
+    assert len(site.said()) == 1
+    queue.keyboard.press("j")
+    assert queue.locator("#item").inner_text() == names(queue)[1]
+    queue.keyboard.press("k")
+    assert queue.locator("#item").inner_text() == names(queue)[0]
+    check_looks(queue)
+
+
+def test_several_are_accepted_at_once(site, queue):
+    for _ in range(2):
+        queue.keyboard.press("x")
+        queue.keyboard.press("j")
+    chosen = names(queue)[:2]
+    assert queue.locator(".bulk button").inner_text() == "Accept 2 first suggestions"
+    queue.keyboard.press("Shift+A")
+    left(queue, 3)
+    assert {one["fields"]["title"] for one in site.said()} == set(chosen)
+    queue.check("#all")
+    queue.click(".bulk button")
+    queue.wait_for_selector("text=Nothing waits for you")
+    assert {one["how"] for one in site.said()} == {"accepted"}
+    assert "5 of 5" in queue.locator(".progress").inner_text()
+    assert "100 %" in queue.locator(".progress").inner_text()
+    check_looks(queue)
+
+
+def test_another_place_is_found_in_the_tree_by_keys(site, queue, trained):
+    tree = trained.model.taxonomy
+    leaf = next(node for node, below in zip(tree.nodes, tree.children, strict=True) if not below)
+    queue.keyboard.press("/")
+    queue.wait_for_selector(".picker[open]")
+    queue.keyboard.type(leaf.path[-1])
+    queue.wait_for_selector("text=found")
+    queue.keyboard.press("ArrowDown")
+    queue.keyboard.press("Enter")
+    left(queue, 4)
+    assert leaf.path[-1] in site.said()[0]["chosen"]
+
+
+def test_single_keys_can_be_switched_off(site, queue):
+    queue.click("text=By keyboard")
+    queue.uncheck("#keys")
+    queue.keyboard.press("a")
+    queue.wait_for_timeout(300)
+    assert len(names(queue)) == 5
+    queue.reload()
+    queue.wait_for_selector(".desk")
+    queue.keyboard.press("a")
+    queue.wait_for_timeout(300)
+    assert len(names(queue)) == 5
+    assert site.said() == []
+
+
+def test_products_are_added_to_an_empty_queue(site, tab):
+    tab.goto(f"{site.address}#/review")
+    tab.wait_for_selector("text=Nothing waits for you")
+    check_looks(tab)
+    tab.locator("main").get_by_role("button", name="Add products").first.click()
+    tab.fill("#lines", "red mug\n\nblue chair\n")
+    tab.check("#every")
+    check_looks(tab)
+    tab.click("dialog .main")
+    tab.wait_for_selector(".desk")
+    assert set(names(tab)) == {"red mug", "blue chair"}
+
+
+def test_loading_failing_and_offline_say_so(site, queue):
+    release = slowed(queue, "v1/review/next")
+    queue.goto(f"{site.address}#/explore")
+    queue.goto(f"{site.address}#/review")
+    queue.wait_for_selector("text=Loading what to review")
+    check_looks(queue)
+    release()
+    queue.wait_for_selector(".desk")
+    site.stop()
+    queue.keyboard.press("a")
+    queue.wait_for_selector("#notice:not([hidden])")
+    assert len(names(queue)) == 5  # nothing is shown as done that was not
+    queue.goto(f"{site.address}#/explore")
+    queue.goto(f"{site.address}#/review")
+    queue.wait_for_selector("text=The queue cannot be shown")
+    check_looks(queue)
+    site.start()
+    queue.click("text=Try again")
+    queue.wait_for_selector(".desk")
+    queue.wait_for_selector("#notice", state="hidden")
+    assert site.said() == []
+
+
+def test_two_people_look_and_their_agreement_is_told(site, tab, browser):
+    site.server.settings = site.server.settings.model_copy(update={"double": 1.0})
+    made = {name: keys.add(site.server.store, name, "reviewer") for name in ("ana", "ben")}
+    site.server.keys._read = 0.0
+    site.server.keys.refresh()
+    fill(site, *({"id": f"{i}", "title": title} for i, title in enumerate(TITLES[:2])), key=made["ana"])
+
+    def review(page, name, *pressed):
+        page.goto(f"{site.address}#/review")
+        page.fill("#key", made[name])
+        page.press("#key", "Enter")
+        page.wait_for_selector(".desk")
+        assert "two people look at it" in page.locator(".product").inner_text()
+        for i, one in enumerate(pressed):
+            left(page, 2 - i)
+            page.keyboard.press(one)
+        page.wait_for_selector("text=Nothing waits for you")
+
+    review(tab, "ana", "a", "a")
+    other = browser.new_context().new_page()
+    review(other, "ben", "a", "2")
+    other.wait_for_selector("text=50 %")
+    assert "2 of 2" in other.locator(".progress").inner_text()
+    other.click("text=Who reviewed")
+    table = other.locator(".below table").inner_text()
+    assert "ana" in table
+    assert "ben" in table
+    check_looks(other)
+    other.context.close()
