@@ -83,8 +83,8 @@ def slowed(tab, path):
     tab.route(f"**/{path}*", lambda route: held.append(route))
 
     def release():
-        tab.unroute(f"**/{path}*")
         for route in held:
             route.continue_()
+        tab.unroute(f"**/{path}*")
 
     return release
