@@ -37,7 +37,10 @@ class Part(NamedTuple):
 
 @dataclass
 class Base:
-    """What all selections of one catalogue share: n records, and each fact about them found once."""
+    """What all selections of one catalogue share: n records, and each fact about them found once.
+
+    first: the number of its first record, where it is a piece of a longer source.
+    """
 
     records: Records
     columns: Columns
@@ -47,6 +50,7 @@ class Base:
     parts: tuple[Part, ...] = ()
     attached: Mapping[str, VectorFile] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
+    first: int = 1
 
     @cached_property
     def split(self) -> facts.Coded | None:
@@ -67,7 +71,7 @@ class Base:
     def fatal(self) -> np.ndarray:
         """(n,) bool."""
         mask = np.zeros(len(self.records), dtype=bool)
-        mask[self.problems.fatal_rows() - 1] = True
+        mask[self.problems.fatal_rows() - self.first] = True
         return mask
 
     def product(self, row: int, record: Mapping[str, Any]) -> Product:
@@ -85,7 +89,8 @@ class Base:
             if record.get(name) is not None and len(record[name])
         }
         code = int(self.labels.codes[row])
-        own = str(record.get(self.columns.id) or row + 1) if self.columns.id else str(row + 1)
+        number = row + self.first
+        own = str(record.get(self.columns.id) or number) if self.columns.id else str(number)
         found = {name: file.get(own) for name, file in self.attached.items()}
         vectors |= {name: vector for name, vector in found.items() if vector is not None}
         return Product(
@@ -143,7 +148,7 @@ class Catalog(Sequence[Product]):
         chosen = np.asarray(indices)
         if chosen.dtype != bool:
             chosen = chosen.astype(np.int64)
-        return Catalog(self._base, (self.rows - 1)[chosen])
+        return Catalog(self._base, (self.rows - self._base.first)[chosen])
 
     def _record(self, i: int) -> int:
         n = len(self)
@@ -256,9 +261,10 @@ class Catalog(Sequence[Product]):
 
     def place_of(self, row: int) -> int | None:
         """The position of the record with this number, if it is here."""
+        record = row - self._base.first
         if self._index is None:
-            return row - 1 if 1 <= row <= len(self) else None
-        found = np.flatnonzero(self._index == row - 1)
+            return record if 0 <= record < len(self) else None
+        found = np.flatnonzero(self._index == record)
         return int(found[0]) if len(found) else None
 
     def targets(self) -> Targets:
@@ -290,7 +296,7 @@ class Catalog(Sequence[Product]):
     @property
     def rows(self) -> np.ndarray:
         """(n,) the number of each row's record in the source, from 1, all files counted through."""
-        return np.arange(1, len(self) + 1) if self._index is None else self._index + 1
+        return (np.arange(len(self)) if self._index is None else self._index) + self._base.first
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -302,7 +308,7 @@ class Catalog(Sequence[Product]):
     @cached_property
     def problems(self) -> Problems:
         """Everything found wrong with these rows and with the file as a whole, in row order."""
-        return self._base.problems if self._index is None else self._base.problems.among(self._index + 1)
+        return self._base.problems if self._index is None else self._base.problems.among(self.rows)
 
     @property
     def fatal(self) -> np.ndarray:
@@ -311,7 +317,7 @@ class Catalog(Sequence[Product]):
 
     def problems_of(self, i: int) -> tuple[Problem, ...]:
         """What is wrong with row i."""
-        return self._base.problems.of(self._record(i) + 1)
+        return self._base.problems.of(self._record(i) + self._base.first)
 
     # -- what is the same ---------------------------------------------------------------------
 
@@ -377,7 +383,7 @@ class Catalog(Sequence[Product]):
             taxonomy = self.taxonomy
         codes, texts, places = facts.place_paths(labels, taxonomy)
         full = np.full(len(self._base.records), -1, np.int32)
-        full[self.rows - 1] = codes
+        full[self.rows - self._base.first] = codes
         return Catalog(replace(self._base, labels=facts.Labels(full, texts, places)), self._index)
 
     @property

@@ -11,6 +11,7 @@ import pyarrow.compute as _compute
 
 from aisle.catalog.columns import Columns
 from aisle.catalog.labels import LEVEL_MARK
+from aisle.catalog.paths import located
 from aisle.catalog.places import Places, place
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import Records
@@ -94,8 +95,8 @@ def _report_labels(coded: Coded, places: Places, column: str, problems: Problems
             problems.add(int(i) + 1, column, "no category; the row is not learned from")
 
 
-def check_ids(records: Records, column: str | None, problems: Problems) -> None:
-    """Blank ids and ids given twice."""
+def check_ids(records: Records, column: str | None, problems: Problems, twice: bool = True) -> None:
+    """Blank ids and, if `twice`, ids that an earlier record has."""
     if column is None:
         return
     import polars as pl
@@ -113,12 +114,14 @@ def check_ids(records: Records, column: str | None, problems: Problems) -> None:
     blank = np.concatenate(blanks)
     for row in blank:
         problems.add(int(row), column, "no id; the row is known by its number")
+    if not twice:
+        return
     hashed = np.concatenate(hashes)
     ordered = np.sort(hashed)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(twice):
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(again):
         return
-    where = np.flatnonzero(np.isin(hashed, twice))
+    where = np.flatnonzero(np.isin(hashed, again))
     first = where[np.unique(hashed[where], return_index=True)[1]]
     for row in np.setdiff1d(np.setdiff1d(where, first) + 1, blank):
         value = str(records.row(int(row) - 1).get(column))
@@ -242,7 +245,7 @@ def date_of(text: str) -> np.datetime64:
 def resolve_root(root: str | Path | None, source: Path | None) -> Path:
     """The folder that picture paths are relative to: as given, else where the catalogue lies."""
     if root is not None:
-        return Path(root)
+        return located(root)
     if source is None:
         return Path()
     return source if source.is_dir() else source.parent

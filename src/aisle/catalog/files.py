@@ -10,6 +10,7 @@ import zstandard
 from pyarrow.parquet import ParquetFile
 
 from aisle.catalog.encodings import KEPT
+from aisle.catalog.paths import remote
 from aisle.errors import CatalogError, did_you_mean
 
 TABLES = {
@@ -42,10 +43,12 @@ class Table(NamedTuple):
             OSError, EOFError, zstandard.ZstdError: it cannot be read.
         """
         if self.path.suffix.lower() == ".gz":
-            return io.BufferedReader(gzip.open(self.path))  # pyright: ignore[reportArgumentType]
+            packed = gzip.GzipFile(fileobj=self.path.open("rb"))
+            return io.BufferedReader(packed)  # pyright: ignore[reportArgumentType]
         if self.path.suffix.lower() in (".zst", ".zstd"):
             return io.BufferedReader(_Zstd(self.path))
-        return self.path.open("rb")
+        file: Any = self.path.open("rb")
+        return io.BufferedReader(file) if remote(self.path) else file
 
 
 class _Zstd(io.RawIOBase):
@@ -150,7 +153,8 @@ def estimate_rows(table: Table) -> int | None:
     if table.path.suffix.lower() in _PACKED:
         return None
     if table.format == "parquet":
-        return int(ParquetFile(table.path).metadata.num_rows)
+        with table.path.open("rb") as file:
+            return int(ParquetFile(file).metadata.num_rows)
     with table.open() as file:
         sample = file.read(256 * 1024)
     lines = sample.count(b"\n")

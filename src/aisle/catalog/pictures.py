@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from aisle.catalog.hush import stderr_off, warnings_off
+from aisle.catalog.paths import foreign
 from aisle.catalog.product import ImageRef
 from aisle.errors import CatalogError
 
@@ -62,7 +63,7 @@ def _read(ref: ImageRef) -> bytes:
                 data = file.read(MAX_BYTES + 1)
         else:
             data = ref.read()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, *foreign()) as error:
         missing = isinstance(error, FileNotFoundError)
         why = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise PictureError(f"picture {why}") from error

@@ -77,6 +77,21 @@ class Problems(Sequence[Problem]):
         other._row, other._kind, other._value = self._row[:], self._kind[:], list(self._value)
         return other
 
+    def drain(self, last: int) -> "Problems":
+        """Take out those of records up to this one, and of the file as a whole."""
+        gone, kept = Problems(), Problems(self.strict)
+        for problem in self:
+            taken = (problem.row or 0) <= last
+            (gone if taken else kept).add(*problem[:4], fatal=problem.fatal)
+        self._kinds, self._listed = kept._kinds, kept._listed
+        self._row, self._kind, self._value = kept._row, kept._kind, kept._value
+        return gone
+
+    def shift(self, by: int) -> None:
+        """Number the records otherwise: each by this much higher."""
+        rows = self._rows
+        self._row = array("q", np.where(rows > 0, rows + by, 0).astype(np.int64).tobytes())
+
     def sort(self) -> None:
         """Order by row, what concerns the whole file first; ties stay as found."""
         order = np.argsort(self._rows, kind="stable")

@@ -16,6 +16,7 @@ from aisle.catalog import facts
 from aisle.catalog.catalog import Base, Catalog, Part
 from aisle.catalog.columns import Columns, find, wanted
 from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
+from aisle.catalog.paths import foreign, is_place, located
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import Product
 from aisle.catalog.records import Records, Spool
@@ -70,20 +71,25 @@ def read(
             given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
-        chosen = _columns(records, given)
-        _ask_for_names(chosen, records.names, problems)
-        cells = [cell for column in chosen.images for cell in _sample(records, column)]
-        root = facts.resolve_root(image_root, _home(source))
-        pictures = Pictures(chosen, root, guess_separator(cells))
+        pictures = understood(records, given, facts.resolve_root(image_root, home_of(source)), problems)
+        chosen = pictures.columns
         read_labels = facts.read_labels if labels else facts.no_labels
         _check_vectors(records, chosen, attached)
         has_vector = facts.with_vector(records, chosen.id, attached)
         found = _look(records, tree, problems, pictures, progress, read_labels, has_vector)
     except AisleError:
         raise
-    except _BROKEN as error:
+    except (*_BROKEN, *foreign()) as error:
         raise CatalogError(f"{_called(source)}: cannot be read: {_why(error)}") from error
     return Catalog(Base(records, chosen, found, problems, pictures, parts, attached))
+
+
+def understood(records: Records, given: dict[str, Any], root: Path, problems: Problems) -> Pictures:
+    """What the columns hold and how pictures are found, by what the user said and the first records."""
+    chosen = _columns(records, given)
+    _ask_for_names(chosen, records.names, problems)
+    cells = [cell for column in chosen.images for cell in _sample(records, column)]
+    return Pictures(chosen, root, guess_separator(cells))
 
 
 def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonomy | None:
@@ -100,12 +106,12 @@ def _gather(
 ) -> tuple[Records, tuple[Part, ...]]:
     """Store every record of the source."""
     spool, parts, first = Spool(), [], 1
-    for table, batches in _batches(source, problems, hints):
+    for table, batches in batches_of(source, problems, hints):
         start, total = first, estimate_rows(table) if isinstance(table, Table) else None
         if isinstance(source, Stream):
             total = source.total
         named = table.path if isinstance(table, Table) else table
-        with progress("reading", total, "rows") as advance, _blaming(named):
+        with progress("reading", total, "rows") as advance, blaming(named):
             for batch in batches(first):
                 spool.add(batch)
                 first += batch.num_rows
@@ -116,11 +122,11 @@ def _gather(
 
 
 @contextmanager
-def _blaming(path: Path | None) -> Iterator[None]:
+def blaming(path: Path | None) -> Iterator[None]:
     """Of a folder's files, name the one that cannot be read."""
     try:
         yield
-    except _BROKEN as error:
+    except (*_BROKEN, *foreign()) as error:
         if path is None:
             raise
         raise CatalogError(f"{path}: cannot be read: {_why(error)}") from error
@@ -133,23 +139,28 @@ def _why(error: BaseException) -> str:
 _Batches = Callable[[int], Iterator[pa.RecordBatch]]  # from the number of the first record
 
 
-def _batches(
+def batches_of(
     source: Source, problems: Problems, hints: Hints
 ) -> Iterator[tuple[Table | Path | None, _Batches]]:
-    """(file or folder, its batches) for each part of the source."""
+    """(file or folder, its batches) for each part of the source.
+
+    Raises:
+        CatalogError: there is no such file, its format is not known, or it is no source at all.
+    """
     if isinstance(source, pa.Table):
         yield None, lambda first: arrow_batches(source, problems)
-    elif isinstance(source, str | Path):
-        _refuse_false_pairs(Path(source))
-        tables = find_tables(Path(source))
+    elif is_place(source):
+        path = located(source)
+        _refuse_false_pairs(path)
+        tables = find_tables(path)
         for table in tables:
             yield table, lambda first, table=table: read_table(table, problems, first, hints)
         if not tables:
-            rows = list(_class_folders(Path(source)))
-            yield Path(source), lambda first: rows_to_batches(rows, problems, first)
-    elif isinstance(source, Sequence) and source and all(isinstance(s, str | Path) for s in source):
+            rows = list(_class_folders(path))
+            yield path, lambda first: rows_to_batches(rows, problems, first)
+    elif isinstance(source, Sequence) and source and all(is_place(s) for s in source):
         for path in source:
-            yield from _batches(path, problems, hints)
+            yield from batches_of(path, problems, hints)
     elif isinstance(source, Stream):
         yield None, lambda first: source.batches(problems)
     elif isinstance(source, Sequence):
@@ -312,17 +323,18 @@ def _look(
     return labels
 
 
-def _home(source: Source) -> Path | None:
+def home_of(source: Source) -> Path | None:
+    """The folder or file that picture paths are near to, if there is one."""
     if isinstance(source, Stream):
         return source.home
-    if isinstance(source, str | Path):
-        return Path(source)
-    if isinstance(source, Sequence) and source and isinstance(source[0], str | Path):
-        return Path(source[0])
+    if is_place(source):
+        return located(source)
+    if isinstance(source, Sequence) and source and is_place(source[0]):
+        return located(source[0])
     return None
 
 
 def _called(source: Source) -> str:
     if isinstance(source, Stream):
         return source.name
-    return str(source) if isinstance(source, str | Path) else f"the given {type(source).__name__}"
+    return str(source) if is_place(source) else f"the given {type(source).__name__}"

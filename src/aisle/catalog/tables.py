@@ -17,6 +17,7 @@ from aisle.catalog.csv_rows import read_records, sniff
 from aisle.catalog.encodings import KEPT, detect
 from aisle.catalog.files import Table, format_of, lines_of
 from aisle.catalog.mending import mended
+from aisle.catalog.paths import remote
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import BATCH
 from aisle.errors import CatalogError
@@ -268,7 +269,9 @@ def plain_float(value: float) -> str | None:
 
 def _read_parquet(table: Table, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
     packed = table.path.suffix.lower() not in (".parquet", ".pq")
-    source: Any = io.BytesIO(table.open().read()) if packed else str(table.path)
+    source: Any = str(table.path)
+    if packed or remote(table.path):
+        source = io.BytesIO(table.open().read()) if packed else table.path.open("rb")
     with ParquetFile(source) as file:
         names = _names(file.schema_arrow.names, problems)
         if not file.metadata.num_rows:

@@ -6,7 +6,7 @@ def check(source: Source, taxonomy: TaxonomyFlag = None, column: ColumnFlag = No
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -16,11 +16,23 @@ if TYPE_CHECKING:
     from aisle.catalog import Catalog
     from aisle.progress import Progress
 
+
+def place(text: str) -> Path:
+    """A path, or an address such as `s3://bucket/products.csv`."""
+    if "://" not in text:
+        return Path(text)
+    from aisle.catalog.paths import located
+
+    return located(text)
+
+
 Source = Annotated[
     Path,
     typer.Argument(
+        parser=place,
+        metavar="SOURCE",
         help="CSV, TSV, JSONL or Parquet (.gz, .zst), a folder of them or of class folders; or a contest's: "
-        "kakao:FOLDER, rakuten:FOLDER[:PHASE]."
+        "kakao:FOLDER, rakuten:FOLDER[:PHASE]. Or an address of one: s3://bucket/products.csv.",
     ),
 ]
 TaxonomyFlag = Annotated[
@@ -43,7 +55,12 @@ ColumnsFlag = Annotated[
 ]
 ImageRootFlag = Annotated[
     Path | None,
-    typer.Option("--image-root", help="The folder picture paths are relative to (default: the file's)."),
+    typer.Option(
+        "--image-root",
+        parser=place,
+        metavar="PATH",
+        help="The folder picture paths are relative to (default: the file's).",
+    ),
 ]
 DelimiterFlag = Annotated[
     str | None, typer.Option("--delimiter", help="What parts the fields of a CSV file (default: found).")
@@ -66,8 +83,41 @@ def _vector_file(text: str) -> tuple[str, str]:
 _LISTS = {"levels", "images", "vectors", "fields", "ignored"}
 
 
+class Described(NamedTuple):
+    """What `--column` and `--columns` say: parts by name, and files of vectors."""
+
+    columns: dict[str, Any]
+    vectors: dict[str, str]
+
+
+def described(column: list[str] | None, columns: Path | None) -> Described:
+    """The flags taken apart; `--column` overrides the TOML file.
+
+    Raises:
+        CatalogError: a `--column` that is not PART=NAME.
+    """
+    from aisle.catalog.columns import wanted
+
+    given = wanted(columns)
+    vectors: dict[str, str] = {}
+    for text in column or []:
+        part, sign, name = text.partition("=")
+        if not sign:
+            raise CatalogError(f"--column {text!r}: write PART=NAME, such as --column title=name")
+        if part.strip() == "vectors" and "=" in name:  # -c vectors=clip=clip.npz
+            vectors |= dict(_vector_file(item) for item in name.split(","))
+            continue
+        given[part.strip()] = tuple(n.strip() for n in name.split(",")) if part.strip() in _LISTS else name
+    return Described(given, vectors)
+
+
+def mark(delimiter: str | None) -> str | None:
+    """A delimiter as it is typed: `tab` and `\\t` too."""
+    return {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter) if delimiter is not None else None
+
+
 def open_catalog(
-    source: Path,
+    source: Path | list[Path],
     *,
     taxonomy: Path | None = None,
     column: list[str] | None = None,
@@ -85,33 +135,21 @@ def open_catalog(
         CatalogError: as `read`; or a `--column` that is not PART=NAME.
     """
     from aisle.catalog import contests, read
-    from aisle.catalog.columns import wanted
     from aisle.progress import SILENT
 
-    contest = contests.parse_contest(source)
+    contest = contests.parse_contest(source) if not isinstance(source, list) else None
     if contest is not None:
         return contests.open_contest(contest, progress or SILENT)
-    given = wanted(columns)
-    vectors: dict[str, str] = {}
-    for text in column or []:
-        part, sign, name = text.partition("=")
-        if not sign:
-            raise CatalogError(f"--column {text!r}: write PART=NAME, such as --column title=name")
-        if part.strip() == "vectors" and "=" in name:  # -c vectors=clip=clip.npz
-            vectors |= dict(_vector_file(item) for item in name.split(","))
-            continue
-        given[part.strip()] = tuple(n.strip() for n in name.split(",")) if part.strip() in _LISTS else name
-    if delimiter is not None:
-        delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+    given = described(column, columns)
     return read(
         source,
         taxonomy=taxonomy,
-        columns=given,
+        columns=given.columns,
         image_root=image_root,
-        delimiter=delimiter,
+        delimiter=mark(delimiter),
         encoding=encoding,
         labels=labels,
-        vectors=vectors,
+        vectors=given.vectors,
         strict=strict,
         progress=progress or SILENT,
     )

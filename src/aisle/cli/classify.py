@@ -1,28 +1,61 @@
 """`aisle classify` and `aisle show`."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import typer
 
 from aisle.cli import catalog_flags as flags
 from aisle.cli import console
-
-if TYPE_CHECKING:
-    from aisle.decision import Prediction
+from aisle.cli.sorting import Reading
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")]
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        parser=flags.place,
+        metavar="FILES...",
+        help="CSV, TSV, JSONL or Parquet (.gz, .zst), folders of them or of class folders, addresses "
+        "(s3://bucket/day/*.parquet); or a contest's: kakao:FOLDER, rakuten:FOLDER[:PHASE].",
+    ),
+]
+
+
+class Form(StrEnum):
+    """How a folder's shards are written."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
 
 
 def classify(
     run: Run,
-    source: flags.Source,
-    out: Annotated[Path, typer.Option(help="Where predictions go: .jsonl, .csv or .parquet.")] = Path(
-        "predictions.jsonl"
-    ),
+    sources: Sources,
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Where predictions go: a file (.jsonl, .csv, .parquet), or a folder: in shards, which the "
+            "same command resumes. Here or elsewhere (s3://bucket/answers).",
+        ),
+    ] = "predictions.jsonl",
+    form: Annotated[
+        Form, typer.Option("--format", metavar="jsonl|csv|parquet", help="Of a folder's shards.")
+    ] = Form.jsonl,
+    shard_rows: Annotated[int, typer.Option(min=1, help="Rows of a folder's shard, at most.")] = 50_000,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache", help="Answer listings that say the same once (in a folder: once a shard)."
+        ),
+    ] = True,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="What this machine costs an hour, to tell what a million products cost."),
+    ] = None,
     trust_code: TrustCode = False,
     device: console.Device = "auto",
     column: flags.ColumnFlag = None,
@@ -33,77 +66,31 @@ def classify(
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
-    """Say where each row belongs: each row in, one row out, in order."""
+    """Say where each row belongs: each row in, one row out, in order. Into a folder, files of any length
+    in little memory; what was interrupted goes on when the same command is given again."""
     from aisle import workflow
-    from aisle.cli.telling import tell
-    from aisle.inference.writing import check_ending, write_predictions
+    from aisle.catalog.paths import located
+    from aisle.cli import sorting
+    from aisle.inference.writing import check_ending
 
-    check_ending(out)
-    progress = console.progress(quiet or as_json)
+    place = located(out)
+    into_folder = out.endswith("/") or not place.suffix or place.is_dir()
+    if not into_folder:
+        check_ending(place)
+    reading = Reading(sources, column, columns, image_root, delimiter, encoding)
+    progress = console.progress(quiet or as_json, price_per_hour)
     model = workflow.load(run, trust_code=trust_code, device=device)
-    catalog = flags.open_catalog(
-        source,
-        column=column,
-        columns=columns,
-        image_root=image_root,
-        delimiter=delimiter,
-        encoding=encoding,
-        labels=False,
-    )
-    tell(catalog, progress)
-    tally = Tally()
-    with progress("classifying", len(catalog)) as advance:
-        written = write_predictions(tally.counted(model.predict_stream(catalog, advance)), out)
+    if into_folder:
+        tally, places = sorting.into_folder(model, reading, place, (form, shard_rows, cache), progress)
+    else:
+        tally, places = sorting.into_file(model, reading, place, cache, progress)
     if as_json:
-        found = {
-            "rows": written,
-            "decisions": dict(tally.decisions),
-            "rows_with_problems": tally.troubled,
-            "predictions": str(out),
-            "model_id": model.model_id,
-        }
-        console.print_json(found)
+        console.print_json(tally.to_dict(model.model_id, price_per_hour) | places)
         return
-    tally.show()
+    tally.show(price_per_hour)
     if not model.policy.rules:
         console.say("this model promises nothing, so a person has to look at everything: see `aisle show`")
-    console.places(predictions=out)
-
-
-class Tally:
-    """What became of the products of a file, counted while they stream by."""
-
-    meaning: ClassVar = {
-        "accept": "placed, full path",
-        "partial": "placed in a branch",
-        "review": "for a person to look at",
-    }
-
-    def __init__(self) -> None:
-        self.decisions: Counter[str] = Counter()
-        self.branches: Counter[str] = Counter()
-        self.troubled = 0
-
-    def counted(self, predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":
-        """The same predictions, each counted."""
-        for prediction in predictions:
-            self.decisions[prediction.decision] += 1
-            self.branches[prediction.best[0]] += 1
-            self.troubled += bool(prediction.problems)
-            yield prediction
-
-    def show(self) -> None:
-        """A line a decision, and the categories most answers lie in."""
-        rows = sum(self.decisions.values())
-        note = f", {self.troubled:,} of them with problems (see `problems`)" if self.troubled else ""
-        console.out.print(f"{rows:,} products{note}")
-        for decision, meaning in self.meaning.items():
-            count = self.decisions[decision]
-            share = f"{count / rows:.0%}" if rows else ""
-            console.out.print(f"  {decision:<8} {count:>9,}  {share:>4}  {meaning}")
-        if rows:
-            top = ", ".join(f"{name} {count:,}" for name, count in self.branches.most_common(3))
-            console.out.print(f"  best answers mostly in: {top}", markup=False)
+    console.places(**places)
 
 
 def show(

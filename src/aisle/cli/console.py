@@ -75,15 +75,27 @@ def places(**named: object) -> None:
             out.print(f"{name:<12} {place}", markup=False, soft_wrap=True)  # a broken path is no path
 
 
-def progress(quiet: bool) -> Progress:
-    """Bars on a terminal, plain lines elsewhere, nothing when quiet."""
+def progress(quiet: bool, price: float | None = None) -> Progress:
+    """Bars on a terminal, plain lines elsewhere, nothing when quiet.
+
+    price: of an hour, to tell what a million costs.
+    """
     if quiet:
         return SILENT
-    return _Bars() if err.is_terminal else _Lines()
+    return _Bars(price) if err.is_terminal else _Lines(price)
+
+
+def cost(price: float, done: int, seconds: float) -> str:
+    """What a million would cost at this pace: `0.43 a million`."""
+    each = price * seconds / 3600 / max(done, 1) * 1e6
+    return f"{each:,.2f} a million" if each >= 1 else f"{each:.2g} a million"
 
 
 class _Bars:
     """A bar with rate and time left for whatever takes longer than a second."""
+
+    def __init__(self, price: float | None = None) -> None:
+        self.price = price
 
     @contextmanager
     def __call__(self, label: str, total: int | None = None, unit: str = "products") -> Iterator[Advance]:
@@ -91,14 +103,14 @@ class _Bars:
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}  {task.fields[pace]}/s"),
+            TextColumn("{task.fields[unit]}  {task.fields[pace]}/s{task.fields[cost]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
         started, shown, done = time.monotonic(), False, 0
         bar = Bar(*columns, console=err)
-        task = bar.add_task(label, total=total, unit=unit, pace="…")
+        task = bar.add_task(label, total=total, unit=unit, pace="…", cost="")
 
         def advance(n: int) -> None:
             nonlocal shown, done
@@ -107,7 +119,8 @@ class _Bars:
             if not shown and passed > _SOON:
                 bar.start()
                 shown = True
-            bar.update(task, advance=n, pace=f"{done / max(passed, 1e-9):,.0f}")
+            told = f"  {cost(self.price, done, passed)}" if self.price is not None else ""
+            bar.update(task, advance=n, pace=f"{done / max(passed, 1e-9):,.0f}", cost=told)
 
         try:
             yield advance
@@ -122,6 +135,9 @@ class _Bars:
 class _Lines:
     """One line every ten seconds of work, and one at its end: for logs."""
 
+    def __init__(self, price: float | None = None) -> None:
+        self.price = price
+
     @contextmanager
     def __call__(self, label: str, total: int | None = None, unit: str = "products") -> Iterator[Advance]:
         started = last = time.monotonic()
@@ -133,7 +149,9 @@ class _Lines:
             now = time.monotonic()
             if now - last >= _EVERY:
                 last = now
-                say(_line(label, done, total, unit, now - started))
+                passed = now - started
+                told = f", {cost(self.price, done, passed)}" if self.price is not None else ""
+                say(_line(label, done, total, unit, passed) + told)
 
         yield advance
         passed = time.monotonic() - started

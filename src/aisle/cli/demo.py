@@ -44,7 +44,7 @@ def demo(
     if found is not None:
         summary(found)
     predictions = out / "predictions.csv"
-    classify(run, shop_folder / "incoming.csv", predictions, quiet=quiet)
+    classify(run, [shop_folder / "incoming.csv"], str(predictions), quiet=quiet)
     console.places(
         report=page,
         model=run / "model",

@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog, Product
+from aisle.catalog import Catalog, Problem, Product
 from aisle.decision import Policy, Prediction
 from aisle.decision.neighbours import Nearest
 from aisle.progress import Advance
@@ -26,6 +27,23 @@ class Scored(NamedTuple):
     spaces: dict[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Some rows of a catalogue, already made into products, with what is known of each: as good as the
+    catalogue itself to whatever answers. fatal: (n,) bool."""
+
+    products: list[Product]
+    problems: list[tuple[Problem, ...]]
+    fatal: np.ndarray
+
+    def __iter__(self) -> Iterator[Product]:
+        return iter(self.products)
+
+    def problems_of(self, i: int) -> tuple[Problem, ...]:
+        """What is wrong with row i."""
+        return self.problems[i]
+
+
 def answered(
     parts: Iterable[tuple[list[Product], Scored]],
     products: Iterable[Product],
@@ -36,7 +54,7 @@ def answered(
 ) -> Iterator[Prediction]:
     """One prediction a product, batch by batch. Rows of a catalogue carry their problems along, and faulty
     ones (`catalog.fatal`) are for review, whatever is left of them."""
-    catalog = products if isinstance(products, Catalog) else None
+    catalog = products if isinstance(products, Catalog | Listed) else None
     row = 0
     for batch, scored in parts:
         problems, faulty = scored.problems, np.zeros(len(batch), bool)

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,8 +14,9 @@ from typing import Any, Protocol, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aisle.catalog.paths import foreign, remote
 from aisle.decision import Prediction
-from aisle.errors import AisleError
+from aisle.errors import AisleError, first_line
 
 _ROWS_A_GROUP = 10_000
 
@@ -50,9 +53,9 @@ class _Jsonl:
         self.handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
     def close(self) -> None:
-        self.handle.flush()
-        os.fsync(self.handle.fileno())
-        self.handle.close()
+        with self.handle:  # closed even where the disk refuses the rest
+            self.handle.flush()
+            os.fsync(self.handle.fileno())
 
 
 class _Csv:
@@ -74,20 +77,22 @@ class _Csv:
             self.writer.writerow(flat)
 
     def close(self) -> None:
-        self.handle.flush()
-        os.fsync(self.handle.fileno())
-        self.handle.close()
+        with self.handle:  # closed even where the disk refuses the rest
+            self.handle.flush()
+            os.fsync(self.handle.fileno())
 
 
 class _Parquet:
     def __init__(self, file: Path) -> None:
-        self.writer = pq.ParquetWriter(str(file), SCHEMA)
+        self.file, self.writer = file, pq.ParquetWriter(str(file), SCHEMA)
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         self.writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
 
     def close(self) -> None:
         self.writer.close()
+        with self.file.open("rb") as written:
+            os.fsync(written.fileno())
 
 
 SINKS: dict[str, Callable[[Path], _Sink]] = {".jsonl": _Jsonl, ".csv": _Csv, ".parquet": _Parquet}
@@ -100,37 +105,96 @@ def check_ending(file: Path) -> None:
         OutputError: the ending says no known format, or the folder does not exist.
     """
     if file.suffix.lower() not in SINKS:
-        raise OutputError(f"{file}: predictions are written as {', '.join(SINKS)}; name a file ending in one")
-    if not file.absolute().parent.is_dir():
+        known = ", ".join(SINKS)
+        raise OutputError(
+            f"{file}: predictions are written as {known}; name a file ending in one, or a folder "
+            f"({file.name}/)"
+        )
+    if not remote(file) and not file.absolute().parent.is_dir():
         raise OutputError(f"{file}: folder {file.absolute().parent} does not exist")
 
 
 def write_predictions(predictions: Iterable[Prediction], file: Path) -> int:
     """Write all of a stream, beside and then renamed: the file is whole or not there. Returns how many.
 
+    A file in an object store is written here first, and sent whole.
+
     Raises:
-        OutputError: an unknown ending, or the disk refuses.
+        OutputError: an unknown ending, or the disk or the store refuses.
     """
     check_ending(file)
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
-    written = 0
-    try:
-        with _opened(SINKS[file.suffix.lower()](beside)) as sink:
-            rows: list[dict[str, Any]] = []
-            for prediction in predictions:
-                rows.append(prediction.to_dict())
-                if len(rows) == _ROWS_A_GROUP:
-                    sink.write(rows)
-                    written += len(rows)
-                    rows = []
-            sink.write(rows)
-            written += len(rows)
-        beside.replace(file)
-    except OSError as error:
-        raise OutputError(f"{file} cannot be written: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with scratch_beside(file) as folder:
+        part = folder / file.name
+        written = write_whole(predictions, part, file)
+        move(part, file)
     return written
+
+
+def write_whole(predictions: Iterable[Prediction], file: Path, called: Path | None = None) -> int:
+    """Write all of a stream to a file of this machine, through to the disk. Returns how many.
+
+    called: what messages call it, where it will not stay.
+
+    Raises:
+        OutputError: the disk refuses.
+    """
+    written = 0
+    with refusals(called or file), _opened(SINKS[file.suffix.lower()](file)) as sink:
+        rows: list[dict[str, Any]] = []
+        for prediction in predictions:
+            rows.append(prediction.to_dict())
+            if len(rows) == _ROWS_A_GROUP:
+                sink.write(rows)
+                written += len(rows)
+                rows = []
+        sink.write(rows)
+        written += len(rows)
+    return written
+
+
+@contextmanager
+def refusals(place: Path, advice: str = "") -> Iterator[None]:
+    """A disk or a store that refuses becomes one line.
+
+    Raises:
+        OutputError: it did.
+    """
+    try:
+        yield
+    except (OSError, *foreign()) as error:
+        why = getattr(error, "strerror", None) or first_line(error)
+        raise OutputError(f"{place} cannot be written: {why}{advice}") from error
+
+
+@contextmanager
+def scratch_beside(file: Path) -> Iterator[Path]:
+    """A folder of this machine that is gone afterwards; on the same disk as `file`, where that is here."""
+    home = None if remote(file) else file.absolute().parent
+    with refusals(file):
+        made = Path(tempfile.mkdtemp(prefix=f".{file.name}.", suffix=".part", dir=home))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def move(part: Path, file: Path) -> None:
+    """A whole file of this machine to its place: renamed, or sent. Nobody sees half of it.
+
+    Raises:
+        OutputError: the disk or the store refuses.
+    """
+    with refusals(file):
+        if remote(file):
+            store: Any = file
+            store.fs.put_file(str(part), store.path)
+            return
+        part.replace(file)
+        handle = os.open(file.parent, os.O_RDONLY)
+        try:  # the name too is on disk
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager

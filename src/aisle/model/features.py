@@ -21,6 +21,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from aisle.catalog import ImageRef
+from aisle.catalog.paths import foreign
 from aisle.progress import SILENT, Progress
 
 KEY_BYTES = 16
@@ -49,8 +50,8 @@ def content_key(value: Any) -> bytes:
 def _picture_key(ref: ImageRef) -> bytes:
     try:
         return hashlib.blake2b(ref.read(), digest_size=KEY_BYTES).digest()
-    except OSError as error:  # a missing file may appear later: it has a key of its own
-        return f"unreadable {ref.path} {error.errno}".encode()
+    except (OSError, ValueError, *foreign()) as error:  # it may appear later: a key of its own until then
+        return f"unreadable {ref.path} {getattr(error, 'errno', None)}".encode()
 
 
 class Features(NamedTuple):

@@ -1,0 +1,206 @@
+"""The folder that bulk predictions go to, here or in an object store.
+
+part-00000.jsonl, …     the shards: each row in is one row out, in order
+_problems.jsonl         what is wrong with rows, when all shards are there
+_summary.json           what became of them, when all shards are there
+_aisle/run.json         the model, files and settings it was begun with
+_aisle/shards/          a record a shard: with it a shard counts as written
+_aisle/problems/        what is wrong with a shard's rows
+
+A shard is moved to its place whole, then its problems, then its record, so a writer that is killed between
+any two of them leaves a shard that is written again with the same bytes. Names that begin with `_` are passed
+over by whatever reads a folder as one table (Arrow, Spark, DuckDB).
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aisle.catalog.paths import remote, told
+from aisle.inference.bulk.locking import locked
+from aisle.inference.bulk.shards import PROBLEMS, Record
+from aisle.inference.writing import OutputError, move, refusals, scratch_beside
+
+_COPIED = 1 << 20  # bytes at once
+
+
+class Folder:
+    """Shards under way in a folder, which one writer at a time may hold.
+
+    Raises:
+        OutputError: it is a file, it holds something else, or it was begun otherwise than `said`.
+    """
+
+    def __init__(self, place: Path, said: Mapping[str, Any]) -> None:
+        self.place, self.said = place, dict(said)
+        self.own = place / "_aisle"
+
+    @contextmanager
+    def writing(self) -> Iterator["Folder"]:
+        """Hold it alone.
+
+        Raises:
+            OutputError: another writer holds it, and as the class says.
+        """
+        with told(self.place, OutputError):
+            self._set_up()
+        with locked(self.own):
+            self._begin()
+            yield self
+
+    def _set_up(self) -> None:
+        if not remote(self.place):
+            if self.place.is_file():
+                raise OutputError(f"{self.place} is a file; name a folder")
+            if not self.place.absolute().parent.is_dir():
+                raise OutputError(f"{self.place}: folder {self.place.absolute().parent} does not exist")
+        there = sorted(self._names())
+        if there and "_aisle" not in there:
+            raise OutputError(f"{self.place} already holds {there[0]}; name a new folder")
+        if not remote(self.place):
+            with refusals(self.place):
+                (self.own / "shards").mkdir(parents=True, exist_ok=True)
+                (self.own / "problems").mkdir(exist_ok=True)
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in self.place.iterdir() if path.name.strip(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _begin(self) -> None:
+        """Write down what it is begun with, or see that it is the same."""
+        for left in () if remote(self.place) else self.own.glob(".*.part"):  # of a writer that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        file = self.own / "run.json"
+        text = json.dumps(self.said, ensure_ascii=False, indent=1)
+        before = self._read(file)
+        if before is None:
+            self._write(file, text)
+            return
+        now = json.loads(text)
+        for name in {**before, **now}:
+            if before.get(name) != now.get(name):
+                raise OutputError(
+                    f"{self.place} was begun with {_difference(name, before.get(name), now.get(name))}; "
+                    "name another folder, or delete this one to begin again"
+                )
+
+    def _read(self, file: Path) -> Any:
+        try:
+            with told(file, OutputError):
+                return json.loads(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise OutputError(
+                f"{file} cannot be read ({error}); delete {self.place} to begin again"
+            ) from error
+
+    # -- shards -------------------------------------------------------------------------------
+
+    def done(self) -> dict[int, Record]:
+        """The shards that are whole, by number. One whose file is not what its record says is not."""
+        sizes = {path.name: path.stat().st_size for path in self._parts()}
+        found: dict[int, Record] = {}
+        with told(self.place, OutputError):
+            records = self._listed(self.own / "shards")
+            for file in records:
+                try:
+                    record = Record.from_json(file.read_text("utf-8"))
+                except (OSError, ValueError, TypeError):  # half-written by a store without whole writes
+                    continue
+                if sizes.get(record.file) == record.bytes:
+                    found[record.number] = record
+        return found
+
+    def _parts(self) -> list[Path]:
+        return [path for path in self._listed(self.place) if path.name.startswith("part-")]
+
+    def _listed(self, folder: Path) -> list[Path]:
+        try:
+            return sorted(path for path in folder.iterdir() if path.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder of this machine to make one shard in."""
+        with scratch_beside(self.own / "shard") as folder:
+            yield folder
+
+    def commit(self, record: Record, made: Path) -> None:
+        """Put a shard made in `made` in its place.
+
+        Raises:
+            OutputError: the disk or the store refuses.
+        """
+        move(made / record.file, self.place / record.file)
+        problems = made / PROBLEMS
+        kept = self.own / "problems" / f"{record.number:05d}.jsonl"
+        if problems.stat().st_size:
+            move(problems, kept)
+        self._write(self.own / "shards" / f"{record.number:05d}.json", record.to_json(), made)
+
+    def finish(self, records: Mapping[int, Record], summary: Mapping[str, Any]) -> None:
+        """All shards are there: join what is wrong with rows, and say what became of them.
+
+        Raises:
+            OutputError: the disk or the store refuses.
+        """
+        with self.scratch() as folder:
+            part = folder / PROBLEMS
+            with refusals(self.problems), part.open("wb") as out:
+                for number in sorted(records):
+                    for piece in self._pieces(number):
+                        out.write(piece)
+            move(part, self.problems)
+            self._write(self.summary, json.dumps(summary, ensure_ascii=False, indent=1), folder)
+
+    def _pieces(self, number: int) -> Iterator[bytes]:
+        try:
+            with (self.own / "problems" / f"{number:05d}.jsonl").open("rb") as file:
+                while piece := file.read(_COPIED):
+                    yield piece
+        except FileNotFoundError:
+            return
+
+    @property
+    def problems(self) -> Path:
+        """What is wrong with rows."""
+        return self.place / "_problems.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """What became of them."""
+        return self.place / "_summary.json"
+
+    def _write(self, file: Path, text: str, folder: Path | None = None) -> None:
+        """A small file, whole or not at all."""
+        if folder is None:
+            with self.scratch() as made:
+                self._write(file, text, made)
+            return
+        part = folder / "text"
+        with refusals(file), part.open("w", encoding="utf-8", newline="\n") as out:
+            out.write(text + "\n")
+        move(part, file)
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """`model 12ab, not 34cd`, in the words of a user."""
+    if name == "files":
+        old, new = ([item["name"] for item in files or ()] for files in (before, now))
+        if old != new:
+            return f"other files: {', '.join(old[:3])}, not {', '.join(new[:3])}"
+        changed = [b["name"] for b, n in zip(before, now, strict=True) if b != n]
+        return f"another content of {changed[0]}: it has changed since"
+    if name == "format_version":
+        return f"another version of Aisle (folder format {before}, now {now})"
+    if isinstance(before, dict) and isinstance(now, dict):
+        part = next(part for part in {**before, **now} if before.get(part) != now.get(part))
+        return f"{name} {part} = {before.get(part)!r}, not {now.get(part)!r}"
+    return f"{name.replace('_', ' ')} {before!r}, not {now!r}"

@@ -1,0 +1,166 @@
+"""Files of any length, answered shard by shard into a folder; interrupted, it goes on where it was."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aisle.catalog.paths import remote, told
+from aisle.catalog.pieces import Pieces
+from aisle.errors import AisleError
+from aisle.inference.bulk.cache import REMEMBERED, Answering
+from aisle.inference.bulk.folder import Folder
+from aisle.inference.bulk.shards import Record, write_shard
+from aisle.inference.writing import OutputError
+from aisle.progress import SILENT, Advance, Progress
+
+FORMAT_VERSION = 1
+_WHOLE = 1 << 30  # bytes of a file that are looked at to know it again
+_SAMPLES = 256  # of a longer one, so many blocks
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to answer, with what, to where.
+
+    ending: `.jsonl`, `.csv` or `.parquet`. remembered: answers of identical listings that are kept; 0: none.
+    settings: whatever else decides what comes out; a run is resumed with equal ones only.
+    """
+
+    model: Answering
+    pieces: Pieces
+    out: Path
+    ending: str = ".jsonl"
+    remembered: int = REMEMBERED
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def said(self) -> dict[str, Any]:
+        """What decides the bytes that are written."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "model": self.model.model_id,
+            "runtime": type(self.model).__name__,
+            "files": [identity(file) for file in self.pieces.files],
+            "columns": self.pieces.columns.to_dict(),
+            "format": self.ending.removeprefix("."),
+            "cache": self.remembered,
+            **self.settings,
+        }
+
+
+@dataclass
+class Done:
+    """What became of the rows. before: those written by an earlier, interrupted run; seconds: of this one."""
+
+    rows: int = 0
+    before: int = 0
+    cached: int = 0
+    troubled: int = 0
+    shards: int = 0
+    seconds: float = 0.0
+    decisions: Counter[str] = field(default_factory=Counter)
+    branches: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: Record) -> None:
+        """Count a shard."""
+        self.rows += record.rows
+        self.shards += 1
+        self.cached += record.cached
+        self.troubled += record.troubled
+        self.decisions.update(record.decisions)
+        self.branches.update(record.branches)
+
+
+def classify_into(job: Job, progress: Progress = SILENT) -> Done:
+    """Answer every row of a source into the folder `job.out`, or what an interrupted run left to do.
+
+    Raises:
+        OutputError: the folder is taken, was begun otherwise, is held by another writer, or the disk or the
+            store refuses: what is written stays, and the same call goes on from there.
+        CatalogError: the source cannot be read.
+    """
+    started = time.perf_counter()
+    done = Done()
+    with Folder(job.out, job.said()).writing() as folder:
+        before = folder.done()
+        done.before = sum(record.rows for record in before.values())
+        if done.before:
+            progress.say(f"{done.before:,} rows in {len(before):,} shards are written already")
+        left = None if job.pieces.total is None else max(job.pieces.total - done.before, 0)
+        records: dict[int, Record] = {}
+        try:
+            with progress("classifying", left) as advance:
+                for record in _written(job, folder, before, advance):
+                    records[record.number] = record
+                    done.add(record)
+            folder.finish(records, _summary(job, done))
+        except OutputError as error:
+            raise _safe(error, job, done) from error
+    done.seconds = time.perf_counter() - started
+    return done
+
+
+def _written(job: Job, folder: Folder, before: Mapping[int, Record], advance: Advance) -> Iterator[Record]:
+    for piece in job.pieces:
+        record = before.get(piece.number)
+        if record is None or (record.first, record.rows) != (piece.first, piece.rows):
+            with folder.scratch() as made:
+                record = write_shard(job.model, piece, made, job.ending, job.remembered, advance)
+                folder.commit(record, made)
+        yield record
+
+
+def _safe(error: AisleError, job: Job, done: Done) -> OutputError:
+    return OutputError(
+        f"{job.out}: {error}. {done.rows:,} rows are safe: run the same command again to go on from there"
+    )
+
+
+def _summary(job: Job, done: Done) -> dict[str, Any]:
+    return {
+        "rows": done.rows,
+        "shards": done.shards,
+        "decisions": dict(sorted(done.decisions.items())),
+        "rows_with_problems": done.troubled,
+        "answered_from_cache": done.cached,
+        "model_id": job.model.model_id,
+    }
+
+
+def identity(file: Path) -> dict[str, Any]:
+    """What tells a file's content from another: its name, its size and a hash (of a store's file, what the
+    store knows it by; of a folder of pictures, of their names and sizes).
+
+    Raises:
+        CatalogError: it cannot be read.
+    """
+    with told(file):
+        if remote(file):
+            store: Any = file
+            info = store.fs.info(store.path)
+            return {"name": file.name, "bytes": info.get("size"), "digest": str(store.fs.ukey(store.path))}
+        digest, size = hashlib.blake2b(digest_size=16), 0
+        if file.is_dir():
+            for path in sorted(path for path in file.rglob("*") if path.is_file()):
+                size += path.stat().st_size
+                digest.update(f"{path.relative_to(file)}\0{path.stat().st_size}\0".encode())
+        else:
+            size = file.stat().st_size
+            _look(file, size, digest)
+        return {"name": file.name, "bytes": size, "digest": digest.hexdigest()}
+
+
+def _look(file: Path, size: int, digest: Any) -> None:
+    """All of a file, or evenly spread blocks of a very large one."""
+    with file.open("rb") as handle:
+        if size <= _WHOLE:
+            while block := handle.read(_BLOCK):
+                digest.update(block)
+            return
+        for number in range(_SAMPLES):
+            handle.seek(number * (size - _BLOCK) // (_SAMPLES - 1))
+            digest.update(handle.read(_BLOCK))

@@ -1,0 +1,123 @@
+"""One shard: a piece of the source answered, as a file of predictions and one of what is wrong with rows."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aisle.catalog import Catalog
+from aisle.catalog.pieces import Piece
+from aisle.decision import Prediction
+from aisle.inference.bulk.cache import Answering, Answers
+from aisle.inference.writing import refusals, write_whole
+from aisle.progress import Advance
+
+PROBLEMS = "problems.jsonl"  # beside the shard, while both are made
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a shard that is written: enough to trust it, and to add up a run.
+
+    first: the number of its first row, from 1. bytes, sha256: of its file. troubled: rows with problems.
+    cached: rows answered from memory. decisions, branches: how many answers of each kind, and of each
+    category of the first level.
+    """
+
+    number: int
+    first: int
+    rows: int
+    file: str
+    bytes: int
+    sha256: str
+    troubled: int
+    cached: int
+    decisions: dict[str, int] = field(default_factory=dict)
+    branches: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As it is kept in the journal."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """What `to_json` gave.
+
+        Raises:
+            ValueError, TypeError: it is something else.
+        """
+        return cls(**json.loads(text))
+
+
+def shard_name(number: int, ending: str) -> str:
+    """`part-00012.jsonl`."""
+    return f"part-{number:05d}{ending}"
+
+
+def write_shard(
+    model: Answering, piece: Piece, folder: Path, ending: str, remembered: int, advance: Advance | None = None
+) -> Record:
+    """Answer a piece; its predictions go to `folder/part-…`, its problems beside them.
+
+    Raises:
+        OutputError: the disk refuses.
+    """
+    catalog, answers = piece.catalog(), Answers(model, remembered)
+    file = folder / shard_name(piece.number, ending)
+    called = Path(file.name)
+    with refusals(called):
+        counted = _Counted(catalog, folder / PROBLEMS)
+        with counted:
+            write_whole(counted(answers(catalog, advance)), file, called)
+        with file.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return Record(
+        piece.number,
+        piece.first,
+        piece.rows,
+        file.name,
+        file.stat().st_size,
+        digest,
+        counted.troubled,
+        answers.hits,
+        dict(sorted(counted.decisions.items())),
+        dict(sorted(counted.branches.items())),
+    )
+
+
+class _Counted:
+    """Predictions as they pass, counted, and what is wrong with any of them noted in a file of JSON lines."""
+
+    def __init__(self, catalog: Catalog, file: Path) -> None:
+        self.catalog = catalog
+        self.decisions: Counter[str] = Counter()
+        self.branches: Counter[str] = Counter()
+        self.troubled = 0
+        self._file = file.open("w", encoding="utf-8", newline="\n")
+
+    def __enter__(self) -> None:
+        for problem in self.catalog.problems:
+            if problem.row is None:  # of the file as a whole
+                self._note({"row": None, "id": None, "answered": None, "reasons": [str(problem)]})
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def _note(self, found: dict[str, Any]) -> None:
+        self._file.write(json.dumps(found, ensure_ascii=False) + "\n")
+
+    def __call__(self, predictions: Iterator[Prediction]) -> Iterator[Prediction]:
+        fatal, rows = self.catalog.fatal, self.catalog.rows
+        for place, prediction in enumerate(predictions):
+            self.decisions[prediction.decision] += 1
+            self.branches[prediction.best[0]] += 1
+            if prediction.problems:
+                self.troubled += 1
+                answered = not fatal[place]
+                reasons = list(prediction.problems)
+                row = int(rows[place])
+                self._note({"row": row, "id": prediction.id, "answered": answered, "reasons": reasons})
+            yield prediction

@@ -1,0 +1,51 @@
+"""A real `aisle classify` process, killed again and again: each row once, the bytes of an undisturbed run."""
+
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.inference.test_bulk import csv_of, jsonl, tree
+
+pytestmark = pytest.mark.slow
+
+
+def command(run, file, out, *more):
+    return [sys.executable, "-m", "aisle", "classify", str(run), str(file), "--out", str(out), "-q", *more]
+
+
+def finish(words):
+    return subprocess.run(words, capture_output=True, text=True, check=True)
+
+
+def test_killed_at_twenty_random_instants_the_output_is_that_of_an_undisturbed_run(trained, tmp_path):
+    rows = [(f"p{i}", f"red shoes {i % 900}", f"number {i}" if i % 7 else "") for i in range(4000)]
+    for i in range(5, 4000, 400):
+        rows[i] = (f"bad{i}", "", "")
+    file, out = csv_of(tmp_path, rows), tmp_path / "out"
+    finish(command(trained.run, file, tmp_path / "whole", "--shard-rows", "50"))
+    expected = tree(tmp_path / "whole")
+    words = command(trained.run, file, out, "--shard-rows", "50")
+    rng, written = random.Random(7), [0]
+    for _ in range(20):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # Most of so short a run is its start, with nothing at stake: instants count from a new shard on.
+        while process.poll() is None and records(out) == written[-1]:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.15))
+        process.kill()
+        process.communicate()
+        written.append(records(out))
+    assert written == sorted(written)
+    assert len(set(written)) > 15
+    assert written[-1] < 80  # or the last kills would have met a run that was done
+    finish(words)
+    assert [row["id"] for row in jsonl(*out.glob("part-*"))] == [row[0] for row in rows]
+    assert tree(out) == expected
+
+
+def records(out):
+    """How many shards are written."""
+    return len(list(out.glob("_aisle/shards/*.json")))
