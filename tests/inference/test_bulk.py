@@ -3,7 +3,6 @@
 import json
 import resource
 import signal
-import sys
 from itertools import chain
 from pathlib import Path
 
@@ -12,27 +11,9 @@ import pytest
 
 import aisle
 from aisle.catalog.pieces import FilePieces
-from aisle.cli import main
 from aisle.errors import AisleError
 from aisle.inference.bulk import Answers, Job, classify_into
 from aisle.inference.bulk.folder import Folder
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Type a command; (exit code, standard output, standard error)."""
-
-    def typed(*words):
-        monkeypatch.setattr(sys, "argv", ["aisle", *map(str, words)])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return typed
 
 
 class Counting:

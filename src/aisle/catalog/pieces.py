@@ -15,6 +15,7 @@ from aisle.catalog import facts
 from aisle.catalog.catalog import Base, Catalog
 from aisle.catalog.columns import Columns, wanted
 from aisle.catalog.files import Table, estimate_rows
+from aisle.catalog.paths import told
 from aisle.catalog.problems import Problems
 from aisle.catalog.reading import batches_of, blaming, home_of, understood
 from aisle.catalog.records import Records
@@ -31,13 +32,16 @@ _FILES = 32  # files whose first records are looked at
 class Piece(NamedTuple):
     """Records in a row: `number` counts pieces from 0; `first` is the number of its first record, from 1.
 
-    catalog: its rows, which know their numbers in the whole source; made when asked for.
+    catalog: its rows, which know their numbers in the whole source; made when asked for. batches, told: what
+    it is made of, where it comes from files: raw records, and what reading them found.
     """
 
     number: int
     first: int
     rows: int
     catalog: Callable[[], Catalog]
+    batches: Sequence[pa.RecordBatch] = ()
+    told: Problems | None = None
 
 
 class Pieces(Protocol):
@@ -82,7 +86,8 @@ class FilePieces:
         self.source, self.rows, self.hints = list(source), rows, hints
         self.attached = open_vectors(vectors)
         self.first_told = Problems()
-        sample, self.total = self._looked()
+        with told(self.source[0]):
+            sample, self.total = self._looked()
         self.types = sample.types
         root = facts.resolve_root(image_root, home_of(self.source))
         self.pictures = understood(sample, wanted(columns), root, self.first_told)
@@ -124,8 +129,8 @@ class FilePieces:
         first = 1
         for number, batches in enumerate(_cut(self._batches(problems), self.rows)):
             rows = sum(batch.num_rows for batch in batches)
-            told = problems.drain(first + rows - 1)
-            yield Piece(number, first, rows, partial(self.catalog, batches, first, told))
+            noted = problems.drain(first + rows - 1)
+            yield Piece(number, first, rows, partial(self.catalog, batches, first, noted), batches, noted)
             first += rows
 
     def _batches(self, problems: Problems) -> Iterator[pa.RecordBatch]:
@@ -140,9 +145,9 @@ class FilePieces:
                     first += batch.num_rows
                     yield batch
 
-    def catalog(self, batches: Sequence[pa.RecordBatch], first: int, told: Problems) -> Catalog:
-        """The rows of one piece; told: what reading them found, by their numbers in the whole source."""
-        records, problems = Records(batches), told.copy()
+    def catalog(self, batches: Sequence[pa.RecordBatch], first: int, noted: Problems) -> Catalog:
+        """The rows of one piece; noted: what reading them found, by their numbers in the whole source."""
+        records, problems = Records(batches), noted.copy()
         records.types = {**self.types, **records.types}
         problems.shift(1 - first)
         facts.check_ids(records, self.columns.id, problems, twice=False)

@@ -5,8 +5,10 @@ Heavy imports sit inside the commands, so that `aisle --help` answers at once.
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 import typer
@@ -77,6 +79,16 @@ def register() -> typer.Typer:
     return app
 
 
+_ADDRESS = re.compile(r"auto|ray://\S+|[\w.-]+:\d+")  # of a Ray cluster
+
+
+def _with_addresses(words: list[str]) -> list[str]:
+    """`--ray` alone means a cluster of this machine; typer knows no option whose value may be left out."""
+    said = [*words, ""]
+    alone = (w == "--ray" and not _ADDRESS.fullmatch(after) for w, after in pairwise(said))
+    return [f"{word}=local" if one else word for word, one in zip(words, alone, strict=True)]
+
+
 def _version(asked: bool) -> None:
     if asked:
         from aisle import __version__
@@ -99,7 +111,7 @@ def main() -> None:
     from aisle.cli import console
 
     try:
-        register()()
+        register()(_with_addresses(sys.argv[1:]))
     except AisleError as error:
         console.err.print(f"error: {error}", style="bold red", markup=False)
         sys.exit(2)

@@ -56,6 +56,15 @@ def classify(
         float | None,
         typer.Option(min=0, help="What this machine costs an hour, to tell what a million products cost."),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Answer on a Ray cluster: auto, ray://host:10001 or host:6379; without an address, on one "
+            "of this machine. Into a folder only.",
+        ),
+    ] = None,
     trust_code: TrustCode = False,
     device: console.Device = "auto",
     column: flags.ColumnFlag = None,
@@ -71,17 +80,21 @@ def classify(
     from aisle import workflow
     from aisle.catalog.paths import located
     from aisle.cli import sorting
-    from aisle.inference.writing import check_ending
+    from aisle.inference.writing import OutputError, check_ending
 
     place = located(out)
     into_folder = out.endswith("/") or not place.suffix or place.is_dir()
     if not into_folder:
         check_ending(place)
+        if ray is not None:
+            raise OutputError(f"--ray writes shards: name a folder, such as --out {place.stem}/")
     reading = Reading(sources, column, columns, image_root, delimiter, encoding)
     progress = console.progress(quiet or as_json, price_per_hour)
     model = workflow.load(run, trust_code=trust_code, device=device)
     if into_folder:
-        tally, places = sorting.into_folder(model, reading, place, (form, shard_rows, cache), progress)
+        cluster = sorting.cluster(ray, run, trust_code, device)
+        how = sorting.How(form, shard_rows, cache, cluster)
+        tally, places = sorting.into_folder(model, reading, place, how, progress)
     else:
         tally, places = sorting.into_file(model, reading, place, cache, progress)
     if as_json:

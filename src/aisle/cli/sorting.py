@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from aisle.catalog.pieces import Pieces
     from aisle.decision import Prediction
     from aisle.inference.bulk import Done
+    from aisle.inference.bulk.cluster import Cluster
     from aisle.progress import Progress
 
 
@@ -175,10 +177,31 @@ def into_file(
     return tally, {"predictions": str(place)}
 
 
+class How(NamedTuple):
+    """How a folder is written: the shards' format, their rows, whether answers are remembered, and where the
+    work is done (None: in this process)."""
+
+    form: str
+    rows: int
+    cache: bool
+    cluster: "Cluster | None" = None
+
+
+def cluster(address: str | None, run: Path, trust_code: bool, device: str) -> "Cluster | None":
+    """What `--ray` means: `local` a cluster of this machine; None: none."""
+    if address is None:
+        return None
+    from aisle import workflow
+    from aisle.inference.bulk.cluster import Cluster
+
+    load = partial(workflow.load, run.absolute(), trust_code=trust_code, device=device)
+    return Cluster(load, None if address == "local" else address)
+
+
 def into_folder(
-    model: Any, reading: Reading, place: Path, how: tuple[str, int, bool], progress: "Progress"
+    model: Any, reading: Reading, place: Path, how: How, progress: "Progress"
 ) -> tuple[Tally, dict[str, str]]:
-    """Answer all rows into shards in a folder, or those that are left. how: format, rows a shard, cache.
+    """Answer all rows into shards in a folder, or those that are left.
 
     Raises:
         AisleError: the rows cannot be read, the folder is another run's, or it cannot be written.
@@ -186,12 +209,11 @@ def into_folder(
     from aisle.cli.telling import columns_line
     from aisle.inference.bulk import REMEMBERED, Job, classify_into
 
-    form, rows, cache = how
-    pieces = reading.pieces(rows)
+    pieces = reading.pieces(how.rows)
     about = "" if pieces.total is None else f"about {pieces.total:,} rows; "
     progress.say(f"{about}columns: {columns_line(pieces.columns)}")
-    settings = {"shard_rows": rows, **reading.settings()}
-    job = Job(model, pieces, place, f".{form}", REMEMBERED if cache else 0, settings)
-    tally = Tally.of(classify_into(job, progress))
-    name = f"part-*.{form}"
+    settings = {"shard_rows": how.rows, **reading.settings()}
+    job = Job(model, pieces, place, f".{how.form}", REMEMBERED if how.cache else 0, settings)
+    tally = Tally.of(classify_into(job, progress, how.cluster))
+    name = f"part-*.{how.form}"
     return tally, {"predictions": str(place / name), "problems": str(place / "_problems.jsonl")}

@@ -13,6 +13,7 @@ over by whatever reads a folder as one table (Arrow, Spark, DuckDB).
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -131,6 +132,17 @@ class Folder:
         """A folder of this machine to make one shard in."""
         with scratch_beside(self.own / "shard") as folder:
             yield folder
+
+    def put(self, part: Path, data: bytes) -> None:
+        """Write a file of a shard that was made elsewhere, through to the disk.
+
+        Raises:
+            OutputError: the disk refuses.
+        """
+        with refusals(Path(part.name)), part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
 
     def commit(self, record: Record, made: Path) -> None:
         """Put a shard made in `made` in its place.

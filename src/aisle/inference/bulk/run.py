@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aisle.catalog.paths import remote, told
-from aisle.catalog.pieces import Pieces
+from aisle.catalog.pieces import FilePieces, Pieces
 from aisle.errors import AisleError
 from aisle.inference.bulk.cache import REMEMBERED, Answering
 from aisle.inference.bulk.folder import Folder
 from aisle.inference.bulk.shards import Record, write_shard
 from aisle.inference.writing import OutputError
 from aisle.progress import SILENT, Advance, Progress
+
+if TYPE_CHECKING:
+    from aisle.inference.bulk.cluster import Cluster
 
 FORMAT_VERSION = 1
 _WHOLE = 1 << 30  # bytes of a file that are looked at to know it again
@@ -75,8 +78,10 @@ class Done:
         self.branches.update(record.branches)
 
 
-def classify_into(job: Job, progress: Progress = SILENT) -> Done:
+def classify_into(job: Job, progress: Progress = SILENT, cluster: "Cluster | None" = None) -> Done:
     """Answer every row of a source into the folder `job.out`, or what an interrupted run left to do.
+
+    cluster: where to answer; None: in this process. What is written is the same.
 
     Raises:
         OutputError: the folder is taken, was begun otherwise, is held by another writer, or the disk or the
@@ -94,7 +99,7 @@ def classify_into(job: Job, progress: Progress = SILENT) -> Done:
         records: dict[int, Record] = {}
         try:
             with progress("classifying", left) as advance:
-                for record in _written(job, folder, before, advance):
+                for record in _written(job, folder, before, advance, cluster):
                     records[record.number] = record
                     done.add(record)
             folder.finish(records, _summary(job, done))
@@ -104,7 +109,14 @@ def classify_into(job: Job, progress: Progress = SILENT) -> Done:
     return done
 
 
-def _written(job: Job, folder: Folder, before: Mapping[int, Record], advance: Advance) -> Iterator[Record]:
+def _written(
+    job: Job, folder: Folder, before: Mapping[int, Record], advance: Advance, cluster: "Cluster | None"
+) -> Iterator[Record]:
+    if cluster is not None:
+        if not isinstance(job.pieces, FilePieces):
+            raise OutputError("a contest's files are answered here, not on a cluster: leave --ray away")
+        yield from cluster.written(job.pieces, (job.ending, job.remembered), folder, before, advance)
+        return
     for piece in job.pieces:
         record = before.get(piece.number)
         if record is None or (record.first, record.rows) != (piece.first, piece.rows):

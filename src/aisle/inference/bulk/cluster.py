@@ -1,0 +1,241 @@
+"""The same shards on a Ray cluster: one task reads, actors that hold the model answer, this process writes.
+
+A piece travels whole to an actor and comes back as the bytes of a finished shard, so an actor that dies loses
+nothing but time: Ray gives its piece to another one, which makes the same bytes.
+"""
+
+import io
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+
+from aisle.catalog.pieces import FilePieces, Piece
+from aisle.catalog.problems import Problems
+from aisle.errors import AisleError, extra, first_line
+from aisle.inference.bulk.cache import Answering
+from aisle.inference.bulk.folder import Folder
+from aisle.inference.bulk.shards import PROBLEMS, Record, write_shard
+from aisle.progress import Advance
+
+_COLUMNS = ("record", "body", "problems")
+
+
+class ClusterError(AisleError):
+    """The cluster cannot be reached, or it gave up."""
+
+
+class Cluster:
+    """Where to spread work. load: gives the model, in each actor. address: of a running cluster; None: one of
+    this machine alone, which ends with the work."""
+
+    def __init__(self, load: Callable[[], Answering], address: str | None = None) -> None:
+        self.load, self.address = load, address
+
+    def written(
+        self,
+        pieces: FilePieces,
+        how: tuple[str, int],
+        folder: Folder,
+        before: Mapping[int, Record],
+        advance: Advance,
+    ) -> Iterator[Record]:
+        """Every shard's record, in whatever order they are written. how: the shards' ending, and how many
+        answers are remembered.
+
+        Raises:
+            ClusterError: as it says.
+        """
+        yield from before.values()
+        ray = extra("ray", "ray", "--ray")
+        data = extra("ray.data", "ray", "--ray")
+        with _connected(ray, self.address), _blamed(self.address):
+            context = data.DataContext.get_current()
+            context.enable_progress_bars = False
+            context.print_on_execution_start = False
+            context.target_max_block_size = 1  # a block a piece: else small ones travel, and wait, together
+            source = _source(data, pieces, {number: (r.first, r.rows) for number, r in before.items()})
+            processors = max(int(ray.cluster_resources().get("CPU", 1)), 1)
+            answered = data.read_datasource(source, num_cpus=0, override_num_blocks=1).map_batches(
+                Worker,
+                fn_constructor_args=(self.load, pieces, how, _threads(), os.getcwd()),
+                batch_size=None,
+                batch_format="pyarrow",
+                compute=data.ActorPoolStrategy(min_size=1, max_size=processors, initial_size=processors),
+                num_cpus=1,
+            )
+            for table in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+                for made in table.to_pylist():
+                    record = Record.from_json(made["record"])
+                    _commit(folder, record, made)
+                    advance(record.rows)
+                    yield record
+
+
+def _commit(folder: Folder, record: Record, made: Mapping[str, Any]) -> None:
+    with folder.scratch() as scratch:
+        folder.put(scratch / record.file, made["body"])
+        folder.put(scratch / PROBLEMS, made["problems"])
+        folder.commit(record, scratch)
+
+
+class Worker:
+    """An actor's model, and what it needs to make rows of what travels."""
+
+    def __init__(
+        self,
+        load: Callable[[], Answering],
+        pieces: FilePieces,
+        how: tuple[str, int],
+        threads: int | None,
+        home: str,
+    ) -> None:
+        _go_to(home)
+        self.model, self.pieces, self.how = load(), pieces, how
+        if threads is not None:  # sums of as many parts as where the work was begun
+            torch = sys.modules.get("torch")
+            if torch is not None:
+                torch.set_num_threads(threads)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Pieces in, shards out."""
+        found = [self._shard(row) for row in table.to_pylist()]
+        types = (pa.string(), pa.large_binary(), pa.large_binary())
+        columns = [pa.array([row[i] for row in found], kind) for i, kind in enumerate(types)]
+        return pa.table(dict(zip(_COLUMNS, columns, strict=True)))
+
+    def _shard(self, row: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
+        ending, remembered = self.how
+        batches = _unpacked(row["rows"])
+        told = Problems()
+        for problem in row["told"]:
+            told.add(
+                problem["row"], problem["column"], problem["what"], problem["value"], fatal=problem["fatal"]
+            )
+        catalog = partial(self.pieces.catalog, batches, row["first"], told)
+        piece = Piece(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, told)
+        with tempfile.TemporaryDirectory(prefix="aisle-") as made:
+            record = write_shard(self.model, piece, Path(made), ending, remembered)
+            body, problems = (Path(made, name).read_bytes() for name in (record.file, PROBLEMS))
+        return record.to_json(), body, problems
+
+
+def _source(data: Any, pieces: FilePieces, done: Mapping[int, tuple[int, int]]) -> Any:
+    """A source of Ray Data that is read by one task, and gives a block of one row a piece."""
+    home = os.getcwd()
+
+    def read() -> Iterator[pa.Table]:
+        _go_to(home)
+        for piece in pieces:
+            if done.get(piece.number) != (piece.first, piece.rows):
+                told = [problem._asdict() for problem in piece.told or ()]
+                row = {"number": [piece.number], "first": [piece.first], "told": [told]}
+                columns = {name: pa.array(value, _TRAVELS[name]) for name, value in row.items()}
+                yield pa.table({**columns, "rows": pa.array([_packed(piece.batches)], _TRAVELS["rows"])})
+
+    class Source(data.Datasource):
+        def estimate_inmemory_data_size(self) -> int | None:
+            return None
+
+        def get_read_tasks(self, parallelism: int, *more: Any, **named: Any) -> list[Any]:
+            block = extra("ray.data.block", "ray", "--ray")
+            about = block.BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+            return [data.ReadTask(read, about)]
+
+    return Source()
+
+
+_TOLD = pa.struct(
+    [
+        ("row", pa.int64()),
+        ("column", pa.string()),
+        ("what", pa.string()),
+        ("value", pa.string()),
+        ("fatal", pa.bool_()),
+    ]
+)
+_TRAVELS = {"number": pa.int64(), "first": pa.int64(), "told": pa.list_(_TOLD), "rows": pa.large_binary()}
+
+
+def _packed(batches: Sequence[pa.RecordBatch]) -> bytes:
+    """Batches, each with its own columns, as bytes: only their own rows, whatever they are slices of."""
+    out = io.BytesIO()
+    for batch in batches:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        data = sink.getvalue()
+        out.write(len(data).to_bytes(8, "little"))
+        out.write(data)
+    return out.getvalue()
+
+
+def _unpacked(packed: bytes) -> list[pa.RecordBatch]:
+    batches: list[pa.RecordBatch] = []
+    start, view = 0, memoryview(packed)
+    while start < len(view):
+        size = int.from_bytes(view[start : start + 8], "little")
+        batches += pa.ipc.open_stream(pa.py_buffer(view[start + 8 : start + 8 + size]))
+        start += 8 + size
+    return batches
+
+
+@contextmanager
+def _connected(ray: Any, address: str | None) -> Iterator[None]:
+    """A cluster for as long as the block runs; one that is there already is left running."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone outside
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    try:
+        if address is None:
+            ray.init(address="local", include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except Exception as error:  # its ways to fail are many, and none of them is documented
+        raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {first_line(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _blamed(address: str | None) -> Iterator[None]:
+    """What an actor says it cannot do becomes what this process says."""
+    ray = sys.modules["ray"]
+    try:
+        yield
+    except AisleError:
+        raise
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, AisleError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        if cause is not None:
+            raise cause from error
+        if isinstance(error, ray.exceptions.RayError):
+            raise ClusterError(f"the cluster {address or 'of this machine'}: {first_line(error)}") from error
+        raise
+
+
+def _threads() -> int | None:
+    torch = sys.modules.get("torch")
+    return None if torch is None else torch.get_num_threads()
+
+
+def _go_to(home: str) -> None:
+    """Relative paths mean what they mean where the work was begun, if that folder is here."""
+    if os.path.isdir(home):
+        os.chdir(home)
