@@ -47,6 +47,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("demo", "demo", "Draw a sample shop, train on it, evaluate and classify."),
     Command("check", "check", "Look a catalogue over before learning from it."),
+    Command("duplicates", "duplicates", "Group rows that list the same product twice."),
     Command("split", "split", "Part a catalogue for training and judging, at random or by time."),
     Command("train", "train", "Learn a shop's tree from its catalogue."),
     Command("evaluate", "evaluate", "Judge a model on labelled products."),

@@ -1,0 +1,160 @@
+"""The same product listed twice: pairs by text and by picture, joined into groups that do not chain."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from aisle.catalog import Catalog
+from aisle.errors import SearchError
+from aisle.progress import SILENT, Progress
+from aisle.search.pictures import alike_pictures
+from aisle.search.texts import alike_texts
+
+By = Literal["either", "text", "picture", "both"]
+_JOINED = 0.5  # share of all pairs between two groups that must be alike, or they stay apart
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows of a catalogue, and how alike their texts and pictures are; None where they are not alike."""
+
+    a: int
+    b: int
+    text: float | None
+    picture: float | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows (positions in the catalogue, ascending) that show one product, and the pairs that say so."""
+
+    rows: tuple[int, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def why(self) -> str:
+        """What they share: `text`, `picture` or `text, picture`."""
+        shared = {
+            "text": any(pair.text is not None for pair in self.pairs),
+            "picture": any(pair.picture is not None for pair in self.pairs),
+        }
+        return ", ".join(name for name, is_so in shared.items() if is_so)
+
+
+def find(catalog: Catalog, by: By = "either", progress: Progress = SILENT) -> list[Group]:
+    """Groups of rows that list one product twice, largest first. by: alike in text or picture (either), in
+    one of them, or in both at once.
+
+    Raises:
+        SearchError: there is no such way to compare.
+    """
+    if by not in ("either", "text", "picture", "both"):
+        raise SearchError(f"--by {by}: say either, text, picture or both")
+    products = list(catalog)
+    text: dict[tuple[int, int], float] = {}
+    picture: dict[tuple[int, int], float] = {}
+    if by != "picture":
+        named = [_title(product.fields) for product in products]
+        rest = [product.fields.get("description", "") for product in products]
+        text = _table(*alike_texts(named, rest))
+    if by != "text":
+        picture = _table(*alike_pictures([p.images[0] if p.images else None for p in products], progress))
+    alike = text.keys() & picture.keys() if by == "both" else text.keys() | picture.keys()
+    pairs = [Pair(a, b, text.get((a, b)), picture.get((a, b))) for a, b in alike]
+    return grouped(pairs)
+
+
+def grouped(pairs: Iterable[Pair]) -> list[Group]:
+    """Groups of rows joined pair by pair, the most alike first; two groups become one only where at least
+    half of the pairs between them are alike: a row that resembles two products does not make them one."""
+    kept = {(pair.a, pair.b): pair for pair in pairs}
+    order = sorted(kept.values(), key=lambda p: (-max(p.text or 0, p.picture or 0), p.a, p.b))
+    group_of: dict[int, int] = {}
+    members: dict[int, list[int]] = {}
+    for pair in order:
+        one, other = (_own(row, group_of, members) for row in (pair.a, pair.b))
+        if one == other:
+            continue
+        between = [(min(a, b), max(a, b)) for a in members[one] for b in members[other]]
+        if sum(key in kept for key in between) < _JOINED * len(between):
+            continue
+        for row in members[other]:
+            group_of[row] = one
+        members[one] += members.pop(other)
+    by_group: dict[int, list[Pair]] = {}
+    for pair in order:
+        if group_of[pair.a] == group_of[pair.b]:
+            by_group.setdefault(group_of[pair.a], []).append(pair)
+    found = [Group(tuple(sorted(members[g])), tuple(own)) for g, own in by_group.items()]
+    return sorted(found, key=lambda group: (-len(group.rows), group.rows))
+
+
+def _own(row: int, group_of: dict[int, int], members: dict[int, list[int]]) -> int:
+    if row not in group_of:
+        group_of[row] = row
+        members[row] = [row]
+    return group_of[row]
+
+
+def _title(fields: Mapping[str, str]) -> str:
+    return fields.get("title") or fields.get("name") or " ".join(fields.values())
+
+
+def _table(pairs: np.ndarray, likeness: np.ndarray) -> dict[tuple[int, int], float]:
+    return {(int(a), int(b)): float(score) for (a, b), score in zip(pairs, likeness, strict=True)}
+
+
+def to_rows(groups: Iterable[Group], catalog: Catalog) -> list[dict[str, Any]]:
+    """A line a row in a group: its group's number from 1 and size, what it shares, its record and id."""
+    numbers = catalog.rows
+    return [
+        {
+            "group": number,
+            "size": len(group.rows),
+            "alike": group.why,
+            "row": int(numbers[row]),
+            "id": product.id,
+            "title": " ".join(_title(product.fields).split()),
+        }
+        for number, group in enumerate(groups, 1)
+        for row, product in ((row, catalog[row]) for row in group.rows)
+    ]
+
+
+_COLUMNS = {"group": pl.Int64, "size": pl.Int64, "alike": pl.String, "row": pl.Int64}
+_COLUMNS |= {"id": pl.String, "title": pl.String}
+_WRITERS = {".csv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
+
+
+def check_out(out: Path) -> None:
+    """Before any work is done for nothing.
+
+    Raises:
+        SearchError: the ending says no known format, or there is no such folder.
+    """
+    if out.suffix.lower() not in _WRITERS:
+        raise SearchError(f"{out}: groups are written as {', '.join(_WRITERS)}; name a file ending in one")
+    if not out.absolute().parent.is_dir():
+        raise SearchError(f"{out}: folder {out.absolute().parent} does not exist")
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """What `to_rows` gave as a file, beside and then renamed.
+
+    Raises:
+        SearchError: as `check_out`; or the disk refuses.
+    """
+    check_out(out)
+    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        getattr(pl.DataFrame(rows, schema=_COLUMNS), _WRITERS[out.suffix.lower()])(beside)
+        beside.replace(out)
+    except OSError as error:
+        raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
