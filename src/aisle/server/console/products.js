@@ -49,15 +49,19 @@ const cards = (head, products) => [h("h2", { class: "above" }, head), h("ul", { 
 
 function card({ id, title, pictures, chosen, category, ...found }) {
   return h("li", {}, h("a", { class: "card-link", href: `#/explore/products/${encodeURIComponent(id)}` },
-    pictures?.[0] ? h("img", { class: "face", src: picture(pictures[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" }),
+    pictures?.[0] ? face(pictures[0]) : blank(),
     h("span", { class: "words" }, h("span", { class: "name" }, title || id), pathText(chosen ?? category),
       h("span", { class: "quiet" }, found.how ? `${HOW[found.how] ?? found.how}, ${when(found.at)}` : why(found)))));
 }
 
+const blank = () => h("span", { class: "face" });
+// The file behind a found product may be gone or broken.
+const face = (address) => h("img", { class: "face", src: picture(address), alt: "", loading: "lazy", onerror: (event) => event.target.replaceWith(blank()) });
+
 /** How a product was found. */
 function why({ similarity, words }) {
   const alike = similarity !== null && `${percent(Math.max(0, similarity))} alike`;
-  return [alike, words !== null && "has words of yours"].filter(Boolean).join(", ");
+  return [alike, words !== null && "words match"].filter(Boolean).join(", ");
 }
 
 async function search(told, list, words, images) {
@@ -87,12 +91,12 @@ function one(place, id) {
     return [h("p", {}, h("a", { href: "#/explore/products" }, "‹ All products")),
       h("div", { class: "two" },
         h("article", { class: "card product" }, h("h2", {}, title || "Without a title"), there,
-          found.pictures.length > 0 && h("div", { class: "pictures" }, found.pictures.map((address, i) => h("img", { src: picture(address), alt: `Picture ${i + 1}` }))),
+          found.pictures.length > 0 && h("div", { class: "pictures" }, found.pictures.map((address, i) => h("img", { src: picture(address), alt: `Picture ${i + 1}`, onerror: (event) => event.target.remove() }))),
           description && h("p", { class: "description" }, description),
           h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))),
-        h("section", { class: "card" }, h("h2", {}, "What was said of it"),
+        h("div", { class: "tab" }, h("section", { class: "card" }, h("h2", {}, "What was said of it"),
           found.feedback.length ? h("ol", { class: "story" }, found.feedback.map(saying)) : h("p", { class: "quiet" }, "Nobody has decided yet."),
-          found.reviews.map(waiting))), alike];
+          found.reviews.map(waiting)), alike))];
   });
 }
 

@@ -5,7 +5,7 @@ import { bar, count, fill, h, pathText, percent, plural, shown, state } from "./
 import { placedIn } from "./products.js";
 
 export function draw(place, [chosen]) {
-  const rows = h("ul", { class: "tree" });
+  const rows = h("div", {});
   const side = h("section", { class: "card side", "aria-live": "polite" }, state("empty", "Choose a category", "Its numbers and its products appear here."));
   const head = h("div", { class: "tree-head", "aria-hidden": "true" }, h("span", {}, "Category"), h("span", {}, "Products"), h("span", {}, "Right"));
   fill(place, h("div", { class: "two" }, h("section", { class: "card", "aria-label": "Categories" }, head, rows), side));
@@ -18,12 +18,13 @@ async function named(id, side) {
     ({ nodes }) => { const node = nodes.find((one) => one.id === id); return node ? about(node) : state("empty", "There is no such category"); });
 }
 
-function branch(list, parent, side) {
-  return shown(list, "categories", () => get(`v1/taxonomy?parent=${encodeURIComponent(parent)}`), ({ nodes }) => nodes.map((node) => line(node, side)));
+function branch(place, parent, side) {
+  return shown(place, "categories", () => get(`v1/taxonomy?parent=${encodeURIComponent(parent)}`),
+    ({ nodes }) => h("ul", { class: parent ? null : "tree" }, nodes.map((node) => line(node, side))));
 }
 
 function line(node, side) {
-  const inside = h("ul", { hidden: true });
+  const inside = h("div", { hidden: true });
   const name = node.path.at(-1);
   const open = h("button", { type: "button", class: "twist", "aria-expanded": "false", "aria-label": `What is inside ${name}`,
     onclick: () => {
