@@ -104,7 +104,7 @@ async function more(section, id) {
   const list = h("div", {});
   section.append(list);
   await shown(list, "products", () => post("v1/search", { like: id, count: 6 }), ({ products }) =>
-    products.length ? h("ul", { class: "cards after" }, products.map(card)) : h("p", { class: "quiet" }, "There is none."));
+    products.length ? h("ul", { class: "cards above" }, products.map(card)) : h("p", { class: "quiet" }, "There is none."));
 }
 
 function saying(row) {
