@@ -105,5 +105,5 @@ def test_a_disk_without_room_for_them_is_said_before_anything_is_written(monkeyp
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     monkeypatch.setattr(along, "KEEP_BYTES", 1000)
-    with pytest.raises(AisleError, match="fit neither memory nor .*No space left.*lower the views' `axes`"):
+    with pytest.raises(AisleError, match=r"fit neither memory nor .*No space left.*lower the views' `axes`"):
         aisle.train(catalog(60, vectors=True), folding())

@@ -193,7 +193,9 @@ def remarks(found: "Evaluation") -> list[str]:
                     f"{name}: {percent(x.coverage)} of products, {percent(x.precision.value)} right{promise}"
                 )
         if not accept.count and not partial.count:
-            lines.append("decisions: everything is left for review (`aisle calibrate` says what a promise needs)")
+            lines.append(
+                "decisions: everything is left for review (`aisle calibrate` says what a promise needs)"
+            )
     if rows.branch:
         lines.append(
             f"{rows.branch:,} labels are known only to a branch; to the letter {percent(overall.strict)}"
