@@ -72,10 +72,10 @@ def test_neighbours_vote_and_duplicates_do_not():
     boots, lamps = TREE.index(("Clothing", "Shoes", "Boots")), TREE.index(("Home", "Lamps"))
     node = np.array([boots, lamps, boots, lamps, lamps, boots])
     near = nearest({"words": vectors}, group)["words"]
-    assert near.index.shape == (6, K)
-    assert near.index[0, 0] == 2  # never 1, its duplicate
-    assert 1 not in near.index[0]
-    assert (near.index[5] == -1).all()
+    assert near.number.shape == (6, K)
+    assert near.number[0, 0] == 2  # never 1, its duplicate
+    assert 1 not in near.number[0]
+    assert (near.number[5] == -1).all()
     share = votes(near, TREE, node, np.full(6, boots))
     assert share[0, 0] > 0.9
     assert share[3, 0] < 0.1

@@ -55,6 +55,7 @@ COMMANDS = (
     Command("ensemble", "ensemble", "Average several models, or stack one on them."),
     Command("export", "export", "Write a model for CPUs without torch, in int8 if asked."),
     Command("compare", "compare", "Train recipes on the same folds, in one table."),
+    Command("explain", "explain", "Show what moved a decision, as a picture."),
     Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
     Command("classify", "classify", "Say where each product of a file belongs."),
     Command("submit", "submit", "Write predictions in a contest's submission format."),

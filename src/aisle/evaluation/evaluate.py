@@ -38,6 +38,7 @@ def evaluate(
     train_counts: Mapping[CategoryPath, int] | None = None,
     baseline: Catalog | None = None,
     per_view: bool = True,
+    why: bool = True,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Measure a classifier on the labelled products of a catalogue.
@@ -49,7 +50,8 @@ def evaluate(
 
     train_counts: training products of each label, for the bands by class frequency (`label_counts`);
     else those of `baseline`, else those that the classifier remembers. baseline: training products to
-    fit the plain rival on, a linear SVM. per_view: answer everything once more without each view.
+    fit the plain rival on, a linear SVM. per_view: answer everything once more without each view. why:
+    explain a few examples.
 
     Raises:
         AisleError: no product carries a label.
@@ -86,7 +88,9 @@ def evaluate(
         ),
         confusions=confusions(ours.judged),
         matrix=matrix(ours.judged),
-        examples=choose(ours.answers, ours.judged, case.truth, case.products, case.rows),
+        examples=choose(
+            ours.answers, ours.judged, case.truth, case.products, case.rows, classifier if why else None
+        ),
         products=which(catalog.take(case.rows)),
         hits=packed(ours.judged.right),
     )

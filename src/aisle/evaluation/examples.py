@@ -6,18 +6,30 @@ import numpy as np
 
 from aisle.catalog import Product
 from aisle.evaluation.collect import Answers
+from aisle.evaluation.explained import explained
 from aisle.evaluation.pictures import thumbnail
-from aisle.evaluation.result import Example, Examples, Guess
+from aisle.evaluation.result import Example, Examples, Explained, Guess
+from aisle.inference.classifier import Classifier
+from aisle.inference.explain import explain
 from aisle.metrics import Judged, Truth
 
 EACH = 8
+WHY = 4  # of them explained
 TITLE, TEXT = 160, 280  # characters on a card
 
 
 def choose(
-    answers: Answers, judged: Judged, truth: Truth, products: Sequence[Product], rows: np.ndarray
+    answers: Answers,
+    judged: Judged,
+    truth: Truth,
+    products: Sequence[Product],
+    rows: np.ndarray,
+    classifier: Classifier | None = None,
 ) -> Examples:
-    """`EACH` of every kind, no two of a kind sharing label and answer, so that a page shows variety."""
+    """`EACH` of every kind, no two of a kind sharing label and answer, so that a page shows variety.
+
+    classifier: explains the first `WHY` of each kind.
+    """
     sure = answers.logp[:, 0]
     with np.errstate(invalid="ignore"):
         gap = np.exp(sure) - np.exp(answers.logp[:, 1]) if answers.logp.shape[1] > 1 else np.exp(sure)
@@ -31,7 +43,12 @@ def choose(
 
     def cards(order: Iterable[int]) -> tuple[Example, ...]:
         chosen = _varied(order, pair)
-        return tuple(_card(i, products[int(rows[i])], answers, judged, truth) for i in chosen)
+        shown = [products[int(rows[i])] for i in chosen]
+        why = [] if classifier is None else explain(classifier, shown[:WHY])
+        told = [explained(one, product) for one, product in zip(why, shown, strict=False)]
+        told += [None] * (len(chosen) - len(told))
+        pairs = zip(chosen, shown, told, strict=True)
+        return tuple(_card(i, product, answers, judged, truth, x) for i, product, x in pairs)
 
     return Examples(**{kind: cards(order) for kind, order in kinds.items()})
 
@@ -49,7 +66,9 @@ def _varied(order: Iterable[int], pair: np.ndarray) -> list[int]:
     return chosen
 
 
-def _card(i: int, product: Product, answers: Answers, judged: Judged, truth: Truth) -> Example:
+def _card(
+    i: int, product: Product, answers: Answers, judged: Judged, truth: Truth, why: Explained | None
+) -> Example:
     tree = judged.taxonomy
     label = int(judged.node[i])
     others = [n for n in dict.fromkeys(truth.node[i].tolist()) if n >= 0 and n != label]
@@ -69,6 +88,7 @@ def _card(i: int, product: Product, answers: Answers, judged: Judged, truth: Tru
         guesses=tuple(guesses),
         confidence=tuple(float(c) for c in np.exp(lineage[~np.isnan(lineage)])),
         right=bool(judged.right[i]),
+        explained=why,
     )
 
 

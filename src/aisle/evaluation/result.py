@@ -259,8 +259,25 @@ class Guess(Record):
     probability: float
 
 
+class Word(Record):
+    """A word, and what the answer's log-odds lose without it."""
+
+    word: str
+    weight: float
+
+
+class Explained(Record):
+    """What moved an answer: the words that count most, each view's share, both in log-odds, and a `heat` over
+    the picture."""
+
+    words: tuple[Word, ...]
+    views: dict[str, float]
+    heat: Picture = Field(default=Picture(state="none"), exclude=True)
+
+
 class Example(Record):
-    """One product beside its label and the answer. `confidence` is that of each level of `guesses[0]`."""
+    """One product beside its label and the answer. `confidence` is that of each level of `guesses[0]`;
+    `explained`: why there (null: not asked)."""
 
     id: str
     title: str
@@ -271,6 +288,7 @@ class Example(Record):
     guesses: tuple[Guess, ...]
     confidence: tuple[float, ...]
     right: bool
+    explained: Explained | None = None
 
 
 class Examples(Record):

@@ -88,7 +88,7 @@ def voted(near: Sequence[Near], node: np.ndarray, own: np.ndarray) -> np.ndarray
     for i in range(len(own)):
         tally: dict[int, float] = {}
         for space in near:
-            for j, likeness in zip(space.index[i].tolist(), space.similarity[i].tolist(), strict=True):
+            for j, likeness in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
                 if j >= 0 and node[j] != own[i]:
                     tally[int(node[j])] = tally.get(int(node[j]), 0.0) + max(likeness, 0.0)
         best = sorted(tally, key=lambda n: (-tally[n], n))[:2]

@@ -15,10 +15,10 @@ _BLOCK = 512
 
 
 class Near(NamedTuple):
-    """In one space, (n, K) the `index` of each product's nearest, -1 where there is none, and their cosine
+    """In one space, (n, K) the `number` of each product's nearest, -1 where there is none, and their cosine
     `similarity`."""
 
-    index: np.ndarray
+    number: np.ndarray
     similarity: np.ndarray
 
 
@@ -66,7 +66,7 @@ def _ask(
 def votes(near: Near, taxonomy: Taxonomy, node: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(n, 3) share of the neighbours' vote, weighted by likeness, for each of `places` (n,): there exactly,
     below its parent, in its top category. node: (n,) every product's label. NaN without neighbours."""
-    place = np.where(near.index >= 0, node[near.index], -1)[:, None]
+    place = np.where(near.number >= 0, node[near.number], -1)[:, None]
     asked = Nearest(np.zeros((len(places), 1, 0)), place, near.similarity[:, None])
     line = np.where((places >= 0)[:, None], taxonomy.ancestors[places], -1)
     share = asked.agreement(taxonomy, line)[:, 0]  # (n, L)

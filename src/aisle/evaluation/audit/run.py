@@ -154,7 +154,7 @@ def _beside(catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, i: int) ->
     cases = evidence.cases
     near: dict[int, float] = {}
     for space in evidence.near.values():
-        for j, likeness in zip(space.index[i].tolist(), space.similarity[i].tolist(), strict=True):
+        for j, likeness in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
             if j >= 0:
                 near[j] = max(near.get(j, -1.0), likeness)
     found = []
