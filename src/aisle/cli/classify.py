@@ -142,7 +142,7 @@ def show(
 
 
 def _show_made(model: Any, as_json: bool) -> None:
-    from aisle.cli import ensemble, export
+    from aisle.cli import cascade, ensemble, export
 
-    describe = ensemble.show if hasattr(model, "members") else export.show
-    describe(model, as_json)
+    shows = {"members": ensemble.show, "cheap": cascade.show, "sights": export.show}
+    next(show for part, show in shows.items() if hasattr(model, part))(model, as_json)

@@ -58,7 +58,9 @@ def export(
     progress = console.progress(quiet or as_json)
     model: Any = workflow.load(run, trust_code=trust_code)
     if not hasattr(model, "spec"):
-        raise ExportUseError(f"{run} is no single network: export the models it was made of")
+        raise ExportUseError(
+            f"{run} is no single network: export the models it was made of, or the one it was exported from"
+        )
     given = {"column": column, "columns": columns, "image_root": image_root, "delimiter": delimiter}
     catalog = rows_of(run, source, **given, encoding=encoding)
     folder = out or run / ("onnx-int8" if int8 else "onnx")

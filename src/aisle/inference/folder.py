@@ -129,6 +129,14 @@ def find(folder: Path) -> Path:
     return folder
 
 
+def runtime_of(folder: Path) -> str:
+    """What answers in this folder: `onnx`, `cascade`; `torch` where it does not say, or is no bundle."""
+    try:
+        return json.loads((folder / MANIFEST).read_text()).get("runtime", "torch")
+    except (OSError, ValueError, AttributeError):
+        return "torch"
+
+
 def checked_manifest(folder: Path, oldest: int, newest: int) -> dict[str, Any]:
     """What the manifest says, every file being as it says. oldest, newest: formats that are read.
 

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from aisle.errors import AisleError
-from aisle.inference.folder import find
-from aisle.inference.onnx.bundle import is_exported
+from aisle.inference.folder import find, runtime_of
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
@@ -18,9 +17,9 @@ class RuntimeDeviceError(AisleError):
 
 
 def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "Predictor":
-    """A bundle, the run that holds one, an exported model or an ensemble; all answer what a predictor is
-    asked by those who load one. device: where a network runs (cpu, cuda, mps, auto); exported ones run on
-    the CPU.
+    """A bundle, the run that holds one, an exported model, a cascade or an ensemble; all answer what a
+    predictor is asked by those who load one. device: where a network runs (cpu, cuda, mps, auto); exported
+    ones run on the CPU.
 
     Raises:
         BundleError: missing, truncated, edited, or from a newer version.
@@ -29,7 +28,11 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
     if (folder / ENSEMBLE).exists():
         return _ensemble(folder, trust_code, device)
     home = find(folder)
-    if is_exported(home):
+    if runtime_of(home) == "cascade":
+        from aisle.inference import cascade
+
+        return cast("Predictor", cascade.load(home, trust_code, device))
+    if runtime_of(home) == "onnx":
         from aisle.inference.onnx.bundle import load
 
         if device not in ("auto", "cpu"):

@@ -40,14 +40,6 @@ RUNTIME = "onnx"
 _KEPT = ("graphs", "views", "tables.safetensors", "network.json", "README.md")
 
 
-def is_exported(folder: Path) -> bool:
-    """Whether an exported model is in this folder."""
-    try:
-        return json.loads((folder / MANIFEST).read_text()).get("runtime") == RUNTIME
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def save(predictor: OnnxPredictor, folder: Path) -> OnnxPredictor:
     """Write an exported model, from the folder that its graphs are in.
 

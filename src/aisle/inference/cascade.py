@@ -1,0 +1,221 @@
+"""Two models as one: a cheap one answers what it is sure of, and only the rest goes to the full one.
+
+In a folder: `aisle.json` (sealed, `"runtime": "cascade"`), `cascade.json` (threshold, names, what was
+measured), `policy.json` and `stages/0`, `stages/1`, a whole model each. No torch, unless a stage needs it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.catalog import Catalog, Product
+from aisle.decision import Nearest, Policy, Prediction
+from aisle.errors import AisleError, BundleError
+from aisle.inference.answering import Scored, answered, in_batches
+from aisle.inference.folder import checked_manifest, described, find, seal, write_folder, write_json
+from aisle.inference.opening import ENSEMBLE, open_model
+from aisle.progress import Advance
+from aisle.taxonomy import Scores, Taxonomy
+
+FORMAT_VERSION = 1
+RUNTIME = "cascade"
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """The cheap model's answer where the log-probability of its best place is at least `threshold`, else the
+    full model's. Any models that answer what a predictor is asked, over one tree.
+
+    results: `stages` tells of each its name, the share of products it answered and what it costs. batch:
+    products that wait for each other; answers do not depend on it.
+
+    Raises:
+        BundleError: the two place products in different trees.
+    """
+
+    cheap: Any
+    full: Any
+    threshold: float
+    policy: Policy
+    model_id: str = "unsaved"
+    results: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.cheap.taxonomy.fingerprint != self.full.taxonomy.fingerprint:
+            raise BundleError("the two stages place products in different trees: train both on one shop")
+
+    # -- what it reads and knows --------------------------------------------------------------
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree that answers are about."""
+        return self.full.taxonomy
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views that any stage reads."""
+        return tuple(dict.fromkeys((*self.cheap.views, *self.full.views)))
+
+    @property
+    def context(self) -> Any:
+        """The full model's: training products of each place."""
+        return self.full.context
+
+    @property
+    def store(self) -> Any:
+        """Where frozen encoders' outputs are kept."""
+        return self.full.store
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """Of each stage its `name`, the `share` of held-out products that it answered, and `milliseconds` of
+        processor time a product that reaches it."""
+        return list(self.results.get("cascade", {}).get("stages", []))
+
+    def with_store(self, store: Any) -> "Cascade":
+        """The same, keeping frozen encoders' outputs on disk."""
+        return dataclasses.replace(self, cheap=self.cheap.with_store(store), full=self.full.with_store(store))
+
+    def with_policy(self, policy: Policy) -> "Cascade":
+        """The same stages making other promises."""
+        return dataclasses.replace(self, policy=policy)
+
+    def seen(self, catalog: Catalog) -> np.ndarray:
+        """(n,) bool: rows whose content either stage was trained on."""
+        return self.cheap.seen(catalog) | self.full.seen(catalog)
+
+    # -- answering ----------------------------------------------------------------------------
+
+    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
+        """(B, N) log-probabilities, one row a product, in order. without: views treated as absent.
+
+        Raises:
+            ValueError: `without` names a view that no stage has.
+        """
+        parts = [scored.scores.logp for _, scored in self._scored(products, without)]
+        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
+        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
+
+    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
+        """One prediction a product, in order. advance: told the size of each batch."""
+        return list(self.predict_stream(products, advance))
+
+    def predict_stream(
+        self, products: Iterable[Product], advance: Advance | None = None
+    ) -> Iterator[Prediction]:
+        """As `predict`, one batch in memory at a time."""
+        parts = self._scored(products, ())
+        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
+
+    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
+        """Everything the stages say, a batch at a time."""
+        for _, scored in self._scored(products, without):
+            yield scored
+
+    def embed(self, products: Iterable[Product]) -> np.ndarray:
+        """(B, D) the full model's vectors: products are found by those of one model."""
+        return self.full.embed(products)
+
+    def nearest(self, products: Iterable[Product]) -> Nearest | None:
+        """What the products that the cheap model learned from say of these; None without a memory of them."""
+        return self.cheap.nearest(products)
+
+    def _nearest(self, scored: Scored) -> Nearest | None:
+        memory = getattr(self.cheap, "memory", None)
+        return memory.ask(scored.spaces, self.taxonomy) if memory else None
+
+    def _scored(
+        self, products: Iterable[Product], without: Collection[str]
+    ) -> Iterator[tuple[list[Product], Scored]]:
+        unknown = set(without) - set(self.views)
+        if unknown:
+            raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
+        for batch in in_batches(products, self.batch):
+            first = _together(self.cheap, batch, without)
+            unsure = np.flatnonzero(first.scores.logp.max(1) < self.threshold)
+            if len(unsure):
+                first = _overruled(first, unsure, _together(self.full, [batch[i] for i in unsure], without))
+            yield batch, first
+
+    def save(self, folder: str | Path) -> "Cascade":
+        """Write it with both stages; returns it with its id.
+
+        Raises:
+            BundleError: the folder exists and is no bundle, or cannot be written.
+        """
+        made = write_folder(Path(folder), lambda beside: _write(self, beside))
+        return dataclasses.replace(self, model_id=made)
+
+
+def _together(model: Any, products: list[Product], without: Collection[str]) -> Scored:
+    """All that one stage says of some products."""
+    parts = list(model.score_batches(products, set(without) & set(model.views)))
+    spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in parts[0].spaces}
+    return Scored(
+        Scores(model.taxonomy, np.concatenate([part.scores.logp for part in parts])),
+        np.zeros((len(products), 0), np.float32),
+        np.concatenate([part.present for part in parts]).any(1, keepdims=True),
+        [told for part in parts for told in part.problems],
+        spaces,
+    )
+
+
+def _overruled(first: Scored, rows: np.ndarray, second: Scored) -> Scored:
+    """What the first stage said, but of these rows what the second did. Neighbours stay the first's."""
+    logp, present, problems = first.scores.logp.copy(), first.present.copy(), list(first.problems)
+    logp[rows] = second.scores.logp
+    present[rows] |= second.present
+    for row, told in zip(rows, second.problems, strict=True):
+        problems[row] = tuple(dict.fromkeys((*problems[row], *told)))
+    return first._replace(scores=Scores(first.scores.taxonomy, logp), present=present, problems=problems)
+
+
+def _write(cascade: Cascade, folder: Path) -> str:
+    saved = [stage.save(folder / "stages" / str(i)) for i, stage in enumerate((cascade.cheap, cascade.full))]
+    (folder / "policy.json").write_text(cascade.policy.to_json())
+    said = {"threshold": cascade.threshold, "stages": [stage.model_id for stage in saved]}
+    write_json(folder / "cascade.json", said)
+    model_id = seal(said | {"policy": json.loads(cascade.policy.to_json())})
+    write_json(folder / "results.json", dict(cascade.results))
+    # A stage's own manifest seals the rest of it.
+    own = {name: what for name, what in described(folder).items() if _is_sealed_here(name)}
+    manifest = {"format_version": FORMAT_VERSION, "runtime": RUNTIME, "model_id": model_id}
+    manifest |= {"aisle": version("aisle"), "files": own}
+    write_json(folder / "aisle.json", {**manifest, "seal": seal(manifest)})
+    return model_id
+
+
+def _is_sealed_here(name: str) -> bool:
+    parts = Path(name).parts
+    return parts[0] != "stages" or (len(parts) == 3 and parts[2] in ("aisle.json", ENSEMBLE))
+
+
+def load(folder: Path, trust_code: bool = False, device: str = "cpu") -> Cascade:
+    """Read a cascade.
+
+    Raises:
+        BundleError: it or a stage is missing, truncated, edited, or from a newer version.
+    """
+    folder = find(folder)
+    manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
+    try:
+        said = json.loads((folder / "cascade.json").read_text())
+        stages = [open_model(folder / "stages" / str(i), trust_code, device) for i in range(2)]
+        return Cascade(
+            *stages,
+            threshold=said["threshold"],
+            policy=Policy.from_json((folder / "policy.json").read_text()),
+            model_id=manifest["model_id"],
+            results=json.loads((folder / "results.json").read_text()),
+        )
+    except AisleError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error

@@ -1,0 +1,169 @@
+"""A cheap stage answers what it is sure of; the rest, and nothing else, goes to the full one."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import aisle
+from aisle.cli import register
+from aisle.decision import Policy
+from aisle.errors import BundleError
+from aisle.inference.cascade import Cascade
+from aisle.inference.cascading import SHARES, CascadeError, Judged, choose
+from aisle.inference.heldout import Held, cost_of
+from aisle.taxonomy import Scores, Targets, Taxonomy
+from tests.conftest import QUICK
+
+TITLES = "red running shoes", "", "zzz"
+NEW = [aisle.Product(str(i), {"title": title}) for i, title in enumerate(TITLES, 1)]
+
+
+def run_cli(*arguments):
+    return CliRunner().invoke(register(), list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def cheap(trained):
+    """The words alone, on the same rows."""
+    changes = [change for change in QUICK if "image" not in change and "epochs" not in change]
+    return aisle.train(trained.catalog, "fast", changes=[*changes, "stages.0.epochs=1", "views.image=false"])
+
+
+@pytest.fixture(scope="module")
+def made(cheap, trained, shop, tmp_path_factory):
+    """The command's cascade of the two, and what it printed."""
+    home = tmp_path_factory.mktemp("cascade")
+    cheap.save(home / "cheap")
+    stages = home / "cheap", trained.run
+    options = "--cost", "40", "--precision", "0.5", "--json"
+    result = run_cli("cascade", *stages, shop.products, "--out", home / "both", *options)
+    assert result.exit_code == 0, result.output
+    return home / "both", json.loads(result.stdout)
+
+
+def test_only_what_the_cheap_stage_is_unsure_of_reaches_the_full_one(cheap, trained):
+    rows = trained.catalog.take(np.arange(90))
+    first, second = cheap.score(rows).logp, trained.model.score(rows).logp
+    threshold = float(np.median(first.max(1)))
+    asked = []
+
+    class Counting:
+        def __getattr__(self, name):
+            return getattr(trained.model, name)
+
+        def score_batches(self, products, without=()):
+            asked.extend(product.id for product in products)
+            return trained.model.score_batches(products, without)
+
+    both = Cascade(cheap, Counting(), threshold, Policy.uncalibrated(cheap.taxonomy), batch=32)
+    unsure = first.max(1) < threshold
+    np.testing.assert_allclose(both.score(rows).logp, np.where(unsure[:, None], second, first), atol=1e-4)
+    assert asked == [product.id for product, rest in zip(rows, unsure, strict=True) if rest]
+    never = dataclasses.replace(both, threshold=-np.inf)
+    asked.clear()
+    np.testing.assert_allclose(never.score(rows).logp, first, atol=1e-4)
+    assert not asked
+
+
+def test_it_tells_each_stages_share_and_cost(made):
+    folder, said = made
+    cheap, full = said["stages"]
+    assert (cheap["name"], full["name"]) == ("cheap", "first")
+    assert cheap["share"] + full["share"] == pytest.approx(1)
+    assert cheap["share"] >= SHARES[0] - 0.05
+    assert cheap["milliseconds"] > 0
+    assert said["milliseconds"] == pytest.approx(cheap["milliseconds"] + full["share"] * full["milliseconds"])
+    assert said["cost"]["high"] <= 40
+    assert aisle.load(folder).stages == said["stages"]
+    result = run_cli("show", folder)
+    assert f"answers {cheap['share']:>4.0%}" in result.output
+
+
+def test_a_saved_one_answers_as_any_model(made, trained, shop, tmp_path):
+    both = aisle.load(made[0])
+    assert both.model_id == made[1]["model_id"]
+    answers = both.predict(NEW)
+    assert [answer.id for answer in answers] == ["1", "2", "3"]
+    assert {answer.model_id for answer in answers} == {both.model_id}
+    assert answers[1].decision == "review"  # nothing is known of it
+    copy = both.save(tmp_path / "copy")
+    assert aisle.load(tmp_path / "copy").predict(NEW) == copy.predict(NEW)
+    out = tmp_path / "placed.jsonl"
+    assert run_cli("classify", made[0], shop.products, "--out", out).exit_code == 0
+    placed = [json.loads(line) for line in out.read_text().splitlines()]
+    assert placed == [answer.to_dict() for answer in both.predict(trained.catalog)]
+    assert np.isin(trained.model.seen(trained.catalog), both.seen(trained.catalog)).all()
+    with pytest.raises(ValueError, match="no view"):
+        both.score(NEW, without=["sound"])
+
+
+def test_its_promise_is_its_own(made):
+    both = aisle.load(made[0])
+    assert both.policy.settings.precision == 0.5
+    assert both.policy.settings.delta == pytest.approx(0.05 / len(SHARES))  # any of so many might be chosen
+
+
+def test_a_damaged_or_exchanged_stage_is_noticed(made, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(made[0], copy)
+    shutil.rmtree(copy / "stages" / "1")
+    shutil.copytree(copy / "stages" / "0", copy / "stages" / "1")
+    with pytest.raises(BundleError, match=r"edited or damaged|truncated"):
+        aisle.load(copy)
+
+
+def test_bad_input_is_said_in_one_line(made, trained, shop, tmp_path):
+    rows = [{"title": "red lamp", "category": "X"}, {"title": "blue sofa", "category": "Y"}]
+    catalog = aisle.read(rows * 4)
+    other = aisle.train(catalog, "fast", changes=["stages.0.epochs=1", "stages.0.steps=0"])
+    other.save(tmp_path / "other")
+    result = run_cli("cascade", tmp_path / "other", trained.run, shop.products, "--out", tmp_path / "x")
+    assert "different trees" in str(result.exception)
+    result = run_cli("cascade", made[0] / "stages" / "0", trained.run, shop.products, "--out", tmp_path / "x")
+    assert "cannot be ruled out" in str(result.exception)  # too few rows to show half a point
+    assert not (tmp_path / "x").exists()
+
+
+# -- choosing ---------------------------------------------------------------------------------------
+
+
+def judged(rows, wrong_below, seed=0):
+    """A full stage that is always right; a cheap one that is right only on its surest rows."""
+    tree = Taxonomy.from_paths([("A",), ("B",)])
+    rng = np.random.default_rng(seed)
+    sure = np.sort(rng.uniform(0.5, 1, rows))[::-1]
+    right = np.arange(rows) < rows * (1 - wrong_below)
+    cheap = np.where(right[:, None], np.stack([sure, 1 - sure], 1), np.stack([1 - sure, sure], 1))
+    full = np.tile([0.9, 0.1], (rows, 1))
+    targets = Targets(np.zeros(rows, int), np.ones(rows, bool))
+    held = Held(None, targets, np.arange(rows))  # type: ignore[arg-type]
+    return Judged(held, Scores(tree, np.log(cheap)), Scores(tree, np.log(full)), (1.0, 10.0))
+
+
+def test_the_cheap_stage_answers_as_many_as_can_be_shown_to_cost_little():
+    said = judged(4000, wrong_below=0.42)  # right on the surest 58 %
+    threshold, cost = choose(said, 0.5)
+    share = float((said.cheap.logp.max(1) >= threshold).mean())
+    assert share == pytest.approx(0.5, abs=0.001)
+    assert cost.points == 0
+    assert cost.high <= 0.5
+    lost = said.held.right(said.full).mean() - said.held.right(said.mixed(threshold)).mean()
+    assert lost == 0
+    threshold, cost = choose(said, 5.0)
+    assert float((said.cheap.logp.max(1) >= threshold).mean()) == pytest.approx(0.6, abs=0.001)
+    assert cost.points == pytest.approx(2, abs=0.01)  # 60 % answered, of which 58 right
+
+
+def test_too_few_rows_show_nothing():
+    with pytest.raises(CascadeError, match="cannot be ruled out"):
+        choose(judged(100, wrong_below=0.0), 0.5)
+
+
+def test_what_is_lost_is_counted_in_points():
+    before, after = np.ones(200, bool), np.arange(200) >= 4
+    assert cost_of(before, after).points == pytest.approx(2)
+    assert str(cost_of(before, after)).startswith("+2.00 points (")
