@@ -155,7 +155,7 @@ def test_the_cheap_stage_answers_as_many_as_can_be_shown_to_cost_little():
     assert lost == 0
     threshold, cost = choose(said, 5.0)
     assert float((said.cheap.logp.max(1) >= threshold).mean()) == pytest.approx(0.6, abs=0.001)
-    assert cost.points == pytest.approx(2, abs=0.01)  # 60 % answered, of which 58 right
+    assert cost.points == pytest.approx(2, abs=0.05)  # 60 % answered, of which 58 right
 
 
 def test_too_few_rows_show_nothing():
