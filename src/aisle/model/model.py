@@ -152,12 +152,11 @@ class Model(nn.Module):
     def _with_absent(self, name: str, encoded: Encoded, present: Tensor) -> Encoded:
         token = self.absent[name]
         here = present.unsqueeze(1)  # (B, 1)
-        first = torch.zeros_like(encoded.mask)
-        first[:, 0] = True
+        first = torch.arange(encoded.mask.shape[1], device=here.device) == 0  # (T,)
         return Encoded(
             torch.where(here, encoded.pooled, token),
             torch.where(here.unsqueeze(2), encoded.tokens, token),
-            torch.where(here, encoded.mask, first),
+            (encoded.mask & here) | (first & ~here),  # onnxruntime has no `where` of booleans
             present,
         )
 
