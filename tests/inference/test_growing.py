@@ -108,3 +108,88 @@ def test_a_new_leaf_that_shares_a_products_words_is_nearer_than_one_that_does_no
     mine = found.all()[:, columns(tree, new)]
     assert mine[0, 0] > mine[0, 1]
     assert mine[1, 1] > mine[1, 0]
+
+
+# -- leaves held out: names and a handful of examples -------------------------------------------------
+
+ANIMALS = ["cat", "dog", "horse", "rabbit", "parrot", "goldfish"]
+THINGS = ["bowl", "basket", "collar", "brush", "blanket"]
+UNSEEN = {("cat", "collar"), ("horse", "brush"), ("parrot", "bowl")}
+
+
+def listings(pairs, count, seed):
+    rng = np.random.default_rng(seed)
+    more = ["new", "fine", "old", "large", "used", "red", "blue", "boxed", "spare", "sturdy"]
+    return [
+        Product(
+            f"{animal}{thing}{i}",
+            {"title": f"{' '.join(rng.choice(more, 2))} {thing} {animal}"},
+            (),
+            {},
+            ((f"{thing}s", f"{animal} {thing}"),),
+        )
+        for i in range(count)
+        for animal, thing in pairs
+    ]
+
+
+@pytest.fixture(scope="module")
+def pets():
+    """A model of 27 leaves; three more exist, of which it has seen nothing."""
+    seen = [(a, t) for a in ANIMALS for t in THINGS if (a, t) not in UNSEEN]
+    small = (
+        "views.image=false",
+        "views.title=false",
+        "stages.0.steps=80",
+        "views.text.axes=60",
+        "names=false",
+    )
+    parts = ("parts.calibrate=0.2", "parts.promise=0.2")
+    model = aisle.train(read(listings(seen, 14, 0)), changes=(*small, *parts))
+    new = [(f"{thing}s", f"{animal} {thing}") for animal, thing in sorted(UNSEEN)]
+    tree = Taxonomy([*model.taxonomy.nodes, *(Node(format_path(path), path) for path in new)])
+    return model, model.with_taxonomy(tree), seen
+
+
+def accuracy(model, products):
+    right = [p.best == g.categories[0] for p, g in zip(model.predict(products), products, strict=True)]
+    return float(np.mean(right))
+
+
+def test_leaves_never_seen_are_answered_for_and_known_ones_stay(pets):
+    model, grown, seen = pets
+    known, new = listings(seen, 3, 7), listings(sorted(UNSEEN), 12, 8)
+    assert accuracy(grown, new) > 0.5
+    assert accuracy(grown, known) > accuracy(model, known) - 0.15
+    scores = grown.score([*known, *new])
+    assert np.allclose(np.exp(scores.all()).sum(1), 1, atol=1e-4)
+    assert {answer.decision for answer in grown.predict(new)} == {"review"}
+
+
+def test_a_handful_of_examples_helps_at_once(pets):
+    _, grown, seen = pets
+    place = (("collars", "cat collar"),)
+    words = ["sturdy", "spare", "boxed"]  # nothing of the name
+    odd = [Product(f"o{i}", {"title": " ".join(np.roll(words, i))}, categories=place) for i in range(6)]
+    shown = grown.with_examples(read(odd[:3]))
+    assert accuracy(shown, odd[3:]) > accuracy(grown, odd[3:])
+    assert accuracy(shown, listings(seen, 3, 7)) > 0.7
+    assert {answer.decision for answer in shown.predict(odd)} == {"review"}
+
+
+def test_what_was_grown_is_saved_and_loaded(pets, tmp_path):
+    _, grown, _ = pets
+    few = listings(sorted(UNSEEN), 2, 9)
+    shown = grown.with_examples(read(few)).save(tmp_path / "grown")
+    loaded = aisle.load(tmp_path / "grown")
+    np.testing.assert_allclose(loaded.score(few).all(), shown.score(few).all(), atol=2e-2)
+    assert loaded.growth.shown_ids == shown.growth.shown_ids
+    again = loaded.with_taxonomy(loaded.taxonomy)
+    assert again.growth.new == grown.growth.new
+
+
+def test_examples_without_anything_to_compare_with_are_an_error(learned):
+    from aisle.errors import CatalogError
+
+    with pytest.raises(CatalogError, match="kept no rows aside"):
+        learned.with_examples(catalog(10))

@@ -30,6 +30,7 @@ from aisle.inference.folder import (
     write_folder,
     write_json,
 )
+from aisle.inference.growing import Growth
 from aisle.inference.memory import Memory
 from aisle.inference.predictor import Predictor
 from aisle.model.parts import Context
@@ -80,6 +81,8 @@ def _write(predictor: Predictor, folder: Path) -> Predictor:
     (folder / "policy.json").write_text(predictor.policy.to_json())
     if predictor.memory is not None:
         predictor.memory.save(folder)
+    if predictor.growth is not None:
+        predictor.growth.save(folder)
     model_id = seal(described(folder))
     write_json(folder / "results.json", dict(predictor.results))
     (folder / "README.md").write_text(model_card(predictor, model_id))
@@ -151,6 +154,7 @@ def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor
         seen_keys=np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
         results=json.loads((folder / "results.json").read_text()),
         memory=Memory.load(folder) if (folder / "neighbours.json").exists() else None,
+        growth=Growth.load(folder),
     )
 
 

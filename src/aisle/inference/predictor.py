@@ -12,8 +12,10 @@ import torch
 
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy, Prediction
+from aisle.errors import CatalogError
 from aisle.inference.answering import Scored, answered, in_batches, short_keys
 from aisle.inference.encode import Inputs, Reader
+from aisle.inference.growing import EXAMPLES, Growth, averages, fit, name_products
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
@@ -22,7 +24,7 @@ from aisle.model.parts import Context
 from aisle.model.prepare import Lexical, Preparer
 from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.progress import Advance
-from aisle.taxonomy import Scores, Taxonomy
+from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Predictor:
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
     memory: Memory | None = None
+    growth: Growth | None = None
     store: FeatureStore | None = None
     batch: int = 256
 
@@ -164,8 +167,9 @@ class Predictor:
         model, inputs = self.model, self._reader(batch, without)
         spaces = {name: self._space(name, inputs) for name in self.remembered} if self.memory else {}
         output = model(inputs.arrays, inputs.present)
+        logp = output.scores.all().float().cpu().numpy()
         return Scored(
-            Scores(self.taxonomy, output.scores.all().float().cpu().numpy()),
+            Scores(self.taxonomy, self.growth.apply(logp, spaces, self.taxonomy) if self.growth else logp),
             output.joint.embedding(inputs.present).float().cpu().numpy(),
             inputs.present.cpu().numpy(),
             [tuple(inputs.problems.get(i, ())) for i in range(len(batch))],
@@ -188,12 +192,72 @@ class Predictor:
 
     def with_taxonomy(self, taxonomy: Taxonomy) -> "Predictor":
         """The same network over another tree: nodes with known ids keep what was learned of them, new ones
-        are answered for from their names (design rule 8). Nothing is promised until it is calibrated
-        again."""
+        are answered for from their names (design rule 8), as far as names were found to tell when leaves were
+        held out. Nothing is promised until it is calibrated again."""
         context = context_of(taxonomy, carry_counts(self.context, taxonomy))
         model = build_like(self.model, self.spec, context)
         policy = Policy.uncalibrated(taxonomy)
-        return dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
+        grown = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
+        return dataclasses.replace(grown, growth=grown._newcomers()) if self.growth else grown
+
+    def with_examples(self, catalog: Catalog) -> "Predictor":
+        """The same network, told by a handful of labelled products what categories without examples hold
+        (`with_taxonomy`): they are answered for by likeness to these at once. Nothing is promised.
+
+        Raises:
+            TaxonomyError: a label is not in the tree.
+            CatalogError: this model remembers no products, so that there is nothing to compare with.
+        """
+        if self.growth is None:
+            raise CatalogError(
+                "this model kept no rows aside when it was trained, so likeness to examples says nothing: "
+                "train it with [parts] calibrate and promise above 0, and a frozen view"
+            )
+        labelled = catalog.take([bool(p.categories) for p in catalog] if len(catalog) else [])
+        places = [self.taxonomy.nodes[self.taxonomy.index(p.categories[0])].id for p in labelled]
+        ending = [self.taxonomy.terminal_of[self.taxonomy.index(node)] >= 0 for node in places]
+        kept = [node for node, ends in zip(places, ending, strict=True) if ends]
+        if not kept:
+            return self
+        vectors = self.spaces(labelled.take(np.array(ending)))
+        growth = self.growth.with_examples(vectors, kept, self.taxonomy)
+        policy = Policy.uncalibrated(self.taxonomy)
+        return dataclasses.replace(self, growth=growth, policy=policy, model_id="unsaved")
+
+    def learning_to_grow(self, catalog: Catalog, targets: Targets) -> "Predictor":
+        """The same, knowing how much names and examples of new categories are worth: fitted on rows that
+        training never saw, with leaves held out (`aisle.inference.growing`)."""
+        terminal = np.where(targets.node >= 0, self.taxonomy.terminal_of[targets.node], -1)
+        rows = np.flatnonzero((terminal >= 0) & targets.exact)
+        if self.memory is None or len(np.unique(terminal[rows])) < 2:
+            return self
+        parts = list(self.score_batches(catalog.take(rows)))
+        logp = np.concatenate([part.scores.logp for part in parts])
+        spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.remembered}
+        return dataclasses.replace(self, growth=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
+
+    def _vectors_of_places(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """By space (N, D): every terminal's name, and the mean of a few remembered products."""
+        names = self.spaces(name_products(self.taxonomy))
+        means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
+        for name, near in (self.memory.spaces if self.memory else {}).items():
+            found = [self.taxonomy.find(str(place)) for place in near.places]
+            terminal = np.array([-1 if n is None else self.taxonomy.terminal_of[n] for n in found])
+            few = np.concatenate(
+                [np.flatnonzero(terminal == t)[:EXAMPLES] for t in np.unique(terminal[terminal >= 0])]
+                or [np.zeros(0, np.int64)]
+            )
+            means[name] = averages(near.vectors[few], terminal[few], means[name])
+        return names, means
+
+    def _newcomers(self) -> Growth | None:
+        """What is known of the terminals that no product was learned for."""
+        terminals = self.taxonomy.terminals[np.asarray(self.context.counts) == 0]
+        if self.growth is None or not len(terminals) or len(terminals) == len(self.taxonomy.terminals):
+            return self.growth and Growth(self.growth.named, self.growth.shown)
+        names, means = self._vectors_of_places()
+        new = tuple(self.taxonomy.nodes[node].id for node in terminals)
+        return Growth(self.growth.named, self.growth.shown, new, names, means)
 
     def save(self, folder: str | Path) -> "Predictor":
         """Write a bundle that loads on another machine without training data; returns it with its id."""

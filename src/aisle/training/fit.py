@@ -163,7 +163,8 @@ def promised(
         held = catalog.take(rows)
         samples.append((predictor.score(held), _pick(targets, rows), groups[rows], predictor.nearest(held)))
     policy = decision.fit(*samples, precision=recipe.promise.precision, delta=recipe.promise.delta)
-    return predictor.with_policy(policy)
+    aside = np.concatenate([parts.calibrate, parts.promise])
+    return predictor.learning_to_grow(catalog.take(aside), _pick(targets, aside)).with_policy(policy)
 
 
 def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
