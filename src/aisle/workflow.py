@@ -54,6 +54,7 @@ def train(
     Raises:
         AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
     """
+    from aisle.evaluation.drift import keep
     from aisle.model.devices import device_of
     from aisle.training.fit import fit
     from aisle.training.run import Run
@@ -78,6 +79,7 @@ def train(
         if run is not None:
             if not run.finished:
                 predictor = predictor.save(run.model)
+                keep(predictor, rows, run.folder, progress)
             run.end()
     finally:
         if run is not None:

@@ -57,6 +57,7 @@ COMMANDS = (
     Command("cascade", "cascade", "A cheap model for what it is sure of, a full one for the rest."),
     Command("compare", "compare", "Train recipes on the same folds, in one table."),
     Command("explain", "explain", "Show what moved a decision, as a picture."),
+    Command("drift", "drift", "Compare new products with those a model was made for."),
     Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
     Command("classify", "classify", "Say where each product of a file belongs."),
     Command("submit", "submit", "Write predictions in a contest's submission format."),

@@ -57,6 +57,7 @@ def calibrate(
     """Fit what a model promises on labelled rows of your own; those it was trained on are left out."""
     from aisle import workflow
     from aisle.decision import Settings
+    from aisle.evaluation.drift import keep
     from aisle.inference.recalibrate import recalibrate
 
     levels = {int(k): v for k, v in numbers("--level", level, whole_keys=True).items()}
@@ -71,6 +72,7 @@ def calibrate(
     found = recalibrate(model, catalog, settings)
     folder = out or (run / "model" if (run / "model").is_dir() else run)
     saved = found.predictor.save(folder)
+    keep(saved, catalog, folder.parent)  # what `aisle drift` compares with
     if as_json:
         console.print_json(
             {

@@ -26,6 +26,12 @@ def evaluate(
     train: Annotated[
         Path | None, typer.Option(help="Training rows, where the file has no `train` split.")
     ] = None,
+    perturb: Annotated[
+        bool,
+        typer.Option(
+            "--perturb", help="Also change colour, size, word order, case, letters and crops: what flips?"
+        ),
+    ] = False,
     beside: Annotated[
         Path | None,
         typer.Option(help="An earlier run, or its report.json, to put beside."),
@@ -76,6 +82,7 @@ def evaluate(
         rows_to_judge(catalog, split),
         train_counts=None if known is None else evaluation.label_counts(known),
         baseline=known if baseline else None,
+        perturb=perturb,
         progress=progress,
     )
     if earlier is not None:
@@ -164,20 +171,30 @@ def compared(found: "Evaluation") -> list[str]:
     return [f"against it: {', '.join(parts)}"]
 
 
+def moved(found: "Evaluation") -> list[str]:
+    """What changed since an earlier run, and which changes flip answers."""
+    from aisle.evaluation.numbers import percent, points
+
+    lines = []
+    if found.beside:
+        then, x = found.beside, found.beside.accuracy
+        told = f" ({points(x.low)} to {points(x.high)}, paired)" if x else " (other products were judged)"
+        change = next(c for c in then.changes if c.name == "accuracy")
+        step = points((change.now or 0.0) - (change.before or 0.0))
+        lines.append(f"beside {then.model_id}: accuracy {step} points{told}")
+    if found.perturbed:
+        flips = ", ".join(f"{p.kind} {percent(p.flipped.value)}" for p in found.perturbed)
+        lines.append(f"answers that a change flips: {flips}")
+    return lines
+
+
 def remarks(found: "Evaluation") -> list[str]:
     """One line each: near misses, the long tail, views, decisions, what was left out."""
     from aisle.evaluation.numbers import decimal, percent, points
 
     overall, rows = found.model.overall, found.rows
     contest = "" if overall.contest is None else f", contest score {decimal(overall.contest)} of 1.225"
-    lines = []
-    if found.beside:
-        then, x = found.beside, found.beside.accuracy
-        told = f" ({points(x.low)} to {points(x.high)}, paired)" if x else " (other products were judged)"
-        change = next(c for c in then.changes if c.name == "accuracy")
-        moved = points((change.now or 0.0) - (change.before or 0.0))
-        lines.append(f"beside {then.model_id}: accuracy {moved} points{told}")
-    lines += [f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
+    lines = [*moved(found), f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
     if found.model.bands:
         bands = ", ".join(f"{b.name}: {percent(b.accuracy)}" for b in found.model.bands)
         lines.append(f"by training products of a label: {bands}")

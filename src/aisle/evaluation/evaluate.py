@@ -9,6 +9,7 @@ import numpy as np
 from aisle.catalog import Catalog
 from aisle.decision import Policy, Prediction
 from aisle.evaluation import baseline as rivals
+from aisle.evaluation import perturb as perturbing
 from aisle.evaluation.beside import packed, which
 from aisle.evaluation.branches import below, confusions, matrix, node_scores
 from aisle.evaluation.case import Case, Method
@@ -19,12 +20,14 @@ from aisle.evaluation.result import (
     BaselineResult,
     CoveragePoint,
     Evaluation,
+    Perturbed,
     ReliabilityBin,
     ViewRemoved,
 )
 from aisle.evaluation.summary import limits
 from aisle.inference import Classifier
 from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
+from aisle.model.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath
 
@@ -39,6 +42,7 @@ def evaluate(
     baseline: Catalog | None = None,
     per_view: bool = True,
     why: bool = True,
+    perturb: bool = False,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Measure a classifier on the labelled products of a catalogue.
@@ -51,7 +55,7 @@ def evaluate(
     train_counts: training products of each label, for the bands by class frequency (`label_counts`);
     else those of `baseline`, else those that the classifier remembers. baseline: training products to
     fit the plain rival on, a linear SVM. per_view: answer everything once more without each view. why:
-    explain a few examples.
+    explain a few examples. perturb: change products in ways that should not move them, and count what flips.
 
     Raises:
         AisleError: no product carries a label.
@@ -91,6 +95,7 @@ def evaluate(
         examples=choose(
             ours.answers, ours.judged, case.truth, case.products, case.rows, classifier if why else None
         ),
+        perturbed=_perturbed(case, classifier, progress) if perturb else (),
         products=which(catalog.take(case.rows)),
         hits=packed(ours.judged.right),
     )
@@ -173,6 +178,13 @@ def _predictions(case: Case, classifier: Classifier, progress: Progress) -> list
             found.extend(predict(part))
             advance(len(part))
     return found
+
+
+def _perturbed(case: Case, classifier: Classifier, progress: Progress) -> tuple[Perturbed, ...]:
+    plain = classifier
+    if isinstance(getattr(classifier, "store", None), FeatureStore):  # a changed picture is not worth keeping
+        plain = classifier.with_store(None)  # type: ignore[attr-defined]
+    return perturbing.perturb(_scorer(plain), case.products, case.rows, case.truth, progress)
 
 
 def _reliability(method: Method) -> tuple[ReliabilityBin, ...]:

@@ -299,6 +299,29 @@ class Examples(Record):
     confused: tuple[Example, ...] = ()
 
 
+class Flipped(Record):
+    """A product whose answer a change flipped: its title before and after, and both answers."""
+
+    id: str
+    title: str
+    changed: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+class Perturbed(Record):
+    """`products` changed in a way that should not move them: how often the path `flipped`, and the `top`
+    category; how many right answers were `lost`, how many `won`, as shares of them."""
+
+    kind: str
+    products: int
+    flipped: Limits
+    top: float
+    lost: float
+    won: float
+    examples: tuple[Flipped, ...]
+
+
 class Change(Record):
     """A number in an earlier evaluation and in this one. `key`: where it stands in both, dots between."""
 
@@ -356,6 +379,7 @@ class Evaluation(Record):
     products: str = ""
     hits: str = ""
     beside: Beside | None = None
+    perturbed: tuple[Perturbed, ...] = ()
 
     def to_json(self) -> str:
         """One indented JSON document; pictures stay out."""

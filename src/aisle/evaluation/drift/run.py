@@ -1,0 +1,267 @@
+"""Compare a new file with what a model was calibrated on."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aisle.catalog import Catalog
+from aisle.decision import Policy
+from aisle.errors import AisleError
+from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile
+from aisle.evaluation.drift.result import Aspect, Drift, Moved, Promise
+from aisle.evaluation.drift.shuffling import Tested, clouds, holm, shares, values
+from aisle.evaluation.result import Limits
+from aisle.inference.recalibrate import targets_in
+from aisle.metrics import Truth, clopper_pearson
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import Targets
+
+TOLD = 8  # values that moved most
+FEWEST = 30  # rows below which nothing is compared, and labels below which nothing is measured
+
+
+class _Test(NamedTuple):
+    key: str
+    name: str
+    measure: str
+    least: float  # a smaller effect is no change worth an alarm
+    test: Callable[[Profile, Profile], Tested]
+    moved: Callable[[Profile, Profile], tuple[Moved, ...]]
+    mean: bool = False
+
+
+def reference_of(run: Path) -> Path:
+    """Where a run's folder keeps what the products that its model was calibrated on look like."""
+    return (run if (run / "model").is_dir() else run.parent) / FILE
+
+
+def keep(classifier: Any, catalog: Catalog, run: Path, progress: Progress = SILENT) -> None:
+    """Write the profile of rows that training has not seen into a run's folder, where they are enough.
+
+    A disk that refuses is said, not raised: drift can be told without it, by a file.
+    """
+    rows = np.flatnonzero(~trained_on(classifier, catalog) & ~catalog.fatal & (catalog.targets().node >= 0))
+    if len(rows) < FEWEST:
+        return
+    try:
+        profile(classifier, catalog.take(rows), progress).save(run / FILE)
+    except OSError as error:
+        progress.say(f"{run / FILE} cannot be written: {error.strerror or error}")
+
+
+def drift(
+    classifier: Any,
+    catalog: Catalog,
+    reference: Profile,
+    *,
+    named: str = "the rows it was calibrated on",
+    progress: Progress = SILENT,
+) -> Drift:
+    """What changed between a reference and a new file, and whether the promise can still be trusted.
+
+    Rows that the model was trained on are left out: it is surer of those. named: the reference, for people.
+
+    Raises:
+        AisleError: too few rows on either side, or the reference is another model's.
+    """
+    if reference.model_id != classifier.model_id:
+        raise AisleError(
+            f"the reference is of model {reference.model_id}, not of {classifier.model_id}: "
+            "give --reference FILE"
+        )
+    seen = trained_on(classifier, catalog)
+    fresh = catalog.take(~seen)
+    if min(len(fresh), len(reference)) < FEWEST:
+        left = f" ({int(seen.sum()):,} more were trained on)" if seen.any() else ""
+        raise AisleError(
+            f"{len(fresh):,} rows{left} beside {len(reference):,} of the reference: "
+            f"fewer than {FEWEST} tell nothing"
+        )
+    now = profile(classifier, fresh, progress, seed=1)
+    asked = _tests(reference)
+    with progress("comparing", len(asked), "tests") as advance:
+        found = []
+        for test in asked:
+            found.append(test.test(reference, now))
+            advance(1)
+    real = holm([one.p for one in found])
+    aspects = tuple(
+        Aspect(
+            key=test.key, name=test.name, measure=test.measure, effect=one.effect, least=test.least, p=one.p,
+            changed=told and one.effect >= test.least, mean=test.mean,
+            moved=test.moved(reference, now) if told and one.effect >= test.least else (),
+        )
+        for test, one, told in zip(asked, found, real, strict=True)
+    )  # fmt: skip
+    return Drift(
+        model_id=classifier.model_id,
+        source=", ".join(part.path.name for part in catalog.parts),
+        reference=named,
+        rows=len(now),
+        reference_rows=len(reference),
+        seen=int(seen.sum()),
+        faulty=int(fresh.fatal.sum()),
+        aspects=aspects,
+        promise=_promise(classifier, fresh, reference, now, [a.name for a in aspects if a.changed]),
+    )
+
+
+def trained_on(classifier: Any, catalog: Catalog) -> np.ndarray:
+    """(n,) bool: rows that the classifier learned from, as far as it knows."""
+    seen = getattr(classifier, "seen", None)
+    return np.zeros(len(catalog), bool) if seen is None else seen(catalog)
+
+
+def _tests(reference: Profile) -> list[_Test]:
+    """Everything that is compared: what it is called, how it is measured, the least effect that counts."""
+    share, distance, apart = "share that moved", "KS distance", "distance"
+
+    def of(name: str, test: Callable[..., Tested]) -> Callable[[Profile, Profile], Tested]:
+        return lambda a, b: test(getattr(a, name), getattr(b, name))
+
+    tests = [
+        _Test("classes", "class mix", share, 0.05, of("place", shares), _mix),
+        _Test("branches", "top categories", share, 0.04, of("top", shares), _tops),
+        _Test("vocabulary", "vocabulary", apart, 0.01, of("sketch", clouds), _words),
+        _Test("length", "length of texts", distance, 0.08, of("length", values), _length, True),
+        _Test("languages", "languages", share, 0.04, of("language", shares), _tongues),
+        _Test("confidence", "confidence", distance, 0.08, of("confidence", values), _sure, True),
+        _Test("unknown", "unknown categories", share, 0.03, of("strange", shares), _odd),
+    ]
+    for column, view in enumerate(reference.views):
+        test, moved = _presence(column)
+        tests.append(_Test(f"view {view}", f"view {view}", share, 0.03, test, moved))
+    if reference.embedding.shape[1]:
+        tests.append(_Test("embedding", "embedding", apart, 0.01, of("embedding", clouds), _far, True))
+    return tests
+
+
+def _presence(column: int) -> tuple[Callable[..., Tested], Callable[..., tuple[Moved, ...]]]:
+    """How many products have a view."""
+
+    def test(a: Profile, b: Profile) -> Tested:
+        return shares(a.present[:, column], b.present[:, column])
+
+    def moved(a: Profile, b: Profile) -> tuple[Moved, ...]:
+        had, has = a.present[:, column].mean(), b.present[:, column].mean()
+        return (Moved(name="has it", before=float(had), now=float(has)),)
+
+    return test, moved
+
+
+def _counted(before: np.ndarray, after: np.ndarray) -> tuple[Moved, ...]:
+    a, b = Counter(before.tolist()), Counter(after.tolist())
+    moved = [Moved(name=str(k), before=a[k] / len(before), now=b[k] / len(after)) for k in a | b]
+    return tuple(sorted(moved, key=lambda m: (-abs(m.now - m.before), m.name))[:TOLD])
+
+
+def _mix(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    return _counted(a.place, b.place)
+
+
+def _tops(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    return _counted(a.top, b.top)
+
+
+def _tongues(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    return _counted(a.language, b.language)
+
+
+def _words(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    """By the log-odds of a word, in its standard errors, with half a row added to each side."""
+    n, m = len(a), len(b)
+
+    def z(word: str) -> float:
+        x, y = a.words.get(word, 0) + 0.5, b.words.get(word, 0) + 0.5
+        odds = np.log(x / (n + 1 - x)) - np.log(y / (m + 1 - y))
+        return float(abs(odds) / np.sqrt(1 / x + 1 / y + 1 / (n + 1 - x) + 1 / (m + 1 - y)))
+
+    ranked = sorted(a.words | b.words, key=lambda word: (-z(word), word))[:TOLD]
+    return tuple(Moved(name=w, before=a.words.get(w, 0) / n, now=b.words.get(w, 0) / m) for w in ranked)
+
+
+def _length(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    return (Moved(name="words a product", before=float(a.length.mean()), now=float(b.length.mean())),)
+
+
+def _odd(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    whole = Moved(name="belongs nowhere", before=float(a.strange.mean()), now=float(b.strange.mean()))
+    return (whole, *_by_top(a, b, a.strange.astype(float), b.strange.astype(float))[: TOLD - 1])
+
+
+def _sure(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    whole = Moved(name="mean", before=float(a.confidence.mean()), now=float(b.confidence.mean()))
+    return (whole, *_by_top(a, b, a.confidence, b.confidence)[: TOLD - 1])
+
+
+def _far(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    """By top category, the mean cosine similarity to the reference's centre there."""
+    centre = {top: a.embedding[a.top == top].mean(0) for top in set(a.top.tolist())}
+    whole = a.embedding.mean(0)
+
+    def near(p: Profile) -> np.ndarray:
+        to = np.stack([centre.get(top, whole) for top in p.top.tolist()])
+        return (p.embedding * to).sum(1) / np.maximum(np.linalg.norm(to, axis=1), 1e-9)
+
+    return _by_top(a, b, near(a), near(b))
+
+
+def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray, fewest: int = 10) -> tuple[Moved, ...]:
+    """Means in each top category that has rows enough on both sides, weighted by how many changed."""
+    found = []
+    for top in sorted(set(a.top.tolist()) & set(b.top.tolist())):
+        here, there = a.top == top, b.top == top
+        if min(here.sum(), there.sum()) >= fewest:
+            moved = Moved(name=str(top), before=float(x[here].mean()), now=float(y[there].mean()))
+            found.append((abs(moved.now - moved.before) * there.sum(), moved))
+    return tuple(moved for _, moved in sorted(found, key=lambda f: (-f[0], f[1].name))[:TOLD])
+
+
+def _promise(classifier: Any, catalog: Catalog, before: Profile, now: Profile, changed: list[str]) -> Promise:
+    policy = getattr(classifier, "policy", None)
+    promises = [p for p in policy.promises if p.holds and not p.branch] if isinstance(policy, Policy) else []
+    promised = min((p.precision for p in promises if p.verdict == "accept"), default=None)
+    expected = float(now.confidence[now.accepted].mean()) if now.accepted.any() else None
+    measured = _measured(classifier, catalog)
+    verdict, why = "holds", "nothing changed beyond chance"
+    if changed:
+        verdict, why = "doubtful", f"it was shown for other products: {', '.join(changed)} changed"
+    if measured is not None and promised is not None:
+        right = f"{100 * measured.value:.1f} % of those accepted are right by the file's own labels"
+        if measured.high < promised:
+            verdict, why = "broken", f"{right}, {100 * promised:.0f} % were promised"
+        elif changed and measured.low >= promised:
+            verdict, why = "holds", f"{', '.join(changed)} changed, but {right}"
+        elif changed:
+            why = f"{why}; {right}"
+    if promised is None:
+        verdict, why = "none", "the model promises nothing: `aisle calibrate` fits a promise"
+    return Promise(
+        verdict=verdict, why=why, promised=promised, expected=expected, measured=measured,
+        accepted=float(now.accepted.mean()), accepted_before=float(before.accepted.mean()),
+    )  # fmt: skip
+
+
+def _measured(classifier: Any, catalog: Catalog) -> Limits | None:
+    """How many accepted paths are right, where enough rows are labelled in the model's tree."""
+    if not catalog.labelled:
+        return None
+    targets = targets_in(classifier.taxonomy, catalog)
+    rows = np.flatnonzero((targets.node >= 0) & ~catalog.fatal)
+    if len(rows) > MOST:
+        rows = np.sort(np.random.default_rng(2).choice(rows, MOST, replace=False))
+    if len(rows) < FEWEST:
+        return None
+    tree = classifier.taxonomy
+    answers = classifier.predict(list(catalog.take(rows)))
+    accepted = np.array([a.decision == "accept" for a in answers])
+    if accepted.sum() < FEWEST:
+        return None
+    node = np.array([tree.index(a.best) for a in answers])
+    truth = Truth.of(tree, Targets(targets.node[rows], targets.exact[rows]), [[] for _ in rows])
+    right = truth.hits(node[:, None])[:, 0][accepted]
+    interval = clopper_pearson(int(right.sum()), int(accepted.sum()))
+    return Limits(value=interval.value, low=interval.low, high=interval.high)

@@ -1,0 +1,168 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from aisle.catalog import read
+from aisle.cli import register
+from aisle.errors import AisleError
+from aisle.evaluation.drift import Profile, drift, profile
+from aisle.evaluation.drift.languages import language
+from aisle.evaluation.drift.shuffling import clouds, holm, shares, values
+from tests.evaluation.shop import PLACES, catalog, products
+
+
+@pytest.fixture(scope="module")
+def before(promising):
+    return profile(promising, catalog(400, seed=31, start=10_000))
+
+
+def changed(found):
+    return {aspect.key for aspect in found.changed}
+
+
+def shifted(change, seed=32):
+    return read([change(p) for p in products(400, seed=seed, start=20_000)])
+
+
+def fields(product, **new):
+    kept = {name: text for name, text in (product.fields | new).items() if text}
+    return dataclasses.replace(product, fields=kept)
+
+
+def test_nothing_changed_is_no_alarm(promising, before):
+    found = drift(promising, catalog(400, seed=32, start=20_000), before)
+    assert changed(found) == set()
+    assert found.promise.verdict == "holds"
+    assert found.promise.promised == 0.8
+    assert found.promise.measured.low < found.promise.measured.value < found.promise.measured.high
+    assert (found.rows, found.reference_rows, found.seen) == (400, 400, 0)
+
+
+def test_other_categories_are_noticed_and_named(promising, before):
+    rare = {path: PLACES[path] for path in list(PLACES)[::-1]}  # what was rare is common now
+    found = drift(promising, read(products(400, seed=33, places=rare, start=20_000)), before)
+    assert {"classes", "branches", "vocabulary"} <= changed(found)
+    moved = {m.name: m.now - m.before for m in next(a for a in found.changed if a.key == "branches").moved}
+    assert moved["Garden"] > 0.2
+    assert moved["Clothing"] < -0.2
+    words = next(a for a in found.changed if a.key == "vocabulary").moved
+    assert {"plant", "pot", "soil"} & {m.name for m in words}
+
+
+def test_a_view_that_goes_missing_is_noticed(promising, before):
+    found = drift(promising, shifted(lambda p: fields(p, description="")), before)
+    assert {"view description", "length"} <= changed(found)
+    assert "view title" not in changed(found)
+    told = next(a for a in found.changed if a.key == "view description").moved[0]
+    assert (told.before, told.now) == (1.0, 0.0)
+
+
+def test_another_language_is_noticed(promising, before):
+    german = "die Stiefel sind neu und aus Leder, nicht für Kinder"
+    found = drift(promising, shifted(lambda p: fields(p, description=german)), before)
+    assert "languages" in changed(found)
+    moved = {m.name: m.now for m in next(a for a in found.changed if a.key == "languages").moved}
+    assert moved["de"] == 1.0
+
+
+def test_a_promise_that_labels_refute_is_broken(promising, before):
+    """Titles and descriptions of other products: the model is as sure as ever, and wrong."""
+    rows = products(400, seed=34, start=20_000)
+    others = [dataclasses.replace(p, categories=rows[(i + 57) % 400].categories) for i, p in enumerate(rows)]
+    found = drift(promising, read(others), before)
+    assert found.promise.verdict == "broken"
+    assert found.promise.measured.high < 0.8
+
+
+def test_too_few_rows_and_another_models_reference_are_refused(promising, before):
+    with pytest.raises(AisleError, match="fewer than 30"):
+        drift(promising, catalog(12), before)
+    with pytest.raises(AisleError, match="the reference is of model other"):
+        drift(promising, catalog(50), dataclasses.replace(before, model_id="other"))
+
+
+def test_a_profile_survives_its_file_and_damage_is_said(before, tmp_path):
+    before.save(tmp_path / "reference.npz")
+    again = Profile.load(tmp_path / "reference.npz")
+    for part in dataclasses.fields(Profile):
+        mine, kept = getattr(before, part.name), getattr(again, part.name)
+        assert np.array_equal(mine, kept) if isinstance(mine, np.ndarray) else mine == kept
+    data = (tmp_path / "reference.npz").read_bytes()
+    (tmp_path / "reference.npz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(AisleError, match="is damaged"):
+        Profile.load(tmp_path / "reference.npz")
+
+
+def test_languages_are_told_apart():
+    assert language("The boots are new and you will like them") == "en"
+    assert language("Die Stiefel sind neu und aus Leder") == "de"
+    assert language("les bottes sont dans un bon état pour vous") == "fr"
+    assert language("кожаные ботинки") == "cyrillic"
+    assert language("皮靴 新品") == "han"
+    assert language("12 34") == "no text"
+    assert language("iPhone 12 Pro") == "latin, unsure"
+
+
+def test_shuffling_finds_what_differs_and_holm_corrects():
+    rng = np.random.default_rng(0)
+    same, other = rng.normal(size=300), rng.normal(0.6, 1, 300)
+    assert values(same, other).p < 0.01
+    assert values(same, rng.normal(size=300)).p > 0.01
+    gap = np.abs(
+        np.subtract.outer(np.sort(same), np.sort(same)) >= 0
+    ).mean()  # a sanity check of its own scale
+    assert 0 < gap < 1
+    assert shares(np.array(["a"] * 90 + ["b"] * 10), np.array(["a"] * 60 + ["b"] * 40)).effect > 0.2
+    assert clouds(rng.normal(size=(80, 5)), rng.normal(0.7, 1, (80, 5))).p < 0.01
+    assert holm([0.001, 0.04, 0.02, 0.3]) == [True, False, False, False]
+    assert holm([0.001, 0.012, 0.02]) == [True, True, True]
+
+
+@pytest.mark.slow
+def test_random_halves_raise_at_most_five_percent_of_alarms(promising):
+    whole = profile(promising, catalog(800, seed=40, start=30_000))
+    from aisle.evaluation.drift import run
+
+    tests, alarms, rng = run._tests(whole), 0, np.random.default_rng(1)
+    for _ in range(40):
+        order = rng.permutation(len(whole))
+        a, b = (taken(whole, rows) for rows in (order[:400], order[400:]))
+        found = [test.test(a, b) for test in tests]
+        real = holm([one.p for one in found])
+        alarms += any(t and one.effect >= test.least for test, one, t in zip(tests, found, real, strict=True))
+    assert alarms <= 4  # 2 of 40 expected at most; more than 4 has a chance below 5 %
+
+
+def taken(whole, rows):
+    arrays = {
+        part.name: getattr(whole, part.name)[rows]
+        for part in dataclasses.fields(Profile)
+        if isinstance(getattr(whole, part.name), np.ndarray)
+    }
+    return dataclasses.replace(whole, **arrays)
+
+
+def test_the_command_compares_with_what_the_run_kept(trained, shop, tmp_path):
+    kept = trained.run / "reference.npz"
+    assert kept.exists()
+    before = kept.read_bytes()
+    asked = ["drift", trained.run, shop.incoming, "--out", tmp_path]
+    said = CliRunner().invoke(register(), [str(a) for a in asked], catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    data = json.loads((tmp_path / "drift.json").read_text())
+    assert (
+        f"{sum(a['changed'] for a in data['aspects'])} of {len(data['aspects'])} aspects changed"
+        in said.output
+    )
+    html = (tmp_path / "drift.html").read_text()
+    assert "<script" not in html
+    assert "http" not in html.replace("http-equiv", "")
+    kept.unlink()
+    try:
+        with pytest.raises(AisleError, match="give --reference FILE"):
+            CliRunner().invoke(register(), [str(a) for a in asked], catch_exceptions=False)
+    finally:
+        kept.write_bytes(before)
