@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -124,9 +125,9 @@ def test_shuffling_finds_what_differs_and_holm_corrects():
 @pytest.mark.slow
 def test_random_halves_raise_at_most_five_percent_of_alarms(promising):
     whole = profile(promising, catalog(800, seed=40, start=30_000))
-    from aisle.evaluation.drift import run
+    from aisle.evaluation.drift.run import _tests
 
-    tests, alarms, rng = run._tests(whole), 0, np.random.default_rng(1)
+    tests, alarms, rng = _tests(whole), 0, np.random.default_rng(1)
     for _ in range(40):
         order = rng.permutation(len(whole))
         a, b = (taken(whole, rows) for rows in (order[:400], order[400:]))
@@ -145,24 +146,37 @@ def taken(whole, rows):
     return dataclasses.replace(whole, **arrays)
 
 
-def test_the_command_compares_with_what_the_run_kept(trained, shop, tmp_path):
-    kept = trained.run / "reference.npz"
-    assert kept.exists()
-    before = kept.read_bytes()
-    asked = ["drift", trained.run, shop.incoming, "--out", tmp_path]
-    said = CliRunner().invoke(register(), [str(a) for a in asked], catch_exceptions=False)
+def run(*arguments):
+    return CliRunner().invoke(register(), [str(a) for a in ("drift", *arguments)], catch_exceptions=False)
+
+
+def test_the_command_compares_files_and_leaves_out_what_was_learned_from(trained, shop, tmp_path):
+    model = tmp_path / "alone" / "model"
+    shutil.copytree(trained.run / "model", model)
+    with pytest.raises(AisleError, match="give --reference FILE"):  # a model alone kept nothing
+        run(model, shop.products)
+    said = run(model, shop.products, "--reference", shop.products, "--out", tmp_path / "out")
     assert said.exit_code == 0, said.output
-    data = json.loads((tmp_path / "drift.json").read_text())
-    assert (
-        f"{sum(a['changed'] for a in data['aspects'])} of {len(data['aspects'])} aspects changed"
-        in said.output
-    )
-    html = (tmp_path / "drift.html").read_text()
+    data = json.loads((tmp_path / "out" / "drift.json").read_text())
+    assert data["seen"] == int(trained.model.seen(trained.catalog).sum())
+    assert data["rows"] == len(trained.catalog) - data["seen"] - data["faulty"]
+    assert not any(aspect["changed"] for aspect in data["aspects"])
+    assert f"0 of {len(data['aspects'])} aspects changed" in said.output
+    html = (tmp_path / "out" / "drift.html").read_text()
     assert "<script" not in html
     assert "http" not in html.replace("http-equiv", "")
-    kept.unlink()
-    try:
-        with pytest.raises(AisleError, match="give --reference FILE"):
-            CliRunner().invoke(register(), [str(a) for a in asked], catch_exceptions=False)
-    finally:
-        kept.write_bytes(before)
+
+
+@pytest.mark.slow
+def test_training_keeps_what_the_rows_set_aside_look_like(tmp_path):
+    from aisle import train
+    from aisle.catalog.demo import make_shop
+    from tests.conftest import QUICK
+
+    made = make_shop(tmp_path / "shop", 300)
+    model = train(read(made.products), "fast", changes=[*QUICK, "parts.promise=0.3"], out=tmp_path / "run")
+    kept = Profile.load(tmp_path / "run" / "reference.npz")
+    assert kept.model_id == model.model_id
+    assert len(kept) >= 30
+    said = run(tmp_path / "run", made.products, "--json")
+    assert json.loads(said.stdout)["reference_rows"] == len(kept)
