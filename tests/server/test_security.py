@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aisle.server.middleware import Guard
 from aisle.server.problems import ServerError
 from aisle.server.settings import Limits, Settings
 from aisle.server.state import Server
@@ -100,6 +101,20 @@ def test_too_large_a_request(start):
     assert whole.status_code == chunks.status_code == 413
     assert chunks.json()["error"]["code"] == "too_large"
     assert client.post("/v1/feedback", content=b" " * 3000, headers=headers).status_code == 413
+
+
+def test_bodies_of_all_callers_together_have_a_limit(start):
+    client = start(limits=Limits(body=3000, bodies=4000))
+    guard = client.app.middleware_stack
+    while not isinstance(guard, Guard):
+        guard = guard.app
+    guard.held += 3990  # what other callers send meanwhile
+    answer = client.post("/v1/classify", json=ONE)
+    guard.held -= 3990
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+    assert answer.headers["retry-after"] == "1"
+    assert client.post("/v1/classify", json=ONE).status_code == 200
+    assert guard.held == 0
 
 
 def test_headers_of_every_answer(client):

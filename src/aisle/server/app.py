@@ -32,6 +32,7 @@ _CODES = {
     408: "too_slow",
     413: "too_large",
     415: "unsupported",
+    503: "busy",
 }
 
 

@@ -59,6 +59,7 @@ class Guard:
     ) -> None:
         self.app, self.limits, self.telemetry = app, limits, telemetry
         self.hosts, self.origins = hosts, origins
+        self.held = 0  # bytes of bodies of requests under way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,18 +71,21 @@ class Guard:
         request_id = asked if _REQUEST_ID.match(asked) else uuid.uuid4().hex[:16]
         scope.setdefault("state", {})["request_id"] = request_id
         sending = _Sending(send, request_id)
+        body = _Body(self, receive)
         began = time.perf_counter()
         try:
             refused = self._refuse(scope, given)
             if refused is not None:
                 await sending.fail(*refused)
             else:
-                await self.app(scope, self._counted(receive), sending)
+                await self.app(scope, body, sending)
         except ClientDisconnect:
             sending.status = _GONE
         except Exception:
             _log.exception("a request failed", extra={"told": {"request_id": request_id}})
             await sending.fail(500, "internal", "the server failed; its log has the reason under this id")
+        finally:
+            self.held -= body.total
         self._note(scope, sending.status, time.perf_counter() - began, request_id)
 
     def _refuse(self, scope: Scope, given: dict[bytes, str]) -> tuple[int, str, str] | None:
@@ -97,28 +101,6 @@ class Guard:
         if length.isdigit() and int(length) > self.limits.body:
             return 413, "too_large", f"a request may have {self.limits.body:,} bytes"
         return None
-
-    def _counted(self, receive: Receive) -> Receive:
-        """Receive no more than a body may have, and no longer than it may take."""
-        total, until = 0, time.monotonic() + self.limits.body_seconds
-        ended = False
-
-        async def counted() -> Message:
-            nonlocal total, ended
-            if ended:  # what comes now is only the caller hanging up
-                return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), max(until - time.monotonic(), 0.001))
-            except TimeoutError:
-                raise HTTPException(408, "the request took too long to arrive") from None
-            if message["type"] == "http.request":
-                total += len(message.get("body", b""))
-                ended = not message.get("more_body", False)
-                if total > self.limits.body:
-                    raise HTTPException(413, f"a request may have {self.limits.body:,} bytes")
-            return message
-
-        return counted
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None) or "unknown"
@@ -138,6 +120,35 @@ class Guard:
             **{k: v for k, v in scope["state"].items() if k in ("person", "products", "model")},
         }
         _log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"told": told})
+
+
+class _Body:
+    """Receives no more than a body may have, no longer than it may take, and no more of all callers' bodies
+    at one time than there is room for."""
+
+    def __init__(self, guard: Guard, receive: Receive) -> None:
+        self.guard, self.receive = guard, receive
+        self.total, self.until = 0, time.monotonic() + guard.limits.body_seconds
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        if self.ended:  # what comes now is only the caller hanging up
+            return await self.receive()
+        try:
+            message = await asyncio.wait_for(self.receive(), max(self.until - time.monotonic(), 0.001))
+        except TimeoutError:
+            raise HTTPException(408, "the request took too long to arrive") from None
+        if message["type"] == "http.request":
+            size, limits = len(message.get("body", b"")), self.guard.limits
+            self.total += size
+            self.guard.held += size
+            self.ended = not message.get("more_body", False)
+            if self.total > limits.body:
+                raise HTTPException(413, f"a request may have {limits.body:,} bytes")
+            if self.guard.held > limits.bodies:
+                message = "too much is being sent at one time; ask again in 1 s"
+                raise HTTPException(503, message, {"Retry-After": "1"})
+        return message
 
 
 class _Sending:

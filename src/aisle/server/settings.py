@@ -10,17 +10,18 @@ MIB = 2**20
 class Limits(BaseModel):
     """How much one caller may ask for.
 
-    products: in a request. body: bytes of a request. picture: bytes of one picture; pixels: once decoded.
-    pictures: a product may have. patience: seconds that a request may wait for others; who would wait
-    longer is told to come back. batch: products scored at once; wait: seconds that the first of a batch
-    waits for company. rate: requests a second for each key (or address, where there is no key), with bursts
-    of `burst`. body_seconds: in which a request must have arrived.
+    products: in a request. body: bytes of a request; bodies: of all requests under way. picture: bytes of
+    one picture; pixels: once decoded. pictures: a product may have. patience: seconds that a request may
+    wait for others; who would wait longer is told to come back. batch: products scored at once; wait:
+    seconds that the first of a batch waits for company. rate: requests a second for each key (or address,
+    where there is no key), with bursts of `burst`. body_seconds: in which a request must have arrived.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     products: int = Field(default=1_000, ge=1)
     body: int = Field(default=64 * MIB, ge=1)
+    bodies: int = Field(default=512 * MIB, ge=1)
     picture: int = Field(default=10 * MIB, ge=1)
     pixels: int = Field(default=50_000_000, ge=1)
     pictures: int = Field(default=20, ge=1)
