@@ -2,6 +2,7 @@ import io
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,11 +104,16 @@ def test_too_large_a_request(start):
     assert client.post("/v1/feedback", content=b" " * 3000, headers=headers).status_code == 413
 
 
+def guard_of(client):
+    found = client.app.middleware_stack
+    while not isinstance(found, Guard):
+        found = found.app
+    return found
+
+
 def test_bodies_of_all_callers_together_have_a_limit(start):
     client = start(limits=Limits(body=3000, bodies=4000))
-    guard = client.app.middleware_stack
-    while not isinstance(guard, Guard):
-        guard = guard.app
+    guard = guard_of(client)
     guard.held += 3990  # what other callers send meanwhile
     answer = client.post("/v1/classify", json=ONE)
     guard.held -= 3990
@@ -115,6 +121,22 @@ def test_bodies_of_all_callers_together_have_a_limit(start):
     assert answer.headers["retry-after"] == "1"
     assert client.post("/v1/classify", json=ONE).status_code == 200
     assert guard.held == 0
+
+
+def test_more_requests_than_can_be_read_are_refused_unread(start):
+    client = start(limits=Limits(at_once=1))
+    guard = guard_of(client)
+    guard.under_way += 1
+    answer = client.post("/v1/classify", content=b"{")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+    assert answer.headers["retry-after"] == "1"
+    assert client.get("/health").status_code == client.get("/metrics").status_code == 200
+    guard.under_way -= 1
+    guard.pulse, pulse = SimpleNamespace(late=5.0), guard.pulse
+    assert client.post("/v1/classify", json=ONE).status_code == 503
+    guard.pulse = pulse
+    assert client.post("/v1/classify", json=ONE).status_code == 200
+    assert guard.under_way == 0
 
 
 def test_headers_of_every_answer(client):

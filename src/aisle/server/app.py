@@ -74,6 +74,7 @@ def create_app(server: Server) -> FastAPI:
         Guard,
         limits=settings.limits,
         telemetry=server.telemetry,
+        pulse=server.pulse,
         hosts=_hosts(settings),
         origins=frozenset(settings.origins),
     )
@@ -90,9 +91,10 @@ def _hosts(settings: Settings) -> frozenset[str]:
 @asynccontextmanager
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     server: Server = app.state.server
-    upkeep = asyncio.create_task(_upkeep(server))
+    tasks = [asyncio.create_task(_upkeep(server)), asyncio.create_task(server.pulse.beat())]
     yield
-    upkeep.cancel()
+    for task in tasks:
+        task.cancel()
     await run_in_threadpool(server.stop)
 
 

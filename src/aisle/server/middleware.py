@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from aisle.server.pulse import Pulse
 from aisle.server.settings import Limits
 from aisle.server.telemetry import Telemetry
 
@@ -46,7 +47,8 @@ HEADERS = {
 class Guard:
     """Wraps the whole application.
 
-    hosts: the names this server answers to (none: any). origins: of pages elsewhere that may write to it.
+    pulse: of the loop it runs in. hosts: the names this server answers to (none: any). origins: of pages
+    elsewhere that may write to it.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class Guard:
         app: App,
         limits: Limits,
         telemetry: Telemetry,
+        pulse: Pulse,
         hosts: frozenset[str] = frozenset(),
         origins: frozenset[str] = frozenset(),
     ) -> None:
-        self.app, self.limits, self.telemetry = app, limits, telemetry
+        self.app, self.limits, self.telemetry, self.pulse = app, limits, telemetry, pulse
         self.hosts, self.origins = hosts, origins
         self.held = 0  # bytes of bodies of requests under way
+        self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,11 +78,15 @@ class Guard:
         body = _Body(self, receive)
         began = time.perf_counter()
         try:
-            refused = self._refuse(scope, given)
+            refused = self._refuse(scope, given) or self._busy(scope)
             if refused is not None:
                 await sending.fail(*refused)
-            else:
+                return
+            self.under_way += 1
+            try:
                 await self.app(scope, body, sending)
+            finally:
+                self.under_way -= 1
         except ClientDisconnect:
             sending.status = _GONE
         except Exception:
@@ -86,7 +94,7 @@ class Guard:
             await sending.fail(500, "internal", "the server failed; its log has the reason under this id")
         finally:
             self.held -= body.total
-        self._note(scope, sending.status, time.perf_counter() - began, request_id)
+            self._note(scope, sending.status, time.perf_counter() - began, request_id)
 
     def _refuse(self, scope: Scope, given: dict[bytes, str]) -> tuple[int, str, str] | None:
         host = _name(given.get(b"host", ""))
@@ -101,6 +109,13 @@ class Guard:
         if length.isdigit() and int(length) > self.limits.body:
             return 413, "too_large", f"a request may have {self.limits.body:,} bytes"
         return None
+
+    def _busy(self, scope: Scope) -> tuple[int, str, str] | None:
+        if scope["path"] in _QUIET:
+            return None
+        if self.under_way < self.limits.at_once and self.pulse.late < self.limits.late:
+            return None
+        return 503, "busy", "more comes than can be read; ask again in 1 s"
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None) or "unknown"
@@ -180,6 +195,8 @@ class _Sending:
         fault = {"error": {"code": code, "message": text, "request_id": self.request_id}}
         body = json.dumps(fault).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if status == 503:
+            headers.append((b"retry-after", b"1"))
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
 

@@ -88,6 +88,7 @@ def _prepare_python() -> None:
     # What is loaded now stays: looking through it for garbage again and again costs a tenth of a second.
     gc.collect()
     gc.freeze()
+    gc.collect()  # from now on little counts as old, so that what is new is looked through in time
     # The loop that reads requests waits less for the thread that scores.
     sys.setswitchinterval(0.001)
 

@@ -15,6 +15,8 @@ class Limits(BaseModel):
     wait for others; who would wait longer is told to come back. batch: products scored at once; wait:
     seconds that the first of a batch waits for company. rate: requests a second for each key (or address,
     where there is no key), with bursts of `burst`. body_seconds: in which a request must have arrived.
+    at_once: requests under way; late: seconds by which the loop may run late; beyond, requests are refused
+    unread.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +33,8 @@ class Limits(BaseModel):
     rate: float = Field(default=500, gt=0)
     burst: int = Field(default=1_000, ge=1)
     body_seconds: float = Field(default=60, gt=0)
+    at_once: int = Field(default=500, ge=1)
+    late: float = Field(default=1, gt=0)
 
 
 class Urls(BaseModel):

@@ -13,6 +13,7 @@ from aisle.server.items import Items
 from aisle.server.models import Models
 from aisle.server.problems import ServerError
 from aisle.server.promotion import read_gold
+from aisle.server.pulse import Pulse
 from aisle.server.recorder import Recorder
 from aisle.server.security import Bucket
 from aisle.server.settings import Settings
@@ -38,6 +39,7 @@ class Server:
     telemetry: Telemetry
     recorder: Recorder
     finder: Finder | None = None
+    pulse: Pulse = field(default_factory=Pulse)
     gold: list[Product] = field(default_factory=list)
     promoting: asyncio.Lock = field(default_factory=asyncio.Lock)
     draining: bool = field(default=False)
