@@ -56,11 +56,13 @@ def train(
     """
     from aisle.evaluation.drift import keep
     from aisle.model.devices import device_of
+    from aisle.training import parallel
     from aisle.training.fit import fit
     from aisle.training.run import Run
 
     run = Run(Path(out), track, progress) if out is not None else None
     where = device_of(device)
+    parallel.begin(where)
     place = start if isinstance(start, str | Path) else None
     resolved = resolve(recipe, changes, out if resume else None, place)
     earlier = load(start, trust_code=trust_code) if isinstance(start, str | Path) else start
@@ -76,7 +78,7 @@ def train(
             trust_code=trust_code,
             progress=progress,
         )
-        if run is not None:
+        if run is not None and run.writes:
             if not run.finished:
                 predictor = predictor.save(run.model)
                 keep(predictor, rows, run.folder, progress)
@@ -84,6 +86,7 @@ def train(
     finally:
         if run is not None:
             run.trackers.finish()
+        parallel.end()
     return predictor
 
 

@@ -1,5 +1,6 @@
 """`aisle train` and `aisle recipes`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,8 @@ def train(
 
     if resume and out is None:
         raise AisleError("--resume continues the run that --out names: add --out RUN")
-    progress = console.progress(quiet or as_json)
+    speaks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, the first
+    progress = console.progress(quiet or as_json or not speaks)
     # Before a large file is read for nothing.
     resolved = workflow.resolve(recipe, changes or (), resumed=out if resume else None, start=start)
     catalog = flags.open_catalog(
@@ -84,6 +86,8 @@ def train(
         trust_code=trust_code,
         progress=progress,
     )
+    if not speaks:
+        return
     where = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
     remember(folder, source, **where, delimiter=delimiter, encoding=encoding)
     model, report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)

@@ -14,17 +14,23 @@ from aisle.model.plan import Augment
 from aisle.model.prepare import Prepared
 from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
+from aisle.training import parallel
 
 KEEP_BYTES = 2 << 30  # prepared arrays of one view up to this size stay in memory
 _PROBE = 64
 
 
 class Batch(NamedTuple):
-    """Inputs of B products and where they belong. `present` (B, V)."""
+    """Inputs of B products and where they belong. `present` (B, V).
+
+    sizes: where several processes share a batch, how many rows each has; inputs are then of the own share,
+    the target of all.
+    """
 
     inputs: dict[str, dict[str, Tensor]]
     present: Tensor
     target: Target
+    sizes: tuple[int, ...] = ()
 
 
 class Lesson(NamedTuple):
@@ -125,10 +131,12 @@ class Rows:
                     prepared = self.reader.prepare(name, values)
             inputs[name] = {k: torch.from_numpy(v) for k, v in prepared.arrays.items()}
             present.append(prepared.present)
+        return Batch(inputs, torch.from_numpy(np.stack(present, 1)), self._target(rows))
+
+    def _target(self, rows: np.ndarray) -> Target:
         weight = None if self.weights is None else torch.from_numpy(self.weights[rows].astype(np.float32))
         targets = self.targets
-        target = Target(torch.from_numpy(targets.node[rows]), torch.from_numpy(targets.exact[rows]), weight)
-        return Batch(inputs, torch.from_numpy(np.stack(present, 1)), target)
+        return Target(torch.from_numpy(targets.node[rows]), torch.from_numpy(targets.exact[rows]), weight)
 
     def _take(self, name: str, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
         if "pooled" in arrays:
@@ -136,10 +144,14 @@ class Rows:
         return self.reader.preparers[name].take(arrays, rows)
 
     def shuffled(self, size: int, seed: Sequence[int], views: Sequence[str] | None = None) -> Iterator[Batch]:
-        """Every row once, in an order that the seed decides; the last batch may be smaller."""
+        """Every row once, in an order that the seed decides; the last batch may be smaller. Of each, this
+        process's share."""
         order = np.random.default_rng(seed).permutation(len(self))
         for start in range(0, len(order), size):
-            yield self.batch(order[start : start + size], views, seed)
+            rows = order[start : start + size]
+            own, sizes = parallel.cut(rows)
+            batch = self.batch(own, views, seed)
+            yield batch._replace(target=self._target(rows), sizes=sizes) if sizes else batch
 
     def in_order(self, size: int, views: Sequence[str] | None = None) -> Iterator[Batch]:
         """Every row once, in order."""

@@ -25,7 +25,7 @@ from aisle.model.prepare import Prepared, Preparer
 from aisle.model.spec import build, new_preparer, views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
-from aisle.training import warm
+from aisle.training import parallel, warm
 from aisle.training.along import along
 from aisle.training.axes import fold
 from aisle.training.data import Lesson, Rows
@@ -104,7 +104,7 @@ def fit(
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
         data |= {"start": start.model_id} if start is not None else {}
         run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
-        if run.finished:
+        if parallel.share(run.finished):
             progress.say(f"{run.folder} is trained already")
             return load(run.model, trust_code)
     torch.manual_seed(recipe.seed)

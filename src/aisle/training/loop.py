@@ -22,6 +22,7 @@ from aisle.model.losses import ByView
 from aisle.model.model import Model
 from aisle.model.parts import Output, Target
 from aisle.progress import Advance, Progress
+from aisle.training import parallel
 from aisle.training.data import Batch, Rows
 from aisle.training.optimizing import at_rest, choose, optimizer_of, precision, rate_at
 from aisle.training.recipe import Stage
@@ -136,7 +137,11 @@ class _Course:
         self.trained = choose(model, stage)
         self.at_rest = at_rest(model, stage)
         self.alone = loss.asks(model.views)
-        self.module, self.criterion = self.accelerator.prepare(model), loss.to(self.accelerator.device)
+        # In several processes gradients are added up by `parallel`, not by a wrapper around the network.
+        several = parallel.world() > 1
+        self.module = self.accelerator.prepare_model(model, evaluation_mode=several)
+        self.criterion = loss.to(self.accelerator.device)
+        parallel.agree(model, loss)
         self.optimizer = self.accelerator.prepare(optimizer_of(model, loss, stage, self.trained))
         self.mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.average else {}
         self.best: State = {"value": -math.inf, "epoch": -1, "weights": {}}
@@ -146,15 +151,17 @@ class _Course:
     def learn(self, advance: Advance) -> Learned:
         """One epoch."""
         self.norms.clear()
-        torch.manual_seed(hash_seed(self.position, self.done))
+        torch.manual_seed(hash_seed(self.position, self.done) + parallel.rank())
         self.model.train()
         for part in self.at_rest:
             part.eval()
         seed = [self.position.seed, self.position.stage, self.done]
         total = 0.0
         for number, batch in enumerate(self.fit.shuffled(self.stage.batch, seed, self.stage.views)):
-            total += self._step(number, _to(batch, self.accelerator.device)) * len(batch.present)
-            advance(len(batch.present))
+            rows = len(batch.target.node)
+            total += self._step(number, _to(batch, self.accelerator.device)) * rows
+            advance(rows)
+        parallel.average(self.model)
         self.done += 1
         if not math.isfinite(total):
             raise TrainingError(
@@ -172,9 +179,11 @@ class _Course:
         last = min(first + group, self.steps) - 1
         changes = number == last
         with contextlib.nullcontext() if changes else self.accelerator.no_sync(self.module):
-            value = self.criterion(self.module(batch.inputs, batch.present, self.alone), batch.target)
+            output = self.module(batch.inputs, batch.present, self.alone)
+            value = self.criterion(parallel.gather(output, batch.sizes), batch.target)
             self.accelerator.backward(value / (last + 1 - first))
         if changes:
+            parallel.add_up(self.trained)
             for table in self.optimizer.param_groups:
                 table["lr"] = table["top"] * rate_at(self.stage, step, self.total)
             norm = self.accelerator.clip_grad_norm_(self.trained, self.stage.clip)
@@ -247,7 +256,7 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     inputs = {v: {k: t.to(device) for k, t in arrays.items()} for v, arrays in batch.inputs.items()}
     node, exact, weight = batch.target
     target = Target(node.to(device), exact.to(device), None if weight is None else weight.to(device))
-    return Batch(inputs, batch.present.to(device), target)
+    return Batch(inputs, batch.present.to(device), target, batch.sizes)
 
 
 def _floats(model: Model) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from aisle.errors import AisleError
 from aisle.inference.folder import MANIFEST, recover
 from aisle.model.model import Model
 from aisle.progress import SILENT, Progress
+from aisle.training import parallel
 from aisle.training.curves import draw
 from aisle.training.loop import Epoch, State
 from aisle.training.recipe import Recipe, difference, load_recipe, to_toml
@@ -50,7 +51,8 @@ class Run:
 
     def __init__(self, folder: Path, track: Sequence[str] | None = None, progress: Progress = SILENT) -> None:
         self.folder, self.progress = folder, progress
-        self.trackers = Trackers(chosen(track), folder, progress)
+        self.writes = parallel.first()  # of several processes, one
+        self.trackers = Trackers(chosen(track) if self.writes else (), folder, progress)
         self._drawn = time.monotonic()
 
     @property
@@ -70,6 +72,8 @@ class Run:
             RunError: the folder is taken (without `resume`), or was made with another recipe or other data.
         """
         seen = self.folder / "data.json"
+        if not self.writes:
+            return
         if resume and seen.exists():
             self._check(recipe, json.loads(seen.read_text()), data)
             recover(self.model)
@@ -121,6 +125,8 @@ class Run:
         Raises:
             RunError: the checkpoint cannot be written; the one before it is still there.
         """
+        if not self.writes:
+            return
         beside = self.folder / "checkpoint.part"
         try:
             with beside.open("wb") as file:
@@ -138,6 +144,8 @@ class Run:
     def draw(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write `curves.png`."""
         self._drawn = time.monotonic()
+        if not self.writes:
+            return
         try:
             draw(history, self.folder / "curves.png")
         except OSError as error:  # a picture is no reason to lose a run
@@ -206,7 +214,7 @@ class Journal:
 
     def __init__(self, run: Run | None, recipe: Recipe, later: set[str | None]) -> None:
         self.run, self.later = run, later
-        state = (run.state() if run else None) or {}
+        state = parallel.share(run.state() if run and run.writes else None) or {}
         self.stage: int = state.get("stage", 0)
         self.now: State | None = state.get("now")
         self.model: State | None = state.get("model")
