@@ -88,8 +88,8 @@ class FilePieces:
         self.first_told = Problems()
         with told(self.source[0]):
             sample, self.total = self._looked()
+            root = facts.resolve_root(image_root, home_of(self.source))
         self.types = sample.types
-        root = facts.resolve_root(image_root, home_of(self.source))
         self.pictures = understood(sample, wanted(columns), root, self.first_told)
         for name, file in self.attached.items():
             if name in sample.types or self.columns.id is None:

@@ -78,12 +78,12 @@ def classify(
     """Say where each row belongs: each row in, one row out, in order. Into a folder, files of any length
     in little memory; what was interrupted goes on when the same command is given again."""
     from aisle import workflow
-    from aisle.catalog.paths import located
+    from aisle.catalog.paths import located, remote
     from aisle.cli import sorting
     from aisle.inference.writing import OutputError, check_ending
 
     place = located(out)
-    into_folder = out.endswith("/") or not place.suffix or place.is_dir()
+    into_folder = out.endswith("/") or not place.suffix or (not remote(place) and place.is_dir())
     if not into_folder:
         check_ending(place)
         if ray is not None:
