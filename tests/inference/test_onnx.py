@@ -346,3 +346,35 @@ def test_a_tree_of_one_leaf_and_one_row(tmp_path):
     model = aisle.train(catalog, "fast", changes=["stages.0.epochs=1", "stages.0.steps=0"])
     made = export.export(model, catalog, tmp_path / "twin")
     assert made.predictor.predict(catalog.take(np.arange(1)))[0].best == ("Shoes",)
+
+
+# -- 8-bit integers -----------------------------------------------------------------------------------
+
+
+def test_int8_is_refused_where_its_cost_cannot_be_shown_and_written_when_told(promising, shop, tmp_path):
+    run = promising.model.save(tmp_path / "model") and tmp_path / "model"
+    command = ["export", run, shop.products, "--onnx", "--int8"]
+    result = run_cli(*command)  # this shop has too few rows to show half a point
+    assert "cannot be ruled out" in str(result.exception)
+    assert "330 rows" in str(result.exception)
+    assert not (run / "onnx-int8").exists()
+    result = run_cli(*command, "--force", "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert said["precision"] == "int8"
+    assert said["cost"]["rows"] > 20
+    assert abs(said["cost"]["points"]) < 20
+    small = aisle.load(run / "onnx-int8")
+    assert small.network["int8"] == ["image.onnx"]
+    assert small.model_id != promising.model.model_id  # other weights
+    assert small.policy.settings.precision == promising.model.policy.settings.precision
+    import onnx
+
+    graph = onnx.load(str(run / "onnx-int8" / "graphs" / "image.onnx")).graph
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in graph.node}
+    weights = [onnx.numpy_helper.to_array(one) for one in graph.initializer]
+    whole = [one for one in weights if one.dtype == np.int8 and one.ndim == 4]
+    assert whole
+    assert max(np.abs(one.astype(int)).max() for one in whole) <= 64  # seven bits
+    difference = small.score(promising.catalog).logp - promising.model.score(promising.catalog).logp
+    assert 0 < np.abs(difference).mean() < 0.5

@@ -17,6 +17,7 @@ from aisle.inference.answering import Scored, answered, in_batches, short_keys
 from aisle.inference.encode import Inputs, Reader
 from aisle.inference.growing import EXAMPLES, Growth, averages, fit, name_products
 from aisle.inference.memory import SKETCH, Memory, sketch
+from aisle.inference.threads import ahead, cores
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import carry_counts, context_of
@@ -157,14 +158,18 @@ class Predictor:
         unknown = set(without) - set(self.views)
         if unknown:
             raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
-        for batch in in_batches(products, self.batch):
-            yield batch, self._score_batch(batch, without)
+        # Pictures are decoded and texts cut into tokens beside the network, which reads the batch before.
+        reader = self._reader
+        readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
+        batches = in_batches(products, self.batch)
+        for batch, inputs in ahead(lambda batch: (batch, reader(batch, without)), batches, readers):
+            yield batch, self._score_batch(inputs)
 
     @torch.inference_mode()
-    def _score_batch(self, batch: list[Product], without: Collection[str]) -> Scored:
-        if self.model.training:  # walking all modules to say so takes as long as a small answer
-            self.model.eval()
-        model, inputs = self.model, self._reader(batch, without)
+    def _score_batch(self, inputs: Inputs) -> Scored:
+        model = self.model
+        if model.training:  # walking all modules to say so takes as long as a small answer
+            model.eval()
         spaces = {name: self._space(name, inputs) for name in self.remembered} if self.memory else {}
         output = model(inputs.arrays, inputs.present)
         logp = output.scores.all().float().cpu().numpy()
@@ -172,7 +177,7 @@ class Predictor:
             Scores(self.taxonomy, self.growth.apply(logp, spaces, self.taxonomy) if self.growth else logp),
             output.joint.embedding(inputs.present).float().cpu().numpy(),
             inputs.present.cpu().numpy(),
-            [tuple(inputs.problems.get(i, ())) for i in range(len(batch))],
+            [tuple(inputs.problems.get(i, ())) for i in range(len(inputs.present))],
             spaces,
         )
 
