@@ -1,0 +1,221 @@
+"""How many products a core places a second, from picture files on disk to a written result file.
+
+    aisle train marketplace/products.csv --recipe fast --out fast
+    aisle train marketplace/products.csv --recipe balanced --out full    # with the local encoders' folders
+    aisle export fast marketplace/products.csv --onnx --out fast-onnx
+    aisle export full marketplace/products.csv --onnx --out full-onnx    # or --int8
+    aisle cascade fast-onnx full-onnx marketplace/products.csv --out both
+    python benchmarks/throughput.py full-onnx fast-onnx both [--rows 1063]
+
+The marketplace's `test` rows, again and again until there are `--rows`. Every picture is encoded anew, so
+that no two files hold the same bytes, and dropped from the page cache before each measurement. No answer and
+no output of an encoder is cached. Processor seconds are of the whole process, threads included; on a machine that does
+other work they, not the wall clock, tell what a core can do. The ceilings come first: decoding alone, and the
+network alone on arrays that are ready. Writes its section of RESULTS.md.
+"""
+
+import argparse
+import csv
+import io
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+import aisle
+from aisle.catalog import Catalog, Product
+from aisle.inference.answering import in_batches
+from aisle.inference.heldout import Held, cost_of
+from aisle.inference.places import targets_in
+from aisle.inference.threads import ahead, cores
+from aisle.inference.writing import write_predictions
+from aisle.model.prepare import Pictures
+from results import SHARED, machine, write_section
+
+WANTED = 232  # products a second: twenty million a day
+
+
+class Spent(NamedTuple):
+    """What some products took, in seconds."""
+
+    rows: int
+    cpu: float
+    wall: float
+
+    @property
+    def per_core(self) -> float:
+        return self.rows / self.cpu
+
+    def line(self, name: str) -> str:
+        rate, each = self.per_core, 1000 * self.cpu / self.rows
+        return (
+            f"| {name} | {self.rows:,} | {rate:,.0f} | {2 * rate:,.0f} | {each:.2f} ms "
+            f"| {self.rows / self.wall:,.0f} |"
+        )
+
+
+def spent(rows: int, work: Callable[[], Any]) -> Spent:
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    return Spent(rows, time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def unique_files(rows: int, folder: Path) -> Path:
+    """`rows` rows whose pictures are all encoded anew: the CSV file."""
+    source = SHARED / "data/marketplace/products.csv"
+    with source.open(newline="", encoding="utf-8") as handle:
+        test = [row for row in csv.DictReader(handle) if row["split"] == "test"]
+    rng, out = np.random.default_rng(0), folder / "products.csv"
+    with out.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, ["product_id", "title", "description", "images"])
+        writer.writeheader()
+        for i in range(rows):
+            row, names = test[i % len(test)], []
+            for k, name in enumerate(filter(None, row["images"].split("|"))):
+                with Image.open(source.parent / name) as picture:
+                    file = io.BytesIO()
+                    note = rng.bytes(16)  # a comment of its own: other bytes, the same pixels
+                    picture.convert("RGB").save(file, "JPEG", quality=90, comment=note)
+                names.append(f"{i}-{k}.jpg")
+                (folder / names[-1]).write_bytes(file.getvalue())
+            said = {key: row[key] for key in ("title", "description")}
+            writer.writerow({"product_id": i, **said, "images": "|".join(names)})
+    return out
+
+
+def cold(folder: Path) -> None:
+    """Drop the files from the page cache."""
+    for file in folder.iterdir():
+        handle = os.open(file, os.O_RDONLY)
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
+def decode_only(model: Any, catalog: Catalog) -> Spent:
+    sights = [one for one in model.sights.values() if isinstance(one.preparer, Pictures)]
+
+    def read(batch: list[Product]) -> None:
+        for sight in sights:
+            sight.read(sight.view.values(batch))
+
+    def work() -> None:
+        for _ in ahead(read, in_batches(catalog, model.batch), cores()):
+            pass
+
+    return spent(len(catalog), work)
+
+
+def network_only(model: Any, catalog: Catalog) -> Spent:
+    """Encoders, fusion and head, on arrays that are ready."""
+    from aisle.inference.onnx.predictor import _feed
+
+    ready = []
+    for batch in in_batches(catalog, model.batch):
+        ready.append({name: one.read(one.view.values(batch)) for name, one in model.sights.items()})
+
+    def answer(views: dict[str, Any]) -> None:
+        b = len(next(iter(views.values()))[0].present)
+        encoded = {}
+        for name, (prepared, rows) in views.items():
+            sight = model.sights[name]
+            encoded[name] = sight.spread(sight.encode(prepared.arrays) if len(rows) else None, rows, b)
+        model.joint(_feed(encoded, np.stack([p.present for p, _ in views.values()], 1)))
+
+    def work() -> None:
+        for _ in ahead(answer, ready, cores()):
+            pass
+
+    return spent(len(catalog), work)
+
+
+def end_to_end(model: Any, file: Path, out: Path) -> Spent:
+    """From the files to a written file, reading the catalogue included."""
+    cold(file.parent)
+    rows = len(aisle.read(file))
+    return spent(rows, lambda: write_predictions(model.predict_stream(aisle.read(file)), out))
+
+
+def texts(model: Any, catalog: Catalog, rows: int, out: Path) -> Spent:
+    """The same listings without their pictures, `rows` of them."""
+    plain = [Product(p.id, p.fields) for p in catalog]
+
+    def stream() -> Iterator[Product]:
+        for i in range(rows):
+            yield plain[i % len(plain)]
+
+    list(model.predict_stream(plain[:64]))
+    return spent(rows, lambda: write_predictions(model.predict_stream(stream()), out))
+
+
+def accuracy(full: Any, other: Any) -> str:
+    """What the other one costs on all `test` rows, each answered once."""
+    catalog = aisle.read(SHARED / "data/marketplace/products.csv")
+    catalog = catalog.take(np.flatnonzero(catalog.split == "test"))
+    held = Held(catalog, targets_in(full.taxonomy, catalog), catalog.groups())
+    right = [held.right(model.score(catalog)) for model in (full, other)]
+    return (
+        f"On the {len(held):,} `test` rows the full model is right on {right[0].mean():.1%}, the cascade on "
+        f"{right[1].mean():.1%}; it costs {cost_of(*right)}."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("full", help="the exported full model")
+    parser.add_argument("fast", help="the exported cheap model")
+    parser.add_argument("cascade", help="the cascade of the two")
+    parser.add_argument("--rows", type=int, default=1063)
+    parser.add_argument("--texts", type=int, default=5000, help="rows of text alone")
+    parser.add_argument("--judge", action="store_true", help="answer all test rows with both, for accuracy")
+    parser.add_argument("--beside", default="", help="what else the machine did meanwhile")
+    given = parser.parse_args()
+    full, fast, both = (aisle.load(one) for one in (given.full, given.fast, given.cascade))
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "files"
+        folder.mkdir()
+        file, out = unique_files(given.rows, folder), Path(home) / "out.jsonl"
+        catalog = aisle.read(file)
+        cold(folder)
+        found = {"ceiling: decoding alone": decode_only(full, catalog)}
+        found["ceiling: full network alone"] = network_only(full, catalog)
+        found["full model, end to end"] = end_to_end(full, file, out)
+        found["cascade, end to end"] = end_to_end(both, file, out)
+        found["cheap model on text alone"] = texts(fast, catalog, given.texts, out)
+        for name, one in found.items():
+            print(one.line(name), flush=True)
+    judged = accuracy(full, both) if given.judge else ""
+    ceiling = min(list(found.values())[:2], key=lambda one: one.per_core)
+    share = found["full model, end to end"].per_core / ceiling.per_core
+    meets = 2 * found["cascade, end to end"].per_core
+    stages = "; ".join(
+        f"`{one['name']}` answers {one['share']:.0%} at {one['milliseconds']:.1f} ms" for one in both.stages
+    )
+    precision, after = full.results["exported"]["precision"], os.getloadavg()[0]
+    beside = f": {given.beside}" if given.beside else ""
+    lines = [
+        "## Throughput on CPU",
+        "",
+        f"`python benchmarks/throughput.py --rows {given.rows}`; {machine()}; onnxruntime, "
+        f"{precision}; load average {before:.1f} before, {after:.1f} after{beside}. Caches off, each picture "
+        "other bytes, cold files. Two cores: twice what a core-second does.",
+        "",
+        "| | products | a core-second | two cores | a product | wall clock, a second |",
+        "|---|---|---|---|---|---|",
+        *(one.line(name) for name, one in found.items()),
+        "",
+        f"The full model end to end reaches {share:.0%} of the smaller ceiling. With the cascade two cores' "
+        f"seconds place {meets:,.0f} products; {WANTED} are wanted. Its stages, on held-out rows: {stages}. "
+        f"{judged}",
+    ]
+    write_section("throughput", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
