@@ -10,8 +10,8 @@
 The marketplace's `test` rows, again and again until there are `--rows`. Every picture is encoded anew, so
 that no two files hold the same bytes, and dropped from the page cache before each measurement. No answer and
 no output of an encoder is cached. Processor seconds are of the whole process, threads included; on a machine
-that does other work they, not the wall clock, tell what a core can do. First the ceilings: decoding alone, and the
-network alone on arrays that are ready. Writes its section of RESULTS.md.
+that does other work they, not the wall clock, tell what a core can do. First the ceilings: decoding alone,
+and the network alone on arrays that are ready. Writes its section of RESULTS.md.
 """
 
 import argparse
