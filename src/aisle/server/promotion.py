@@ -16,8 +16,6 @@ from aisle.server.models import Slot
 from aisle.server.problems import ServerError
 from aisle.taxonomy import CategoryPath, Taxonomy
 
-_CHUNK = 32  # products judged at a time, so that callers' requests pass between
-
 
 class Verdict(NamedTuple):
     """Of the `products` of the fixed set, how many the `live` model and the `candidate` get right (the
@@ -58,13 +56,8 @@ def read_gold(file: Path) -> list[Product]:
 
 async def judge(batcher: Batcher, candidate: Slot, live: Slot, gold: list[Product]) -> Verdict:
     """Both on the same products, in between callers' requests."""
-    said: list[list[Any]] = []
-    for slot in (live, candidate):
-        answers: list[Any] = []
-        for start in range(0, len(gold), _CHUNK):
-            asked = batcher.submit(slot.predict, gold[start : start + _CHUNK], patience=math.inf)
-            answers += await asyncio.wrap_future(asked)
-        said.append(answers)
+    asked = [batcher.submit(slot.predict, gold, patience=math.inf) for slot in (live, candidate)]
+    said = [await asyncio.wrap_future(one) for one in asked]
     return await run_in_threadpool(_compared, gold, live, candidate, said)
 
 
