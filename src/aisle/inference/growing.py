@@ -5,8 +5,8 @@ In each space that knows nothing of the tree (`aisle.inference.memory`), a categ
 name, read as if it were a product; one with a few is their mean. A product's log-odds of lying there, against
 all that was learned together, are linear in how much more alike it is to that category than to any learned
 one, and in how sure the network is of its own answer. These weights are fitted on products kept aside,
-pretending that some of the learned leaves are new: calibrated stacking (Chao et al., ECCV 2016), with a margin
-in place of a constant.
+pretending that some of the learned leaves are new: calibrated stacking (Chao et al., ECCV 2016), with a
+margin in place of a constant.
 
 Shapes: B products, N terminals, K of them new, D the width of a space.
 """
@@ -154,7 +154,7 @@ def fit(
 ) -> Growth:
     """Weights from products (B) that the network never saw, at the terminals `truth` (B,): in several draws
     some leaves are taken from what was learned, and are to be told from the rest by their names (or by the
-    mean of a few). names, means: by space (N, D)."""
+    mean of a few); products of both count alike. names, means: by space (N, D)."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(truth))[:_MOST]
     logp, truth = logp[rows].astype(np.float64), truth[rows]
@@ -186,7 +186,9 @@ def _fitted(logp: np.ndarray, alike: np.ndarray, truth: np.ndarray, rng: np.rand
         for x, column in draws:
             z = x @ w
             own = np.where(column >= 0, np.take_along_axis(z, column.clip(0)[:, None], 1)[:, 0], 0.0)
-            total += float((np.logaddexp(0.0, np.logaddexp.reduce(z, 1)) - own).mean())
+            lost = np.logaddexp(0.0, np.logaddexp.reduce(z, 1)) - own
+            # As if half of all products lay in new categories: who makes one has products for it.
+            total += float(np.mean([lost[part].mean() for part in (column >= 0, column < 0) if part.any()]))
         return total / max(len(draws), 1) + 1e-4 * float(w @ w)
 
     best = minimize(

@@ -4,6 +4,7 @@ import os
 import uuid
 from functools import cached_property, reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -43,13 +44,13 @@ class Segment:
     @cached_property
     def vectors(self) -> np.ndarray:
         """(n, D) float32, where they lie in the file."""
-        column = self.table.column("vector").combine_chunks()
+        column = _piece(self.table, "vector")
         return column.flatten().to_numpy().reshape(len(self), column.type.list_size)
 
     @cached_property
     def words(self) -> Words:
         """Its texts, found by word."""
-        column = self.table.column("words").combine_chunks()
+        column = _piece(self.table, "words")
         return Words(column.flatten().to_numpy(), column.offsets.to_numpy().astype(np.int64))
 
     @cached_property
@@ -109,6 +110,12 @@ class Segment:
         frame = pl.from_arrow(self.table.drop_columns(shown))
         assert isinstance(frame, pl.DataFrame)
         return frame
+
+
+def _piece(table: pa.Table, name: str) -> Any:
+    """A column of a segment as the one piece it was written as: joining pieces would copy it."""
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def write_segment(folder: Path, table: pa.Table) -> str:
