@@ -84,8 +84,8 @@ def main() -> None:
             print(lines[-1], flush=True)
     about = (
         f"`benchmarks/hybrid.py`, recipe `{model.results.get('recipe', '?')}`: {len(asked)} products looked "
-        f"for among {len(products):,} `test` rows of `{args.data.parent.name}`. MRR@{K} of the product / share of the "
-        f"path that hits have in common with it; then MRR of both above each alone. {machine()}."
+        f"for among {len(products):,} `test` rows of `{args.data.parent.name}`. MRR@{K} of the product / "
+        f"share of the path that hits have in common with it; then MRR of both above each alone. {machine()}."
     )
     head = "| asked by | vectors | words | both | both above vectors | both above words |"
     table = [head, "|---|---|---|---|---|---|", *lines]
