@@ -141,7 +141,6 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         *(r.replace("_", " ") for r in RIVALS),
         "gain over the best, 95 % limits",
     ]
-    heads += ["estimated wrong", "likely wrong: of them injected", "right place proposed"]
     heads += ["trained on it", "trained on it audited", "gain"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for f in found:
@@ -152,8 +151,7 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
             f"**{f['ours']:.3f}**",
             *(f"{f['rivals'][r]:.3f}" for r in RIVALS),
         ]
-        cells += [f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})", f"{f['estimated']:.1%}"]
-        cells += [f"{f['likely']:,}: {f['precise']:.0%}", f"{f['proposals']:.0%}"]
+        cells.append(f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})")
         if again:
             g = again["gain"]
             cells += [
