@@ -7,7 +7,6 @@ from tests.server.browsing import browser as browser
 from tests.server.browsing import check_looks, in_chromium, serving
 from tests.server.browsing import tab as tab
 
-pytest.importorskip("lancedb", reason="lancedb is not installed")
 pytestmark = in_chromium
 
 

@@ -13,8 +13,6 @@ from aisle.server.state import Server
 from aisle.server.store import keys
 from tests.shared import DATA, needs_shared
 
-pytest.importorskip("lancedb", reason="lancedb is not installed")
-
 
 @pytest.fixture(scope="module")
 def index(trained, tmp_path_factory):

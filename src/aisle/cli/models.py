@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from aisle.cli import console
+from aisle.cli.serve import needs_serve
 from aisle.errors import AisleError, did_you_mean
 
 _DOES = ("list", "load", "promote", "remove", "rollback", "shadow")
@@ -35,6 +36,7 @@ def models(
 ) -> None:
     """Ask a running server for its models, and let another one answer: judged first, and without a dropped
     request. Exit 2: the server refuses, or cannot be reached."""
+    needs_serve()
     from aisle.server.client import Client
 
     if do not in _DOES:

@@ -1,6 +1,5 @@
 """POST /v1/search: products like these words or this picture, where an index is served."""
 
-import importlib.util
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -15,13 +14,12 @@ from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 
 router = APIRouter(tags=["search"])
-FAILURES = {**schemas.USUAL, **schemas.failures(404, 501, 503)}
+FAILURES = {**schemas.USUAL, **schemas.failures(404, 503)}
 
 
 @router.post("/v1/search", summary="Find products", response_model=schemas.SearchOut, responses=FAILURES)
 def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
-    """Words are matched as words and as meaning, pictures as they look. 501 in an installation without
-    search; 404 where no index is served."""
+    """Words are matched as words and as meaning, pictures as they look. 404 where no index is served."""
     finder = _finder(server)
     where = clean(sent.where) if sent.where and sent.where.strip() else None
     if sent.like is not None:
@@ -60,7 +58,5 @@ def picture(product_id: Annotated[str, Path(max_length=200)], server: Here, hold
 def _finder(server: Server) -> Finder:
     if server.finder is not None:
         return server.finder
-    if importlib.util.find_spec("lancedb") is None:
-        raise ApiError(501, "no_search", "searching needs more packages here: pip install 'aisle[search]'")
     message = "no index is served: `aisle index` makes one, and `aisle serve --index` takes it"
     raise ApiError(404, "no_index", message)
