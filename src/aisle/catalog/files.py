@@ -43,12 +43,24 @@ class Table(NamedTuple):
             OSError, EOFError, zstandard.ZstdError: it cannot be read.
         """
         if self.path.suffix.lower() == ".gz":
-            packed = gzip.GzipFile(fileobj=self.path.open("rb"))
-            return io.BufferedReader(packed)  # pyright: ignore[reportArgumentType]
+            return io.BufferedReader(_Gzip(self.path))  # pyright: ignore[reportArgumentType]
         if self.path.suffix.lower() in (".zst", ".zstd"):
             return io.BufferedReader(_Zstd(self.path))
         file: Any = self.path.open("rb")
         return io.BufferedReader(file) if remote(self.path) else file
+
+
+class _Gzip(gzip.GzipFile):
+    """Decompressed bytes of a `.gz` file, at any address; closing it closes the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._packed = path.open("rb")
+        super().__init__(fileobj=self._packed)
+
+    def close(self) -> None:
+        """Close both."""
+        super().close()
+        self._packed.close()
 
 
 class _Zstd(io.RawIOBase):
