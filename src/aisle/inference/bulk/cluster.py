@@ -7,6 +7,7 @@ nothing but time: Ray gives its piece to another one, which makes the same bytes
 import io
 import logging
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from aisle.inference.bulk.folder import Folder
 from aisle.inference.bulk.shards import PROBLEMS, Record, write_shard
 from aisle.progress import Advance
 
+_KNOCK_SECONDS = 10.0
 _COLUMNS = ("record", "body", "problems")
 
 
@@ -202,6 +204,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         if address is None:
             ray.init(address="local", include_dashboard=False, **quiet)
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
     except Exception as error:  # its ways to fail are many, and none of them is documented
         raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {first_line(error)}") from error
@@ -209,6 +212,13 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 @contextmanager
