@@ -44,7 +44,8 @@ class _View(nn.Module):
 
 
 def encoder_graph(model: Model, name: str, preparer: Preparer, file: Path) -> None:
-    """One view's encoder: its arrays -> `pooled` (B, D); where the fusion reads them `tokens`, `mask`.
+    """One view's encoder: its arrays -> `pooled` (B, D); where the fusion reads them `tokens`, `tokens_mask`,
+    which no input is called.
 
     Raises:
         ExportError: torch cannot trace it.
@@ -52,7 +53,7 @@ def encoder_graph(model: Model, name: str, preparer: Preparer, file: Path) -> No
     arrays, dynamic = _example(preparer, name)
     tokens = model.tokens if model.fusion.reads_tokens else 0
     view = _View(twin(model.encoders[name]), list(arrays), tokens)
-    outputs = ["pooled", "tokens", "mask"] if tokens else ["pooled"]
+    outputs = ["pooled", "tokens", "tokens_mask"] if tokens else ["pooled"]
     _write(
         view,
         tuple(arrays.values()),

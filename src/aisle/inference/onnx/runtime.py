@@ -94,9 +94,10 @@ class Encoder:
         pooled = np.concatenate([part["pooled"] for part in parts])[back]
         if "tokens" not in parts[0]:
             return Encoding(pooled)
-        most = max(part["mask"].shape[1] for part in parts)
+        most = max(part["tokens_mask"].shape[1] for part in parts)
         tokens = np.concatenate([_wider(part["tokens"], most) for part in parts])[back]
-        return Encoding(pooled, tokens, np.concatenate([_wider(part["mask"], most) for part in parts])[back])
+        mask = np.concatenate([_wider(part["tokens_mask"], most) for part in parts])[back]
+        return Encoding(pooled, tokens, mask)
 
     def parts(self, arrays: Arrays, most: int) -> Iterator[Arrays]:
         """What the graph is fed, so many products at once at most."""
