@@ -109,7 +109,8 @@ def test_what_counts_most_lowers_confidence_more_than_chance(fusion, products):
         def drop(gone, pieces=pieces, node=node, count=count):
             kept = np.ones((1, count), bool)
             kept[0, gone] = False
-            return float(np.exp(model.score(pieces.without(kept)).node(np.array([node]))[0]))
+            # In log-odds: a network that is sure of its products hardly changes in probability.
+            return float(log_odds(model.score(pieces.without(kept)), node)[0])
 
         whole = drop([])
         for kind, first, last, most in (("words", 0, n, 1), ("regions", n, count, 6)):
