@@ -161,7 +161,7 @@ def _together(model: Any, products: list[Product], without: Collection[str]) -> 
     return Scored(
         Scores(model.taxonomy, np.concatenate([part.scores.logp for part in parts])),
         np.zeros((len(products), 0), np.float32),
-        np.concatenate([part.present for part in parts]).any(1)[:, None],
+        np.asarray(np.concatenate([part.present for part in parts]).any(1, keepdims=True)),
         [told for part in parts for told in part.problems],
         spaces,
     )

@@ -278,7 +278,7 @@ def _nearest(classifier: Classifier, product: Product, most: int = 3) -> tuple[N
     memory: Any = getattr(classifier, "memory", None)
     nearest = getattr(classifier, "nearest", None)
     found = nearest([product]) if memory is not None and nearest is not None else None
-    if found is None:
+    if found is None or memory is None:
         return ()
     views, tree = list(memory.spaces), classifier.taxonomy
     near = [
