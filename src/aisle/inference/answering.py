@@ -1,7 +1,8 @@
 """From scores to predictions, with what was wrong with each row: shared by all that answer. No torch here."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from aisle.catalog import Catalog, Problem, Product
 from aisle.decision import Policy, Prediction
 from aisle.decision.neighbours import Nearest
 from aisle.progress import Advance
-from aisle.taxonomy import Scores
+from aisle.taxonomy import Scores, Taxonomy
 
 FAULTY = "the row is faulty: see its problems"
 
@@ -93,3 +94,66 @@ def in_batches(products: Iterable[Product], size: int) -> Iterator[list[Product]
 def short_keys(catalog: Catalog) -> np.ndarray:
     """(n,) uint64: the first half of each row's content hash, enough to recognise training rows."""
     return np.frombuffer(catalog.keys().tobytes(), dtype="<u8")[::2].astype(np.uint64)
+
+
+class Answers(ABC):
+    """How every model answers: scores, predictions and neighbours, made of what it says batch by batch."""
+
+    policy: Policy
+    model_id: str
+
+    @property
+    @abstractmethod
+    def taxonomy(self) -> Taxonomy:
+        """The tree that answers are about."""
+
+    @property
+    @abstractmethod
+    def views(self) -> tuple[str, ...]:
+        """The names of the views that are read."""
+
+    @abstractmethod
+    def _scored(
+        self, products: Iterable[Product], without: Collection[str]
+    ) -> Iterator[tuple[list[Product], Scored]]: ...
+
+    @abstractmethod
+    def _nearest(self, scored: Scored) -> Nearest | None: ...
+
+    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
+        """(B, N) uncalibrated log-probabilities, one row a product, in order.
+
+        without: views treated as absent.
+
+        Raises:
+            ValueError: `without` names a view that is not read here.
+        """
+        parts = [part.scores.logp for part in self.score_batches(products, without)]
+        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
+        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
+
+    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
+        """One prediction a product, in order. advance: told the size of each batch."""
+        return list(self.predict_stream(products, advance))
+
+    def predict_stream(
+        self, products: Iterable[Product], advance: Advance | None = None
+    ) -> Iterator[Prediction]:
+        """As `predict`, a few batches in memory at a time."""
+        parts = self._scored(products, ())
+        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
+
+    def nearest(self, products: Iterable[Product]) -> Nearest | None:
+        """What the products it learned from say of these; None without a memory of them."""
+        parts = [self._nearest(part) for part in self.score_batches(products)]
+        known = [part for part in parts if part is not None]
+        return Nearest.join(known) if known else None
+
+    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
+        """Everything that is said, a batch at a time."""
+        for _, scored in self._scored(products, without):
+            yield scored
+
+    def _check(self, without: Collection[str]) -> None:
+        if unknown := set(without) - set(self.views):
+            raise ValueError(f"no view {min(unknown)!r}; this model reads {', '.join(self.views)}")

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from aisle.catalog import Catalog, Product
-from aisle.decision import Nearest, Policy, Prediction
+from aisle.decision import Nearest, Policy
 from aisle.errors import AisleError, BundleError
-from aisle.inference.answering import Scored, answered, in_batches
+from aisle.inference.answering import Answers, Scored, in_batches
 from aisle.inference.folder import checked_manifest, described, find, seal, write_folder, write_json
 from aisle.inference.opening import ENSEMBLE, open_model
-from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
 
 FORMAT_VERSION = 1
@@ -28,7 +27,7 @@ RUNTIME = "cascade"
 
 
 @dataclass(frozen=True)
-class Cascade:
+class Cascade(Answers):
     """The cheap model's answer where the log-probability of its best place is at least `threshold`, else the
     full model's. Any models that answer what a predictor is asked, over one tree.
 
@@ -93,32 +92,6 @@ class Cascade:
 
     # -- answering ----------------------------------------------------------------------------
 
-    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
-        """(B, N) log-probabilities, one row a product, in order. without: views treated as absent.
-
-        Raises:
-            ValueError: `without` names a view that no stage has.
-        """
-        parts = [scored.scores.logp for _, scored in self._scored(products, without)]
-        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
-        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
-
-    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
-        """One prediction a product, in order. advance: told the size of each batch."""
-        return list(self.predict_stream(products, advance))
-
-    def predict_stream(
-        self, products: Iterable[Product], advance: Advance | None = None
-    ) -> Iterator[Prediction]:
-        """As `predict`, one batch in memory at a time."""
-        parts = self._scored(products, ())
-        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
-
-    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
-        """Everything the stages say, a batch at a time."""
-        for _, scored in self._scored(products, without):
-            yield scored
-
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) the full model's vectors: products are found by those of one model."""
         return self.full.embed(products)
@@ -134,9 +107,7 @@ class Cascade:
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
     ) -> Iterator[tuple[list[Product], Scored]]:
-        unknown = set(without) - set(self.views)
-        if unknown:
-            raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
+        self._check(without)
         for batch in in_batches(products, self.batch):
             first = _together(self.cheap, batch, without)
             unsure = np.flatnonzero(first.scores.logp.max(1) < self.threshold)

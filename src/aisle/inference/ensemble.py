@@ -17,24 +17,23 @@ from typing import Any
 import numpy as np
 
 from aisle.catalog import Catalog, Product
-from aisle.decision import Policy, Prediction
+from aisle.decision import Policy
 from aisle.decision.neighbours import Nearest
 from aisle.errors import AisleError, BundleError
 from aisle.inference import bundle
-from aisle.inference.answering import Scored, answered, in_batches
+from aisle.inference.answering import Answers, Scored, in_batches
 from aisle.inference.opening import ENSEMBLE as MANIFEST
 from aisle.inference.predictor import Predictor
 from aisle.inference.stack import Stack, mean_of
 from aisle.model.features import FeatureStore
 from aisle.model.parts import Context
-from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(Answers):
     """Members over one tree, their names and weights (M,), and the trees stacked on them, if any.
 
     It keeps the `Classifier` protocol and answers as a `Predictor` does.
@@ -112,32 +111,6 @@ class Ensemble:
 
     # -- answering ----------------------------------------------------------------------------
 
-    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
-        """(B, N) log-probabilities, one row a product, in order. without: views treated as absent.
-
-        Raises:
-            ValueError: `without` names a view that no member has.
-        """
-        parts = [scored.scores.logp for _, scored in self._scored(products, without)]
-        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
-        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
-
-    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
-        """One prediction a product, in order. advance: told the size of each batch."""
-        return list(self.predict_stream(products, advance))
-
-    def predict_stream(
-        self, products: Iterable[Product], advance: Advance | None = None
-    ) -> Iterator[Prediction]:
-        """As `predict`, one batch in memory at a time."""
-        parts = self._scored(products, ())
-        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
-
-    def nearest(self, products: Iterable[Product]) -> Nearest | None:
-        """What the products that a member learned from say of these; None if none remembers any."""
-        parts = [self._nearest(scored) for _, scored in self._scored(products, ())]
-        return Nearest.join([p for p in parts if p is not None]) if parts and parts[0] is not None else None
-
     def contributions(self, products: Iterable[Product]) -> list[dict[str, float]]:
         """For each product, what each member's word adds to the log-odds of its place (stacked ones only).
 
@@ -167,9 +140,7 @@ class Ensemble:
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
     ) -> Iterator[tuple[list[Product], Scored]]:
-        unknown = set(without) - set(self.views)
-        if unknown:
-            raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
+        self._check(without)
         for batch in in_batches(products, min([self.batch, *(m.batch for m in self.members)])):
             parts = self._ask(batch, without)
             scores = [part.scores.logp.astype(np.float64) for part in parts]

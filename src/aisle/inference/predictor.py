@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from aisle.catalog import Catalog, Product
-from aisle.decision import Nearest, Policy, Prediction
+from aisle.decision import Nearest, Policy
 from aisle.errors import CatalogError
-from aisle.inference.answering import Scored, answered, in_batches, short_keys
+from aisle.inference.answering import Answers, Scored, in_batches, short_keys
 from aisle.inference.encode import Inputs, Reader
 from aisle.inference.growing import EXAMPLES, Growth, averages, fit, name_products
 from aisle.inference.memory import SKETCH, Memory, sketch
@@ -24,12 +24,11 @@ from aisle.model.names import carry_counts, context_of
 from aisle.model.parts import Context
 from aisle.model.prepare import Lexical, Preparer
 from aisle.model.spec import ModelSpec, build_like, views_of
-from aisle.progress import Advance
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
 @dataclass(frozen=True)
-class Predictor:
+class Predictor(Answers):
     """A model with everything it needs to answer, and nothing it needs to learn.
 
     seen: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
@@ -76,39 +75,11 @@ class Predictor:
 
     # -- answering ----------------------------------------------------------------------------
 
-    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
-        """(B, N) uncalibrated log-probabilities, one row a product, in order.
-
-        without: views treated as absent.
-
-        Raises:
-            ValueError: `without` names a view this model does not have.
-        """
-        parts = [part.scores.logp for part in self.score_batches(products, without)]
-        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
-        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
-
-    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
-        """One prediction a product, in order. advance: told the size of each batch."""
-        return list(self.predict_stream(products, advance))
-
-    def predict_stream(
-        self, products: Iterable[Product], advance: Advance | None = None
-    ) -> Iterator[Prediction]:
-        """As `predict`, one batch in memory at a time."""
-        parts = self._scored(products, ())
-        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
-
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) what products are found by: where the fusion puts views in one space the sum of those that a
         product has, else the joint vector."""
         parts = [part.embedding for part in self.score_batches(products, ())]
         return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
-
-    def nearest(self, products: Iterable[Product]) -> Nearest | None:
-        """What the products it learned from say of these; None without a memory of them."""
-        parts = [self._nearest(part) for part in self.score_batches(products)]
-        return Nearest.join([p for p in parts if p is not None]) if self.memory and parts else None
 
     def _nearest(self, scored: Scored) -> Nearest | None:
         return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
@@ -147,17 +118,10 @@ class Predictor:
             return sketch({key: array.cpu().numpy() for key, array in arrays.items()})
         return np.zeros((len(inputs.present), SKETCH), np.float32)  # no product of the batch has it
 
-    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
-        """Everything the network says, a batch at a time."""
-        for _, scored in self._scored(products, without):
-            yield scored
-
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
     ) -> Iterator[tuple[list[Product], Scored]]:
-        unknown = set(without) - set(self.views)
-        if unknown:
-            raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
+        self._check(without)
         # Pictures are decoded and texts cut into tokens beside the network, which reads the batch before.
         reader = self._reader
         readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time

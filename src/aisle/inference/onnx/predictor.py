@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aisle.catalog import Catalog, Product
-from aisle.decision import Nearest, Policy, Prediction
-from aisle.inference.answering import Scored, answered, in_batches, short_keys
+from aisle.decision import Nearest, Policy
+from aisle.inference.answering import Answers, Scored, in_batches, short_keys
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.inference.onnx.runtime import Encoding, Graph, Sight
 from aisle.inference.threads import ahead, cores
 from aisle.model.prepare import Lexical
-from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
 
 
@@ -27,7 +26,7 @@ class Counted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OnnxPredictor:
+class OnnxPredictor(Answers):
     """A network as ONNX graphs and tables, with everything it needs to answer.
 
     sights: each view, in the network's order. joint: from views to log-probabilities. remembered: the views
@@ -66,53 +65,18 @@ class OnnxPredictor:
 
     # -- answering ----------------------------------------------------------------------------
 
-    def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
-        """(B, N) uncalibrated log-probabilities, one row a product, in order.
-
-        without: views treated as absent.
-
-        Raises:
-            ValueError: `without` names a view this model does not have.
-        """
-        parts = [part.scores.logp for part in self.score_batches(products, without)]
-        empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
-        return Scores(self.taxonomy, np.concatenate([empty, *parts]))
-
-    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
-        """One prediction a product, in order. advance: told the size of each batch."""
-        return list(self.predict_stream(products, advance))
-
-    def predict_stream(
-        self, products: Iterable[Product], advance: Advance | None = None
-    ) -> Iterator[Prediction]:
-        """As `predict`, a few batches in memory at a time."""
-        parts = self._scored(products, ())
-        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
-
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) what products are found by."""
         parts = [part.embedding for part in self.score_batches(products)]
         return np.concatenate([np.zeros((0, self.network["dim"]), np.float32), *parts])
 
-    def nearest(self, products: Iterable[Product]) -> Nearest | None:
-        """What the products it learned from say of these; None without a memory of them."""
-        parts = [self._nearest(part) for part in self.score_batches(products)]
-        return Nearest.join([p for p in parts if p is not None]) if self.memory and parts else None
-
     def _nearest(self, scored: Scored) -> Nearest | None:
         return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
-
-    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
-        """Everything the network says, a batch at a time."""
-        for _, scored in self._scored(products, without):
-            yield scored
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
     ) -> Iterator[tuple[list[Product], Scored]]:
-        unknown = set(without) - set(self.views)
-        if unknown:
-            raise ValueError(f"no view {sorted(unknown)[0]!r}; this model reads {', '.join(self.views)}")
+        self._check(without)
         threads = self.threads if self.threads > 1 else 0
         yield from ahead(
             lambda batch: (batch, self._score_batch(batch, without)),
