@@ -38,9 +38,9 @@ def test_the_folded_network_answers_as_the_rotated_one_did(monkeypatch, kernels)
     rotated = {}
     original = fitting.fold
 
-    def fold(trained, axes, final, earlier=None):
+    def fold(trained, axes, *others):
         rotated["model"], rotated["axes"] = trained.eval(), axes
-        original(trained, axes, final, earlier)
+        original(trained, axes, *others)
 
     monkeypatch.setattr(fitting, "fold", fold)
     model = aisle.train(

@@ -76,12 +76,12 @@ def along(
     room = Room(reader.store.folder if reader.store else None)
     for name, rank in ranks.items():
         progress.say(f"finding the principal axes of {name}")
-        view = _View(reader, name, products[0], progress)
+        view = ViewRows(reader, name, products[0], progress)
         sample = view(_sample(len(products[0]), seed))
         if sample.present.any() or not started:
             axes[name] = find_axes(reader.model, name, sample, rank, seed, started)
         for i, some in enumerate(products):
-            view = view if i == 0 else _View(reader, name, some, progress)
+            view = view if i == 0 else ViewRows(reader, name, some, progress)
             present = np.zeros(len(some), bool)
             if name in axes:
                 coordinates = room.empty((len(some), axes[name].rank))
@@ -102,7 +102,7 @@ def along(
     return Along(axes, rows, started)
 
 
-class _View:
+class ViewRows:
     """One view of some products, as the network reads it: rows by number."""
 
     def __init__(self, reader: Reader, name: str, products: Sequence[Product], progress: Progress) -> None:
@@ -112,6 +112,7 @@ class _View:
             self.whole = self._kept(np.arange(len(products)))
 
     def __call__(self, rows: np.ndarray) -> Prepared:
+        """Those rows' arrays."""
         if self.whole is not None:
             return Prepared({"pooled": self.whole.arrays["pooled"][rows]}, self.whole.present[rows], {})
         if self.name in self.reader.stored:

@@ -9,7 +9,7 @@ docs/lab-notes.md.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ from aisle.model.spec import ModelSpec, PartSpec, ViewSpec
 LANDMARKS = 4096  # training rows that span the axes of text; an eigendecomposition grows with their cube
 KERNEL_LANDMARKS = 2048  # of a Gaussian kernel: these stay in the bundle
 _TINY = 1e-5  # of the largest variance: axes below it are rounding
+_UNSEEN = 1e-3  # what a coordinate counts in a fold beside its part in the sample, of their mean square
+_EXACT = 3000  # logits and features of names up to which all directions are found
 
 
 def find_axes(
@@ -72,7 +74,7 @@ class TextAxes:
     """Of sparse TF-IDF rows, uncentred, through the Gram matrix of at most `LANDMARKS` of them."""
 
     def __init__(self, prepared: Prepared, features: int, rank: int, seed: int) -> None:
-        rows = _sparse(prepared, features)[prepared.present]
+        rows = sparse_rows(prepared, features)[prepared.present]
         if rows.shape[0] > LANDMARKS:
             rows = rows[np.sort(np.random.default_rng(seed).choice(rows.shape[0], LANDMARKS, replace=False))]
         self.features, self.landmarks = features, rows
@@ -86,7 +88,7 @@ class TextAxes:
 
     def along(self, prepared: Prepared) -> np.ndarray:
         """(B, r) coordinates; zeros where absent."""
-        return (_sparse(prepared, self.features) @ self.landmarks.T).toarray() @ self.map
+        return (sparse_rows(prepared, self.features) @ self.landmarks.T).toarray() @ self.map
 
     @torch.no_grad()
     def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
@@ -196,7 +198,8 @@ def _dense(prepared: Prepared) -> np.ndarray:
     return arrays["pooled"] if "pooled" in arrays else arrays["vector"]
 
 
-def _sparse(prepared: Prepared, features: int) -> sparse.csr_matrix:
+def sparse_rows(prepared: Prepared, features: int) -> sparse.csr_matrix:
+    """(B, F) a lexical view's features of B products."""
     arrays = prepared.arrays
     ends = np.append(arrays["offsets"], len(arrays["ids"]))
     shape = (len(prepared.present), features)
@@ -228,24 +231,42 @@ def rotated_spec(
     return spec.model_copy(update={"views": views, "fusion": fusion})
 
 
+class Sample(NamedTuple):
+    """Training rows by which a fold knows what matters. coordinates (n, wide), of the views side by side;
+    said (n, N + C): what is added to their logits and to what names are compared with."""
+
+    coordinates: np.ndarray
+    said: np.ndarray | None = None
+
+
 @torch.no_grad()
-def fold(trained: Model, axes: Mapping[str, Axes], final: Model, earlier: str | None = None) -> None:
+def fold(
+    trained: Model,
+    axes: Mapping[str, Axes],
+    final: Model,
+    sample: Sample,
+    words: Mapping[str, np.ndarray] | None = None,
+    earlier: str | None = None,
+) -> None:
     """Write what `trained` (views side by side) learned into `final` (views in one space of width D).
 
-    The head's rows span at most as many dimensions as there are nodes and name features; the D strongest
-    of them, by singular value, are kept, so answers are equal where D is at least their number. earlier: the
-    view by which `trained` reads what `final` made of its views so far; without it, that is overwritten.
+    What a product's coordinates make of N logits and C features of a new category's name spans at most N + C
+    dimensions. The D of them that vary most over the sample are kept (principal components of the logits):
+    answers are equal where D is at least N + C. words: by lexical view, weights (F, N + C) of what is added.
+    earlier: the view by which `trained` reads what `final` made of its views so far; without it, that is
+    overwritten.
     """
     head, small, linear = trained.head, final.head, final.fusion
     assert isinstance(head, Tree)
     assert isinstance(small, Tree)
     assert isinstance(linear, Linear)
-    spanned = torch.cat([head.weight(), head.generate.weight.T])  # (N + C, wide)
-    basis = _strongest(spanned.double(), linear.dim).float()  # (wide, D)
+    told = _Told(head, sample)
+    basis = told.strongest(linear.dim)  # (N + C, D)
+    whole = (told.map.T @ basis).float()  # (wide, D)
     parts: dict[str, torch.Tensor] = {}  # (width, D) of each view's coordinates, into the joint space
     start = 0
     for name, width in trained.fusion.dims.items():  # type: ignore[union-attr, operator]
-        parts[name] = basis[start : start + width] * trained.fusion.scales.get(name, 1.0)  # type: ignore[union-attr]
+        parts[name] = whole[start : start + width] * trained.fusion.scales.get(name, 1.0)  # type: ignore[union-attr]
         start += width
     for name, project in linear.project.items():
         encoder = final.encoders[name]
@@ -260,10 +281,57 @@ def fold(trained: Model, axes: Mapping[str, Axes], final: Model, earlier: str | 
             axes[name].fold_into(encoder, project, parts[name])
             final.absent[name].copy_(axes[name].token(len(final.absent[name])))
         if isinstance(encoder, Lexical):
+            if words and name in words:
+                encoder.table.weight += torch.from_numpy(words[name]) @ basis.float()
             encoder.table.weight.copy_(encoder.table.weight.half())
-    small.node.copy_(head.node @ basis)
-    small.generate.weight.copy_(basis.T @ head.generate.weight)
+    node, generate = told.regress(head.node, basis), told.regress(head.generate.weight.T, basis)
+    if sample.said is not None:
+        n, names = len(head.index.terminals), head.class_vectors[head.index.terminals].double()
+        said, of_names = torch.from_numpy(sample.said).double().split([n, sample.said.shape[1] - n], 1)
+        node.index_add_(0, head.index.terminals, told.regress_said(said - of_names @ names.T, basis))
+        generate += told.regress_said(of_names, basis)
+    small.node.copy_(node)
+    small.generate.weight.copy_(generate.T)
     small.bias.copy_(head.bias)
+
+
+class _Told:
+    """What coordinates tell: `map` (N + C, wide) gives a product's logits and its features of names, weighed
+    by their second moments over a sample. A little of every coordinate counts, seen in it or not."""
+
+    def __init__(self, head: Tree, sample: Sample) -> None:
+        weight = head.weight().double()
+        self.map = torch.cat([weight, head.generate.weight.T.double()])
+        self.rows = torch.from_numpy(sample.coordinates).double()  # (n, wide)
+        self.told = self.rows @ self.map.T  # (n, N + C)
+        if sample.said is not None:
+            self.told += torch.from_numpy(sample.said)
+        self.unseen = _UNSEEN * float((self.rows**2).mean())
+
+    def strongest(self, dim: int) -> torch.Tensor:
+        """(N + C, dim) orthonormal directions in which most is told, zeros where there are fewer."""
+        factor = torch.cat([self.told / len(self.told) ** 0.5, self.map.T * self.unseen**0.5])
+        if factor.shape[1] <= _EXACT:
+            basis = torch.linalg.eigh(factor.T @ factor)[1].flip(1)[:, :dim]
+        else:  # of many categories only the strongest are looked for (Halko et al. 2011)
+            basis = torch.svd_lowrank(factor, q=dim + 16, niter=4)[2][:, :dim]
+        return nn.functional.pad(basis, (0, dim - basis.shape[1]))
+
+    def regress(self, rows: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+        """(m, D) what rows (m, wide) of a map say, from the joint vectors that `basis` (N + C, D) makes."""
+        rows = rows.double()
+        along = self.map.T @ basis  # (wide, D)
+        return self._solve(self.rows @ rows.T, self.unseen * along.T @ rows.T, basis)
+
+    def regress_said(self, said: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+        """(m, D) the same of what is said (n, m) of the sample besides."""
+        return self._solve(said, torch.zeros(basis.shape[1], said.shape[1], dtype=said.dtype), basis)
+
+    def _solve(self, said: torch.Tensor, unseen: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+        joint, along = self.told @ basis, self.map.T @ basis
+        inner = joint.T @ joint / len(joint) + self.unseen * along.T @ along  # (D, D)
+        found = torch.linalg.lstsq(inner, joint.T @ said / len(joint) + unseen, driver="gelsd")
+        return found.solution.T.float()
 
 
 def _carry(encoder: nn.Module, project: nn.Module, basis: torch.Tensor | None) -> None:
@@ -279,15 +347,3 @@ def _carry(encoder: nn.Module, project: nn.Module, basis: torch.Tensor | None) -
         return
     weight.copy_(weight @ basis if isinstance(project, Gaussian) else basis.T @ weight)  # type: ignore[union-attr, operator]
     bias.copy_(bias @ basis)  # type: ignore[union-attr, operator]
-
-
-def _strongest(rows: torch.Tensor, dim: int) -> torch.Tensor:
-    """(wide, dim) orthonormal directions that hold most of `rows` (n, wide), zeros where it has fewer."""
-    if len(rows) < rows.shape[1]:  # decompose the smaller of the two Gram matrices
-        values, left = torch.linalg.eigh(rows @ rows.T)
-        real = values > 1e-10 * values[-1]
-        basis = rows.T @ (left[:, real] / values[real].sqrt())
-    else:
-        basis = torch.linalg.eigh(rows.T @ rows)[1]
-    basis = basis[:, -dim:].flip(1)
-    return nn.functional.pad(basis, (0, dim - basis.shape[1]))

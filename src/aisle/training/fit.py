@@ -27,16 +27,18 @@ from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training import parallel, warm
 from aisle.training.along import along
-from aisle.training.axes import fold
+from aisle.training.axes import Sample, fold
 from aisle.training.data import Lesson, Rows
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
-from aisle.training.ridge import add_ridge
+from aisle.training.ridge import add_ridge, coordinates
 from aisle.training.run import Journal, Run
+from aisle.training.words import learn_words
 
 CPU = torch.device("cpu")
 _FIT_SAMPLE = 500_000  # products from which vocabularies are learned
+_FOLD_SAMPLE = 4096  # rows by which a fold knows what matters
 _REMEMBERED = 20_000  # products looked through for those that a predictor remembers
 
 
@@ -345,10 +347,15 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
     else:
         rotated.load_state_dict(journal.ended.get(phase.last) or journal.model or {}, strict=False)
     rotated.to("cpu")
+    fit_rows = Rows(lessons[0], shop.context.taxonomy, reading, given, progress)
     if recipe.ridge is not None:
-        fit_rows = Rows(lessons[0], shop.context.taxonomy, reading, given, progress)
         add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress, without={warm.EARLIER})
-    fold(rotated, turned.axes, reader.model, turned.earlier)
+    sample = np.arange(0, len(fit_rows), len(fit_rows) // _FOLD_SAMPLE + 1)
+    words = learn_words(reader, lessons[0], recipe, shop.context, sample, progress)
+    if words is not None:
+        rotated.head.bias.data += torch.from_numpy(words.offset)  # type: ignore[union-attr, operator]
+    told = Sample(coordinates(rotated.eval(), fit_rows.batch(sample)), words and words.said)
+    fold(rotated, turned.axes, reader.model, told, words and words.weights, turned.earlier)
     if journal.stage == phase.stages.stop:  # the weights in hand are those of the rotated network
         journal.model = None
 

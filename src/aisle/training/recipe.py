@@ -96,6 +96,15 @@ class Ridge(Strict):
     strength: float = Field(default=25.0, gt=0)
 
 
+class WordsPart(Strict):
+    """After the stages along axes, a linear support vector machine over all features of the lexical views is
+    added to the head (see aisle.training.words). penalty: in shares of a row's mean squared length, .5 is
+    scikit-learn's C = 1. strength: how many logits a margin of 1 is worth."""
+
+    penalty: float = Field(default=0.5, gt=0)
+    strength: float = Field(default=10.0, gt=0)
+
+
 class Promise(Strict):
     """`precision` of what is decided automatically, but for a chance `delta`."""
 
@@ -116,6 +125,7 @@ class Recipe(ModelSpec):
     losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
     ridge: Ridge | None = None
+    words: WordsPart | None = None
     parts: Parts = Parts()
     promise: Promise = Promise()
 

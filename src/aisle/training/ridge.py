@@ -18,11 +18,11 @@ from aisle.model.heads import Tree
 from aisle.model.model import Model
 from aisle.model.parts import Context
 from aisle.progress import Progress
-from aisle.training.data import Rows
+from aisle.training.data import Batch, Rows
 from aisle.training.recipe import Ridge
 
 _BATCH = 4096
-_NAMES = 1.0  # ridge of the map from names to weights; a name's vector has length 1
+NAMES = 1.0  # ridge of the map from names to weights; a name's vector has length 1
 
 
 @torch.no_grad()
@@ -47,12 +47,7 @@ def add_ridge(
         system = _System(fusion.dim, len(context.counts), len(rows))
         model.eval()
         for batch in rows.in_order(_BATCH):
-            encoded = {
-                name: model.encode(name, batch.inputs[name]).pooled
-                * (batch.present[:, i : i + 1] if name not in without else 0.0)
-                for i, name in enumerate(model.views)
-            }
-            x = torch.cat([v * fusion.scales.get(n, 1.0) for n, v in encoded.items()], 1).numpy()
+            x = coordinates(model, batch, without)
             y = _shares(context, batch.target.node.numpy(), batch.target.exact.numpy())
             system.add(x, y, None if batch.target.weight is None else batch.target.weight.numpy())
             advance(len(x))
@@ -61,11 +56,23 @@ def add_ridge(
     head.bias.add_(torch.from_numpy(offset) * ridge.strength)
     if head.generated:
         names = head.class_vectors[head.index.terminals]  # (N, C)
-        inner = names.T @ names + _NAMES * torch.eye(names.shape[1])
+        inner = names.T @ names + NAMES * torch.eye(names.shape[1])
         told = torch.linalg.solve(inner, names.T @ learned)  # (C, D)
         head.generate.weight += told.T
         learned = learned - names @ told
     head.node.index_add_(0, head.index.terminals, learned)
+
+
+@torch.no_grad()
+def coordinates(model: Model, batch: Batch, without: Collection[str] = ()) -> np.ndarray:
+    """(B, D) a batch's views side by side, zeros where one is absent or in `without`."""
+    encoded = {
+        name: model.encode(name, batch.inputs[name]).pooled
+        * (batch.present[:, i : i + 1] if name not in without else 0.0)
+        for i, name in enumerate(model.views)
+    }
+    scales = model.fusion.scales
+    return torch.cat([v * scales.get(n, 1.0) for n, v in encoded.items()], 1).numpy()  # type: ignore[union-attr, operator]
 
 
 def _shares(context: Context, node: np.ndarray, exact: np.ndarray) -> np.ndarray:
