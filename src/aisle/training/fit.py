@@ -34,7 +34,7 @@ from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
 from aisle.training.ridge import add_ridge, coordinates
 from aisle.training.run import Journal, Run
-from aisle.training.words import learn_words
+from aisle.training.words import learn_words, lexical
 
 CPU = torch.device("cpu")
 _FIT_SAMPLE = 500_000  # products from which vocabularies are learned
@@ -349,7 +349,8 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
     rotated.to("cpu")
     fit_rows = Rows(lessons[0], shop.context.taxonomy, reading, given, progress)
     if recipe.ridge is not None:
-        add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress, without={warm.EARLIER})
+        told_otherwise = {warm.EARLIER, *lexical(reader, recipe)} if recipe.words else {warm.EARLIER}
+        add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress, without=told_otherwise)
     sample = np.arange(0, len(fit_rows), len(fit_rows) // _FOLD_SAMPLE + 1)
     words = learn_words(reader, lessons[0], recipe, shop.context, sample, progress)
     if words is not None:

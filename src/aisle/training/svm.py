@@ -29,8 +29,8 @@ def squared_hinge(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (F, N) and offsets (N,) of N classes against the rest.
 
-    x (n, F) sparse, by rows; place (n,) the class of each row, -1 where it is not known. penalty: in shares of
-    a row's mean squared length. weight (n,): what each row counts. advance: told how many classes are done.
+    x (n, F) sparse, by rows; place (n,) the class of each row, -1 where it is not known. penalty: in shares
+    of a row's mean squared length. weight (n,): what each row counts. advance: told how many classes are done.
     Of very many rows a class sees its own, and some of the others, drawn by chance: what it costs then grows
     with the classes, not with rows times classes.
     """

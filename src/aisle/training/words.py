@@ -33,6 +33,11 @@ class Words(NamedTuple):
     said: np.ndarray
 
 
+def lexical(reader: Reader, recipe: Recipe) -> list[str]:
+    """The views of words that have axes."""
+    return [n for n, v in recipe.views.items() if v.axes and isinstance(reader.model.encoders[n], Lexical)]
+
+
 def learn_words(
     reader: Reader, lesson: Lesson, recipe: Recipe, context: Context, sample: np.ndarray, progress: Progress
 ) -> Words | None:
@@ -40,7 +45,7 @@ def learn_words(
 
     sample: numbers of rows of which to tell what was learned.
     """
-    views = [n for n, v in recipe.views.items() if v.axes and isinstance(reader.model.encoders[n], Lexical)]
+    views = lexical(reader, recipe)
     if recipe.words is None or not views:
         return None
     blocks = []
