@@ -34,7 +34,7 @@ def test_killed_at_twenty_random_instants_the_output_is_that_of_an_undisturbed_r
         # Most of so short a run is its start, with nothing at stake: instants count from a new shard on.
         while process.poll() is None and records(out) == written[-1]:
             time.sleep(0.001)
-        # No further than this kill's share of the shards, or on a quick machine the last would meet a run done.
+        # No further than this kill's share of the shards: on a quick machine the last would meet a run done.
         instant = time.monotonic() + rng.uniform(0, 0.15)
         while time.monotonic() < instant and records(out) < 3 * (kill + 1):
             time.sleep(0.001)

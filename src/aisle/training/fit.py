@@ -227,9 +227,15 @@ def check_parts(recipe: Recipe, trust_code: bool) -> None:
     check_options(fusion, "fusion", recipe.fusion.options, {"dims", "modalities"})
     head = find_part(heads, "head", recipe.head.type, trust_code)
     check_options(head, "head", recipe.head.options, {"context", "dim"})
-    if recipe.ridge is not None and not any(view.axes for view in recipe.views.values()):
+    turned = [view for view in recipe.views.values() if view.axes]
+    if recipe.ridge is not None and not turned:
         raise RecipeError(
             "[ridge] regresses along axes, and no view has `axes`: leave it out (--set ridge=false)"
+        )
+    if recipe.words is not None and not any(view.encoder.type == "Lexical" for view in turned):
+        raise RecipeError(
+            "[words] is added to views of words along axes, and no view of words has `axes`: "
+            "leave it out (--set words=false)"
         )
     for spec in recipe.losses:
         loss = find_part(losses, "loss", spec.type, trust_code)
@@ -348,11 +354,13 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
         rotated.load_state_dict(journal.ended.get(phase.last) or journal.model or {}, strict=False)
     rotated.to("cpu")
     fit_rows = Rows(lessons[0], shop.context.taxonomy, reading, given, progress)
-    if recipe.ridge is not None:
-        told_otherwise = {warm.EARLIER, *lexical(reader, recipe)} if recipe.words else {warm.EARLIER}
-        add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress, without=told_otherwise)
+    # What an earlier network knew of words stays in it; new words come to it along the axes.
+    by_words = recipe.words is not None and not shop.warm
+    told_otherwise = {warm.EARLIER, *(lexical(reader, recipe) if by_words else ())}
+    if recipe.ridge is not None and not told_otherwise.issuperset(rotated.views):
+        add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress, told_otherwise)
     sample = np.arange(0, len(fit_rows), len(fit_rows) // _FOLD_SAMPLE + 1)
-    words = learn_words(reader, lessons[0], recipe, shop.context, sample, progress)
+    words = learn_words(reader, lessons[0], recipe, shop.context, sample, progress) if by_words else None
     if words is not None:
         rotated.head.bias.data += torch.from_numpy(words.offset)  # type: ignore[union-attr, operator]
     told = Sample(coordinates(rotated.eval(), fit_rows.batch(sample)), words and words.said)

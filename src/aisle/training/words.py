@@ -5,7 +5,7 @@ support vector machine over every feature of the lexical views knows it, and is 
 one more part of the sum that is folded into one head (docs/lab-notes.md has what that is worth).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -14,7 +14,7 @@ from aisle.inference.encode import Reader
 from aisle.model.encoders import Lexical
 from aisle.model.parts import Context
 from aisle.progress import Progress
-from aisle.training.along import ViewRows
+from aisle.training.along import Room, ViewRows
 from aisle.training.axes import sparse_rows
 from aisle.training.data import Lesson
 from aisle.training.recipe import Recipe
@@ -55,21 +55,25 @@ def learn_words(
         rows = [view(np.arange(i, min(i + _BLOCK, len(lesson.products)))) for i in starts]
         scale, features = recipe.views[name].scale, reader.preparers[name].size  # type: ignore[attr-defined]
         blocks.append(sparse.vstack([sparse_rows(part, features) for part in rows]) * np.float32(scale))
-    x, tree = sparse.hstack(blocks).tocsr(), context.taxonomy
+    x: Any = sparse.hstack(blocks).tocsr()
+    tree = context.taxonomy
+    n, names = len(tree.terminals), context.class_vectors[tree.terminals]  # (N, C)
+    room = Room(reader.store.folder if reader.store else None)
+    weights = room.empty((x.shape[1], n + names.shape[1]))
     place = np.where(lesson.targets.exact, tree.terminal_of[lesson.targets.node], -1)
-    with progress("learning from words", len(tree.terminals), "categories") as advance:
-        weights, offset = squared_hinge(
-            x, place, len(tree.terminals), recipe.words.penalty, lesson.weights, advance, recipe.seed
+    with progress("learning from words", n, "categories") as advance:
+        _, offset = squared_hinge(
+            x, place, n, recipe.words.penalty, lesson.weights, weights[:, :n], advance, recipe.seed
         )
-    weights *= recipe.words.strength
-    names = np.asarray(context.class_vectors)[tree.terminals]  # (N, C)
-    inner = names.T @ names + NAMES * np.eye(names.shape[1], dtype=np.float32)
     # What names tell of it, so that a category added later is not at a disadvantage.
-    weights = np.concatenate([weights, np.linalg.solve(inner, names.T @ weights.T).T.astype(np.float32)], 1)
-    said = np.asarray(x[sample] @ weights)
-    ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
-    parts = {
-        name: part * np.float32(recipe.views[name].scale)
-        for name, part in zip(views, np.split(weights, ends), strict=True)
-    }
-    return Words(parts, offset * recipe.words.strength, said)
+    told = np.linalg.solve(names.T @ names + NAMES * np.eye(names.shape[1], dtype=np.float32), names.T).T
+    for start in range(0, len(weights), _BLOCK):
+        some = weights[start : start + _BLOCK]
+        some[:, :n] *= recipe.words.strength
+        some[:, n:] = some[:, :n] @ told
+    said, parts, start = np.asarray(x[sample] @ weights), {}, 0
+    for name, block in zip(views, blocks, strict=True):
+        parts[name] = weights[start : start + block.shape[1]]
+        parts[name] *= np.float32(recipe.views[name].scale)
+        start += block.shape[1]
+    return Words(parts, offset * np.float32(recipe.words.strength), said)
