@@ -12,7 +12,7 @@ from tests.training.shop import products, recipe
 PARTS = {"stop": 0.2, "calibrate": 0.1, "promise": 0.1}
 ALONG = [
     "stages.0.epochs=5", "stages.0.steps=0", "stages.0.batch=16", "views.text.axes=60", "views.title.axes=60",
-    "views.image=false", "parts.stop=0.2", "ridge=false", "views.text.encoder.least=1",
+    "views.image=false", "parts.stop=0.2", "ridge=false", "words=false", "views.text.encoder.least=1",
     "views.title.encoder.least=1",
 ]  # fmt: skip
 STILL = ["stages.0.rate=1e-12", "stages.0.epochs=1"]
