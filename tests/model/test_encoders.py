@@ -13,7 +13,6 @@ from aisle.model.parts import build_part
 from aisle.model.prepare import Pictures, Tokens, Vectors
 from aisle.training import fit as fitting
 from tests.shared import SHARED, needs_shared
-from tests.timm_extra import needs_timm
 from tests.training.shop import catalog, recipe
 
 
@@ -111,7 +110,7 @@ FAMILIES = [
 ]
 
 
-@needs_timm
+@pytest.mark.timm
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families_of_timm_give_patches(name):
@@ -128,7 +127,7 @@ def test_families_of_timm_give_patches(name):
     torch.testing.assert_close(again(pixels, torch.ones(2, 1).bool()).pooled[0], found.pooled[0])
 
 
-@needs_timm
+@pytest.mark.timm
 @pytest.mark.slow
 def test_an_untrained_se_resnext_takes_a_real_finetuning_step(monkeypatch, tmp_path):
     moved = []
@@ -156,7 +155,7 @@ def test_an_untrained_se_resnext_takes_a_real_finetuning_step(monkeypatch, tmp_p
     )
 
 
-@needs_timm
+@pytest.mark.timm
 @needs_shared
 @pytest.mark.slow
 def test_a_timm_folder_is_read_offline_with_its_own_normalisation():
@@ -170,7 +169,7 @@ def test_a_timm_folder_is_read_offline_with_its_own_normalisation():
     torch.testing.assert_close(again(pixels, shown).pooled, encoder(pixels, shown).pooled)
 
 
-@needs_timm
+@pytest.mark.timm
 def test_what_timm_cannot_make_is_one_line(tmp_path):
     with pytest.raises(MissingModelError, match=r"timm model 'resnext-nowhere' cannot be had"):
         TimmImage(Pictures(64), "resnext-nowhere", pretrained=False)

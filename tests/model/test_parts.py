@@ -14,10 +14,13 @@ from aisle.model.parts import build_part, find_part
 from aisle.model.prepare import Lexical, Pictures, Tokens, Vectors
 from tests.model.build import DIMS, context
 from tests.model.pretrained import tiny_text, tiny_vision
-from tests.timm_extra import WHY_NOT
 
 KINDS = {"encoder": encoders, "fusion": fusions, "head": heads, "loss": losses}
-EVERY = [(kind, name) for kind, module in KINDS.items() for name in module.__all__]
+EVERY = [
+    pytest.param(kind, name, marks=pytest.mark.timm if name == "TimmImage" else ())
+    for kind, module in KINDS.items()
+    for name in module.__all__
+]
 WORDS = ["red boots", "red lamp", "desk lamp", "boots for rain"]
 SUPPLIED = {"prepare", "context", "dims", "config", "modalities"}  # by the house, not by the recipe
 
@@ -52,8 +55,6 @@ def given(tmp_path):
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
 def test_every_part_is_a_module_that_keeps_its_arguments(kind, name, given):
-    if name == "TimmImage" and WHY_NOT:
-        pytest.skip(WHY_NOT)
     cls = getattr(KINDS[kind], name)
     house, options = given(kind, name)
     parameters = inspect.signature(cls).parameters
