@@ -1,10 +1,11 @@
 """Does the index find, and how fast?
 
-    python benchmarks/search.py speed VECTORS      # a file of `aisle embed`: recall, rate, build, memory
-    python benchmarks/search.py retrieval RUN      # text and picture across, on `test` of `fashion`
-    python benchmarks/search.py duplicates         # `luma`'s variants, and altered listings of `marketplace`
+    python benchmarks/search.py speed VECTORS       # a file of `aisle embed`: recall, rate, build, memory
+    python benchmarks/search.py retrieval fashion   # text and picture across, on `test`; or marketplace
+    python benchmarks/search.py duplicates          # `luma`'s variants, and altered listings of `marketplace`
 
-RUN is a trained `huse` (`aisle train …/fashion/products.parquet --recipe huse`). Writes into RESULTS.md.
+`retrieval` trains `huse`: --text and --image name local folders of its encoders where no hub is reached,
+--run a folder that keeps what was trained. Writes into RESULTS.md.
 """
 
 import argparse
@@ -24,21 +25,11 @@ import aisle
 from aisle.catalog import Catalog, ImageRef, Product
 from aisle.catalog.pictures import PictureError, decode
 from aisle.catalog.vectors import VectorFile
-from aisle.metrics import paired_bootstrap
-from aisle.metrics.retrieval import (
-    average_precision,
-    modality_gap,
-    precision_at,
-    recall_at,
-    reciprocal_rank,
-    semantic_similarity,
-    shared_path,
-)
 from aisle.workflow import part
 from results import SHARED, machine, write_section
+from spaces import retrieval, unit_rows
 
 ROWS, DIM, K, ASKED = 200_000, 256, 10, 1_000
-SETS = {"fashion": "fashion/products.parquet", "marketplace": "marketplace/products.csv"}
 
 
 # -- speed ----------------------------------------------------------------------------------------
@@ -176,159 +167,6 @@ def speed(source: Path) -> None:
     write_section("search speed", "\n".join(lines))
 
 
-# -- retrieval ------------------------------------------------------------------------------------
-
-
-def sides(model: Any, catalog: Catalog) -> dict[str, np.ndarray]:
-    """Frozen vectors and those in the space, of the text and of the picture alone."""
-    import torch
-
-    parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("text", "image", "frozen text", "frozen image")
-    }
-    image = next(n for n in model.views if n == "image")
-    texts = [n for n in model.views if n != image]
-    reader = model._reader
-    with torch.inference_mode():
-        for start in range(0, len(catalog), 512):
-            inputs = reader(list(catalog[start : start + 512]))
-            encoded = {n: model.model.encode(n, a).pooled.numpy() for n, a in inputs.arrays.items()}
-            views = model.model(inputs.arrays, inputs.present).joint.views
-            parts["text"].append(sum(views[n] for n in texts).numpy())
-            parts["image"].append(views[image].numpy())
-            parts["frozen text"].append(np.concatenate([encoded[n] for n in texts], 1))
-            parts["frozen image"].append(encoded[image])
-    return {name: unit_rows(np.concatenate(some)) for name, some in parts.items()}
-
-
-def unit_rows(x: np.ndarray) -> np.ndarray:
-    return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-9)
-
-
-def ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
-    return np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
-
-
-def cca(x: np.ndarray, y: np.ndarray, penalty: float, dims: int) -> tuple[np.ndarray, np.ndarray]:
-    """Regularised canonical correlation (Hardoon, Szedmak & Shawe-Taylor 2004): a map a side."""
-
-    def whiten(m: np.ndarray) -> np.ndarray:
-        values, axes = np.linalg.eigh(m.T @ m / len(m) + penalty * np.eye(m.shape[1]))
-        return axes / np.sqrt(values)
-
-    wx, wy = whiten(x), whiten(y)
-    u, s, v = np.linalg.svd(wx.T @ (x.T @ y / len(x)) @ wy, full_matrices=False)
-    return wx @ u[:, :dims] * s[:dims], wy @ v[:dims].T * s[:dims]
-
-
-def rivals(fit: dict[str, np.ndarray], held: np.ndarray, same: np.ndarray) -> dict[str, Any]:
-    """Ridge and CCA maps from text to pictures between the frozen vectors; penalties chosen on held-out rows
-    of `train`, by the measure that is reported."""
-    x, y = fit["frozen text"], fit["frozen image"]
-    mx, my = x.mean(0), y.mean(0)
-    rest = np.setdiff1d(np.arange(len(x)), held)
-    best: dict[str, tuple[float, Any]] = {"ridge": (-1, None), "CCA": (-1, None)}
-    for penalty in (0.1, 1.0, 10.0, 100.0, 1000.0):
-        w = ridge(x[rest] - mx, y[rest] - my, penalty)
-        score = relevance(unit_rows((x[held] - mx) @ w), unit_rows(y[held] - my), same).mean()
-        best["ridge"] = max(best["ridge"], (score, penalty), key=lambda b: b[0])
-    for penalty in (1e-5, 1e-4, 1e-3):
-        for dims in (32, 64, 128, 256):
-            a, b = cca(x[rest] - mx, y[rest] - my, penalty, dims)
-            score = relevance(unit_rows((x[held] - mx) @ a), unit_rows((y[held] - my) @ b), same).mean()
-            best["CCA"] = max(best["CCA"], (score, (penalty, dims)), key=lambda b: b[0])
-    w = ridge(x - mx, y - my, best["ridge"][1])
-    a, b = cca(x - mx, y - my, *best["CCA"][1])
-    return {
-        "ridge": lambda t, i: (unit_rows((t - mx) @ w), unit_rows(i - my)),
-        "CCA": lambda t, i: (unit_rows((t - mx) @ a), unit_rows((i - my) @ b)),
-    }
-
-
-def relevance(asked: np.ndarray, gallery: np.ndarray, same: np.ndarray, k: int = K) -> np.ndarray:
-    """(Q,) share of the first k that are relevant, the query's own product aside."""
-    likeness = asked @ gallery.T
-    np.fill_diagonal(likeness, -np.inf)
-    order = np.argpartition(-likeness, k, 1)[:, :k]
-    return np.take_along_axis(same, order, 1).mean(1)
-
-
-def leaf_and_colour(catalog: Catalog) -> np.ndarray:
-    node = catalog.targets().node
-    colour = np.array([p.fields.get("colour", "").casefold() for p in catalog])
-    return (node[:, None] == node) & (colour[:, None] == colour) & (colour != "")[:, None]
-
-
-def retrieval(run: Path, data: str) -> None:
-    from aisle.model.features import FeatureStore
-    from aisle.model.names import name_vectors
-
-    whole = aisle.read(SHARED / "data" / SETS[data])
-    model = aisle.load(run).with_store(FeatureStore())
-    train, test = part(whole, "train"), part(whole, "test")
-    test = test.take(test.pictured() & (test.targets().node >= 0))
-    train = train.take(train.pictured() & (train.targets().node >= 0))
-    there = sides(model, test)
-    node, tree = test.targets().node, whole.taxonomy
-    classes = name_vectors(tree)
-    same_leaf = node[:, None] == node
-    lines = [
-        f"## Finding across text and picture: `{data}`",
-        "",
-        f"`benchmarks/search.py retrieval`: {len(test):,} `test` products with a picture, `huse` trained on "
-        "`train`. Recall and MRR: of the same product's other side. mAP: of the same leaf; hierarchical "
-        "precision@10: the share of the path in common; likeness: mean cosine of the hits' category names "
-        f"with the query's. {machine()}.",
-        "",
-        "| | recall@1 | @5 | @10 | MRR | mAP | hierarchical p@10 | likeness@10 |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for one, other in (("text", "image"), ("image", "text"), ("image", "image"), ("text", "text")):
-        likeness = there[one] @ there[other].T
-        own = one != other
-        if not own:
-            np.fill_diagonal(likeness, -np.inf)
-        order = np.argsort(-likeness, 1)
-        hit = order == np.arange(len(test))[:, None]
-        relevant = np.take_along_axis(same_leaf, order, 1) & ~hit
-        mean = float(np.nanmean(average_precision(relevant)))
-        top = order[:, :K]
-        path = precision_at(shared_path(tree.ancestors, node, node[top]), K).mean()
-        near = semantic_similarity(classes, node, node[top]).mean()
-        cells = [f"{recall_at(hit, k).mean():.3f}" if own else "–" for k in (1, 5, 10)]
-        cells += [
-            f"{reciprocal_rank(hit).mean():.3f}" if own else "–",
-            f"{mean:.3f}",
-            f"{path:.3f}",
-            f"{near:.3f}",
-        ]
-        lines.append(f"| {one} → {other} | " + " | ".join(cells) + " |")
-    lines += ["", f"Cross-modal gap: {modality_gap(there['text'], there['image']):.3f}."]
-    if data == "fashion":
-        fit = sides(model, train)
-        held = np.arange(len(train))[::5]
-        maps = rivals(fit, held, leaf_and_colour(train.take(held)))
-        same = leaf_and_colour(test)
-        asked = same.sum(1) > 1
-        found = {"huse": relevance(there["text"], there["image"], same)[asked]}
-        for name, made in maps.items():
-            found[name] = relevance(*made(there["frozen text"], there["frozen image"]), same)[asked]
-        lines += [
-            "",
-            f"Text → image relevance: share of the first {K} pictures of the same leaf and colour, over the "
-            f"{asked.sum():,} products that have such others. Ridge and CCA map between the frozen vectors.",
-            "",
-            f"| | relevance@{K} | huse above it |",
-            "|---|---|---|",
-        ]
-        for name, values in found.items():
-            gain = paired_bootstrap(found["huse"], values)
-            told = "" if name == "huse" else f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
-            lines.append(f"| {name} | {values.mean():.4f} | {told} |")
-    print("\n".join(lines))
-    write_section(f"search retrieval {data}", "\n".join(lines))
-
-
 # -- duplicates -----------------------------------------------------------------------------------
 
 
@@ -446,16 +284,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["speed", "retrieval", "duplicates", "inside"])
-    parser.add_argument("place", type=Path, nargs="?")
+    parser.add_argument("place", nargs="?")
+    parser.add_argument("--text", help="folder of the text encoder")
+    parser.add_argument("--image", help="folder of the image encoder")
+    parser.add_argument("--run", type=Path, help="folder to train into, or one that was trained into")
     args, rest = parser.parse_known_args()
     if args.what == "inside":
-        print(json.dumps(measure(args.place) if "--build" in rest else ask(args.place)))
+        print(json.dumps(measure(Path(args.place)) if "--build" in rest else ask(Path(args.place))))
     elif args.what == "speed":
-        speed(args.place)
+        speed(Path(args.place))
     elif args.what == "duplicates":
         duplicates()
     else:
-        retrieval(args.place, "fashion")
+        retrieval(args.place, args.text, args.image, args.run)
 
 
 if __name__ == "__main__":

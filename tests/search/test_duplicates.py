@@ -66,6 +66,16 @@ def test_blank_pictures_are_like_nothing():
     assert not len(alike_pictures([])[0])
 
 
+def test_one_picture_in_many_listings_is_one_group_and_a_shops_placeholder_none():
+    same, other, placeholder = saved(scene(1)), saved(scene(2)), saved(scene(3))
+    pictures = [same] * 12 + [other] + [placeholder] * 61 + [altered(scene(1))["cropped on one side"]]
+    pairs, likeness = alike_pictures(pictures)
+    (group,) = grouped(
+        [Pair(int(a), int(b), None, float(s)) for (a, b), s in zip(pairs, likeness, strict=True)]
+    )
+    assert group.rows == (*range(12), 74)
+
+
 @pytest.mark.parametrize(
     "title",
     [

@@ -1,0 +1,234 @@
+"""Text and picture in one space, beside linear maps between the same frozen vectors.
+
+`python benchmarks/search.py retrieval` calls it. Nothing is chosen on `test`: the penalties, widths and
+weights of the linear maps are chosen on held-out rows of `train`, by the very measure that is reported.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import aisle
+from aisle.catalog import Catalog
+from aisle.cli.console import progress
+from aisle.metrics import Interval, paired_bootstrap
+from aisle.metrics.retrieval import (
+    average_precision,
+    modality_gap,
+    precision_at,
+    recall_at,
+    reciprocal_rank,
+    semantic_similarity,
+    shared_path,
+)
+from aisle.model.features import FeatureStore
+from aisle.model.names import path_vectors
+from aisle.workflow import part
+from results import SHARED, machine, write_section
+
+SETS = {"fashion": "fashion/products.parquet", "marketplace": "marketplace/products.csv"}
+K = 10
+ALL_ROWS = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0")  # the maps learn from all rows too
+Sides = dict[str, np.ndarray]
+Map = Callable[[Sides], tuple[np.ndarray, np.ndarray]]  # unit rows of texts and of pictures in one space
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (texts, pictures) -> (n,) of each product
+
+
+class Asked(NamedTuple):
+    """Products of which each has text and picture: (n,) their node, (n, n) same leaf and colour."""
+
+    node: np.ndarray
+    same: np.ndarray
+
+
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-9)
+
+
+def retrieval(data: str, text: str | None, image: str | None, run: Path | None) -> None:
+    """Train `huse` on `train` (or take it from `run`), ask it on `test`, write a section."""
+    whole = aisle.read(SHARED / "data" / SETS[data])
+    if run is not None and (run / "model").is_dir():
+        model = aisle.load(run).with_store(FeatureStore())
+    else:
+        changes = [f"views.text.encoder.name={text}", f"losses.2.names={text}"] if text else []
+        changes += [f"views.image.encoder.name={image}"] if image else []
+        model = aisle.train(whole, "huse", changes=[*ALL_ROWS, *changes], out=run, progress=progress(False))
+    train, test = (both(part(whole, name)) for name in ("train", "test"))
+    fit, there, learned, asked = sides(model, train), sides(model, test), ask(train), ask(test)
+    name = next(v for v in model.spec["views"].values() if v["encoder"]["type"] == "TransformerText")
+    names = path_vectors(whole.taxonomy, name["encoder"]["name"])
+    lines = [
+        f"## Finding across text and picture: `{data}`",
+        "",
+        f"`benchmarks/search.py retrieval {data}`: {len(test):,} `test` products with a picture, `huse` "
+        "trained on `train`. Recall and MRR: of the same product's other side. mAP: of the same leaf; "
+        f"hierarchical precision@{K}: the share of the path in common; likeness: mean cosine of the hits' "
+        f"category names with the query's (MiniLM). {machine()}.",
+        "",
+        *table(there, asked, whole.taxonomy.ancestors, names),
+        "",
+        f"Cross-modal gap: {modality_gap(there['text'], there['image']):.3f}.",
+        *beside(data, fit, learned, there, asked),
+    ]
+    print("\n".join(lines))
+    write_section(f"search retrieval {data}", "\n".join(lines))
+
+
+def both(catalog: Catalog) -> Catalog:
+    """The products with a picture and a known place."""
+    return catalog.take(np.flatnonzero(catalog.pictured() & (catalog.targets().node >= 0)))
+
+
+def ask(catalog: Catalog) -> Asked:
+    node = catalog.targets().node
+    colour = np.array([p.fields.get("colour", "").casefold() for p in catalog])
+    same = (node[:, None] == node) & (colour[:, None] == colour) & (colour != "")[:, None]
+    return Asked(node, same)
+
+
+def sides(model: Any, catalog: Catalog) -> Sides:
+    """Unit rows, frozen and in the space, of the text and of the picture alone."""
+    import torch
+
+    found: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("text", "image", "frozen text", "frozen image")
+    }
+    texts = [name for name in model.views if name != "image"]
+    with torch.inference_mode():
+        for start in range(0, len(catalog), 512):
+            inputs = model._reader(list(catalog[start : start + 512]))
+            encoded = {n: model.model.encode(n, a).pooled.numpy() for n, a in inputs.arrays.items()}
+            views = model.model(inputs.arrays, inputs.present).joint.views
+            found["text"].append(np.sum([views[n].numpy() for n in texts], 0))
+            found["image"].append(views["image"].numpy())
+            found["frozen text"].append(np.concatenate([unit_rows(encoded[n]) for n in texts], 1))
+            found["frozen image"].append(encoded["image"])
+    return {name: unit_rows(np.concatenate(some)) for name, some in found.items()}
+
+
+def table(there: Sides, asked: Asked, ancestors: np.ndarray, names: np.ndarray) -> list[str]:
+    """Every direction's measures."""
+    node, lines = asked.node, []
+    for one, other in (("text", "image"), ("image", "text"), ("image", "image"), ("text", "text")):
+        likeness = there[one] @ there[other].T
+        across = one != other
+        if not across:
+            np.fill_diagonal(likeness, -np.inf)
+        order = np.argsort(-likeness, 1)
+        hit = order == np.arange(len(node))[:, None]
+        relevant = (node[order] == node[:, None]) & ~hit
+        top = order[:, :K]
+        own = [recall_at(hit, k).mean() for k in (1, 5, 10)] + [reciprocal_rank(hit).mean()]
+        alike = [
+            float(np.nanmean(average_precision(relevant))),
+            precision_at(shared_path(ancestors, node, node[top]), K).mean(),
+            semantic_similarity(names, node, node[top]).mean(),
+        ]
+        cells = [f"{value:.3f}" if across else "–" for value in own] + [f"{value:.3f}" for value in alike]
+        lines.append(f"| {one} → {other} | {' | '.join(cells)} |")
+    head = ("recall@1", "@5", "@10", "MRR", "mAP", f"hierarchical p@{K}", f"likeness@{K}")
+    return [f"| | {' | '.join(head)} |", "|" + "---|" * (len(head) + 1), *lines]
+
+
+def beside(data: str, fit: Sides, learned: Asked, there: Sides, asked: Asked) -> list[str]:
+    """`huse` beside maps between the same frozen vectors, each chosen for the measure."""
+    measures: dict[str, tuple[Callable[[Asked], Measure], np.ndarray]] = {
+        "image → text recall@1": (lambda _: own_first, np.ones(len(asked.node), bool))
+    }
+    about = "Recall@1: whether a picture's nearest text is its own."
+    if data == "fashion":
+        measures[f"text → image relevance@{K}"] = (
+            lambda some: lambda texts, pictures: relevance(texts, pictures, some.same),
+            asked.same.sum(1) > 1,
+        )
+        about += f" Relevance: the share of the first {K} pictures of the same leaf and colour, the product's"
+        about += " own aside, over products that have such others."
+    lines = ["", f"{about} Maps between the frozen vectors are fitted on `train`.", ""]
+    lines += ["| | products | huse | ridge | huse above it | CCA | huse above it |", "|" + "---|" * 7]
+    for name, (measure, counted) in measures.items():
+        maps = rivals(fit, learned, measure)
+        mine = measure(asked)(there["text"], there["image"])[counted].astype(float)
+        cells = [f"{counted.sum():,}", f"{mine.mean():.4f}"]
+        for made in maps.values():
+            theirs = measure(asked)(*made(there))[counted].astype(float)
+            cells += [f"{theirs.mean():.4f}", shown(paired_bootstrap(mine, theirs))]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def shown(gain: Interval) -> str:
+    return f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+
+
+def own_first(texts: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """(n,) whether picture i's nearest text is text i."""
+    return (pictures @ texts.T).argmax(1) == np.arange(len(texts))
+
+
+def relevance(texts: np.ndarray, pictures: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """(n,) share of the first K pictures that are relevant, the query's own product aside."""
+    likeness = texts @ pictures.T
+    np.fill_diagonal(likeness, -np.inf)
+    order = np.argpartition(-likeness, K, 1)[:, :K]
+    return np.take_along_axis(same, order, 1).mean(1)
+
+
+def rivals(fit: Sides, learned: Asked, measure: Callable[[Asked], Measure]) -> dict[str, Map]:
+    """The best ridge map (either way) and the best canonical correlations, chosen on held-out rows."""
+    n = len(learned.node)
+    held = np.arange(n)[::5]
+    rest = np.setdiff1d(np.arange(n), held)
+    some = {name: rows[rest] for name, rows in fit.items()}
+    kept = {name: rows[held] for name, rows in fit.items()}
+    judge = measure(Asked(learned.node[held], learned.same[np.ix_(held, held)]))
+    found = {}
+    for name, maps in {"ridge": ridges, "CCA": canonical}.items():
+        scores = [float(judge(*made(kept)).mean()) for made in maps(some)]
+        found[name] = list(maps(fit))[int(np.argmax(scores))]
+    return found
+
+
+def ridges(fit: Sides) -> Iterator[Map]:
+    """Ridge regression from one side onto the other, both ways, by penalty."""
+    mean = {side: fit[f"frozen {side}"].mean(0) for side in ("text", "image")}
+    for penalty in (0.1, 1.0, 10.0, 100.0):
+        for start, end in (("text", "image"), ("image", "text")):
+            x, y = (fit[f"frozen {side}"] - mean[side] for side in (start, end))
+            w = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
+            yield partial(_moved, start, end, mean, w)
+
+
+def _moved(start: str, end: str, mean: Sides, w: np.ndarray, there: Sides) -> tuple[np.ndarray, np.ndarray]:
+    moved = unit_rows((there[f"frozen {start}"] - mean[start]) @ w)
+    fixed = unit_rows(there[f"frozen {end}"] - mean[end])
+    return (moved, fixed) if start == "text" else (fixed, moved)
+
+
+def canonical(fit: Sides) -> Iterator[Map]:
+    """Regularised canonical correlations (Hardoon, Szedmak & Shawe-Taylor 2004), by penalty (of each side's
+    mean variance), how many directions, and the power of their correlation that weighs them."""
+    x, y = fit["frozen text"], fit["frozen image"]
+    mean = {"text": x.mean(0), "image": y.mean(0)}
+    x, y = x - mean["text"], y - mean["image"]
+    for penalty in (0.01, 0.1, 0.5, 2.0):
+        wx, wy = whitened(x, penalty), whitened(y, penalty)
+        u, s, v = np.linalg.svd(wx.T @ (x.T @ y / len(x)) @ wy, full_matrices=False)
+        u, v = wx @ u, wy @ v.T
+        for dims in (32, 64, 128, 256, 384):
+            for power in (0.0, 0.5, 1.0):
+                weight = s[:dims] ** power
+                yield partial(_projected, mean, u[:, :dims] * weight, v[:, :dims] * weight)
+
+
+def _projected(mean: Sides, u: np.ndarray, v: np.ndarray, there: Sides) -> tuple[np.ndarray, np.ndarray]:
+    texts, pictures = there["frozen text"] - mean["text"], there["frozen image"] - mean["image"]
+    return unit_rows(texts @ u), unit_rows(pictures @ v)
+
+
+def whitened(m: np.ndarray, penalty: float) -> np.ndarray:
+    values, axes = np.linalg.eigh(m.T @ m / len(m))
+    return axes / np.sqrt(values.clip(0) + penalty * values.mean())
