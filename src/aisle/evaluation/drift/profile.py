@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,11 @@ class Profile:
     def top(self) -> np.ndarray:
         """(n,) the top category of each answer."""
         return np.array([path.split(" > ")[0] for path in self.place.tolist()], dtype=object)
+
+    def take(self, rows: np.ndarray) -> "Profile":
+        """Some of the rows; words are counted over all of them still."""
+        mine = {name: getattr(self, name)[rows] for name in (*_ARRAYS, "place", "language")}
+        return replace(self, **mine)
 
     def save(self, file: Path) -> None:
         """One compressed file, without pickle; written beside and renamed.

@@ -81,21 +81,7 @@ def drift(
             f"fewer than {FEWEST} tell nothing"
         )
     now = profile(classifier, fresh, progress, seed=1)
-    asked = _tests(reference)
-    with progress("comparing", len(asked), "tests") as advance:
-        found = []
-        for test in asked:
-            found.append(test.test(reference, now))
-            advance(1)
-    real = holm([one.p for one in found])
-    aspects = tuple(
-        Aspect(
-            key=test.key, name=test.name, measure=test.measure, effect=one.effect, least=test.least, p=one.p,
-            changed=told and one.effect >= test.least, mean=test.mean,
-            moved=test.moved(reference, now) if told and one.effect >= test.least else (),
-        )
-        for test, one, told in zip(asked, found, real, strict=True)
-    )  # fmt: skip
+    aspects = compared(reference, now, progress)
     return Drift(
         model_id=classifier.model_id,
         source=", ".join(part.path.name for part in catalog.parts),
@@ -107,6 +93,24 @@ def drift(
         aspects=aspects,
         promise=_promise(classifier, fresh, reference, now, [a.name for a in aspects if a.changed]),
     )
+
+
+def compared(reference: Profile, now: Profile, progress: Progress = SILENT) -> tuple[Aspect, ...]:
+    """Every aspect of two profiles by one model: how far apart they are, and whether that is a change."""
+    asked, found = _tests(reference), []
+    with progress("comparing", len(asked), "tests") as advance:
+        for test in asked:
+            found.append(test.test(reference, now))
+            advance(1)
+    real = holm([one.p for one in found])
+    return tuple(
+        Aspect(
+            key=test.key, name=test.name, measure=test.measure, effect=one.effect, least=test.least, p=one.p,
+            changed=told and one.effect >= test.least, mean=test.mean,
+            moved=test.moved(reference, now) if told and one.effect >= test.least else (),
+        )
+        for test, one, told in zip(asked, found, real, strict=True)
+    )  # fmt: skip
 
 
 def trained_on(classifier: Any, catalog: Catalog) -> np.ndarray:
