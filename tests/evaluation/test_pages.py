@@ -17,7 +17,7 @@ from aisle.evaluation.numbers import count, percent
 from aisle.inference.explain import explain
 from tests.evaluation.shop import catalog, picture, products
 from tests.evaluation.test_audit import QUICK
-from tests.evaluation.test_report import ATTACK, CHROMIUM, look_up, needs_chromium
+from tests.evaluation.test_report import ATTACK, look_up, needs_chromium
 
 PHONE = {"width": 390, "height": 844}
 
