@@ -8,10 +8,12 @@ the changed labels, and on what the audit made of them, and judged on test rows.
 
 import argparse
 import json
+import pickle
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from cleanlab.rank import get_label_quality_scores
@@ -21,9 +23,10 @@ from sklearn.metrics import average_precision_score
 from aisle.catalog import Catalog, read
 from aisle.catalog.splits import folds
 from aisle.evaluation.audit.candidates import Cases, cases_of, relative
-from aisle.evaluation.audit.evidence import gather
+from aisle.evaluation.audit.evidence import Evidence, gather
 from aisle.evaluation.audit.judge import Verdicts, judge
 from aisle.metrics import paired_bootstrap
+from aisle.taxonomy import Taxonomy
 from aisle.training.fit import fit
 from aisle.training.stacking import fold_models
 from aisle.workflow import part, resolve
@@ -68,21 +71,42 @@ def tempered(logp: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.exp(at(best.x))
 
 
-def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool) -> dict[str, Any]:
-    """One audit: average precisions, their difference, what was estimated, and what retraining gave."""
-    noisy, wrong = spoil(catalog, kind, rate)
-    tree, recipe = catalog.taxonomy, resolve("fast", CHANGES)
+class Gathered(NamedTuple):
+    """What an audit goes by: where labels were changed, the models' answers, the evidence."""
+
+    wrong: np.ndarray
+    logp: np.ndarray
+    evidence: Evidence
+
+
+def gathered(noisy: Catalog, wrong: np.ndarray, tree: Taxonomy) -> Gathered:
     number, group = folds(noisy, FOLDS), noisy.groups()
     cases = cases_of(noisy, tree, number, group)
     logp = np.zeros((len(noisy), len(tree.terminals)), np.float32)
 
     def models() -> Any:
-        for rows, model in fold_models(noisy, recipe, tree, number):
+        for rows, model in fold_models(noisy, resolve("fast", CHANGES), tree, number):
             logp[rows] = model.score(noisy.take(rows)).all()
             yield rows, model
 
-    evidence = gather(noisy, tree, cases, models())
-    verdicts = judge(evidence)
+    return Gathered(wrong, logp, gather(noisy, tree, cases, models()))
+
+
+def kept(file: Path, make: Callable[[], Gathered]) -> Gathered:
+    """Models are slow to train, judges are not: what was gathered is kept."""
+    if not file.exists():
+        beside = file.with_suffix(".part")
+        beside.write_bytes(pickle.dumps(make()))
+        beside.replace(file)
+    return pickle.loads(file.read_bytes())  # noqa: S301 - written above, by this very program
+
+
+def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool, file: Path) -> dict[str, Any]:
+    """One audit: average precisions, their difference, what was estimated, and what retraining gave."""
+    noisy, wrong = spoil(catalog, kind, rate)
+    tree = catalog.taxonomy
+    wrong, logp, evidence = kept(file, lambda: gathered(noisy, wrong, tree))
+    cases, verdicts = evidence.cases, judge(evidence)
     label = tree.terminal_of[cases.node]
     truth, sure = wrong[cases.rows], tempered(logp[cases.rows], label)
     theirs = {m: -get_label_quality_scores(label, sure, method=m) for m in RIVALS}
@@ -190,7 +214,8 @@ def main() -> None:
                 file = given.cache / f"{name}-{kind}-{rate}.json"
                 if not file.exists():
                     began = time.perf_counter()
-                    file.write_text(json.dumps(one(train, test, kind, rate, retrain=rate == 0.2)))
+                    evidence = file.with_suffix(".evidence")
+                    file.write_text(json.dumps(one(train, test, kind, rate, rate == 0.2, evidence)))
                     print(
                         name, kind, rate, f"{time.perf_counter() - began:.0f} s", file.read_text(), flush=True
                     )

@@ -28,8 +28,8 @@ CHANGES = (
     "views.image=false", "views.text.axes=512", "views.title.axes=384", "stages.0.epochs=2",
     "stages.0.steps=120", "stages.0.batch=128",
 )  # fmt: skip
-HALVES, PLANTED = 150, 8
-SHARES = (0.1, 0.2, 0.4)
+HALVES, PLANTED = 100, 6
+SHARES = (0.1, 0.3)
 GERMAN = "Der Artikel ist neu und wird nur mit der Post versandt, sehr gut für die ganze Familie: {}"
 Change = Callable[[list[Product], np.ndarray, np.random.Generator], list[Product]]
 

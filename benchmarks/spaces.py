@@ -56,6 +56,7 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None) 
     else:
         changes = [f"views.text.encoder.name={text}", f"losses.2.names={text}"] if text else []
         changes += [f"views.image.encoder.name={image}"] if image else []
+        changes += ["views.image.pictures=2"]  # as `balanced` has it, which may have encoded them already
         model = aisle.train(whole, "huse", changes=[*ALL_ROWS, *changes], out=run, progress=progress(False))
     train, test = (both(part(whole, name)) for name in ("train", "test"))
     fit, there, learned, asked = sides(model, train), sides(model, test), ask(train), ask(test)
