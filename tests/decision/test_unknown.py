@@ -73,6 +73,23 @@ def test_likeness_is_the_mean_cosine_of_the_nearest_three():
     assert np.isnan(found[1]).all()
 
 
+def test_the_nearest_of_many_are_those_that_sorting_all_gives():
+    rng = np.random.default_rng(0)
+    vectors, queries = rng.normal(0, 1, (900, 8)), rng.normal(0, 1, (50, 8))
+    places = ["A"] * 500 + ["B"] * 330 + ["C"] * 2 + ["gone"] * 68
+    found = Neighbours(vectors, places).ask(queries, TREE)
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, vectors)]
+    cosine = unit[0] @ unit[1].T
+    order = np.argsort(-cosine, axis=1)[:, :20]
+    assert np.sort(found.similarity[:, 0]) == pytest.approx(np.sort(np.take_along_axis(cosine, order, 1)))
+    node = np.array([-1 if name == "gone" else TREE.index(name) for name in places])
+    np.testing.assert_array_equal(np.sort(found.place[:, 0]), np.sort(node[order]))
+    by_hand = [
+        np.sort(cosine[:, part])[:, -3:].mean(1) for part in (slice(500), slice(500, 830), slice(830, 832))
+    ]
+    assert found.likeness[:, 0, :3] == pytest.approx(np.stack(by_hand, 1), abs=1e-6)
+
+
 def test_a_space_that_a_product_lacks_says_nothing(neighbours):
     scores, _, vectors = shop(600, 2)
     one = neighbours.ask(vectors, TREE).likeness

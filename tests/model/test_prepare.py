@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -206,3 +207,32 @@ def test_a_length_cuts_tokens_and_a_vector_of_another_width_is_absent():
     assert found.present.tolist() == [True, False, False]
     assert "(4,) is not (3,)" in found.problems[1]
     assert np.isfinite(found.arrays["vector"]).all()
+
+
+def test_blanks_of_every_kind_and_signs_part_words_as_the_tokenizer_parts_them():
+    prepare = Lexical(least=1)
+    texts = [f"red{chr(code)}shoes {chr(code)} blue{chr(code)}" for code in range(1, 0x3001)]
+    prepare.fit(texts)
+    words = []
+    for text in texts:
+        normalised = prepare.tokenizer.normalizer.normalize_str(text)
+        words.append([word for word, _ in prepare.tokenizer.pre_tokenizer.pre_tokenize_str(normalised)])
+        assert prepare.split(text) == words[-1]
+    said, plain = prepare(texts), prepare([" ".join(some) for some in words])
+    for name, array in said.arrays.items():
+        np.testing.assert_array_equal(plain.arrays[name], array)
+
+
+def test_what_was_said_before_and_who_else_asks_changes_nothing():
+    prepare, fresh = Lexical(least=1), Lexical(least=1)
+    texts = [f"red shoes no {i}, and shoes-{i % 7} Größe {i}" for i in range(200)]
+    for one in (prepare, fresh):
+        one.fit(texts[:50])
+    prepare._pieces.most = 40  # forgets all the time
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: prepare(texts[i : i + 20]), [*range(0, 200, 20)] * 5))
+    for i, one in enumerate(found):
+        start = 20 * (i % 10)
+        expected = fresh(texts[start : start + 20])
+        for name, array in expected.arrays.items():
+            np.testing.assert_array_equal(one.arrays[name], array)

@@ -37,59 +37,59 @@ def predictions(
     stops = policy.stops(taxonomy, descent, empty | strange)
     top = calibrated.topk(ALTERNATIVES)
     nodes, chances = top.node.tolist(), np.exp(top.logp.astype(np.float64)).tolist()
-    paths = [node.path for node in taxonomy.nodes]
-    confidence = descent.confidence.tolist()
+    paths, ids_of = [node.path for node in taxonomy.nodes], [node.id for node in taxonomy.nodes]
+    ways, confidence = descent.nodes.tolist(), descent.confidence.tolist()
     found = []
-    for i, (best, depth, stop) in enumerate(
-        zip(descent.best.tolist(), descent.depth.tolist(), stops.tolist(), strict=True)
+    for i, (best, depth, stop, nothing, odd) in enumerate(
+        zip(
+            *(column.tolist() for column in (descent.best, descent.depth, stops, empty, strange)), strict=True
+        )
     ):
-        node = int(descent.nodes[i, stop - 1]) if stop else -1
+        way, sure = ways[i][:depth], confidence[i][:depth]
         decision: Verdict = "review" if not stop else "accept" if stop == depth else "partial"
-        if empty[i]:
+        if nothing:
             reason = NO_VIEW
-        elif strange[i]:
+        elif odd:
             reason = STRANGE
         else:
-            reason = why(policy, taxonomy, limits, descent, i, stop)
+            reason = why(policy, taxonomy, limits, way, sure, stop)
         told = tuple(problems[i]) if problems is not None else ()
         found.append(
             Prediction(
                 id=ids[i],
                 best=paths[best],
-                best_id=taxonomy.nodes[best].id,
-                path=paths[node] if stop else (),
-                path_id=taxonomy.nodes[node].id if stop else "",
-                confidence=tuple(confidence[i][:depth]),
+                best_id=ids_of[best],
+                path=paths[way[stop - 1]] if stop else (),
+                path_id=ids_of[way[stop - 1]] if stop else "",
+                confidence=tuple(sure),
                 decision=decision,
                 reason=reason,
-                alternatives=tuple(
-                    Alternative(paths[n], c) for n, c in zip(nodes[i], chances[i], strict=True)
-                ),
-                problems=(*told, STRANGE) if strange[i] else told,
+                alternatives=tuple(map(Alternative, map(paths.__getitem__, nodes[i]), chances[i])),
+                problems=(*told, STRANGE) if odd else told,
                 model_id=model_id,
             )
         )
     return found
 
 
-def why(policy: "Policy", taxonomy: Taxonomy, limits: "Limits", descent: Descent, row: int, stop: int) -> str:
-    """Why the descent stopped after `stop` levels, for a person to read."""
-    depth = int(descent.depth[row])
-    if stop == depth:
-        return f"sure to the end: {descent.confidence[row, stop - 1]:.3f}"
+def why(
+    policy: "Policy", taxonomy: Taxonomy, limits: "Limits", way: list[int], sure: list[float], stop: int
+) -> str:
+    """Why one product's way down these nodes, each so sure, stopped after `stop` levels: for people."""
+    if stop == len(way):
+        return f"sure to the end: {sure[-1]:.3f}"
     if not policy.rules:
         return "not calibrated: nothing is promised"
-    node = int(descent.nodes[row, stop])  # the first level not answered
-    last = stop + 1 == depth
+    node, sureness = way[stop], sure[stop]  # the first level not answered
+    last = stop + 1 == len(way)
     name = format_path(taxonomy.nodes[node].path)
     if limits.never[node]:
         return f"{name!r} is never answered automatically"
     if not limits.known[node]:
         return f"{name!r} was not in the tree when the promise was fitted: calibrate again"
     limit = (limits.accept if last else limits.partial)[node]
-    sure = descent.confidence[row, stop]
     if limit < 0:
         what = "full paths" if last else f"level {stop + 1}"
         return f"nothing is promised for {what} here: too few rows, or too many mistakes among them"
     needed = 1 - limit / limits.cost[node]
-    return f"{name!r} is {sure:.3f} sure, {needed:.3f} is needed"
+    return f"{name!r} is {sureness:.3f} sure, {needed:.3f} is needed"

@@ -11,6 +11,8 @@ from scipy.optimize import minimize
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 _CELLS = 4_000_000  # numbers held at once: rows go through in blocks of about 32 MB an array
+_IN_CACHE = 32_768  # numbers an array, and
+_FEWEST_ROWS = 64  # rows at once: calls on fewer cost more than what they compute
 _BOUNDS = (-2.5, 2.5)  # log of the sharpness: from 0.08 to 12
 _USUAL_DOUBT = (0.05, 0.3)  # about what noisy listings show; the centre of a wide prior
 _TRUST = 40.0  # a group’s log-sharpness is believed to lie within about 1 / sqrt(40) of its level’s
@@ -91,17 +93,12 @@ def _spans_logp(logp: np.ndarray, spans: np.ndarray) -> np.ndarray:
         return np.log(np.add.reduceat(mass, starts, axis=1)) + peak
 
 
-def _log_softmax(x: np.ndarray, level: _Level) -> np.ndarray:
-    """(B, U) log of each unit's share among its siblings, at most 0. x may be -inf; not a whole group."""
-    peak = np.maximum.reduceat(x, level.starts, axis=1)  # (B, G)
+def _group_sums(x: np.ndarray, level: _Level) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of x (U, B), which may be -inf: exp(x - peak) (U, B), and by group its sum and the peak (G, B)."""
+    peak = np.maximum.reduceat(x, level.starts, axis=0)
     peak = np.where(np.isfinite(peak), peak, 0.0)
-    total = np.add.reduceat(np.exp(x - peak[:, level.group]), level.starts, axis=1)
-    with np.errstate(divide="ignore"):
-        norm = peak + np.log(total)
-    # A branch without any probability is shared evenly: it stays at -inf through its parent.
-    norm = np.where(total > 0, norm, np.log(level.size))
-    x = np.where((total > 0)[:, level.group], x, 0.0)
-    return np.minimum(x - norm[:, level.group], 0.0)
+    mass = np.exp(x - peak[level.group])
+    return mass, np.add.reduceat(mass, level.starts, axis=0), peak
 
 
 def blocks(rows: int, width: int) -> Iterator[slice]:
@@ -137,7 +134,9 @@ class Calibration:
         sharpness = [self._sharpness(taxonomy, depth, level) for depth, level in enumerate(levels)]
         doubts = [self.doubts[min(depth, len(self.doubts) - 1)] for depth in range(len(levels))]
         out = np.empty(scores.logp.shape, dtype=scores.logp.dtype)
-        for rows in blocks(len(scores), 3 * scores.logp.shape[1]):
+        at_once = max(_FEWEST_ROWS, _IN_CACHE // scores.logp.shape[1])
+        for start in range(0, len(scores), at_once):
+            rows = slice(start, start + at_once)
             out[rows] = _multiplied_down(scores.logp[rows].astype(np.float64), levels, sharpness, doubts)
         return Scores(taxonomy, out)
 
@@ -195,20 +194,48 @@ def _multiplied_down(
     doubts: list[tuple[float, float]],
 ) -> np.ndarray:
     """(B, N) calibrated terminals: each unit is its parent times its share among its siblings."""
-    out = np.empty_like(logp)
-    before = np.zeros((len(logp), 1))  # the root
-    for level, power, doubt in zip(levels, sharpness, doubts, strict=True):
+    columns = np.ascontiguousarray(logp.T)  # products side by side: siblings are summed without strides
+    out = np.empty_like(columns)
+    before = np.zeros((1, len(logp)))  # the root
+    for level, x, power, doubt in zip(levels, _units_logp(columns, levels), sharpness, doubts, strict=True):
         # Within a group P(child) and P(child | parent) differ by a constant, which the softmax removes.
-        share = _log_softmax(_spans_logp(logp, level.unit) * power[level.group], level)
-        if doubt[0]:
-            best = np.exp(np.maximum.reduceat(share, level.starts, axis=1))  # (B, G)
-            beyond = _beyond(best, doubt)[:, level.group]
-            share = np.log((1 - beyond) * np.exp(share) + beyond / level.size[level.group])
-        here = before[:, level.above[level.group]] + share
+        here = before[level.above[level.group]] + _log_share(x * power[level.group, None], level, doubt)
         ends = level.terminal >= 0
-        out[:, level.terminal[ends]] = here[:, ends]
+        out[level.terminal[ends]] = here[ends]
         before = here
-    return out
+    return out.T
+
+
+def _units_logp(logp: np.ndarray, levels: tuple[_Level, ...]) -> list[np.ndarray]:
+    """(U, B) log of the probability of each unit of each level; summed from the deepest level up."""
+    found: list[np.ndarray] = []
+    for depth in reversed(range(len(levels))):
+        level = levels[depth]
+        here = np.empty((len(level.terminal), logp.shape[1]))
+        ends = level.terminal >= 0
+        here[ends] = logp[level.terminal[ends]]
+        if found:
+            _, total, peak = _group_sums(found[-1], levels[depth + 1])
+            with np.errstate(divide="ignore"):
+                here[levels[depth + 1].above] = np.log(total) + peak
+        found.append(here)
+    return found[::-1]
+
+
+def _log_share(x: np.ndarray, level: _Level, doubt: tuple[float, float]) -> np.ndarray:
+    """(U, B) log of each unit's share among its siblings, at most 0, some doubt mixed in."""
+    mass, total, peak = _group_sums(x, level)
+    # A branch without any probability is shared evenly: it stays at -inf through its parent.
+    void, size = total <= 0, level.size[:, None]
+    if not doubt[0]:
+        with np.errstate(divide="ignore"):
+            norm = np.where(void, np.log(size), peak + np.log(total))
+        return np.minimum(np.where(void[level.group], 0.0, x) - norm[level.group], 0.0)
+    total = np.where(void, 1.0, total)
+    best = np.where(void, 1 / size, np.maximum.reduceat(mass, level.starts, axis=0) / total)  # (G, B)
+    beyond = _beyond(best, doubt)
+    even = beyond / size + np.where(void, (1 - beyond) / size, 0.0)
+    return np.minimum(np.log(((1 - beyond) / total)[level.group] * mass + even[level.group]), 0.0)
 
 
 class _Choice(NamedTuple):

@@ -10,6 +10,7 @@ from aisle.taxonomy import Taxonomy
 
 TOP = 3  # neighbours in each top category whose mean similarity counts
 VOTERS = 20  # neighbours, wherever they are, that say where a product belongs
+_BLOCK = 16  # products that are looked at together when the nearest are sought
 SHARPNESS = 10.0  # how sharply a difference in cosine similarity speaks for a category
 
 
@@ -68,6 +69,7 @@ class Neighbours:
         kept = _even_share(np.asarray(places), most)
         self.vectors = _unit(np.asarray(vectors)[kept])
         self.places = np.asarray(places)[kept]
+        self._layout: tuple[Taxonomy, np.ndarray, _Layout] | None = None
 
     def ask(self, vectors: np.ndarray, taxonomy: Taxonomy) -> Nearest:
         """What these products say of `vectors` (B, D), in one space; nothing of rows that are zero or no
@@ -75,32 +77,86 @@ class Neighbours:
 
         Likeness is the mean cosine similarity of the `TOP` nearest, -1 where a category has none.
         """
-        place = self._nodes(taxonomy)
-        top = np.where(place >= 0, taxonomy.ancestors[place, 0], -1)
-        columns = [np.flatnonzero(top == t) for t in taxonomy.level(1)]
-        voters = min(VOTERS, len(place))
-        likeness = np.full((len(vectors), len(columns)), -1.0, dtype=np.float32)
+        layout = self._laid_out(taxonomy)
+        voters = min(VOTERS, len(self.places))
+        likeness = np.full((len(vectors), len(layout.tops)), -1.0, dtype=np.float32)
         nearest = np.full((len(vectors), VOTERS), -1, dtype=np.int64)
         similarity = np.full((len(vectors), VOTERS), -np.inf, dtype=np.float32)
-        for rows in blocks(len(vectors), len(place) + 1):
+        for rows in blocks(len(vectors), len(layout.place)):
             unit = _unit(np.asarray(vectors[rows]))
-            near = unit @ self.vectors.T
-            for column, those in enumerate(columns):
-                if len(those):
-                    skip = max(len(those) - TOP, 0)
-                    likeness[rows, column] = np.partition(near[:, those], skip, axis=1)[:, skip:].mean(1)
-            best = np.argpartition(near, len(place) - voters, axis=1)[:, -voters:]
-            nearest[rows, :voters] = place[best]
+            near = unit @ layout.vectors.T
+            near[:, layout.empty] = -np.inf
+            peak = near.reshape(len(unit), _BLOCK, -1).max(1)
+            for column, (edge, size) in enumerate(layout.tops):
+                if size:
+                    found = _highest(near, peak, edge, min(TOP, size))
+                    likeness[rows, column] = np.take_along_axis(near, found, 1).mean(1)
+            best = _highest(near, peak, slice(0, peak.shape[1]), voters)
+            nearest[rows, :voters] = layout.place[best]
             similarity[rows, :voters] = np.take_along_axis(near, best, 1)
             absent = rows.start + np.flatnonzero(~(np.abs(unit).sum(1) > 0))
             likeness[absent], similarity[absent], nearest[absent] = np.nan, np.nan, -1
         return Nearest(likeness[:, None], nearest[:, None], similarity[:, None])
 
-    def _nodes(self, taxonomy: Taxonomy) -> np.ndarray:
-        """(n,) where each product belongs in this tree, -1 where the tree lacks the place."""
-        ids, which = np.unique(self.places, return_inverse=True)
-        found = [taxonomy.find(str(place)) for place in ids]
-        return np.array([-1 if node is None else node for node in found], dtype=np.int64)[which]
+    def _laid_out(self, taxonomy: Taxonomy) -> "_Layout":
+        """Kept for the tree that was asked about last."""
+        kept = self._layout
+        if kept is None or kept[0] is not taxonomy or kept[1] is not self.vectors:
+            kept = self._layout = (taxonomy, self.vectors, _lay_out(self.vectors, self.places, taxonomy))
+        return kept[2]
+
+
+class _Layout(NamedTuple):
+    """Products in blocks of `_BLOCK` that share a top category, the last of each category filled up.
+
+    With P blocks, place k of block j is number k P + j. vectors: (_BLOCK P, D), zeros where there is none;
+    place: (_BLOCK P,) the node of each, -1 where the tree lacks it; empty: the numbers that were filled up.
+    tops: of each top category its blocks, and how many products it has.
+    """
+
+    vectors: np.ndarray
+    place: np.ndarray
+    empty: np.ndarray
+    tops: list[tuple[slice, int]]
+
+
+def _lay_out(vectors: np.ndarray, places: np.ndarray, taxonomy: Taxonomy) -> _Layout:
+    ids, which = np.unique(places, return_inverse=True)
+    found = [taxonomy.find(str(place)) for place in ids]
+    place = np.array([-1 if node is None else node for node in found], dtype=np.int64)[which]
+    top = np.where(place >= 0, taxonomy.ancestors[place, 0], -1)
+    order: list[np.ndarray] = []  # (_BLOCK, blocks of this category) numbers of products, -1: filled up
+    tops: list[tuple[slice, int]] = []
+    edge = 0
+    for node in (*taxonomy.level(1), -1):
+        those = np.flatnonzero(top == node)
+        width = -(-len(those) // _BLOCK)
+        order.append(np.append(those, np.full(width * _BLOCK - len(those), -1)).reshape(_BLOCK, width))
+        tops.append((slice(edge, edge + width), len(those)))
+        edge += width
+    flat = np.concatenate(order, 1).ravel().astype(np.int64)
+    empty = flat < 0
+    return _Layout(
+        np.where(empty[:, None], np.float32(0), vectors[flat]),
+        np.where(empty, -1, place[flat]),
+        np.flatnonzero(empty),
+        tops[:-1],
+    )
+
+
+def _highest(near: np.ndarray, peak: np.ndarray, edge: slice, most: int) -> np.ndarray:
+    """(b, most) the numbers of the most similar products within some blocks: none is outside of the `most`
+    blocks whose highest similarity, `peak`, is highest."""
+    width, total = edge.stop - edge.start, peak.shape[1]
+    several = np.broadcast_to(np.arange(width), (len(peak), width))
+    if width > most:
+        several = np.argpartition(peak[:, edge], width - most, axis=1)[:, -most:]
+    inside = (several[:, None] + edge.start + total * np.arange(_BLOCK)[:, None]).reshape(len(peak), -1)
+    among = np.take_along_axis(near, inside, 1)
+    if among.shape[1] > most:
+        best = np.argpartition(among, among.shape[1] - most, axis=1)[:, -most:]
+        inside = np.take_along_axis(inside, best, 1)
+    return inside
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -92,6 +92,11 @@ class Policy:
 
     # -- answering ----------------------------------------------------------------------------
 
+    @property
+    def asks_neighbours(self) -> bool:
+        """Whether what neighbours say changes any answer."""
+        return self.novelty is not None or self.agreement is not None
+
     def calibrate(self, scores: Scores) -> Scores:
         """(B, N) calibrated log-probabilities over the same tree; no child above its parent."""
         return self.calibration.apply(scores)

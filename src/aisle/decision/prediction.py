@@ -1,6 +1,6 @@
 """What is answered about one product: the same record in Python, in bulk files and over HTTP."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from aisle.taxonomy import CategoryPath, format_path
@@ -39,12 +39,18 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and strings, for JSON; paths as `A > B`."""
-        data = asdict(self)
-        data["best"] = format_path(self.best)
-        data["path"] = format_path(self.path)
-        data["confidence"] = [round(c, 6) for c in self.confidence]
-        data["alternatives"] = [
-            {"path": format_path(a.path), "probability": round(a.probability, 6)} for a in self.alternatives
-        ]
-        data["problems"] = list(self.problems)
-        return data
+        return {
+            "id": self.id,
+            "best": format_path(self.best),
+            "best_id": self.best_id,
+            "path": format_path(self.path),
+            "path_id": self.path_id,
+            "confidence": [round(c, 6) for c in self.confidence],
+            "decision": self.decision,
+            "reason": self.reason,
+            "alternatives": [
+                {"path": format_path(path), "probability": round(p, 6)} for path, p in self.alternatives
+            ],
+            "problems": list(self.problems),
+            "model_id": self.model_id,
+        }

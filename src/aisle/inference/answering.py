@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +25,26 @@ class Scored(NamedTuple):
     embedding: np.ndarray
     present: np.ndarray
     problems: list[tuple[str, ...]]
-    spaces: dict[str, np.ndarray]
+    spaces: Mapping[str, np.ndarray]
+
+
+class Spaces(Mapping[str, np.ndarray]):
+    """Vectors by space, each made when it is first asked for: a policy that asks no neighbours never does."""
+
+    def __init__(self, make: Mapping[str, Callable[[], np.ndarray]]) -> None:
+        self._make = dict(make)
+        self._made: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._made:
+            self._made[name] = self._make[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make)
+
+    def __len__(self) -> int:
+        return len(self._make)
 
 
 @dataclass(frozen=True)
@@ -69,10 +88,10 @@ def answered(
             scored.scores,
             problems=problems,
             present=scored.present.any(1) & ~faulty,
-            nearest=nearest(scored),
+            nearest=nearest(scored) if policy.asks_neighbours else None,
             model_id=model_id,
         )
-        for answer, bad in zip(answers, faulty, strict=True):
+        for answer, bad in zip(answers, faulty.tolist(), strict=True):
             yield dataclasses.replace(answer, reason=FAULTY) if bad else answer
         row += len(batch)
         if advance:

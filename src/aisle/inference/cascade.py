@@ -8,6 +8,7 @@ import dataclasses
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy
 from aisle.errors import AisleError, BundleError
-from aisle.inference.answering import Answers, Scored, in_batches
+from aisle.inference.answering import Answers, Scored, Spaces, in_batches
 from aisle.inference.folder import checked_manifest, described, find, seal, write_folder, write_json
 from aisle.inference.opening import ENSEMBLE, open_model
 from aisle.taxonomy import Scores, Taxonomy
@@ -128,7 +129,7 @@ class Cascade(Answers):
 def _together(model: Any, products: list[Product], without: Collection[str]) -> Scored:
     """All that one stage says of some products."""
     parts = list(model.score_batches(products, set(without) & set(model.views)))
-    spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in parts[0].spaces}
+    spaces = Spaces({name: partial(_joined, parts, name) for name in parts[0].spaces})
     return Scored(
         Scores(model.taxonomy, np.concatenate([part.scores.logp for part in parts])),
         np.zeros((len(products), 0), np.float32),
@@ -136,6 +137,10 @@ def _together(model: Any, products: list[Product], without: Collection[str]) -> 
         [told for part in parts for told in part.problems],
         spaces,
     )
+
+
+def _joined(parts: list[Scored], space: str) -> np.ndarray:
+    return np.concatenate([part.spaces[space] for part in parts])
 
 
 def _overruled(first: Scored, rows: np.ndarray, second: Scored) -> Scored:

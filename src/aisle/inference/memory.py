@@ -7,6 +7,7 @@ their TF-IDF weights instead.
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,21 @@ MOST = 5_000  # products remembered in each space
 def sketch(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """(B, SKETCH) float32: sparse random projection of lexical arrays (Achlioptas 2003; hashed signs)."""
     ids, weights, offsets = arrays["ids"], arrays["weights"], arrays["offsets"]
-    row = np.searchsorted(offsets, np.arange(len(ids)), side="right") - 1
+    row = np.repeat(np.arange(len(offsets)), np.diff(offsets, append=len(ids)))
+    columns, signs = _projection(1 << int(ids.max(initial=0)).bit_length())
     out = np.zeros(len(offsets) * SKETCH, dtype=np.float64)
-    for place in range(_SIGNS):
-        hashed = _mixed(ids.astype(np.uint64) * np.uint64(_SIGNS) + np.uint64(place))
-        sign = np.where(hashed & np.uint64(1), 1.0, -1.0)
-        column = (hashed >> np.uint64(1)) % np.uint64(SKETCH)
-        out += np.bincount(row * SKETCH + column.astype(np.int64), weights * sign, minlength=len(out))
+    for column, sign in zip(columns, signs, strict=True):
+        out += np.bincount(row * SKETCH + column[ids], weights * sign[ids], minlength=len(out))
     return (out.reshape(-1, SKETCH) / _SIGNS**0.5).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _projection(features: int) -> tuple[np.ndarray, np.ndarray]:
+    """(_SIGNS, F) the places that each feature falls on, and the sign it has there."""
+    number = np.arange(features * _SIGNS, dtype=np.uint64).reshape(features, _SIGNS)
+    hashed = _mixed(np.ascontiguousarray(number.T))
+    sign = np.where(hashed & np.uint64(1), np.float32(1), np.float32(-1))
+    return ((hashed >> np.uint64(1)) % np.uint64(SKETCH)).astype(np.int32), sign
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
 """A trained model as its users hold it: products in, scores or predictions out."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy
 from aisle.errors import CatalogError
-from aisle.inference.answering import Answers, Scored, in_batches, short_keys
+from aisle.inference.answering import Answers, Scored, Spaces, in_batches, short_keys
 from aisle.inference.encode import Inputs, Reader
 from aisle.inference.growing import EXAMPLES, Growth, averages, fit, name_products
 from aisle.inference.memory import SKETCH, Memory, sketch
@@ -22,9 +22,11 @@ from aisle.model.features import FeatureStore
 from aisle.model.model import Model
 from aisle.model.names import carry_counts, context_of
 from aisle.model.parts import Context
-from aisle.model.prepare import Lexical, Preparer
+from aisle.model.prepare import Lexical, Preparer, Vectors
 from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.taxonomy import Scores, Targets, Taxonomy
+
+_WORDS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -101,22 +103,24 @@ class Predictor(Answers):
             for batch in in_batches(products, self.batch):
                 inputs = reader(batch)
                 for name, parts in found.items():
-                    parts.append(self._space(name, inputs))
+                    parts.append(self._space(name, inputs)())
         return {name: np.concatenate(parts) for name, parts in found.items() if parts}
 
-    def _space(self, name: str, inputs: Inputs) -> np.ndarray:
-        """(B, D) a remembered view's vectors, zeros where absent. A pretrained encoder's output takes the
-        place of its arrays, so that the network need not run it again."""
+    def _space(self, name: str, inputs: Inputs) -> Callable[[], np.ndarray]:
+        """What makes a remembered view's vectors (B, D), zeros where absent. A pretrained encoder's output
+        takes the place of its arrays, so that the network need not run it again."""
         arrays = inputs.arrays[name]
         if self.model.encoders[name].costly:
             encoded = self.model.encode(name, arrays)
             kept = {"pooled": encoded.pooled, "tokens": encoded.tokens, "mask": encoded.mask}
             inputs.arrays[name] = kept
             here = inputs.present[:, list(inputs.arrays).index(name)].unsqueeze(1)
-            return (encoded.pooled * here).float().cpu().numpy()
+            vectors = (encoded.pooled * here).float().cpu().numpy()
+            return lambda: vectors
         if "ids" in arrays:
-            return sketch({key: array.cpu().numpy() for key, array in arrays.items()})
-        return np.zeros((len(inputs.present), SKETCH), np.float32)  # no product of the batch has it
+            return partial(sketch, {key: array.cpu().numpy() for key, array in arrays.items()})
+        # No product of the batch has it.
+        return partial(np.zeros, (len(inputs.present), SKETCH), np.float32)
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
@@ -125,16 +129,23 @@ class Predictor(Answers):
         # Pictures are decoded and texts cut into tokens beside the network, which reads the batch before.
         reader = self._reader
         readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
-        batches = in_batches(products, self.batch)
+        batches = in_batches(products, self._at_once)
         for batch, inputs in ahead(lambda batch: (batch, reader(batch, without)), batches, readers):
             yield batch, self._score_batch(inputs)
+
+    @property
+    def _at_once(self) -> int:
+        """Words cost less than the calls around them: of those, more at a time."""
+        cheap = all(isinstance(preparer, Lexical | Vectors) for preparer in self.preparers.values())
+        return _WORDS_AT_ONCE * self.batch if cheap else self.batch
 
     @torch.inference_mode()
     def _score_batch(self, inputs: Inputs) -> Scored:
         model = self.model
         if model.training:  # walking all modules to say so takes as long as a small answer
             model.eval()
-        spaces = {name: self._space(name, inputs) for name in self.remembered} if self.memory else {}
+        remembered = self.remembered if self.memory else ()
+        spaces = Spaces({name: self._space(name, inputs) for name in remembered})
         output = model(inputs.arrays, inputs.present)
         logp = output.scores.all().float().cpu().numpy()
         return Scored(

@@ -18,8 +18,8 @@ from aisle.catalog.paths import foreign, remote
 from aisle.decision import Prediction
 from aisle.errors import AisleError, first_line
 
-_ROWS_A_GROUP = 10_000
-
+_ROWS_A_GROUP = 10_000  # of a Parquet file
+_LINES = 512  # written at once: what more rows hold keeps Python's garbage collector busy
 
 # The columns of a prediction, in every format.
 SCHEMA = pa.schema(
@@ -40,17 +40,22 @@ class OutputError(AisleError):
 
 
 class _Sink(Protocol):
+    at_once: int  # rows a call
+
     def write(self, rows: list[dict[str, Any]]) -> None: ...
 
     def close(self) -> None: ...
 
 
 class _Jsonl:
+    at_once = _LINES
+
     def __init__(self, file: Path) -> None:
         self.handle = file.open("w", encoding="utf-8", newline="\n")
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        self.handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        encode = json.JSONEncoder(ensure_ascii=False).encode
+        self.handle.writelines(encode(row) + "\n" for row in rows)
 
     def close(self) -> None:
         with self.handle:  # closed even where the disk refuses the rest
@@ -60,6 +65,8 @@ class _Jsonl:
 
 class _Csv:
     """Lists become ` | `-joined text: a spreadsheet's cell holds one value."""
+
+    at_once = _LINES
 
     def __init__(self, file: Path) -> None:
         self.handle = file.open("w", encoding="utf-8", newline="")
@@ -83,6 +90,8 @@ class _Csv:
 
 
 class _Parquet:
+    at_once = _ROWS_A_GROUP
+
     def __init__(self, file: Path) -> None:
         self.file, self.writer = file, pq.ParquetWriter(str(file), SCHEMA)
 
@@ -143,7 +152,7 @@ def write_whole(predictions: Iterable[Prediction], file: Path, called: Path | No
         rows: list[dict[str, Any]] = []
         for prediction in predictions:
             rows.append(prediction.to_dict())
-            if len(rows) == _ROWS_A_GROUP:
+            if len(rows) == sink.at_once:
                 sink.write(rows)
                 written += len(rows)
                 rows = []

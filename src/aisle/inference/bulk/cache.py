@@ -90,9 +90,12 @@ class Answers:
     def __call__(self, catalog: Catalog, advance: Advance | None = None) -> Iterator[Prediction]:
         """One prediction a row, in order. advance: told how many are done."""
         products, fatal, start = iter(catalog), catalog.fatal, 0
+        odd = set(catalog.problems.rows_with().tolist())  # few: the others need not be looked up
         while some := list(islice(products, AT_ONCE)):
             rows = range(start, start + len(some))
-            problems = [catalog.problems_of(row) for row in rows]
+            numbers = catalog.rows[start : start + len(some)].tolist()
+            numbered = zip(rows, numbers, strict=True)
+            problems = [catalog.problems_of(row) if number in odd else () for row, number in numbered]
             listed = Listed(some, problems, fatal[start : start + len(some)])
             yield from self._window(listed, advance)
             start += len(some)

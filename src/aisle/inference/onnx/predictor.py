@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy
-from aisle.inference.answering import Answers, Scored, in_batches, short_keys
+from aisle.inference.answering import Answers, Scored, Spaces, in_batches, short_keys
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.inference.onnx.runtime import Encoding, Graph, Sight
 from aisle.inference.threads import ahead, cores
@@ -97,11 +98,11 @@ class OnnxPredictor(Answers):
             encoded[name] = sight.spread(found, rows, b)
             present.append(prepared.present)
             if self.memory and name in self.remembered:
-                spaces[name] = _space(sight, prepared.arrays, rows, encoded[name])
+                spaces[name] = partial(_space, sight, prepared.arrays, rows, encoded[name])
         here = np.stack(present, 1)
         found = self.joint(_feed(encoded, here))
         scores = Scores(self.taxonomy, found["logp"])
-        return Scored(scores, found["embedding"], here, [tuple(told) for told in problems], spaces)
+        return Scored(scores, found["embedding"], here, [tuple(told) for told in problems], Spaces(spaces))
 
     # -- knowing itself -----------------------------------------------------------------------
 

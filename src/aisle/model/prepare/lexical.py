@@ -7,15 +7,21 @@ same; weighting words as TF-IDF does (sublinear counts, smooth idf, unit length:
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from aisle.model.prepare.base import Prepared, hash_of, write_settings
+from aisle.model.prepare.pieces import Pieces
+
+_ASCII_WORDS = re.compile(r"\w+|[^\w\s]", re.ASCII)
+_DAMPED = 1 + np.log(np.arange(1, 100_001))  # sublinear counts; nobody means it who says a word more often
 
 
 class Lexical:
@@ -70,7 +76,7 @@ class Lexical:
         self._pair_keys = _pair_key(pairs)  # sorted, so that a batch is looked up by binary search
         self._gram_ids = {gram: first + len(pairs) + i for i, gram in enumerate(grams)}
         self._first_pair, self._first_gram = first, first + len(pairs)
-        self._grams_of: dict[str, np.ndarray] = {}
+        self._pieces = Pieces(self._look)
 
     @property
     def size(self) -> int:
@@ -84,6 +90,8 @@ class Lexical:
 
     def split(self, text: str) -> list[str]:
         """A text's words, normalised."""
+        if text.isascii():  # the same by a shorter way
+            return _ASCII_WORDS.findall(text.lower())
         normalised = self.tokenizer.normalizer.normalize_str(text)
         return [word for word, _ in self.tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]
 
@@ -165,47 +173,36 @@ class Lexical:
     def __call__(self, values: Sequence[str | None]) -> Prepared:
         """B texts in; a text of which nothing is known still counts as present."""
         present = np.array([value is not None for value in values], dtype=bool)
-        split = [self.split(value) if value else [] for value in values]
-        ids, rows = self._count(split)
-        keys, counts = np.unique(rows * max(self.size, 1) + ids, return_counts=True)
-        row, feature = np.divmod(keys, max(self.size, 1))
-        weight = (1 + np.log(counts)) * self.idf[feature]
+        feature, count, offsets = self._count(values)
+        weight = _DAMPED[np.minimum(count, len(_DAMPED)) - 1] * self.idf[feature]
+        row = np.repeat(np.arange(len(values)), np.diff(offsets))
         block = row * 2 + (feature >= self._first_gram)  # words and pairs apart from n-grams
         norm = np.sqrt(np.bincount(block, weight**2, minlength=2 * len(values)))
-        weights = (weight / norm[block]).astype(np.float32) if len(weight) else weight.astype(np.float32)
-        offsets = np.searchsorted(row, np.arange(len(values)))
-        return Prepared({"ids": self._numbers[feature], "weights": weights, "offsets": offsets}, present, {})
+        weights = (weight / norm[block]).astype(np.float32)
+        arrays = {"ids": self._numbers[feature], "weights": weights, "offsets": offsets[:-1]}
+        return Prepared(arrays, present, {})
 
-    def _count(self, split: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
-        """Every occurrence of a feature: its number, and the row it stands in."""
-        lengths = np.array([len(words) for words in split], dtype=np.int64)
-        flat = [word for words in split for word in words]
-        row = np.repeat(np.arange(len(split)), lengths)
-        get = self._word_ids.get
-        word = np.array([get(w, -1) for w in flat], dtype=np.int64)
-        spelled = [self._known_grams(w) for w in flat]
-        gram = np.concatenate(spelled) if spelled else np.zeros(0, np.int64)
-        gram_row = np.repeat(row, [len(g) for g in spelled]) if spelled else row
-        beside = (word[:-1] >= 0) & (word[1:] >= 0) & (row[:-1] == row[1:])
-        first = np.flatnonzero(beside)
-        key = _pair_key(np.stack([word[first], word[first + 1]], 1))
-        place = np.searchsorted(self._pair_keys, key)
-        place = np.minimum(place, max(len(self._pair_keys) - 1, 0))
+    def _count(self, values: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Features of B texts, in order within each, how often each occurs, where texts begin (B + 1)."""
+        found = self._pieces(values)
+        word, row = found.words, found.word_row
+        first = np.flatnonzero((word[:-1] >= 0) & (word[1:] >= 0) & (row[:-1] == row[1:]))
+        key = _pair_key(np.stack([word[first], word[first + 1]], 1).astype(np.int64))
+        place = np.minimum(np.searchsorted(self._pair_keys, key), max(len(self._pair_keys) - 1, 0))
         hit = self._pair_keys[place] == key if len(self._pair_keys) else np.zeros(len(key), bool)
-        known = word >= 0
-        ids = [word[known], self._first_pair + place[hit], gram]
-        return np.concatenate(ids), np.concatenate([row[known], row[first[hit]], gram_row])
+        ids = np.concatenate([found.features, (self._first_pair + place[hit]).astype(np.int32)])
+        rows = np.concatenate([found.feature_row, row[first[hit]]])
+        # Counted by feature first, then turned round: both are linear, where sorting each text is not.
+        once = (np.ones(len(ids), np.int32), (ids, rows))
+        counts = sparse.csr_matrix(once, shape=(max(self.size, 1), len(values))).tocsc()
+        return counts.indices, counts.data, counts.indptr.astype(np.int64)
 
-    def _known_grams(self, word: str) -> np.ndarray:
-        found = self._grams_of.get(word)
-        if found is None:
-            get = self._gram_ids.get
-            ids = [n for n in map(get, self._spell(word)) if n is not None]
-            found = np.array(ids, dtype=np.int64)
-            # Streams of titles never stop inventing words, and a server reads them for months.
-            if word in self._word_ids:
-                self._grams_of[word] = found
-        return found
+    def _look(self, piece: str) -> tuple[list[int], list[int]]:
+        """The words of a piece of text (-1: not known), and the features in it but for pairs."""
+        split, known = self.split(piece), self._gram_ids.get
+        words = [self._word_ids.get(word, -1) for word in split]
+        grams = [n for word in split for gram in self._spell(word) if (n := known(gram)) is not None]
+        return words, [word for word in words if word >= 0] + grams
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
         """Some products' arrays."""
