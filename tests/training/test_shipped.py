@@ -56,7 +56,7 @@ def small(name, folders):
     for loss in data["losses"]:
         if "names" in loss:
             loss["names"] = str(folders["text"])
-    for key, value in {"dim": 16, "hidden": 16, "heads": 2, "blocks": 1, "feed": 16}.items():
+    for key, value in {"dim": 16, "hidden": 16, "heads": 2, "blocks": 1, "feed": 16, "bridge": 8}.items():
         if key in data["fusion"] and (key, data["fusion"]["type"]) != ("dim", "Linear"):
             data["fusion"][key] = value
     for stage in data["stages"]:

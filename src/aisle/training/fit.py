@@ -25,7 +25,7 @@ from aisle.model.prepare import Prepared, Preparer
 from aisle.model.spec import build, new_preparer, views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
-from aisle.training import parallel, warm
+from aisle.training import bridge, parallel, warm
 from aisle.training.along import along
 from aisle.training.axes import Sample, fold
 from aisle.training.data import Lesson, Rows
@@ -331,6 +331,8 @@ def _learn(
 
     fit_rows = rows(_to_fit(shop, recipe), given[0], varied)
     stop_rows = rows(_to_stop(shop), given[1], {}) if len(shop.parts.stop) else None
+    if course.journal.blank and not shop.warm:
+        bridge.begin(reader.model, fit_rows, phase.still, course.progress)
     _stages(reader.model, course, phase, (fit_rows, stop_rows))
     return fit_rows
 

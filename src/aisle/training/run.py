@@ -224,6 +224,11 @@ class Journal:
         if run:
             run.trackers.start(recipe.model_dump(mode="json", exclude_none=True), self.history)
 
+    @property
+    def blank(self) -> bool:
+        """Whether nothing has been learned yet."""
+        return self.stage == 0 and self.now is None and self.model is None
+
     def epoch(self, now: State, metrics: Epoch) -> None:
         """A whole epoch is done."""
         self.now = now

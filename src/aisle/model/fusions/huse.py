@@ -4,7 +4,7 @@ Shapes: B products, V views, D the joint width.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aisle.model.parts import Encoded, Fusion, Joint
@@ -15,8 +15,13 @@ class Huse(Fusion):
     weighted average of its views (Narayana et al., arXiv 1911.05978).
 
     Any head is then a classifier shared by all views: it reads a view's own vector just as a product's.
-    text, image: layers of a text view's tower and of any other view's, each D wide, with ReLU and dropout
-    between them. The average's weights are learned: a softmax over V numbers.
+    text, image: layers of a text view's tower and of any other view's, with ReLU and dropout between them.
+    The average's weights are learned: a softmax over V numbers.
+
+    bridge: how many of the D dimensions are not a tower's but a linear map's, of frozen encoders' vectors,
+    found in closed form before the first stage and fixed from then on (aisle.training.bridge): the
+    directions in which a product's views vary together. Towers and bridge have equal say, each of length
+    1: a few thousand products teach towers what categories look like, hardly which picture is whose.
     """
 
     def __init__(
@@ -26,27 +31,55 @@ class Huse(Fusion):
         text: int = 2,
         image: int = 5,
         dropout: float = 0.15,
+        bridge: int = 0,
         modalities: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
         if min(text, image) < 1:
             raise ValueError(f"a tower has at least one layer, not {min(text, image)}")
+        if not 0 <= bridge < dim:
+            raise ValueError(f"the bridge takes {bridge} of the {dim} dimensions; leave some to the towers")
         self.dims, self.dim, self.text, self.image, self.dropout = dims, dim, text, image, dropout
-        self.modalities = modalities
+        self.bridge, self.modalities = bridge, modalities
         kinds = modalities or {}
         self.tower = nn.ModuleDict(
             {
-                name: _tower(width, dim, text if kinds.get(name, "text") == "text" else image, dropout)
+                name: _tower(width, dim - bridge, text if kinds.get(name, "text") == "text" else image, dropout)
                 for name, width in dims.items()
             }
         )
+        bridges = {name: Bridge(width, bridge) for name, width in dims.items()} if bridge else {}
+        self.bridges = nn.ModuleDict(bridges)
         self.weight = nn.Parameter(torch.zeros(len(dims)))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
         """V encoded views -> (B, D) and V times (B, D), all of length 1."""
-        shared = {name: F.normalize(self.tower[name](view.pooled), dim=1) for name, view in views.items()}
+        shared = {name: self._place(name, view.pooled) for name, view in views.items()}
         share = self.weight.softmax(0)  # (V,)
         return Joint(F.normalize((torch.stack(list(shared.values()), -1) * share).sum(-1), dim=1), shared)
+
+    def _place(self, view: str, pooled: Tensor) -> Tensor:
+        """(B, width) -> (B, D) of length 1."""
+        place = F.normalize(self.tower[view](pooled), dim=1)
+        if self.bridge:
+            place = F.normalize(torch.cat([place, self.bridges[view](pooled)], 1), dim=1)
+        return place
+
+
+class Bridge(nn.Module):
+    """A fixed linear map of a centred vector, onto the unit sphere; zeros until it is found."""
+
+    mean: Tensor
+    weight: Tensor
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("weight", torch.zeros(dim, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width) -> (B, dim)."""
+        return F.normalize((x - self.mean) @ self.weight.T, dim=1)
 
 
 def _tower(width: int, dim: int, layers: int, dropout: float) -> nn.Sequential:
