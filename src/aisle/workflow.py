@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.errors import BundleError, RecipeError
+from aisle.errors import AisleError, BundleError, RecipeError
 from aisle.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -83,6 +83,10 @@ def train(
                 predictor = predictor.save(run.model)
                 keep(predictor, rows, run.folder, progress)
             run.end()
+    except AisleError:
+        if run is not None:
+            run.withdraw()
+        raise
     finally:
         if run is not None:
             run.trackers.finish()

@@ -44,7 +44,7 @@ def recipe(bridge, **more):
 def found(model, products):
     """How often a product's first vector finds its own second one."""
     one, two = (
-        model.embed([Product(p.id, {}, (), {v: p.vectors[v]}, p.categories) for p in products]) for v in WIDTHS
+        model.embed([Product(p.id, {}, (), {view: p.vectors[view]}) for p in products]) for view in WIDTHS
     )
     unit = [m / np.linalg.norm(m, axis=1, keepdims=True) for m in (one, two)]
     return float(((unit[0] @ unit[1].T).argmax(1) == np.arange(len(products))).mean())

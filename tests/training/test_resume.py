@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import aisle
+from aisle.errors import AisleError
 from aisle.training.run import Run, RunError
 from tests.training.shop import catalog, recipe
 
@@ -219,3 +220,14 @@ def test_killed_at_any_instant_the_command_resumes_to_the_same_bytes(shop, tmp_p
     subprocess.run([*command, str(tmp_path / "killed"), "--resume"], check=True)
     assert kills
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+
+
+def test_what_failed_before_anything_was_learned_is_no_obstacle(tmp_path):
+    wrong = recipe(views={"title": {"encoder": {"type": "TransformerText", "name": str(tmp_path / "none")}}})
+    with pytest.raises(AisleError, match="none"):
+        aisle.train(catalog(20), wrong, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    aisle.train(catalog(20), recipe(), out=tmp_path / "run")
+    with pytest.raises(AisleError, match="none"):  # a finished run is not touched
+        aisle.train(catalog(20), wrong, out=tmp_path / "run", resume=True)
+    assert aisle.load(tmp_path / "run").views == ("title", "image")

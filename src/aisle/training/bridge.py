@@ -7,6 +7,7 @@ Kettenring (1971): the strongest directions of the whitened views' joint correla
 """
 
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def begin(model: Model, rows: Rows, frozen: Collection[str], progress: Progress)
 def canonical(moments: Moments, widths: list[int], rank: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """By view its mean (width,) and its map (rank, width), zeros beyond the directions that correlate."""
     ends = np.cumsum([0, *widths])
-    parts = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [slice(a, b) for a, b in pairwise(ends)]
     each = [max(float(n), 1.0) for n in np.diag(moments.count)]
     means = [moments.total[v, part] / each[v] for v, part in enumerate(parts)]
     whiteners = []
@@ -91,9 +92,8 @@ def _moments(model: Model, rows: Rows, names: list[str]) -> Moments:
     for start in range(0, len(chosen), _BATCH):
         batch = rows.batch(chosen[start : start + _BATCH], names)
         here = batch.present[:, columns].numpy().astype(float)
-        vectors = [
-            model.encode(name, _on(batch.inputs[name], device)).pooled.double().cpu().numpy() for name in names
-        ]
+        encoded = [model.encode(name, _on(batch.inputs[name], device)).pooled for name in names]
+        vectors = [pooled.double().cpu().numpy() for pooled in encoded]
         side = np.concatenate(vectors, 1) * here[:, which]
         count += here.T @ here
         total += here.T @ side

@@ -6,6 +6,7 @@ versions.json   Python and libraries           tensorboard/   the same, where Te
 checkpoint.pt   the last whole epoch, until it ends           model/  the bundle
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -54,6 +55,7 @@ class Run:
         self.writes = parallel.first()  # of several processes, one
         self.trackers = Trackers(chosen(track) if self.writes else (), folder, progress)
         self._drawn = time.monotonic()
+        self._made = False
 
     @property
     def model(self) -> Path:
@@ -93,6 +95,17 @@ class Run:
         self._text("recipe.toml", to_toml(recipe))
         self._text("versions.json", json.dumps(_versions(), indent=1))
         self._text("data.json", json.dumps(data, indent=1))  # last: with it the folder is a run
+        self._made = True
+
+    def withdraw(self) -> None:
+        """Training failed for a reason that the user can mend: if nothing was learned yet, leave nothing
+        behind that the next attempt would stumble over."""
+        set_up = {*_FIRST, "data.json"}
+        if self._made and {file.name for file in self.folder.iterdir()} <= set_up:
+            for name in set_up:
+                (self.folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     def _check(self, recipe: Recipe, old: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if old.get("fingerprint") != data["fingerprint"]:

@@ -42,12 +42,9 @@ class Huse(Fusion):
         self.dims, self.dim, self.text, self.image, self.dropout = dims, dim, text, image, dropout
         self.bridge, self.modalities = bridge, modalities
         kinds = modalities or {}
-        self.tower = nn.ModuleDict(
-            {
-                name: _tower(width, dim - bridge, text if kinds.get(name, "text") == "text" else image, dropout)
-                for name, width in dims.items()
-            }
-        )
+        layers = {name: text if kinds.get(name, "text") == "text" else image for name in dims}
+        towers = {name: _tower(width, dim - bridge, layers[name], dropout) for name, width in dims.items()}
+        self.tower = nn.ModuleDict(towers)
         bridges = {name: Bridge(width, bridge) for name, width in dims.items()} if bridge else {}
         self.bridges = nn.ModuleDict(bridges)
         self.weight = nn.Parameter(torch.zeros(len(dims)))
