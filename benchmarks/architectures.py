@@ -220,26 +220,34 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", choices=["marketplace", "fashion"])
+    parser.add_argument("what", nargs="?", choices=["fusions", "retrieval", "both"], default="both")
     parser.add_argument("--out", type=Path, default=None, help="where finished trainings are kept")
     parser.add_argument("--only", nargs="*", help="variants by name, single views among them")
     args = parser.parse_args()
     catalog = rows(args.data)
     train, test = part(catalog, "train"), part(catalog, "test")
-    out = args.out or Path("compare") / args.data
-    made = [v for v in variants(args.data) if not args.only or v.name in args.only]
-    found = compare(train, made, folds=FOLDS, out=out, progress=progress(False))
-    found.write(out)
     title = "`fashion`, category words taken out of the titles" if args.data == "fashion" else "`marketplace`"
-    lines = [
-        f"## Fusions and heads over frozen MiniLM and MobileNetV2: {title}",
-        f"`benchmarks/architectures.py {args.data}`; {machine()}.",
-        "",
-        found.markdown(),
-        "",
-        *fused_over_single(train, made, found, out),
-        *retrieval(args.data, train, test),
-    ]
-    write_section(f"architectures {args.data}", "\n".join(lines))
+    if args.what in ("fusions", "both"):
+        out = args.out or Path("compare") / args.data
+        made = [v for v in variants(args.data) if not args.only or v.name in args.only]
+        found = compare(train, made, folds=FOLDS, out=out, progress=progress(False))
+        found.write(out)
+        lines = [
+            f"## Fusions and heads over frozen MiniLM and MobileNetV2: {title}",
+            f"`benchmarks/architectures.py {args.data} fusions`; {machine()}.",
+            "",
+            found.markdown(),
+            "",
+            *fused_over_single(train, made, found, out),
+        ]
+        write_section(f"architectures {args.data}", "\n".join(lines))
+    if args.what in ("retrieval", "both"):
+        lines = [
+            f"## `huse`: a picture finds its own text: {title}",
+            f"`benchmarks/architectures.py {args.data} retrieval`; {machine()}.",
+            *retrieval(args.data, train, test),
+        ]
+        write_section(f"retrieval of huse {args.data}", "\n".join(lines))
     print(f"{aisle.__version__}: written", file=sys.stderr)
 
 

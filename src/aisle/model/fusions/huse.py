@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from aisle.model.parts import Encoded, Fusion, Joint
 
+SAY = 2.0
+
 
 class Huse(Fusion):
     """A tower of dense layers a view into one shared space, on the unit sphere, where a product is the
@@ -20,8 +22,8 @@ class Huse(Fusion):
 
     bridge: how many of the D dimensions are not a tower's but a linear map's, of frozen encoders' vectors,
     found in closed form before the first stage and fixed from then on (aisle.training.bridge): the
-    directions in which a product's views vary together. Towers and bridge have equal say, each of length
-    1: a few thousand products teach towers what categories look like, hardly which picture is whose.
+    directions in which a product's views vary together. It is `SAY` times as long as what a tower gives: a
+    few thousand products teach towers what categories look like, hardly which picture is whose.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Huse(Fusion):
         """(B, width) -> (B, D) of length 1."""
         place = F.normalize(self.tower[view](pooled), dim=1)
         if self.bridge:
-            place = F.normalize(torch.cat([place, self.bridges[view](pooled)], 1), dim=1)
+            place = F.normalize(torch.cat([place, SAY * self.bridges[view](pooled)], 1), dim=1)
         return place
 
 

@@ -40,6 +40,24 @@ export function debounced(action, wait) {
   return later;
 }
 
+/** At once, but no sooner than `wait` ms after the last time; `.cancel()` what still waits. */
+export function paced(action, wait) {
+  let timer = 0;
+  let last = -Infinity;
+  const run = (...given) => {
+    last = performance.now();
+    action(...given);
+  };
+  const soon = (...given) => {
+    clearTimeout(timer);
+    const left = last + wait - performance.now();
+    if (left <= 0) run(...given);
+    else timer = setTimeout(run, left, ...given);
+  };
+  soon.cancel = () => clearTimeout(timer);
+  return soon;
+}
+
 export function percent(share, digits = 0) {
   if (share === null || share === undefined) return "–";
   const value = share * 100;

@@ -1,15 +1,15 @@
 // Sell: products queued, suggestions while a title is typed, one key to accept.
 
 import { post } from "./api.js";
-import { debounced, fill, h, pathText, plural, state, toast } from "./dom.js";
+import { debounced, fill, h, paced, pathText, plural, state, toast } from "./dom.js";
 import * as kept from "./drafts.js";
 import { pick } from "./picker.js";
 import { picturesOf, taken } from "./pictures.js";
 import { alternatives, placeLine } from "./places.js";
 
 export const title = "Sell";
-const PAUSE = 100; // ms without a key before suggestions are asked for
-const PAUSE_PICTURES = 400; // the same where pictures go along
+const PACE = 60; // ms from one question to the next while a title is typed
+const PAUSE_PICTURES = 400; // ms without a key before pictures go along again
 const COUNT = 5;
 const MOST_PICTURES = 20;
 const STATES = { draft: "", sending: "sending …", waiting: "waiting for the server", placed: "placed", asked: "with a reviewer" };
@@ -30,7 +30,7 @@ class Sell {
     on(window, "dragleave", (event) => { if (!event.relatedTarget) this.drop.classList.remove("over"); });
     on(window, "drop", (event) => this.dropped(event));
     on(window, "reached", (event) => { if (event.detail) this.again(); });
-    this.later = debounced(() => this.suggest(), PAUSE);
+    this.later = paced(() => this.suggest(), PACE);
     this.laterPictures = debounced(() => this.suggest(), PAUSE_PICTURES);
     this.open(kept.drafts.find(kept.open) ?? kept.added());
     this.again();
