@@ -79,7 +79,7 @@ class Neighbours:
         """
         layout = self._laid_out(taxonomy)
         voters = min(VOTERS, len(self.places))
-        likeness = np.full((len(vectors), len(layout.tops)), -1.0, dtype=np.float32)
+        likeness = np.full((len(vectors), len(taxonomy.level(1))), -1.0, dtype=np.float32)
         nearest = np.full((len(vectors), VOTERS), -1, dtype=np.int64)
         similarity = np.full((len(vectors), VOTERS), -np.inf, dtype=np.float32)
         for rows in blocks(len(vectors), len(layout.place)):
@@ -87,13 +87,10 @@ class Neighbours:
             near = unit @ layout.vectors.T
             near[:, layout.empty] = -np.inf
             peak = near.reshape(len(unit), _BLOCK, -1).max(1)
-            for column, (edge, size) in enumerate(layout.tops):
-                if size:
-                    found = _highest(near, peak, edge, min(TOP, size))
-                    likeness[rows, column] = np.take_along_axis(near, found, 1).mean(1)
-            best = _highest(near, peak, slice(0, peak.shape[1]), voters)
+            best = _highest(near, peak, voters)
             nearest[rows, :voters] = layout.place[best]
             similarity[rows, :voters] = np.take_along_axis(near, best, 1)
+            likeness[rows, layout.tops] = _means(near, peak, layout)
             absent = rows.start + np.flatnonzero(~(np.abs(unit).sum(1) > 0))
             likeness[absent], similarity[absent], nearest[absent] = np.nan, np.nan, -1
         return Nearest(likeness[:, None], nearest[:, None], similarity[:, None])
@@ -111,13 +108,16 @@ class _Layout(NamedTuple):
 
     With P blocks, place k of block j is number k P + j. vectors: (_BLOCK P, D), zeros where there is none;
     place: (_BLOCK P,) the node of each, -1 where the tree lacks it; empty: the numbers that were filled up.
-    tops: of each top category its blocks, and how many products it has.
+    tops: (T,) the top categories that have products; starts: (T,) the first block of each, sizes: (T,) how
+    many products it has. Behind them stand those that the tree has no place for.
     """
 
     vectors: np.ndarray
     place: np.ndarray
     empty: np.ndarray
-    tops: list[tuple[slice, int]]
+    tops: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
 
 
 def _lay_out(vectors: np.ndarray, places: np.ndarray, taxonomy: Taxonomy) -> _Layout:
@@ -126,37 +126,62 @@ def _lay_out(vectors: np.ndarray, places: np.ndarray, taxonomy: Taxonomy) -> _La
     place = np.array([-1 if node is None else node for node in found], dtype=np.int64)[which]
     top = np.where(place >= 0, taxonomy.ancestors[place, 0], -1)
     order: list[np.ndarray] = []  # (_BLOCK, blocks of this category) numbers of products, -1: filled up
-    tops: list[tuple[slice, int]] = []
-    edge = 0
     for node in (*taxonomy.level(1), -1):
         those = np.flatnonzero(top == node)
         width = -(-len(those) // _BLOCK)
         order.append(np.append(those, np.full(width * _BLOCK - len(those), -1)).reshape(_BLOCK, width))
-        tops.append((slice(edge, edge + width), len(those)))
-        edge += width
     flat = np.concatenate(order, 1).ravel().astype(np.int64)
-    empty = flat < 0
+    sizes = np.array([(numbers >= 0).sum() for numbers in order[:-1]])
+    ends = np.cumsum([numbers.shape[1] for numbers in order])
+    tops, empty = np.flatnonzero(sizes), flat < 0
     return _Layout(
         np.where(empty[:, None], np.float32(0), vectors[flat]),
         np.where(empty, -1, place[flat]),
         np.flatnonzero(empty),
-        tops[:-1],
+        tops,
+        np.append(0, ends[:-1])[tops],
+        sizes[tops],
     )
 
 
-def _highest(near: np.ndarray, peak: np.ndarray, edge: slice, most: int) -> np.ndarray:
-    """(b, most) the numbers of the most similar products within some blocks: none is outside of the `most`
-    blocks whose highest similarity, `peak`, is highest."""
-    width, total = edge.stop - edge.start, peak.shape[1]
-    several = np.broadcast_to(np.arange(width), (len(peak), width))
-    if width > most:
-        several = np.argpartition(peak[:, edge], width - most, axis=1)[:, -most:]
-    inside = (several[:, None] + edge.start + total * np.arange(_BLOCK)[:, None]).reshape(len(peak), -1)
+def _highest(near: np.ndarray, peak: np.ndarray, most: int) -> np.ndarray:
+    """(b, most) the numbers of the most similar products: none is outside of the `most` blocks whose highest
+    similarity, `peak` (b, P), is highest."""
+    total = peak.shape[1]
+    several = np.broadcast_to(np.arange(total), peak.shape)
+    if total > most:
+        several = np.argpartition(peak, total - most, axis=1)[:, -most:]
+    inside = (several[:, None] + total * np.arange(_BLOCK)[:, None]).reshape(len(peak), -1)
     among = np.take_along_axis(near, inside, 1)
     if among.shape[1] > most:
         best = np.argpartition(among, among.shape[1] - most, axis=1)[:, -most:]
         inside = np.take_along_axis(inside, best, 1)
     return inside
+
+
+def _means(near: np.ndarray, peak: np.ndarray, layout: _Layout) -> np.ndarray:
+    """(b, T) the mean of the `TOP` highest similarities in each top category; takes them away from `near` and
+    `peak`, one after the other."""
+    b, total = peak.shape
+    if not len(layout.tops):
+        return np.zeros((b, 0), np.float32)
+    gone = int(layout.starts[-1]) + -(-int(layout.sizes[-1]) // _BLOCK)  # where those without a place begin
+    peak, flat, row = peak[:, :gone], near.ravel(), np.arange(b)[:, None]
+    width, numbers = np.diff(layout.starts, append=gone), np.arange(gone, dtype=np.int32)
+    within = total * np.arange(_BLOCK)
+    count, mean = np.minimum(layout.sizes, TOP), np.zeros((b, len(layout.tops)), np.float32)
+    for turn in range(TOP):
+        best = np.maximum.reduceat(peak, layout.starts, axis=1)
+        mean += np.where(turn < count, best / count, 0)
+        if turn == TOP - 1:
+            break
+        hit = np.where(peak == np.repeat(best, width, axis=1), numbers, -1)
+        block = np.maximum.reduceat(hit, layout.starts, axis=1)  # (b, T) where the highest is
+        there = (row * _BLOCK * total + block)[..., None] + within  # (b, T, _BLOCK)
+        inside = flat.take(there)
+        flat[np.take_along_axis(there, inside.argmax(2)[..., None], 2)] = -np.inf
+        peak[row, block] = flat.take(there).max(2)
+    return mean
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -1,13 +1,14 @@
 """Predictions to a file, as JSON lines, CSV or Parquet by its ending: each row in, one row out, in order."""
 
 import csv
-import json
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from json.encoder import encode_basestring as _quoted  # pyright: ignore[reportUnknownVariableType]
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from aisle.catalog.paths import foreign, remote
 from aisle.decision import Prediction
 from aisle.errors import AisleError, first_line
+from aisle.taxonomy import CategoryPath, format_path
 
 _ROWS_A_GROUP = 10_000  # of a Parquet file
 _LINES = 512  # written at once: what more rows hold keeps Python's garbage collector busy
@@ -42,9 +44,29 @@ class OutputError(AisleError):
 class _Sink(Protocol):
     at_once: int  # rows a call
 
-    def write(self, rows: list[dict[str, Any]]) -> None: ...
+    def write(self, rows: list[Prediction]) -> None: ...
 
     def close(self) -> None: ...
+
+
+def _line(one: Prediction) -> str:
+    """`json.dumps(one.to_dict(), ensure_ascii=False)` and a line feed, in half the time."""
+    confidence = ", ".join([repr(round(c, 6)) for c in one.confidence])
+    alternatives = ", ".join(
+        [f'{{"path": {_quoted_path(path)}, "probability": {round(p, 6)!r}}}' for path, p in one.alternatives]
+    )
+    return (
+        f'{{"id": {_quoted(one.id)}, "best": {_quoted_path(one.best)}, "best_id": {_quoted(one.best_id)}, '
+        f'"path": {_quoted_path(one.path)}, "path_id": {_quoted(one.path_id)}, '
+        f'"confidence": [{confidence}], "decision": "{one.decision}", "reason": {_quoted(one.reason)}, '
+        f'"alternatives": [{alternatives}], "problems": [{", ".join(map(_quoted, one.problems))}], '
+        f'"model_id": {_quoted(one.model_id)}}}\n'
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _quoted_path(path: CategoryPath) -> str:
+    return _quoted(format_path(path))
 
 
 class _Jsonl:
@@ -53,9 +75,8 @@ class _Jsonl:
     def __init__(self, file: Path) -> None:
         self.handle = file.open("w", encoding="utf-8", newline="\n")
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        encode = json.JSONEncoder(ensure_ascii=False).encode
-        self.handle.writelines(encode(row) + "\n" for row in rows)
+    def write(self, rows: list[Prediction]) -> None:
+        self.handle.writelines(map(_line, rows))
 
     def close(self) -> None:
         with self.handle:  # closed even where the disk refuses the rest
@@ -73,8 +94,8 @@ class _Csv:
         self.writer = csv.DictWriter(self.handle, SCHEMA.names)
         self.writer.writeheader()
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        for row in rows:
+    def write(self, rows: list[Prediction]) -> None:
+        for row in (prediction.to_dict() for prediction in rows):
             flat = {
                 **row,
                 "confidence": " | ".join(str(c) for c in row["confidence"]),
@@ -95,8 +116,8 @@ class _Parquet:
     def __init__(self, file: Path) -> None:
         self.file, self.writer = file, pq.ParquetWriter(str(file), SCHEMA)
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        self.writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+    def write(self, rows: list[Prediction]) -> None:
+        self.writer.write_table(pa.Table.from_pylist([row.to_dict() for row in rows], SCHEMA))
 
     def close(self) -> None:
         self.writer.close()
@@ -149,9 +170,9 @@ def write_whole(predictions: Iterable[Prediction], file: Path, called: Path | No
     """
     written = 0
     with refusals(called or file), _opened(SINKS[file.suffix.lower()](file)) as sink:
-        rows: list[dict[str, Any]] = []
+        rows: list[Prediction] = []
         for prediction in predictions:
-            rows.append(prediction.to_dict())
+            rows.append(prediction)
             if len(rows) == sink.at_once:
                 sink.write(rows)
                 written += len(rows)

@@ -1,0 +1,22 @@
+"""Predictions as they are written: the lines of a JSONL file."""
+
+import json
+
+import pytest
+
+from aisle.decision import Alternative, Prediction
+from aisle.inference.writing import write_predictions
+
+SAID = 'quotes " and \\ and \n\t\x00\x1f, ‘é’ 日本 🛍 \u2028'
+
+
+@pytest.mark.parametrize("path", [(SAID, "b"), ()])
+def test_a_line_is_what_json_says_of_the_prediction(path, tmp_path):
+    sure = (0.1234565, 1.0, 1e-7, 2.5e-6, 0.30000000000000004)
+    some = tuple(Alternative((SAID, str(p)), p) for p in sure)
+    one = Prediction(SAID, ("a", SAID), SAID, path, SAID, sure, "partial", SAID, some, (SAID, "x"), "id")
+    other = Prediction("", ("a",), "a", (), "", (), "review", "", (), (), "")
+    assert write_predictions([one, other] * 600, tmp_path / "found.jsonl") == 1200
+    lines = (tmp_path / "found.jsonl").read_text("utf-8").split("\n")
+    expected = [json.dumps(p.to_dict(), ensure_ascii=False) for p in (one, other)]
+    assert lines == expected * 600 + [""]
