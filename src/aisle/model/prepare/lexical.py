@@ -77,6 +77,7 @@ class Lexical:
         self._gram_ids = {gram: first + len(pairs) + i for i, gram in enumerate(grams)}
         self._first_pair, self._first_gram = first, first + len(pairs)
         self._pieces = Pieces(self._look)
+        self._grams_of: dict[str, list[int]] = {}
 
     @property
     def size(self) -> int:
@@ -199,10 +200,21 @@ class Lexical:
 
     def _look(self, piece: str) -> tuple[list[int], list[int]]:
         """The words of a piece of text (-1: not known), and the features in it but for pairs."""
-        split, known = self.split(piece), self._gram_ids.get
+        split = self.split(piece)
         words = [self._word_ids.get(word, -1) for word in split]
-        grams = [n for word in split for gram in self._spell(word) if (n := known(gram)) is not None]
-        return words, [word for word in words if word >= 0] + grams
+        features = [word for word in words if word >= 0]
+        for word in split:
+            features += self._known_grams(word)
+        return words, features
+
+    def _known_grams(self, word: str) -> list[int]:
+        found = self._grams_of.get(word)
+        if found is None:
+            get = self._gram_ids.get
+            found = [n for gram in self._spell(word) if (n := get(gram)) is not None]
+            if word in self._word_ids:  # so that it is not more than there are words
+                self._grams_of[word] = found
+        return found
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
         """Some products' arrays."""
