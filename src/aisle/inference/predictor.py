@@ -129,15 +129,20 @@ class Predictor(Answers):
         # Pictures are decoded and texts cut into tokens beside the network, which reads the batch before.
         reader = self._reader
         readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
-        batches = in_batches(products, self._at_once)
+        batches = self._batches(products)
         for batch, inputs in ahead(lambda batch: (batch, reader(batch, without)), batches, readers):
             yield batch, self._score_batch(inputs)
 
-    @property
-    def _at_once(self) -> int:
-        """Words cost less than the calls around them: of those, more at a time."""
-        cheap = all(isinstance(preparer, Lexical | Vectors) for preparer in self.preparers.values())
-        return _WORDS_AT_ONCE * self.batch if cheap else self.batch
+    def _batches(self, products: Iterable[Product]) -> Iterator[list[Product]]:
+        """`batch` products at a time; more where they have words alone, which cost less than the calls around
+        them."""
+        views = self._reader.views.values()
+        large = [view for view in views if not isinstance(self.preparers[view.name], Lexical | Vectors)]
+        for some in in_batches(products, _WORDS_AT_ONCE * self.batch):
+            if any(view.value(product) is not None for product in some for view in large):
+                yield from in_batches(some, self.batch)
+            else:
+                yield some
 
     @torch.inference_mode()
     def _score_batch(self, inputs: Inputs) -> Scored:
