@@ -46,9 +46,10 @@ class Measured(NamedTuple):
     written: float
 
     def line(self) -> str:
+        rate = self.rows / self.processor
         return (
-            f"| {self.rows:,} | {self.leaves:,} | {self.peak:,.0f} | {self.processor:,.1f} | {self.wall:,.0f} "
-            f"| {self.rows / self.processor:,.0f} | {self.written:,.0f} |"
+            f"| {self.rows:,} | {self.leaves:,} | {self.peak:,.0f} | {self.processor:,.1f} "
+            f"| {self.wall:,.0f} | {rate:,.0f} | {self.written:,.0f} |"
         )
 
 
@@ -58,7 +59,7 @@ def main() -> None:
     )
     parser.add_argument("--rows", default="1000,10000,100000,1000000,10000000")
     parser.add_argument("--leaves", default="100,1000,10000")
-    parser.add_argument("--over", type=int, default=10_000, help="rows that are placed in each of these trees")
+    parser.add_argument("--over", type=int, default=10_000, help="rows placed in each of these trees")
     parser.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "parquet"))
     parser.add_argument("--shard-rows", type=int, default=50_000)
     parser.add_argument("--demo", type=Path, help="what `aisle demo` made, in place of a new shop and model")
@@ -83,7 +84,7 @@ def main() -> None:
             by_leaves.append(measured(home / "wide", home, args.over, how))
             print(by_leaves[-1].line(), flush=True)
     said = f"Shards of {args.shard_rows:,} rows, {args.format}. {machine()}, load {os.getloadavg()[1]:.0f}."
-    head = "| rows | leaves | peak memory, MiB | processor, s | wall, s | rows a processor-second | written, MiB |"
+    head = "| rows | leaves | peak, MiB | processor, s | wall, s | rows a processor-second | written, MiB |"
     table = [head, "|---:" * 7 + "|", *(one.line() for one in (*by_rows, *by_leaves))]
     plot(by_rows, by_leaves)
     write_section("bulk", "\n".join([*HEAD, said, "", *table, "", f"![growth]({PLOT.name})"]))
