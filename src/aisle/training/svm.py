@@ -15,7 +15,7 @@ from aisle.progress import Advance
 
 _ROUNDS = 3  # of asking which rows lie inside the margin: more change no answer (docs/lab-notes.md)
 _STEPS = 6  # of conjugate gradients in a round; twice as many in the first
-_CLASSES = 64  # at once, in one thread: more are no faster
+_CLASSES = 32  # at once, in one thread: of more the weights do not stay near the processor
 _OTHERS = 40_000  # rows that stand for all other classes, where there are more
 _PAIRS = 1 << 26  # of those rows and a class, however many classes there are
 
@@ -79,11 +79,14 @@ def _newton(
         residual = columns @ (inside * (target - rows @ found)) - penalty * found
         direction, norm = residual.copy(), (residual**2).sum(0)
         for _ in range(_STEPS if turn else 2 * _STEPS):
-            turned = columns @ (inside * (rows @ direction)) + penalty * direction
+            turned = columns @ (inside * (rows @ direction))
+            turned += penalty * direction
             step = norm / np.maximum((direction * turned).sum(0), 1e-30)
             found += direction * step
-            residual -= turned * step
-            before, norm = norm, (residual**2).sum(0)
-            direction = residual + direction * (norm / np.maximum(before, 1e-30))
+            turned *= step
+            residual -= turned
+            before, norm = norm, np.einsum("fb,fb->b", residual, residual)
+            direction *= norm / np.maximum(before, 1e-30)
+            direction += residual
         inside = weight * (target * (rows @ found) < 1)
     return found
