@@ -152,15 +152,15 @@ def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
     found = [tree.find(shop.paths[i]) for i in usual]
     targets = Targets(np.array([-1 if n is None else n for n in found]), np.ones(len(found), dtype=bool))
     calibration = Calibration.fit(scores, targets)
-    novelty = Novelty.fit(calibration.apply(scores), nearest.likeness, alarms=0.05)
+    novelty = Novelty.fit(calibration.apply(scores), nearest, alarms=0.05)
     scores, nearest = ask(asked)
     calibrated, strange = calibration.apply(scores), ~belongs[asked]
-    flagged = novelty.flagged(calibrated, nearest.likeness)
+    flagged = novelty.flagged(calibrated, nearest)
     signs = {
         "top-1 confidence": -scores.logp.max(1),
         "calibrated top-1 confidence": -calibrated.logp.max(1),
         "level-1 confidence": -calibrated.level(1)[:, :-1].max(1),
-        "strangeness": novelty.strangeness(calibrated, nearest.likeness),
+        "strangeness": novelty.strangeness(calibrated, nearest),
     }
     told = {name: float(roc_auc_score(strange, sign)) for name, sign in signs.items()}
     print(

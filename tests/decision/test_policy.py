@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aisle.decision import Policy, PolicyError, fit
+from aisle.decision.policy import FORMAT
 from aisle.errors import TaxonomyError
 from aisle.taxonomy import Node, Scores, Targets, Taxonomy
 
@@ -97,7 +98,7 @@ def test_a_policy_of_the_first_format_answers_as_it_did(policy):
     again = Policy.from_json(json.dumps(old))
     scores, _ = draw(50, 6)
     assert again.predict([""] * 50, scores) == policy.predict([""] * 50, scores)
-    assert json.loads(again.to_json())["format"] == 2
+    assert json.loads(again.to_json())["format"] == FORMAT
 
 
 def test_a_category_that_came_later_is_not_promised(policy):

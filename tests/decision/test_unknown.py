@@ -1,7 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 
-from aisle.decision import Neighbours, Novelty, Policy, PolicyError, Sample, fit
+from aisle.decision import Nearest, Neighbours, Novelty, Policy, PolicyError, Sample, fit
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 TREE = Taxonomy.from_paths([(a, b) for a in "ABCDEF" for b in "xyz"])
@@ -36,16 +38,16 @@ def neighbours():
 
 def test_strangers_are_told_better_than_by_confidence(neighbours):
     calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
-    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE).likeness)
-    told = [novelty.strangeness(s, neighbours.ask(v, TREE).likeness) for s, _, v in (known, strange)]
+    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE))
+    told = [novelty.strangeness(s, neighbours.ask(v, TREE)) for s, _, v in (known, strange)]
     assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
 
 
 def test_few_products_that_belong_are_flagged(neighbours):
     calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
-    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE).likeness, alarms=0.05)
-    assert novelty.flagged(known[0], neighbours.ask(known[2], TREE).likeness).mean() < 0.08
-    assert novelty.flagged(strange[0], neighbours.ask(strange[2], TREE).likeness).mean() > 0.5
+    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE), alarms=0.05)
+    assert novelty.flagged(known[0], neighbours.ask(known[2], TREE)).mean() < 0.08
+    assert novelty.flagged(strange[0], neighbours.ask(strange[2], TREE)).mean() > 0.5
 
 
 def test_flagged_products_are_for_review_and_say_why(neighbours):
@@ -90,14 +92,53 @@ def test_the_nearest_of_many_are_those_that_sorting_all_gives():
     assert found.likeness[:, 0, :3] == pytest.approx(np.stack(by_hand, 1), abs=1e-6)
 
 
+def nothing_of(nearest):
+    """What a space says of products that lack its view."""
+    return Nearest(*(np.full_like(part, -1 if part.dtype.kind == "i" else np.nan) for part in nearest))
+
+
 def test_a_space_that_a_product_lacks_says_nothing(neighbours):
     scores, _, vectors = shop(600, 2)
-    one = neighbours.ask(vectors, TREE).likeness
-    two = np.concatenate([one, np.full_like(one, np.nan)], 1)
+    one = neighbours.ask(vectors, TREE)
+    two = Nearest.beside([one, nothing_of(one)])
     alone, beside = Novelty.fit(scores, one), Novelty.fit(scores, two)
     assert np.allclose(alone.strangeness(scores, one), beside.strangeness(scores, two))
-    nothing = np.full((600, 2, len(TOPS)), np.nan)
-    assert not beside.flagged(scores, nothing).any()
+    assert not beside.flagged(scores, nothing_of(two)).any()
+
+
+def test_strangeness_is_dispute_by_number_and_by_likeness_and_half_as_much_unlikeness():
+    """Three tops; of four neighbours two stand where the network is sure, one is gone from the tree."""
+    tree = Taxonomy.from_paths([("A",), ("B",), ("C",)])
+    a, b = tree.index("A"), tree.index("B")
+    scores = Scores(tree, np.log([[0.8, 0.1, 0.1]]))
+    nearest = Nearest(
+        np.array([[[0.7, 0.6, -1.0]]]), np.array([[[a, a, b, -1]]]), np.array([[[0.7, 0.7, 0.6, 0.5]]])
+    )
+    novelty = Novelty((0.0, 0.0, 0.5), (1.0, 1.0, 2.0), 0.0, 0.05)
+    vote = 1 / (1 + np.exp(-2))  # likeness .1 apart, at sharpness 20
+    by_hand = -((0.8 + 0.8 + 0.1) / 4 + np.sqrt(vote * 0.8) + 0.5 * (0.7 + 0.5) / 2) / 2.5
+    assert novelty.strangeness(scores, nearest) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_in_a_tree_of_one_top_category_likeness_tells():
+    """There is nothing to dispute about: what is unlike all is strange."""
+    tree = Taxonomy.from_paths([("A", leaf) for leaf in "xyz"])
+    rng = np.random.default_rng(0)
+    learned = Neighbours(rng.normal(5, 1, (90, 8)), [tree.nodes[t].id for t in np.repeat(tree.terminals, 30)])
+
+    def asked(vectors):
+        return Scores(tree, np.log(np.full((len(vectors), 3), 1 / 3))), learned.ask(vectors, tree)
+
+    novelty = Novelty.fit(*asked(rng.normal(5, 1, (200, 8))), alarms=0.05)
+    assert novelty.flagged(*asked(rng.normal(-5, 1, (50, 8)))).all()
+    assert novelty.flagged(*asked(rng.normal(5, 1, (200, 8)))).mean() < 0.12
+
+
+def test_a_policy_that_told_strangers_otherwise_is_refused(neighbours):
+    parts = [Sample(s, t, None, neighbours.ask(v, TREE)) for s, t, v in (shop(300, 2), shop(300, 3))]
+    saved = json.loads(fit(*parts, precision=0.8).to_json())
+    with pytest.raises(PolicyError, match="train the model again"):
+        Policy.from_json(json.dumps({**saved, "format": 2}))
 
 
 def test_of_many_products_small_categories_keep_all():

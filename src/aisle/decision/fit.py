@@ -117,7 +117,7 @@ def _novelty(calibrated: Scores, sample: Sample) -> Novelty | None:
     if sample.nearest is None:
         return None
     belongs = np.flatnonzero(sample.targets.node >= 0)
-    return Novelty.fit(calibrated[belongs], sample.nearest.likeness[belongs])
+    return Novelty.fit(calibrated[belongs], sample.nearest.take(belongs))
 
 
 def _agreement(calibrated: Scores, sample: Sample, weight: np.ndarray | None) -> Agreement | None:

@@ -19,7 +19,7 @@ from aisle.decision.unknown import Novelty
 from aisle.taxonomy import Scores, Taxonomy
 
 NOTHING = -1.0  # a limit below every risk
-FORMAT = 2  # 1 knew no neighbours: neither "novelty" nor "agreement"
+FORMAT = 3  # 1 knew no neighbours: neither "novelty" nor "agreement"; 2 told strangers by other signs
 
 
 class Rule(NamedTuple):
@@ -137,7 +137,7 @@ class Policy:
         """
         if self.novelty is None:
             return np.zeros(len(calibrated), dtype=bool)
-        return self.novelty.flagged(calibrated, _given(nearest).likeness)
+        return self.novelty.flagged(calibrated, _given(nearest))
 
     def descend(self, calibrated: Scores, nearest: Nearest | None = None) -> Descent:
         """The way down to each product's best terminal, and how sure each step is.
@@ -190,6 +190,11 @@ class Policy:
             if data["format"] > FORMAT:
                 raise PolicyError(
                     f"this policy has format {data['format']}, newer than {FORMAT}: update aisle"
+                )
+            if data["format"] == 2 and data.get("novelty"):
+                raise PolicyError(
+                    "this policy tells products that belong nowhere by signs that are read no more: train "
+                    "the model again"
                 )
             return cls(
                 Settings.from_dict(data["settings"]),

@@ -1,9 +1,10 @@
-"""Products that belong nowhere in the tree: unlike all that was learned from, and disputed.
+"""Products that belong nowhere in the tree: those that the network and the nearest products dispute about.
 
 A network's own confidence says little here: a softmax always names somewhere. What tells is a second
 opinion from the products it learned from, in spaces that know nothing of the tree (a frozen
-encoder's vectors, words): is there anything like this one, and does it stand where the network says?
-Measured by leaving whole branches out: docs/promise.md.
+encoder's vectors, words): do those nearest stand where the network says? That a product is unlike all that
+was learned from tells less, for where listings differ much so are many that belong; it counts half.
+Measured by leaving whole branches out: docs/promise.md, docs/lab-notes.md.
 """
 
 from collections.abc import Mapping
@@ -12,20 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from aisle.decision.neighbours import SHARPNESS
+from aisle.decision.neighbours import Nearest
 from aisle.taxonomy import Scores
 
 _FEWEST = 20  # rows in which a space must be seen to be judged by
+_SHARPNESS = 20.0  # how sharply a difference in cosine similarity speaks for a top category
+_WEIGHTS = (1.0, 1.0, 0.5)  # of the signs
 
 
 @dataclass(frozen=True)
 class Novelty:
     """How a product's strangeness is told, and from where on it is flagged.
 
-    centre, spread: (2 S) usual value and deviation, among products that do belong, of each of S
-    spaces' two signs: how unlike the nearest product is, and how far the network's top categories and
-    the neighbours' disagree. flag: strangeness above this is flagged; a share `alarms` of the products
-    that do belong is, too.
+    centre, spread: (3 S) usual value and deviation, among products that do belong, of each of S spaces'
+    signs: by how many of the nearest stand in another top category, how likeness speaks against the
+    network's, and how unlike the nearest is; where there is one top category, (S), the last alone. flag:
+    strangeness above this is flagged; a share `alarms` of the products that do belong is, too.
     """
 
     centre: tuple[float, ...]
@@ -34,14 +37,13 @@ class Novelty:
     alarms: float
 
     @classmethod
-    def fit(cls, calibrated: Scores, likeness: np.ndarray, alarms: float = 0.02) -> "Novelty":
+    def fit(cls, calibrated: Scores, nearest: Nearest, alarms: float = 0.02) -> "Novelty":
         """From products that belong in the tree and were not learned from.
 
-        likeness: (B, S, T) or (B, T), from `Neighbours.likeness`, a space each; NaN where absent. The
-        flag is the split-conformal quantile: a product that belongs is flagged with a chance of at
+        The flag is the split-conformal quantile: a product that belongs is flagged with a chance of at
         most `alarms`, over the draw of these and of it.
         """
-        signs = _signs(calibrated, likeness)
+        signs = _signs(calibrated, nearest)
         seen = np.isfinite(signs).sum(0) >= _FEWEST
         centre = np.where(seen, [_mean(c) for c in signs.T], 0.0)
         spread = np.where(
@@ -50,21 +52,24 @@ class Novelty:
             np.inf,
         )
         usual = cls(tuple(map(float, centre)), tuple(map(float, spread)), np.inf, alarms)
-        told = np.sort(usual.strangeness(calibrated, likeness))
+        told = np.sort(usual.strangeness(calibrated, nearest))
         told = told[np.isfinite(told)]
         rank = int(np.ceil((len(told) + 1) * (1 - alarms)))
         return cls(usual.centre, usual.spread, float(told[rank - 1]) if rank <= len(told) else np.inf, alarms)
 
-    def strangeness(self, calibrated: Scores, likeness: np.ndarray) -> np.ndarray:
-        """(B,) mean of the signs, each in its usual deviations; NaN where no space says anything."""
-        signs = (_signs(calibrated, likeness) - np.array(self.centre)) / np.array(self.spread)
+    def strangeness(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
+        """(B,) weighted mean of the signs, each in its usual deviations; NaN where no space says anything."""
+        signs = (_signs(calibrated, nearest) - np.array(self.centre)) / np.array(self.spread)
         told = np.isfinite(signs) & np.isfinite(self.spread)
-        return np.where(told.any(1), np.where(told, signs, 0).sum(1) / np.maximum(told.sum(1), 1), np.nan)
+        weight = np.repeat(_WEIGHTS, signs.shape[1] // 3) if nearest.likeness.shape[2] > 1 else 1.0
+        total = (told * weight).sum(1)
+        mean = (np.where(told, signs, 0) * weight).sum(1) / np.where(total > 0, total, 1)
+        return np.where(total > 0, mean, np.nan)
 
-    def flagged(self, calibrated: Scores, likeness: np.ndarray) -> np.ndarray:
+    def flagged(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
         """(B,) bool: probably belongs nowhere in the tree."""
         with np.errstate(invalid="ignore"):
-            return self.strangeness(calibrated, likeness) > self.flag
+            return self.strangeness(calibrated, nearest) > self.flag
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers; what is infinite becomes None."""
@@ -85,14 +90,20 @@ def _mean(values: np.ndarray) -> float:
     return float(told.mean()) if len(told) else 0.0
 
 
-def _signs(calibrated: Scores, likeness: np.ndarray) -> np.ndarray:
-    """(B, 2 S) how unlike the nearest is, and how far both opinions on the top category disagree."""
-    likeness = np.asarray(likeness, dtype=np.float64)
-    spaces = likeness[:, None] if likeness.ndim == 2 else likeness  # (B, S, T)
-    network = np.exp(calibrated.level(1)[:, :-1].astype(np.float64))  # (B, T)
-    nearest = spaces.max(2)  # (B, S)
-    vote = np.exp(SHARPNESS * (spaces - nearest[..., None]))
-    vote /= vote.sum(2, keepdims=True)
-    agreement = np.einsum("bst,bt->bs", vote, network)
-    dispute = -np.log(np.maximum(agreement, 1e-9))
-    return np.concatenate([-nearest, np.where(np.isfinite(nearest), dispute, np.nan)], 1)
+def _signs(calibrated: Scores, nearest: Nearest) -> np.ndarray:
+    """(B, 3 S), or (B, S) in a tree of one top category: the signs that `Novelty` tells of."""
+    tree = calibrated.taxonomy
+    network = np.exp(calibrated.level(1)[:, :-1].astype(np.float64))[:, None]  # (B, 1, T)
+    likeness = nearest.likeness.astype(np.float64)  # (B, S, T)
+    closest = likeness.max(2, keepdims=True)
+    if likeness.shape[2] == 1:
+        return -closest[..., 0]
+    column = np.zeros(len(tree), dtype=np.int64)
+    column[tree.level(1)] = np.arange(likeness.shape[2])
+    top = column[tree.ancestors[nearest.place, 0]]  # (B, S, K)
+    agreed = np.take_along_axis(np.broadcast_to(network, likeness.shape), top, 2) * (nearest.place >= 0)
+    voters = np.isfinite(nearest.similarity).sum(2)
+    share = agreed.sum(2) / np.where(voters > 0, voters, np.nan)
+    vote = np.exp(_SHARPNESS * (likeness - closest))
+    overlap = np.sqrt(vote / vote.sum(2, keepdims=True) * network).max(2)
+    return -np.concatenate([share, overlap, closest[..., 0]], 1)
