@@ -45,14 +45,16 @@ def test_a_bad_product_gets_an_error_of_its_own(client):
 def test_a_picture_sent_as_base64_is_seen(client, trained):
     data = picture()
     text = base64.b64encode(data).decode()
-    plain, url = classify(
+    answers = classify(
         client,
         {"id": "a", "images": [{"base64": text}]},
         {"id": "b", "images": [{"base64": f"data:image/png;base64,{text}"}]},
+        {"id": "c", "images": [text]},
+        {"id": "d", "images": [f"data:image/png;base64,{text}"]},
     )
     expected = trained.model.predict([Product("a", images=(ImageRef(data=data),))])[0].to_dict()
-    assert plain["prediction"]["confidence"] == pytest.approx(expected["confidence"], abs=1e-4)
-    assert url["prediction"]["confidence"] == pytest.approx(expected["confidence"], abs=1e-4)
+    for answer in answers:
+        assert answer["prediction"]["confidence"] == pytest.approx(expected["confidence"], abs=1e-4)
 
 
 def test_pictures_that_are_none(client):
@@ -62,11 +64,12 @@ def test_pictures_that_are_none(client):
         {"title": "clock", "images": [{"base64": "§§§"}]},
         {"title": "clock", "images": [{"base64": broken}]},
         {"title": "clock", "images": [{"url": "http://example.com/a.jpg"}]},
+        {"title": "clock", "images": ["HTTPS://example.com/a.jpg"]},
         {"title": "clock", "images": [{"base64": broken, "file": "a"}]},
         {"title": "clock", "images": [{"file": "a"}]},
     )
     codes = [answer["error"] and answer["error"]["code"] for answer in answers]
-    assert codes == ["bad_picture", None, "urls_disabled", "bad_picture", "no_such_part"]
+    assert codes == ["bad_picture", None, "urls_disabled", "urls_disabled", "bad_picture", "no_such_part"]
     assert "not a picture" in answers[1]["prediction"]["problems"][0]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Title = Annotated[str, StringConstraints(max_length=10_000)]
 
@@ -43,6 +43,16 @@ class PictureIn(In):
     file: Key | None = None
 
 
+def _picture(sent: Any) -> Any:
+    if not isinstance(sent, str):
+        return sent
+    return {"url" if sent[:8].lower().startswith(("http://", "https://")) else "base64": sent}
+
+
+# A bare string is an address or base64, whichever it looks like.
+Picture = Annotated[PictureIn, BeforeValidator(_picture, json_schema_input_type=PictureIn | str)]
+
+
 class ProductIn(In):
     """One product; everything may be left out, and the answer says what it was made without."""
 
@@ -63,7 +73,7 @@ class ProductIn(In):
     title: Title | None = None
     description: Text | None = None
     fields: dict[Key, Text | None] = Field(default_factory=dict, max_length=200)
-    images: list[PictureIn] = Field(default_factory=list, max_length=100)
+    images: list[Picture] = Field(default_factory=list, max_length=100)
     worth: float | None = Field(
         None,
         ge=0,

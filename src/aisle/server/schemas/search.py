@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from aisle.server.schemas.common import In, Key, Out, PictureIn, Title
+from aisle.server.schemas.common import In, Key, Out, Picture, Title
 
 
 class SearchIn(In):
@@ -17,7 +17,7 @@ class SearchIn(In):
     )
 
     query: Title = ""
-    images: list[PictureIn] = Field(default_factory=list, max_length=1)
+    images: list[Picture] = Field(default_factory=list, max_length=1)
     like: Key | None = None
     where: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
         None, description="A filter, as `aisle search --where` reads it."
