@@ -17,7 +17,17 @@ from aisle.cli import COMMANDS
 from aisle.model import encoders, fusions, heads, losses
 from aisle.model.plan import Augment, Finetune
 from aisle.model.spec import ViewSpec
-from aisle.training.recipe import LossSpec, Parts, Promise, Recipe, Stage, load_recipe, shipped
+from aisle.training.recipe import (
+    LossSpec,
+    Parts,
+    Promise,
+    Recipe,
+    Ridge,
+    Stage,
+    WordsPart,
+    load_recipe,
+    shipped,
+)
 
 HERE = Path(__file__).parent
 _SLOT = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.S)
@@ -169,10 +179,12 @@ SLOTS: dict[str, Callable[[], list[str]]] = {
     "augment": lambda: keys_of(Augment),
     "loss": lambda: keys_of(LossSpec),
     "stage": lambda: keys_of(Stage),
+    "ridge": lambda: keys_of(Ridge),
+    "words": lambda: keys_of(WordsPart),
     "parts": lambda: keys_of(Parts),
     "promise": lambda: keys_of(Promise),
     "recipe": lambda: keys_of(
-        Recipe, leave=("views", "fusion", "head", "losses", "stages", "parts", "promise")
+        Recipe, leave=("views", "fusion", "head", "losses", "stages", "ridge", "words", "parts", "promise")
     ),
 }
 

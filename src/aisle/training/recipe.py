@@ -89,7 +89,7 @@ class Parts(Strict):
 
 class Ridge(Strict):
     """After the stages along axes, what ridge regression finds there is added to the head
-    (see aisle.training.ridge). penalty: in shares of a row's mean squared length. strength: how many
+    (`aisle.training.ridge`). penalty: in shares of a row's mean squared length. strength: how many
     logits a score of 1 is worth."""
 
     penalty: float = Field(default=0.15, gt=0)
@@ -98,7 +98,7 @@ class Ridge(Strict):
 
 class WordsPart(Strict):
     """After the stages along axes, a linear support vector machine over all features of the lexical views is
-    added to the head (see aisle.training.words). penalty: in shares of a row's mean squared length, .5 is
+    added to the head (`aisle.training.words`). penalty: in shares of a row's mean squared length, .5 is
     scikit-learn's C = 1. strength: how many logits a margin of 1 is worth."""
 
     penalty: float = Field(default=0.5, gt=0)
