@@ -5,22 +5,24 @@
     aisle export fast marketplace/products.csv --onnx --out fast-onnx
     aisle export full marketplace/products.csv --onnx --out full-onnx    # or --int8
     aisle cascade fast-onnx full-onnx marketplace/products.csv --out both
-    python benchmarks/throughput.py full-onnx fast-onnx both [--rows 1063]
+    python benchmarks/throughput.py full-onnx fast both [--rows 1063]
 
 The marketplace's `test` rows, again and again until there are `--rows`. Every picture is encoded anew, so
 that no two files hold the same bytes, and dropped from the page cache before each measurement. No answer and
 no output of an encoder is cached. Processor seconds are of the whole process, threads included; on a machine
 that does other work they, not the wall clock, tell what a core can do. First the ceilings: decoding alone,
-and the network alone on arrays that are ready. Writes its section of RESULTS.md.
+and the network alone on arrays that are ready. Listings of words alone go from a CSV file to shards, as
+`aisle classify --out FOLDER --no-cache` does. Writes its section of RESULTS.md.
 """
 
 import argparse
 import csv
+import dataclasses
 import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +31,9 @@ from PIL import Image
 
 import aisle
 from aisle.catalog import Catalog, Product
+from aisle.catalog.pieces import FilePieces
 from aisle.inference.answering import in_batches
+from aisle.inference.bulk import Job, classify_into
 from aisle.inference.heldout import Held, cost_of
 from aisle.inference.places import targets_in
 from aisle.inference.threads import ahead, cores
@@ -111,27 +115,30 @@ def decode_only(model: Any, catalog: Catalog) -> Spent:
     return spent(len(catalog), work)
 
 
-def network_only(model: Any, catalog: Catalog) -> Spent:
-    """Encoders, fusion and head, on arrays that are ready."""
+def network_only(model: Any, catalog: Catalog) -> tuple[Spent, dict[str, float]]:
+    """Encoders, fusion and head, on arrays that are ready; and each view's milliseconds a product."""
     from aisle.inference.onnx.predictor import _feed
 
     ready = []
     for batch in in_batches(catalog, model.batch):
         ready.append({name: one.read(one.view.values(batch)) for name, one in model.sights.items()})
+    each = dict.fromkeys(model.sights, 0.0)
 
     def answer(views: dict[str, Any]) -> None:
         b = len(next(iter(views.values()))[0].present)
         encoded = {}
         for name, (prepared, rows) in views.items():
-            sight = model.sights[name]
+            sight, start = model.sights[name], time.thread_time()
             encoded[name] = sight.spread(sight.encode(prepared.arrays) if len(rows) else None, rows, b)
+            each[name] += time.thread_time() - start
         model.joint(_feed(encoded, np.stack([p.present for p, _ in views.values()], 1)))
 
     def work() -> None:
         for _ in ahead(answer, ready, cores()):
             pass
 
-    return spent(len(catalog), work)
+    found = spent(len(catalog), work)
+    return found, {name: 1000 * seconds / len(catalog) for name, seconds in each.items()}
 
 
 def end_to_end(model: Any, file: Path, out: Path) -> Spent:
@@ -141,16 +148,25 @@ def end_to_end(model: Any, file: Path, out: Path) -> Spent:
     return spent(rows, lambda: write_predictions(model.predict_stream(aisle.read(file)), out))
 
 
-def texts(model: Any, catalog: Catalog, rows: int, out: Path) -> Spent:
-    """The same listings without their pictures, `rows` of them."""
-    plain = [Product(p.id, p.fields) for p in catalog]
+def texts(model: Any, rows: int, folder: Path, described: bool) -> Spent:
+    """Listings without pictures from a CSV file to shards: the marketplace's own, again and again."""
+    folder.mkdir()
+    said = ["title", "description"] if described else ["title"]
+    with (SHARED / "data/marketplace/products.csv").open(newline="", encoding="utf-8") as handle:
+        listings = [[row[name] for name in said] for row in csv.DictReader(handle)]
+    file = folder / "rows.csv"
+    with file.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["product_id", *said])
+        writer.writerows([i, *listings[i % len(listings)]] for i in range(rows))
+    cold(folder)
+    list(model.predict_stream([Product("", {"title": "warm up"})]))
+    return spent(rows, lambda: classify_into(Job(model, FilePieces([file]), folder / "out", remembered=0)))
 
-    def stream() -> Iterator[Product]:
-        for i in range(rows):
-            yield plain[i % len(plain)]
 
-    list(model.predict_stream(plain[:64]))
-    return spent(rows, lambda: write_predictions(model.predict_stream(stream()), out))
+def without_neighbours(model: Any) -> Any:
+    """The same model, as if its promise had been fitted without them."""
+    return model.with_policy(dataclasses.replace(model.policy, novelty=None, agreement=None))
 
 
 def accuracy(full: Any, other: Any) -> str:
@@ -160,7 +176,7 @@ def accuracy(full: Any, other: Any) -> str:
     held = Held(catalog, targets_in(full.taxonomy, catalog), catalog.groups())
     right = [held.right(model.score(catalog)) for model in (full, other)]
     return (
-        f"On the {len(held):,} `test` rows the full model is right on {right[0].mean():.1%}, the cascade on "
+        f"On the {len(held):,} `test` rows the full model in float32 is right on {right[0].mean():.1%}, the cascade on "
         f"{right[1].mean():.1%}; it costs {cost_of(*right)}."
     )
 
@@ -168,11 +184,13 @@ def accuracy(full: Any, other: Any) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("full", help="the exported full model")
-    parser.add_argument("fast", help="the exported cheap model")
+    parser.add_argument("fast", help="the cheap model, exported or not")
     parser.add_argument("cascade", help="the cascade of the two")
     parser.add_argument("--rows", type=int, default=1063)
-    parser.add_argument("--texts", type=int, default=5000, help="rows of text alone")
-    parser.add_argument("--judge", action="store_true", help="answer all test rows with both, for accuracy")
+    parser.add_argument("--texts", type=int, default=20_000, help="rows of text alone")
+    parser.add_argument(
+        "--judge", help="the full model in float32: answer all test rows with it and the cascade"
+    )
     parser.add_argument("--beside", default="", help="what else the machine did meanwhile")
     given = parser.parse_args()
     full, fast, both = (aisle.load(one) for one in (given.full, given.fast, given.cascade))
@@ -184,19 +202,23 @@ def main() -> None:
         catalog = aisle.read(file)
         cold(folder)
         found = {"ceiling: decoding alone": decode_only(full, catalog)}
-        found["ceiling: full network alone"] = network_only(full, catalog)
+        found["ceiling: full network alone"], each = network_only(full, catalog)
         found["full model, end to end"] = end_to_end(full, file, out)
         found["cascade, end to end"] = end_to_end(both, file, out)
-        found["cheap model on text alone"] = texts(fast, catalog, given.texts, out)
+        for described, what in ((True, "title and description"), (False, "title alone")):
+            for model, how in ((fast, ""), (without_neighbours(fast), ", neighbours not asked")):
+                place = Path(home) / f"{what}{how}"
+                found[f"cheap model, {what}{how}"] = texts(model, given.texts, place, described)
         for name, one in found.items():
             print(one.line(name), flush=True)
-    judged = accuracy(full, both) if given.judge else ""
+    judged = accuracy(aisle.load(given.judge), both) if given.judge else ""
     ceiling = min(list(found.values())[:2], key=lambda one: one.per_core)
     share = found["full model, end to end"].per_core / ceiling.per_core
     meets = 2 * found["cascade, end to end"].per_core
     stages = "; ".join(
         f"`{one['name']}` answers {one['share']:.0%} at {one['milliseconds']:.1f} ms" for one in both.stages
     )
+    parts = ", ".join(f"`{name}` {ms:.1f} ms" for name, ms in each.items())
     precision, after = full.results["exported"]["precision"], os.getloadavg()[0]
     beside = f": {given.beside}" if given.beside else ""
     lines = [
@@ -210,6 +232,7 @@ def main() -> None:
         "|---|---|---|---|---|---|",
         *(one.line(name) for name, one in found.items()),
         "",
+        f"Of the full network's time a product: {parts}. "
         f"The full model end to end reaches {share:.0%} of the smaller ceiling. With the cascade two cores' "
         f"seconds place {meets:,.0f} products; {WANTED} are wanted. Its stages, on held-out rows: {stages}. "
         f"{judged}",

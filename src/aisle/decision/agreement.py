@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 
 from aisle.decision.descent import Descent, Truth
 from aisle.decision.neighbours import Nearest
@@ -107,6 +106,8 @@ def _sure(line: Line, p: np.ndarray, vote: np.ndarray) -> np.ndarray:
 
 def _line(p: np.ndarray, vote: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
     """The likeliest line under normal priors; p (R,), vote (R, S), right (R,), weight (R,)."""
+    from scipy.optimize import minimize  # takes a second to import, and what only answers fits nothing
+
     told = np.isfinite(vote)
     usual = np.where(told, vote, 0).sum(0) / np.maximum(told.sum(0), 1)
     x, sign = _columns(p, vote, usual), np.where(right, 1.0, -1.0)

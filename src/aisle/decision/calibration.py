@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
@@ -302,6 +301,8 @@ def _best_level(choices: list[_Choice]) -> tuple[float, tuple[float, float]]:
     """The log-sharpness and the doubt that make a level's choices likeliest."""
     if not choices:
         return 0.0, (0.0, 0.0)
+
+    from scipy.optimize import minimize  # takes a second to import, and what only answers fits nothing
 
     centre = np.array([0.0, *np.log(_USUAL_DOUBT)])
 

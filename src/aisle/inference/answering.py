@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,9 +11,11 @@ import numpy as np
 from aisle.catalog import Catalog, Problem, Product
 from aisle.decision import Policy, Prediction
 from aisle.decision.neighbours import Nearest
+from aisle.model.views import View
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
 
+_WORDS = 1024  # products of words alone that are answered at once
 FAULTY = "the row is faulty: see its problems"
 
 
@@ -108,6 +110,18 @@ def in_batches(products: Iterable[Product], size: int) -> Iterator[list[Product]
             batch = []
     if batch:
         yield batch
+
+
+def in_fitting_batches(
+    products: Iterable[Product], size: int, large: Sequence[View]
+) -> Iterator[list[Product]]:
+    """Lists of at most `size` products; longer ones where none has any of the views `large`: words alone cost
+    less than the calls around them."""
+    for some in in_batches(products, max(_WORDS, size)):
+        if any(view.value(product) is not None for product in some for view in large):
+            yield from in_batches(some, size)
+        else:
+            yield some
 
 
 def short_keys(catalog: Catalog) -> np.ndarray:

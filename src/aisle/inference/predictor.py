@@ -13,7 +13,7 @@ import torch
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy
 from aisle.errors import CatalogError
-from aisle.inference.answering import Answers, Scored, Spaces, in_batches, short_keys
+from aisle.inference.answering import Answers, Scored, Spaces, in_batches, in_fitting_batches, short_keys
 from aisle.inference.encode import Inputs, Reader
 from aisle.inference.growing import EXAMPLES, Growth, averages, fit, name_products
 from aisle.inference.memory import SKETCH, Memory, sketch
@@ -25,8 +25,6 @@ from aisle.model.parts import Context
 from aisle.model.prepare import Lexical, Preparer, Vectors
 from aisle.model.spec import ModelSpec, build_like, views_of
 from aisle.taxonomy import Scores, Targets, Taxonomy
-
-_WORDS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -134,15 +132,9 @@ class Predictor(Answers):
             yield batch, self._score_batch(inputs)
 
     def _batches(self, products: Iterable[Product]) -> Iterator[list[Product]]:
-        """`batch` products at a time; more where they have words alone, which cost less than the calls around
-        them."""
         views = self._reader.views.values()
         large = [view for view in views if not isinstance(self.preparers[view.name], Lexical | Vectors)]
-        for some in in_batches(products, _WORDS_AT_ONCE * self.batch):
-            if any(view.value(product) is not None for product in some for view in large):
-                yield from in_batches(some, self.batch)
-            else:
-                yield some
+        return in_fitting_batches(products, self.batch, large)
 
     @torch.inference_mode()
     def _score_batch(self, inputs: Inputs) -> Scored:

@@ -11,11 +11,11 @@ import numpy as np
 
 from aisle.catalog import Catalog, Product
 from aisle.decision import Nearest, Policy
-from aisle.inference.answering import Answers, Scored, Spaces, in_batches, short_keys
+from aisle.inference.answering import Answers, Scored, Spaces, in_fitting_batches, short_keys
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.inference.onnx.runtime import Encoding, Graph, Sight
 from aisle.inference.threads import ahead, cores
-from aisle.model.prepare import Lexical
+from aisle.model.prepare import Lexical, Vectors
 from aisle.taxonomy import Scores, Taxonomy
 
 
@@ -79,9 +79,10 @@ class OnnxPredictor(Answers):
     ) -> Iterator[tuple[list[Product], Scored]]:
         self._check(without)
         threads = self.threads if self.threads > 1 else 0
+        large = [one.view for one in self.sights.values() if not isinstance(one.preparer, Lexical | Vectors)]
         yield from ahead(
             lambda batch: (batch, self._score_batch(batch, without)),
-            in_batches(products, self.batch),
+            in_fitting_batches(products, self.batch, large),
             threads,
         )
 
