@@ -176,8 +176,8 @@ def accuracy(full: Any, other: Any) -> str:
     held = Held(catalog, targets_in(full.taxonomy, catalog), catalog.groups())
     right = [held.right(model.score(catalog)) for model in (full, other)]
     return (
-        f"On the {len(held):,} `test` rows the full model in float32 is right on {right[0].mean():.1%}, the cascade on "
-        f"{right[1].mean():.1%}; it costs {cost_of(*right)}."
+        f"On the {len(held):,} `test` rows the full model in float32 is right on {right[0].mean():.1%}, "
+        f"the cascade on {right[1].mean():.1%}; it costs {cost_of(*right)}."
     )
 
 
