@@ -210,3 +210,14 @@ def test_ten_thousand_terminals():
     found = policy.predict([""] * 600, scores)
     assert time.perf_counter() - started < 20  # seconds; measured 1 on an idle core
     assert np.mean([p.decision == "accept" for p in found]) > 0.9
+
+
+def test_where_the_rate_of_mistakes_is_just_what_is_allowed_no_endless_number_of_rows_is_asked_for():
+    """(2 + 1) / (18 + 2) wrong are expected where 15 % may be: no number of rows would show that."""
+    tree = Taxonomy.from_paths([("A",), ("B",)])
+    scores = Scores(tree, np.log(np.tile([0.9, 0.1], (18, 1))))
+    node = np.array([tree.index("B")] * 2 + [tree.index("A")] * 16)
+    part = Sample(scores, Targets(node, np.ones(18, bool)))
+    promise = fit(part, part, precision=0.85).promises[0]
+    assert not promise.holds
+    assert 18 < promise.needed < 1000

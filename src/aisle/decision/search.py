@@ -21,6 +21,7 @@ from aisle.taxonomy import Targets, Taxonomy
 
 ACCEPT_SHARE = 0.8  # of delta; `partial` has more rows to show its worth on
 STEPS = 400  # candidates for a limit
+MOST = 1e9  # more rows than any shop has labelled are as good as none that would do
 LIKELY = 0.8  # a number of rows is "needed" when it shows the promise with this probability
 SPARE = 0.5  # standard deviations beyond the test's own that a category should have to spare
 KEEP = 0.9  # of its answers a category keeps when held to a promise of its own; else rows do not allow it
@@ -260,7 +261,7 @@ class Walk:
         for rate in ((wrong + 1) / (rows + 2), lowest):
             answered = rows_to_show(rate, self.alpha / worst, self.delta, LIKELY)
             needed = np.min(np.where(share > 0, answered / np.maximum(share, 1e-12), np.inf))
-            if np.isfinite(needed):
+            if needed < MOST:
                 return int(np.ceil(max(needed, 1.25 * self.second.part_rows)))
         return None
 
