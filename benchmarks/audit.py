@@ -164,6 +164,9 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         "audit",
         *(r.replace("_", " ") for r in RIVALS),
         "gain over the best, 95 % limits",
+        "estimated wrong",
+        "likely wrong",
+        "of them wrong",
     ]
     heads += ["trained on it", "trained on it audited", "gain"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
@@ -176,6 +179,7 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
             *(f"{f['rivals'][r]:.3f}" for r in RIVALS),
         ]
         cells.append(f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})")
+        cells += [f"{f['estimated']:.1%}", f"{f['likely']:,}", f"{f['precise']:.0%}"]
         if again:
             g = again["gain"]
             cells += [
@@ -190,8 +194,8 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         "labels are not all right: to another product's (random), a sibling's, one below a sibling of the "
         f"parent (parent). Out-of-fold probabilities of `fast` on text alone, cut down, {FOLDS} folds, the "
         "same for the audit and for cleanlab (scores by their names there, on probabilities tempered to be "
-        "calibrated). Limits: paired bootstrap over products, near-duplicates together. Retraining: accuracy "
-        "of full paths on test rows. "
+        "calibrated). Limits: paired bootstrap over products, near-duplicates together. Likely wrong: by "
+        "a chance of one half or more. Retraining: accuracy of full paths on test rows. "
         f"{machine()}. `python benchmarks/audit.py {name}`", "", *lines,
     ])  # fmt: skip
 

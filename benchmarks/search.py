@@ -288,6 +288,7 @@ def main() -> None:
     parser.add_argument("--text", help="folder of the text encoder")
     parser.add_argument("--image", help="folder of the image encoder")
     parser.add_argument("--run", type=Path, help="folder to train into, or one that was trained into")
+    parser.add_argument("--set", action="append", default=[], help="a change to the recipe")
     args, rest = parser.parse_known_args()
     if args.what == "inside":
         print(json.dumps(measure(Path(args.place)) if "--build" in rest else ask(Path(args.place))))
@@ -296,7 +297,7 @@ def main() -> None:
     elif args.what == "duplicates":
         duplicates()
     else:
-        retrieval(args.place, args.text, args.image, args.run)
+        retrieval(args.place, args.text, args.image, args.run, args.set)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def unit_rows(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-9)
 
 
-def retrieval(data: str, text: str | None, image: str | None, run: Path | None) -> None:
-    """Train `huse` on `train` (or take it from `run`), ask it on `test`, write a section."""
+def retrieval(data: str, text: str | None, image: str | None, run: Path | None, given: list[str]) -> None:
+    """Train `huse`, changed as given, or take it from `run`; ask it on `test`, write a section."""
     whole = aisle.read(SHARED / "data" / SETS[data])
     if run is not None and (run / "model").is_dir():
         model = aisle.load(run).with_store(FeatureStore())
@@ -57,18 +57,20 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None) 
         changes = [f"views.text.encoder.name={text}", f"losses.2.names={text}"] if text else []
         changes += [f"views.image.encoder.name={image}"] if image else []
         changes += ["views.image.pictures=2"]  # as `balanced` has it, which may have encoded them already
+        changes += given
         model = aisle.train(whole, "huse", changes=[*ALL_ROWS, *changes], out=run, progress=progress(False))
     train, test = (both(part(whole, name)) for name in ("train", "test"))
     fit, there, learned, asked = sides(model, train), sides(model, test), ask(train), ask(test)
     name = next(v for v in model.spec["views"].values() if v["encoder"]["type"] == "TransformerText")
     names = path_vectors(whole.taxonomy, name["encoder"]["name"])
+    changed = f" ({', '.join(given)})" if given else ""
     lines = [
         f"## Finding across text and picture: `{data}`",
         "",
         f"`benchmarks/search.py retrieval {data}`: {len(test):,} `test` products with a picture, `huse` "
-        "trained on `train`. Recall and MRR: of the same product's other side. mAP: of the same leaf; "
-        f"hierarchical precision@{K}: the share of the path in common; likeness: mean cosine of the hits' "
-        f"category names with the query's (MiniLM). {machine()}.",
+        f"trained on `train`{changed}. Recall and MRR: of the same product's other side. mAP: of the same "
+        f"leaf; hierarchical precision@{K}: the share of the path in common; likeness: mean cosine of the "
+        f"hits' category names with the query's (MiniLM). {machine()}.",
         "",
         *table(there, asked, whole.taxonomy.ancestors, names),
         "",
