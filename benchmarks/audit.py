@@ -39,7 +39,7 @@ FOLDS = 3
 # `fast` on text alone, cut down: what judges is the same for both, and 18 audits should end.
 CHANGES = (
     "views.image=false", "views.text.axes=256", "views.title.axes=192", "stages.0.epochs=1",
-    "stages.0.steps=60", "stages.0.batch=128",
+    "stages.0.steps=60", "stages.0.batch=128", "words=false",
 )  # fmt: skip
 PLAIN = (*CHANGES, "parts.stop=0", "parts.calibrate=0", "parts.promise=0")
 RIVALS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
@@ -57,6 +57,12 @@ def spoil(catalog: Catalog, kind: str, rate: float, seed: int = 1) -> tuple[Cata
     wrong = picked & (other >= 0) & (other != node)
     labels = [tree.nodes[n].path for n in np.where(wrong, other, node)]
     return catalog.with_labels(labels, tree), wrong
+
+
+def some(catalog: Catalog, rows: int) -> Catalog:
+    """So many of the labelled rows, drawn by chance."""
+    known = np.random.default_rng(0).permutation(np.flatnonzero(catalog.targets().node >= 0))
+    return catalog.take(np.sort(known[: rows or None]))
 
 
 def tempered(logp: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -205,6 +211,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", default=list(FILES))
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--rates", nargs="*", type=float, default=list(RATES))
+    parser.add_argument("--rows", type=int, default=0, help="training rows, drawn by chance (default: all)")
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-audit", help="finished audits"
     )
@@ -212,10 +219,10 @@ def main() -> None:
     given.cache.mkdir(parents=True, exist_ok=True)
     for name in given.sets:
         whole = read(SHARED / "data" / FILES[name])
-        train, test = part(whole, "train"), part(whole, "test")
+        train, test = some(part(whole, "train"), given.rows), part(whole, "test")
         for rate in given.rates:
             for kind in given.kinds:
-                file = given.cache / f"{name}-{kind}-{rate}.json"
+                file = given.cache / f"{name}-{given.rows}-{kind}-{rate}.json"
                 if not file.exists():
                     began = time.perf_counter()
                     evidence = file.with_suffix(".evidence")
@@ -223,7 +230,7 @@ def main() -> None:
                     print(
                         name, kind, rate, f"{time.perf_counter() - began:.0f} s", file.read_text(), flush=True
                     )
-        files = [given.cache / f"{name}-{kind}-{rate}.json" for kind in KINDS for rate in RATES]
+        files = [given.cache / f"{name}-{given.rows}-{kind}-{rate}.json" for kind in KINDS for rate in RATES]
         found = [json.loads(file.read_text()) for file in files if file.exists()]
         write_section(f"audit {name}", section(name, found, len(train)))
 

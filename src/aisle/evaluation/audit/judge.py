@@ -42,7 +42,7 @@ def judge(evidence: Evidence) -> Verdicts:
     """Weigh every label; none is judged by a judge that learned from its own fold.
 
     The straight judge (logistic regression) tells shares and chances better, with a little of the bent one it
-    ranks better: trees know when a feature means nothing, such as the probability of a category's only product.
+    ranks better: trees know when a feature means nothing, as does the probability of a category's only one.
     """
     from sklearn.isotonic import IsotonicRegression
 
