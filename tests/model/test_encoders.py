@@ -75,6 +75,7 @@ def test_a_recipe_names_them(encoder, tmp_path):
 
 
 def test_a_perceptron_on_vectors_is_that():
+    assert Vector(Vectors(3), hidden=5).dim == 5
     encoder = Vector(Vectors(3), hidden=[5, 2]).eval()
     assert encoder.dim == 2
     x = torch.randn(4, 3)

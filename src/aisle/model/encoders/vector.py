@@ -9,16 +9,17 @@ from aisle.model.prepare import Vectors
 class Vector(Encoder):
     """A vector file's rows, passed on as they are; fusions project every view anyway.
 
-    hidden: widths of dense layers on them, with norm, ReLU and dropout (a multilayer perceptron); none by
-    default.
+    hidden: width of a dense layer on them, or widths of several, with norm, ReLU and dropout (a multilayer
+    perceptron); none by default.
     """
 
     prepare_class = Vectors
     modality = "vector"
 
-    def __init__(self, prepare: Vectors, hidden: list[int] | None = None, dropout: float = 0.1) -> None:
+    def __init__(self, prepare: Vectors, hidden: list[int] | int | None = None, dropout: float = 0.1) -> None:
         super().__init__()
-        self.hidden, self.dropout = list(hidden or []), dropout
+        self.hidden = [hidden] if isinstance(hidden, int) else list(hidden or [])
+        self.dropout = dropout
         layers: list[nn.Module] = []
         self.dim = prepare.dim
         for width in self.hidden:
