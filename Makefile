@@ -17,8 +17,8 @@ demo: $(CORE)  ## a sample shop, trained, evaluated and classified: see demo/
 install: $(CORE)
 
 test: $(DEV)  ## everything, slow tests too
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs -m "not timm"
 	HF_HUB_OFFLINE=1 AISLE_REQUIRE_TIMM=1 PYTHONPATH=$(TIMM) $(BIN)/python -m pytest -rs -m timm tests/model
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs -m "not timm"
 
 quick: $(DEV)  ## the quick tests alone, on two cores
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow and not timm" -n 2 --dist loadfile
