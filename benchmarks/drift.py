@@ -7,8 +7,11 @@ whether an alarm was raised, and whether the aspect that was meant is among thos
 
 import argparse
 import dataclasses
+import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +29,9 @@ STRANGERS = "text/instacart.parquet"  # groceries belong nowhere in either tree
 # `fast` on text alone, cut down: what drift asks of a model is its answers, not good ones.
 CHANGES = (
     "views.image=false", "views.text.axes=512", "views.title.axes=384", "stages.0.epochs=2",
-    "stages.0.steps=120", "stages.0.batch=128",
+    "stages.0.steps=120", "stages.0.batch=128", "words=false", "ridge=false",
 )  # fmt: skip
-HALVES, PLANTED = 100, 6
+HALVES, PLANTED = 60, 4
 SHARES = (0.1, 0.3)
 GERMAN = "Der Artikel ist neu und wird nur mit der Post versandt, sehr gut für die ganze Familie: {}"
 Change = Callable[[list[Product], np.ndarray, np.random.Generator], list[Product]]
@@ -96,81 +99,113 @@ def halves(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray
     return np.sort(order[: count // 2]), np.sort(order[count // 2 :])
 
 
-def silence(whole: Profile) -> list[str]:
+class Kept:
+    """What was found, by name, a line each in a file: an interrupted run goes on where it was."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        lines = file.read_text().splitlines() if file.exists() else []
+        self.found: dict[str, list[str]] = dict(json.loads(line) for line in lines)
+
+    def get(self, name: str, make: Callable[[], list[str]]) -> list[str]:
+        """The aspects called changed in one comparison."""
+        if name not in self.found:
+            self.found[name] = make()
+            with self.file.open("a") as handle:
+                handle.write(json.dumps([name, self.found[name]]) + "\n")
+        return self.found[name]
+
+
+def changed(before: Profile, now: Profile) -> list[str]:
+    return [a.key for a in compared(before, now) if a.changed]
+
+
+def silence(whole: Profile, kept: Kept) -> str:
     """Every aspect that was called changed between random halves, with how often, and how often any was."""
-    rng = np.random.default_rng(0)
     named: Counter[str] = Counter()
     alarms = 0
-    for _ in range(HALVES):
-        before, now = halves(len(whole), rng)
-        changed = [a.key for a in compared(whole.take(before), whole.take(now)) if a.changed]
-        named.update(changed)
-        alarms += bool(changed)
+    for seed in range(HALVES):
+        before, now = halves(len(whole), np.random.default_rng(seed))
+        keys = kept.get(f"halves {seed}", lambda a=before, b=now: changed(whole.take(a), whole.take(b)))
+        named.update(keys)
+        alarms += bool(keys)
     found = clopper_pearson(alarms, HALVES)
     told = ", ".join(f"{name} {count}" for name, count in named.most_common()) or "none"
-    return [
+    return (
         f"Random halves of {len(whole):,} `test` rows: a false alarm in {alarms} of {HALVES} comparisons, "
-        f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%}); by aspect: {told}.",
-    ]
+        f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%}); by aspect: {told}."
+    )
 
 
-def speech(model: Predictor, rows: Catalog, whole: Profile, strangers: list[Product]) -> list[str]:
+def speech(
+    model: Predictor, rows: Catalog, whole: Profile, strangers: list[Product], kept: Kept
+) -> list[str]:
     """How often each planted change is noticed, by the share of rows it touches."""
     texts = Counter(name for p in rows for name in p.fields)
-    found = plants(strangers, texts["description"] > len(rows) / 2)
+
+    def planted(plant: Plant, share: float, seed: int) -> list[str]:
+        rng = np.random.default_rng(seed)
+        before, now = halves(len(rows), rng)
+        picked = np.zeros(len(now), bool)
+        picked[rng.choice(len(now), round(share * len(now)), replace=False)] = True
+        other = aisle.read(plant.change(list(rows.take(now)), picked, rng))
+        return changed(whole.take(before), profile(model, other))
+
     lines = [
-        f"| changed in the second half | {' | '.join(f'{s:.0%} of rows' for s in SHARES)} | meant |",
+        f"| changed in one half | {' | '.join(f'{s:.0%} of its rows' for s in SHARES)} | meant |",
         "|" + "---|" * (len(SHARES) + 2),
     ]
-    for name, plant in found.items():
+    for name, plant in plants(strangers, texts["description"] > len(rows) / 2).items():
         cells = []
         for share in SHARES:
-            alarms = right = 0
-            for seed in range(PLANTED):
-                rng = np.random.default_rng(seed)
-                before, now = halves(len(rows), rng)
-                picked = np.zeros(len(now), bool)
-                picked[rng.choice(len(now), round(share * len(now)), replace=False)] = True
-                changed = aisle.read(plant.change(list(rows.take(now)), picked, rng))
-                aspects = compared(whole.take(before), profile(model, changed))
-                keys = {a.key for a in aspects if a.changed}
-                alarms += bool(keys)
-                right += bool(keys & set(plant.meant))
+            keys = [
+                set(kept.get(f"{name} {share} {seed}", lambda s=seed, q=share, p=plant: planted(p, q, s)))
+                for seed in range(PLANTED)
+            ]
+            alarms, right = sum(map(bool, keys)), sum(bool(k & set(plant.meant)) for k in keys)
             cells.append(f"{alarms / PLANTED:.0%} / {right / PLANTED:.0%}")
         lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(plant.meant)} |")
-        print(lines[-1], flush=True)
     return lines
 
 
-def measured(name: str, strangers: list[Product]) -> None:
+def measured(name: str, strangers: list[Product], cache: Path, run: Path | None) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
     shop = aisle.read(SHARED / "data" / SETS[name])
-    model = aisle.train(shop, "fast", changes=CHANGES)
-    rows = part(shop, "test")
-    whole = profile(model, rows)
-    told = silence(whole)
-    print(told[0], flush=True)
+    if run is None and not (cache / name / "model").is_dir():
+        aisle.train(shop, "fast", changes=CHANGES, out=cache / name)
+    model, rows = aisle.load(run or cache / name), part(shop, "test")
+    whole, kept = profile(model, rows), Kept(cache / f"{name}.jsonl")
     lines = [
         f"## Drift: silence and speech, `{name}`",
         "",
-        f"`python benchmarks/drift.py {name}`; `fast` on text alone, cut down, trained on `train`. "
+        f"`python benchmarks/drift.py {name}`; recipe `{model.results.get('recipe', '?')}`"
+        f"{'' if run else ', text alone and cut down'}, trained on `train`. "
         f"{machine()}.",
         "",
-        *told,
+        silence(whole, kept),
         "",
-        f"Planted: a share of one half's rows changed in one way, {PLANTED} times each. Any alarm raised, "
-        "how often an aspect that was meant was named.",
-        "",
-        *speech(model, rows, whole, strangers),
     ]
+    if strangers:
+        lines += [
+            f"Planted: a share of one half's rows changed in one way, {PLANTED} times each. Any alarm / an "
+            "aspect that was meant named.",
+            "",
+            *speech(model, rows, whole, strangers, kept),
+        ]
+    print("\n".join(lines))
     write_section(f"drift {name}", "\n".join(lines))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", default=list(SETS))
-    strangers = list(part(aisle.read(SHARED / "data" / STRANGERS), "test").take(np.arange(2_000)))
-    for name in parser.parse_args().sets:
-        measured(name, strangers)
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-drift")
+    parser.add_argument("--run", type=Path, help="a model of the set that was trained already")
+    parser.add_argument("--silent", action="store_true", help="random halves alone")
+    given = parser.parse_args()
+    strangers = [] if given.silent else list(aisle.read(SHARED / "data" / STRANGERS).take(np.arange(2_000)))
+    for name in given.sets:
+        measured(name, strangers, given.cache, given.run)
 
 
 if __name__ == "__main__":
