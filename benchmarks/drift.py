@@ -21,6 +21,7 @@ from aisle.catalog import Catalog, Product
 from aisle.evaluation.drift import Profile, compared, profile
 from aisle.inference.predictor import Predictor
 from aisle.metrics import clopper_pearson
+from aisle.model.features import FeatureStore
 from aisle.workflow import part
 from results import SHARED, machine, write_section
 
@@ -173,7 +174,8 @@ def measured(name: str, strangers: list[Product], cache: Path, run: Path | None)
     shop = aisle.read(SHARED / "data" / SETS[name])
     if run is None and not (cache / name / "model").is_dir():
         aisle.train(shop, "fast", changes=CHANGES, out=cache / name)
-    model, rows = aisle.load(run or cache / name), part(shop, "test")
+    model = aisle.load(run or cache / name).with_store(FeatureStore())
+    rows = part(shop, "test")
     whole, kept = profile(model, rows), Kept(cache / f"{name}.jsonl")
     lines = [
         f"## Drift: silence and speech, `{name}`",
