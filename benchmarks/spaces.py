@@ -30,6 +30,7 @@ from aisle.workflow import part
 from results import SHARED, machine, write_section
 
 SETS = {"fashion": "fashion/products.parquet", "marketplace": "marketplace/products.csv"}
+TEXT = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"  # the recipe's
 K = 10
 ALL_ROWS = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0")  # the maps learn from all rows too
 Sides = dict[str, np.ndarray]
@@ -61,8 +62,7 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None, 
         model = aisle.train(whole, "huse", changes=[*ALL_ROWS, *changes], out=run, progress=progress(False))
     train, test = (both(part(whole, name)) for name in ("train", "test"))
     fit, there, learned, asked = sides(model, train), sides(model, test), ask(train), ask(test)
-    name = next(v for v in model.spec["views"].values() if v["encoder"]["type"] == "TransformerText")
-    names = path_vectors(whole.taxonomy, name["encoder"]["name"])
+    names = path_vectors(whole.taxonomy, text or TEXT)
     changed = f" ({', '.join(given)})" if given else ""
     lines = [
         f"## Finding across text and picture: `{data}`",
