@@ -191,11 +191,6 @@ class Policy:
                 raise PolicyError(
                     f"this policy has format {data['format']}, newer than {FORMAT}: update aisle"
                 )
-            if data["format"] == 2 and data.get("novelty"):
-                raise PolicyError(
-                    "this policy tells products that belong nowhere by signs that are read no more: train "
-                    "the model again"
-                )
             return cls(
                 Settings.from_dict(data["settings"]),
                 Calibration.from_dict(data["calibration"]),
