@@ -1,5 +1,6 @@
 """Any transformers text or vision model, by its folder: frozen along axes, frozen plain, or finetuned."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -115,3 +116,14 @@ def test_ten_thousand_categories_are_learned_saved_and_answered(tmp_path):
     answers = aisle.load(tmp_path / "run").predict(few)
     right = np.mean([a.best[1] == p.categories[0][1] for a, p in zip(answers, few, strict=True)])
     assert right > 0.8
+
+
+def test_a_loaded_model_finds_what_training_kept(folders, tmp_path, monkeypatch):
+    """What an encoder was asked once, before or after its bundle was written, it is not asked again."""
+    shop = catalog(40)
+    model = aisle.train(shop, pretrained(folders, frozen=True), out=tmp_path / "run")
+    expected = model.score(shop).all()
+    loaded = dataclasses.replace(aisle.load(tmp_path / "run"), store=model.store)
+    for encoder in loaded.model.encoders.values():
+        monkeypatch.setattr(encoder, "forward", None)
+    np.testing.assert_allclose(loaded.score(shop).all(), expected, atol=1e-5)

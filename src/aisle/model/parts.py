@@ -94,7 +94,10 @@ class Encoder(nn.Module):
         options = inspect.signature(type(self)).parameters.keys() - {"prepare", "name"}
         found = {key: getattr(self, key) for key in sorted(options) if hasattr(self, key)}
         if isinstance(found.get("config"), dict):
-            found["config"] = {k: v for k, v in sorted(found["config"].items()) if k not in _HISTORY}
+            config = {k: v for k, v in sorted(found["config"].items()) if k not in _HISTORY}
+            if "id2label" in config:  # a saved bundle's JSON has made strings of the numbers
+                config["id2label"] = {int(k): v for k, v in config["id2label"].items()}
+            found["config"] = config
         return {"class": type(self).__qualname__, **found}
 
 
