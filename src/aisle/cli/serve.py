@@ -98,8 +98,7 @@ def serve(
         ),
         urls=Urls(enabled=fetch_urls),
     )
-    console.say(f"http://{host}:{port}  documentation: http://{host}:{port}/docs")
-    listen(settings)
+    listen(settings, lambda: console.say(f"http://{host}:{port}  documentation: http://{host}:{port}/docs"))
 
 
 def needs_serve() -> None:

@@ -191,13 +191,14 @@ class Policy:
                 raise PolicyError(
                     f"this policy has format {data['format']}, newer than {FORMAT}: update aisle"
                 )
+            novelty = data.get("novelty")
             return cls(
                 Settings.from_dict(data["settings"]),
                 Calibration.from_dict(data["calibration"]),
                 tuple(Rule(**rule) for rule in data["rules"]),
                 tuple(Promise(**promise) for promise in data["promises"]),
                 frozenset(data["known"]),
-                Novelty.from_dict(data["novelty"]) if data.get("novelty") else None,
+                Novelty.from_dict({"first": data["format"] < 3, **novelty}) if novelty else None,
                 Agreement.from_dict(data["agreement"]) if data.get("agreement") else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

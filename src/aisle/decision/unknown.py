@@ -89,11 +89,11 @@ class Novelty:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Novelty":
-        """Read back what `to_dict` wrote, or an earlier version's."""
+        """Read back what `to_dict` wrote."""
         spread = tuple(np.inf if s is None else float(s) for s in data["spread"])
         flag = np.inf if data["flag"] is None else float(data["flag"])
         centre = tuple(float(c) for c in data["centre"])
-        return cls(centre, spread, flag, float(data["alarms"]), bool(data.get("first", True)))
+        return cls(centre, spread, flag, float(data["alarms"]), bool(data["first"]))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
@@ -39,8 +40,8 @@ class _Listener(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(settings: Settings) -> None:
-    """Serve until told to stop.
+def serve(settings: Settings, opened: Callable[[], None] = lambda: None) -> None:
+    """Serve until told to stop. opened: called once the models are loaded.
 
     Raises:
         ServerError: nothing can listen at that address; or as `Server.start`.
@@ -50,6 +51,7 @@ def serve(settings: Settings) -> None:
     _prepare_memory()
     address = _bound(settings)  # before models are loaded for nothing
     server = Server.start(settings)
+    opened()
     app = create_app(server)
     config = uvicorn.Config(
         app,
