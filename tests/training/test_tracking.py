@@ -102,7 +102,7 @@ def test_wandb_offline_keeps_its_files_in_the_run(shop, tmp_path, monkeypatch):
     (kept,) = (run / "wandb").glob(f"offline-run-*/run-{ident['id']}.wandb")
     patience = (
         time.monotonic() + 60
-    )  # W&B's service is a process of its own: on a busy machine it writes late
+    )
     while b"train/loss" not in (content := kept.read_bytes()) and time.monotonic() < patience:
         time.sleep(0.1)
     assert b"train/loss" in content
