@@ -100,9 +100,7 @@ def test_wandb_offline_keeps_its_files_in_the_run(shop, tmp_path, monkeypatch):
     ident = json.loads((run / "trackers.json").read_text())["wandb"]
     assert ident["logged"] == 5
     (kept,) = (run / "wandb").glob(f"offline-run-*/run-{ident['id']}.wandb")
-    patience = (
-        time.monotonic() + 60
-    )
+    patience = time.monotonic() + 60
     while b"train/loss" not in (content := kept.read_bytes()) and time.monotonic() < patience:
         time.sleep(0.1)
     assert b"train/loss" in content
