@@ -193,6 +193,7 @@ def test_a_writer_killed_at_a_rename_leaves_the_old_bundle_or_the_new(trained, c
     assert os.listdir(copy.parent) == [copy.name]
 
 
+@pytest.mark.slow  # a whole Python starts
 def test_another_machine_needs_the_folder_alone(copy, tmp_path):
     """A fresh process elsewhere: no training data, no hub, no home, no training code."""
     code = """
