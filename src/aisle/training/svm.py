@@ -13,7 +13,7 @@ from scipy import sparse
 from aisle.inference.threads import ahead, cores
 from aisle.progress import Advance
 
-_ROUNDS = 3  # of asking which rows lie inside the margin: of more the answers are no more right (docs/lab-notes.md)
+_ROUNDS = 3  # of asking which rows lie inside the margin: five are no more right (docs/lab-notes.md)
 _STEPS = 6  # of conjugate gradients in a round; twice as many in the first
 _CLASSES = 32  # at once, in one thread: of more the weights do not stay near the processor
 _OTHERS = 40_000  # rows that stand for all other classes, where there are more
