@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from aisle.model.encoders.pooling import at_most
 from aisle.model.finetune import still
+from aisle.model.heads import Tree
 from aisle.model.parts import Encoded, Encoder, Fusion, Output, pooled_only
 
 Arrays = dict[str, Tensor]
@@ -121,11 +122,14 @@ class Model(nn.Module):
             for column, name in enumerate(self.views)
         }
         joint = self.fusion(encoded)
-        asked = [name for name in self.views if joint.views is not None and name in alone]
+        asked = [name for name in self.views if name in alone and joint.has(name)]
         # One call: a head may spend more on its weights than on a batch.
-        vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
-        known = [present.any(1), *(present[:, self.views.index(name)] for name in asked)]
-        scores = self.head(torch.cat(vectors), torch.cat(known))
+        known = torch.cat([present.any(1), *(present[:, self.views.index(name)] for name in asked)])
+        if joint.widths and isinstance(self.head, Tree) and self.head.linear:
+            scores = self.head.beside(joint.product, joint.widths, asked, known)
+        else:
+            vectors = [joint.product, *(joint.alone(name) for name in asked)]
+            scores = self.head(torch.cat(vectors), known)
         b = present.shape[0]  # not len(): that would be a constant of an exported graph
         by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}
         return Output(joint, scores[:b], by_view, dict(zip(self.views, present.unbind(1), strict=True)))

@@ -43,10 +43,13 @@ class TimmImage(Encoder):
             self.register_buffer(key, value.view(3, 1, 1) * 255, persistent=False)
         self.body.eval()
         with torch.no_grad():
-            self.dim = self._patches(torch.zeros(1, 3, prepare.size, prepare.size)).shape[-1]
+            self.dim = self._patches(torch.zeros(1, 3, prepare.size, prepare.size, dtype=torch.uint8)).shape[
+                -1
+            ]
 
-    def _patches(self, x: Tensor) -> Tensor:
-        features = self.body.forward_features(x)
+    def _patches(self, pixels: Tensor) -> Tensor:
+        x = (pixels.float() - self.mean) / self.std  # (n, 3, S, S)
+        features = self.body.forward_features(x.contiguous(memory_format=torch.channels_last))
         if features.ndim == 3:  # a transformer's tokens
             return features
         if features.shape[1] != self.body.num_features:  # channels last, as Swin's
@@ -55,8 +58,7 @@ class TimmImage(Encoder):
 
     def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
         """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
-        x = (pixels.flatten(0, 1).float() - self.mean) / self.std  # (B*P, 3, S, S)
-        return encode_pictures(self._patches, x, shown, self.training)
+        return encode_pictures(self._patches, pixels, shown)
 
 
 def _from_name(name: str | None, pretrained: bool) -> tuple[Any, dict[str, Any]]:

@@ -61,15 +61,10 @@ class Beside(Fusion):
         self.dims, self.dim, self.scales = dims, sum(dims.values()), dict(scales or {})
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, sum of their widths); a view alone keeps its place, with zeros around."""
+        """V encoded views -> (B, sum of their widths)."""
         scaled = {name: view.pooled * self.scales.get(name, 1.0) for name, view in views.items()}
-        product = torch.cat(list(scaled.values()), 1)
-        alone, start = {}, 0
-        for name, vector in scaled.items():
-            width = vector.shape[1]
-            alone[name] = nn.functional.pad(vector, (start, product.shape[1] - start - width))
-            start += width
-        return Joint(product, alone)
+        widths = {name: vector.shape[1] for name, vector in scaled.items()}
+        return Joint(torch.cat(list(scaled.values()), 1), widths=widths)
 
 
 class Concat(Fusion):
