@@ -10,6 +10,7 @@ from aisle.model.encoders.pooling import at_most
 from aisle.model.finetune import still
 from aisle.model.heads import Tree
 from aisle.model.parts import Encoded, Encoder, Fusion, Output, pooled_only
+from aisle.model.scores import Scores
 
 Arrays = dict[str, Tensor]
 
@@ -125,6 +126,7 @@ class Model(nn.Module):
         asked = [name for name in self.views if name in alone and joint.has(name)]
         # One call: a head may spend more on its weights than on a batch.
         known = torch.cat([present.any(1), *(present[:, self.views.index(name)] for name in asked)])
+        scores: Scores
         if joint.widths and isinstance(self.head, Tree) and self.head.linear:
             scores = self.head.beside(joint.product, joint.widths, asked, known)
         else:
