@@ -17,6 +17,7 @@ from scipy import linalg, sparse
 from torch import nn
 
 from aisle.errors import RecipeError
+from aisle.inference.threads import ahead, cores
 from aisle.model.encoders import Lexical
 from aisle.model.fusions import Linear
 from aisle.model.fusions.pooled import Gaussian
@@ -27,6 +28,7 @@ from aisle.model.spec import ModelSpec, PartSpec, ViewSpec
 
 LANDMARKS = 4096  # training rows that span the axes of text; an eigendecomposition grows with their cube
 KERNEL_LANDMARKS = 2048  # of a Gaussian kernel: these stay in the bundle
+_ROWS = 512  # whose likeness to all landmarks is found at once, in one thread
 _TINY = 1e-5  # of the largest variance: axes below it are rounding
 _UNSEEN = 1e-3  # what a coordinate counts in a fold beside its part in the sample, of their mean square
 _EXACT = 3000  # logits and features of names up to which all directions are found
@@ -78,7 +80,7 @@ class TextAxes:
         if rows.shape[0] > LANDMARKS:
             rows = rows[np.sort(np.random.default_rng(seed).choice(rows.shape[0], LANDMARKS, replace=False))]
         self.features, self.landmarks = features, rows
-        gram = (rows @ rows.T).toarray().astype(np.float32)
+        gram = self._likeness(rows)
         first = max(len(gram) - rank, 0)
         variance, vectors = linalg.eigh(gram, subset_by_index=[first, len(gram) - 1], driver="evr")
         real = variance > _TINY * variance[-1]
@@ -88,7 +90,14 @@ class TextAxes:
 
     def along(self, prepared: Prepared) -> np.ndarray:
         """(B, r) coordinates; zeros where absent."""
-        return (sparse_rows(prepared, self.features) @ self.landmarks.T).toarray() @ self.map
+        return self._likeness(sparse_rows(prepared, self.features)) @ self.map
+
+    def _likeness(self, rows: sparse.csr_matrix) -> np.ndarray:
+        """(B, m) float32 of rows to all landmarks."""
+        across = self.landmarks.T.tocsr()  # made once: products would each make it
+        parts = (rows[start : start + _ROWS] for start in range(0, rows.shape[0], _ROWS))
+        found = ahead(lambda part: (part @ across).toarray(), parts, cores())
+        return np.concatenate([np.zeros((0, self.landmarks.shape[0]), np.float32), *found])
 
     @torch.no_grad()
     def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
