@@ -95,9 +95,9 @@ class TextAxes:
     def _likeness(self, rows: sparse.csr_matrix) -> np.ndarray:
         """(B, m) float32 of rows to all landmarks."""
         across = self.landmarks.T.tocsr()  # made once: products would each make it
-        parts = (rows[start : start + _ROWS] for start in range(0, rows.shape[0], _ROWS))
-        found = ahead(lambda part: (part @ across).toarray(), parts, cores())
-        return np.concatenate([np.zeros((0, self.landmarks.shape[0]), np.float32), *found])
+        starts = range(0, max(np.shape(rows)[0], 1), _ROWS)  # of no rows one empty part
+        found = ahead(lambda start: (rows[start : start + _ROWS] @ across).toarray(), starts, cores())
+        return np.concatenate(list(found))
 
     @torch.no_grad()
     def fold_into(self, encoder: nn.Module, project: nn.Module, basis: torch.Tensor) -> None:
