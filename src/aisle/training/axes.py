@@ -95,7 +95,7 @@ class TextAxes:
     def _likeness(self, rows: sparse.csr_matrix) -> np.ndarray:
         """(B, m) float32 of rows to all landmarks."""
         across = self.landmarks.T.tocsr()  # made once: products would each make it
-        starts = range(0, max(np.shape(rows)[0], 1), _ROWS)  # of no rows one empty part
+        starts = range(0, max(len(rows.indptr) - 1, 1), _ROWS)  # of no rows one empty part
         found = ahead(lambda start: (rows[start : start + _ROWS] @ across).toarray(), starts, cores())
         return np.concatenate(list(found))
 
