@@ -5,6 +5,7 @@ import gc
 import json
 import resource
 import threading
+import time
 
 import pytest
 
@@ -127,6 +128,71 @@ def test_a_server_inside_is_never_reached(fetching):
     answer = classify(fetching, {"title": "clock", "images": [{"url": address}]})[0]
     assert fetching.reached == []
     assert answer["prediction"]["problems"] == ["picture 1: not an address on the internet"]
+
+
+@pytest.fixture
+def slow_pictures(monkeypatch):
+    """A picture server, as if it were on the internet, that never answers what is below /slow."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    from aisle.catalog import fetch
+
+    ended = threading.Event()
+    data = picture(size=(300, 300))
+
+    class Pictures(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path.startswith("/slow"):
+                ended.wait(10)
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setattr(fetch, "is_public", lambda address: True)
+    yield f"http://127.0.0.1:{server.server_port}"
+    ended.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_addresses_that_never_answer_cost_a_request_little(start, slow_pictures):
+    client = start(urls=Urls(enabled=True, seconds=0.3, seconds_in_all=0.4, at_once=4, requests=1))
+    products = [{"title": "clock", "images": [f"{slow_pictures}/slow/{i}"]} for i in range(50)]
+    products.insert(0, {"title": "clock", "images": [f"{slow_pictures}/good"]})
+    answers, busy = [], []
+
+    def ask():
+        answers.extend(classify(client, *products))
+
+    thread = threading.Thread(target=ask)
+    began = time.monotonic()
+    thread.start()
+    while thread.is_alive() and not busy:
+        answer = client.post("/v1/classify", json={"products": products[:1]})
+        busy += [answer] * (answer.status_code == 503)
+    thread.join()
+    assert time.monotonic() - began < 3  # one after the other: 15 s
+    assert [bool(one["prediction"]["problems"]) for one in answers] == [False, *[True] * 50]
+    assert all("too long" in one["prediction"]["problems"][0] for one in answers[1:])
+    assert busy[0].headers["Retry-After"]
+    (good,) = classify(client, products[0])
+    assert good["prediction"]["problems"] == []
+
+
+def test_pictures_of_a_request_have_a_size_together(start, slow_pictures):
+    client = start(urls=Urls(enabled=True, at_once=1), limits=Limits(body=2_000))
+    images = [f"{slow_pictures}/good/{i}" for i in range(20)]
+    (answer,) = classify(client, {"title": "clock", "images": images})
+    assert answer["prediction"]["problems"][-1].endswith("too large together")
 
 
 def test_who_would_wait_too_long_is_told_when_to_come_back(start):

@@ -71,6 +71,26 @@ def test_what_is_live_survives_a_restart(two):
         again.stop()
 
 
+def test_a_shadow_that_was_promoted_does_not_hinder_the_next_start(two):
+    two.post("/v1/models/same/promote")
+    again = Server.start(two.server.settings.model_copy(update={"shadow": "same"}))
+    try:
+        standing = again.models.standing
+        assert (standing.live, standing.shadow, standing.before) == ("same", None, ("shop",))
+    finally:
+        again.stop()
+
+
+def test_other_weights_under_a_promoted_name_were_never_judged(two, worse):
+    two.post("/v1/models/same/promote")
+    runs = {**two.server.settings.runs, "same": worse}
+    again = Server.start(two.server.settings.model_copy(update={"runs": runs}))
+    try:
+        assert (again.models.standing.live, again.models.standing.before) == ("shop", ())
+    finally:
+        again.stop()
+
+
 def test_without_a_fixed_set_nothing_is_promoted(start, trained, worse):
     client = start(runs={"shop": trained.run, "worse": worse})
     assert client.post("/v1/models/worse/promote").json()["error"]["code"] == "no_gold"

@@ -4,19 +4,19 @@ import base64
 import binascii
 import io
 import re
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 from pydantic import ValidationError
 
 from aisle.catalog import ImageRef, Product
-from aisle.catalog.fetch import FetchError, PrivateAddressError, fetch
-from aisle.catalog.fetch import Limits as FetchLimits
+from aisle.catalog.fetch import FetchError
 from aisle.catalog.hush import warnings_off
 from aisle.catalog.pictures import FORMATS
+from aisle.server.fetching import Fetches, Fetching
 from aisle.server.problems import ItemError
 from aisle.server.schemas import PictureIn, ProductIn
 from aisle.server.settings import Limits, Urls
@@ -56,85 +56,94 @@ class Item:
     worth: float | None = None
 
 
-@dataclass
 class Items:
-    """Makes products of what callers send, within limits. Addresses are fetched by a few threads."""
+    """Makes products of what callers send, within limits."""
 
-    limits: Limits
-    urls: Urls
-    _pool: ThreadPoolExecutor | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        if self.urls.enabled:
-            self._pool = ThreadPoolExecutor(self.urls.at_once, "aisle-fetch")
-
-    def close(self) -> None:
-        """Let the fetching threads go."""
-        if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+    def __init__(self, limits: Limits, urls: Urls) -> None:
+        self.limits = limits
+        self._fetching = Fetching(limits, urls) if urls.enabled else None
 
     def read(self, raw: list[Any], files: Mapping[str, bytes]) -> list[Item]:
-        """One item each, in order. files: parts of a multipart request, by name."""
-        return [self._item(number, value, files) for number, value in enumerate(raw, 1)]
+        """One item each, in order. files: parts of a multipart request, by name.
 
-    def _item(self, number: int, value: Any, files: Mapping[str, bytes]) -> Item:
-        value = cleaned(value)
+        Raises:
+            BusyError: too many requests are having pictures fetched.
+        """
+        parsed = [_parsed(value) for value in raw]
+        with self._fetches([one for one in parsed if isinstance(one, ProductIn)]) as fetches:
+            return [
+                self._item(number, value, one, files, fetches)
+                for number, (value, one) in enumerate(zip(raw, parsed, strict=True), 1)
+            ]
+
+    def product(self, sent: ProductIn) -> tuple[Product, list[str]]:
+        """The product of a request about a single one, and what could not be fetched for it.
+
+        Raises:
+            ItemError: a picture that is none of the permitted kinds.
+            BusyError: as `read`.
+        """
+        with self._fetches([sent]) as fetches:
+            return self._product(sent, {}, clean(sent.id or ""), fetches)
+
+    def _fetches(self, sent: Sequence[ProductIn]) -> AbstractContextManager[Fetches | None]:
+        addresses = list(dict.fromkeys(self._addresses(sent)))
+        return self._fetching.of(addresses) if self._fetching and addresses else nullcontext()
+
+    def _addresses(self, sent: Sequence[ProductIn]) -> Iterator[str]:
+        for product in sent:
+            if len(product.images) <= self.limits.pictures:
+                yield from (picture.url for picture in product.images if picture.url is not None)
+
+    def _item(
+        self,
+        number: int,
+        value: Any,
+        sent: ProductIn | ItemError,
+        files: Mapping[str, bytes],
+        fetches: Fetches | None,
+    ) -> Item:
         own = value.get("id") if isinstance(value, dict) else None
         named = isinstance(own, str) and bool(own)
-        name = own[:200] if isinstance(own, str) and own else str(number)
+        name = clean(own[:200]) if isinstance(own, str) and own else str(number)
+        if isinstance(sent, ItemError):
+            return Item(name, named, error=sent)
         try:
-            sent = ProductIn.model_validate(value)
-            product, problems = self.product(sent, files, name)
-        except ValidationError as error:
-            return Item(name, named, error=ItemError("bad_product", first_fault(error)))
+            product, problems = self._product(sent, files, name, fetches)
         except ItemError as error:
             return Item(name, named, error=error)
         return Item(name, named, product, tuple(problems), worth=sent.worth)
 
-    def product(
-        self, sent: ProductIn, files: Mapping[str, bytes], name: str | None = None
+    def _product(
+        self, sent: ProductIn, files: Mapping[str, bytes], name: str, fetches: Fetches | None
     ) -> tuple[Product, list[str]]:
-        """The product, and what could not be fetched for it.
-
-        Raises:
-            ItemError: a picture that is none of the permitted kinds.
-        """
         if len(sent.images) > self.limits.pictures:
             raise ItemError("too_many_pictures", f"at most {self.limits.pictures} pictures a product")
         images, problems = [], []
         for number, picture in enumerate(sent.images, 1):
             try:
-                images.append(ImageRef(data=self._bytes(picture, files)))
+                images.append(ImageRef(data=self._bytes(picture, files, fetches)))
             except FetchError as error:
                 problems.append(f"picture {number}: {error}")
             except ItemError as error:
                 raise ItemError(error.code, f"picture {number}: {error}") from error
-        return Product(name or clean(sent.id or ""), texts(sent), tuple(images)), problems
+        return Product(name, texts(sent), tuple(images)), problems
 
-    def _bytes(self, picture: PictureIn, files: Mapping[str, bytes]) -> bytes:
+    def _bytes(self, picture: PictureIn, files: Mapping[str, bytes], fetches: Fetches | None) -> bytes:
         given = [value for value in (picture.base64, picture.url, picture.file) if value is not None]
         if len(given) != 1:
             raise ItemError("bad_picture", "give exactly one of base64, url and file")
         if picture.url is not None:
-            return self._fetched(picture.url)
-        if picture.file is not None:
+            if fetches is None:
+                message = "this server does not fetch addresses; send the picture itself (base64)"
+                raise ItemError("urls_disabled", message)
+            data = fetches.get(picture.url)
+        elif picture.file is not None:
             if picture.file not in files:
                 raise ItemError("no_such_part", f"the request has no file {picture.file[:80]!r}")
             data = files[picture.file]
         else:
             data = decoded(picture.base64 or "")
-        self._check(data)
-        return data
-
-    def _fetched(self, url: str) -> bytes:
-        if self._pool is None:
-            message = "this server does not fetch addresses; send the picture itself (base64)"
-            raise ItemError("urls_disabled", message)
-        limits = FetchLimits(self.limits.picture, self.urls.seconds)
-        try:
-            data = self._pool.submit(fetch, url, limits).result().data
-        except PrivateAddressError:  # what a name inside resolves to is nobody's business
-            raise FetchError("not an address on the internet") from None
         self._check(data)
         return data
 
@@ -152,6 +161,15 @@ class Items:
             return
         if width * height > self.limits.pixels:
             raise ItemError("picture_too_large", f"{width:,} × {height:,} pixels")
+
+
+def _parsed(value: Any) -> ProductIn | ItemError:
+    if not isinstance(value, dict):
+        return ItemError("bad_product", 'a product is an object, such as {"title": "wall clock"}')
+    try:
+        return ProductIn.model_validate(cleaned(value))
+    except ValidationError as error:
+        return ItemError("bad_product", first_fault(error))
 
 
 def decoded(text: str) -> bytes:

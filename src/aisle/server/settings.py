@@ -38,14 +38,17 @@ class Limits(BaseModel):
 
 
 class Urls(BaseModel):
-    """Pictures by address: whether they are fetched at all, and what one fetch may cost. Addresses that
-    are not public never are. at_once: fetches under way at one time."""
+    """Pictures by address: whether they are fetched at all, and what that may cost. Addresses that are not
+    public never are. seconds: for one picture; seconds_in_all: for those of a request. at_once: fetches of
+    a request under way at one time; requests: that may have pictures fetched at one time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False
     seconds: float = Field(default=10, gt=0)
+    seconds_in_all: float = Field(default=30, gt=0)
     at_once: int = Field(default=8, ge=1)
+    requests: int = Field(default=8, ge=1)
 
 
 class Settings(BaseModel):

@@ -1,6 +1,7 @@
 """Everything one server holds, made at its start and let go at its end."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from aisle.server.store.keys import KeyRing
 from aisle.server.store.promotions import line_of
 from aisle.server.telemetry import Telemetry
 
+_log = logging.getLogger("aisle.server")
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -70,15 +72,27 @@ class Server:
         server = cls(settings, store, keys, models, batcher, items, bucket, telemetry, recorder)
         server.finder = Finder(settings.index, models) if settings.index else None
         server.gold = read_gold(settings.gold) if settings.gold else []
-        for name in line_of(store, models.standing.live, settings.runs)[1:]:
-            models.go_live(name)
-        if settings.shadow:
-            models.shadow(settings.shadow)
+        server._go_on()
         standing = models.standing
         telemetry.waiting.set_function(lambda: batcher.waiting)
         telemetry.expected.set_function(batcher.expected)
         telemetry.went_live(standing.live, standing.slot(None).model_id)
         return server
+
+    def _go_on(self) -> None:
+        """Where the server stopped: with the model that was live, and the shadow asked for."""
+        models, shadow = self.models, self.settings.shadow
+        ids = {name: slot.model_id for name, slot in models.standing.slots.items()}
+        line = line_of(self.store, models.standing.live, ids)
+        for name in line.names[1:]:
+            models.go_live(name)
+        if line.left_out is not None:
+            message = "%s was live, but the model that was judged is not among those served: %s answers"
+            _log.warning(message, line.left_out, models.standing.live)
+        if shadow is not None and shadow == models.standing.live and len(line.names) > 1:
+            _log.warning("%s was promoted meanwhile, so it is nobody's shadow", shadow)
+        elif shadow is not None:
+            models.shadow(shadow)
 
     @property
     def open(self) -> bool:
@@ -90,7 +104,6 @@ class Server:
         self.draining = True
         self.batcher.close(self.settings.drain_seconds)
         self.recorder.close()
-        self.items.close()
         self.store.close()
 
 

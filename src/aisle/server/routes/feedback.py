@@ -34,7 +34,7 @@ def feedback(
     slot = server.models.standing.slot(sent.model)
     node = category(slot, sent.chosen)
     try:
-        product, _ = server.items.product(sent.product, {})
+        product, _ = server.items.product(sent.product)
     except ItemError as error:
         raise ApiError(422, error.code, str(error)) from error
     first = sent.suggested[0].id if sent.suggested else None

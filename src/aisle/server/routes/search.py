@@ -32,7 +32,7 @@ def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
             422, "bad_search", "search by words (`query`), a picture (`images`) or a product (`like`)"
         )
     try:
-        told, problems = server.items.product(schemas.ProductIn.model_validate({"images": sent.images}), {})
+        told, problems = server.items.product(schemas.ProductIn.model_validate({"images": sent.images}))
     except ItemError as error:
         raise ApiError(422, error.code, str(error)) from error
     if problems and not words:

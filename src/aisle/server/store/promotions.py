@@ -1,6 +1,6 @@
 """Which model went live when: written down, and found again after a restart."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -36,19 +36,30 @@ def history(store: Store, most: int = 100) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in rows]
 
 
-def line_of(store: Store, first: str, names: Collection[str]) -> list[str]:
-    """Models that were live one after the other and can be gone back to, the live one last; only those
-    there still are (`names`). first: the one that is live where nothing was ever promoted."""
-    line = [first]
-    wanted = sa.select(promotions.c.what, promotions.c.model).where(promotions.c.what != REFUSED)
+class Line(NamedTuple):
+    """Models that were live one after the other and can be gone back to, the live one last. left_out: the
+    name that was live at last, where it is not the live one now."""
+
+    names: list[str]
+    left_out: str | None
+
+
+def line_of(store: Store, first: str, model_ids: Mapping[str, str]) -> Line:
+    """What was live before a restart. first: the name that is live where nothing was ever promoted.
+    model_ids: of the models there are, by name; other weights under a name were never judged, so they do
+    not go live by it."""
+    line = [(first, model_ids[first])]
+    columns = (promotions.c.what, promotions.c.model, promotions.c.model_id)
+    wanted = sa.select(*columns).where(promotions.c.what != REFUSED).order_by(promotions.c.id)
     with store.read() as connection:
-        for what, model in connection.execute(wanted.order_by(promotions.c.id)):
+        for what, name, model_id in connection.execute(wanted):
             if what == PROMOTED:
-                line.append(model)
+                line.append((name, model_id))
             elif len(line) > 1:
                 line.pop()
-    there = [name for name in line if name in names] or [first]
-    return [name for i, name in enumerate(there) if i == 0 or name != there[i - 1]]
+    there = [name for name, model_id in line if model_ids.get(name) == model_id]
+    names = [name for i, name in enumerate(there) if i == 0 or name != there[i - 1]]
+    return Line(names, line[-1][0] if model_ids.get(line[-1][0]) != line[-1][1] else None)
 
 
 def keep_shadows(store: Store, rows: list[dict[str, Any]]) -> None:
