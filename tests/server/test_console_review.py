@@ -91,6 +91,10 @@ def test_several_are_accepted_at_once(site, queue):
     queue.keyboard.press("Shift+A")
     left(queue, 3)
     assert {one["fields"]["title"] for one in site.said()} == set(chosen)
+    queue.click("text=Undo all")
+    left(queue, 5)
+    assert site.said() == []
+    assert set(names(queue)[:2]) == set(chosen)
     queue.check("#all")
     queue.click(".bulk button")
     queue.wait_for_selector("text=Nothing waits for you")

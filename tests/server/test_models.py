@@ -1,10 +1,14 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
 
 import aisle
 from aisle.errors import BundleError
-from aisle.server.settings import Settings
+from aisle.server.models import Slot
+from aisle.server.settings import Limits, Settings
 from aisle.server.state import Server
 from tests.server.test_classify import classify
 
@@ -140,6 +144,29 @@ def test_models_change_under_load_without_a_lost_or_mixed_answer(two):
             assert two.post("/v1/models/rollback").status_code == 200
         answers = [future.result() for future in asked]
     assert answers == [(i, 200, str(i)) for i in range(120)]
+
+
+@pytest.mark.slow
+def test_callers_are_not_refused_while_a_model_is_judged(start, trained, shop, monkeypatch):
+    plain = Slot.predict
+
+    def slow(slot, products):
+        time.sleep(0.02 * len(products))
+        return plain(slot, products)
+
+    monkeypatch.setattr(Slot, "predict", slow)
+    runs = {"shop": trained.run, "same": trained.run / "model"}
+    client = start(runs=runs, gold=shop.products, limits=Limits(patience=1))
+    said = []
+    judging = threading.Thread(target=lambda: said.append(client.post("/v1/models/same/promote")))
+    judging.start()
+    codes = []
+    while judging.is_alive():
+        codes.append(client.post("/v1/classify", json={"products": [{"title": "clock"}]}).status_code)
+    judging.join()
+    assert said[0].json()["live"] == "same"
+    assert len(codes) > 3
+    assert set(codes) == {200}
 
 
 def test_a_run_that_is_none(tmp_path):

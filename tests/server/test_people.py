@@ -5,7 +5,7 @@ import pytest
 
 import aisle
 from aisle.errors import AisleError
-from aisle.server.store import Store, StoreError, feedback, people, reviews
+from aisle.server.store import Store, StoreError, feedback, people, promotions, reviews
 from aisle.server.store import keys as kept_keys
 from aisle.server.store.database import now
 from tests.server.conftest import BACKENDS
@@ -65,9 +65,11 @@ def test_a_person_is_forgotten_everywhere(store):
     feedback.add(store, event("ana"))
     feedback.add(store, event("ben", product="2"))
     kept_keys.add(store, "ana", "seller")
+    promotions.record(store, "ana", promotions.Change(promotions.ROLLED_BACK, "m", "1", "n"))
     gone = people.forget(store, "ana")
     assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "keys": 1}
     assert [row["id"] for row in feedback.lessons(store)] == ["2"]
+    assert [change["person"] for change in promotions.history(store)] == [""]
     store.close()
     if store.is_sqlite:  # not even in what SQLite has not overwritten yet
         for file in Path(store.address.database).parent.iterdir():

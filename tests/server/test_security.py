@@ -131,6 +131,8 @@ def test_more_requests_than_can_be_read_are_refused_unread(start):
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
     assert answer.headers["retry-after"] == "1"
     assert client.get("/health").status_code == client.get("/metrics").status_code == 200
+    for page in ("/", "/console/style.css", "/console/main.js", "/docs"):  # half a page says nothing
+        assert client.get(page).status_code == 200
     guard.under_way -= 1
     guard.pulse, pulse = SimpleNamespace(late=5.0), guard.pulse
     assert client.post("/v1/classify", json=ONE).status_code == 503

@@ -28,6 +28,8 @@ _REQUEST_ID = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 _GONE = 499  # as nginx counts callers who did not wait
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _QUIET = {"/health", "/ready", "/metrics"}
+# Small files: a page that gets half of its parts shows nothing, not even why.
+_PAGES = ("/console/", "/docs")
 # Pages, styles and pictures come from this server alone; styles may stand in a page, scripts may not.
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -111,7 +113,8 @@ class Guard:
         return None
 
     def _busy(self, scope: Scope) -> tuple[int, str, str] | None:
-        if scope["path"] in _QUIET:
+        path = scope["path"]
+        if path in _QUIET or path == "/" or path.startswith(_PAGES):
             return None
         if self.under_way < self.limits.at_once and self.pulse.late < self.limits.late:
             return None

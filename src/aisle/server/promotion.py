@@ -16,6 +16,8 @@ from aisle.server.models import Slot
 from aisle.server.problems import ServerError
 from aisle.taxonomy import CategoryPath, Taxonomy
 
+_FEW = 8  # products of the fixed set that stand in the queue at one time
+
 
 class Verdict(NamedTuple):
     """Of the `products` of the fixed set, how many the `live` model and the `candidate` get right (the
@@ -55,9 +57,13 @@ def read_gold(file: Path) -> list[Product]:
 
 
 async def judge(batcher: Batcher, candidate: Slot, live: Slot, gold: list[Product]) -> Verdict:
-    """Both on the same products, in between callers' requests."""
-    asked = [batcher.submit(slot.predict, gold, patience=math.inf) for slot in (live, candidate)]
-    said = [await asyncio.wrap_future(one) for one in asked]
+    """Both on the same products, a few at a time in between callers' requests: the whole set at once would
+    count as a queue that callers have to wait for, and they would be refused."""
+    said: list[list[Any]] = [[], []]
+    for start in range(0, len(gold), _FEW):
+        few = gold[start : start + _FEW]
+        for slot, answers in zip((live, candidate), said, strict=True):
+            answers += await asyncio.wrap_future(batcher.submit(slot.predict, few, patience=math.inf))
     return await run_in_threadpool(_compared, gold, live, candidate, said)
 
 

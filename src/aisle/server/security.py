@@ -1,5 +1,6 @@
 """Who may do what, and how often."""
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -70,7 +71,7 @@ def allow(role: str) -> Callable[..., Awaitable[Holder]]:
         caller = found.id if found and found.id else client
         wait = server.bucket.take(caller, 1 if found else _WRONG_KEYS)
         if wait:
-            seconds = max(1, round(wait))
+            seconds = max(1, math.ceil(wait))
             headers = {"Retry-After": str(seconds)}
             raise ApiError(429, "too_many", f"too many requests; ask again in {seconds} s", headers)
         if found is None:

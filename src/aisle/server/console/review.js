@@ -195,13 +195,16 @@ class Review {
     });
   }
 
-  undo() {
+  /** Take back the last decision or skip; `times`: that many, where they were accepted together. */
+  undo(times = 1) {
     return this.alone(async () => {
-      const item = await post("v1/review/undo");
-      this.items = [item, ...this.items.filter(({ id }) => id !== item.id)];
+      for (let i = 0; i < times; i += 1) {
+        const item = await post("v1/review/undo");
+        this.items = [item, ...this.items.filter(({ id }) => id !== item.id)];
+      }
       this.at = 0;
       this.draw(true);
-      toast("Taken back: it waits for you again.");
+      toast(times > 1 ? `${plural(times, "product")} taken back: they wait for you again.` : "Taken back: it waits for you again.");
       this.measure();
     });
   }
@@ -219,7 +222,7 @@ class Review {
       const { items } = await post("v1/review/accept", { ids });
       const failed = items.filter(({ error }) => error);
       const done = items.length - failed.length;
-      if (done) toast(`${plural(done, "first suggestion")} accepted.`, "good");
+      if (done) toast(`${plural(done, "first suggestion")} accepted.`, "good", { label: "Undo all", run: () => this.undo(done) });
       if (failed.length) toast(`${count(failed.length)} not accepted: ${failed[0].error.message}`, "bad");
       await this.gone(ids);
     });

@@ -46,7 +46,7 @@ class Sell {
   build(main) {
     const typed = (name) => (event) => this.typed(name, event.target.value);
     this.title = h("input", { id: "title", class: "title", autocomplete: "off", spellcheck: "true", maxlength: "10000",
-      placeholder: "What is it? For example: oak wall clock, 30 cm", role: "combobox", "aria-expanded": "false",
+      placeholder: "for example: oak wall clock", role: "combobox", "aria-expanded": "false",
       "aria-controls": "places", "aria-autocomplete": "list", "aria-describedby": "title-help",
       oninput: typed("title"), onkeydown: (event) => this.key(event) });
     this.description = h("textarea", { id: "description", rows: "4", maxlength: "200000",

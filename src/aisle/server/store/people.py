@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aisle.server.store.database import Store, now
-from aisle.server.store.tables import feedback, keys, pictures, reviews, shadows, skips
+from aisle.server.store.tables import feedback, keys, pictures, promotions, reviews, shadows, skips
 
 _DAY = 86_400_000
 
@@ -19,6 +19,8 @@ def prune(store: Store, days: int) -> int:
         for table in (feedback, reviews, shadows):
             gone += connection.execute(sa.delete(table).where(table.c.at < until)).rowcount
     sweep_pictures(store)
+    if gone:
+        store.tidy()
     return gone
 
 
@@ -30,6 +32,9 @@ def forget(store: Store, person: str) -> dict[str, int]:
             table.name: connection.execute(sa.delete(table).where(table.c.person == person)).rowcount
             for table in (feedback, reviews, skips, keys)
         }
+        # Which model went live when is the shop's history; by whom is not told any more.
+        named = promotions.update().where(promotions.c.person == person)
+        connection.execute(named.values(person=""))
         lent = reviews.update().where(reviews.c.locked_by == person)
         connection.execute(lent.values(locked_by=None, locked_until=0))
     sweep_pictures(store)
