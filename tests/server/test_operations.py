@@ -37,6 +37,13 @@ def test_words_find_categories(client, trained):
     assert len(found) <= 3
 
 
+def test_categories_whose_branch_has_the_word_too_come_first(client):
+    found = [node["path"] for node in client.get("/v1/taxonomy", params={"q": "shoe"}).json()["nodes"]]
+    levels = [sum("shoe" in part.lower() for part in path) for path in found if "shoe" not in path[-1].lower()]
+    assert len(set(levels)) > 1
+    assert levels == sorted(levels, reverse=True)
+
+
 def test_an_unchanged_tree_is_not_sent_twice(client):
     tag = client.get("/v1/taxonomy").headers["etag"]
     assert client.get("/v1/taxonomy", headers={"If-None-Match": tag}).status_code == 304

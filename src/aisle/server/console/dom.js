@@ -96,7 +96,9 @@ export function toast(message, kind = "", action = null) {
   one.append(h("button", { type: "button", class: "plain", "aria-label": "Close this message", onclick: close }, "×"));
   while (box.children.length > (kind === "bad" ? 2 : 0)) box.firstChild.remove();
   box.append(one);
-  setTimeout(close, kind === "bad" ? 12000 : 5000);
+  // What offers to do something stays longer, and nothing goes from under a pointer or a finger.
+  const leave = () => (one.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : close());
+  setTimeout(leave, kind === "bad" || action ? 12000 : 5000);
 }
 
 /** What stands where there is nothing (yet), or where something failed; `again`: how to try anew. */

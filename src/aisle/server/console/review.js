@@ -112,12 +112,13 @@ class Review {
 
   line(item, i) {
     const name = item.product.title || "Without a title";
+    const [first] = alternatives(item.prediction, 1);
     const box = h("input", { type: "checkbox", checked: this.selected.has(item.id), "aria-label": `Select ${name}`,
       onchange: () => { this.toggle(item); this.body.querySelectorAll(".waiting li input")[i].focus(); } });
     const face = item.pictures[0] ? h("img", { class: "face", src: picture(item.pictures[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" });
     return h("li", {}, box, h("button", { type: "button", class: "open", "aria-current": i === this.at ? "true" : null, onclick: () => this.go(i) },
       face, h("span", { class: "words" }, h("span", { class: "name" }, name),
-        h("span", { class: "quiet" }, `${percent(item.prediction.confidence.at(-1))} ${item.prediction.best.split(" > ").at(-1)}`))));
+        h("span", { class: "quiet" }, `${percent(first.share)} ${first.path.at(-1)}`))));
   }
 
   toggle(item) {

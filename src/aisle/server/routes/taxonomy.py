@@ -68,13 +68,15 @@ def _wanted(slot: Slot, parent: str | None, q: str | None) -> list[int]:
     return [i for _, i in sorted(ranked)]
 
 
-def _rank(path: tuple[str, ...], words: list[str]) -> tuple[int, int] | None:
-    """How well a path fits: its own name beginning with the words first; None: not at all."""
+def _rank(path: tuple[str, ...], words: list[str]) -> tuple[int, int, int] | None:
+    """How well a path fits: its own name beginning with the words first, then the words on many levels;
+    None: not at all."""
     whole, name = " ".join(path).casefold(), path[-1].casefold()
     if not all(word in whole for word in words):
         return None
     starts = sum(any(part.startswith(word) for part in name.split()) for word in words)
-    return -starts, len(path)
+    levels = sum(any(word in part.casefold() for word in words) for part in path)
+    return -starts, -levels, len(path)
 
 
 def node_of(slot: Slot, i: int) -> dict[str, Any]:
