@@ -39,7 +39,9 @@ def test_words_find_categories(client, trained):
 
 def test_categories_whose_branch_has_the_word_too_come_first(client):
     found = [node["path"] for node in client.get("/v1/taxonomy", params={"q": "shoe"}).json()["nodes"]]
-    levels = [sum("shoe" in part.lower() for part in path) for path in found if "shoe" not in path[-1].lower()]
+    levels = [
+        sum("shoe" in part.lower() for part in path) for path in found if "shoe" not in path[-1].lower()
+    ]
     assert len(set(levels)) > 1
     assert levels == sorted(levels, reverse=True)
 

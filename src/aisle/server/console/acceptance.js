@@ -4,7 +4,7 @@ import { get, query } from "./api.js";
 import { count, fill, h, percent, shown, state, svg } from "./dom.js";
 
 const SPANS = [[30, "30 days"], [90, "90 days"], [365, "a year"]];
-const WIDE = 900, HIGH = 260, LEFT = 46, BELOW = 30;
+const HIGH = 260, LEFT = 52, BELOW = 30;
 const DAY = 86_400_000;
 
 export function draw(place, _, me) {
@@ -12,7 +12,7 @@ export function draw(place, _, me) {
   const body = h("div", {});
   const days = h("select", { id: "days", onchange: () => look() }, SPANS.map(([value, name]) => h("option", { value }, `Last ${name}`)));
   const look = () => shown(body, "acceptance", () => get(`v1/acceptance${query({ days: days.value })}`), (found) => chart(found.days, Number(days.value)));
-  fill(place, h("section", { class: "card" }, h("div", { class: "row" }, h("h2", {}, "First suggestion right, day by day"),
+  fill(place, h("section", { class: "card" }, h("div", { class: "row after" }, h("h2", {}, "First suggestion right, day by day"),
     h("div", {}, h("label", { for: "days", class: "hidden" }, "Which days"), days)), body));
   look();
 }
@@ -28,6 +28,7 @@ function chart(days, span) {
 }
 
 function figure(days, span) {
+  const WIDE = Math.max(280, Math.min(900, window.innerWidth - 60)); // drawn as large as it is shown, so that phones can read it
   const end = Math.floor(Date.now() / DAY) * DAY, start = Math.min(end - (span - 1) * DAY, days[0].day);
   const x = (day) => LEFT + 12 + ((day - start) / Math.max(DAY, end - start)) * (WIDE - LEFT - 30);
   const y = (share) => 12 + (1 - share) * (HIGH - 12 - BELOW);

@@ -35,6 +35,7 @@ class Review {
 
   close() {
     this.ending.abort();
+    document.getElementById("toasts").replaceChildren(); // what they offer to undo is done on this page
   }
 
   build(main) {
@@ -144,7 +145,7 @@ class Review {
     const places = alternatives(item.prediction, 9);
     return h("section", { class: "card", "aria-labelledby": "choices" },
       h("h2", { id: "choices" }, "Where does it belong?"),
-      h("p", { class: "quiet why" }, `The model is ${decisionText(item.prediction)}. ${item.prediction.reason}.`),
+      h("p", { class: "quiet why" }, `The model is ${decisionText(item.prediction)} (${item.prediction.reason}).`),
       item.prediction.problems.map((problem) => h("p", { class: "fault" }, problem)),
       h("ul", { class: "places" }, places.map((place, i) => h("li", {},
         h("button", { type: "button", class: "place", onclick: () => this.choose(place.id, place.path) }, placeLine(place, String(i + 1)))))),

@@ -36,6 +36,7 @@ function line(node, side) {
     for (const one of document.querySelectorAll(".tree [aria-current]")) one.removeAttribute("aria-current");
     choose.setAttribute("aria-current", "true");
     fill(side, about(node));
+    if (window.innerWidth <= 800) side.scrollIntoView({ block: "start" }); // there it lies below the tree
   } }, name);
   const right = node.judged ? `${percent(node.accuracy)} of ${plural(node.judged, "test product")} right` : "not measured";
   return h("li", {}, h("div", { class: "node" }, node.children ? open : h("span", { class: "twist" }), choose,
