@@ -10,6 +10,7 @@ from PIL import Image
 
 import aisle
 from aisle.catalog import contests, kakao, rakuten
+from aisle.catalog.check import check
 from aisle.errors import CatalogError
 
 h5py = pytest.importorskip("h5py", reason="the extra hdf5 is not installed")
@@ -93,6 +94,14 @@ def test_kakaos_missing_levels_end_the_path_and_ids_come_back(shop):
     ids = [tree.nodes[node].id for node in catalog.targets().node[:5]]
     assert ids == [".".join(map(str, path)) for path in PATHS]
     assert tree.depth == 4
+
+
+def test_what_is_said_of_a_contest_is_true_of_it(shop):
+    catalog = kakao(shop[0])
+    mapping = dict(check(catalog).mapping)
+    assert mapping["labels"] == "ids or names of the tree's places"  # not "flat": the tree has four levels
+    assert "delimiter" not in mapping
+    assert check(kakao(shop[0], "dev")).levels == ()
 
 
 def test_kakaos_dev_rows_have_no_labels_and_no_problems_because_of_it(shop):

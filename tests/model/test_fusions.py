@@ -296,6 +296,13 @@ def test_options_that_cannot_be_used_are_one_line():
         build_part(fusions.Multilevel, "fusion", {"second": "mean"}, dims=DIMS)
     with pytest.raises(RecipeError, match="at least one layer"):
         build_part(fusions.Huse, "fusion", {"image": 0}, dims=DIMS)
+    with pytest.raises(RecipeError, match="first: 'sum' is none of"):  # even where no group uses it
+        build_part(fusions.Multilevel, "fusion", {"first": "sum"}, dims=DIMS)
+    for name, depth in (("Attention", "layers"), ("CrossAttention", "blocks")):
+        with pytest.raises(RecipeError, match="a width of 256 cannot be shared by 7 heads"):
+            build_part(getattr(fusions, name), "fusion", {"heads": 7}, dims=DIMS)
+        with pytest.raises(RecipeError, match="at least one"):
+            build_part(getattr(fusions, name), "fusion", {depth: 0}, dims=DIMS)
 
 
 def test_a_gaussian_projection_sums_bells_around_landmarks():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aisle.errors import MissingModelError, RecipeError
-from aisle.model.losses import ClassBalanced, Contrastive, CrossEntropy, Focal, Gap, SemanticGraph
+from aisle.model.losses import ByView, ClassBalanced, Contrastive, CrossEntropy, Focal, Gap, SemanticGraph
 from aisle.model.names import path_vectors
 from aisle.model.parts import Joint, Output, Target, build_part
 from tests.model.build import context, inputs, network
@@ -69,6 +69,19 @@ def test_class_balance_weighs_by_the_effective_number():
     assert alike.item() == pytest.approx(CrossEntropy(shop)(output(found), target).item(), rel=1e-5)
     with pytest.raises(RecipeError, match="beta is at least 0 and less than 1, not 1"):
         build_part(ClassBalanced, "loss", {"beta": 1.0}, context=shop)
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "why"),
+    [
+        (Focal, {"gamma": -1.0}, "gamma is at least 0"),
+        (Contrastive, {"temperature": 0.0}, "the temperature is above 0"),
+        (SemanticGraph, {"margin": 0.0}, "the margin is above 0"),
+    ],
+)
+def test_options_that_teach_nothing_are_refused(kind, option, why):
+    with pytest.raises(RecipeError, match=why):
+        build_part(kind, "loss", option, context=context(TREE))
 
 
 # -- the shared space --------------------------------------------------------------------------
@@ -188,6 +201,11 @@ def test_minimising_the_graph_loss_places_classes_like_their_names():
     names = torch.from_numpy(shop.class_vectors)[node]
     names = torch.nn.functional.normalize(names, dim=1)
     torch.testing.assert_close(place @ place.T, names @ names.T, atol=0.02, rtol=0)
+
+
+def test_a_view_that_there_is_not_is_no_silent_zero():
+    with pytest.raises(RecipeError, match="no view 'pictures'; the views are title, brand, picture"):
+        ByView(context(TREE), views=["pictures"])(space(), ANY)
 
 
 @pytest.mark.parametrize("kind", [Contrastive, Gap, SemanticGraph])

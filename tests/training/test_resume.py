@@ -228,6 +228,11 @@ def test_what_failed_before_anything_was_learned_is_no_obstacle(tmp_path):
     with pytest.raises(AisleError, match="none"):
         aisle.train(catalog(20), wrong, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+    for loss, why in (({"type": "Focal", "gamma": -1}, "gamma"), ({"type": "Contrastive"}, "shared space")):
+        wrong_loss = recipe(losses=[loss], fusion={"type": "Concat", "dim": 8})
+        with pytest.raises(AisleError, match=why):  # found out after trackers began
+            aisle.train(catalog(20), wrong_loss, out=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
     aisle.train(catalog(20), recipe(), out=tmp_path / "run")
     with pytest.raises(AisleError, match="none"):  # a finished run is not touched
         aisle.train(catalog(20), wrong, out=tmp_path / "run", resume=True)

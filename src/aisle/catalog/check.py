@@ -180,7 +180,9 @@ def check(
 def _mapping(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     lines = catalog.columns.describe()
     if catalog.columns.label:
-        lines.append(("labels", str(catalog.style)))
+        named = catalog.labelled and catalog.style.delimiter is None and catalog.taxonomy.depth > 1
+        how = "ids or names of the tree's places" if named else str(catalog.style)
+        lines.append(("labels", how))
     return tuple(lines)
 
 

@@ -105,7 +105,7 @@ class Columns:
         lines = []
         for part in fields(self):
             value = getattr(self, part.name)
-            if value not in (None, ()):
+            if value not in (None, (), ""):
                 lines.append(
                     (part.name.replace("_", " "), ", ".join(value) if isinstance(value, tuple) else value)
                 )

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -100,8 +101,10 @@ class Run:
     def withdraw(self) -> None:
         """Training failed for a reason that the user can mend: if nothing was learned yet, leave nothing
         behind that the next attempt would stumble over."""
-        set_up = {*_FIRST, "data.json"}
-        if self._made and {file.name for file in self.folder.iterdir()} <= set_up:
+        set_up, told = {*_FIRST, "data.json"}, "tensorboard"
+        if self._made and {file.name for file in self.folder.iterdir()} <= {*set_up, told}:
+            self.trackers.finish()
+            shutil.rmtree(self.folder / told, ignore_errors=True)
             for name in set_up:
                 (self.folder / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):

@@ -84,6 +84,10 @@ class Block(nn.Module):
 
     def __init__(self, dim: int, heads: int, feed: int, dropout: float) -> None:
         super().__init__()
+        if heads < 1 or dim % heads:
+            raise ValueError(
+                f"a width of {dim} cannot be shared by {heads} heads; make dim a multiple of heads"
+            )
         self.norm_query, self.norm_key = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attend = nn.MultiheadAttention(dim, heads, dropout, batch_first=True)
         self.feed = nn.Sequential(
@@ -124,6 +128,8 @@ class CrossAttention(Fusion):
         modalities: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
+        if blocks < 1:
+            raise ValueError(f"each stack has at least one block, not {blocks}")
         self.dims, self.dim, self.blocks, self.heads, self.feed = dims, dim, blocks, heads, feed
         self.dropout, self.image, self.modalities = dropout, image, modalities
         self.text, self.picture = two_sides(dims, dim, modalities, image)
@@ -171,6 +177,8 @@ class Attention(Fusion):
         modalities: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
+        if layers < 1:
+            raise ValueError(f"there is at least one layer of self-attention, not {layers}")
         self.dims, self.dim, self.layers, self.heads, self.feed = dims, dim, layers, heads, feed
         self.dropout, self.image, self.modalities = dropout, image, modalities
         self.text, self.picture = two_sides(dims, dim, modalities, image)

@@ -19,8 +19,6 @@ class Combine(nn.Module):
 
     def __init__(self, how: str, count: int, dim: int) -> None:
         super().__init__()
-        if how not in MEANS:
-            raise ValueError(f"{how!r} is none of {', '.join(MEANS)}")
         self.how = how
         self.join = nn.Linear(count * dim, dim) if how == "concatenation" else None
 
@@ -49,6 +47,9 @@ class Multilevel(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        for level, how in (("first", first), ("second", second)):
+            if how not in MEANS:
+                raise ValueError(f"{level}: {how!r} is none of {', '.join(MEANS)}")
         self.dims, self.dim, self.first, self.second, self.dropout = dims, dim, first, second, dropout
         self.groups = [list(group) for group in groups or [] if group]
         named = [name for group in self.groups for name in group]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aisle.errors import RecipeError
 from aisle.model.heads import log_prior
 from aisle.model.parts import Context, Output, Target
 from aisle.model.scores import Scores, TreeIndex, TreeScores
@@ -78,7 +79,14 @@ class ByView(CrossEntropy):
         return [name for name in views if self.views is None or name in self.views]
 
     def forward(self, output: Output, target: Target) -> Tensor:
-        """-> scalar: the mean over views of their own losses; 0 if the fusion has no shared space."""
+        """-> scalar: the mean over views of their own losses; 0 if the fusion has no shared space.
+
+        Raises:
+            RecipeError: no view of a name that is asked.
+        """
+        for view in self.views or ():
+            if view not in output.present:
+                raise RecipeError(f"loss ByView: no view {view!r}; the views are {', '.join(output.present)}")
         losses = []
         for name, scores in output.by_view.items():
             if name in self.asks([name]):
@@ -96,6 +104,8 @@ class Focal(CrossEntropy):
         self, context: Context, gamma: float = 2.0, smoothing: float = 0.0, adjust: float = 0.0
     ) -> None:
         super().__init__(context, smoothing, adjust)
+        if gamma < 0:
+            raise ValueError(f"gamma is at least 0, not {gamma}")
         self.gamma = gamma
 
     def each(self, scores: Scores, target: Target) -> Tensor:

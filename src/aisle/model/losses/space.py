@@ -53,6 +53,8 @@ class Contrastive(SpaceLoss):
 
     def __init__(self, context: Context, temperature: float = 0.07, views: list[str] | None = None) -> None:
         super().__init__(views)
+        if temperature <= 0:
+            raise ValueError(f"the temperature is above 0, not {temperature}")
         self.temperature = temperature
         self.scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
@@ -109,6 +111,8 @@ class SemanticGraph(SpaceLoss):
         views: list[str] | None = None,
     ) -> None:
         super().__init__(views)
+        if margin <= 0:
+            raise ValueError(f"the margin is above 0, not {margin}: no pair would count")
         self.margin, self.names = margin, names
         vectors = context.class_vectors if names is None else path_vectors(context.taxonomy, names)
         unit = F.normalize(torch.from_numpy(np.asarray(vectors, dtype=np.float32)), dim=1)
