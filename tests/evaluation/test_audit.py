@@ -146,6 +146,7 @@ def test_wrong_labels_rank_first_with_the_right_proposal(spoiled):
     table = list(csv.DictReader((folder / "out" / "audit.csv").read_text().splitlines()))
     assert [row["id"] for row in table] == [f["id"] for f in found]
     assert table[0]["present"] == " > ".join(found[0]["present"])
+    assert table[0]["reasons"] == "; ".join(found[0]["reasons"])
 
 
 @pytest.mark.slow

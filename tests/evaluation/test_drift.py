@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import shutil
+from math import comb
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from aisle.cli import register
 from aisle.errors import AisleError
 from aisle.evaluation.drift import Profile, compared, drift, profile
 from aisle.evaluation.drift.languages import language
-from aisle.evaluation.drift.shuffling import clouds, holm, shares, values
+from aisle.evaluation.drift.shuffling import clouds, holm, occurrences, shares, values
 from tests.evaluation.shop import PLACES, catalog, products
 
 
@@ -51,6 +52,27 @@ def test_other_categories_are_noticed_and_named(promising, before):
     assert moved["Clothing"] < -0.2
     words = next(a for a in found.changed if a.key == "vocabulary").moved
     assert {"plant", "pot", "soil"} & {m.name for m in words}
+
+
+def test_a_template_in_some_titles_is_noticed_by_its_words(promising, before):
+    def templated(p):
+        return fields(p, title=f"OUTLET {p.fields['title']} warranty") if int(p.id[1:]) % 8 == 0 else p
+
+    found = drift(promising, shifted(templated), before)
+    assert "words" in changed(found)
+    aspect = next(a for a in found.changed if a.key == "words")
+    assert aspect.effect == pytest.approx(1 / 8, abs=0.01)
+    moved = {m.name: (m.before, round(m.now, 3)) for m in aspect.moved[:2]}
+    assert moved == {"outlet": (0.0, 0.125), "warranty": (0.0, 0.125)}
+
+
+def test_single_words_are_tested_exactly_and_corrected_for_their_number():
+    """By hand: 5 of 10 rows against 0 of 10; two-sided 2 × C(10, 5) / C(20, 5) of two words."""
+    found = occurrences({"new": 5, "always": 10, "rare": 1}, 10, {"always": 10}, 10)
+    assert found.p == pytest.approx(2 * 2 * comb(10, 5) / comb(20, 5))
+    assert found.effect == 0.0  # not beyond chance
+    assert occurrences({"new": 9}, 10, {}, 10).effect == 0.9
+    assert occurrences({"rare": 2}, 10, {}, 10) == (0.0, 1.0)
 
 
 def test_a_view_that_goes_missing_is_noticed(promising, before):

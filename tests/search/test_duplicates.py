@@ -66,6 +66,30 @@ def test_blank_pictures_are_like_nothing():
     assert not len(alike_pictures([])[0])
 
 
+def framed(seed, bars=62):
+    """A screenshot: black above and below, something bright between."""
+    image = Image.new("RGB", (200, 200))
+    image.paste(scene(seed, (200, 200 - 2 * bars)).point(lambda v: 150 + v // 3), (0, bars))
+    return image
+
+
+def on_a_table(seed):
+    """A small thing of about one brightness on a dark ground that is the same in every photo."""
+    image = Image.new("RGB", (200, 200), (25, 22, 20))
+    thing = np.random.default_rng(seed).integers(150, 200, (24, 24, 1), dtype=np.uint8).repeat(3, 2)
+    image.paste(Image.fromarray(thing).resize((110, 110), Image.Resampling.BILINEAR), (45, 45))
+    return image
+
+
+@pytest.mark.parametrize("made", [framed, on_a_table])
+def test_a_frame_or_a_ground_that_pictures_share_does_not_make_them_one(made):
+    pictures = [made(seed) for seed in range(6)]
+    grey = [np.asarray(picture.convert("L")).ravel() for picture in pictures[:2]]
+    assert np.corrcoef(*grey)[0, 1] > 0.95  # most of their brightness is the same
+    pairs, _ = alike_pictures([*map(saved, pictures), saved(pictures[3], quality=40)])
+    assert pairs.tolist() == [[3, 6]]
+
+
 def test_one_picture_in_many_listings_is_one_group_and_a_shops_placeholder_none():
     same, other, placeholder = saved(scene(1)), saved(scene(2)), saved(scene(3))
     pictures = [same] * 12 + [other] + [placeholder] * 61 + [altered(scene(1))["cropped on one side"]]

@@ -106,7 +106,11 @@ class Audit(Record):
         with whole_file(home / "audit.csv") as handle:
             table = csv.writer(handle, lineterminator="\n")
             table.writerow(COLUMNS)
-            table.writerows([_cell(getattr(finding, name)) for name in COLUMNS] for finding in self.findings)
+            for finding in self.findings:
+                told = {name: getattr(finding, name) for name in COLUMNS}
+                table.writerow(
+                    [_cell(value) for value in {**told, "reasons": "; ".join(finding.reasons)}.values()]
+                )
         with whole_file(home / "audit.jsonl") as handle:
             handle.writelines(finding.model_dump_json() + "\n" for finding in self.findings)
         with whole_file(home / "audit.json") as handle:
@@ -119,7 +123,7 @@ class Audit(Record):
 def _cell(value: object) -> object:
     """As a spreadsheet shows it; what a spreadsheet would run as a formula is kept a text."""
     if isinstance(value, tuple):
-        value = format_path(value) if all(isinstance(part, str) for part in value) else str(value)
+        value = format_path(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):

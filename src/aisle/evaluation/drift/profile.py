@@ -56,9 +56,10 @@ class Profile:
         return np.array([path.split(" > ")[0] for path in self.place.tolist()], dtype=object)
 
     def take(self, rows: np.ndarray) -> "Profile":
-        """Some of the rows; words are counted over all of them still."""
+        """Some of the rows; each word is taken to occur in as large a share of them as of all."""
         mine = {name: getattr(self, name)[rows] for name in (*_ARRAYS, "place", "language")}
-        return replace(self, **mine)
+        share = len(mine["place"]) / max(len(self), 1)
+        return replace(self, **mine, words={word: round(share * count) for word, count in self.words.items()})
 
     def save(self, file: Path) -> None:
         """One compressed file, without pickle; written beside and renamed.

@@ -12,7 +12,7 @@ from aisle.decision import Policy
 from aisle.errors import AisleError
 from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile
 from aisle.evaluation.drift.result import Aspect, Drift, Moved, Promise
-from aisle.evaluation.drift.shuffling import Tested, clouds, holm, shares, values
+from aisle.evaluation.drift.shuffling import Tested, clouds, holm, occurrences, shares, values
 from aisle.evaluation.result import Limits
 from aisle.inference.recalibrate import targets_in
 from aisle.metrics import Truth, clopper_pearson
@@ -130,6 +130,7 @@ def _tests(reference: Profile) -> list[_Test]:
         _Test("classes", "class mix", share, 0.05, of("place", shares), _mix),
         _Test("branches", "top categories", share, 0.04, of("top", shares), _tops),
         _Test("vocabulary", "vocabulary", apart, 0.01, of("sketch", clouds), _words),
+        _Test("words", "single words", share, 0.05, _each_word, _words),
         _Test("length", "length of texts", distance, 0.08, of("length", values), _length, True),
         _Test("languages", "languages", share, 0.04, of("language", shares), _tongues),
         _Test("confidence", "confidence", distance, 0.08, of("confidence", values), _sure, True),
@@ -141,6 +142,11 @@ def _tests(reference: Profile) -> list[_Test]:
     if reference.embedding.shape[1]:
         tests.append(_Test("embedding", "embedding", apart, 0.01, of("embedding", clouds), _far, True))
     return tests
+
+
+def _each_word(a: Profile, b: Profile) -> Tested:
+    """A template or a new line of goods brings a few words, which long texts hide from `vocabulary`."""
+    return occurrences(a.words, len(a), b.words, len(b))
 
 
 def _presence(column: int) -> tuple[Callable[..., Tested], Callable[..., tuple[Moved, ...]]]:
