@@ -175,7 +175,10 @@ def _overlaid(grey: np.ndarray, other: np.ndarray, box: _Box) -> float:
 def _lines(one: np.ndarray, other: np.ndarray) -> float:
     """The correlation of two pictures' gradients, (S, S) each, in every window in which either has some,
     averaged; 0 where none has. Neither a bright place nor a sharp edge, as a frame's, counts for the rest."""
-    gradients = [np.stack(np.gradient(picture.astype(np.float64))) for picture in (one, other)]  # (2, S, S)
+    gradients = [
+        np.stack([np.gradient(picture.astype(np.float64), axis=axis) for axis in (0, 1)])  # (2, S, S)
+        for picture in (one, other)
+    ]
     steep = [(g * g).sum(0) for g in gradients]
     told = np.maximum(*(_sums(s) for s in steep)) > _FLAT * _WINDOW**2
     mine, theirs = (g / np.sqrt(s + _EDGE**2) for g, s in zip(gradients, steep, strict=True))
