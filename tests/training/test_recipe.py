@@ -83,6 +83,19 @@ def test_set_overrides_anything_and_changes_no_dict_of_the_callers():
     assert given == recipe()
 
 
+@pytest.mark.parametrize("name", ["simple", "cross-attention", "multilevel", "balanced"])
+def test_a_view_left_out_is_out_of_stages_and_fusion_too(name):
+    """As docs/recipes.md says: text alone, picture alone."""
+    pictures = [view for view in load_recipe(name).views if "im" in view]
+    found = load_recipe(name, [f"views.{view}=false" for view in pictures])
+    assert set(found.views) == set(load_recipe(name).views) - set(pictures)
+    assert "image" not in [stage.name for stage in found.stages]
+    said = to_toml(found)
+    assert not [view for view in pictures if f'"{view}"' in said or f"{view} =" in said]
+    with pytest.raises(RecipeError):
+        load_recipe(name, [f"views.{view}=false" for view in load_recipe(name).views])
+
+
 def test_strange_values_survive_toml(tmp_path):
     views = {"été-2": {"encoder": {"type": "Lexical"}, "fields": ['a "b"\\', "\x7f\x00\t", "日本 🛍", ""]}}
     given = recipe(views=views, name='"', losses=[{"type": "CrossEntropy", "weight": 1e-7}])

@@ -174,7 +174,7 @@ def test_a_view_no_row_has_is_left_out_of_network_and_stages_and_said_so(tmp_pat
     assert "view 'image' is left out: no row has it" in lines.said
     resolved = load_recipe(tmp_path / "run" / "recipe.toml")
     assert [stage.name for stage in resolved.stages] == ["all"]
-    with pytest.raises(RecipeError, match="trains only views that no row has: image"):
+    with pytest.raises(RecipeError, match="trains only views that are left out: image"):
         aisle.train(bare, recipe(stages=stages[:1]))
 
 

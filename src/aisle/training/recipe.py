@@ -145,7 +145,7 @@ class Recipe(ModelSpec):
         kept = [stage for stage in stages if stage.train and stage.views != []]
         if not kept:
             raise RecipeError(
-                f"recipe {self.name!r} trains only views that no row has: {', '.join(sorted(names))}"
+                f"recipe {self.name!r} trains only views that are left out: {', '.join(sorted(names))}"
             )
         there = {stage.name for stage in kept}
         stages = [s if s.start in there else s.model_copy(update={"start": None}) for s in kept]
@@ -222,6 +222,8 @@ def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> Recipe:
         new = [name for name in _names_of_views(data) if name not in before]
         near = did_you_mean(new[0], before) if new else ""
         raise RecipeError(f"{error}.{near}" if near else str(error)) from None
+    if gone := set(before) - set(recipe.views):
+        recipe = recipe.without(gone)  # no stage or fusion speaks of them either
     _check_stages(recipe, what)
     return recipe
 
