@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from aisle.model.encoders.pooling import at_most
 from aisle.model.finetune import still
+from aisle.model.fusions import Beside
 from aisle.model.heads import Tree
 from aisle.model.parts import Encoded, Encoder, Fusion, Output, pooled_only
 from aisle.model.scores import Scores
@@ -123,14 +124,14 @@ class Model(nn.Module):
             for column, name in enumerate(self.views)
         }
         joint = self.fusion(encoded)
-        asked = [name for name in self.views if name in alone and joint.has(name)]
+        asked = [name for name in self.views if joint.views is not None and name in alone]
         # One call: a head may spend more on its weights than on a batch.
         known = torch.cat([present.any(1), *(present[:, self.views.index(name)] for name in asked)])
         scores: Scores
-        if joint.widths and isinstance(self.head, Tree) and self.head.linear:
-            scores = self.head.beside(joint.product, joint.widths, asked, known)
+        if isinstance(self.fusion, Beside) and isinstance(self.head, Tree) and self.head.linear:
+            scores = self.head.beside(joint.product, self.fusion.dims, asked, known)
         else:
-            vectors = [joint.product, *(joint.alone(name) for name in asked)]
+            vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
             scores = self.head(torch.cat(vectors), known)
         b = present.shape[0]  # not len(): that would be a constant of an exported graph
         by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}

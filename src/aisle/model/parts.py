@@ -17,7 +17,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aisle.errors import RecipeError, did_you_mean
@@ -37,40 +36,18 @@ class Encoded(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """All views of a batch as one vector: `product` (B, D).
-
-    views: {name: (B, D)} where they share its space; widths: each one's, in order, where they lie side by
-    side in it; neither where a view alone has no vector.
-    """
+    """All views of a batch as one vector: `product` (B, D); `views` {name: (B, D)} in its space."""
 
     product: Tensor
-    views: dict[str, Tensor] | None = None
-    widths: dict[str, int] | None = None
+    views: Mapping[str, Tensor] | None = None
 
     def embedding(self, present: Tensor) -> Tensor:
         """(B, D) what products are found by; present (B, V). What stands in for an absent view belongs to the
         classifier; a query by words alone must not look for products without pictures."""
-        here = present.unsqueeze(2)  # (B, V, 1)
-        if self.widths is not None:
-            parts = self.product.split(list(self.widths.values()), 1)
-            return torch.cat([part * here[:, i] for i, part in enumerate(parts)], 1)
         if self.views is None:
             return self.product
+        here = present.unsqueeze(2)  # (B, V, 1)
         return (torch.stack(list(self.views.values()), 1) * here).sum(1)
-
-    def has(self, view: str) -> bool:
-        """Whether a view alone has a vector."""
-        return view in (self.views or ()) or view in (self.widths or ())
-
-    def alone(self, view: str) -> Tensor:
-        """(B, D) one view's vector; where views lie side by side zeros are around it."""
-        if self.views is not None:
-            return self.views[view]
-        assert self.widths is not None
-        names = list(self.widths)
-        start = sum(self.widths[name] for name in names[: names.index(view)])
-        stop = start + self.widths[view]
-        return F.pad(self.product[:, start:stop], (start, self.product.shape[1] - stop))
 
 
 class Output(NamedTuple):

@@ -95,7 +95,7 @@ def gather(output: Output, sizes: Sequence[int]) -> Output:
 
     views = None if output.joint.views is None else {name: whole(v) for name, v in output.joint.views.items()}
     return Output(
-        Joint(whole(output.joint.product), views, output.joint.widths),
+        Joint(whole(output.joint.product), views),
         _scores(output.scores, sizes),
         {name: _scores(scores, sizes) for name, scores in output.by_view.items()},
         {name: whole(present) for name, present in output.present.items()},

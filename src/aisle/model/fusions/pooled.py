@@ -3,6 +3,8 @@
 Shapes: B products, V views, D the joint width.
 """
 
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -61,10 +63,29 @@ class Beside(Fusion):
         self.dims, self.dim, self.scales = dims, sum(dims.values()), dict(scales or {})
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, sum of their widths)."""
+        """V encoded views -> (B, sum of their widths); a view alone keeps its place, with zeros around."""
         scaled = {name: view.pooled * self.scales.get(name, 1.0) for name, view in views.items()}
-        widths = {name: vector.shape[1] for name, vector in scaled.items()}
-        return Joint(torch.cat(list(scaled.values()), 1), widths=widths)
+        product = torch.cat(list(scaled.values()), 1)
+        return Joint(product, _Apart(product, {name: vector.shape[1] for name, vector in scaled.items()}))
+
+
+class _Apart(Mapping[str, Tensor]):
+    """Views that lie side by side in a vector, each alone with zeros around it: made when it is asked for,
+    because a linear head reads no zeros (`aisle.model.heads.Tree.beside`)."""
+
+    def __init__(self, product: Tensor, widths: Mapping[str, int]) -> None:
+        self.product, self.widths = product, widths
+
+    def __getitem__(self, view: str) -> Tensor:
+        start = sum(self.widths[name] for name in takewhile(view.__ne__, self.widths))
+        stop = start + self.widths[view]
+        return functional.pad(self.product[:, start:stop], (start, self.product.shape[1] - stop))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.widths)
+
+    def __len__(self) -> int:
+        return len(self.widths)
 
 
 class Concat(Fusion):
