@@ -42,11 +42,17 @@ class Shop(BaseHTTPRequestHandler):
             server.asked[self.path] += 1
             server.at_once += 1
             server.most = max(server.most, server.at_once)
+        self.waited_for = True
         try:
             self.answer()
         finally:
-            with self.lock:
-                server.at_once -= 1
+            self.leave()
+
+    def leave(self):
+        """Before the last byte: whoever has that may ask again before this thread goes on."""
+        with self.lock:
+            self.server.at_once -= self.waited_for
+            self.waited_for = False
 
     def answer(self):
         path = self.path.split("?")[0]
@@ -90,6 +96,7 @@ class Shop(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         for name, value in headers.items():
             self.send_header(name, value)
+        self.leave()
         self.end_headers()
         self.wfile.write(body)
 
