@@ -258,8 +258,8 @@ def predict_out_of_fold(name: str, file: Path) -> None:
     for k in range(number):
         learn, asked = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         if learner == "balanced":
-            places, found, told = balanced(catalog.take(learn), catalog.take(asked), tree)
-            near.append(told)
+            places, found, nearest = balanced(catalog.take(learn), catalog.take(asked), tree)
+            near.append(nearest)
         else:
             places, found = linear_svm(catalog.take(learn), catalog.take(asked))
         columns = [tree.terminal_of[tree.index(place)] for place in places]
@@ -268,10 +268,10 @@ def predict_out_of_fold(name: str, file: Path) -> None:
             f"{name} fold {k + 1}: {(logits[asked].argmax(1) == label[asked]).mean():.3f} right", flush=True
         )
     back = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(number)]))
-    told = Nearest.join(near).take(back)._asdict() if near else {}
+    remembered = Nearest.join(near).take(back)._asdict() if near else {}
     np.savez_compressed(
         file,
-        **told,
+        **remembered,
         logits=logits.astype(np.float16),
         label=label,
         paths=np.array([" > ".join(tree.nodes[t].path) for t in tree.terminals]),

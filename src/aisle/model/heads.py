@@ -69,8 +69,11 @@ class Tree(nn.Module):
 
     def forward(self, product: Tensor, known: Tensor) -> TreeScores:
         """product (B, D), known (B,) bool -> scores."""
-        logits = self.drop(self.standardise(product)) @ self.weight().T + self.bias  # (B, N)
-        return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
+        return self._scores(self.drop(self.standardise(product)) @ self.weight().T, known)
+
+    def _scores(self, said: Tensor, known: Tensor) -> TreeScores:
+        """said (B, N) of what is known (B,) -> scores; the prior's where nothing is."""
+        return TreeScores(torch.where(known.unsqueeze(1), said + self.bias, self.prior), self.index)
 
     @property
     def linear(self) -> bool:
@@ -88,8 +91,7 @@ class Tree(nn.Module):
         vectors = dict(zip(widths, product.split(sizes, 1), strict=True))
         parts = dict(zip(widths, weight.split(sizes, 1), strict=True))
         apart = [self.drop(vectors[name]) @ parts[name].T for name in alone]
-        logits = torch.cat([self.drop(product) @ weight.T, *apart]) + self.bias  # (B * (1 + alone), N)
-        return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
+        return self._scores(torch.cat([self.drop(product) @ weight.T, *apart]), known)
 
     @torch.no_grad()
     def adopt(self, old: "Tree") -> None:

@@ -101,10 +101,10 @@ class Run:
     def withdraw(self) -> None:
         """Training failed for a reason that the user can mend: if nothing was learned yet, leave nothing
         behind that the next attempt would stumble over."""
-        set_up, told = {*_FIRST, "data.json"}, "tensorboard"
-        if self._made and {file.name for file in self.folder.iterdir()} <= {*set_up, told}:
+        set_up, curves = {*_FIRST, "data.json"}, "tensorboard"
+        if self._made and {file.name for file in self.folder.iterdir()} <= {*set_up, curves}:
             self.trackers.finish()
-            shutil.rmtree(self.folder / told, ignore_errors=True)
+            shutil.rmtree(self.folder / curves, ignore_errors=True)
             for name in set_up:
                 (self.folder / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):

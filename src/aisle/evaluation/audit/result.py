@@ -107,10 +107,9 @@ class Audit(Record):
             table = csv.writer(handle, lineterminator="\n")
             table.writerow(COLUMNS)
             for finding in self.findings:
-                told = {name: getattr(finding, name) for name in COLUMNS}
-                table.writerow(
-                    [_cell(value) for value in {**told, "reasons": "; ".join(finding.reasons)}.values()]
-                )
+                values = {name: getattr(finding, name) for name in COLUMNS}
+                values["reasons"] = "; ".join(finding.reasons)  # sentences; other tuples are paths
+                table.writerow([_cell(value) for value in values.values()])
         with whole_file(home / "audit.jsonl") as handle:
             handle.writelines(finding.model_dump_json() + "\n" for finding in self.findings)
         with whole_file(home / "audit.json") as handle:

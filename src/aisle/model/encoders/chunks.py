@@ -16,8 +16,11 @@ def at_once(x: Tensor, on_processor: int) -> int:
 
 
 def by_length(body: Callable[[Tensor, Tensor], Tensor], ids: Tensor, mask: Tensor, step: int) -> Tensor:
-    """(B, T, D) what `body` makes of ids (b, t) and mask (b, t), asked of `step` rows of like length at once,
-    so that short texts do not pay for the longest; zeros after the longest of each."""
+    """ids (B, T), mask (B, T) bool, True first in every row -> (B, T, D) what `body` makes of them.
+
+    body: ids (b, t), mask (b, t) -> (b, t, D), asked of `step` rows of like length at once, so that short
+    texts do not pay for the longest; zeros after the longest of those.
+    """
     lengths = mask.sum(1)
     out: Tensor | None = None
     for rows in lengths.argsort(stable=True).split(step):

@@ -115,9 +115,8 @@ class TransformerImage(Encoder):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
         with torch.no_grad():
-            self.dim = self._patches(torch.zeros(1, 3, prepare.size, prepare.size, dtype=torch.uint8)).shape[
-                -1
-            ]
+            blank = torch.zeros(1, 3, prepare.size, prepare.size, dtype=torch.uint8)
+            self.dim = self._patches(blank).shape[-1]
         self.attend = nn.Linear(self.dim, 1, bias=False) if pooling == "attention" else None
         if self.attend is not None:
             nn.init.zeros_(self.attend.weight)

@@ -43,9 +43,8 @@ class TimmImage(Encoder):
             self.register_buffer(key, value.view(3, 1, 1) * 255, persistent=False)
         self.body.eval()
         with torch.no_grad():
-            self.dim = self._patches(torch.zeros(1, 3, prepare.size, prepare.size, dtype=torch.uint8)).shape[
-                -1
-            ]
+            blank = torch.zeros(1, 3, prepare.size, prepare.size, dtype=torch.uint8)
+            self.dim = self._patches(blank).shape[-1]
 
     def _patches(self, pixels: Tensor) -> Tensor:
         x = (pixels.float() - self.mean) / self.std  # (n, 3, S, S)

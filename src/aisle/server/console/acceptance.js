@@ -28,18 +28,18 @@ function chart(days, span) {
 }
 
 function figure(days, span) {
-  const WIDE = Math.max(280, Math.min(900, window.innerWidth - 60)); // drawn as large as it is shown, so that phones can read it
+  const wide = Math.max(280, Math.min(900, window.innerWidth - 60)); // drawn as large as it is shown, so that phones can read it
   const end = Math.floor(Date.now() / DAY) * DAY, start = Math.min(end - (span - 1) * DAY, days[0].day);
-  const x = (day) => LEFT + 12 + ((day - start) / Math.max(DAY, end - start)) * (WIDE - LEFT - 30);
+  const x = (day) => LEFT + 12 + ((day - start) / Math.max(DAY, end - start)) * (wide - LEFT - 30);
   const y = (share) => 12 + (1 - share) * (HIGH - 12 - BELOW);
   const most = Math.max(...days.map((day) => day.accepted + day.chosen));
-  const lines = [0, 0.25, 0.5, 0.75, 1].map((share) => [svg("line", { x1: LEFT, x2: WIDE, y1: y(share), y2: y(share), class: "grid" }),
+  const lines = [0, 0.25, 0.5, 0.75, 1].map((share) => [svg("line", { x1: LEFT, x2: wide, y1: y(share), y2: y(share), class: "grid" }),
     svg("text", { x: LEFT - 8, y: y(share) + 4, "text-anchor": "end" }, percent(share))]);
   const name = (day) => new Date(day).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
   const dates = [0, 0.5, 1].map((part) => svg("text", { x: x(start + part * (end - start)), y: HIGH - 8, "text-anchor": ["start", "middle", "end"][part * 2] }, name(start + part * (end - start))));
   const dots = days.map((day) => svg("circle", { cx: x(day.day), cy: y(day.acceptance), r: 4 + 6 * Math.sqrt((day.accepted + day.chosen) / most), class: "dot" },
     svg("title", {}, `${name(day.day)}: ${percent(day.acceptance)} of ${day.accepted + day.chosen}`)));
-  return h("div", { class: "chart" }, svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": "Acceptance by day; the table below has the numbers" }, lines, dates,
+  return h("div", { class: "chart" }, svg("svg", { viewBox: `0 0 ${wide} ${HIGH}`, role: "img", "aria-label": "Acceptance by day; the table below has the numbers" }, lines, dates,
     svg("polyline", { points: days.map((day) => `${x(day.day)},${y(day.acceptance)}`).join(" "), class: "curve" }), dots));
 }
 
