@@ -206,9 +206,9 @@ def test_ten_thousand_terminals():
     policy = fit(
         take((scores, targets), slice(0, 200)), take((scores, targets), slice(200, None)), precision=0.9
     )
-    started = time.perf_counter()
+    started = time.process_time()
     found = policy.predict([""] * 600, scores)
-    assert time.perf_counter() - started < 20  # seconds; measured 1 on an idle core
+    assert time.process_time() - started < 20  # processor seconds; measured 1
     assert np.mean([p.decision == "accept" for p in found]) > 0.9
 
 

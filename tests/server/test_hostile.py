@@ -1,11 +1,14 @@
 """What no caller should send: it may be refused, it may not break anything."""
 
 import base64
+import contextlib
 import gc
 import json
+import queue
 import resource
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -132,19 +135,19 @@ def test_a_server_inside_is_never_reached(fetching):
 
 @pytest.fixture
 def slow_pictures(monkeypatch):
-    """A picture server, as if it were on the internet, that never answers what is below /slow."""
+    """A picture server, as if it were on the internet, that does not answer what is below /slow until told."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     from aisle.catalog import fetch
 
-    ended = threading.Event()
+    slow, answering = queue.SimpleQueue(), threading.Event()
     data = picture(size=(300, 300))
 
     class Pictures(BaseHTTPRequestHandler):
         def do_GET(self):
             if self.path.startswith("/slow"):
-                ended.wait(10)
-                return
+                slow.put(self.path)
+                answering.wait(60)
             self.send_response(200)
             self.send_header("Content-Type", "image/png")
             self.end_headers()
@@ -153,44 +156,49 @@ def slow_pictures(monkeypatch):
         def log_message(self, *_):
             pass
 
+        def handle(self):
+            with contextlib.suppress(ConnectionError):  # who asked has gone
+                super().handle()
+
     server = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setattr(fetch, "is_public", lambda address: True)
-    yield f"http://127.0.0.1:{server.server_port}"
-    ended.set()
+    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", slow=slow, answering=answering)
+    answering.set()
     server.shutdown()
     server.server_close()
     thread.join()
 
 
 def test_addresses_that_never_answer_cost_a_request_little(start, slow_pictures):
-    client = start(urls=Urls(enabled=True, seconds=0.3, seconds_in_all=0.4, at_once=4, requests=1))
-    products = [{"title": "clock", "images": [f"{slow_pictures}/slow/{i}"]} for i in range(50)]
-    products.insert(0, {"title": "clock", "images": [f"{slow_pictures}/good"]})
-    answers, busy = [], []
-
-    def ask():
-        answers.extend(classify(client, *products))
-
-    thread = threading.Thread(target=ask)
-    began = time.monotonic()
-    thread.start()
-    while thread.is_alive() and not busy:
-        answer = client.post("/v1/classify", json={"products": products[:1]})
-        busy += [answer] * (answer.status_code == 503)
-    thread.join()
-    assert time.monotonic() - began < 3  # one after the other: 15 s
-    assert [bool(one["prediction"]["problems"]) for one in answers] == [False, *[True] * 50]
+    client = start(urls=Urls(enabled=True, seconds=1, seconds_in_all=2, at_once=4))
+    names = ["good", *(f"slow/{i}" for i in range(50))]
+    answers = classify(
+        client, *({"title": "clock", "images": [f"{slow_pictures.url}/{name}"]} for name in names)
+    )
+    assert answers[0]["prediction"]["problems"] == []
     assert all("too long" in one["prediction"]["problems"][0] for one in answers[1:])
-    assert busy[0].headers["Retry-After"]
-    (good,) = classify(client, products[0])
-    assert good["prediction"]["problems"] == []
+    assert 4 <= slow_pictures.slow.qsize() <= 12  # four at once, a second each, and then no more
+
+
+def test_who_would_wait_for_others_pictures_is_told_when_to_come_back(start, slow_pictures):
+    client = start(urls=Urls(enabled=True, seconds=60, seconds_in_all=60, requests=1))
+    product = {"title": "clock", "images": [f"{slow_pictures.url}/slow"]}
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(classify, client, product)
+        slow_pictures.slow.get(timeout=60)  # its picture is being fetched
+        busy = client.post("/v1/classify", json={"products": [product]})
+        slow_pictures.answering.set()
+        assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
+        assert int(busy.headers["Retry-After"]) >= 1
+        assert waiting.result()[0]["prediction"]["problems"] == []
+    assert classify(client, product)[0]["prediction"]["problems"] == []
 
 
 def test_pictures_of_a_request_have_a_size_together(start, slow_pictures):
     client = start(urls=Urls(enabled=True, at_once=1), limits=Limits(body=2_000))
-    images = [f"{slow_pictures}/good/{i}" for i in range(20)]
+    images = [f"{slow_pictures.url}/good/{i}" for i in range(20)]
     (answer,) = classify(client, {"title": "clock", "images": images})
     assert answer["prediction"]["problems"][-1].endswith("too large together")
 
