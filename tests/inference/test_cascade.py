@@ -12,6 +12,7 @@ import aisle
 from aisle.cli import register
 from aisle.decision import Policy
 from aisle.errors import BundleError
+from aisle.evaluation import evaluate
 from aisle.inference.cascade import Cascade
 from aisle.inference.cascading import SHARES, CascadeError, Judged, choose
 from aisle.inference.heldout import Held, cost_of
@@ -59,14 +60,45 @@ def test_only_what_the_cheap_stage_is_unsure_of_reaches_the_full_one(cheap, trai
             asked.extend(product.id for product in products)
             return trained.model.score_batches(products, without)
 
-    both = Cascade(cheap, Counting(), threshold, Policy.uncalibrated(cheap.taxonomy), batch=32)
+    both = Cascade((cheap, Counting()), (threshold,), Policy.uncalibrated(cheap.taxonomy), batch=32)
     unsure = first.max(1) < threshold
     np.testing.assert_allclose(both.score(rows).logp, np.where(unsure[:, None], second, first), atol=1e-4)
     assert asked == [product.id for product, rest in zip(rows, unsure, strict=True) if rest]
-    never = dataclasses.replace(both, threshold=-np.inf)
+    never = dataclasses.replace(both, thresholds=(-np.inf,))
     asked.clear()
     np.testing.assert_allclose(never.score(rows).logp, first, atol=1e-4)
     assert not asked
+
+
+def test_three_stages_each_answer_what_those_before_are_unsure_of(cheap, trained):
+    rows = trained.catalog.take(np.arange(90))
+    middle = aisle.train(trained.catalog, "fast", changes=[*QUICK, "stages.0.epochs=2", "views.image=false"])
+    models = cheap, middle, trained.model
+    said = [model.score(rows).logp for model in models]
+    sure = [logp.max(1) for logp in said]
+    first = float(np.median(sure[0]))
+    second = float(np.median(sure[1][sure[0] < first]))
+    both = Cascade(models, (first, second), Policy.uncalibrated(cheap.taxonomy), batch=32)
+    stage = np.where(sure[0] >= first, 0, np.where(sure[1] >= second, 1, 2))
+    assert set(stage) == {0, 1, 2}
+    assert both.answered_by(rows).tolist() == stage.tolist()
+    expected = np.stack(said)[stage, np.arange(90)]
+    np.testing.assert_allclose(both.score(rows).logp, expected, atol=1e-4)
+
+
+def test_a_report_tells_which_stage_answered(made, shop, tmp_path):
+    rows = aisle.read(shop.products)
+    rows = rows.take(np.flatnonzero(~rows.fatal & (rows.targets().node >= 0)))
+    both = aisle.load(made[0])
+    found = evaluate(both, rows, per_view=False, why=False)
+    page = found.write(tmp_path).read_text()
+    said = json.loads((tmp_path / "report.json").read_text())
+    assert [one["name"] for one in said["stages"]] == ["cheap", "first"]
+    stage = both.answered_by(rows)
+    assert [one["share"] for one in said["stages"]] == pytest.approx(np.bincount(stage) / len(rows))
+    right = sum(one["share"] * one["accuracy"] for one in said["stages"])
+    assert right == pytest.approx(said["model"]["overall"]["accuracy"]["value"])
+    assert "Which stage answered" in page
 
 
 def test_it_tells_each_stages_share_and_cost(made):
@@ -141,21 +173,28 @@ def judged(rows, wrong_below, seed=0):
     full = np.tile([0.9, 0.1], (rows, 1))
     targets = Targets(np.zeros(rows, int), np.ones(rows, bool))
     held = Held(None, targets, np.arange(rows))  # type: ignore[arg-type]
-    return Judged(held, Scores(tree, np.log(cheap)), Scores(tree, np.log(full)), (1.0, 10.0))
+    return Judged(held, (Scores(tree, np.log(cheap)), Scores(tree, np.log(full))), (1.0, 10.0))
 
 
 def test_the_cheap_stage_answers_as_many_as_can_be_shown_to_cost_little():
     said = judged(4000, wrong_below=0.42)  # right on the surest 58 %
-    threshold, cost = choose(said, 0.5)
-    share = float((said.cheap.logp.max(1) >= threshold).mean())
+    thresholds, cost = choose(said, 0.5)
+    share = float((said.stage(thresholds) == 0).mean())
     assert share == pytest.approx(0.5, abs=0.001)
     assert cost.points == 0
     assert cost.high <= 0.5
-    lost = said.held.right(said.full).mean() - said.held.right(said.mixed(threshold)).mean()
+    lost = said.before.mean() - said.held.right(said.mixed(thresholds)).mean()
     assert lost == 0
-    threshold, cost = choose(said, 5.0)
-    assert float((said.cheap.logp.max(1) >= threshold).mean()) == pytest.approx(0.6, abs=0.001)
+    thresholds, cost = choose(said, 5.0)
+    assert float((said.stage(thresholds) == 0).mean()) == pytest.approx(0.6, abs=0.001)
     assert cost.points == pytest.approx(2, abs=0.05)  # 60 % answered, of which 58 right
+
+
+def test_each_of_several_stages_passes_on_the_same_share():
+    said = judged(4000, wrong_below=0.42)
+    said = said._replace(scores=(said.scores[0], *said.scores), milliseconds=(1.0, 2.0, 10.0))
+    stage = said.stage(said.thresholds(0.75))
+    assert [float((stage == i).mean()) for i in range(3)] == pytest.approx([0.5, 0.25, 0.25], abs=0.001)
 
 
 def test_too_few_rows_show_nothing():

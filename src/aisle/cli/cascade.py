@@ -1,4 +1,4 @@
-"""`aisle cascade`: a cheap model for what it is sure of, a full one for the rest."""
+"""`aisle cascade`: cheap models for what they are sure of, a full one for the rest."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +10,13 @@ from aisle.cli import console
 
 
 def cascade(
-    cheap: Annotated[Path, typer.Argument(help="The model that is asked first, such as a run of `fast`.")],
-    full: Annotated[Path, typer.Argument(help="The model for what the first is not sure of.")],
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Two models or more, cheapest first, such as a run of `fast` and one of `balanced`: each is "
+            "asked about what those before it are not sure of."
+        ),
+    ],
     source: flags.Source,
     out: Annotated[Path, typer.Option(help="Where the cascade goes: a folder that every command takes.")],
     cost: Annotated[
@@ -29,20 +34,22 @@ def cascade(
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
-    """Let a cheap model answer what it is sure of; how sure is chosen on labelled rows new to both."""
+    """Let cheap models answer what they are sure of; how sure is chosen on labelled rows new to all."""
     from aisle import workflow
     from aisle.cli.export import judged_on
     from aisle.decision import Settings
     from aisle.inference.cascading import cascade_of
 
+    if len(models) < 2:
+        raise typer.BadParameter("a cascade needs two models or more, and then a file of labelled products")
     progress = console.progress(quiet or as_json)
-    models = tuple(workflow.load(run, trust_code=trust_code).with_store(None) for run in (cheap, full))
+    stages = [workflow.load(run, trust_code=trust_code).with_store(None) for run in models]
     given: Any = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
     catalog = flags.open_catalog(source, **given, delimiter=delimiter, encoding=encoding)
-    names = cheap.resolve().name, full.resolve().name
-    names = names if names[0] != names[1] else (str(cheap), str(full))
+    names = [run.resolve().name for run in models]
+    names = names if len({*names}) == len(names) else [str(run) for run in models]
     settings = Settings(precision, delta)
-    found = cascade_of((models[0], models[1]), names, judged_on(catalog), settings, cost, progress)
+    found = cascade_of(stages, names, judged_on(catalog), settings, cost, progress)
     made = found.save(out)
     if as_json:
         console.print_json({"model": str(out), "model_id": made.model_id, **made.results["cascade"]})
@@ -78,5 +85,6 @@ def show(model: Any, as_json: bool) -> None:
         found = {"model_id": model.model_id, "stages": model.stages, "results": dict(model.results)}
         console.print_json(found)
         return
-    console.out.print(f"cascade {model.model_id} of {model.cheap.model_id} and {model.full.model_id}")
+    stages = " and ".join(stage.model_id for stage in model.models)
+    console.out.print(f"cascade {model.model_id} of {stages}")
     describe(model)

@@ -22,10 +22,12 @@ from aisle.evaluation.result import (
     Evaluation,
     Perturbed,
     ReliabilityBin,
+    StageScore,
     ViewRemoved,
 )
 from aisle.evaluation.summary import limits
 from aisle.inference import Classifier
+from aisle.inference.cascade import Cascade
 from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
 from aisle.model.features import FeatureStore
 from aisle.progress import SILENT, Progress
@@ -78,6 +80,7 @@ def evaluate(
         model=ours.summary,
         baseline=rival,
         views=tuple(_without(case, ours, classifier, view, progress) for view in views),
+        stages=_stages(case, ours, classifier, progress),
         reliability=_reliability(ours),
         coverage=tuple(
             CoveragePoint(threshold=float(t), coverage=float(c), precision=float(p))
@@ -145,6 +148,27 @@ def _without(case: Case, ours: Method, classifier: Classifier, view: str, progre
         macro_f1=left.summary.overall.macro_f1,
         level1=float(left.top_right.mean()),
         change=limits(paired_bootstrap(left.judged.right, ours.judged.right)),
+    )
+
+
+def _stages(case: Case, ours: Method, classifier: Classifier, progress: Progress) -> tuple[StageScore, ...]:
+    """What each stage of a cascade answered; nothing of another classifier."""
+    if not isinstance(classifier, Cascade):
+        return ()
+    with progress("asking which stage answers", len(case.rows)) as advance:
+        parts = []
+        for part in chunks(case.products, case.rows):
+            parts.append(classifier.answered_by(part))
+            advance(len(part))
+    by = [np.concatenate(parts) == i for i in range(len(classifier.stages))]
+    return tuple(
+        StageScore(
+            name=stage["name"],
+            share=float(answered.mean()),
+            accuracy=float(ours.judged.right[answered].mean()) if answered.any() else None,
+            milliseconds=stage["milliseconds"],
+        )
+        for stage, answered in zip(classifier.stages, by, strict=True)
     )
 
 

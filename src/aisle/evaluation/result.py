@@ -126,6 +126,17 @@ class ViewRemoved(Record):
     change: Limits
 
 
+class StageScore(Record):
+    """A stage of a cascade: the `share` of the products judged that it answered, how many of those are right
+    (`accuracy`, null where it answered none), and `milliseconds` of a core a product that reaches it, as
+    measured when the cascade was made."""
+
+    name: str
+    share: float
+    accuracy: float | None
+    milliseconds: float
+
+
 class ReliabilityBin(Record):
     """Products whose confidence lies in (low, high]: how many, how sure, how often right."""
 
@@ -357,7 +368,7 @@ class Beside(Record):
 
 
 class Evaluation(Record):
-    """Everything one evaluation measured. `products`: a hash of which were judged, in order; `hits`: one bit
+    """Everything one evaluation measured. `stages`: of a cascade. `products`: a hash of which were judged, in order; `hits`: one bit
     a product, whether its full path was right (base64), so that a later evaluation can be put beside."""
 
     format_version: int = FORMAT_VERSION
@@ -368,6 +379,7 @@ class Evaluation(Record):
     model: Summary
     baseline: BaselineResult | None = None
     views: tuple[ViewRemoved, ...] = ()
+    stages: tuple[StageScore, ...] = ()
     reliability: tuple[ReliabilityBin, ...] = ()
     coverage: tuple[CoveragePoint, ...] = ()
     decisions: Decisions | None = None

@@ -1,7 +1,8 @@
-"""Two models as one: a cheap one answers what it is sure of, and only the rest goes to the full one.
+"""Models as one: each answers what it is sure of, cheap ones first, and only the rest goes on to the next.
 
-In a folder: `aisle.json` (sealed, `"runtime": "cascade"`), `cascade.json` (threshold, names, what was
-measured), `policy.json` and `stages/0`, `stages/1`, a whole model each. No torch, unless a stage needs it.
+In a folder: `aisle.json` (sealed, `"runtime": "cascade"`), `cascade.json` (thresholds, stages' ids),
+`results.json` (names, what was measured), `policy.json` and `stages/0`, `stages/1`, …, a whole model each. No
+torch, unless a stage needs it.
 """
 
 import dataclasses
@@ -23,33 +24,45 @@ from aisle.inference.folder import checked_manifest, described, find, seal, writ
 from aisle.inference.opening import ENSEMBLE, open_model
 from aisle.taxonomy import Scores, Taxonomy
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RUNTIME = "cascade"
 
 
 @dataclass(frozen=True)
 class Cascade(Answers):
-    """The cheap model's answer where the log-probability of its best place is at least `threshold`, else the
-    full model's. Any models that answer what a predictor is asked, over one tree.
+    """The first model's answer where the log-probability of its best place is at least the first threshold,
+    else the second's where it reaches the second, and so on; the last model answers the rest. Any models
+    that answer what a predictor is asked, over one tree.
 
-    results: `stages` tells of each its name, the share of products it answered and what it costs. batch:
-    products that wait for each other; answers do not depend on it.
+    models: two or more, cheapest first. thresholds: of each but the last. results: `stages` tells of each
+    its name, the share of products it answered and what it costs. batch: products that wait for each other;
+    answers do not depend on it.
 
     Raises:
-        BundleError: the two place products in different trees.
+        BundleError: two of them place products in different trees.
     """
 
-    cheap: Any
-    full: Any
-    threshold: float
+    models: tuple[Any, ...]
+    thresholds: tuple[float, ...]
     policy: Policy
     model_id: str = "unsaved"
     results: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 1024
 
     def __post_init__(self) -> None:
-        if self.cheap.taxonomy.fingerprint != self.full.taxonomy.fingerprint:
-            raise BundleError("the two stages place products in different trees: train both on one shop")
+        assert len(self.models) == len(self.thresholds) + 1
+        if len({model.taxonomy.fingerprint for model in self.models}) > 1:
+            raise BundleError("the stages place products in different trees: train all of them on one shop")
+
+    @property
+    def cheap(self) -> Any:
+        """The model that is asked first."""
+        return self.models[0]
+
+    @property
+    def full(self) -> Any:
+        """The model for what no other is sure of."""
+        return self.models[-1]
 
     # -- what it reads and knows --------------------------------------------------------------
 
@@ -61,7 +74,7 @@ class Cascade(Answers):
     @property
     def views(self) -> tuple[str, ...]:
         """The names of the views that any stage reads."""
-        return tuple(dict.fromkeys((*self.cheap.views, *self.full.views)))
+        return tuple(dict.fromkeys(view for model in self.models for view in model.views))
 
     @property
     def context(self) -> Any:
@@ -81,15 +94,15 @@ class Cascade(Answers):
 
     def with_store(self, store: Any) -> "Cascade":
         """The same, keeping frozen encoders' outputs on disk."""
-        return dataclasses.replace(self, cheap=self.cheap.with_store(store), full=self.full.with_store(store))
+        return dataclasses.replace(self, models=tuple(model.with_store(store) for model in self.models))
 
     def with_policy(self, policy: Policy) -> "Cascade":
         """The same stages making other promises."""
         return dataclasses.replace(self, policy=policy)
 
     def seen(self, catalog: Catalog) -> np.ndarray:
-        """(n,) bool: rows whose content either stage was trained on."""
-        return self.cheap.seen(catalog) | self.full.seen(catalog)
+        """(n,) bool: rows whose content any stage was trained on."""
+        return np.any([model.seen(catalog) for model in self.models], axis=0)
 
     # -- answering ----------------------------------------------------------------------------
 
@@ -110,14 +123,27 @@ class Cascade(Answers):
     ) -> Iterator[tuple[list[Product], Scored]]:
         self._check(without)
         for batch in in_batches(products, self.batch):
-            first = _together(self.cheap, batch, without)
-            unsure = np.flatnonzero(first.scores.logp.max(1) < self.threshold)
-            if len(unsure):
-                first = _overruled(first, unsure, _together(self.full, [batch[i] for i in unsure], without))
-            yield batch, first
+            scored, _ = self._descend(batch, without)
+            yield batch, scored
+
+    def answered_by(self, products: Iterable[Product]) -> np.ndarray:
+        """(N,) which stage answers each product, 0 the first."""
+        parts = [self._descend(batch, ())[1] for batch in in_batches(products, self.batch)]
+        return np.concatenate([np.zeros(0, int), *parts])
+
+    def _descend(self, batch: list[Product], without: Collection[str]) -> tuple[Scored, np.ndarray]:
+        """What is said of a batch, and which stage says it."""
+        scored, stage = _together(self.cheap, batch, without), np.zeros(len(batch), int)
+        for i, (model, threshold) in enumerate(zip(self.models[1:], self.thresholds, strict=True)):
+            unsure = np.flatnonzero((stage == i) & (scored.scores.logp.max(1) < threshold))
+            if not len(unsure):
+                break
+            scored = _overruled(scored, unsure, _together(model, [batch[k] for k in unsure], without))
+            stage[unsure] = i + 1
+        return scored, stage
 
     def save(self, folder: str | Path) -> "Cascade":
-        """Write it with both stages; returns it with its id.
+        """Write it with all stages; returns it with its id.
 
         Raises:
             BundleError: the folder exists and is no bundle, or cannot be written.
@@ -144,7 +170,7 @@ def _joined(parts: list[Scored], space: str) -> np.ndarray:
 
 
 def _overruled(first: Scored, rows: np.ndarray, second: Scored) -> Scored:
-    """What the first stage said, but of these rows what the second did. Neighbours stay the first's."""
+    """What was said first, but of these rows what the next stage did. Neighbours stay the first's."""
     logp, present, problems = first.scores.logp.copy(), first.present.copy(), list(first.problems)
     logp[rows] = second.scores.logp
     present[rows] |= second.present
@@ -154,9 +180,9 @@ def _overruled(first: Scored, rows: np.ndarray, second: Scored) -> Scored:
 
 
 def _write(cascade: Cascade, folder: Path) -> str:
-    saved = [stage.save(folder / "stages" / str(i)) for i, stage in enumerate((cascade.cheap, cascade.full))]
+    saved = [model.save(folder / "stages" / str(i)) for i, model in enumerate(cascade.models)]
     (folder / "policy.json").write_text(cascade.policy.to_json())
-    said = {"threshold": cascade.threshold, "stages": [stage.model_id for stage in saved]}
+    said = {"thresholds": list(cascade.thresholds), "stages": [stage.model_id for stage in saved]}
     write_json(folder / "cascade.json", said)
     model_id = seal(said | {"policy": json.loads(cascade.policy.to_json())})
     write_json(folder / "results.json", dict(cascade.results))
@@ -183,10 +209,10 @@ def load(folder: Path, trust_code: bool = False, device: str = "cpu") -> Cascade
     manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
     try:
         said = json.loads((folder / "cascade.json").read_text())
-        stages = [open_model(folder / "stages" / str(i), trust_code, device) for i in range(2)]
+        homes = [folder / "stages" / str(i) for i in range(len(said["stages"]))]
         return Cascade(
-            *stages,
-            threshold=said["threshold"],
+            tuple(open_model(home, trust_code, device) for home in homes),
+            tuple(said["thresholds"]),
             policy=Policy.from_json((folder / "policy.json").read_text()),
             model_id=manifest["model_id"],
             results=json.loads((folder / "results.json").read_text()),
