@@ -135,7 +135,7 @@ def test_a_server_inside_is_never_reached(fetching):
 
 @pytest.fixture
 def slow_pictures(monkeypatch):
-    """A picture server, as if it were on the internet, that does not answer what is below /slow until told."""
+    """A picture server, as if on the internet, that does not answer what is below /slow until told."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     from aisle.catalog import fetch

@@ -368,8 +368,9 @@ class Beside(Record):
 
 
 class Evaluation(Record):
-    """Everything one evaluation measured. `stages`: of a cascade. `products`: a hash of which were judged, in order; `hits`: one bit
-    a product, whether its full path was right (base64), so that a later evaluation can be put beside."""
+    """Everything one evaluation measured. `stages`: of a cascade. `products`: a hash of which were judged, in
+    order; `hits`: one bit a product, whether its full path was right (base64), so that a later evaluation can
+    be put beside."""
 
     format_version: int = FORMAT_VERSION
     model_id: str

@@ -1,12 +1,12 @@
 """Choosing where a cascade's stages hand on, on labelled rows that no stage has seen.
 
 Candidates are shares of products that are answered before the last stage; each earlier stage answers its
-surest, all of them the same share of what reaches them. Walking from the smallest share up, each is kept while
-the accuracy lost to the full model alone is at most so many points by the far end of a paired interval; at the
-first that is not, the walk ends (fixed-sequence testing: Learn then Test, arXiv 2110.01052). One path, however
-many stages: a search over each stage's own share would have to pay for all that it looks at. The promise is
-then made for the cascade as chosen; because it is made on the same rows, its delta is divided by the number of
-candidates, any of which it might have been (Bonferroni).
+surest, all of them the same share of what reaches them. Walking from the smallest share up, each is kept
+while the accuracy lost to the full model alone is at most so many points by the far end of a paired interval;
+at the first that is not, the walk ends (fixed-sequence testing: Learn then Test, arXiv 2110.01052). One path,
+however many stages: a search over each stage's own share would have to pay for all that it looks at. The
+promise is then made for the cascade as chosen; because it is made on the same rows, its delta is divided by
+the number of candidates, any of which it might have been (Bonferroni).
 """
 
 import dataclasses
