@@ -1,10 +1,10 @@
 """Encoders in 8-bit integers, calibrated on the shop's own rows. Needs onnx, not torch.
 
 Static quantisation: weights a channel each, activations by the ranges they were seen to have, a mean over a
-few products at a time. (Ranges taken of each batch as it comes would be as right, but a product's answer would
-depend on its neighbours in the batch.) Weights take 7
-bits: on CPUs with AVX2 but without VNNI the sum of two products of 8-bit numbers saturates at 16 bits, and
-accuracy falls (one check: 82.9 % to 75.0 %); with 7 bits it cannot, on whatever CPU the model later runs.
+few products at a time. (Ranges taken of each batch as it comes would be as right, but a product's answer
+would depend on its neighbours in the batch.) Weights take 7 bits: on CPUs with AVX2 but without VNNI the sum
+of two products of 8-bit numbers saturates at 16 bits, and accuracy falls (one check: 82.9 % to 75.0 %); with
+7 bits it cannot, on whatever CPU the model later runs.
 """
 
 import dataclasses
