@@ -1,11 +1,15 @@
 """How many products a core places a second, from picture files on disk to a written result file.
 
-    aisle train marketplace/products.csv --recipe fast --out fast
+    aisle train marketplace/products.csv --recipe fast --set views.image=false --out words
     aisle train marketplace/products.csv --recipe balanced --out full    # with the local encoders' folders
-    aisle export fast marketplace/products.csv --onnx --out fast-onnx
-    aisle export full marketplace/products.csv --onnx --out full-onnx    # or --int8
-    aisle cascade fast-onnx full-onnx marketplace/products.csv --out both
-    python benchmarks/throughput.py full-onnx fast both [--rows 1063]
+    aisle train marketplace/products.csv --recipe balanced --set views.meaning=false \\
+        --set views.image=false --out titles
+    aisle export words marketplace/products.csv --onnx --out words-onnx
+    aisle export full marketplace/products.csv --onnx --out full-onnx    # the judge
+    aisle export full marketplace/products.csv --onnx --int8 --cost 1.5 --out full-int8    # titles too
+    aisle cascade words-onnx titles-int8 full-int8 marketplace/products.csv --out three
+    aisle cascade words-onnx full-int8 marketplace/products.csv --out two
+    python benchmarks/throughput.py full-int8 words-onnx three two --judge full-onnx
 
 The marketplace's `test` rows, again and again until there are `--rows`. Every picture is encoded anew, so
 that no two files hold the same bytes, and dropped from the page cache before each measurement. No answer and
@@ -172,31 +176,43 @@ def without_neighbours(model: Any) -> Any:
     return model.with_policy(dataclasses.replace(model.policy, novelty=None, agreement=None))
 
 
-def accuracy(full: Any, other: Any) -> str:
-    """What the other one costs on all `test` rows, each answered once."""
+def accuracy(full: Any, others: dict[str, Any]) -> str:
+    """What the others cost on all `test` rows, each answered once."""
     catalog = aisle.read(SHARED / "data/marketplace/products.csv")
     catalog = catalog.take(np.flatnonzero(catalog.split == "test"))
     held = Held(catalog, targets_in(full.taxonomy, catalog), catalog.groups())
-    right = [held.right(model.score(catalog)) for model in (full, other)]
-    return (
-        f"On the {len(held):,} `test` rows the full model in float32 is right on {right[0].mean():.1%}, "
-        f"the cascade on {right[1].mean():.1%}; it costs {cost_of(*right)}."
+    before = held.right(full.score(catalog))
+    told = []
+    for name, other in others.items():
+        after = held.right(other.score(catalog))
+        cost = str(cost_of(before, after)).removesuffix(f" on {len(held):,} held-out rows")
+        told.append(f"`{name}` on {after.mean():.1%}: it costs {cost}")
+    rows = f"On the {len(held):,} `test` rows the full model in float32 is right on {before.mean():.1%}"
+    return f"{rows}; {'; '.join(told)} (95 % each way)."
+
+
+def _stages(name: str, cascade: Any, spent: Spent) -> str:
+    """What two cores' seconds place, and which stage how many."""
+    stages = ", ".join(
+        f"`{one['name']}` {one['share']:.0%} at {one['milliseconds']:.1f} ms" for one in cascade.stages
     )
+    return f"{name} places {2 * spent.per_core:,.0f}; its stages, on held-out rows: {stages}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("full", help="the exported full model")
     parser.add_argument("fast", help="the cheap model, exported or not")
-    parser.add_argument("cascade", help="the cascade of the two")
+    parser.add_argument("cascades", nargs="+", help="cascades that end with the full model")
     parser.add_argument("--rows", type=int, default=1063)
     parser.add_argument("--texts", type=int, default=20_000, help="rows of text alone")
     parser.add_argument(
-        "--judge", help="the full model in float32: answer all test rows with it and the cascade"
+        "--judge", help="the full model in float32: answer all test rows with it, the int8 and the cascades"
     )
     parser.add_argument("--beside", default="", help="what else the machine did meanwhile")
     given = parser.parse_args()
-    full, fast, both = (aisle.load(one) for one in (given.full, given.fast, given.cascade))
+    full, fast = aisle.load(given.full), aisle.load(given.fast)
+    cascades = {f"cascade `{Path(one).name}`": aisle.load(one) for one in given.cascades}
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "files"
@@ -207,19 +223,23 @@ def main() -> None:
         found = {"ceiling: decoding alone": decode_only(full, catalog)}
         found["ceiling: full network alone"], each = network_only(full, catalog)
         found["full model, end to end"] = end_to_end(full, file, out)
-        found["cascade, end to end"] = end_to_end(both, file, out)
+        for name, cascade in cascades.items():
+            found[f"{name}, end to end"] = end_to_end(cascade, file, out)
         for described, what in ((True, "title and description"), (False, "title alone")):
             for model, how in ((fast, ""), (without_neighbours(fast), ", neighbours not asked")):
                 place = Path(home) / f"{what}{how}"
                 found[f"cheap model, {what}{how}"] = texts(model, given.texts, place, described)
         for name, one in found.items():
             print(one.line(name), flush=True)
-    judged = accuracy(aisle.load(given.judge), both) if given.judge else ""
+    judged = ""
+    if given.judge:
+        others = {Path(given.full).name: full}
+        others |= {Path(one).name: made for one, made in zip(given.cascades, cascades.values(), strict=True)}
+        judged = accuracy(aisle.load(given.judge), others)
     ceiling = min(list(found.values())[:2], key=lambda one: one.per_core)
     share = found["full model, end to end"].per_core / ceiling.per_core
-    meets = 2 * found["cascade, end to end"].per_core
-    stages = "; ".join(
-        f"`{one['name']}` answers {one['share']:.0%} at {one['milliseconds']:.1f} ms" for one in both.stages
+    told = "; ".join(
+        _stages(name, cascade, found[f"{name}, end to end"]) for name, cascade in cascades.items()
     )
     parts = ", ".join(f"`{name}` {ms:.1f} ms" for name, ms in each.items())
     precision, after = full.results["exported"]["precision"], os.getloadavg()[0]
@@ -236,9 +256,8 @@ def main() -> None:
         *(one.line(name) for name, one in found.items()),
         "",
         f"Of the full network's time a product: {parts}. "
-        f"The full model end to end reaches {share:.0%} of the smaller ceiling. With the cascade two cores' "
-        f"seconds place {meets:,.0f} products; {WANTED} are wanted. Its stages, on held-out rows: {stages}. "
-        f"{judged}",
+        f"The full model end to end reaches {share:.0%} of the smaller ceiling. {WANTED} products a second "
+        f"are wanted of two cores. {told}. {judged}",
     ]
     write_section("throughput", "\n".join(lines))
 

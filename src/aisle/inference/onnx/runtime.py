@@ -14,7 +14,7 @@ from aisle.errors import BundleError, extra, first_line
 from aisle.model.prepare import Prepared, Preparer
 from aisle.model.views import View
 
-_TEXTS, _PICTURES = 32, 16  # at once: more gains nothing on a core and leaves its caches
+_TEXTS, _PICTURES = 8, 4  # at once: more gains nothing on a core, leaves its caches, and pads more
 
 Arrays = dict[str, np.ndarray]
 
