@@ -46,7 +46,7 @@ class OnnxPredictor(Answers):
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
     memory: Memory | None = None
-    batch: int = 128
+    batch: int = 64
     threads: int = field(default_factory=cores)
 
     @property
