@@ -82,7 +82,7 @@ def plants(strangers: list[Product], descriptions: bool) -> dict[str, Plant]:
     found = {
         "from one branch": Plant(one_branch, ("branches", "classes")),
         "products of another shop": Plant(others, ("unknown", "embedding", "vocabulary")),
-        "titles by a template": Plant(each(templated), ("vocabulary",)),
+        "titles by a template": Plant(each(templated), ("vocabulary", "words")),
         "another language": Plant(each(german), ("languages",)),
         "texts cut short": Plant(each(cut), ("length",)),
     }
