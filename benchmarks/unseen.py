@@ -67,7 +67,8 @@ def main() -> None:
         f"## Categories without examples: `{args.data}`, `{args.recipe}`",
         "",
         f"`benchmarks/unseen.py {args.data} --recipe {args.recipe}`: {RECIPES[args.recipe]}, "
-        f"{len(learn):,} `train` rows; {len(more)} of {len(leaves)} leaves left out. Path accuracy among all leaves on {len(seen):,} `test` products of "
+        f"{len(learn):,} `train` rows; {len(more)} of {len(leaves)} leaves left out. "
+        f"Path accuracy among all leaves on {len(seen):,} `test` products of "
         f"seen leaves and {len(unseen):,} of unseen ones, and their harmonic mean. {machine()}.",
         "",
         "| | seen | unseen | harmonic mean |",
