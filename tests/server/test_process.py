@@ -41,9 +41,12 @@ class Served:
                 time.sleep(0.1)
         raise AssertionError("the server did not start")
 
-    def get(self, path):
+    def text(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
-            return json.load(answer)
+            return answer.read().decode()
+
+    def get(self, path):
+        return json.loads(self.text(path))
 
     def post(self, path, body):
         request = urllib.request.Request(
@@ -115,7 +118,8 @@ def test_sigterm_answers_what_is_under_way_and_leaves(serve):
         target=lambda: answers.append(server.post("/v1/classify", {"products": products}))
     )
     asking.start()
-    time.sleep(0.15)
+    while asking.is_alive() and "aisle_queue_products 0.0" in server.text("/metrics"):
+        time.sleep(0.005)
     code, (_, log) = server.end(signal.SIGTERM)
     asking.join()
     assert [answer["id"] for answer in answers[0]["answers"]] == [str(i) for i in range(1000)]
