@@ -80,6 +80,7 @@ def classify(
     from aisle import workflow
     from aisle.catalog.paths import located, remote
     from aisle.cli import sorting
+    from aisle.inference.opening import quickest
     from aisle.inference.writing import OutputError, check_ending
 
     place = located(out)
@@ -90,9 +91,12 @@ def classify(
             raise OutputError(f"--ray writes shards: name a folder, such as --out {place.stem}/")
     reading = Reading(sources, column, columns, image_root, delimiter, encoding)
     progress = console.progress(quiet or as_json, price_per_hour)
-    model = workflow.load(run, trust_code=trust_code, device=device)
+    opened = quickest(run, device)
+    if opened != run and not (quiet or as_json):
+        console.say(f"answering by {opened}: the same model, without torch")
+    model = workflow.load(opened, trust_code=trust_code, device=device)
     if into_folder:
-        cluster = sorting.cluster(ray, run, trust_code, device)
+        cluster = sorting.cluster(ray, opened, trust_code, device)
         how = sorting.How(form, shard_rows, cache, cluster)
         tally, places = sorting.into_folder(model, reading, place, how, progress)
     else:

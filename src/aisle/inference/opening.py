@@ -1,10 +1,13 @@
 """Whatever was saved, loaded by what its folder says it is. No torch here: only what needs it imports it."""
 
+import importlib.util
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from aisle.errors import AisleError
-from aisle.inference.folder import find, runtime_of
+from aisle.errors import AisleError, BundleError
+from aisle.inference.folder import MANIFEST, find, runtime_of
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
@@ -47,6 +50,34 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
     predictor = load_run(folder, trust_code)
     predictor.model.to(where)
     return predictor
+
+
+def quickest(folder: Path, device: str = "cpu") -> Path:
+    """Where to open what only has to answer: a run's own export (`RUN/onnx`) where it would answer on the CPU
+    and that is the same model, weights and promise; else the folder as named. No torch is imported to tell.
+
+    Raises:
+        BundleError: the folder is not there, or is a run that has not finished.
+    """
+    twin = folder / "onnx"
+    if device not in ("auto", "cpu") or (device == "auto" and _accelerated()) or runtime_of(twin) != "onnx":
+        return folder
+    if importlib.util.find_spec("onnxruntime") is None or (folder / ENSEMBLE).exists():
+        return folder
+    return twin if _named(twin) == _named(find(folder)) else folder
+
+
+def _accelerated() -> bool:
+    """Whether a network may find something better than the CPU."""
+    return sys.platform == "darwin" or any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+def _named(home: Path) -> tuple[str, str]:
+    """A bundle's id, and its promise."""
+    try:
+        return json.loads((home / MANIFEST).read_text())["model_id"], (home / "policy.json").read_text()
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"{home}: cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _ensemble(folder: Path, trust_code: bool, device: str) -> "Predictor":
