@@ -54,7 +54,7 @@ COMMANDS = (
     Command("audit", "audit", "Rank labels by how likely they are wrong."),
     Command("ensemble", "ensemble", "Average several models, or stack one on them."),
     Command("export", "export", "Write a model for CPUs without torch, in int8 if asked."),
-    Command("cascade", "cascade", "A cheap model for what it is sure of, a full one for the rest."),
+    Command("cascade", "cascade", "Cheap models for what they are sure of, a full one for the rest."),
     Command("compare", "compare", "Train recipes on the same folds, in one table."),
     Command("explain", "explain", "Show what moved a decision, as a picture."),
     Command("drift", "drift", "Compare new products with those a model was made for."),
