@@ -1,11 +1,15 @@
 """One small shop and one model trained on it, shared by all tests that only look at them."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-# First of all: where timm is on the path torchvision is, and transformers must not be first to import that.
+# Before torch is imported: tests fork, and a fork of a process whose OpenMP has threads waits for them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# First of what imports torch: where timm is, torchvision is, and transformers must not be first to import that.
 from tests.timm_extra import WHY_NOT
 
 # `fast`, cut down to what a test needs.
