@@ -9,7 +9,7 @@ import pytest
 # Before torch is imported: tests fork, and a fork of a process whose OpenMP has threads waits for them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# First of what imports torch: where timm is, torchvision is, and transformers must not be first to import that.
+# First of what imports torch: where timm is, torchvision is, and transformers must not import that first.
 from tests.timm_extra import WHY_NOT
 
 # `fast`, cut down to what a test needs.
