@@ -92,8 +92,8 @@ def classify(
     reading = Reading(sources, column, columns, image_root, delimiter, encoding)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = quickest(run, device)
-    if opened != run and not (quiet or as_json):
-        console.say(f"answering by {opened}: the same model, without torch")
+    if opened != run:
+        console.say(f"answering by {opened}: the same model, without torch", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device)
     if into_folder:
         cluster = sorting.cluster(ray, opened, trust_code, device)

@@ -152,8 +152,8 @@ def _without(case: Case, ours: Method, classifier: Classifier, view: str, progre
 
 
 def _stages(case: Case, ours: Method, classifier: Classifier, progress: Progress) -> tuple[StageScore, ...]:
-    """What each stage of a cascade answered; nothing of another classifier."""
-    if not isinstance(classifier, Cascade):
+    """What each stage of a cascade answered; nothing of another classifier, or of one never measured."""
+    if not isinstance(classifier, Cascade) or not classifier.stages:
         return ()
     with progress("asking which stage answers", len(case.rows)) as advance:
         parts = []

@@ -57,12 +57,12 @@ def quickest(folder: Path, device: str = "cpu") -> Path:
     and that is the same model, weights and promise; else the folder as named. No torch is imported to tell.
 
     Raises:
-        BundleError: the folder is not there, or is a run that has not finished.
+        BundleError: a run that has not finished, or one of the two cannot be read.
     """
     twin = folder / "onnx"
-    if device not in ("auto", "cpu") or (device == "auto" and _accelerated()) or runtime_of(twin) != "onnx":
-        return folder
-    if importlib.util.find_spec("onnxruntime") is None or (folder / ENSEMBLE).exists():
+    here = device == "cpu" or (device == "auto" and not _accelerated())
+    usable = runtime_of(twin) == "onnx" and importlib.util.find_spec("onnxruntime") is not None
+    if not (here and usable) or (folder / ENSEMBLE).exists():
         return folder
     return twin if _named(twin) == _named(find(folder)) else folder
 

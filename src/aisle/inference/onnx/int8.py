@@ -105,10 +105,10 @@ def _quantise(quantization: Any, file: Path, rows: list[Arrays]) -> bool:
 
 def _in_floats(graph: Any) -> list[str]:
     """The names of the nodes that integers make no quicker: products of two activations, and cutting off
-    anything but what a convolution says.
+    (Clip, Relu) anything but what a convolution says.
 
-    That is cut off by the range of its integers. In floats, each cut would turn a picture's maps into floats
-    and back: a third of a MobileNetV2's time.
+    A convolution's cut is made by the range of its integers, for nothing. In floats it would turn a picture's
+    maps into floats and back: a third of a MobileNetV2's time.
     """
     weights = {one.name for one in graph.initializer}
     convolved = {name for node in graph.node if node.op_type == "Conv" for name in node.output}
