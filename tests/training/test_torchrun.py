@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from tests.training.shop import products
+
+from ..waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -130,8 +131,7 @@ def test_a_batch_smaller_than_the_processes_are_many_counts_too(shop):
 def test_killed_it_goes_on_and_ends_as_if_undisturbed(shop, two):
     out = shop / "killed"
     process = start(shop, out, 2)
-    while process.poll() is None and not (out / "checkpoint.pt").exists():
-        time.sleep(0.002)
+    wait_until(lambda: process.poll() is not None or (out / "checkpoint.pt").exists())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     train(shop, out, 2, "--resume")
