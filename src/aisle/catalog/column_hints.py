@@ -10,8 +10,11 @@ from aisle.catalog.column_names import folded, hints_at_label, is_about_label, i
 from aisle.catalog.column_profile import Profile, Profiles, profiles
 
 _TITLE = re.compile(r"name|tit[eluo]|nom|bez|descr|opis|item|produ|artikel|naz|назв|наимен|名|标题|اسم")
-_IMAGE = re.compile(r"im[ag][ag]|img|pic|phot|foto|bild|photo|visuel|zdje|obraz|resim|gorsel|фото|изобр|画像|写真|图|圖|صور")
+_IMAGE = re.compile(
+    r"imm?ag|img|pic|phot|foto|bild|afbeeld|visuel|zdje|obraz|resim|gorsel|фото|изобр|画像|写真|图|圖|صور"
+)
 _CLEAR = 3  # a label's score that its name or its levels bear out
+CALLED = {"category": "label", "title": "title", "images": "images"}
 _LONG = 200  # characters on average: descriptions, not titles
 
 
@@ -32,7 +35,8 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
     """The likeliest column for each of title, label and images that the catalog lacks."""
     columns = catalog.columns
     profile = profiles(catalog.raw_column, len(catalog))
-    taken = {columns.id, columns.title, columns.description, *columns.images, *columns.vectors, *columns.label}
+    taken = {columns.id, columns.title, columns.description, columns.split, columns.weight, columns.date}
+    taken |= {*columns.images, *columns.vectors, *columns.label}
     free = [name for name in catalog.names if name not in taken and profile(name).seen]
     found: list[Proposal] = []
 
@@ -44,7 +48,7 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
             free.remove(best)
 
     if not (columns.images or columns.image_template):
-        add("images", _images_score, lambda cells: f"{max(cells.images, cells.urls):.0%} of its cells name images")
+        add("images", _images_score, _images_reason)
     label = lacks_label(catalog, profile)
     if label and any(_label_score(name, profile(name)) > _CLEAR for name in free):
         add("category", _label_score, _label_reason)
@@ -70,11 +74,12 @@ def advice(catalog: Catalog) -> str:
     found = propose(catalog)
     if not any(one.role == "category" for one in found):
         return "No column looks like a label; -c category=NAME names one"
-    named = ", ".join(f"{one.column!r} for the {_CALLED[one.role]} ({one.reason})" for one in found)
+    named = ", ".join(f"{one.column!r} for the {CALLED[one.role]} ({one.reason})" for one in found)
     return f"The likeliest columns are {named}: add {' '.join(one.flag for one in found)}"
 
 
-_CALLED = {"category": "label", "title": "title", "images": "images"}
+def _images_reason(cells: Profile) -> str:
+    return f"{max(cells.images, cells.urls):.0%} of its cells name images"
 
 
 def _label_reason(cells: Profile) -> str:
@@ -82,7 +87,7 @@ def _label_reason(cells: Profile) -> str:
 
 
 def _label_score(name: str, cells: Profile) -> float:
-    """Above 0 for what may be a label; most where values recur, hold several levels and the name hints at it."""
+    """Above 0 for what may be a label; most where values recur and hold levels, and the name hints at it."""
     like = is_label_like(name)
     if not cells.as_label or not cells.recurs or is_about_label(name):
         return 0.0
@@ -93,7 +98,13 @@ def _label_score(name: str, cells: Profile) -> float:
 
 def _title_score(name: str, cells: Profile) -> float:
     """Above 0 for what may be a title; most where each row has other words of its own."""
-    if not cells.as_title or cells.length > _LONG or cells.paths > 0.5 or is_label_like(name) or is_other(name):
+    if (
+        not cells.as_title
+        or cells.length > _LONG
+        or cells.paths > 0.5
+        or is_label_like(name)
+        or is_other(name)
+    ):
         return 0.0
     named = 2 * (rank("title", name) is not None) + bool(_TITLE.search(folded(name)))
     return named + cells.distinct + cells.words + cells.filled

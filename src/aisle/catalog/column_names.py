@@ -1,7 +1,7 @@
-"""The names of columns: which role a header speaks for, in the languages and platforms of `column_names.toml`.
+"""The names of columns: which role a header speaks for, by the names in `column_names.toml`.
 
-Several columns may carry a role's name. A `Rank` orders them: an exact English name before one that differs in
-accents, before a plural, before a translation, before a name with an addition (`Name (EN)`, `name_de`).
+Several columns may carry a role's name. A `Rank` orders them: an exact English name before one that differs
+in accents, before a plural, before a translation, before a name with an addition (`Name (EN)`, `name_de`).
 """
 
 import re
@@ -115,8 +115,8 @@ def _local() -> re.Pattern[str]:
 
 
 def image_number(header: str) -> Rank | None:
-    """The rank of one of several columns of images (`IMAGE3`, `other_image_url1`, `Bild 2`) without its number;
-    None for other columns."""
+    """The rank of one of several columns of images (`IMAGE3`, `other_image_url1`, `Bild 2`), the number
+    aside; None for other columns."""
     found = _NUMBER.match(header.strip())
     if found is None:
         return None
@@ -181,9 +181,14 @@ def _signs(kind: str) -> list[str]:
 
 def is_kind(value: str) -> bool:
     """Whether a value says what kind of record a product is to its platform: `simple`, `variation`."""
-    return all(exact(part) in _kinds() for part in value.split(",") if part.strip())
+    return all(exact(part) in _values("kinds") for part in value.split(",") if part.strip())
+
+
+def is_flag(value: str) -> bool:
+    """Whether a value says yes or no."""
+    return exact(value) in _values("flags")
 
 
 @cache
-def _kinds() -> frozenset[str]:
-    return frozenset(map(exact, _table()["kinds"]["values"]))
+def _values(kind: str) -> frozenset[str]:
+    return frozenset(map(exact, _table()["cells"][kind]))

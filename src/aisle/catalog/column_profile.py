@@ -8,15 +8,14 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from aisle.catalog import facts
-from aisle.catalog.column_names import is_kind
+from aisle.catalog.column_names import is_flag, is_kind
 from aisle.catalog.files import PICTURES
 
 _SAMPLE = 1000  # filled cells that are looked at
 _URL = re.compile(r"^(?:https?:)?//\S+$", re.IGNORECASE)
 _PATH = re.compile(r"\S\s*(?:>|»|→|::|[|\\＞›])\s*\S|\S\s+/\s+\S|\S/[^/]+/\S")  # levels of a label
 _NUMBER = re.compile(r"[-+]?[\d.,]+\s*%?")
-_IMAGE = re.compile(rf"(?:{'|'.join(re.escape(suffix) for suffix in sorted(PICTURES))})(?:\W|$)", re.IGNORECASE)
-_FLAGS = {"true", "false", "yes", "no", "y", "n", "0", "1", "ja", "nein", "oui", "non", "si", "sí", "是", "否"}
+_IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(PICTURES)))})(?:\W|$)", re.IGNORECASE)
 
 
 class Profile(NamedTuple):
@@ -24,7 +23,7 @@ class Profile(NamedTuple):
     that were looked at (`seen` of them).
 
     distinct: different values; common: the commonest one. words: cells of two words or more. images, urls,
-    numbers, flags, kinds, paths: cells that name an image, an address, a number, a yes or no, a product's kind
+    numbers, flags, kinds, paths: cells that name an image, an address, a number, a yes or no, a record's kind
     and several levels. length: the mean number of characters.
     """
 
@@ -112,11 +111,9 @@ def looks(cells: Sequence[str]) -> Profile:
         images=share(lambda cell: _IMAGE.search(cell[:2000])),
         urls=share(lambda cell: _URL.match(cell.split(",")[0].split("|")[0].split(" ")[0])),
         numbers=share(_NUMBER.fullmatch),
-        flags=share(lambda cell: cell.casefold() in _FLAGS),
+        flags=share(is_flag),
         kinds=share(is_kind),
         paths=share(lambda cell: not _URL.match(cell) and _PATH.search(cell)),
         length=sum(map(len, cells)) / len(cells),
         common=max(counts.values()) / len(cells),
     )
-
-

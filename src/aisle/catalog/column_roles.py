@@ -1,4 +1,4 @@
-"""Which column of a file is what: what the user said first, then by name, and by content where names leave it open."""
+"""Which column of a file is what: as the user says, by name, and by content where names leave it open."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -130,8 +130,8 @@ def _fits(role: str, name: str, found: Rank, cells: Profile) -> bool:
 def _label(
     names: list[str], profile: Profiles, labelled: Callable[[tuple[str, ...]], float] | None
 ) -> tuple[str, ...]:
-    """Of all columns that may be the label (one, or a column a level), the likeliest name among those that label
-    nearly most rows; `()`: there is none."""
+    """The label's column, or columns a level, with the likeliest name of those that label nearly most rows;
+    `()`: there is none."""
     found = _label_candidates(names, profile)
     if not any(profile(columns[0]).filled for _, columns in found):
         found += _label_fallbacks(names, profile)
@@ -198,9 +198,7 @@ def _levels(names: list[str], profile: Profiles) -> tuple[str, ...]:
     return named if named and profile(named[0]).paths <= _HALF else ()  # whole paths already
 
 
-def _images(
-    names: list[str], binary: set[str], profile: Profiles
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _images(names: list[str], binary: set[str], profile: Profiles) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns of images: the main one, numbered ones, further ones; and those that say the same again."""
 
     def ranked(role: str) -> list[str]:

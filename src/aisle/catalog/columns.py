@@ -9,6 +9,7 @@ from typing import Any
 
 from aisle.errors import CatalogError, did_you_mean
 
+
 @dataclass(frozen=True)
 class Columns:
     """What each column of a catalogue holds. `None` and `()`: there is none.
