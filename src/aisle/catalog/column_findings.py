@@ -12,6 +12,7 @@ from aisle.catalog.column_profile import profiles
 from aisle.catalog.finding import Example, Finding
 
 _SAME = 0.995  # a column whose commonest value fills this share says nothing
+_HALF = 0.5
 _TELLS = 0.98  # a column whose values give the label this often gives the answer away
 
 
@@ -29,15 +30,17 @@ def choices(catalog: Catalog) -> Iterator[Finding]:
     read = f"label: read from {' / '.join(columns.label)} (filled in {own:.0%} of rows)"
     if len(columns.label) == 1 and (known is None or known.tier >= WEAK):
         action = "it is the likeliest column; -c category=NAME names another"
-        yield Finding("label choice", "note", f"{read}; no column has a label's name", 1, "columns", action)
+        yield Finding(
+            "label choice", "note", f"{read}; no column with a label's name is filled", 1, "columns", action
+        )
     others, fuller = [], False
     for name in catalog.names:
         cells, other = profile(name), rank("category", name)
         vague = name in columns.fields and other is not None and other.tier >= WEAK
-        if not cells.seen or not cells.as_label or is_about_label(name):
+        if not cells.seen or max(cells.urls, cells.images, cells.kinds) >= _HALF or is_about_label(name):
             continue
         unread = name in columns.ignored and (other is not None or is_label_like(name))
-        if unread or (vague and 0.9 * cells.filled > own):
+        if unread or (vague and cells.as_label and 0.9 * cells.filled > own):
             others.append(name)
             fuller |= other is not None and known is not None and other < known and cells.filled < own
     if others:

@@ -21,14 +21,15 @@ _LETTERS = str.maketrans(
 _PREFIX = re.compile(r"^(?:g|tax|post|product|item|data|offer)\s*[:./]\s*(?=\w)", re.IGNORECASE)
 _ADDITION = re.compile(r"[\s*:]*[(\[（【<][^()\[\]（）【】<>]*[)\]）】>][\s*:]*$")
 _NUMBER = re.compile(r"^(\D*)(\d{1,3})(\D*)$")
-_TRANSLATED, _ADDED, _LOCAL, WEAK = 3, 10, 20, 30
+_TRANSLATED, LATE, ADDED, _LOCAL, WEAK = 3, 6, 10, 20, 30
 
 
 class Rank(NamedTuple):
     """How well a header speaks for a role; the smallest is best.
 
     tier: 0 an exact English name or a platform's code, 1 but for accents, 2 a plural, 3 to 5 the same of a
-    translation; 10 more with an addition in parentheses, 20 more with a language, 30 more for a vague name.
+    translation, 6 to 8 of a word with other meanings; 10 more with an addition in parentheses, 20 more with a
+    language, 30 more for a vague name.
     place: its place in the list of names.
     """
 
@@ -74,9 +75,9 @@ class _Names(NamedTuple):
 @cache
 def _names(role: str) -> tuple[_Names, ...]:
     """The role's names: English ones and codes, translations, vague ones."""
-    groups: dict[int, list[tuple[int, str]]] = {0: [], _TRANSLATED: [], WEAK: []}
+    groups: dict[int, list[tuple[int, str]]] = {0: [], _TRANSLATED: [], LATE: [], WEAK: []}
     for language, names in _table()[role].items():
-        groups[{"en": 0, "weak": WEAK}.get(language, _TRANSLATED)] += enumerate(names)
+        groups[{"en": 0, "late": LATE, "weak": WEAK}.get(language, _TRANSLATED)] += enumerate(names)
     found = []
     for tier, placed in groups.items():
         placed = sorted(placed, reverse=True)  # where two share a spelling, the likelier one stays
@@ -103,7 +104,7 @@ def _forms(header: str) -> tuple[tuple[int, str], ...]:
     short = _ADDITION.sub("", _PREFIX.sub("", header))
     local = _local().sub("", short)
     forms: dict[str, int] = {}
-    for added, form in ((0, header), (_ADDED, short), (_LOCAL, local)):
+    for added, form in ((0, header), (ADDED, short), (_LOCAL, local)):
         forms.setdefault(form, added)
     return tuple((added, form) for form, added in forms.items() if folded(form))
 

@@ -15,6 +15,8 @@ _SAMPLE = 1000  # filled cells that are looked at
 _URL = re.compile(r"^(?:https?:)?//\S+$", re.IGNORECASE)
 _PATH = re.compile(r"\S\s*(?:>|»|→|::|[|\\＞›])\s*\S|\S\s+/\s+\S|\S/[^/]+/\S")  # levels of a label
 _NUMBER = re.compile(r"[-+]?[\d.,]+\s*%?")
+_CODE = re.compile(r"(?=\D*\d)[\w./#-]+", re.ASCII)
+_HEAD = 500  # characters of a cell that are looked at
 _IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(PICTURES)))})(?:\W|$)", re.IGNORECASE)
 
 
@@ -22,15 +24,16 @@ class Profile(NamedTuple):
     """A column by its cells. `filled` is the share of all rows; the others are shares of the filled cells
     that were looked at (`seen` of them).
 
-    distinct: different values; common: the commonest one. words: cells of two words or more. images, urls,
-    numbers, flags, kinds, paths: cells that name an image, an address, a number, a yes or no, a record's kind
-    and several levels. length: the mean number of characters.
+    distinct: different values; common: the commonest one. words: cells of two words or more; codes: of one
+    with a digit in it. images, urls, numbers, flags, kinds, paths: cells that name an image, an address, a
+    number, a yes or no, a record's kind, and several levels. length: the mean number of characters.
     """
 
     filled: float = 1.0
     seen: int = 0
     distinct: float = 0.0
     words: float = 0.0
+    codes: float = 0.0
     images: float = 0.0
     urls: float = 0.0
     numbers: float = 0.0
@@ -43,7 +46,7 @@ class Profile(NamedTuple):
     @property
     def as_title(self) -> bool:
         """Whether the cells may be titles."""
-        odd = max(self.urls, self.images, self.numbers, self.flags)
+        odd = max(self.urls, self.images, self.numbers, self.codes, self.flags)
         return not self.seen or (odd < 0.5 and self.length >= 3)
 
     @property
@@ -101,14 +104,17 @@ def looks(cells: Sequence[str]) -> Profile:
     for cell in cells:
         counts[cell] = counts.get(cell, 0) + 1
 
+    heads = [cell[:_HEAD] for cell in cells]
+
     def share(test: Callable[[str], object]) -> float:
-        return sum(bool(test(cell)) for cell in cells) / len(cells)
+        return sum(bool(test(head)) for head in heads) / len(heads)
 
     return Profile(
         seen=len(cells),
         distinct=len(counts) / len(cells),
         words=share(lambda cell: " " in cell),
-        images=share(lambda cell: _IMAGE.search(cell[:2000])),
+        codes=share(_CODE.fullmatch),
+        images=share(lambda cell: _IMAGE.search(cell)),
         urls=share(lambda cell: _URL.match(cell.split(",")[0].split("|")[0].split(" ")[0])),
         numbers=share(_NUMBER.fullmatch),
         flags=share(is_flag),

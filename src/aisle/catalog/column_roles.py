@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aisle.catalog.column_names import (
+    ADDED,
+    LATE,
     ROLES,
     WEAK,
     Rank,
@@ -23,7 +25,7 @@ _SETTINGS = ("image_template", "delimiter", "separator", "image_separator")
 _SURE = 1  # the last tier of names that are believed whatever the cells hold
 _ENOUGH = {"category": 0.9}  # the share of the best one's worth at which the likelier name wins; else:
 _HALF = 0.5
-_BEFORE_LEVELS = Rank(0, 9)  # `product_categories` and what stands before it; columns a level come next
+_LEVELS = Rank(0, 10)  # columns a level come just before `product_cat`, which stands at this place
 _LABEL_LIKE = Rank(2 * WEAK, 0)
 
 
@@ -100,10 +102,15 @@ def _check(names: list[str], given: Mapping[str, Any]) -> None:
                 )
 
 
+def _ranked(role: str, names: list[str]) -> list[tuple[Rank, str]]:
+    """The columns with a name of the role, the likeliest first, equals in the order of the file."""
+    found = [(known, name) for name in names if (known := rank(role, name)) is not None]
+    return sorted(found, key=lambda item: item[0])
+
+
 def _best(role: str, names: list[str], profile: Profiles) -> str | None:
     """The column whose name speaks for the role most, unless others hold far more."""
-    ranked = sorted((found, n) for n in names if (found := rank(role, n)) is not None)
-    fitting = [n for found, n in ranked if _fits(role, n, found, profile(n))]
+    fitting = [n for found, n in _ranked(role, names) if _fits(role, n, found, profile(n))]
     if not fitting:
         return None
     worth = {n: _worth(role, profile(n)) for n in fitting}
@@ -120,10 +127,12 @@ def _fits(role: str, name: str, found: Rank, cells: Profile) -> bool:
     """Whether the cells do not contradict what the name says."""
     if role == "group":
         return cells.as_group
-    if role == "id":  # a Shopify handle names a product, and rows of its variants repeat it
-        return not cells.seen or cells.distinct > 0.95 or rank("group", name) is None
+    if role == "id":
+        if rank("group", name) is not None:  # a Shopify handle names a product; its variants' rows repeat it
+            return not cells.seen or cells.distinct > 0.95
+        return found.tier <= _SURE or cells.seen < 10 or cells.distinct > 0.5
     if role == "title" and found.tier > _SURE:
-        return cells.as_title and (found.tier < WEAK or not cells.seen or cells.words > 0.2)
+        return cells.as_title
     return True
 
 
@@ -160,12 +169,12 @@ def _named_so(columns: tuple[str, ...]) -> bool:
 def _label_candidates(names: list[str], profile: Profiles) -> list[tuple[Rank, tuple[str, ...]]]:
     """The columns a level, and each column with a label's name, with their ranks."""
     levels = _levels(names, profile)
-    found = [(_BEFORE_LEVELS, levels)] if levels else []
+    found = [(_LEVELS, levels)] if levels else []
     for name in names:
         known, cells = rank("category", name), profile(name)
         if known is None or known.tier >= WEAK or name in levels or cells.kinds > _HALF:
             continue
-        if known.tier <= _SURE or cells.as_label:
+        if known.tier <= _SURE or LATE <= known.tier < ADDED or cells.as_label:
             found.append((known, (name,)))
     return found
 
@@ -201,16 +210,16 @@ def _levels(names: list[str], profile: Profiles) -> tuple[str, ...]:
 def _images(names: list[str], binary: set[str], profile: Profiles) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns of images: the main one, numbered ones, further ones; and those that say the same again."""
 
-    def ranked(role: str) -> list[str]:
-        found = sorted((known, n) for n in names if (known := rank(role, n)) is not None)
-        return [n for known, n in found if known.tier <= _SURE or profile(n).as_images]
+    def named_as(role: str) -> list[str]:
+        ranked = _ranked(role, names)
+        return [n for known, n in ranked if known.tier <= _SURE or profile(n).as_images]
 
-    named = ranked("images")
+    named = named_as("images")
     most = max((profile(n).filled for n in named), default=0.0)
     main = [n for n in named if profile(n).filled >= _HALF * most][:1]
     numbers = {n: known for n in names if (known := image_number(n)) is not None}
     numbered = [n for n, known in numbers.items() if known.tier <= _SURE or profile(n).as_images]
-    more = [n for n in ranked("more_images") if n not in numbered]
+    more = [n for n in named_as("more_images") if n not in numbered]
     read = [*main, *numbered, *more] or [n for n in names if n in binary][:1]
     again = [n for n in named if n not in read and profile(n).seen and profile(n).as_images]
     return tuple(read), tuple(again)
