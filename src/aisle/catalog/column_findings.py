@@ -35,12 +35,14 @@ def choices(catalog: Catalog) -> Iterator[Finding]:
         )
     others, fuller = [], False
     for name in catalog.names:
-        cells, other = profile(name), rank("category", name)
+        other = rank("category", name)
         vague = name in columns.fields and other is not None and other.tier >= WEAK
-        if not cells.seen or max(cells.urls, cells.images, cells.kinds) >= _HALF or is_about_label(name):
-            continue
         unread = name in columns.ignored and (other is not None or is_label_like(name))
-        if unread or (vague and cells.as_label and 0.9 * cells.filled > own):
+        if is_about_label(name) or not (vague or unread):
+            continue
+        cells = profile(name)
+        odd = not cells.seen or max(cells.urls, cells.images, cells.kinds) >= _HALF
+        if not odd and (unread or (cells.as_label and 0.9 * cells.filled > own)):
             others.append(name)
             fuller |= other is not None and known is not None and other < known and cells.filled < own
     if others:

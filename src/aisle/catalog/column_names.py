@@ -21,6 +21,7 @@ _LETTERS = str.maketrans(
 _PREFIX = re.compile(r"^(?:g|tax|post|product|item|data|offer)\s*[:./]\s*(?=\w)", re.IGNORECASE)
 _ADDITION = re.compile(r"[\s*:]*[(\[（【<][^()\[\]（）【】<>]*[)\]）】>][\s*:]*$")
 _NUMBER = re.compile(r"^(\D*)(\d{1,3})(\D*)$")
+_SHORT = 40  # characters of values that name a kind of record or a flag
 _TRANSLATED, LATE, ADDED, _LOCAL, WEAK = 3, 6, 10, 20, 30
 
 
@@ -182,12 +183,13 @@ def _signs(kind: str) -> list[str]:
 
 def is_kind(value: str) -> bool:
     """Whether a value says what kind of record a product is to its platform: `simple`, `variation`."""
-    return all(exact(part) in _values("kinds") for part in value.split(",") if part.strip())
+    parts = [part for part in value.split(",") if part.strip()]
+    return len(value) <= _SHORT and all(exact(part) in _values("kinds") for part in parts)
 
 
 def is_flag(value: str) -> bool:
     """Whether a value says yes or no."""
-    return exact(value) in _values("flags")
+    return len(value) <= _SHORT and exact(value) in _values("flags")
 
 
 @cache

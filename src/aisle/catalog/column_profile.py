@@ -1,6 +1,7 @@
 """What the cells of a column look like: the evidence where a name alone does not tell what a column holds."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from aisle.catalog import facts
 from aisle.catalog.column_names import is_flag, is_kind
 from aisle.catalog.files import PICTURES
 
-_SAMPLE = 1000  # filled cells that are looked at
+_SAMPLE = 1000  # filled cells that are counted
+_TESTED = 100  # those of them whose looks are tested
 _URL = re.compile(r"^(?:https?:)?//\S+$", re.IGNORECASE)
 _PATH = re.compile(r"\S\s*(?:>|»|→|::|[|\\＞›])\s*\S|\S\s+/\s+\S|\S/[^/]+/\S")  # levels of a label
 _NUMBER = re.compile(r"[-+]?[\d.,]+\s*%?")
@@ -99,15 +101,11 @@ def looks(cells: Sequence[str]) -> Profile:
     """The profile of some cells that are not blank."""
     if not cells:
         return Profile()
-    cells = [cell.strip() for cell in cells]
-    counts: dict[str, int] = {}
-    for cell in cells:
-        counts[cell] = counts.get(cell, 0) + 1
-
-    heads = [cell[:_HEAD] for cell in cells]
+    counts = Counter(cell.strip() for cell in cells)
+    tested = Counter(cell.strip()[:_HEAD] for cell in cells[:_TESTED])
 
     def share(test: Callable[[str], object]) -> float:
-        return sum(bool(test(head)) for head in heads) / len(heads)
+        return sum(count for cell, count in tested.items() if test(cell)) / tested.total()
 
     return Profile(
         seen=len(cells),

@@ -111,8 +111,8 @@ def _ranked(role: str, names: list[str]) -> list[tuple[Rank, str]]:
 def _best(role: str, names: list[str], profile: Profiles) -> str | None:
     """The column whose name speaks for the role most, unless others hold far more."""
     fitting = [n for found, n in _ranked(role, names) if _fits(role, n, found, profile(n))]
-    if not fitting:
-        return None
+    if len(fitting) <= 1:
+        return next(iter(fitting), None)
     worth = {n: _worth(role, profile(n)) for n in fitting}
     enough = _ENOUGH.get(role, _HALF) * max(worth.values())
     return next(n for n in fitting if worth[n] >= enough)
@@ -171,8 +171,11 @@ def _label_candidates(names: list[str], profile: Profiles) -> list[tuple[Rank, t
     levels = _levels(names, profile)
     found = [(_LEVELS, levels)] if levels else []
     for name in names:
-        known, cells = rank("category", name), profile(name)
-        if known is None or known.tier >= WEAK or name in levels or cells.kinds > _HALF:
+        known = rank("category", name)
+        if known is None or known.tier >= WEAK or name in levels:
+            continue
+        cells = profile(name)
+        if cells.kinds > _HALF:
             continue
         if known.tier <= _SURE or LATE <= known.tier < ADDED or cells.as_label:
             found.append((known, (name,)))
@@ -184,8 +187,11 @@ def _label_fallbacks(names: list[str], profile: Profiles) -> list[tuple[Rank, tu
     like: list[tuple[Rank, tuple[str, ...]]] = []
     vague: list[tuple[Rank, tuple[str, ...]]] = []
     for name in names:
-        cells, known = profile(name), rank("category", name)
-        if not cells.filled or not cells.as_label or (known is not None and known.tier < WEAK):
+        known = rank("category", name)
+        if known.tier < WEAK if known is not None else not is_label_like(name):
+            continue
+        cells = profile(name)
+        if not cells.filled or not cells.as_label:
             continue
         if is_label_like(name):
             like += [(_LABEL_LIKE, (name,))] if not is_about_label(name) else []

@@ -137,7 +137,7 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
     out.print(f"    → {_printable(action + flag if said else action)}", style="dim", markup=False)
     names = ", ".join(map(_printable, columns[:_NAMED]))
     more = f" and {len(columns) - _NAMED:,} more (--json lists all)" if len(columns) > _NAMED else ""
-    out.print(f"    {names}{more}", markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False)
+    out.print(f"    {names}{more}", markup=False)
 
 
 def _header(report: "Report", out: "Console") -> None:
