@@ -1,6 +1,5 @@
 """What a check finds about the columns of a catalog: how their roles were chosen, and which say nothing."""
 
-import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,16 +8,12 @@ from aisle.catalog.catalog import Catalog
 from aisle.catalog.column_hints import CALLED, propose
 from aisle.catalog.column_names import WEAK, is_about_label, is_label_like, rank
 from aisle.catalog.column_profile import profiles
+from aisle.catalog.columns import flag
 from aisle.catalog.finding import Example, Finding
 
 _SAME = 0.995  # a column whose commonest value fills this share says nothing
 _HALF = 0.5
 _TELLS = 0.98  # a column whose values give the label this often gives the answer away
-
-
-def _flag(role: str, column: str) -> str:
-    """The flag that gives a column a role, as it is pasted into a shell."""
-    return shlex.join(["-c", f"{role}={column}"])
 
 
 def choices(catalog: Catalog) -> Iterator[Finding]:
@@ -50,7 +45,7 @@ def choices(catalog: Catalog) -> Iterator[Finding]:
         shares = ", ".join(f"{name} ({profile(name).filled:.0%})" for name in others[:8])
         more = f" and {len(others) - 8:,} more" if len(others) > 8 else ""
         what = f"{read}{why}; not from {shares}{more}"
-        action = f"to learn another one: {_flag('category', others[0])}"
+        action = f"to learn another one: {flag('category', others[0])}"
         severity = "warning" if fuller or own < max(profile(name).filled for name in others) else "note"
         yield Finding("label choice", severity, what, len(others), "columns", action)
 
@@ -74,7 +69,7 @@ def fields(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
         total, several = sum(counts.values()), len(catalog) > 1
         value, often = max(counts.items(), key=lambda item: item[1], default=("", 0))
         shown = (Example(0, "", value[:80]),)
-        drop = _flag("ignored", column)
+        drop = flag("ignored", column)
         if not counts:
             what, rows = f"{column}: blank in every row", len(catalog)
             yield Finding("column", "note", what, rows, "rows", "not read", column=column)

@@ -1,13 +1,13 @@
 """Which columns most likely hold the title, the label and the images of a catalog in which no name tells."""
 
 import re
-import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
 from aisle.catalog.catalog import Catalog
 from aisle.catalog.column_names import folded, hints_at_label, is_about_label, is_label_like, is_other, rank
 from aisle.catalog.column_profile import Profile, Profiles, profiles
+from aisle.catalog.columns import flag
 
 _TITLE = re.compile(r"name|tit[eluo]|nom|bez|descr|opis|item|produ|artikel|naz|назв|наимен|名|标题|اسم")
 _IMAGE = re.compile(
@@ -28,7 +28,7 @@ class Proposal(NamedTuple):
     @property
     def flag(self) -> str:
         """The flag that says so, as it is pasted into a shell."""
-        return shlex.join(["-c", f"{self.role}={self.column}"])
+        return flag(self.role, self.column)
 
 
 def propose(catalog: Catalog) -> tuple[Proposal, ...]:

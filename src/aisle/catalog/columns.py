@@ -1,5 +1,7 @@
 """Which column of a file is what, as found (`column_roles`) or as the user says."""
 
+import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -99,6 +101,16 @@ def wanted(columns: "Mapping[str, Any] | Columns | str | Path | None") -> dict[s
             raise CatalogError(f"columns: {key!r} must name columns, not {value!r}")
         checked[key] = value
     return checked
+
+
+def flag(role: str, *columns: str) -> str:
+    """The flag that gives columns a role, quoted so that it can be pasted into a shell."""
+    text = f"{role}={','.join(columns)}"
+    if re.fullmatch(r"[\w./:%+@=,-]+", text):
+        return f"-c {text}"
+    if not re.search(r"[\"$`\\!]", text):
+        return f'-c "{text}"'  # which shells of all systems understand
+    return f"-c {shlex.quote(text)}"
 
 
 def _from_toml(path: Path) -> Mapping[str, Any]:

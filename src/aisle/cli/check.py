@@ -1,7 +1,6 @@
 """`aisle check`: look a catalogue over before anyone learns from it."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,6 +124,8 @@ def _general(finding: "Finding") -> str:
 
 def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
     """One finding of many columns: how many, the first few names, and what to do."""
+    from aisle.catalog.columns import flag
+
     first = findings[0]
     mark, colour = _MARKS[first.severity]
     out.print(f"{mark} ", style=colour, end="")
@@ -132,9 +133,9 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
     out.print(f"{len(findings):,} columns", style="bold", markup=False)
     columns = [finding.column for finding in findings]
     few = len(columns) <= _NAMED and not any("," in column for column in columns)
-    flag = shlex.join(["-c", f"ignored={','.join(columns)}"]) if few else "-c ignored=NAME,NAME,…"
+    drop = flag("ignored", *columns) if few else "-c ignored=NAME,NAME,…"
     action, said, _ = first.action.partition("-c ")
-    out.print(f"    → {_printable(action + flag if said else action)}", style="dim", markup=False)
+    out.print(f"    → {_printable(action + drop if said else action)}", style="dim", markup=False)
     names = ", ".join(map(_printable, columns[:_NAMED]))
     more = f" and {len(columns) - _NAMED:,} more (--json lists all)" if len(columns) > _NAMED else ""
     out.print(f"    {names}{more}", markup=False)
