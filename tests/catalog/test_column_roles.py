@@ -226,3 +226,24 @@ def test_some_columns_of_one_kind_come_with_one_flag(tmp_path):
     assert '-c "ignored=a,b,c d,e"' in page
     page = CliRunner().invoke(app, [str(path), "-c", "ignored=a,b,c d,e"], env={"COLUMNS": "120"}).stdout
     assert "one value" not in page
+
+
+def test_where_labels_do_not_matter_a_vague_name_stays_a_field():
+    known = read(rows(category=path, type=leaf))
+    assert (known.columns.category, known[0].fields["type"]) == ("category", "Pens")
+    new = rows(type=leaf)  # as they are classified, without the label
+    assert read(new, labels=False)[0].fields["type"] == "Pens"
+    assert read(new).columns.category == "type"
+
+
+@pytest.mark.parametrize("column", ["category_code", "Kategorienummer", "kategori_kod"])
+def test_the_only_label_column_is_kept_even_if_it_holds_numbers(column):
+    catalog = read(rows(**{column: lambda i: str(i % 2)}))
+    assert catalog.columns.category == column
+    assert len(catalog.taxonomy.terminals) == 2
+
+
+def test_a_numbered_name_is_the_name():
+    shop = read(rows(title="", **{"Bezeichnung 1": lambda i: f"Blauer Stift {i}", "Bezeichnung 2": "x"}))
+    assert shop.columns.title == "Bezeichnung 1"
+    assert read(rows(category_1=path)).columns.category == "category_1"

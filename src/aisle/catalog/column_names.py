@@ -18,7 +18,10 @@ ROLES = ("id", "title", "description", "category", "split", "weight", "date", "g
 _LETTERS = str.maketrans(
     {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ى": "ي", "ё": "е"}
 )
-_PREFIX = re.compile(r"^(?:g|tax|post|product|item|data|offer)\s*[:./]\s*(?=\w)", re.IGNORECASE)
+_PREFIX = re.compile(
+    r"^(?:g|tax|post|product|item|data|offer|attributes|fields|node|_source)\s*[:./]\s*(?=\w)", re.IGNORECASE
+)
+_FIRST = re.compile(r"(?<=\w)[\s_-]*1$")  # `Bezeichnung 1`
 _ADDITION = re.compile(r"[\s*:]*[(\[（【<][^()\[\]（）【】<>]*[)\]）】>][\s*:]*$")
 _NUMBER = re.compile(r"^(\D*)(\d{1,3})(\D*)$")
 _SHORT = 40  # characters of values that name a kind of record or a flag
@@ -101,11 +104,11 @@ def rank(role: str, header: str) -> Rank | None:
 
 @lru_cache(4096)
 def _forms(header: str) -> tuple[tuple[int, str], ...]:
-    """The header itself, without a prefix or an addition in parentheses, and without a language."""
+    """The header itself; without a prefix, an addition in parentheses, the number 1; without a language."""
     short = _ADDITION.sub("", _PREFIX.sub("", header))
     local = _local().sub("", short)
     forms: dict[str, int] = {}
-    for added, form in ((0, header), (ADDED, short), (_LOCAL, local)):
+    for added, form in ((0, header), (ADDED, short), (ADDED, _FIRST.sub("", short)), (_LOCAL, local)):
         forms.setdefault(form, added)
     return tuple((added, form) for form, added in forms.items() if folded(form))
 

@@ -36,6 +36,7 @@ def find(
     vectors: Iterable[str] = (),
     profile: Profiles = lambda name: Profile(),
     labelled: Callable[[tuple[str, ...]], float] | None = None,
+    vague: bool = True,
 ) -> Columns:
     """Give every column of a file its role.
 
@@ -46,6 +47,7 @@ def find(
         vectors: the columns that hold lists of numbers.
         profile: what a column's cells look like.
         labelled: the share of rows that label columns place in the official tree; None: there is no tree.
+        vague: whether a column with a vague name, such as `type`, may be the label where no other is.
 
     Raises:
         CatalogError: the user named a column that the file does not have.
@@ -65,7 +67,7 @@ def find(
             found = _best(role, free(bytes_), profile)
             chosen |= {role: found} if found is not None else {}
         elif "levels" not in given:
-            label = _label(free(bytes_), profile, labelled)
+            label = _label(free(bytes_), profile, labelled, vague)
             chosen |= {"levels": label} if len(label) > 1 else {"category": label[0]} if label else {}
     unread: tuple[str, ...] = ()
     if "images" not in given and "image_template" not in chosen:
@@ -137,13 +139,16 @@ def _fits(role: str, name: str, found: Rank, cells: Profile) -> bool:
 
 
 def _label(
-    names: list[str], profile: Profiles, labelled: Callable[[tuple[str, ...]], float] | None
+    names: list[str],
+    profile: Profiles,
+    labelled: Callable[[tuple[str, ...]], float] | None,
+    vague: bool,
 ) -> tuple[str, ...]:
     """The label's column, or columns a level, with the likeliest name of those that label nearly most rows;
     `()`: there is none."""
     found = _label_candidates(names, profile)
     if not any(profile(columns[0]).filled for _, columns in found):
-        found += _label_fallbacks(names, profile)
+        found += _label_fallbacks(names, profile, vague)
     if not found:
         return ()
     if labelled is None or len(found) == 1:
@@ -182,22 +187,22 @@ def _label_candidates(names: list[str], profile: Profiles) -> list[tuple[Rank, t
     return found
 
 
-def _label_fallbacks(names: list[str], profile: Profiles) -> list[tuple[Rank, tuple[str, ...]]]:
+def _label_fallbacks(names: list[str], profile: Profiles, vague: bool) -> list[tuple[Rank, tuple[str, ...]]]:
     """Where no column has a label's name: those whose names speak of one, then those with vague names."""
     like: list[tuple[Rank, tuple[str, ...]]] = []
-    vague: list[tuple[Rank, tuple[str, ...]]] = []
+    others: list[tuple[Rank, tuple[str, ...]]] = []
     for name in names:
         known = rank("category", name)
         if known.tier < WEAK if known is not None else not is_label_like(name):
             continue
         cells = profile(name)
-        if not cells.filled or not cells.as_label:
+        if not cells.filled or max(cells.urls, cells.images, cells.kinds) >= _HALF:
             continue
         if is_label_like(name):
             like += [(_LABEL_LIKE, (name,))] if not is_about_label(name) else []
-        elif known is not None and cells.recurs and cells.numbers < _HALF:
-            vague.append((known, (name,)))
-    return like or vague
+        elif vague and known is not None and cells.as_label and cells.recurs and cells.numbers < _HALF:
+            others.append((known, (name,)))
+    return like or others
 
 
 def _levels(names: list[str], profile: Profiles) -> tuple[str, ...]:
@@ -216,16 +221,16 @@ def _levels(names: list[str], profile: Profiles) -> tuple[str, ...]:
 def _images(names: list[str], binary: set[str], profile: Profiles) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns of images: the main one, numbered ones, further ones; and those that say the same again."""
 
-    def named_as(role: str) -> list[str]:
-        ranked = _ranked(role, names)
-        return [n for known, n in ranked if known.tier <= _SURE or profile(n).as_images]
-
-    named = named_as("images")
-    most = max((profile(n).filled for n in named), default=0.0)
-    main = [n for n in named if profile(n).filled >= _HALF * most][:1]
     numbers = {n: known for n in names if (known := image_number(n)) is not None}
     numbered = [n for n, known in numbers.items() if known.tier <= _SURE or profile(n).as_images]
-    more = [n for n in named_as("more_images") if n not in numbered]
+
+    def named_as(role: str) -> list[str]:
+        ranked = _ranked(role, [n for n in names if n not in numbers])
+        return [n for known, n in ranked if known.tier <= _SURE or profile(n).as_images]
+
+    named, more = named_as("images"), named_as("more_images")
+    most = max((profile(n).filled for n in named), default=0.0)
+    main = [n for n in named if profile(n).filled >= _HALF * most][:1]
     read = [*main, *numbered, *more] or [n for n in names if n in binary][:1]
     again = [n for n in named if n not in read and profile(n).seen and profile(n).as_images]
     return tuple(read), tuple(again)

@@ -76,7 +76,9 @@ def read(
             given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
-        pictures = understood(records, given, facts.resolve_root(image_root, home_of(source)), problems, tree)
+        pictures = understood(
+            records, given, facts.resolve_root(image_root, home_of(source)), problems, tree, labels
+        )
         chosen = pictures.columns
         read_labels = facts.read_labels if labels else facts.no_labels
         _check_vectors(records, chosen, attached)
@@ -90,10 +92,19 @@ def read(
 
 
 def understood(
-    records: Records, given: dict[str, Any], root: Path, problems: Problems, tree: Taxonomy | None = None
+    records: Records,
+    given: dict[str, Any],
+    root: Path,
+    problems: Problems,
+    tree: Taxonomy | None = None,
+    labels: bool = False,
 ) -> Pictures:
-    """What the columns hold and how pictures are found, by what the user said and the first records."""
-    chosen = _columns(records, given, tree)
+    """What the columns hold and how pictures are found, by what the user said and the records.
+
+    labels: whether labels matter; if not, no column with a vague name is one: new products lack the column
+    that is the label.
+    """
+    chosen = _columns(records, given, tree, labels)
     _ask_for_names(chosen, records.names, problems)
     cells = [cell for column in chosen.images for cell in _sample(records, column)]
     return Pictures(chosen, root, guess_separator(cells))
@@ -254,14 +265,15 @@ def _product_columns(records: Records) -> dict[str, Any]:
     }
 
 
-def _columns(records: Records, given: dict[str, Any], tree: Taxonomy | None) -> Columns:
+def _columns(records: Records, given: dict[str, Any], tree: Taxonomy | None, labels: bool) -> Columns:
     """The roles of the columns; what a name promises and the values do not keep stays a field."""
     names = [name for name, kind in records.types.items()]
     binary = [n for n in names if "binary" in str(records.types[n])]
     vectors = [n for n in names if records.types[n] == VECTOR]
     profile = profiles(records.column, len(records))
     labelled = None if tree is None else partial(_share_in_tree, records, tree, given)
-    found = find(names, given, binary, vectors, profile, labelled)
+    find_by = partial(find, names, binary=binary, vectors=vectors, profile=profile, labelled=labelled)
+    found = find_by(given, vague=labels)
     for key, reads in (
         ("weight", lambda v: facts.weight_of(v) >= 0),
         ("date", lambda v: not np.isnat(facts.date_of(v))),
@@ -271,7 +283,7 @@ def _columns(records: Records, given: dict[str, Any], tree: Taxonomy | None) -> 
             sample = [cell for cell in _sample(records, column) if cell.strip()]
             if sum(map(reads, sample)) < len(sample) / 2 or not sample:
                 given = {**given, key: ""}
-                found = find(names, given, binary, vectors, profile, labelled)
+                found = find_by(given, vague=labels)
     return found
 
 
