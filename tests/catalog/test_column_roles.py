@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from aisle.catalog import read
 from aisle.catalog.check import check
+from aisle.catalog.pieces import FilePieces
 from aisle.cli.check import check as command
 
 PATHS = ["Office > Pens", "Kitchen > Mugs", "Toys > Cars"]
@@ -247,3 +248,49 @@ def test_a_numbered_name_is_the_name():
     shop = read(rows(title="", **{"Bezeichnung 1": lambda i: f"Blauer Stift {i}", "Bezeichnung 2": "x"}))
     assert shop.columns.title == "Bezeichnung 1"
     assert read(rows(category_1=path)).columns.category == "category_1"
+
+
+SHOPIFY = (
+    "Handle,Title,Body (HTML),Vendor,Product Category,Option1 Value,Variant SKU,Image Src\n"
+    "pen,Gel pen,<p>writes</p>,Acme,Office > Pens,Red,P0,a.jpg\n"
+    "pen,,,,,Blue,P1,b.jpg\n"
+    "pen,,,,,,,c.jpg\n"
+    "mug,Tea mug,,Bolt,Kitchen > Mugs,,M0,d.jpg\n"
+    "mug,,,,,Large,M1,\n"
+    "cap,Cap,<p>warm</p>,,,,C0,e.jpg\n"
+)
+
+
+def test_rows_of_variants_and_images_say_what_their_product_says(tmp_path):
+    export = tmp_path / "export.csv"
+    export.write_text(SHOPIFY)
+    for i in "abcde":
+        (tmp_path / f"{i}.jpg").write_bytes(i.encode())
+    catalog = read(export)
+    assert [p.id for p in catalog] == ["P0", "P1", "3", "M0", "M1", "C0"]
+    assert [p.fields.get("title") for p in catalog] == ["Gel pen"] * 3 + ["Tea mug"] * 2 + ["Cap"]
+    assert [p.fields.get("description") for p in catalog] == ["writes"] * 3 + [None] * 2 + ["warm"]
+    assert [p.fields.get("Vendor") for p in catalog] == ["Acme"] * 3 + ["Bolt"] * 2 + [None]
+    assert [p.fields.get("Option1 Value") for p in catalog][:2] == ["Red", "Blue"]
+    pens, mugs = (("Office", "Pens"),), (("Kitchen", "Mugs"),)
+    assert [p.categories for p in catalog] == [pens, pens, pens, mugs, mugs, ()]
+    names = [[ref.path.name for ref in p.images] for p in catalog]
+    assert names == [["a.jpg"], ["b.jpg"], ["c.jpg"], ["d.jpg"], [], ["e.jpg"]]  # each row's own
+    assert catalog.groups().tolist() == [0, 0, 0, 1, 1, 2]
+    assert [p.row for p in catalog.problems if "category" in p.what] == [6]
+
+
+def test_bulk_work_reads_variant_rows_as_a_catalog_does(tmp_path):
+    export = tmp_path / "export.csv"
+    export.write_text(SHOPIFY)
+    titles = []
+    for piece in FilePieces([export], rows=2):  # a product's rows lie in several pieces
+        titles += [product.fields.get("title") for product in piece.catalog()]
+    assert titles == [product.fields.get("title") for product in read(export)]
+
+
+def test_rows_that_repeat_another_group_are_left_as_they_are():
+    feed = [
+        {"id": str(i), "item_group_id": "g", "title": "" if i else "a pen", "brand": "x"} for i in range(3)
+    ]
+    assert [product.fields.get("title") for product in read(feed)] == ["a pen", None, None]

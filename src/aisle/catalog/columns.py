@@ -18,9 +18,10 @@ class Columns:
 
     category: one label a row (a path, an id, a JSON list); levels: a column a level, top first.
     images: paths or bytes, `image_template` builds a path from other columns
-    (`"images/image_{imageid}_product_{productid}.jpg"`). group: variants of one product share it.
-    vectors: embeddings. fields: further text, kept under its own name. ignored: left out of the
-    fields, so that a second label column cannot give the answer away.
+    (`"images/image_{imageid}_product_{productid}.jpg"`). weight: how much a row counts in training, not what
+    a product weighs. group: variants of one product share it. vectors: embeddings. fields: further text, kept
+    under its own name. ignored: left out of the fields, so that a second label column cannot give the answer
+    away.
     delimiter, separator, image_separator: how labels part levels, how they part several categories,
     how cells part pictures; None: found over the column.
     """

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from aisle.catalog import facts
+from aisle.catalog import facts, variant_rows
 from aisle.catalog.catalog import Base, Catalog, Part
 from aisle.catalog.column_profile import profiles
 from aisle.catalog.column_roles import find
@@ -80,6 +80,8 @@ def read(
             records, given, facts.resolve_root(image_root, home_of(source)), problems, tree, labels
         )
         chosen = pictures.columns
+        if variant_rows.are_expected(chosen):
+            records = _stored(variant_rows.completed(records.batches, chosen))
         read_labels = facts.read_labels if labels else facts.no_labels
         _check_vectors(records, chosen, attached)
         has_vector = facts.with_vector(records, chosen.id, attached)
@@ -89,6 +91,13 @@ def read(
     except (*_BROKEN, *foreign()) as error:
         raise CatalogError(f"{_called(source)}: cannot be read: {_why(error)}") from error
     return Catalog(Base(records, chosen, found, problems, pictures, parts, attached))
+
+
+def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
+    spool = Spool()
+    for batch in batches:
+        spool.add(batch)
+    return spool.records()
 
 
 def understood(
