@@ -36,7 +36,7 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
     columns = catalog.columns
     profile = profiles(catalog.raw_column, len(catalog))
     taken = {columns.id, columns.title, columns.description, columns.split, columns.weight, columns.date}
-    taken |= {*columns.images, *columns.vectors, *columns.label}
+    taken |= {*columns.images, *columns.vectors, *columns.label, columns.group}
     free = [name for name in catalog.names if name not in taken and profile(name).seen]
     found: list[Proposal] = []
 
@@ -89,7 +89,7 @@ def _label_reason(cells: Profile) -> str:
 def _label_score(name: str, cells: Profile) -> float:
     """Above 0 for what may be a label; most where values recur and hold levels, and the name hints at it."""
     like = is_label_like(name)
-    if not cells.as_label or not cells.recurs or is_about_label(name):
+    if not cells.as_label or not cells.recurs or cells.common == 1 or is_about_label(name):
         return 0.0
     if not like and (cells.numbers >= 0.5 or (is_other(name) and cells.paths < 0.5) or cells.length > 100):
         return 0.0

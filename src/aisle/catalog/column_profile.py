@@ -18,6 +18,7 @@ _URL = re.compile(r"^(?:https?:)?//\S+$", re.IGNORECASE)
 _PATH = re.compile(r"\S\s*(?:>|»|→|::|[|\\＞›])\s*\S|\S\s+/\s+\S|\S/[^/]+/\S")  # levels of a label
 _NUMBER = re.compile(r"[-+]?[\d.,]+\s*%?")
 _CODE = re.compile(r"(?=\D*\d)[\w./#-]+", re.ASCII)
+_ALL = 0.95  # nearly all cells: a few others do not make flags something else
 _HEAD = 500  # characters of a cell that are looked at
 _IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(PICTURES)))})(?:\W|$)", re.IGNORECASE)
 
@@ -48,14 +49,14 @@ class Profile(NamedTuple):
     @property
     def as_title(self) -> bool:
         """Whether the cells may be titles."""
-        odd = max(self.urls, self.images, self.numbers, self.codes, self.flags)
-        return not self.seen or (odd < 0.5 and self.length >= 3)
+        odd = max(self.urls, self.images, self.numbers, self.codes)
+        return not self.seen or (odd < 0.5 and self.flags < _ALL and self.length >= 3)
 
     @property
     def as_label(self) -> bool:
         """Whether the cells may be labels: no addresses, no flags, no kinds of record, no long text."""
-        odd = max(self.urls, self.images, self.kinds, self.flags)
-        return not self.seen or (odd < 0.5 and self.length <= 400)
+        odd = max(self.urls, self.images, self.kinds)
+        return not self.seen or (odd < 0.5 and self.flags < _ALL and self.length <= 400)
 
     @property
     def recurs(self) -> bool:
