@@ -294,3 +294,9 @@ def test_rows_that_repeat_another_group_are_left_as_they_are():
         {"id": str(i), "item_group_id": "g", "title": "" if i else "a pen", "brand": "x"} for i in range(3)
     ]
     assert [product.fields.get("title") for product in read(feed)] == ["a pen", None, None]
+
+
+def test_a_blank_column_with_the_right_name_counts_as_none():
+    shop = rows(title="", Bilder="", words=lambda i: f"A blue pen of make {i}", visual=lambda i: f"{i}.jpg")
+    proposed = {finding.action for finding in found(read(shop), "proposal")}
+    assert proposed == {"if it is: -c title=words", "if it is: -c images=visual"}

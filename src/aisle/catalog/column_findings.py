@@ -51,9 +51,10 @@ def choices(catalog: Catalog) -> Iterator[Finding]:
 
 
 def proposals(catalog: Catalog) -> Iterator[Finding]:
-    """The likeliest columns for what no column is named like."""
+    """The likeliest columns for a title, label or images that no filled column is named like."""
     for one in propose(catalog):
-        what = f"no column is named like the {CALLED[one.role]}; the likeliest is {one.column} ({one.reason})"
+        likeliest = f"the likeliest is {one.column} ({one.reason})"
+        what = f"no filled column is named like the {CALLED[one.role]}; {likeliest}"
         yield Finding("proposal", "note", what, 1, "columns", f"if it is: {one.flag}")
 
 

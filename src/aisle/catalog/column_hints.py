@@ -1,7 +1,7 @@
 """Which columns most likely hold the title, the label and the images of a catalog in which no name tells."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from aisle.catalog.catalog import Catalog
@@ -47,13 +47,15 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
             found.append(Proposal(role, best, reason(profile(best))))
             free.remove(best)
 
-    if not (columns.images or columns.image_template):
+    if not columns.image_template and not _filled(columns.images, profile):
         add("images", _images_score, _images_reason)
     label = lacks_label(catalog, profile)
     if label and any(_label_score(name, profile(name)) > _CLEAR for name in free):
         add("category", _label_score, _label_reason)
         label = False
-    if columns.title is None:  # before a label of which only the cells speak: a title is told by its words
+    if not _filled(
+        [columns.title] if columns.title else (), profile
+    ):  # before a label of which only the cells speak: a title is told by its words
         add("title", _title_score, lambda cells: f"{cells.length:.0f} characters on average")
     if label:
         add("category", _label_score, _label_reason)
@@ -64,7 +66,12 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
 def lacks_label(catalog: Catalog, profile: Profiles | None = None) -> bool:
     """Whether no row holds any label, right or wrong."""
     profile = profile or profiles(catalog.raw_column, len(catalog))
-    return not any(profile(name).filled for name in catalog.columns.label)
+    return not _filled(catalog.columns.label, profile)
+
+
+def _filled(names: Iterable[str], profile: Profiles) -> bool:
+    """Whether any cell of these columns holds something."""
+    return any(profile(name).filled for name in names)
 
 
 def advice(catalog: Catalog) -> str:

@@ -18,7 +18,7 @@ def tell(catalog: "Catalog", progress: "Progress") -> None:
     for one in propose(catalog):
         if one.role != "category":  # what needs labels says so itself
             likely = f"the likeliest is {one.column!r}: {one.flag}"
-            progress.say(f"no column is named like the {CALLED[one.role]}; {likely}")
+            progress.say(f"no filled column is named like the {CALLED[one.role]}; {likely}")
     if catalog.problems:
         rows = len(catalog.problems.rows_with())
         progress.say(f"{len(catalog.problems):,} problems in {rows:,} rows (`aisle check` lists all):")
