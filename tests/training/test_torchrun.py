@@ -54,7 +54,7 @@ promise = 0.1
 def shop(tmp_path_factory):
     """A catalogue with weights, and a recipe."""
     folder = tmp_path_factory.mktemp("torchrun")
-    lines = ["id,title,description,weight,category"]
+    lines = ["id,title,description,sample_weight,category"]
     for i, product in enumerate(products(67, images=False)):
         words = product.fields["title"]
         said = "" if i % 5 == 0 else f"{words.split()[-2]} of {words.split()[0]}"

@@ -5,6 +5,8 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from aisle.catalog import facts
+from aisle.catalog import facts, variant_rows
 from aisle.catalog.catalog import Base, Catalog, Part
-from aisle.catalog.columns import Columns, find, wanted
+from aisle.catalog.column_profile import profiles
+from aisle.catalog.column_roles import find
+from aisle.catalog.columns import Columns, wanted
 from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
 from aisle.catalog.paths import foreign, is_place, located
 from aisle.catalog.problems import Problems
@@ -29,6 +33,7 @@ from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy, read_tree
 
 _BROKEN = (OSError, EOFError, UnicodeError, zlib.error, zstandard.ZstdError, pa.ArrowException)
+_LOOKED_AT = 1000  # rows whose labels are looked up to choose among columns
 Source = str | Path | Sequence[Any] | pa.Table | Stream
 
 
@@ -71,8 +76,12 @@ def read(
             given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
-        pictures = understood(records, given, facts.resolve_root(image_root, home_of(source)), problems)
+        pictures = understood(
+            records, given, facts.resolve_root(image_root, home_of(source)), problems, tree, labels
+        )
         chosen = pictures.columns
+        if variant_rows.are_expected(chosen):
+            records = _stored(variant_rows.completed(records.batches, chosen))
         read_labels = facts.read_labels if labels else facts.no_labels
         _check_vectors(records, chosen, attached)
         has_vector = facts.with_vector(records, chosen.id, attached)
@@ -84,9 +93,27 @@ def read(
     return Catalog(Base(records, chosen, found, problems, pictures, parts, attached))
 
 
-def understood(records: Records, given: dict[str, Any], root: Path, problems: Problems) -> Pictures:
-    """What the columns hold and how pictures are found, by what the user said and the first records."""
-    chosen = _columns(records, given)
+def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
+    spool = Spool()
+    for batch in batches:
+        spool.add(batch)
+    return spool.records()
+
+
+def understood(
+    records: Records,
+    given: dict[str, Any],
+    root: Path,
+    problems: Problems,
+    tree: Taxonomy | None = None,
+    labels: bool = False,
+) -> Pictures:
+    """What the columns hold and how pictures are found, by what the user said and the records.
+
+    labels: whether labels matter; if not, no column with a vague name is one: new products lack the column
+    that is the label.
+    """
+    chosen = _columns(records, given, tree, labels)
     _ask_for_names(chosen, records.names, problems)
     cells = [cell for column in chosen.images for cell in _sample(records, column)]
     return Pictures(chosen, root, guess_separator(cells))
@@ -247,12 +274,15 @@ def _product_columns(records: Records) -> dict[str, Any]:
     }
 
 
-def _columns(records: Records, given: dict[str, Any]) -> Columns:
-    """The parts of the columns; what a name promises and the values do not keep stays a field."""
+def _columns(records: Records, given: dict[str, Any], tree: Taxonomy | None, labels: bool) -> Columns:
+    """The roles of the columns; what a name promises and the values do not keep stays a field."""
     names = [name for name, kind in records.types.items()]
     binary = [n for n in names if "binary" in str(records.types[n])]
     vectors = [n for n in names if records.types[n] == VECTOR]
-    found = find(names, given, binary, vectors)
+    profile = profiles(records.column, len(records))
+    labelled = None if tree is None else partial(_share_in_tree, records, tree, given)
+    find_by = partial(find, names, binary=binary, vectors=vectors, profile=profile, labelled=labelled)
+    found = find_by(given, vague=labels)
     for key, reads in (
         ("weight", lambda v: facts.weight_of(v) >= 0),
         ("date", lambda v: not np.isnat(facts.date_of(v))),
@@ -261,9 +291,21 @@ def _columns(records: Records, given: dict[str, Any]) -> Columns:
         if column is not None and key not in given:
             sample = [cell for cell in _sample(records, column) if cell.strip()]
             if sum(map(reads, sample)) < len(sample) / 2 or not sample:
-                found = find(names, {**given, key: ""}, binary, vectors)
                 given = {**given, key: ""}
+                found = find_by(given, vague=labels)
     return found
+
+
+def _share_in_tree(
+    records: Records, tree: Taxonomy, given: Mapping[str, Any], columns: tuple[str, ...]
+) -> float:
+    """The share of the first rows whose label the official tree knows."""
+    chosen = Columns(category=columns[0]) if len(columns) == 1 else Columns(levels=columns)
+    chosen = replace(chosen, delimiter=given.get("delimiter"), separator=given.get("separator"))
+    first = Records([batch.slice(0, _LOOKED_AT) for batch in records.batches[:1]])
+    first.types = records.types
+    labels = facts.read_labels(first, chosen, tree, Problems())
+    return float((labels.places.node[labels.codes] >= 0).mean()) if len(first) else 0.0
 
 
 def _ask_for_names(columns: Columns, names: list[str], problems: Problems) -> None:
