@@ -14,12 +14,12 @@ import pyarrow.compute as _compute
 from pyarrow.parquet import ParquetFile
 
 from aisle.catalog.csv_rows import read_records, sniff
-from aisle.catalog.encodings import KEPT, detect
-from aisle.catalog.files import Table, format_of, lines_of
+from aisle.catalog.files import Table, lines_of
 from aisle.catalog.mending import mended
 from aisle.catalog.paths import remote
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import BATCH
+from aisle.encodings import HEAD, KEPT, SAMPLE, detect, foreign_format, foreign_text, separator_line
 from aisle.errors import CatalogError
 
 VECTOR = pa.list_(pa.float32())
@@ -52,8 +52,9 @@ def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> It
 def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
     encoding = _encoding(table, problems, hints)
     lines = lines_of(table, encoding)
-    sample = _sample(lines)
-    dialect = sniff(sample, "\t" if table.format == "tsv" else hints.delimiter)
+    sample, named = _without_separator_line(_sample(lines))
+    given = None if table.format == "tsv" else hints.delimiter
+    dialect = sniff(sample, given or named or ("\t" if table.format == "tsv" else None))
     records = read_records(chain(sample, lines), dialect, problems.add, first)
     names = _names(_header(next(records, []), encoding, problems), problems)
     if not names:
@@ -80,12 +81,19 @@ def _header(names: Iterable[str], encoding: str, problems: Problems) -> list[str
 
 
 def _encoding(table: Table, problems: Problems, hints: Hints) -> str:
-    """The name of the file's encoding; a guess is told."""
+    """The name of the file's encoding; a guess is told.
+
+    Raises:
+        CatalogError: the file is of another format.
+    """
     with table.open() as file:
-        stranger = format_of(file.peek(8)[:8])
-        if stranger is not None:
-            raise CatalogError(f"{table.path}: not text, but {stranger}")
-        encoding = detect(file, hints.encoding)
+        sample = file.read(SAMPLE)
+    encoding = detect(sample, hints.encoding)
+    found = foreign_format(sample, encoding.name)
+    if found is None and table.format in ("csv", "text", "tsv"):
+        found = foreign_text(sample, encoding.name)
+    if found is not None:
+        raise CatalogError(f"{table.path}: not a table of text, but {found}")
     if not encoding.sure:
         told = f"{table.path.name}: {encoding.name}"
         problems.add(None, None, "not UTF-8; the encoding was guessed", told)
@@ -102,6 +110,13 @@ def _sample(lines: Iterator[str]) -> list[str]:
         if size > _SNIFFED:
             break
     return sample
+
+
+def _without_separator_line(sample: list[str]) -> tuple[list[str], str | None]:
+    """The lines after a first one that says `sep=;`, and the delimiter it names."""
+    start = next((i for i, line in enumerate(sample) if line.strip("\ufeff \t\r\n")), 0)
+    found, named = separator_line(sample[start]) if sample else (False, None)
+    return (sample[start + 1 :], named) if found else (sample, None)
 
 
 def _chunks(records: Iterable[_R], size: Callable[[_R], int]) -> Iterator[list[_R]]:
@@ -268,6 +283,10 @@ def plain_float(value: float) -> str | None:
 
 
 def _read_parquet(table: Table, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
+    with table.open() as opened:
+        found = foreign_format(opened.peek(HEAD)[:HEAD])
+    if found is not None and not found.startswith("Parquet"):
+        raise CatalogError(f"{table.path}: not Parquet, but {found}")
     packed = table.path.suffix.lower() not in (".parquet", ".pq")
     source: Any = str(table.path)
     if packed or remote(table.path):

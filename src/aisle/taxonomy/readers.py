@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from aisle.encodings import detect, foreign_format
 from aisle.errors import TaxonomyError, did_you_mean
 from aisle.taxonomy.tree import CategoryPath, Node, Taxonomy, format_path
 
@@ -109,14 +110,16 @@ def _text(path: Path) -> str:
             path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         )
         raise TaxonomyError(f"{path}: the tree cannot be read: {error.strerror}.{near}") from error
-    if b"\0" in raw and raw[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+    encoding = detect(raw).name
+    found = foreign_format(raw, encoding)
+    if found is not None:
+        raise TaxonomyError(f"{path}: no tree, but {found.split(';')[0].split(':')[0]}; a tree is text, CSV or JSON")
+    if b"\0" in raw and not encoding.startswith("utf-"):
         raise TaxonomyError(f"{path}: not text; a tree is text, CSV or JSON")
-    for encoding in ("utf-8-sig", "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeError:
-            continue
-    return raw.decode("latin-1")
+    text = raw.decode(encoding, "replace").lstrip("\ufeff")
+    if "\0" in text:
+        raise TaxonomyError(f"{path}: not text; a tree is text, CSV or JSON")
+    return text
 
 
 def _build(entries: list[Entry]) -> ReadTree:
