@@ -1,6 +1,7 @@
 """What each record says, found in one pass over all of them: labels, ids, pictures, weights, dates."""
 
 import datetime
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import pyarrow.compute as _compute
 from aisle.catalog.columns import Columns
 from aisle.catalog.labels import LEVEL_MARK
 from aisle.catalog.paths import located
-from aisle.catalog.places import Places, place
+from aisle.catalog.places import Places, place, place_levels
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import Records
 from aisle.catalog.vectors import VectorFile
@@ -61,15 +62,19 @@ def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, p
     """Every record's label; what is odd about one becomes a problem of each row that has it."""
     if not columns.label:
         return no_labels(records, columns, taxonomy, problems)
-    delimiter, separator, name = columns.delimiter, columns.separator, columns.label[0]
-    if columns.category is not None:
-        coded = encode(records.column(columns.category))
-    else:
-        delimiter, separator, name = LEVEL_MARK, "", " / ".join(columns.levels)
-        coded = encode(_joined(records, columns.levels))
+    one = columns.category is not None
+    name = columns.label[0] if one else " / ".join(columns.levels)
+    coded = encode(records.column(name) if one else _joined(records, columns.levels))
     counts = np.bincount(coded.codes, minlength=len(coded.values))
-    places = place(dict(zip(coded.values, counts.tolist(), strict=True)), taxonomy, delimiter, separator)
+    labels = dict(zip(coded.values, counts.tolist(), strict=True))
+    if one:
+        places = place(labels, taxonomy, columns.delimiter, columns.separator)
+    elif columns.delimiter == "":
+        places = place(labels, taxonomy, LEVEL_MARK, "")
+    else:
+        places = place_levels(labels, taxonomy)
     _report_labels(coded, places, name, problems)
+    _report_column(coded, places, name, problems)
     return Labels(coded.codes, coded.values, places)
 
 
@@ -93,6 +98,20 @@ def _report_labels(coded: Coded, places: Places, column: str, problems: Problems
     if not blank.all():  # a file without any label is a file to classify
         for i in np.flatnonzero((blank & ~odd)[coded.codes]):
             problems.add(int(i) + 1, column, "no category; the row is not learned from")
+
+
+def _report_column(coded: Coded, places: Places, column: str, problems: Problems) -> None:
+    """What concerns all labels: told once."""
+    if places.ancestors:
+        listed = np.isin(coded.codes, list(places.ancestors))
+        shown = coded.values[min(places.ancestors)].replace(LEVEL_MARK, ", ")
+        rows = f"{int(listed.sum()):,} row{'s' * (int(listed.sum()) != 1)}, such as {shown}"
+        problems.note(column, "ancestors of a category are listed with it; they are left out", rows)
+    if places.unread:
+        flag = shlex.quote(f"delimiter={places.unread}")
+        what = f"every label holds {places.unread.strip()!r} and is read as one level; if it parts levels: -c {flag}"
+        shown = next(text for text in coded.values if text.strip())
+        problems.note(column, what, shown)
 
 
 def check_ids(records: Records, column: str | None, problems: Problems, twice: bool = True) -> None:

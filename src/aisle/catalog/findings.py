@@ -38,6 +38,8 @@ _ACTIONS = (
     ("not a weight", "counts once"),
     ("not a date", "counts as undated, the oldest in a split by time"),
     ("encoding was guessed", "if letters look wrong, name it with --encoding"),
+    ("ancestors of a category", "the deepest categories are learned"),
+    ("every label holds", "read as it stands"),
     ("joined", "check that the joined text is one field"),
 )
 

@@ -8,14 +8,12 @@ HEAD = 256 * 1024  # bytes that are looked at
 _BINARY = {
     b"\x1f\x8b": "gzip: let its name end in .gz",
     b"\x28\xb5\x2f\xfd": "Zstandard: let its name end in .zst",
-    b"BZh": "bzip2: unpack it first",
     b"\xfd7zXZ\x00": "xz: unpack it first",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive: unpack it first",
     b"Rar!\x1a\x07": "a RAR archive: unpack it first",
     b"PAR1": "Parquet: let its name end in .parquet",
     b"ARROW1": "Arrow IPC: save it as Parquet",
     b"FEA1": "Feather: save it as Parquet",
-    b"ORC": "ORC: save it as Parquet",
     b"Obj\x01": "Avro: save it as Parquet",
     b"SQLite": "an SQLite database: export the table as CSV",
     b"\x00\x01\x00\x00Standard": "an Access database: export the table as CSV",
@@ -30,6 +28,11 @@ _BINARY = {
     b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"II*\x00": "a picture",
     b"MM\x00*": "a picture",
 }  # fmt: skip
+_LATER = (
+    (b"ustar", 257, "a tar archive: unpack it first"),
+    (b"1AY&SY", 4, "bzip2: unpack it first"),
+    (b"WEBP", 8, "a picture"),
+)
 _ZIPS = (
     (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods): save the sheet as CSV (UTF-8)"),
     (b"opendocument", "an OpenDocument file: save the table as CSV (UTF-8)"),
@@ -78,8 +81,9 @@ def foreign_format(head: bytes, encoding: str | None = None) -> str | None:
         inside = (what for name, what in _ZIPS if name in head)
         return next(inside, "a ZIP archive (a spreadsheet?): unpack it, or save the sheet as CSV (UTF-8)")
     binary = next((what for sign, what in _BINARY.items() if head.startswith(sign)), None)
-    if binary is None and head[257:262] == b"ustar":
-        return "a tar archive: unpack it first"
+    for sign, place, what in _LATER:
+        if head[place : place + len(sign)] == sign:
+            return what
     return binary or _markup(_text(head[:HEAD], encoding))
 
 
