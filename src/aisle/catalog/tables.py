@@ -243,7 +243,7 @@ def _column(values: list[Any], row: int, name: str, problems: Problems, encoding
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bytes}:
         return pa.array(values, pa.binary())
-    if kinds == {np.ndarray}:
+    if kinds == {np.ndarray} and all(v is None or v.dtype.kind in "fiub" for v in values):
         return pa.array([None if v is None else v.astype(np.float32) for v in values], VECTOR)
     return _text([as_text(value) for value in values], row, name, problems, encoding)
 
@@ -348,6 +348,9 @@ def _plain(column: pa.Array | pa.ChunkedArray, first: int, name: str, problems: 
             return column.cast(VECTOR)
         if pa.types.is_binary(kind.value_type):
             return column.cast(pa.list_(pa.binary()))
+        if pa.types.is_struct(kind.value_type) and "bytes" in {field.name for field in kind.value_type}:
+            held = ([item and item["bytes"] for item in cell or ()] for cell in column.to_pylist())
+            return pa.array(held, pa.list_(pa.binary()))
     if pa.types.is_struct(kind) and "bytes" in {
         field.name for field in kind
     }:  # how `datasets` keeps pictures
