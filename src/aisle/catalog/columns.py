@@ -66,7 +66,7 @@ class Columns:
     (`"images/image_{imageid}_product_{productid}.jpg"`). group: variants of one product share it.
     vectors: embeddings. fields: further text, kept under its own name. ignored: left out of the
     fields, so that a second label column cannot give the answer away.
-    delimiter, separator, image_separator: how labels part levels, how they part several categories,
+    delimiter, separator, image_separator, date_format: how labels part levels, how they part several categories,
     how cells part pictures; None: found over the column.
     """
 
@@ -87,6 +87,7 @@ class Columns:
     delimiter: str | None = None
     separator: str | None = None
     image_separator: str | None = None
+    date_format: str | None = None
 
     @cached_property
     def text(self) -> dict[str, str]:
@@ -207,7 +208,7 @@ def find(
     return Columns(**chosen)
 
 
-_SETTINGS = ("image_template", "delimiter", "separator", "image_separator")
+_SETTINGS = ("image_template", "delimiter", "separator", "image_separator", "date_format")
 
 
 def _named(chosen: Mapping[str, Any]) -> set[str]:

@@ -1,6 +1,5 @@
 """What each record says, found in one pass over all of them: labels, ids, pictures, weights, dates."""
 
-import datetime
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as _compute
 
+from aisle.catalog import dates
 from aisle.catalog.columns import Columns
 from aisle.catalog.labels import LEVEL_MARK
 from aisle.catalog.paths import located
@@ -21,7 +21,6 @@ from aisle.errors import CatalogError
 from aisle.taxonomy import DELIMITER, CategoryPath, Taxonomy
 
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
-_DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y")
 
 
 class Coded(NamedTuple):
@@ -221,44 +220,29 @@ def weight_of(text: str) -> float:
     return value if 0 <= value < np.inf else np.nan
 
 
-def read_dates(records: Records, column: str | None, problems: Problems) -> np.ndarray | None:
-    """(n,) datetime64[s] in UTC, NaT where blank or unreadable; None without the column."""
+def read_dates(
+    records: Records, column: str | None, problems: Problems, form: str | None = None
+) -> dates.Dates | None:
+    """n dates of the column, NaT where blank or unreadable; None without the column.
+
+    form: how they are written, as `strptime` says it; None: found over the column.
+
+    Raises:
+        CatalogError: the form is none.
+    """
     if column is None:
         return None
     coded = encode(records.column(column))
-    values = np.array([date_of(text) for text in coded.values] or ["NaT"], dtype="datetime64[s]")
-    out = values[coded.codes]
-    for i in np.flatnonzero(np.isnat(out)):
+    found = dates.read(coded.values or [""], form)
+    values, among = found.values[coded.codes], found.among[coded.codes]
+    if found.unclear:
+        problems.add(None, column, f"the order of day and month is unclear: {found.unclear}")
+    what = f"not a date as {form} says" if form else "not a date; write it as 2026-03-31"
+    for i in np.flatnonzero(np.isnat(values) & ~among):
         text = coded.values[coded.codes[i]]
         if text.strip():
-            problems.add(int(i) + 1, column, "not a date; write it as 2026-03-31", text)
-    return out
-
-
-def date_of(text: str) -> np.datetime64:
-    """ISO 8601, seconds or milliseconds since 1970, or a common day-month-year form (day first), else NaT."""
-    text = text.strip()
-    found: datetime.datetime | None = None
-    try:
-        if text.isdigit() and len(text) in (10, 13):
-            found = datetime.datetime.fromtimestamp(int(text[:10]), datetime.UTC)
-        else:
-            found = datetime.datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError):
-        for form in _DATES:
-            try:
-                found = datetime.datetime.strptime(text, form)
-                break
-            except ValueError:
-                continue
-    if found is None:
-        return np.datetime64("NaT")
-    try:
-        if found.tzinfo is not None:
-            found = found.astimezone(datetime.UTC).replace(tzinfo=None)
-    except OverflowError:
-        return np.datetime64("NaT")
-    return np.datetime64(found, "s")
+            problems.add(int(i) + 1, column, what, text)
+    return dates.Dates(values, found.unclear, among)
 
 
 def resolve_root(root: str | Path | None, source: Path | None) -> Path:

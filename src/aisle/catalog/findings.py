@@ -36,6 +36,7 @@ _ACTIONS = (
     ("same id", "kept; both answers carry this id"),
     ("no id", "its row number is its id"),
     ("not a weight", "counts once"),
+    ("order of day and month", "count as undated; a split by time asks for --date-format"),
     ("not a date", "counts as undated, the oldest in a split by time"),
     ("encoding was guessed", "if letters look wrong, name it with --encoding"),
     ("ancestors of a category", "the deepest categories are learned"),

@@ -8,25 +8,137 @@ from typing import Any
 
 # Keys that name one image, the best resolution first; compared without case and signs.
 _KEYS = (
-    *("original", "originalsrc", "originalurl", "urloriginal", "fullxfull", "urlfullxfull", "full", "fullsize"),
-    *("urlfull", "imageoriginal", "master", "max", "maxres", "raw", "hires", "urlhires", "hiresurl", "highres"),
-    *("zoom", "urlzoom", "zoomurl", "zoomimage", "huge", "xxlarge", "xxl", "xlarge", "extralarge", "xl", "big"),
-    *("bigimage", "secureurl", "contenturl", "src", "url", "imageurl", "imagesrc", "href", "uri", "link", "srcset"),
-    *("large", "urllarge", "largeimage", "largeurl", "urlstandard", "standard", "default", "image", "img", "path"),
+    *(
+        "original",
+        "originalsrc",
+        "originalurl",
+        "urloriginal",
+        "fullxfull",
+        "urlfullxfull",
+        "full",
+        "fullsize",
+    ),
+    *(
+        "urlfull",
+        "imageoriginal",
+        "master",
+        "max",
+        "maxres",
+        "raw",
+        "hires",
+        "urlhires",
+        "hiresurl",
+        "highres",
+    ),
+    *(
+        "zoom",
+        "urlzoom",
+        "zoomurl",
+        "zoomimage",
+        "huge",
+        "xxlarge",
+        "xxl",
+        "xlarge",
+        "extralarge",
+        "xl",
+        "big",
+    ),
+    *(
+        "bigimage",
+        "secureurl",
+        "contenturl",
+        "src",
+        "url",
+        "imageurl",
+        "imagesrc",
+        "href",
+        "uri",
+        "link",
+        "srcset",
+    ),
+    *(
+        "large",
+        "urllarge",
+        "largeimage",
+        "largeurl",
+        "urlstandard",
+        "standard",
+        "default",
+        "image",
+        "img",
+        "path",
+    ),
     *("imagepath", "imagefile", "file", "filepath", "filename", "location", "picture", "photo", "baseimage"),
-    *("medium", "urlmedium", "mediumimage", "med", "regular", "normal", "preview", "small", "urlsmall", "smallimage"),
-    *("thumbnail", "thumbnailurl", "urlthumbnail", "thumb", "urlthumb", "transformedsrc", "tiny", "urltiny", "icon"),
+    *(
+        "medium",
+        "urlmedium",
+        "mediumimage",
+        "med",
+        "regular",
+        "normal",
+        "preview",
+        "small",
+        "urlsmall",
+        "smallimage",
+    ),
+    *(
+        "thumbnail",
+        "thumbnailurl",
+        "urlthumbnail",
+        "thumb",
+        "urlthumb",
+        "transformedsrc",
+        "tiny",
+        "urltiny",
+        "icon",
+    ),
 )
 _RANK = {key: place for place, key in enumerate(_KEYS)}
 # Keys whose value is the same image in other sizes, and those whose value wraps it.
 _SIZES = {
-    *("sizes", "variants", "versions", "renditions", "formats", "resolutions", "sources", "thumbnails", "urls"),
+    *(
+        "sizes",
+        "variants",
+        "versions",
+        "renditions",
+        "formats",
+        "resolutions",
+        "sources",
+        "thumbnails",
+        "urls",
+    ),
     *("derivatives", "crops", "scales"),
 }
-_WRAPS = {"node", "fields", "file", "image", "img", "picture", "photo", "media", "attributes", "data", "previewimage"}
-_NO_IMAGE = {"alt", "alttext", "title", "caption", "id", "name", "type", "mimetype", "variant", "position", "color"}
+_WRAPS = {
+    "node",
+    "fields",
+    "file",
+    "image",
+    "img",
+    "picture",
+    "photo",
+    "media",
+    "attributes",
+    "data",
+    "previewimage",
+}
+_NO_IMAGE = {
+    "alt",
+    "alttext",
+    "title",
+    "caption",
+    "id",
+    "name",
+    "type",
+    "mimetype",
+    "variant",
+    "position",
+    "color",
+}
 _WIDTH = re.compile(r"(\d{2,5})(?:\s*[xX×]\s*(?:\d{1,5}|n))?|^(\d)[kx]$", re.IGNORECASE)
-_LINK = re.compile(r"(?:https?:)?//|[^\s]*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|jp2)(?:[?#]\S*)?$", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:https?:)?//|[^\s]*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|jp2)(?:[?#]\S*)?$", re.IGNORECASE
+)
 _DEPTH = 8
 
 
@@ -60,7 +172,9 @@ def image_names(value: Any, depth: int = 0) -> list[str]:
 
 
 def _of_object(value: Mapping[Any, Any], depth: int) -> list[str]:
-    items = {re.sub(r"[\W_]+", "", str(key)).casefold(): item for key, item in value.items() if item is not None}
+    items = {
+        re.sub(r"[\W_]+", "", str(key)).casefold(): item for key, item in value.items() if item is not None
+    }
     several = _columns(items)
     if several is not None:
         return image_names(several, depth + 1)
@@ -79,7 +193,11 @@ def _best(items: Mapping[str, Any], depth: int) -> str | None:
     """The name of the one image that an object describes, of its sizes the largest; None if it is not one."""
     named = [key for key in items if key in _RANK and isinstance(items[key], str) and items[key].strip()]
     for key in sorted(named, key=_RANK.__getitem__):
-        if key not in ("file", "filename", "name", "image", "path") or len(named) == 1 or _LINK.match(items[key]):
+        if (
+            key not in ("file", "filename", "name", "image", "path")
+            or len(named) == 1
+            or _LINK.match(items[key])
+        ):
             return _largest_of_set(items[key]) if key == "srcset" else _string(items[key], depth)
     nested = {key: item for key, item in items.items() if isinstance(item, Mapping)}
     sizes = [*_sized(items, depth), *_ranked(nested, depth)]
@@ -91,7 +209,9 @@ def _best(items: Mapping[str, Any], depth: int) -> str | None:
             if len(names) == 1:
                 return names[0]
         if key in _SIZES:
-            listed = list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, list) else []
+            listed = (
+                list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, list) else []
+            )
             found = [pair for part in listed for pair in _width_and_name(part, depth)]
             if found:
                 return max(found, key=lambda pair: pair[0])[1]
@@ -150,7 +270,9 @@ def _is_numbered(items: Mapping[str, Any]) -> bool:
 
 def _columns(items: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """`{"large": [a, b], "hi_res": [c, None]}` as an object an image."""
-    lists = {key: item for key, item in items.items() if isinstance(item, list) and key in {*_RANK, "variant"}}
+    lists = {
+        key: item for key, item in items.items() if isinstance(item, list) and key in {*_RANK, "variant"}
+    }
     if len(lists) < 2 and not (lists and len(items) == 1 and next(iter(lists)) in _RANK):
         return None
     length = max(map(len, lists.values()))

@@ -27,7 +27,9 @@ _IN_NAMES = {"/", "／", "\\\\", "\\", "＼", "¥", "￥"}  # signs that also st
 _LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
 _SIGN = re.compile(r"(?<=\S)(\s*)((?:[^\w\s()\[\]{}\"“”„«»]|_)+)(\s*)(?=\S)")
 _ANY = re.compile(r"[,;|\n]")  # a sign that may part categories
-_LISTING = re.compile(r"&|\+|\b(?:and|und|et|y|e|en|og|och|i|и|ve)\b")  # `Mugs, Cups & Jars` lists: it is one name
+_LISTING = re.compile(
+    r"&|\+|\b(?:and|und|et|y|e|en|og|och|i|и|ve)\b"
+)  # `Mugs, Cups & Jars` lists: it is one name
 _WEAK = {"-", "'", "’", ".", "&", "+", "_", ",", "–"}  # signs that many names hold
 
 
@@ -176,7 +178,9 @@ def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
         return True
     pieces = [piece.strip() for text in texts for piece in _ANY.split(text)]
     parents = {tuple(levels_of(piece, style)[:-1]) for piece in pieces} - {()}
-    return bool(parents) and all(mark.join(parent) in pieces for parent in parents)  # ancestors are listed too
+    return bool(parents) and all(
+        mark.join(parent) in pieces for parent in parents
+    )  # ancestors are listed too
 
 
 # -- several categories ---------------------------------------------------------------------------
@@ -234,7 +238,12 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     rooted = [path for path in later if path[0] in roots]
     extras = _extras(cells, known)
     recurring = [n for n, lefts in extras.items() if len(lefts) > 1 or (n,) in known or n in roots]
-    if not (recurring or ancestors or any(path in nodes for path in rooted) or 2 * len(rooted) >= max(1, len(later))):
+    if not (
+        recurring
+        or ancestors
+        or any(path in nodes for path in rooted)
+        or 2 * len(rooted) >= max(1, len(later))
+    ):
         return frozenset()
     if mark not in _COMMAS:  # names hold these hardly ever, and then no path follows
         roots |= {path[0] for path in later}

@@ -81,7 +81,14 @@ def _spanned(labels: Mapping[str, int], style: Style) -> Places:
     taxonomy = Taxonomy.from_paths(paths) if paths else None
     node = [taxonomy.index(several[0]) if taxonomy and several else -1 for several in categories]
     return Places(
-        taxonomy, style, tuple(categories), np.array(node, np.int64), np.ones(len(node), bool), odd, variants, ancestors=listed
+        taxonomy,
+        style,
+        tuple(categories),
+        np.array(node, np.int64),
+        np.ones(len(node), bool),
+        odd,
+        variants,
+        ancestors=listed,
     )
 
 

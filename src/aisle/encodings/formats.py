@@ -48,11 +48,15 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_PASSED_OVER = re.compile(r"\s*(?:<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!doctype\b[^>\[]*(?:\[.*?\]\s*)?>)", re.I | re.S)
+_PASSED_OVER = re.compile(
+    r"\s*(?:<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!doctype\b[^>\[]*(?:\[.*?\]\s*)?>)", re.I | re.S
+)
 _TAG = re.compile(r"\s*<\s*([a-z_][\w.:-]*)(?:\s[^<>]*)?/?>?", re.I)
 _HEADER_OF_TAGS = re.compile(r"\s*<[^<>\n]*>\s*[,;|\t]")  # `<SKU>,<NAME>` names columns
 _FEEDS = {"rss": "an RSS feed", "feed": "an Atom feed", "rdf:rdf": "an RDF feed", "urlset": "a sitemap"}
-_HTML = set("html head body table div p br meta title style script span form h1 h2 h3 tr td th thead tbody center font pre".split())
+_HTML = set(
+    "html head body table div p br meta title style script span form h1 h2 h3 tr td th thead tbody center font pre".split()
+)
 _XML = "; a catalogue is read from CSV, JSON or Parquet: export the products as one of these"
 _SEPARATOR = re.compile(r"\ufeff?\s*[\"']?sep *= *(\\t|tab|[^\r\n\"'])?[\"']?", re.I)
 
@@ -95,7 +99,11 @@ def foreign_text(head: bytes, encoding: str | None = None) -> str | None:
         try:
             json.loads(first)
         except ValueError:
-            return "JSON: let its name end in .json" if re.match(r"[\[{]\s*[\"{\n]", text) and first[-1:] in '[{,"' else None
+            return (
+                "JSON: let its name end in .json"
+                if re.match(r"[\[{]\s*[\"{\n]", text) and first[-1:] in '[{,"'
+                else None
+            )
         return "JSON: let its name end in .jsonl" if first[0] == "{" else "JSON: let its name end in .json"
     return None
 

@@ -38,7 +38,10 @@ _INSIDE = re.compile(r"(?<=[A-Za-z])[^\x00-\x7f]+(?=[A-Za-z])")
 _MARKS = set("’‘´·–—•®™°")  # signs that stand inside words
 _BOXES = re.compile("[\u2500-\u25a0]")
 _RARE = {"cp866": 0.5, "koi8-u": 0.99}
-_AS_TURKISH, _ICELANDIC = set("ðýþÐÝÞ"), set("áéíóúæÁÉÍÓÚÆ")  # Icelandic has both kinds, Turkish the bytes of the first
+_AS_TURKISH, _ICELANDIC = (
+    set("ðýþÐÝÞ"),
+    set("áéíóúæÁÉÍÓÚÆ"),
+)  # Icelandic has both kinds, Turkish the bytes of the first
 
 
 def guess(lines: Sequence[bytes]) -> str:
@@ -55,7 +58,12 @@ def guess(lines: Sequence[bytes]) -> str:
     if not likely:
         return "cp1252"
     found = chardet.detect_all(
-        whole, max_bytes=len(whole) or 1, include_encodings=[*likely, "utf-8"], ignore_threshold=True, compat_names=False
+        whole,
+        max_bytes=len(whole) or 1,
+        include_encodings=[*likely, "utf-8"],
+        ignore_threshold=True,
+        compat_names=False,
+        no_match_encoding=likely[0],
     )
     scores = {name: 0.0 for name in likely}
     for match in found:
@@ -147,7 +155,9 @@ def _weight(whole: bytes, name: str) -> float:
     text = whole.decode(name, "replace")
     if name not in _LATIN:
         words = _WORD.findall(text)
-        odd = sum(not (word.islower() or word.isupper() or word[1:].islower()) for word in words if _cased(word))
+        odd = sum(
+            not (word.islower() or word.isupper() or word[1:].islower()) for word in words if _cased(word)
+        )
         return _RARE.get(name, 1.0) * (not _BOXES.search(text)) * (1 - odd / (len(words) or 1)) ** 2
     letters = [c.lower() for c in text if c > "\x7f" and c.isalpha()]
     letters += ["�" for sign in _INSIDE.findall(text) for c in sign if not c.isalpha() and c not in _MARKS]

@@ -113,7 +113,9 @@ def _text(path: Path) -> str:
     encoding = detect(raw).name
     found = foreign_format(raw, encoding)
     if found is not None:
-        raise TaxonomyError(f"{path}: no tree, but {found.split(';')[0].split(':')[0]}; a tree is text, CSV or JSON")
+        raise TaxonomyError(
+            f"{path}: no tree, but {found.split(';')[0].split(':')[0]}; a tree is text, CSV or JSON"
+        )
     if b"\0" in raw and not encoding.startswith("utf-"):
         raise TaxonomyError(f"{path}: not text; a tree is text, CSV or JSON")
     text = raw.decode(encoding, "replace").lstrip("\ufeff")
