@@ -66,8 +66,8 @@ class Columns:
     (`"images/image_{imageid}_product_{productid}.jpg"`). group: variants of one product share it.
     vectors: embeddings. fields: further text, kept under its own name. ignored: left out of the
     fields, so that a second label column cannot give the answer away.
-    delimiter, separator, image_separator, date_format: how labels part levels, how they part several categories,
-    how cells part pictures; None: found over the column.
+    delimiter, separator, image_separator, date_format: how labels part levels, how they part several
+    categories, how cells part pictures, how dates are written (`%d/%m/%Y`); None: found over the column.
     """
 
     id: str | None = None

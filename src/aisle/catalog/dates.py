@@ -131,7 +131,7 @@ def _order(written: Sequence[_Written]) -> tuple[str | None, str]:
     if not kept:
         return "day first", ""
     full = [name for name in _ORDERS if fits[name] == len(kept)]
-    if len(full) == 1 or all(one.sign == "." for one, _ in kept) and "day first" in full:
+    if len(full) == 1 or ("day first" in full and all(one.sign == "." for one, _ in kept)):
         return full[0], ""
     if full:
         if all(len({orders[name] for name in full}) == 1 for _, orders in kept):
@@ -179,7 +179,7 @@ def _numbers(text: str) -> _Written | None:
 
 
 def _sure(text: str) -> datetime.datetime | None:
-    """A date whose parts cannot be mistaken: ISO 8601, since 1970, year first with four digits, or named month."""
+    """A date whose parts cannot be mistaken: ISO 8601, seconds since 1970, year first, or a named month."""
     try:
         if text.isdigit() and len(text) in (10, 13):
             return datetime.datetime.fromtimestamp(int(text[:10]), datetime.UTC)

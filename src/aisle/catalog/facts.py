@@ -108,7 +108,8 @@ def _report_column(coded: Coded, places: Places, column: str, problems: Problems
         problems.note(column, "ancestors of a category are listed with it; they are left out", rows)
     if places.unread:
         flag = shlex.quote(f"delimiter={places.unread}")
-        what = f"every label holds {places.unread.strip()!r} and is read as one level; if it parts levels: -c {flag}"
+        sign = places.unread.strip()
+        what = f"every label holds {sign!r} and is read as one level; if it parts levels: -c {flag}"
         shown = next(text for text in coded.values if text.strip())
         problems.note(column, what, shown)
 

@@ -43,6 +43,7 @@ _ACTIONS = (
     ("every label holds", "read as it stands"),
     ("joined", "check that the joined text is one field"),
 )
+_HARMLESS = "ancestors of a category"  # starts what is told for information alone
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Finding:
     @property
     def amount(self) -> str:
         """`1 row`, `5,707 rows`."""
-        one = {"rows": "row", "classes": "class", "spellings": "spelling"}
+        one = {"rows": "row", "files": "file", "classes": "class", "spellings": "spelling"}
         return f"{self.count:,} {one.get(self.unit, self.unit) if self.count == 1 else self.unit}"
 
 
@@ -123,8 +124,10 @@ def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
         if kind.fatal:
             action = "left out of training; still answered, as `review`"
         what = f"{kind.column}: {kind.what}" if kind.column else kind.what
-        severity: Severity = "error" if kind.fatal else "warning"
-        yield Finding("problem", severity, what, count, "rows", action, tuple(examples))
+        harmless = kind.what.startswith(_HARMLESS)
+        severity: Severity = "error" if kind.fatal else "note" if harmless else "warning"
+        unit = "rows" if shown[kind][0].row else "files"
+        yield Finding("problem", severity, what, count, unit, action, tuple(examples))
 
 
 def _problem_example(catalog: Catalog, problem: Problem) -> Example:

@@ -1,4 +1,4 @@
-"""Images written as objects: `{"src": …}`, lists of them, or one object of several sizes; one name an image."""
+"""Images written as objects: `{"src": …}`, lists of them, or objects of several sizes; one name an image."""
 
 import ast
 import json

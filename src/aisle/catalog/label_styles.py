@@ -3,12 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from aisle.catalog.labels import (
     LEVEL_MARK,
     NOTHING,
     Style,
-    decoded,
     from_json,
     has_escapes,
     levels_of,
@@ -16,6 +16,7 @@ from aisle.catalog.labels import (
     root_of,
 )
 from aisle.catalog.text import spelled
+from aisle.encodings import decode_entities
 
 DELIMITERS = (
     *(">>", "->", "=>", "::", "»", "›", "→", "⇒", "≫", ">", "＞", "|", "｜", "<", "/", "／"),
@@ -60,7 +61,7 @@ def detect(labels: Iterable[str], delimiter: str | None = None, separator: str |
 def detect_in_columns(labels: Iterable[str]) -> Style:
     """The style of labels made of several columns: a level each, or, where their cells are whole paths
     (`Home` and `Home > Fridges`), a category each."""
-    rows = [[protected(decoded(cell)) for cell in label.split(LEVEL_MARK)] for label in labels]
+    rows = [[protected(decode_entities(cell)) for cell in label.split(LEVEL_MARK)] for label in labels]
     rows = [[cell for cell in row if cell.strip().casefold() not in NOTHING] for row in rows]
     cells = list(dict.fromkeys(cell for row in rows for cell in row))
     later = [row for row in rows if len(row) > 1]
@@ -113,7 +114,7 @@ def _texts(labels: Iterable[str]) -> list[str]:
             if nested is not None:
                 texts.update((name, None) for path in nested for name in path)
                 continue
-        texts[protected(decoded(label))] = None
+        texts[protected(decode_entities(label))] = None
     return list(texts)
 
 
@@ -207,7 +208,7 @@ def _is_simple(style: Style) -> bool:
 
 
 def _flat_roots(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
-    """The roots, if what a sign parts mostly starts (or, the leaf first, ends) at one known from elsewhere."""
+    """The roots, if what a sign parts mostly starts (the leaf first: ends) at one known from elsewhere."""
     holding = [text for text in texts if mark in text]
     cut = [[p for p in text.split(mark)[:: -1 if style.leaf_first else 1] if p.strip()] for text in texts]
     roots = frozenset(root_of(pieces[0], style) for pieces in cut if pieces) - NOTHING
@@ -223,9 +224,9 @@ _Path = tuple[str, ...]
 def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     """What may start a category after the sign, if the sign parts categories; else nothing.
 
-    For it speaks what follows the sign and is a path (`Home > Fridges, Office > Pens`) under a root known from
-    elsewhere, or a name that follows several known paths (`Office > Pens, Sale`). A name that holds the sign
-    (`Mugs, Cups & Jars`) speaks neither for it nor against it: no root follows the sign there.
+    For it speaks what follows the sign and is a path (`Home > Fridges, Office > Pens`) under a root known
+    from elsewhere, or a name that follows several known paths (`Office > Pens, Sale`). A name that holds the
+    sign (`Mugs, Cups & Jars`) speaks neither for it nor against it: no root follows the sign there.
     """
     cells = [[_path(piece, style) for piece in text.split(mark)] for text in texts]
     cells = [[path for path in cell if path] for cell in cells]
@@ -247,7 +248,7 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
         return frozenset()
     if mark not in _COMMAS:  # names hold these hardly ever, and then no path follows
         roots |= {path[0] for path in later}
-    pairs = ((left, right) for cell in cells for left, right in zip(cell[:-1], cell[1:], strict=True))
+    pairs = ((left, right) for cell in cells for left, right in pairwise(cell))
     roots |= {right[0] for left, right in pairs if left in known and len(right) > 1}
     extras = {n: lefts for n, lefts in extras.items() if n in recurring or not _LISTING.search(n)}
     return frozenset(roots | ancestors | set(extras) | joined) - NOTHING
@@ -304,7 +305,7 @@ def _roots(cells: Sequence[list[_Path]]) -> set[str]:
     roots = {cell[0][0] for cell in cells if cell and (len(cell) == 1 or len(cell[0]) > 1)}
     lefts: dict[str, set[str]] = {}
     for cell in cells:
-        for left, right in zip(cell[:-1], cell[1:], strict=True):
+        for left, right in pairwise(cell):
             if len(right) > 1 and len(left) > 1:
                 lefts.setdefault(right[0], set()).add(left[-1])
     roots |= {name for name, ends in lefts.items() if len(ends) > 1}
@@ -321,10 +322,10 @@ def _extras(cells: Sequence[list[_Path]], known: set[_Path]) -> dict[str, set[st
     """Names alone that follow a path which is known by itself -> the ends of these paths."""
     found: dict[str, set[str]] = {}
     for cell in cells:
-        left: _Path = ()
+        left: _Path | None = None
         for path in cell:
             if len(path) > 1:
                 left = path
-            elif left in known:
+            elif left is not None and left in known and path:
                 found.setdefault(path[0], set()).add(left[-1])
     return found

@@ -1,15 +1,15 @@
 """Labels as they are written: how one label is read, given how its column spells paths.
 
-`label_styles.detect` finds that spelling over the column as a whole: names hold commas, slashes and ampersands
+`label_styles.detect` finds that spelling over the column as a whole: names hold commas, slashes, ampersands
 ("Dining, Living Room Furniture", "A/C Units"), and only the column shows which sign parts levels.
 """
 
-import html
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from aisle.catalog.text import listed, plain, spelled
+from aisle.encodings import decode_entities
 from aisle.taxonomy import CategoryPath
 
 LEVEL_MARK = "\x1f"  # joins level columns, whose names may hold anything else
@@ -17,7 +17,6 @@ NOTHING = {"", "-1", "-1.0", "null", "none", "nan", "<na>"}  # how exports write
 _SAME = {">": "＞", "＞": ">"}  # signs that mean the same in one column
 _LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")  # A/C, w/o, 1/2: one sign on either side
 _KEEP = "\x1e"
-_ENTITY = re.compile(r"&(?:[a-zA-Z][a-zA-Z0-9]{1,31}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
 _ESCAPES = {",": "\ue000", ";": "\ue001", "|": "\ue002", ">": "\ue003"}
 _ESCAPED = re.compile(r"\\([,;|>])")
 _LITERAL = {ord(kept): sign for sign, kept in _ESCAPES.items()}
@@ -58,18 +57,6 @@ class Parsed(NamedTuple):
     problem: str = ""
 
 
-def decoded(label: str) -> str:
-    """A label without HTML entities, however often they were escaped (`&amp;gt;` is `>`)."""
-    for _ in range(4):
-        if "&" not in label:
-            return label
-        once = _ENTITY.sub(lambda found: html.unescape(found[0]).replace("\xa0", " "), label)
-        if once == label:
-            return label
-        label = once
-    return label
-
-
 def protected(label: str) -> str:
     r"""A label whose escaped signs (`\,`) are stood in for, so that they part nothing."""
     return _ESCAPED.sub(lambda found: _ESCAPES[found[1]], label) if "\\" in label else label
@@ -85,7 +72,7 @@ def parse(label: str, style: Style) -> Parsed:
     nested = from_json(label, style)
     if nested is not None:
         return _several(nested)
-    text = protected(decoded(label))
+    text = protected(decode_entities(label))
     return _several([levels_of(piece, style) for piece in _pieces(text, style)])
 
 
@@ -162,7 +149,7 @@ def from_json(label: str, style: Style) -> list[list[str]] | None:
     """Paths of a JSON list: of names, of paths, of lists of names, or of `{"name": …}` objects."""
     data = listed(label)
     if data is None:
-        data = listed(decoded(label)) if "&" in label else None
+        data = listed(decode_entities(label)) if "&" in label else None
     if data is None:
         return None
     items = [_name(item) for item in data]
@@ -179,4 +166,4 @@ def _name(item: Any) -> Any:
         return ""
     if isinstance(item, dict):
         item = item.get("name") or item.get("title") or item.get("id") or ""
-    return item if isinstance(item, list) else decoded(str(item))
+    return item if isinstance(item, list) else decode_entities(str(item))

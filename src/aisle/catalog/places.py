@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.catalog.label_styles import DELIMITERS, detect, detect_in_columns, unread_sign
-from aisle.catalog.labels import Parsed, Style, decoded, parse
+from aisle.catalog.labels import Parsed, Style, parse
 from aisle.catalog.text import spelled
+from aisle.encodings import decode_entities
 from aisle.errors import did_you_mean
 from aisle.taxonomy import CategoryPath, Taxonomy, format_path
 
@@ -161,7 +162,7 @@ def _look_up(label: str, taxonomy: Taxonomy, style: Style) -> tuple[list[int], s
     """The nodes a label names, and what is wrong with it (empty: nothing)."""
     whole = taxonomy.find(label.strip())  # an id, and ids may hold any sign
     if whole is None and "&" in label:
-        whole = taxonomy.find(decoded(label).strip())
+        whole = taxonomy.find(decode_entities(label).strip())
     if whole is not None:
         return [whole], ""
     paths, problem = parse(label, style)
@@ -191,7 +192,7 @@ def _spelled_index(taxonomy: Taxonomy) -> dict[CategoryPath, int]:
         _INDEXES.clear()  # one tree at a time is what a process uses
         index: dict[CategoryPath, int] = {}
         for i, node in enumerate(taxonomy.nodes):
-            index.setdefault(tuple(spelled(decoded(name)) for name in node.path), i)
+            index.setdefault(tuple(spelled(decode_entities(name)) for name in node.path), i)
         _INDEXES[taxonomy.fingerprint] = index
     return _INDEXES[taxonomy.fingerprint]
 

@@ -54,9 +54,9 @@ def read(
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
     image_root: the folder picture paths are relative to (default: where the file lies).
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
-    found). date_format: how dates are written, as `%d/%m/%Y` (default: found). labels: whether categories matter; if not, they are not looked at, and no row has one.
-    vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet), matched by product id. strict: stop
-    at the first problem.
+    found). date_format: how dates are written, as `%d/%m/%Y` (default: found). labels: whether categories
+    matter; if not, they are not looked at, and no row has one. vectors: by name, files of precomputed ones
+    (HDF5, NumPy, Parquet), matched by product id. strict: stop at the first problem.
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any

@@ -344,13 +344,9 @@ def _plain(column: pa.Array | pa.ChunkedArray, first: int, name: str, problems: 
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return column.cast(pa.binary())
     if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
-        if pa.types.is_floating(kind.value_type):
-            return column.cast(VECTOR)
-        if pa.types.is_binary(kind.value_type):
-            return column.cast(pa.list_(pa.binary()))
-        if pa.types.is_struct(kind.value_type) and "bytes" in {field.name for field in kind.value_type}:
-            held = ([item and item["bytes"] for item in cell or ()] for cell in column.to_pylist())
-            return pa.array(held, pa.list_(pa.binary()))
+        found = _plain_list(column, kind.value_type)
+        if found is not None:
+            return found
     if pa.types.is_struct(kind) and "bytes" in {
         field.name for field in kind
     }:  # how `datasets` keeps pictures
@@ -364,3 +360,15 @@ def _plain(column: pa.Array | pa.ChunkedArray, first: int, name: str, problems: 
     if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         return column.cast(pa.string())
     return _text([as_text(value) for value in column.to_pylist()], first, name, problems)
+
+
+def _plain_list(column: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    """A column of lists of numbers or of bytes; None where they hold anything else."""
+    if pa.types.is_floating(kind):
+        return column.cast(VECTOR)
+    if pa.types.is_binary(kind):
+        return column.cast(pa.list_(pa.binary()))
+    if pa.types.is_struct(kind) and "bytes" in {field.name for field in kind}:
+        held = ([item and item["bytes"] for item in cell or ()] for cell in column.to_pylist())
+        return pa.array(held, pa.list_(pa.binary()))
+    return None

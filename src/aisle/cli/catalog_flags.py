@@ -73,7 +73,8 @@ DateFormatFlag = Annotated[
     typer.Option(
         "--date-format",
         metavar="FORMAT",
-        help="How dates are written, where day and month can be mistaken: %d/%m/%Y or %m/%d/%Y (default: found).",
+        help="How dates are written, where day and month can be mistaken: %d/%m/%Y or %m/%d/%Y "
+        "(default: found).",
     ),
 ]
 

@@ -54,9 +54,10 @@ _PASSED_OVER = re.compile(
 _TAG = re.compile(r"\s*<\s*([a-z_][\w.:-]*)(?:\s[^<>]*)?/?>?", re.I)
 _HEADER_OF_TAGS = re.compile(r"\s*<[^<>\n]*>\s*[,;|\t]")  # `<SKU>,<NAME>` names columns
 _FEEDS = {"rss": "an RSS feed", "feed": "an Atom feed", "rdf:rdf": "an RDF feed", "urlset": "a sitemap"}
-_HTML = set(
-    "html head body table div p br meta title style script span form h1 h2 h3 tr td th thead tbody center font pre".split()
-)
+_HTML = {
+    *("html", "head", "body", "table", "div", "p", "br", "meta", "title", "style", "script", "span", "form"),
+    *("h1", "h2", "h3", "tr", "td", "th", "thead", "tbody", "center", "font", "pre"),
+}
 _XML = "; a catalogue is read from CSV, JSON or Parquet: export the products as one of these"
 _SEPARATOR = re.compile(r"\ufeff?\s*[\"']?sep *= *(\\t|tab|[^\r\n\"'])?[\"']?", re.I)
 
@@ -94,18 +95,14 @@ def foreign_format(head: bytes, encoding: str | None = None) -> str | None:
 def foreign_text(head: bytes, encoding: str | None = None) -> str | None:
     """What a file called CSV is, where its text is JSON."""
     text = _text(head[:HEAD], encoding).lstrip("\ufeff \t\r\n")
-    if re.match(r'\[\s*\{\s*"|\{\s*"[^"\n]*"\s*:\s*[\[{"\d\-tfn]', text):
-        first = text.splitlines()[0].rstrip()
-        try:
-            json.loads(first)
-        except ValueError:
-            return (
-                "JSON: let its name end in .json"
-                if re.match(r"[\[{]\s*[\"{\n]", text) and first[-1:] in '[{,"'
-                else None
-            )
-        return "JSON: let its name end in .jsonl" if first[0] == "{" else "JSON: let its name end in .json"
-    return None
+    if not re.match(r'\[\s*\{\s*"|\{\s*"[^"\n]*"\s*:\s*[\[{"\d\-tfn]', text):
+        return None
+    first = text.splitlines()[0].rstrip()
+    try:
+        json.loads(first)
+    except ValueError:  # the first of several lines
+        return "JSON: let its name end in .json" if first[-1] in '[{,"' else None
+    return f"JSON: let its name end in .json{'l' if first[0] == '{' else ''}"
 
 
 def _text(head: bytes, encoding: str | None) -> str:
@@ -139,7 +136,7 @@ def _markup(text: str) -> str | None:
 
 
 def separator_line(line: str) -> tuple[bool, str | None]:
-    """Whether a first line only names the delimiter for spreadsheets (`sep=;`), and the delimiter it names."""
+    """Whether a first line only names the delimiter (`sep=;`, as Excel writes it), and that delimiter."""
     found = _SEPARATOR.match(line)
     if found is None:
         return False, None

@@ -1,7 +1,7 @@
 """The likeliest encoding of text that is not UTF-8.
 
-The shape of the bytes says what kind of script it can be, letters say which language, and chardet ranks what is
-left. chardet alone is misled by short text: it reads one French word in an English file as Cyrillic.
+The shape of the bytes says what kind of script it can be, letters say which language, and chardet ranks what
+is left. chardet alone is misled by short text: it reads one French word in an English file as Cyrillic.
 """
 
 import re
@@ -21,8 +21,8 @@ _LATIN = {
     "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
 }
 _OTHER = ("cp1251", "cp1253", "cp1255", "cp1256", "cp874", "koi8-r", "koi8-u", "cp866")
-# Encodings of two bytes a character: the one that orders characters by how common they are, and the first bytes
-# of signs, kana, syllables and common ideographs there.
+# Encodings of two bytes a character: the one that orders characters by how common they are, and the first
+# bytes of signs, kana, syllables and common ideographs there.
 _WIDE = {
     "cp932": ("shift_jis", {*range(0x81, 0x84), *range(0x88, 0x99)}),
     "euc-jp": ("euc_jp", {*range(0xA1, 0xA6), *range(0xB0, 0xD0)}),
@@ -65,7 +65,7 @@ def guess(lines: Sequence[bytes]) -> str:
         compat_names=False,
         no_match_encoding=likely[0],
     )
-    scores = {name: 0.0 for name in likely}
+    scores = dict.fromkeys(likely, 0.0)
     for match in found:
         name = _ALIASES.get(str(match["encoding"]), str(match["encoding"]))
         if name in scores:
@@ -149,7 +149,7 @@ def _is_wide(text: str, name: str) -> bool:
 
 
 def _weight(whole: bytes, name: str) -> float:
-    """How much a rank counts: by the share of letters that a language has, and by how common the encoding is."""
+    """How much a rank counts: by the letters that a language has, and by how common the encoding is."""
     if name in _WIDE:
         return 3.0
     text = whole.decode(name, "replace")

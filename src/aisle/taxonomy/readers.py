@@ -12,11 +12,32 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aisle.encodings import detect, foreign_format
+from aisle.encodings import decode_entities, detect, foreign_format
 from aisle.errors import TaxonomyError, did_you_mean
 from aisle.taxonomy.tree import CategoryPath, Node, Taxonomy, format_path
 
-_DELIMITERS = (" > ", " >> ", ">>", ">", " | ", "|", "::", " / ", "/", "\\", ";")
+_DELIMITERS = (
+    *(
+        " > ",
+        " >> ",
+        ">>",
+        ">",
+        "＞",
+        " » ",
+        "»",
+        " › ",
+        "›",
+        " → ",
+        "→",
+        " | ",
+        "|",
+        "::",
+        " / ",
+        "/",
+        "\\",
+        ";",
+    ),
+)
 _GOOGLE = re.compile(r"^\s*(\d+)\s+-\s+(.+)$")
 _LEVEL = re.compile(
     r"^.*?(?:level|lvl|niveau|ebene|l)[ _-]?(\d+).*$|^(?:category|cat)[ _-]?(\d+)$", re.IGNORECASE
@@ -154,7 +175,7 @@ def _build(entries: list[Entry]) -> ReadTree:
 
 def _named(entry: Entry, problems: list[TreeProblem]) -> CategoryPath:
     """The path with blanks at its end cut; a level without a name is called by the entry's id."""
-    names = [" ".join((name or "").split()) for name in entry.path]
+    names = [" ".join(decode_entities(name or "").split()) for name in entry.path]
     nameless = bool(names) and entry.path[-1] is None
     while names and not names[-1]:
         names.pop()
@@ -199,6 +220,7 @@ def _indented(lines: list[tuple[int, str]]) -> Iterator[Entry]:
 
 def _cutter(paths: list[str]) -> Any:
     """Cuts a written path by the delimiter that makes most paths a child of another one."""
+    paths = [decode_entities(path) for path in paths]
     known = set(paths)
 
     def children(mark: str) -> tuple[int, int]:
@@ -207,8 +229,8 @@ def _cutter(paths: list[str]) -> Any:
 
     best = max(_DELIMITERS, key=lambda mark: (*children(mark), len(mark)))
     if not children(best)[1]:
-        return lambda path: (path,)
-    return lambda path: tuple(path.split(best))
+        return lambda path: (decode_entities(path),)
+    return lambda path: tuple(decode_entities(path).split(best))
 
 
 # -- CSV --------------------------------------------------------------------------------------
