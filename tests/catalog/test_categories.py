@@ -173,8 +173,11 @@ PATHS = [("Office", "Pens"), ("Kitchen", "Mugs & Cups"), ("Office", "Desks")]
         " &gt; ",
         "&amp;gt;",
         "&amp;amp;gt;",
-    ]
-    + ["&#62;", "&#x3e;", " &raquo; ", "&rarr;"],
+        "&#62;",
+        "&#x3e;",
+        " &raquo; ",
+        "&rarr;",
+    ],
 )
 def test_signs_and_entities_that_part_levels_are_found(mark):
     labels = [mark.join(name.replace("&", "&amp;") for name in path) for path in PATHS]

@@ -81,7 +81,7 @@ def test_the_flag_reaches_the_split(tmp_path):
     assert "--date-format %d/%m/%Y" in str(asked.exception)
     assert not out.exists()
     done = CliRunner().invoke(
-        app, ["split", str(path), "--by", "time", "--out", str(out), "--date-format", "%d/%m/%Y"]
+        register(), ["split", str(path), "--by", "time", "--out", str(out), "--date-format", "%d/%m/%Y"]
     )
     assert done.exit_code == 0
     assert [line.rsplit(",", 1)[1] for line in out.read_text().split()[1:]] == ["test"] * 2 + ["train"] * 8
