@@ -173,7 +173,10 @@ PATHS = [("Office", "Pens"), ("Kitchen", "Mugs & Cups"), ("Office", "Desks")]
         " &gt; ",
         "&amp;gt;",
         "&amp;amp;gt;",
-        "&#62;",
+        [
+            *("\\", "\\\\", "＞", " ＞ ", "›", " » ", "→", " ⇒ ", "／", "¥", "&gt;", " &gt; ", "&amp;gt;"),
+            *("&amp;amp;gt;", "&#62;", "&#x3e;", " &raquo; ", "&rarr;"),
+        ],
         "&#x3e;",
         " &raquo; ",
         "&rarr;",

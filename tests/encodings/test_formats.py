@@ -68,6 +68,7 @@ def test_other_formats_are_refused_by_name(tmp_path, name, data, told):
     assert "\n" not in str(failed.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["check", "duplicates", "split", "train"])
 def test_commands_end_in_one_line_and_exit_code_2(tmp_path, command):
     path = tmp_path / "feed.csv"
