@@ -159,27 +159,8 @@ PATHS = [("Office", "Pens"), ("Kitchen", "Mugs & Cups"), ("Office", "Desks")]
 @pytest.mark.parametrize(
     "mark",
     [
-        "\\",
-        "\\\\",
-        "＞",
-        " ＞ ",
-        "›",
-        " » ",
-        "→",
-        " ⇒ ",
-        "／",
-        "¥",
-        "&gt;",
-        " &gt; ",
-        "&amp;gt;",
-        "&amp;amp;gt;",
-        [
-            *("\\", "\\\\", "＞", " ＞ ", "›", " » ", "→", " ⇒ ", "／", "¥", "&gt;", " &gt; ", "&amp;gt;"),
-            *("&amp;amp;gt;", "&#62;", "&#x3e;", " &raquo; ", "&rarr;"),
-        ],
-        "&#x3e;",
-        " &raquo; ",
-        "&rarr;",
+        *("\\", "\\\\", "＞", " ＞ ", "›", " » ", "→", " ⇒ ", "／", "¥", "&gt;", " &gt; ", "&amp;gt;"),
+        *("&amp;amp;gt;", "&#62;", "&#x3e;", " &raquo; ", "&rarr;"),
     ],
 )
 def test_signs_and_entities_that_part_levels_are_found(mark):
