@@ -9,6 +9,7 @@ from aisle.catalog.labels import (
     LEVEL_MARK,
     NOTHING,
     Style,
+    cut_at,
     from_json,
     has_escapes,
     levels_of,
@@ -19,7 +20,7 @@ from aisle.catalog.text import spelled
 from aisle.encodings import decode_entities
 
 DELIMITERS = (
-    *(">>", "->", "=>", "::", "»", "›", "→", "⇒", "≫", ">", "＞", "|", "｜", "<", "/", "／"),
+    *(">>", "->", "=>", "::", "»", "›", "→", "⇒", "≫", "＞＞", ">", "＞", "|", "｜", "<", "/", "／"),
     *("\\\\", "\\", "＼", "¥", "￥"),
 )
 SEPARATORS = ("|", ";", "\n", ",", "；", "，", "、")
@@ -175,7 +176,8 @@ def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
     deep = [path for path in paths if len(path) > 1]
     roots = Counter(path[0] for path in paths)
     shared = sum(roots[path[0]] > 1 for path in deep)
-    if len(deep) >= len(paths) / 2 and (shared >= len(deep) / 2 or len(deep) == len(paths)):
+    proof = mark not in ("/", "／") or shared >= len(deep) / 2 or len(deep) == len(paths)
+    if proof and len(deep) >= len(paths) / 2:
         return True
     pieces = [piece.strip() for text in texts for piece in _ANY.split(text)]
     parents = {tuple(levels_of(piece, style)[:-1]) for piece in pieces} - {()}
@@ -228,7 +230,7 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     from elsewhere, or a name that follows several known paths (`Office > Pens, Sale`). A name that holds the
     sign (`Mugs, Cups & Jars`) speaks neither for it nor against it: no root follows the sign there.
     """
-    cells = [[_path(piece, style) for piece in text.split(mark)] for text in texts]
+    cells = [[_path(piece, style) for piece in cut_at(text, mark, style)] for text in texts]
     cells = [[path for path in cell if path] for cell in cells]
     joined = _joined_roots(cells, mark)
     cells = [_with_joined_roots(cell, joined, mark) for cell in cells]
@@ -239,17 +241,16 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     rooted = [path for path in later if path[0] in roots]
     extras = _extras(cells, known)
     recurring = [n for n, lefts in extras.items() if len(lefts) > 1 or (n,) in known or n in roots]
-    if not (
-        recurring
-        or ancestors
-        or any(path in nodes for path in rooted)
-        or 2 * len(rooted) >= max(1, len(later))
-    ):
+    pairs = [(left, right) for cell in cells for left, right in pairwise(cell) if len(right) > 1]
+    after_known = {right[0] for left, right in pairs if left in known and len(left) > 1}
+    if 2 * sum(left in known for left, _ in pairs) < len(pairs):
+        after_known = set()  # now and then a name that holds the sign starts like another name
+    proven = recurring or ancestors or after_known or any(path in nodes for path in rooted)
+    if not proven and 2 * len(rooted) < max(1, len(later)):
         return frozenset()
     if mark not in _COMMAS:  # names hold these hardly ever, and then no path follows
         roots |= {path[0] for path in later}
-    pairs = ((left, right) for cell in cells for left, right in pairwise(cell))
-    roots |= {right[0] for left, right in pairs if left in known and len(right) > 1}
+    roots |= after_known
     extras = {n: lefts for n, lefts in extras.items() if n in recurring or not _LISTING.search(n)}
     return frozenset(roots | ancestors | set(extras) | joined) - NOTHING
 

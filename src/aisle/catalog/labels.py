@@ -14,7 +14,7 @@ from aisle.taxonomy import CategoryPath
 
 LEVEL_MARK = "\x1f"  # joins level columns, whose names may hold anything else
 NOTHING = {"", "-1", "-1.0", "null", "none", "nan", "<na>"}  # how exports write "no level here"
-_SAME = {">": "＞", "＞": ">"}  # signs that mean the same in one column
+_SAME = {">": "＞", "＞": ">", ">>": "＞＞", "＞＞": ">>"}  # signs that mean the same in one column
 _LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")  # A/C, w/o, 1/2: one sign on either side
 _KEEP = "\x1e"
 _ESCAPES = {",": "\ue000", ";": "\ue001", "|": "\ue002", ">": "\ue003"}
@@ -80,7 +80,7 @@ def _pieces(label: str, style: Style) -> list[str]:
     """The whole paths in one cell; a separator inside a name is followed by no root."""
     if style.separator is None:
         return [label]
-    cut = label.split(style.separator)
+    cut = cut_at(label, style.separator, style)
     pieces: list[str] = []
     whole = True  # whether what stands last among the pieces is a whole path
     for i, piece in enumerate(cut):
@@ -90,6 +90,17 @@ def _pieces(label: str, style: Style) -> list[str]:
         else:
             pieces[-1] += style.separator + piece
         whole = rooted  # a path that ends with its root ends where a root stands
+    return pieces
+
+
+def cut_at(label: str, mark: str, style: Style) -> list[str]:
+    """A label cut at a sign, but not where the sign starts a level's name (`Sony > |Home Theater`)."""
+    pieces: list[str] = []
+    for piece in label.split(mark):
+        if pieces and style.delimiter and pieces[-1].rstrip().endswith(style.delimiter):
+            pieces[-1] += mark + piece
+        else:
+            pieces.append(piece)
     return pieces
 
 
