@@ -179,7 +179,7 @@ def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
     proof = mark not in ("/", "／") or shared >= len(deep) / 2 or len(deep) == len(paths)
     if proof and len(deep) >= len(paths) / 2:
         return True
-    pieces = [piece.strip() for text in texts for piece in _ANY.split(text)]
+    pieces = {piece.strip() for text in texts for piece in _ANY.split(text)}
     parents = {tuple(levels_of(piece, style)[:-1]) for piece in pieces} - {()}
     return bool(parents) and all(
         mark.join(parent) in pieces for parent in parents
@@ -233,7 +233,8 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     cells = [[_path(piece, style) for piece in cut_at(text, mark, style)] for text in texts]
     cells = [[path for path in cell if path] for cell in cells]
     joined = _joined_roots(cells, mark)
-    cells = [_with_joined_roots(cell, joined, mark) for cell in cells]
+    if joined:
+        cells = [_with_joined_roots(cell, joined, mark) for cell in cells]
     known = {cell[0] for cell in cells if len(cell) == 1}
     nodes = {path[:depth] for path in known for depth in range(1, len(path) + 1)}
     roots, ancestors = _roots(cells), _ancestors(cells)
