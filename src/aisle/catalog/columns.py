@@ -22,8 +22,8 @@ class Columns:
     a product weighs. group: variants of one product share it. vectors: embeddings. fields: further text, kept
     under its own name. ignored: left out of the fields, so that a second label column cannot give the answer
     away.
-    delimiter, separator, image_separator: how labels part levels, how they part several categories,
-    how cells part pictures; None: found over the column.
+    delimiter, separator, image_separator, date_format: how labels part levels, how they part several
+    categories, how cells part images, how dates are written (`%d/%m/%Y`); None: found over the column.
     """
 
     id: str | None = None
@@ -43,6 +43,7 @@ class Columns:
     delimiter: str | None = None
     separator: str | None = None
     image_separator: str | None = None
+    date_format: str | None = None
 
     @cached_property
     def text(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ from aisle.catalog.catalog import Base, Catalog, Part
 from aisle.catalog.column_profile import profiles
 from aisle.catalog.column_roles import find
 from aisle.catalog.columns import Columns, wanted
+from aisle.catalog.dates import checked_format, looks_like_date
 from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
 from aisle.catalog.paths import foreign, is_place, located
 from aisle.catalog.problems import Problems
@@ -45,6 +46,7 @@ def read(
     image_root: str | Path | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    date_format: str | None = None,
     labels: bool = True,
     vectors: Mapping[str, str | Path] | None = None,
     strict: bool = False,
@@ -57,9 +59,9 @@ def read(
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
     image_root: the folder picture paths are relative to (default: where the file lies).
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
-    found). labels: whether categories matter; if not, they are not looked at, and no row has one.
-    vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet), matched by product id. strict: stop
-    at the first problem.
+    found). date_format: how dates are written, as `%d/%m/%Y` (default: found). labels: whether categories
+    matter; if not, they are not looked at, and no row has one. vectors: by name, files of precomputed ones
+    (HDF5, NumPy, Parquet), matched by product id. strict: stop at the first problem.
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
@@ -67,6 +69,8 @@ def read(
         TaxonomyError: the official tree cannot be read.
     """
     given = wanted(columns)
+    if date_format is not None:
+        given["date_format"] = checked_format(date_format)
     problems = Problems()
     tree, attached = _tree(taxonomy, problems), open_vectors(vectors)
     problems.strict = strict  # about the rows: an official tree's oddities are its owner's
@@ -285,10 +289,10 @@ def _columns(records: Records, given: dict[str, Any], tree: Taxonomy | None, lab
     found = find_by(given, vague=labels)
     for key, reads in (
         ("weight", lambda v: facts.weight_of(v) >= 0),
-        ("date", lambda v: not np.isnat(facts.date_of(v))),
+        ("date", looks_like_date),
     ):
         column = getattr(found, key)
-        if column is not None and key not in given:
+        if column is not None and key not in given and f"{key}_format" not in given:
             sample = [cell for cell in _sample(records, column) if cell.strip()]
             if sum(map(reads, sample)) < len(sample) / 2 or not sample:
                 given = {**given, key: ""}
@@ -359,7 +363,7 @@ def _look(
         advance(1)
         facts.read_weights(records, columns.weight, problems)
         advance(1)
-        facts.read_dates(records, columns.date, problems)
+        facts.read_dates(records, columns.date, problems, columns.date_format)
         advance(1)
     problems.sort()
     return labels

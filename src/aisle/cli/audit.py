@@ -36,6 +36,7 @@ def audit(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -59,6 +60,7 @@ def audit(
         image_root=image_root,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
     )
     tell(catalog, progress)
     if corrected is not None:

@@ -51,6 +51,8 @@ def calibrate(
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
+    encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -67,7 +69,14 @@ def calibrate(
     model = workflow.load(run, trust_code=trust_code)
     settings.check(model.taxonomy)
     catalog = flags.open_catalog(
-        source, taxonomy=taxonomy, column=column, columns=columns, image_root=image_root, delimiter=delimiter
+        source,
+        taxonomy=taxonomy,
+        column=column,
+        columns=columns,
+        image_root=image_root,
+        delimiter=delimiter,
+        encoding=encoding,
+        date_format=date_format,
     )
     found = recalibrate(model, catalog, settings)
     folder = out or (run / "model" if (run / "model").is_dir() else run)

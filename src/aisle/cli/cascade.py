@@ -31,6 +31,7 @@ def cascade(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -45,7 +46,9 @@ def cascade(
     progress = console.progress(quiet or as_json)
     stages = [workflow.load(run, trust_code=trust_code).with_store(None) for run in models]
     given: Any = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-    catalog = flags.open_catalog(source, **given, delimiter=delimiter, encoding=encoding)
+    catalog = flags.open_catalog(
+        source, **given, delimiter=delimiter, encoding=encoding, date_format=date_format
+    )
     names = [run.resolve().name for run in models]
     names = names if len({*names}) == len(names) else [str(run) for run in models]
     settings = Settings(precision, delta)

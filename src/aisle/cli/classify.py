@@ -72,6 +72,7 @@ def classify(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -89,7 +90,7 @@ def classify(
         check_ending(place)
         if ray is not None:
             raise OutputError(f"--ray writes shards: name a folder, such as --out {place.stem}/")
-    reading = Reading(sources, column, columns, image_root, delimiter, encoding)
+    reading = Reading(sources, column, columns, image_root, delimiter, encoding, date_format)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = quickest(run, device)
     if opened != run:

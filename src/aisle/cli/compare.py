@@ -34,6 +34,7 @@ def compare(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -58,6 +59,7 @@ def compare(
         image_root=image_root,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
     )
     tell(catalog, progress)
     if test and (catalog.split is None or "test" not in set(catalog.split)):

@@ -34,6 +34,7 @@ def drift(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -48,7 +49,7 @@ def drift(
     model = model.with_store(model.store or FeatureStore()) if hasattr(model, "store") else model
     given = {
         "taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root,
-        "delimiter": delimiter, "encoding": encoding,
+        "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
     }  # fmt: skip
     catalog = flags.open_catalog(source, **given)
     tell(catalog, progress)

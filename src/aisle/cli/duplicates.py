@@ -25,6 +25,7 @@ def duplicates(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -42,6 +43,7 @@ def duplicates(
         image_root=image_root,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
         labels=False,
     )
     tell(catalog, progress)

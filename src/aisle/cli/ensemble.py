@@ -40,6 +40,7 @@ def ensemble(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -59,7 +60,9 @@ def ensemble(
     catalog: Any = None
     if on is not None:
         given = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-        whole = flags.open_catalog(on, **given, delimiter=delimiter, encoding=encoding)
+        whole = flags.open_catalog(
+            on, **given, delimiter=delimiter, encoding=encoding, date_format=date_format
+        )
         catalog = workflow.part(whole, "train")
     if how == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]

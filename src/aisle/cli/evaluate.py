@@ -48,6 +48,7 @@ def evaluate(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -65,6 +66,7 @@ def evaluate(
             image_root=image_root,
             delimiter=delimiter,
             encoding=encoding,
+            date_format=date_format,
         )
 
     progress = console.progress(quiet or as_json)

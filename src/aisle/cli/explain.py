@@ -48,6 +48,7 @@ def explain(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -74,6 +75,7 @@ def explain(
             image_root=image_root,
             delimiter=delimiter,
             encoding=encoding,
+            date_format=date_format,
         )
     chosen = [_written(text) if text.lstrip().startswith("{") else _find(text, catalog) for text in product]
     found = ask(model, chosen, node, method)  # type: ignore[arg-type]

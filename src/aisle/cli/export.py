@@ -45,6 +45,7 @@ def export(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -62,7 +63,7 @@ def export(
             f"{run} is no single network: export the models it was made of, or the one it was exported from"
         )
     given = {"column": column, "columns": columns, "image_root": image_root, "delimiter": delimiter}
-    catalog = rows_of(run, source, **given, encoding=encoding)
+    catalog = rows_of(run, source, **given, encoding=encoding, date_format=date_format)
     folder = out or run / ("onnx-int8" if int8 else "onnx")
     made = write(model, judged_on(catalog), folder, Asked(int8, cost, force), progress)
     said = made.predictor.results["exported"]

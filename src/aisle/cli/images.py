@@ -8,6 +8,7 @@ import typer
 from aisle.cli.catalog_flags import (
     ColumnFlag,
     ColumnsFlag,
+    DateFormatFlag,
     DelimiterFlag,
     EncodingFlag,
     Source,
@@ -22,6 +23,7 @@ def images(
     columns: ColumnsFlag = None,
     delimiter: DelimiterFlag = None,
     encoding: EncodingFlag = None,
+    date_format: DateFormatFlag = None,
     workers: Annotated[int, typer.Option(min=1, help="Pictures fetched at once.")] = 16,
     per_host: Annotated[int, typer.Option(min=1, help="Of them, at one host.")] = 4,
     pause: Annotated[float, typer.Option(min=0, help="Seconds a worker rests after each.")] = 0.0,
@@ -39,7 +41,13 @@ def images(
     from aisle.cli import console
 
     catalog = open_catalog(
-        source, column=column, columns=columns, delimiter=delimiter, encoding=encoding, labels=False
+        source,
+        column=column,
+        columns=columns,
+        delimiter=delimiter,
+        encoding=encoding,
+        date_format=date_format,
+        labels=False,
     )
     result = download(
         addresses(catalog),

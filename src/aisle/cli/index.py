@@ -30,6 +30,7 @@ def embed(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -39,7 +40,7 @@ def embed(
     check_out(out)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
-    catalog = _catalog(source, progress, column, columns, image_root, delimiter, encoding)
+    catalog = _catalog(source, progress, column, columns, image_root, delimiter, encoding, date_format)
     rows, dim = write_vectors(model, catalog, out, progress)
     if as_json:
         console.print_json({"rows": rows, "dim": dim, "vectors": str(out), "model_id": model.model_id})
@@ -68,6 +69,7 @@ def index(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -80,7 +82,7 @@ def index(
     model = _model(run, trust_code, device)
     if add or delete:
         opened = search.open(out, model)
-    catalog = _catalog(source, progress, column, columns, image_root, delimiter, encoding)
+    catalog = _catalog(source, progress, column, columns, image_root, delimiter, encoding, date_format)
     gone = 0
     if delete:
         gone = opened.delete(product.id for product in catalog)
@@ -123,11 +125,18 @@ def _catalog(
     image_root: Path | None,
     delimiter: str | None,
     encoding: str | None,
+    date_format: str | None,
 ) -> "Catalog":
     from aisle.cli.telling import tell
 
     catalog = flags.open_catalog(
-        source, column=column, columns=columns, image_root=image_root, delimiter=delimiter, encoding=encoding
+        source,
+        column=column,
+        columns=columns,
+        image_root=image_root,
+        delimiter=delimiter,
+        encoding=encoding,
+        date_format=date_format,
     )
     tell(catalog, progress)
     return catalog

@@ -30,6 +30,7 @@ class Reading(NamedTuple):
     image_root: Path | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    date_format: str | None = None
 
     def catalog(self) -> "Catalog":
         """All of them at once.
@@ -53,6 +54,7 @@ class Reading(NamedTuple):
             CatalogError: they cannot be read.
         """
         from aisle.catalog import contests
+        from aisle.catalog.dates import checked_format
         from aisle.catalog.pieces import CatalogPieces, FilePieces
         from aisle.catalog.tables import Hints
 
@@ -61,6 +63,8 @@ class Reading(NamedTuple):
         if contest is not None:
             return CatalogPieces(self.catalog(), [contest.folder], rows)
         said = flags.described(self.column, self.columns)
+        if self.date_format is not None:
+            said.columns["date_format"] = checked_format(self.date_format)
         hints = Hints(flags.mark(self.delimiter), self.encoding)
         return FilePieces(sources, rows, said.columns, self.image_root, hints, said.vectors)
 

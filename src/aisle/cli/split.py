@@ -42,6 +42,7 @@ def split(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -63,6 +64,7 @@ def split(
         image_root=image_root,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
         progress=progress,
     )
     check_ending(out, catalog)

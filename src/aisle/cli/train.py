@@ -48,6 +48,7 @@ def train(
     image_root: flags.ImageRootFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -70,6 +71,7 @@ def train(
         image_root=image_root,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
     )
     tell(catalog, progress)
     folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
@@ -89,7 +91,7 @@ def train(
     if not speaks:
         return
     where = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-    remember(folder, source, **where, delimiter=delimiter, encoding=encoding)
+    remember(folder, source, **where, delimiter=delimiter, encoding=encoding, date_format=date_format)
     model, report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
     if as_json:
         found = report.to_dict() if report is not None else None
