@@ -141,5 +141,5 @@ def _not_valid(request: Request, error: Any) -> Response:
 
 
 def _http_error(request: Request, error: Any) -> Response:
-    code = _CODES.get(error.status_code, "error")
+    code = getattr(error, "code", None) or _CODES.get(error.status_code, "error")
     return _failure(request, error.status_code, code, str(error.detail), dict(error.headers or {}))

@@ -13,6 +13,7 @@ import uvicorn
 
 from aisle.server.app import create_app
 from aisle.server.problems import ServerError
+from aisle.server.protocol import limited
 from aisle.server.settings import Settings
 from aisle.server.state import Server
 from aisle.server.telemetry import log_to_stderr
@@ -64,7 +65,8 @@ def serve(settings: Settings, opened: Callable[[], None] = lambda: None) -> None
         timeout_graceful_shutdown=settings.drain_seconds,
         timeout_keep_alive=30,
         limit_concurrency=None,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=limited(settings.limits),
+        ws="none",
         forwarded_allow_ips=",".join(settings.proxies) or "127.0.0.1",
         proxy_headers=bool(settings.proxies),
     )

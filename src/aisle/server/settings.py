@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MIB = 2**20
+KIB, MIB = 2**10, 2**20
 
 
 class Limits(BaseModel):
@@ -16,7 +16,9 @@ class Limits(BaseModel):
     seconds that the first of a batch waits for company. rate: requests a second for each key (or address,
     where there is no key), with bursts of `burst`. body_seconds: in which a request must have arrived.
     at_once: requests under way; late: seconds by which the loop may run late; beyond, requests are refused
-    unread.
+    unread. values: of the JSON of a request about many products (a thousand objects of 200 fields have
+    400,000); a request about one thing may have 10,000. url, head: bytes of an address, and of all headers;
+    headers: how many; head_seconds: in which they must have arrived. connections: open at one time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +37,12 @@ class Limits(BaseModel):
     body_seconds: float = Field(default=60, gt=0)
     at_once: int = Field(default=500, ge=1)
     late: float = Field(default=1, gt=0)
+    values: int = Field(default=500_000, ge=1)
+    url: int = Field(default=32 * KIB, ge=1)
+    head: int = Field(default=64 * KIB, ge=1)
+    headers: int = Field(default=100, ge=1)
+    head_seconds: float = Field(default=10, gt=0)
+    connections: int = Field(default=1_000, ge=1)
 
 
 class Urls(BaseModel):

@@ -11,11 +11,12 @@ from aisle.server.models import Slot, Standing
 from aisle.server.problems import ApiError
 from aisle.server.promotion import judge
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Admin, Seller
 from aisle.server.state import Here
 from aisle.server.store import promotions
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 409, 503)}
 Name = InPath(max_length=200)
 

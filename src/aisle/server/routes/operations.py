@@ -5,9 +5,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from aisle.server import schemas, telemetry
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.state import Here
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=KeyRoute)
 
 
 @router.get("/health", summary="Is the process alive?")

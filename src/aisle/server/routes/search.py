@@ -10,10 +10,11 @@ from aisle.server.finding import Finder
 from aisle.server.items import clean
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 503)}
 
 
