@@ -16,15 +16,17 @@ from aisle.errors import AisleError
 from aisle.server import console, documentation
 from aisle.server.items import clean
 from aisle.server.middleware import Guard
-from aisle.server.problems import ApiError
+from aisle.server.names import host_of, is_address
+from aisle.server.problems import ApiError, ServerError
 from aisle.server.routes import classify, explore, feedback, models, operations, review, search, taxonomy
 from aisle.server.routes.sending import answer
-from aisle.server.settings import Settings
-from aisle.server.state import LOCAL, Server
+from aisle.server.settings import Settings, is_local
+from aisle.server.state import Server
 from aisle.server.store import StoreError
 from aisle.server.store.people import prune
 
 _log = logging.getLogger("aisle.server")
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 _CODES = {
     400: "bad_request",
     404: "not_found",
@@ -77,15 +79,23 @@ def create_app(server: Server) -> FastAPI:
         pulse=server.pulse,
         hosts=_hosts(settings),
         origins=frozenset(settings.origins),
+        proxied=bool(settings.proxies),
     )
     return app
 
 
 def _hosts(settings: Settings) -> frozenset[str]:
     """The names it answers to: its own and those given; any, where it listens to all and none is given."""
-    if settings.hosts or settings.host in LOCAL:
-        return frozenset({settings.host.lower(), *LOCAL, *(name.lower() for name in settings.hosts)})
+    if settings.hosts or is_local(settings.host):
+        return frozenset({*_LOCAL, *map(_bare, (settings.host, *settings.hosts))})
     return frozenset()
+
+
+def _bare(name: str) -> str:
+    found = host_of(f"[{name}]" if is_address(name) and ":" in name else name)
+    if found is None:
+        raise ServerError(f"--allow-host {name}: give a name such as shop.example")
+    return found[0]
 
 
 @asynccontextmanager
@@ -125,7 +135,7 @@ def _api_error(request: Request, error: Any) -> Response:
 
 def _store_error(request: Request, error: Any) -> Response:
     _log.error("the store failed", extra={"told": {"why": str(error)}})
-    message = "nothing was kept: the store does not answer; try again"
+    message = f"nothing was kept: {error.public}"
     return _failure(request, 503, "store_unavailable", message, {"Retry-After": "5"})
 
 

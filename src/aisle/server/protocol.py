@@ -1,7 +1,7 @@
 """HTTP/1.1 as uvicorn reads it with httptools, with bounds on everything around a body.
 
-httptools keeps whatever comes: a head, the trailers of a chunked body and the extensions of its chunks have no
-end, `h11_max_incomplete_event_size` does not reach it, and uvicorn waits for the rest of a head for ever. Here
+httptools keeps whatever comes: a head and the trailers of a chunked body have no end,
+`h11_max_incomplete_event_size` does not reach it, and uvicorn waits for the rest of a head for ever. Here
 their bytes, their number and their time are bounded, and a body that nobody reads any more is cut off.
 """
 

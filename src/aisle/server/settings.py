@@ -1,5 +1,6 @@
 """What a server may do and how much of it; the command line and the environment fill it in."""
 
+import ipaddress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,8 +18,9 @@ class Limits(BaseModel):
     where there is no key), with bursts of `burst`. body_seconds: in which a request must have arrived.
     at_once: requests under way; late: seconds by which the loop may run late; beyond, requests are refused
     unread. values: of the JSON of a request about many products (a thousand objects of 200 fields have
-    400,000); a request about one thing may have 10,000. url, head: bytes of an address, and of all headers;
-    headers: how many; head_seconds: in which they must have arrived. connections: open at one time.
+    400,000); a request about one thing may have 10,000. url, head: bytes of an address, and of all
+    headers; headers: how many; head_seconds: in which they must have arrived. connections: open at one
+    time. send_seconds: in which a caller must have read a part of an answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class Limits(BaseModel):
     headers: int = Field(default=100, ge=1)
     head_seconds: float = Field(default=10, gt=0)
     connections: int = Field(default=1_000, ge=1)
+    send_seconds: float = Field(default=60, gt=0)
 
 
 class Urls(BaseModel):
@@ -91,3 +94,20 @@ class Settings(BaseModel):
     limits: Limits = Limits()
     urls: Urls = Urls()
     drain_seconds: int = Field(default=30, ge=1)
+
+    @property
+    def reachable(self) -> str | None:
+        """Why others than this machine can ask; None: they cannot."""
+        if not is_local(self.host):
+            return f"{self.host or 'every address'} is open to the network"
+        if self.proxies:
+            return f"the proxy {self.proxies[0]} is open to others"
+        return f"the name {self.hosts[0]} is open to others" if self.hosts else None
+
+
+def is_local(host: str) -> bool:
+    """Whether this address, or name, is one that only the machine itself reaches."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
