@@ -30,6 +30,8 @@ _NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
         (
+            "192.0.0.0/24",  # protocols' own; Oracle's cloud has its credentials there
+            "168.63.129.16/32",  # Azure's own, inside each of its machines
             "192.88.99.0/24",  # relays of 6to4, given up
             "3fff::/20",  # documentation
             "5f00::/16",  # segment routing
@@ -39,6 +41,10 @@ _NOT_PUBLIC = tuple(
 # Prefixes after which the last 32 bits are an IPv4 address: mapped, compatible, translated, NAT64.
 _WITH_IPV4 = tuple(
     map(ipaddress.ip_network, ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
+)
+# Where clouds hand their machines credentials, beside the addresses of the link itself.
+_OF_CLOUDS = set(
+    map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"))
 )
 _ISATAP = {0x00005EFE, 0x02005EFE}  # the 32 bits before an IPv4 address, after any prefix
 
@@ -132,7 +138,7 @@ def _connected(parts: SplitResult, limits: Limits, deadline: float) -> Iterator[
     addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
     if any(map(_serves_the_machine, addresses)):
         raise PrivateAddressError(
-            f"{host} is a private address ({addresses[0]}), of the link itself: never fetched"
+            f"{host} is a private address ({addresses[0]}), of the machine's own network: never fetched"
         )
     if not limits.private and not all(map(is_public, addresses)):
         raise PrivateAddressError(f"{host} is a private address ({addresses[0]}); --allow-private fetches it")
@@ -178,8 +184,8 @@ def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def _serves_the_machine(address: str) -> bool:
-    """Link-local addresses, where clouds hand their machines credentials: no shop keeps pictures there."""
-    return any(ip.is_link_local for ip in _meant(address))
+    """Where clouds hand their machines credentials: no shop keeps pictures there."""
+    return any(ip.is_link_local or ip in _OF_CLOUDS for ip in _meant(address))
 
 
 def _meant(address: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

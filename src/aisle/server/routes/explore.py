@@ -105,7 +105,9 @@ def products(
     response_model=schemas.ProductOut,
     responses=FAILURES,
 )
-def product(product_id: Annotated[str, Path(max_length=200)], server: Here, holder: Seller) -> Response:
+def product(
+    product_id: Annotated[str, Path(max_length=200, pattern=schemas.NO_NUL)], server: Here, holder: Seller
+) -> Response:
     """Its latest text and pictures, what was said of it, its reviews, and what the index has of it. Names of
     people are shown to reviewers only."""
     name = clean(product_id)
@@ -145,7 +147,7 @@ def acceptance(
     server: Here,
     holder: Reviewer,
     days: Annotated[int, Query(ge=1, le=3660)] = 30,
-    model: Annotated[str | None, Query(max_length=200)] = None,
+    model: Annotated[str | None, Query(max_length=200, pattern=schemas.NO_NUL)] = None,
 ) -> Response:
     """For each day, what people chose, and how often that was the first suggestion."""
     return answer({"days": reviews.by_day(server.store, days, clean(model) if model else None)})

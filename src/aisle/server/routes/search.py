@@ -48,7 +48,9 @@ def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
     response_class=Response,
     responses=FAILURES,
 )
-def picture(product_id: Annotated[str, Path(max_length=200)], server: Here, holder: Seller) -> Response:
+def picture(
+    product_id: Annotated[str, Path(max_length=200, pattern=schemas.NO_NUL)], server: Here, holder: Seller
+) -> Response:
     """Its first one, as a small JPEG."""
     data = _finder(server).picture(clean(product_id))
     if data is None:

@@ -8,7 +8,12 @@ Title = Annotated[str, StringConstraints(max_length=10_000)]
 
 Text = Annotated[str, StringConstraints(max_length=200_000)]
 
-Key = Annotated[str, StringConstraints(max_length=200)]
+# What no database keeps; a name is never changed to one that fits.
+NO_NUL = r"^[^\x00]*$"
+
+Key = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
+
+CategoryId = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=NO_NUL)]
 
 PREDICTION = {
     "id": "A-17",
