@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from aisle.server.settings import Limits
+from aisle.server.settings import KIB, Limits
 
 _LINGER = 5.0  # seconds in which a caller may read the answer to what it is still sending
 _FLUSH = 30.0  # seconds in which a caller must have read the last answer of a connection
@@ -47,6 +47,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self.left = False  # nothing more is answered
         self._deaf = False  # what comes is thrown away
         self._real = transport
+        if hasattr(transport, "max_size"):  # asyncio's: a read of tiny chunks keeps the loop for less long
+            transport.max_size = 64 * KIB  # type: ignore[attr-defined]
         self._in_message = self._in_body = False
         self._fields = self._bytes = self._silent = 0
         self._progress = False
