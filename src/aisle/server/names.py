@@ -19,8 +19,7 @@ def host_of(text: str) -> tuple[str, int | None] | None:
     if port is not None and port > 65535:
         return None
     if name.startswith("["):
-        name = name[1:-1]
-        return (name, port) if is_address(name) else None
+        return (str(ipaddress.ip_address(name[1:-1])), port) if is_address(name[1:-1]) else None
     return (name, port) if _NAME.fullmatch(name) else None
 
 
