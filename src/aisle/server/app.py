@@ -77,15 +77,19 @@ def create_app(server: Server) -> FastAPI:
         limits=settings.limits,
         telemetry=server.telemetry,
         pulse=server.pulse,
-        hosts=_hosts(settings),
+        hosts=hosts_of(settings),
         origins=frozenset(settings.origins),
         proxied=bool(settings.proxies),
     )
     return app
 
 
-def _hosts(settings: Settings) -> frozenset[str]:
-    """The names it answers to: its own and those given; any, where it listens to all and none is given."""
+def hosts_of(settings: Settings) -> frozenset[str]:
+    """The names it answers to: its own and those given; any, where it listens to all and none is given.
+
+    Raises:
+        ServerError: what was given is no name.
+    """
     if settings.hosts or is_local(settings.host):
         return frozenset({*_LOCAL, *map(_bare, (settings.host, *settings.hosts))})
     return frozenset()

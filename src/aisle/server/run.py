@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from aisle.server.app import create_app
+from aisle.server.app import create_app, hosts_of
 from aisle.server.problems import ServerError
 from aisle.server.protocol import limited
 from aisle.server.settings import Settings
@@ -50,7 +50,8 @@ def serve(settings: Settings, opened: Callable[[], None] = lambda: None) -> None
     """
     log_to_stderr()
     _prepare_memory()
-    address = _bound(settings)  # before models are loaded for nothing
+    hosts_of(settings)  # before models are loaded for nothing
+    address = _bound(settings)
     server = Server.start(settings)
     opened()
     app = create_app(server)

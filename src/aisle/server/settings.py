@@ -99,10 +99,10 @@ class Settings(BaseModel):
     def reachable(self) -> str | None:
         """Why others than this machine can ask; None: they cannot."""
         if not is_local(self.host):
-            return f"{self.host or 'every address'} is open to the network"
+            return f"it listens at {self.host or 'every address'}"
         if self.proxies:
-            return f"the proxy {self.proxies[0]} is open to others"
-        return f"the name {self.hosts[0]} is open to others" if self.hosts else None
+            return f"--proxy {self.proxies[0]}"
+        return f"--allow-host {self.hosts[0]}" if self.hosts else None
 
 
 def is_local(host: str) -> bool:

@@ -161,6 +161,7 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "No key, or an unknown one",
         403: "The key's role does not allow this",
         404: "There is no such thing",
+        408: "It took too long to arrive",
         409: "It does not fit what is there",
         413: "Too large",
         415: "Neither JSON nor multipart",
@@ -172,4 +173,4 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Failure, "description": said[status]} for status in statuses}
 
 
-USUAL = failures(400, 401, 403, 413, 422, 429)
+USUAL = failures(400, 401, 403, 408, 413, 422, 429, 503)
