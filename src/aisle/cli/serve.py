@@ -28,7 +28,10 @@ def serve(
     port: Annotated[int, typer.Option(envvar="AISLE_PORT", min=0, max=65535)] = 8000,
     store: Store = STORE,
     open_: Annotated[
-        bool, typer.Option("--open", help="Ask nobody for a key, even on an address open to the network.")
+        bool,
+        typer.Option(
+            "--open", help="Ask nobody for a key, as long as there never was one, though others may reach it."
+        ),
     ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option("--allow-host", help="A name it is reached under. Repeatable.")

@@ -15,10 +15,11 @@ from aisle.server.models import Slot
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes import sending
 from aisle.server.routes.queueing import queue
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 
-router = APIRouter(tags=["classify"])
+router = APIRouter(tags=["classify"], route_class=KeyRoute)
 _SMALL = 64 * 1024  # a body up to which it is quicker to read it here than to hand it to a thread
 
 ModelsAsked = Annotated[

@@ -9,12 +9,13 @@ from aisle.server.items import clean
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here
 from aisle.server.store import feedback as kept
 from aisle.taxonomy import DELIMITER, Node
 
-router = APIRouter(tags=["feedback"])
+router = APIRouter(tags=["feedback"], route_class=KeyRoute)
 
 
 @router.post(

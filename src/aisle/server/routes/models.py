@@ -1,5 +1,6 @@
 """Models side by side: which there are, which one answers, which one shadows; promoting, going back."""
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -11,11 +12,12 @@ from aisle.server.models import Slot, Standing
 from aisle.server.problems import ApiError
 from aisle.server.promotion import judge
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Admin, Seller
 from aisle.server.state import Here
 from aisle.server.store import promotions
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 409, 503)}
 Name = InPath(max_length=200)
 
@@ -46,12 +48,15 @@ async def load(sent: schemas.LoadIn, server: Here, holder: Admin) -> Response:
     library = server.settings.library
     if library is None:
         raise ApiError(403, "no_library", "start the server with --library FOLDER to load models from there")
-    folder = (library / sent.folder).resolve()
+    folder = _resolved(library / sent.folder)
     if not folder.is_relative_to(library.resolve()):
         raise ApiError(403, "outside", "models are loaded from below the library's folder only")
     if sent.name == server.models.standing.live:
         raise ApiError(409, "is_live", f"{sent.name} is live: load under another name and promote that")
-    await run_in_threadpool(server.models.add, sent.name, folder)
+    try:
+        await run_in_threadpool(server.models.add, sent.name, folder)
+    except OSError as error:
+        raise _no_folder(error) from error
     return answer(_told(server.models.standing))
 
 
@@ -141,6 +146,18 @@ def rollback(server: Here, holder: Admin) -> Response:
     server.telemetry.went_live(slot.name, slot.model_id)
     promotions.record(server.store, holder.person, change)
     return answer(_told(standing))
+
+
+def _resolved(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _no_folder(error) from error
+
+
+def _no_folder(error: Exception) -> ApiError:
+    why = error.strerror if isinstance(error, OSError) else None
+    return ApiError(422, "bad_folder", f"this folder cannot be read: {why or 'it is no path'}")
 
 
 def _told(standing: Standing) -> dict[str, Any]:

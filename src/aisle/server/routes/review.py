@@ -12,6 +12,7 @@ from aisle.server.routes import sending
 from aisle.server.routes.classify import BODY, ask, one, tally
 from aisle.server.routes.feedback import category
 from aisle.server.routes.queueing import queue
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Reviewer
 from aisle.server.state import Here, Server
 from aisle.server.store import feedback as kept
@@ -19,7 +20,7 @@ from aisle.server.store import reviews
 from aisle.server.store.keys import Holder
 from aisle.taxonomy import DELIMITER
 
-router = APIRouter(tags=["review"])
+router = APIRouter(tags=["review"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 409, 503)}
 RequestKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
 

@@ -10,10 +10,11 @@ from aisle.server.finding import Finder
 from aisle.server.items import clean
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 503)}
 
 
@@ -47,7 +48,9 @@ def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
     response_class=Response,
     responses=FAILURES,
 )
-def picture(product_id: Annotated[str, Path(max_length=200)], server: Here, holder: Seller) -> Response:
+def picture(
+    product_id: Annotated[str, Path(max_length=200, pattern=schemas.NO_NUL)], server: Here, holder: Seller
+) -> Response:
     """Its first one, as a small JPEG."""
     data = _finder(server).picture(clean(product_id))
     if data is None:

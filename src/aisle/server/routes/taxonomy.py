@@ -9,10 +9,11 @@ from aisle.server.items import clean
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here
 
-router = APIRouter(tags=["taxonomy"])
+router = APIRouter(tags=["taxonomy"], route_class=KeyRoute)
 
 
 @router.get(

@@ -2,6 +2,7 @@
 
 from aisle.server.schemas.classify import ClassifyIn, ClassifyOut, SuggestIn, Suggestion, SuggestOut
 from aisle.server.schemas.common import (
+    NO_NUL,
     PREDICTION,
     USUAL,
     AlternativeOut,
@@ -52,6 +53,7 @@ from aisle.server.schemas.search import HitOut, SearchIn, SearchOut
 from aisle.server.schemas.taxonomy import NodeOut, TaxonomyOut
 
 __all__ = [
+    "NO_NUL",
     "PREDICTION",
     "USUAL",
     "AcceptIn",

@@ -1,16 +1,16 @@
 """`/v1/feedback`."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
-from aisle.server.schemas.common import In, Key, Out, ProductIn
+from aisle.server.schemas.common import CategoryId, In, Key, Out, ProductIn
 
 
 class SuggestedIn(In):
     """One of the categories that were offered, best first."""
 
-    id: Annotated[str, StringConstraints(max_length=2_000)]
+    id: CategoryId
     confidence: float | None = Field(None, ge=0, le=1)
 
 
@@ -44,9 +44,7 @@ class FeedbackIn(In):
     )
 
     product: ProductIn
-    chosen: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] = Field(
-        description="The category's id, or its path as `A > B`."
-    )
+    chosen: CategoryId = Field(description="The category's id, or its path as `A > B`.")
     suggested: list[SuggestedIn] = Field(default_factory=list, max_length=20)
     how: How | None = None
     model: Key | None = None

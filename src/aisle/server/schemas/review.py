@@ -1,10 +1,10 @@
 """`/v1/review/…`."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from aisle.server.schemas.common import Answer, Fault, In, Out, PredictionOut
+from aisle.server.schemas.common import Answer, CategoryId, Fault, In, Out, PredictionOut
 
 
 class TakeIn(In):
@@ -17,7 +17,7 @@ class TakeIn(In):
 class DecideIn(In):
     """A reviewer's choice; `how` as in feedback."""
 
-    chosen: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    chosen: CategoryId
     how: Literal["chosen", "accepted"] | None = None
 
 
