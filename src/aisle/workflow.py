@@ -83,7 +83,7 @@ def train(
                 predictor = predictor.save(run.model)
                 keep(predictor, rows, run.folder, progress)
             run.end()
-    except AisleError:
+    except Exception:
         if run is not None:
             run.withdraw()
         raise
