@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.errors import AisleError, BundleError, RecipeError
+from aisle.errors import BundleError, RecipeError
 from aisle.progress import SILENT, Progress
 
 if TYPE_CHECKING:

@@ -122,7 +122,7 @@ def test_saved_and_loaded_it_answers_alike_and_notices_damage(members, shop, tmp
     with pytest.raises(BundleError, match="was edited"):
         aisle.load(moved)
     (tmp_path / "both" / "policy.json").write_text("{}")
-    with pytest.raises(BundleError, match=r"policy.json was edited or damaged"):
+    with pytest.raises(BundleError, match=r"policy.json is truncated or edited"):
         aisle.load(tmp_path / "both")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")

@@ -29,8 +29,9 @@ class Lexical:
     """A vocabulary of features learned on the catalogue, with document frequencies.
 
     words, pairs, grams: how many of each are kept at most (the most frequent); least: the fewest texts
-    a feature must occur in (1 where none occurs in so many: two titles without a word in common). shortest, longest: lengths of character n-grams, taken inside
-    space-padded words. sample: texts read by `fit` at most.
+    a feature must occur in (1 of fewer than ten texts, or where no word occurs in so many). shortest,
+    longest: lengths of character n-grams, taken inside space-padded words. sample: texts read by `fit` at
+    most.
 
     Arrays: `ids` (F,) int64 feature numbers of all texts in a row, `weights` (F,) float32, `offsets`
     (B,) int64 where each text begins. Words with pairs, and n-grams, each have unit length.
@@ -175,7 +176,7 @@ class Lexical:
 
     def _spell(self, word: str) -> list[str]:
         padded = f" {word} "
-        lengths = range(self.shortest, self.longest + 1)
+        lengths = range(self.shortest, min(self.longest, len(padded)) + 1)
         return [padded[i : i + n] for n in lengths for i in range(len(padded) - n + 1)]
 
     def __call__(self, values: Sequence[str | None]) -> Prepared:
