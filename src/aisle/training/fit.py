@@ -397,7 +397,7 @@ def _stages(model: Model, course: _Course, phase: Phase, rows: tuple[Rows, Rows 
         start = journal.ended.get(stage.start) if stage.start else journal.model
         if journal.now is None and start is not None:
             model.load_state_dict(start, strict=False)
-        position = Position(number, recipe.seed)
+        position = Position(number, recipe.seed, recipe.precision)
         run_stage(model, course.criterion, stage, rows, position, journal.now, journal.epoch, course.progress)
         journal.end(stage.name, model, course.criterion)
     if journal.model is not None:
