@@ -50,6 +50,8 @@ def compare(
 
     progress = console.progress(quiet or as_json)
     variants = [parse_variant(text, changes or ()) for text in recipes]  # before a large file is read
+    if out.exists() and not out.is_dir():
+        raise CatalogError(f"--out: {out} is a file; name a folder")
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -69,6 +71,7 @@ def compare(
         seeds=range(seeds),
         test=part(catalog, "test") if test else None,
         out=out,
+        source=source.name or str(source),
         store=FeatureStore(),
         trust_code=trust_code,
         progress=progress,

@@ -46,6 +46,7 @@ def ensemble(
     """Average some models, or stack a boosted one on them; `evaluate` and `classify` take the result."""
     from aisle import workflow
     from aisle.inference.ensemble import Ensemble
+    from aisle.inference.folder import check_vacant
     from aisle.training import stacking
 
     if how not in ("average", "stack"):
@@ -53,6 +54,7 @@ def ensemble(
     if how == "stack" and on is None:
         raise EnsembleError("--how stack learns from labelled rows: give --on CATALOGUE")
     share = _numbers(weights)
+    check_vacant(out)
     progress = console.progress(quiet or as_json)
     members = [_member(workflow.load(run, trust_code=trust_code), run) for run in runs]
     names = _names(runs)
