@@ -41,6 +41,7 @@ def compare(
 
     A comparison that was interrupted goes on where it stood: run it again with the same --out.
     """
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.cli.telling import tell
     from aisle.errors import CatalogError
     from aisle.evaluation.compare import compare as run
@@ -62,6 +63,7 @@ def compare(
         encoding=encoding,
     )
     tell(catalog, progress)
+    continue_with(same_command)
     if test and (catalog.split is None or "test" not in set(catalog.split)):
         raise CatalogError(f"--test: no row of {source} is marked `test` in a split column")
     found = run(

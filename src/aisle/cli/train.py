@@ -62,6 +62,7 @@ def train(
     from aisle import workflow
     from aisle.cli.evaluate import summary
     from aisle.cli.export import remember
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.training.run import Run
 
     if resume and out is None:
@@ -73,6 +74,8 @@ def train(
     resolved = workflow.resolve(recipe, changes, resumed=out if resume else None, start=start)
     folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     Run(folder, ()).check(resume)
+    begun = folder / "data.json"
+    continue_with(lambda: same_command("--out", str(folder), "--resume") if begun.exists() else None)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
