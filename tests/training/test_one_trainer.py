@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_a_second_trainer_is_refused_and_the_first_ends_as_if_alone(resume, tmp_
     refused = []
 
     def second():
-        with pytest.raises(RunError, match="another process trains in .*run; wait until it ends") as told:
+        with pytest.raises(RunError, match=r"another process trains in .*run; wait until it ends") as told:
             aisle.train(shop, recipe(stages=QUICK), out=run, resume=resume, track=[])
         refused.append("\n" not in str(told.value))
 
@@ -80,7 +81,8 @@ def trainer(files):
         [sys.executable, "-m", "aisle", *words], cwd=files, stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not (files / "run" / "metrics.csv").exists():
-        pass
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
     yield process, words
     process.kill()
     process.communicate()
@@ -216,5 +218,5 @@ def test_the_default_goes_by_compute_capability_and_not_by_emulation(capability,
     assert precision_of(None, device) == expected
     assert precision_of("fp16", device) == "fp16"
     if expected == "fp32":
-        with pytest.raises(DeviceError, match="needs compute capability 8.0.*use fp16 or fp32"):
+        with pytest.raises(DeviceError, match=r"needs compute capability 8\.0.*use fp16 or fp32"):
             precision_of("bf16", device)

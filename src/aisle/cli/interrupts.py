@@ -20,7 +20,7 @@ def continue_with(words: Callable[[], list[str] | None]) -> None:
 
 
 def same_command(*more: str) -> list[str]:
-    """The words that were typed, and those flags of `more` (with a value or without) that are not among them."""
+    """The words that were typed, and those flags of `more`, with their values, that are not among them."""
     words = sys.argv[1:]
     names = {word.partition("=")[0] for word in words}
     flags = [[more[i], *more[i + 1 : i + 2]] if not _alone(more, i) else [more[i]] for i in _starts(more)]
