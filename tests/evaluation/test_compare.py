@@ -81,11 +81,9 @@ def test_markdown_page_and_json_say_the_same(done, tmp_path):
 
 def row(name, accuracy, gain=None):
     limits = None if gain is None else {"value": gain[0], "low": gain[1], "high": gain[2]}
-    return {
-        "name": name, "accuracy": accuracy, "deviation": None, "macro_f1": accuracy, "levels": (0.875, 0.625, 0.5),
-        "contest": None, "gain": limits, "gain_f1": limits, "parameters": 1, "seconds": 1.0, "per_second": 1.0,
-        "memory": 1.0,
-    }  # fmt: skip
+    same = dict.fromkeys(("seconds", "per_second", "memory"), 1.0) | {"parameters": 1, "deviation": None}
+    judged = {"accuracy": accuracy, "macro_f1": accuracy, "levels": (0.875, 0.625, 0.5), "contest": None}
+    return {"name": name, "gain": limits, "gain_f1": limits} | judged | same
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ def test_any_malformed_manifest_is_a_bundle_error(copy, data):
             (copy / "aisle.json").write_text(json.dumps(value))
         else:
             sealed(copy, bad)
-        if bad == good and key != "whole" or key in ("aisle", "versions"):  # nothing reads these
+        if (bad == good and key != "whole") or key in ("aisle", "versions"):  # nothing reads these
             return
         with pytest.raises(BundleError) as told:
             aisle.load(copy)
