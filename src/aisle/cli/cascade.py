@@ -40,9 +40,11 @@ def cascade(
     from aisle.cli.export import judged_on
     from aisle.decision import Settings
     from aisle.inference.cascading import cascade_of
+    from aisle.inference.folder import check_vacant
 
     if len(models) < 2:
         raise typer.BadParameter("a cascade needs two models or more, and then a file of labelled products")
+    check_vacant(out)
     progress = console.progress(quiet or as_json)
     stages = [workflow.load(run, trust_code=trust_code).with_store(None) for run in models]
     given: Any = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}

@@ -81,6 +81,7 @@ def classify(
     from aisle import workflow
     from aisle.catalog.paths import located, remote
     from aisle.cli import sorting
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.inference.opening import quickest
     from aisle.inference.writing import OutputError, check_ending
 
@@ -97,6 +98,7 @@ def classify(
         console.say(f"answering by {opened}: the same model, without torch", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device)
     if into_folder:
+        continue_with(same_command)
         cluster = sorting.cluster(ray, opened, trust_code, device)
         how = sorting.How(form, shard_rows, cache, cluster)
         tally, places = sorting.into_folder(model, reading, place, how, progress)

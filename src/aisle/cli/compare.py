@@ -42,6 +42,7 @@ def compare(
 
     A comparison that was interrupted goes on where it stood: run it again with the same --out.
     """
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.cli.telling import tell
     from aisle.errors import CatalogError
     from aisle.evaluation.compare import compare as run
@@ -51,6 +52,8 @@ def compare(
 
     progress = console.progress(quiet or as_json)
     variants = [parse_variant(text, changes or ()) for text in recipes]  # before a large file is read
+    if out.exists() and not out.is_dir():
+        raise CatalogError(f"--out: {out} is a file; name a folder")
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -62,6 +65,7 @@ def compare(
         date_format=date_format,
     )
     tell(catalog, progress)
+    continue_with(same_command)
     if test and (catalog.split is None or "test" not in set(catalog.split)):
         raise CatalogError(f"--test: no row of {source} is marked `test` in a split column")
     found = run(
@@ -71,6 +75,7 @@ def compare(
         seeds=range(seeds),
         test=part(catalog, "test") if test else None,
         out=out,
+        source=source.name or str(source),
         store=FeatureStore(),
         trust_code=trust_code,
         progress=progress,

@@ -1,5 +1,6 @@
 """`aisle ensemble`: several models as one."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +47,9 @@ def ensemble(
 ) -> None:
     """Average some models, or stack a boosted one on them; `evaluate` and `classify` take the result."""
     from aisle import workflow
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.inference.ensemble import Ensemble
+    from aisle.inference.folder import check_vacant
     from aisle.training import stacking
 
     if how not in ("average", "stack"):
@@ -54,6 +57,7 @@ def ensemble(
     if how == "stack" and on is None:
         raise EnsembleError("--how stack learns from labelled rows: give --on CATALOGUE")
     share = _numbers(weights)
+    check_vacant(out)
     progress = console.progress(quiet or as_json)
     members = [_member(workflow.load(run, trust_code=trust_code), run) for run in runs]
     names = _names(runs)
@@ -66,7 +70,9 @@ def ensemble(
         catalog = workflow.part(whole, "train")
     if how == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
-        options: Any = {"count": folds, "trust_code": trust_code, "progress": progress}
+        continue_with(same_command)
+        keep = out.parent / f".{out.name}.folds"
+        options: Any = {"count": folds, "keep": keep, "trust_code": trust_code, "progress": progress}
         made = stacking.stacked(members, names, recipes, catalog, **options)
     elif share is not None or catalog is None:
         made = Ensemble.of(members, names, share)
@@ -75,6 +81,8 @@ def ensemble(
     if catalog is not None:
         made = stacking.promised(made, catalog, precision)
     made = made.save(out)
+    if how == "stack":
+        shutil.rmtree(keep, ignore_errors=True)
     if as_json:
         data = {"model_id": made.model_id, "members": list(made.names), "weights": made.weights.tolist()}
         console.print_json(data | {"results": dict(made.results), "ensemble": str(out)})

@@ -53,9 +53,12 @@ def export(
     if not (onnx or int8):
         raise ExportUseError("say what to export to: --onnx")
     from aisle import workflow
+    from aisle.inference.folder import check_vacant
     from aisle.inference.onnx.export import Asked
     from aisle.inference.onnx.export import export as write
 
+    folder = out or run / ("onnx-int8" if int8 else "onnx")
+    check_vacant(folder)
     progress = console.progress(quiet or as_json)
     model: Any = workflow.load(run, trust_code=trust_code)
     if not hasattr(model, "spec"):
@@ -64,7 +67,6 @@ def export(
         )
     given = {"column": column, "columns": columns, "image_root": image_root, "delimiter": delimiter}
     catalog = rows_of(run, source, **given, encoding=encoding, date_format=date_format)
-    folder = out or run / ("onnx-int8" if int8 else "onnx")
     made = write(model, judged_on(catalog), folder, Asked(int8, cost, force), progress)
     said = made.predictor.results["exported"]
     if as_json:

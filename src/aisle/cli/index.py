@@ -75,9 +75,12 @@ def index(
 ) -> None:
     """Make an index of a catalogue for `aisle search`, or change one: whole, or as it was."""
     from aisle import search
+    from aisle.search.manifest import check_vacant
 
     if add + delete + replace > 1:
         raise SearchError("say one of --add, --delete and --replace")
+    if not (add or delete):
+        check_vacant(out, replace)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
     if add or delete:
