@@ -38,4 +38,4 @@ class Site:
 
     def said(self):
         """The latest word on each product, the earliest first."""
-        return kept.latest(self.server.store, None, 100)[::-1]
+        return kept.latest(self.server.store, None, 100).rows[::-1]

@@ -11,6 +11,8 @@ from typing import Any
 
 from aisle.errors import CatalogError, did_you_mean
 
+CALLER = "fields."  # starts the columns of fields whose names callers of a server made up
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -47,10 +49,15 @@ class Columns:
 
     @cached_property
     def text(self) -> dict[str, str]:
-        """Field name -> column: `title` and `description` first, the rest under their own names."""
+        """Field name -> column: `title` and `description` first, the rest under their own names. A column
+        `fields.brand` is the field `brand`, where no other column is."""
         named = {"title": self.title, "description": self.description}
         found = {name: column for name, column in named.items() if column is not None}
-        return found | {column: column for column in self.fields if column not in found}
+        for column in self.fields:
+            name = column.removeprefix(CALLER)
+            free = name and name not in found and name not in self.fields
+            found.setdefault(name if free else column, column)
+        return found
 
     @property
     def label(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from aisle.catalog import facts, variant_rows
+from aisle.catalog import facts, feedback_export, variant_rows
 from aisle.catalog.catalog import Base, Catalog, Part
 from aisle.catalog.column_profile import profiles
 from aisle.catalog.column_roles import find
@@ -80,9 +80,11 @@ def read(
             given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
-        pictures = understood(
-            records, given, facts.resolve_root(image_root, home_of(source)), problems, tree, labels
-        )
+        root = facts.resolve_root(image_root, home_of(source))
+        join = feedback_join(records, given, root, tree, labels)
+        if join is not None:
+            records, given = records.mapped(join.batch), join.given
+        pictures = understood(records, given, root, problems, tree, labels)
         chosen = pictures.columns
         if variant_rows.are_expected(chosen):
             records = _stored(variant_rows.completed(records.batches, chosen))
@@ -102,6 +104,14 @@ def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
     for batch in batches:
         spool.add(batch)
     return spool.records()
+
+
+def feedback_join(
+    records: Records, given: dict[str, Any], root: Path, tree: Taxonomy | None = None, labels: bool = False
+) -> feedback_export.Joined | None:
+    """How exported feedback among the records joins the rest; None where there is none."""
+    find_columns = partial(_columns, tree=tree, labels=labels)
+    return feedback_export.joined(records, given, root, find_columns)
 
 
 def understood(

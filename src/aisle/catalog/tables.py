@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as _compute
 from pyarrow.parquet import ParquetFile
 
+from aisle.catalog import feedback_export
 from aisle.catalog.csv_rows import read_records, sniff
 from aisle.catalog.files import Table, lines_of
 from aisle.catalog.mending import mended
@@ -177,7 +178,14 @@ def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> It
     lines = lines_of(table, encoding)
     if table.format == "json":
         lines = _array_items(table, "".join(lines))
-    yield from rows_to_batches(_json_rows(lines, problems, first), problems, first, encoding)
+    rows = _json_rows(lines, problems, first)
+    head = list(islice(rows, 1))
+    rows = chain(head, rows)
+    if head and feedback_export.is_row(head[0]):
+        rows = feedback_export.flat_rows(rows, table.path, problems, first)
+        yield from map(feedback_export.marked, rows_to_batches(rows, problems, first, encoding))
+    else:
+        yield from rows_to_batches(rows, problems, first, encoding)
 
 
 def _array_items(table: Table, text: str) -> Iterator[Any]:

@@ -108,7 +108,7 @@ def classify(
         console.print_json(tally.to_dict(model.model_id, price_per_hour) | places)
         return
     tally.show(price_per_hour)
-    if not model.policy.rules:
+    if not model.policy.decides(model.taxonomy):
         console.say("this model promises nothing, so a person has to look at everything: see `aisle show`")
     console.places(**places)
 
@@ -124,13 +124,14 @@ def show(
     """What a saved model is: recipe, tree, what was measured, what it promises."""
     from aisle import workflow
     from aisle.inference.card import model_card
+    from aisle.inference.training_counts import training_counts
     from aisle.taxonomy import format_path
 
     model = workflow.load(run, trust_code=trust_code)
     if not hasattr(model, "spec"):  # exported, or made of several
         _show_made(model, as_json)
         return
-    taxonomy, counts = model.taxonomy, model.context.counts
+    taxonomy = model.taxonomy
     if as_json:
         nodes = [
             {"id": n.id, "path": format_path(n.path), "assignable": n.assignable} for n in taxonomy.nodes
@@ -142,10 +143,9 @@ def show(
     if not tree:
         console.print_markdown(model_card(model, model.model_id))
         return
-    for i, node in enumerate(taxonomy.nodes):
-        start, stop = taxonomy.span[i]
+    for count, node in zip(training_counts(model).tolist(), taxonomy.nodes, strict=True):
         name = f"{'  ' * (len(node.path) - 1)}{node.name}"
-        console.out.print(f"{counts[start:stop].sum():>8,}  {name}  [{node.id}]", markup=False)
+        console.out.print(f"{count:>8,}  {name}  [{node.id}]", markup=False)
 
 
 def _show_made(model: Any, as_json: bool) -> None:

@@ -100,7 +100,7 @@ def describe(made: "Ensemble") -> None:
         console.out.print(f"{value:>6.1%}  {name}{right}", markup=False)
     if "mean" in told:
         console.out.print(f"their mean: {told['mean']:.1%} right out of fold")
-    if not made.policy.rules:
+    if not made.policy.decides(made.taxonomy):
         console.say("it promises nothing yet: give --on with rows that no model saw, or `aisle calibrate`")
 
 

@@ -68,6 +68,12 @@ def serve(
     double: Annotated[
         float, typer.Option(min=0, max=1, help="The share of reviews that two people do, to compare.")
     ] = 0.1,
+    batch_floor: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Suggestions of less confidence cannot be accepted several at a time."
+        ),
+    ] = 0.8,
     keep_days: Annotated[
         int | None, typer.Option(min=1, help="Delete what was kept this many days ago.")
     ] = None,
@@ -92,6 +98,7 @@ def serve(
         gold=gold,
         shadow=shadow,
         double=double,
+        batch_floor=batch_floor,
         keep_days=keep_days,
         limits=Limits(
             rate=rate,

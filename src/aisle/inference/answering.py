@@ -145,6 +145,11 @@ class Answers(ABC):
     def views(self) -> tuple[str, ...]:
         """The names of the views that are read."""
 
+    @property
+    @abstractmethod
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+
     @abstractmethod
     def _scored(
         self, products: Iterable[Product], without: Collection[str]

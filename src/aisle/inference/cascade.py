@@ -85,6 +85,11 @@ class Cascade(Answers):
         return tuple(dict.fromkeys(view for model in self.models for view in model.views))
 
     @property
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+        return max(model.max_images for model in self.models)
+
+    @property
     def context(self) -> Any:
         """The full model's: training products of each place."""
         return self.full.context

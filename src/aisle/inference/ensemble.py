@@ -98,6 +98,11 @@ class Ensemble(Answers):
         return tuple(dict.fromkeys(view for member in self.members for view in member.views))
 
     @property
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+        return max(model.max_images for model in self.members)
+
+    @property
     def context(self) -> Context:
         """The first member's: training products of each place."""
         return self.members[0].context

@@ -71,8 +71,9 @@ class Settings(BaseModel):
     `X-Forwarded-For` is believed. origins: pages of other hosts that may call (CORS); none. library: the
     folder below which an administrator may load further models. index: the folder of products to search.
     gold: labelled products on which a model must not be worse to be promoted. shadow: the model that
-    answers along, unseen. double: the share of reviewed products that two people look at. keep_days: after
-    which feedback and what was recorded besides is deleted; None: never.
+    answers along, unseen. double: the share of reviewed products that two people look at. batch_floor: the
+    confidence below which several suggestions cannot be accepted together. keep_days: after which feedback
+    and what was recorded besides is deleted; None: never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +91,7 @@ class Settings(BaseModel):
     gold: Path | None = None
     shadow: str | None = None
     double: float = Field(default=0.1, ge=0, le=1)
+    batch_floor: float = Field(default=0.8, ge=0, le=1)
     keep_days: int | None = Field(default=None, ge=1)
     limits: Limits = Limits()
     urls: Urls = Urls()

@@ -17,6 +17,7 @@ from aisle.inference.answering import short_keys
 from aisle.inference.bundle import load
 from aisle.inference.encode import Reader
 from aisle.inference.predictor import Predictor
+from aisle.inference.training_counts import count_training
 from aisle.model import fusions, heads, losses
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
@@ -137,7 +138,7 @@ def fit(
         model=model.to("cpu").eval(),
         policy=decision.Policy.uncalibrated(taxonomy),
         seen_keys=seen,
-        results={"recipe": recipe.name, "training_rows": len(parts.fit)},
+        results={"recipe": recipe.name, **count_training(taxonomy, targets.node, start)},
         memory=start.memory if start is not None else None,
         store=reader.store,
     )

@@ -156,7 +156,7 @@ def stacked(
         "how": "stack",
         "out_of_fold": right | {"mean": float((mean == terminal)[exact].mean())},
         "importances": stack.importances(tree.depth),
-        "training_rows": len(usable),
+        "stacked_rows": len(usable),
     }
     return Ensemble(plain.members, plain.names, plain.weights, plain.policy, stack, results=results)
 

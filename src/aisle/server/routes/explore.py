@@ -83,7 +83,7 @@ def products(
             raise ApiError(404, "no_such_category", f"there is no category {clean(category)[:200]!r}")
         path = tree.nodes[node].path
         places = [one.id for one in tree.nodes if one.path[: len(path)] == path]
-    rows = kept.latest(server.store, places, limit)
+    rows, total = kept.latest(server.store, places, limit)
     return answer(
         {
             "products": [
@@ -94,7 +94,8 @@ def products(
                     **{key: row[key] for key in ("chosen", "chosen_id", "how", "at")},
                 }
                 for row in rows
-            ]
+            ],
+            "total": total,
         }
     )
 
@@ -117,6 +118,7 @@ def product(
         raise ApiError(404, "no_such_product", "nobody has said anything of this product")
     latest = max([*said, *items], key=lambda row: row["at"], default=None)
     told = ("id", "at", "role", "how", "chosen", "chosen_id", "suggested", "model", "model_id", "undone")
+    told = (*told, "missing_images")
     names = ("person",) if holder.may("reviewer") else ()
     pictures = _addresses(latest["pictures"]) if latest else []
     page = {
@@ -124,7 +126,7 @@ def product(
         "fields": latest["fields"] if latest else dict(hit.fields) if hit else {},
         "pictures": pictures or (address(hit) if hit else []),
         "feedback": [{key: row[key] for key in (*told, *names)} for row in said],
-        "reviews": [shown(row) for row in items] if holder.may("reviewer") else [],
+        "reviews": [shown(row, holder.person) for row in items] if holder.may("reviewer") else [],
         "indexed": hit is not None,
         "category": list(hit.category) if hit else [],
     }

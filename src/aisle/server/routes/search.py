@@ -26,20 +26,23 @@ def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
     if sent.like is not None:
         if finder.get(clean(sent.like)) is None:
             raise ApiError(404, "no_such_product", f"the index has no product {clean(sent.like)!r}")
-        return answer({"products": finder.like(clean(sent.like), sent.count, where)})
+        found = finder.like(clean(sent.like), sent.count, where)
+        return answer({"products": found, "total": finder.count(where), "missing_images": []})
     words = clean(sent.query).strip()
     if not words and not sent.images:
         raise ApiError(
             422, "bad_search", "search by words (`query`), a picture (`images`) or a product (`like`)"
         )
     try:
-        told, problems = server.items.product(schemas.ProductIn.model_validate({"images": sent.images}))
+        told, missing = server.items.product(schemas.ProductIn.model_validate({"images": sent.images}))
     except ItemError as error:
         raise ApiError(422, error.code, str(error)) from error
-    if problems and not words:
-        raise ApiError(422, "bad_picture", problems[0])
+    if missing and not words and not told.images:
+        raise ApiError(422, "bad_picture", str(missing[0]))
     product = Product("query", {finder.index.text_field: words} if words else {}, told.images)
-    return answer({"products": finder.search(product, sent.count, where)})
+    missing_images = [one.to_dict() for one in missing]
+    found = finder.search(product, sent.count, where)
+    return answer({"products": found, "total": finder.count(where), "missing_images": missing_images})
 
 
 @router.get(

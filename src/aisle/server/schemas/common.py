@@ -143,13 +143,25 @@ class Failure(Out):
     error: Fault
 
 
+class MissingImageOut(Out):
+    """An image that was given and could not be read: its number among those given, from 1, its address, if
+    it was given by one, and why."""
+
+    image: int
+    url: str | None = None
+    reason: str
+
+
 class Answer(Out):
-    """What became of one product: a `prediction`, or an `error`. `models`: where several were asked for,
+    """What became of one product: a `prediction`, or an `error`. `images_read`: how many of its images the
+    model read; `missing_images`: those that could not be read. `models`: where several were asked for,
     each one's prediction. `review_id`: its place in the review queue, where it was put there."""
 
     id: str
     prediction: PredictionOut | None = None
     error: Fault | None = None
+    images_read: int = 0
+    missing_images: list[MissingImageOut] = Field(default_factory=list)
     models: dict[str, PredictionOut] | None = None
     review_id: int | None = None
 

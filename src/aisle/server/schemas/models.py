@@ -21,8 +21,8 @@ class ShadowIn(In):
 
 
 class ModelOut(Out):
-    """A loaded model. `metrics`: what was measured of it on its run's test rows; `promises`: whether it
-    decides anything by itself."""
+    """A loaded model. `training_products`: labelled products that it was trained from; `metrics`: what was
+    measured of it on its run's test rows; `guarantee`: whether it decides anything by itself."""
 
     name: str
     model_id: str
@@ -33,7 +33,7 @@ class ModelOut(Out):
     categories: int
     views: list[str]
     metrics: dict[str, float]
-    promises: bool
+    guarantee: bool
 
 
 class ModelsOut(Out):

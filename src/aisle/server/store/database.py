@@ -96,6 +96,13 @@ class Store:
         except SQLAlchemyError as error:
             raise StoreError(f"the store does not answer: {_why(error)}") from error
 
+    def lock_images(self, connection: sa.Connection, alone: bool) -> None:
+        """Until the transaction ends, keep images while none is swept, or (`alone`) sweep while none is kept.
+        SQLite has one writer at a time anyway."""
+        if not self.is_sqlite:
+            lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+            connection.execute(sa.text(f"SELECT {lock}(41545)"))
+
     def problem(self) -> StoreError | None:
         """Why the database cannot be asked; None: it can."""
         try:

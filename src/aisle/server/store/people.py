@@ -45,8 +45,10 @@ def forget(store: Store, person: str) -> dict[str, int]:
 
 
 def sweep_pictures(store: Store) -> int:
-    """Delete pictures that nothing refers to any more; how many."""
+    """Delete images that nothing refers to any more; how many. An image and the first row that refers to it
+    are committed together, so that one of a request under way is never among them."""
     with store.begin() as connection:
+        store.lock_images(connection, alone=True)
         used: set[str] = set()
         for table in (feedback, reviews):
             for (names,) in connection.execute(sa.select(table.c.pictures)):
