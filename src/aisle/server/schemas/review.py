@@ -1,6 +1,6 @@
 """`/v1/review/…`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
