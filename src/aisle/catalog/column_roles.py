@@ -18,7 +18,7 @@ from aisle.catalog.column_names import (
     rank,
 )
 from aisle.catalog.column_profile import Profile, Profiles
-from aisle.catalog.columns import Columns
+from aisle.catalog.columns import CALLER, Columns
 from aisle.errors import CatalogError, did_you_mean
 
 _SETTINGS = ("image_template", "delimiter", "separator", "image_separator", "date_format")
@@ -60,18 +60,19 @@ def find(
         taken = _named(chosen) | without
         return [name for name in names if name not in taken and name not in lists]
 
+    callers = {name for name in names if name.startswith(CALLER)}  # only the user can give these a role
     for role in ROLES:
         if role in given:
             continue
         if role != "category":
-            found = _best(role, free(bytes_), profile)
+            found = _best(role, free(bytes_ | callers), profile)
             chosen |= {role: found} if found is not None else {}
         elif "levels" not in given:
-            label = _label(free(bytes_), profile, labelled, vague)
+            label = _label(free(bytes_ | callers), profile, labelled, vague)
             chosen |= {"levels": label} if len(label) > 1 else {"category": label[0]} if label else {}
     unread: tuple[str, ...] = ()
     if "images" not in given and "image_template" not in chosen:
-        chosen["images"], unread = _images(free(), bytes_, profile)
+        chosen["images"], unread = _images(free(callers), bytes_, profile)
     chosen.setdefault("vectors", tuple(name for name in lists if name not in _named(chosen)))
     if "fields" not in given:
         rest = free()
