@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from aisle.catalog import duplicates, facts
+from aisle.catalog.catalog_format import CatalogFormat, resolved
 from aisle.catalog.columns import Columns
 from aisle.catalog.labels import Style
 from aisle.catalog.problems import Problems
@@ -39,7 +40,8 @@ class Part(NamedTuple):
 class Base:
     """What all selections of one catalogue share: n records, and each fact about them found once.
 
-    first: the number of its first record, where it is a piece of a longer source.
+    first: the number of its first record, where it is a piece of a longer source. said: what the user said of
+    the source's columns and text files.
     """
 
     records: Records
@@ -51,6 +53,7 @@ class Base:
     attached: Mapping[str, VectorFile] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
     first: int = 1
+    said: CatalogFormat = field(default_factory=CatalogFormat)
 
     @cached_property
     def split(self) -> facts.Coded | None:
@@ -165,6 +168,15 @@ class Catalog(Sequence[Product]):
     def columns(self) -> Columns:
         """Which column holds what."""
         return self._base.columns
+
+    @property
+    def catalog_format(self) -> CatalogFormat:
+        """How the source is written: its columns, separators and encoding."""
+        base = self._base
+        columns = resolved(
+            base.columns, self.style if self.labelled else None, self.official, base.pictures.separator
+        )
+        return replace(base.said, columns=columns)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -297,6 +309,11 @@ class Catalog(Sequence[Product]):
     def rows(self) -> np.ndarray:
         """(n,) the number of each row's record in the source, from 1, all files counted through."""
         return (np.arange(len(self)) if self._index is None else self._index) + self._base.first
+
+    @property
+    def attached(self) -> Mapping[str, VectorFile]:
+        """Files of vectors by name, matched by product id."""
+        return self._base.attached
 
     @property
     def parts(self) -> tuple[Part, ...]:

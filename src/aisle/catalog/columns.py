@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.errors import CatalogError, did_you_mean
+from aisle.regular_files import read_text
 
 # Names as exports write them, compared without case, spaces and signs; the first that occurs wins.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -150,7 +151,7 @@ def wanted(columns: "Mapping[str, Any] | Columns | str | Path | None") -> dict[s
 
 def _from_toml(path: Path) -> Mapping[str, Any]:
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise CatalogError(f"columns file {path}: {error}") from error
     return data.get("columns", data)
@@ -161,16 +162,18 @@ def find(
     given: Mapping[str, Any],
     binary: Iterable[str] = (),
     vectors: Iterable[str] = (),
+    kept: Iterable[str] = (),
 ) -> Columns:
     """Give every column of a file its part: what the user said first, then by name.
 
     names: the file's columns in order; binary: those that hold bytes; vectors: those that hold lists
-    of numbers. A key given as `""` says that there is no such column.
+    of numbers; kept: those that stay fields whatever their names are. A key given as `""` says that there
+    is no such column.
 
     Raises:
         CatalogError: the user named a column that the file has not.
     """
-    names, bytes_, lists = list(names), set(binary), tuple(vectors)
+    names, bytes_, lists, stay = list(names), set(binary), tuple(vectors), set(kept)
     _check(names, given)
     chosen: dict[str, Any] = {k: v for k, v in given.items() if k in _SETTINGS or v not in ("", ("",))}
     closed = set(given)
@@ -179,7 +182,7 @@ def find(
 
     def free() -> dict[str, str]:
         """Columns without a part yet, with their simplified names."""
-        taken = _named(chosen)
+        taken = _named(chosen) | stay
         return {n: re.sub(r"[\W_]+", "", n.casefold()) for n in names if n not in taken and n not in lists}
 
     if "levels" not in closed:
@@ -203,7 +206,8 @@ def find(
     if "fields" not in closed:
         leaks = tuple(n for n, simple in rest.items() if _LABEL_LIKE.search(simple) or n in bytes_)
         chosen["ignored"] = (*chosen.get("ignored", ()), *leaks)
-        chosen["fields"] = tuple(n for n in rest if n not in leaks)
+        own = _named(chosen)
+        chosen["fields"] = tuple(n for n in names if n not in own and (n in stay or n in rest))
     return Columns(**chosen)
 
 

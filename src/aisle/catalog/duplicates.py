@@ -11,6 +11,7 @@ import numpy as np
 from aisle.catalog import facts
 from aisle.catalog.product import ImageRef
 from aisle.catalog.text import normal
+from aisle.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from aisle.catalog.catalog import Base
@@ -122,7 +123,7 @@ def _contents(base: "Base") -> np.ndarray:
     @lru_cache(2**16)
     def hashed(path: Path) -> int:
         try:
-            return _short(digest(path.read_bytes()))
+            return _short(digest(read_bytes(path)))
         except (OSError, ValueError):
             return 0
 

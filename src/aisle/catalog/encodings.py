@@ -25,8 +25,9 @@ class Encoding(NamedTuple):
     sure: bool
 
 
-def detect(file: BinaryIO, given: str | None = None) -> Encoding:
-    """As given, else by byte-order mark, else UTF-8 where the first 4 MiB are, else the likeliest guess.
+def detect(file: BinaryIO, given: str | None = None, usual: str | None = None) -> Encoding:
+    """As given, else by byte-order mark, else UTF-8 where the first 4 MiB are, else the usual encoding where
+    it fits, else the likeliest guess.
 
     Raises:
         CatalogError: Python knows no encoding of the given name.
@@ -52,7 +53,7 @@ def detect(file: BinaryIO, given: str | None = None) -> Encoding:
     try:
         decoder.decode(sample)
     except UnicodeDecodeError:
-        return _guess(sample)
+        return Encoding(usual, True) if usual is not None and _fits(sample, usual) else _guess(sample)
     return Encoding("utf-8", True)
 
 
@@ -94,6 +95,15 @@ def _guess(sample: bytes) -> Encoding:
     if best is western and valid:  # of two exports in one file; what is no UTF-8 is read as cp1252
         return Encoding("utf-8", True)
     return Encoding(best.encoding, False)
+
+
+def _fits(sample: bytes, encoding: str) -> bool:
+    """Whether all of it can be decoded; its last character may be cut."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(sample)
+    except (LookupError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _failing(lines: list[bytes], encoding: str) -> set[int]:

@@ -13,6 +13,7 @@ from aisle.catalog.hush import stderr_off, warnings_off
 from aisle.catalog.paths import foreign
 from aisle.catalog.product import ImageRef
 from aisle.errors import CatalogError
+from aisle.regular_files import open_regular
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000  # 150 MB decoded
@@ -59,7 +60,7 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
 def _read(ref: ImageRef) -> bytes:
     try:
         if ref.data is None and ref.path is not None:
-            with ref.path.open("rb") as file:
+            with open_regular(ref.path) as file:
                 data = file.read(MAX_BYTES + 1)
         else:
             data = ref.read()

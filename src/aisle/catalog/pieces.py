@@ -16,6 +16,7 @@ from aisle.catalog.catalog import Base, Catalog
 from aisle.catalog.columns import Columns, wanted
 from aisle.catalog.files import Table, estimate_rows
 from aisle.catalog.paths import told
+from aisle.catalog.pipes import Spooled
 from aisle.catalog.problems import Problems
 from aisle.catalog.reading import batches_of, blaming, home_of, understood
 from aisle.catalog.records import Records
@@ -83,14 +84,16 @@ class FilePieces:
         hints: Hints = Hints(),  # noqa: B008 - frozen
         vectors: Mapping[str, str | Path] | None = None,
     ) -> None:
-        self.source, self.rows, self.hints = list(source), rows, hints
+        self._pipes, self.rows, self.hints = Spooled(), rows, hints
+        self.source = list(self._pipes.plain(list(source), hints.max_expanded))
+        home = home_of(source)
         self.attached = open_vectors(vectors)
         self.first_told = Problems()
         with told(self.source[0]):
             sample, self.total = self._looked()
-            root = facts.resolve_root(image_root, home_of(self.source))
+            root = facts.resolve_root(image_root, home)
         self.types = sample.types
-        self.pictures = understood(sample, wanted(columns), root, self.first_told)
+        self.pictures = understood(sample, wanted(columns), root, self.first_told, hints.like)
         for name, file in self.attached.items():
             if name in sample.types or self.columns.id is None:
                 why = "is a column already" if name in sample.types else "needs a column of ids"

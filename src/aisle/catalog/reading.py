@@ -1,6 +1,7 @@
 """From files to a `Catalog`: every record is kept, and whatever is wrong with one is noted."""
 
 import json
+import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +15,11 @@ import zstandard
 
 from aisle.catalog import facts
 from aisle.catalog.catalog import Base, Catalog, Part
+from aisle.catalog.catalog_format import CatalogFormat, format_of
 from aisle.catalog.columns import Columns, find, wanted
 from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
 from aisle.catalog.paths import foreign, is_place, located
+from aisle.catalog.pipes import Spooled, is_pipe
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import Product
 from aisle.catalog.records import Records, Spool
@@ -28,7 +31,15 @@ from aisle.errors import AisleError, CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy, read_tree
 
-_BROKEN = (OSError, EOFError, UnicodeError, zlib.error, zstandard.ZstdError, pa.ArrowException)
+_BROKEN = (
+    OSError,
+    EOFError,
+    UnicodeError,
+    zlib.error,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    pa.ArrowException,
+)
 Source = str | Path | Sequence[Any] | pa.Table | Stream
 
 
@@ -43,10 +54,13 @@ def read(
     labels: bool = True,
     vectors: Mapping[str, str | Path] | None = None,
     strict: bool = False,
+    like: Any = None,
+    max_expanded: int | None = None,
     progress: Progress = SILENT,
 ) -> Catalog:
-    """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.zst`), a folder of them, a folder
-    of pictures in class folders, several files, an Arrow table, or rows as mappings or `Product`s.
+    """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.bz2`, `.xz`, `.zst`), a folder of them, a
+    folder of pictures in class folders, several files, an Arrow table, or rows as mappings or `Product`s.
+    `-` is standard input.
 
     taxonomy: an official tree or the file that holds one; without it the labels make the tree.
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
@@ -54,39 +68,58 @@ def read(
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
     found). labels: whether categories matter; if not, they are not looked at, and no row has one.
     vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet), matched by product id. strict: stop
-    at the first problem.
+    at the first problem. like: a model, or a catalogue read before, whose columns, separators and encoding
+    this source has too, as far as it has those columns. max_expanded: bytes that a packed file may unpack to
+    (default: 100 times its size, and always 256 MiB).
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
             record has a problem. Otherwise bad records are in the catalogue's `problems`.
         TaxonomyError: the official tree cannot be read.
     """
-    given = wanted(columns)
+    given, written = wanted(columns), format_of(like)
+    hints = Hints(delimiter, encoding, written, {}, max_expanded)
     problems = Problems()
     tree, attached = _tree(taxonomy, problems), open_vectors(vectors)
     problems.strict = strict  # about the rows: an official tree's oddities are its owner's
+    pipes = Spooled()
     try:
-        records, parts = _gather(source, problems, Hints(delimiter, encoding), progress)
+        home = home_of(source)
+        source = pipes.plain(source, max_expanded)
+        records, parts = _gather(source, problems, hints, progress)
         if isinstance(source, Stream):
             given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
-        pictures = understood(records, given, facts.resolve_root(image_root, home_of(source)), problems)
+        root = facts.resolve_root(image_root, home)
+        pictures = understood(records, given, root, problems, written)
         chosen = pictures.columns
         read_labels = facts.read_labels if labels else facts.no_labels
         _check_vectors(records, chosen, attached)
         has_vector = facts.with_vector(records, chosen.id, attached)
         found = _look(records, tree, problems, pictures, progress, read_labels, has_vector)
-    except AisleError:
+    except AisleError as error:
+        error.args = tuple(pipes.named(arg) if isinstance(arg, str) else arg for arg in error.args)
         raise
     except (*_BROKEN, *foreign()) as error:
-        raise CatalogError(f"{_called(source)}: cannot be read: {_why(error)}") from error
-    return Catalog(Base(records, chosen, found, problems, pictures, parts, attached))
+        raise CatalogError(pipes.named(f"{_called(source)}: cannot be read: {_why(error)}")) from error
+    finally:
+        pipes.close()
+    parts = tuple(part._replace(path=pipes.original(part.path)) for part in parts)
+    said = CatalogFormat({**(written.given if written else {}), **given}, {}, **(hints.chosen or {}))
+    return Catalog(Base(records, chosen, found, problems, pictures, parts, attached, said=said))
 
 
-def understood(records: Records, given: dict[str, Any], root: Path, problems: Problems) -> Pictures:
-    """What the columns hold and how pictures are found, by what the user said and the first records."""
-    chosen = _columns(records, given)
+def understood(
+    records: Records,
+    given: dict[str, Any],
+    root: Path,
+    problems: Problems,
+    written: CatalogFormat | None = None,
+) -> Pictures:
+    """What the columns hold and how pictures are found, by what the user said, how such catalogs are written,
+    and the first records."""
+    chosen = _columns(records, given, written)
     _ask_for_names(chosen, records.names, problems)
     cells = [cell for column in chosen.images for cell in _sample(records, column)]
     return Pictures(chosen, root, guess_separator(cells))
@@ -152,7 +185,7 @@ def batches_of(
     elif is_place(source):
         path = located(source)
         _refuse_false_pairs(path)
-        tables = find_tables(path)
+        tables = [table._replace(max_expanded=hints.max_expanded) for table in find_tables(path)]
         for table in tables:
             yield table, lambda first, table=table: read_table(table, problems, first, hints)
         if not tables:
@@ -247,12 +280,14 @@ def _product_columns(records: Records) -> dict[str, Any]:
     }
 
 
-def _columns(records: Records, given: dict[str, Any]) -> Columns:
+def _columns(records: Records, given: dict[str, Any], written: CatalogFormat | None) -> Columns:
     """The parts of the columns; what a name promises and the values do not keep stays a field."""
     names = [name for name, kind in records.types.items()]
+    known = (written or CatalogFormat()).roles(names, given)
+    given = {**known.given, **given}
     binary = [n for n in names if "binary" in str(records.types[n])]
     vectors = [n for n in names if records.types[n] == VECTOR]
-    found = find(names, given, binary, vectors)
+    found = find(names, given, binary, vectors, known.fields)
     for key, reads in (
         ("weight", lambda v: facts.weight_of(v) >= 0),
         ("date", lambda v: not np.isnat(facts.date_of(v))),
@@ -261,7 +296,7 @@ def _columns(records: Records, given: dict[str, Any]) -> Columns:
         if column is not None and key not in given:
             sample = [cell for cell in _sample(records, column) if cell.strip()]
             if sum(map(reads, sample)) < len(sample) / 2 or not sample:
-                found = find(names, {**given, key: ""}, binary, vectors)
+                found = find(names, {**given, key: ""}, binary, vectors, known.fields)
                 given = {**given, key: ""}
     return found
 
@@ -327,11 +362,9 @@ def home_of(source: Source) -> Path | None:
     """The folder or file that picture paths are near to, if there is one."""
     if isinstance(source, Stream):
         return source.home
-    if is_place(source):
-        return located(source)
-    if isinstance(source, Sequence) and source and is_place(source[0]):
-        return located(source[0])
-    return None
+    if isinstance(source, Sequence) and not isinstance(source, str) and source:
+        source = source[0]
+    return located(source) if is_place(source) and not is_pipe(source) else None
 
 
 def _called(source: Source) -> str:

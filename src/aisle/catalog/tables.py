@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as _compute
 from pyarrow.parquet import ParquetFile
 
-from aisle.catalog.csv_rows import read_records, sniff
+from aisle.catalog.catalog_format import CatalogFormat
+from aisle.catalog.csv_rows import Dialect, read_records, sniff
 from aisle.catalog.encodings import KEPT, detect
 from aisle.catalog.files import Table, format_of, lines_of
 from aisle.catalog.mending import mended
@@ -30,10 +31,22 @@ pc: Any = _compute  # its functions are made at run time, unknown to type checke
 
 
 class Hints(NamedTuple):
-    """What the user knows of a text file; None: it is detected."""
+    """What the user knows of a text file; None: it is detected.
+
+    like: how the catalog of a model is written, which is tried before anything is guessed. chosen: takes down
+    the delimiter and encoding of the first file. max_expanded: bytes that a packed file may unpack to.
+    """
 
     delimiter: str | None = None
     encoding: str | None = None
+    like: CatalogFormat | None = None
+    chosen: dict[str, str] | None = None
+    max_expanded: int | None = None
+
+    def note(self, **found: str) -> None:
+        """What a file is read by."""
+        for key, value in found.items() if self.chosen is not None else ():
+            self.chosen.setdefault(key, value)
 
 
 def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
@@ -53,7 +66,8 @@ def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Ite
     encoding = _encoding(table, problems, hints)
     lines = lines_of(table, encoding)
     sample = _sample(lines)
-    dialect = sniff(sample, "\t" if table.format == "tsv" else hints.delimiter)
+    dialect = _dialect(sample, "\t" if table.format == "tsv" else hints.delimiter, hints.like)
+    hints.note(encoding=encoding, delimiter=dialect.delimiter)
     records = read_records(chain(sample, lines), dialect, problems.add, first)
     names = _names(_header(next(records, []), encoding, problems), problems)
     if not names:
@@ -68,6 +82,25 @@ def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Ite
         row, empty = row + len(chunk), False
     if empty:
         yield pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)
+
+
+def _dialect(sample: list[str], given: str | None, like: CatalogFormat | None) -> Dialect:
+    """What parts the fields: as given, else as in the catalog that this one is like, where the first line
+    then names more of its columns, else by the first lines."""
+    found = sniff(sample, given)
+    if given is not None or like is None or like.delimiter is None:
+        return found
+    other = sniff(sample, like.delimiter)
+    known = set(like.named)
+    ours, theirs = (
+        len(known.intersection(name.strip() for name in next(read_records(sample, one, _unheard, 1), [])))
+        for one in (found, other)
+    )
+    return other if theirs > ours else found
+
+
+def _unheard(*_: object, **__: object) -> None:
+    """Problems of lines that are only tried are not noted."""
 
 
 def _header(names: Iterable[str], encoding: str, problems: Problems) -> list[str]:
@@ -85,7 +118,7 @@ def _encoding(table: Table, problems: Problems, hints: Hints) -> str:
         stranger = format_of(file.peek(8)[:8])
         if stranger is not None:
             raise CatalogError(f"{table.path}: not text, but {stranger}")
-        encoding = detect(file, hints.encoding)
+        encoding = detect(file, hints.encoding, hints.like.encoding if hints.like else None)
     if not encoding.sure:
         told = f"{table.path.name}: {encoding.name}"
         problems.add(None, None, "not UTF-8; the encoding was guessed", told)
@@ -159,6 +192,7 @@ def _text(
 
 def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
     encoding = _encoding(table, problems, hints)
+    hints.note(encoding=encoding)
     lines = lines_of(table, encoding)
     if table.format == "json":
         lines = _array_items(table, "".join(lines))

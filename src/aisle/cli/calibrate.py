@@ -50,7 +50,9 @@ def calibrate(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
+    encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -58,6 +60,7 @@ def calibrate(
     from aisle import workflow
     from aisle.decision import Settings
     from aisle.evaluation.drift import keep
+    from aisle.inference.known_columns import check_columns
     from aisle.inference.recalibrate import recalibrate
 
     levels = {int(k): v for k, v in numbers("--level", level, whole_keys=True).items()}
@@ -67,8 +70,17 @@ def calibrate(
     model = workflow.load(run, trust_code=trust_code)
     settings.check(model.taxonomy)
     catalog = flags.open_catalog(
-        source, taxonomy=taxonomy, column=column, columns=columns, image_root=image_root, delimiter=delimiter
+        source,
+        taxonomy=taxonomy,
+        column=column,
+        columns=columns,
+        image_root=image_root,
+        max_expanded=max_expanded,
+        delimiter=delimiter,
+        encoding=encoding,
+        like=model,
     )
+    check_columns(model, catalog)
     found = recalibrate(model, catalog, settings)
     folder = out or (run / "model" if (run / "model").is_dir() else run)
     saved = found.predictor.save(folder)

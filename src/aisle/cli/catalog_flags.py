@@ -5,6 +5,7 @@ def check(source: Source, taxonomy: TaxonomyFlag = None, column: ColumnFlag = No
     catalog = open_catalog(source, taxonomy=taxonomy, column=column, …)
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -62,6 +63,15 @@ ImageRootFlag = Annotated[
         help="The folder picture paths are relative to (default: the file's).",
     ),
 ]
+MaxExpandedFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--max-expanded",
+        metavar="SIZE",
+        help="What a packed file (.gz, .bz2, .xz, .zst) may unpack to at most, such as 10GB (default: 100 "
+        "times its size, and always 256 MiB).",
+    ),
+]
 DelimiterFlag = Annotated[
     str | None, typer.Option("--delimiter", help="What parts the fields of a CSV file (default: found).")
 ]
@@ -111,6 +121,21 @@ def described(column: list[str] | None, columns: Path | None) -> Described:
     return Described(given, vectors)
 
 
+def size(text: str | None) -> int | None:
+    """Bytes: `10GB` is 10 000 000 000, `10GiB` 10 × 2³⁰.
+
+    Raises:
+        CatalogError: it is no size.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.casefold())
+    if found is None:
+        raise CatalogError(f"--max-expanded {text}: write a size, such as 500MB or 10GB")
+    power = " kmgt".index(found[2] or " ")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
 def mark(delimiter: str | None) -> str | None:
     """A delimiter as it is typed: `tab` and `\\t` too."""
     return {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter) if delimiter is not None else None
@@ -123,13 +148,16 @@ def open_catalog(
     column: list[str] | None = None,
     columns: Path | None = None,
     image_root: Path | None = None,
+    max_expanded: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     labels: bool = True,
     strict: bool = False,
+    like: Any = None,
     progress: "Progress | None" = None,
 ) -> "Catalog":
-    """`aisle.read` with what the flags say; `--column` overrides the TOML file.
+    """`aisle.read` with what the flags say; `--column` overrides the TOML file. like: a model, whose
+    catalog's columns this one has too where nothing else is said.
 
     Raises:
         CatalogError: as `read`; or a `--column` that is not PART=NAME.
@@ -151,5 +179,7 @@ def open_catalog(
         labels=labels,
         vectors=given.vectors,
         strict=strict,
+        like=like,
+        max_expanded=size(max_expanded),
         progress=progress or SILENT,
     )

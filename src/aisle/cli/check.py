@@ -12,6 +12,7 @@ from aisle.cli.catalog_flags import (
     DelimiterFlag,
     EncodingFlag,
     ImageRootFlag,
+    MaxExpandedFlag,
     Source,
     TaxonomyFlag,
     open_catalog,
@@ -32,6 +33,7 @@ def check(
     column: ColumnFlag = None,
     columns: ColumnsFlag = None,
     image_root: ImageRootFlag = None,
+    max_expanded: MaxExpandedFlag = None,
     delimiter: DelimiterFlag = None,
     encoding: EncodingFlag = None,
     html: Annotated[
@@ -53,6 +55,7 @@ def check(
         "column": column,
         "columns": columns,
         "image_root": image_root,
+        "max_expanded": max_expanded,
         "delimiter": delimiter,
         "encoding": encoding,
     }

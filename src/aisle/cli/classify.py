@@ -70,6 +70,7 @@ def classify(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
@@ -89,12 +90,12 @@ def classify(
         check_ending(place)
         if ray is not None:
             raise OutputError(f"--ray writes shards: name a folder, such as --out {place.stem}/")
-    reading = Reading(sources, column, columns, image_root, delimiter, encoding)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = quickest(run, device)
     if opened != run:
         console.say(f"answering by {opened}: the same model, without torch", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device)
+    reading = Reading(sources, column, columns, image_root, max_expanded, delimiter, encoding, model)
     if into_folder:
         cluster = sorting.cluster(ray, opened, trust_code, device)
         how = sorting.How(form, shard_rows, cache, cluster)

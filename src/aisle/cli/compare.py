@@ -32,6 +32,7 @@ def compare(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
@@ -56,6 +57,7 @@ def compare(
         column=column,
         columns=columns,
         image_root=image_root,
+        max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
     )

@@ -32,6 +32,7 @@ def drift(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
@@ -48,10 +49,10 @@ def drift(
     model = model.with_store(model.store or FeatureStore()) if hasattr(model, "store") else model
     given = {
         "taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root,
-        "delimiter": delimiter, "encoding": encoding,
+        "delimiter": delimiter, "encoding": encoding, "max_expanded": max_expanded, "like": model,
     }  # fmt: skip
     catalog = flags.open_catalog(source, **given)
-    tell(catalog, progress)
+    tell(catalog, progress, model)
     if reference is not None:
         old = flags.open_catalog(reference, **given)
         before, named = (

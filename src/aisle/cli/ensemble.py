@@ -38,6 +38,7 @@ def ensemble(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
@@ -59,6 +60,7 @@ def ensemble(
     catalog: Any = None
     if on is not None:
         given = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
+        given |= {"max_expanded": max_expanded, "like": members[0]}
         whole = flags.open_catalog(on, **given, delimiter=delimiter, encoding=encoding)
         catalog = workflow.part(whole, "train")
     if how == "stack":
@@ -77,7 +79,7 @@ def ensemble(
         console.print_json(data | {"results": dict(made.results), "ensemble": str(out)})
         return
     describe(made)
-    console.places(ensemble=out, next=f"aisle evaluate {out} {on or 'FILE'}")
+    console.places(ensemble=out, next=console.command("evaluate", out, on or "FILE.csv"))
 
 
 def describe(made: "Ensemble") -> None:

@@ -46,6 +46,7 @@ def evaluate(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
@@ -63,15 +64,17 @@ def evaluate(
             column=column,
             columns=columns,
             image_root=image_root,
+            max_expanded=max_expanded,
             delimiter=delimiter,
             encoding=encoding,
+            like=model,
         )
 
     progress = console.progress(quiet or as_json)
     earlier = None if beside is None else evaluation.earlier(beside)  # before a long judging, for nothing
     model = workflow.load(run, trust_code=trust_code, device=device)
     catalog = read(source)
-    tell(catalog, progress)
+    tell(catalog, progress, model)
     known = training_rows(read(train) if train else catalog, train)
     if baseline and known is None:
         raise CatalogError(

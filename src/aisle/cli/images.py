@@ -10,6 +10,7 @@ from aisle.cli.catalog_flags import (
     ColumnsFlag,
     DelimiterFlag,
     EncodingFlag,
+    MaxExpandedFlag,
     Source,
     open_catalog,
 )
@@ -20,6 +21,7 @@ def images(
     out: Annotated[Path, typer.Option("--out", help="The folder to keep pictures in; run again to go on.")],
     column: ColumnFlag = None,
     columns: ColumnsFlag = None,
+    max_expanded: MaxExpandedFlag = None,
     delimiter: DelimiterFlag = None,
     encoding: EncodingFlag = None,
     workers: Annotated[int, typer.Option(min=1, help="Pictures fetched at once.")] = 16,
@@ -39,7 +41,13 @@ def images(
     from aisle.cli import console
 
     catalog = open_catalog(
-        source, column=column, columns=columns, delimiter=delimiter, encoding=encoding, labels=False
+        source,
+        column=column,
+        columns=columns,
+        max_expanded=max_expanded,
+        delimiter=delimiter,
+        encoding=encoding,
+        labels=False,
     )
     result = download(
         addresses(catalog),

@@ -40,6 +40,7 @@ def split(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     quiet: console.Quiet = False,
@@ -61,6 +62,7 @@ def split(
         column=column,
         columns=columns,
         image_root=image_root,
+        max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
         progress=progress,
@@ -86,7 +88,8 @@ def split(
         console.say(f"rows that cannot be used, in no part: {left:,} (`aisle check {source}`)", quiet)
     root = catalog.picture_root
     moved = root is not None and root.absolute() != out.absolute().parent
-    console.places(file=out, next=f"aisle train {out}" + (f" --image-root {root}" if moved else ""))
+    moved_root = ("--image-root", root) if moved else ()
+    console.places(file=out, next=console.command("train", out, *moved_root))
 
 
 def _parts(text: str) -> tuple[list[str], list[float]]:

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from aisle.catalog import Catalog, Product
+from aisle.catalog.catalog_format import CatalogFormat
 from aisle.decision import Nearest, Policy
 from aisle.errors import AisleError, BundleError
 from aisle.inference.answering import Answers, Scored, Spaces, in_batches
 from aisle.inference.folder import checked_manifest, described, find, seal, write_folder, write_json
 from aisle.inference.opening import ENSEMBLE, open_model
+from aisle.model.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 FORMAT_VERSION = 2
@@ -80,6 +82,17 @@ class Cascade(Answers):
     def context(self) -> Any:
         """The full model's: training products of each place."""
         return self.full.context
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views that any stage reads, and of what."""
+        return tuple(dict.fromkeys(view for model in self.models for view in model.inputs))
+
+    @property
+    def catalog_format(self) -> CatalogFormat | None:
+        """How the catalog that the full model was trained on is written, else that of another stage."""
+        formats = (model.catalog_format for model in reversed(self.models))
+        return next((one for one in formats if one is not None), None)
 
     @property
     def store(self) -> Any:

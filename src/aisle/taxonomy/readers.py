@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aisle.errors import TaxonomyError, did_you_mean
+from aisle.regular_files import read_bytes
 from aisle.taxonomy.tree import CategoryPath, Node, Taxonomy, format_path
 
 _DELIMITERS = (" > ", " >> ", ">>", ">", " | ", "|", "::", " / ", "/", "\\", ";")
@@ -103,7 +104,7 @@ def read_tree(path: str | Path) -> ReadTree:
 
 def _text(path: Path) -> str:
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path)
     except OSError as error:
         near = did_you_mean(
             path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []

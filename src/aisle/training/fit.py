@@ -105,7 +105,7 @@ def fit(
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
         data |= {"start": start.model_id} if start is not None else {}
-        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
+        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume, catalog.catalog_format)
         if parallel.share(run.finished):
             progress.say(f"{run.folder} is trained already")
             return load(run.model, trust_code)
@@ -135,6 +135,7 @@ def fit(
         results={"recipe": recipe.name, "training_rows": len(parts.fit)},
         memory=start.memory if start is not None else None,
         store=reader.store,
+        catalog_format=catalog.catalog_format,
     )
     return promised(predictor, catalog, targets, parts, recipe)
 
