@@ -53,8 +53,8 @@ class Table(NamedTuple):
         kind, file = self.path.suffix.lower(), open_regular(self.path)
         if kind not in _PACKED:
             return io.BufferedReader(file) if remote(self.path) else file  # type: ignore[return-value, arg-type]
-        opened: Any = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}.get(kind)
-        unpacked = _Zstd(file) if opened is None else opened(file)
+        unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(kind, _Zstd)
+        unpacked = unpack(file)
         most = allowed(self.path.stat().st_size, self.max_expanded)
         return io.BufferedReader(_Bounded(file, unpacked, most, self.path))
 

@@ -153,10 +153,12 @@ class FilePieces:
         records, problems = Records(batches), noted.copy()
         records.types = {**self.types, **records.types}
         problems.shift(1 - first)
+        broken, since = problems.fatal_rows(), len(problems)
         facts.check_ids(records, self.columns.id, problems, twice=False)
         has_vector = facts.with_vector(records, self.columns.id, self.attached)
         facts.check_empty(records, self.columns, problems, has_vector)
         self.pictures.check(records, problems)
+        problems.forget(broken, since)
         problems.sort()
         problems.shift(first - 1)
         labels = facts.no_labels(records, self.columns, None, problems)

@@ -73,11 +73,13 @@ def read(
     (default: 100 times its size, and always 256 MiB).
 
     Raises:
-        CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
-            record has a problem. Otherwise bad records are in the catalogue's `problems`.
+        CatalogError: the source cannot be read at all, a named column is missing, the split column names
+            splits that are not known, or, if strict, any record has a problem. Otherwise bad records are in
+            the catalogue's `problems`.
         TaxonomyError: the official tree cannot be read.
     """
-    given, written = wanted(columns), format_of(like)
+    stated, written = wanted(columns), format_of(like)
+    given: dict[str, Any] = stated
     hints = Hints(delimiter, encoding, written, {}, max_expanded)
     problems = Problems()
     tree, attached = _tree(taxonomy, problems), open_vectors(vectors)
@@ -106,8 +108,11 @@ def read(
     finally:
         pipes.close()
     parts = tuple(part._replace(path=pipes.original(part.path)) for part in parts)
-    said = CatalogFormat({**(written.given if written else {}), **given}, {}, **(hints.chosen or {}))
-    return Catalog(Base(records, chosen, found, problems, pictures, parts, attached, said=said))
+    said = CatalogFormat({**(written.given if written else {}), **stated}, {}, **(hints.chosen or {}))
+    catalog = Catalog(Base(records, chosen, found, problems, pictures, parts, attached, said=said))
+    if labels:
+        catalog.check_split()
+    return catalog
 
 
 def understood(
@@ -339,8 +344,10 @@ def _look(
     read_labels: Callable[..., facts.Labels],
     has_vector: np.ndarray | None,
 ) -> facts.Labels:
-    """Look at every record once, a question at a time; what is wrong joins what reading found."""
+    """Look at every record once, a question at a time; what is wrong joins what reading found. Of a record
+    that is broken as a whole nothing else is said."""
     columns = pictures.columns
+    broken, since = problems.fatal_rows(), len(problems)
     with progress("checking", 6, "questions") as advance:
         facts.check_ids(records, columns.id, problems)
         advance(1)
@@ -354,6 +361,7 @@ def _look(
         advance(1)
         facts.read_dates(records, columns.date, problems)
         advance(1)
+    problems.forget(broken, since)
     problems.sort()
     return labels
 

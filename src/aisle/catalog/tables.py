@@ -45,8 +45,8 @@ class Hints(NamedTuple):
 
     def note(self, **found: str) -> None:
         """What a file is read by."""
-        for key, value in found.items() if self.chosen is not None else ():
-            self.chosen.setdefault(key, value)
+        if self.chosen is not None:
+            self.chosen.update({key: value for key, value in found.items() if key not in self.chosen})
 
 
 def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:

@@ -151,9 +151,8 @@ def rows_of(run: Path, source: Path | None, **given: Any) -> "Catalog":
         raise ExportUseError(
             f"{where}, which {run} learned from, is not there any more: name another file of labelled rows"
         )
-    kept: dict[str, Any] = {
-        key: flags.place(said[key]) for key in ("taxonomy", "image_root") if said.get(key)
-    }
+    known = ("taxonomy", "image_root")
+    kept: dict[str, Any] = {key: flags.place(said[key]) for key in known if said.get(key)}
     vectors = [f"vectors={name}={file}" for name, file in said["vectors"].items()]
     given["column"] = [*vectors, *(given.get("column") or [])]
     return flags.open_catalog(where, **(kept | {k: v for k, v in given.items() if v}))

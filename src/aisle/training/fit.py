@@ -93,14 +93,15 @@ def fit(
         raise CatalogError("no row has a usable category: nothing to learn from. `aisle check` says why")
     catalog = catalog.take(usable)
     taxonomy, targets = _tree(catalog)
-    parts = cut(catalog, targets, recipe)
+    pictures = reads_pictures(recipe, trust_code)
+    parts = cut(catalog, targets, recipe, pictures, progress)
     check_parts(recipe, trust_code)
     if start is None:
         recipe = _without_absent_views(catalog.take(parts.fit), recipe, trust_code, progress)
     else:
         warm.check_shape(start, recipe.network)
         taxonomy, targets = warm.grow(start, taxonomy, targets, catalog.official, progress)
-        parts = PartRows(*warm.seen_to_fit(parts, start.seen(catalog), catalog.groups()))
+        parts = PartRows(*warm.seen_to_fit(parts, start.seen(catalog), catalog.groups(pictures=pictures)))
     _check_metrics(recipe, taxonomy)
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
@@ -137,28 +138,42 @@ def fit(
         store=reader.store,
         catalog_format=catalog.catalog_format,
     )
-    return promised(predictor, catalog, targets, parts, recipe)
+    return promised(predictor, catalog, targets, parts, recipe, pictures)
 
 
-def cut(catalog: Catalog, targets: Targets, recipe: Recipe) -> PartRows:
-    """The four parts, stratified or by date, near-duplicates on one side (design rule 9)."""
+def reads_pictures(recipe: Recipe, trust_code: bool) -> bool:
+    """Whether any view is of pictures: to a network of words alone, what pictures look like says nothing."""
+    return any(view.modality == "image" for view in views_of(recipe.network, trust_code).values())
+
+
+def cut(
+    catalog: Catalog, targets: Targets, recipe: Recipe, pictures: bool = True, progress: Progress = SILENT
+) -> PartRows:
+    """The four parts, stratified or by date, near-duplicates on one side (design rule 9). pictures: whether
+    what they look like counts."""
+    groups = catalog.groups(pictures=pictures, progress=progress)
     n, parts = len(catalog), recipe.parts
     aside = [min(share, parts.most / n) for share in (parts.stop, parts.calibrate, parts.promise)]
     shares = np.array([1 - sum(aside), *aside])
     if parts.by == "time":
-        part = assign_by_time(dates_of(catalog), catalog.groups(), shares)
+        part = assign_by_time(dates_of(catalog), groups, shares)
     else:
-        part = assign(targets.node, catalog.groups(), shares, recipe.seed)
+        part = assign(targets.node, groups, shares, recipe.seed)
     return PartRows(*(np.flatnonzero(part == k) for k in range(4)))
 
 
 def promised(
-    predictor: Predictor, catalog: Catalog, targets: Targets, parts: PartRows, recipe: Recipe
+    predictor: Predictor,
+    catalog: Catalog,
+    targets: Targets,
+    parts: PartRows,
+    recipe: Recipe,
+    pictures: bool = True,
 ) -> Predictor:
     """The predictor with a policy fitted on the two parts that training never saw."""
     if not len(parts.calibrate) or not len(parts.promise):
         return predictor
-    groups, tree = catalog.groups(), predictor.taxonomy
+    groups, tree = catalog.groups(pictures=pictures), predictor.taxonomy
     some = parts.fit[:: len(parts.fit) // _REMEMBERED + 1]
     predictor = predictor.remembering(catalog.take(some), [tree.nodes[n].id for n in targets.node[some]])
     samples = []
