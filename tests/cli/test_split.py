@@ -80,7 +80,7 @@ def test_by_time_the_newest_rows_are_judged(shop, tmp_path):
         (["--out", "no/where.csv"], "does not exist"),
         (["--out", "SHOP"], "is the catalogue itself"),
         (["--out", "x.csv", "--parts", "train"], "NAME=SHARE"),
-        (["--out", "x.csv", "--parts", "a=0.5,b=0.6"], "must sum to 1"),
+        (["--out", "x.csv", "--parts", "train=0.5,test=0.6"], "must sum to 1"),
         (["--out", "x.csv", "--by", "time", "-c", "date="], "needs a date column"),
     ],
 )

@@ -65,16 +65,16 @@ class CatalogFormat:
     def _held(self, there: set[str]) -> Iterable[tuple[str, Any]]:
         """Roles whose columns are there; of lists that may be shorter, the columns that are."""
         for key, value in self.columns.items():
-            if key == "fields":
+            if key == "fields" and key not in self.given:
                 continue
-            if key in ("images", "ignored", "vectors"):
+            if key in ("images", "ignored", "vectors", "fields"):
                 value = tuple(column for column in value if column in there)
             if value and _columns_of(key, value) <= there:
                 yield key, tuple(value) if isinstance(value, list) else value
 
     def as_given(self) -> "CatalogFormat":
         """Only what the user said of the columns: the rest is found anew."""
-        return CatalogFormat(self.given, {}, self.delimiter, self.encoding)
+        return CatalogFormat(self.given, self.given, self.delimiter, self.encoding)
 
     @property
     def named(self) -> list[str]:

@@ -52,6 +52,7 @@ def read(
     delimiter: str | None = None,
     encoding: str | None = None,
     labels: bool = True,
+    splits: bool = True,
     vectors: Mapping[str, str | Path] | None = None,
     strict: bool = False,
     like: Any = None,
@@ -66,7 +67,8 @@ def read(
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
     image_root: the folder picture paths are relative to (default: where the file lies).
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
-    found). labels: whether categories matter; if not, they are not looked at, and no row has one.
+    found). labels: whether categories matter; if not, they are not looked at, and no row has one. splits:
+    whether the split column matters, as it does unless another split is made.
     vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet), matched by product id. strict: stop
     at the first problem. like: a model, or a catalogue read before, whose columns, separators and encoding
     this source has too, as far as it has those columns. max_expanded: bytes that a packed file may unpack to
@@ -110,7 +112,7 @@ def read(
     parts = tuple(part._replace(path=pipes.original(part.path)) for part in parts)
     said = CatalogFormat({**(written.given if written else {}), **stated}, {}, **(hints.chosen or {}))
     catalog = Catalog(Base(records, chosen, found, problems, pictures, parts, attached, said=said))
-    if labels:
+    if labels and splits:
         catalog.check_split()
     return catalog
 

@@ -62,6 +62,7 @@ def split(
         max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
+        splits=False,  # it is made anew
         progress=progress,
     )
     check_ending(out, catalog)
