@@ -1,8 +1,8 @@
 """What it costs and changes to keep near-duplicates on one side: `python benchmarks/near_duplicates.py`.
 
-`marketplace`: how many rows are tied by equal content, by nearly equal titles too, and by first pictures that look
-alike too, and how long it takes to find out; accuracy of `fast` on text alone, shortened, on held-out rows that
-were cut off by either kind of group. And the time for titles of growing number, made of real ones by changing words.
+`marketplace`: how many rows are tied by equal content, by nearly equal titles too, and by first pictures that
+look alike too, and how long it takes to find out; accuracy of `fast` on text alone, shortened, on rows held out
+by each kind of group. And the time for growing numbers of titles, made of real ones by changing words.
 """
 
 import argparse
@@ -60,10 +60,8 @@ def accuracy(catalog: Catalog, groups: np.ndarray, seed: int) -> float:
     part = assign(node, groups, np.array([0.8, 0.2]), seed)
     model = fit(catalog.take(part == 0), resolve("fast", [*CHANGES, f"seed={seed}"]))
     rows = np.flatnonzero(part == 1)
-    paths = [catalog.taxonomy.nodes[n].path for n in node[rows]]
-    found = np.array(
-        [model.taxonomy.find(path) if model.taxonomy.find(path) is not None else -1 for path in paths]
-    )
+    places = [model.taxonomy.find(catalog.taxonomy.nodes[n].path) for n in node[rows]]
+    found = np.array([-1 if place is None else place for place in places])
     held = Held(catalog.take(rows), Targets(found, exact[rows]), groups[rows])
     return float(held.right(model.score(held.catalog)).mean())
 
@@ -94,9 +92,9 @@ def main() -> None:
     lines = [
         "## Near-duplicates on one side",
         "",
-        f"`marketplace`, {len(catalog):,} labelled rows. Rows tied to others, by what ties them; and accuracy of "
-        f"`fast` on text alone, shortened, on a fifth held out with its groups ({asked.seeds} seeds: mean, least to "
-        "most).",
+        f"`marketplace`, {len(catalog):,} labelled rows. Rows tied to others, by what ties them; and accuracy "
+        f"of `fast` on text alone, shortened, on a fifth held out with its groups ({asked.seeds} seeds: mean, "
+        "least to most).",
         "",
         "| tied by | seconds | groups | rows in them | largest | accuracy held out |",
         "|---|---:|---:|---:|---:|---:|",

@@ -1,6 +1,8 @@
-"""A run knows its catalog's columns: every command reads later files by them, whatever the columns are called."""
+"""A run knows its catalog's columns: every command reads later files by them, whatever they are called."""
 
+import contextlib
 import csv
+import io
 import json
 import random
 import shlex
@@ -8,12 +10,12 @@ import shlex
 import pytest
 
 import aisle
-from aisle.cli import main
+from aisle.cli import console, main
 from aisle.errors import CatalogError
 
 QUICK = (
-    "stages.0.epochs=4", "stages.0.steps=0", "views.text.axes=100", "views.title.axes=60", "views.image=false",
-    "words=false",
+    "stages.0.epochs=4", "stages.0.steps=0", "views.text.axes=100", "views.title.axes=60",
+    "views.image=false", "words=false",
 )  # fmt: skip
 GOODS = {
     "Küche": ("kettle", "toaster", "pan"),
@@ -71,14 +73,9 @@ def shop(tmp_path_factory):
             "sys.argv", ["aisle", "train", str(file), *flags, "--out", str(home / "my run"), *changes]
         )
         patched.chdir(home)
-        import contextlib
-        import io
-
         said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-            from aisle.cli import console
-
-            patched.setattr(console.out, "file", said)
+        patched.setattr(console.out, "file", said)
+        with contextlib.suppress(SystemExit):
             main()
     return home, file, home / "my run", said.getvalue()
 
@@ -128,7 +125,9 @@ def test_a_mapping_survives_calibration_export_cascade_and_ensemble(shop, run, t
     assert run("calibrate", folder, file, "--out", tmp_path / "calibrated", "-c", "split=")[0] == 0
     assert run("export", folder, "--onnx", "--out", tmp_path / "onnx")[0] == 0
     assert run("ensemble", folder, folder, "--out", tmp_path / "both")[0] == 0
-    assert run("cascade", tmp_path / "onnx", folder, file, "--out", tmp_path / "cascade")[0] == 0
+    rows = [(f"m{i}", f"{text} more", group, "") for i, (_, text, group, _) in enumerate(goods())]
+    new = write(tmp_path / "new.csv", rows)
+    assert run("cascade", tmp_path / "onnx", folder, new, "--out", tmp_path / "cascade")[0] == 0
     for made in ("calibrated", "onnx", "both", "cascade"):
         out = tmp_path / f"{made}.csv"
         assert run("classify", tmp_path / made, file, "--out", out)[0] == 0, made
