@@ -1,8 +1,8 @@
 """What it costs and changes to keep near-duplicates on one side: `python benchmarks/near_duplicates.py`.
 
 `marketplace`: how many rows are tied by equal content, by nearly equal titles too, and by first pictures that
-look alike too, and how long it takes to find out; accuracy of `fast` on text alone, shortened, on rows held out
-by each kind of group. And the time for growing numbers of titles, made of real ones by changing words.
+look alike too, and how long it takes to find out; accuracy of `fast` on text alone, shortened, on rows held
+out by each kind of group. And the time for growing numbers of titles, made of real ones by changing words.
 """
 
 import argparse
@@ -92,9 +92,9 @@ def main() -> None:
     lines = [
         "## Near-duplicates on one side",
         "",
-        f"`marketplace`, {len(catalog):,} labelled rows. Rows tied to others, by what ties them; and accuracy "
-        f"of `fast` on text alone, shortened, on a fifth held out with its groups ({asked.seeds} seeds: mean, "
-        "least to most).",
+        f"`marketplace`, {len(catalog):,} labelled rows. Rows tied to others, by what ties them; and "
+        "accuracy of `fast` on text alone, shortened, on a fifth held out with its groups "
+        f"({asked.seeds} seeds: mean, least to most).",
         "",
         "| tied by | seconds | groups | rows in them | largest | accuracy held out |",
         "|---|---:|---:|---:|---:|---:|",

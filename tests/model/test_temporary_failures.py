@@ -1,4 +1,4 @@
-"""An image that cannot be read for want of memory or handles is read again; a broken one is known to be broken."""
+"""An image that memory or file handles were short for is read again; a broken one is known to be broken."""
 
 import errno
 import io

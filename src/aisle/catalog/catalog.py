@@ -311,8 +311,10 @@ class Catalog(Sequence[Product]):
         return None if coded is None else self._select(np.array(coded.values, dtype=object)[coded.codes])
 
     def check_split(self) -> None:
-        """Raises:
-        CatalogError: a value of the split column names no split that is known.
+        """Look at the split column, if there is one.
+
+        Raises:
+            CatalogError: a value of it names no split that is known.
         """
         _ = self._base.split
 

@@ -32,8 +32,9 @@ Source = Annotated[
     typer.Argument(
         parser=place,
         metavar="SOURCE",
-        help="CSV, TSV, JSONL or Parquet (.gz, .zst), a folder of them or of class folders; or a contest's: "
-        "kakao:FOLDER, rakuten:FOLDER[:PHASE]. Or an address of one: s3://bucket/products.csv.",
+        help="CSV, TSV, JSONL or Parquet (.gz, .bz2, .xz, .zst), a folder of them or of class folders, or - "
+        "for standard input; or a contest's: kakao:FOLDER, rakuten:FOLDER[:PHASE]. Or an address of one: "
+        "s3://bucket/products.csv.",
     ),
 ]
 TaxonomyFlag = Annotated[

@@ -17,7 +17,8 @@ Sources = Annotated[
     typer.Argument(
         parser=flags.place,
         metavar="FILES...",
-        help="CSV, TSV, JSONL or Parquet (.gz, .zst), folders of them or of class folders, addresses "
+        help="CSV, TSV, JSONL or Parquet (.gz, .bz2, .xz, .zst), folders of them or of class folders, - for "
+        "standard input, addresses "
         "(s3://bucket/day/*.parquet); or a contest's: kakao:FOLDER, rakuten:FOLDER[:PHASE].",
     ),
 ]

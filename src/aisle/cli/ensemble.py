@@ -47,6 +47,7 @@ def ensemble(
     """Average some models, or stack a boosted one on them; `evaluate` and `classify` take the result."""
     from aisle import workflow
     from aisle.inference.ensemble import Ensemble
+    from aisle.inference.known_columns import check_columns
     from aisle.training import stacking
 
     if how not in ("average", "stack"):
@@ -62,6 +63,8 @@ def ensemble(
         given = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
         given |= {"max_expanded": max_expanded, "like": members[0]}
         whole = flags.open_catalog(on, **given, delimiter=delimiter, encoding=encoding)
+        for member in members:
+            check_columns(member, whole)
         catalog = workflow.part(whole, "train")
     if how == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
