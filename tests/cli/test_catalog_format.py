@@ -1,16 +1,15 @@
 """A run knows its catalog's columns: every command reads later files by them, whatever they are called."""
 
-import contextlib
 import csv
-import io
 import json
 import random
 import shlex
 
 import pytest
+from typer.testing import CliRunner
 
 import aisle
-from aisle.cli import console, main
+from aisle.cli import main, register
 from aisle.errors import CatalogError
 
 QUICK = (
@@ -67,17 +66,9 @@ def shop(tmp_path_factory):
     file = write(home / "goods file.csv", goods())
     changes = [word for change in QUICK for word in ("--set", change)]
     flags = ["-c", "title=artikeltext", "-c", "category=gruppe", "-c", "split=teil", "-c", "id=nr"]
-    patch = pytest.MonkeyPatch()
-    with patch.context() as patched:
-        patched.setattr(
-            "sys.argv", ["aisle", "train", str(file), *flags, "--out", str(home / "my run"), *changes]
-        )
-        patched.chdir(home)
-        said = io.StringIO()
-        patched.setattr(console.out, "file", said)
-        with contextlib.suppress(SystemExit):
-            main()
-    return home, file, home / "my run", said.getvalue()
+    words = ["train", str(file), *flags, "--out", str(home / "my run"), *changes]
+    said = CliRunner().invoke(register(), words)
+    return home, file, home / "my run", said.stdout
 
 
 def best(file):
