@@ -50,7 +50,7 @@ def altered(text, chance):
     """A title as the same seller lists it again."""
     way = chance.randrange(5)
     if way == 0:
-        place = chance.randrange(1, len(text) - 1)
+        place = chance.randrange(1, text.rindex(" ") - 1)  # in a word: another number is another product
         return text[:place] + chance.choice("aeiou") + text[place + 1 :]
     if way == 1:
         return f"{text} NEW!"

@@ -21,6 +21,7 @@ _BANDS, _ROWS = 12, 4  # found: 0.96 of pairs whose sequences overlap by 0.7 (Ja
 _NEIGHBOURS = 6  # titles of one band that each is compared with
 _BUCKETS = 1 << 20  # of hashed sequences
 _RARE = np.log(100)
+_COMMON = 0.25  # the weight of a sequence that every title has
 _CHUNK = 200_000  # titles, or pairs, that are looked at together
 _PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -112,8 +113,8 @@ def _weights(parts: Sequence[tuple[np.ndarray, np.ndarray]], n: int) -> Any:
         matrices.append(one)
     table: Any = sparse.vstack(matrices, format="csr")
     held = np.bincount(table.indices, minlength=_BUCKETS)
-    rare = np.minimum(np.log(n / np.maximum(held, 1)), _RARE) / _RARE
-    table.data = np.maximum(rare, 0.05).astype(np.float32)[table.indices]
+    rare = np.minimum(np.log(n / np.maximum(held, 1)), _RARE) / _RARE  # 0 to 1
+    table.data = (_COMMON + (1 - _COMMON) * rare).astype(np.float32)[table.indices]
     length = np.sqrt(np.add.reduceat(table.data**2, table.indptr[:-1]))
     table.data /= np.repeat(length, np.diff(table.indptr))
     return table

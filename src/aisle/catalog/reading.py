@@ -72,7 +72,7 @@ def read(
     vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet), matched by product id. strict: stop
     at the first problem. like: a model, or a catalogue read before, whose columns, separators and encoding
     this source has too, as far as it has those columns. max_expanded: bytes that a packed file may unpack to
-    (default: 100 times its size, and always 256 MiB).
+    (default: 100 times its size, and always 64 MiB).
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, the split column names

@@ -70,7 +70,7 @@ MaxExpandedFlag = Annotated[
         "--max-expanded",
         metavar="SIZE",
         help="What a packed file (.gz, .bz2, .xz, .zst) may unpack to at most, such as 10GB (default: 100 "
-        "times its size, and always 256 MiB).",
+        "times its size, and always 64 MiB).",
     ),
 ]
 DelimiterFlag = Annotated[
