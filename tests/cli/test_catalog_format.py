@@ -118,7 +118,10 @@ def test_a_mapping_survives_calibration_export_cascade_and_ensemble(shop, run, t
     assert run("ensemble", folder, folder, "--out", tmp_path / "both")[0] == 0
     rows = [(f"m{i}", f"{text} more", group, "") for i, (_, text, group, _) in enumerate(goods())]
     new = write(tmp_path / "new.csv", rows)
-    assert run("cascade", tmp_path / "onnx", folder, new, "--out", tmp_path / "cascade")[0] == 0
+    code, _, said = run(
+        "cascade", tmp_path / "onnx", folder, new, "--out", tmp_path / "cascade", "--cost", 50
+    )
+    assert code == 0, said
     for made in ("calibrated", "onnx", "both", "cascade"):
         out = tmp_path / f"{made}.csv"
         assert run("classify", tmp_path / made, file, "--out", out)[0] == 0, made
