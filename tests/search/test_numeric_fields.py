@@ -3,7 +3,7 @@
 import pytest
 
 from aisle import search
-from aisle.catalog import read
+from aisle.catalog import Product, read
 from aisle.errors import SearchError
 from aisle.search.rows import filter_columns
 
@@ -39,7 +39,8 @@ def test_codes_are_found_as_they_are_written(trained, tmp_path):
     index = search.build(trained.model, read(rows), tmp_path / "index")
 
     def ids(where):
-        return "".join(sorted(hit.id for hit in index.search(text="thing", where=where, k=9)))
+        (found,) = index.search([Product("?", {"title": "thing"})], 9, where)
+        return "".join(sorted(hit.id for hit in found))
 
     assert ids("sku = 'AB12'") == "ac"
     assert ids("code = '007'") == "a"
