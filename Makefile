@@ -28,11 +28,12 @@ lint: $(DEV)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-docs: $(DEV)  ## write again what is generated: docs/cli.md, docs/recipes.md
+docs: $(DEV)  ## generated pages (docs/cli.md, tables of docs/recipes.md), then the site in site/, without warnings
 	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:  ## the installation stays; `rm -rf .venv` removes that too
-	rm -rf demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo build dist site .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

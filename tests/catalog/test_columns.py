@@ -154,28 +154,28 @@ def test_vectors_come_through():
 
 def test_weights_and_dates():
     rows = [
-        {"title": "a", "weight": "2.5", "date": "2026-03-31"},
-        {"title": "b", "weight": "", "date": "31/03/2026"},
-        {"title": "c", "weight": "-1", "date": "2026-03-31T12:00:00+02:00"},
-        {"title": "d", "weight": "much", "date": "soon"},
-        {"title": "e", "weight": "0", "date": "1774915200"},
-        {"title": "f", "weight": "1", "date": ""},
+        {"title": "a", "sample_weight": "2.5", "date": "2026-03-31"},
+        {"title": "b", "sample_weight": "", "date": "31/03/2026"},
+        {"title": "c", "sample_weight": "-1", "date": "2026-03-31T12:00:00+02:00"},
+        {"title": "d", "sample_weight": "much", "date": "soon"},
+        {"title": "e", "sample_weight": "0", "date": "1774915200"},
+        {"title": "f", "sample_weight": "1", "date": ""},
     ]
     catalog = read(rows)
     assert catalog.weights.tolist() == [2.5, 1, 1, 1, 0, 1]
     days = catalog.dates.astype("datetime64[m]").astype(str).tolist()
     assert days == ["2026-03-31T00:00"] * 2 + ["2026-03-31T10:00", "NaT", "2026-03-31T00:00", "NaT"]
     assert [(p.row, p.column, p.value) for p in catalog.problems] == [
-        (3, "weight", "-1"),
-        (4, "weight", "much"),
+        (3, "sample_weight", "-1"),
+        (4, "sample_weight", "much"),
         (4, "date", "soon"),
     ]
 
 
 def test_a_weight_in_words_is_a_field():
-    catalog = read([{"title": "a", "weight": "2 kg"}, {"title": "b", "weight": "500 g"}])
+    catalog = read([{"title": "a", "sample_weight": "2 kg"}, {"title": "b", "sample_weight": "500 g"}])
     assert catalog.weights is None
-    assert catalog[0].fields["weight"] == "2 kg"
+    assert catalog[0].fields["sample_weight"] == "2 kg"
 
 
 @needs_shared

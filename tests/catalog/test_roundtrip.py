@@ -113,7 +113,7 @@ json_values = st.recursive(
     max_leaves=6,
 )
 keys = st.sampled_from(
-    ["id", "title", "category", "images", "split", "weight", "date", "group", "level1", "level2"]
+    ["id", "title", "category", "images", "split", "sample_weight", "date", "group", "level1", "level2"]
 )
 
 
@@ -165,7 +165,7 @@ dirty = st.lists(
 def test_counts_add_up_and_every_problem_says_where_and_what(tmp_path, records, encoding, quoted):
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(["id", "title", "category", "images", "weight", "date"])
+    writer.writerow(["id", "title", "category", "images", "sample_weight", "date"])
     for fields, delimiter, well in records:
         if well and quoted:
             writer.writerow(fields)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.inference.test_bulk import csv_of, jsonl, tree
 
+from ..waiting import wait_until
+
 pytestmark = pytest.mark.slow
 
 
@@ -32,12 +34,15 @@ def test_killed_at_twenty_random_instants_the_output_is_that_of_an_undisturbed_r
     for kill in range(20):
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         # Most of so short a run is its start, with nothing at stake: instants count from a new shard on.
-        while process.poll() is None and records(out) == written[-1]:
-            time.sleep(0.001)
+        wait_until(lambda p, seen: p.poll() is not None or records(out) != seen, process, written[-1])
         # No further than this kill's share of the shards: on a quick machine the last would meet a run done.
         instant = time.monotonic() + rng.uniform(0, 0.15)
-        while time.monotonic() < instant and records(out) < 3 * (kill + 1):
-            time.sleep(0.001)
+        wait_until(
+            lambda end, most: time.monotonic() >= end or records(out) >= most,
+            instant,
+            3 * (kill + 1),
+            every=0.001,
+        )
         process.kill()
         process.communicate()
         written.append(records(out))

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.inference.test_bulk import csv_of, listings, tree
 from tests.inference.test_bulk_killed import command, records
+
+from ..waiting import wait_until
 
 pytest.importorskip("ray", reason="--ray needs Ray: pip install 'aisle[ray]'")
 pytestmark = pytest.mark.slow
@@ -38,17 +39,19 @@ def test_a_worker_is_killed_and_the_output_is_the_same(trained, tmp_path):
     subprocess.run(command(trained.run, file, tmp_path / "here", "--shard-rows", "50"), check=True)
     out = tmp_path / "there"
     process = subprocess.Popen(command(trained.run, file, out, "--shard-rows", "50", "--ray"))
-    killed, started = [], time.monotonic()
-    while process.poll() is None and time.monotonic() - started < 500:
-        if len(killed) < 2 and records(out) > 4 * len(killed):
-            workers = [pid for pid, title in below(process.pid).items() if "MapWorker" in title]
-            if workers:
-                os.kill(workers[0], signal.SIGKILL)
-                killed.append(workers[0])
-                time.sleep(0.5)
-        time.sleep(0.01)
-    assert process.wait(timeout=10) == 0
-    assert len(killed) == 2
+    killed = set()
+
+    def workers(shards=0):
+        """Workers to kill, once so many shards are written."""
+        titles = below(process.pid) if records(out) >= shards else {}
+        return [pid for pid, title in titles.items() if "MapWorker" in title and pid not in killed]
+
+    for shards in (1, 5):
+        wait_until(lambda least: workers(least) or process.poll() is not None, shards, timeout=500)
+        victim = workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        killed.add(victim)
+    assert process.wait(timeout=500) == 0
     assert tree(out) == tree(tmp_path / "here")
 
 
@@ -56,8 +59,7 @@ def test_begun_on_a_cluster_it_is_ended_here(trained, tmp_path):
     file, out = csv_of(tmp_path, listings(600)), tmp_path / "out"
     subprocess.run(command(trained.run, file, tmp_path / "whole", "--shard-rows", "20"), check=True)
     process = subprocess.Popen(command(trained.run, file, out, "--shard-rows", "20", "--ray"))
-    while process.poll() is None and records(out) < 3:
-        time.sleep(0.01)
+    wait_until(lambda: process.poll() is not None or records(out) >= 3)
     process.kill()
     process.wait()
     assert 3 <= records(out) < 31

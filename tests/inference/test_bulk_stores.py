@@ -14,11 +14,22 @@ import pytest
 from aisle.inference.bulk import locking
 from tests.inference.test_bulk import csv_of, listings, tree
 
+from ..waiting import wait_until
+
 pytest.importorskip(
     "moto.server", reason="the S3 server of these tests is moto's: pip install 'moto[server]'"
 )
 s3fs = pytest.importorskip("s3fs", reason="object stores need s3fs: pip install 'aisle[s3]'")
 pytestmark = pytest.mark.slow
+
+
+def answers(address):
+    """Whether a server listens there."""
+    try:
+        urllib.request.urlopen(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +42,7 @@ def endpoint():
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(address, timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+        wait_until(lambda: answers(address))
         yield address
     finally:
         server.send_signal(signal.SIGTERM)
@@ -142,8 +148,11 @@ def test_killed_in_a_store_it_goes_on_to_the_same_bytes(trained, bucket, tmp_pat
     subprocess.run(whole, check=True, env=os.environ)
     for kill in range(3):
         process = subprocess.Popen(out, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        while process.poll() is None and len(store.glob(f"{name}/out/_aisle/shards/*")) <= 3 * kill:
-            time.sleep(0.02)
+        wait_until(
+            lambda p, seen: p.poll() is not None or len(store.glob(f"{name}/out/_aisle/shards/*")) > seen,
+            process,
+            3 * kill,
+        )
         process.kill()
         process.communicate()
     assert 0 < len(store.glob(f"{name}/out/part-*")) < 30

@@ -1,7 +1,6 @@
 """The queue: who waits for whom, and who is told to come back."""
 
 import threading
-import time
 
 import pytest
 
@@ -10,6 +9,8 @@ from aisle.catalog import ImageRef
 from aisle.server.batching import Batcher, FailedAnswerError
 from aisle.server.pace import Load, Pace
 from aisle.server.problems import BusyError
+
+from ..waiting import wait_until
 
 
 def products(count, start=0):
@@ -59,8 +60,7 @@ def test_a_small_request_never_waits_behind_all_of_a_large_one(batcher):
     model, queue = Model(), batcher(size=4)
     model.go.clear()
     large = queue.submit(model, products(40))
-    while queue.expected(1) == 0.0:  # the first part is under way
-        time.sleep(0.001)
+    wait_until(lambda: queue.expected(1) > 0.0)  # the first part is under way
     small = queue.submit(model, [Product("small")])
     model.go.set()
     assert small.result(30) == ["small"]
@@ -114,8 +114,7 @@ def test_what_may_wait_is_answered_where_nobody_else_asks(batcher):
     assert order == ["live", "shadow"]
     shadow.go.clear()
     queue.submit(shadow, products(1000), idle=True)
-    while queue.expected(1) == 0.0:
-        time.sleep(0.001)
+    wait_until(lambda: queue.expected(1) > 0.0)
     with pytest.raises(BusyError):
         queue.submit(shadow, products(100), idle=True)
     shadow.go.set()
@@ -125,8 +124,7 @@ def test_who_hung_up_is_not_answered_and_others_are(batcher):
     model, queue = Model(), batcher(size=2)
     model.go.clear()
     first = queue.submit(model, products(1))
-    while queue.expected(1) == 0.0:
-        time.sleep(0.001)
+    wait_until(lambda: queue.expected(1) > 0.0)
     gone, stays = queue.submit(model, products(50, 100)), queue.submit(model, [Product("stays")])
     assert gone.cancel()
     model.go.set()

@@ -54,8 +54,8 @@ def test_the_last_word_counts_a_reviewers_before_a_sellers(store):
 @on_both
 def test_the_echo_has_the_weight_one_says(store):
     feedback.add(store, event(how="default"))
-    assert [row["weight"] for row in feedback.lessons(store)] == [0.0]
-    assert [row["weight"] for row in feedback.lessons(store, default_weight=0.25)] == [0.25]
+    assert [row["sample_weight"] for row in feedback.lessons(store)] == [0.0]
+    assert [row["sample_weight"] for row in feedback.lessons(store, default_weight=0.25)] == [0.25]
 
 
 @on_both

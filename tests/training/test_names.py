@@ -38,7 +38,11 @@ def test_a_name_draws_its_words_to_its_place_though_only_others_say_them():
 
 def test_a_weight_column_decides_how_much_a_row_counts():
     rows = [
-        {"title": f"thing {i % 7}", "category": "Mugs" if i % 2 else "Rakes", "weight": 5.0 if i % 2 else 0.1}
+        {
+            "title": f"thing {i % 7}",
+            "category": "Mugs" if i % 2 else "Rakes",
+            "sample_weight": 5.0 if i % 2 else 0.1,
+        }
         for i in range(40)
     ]
     aside = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0", "stages.0.steps=60", "names=false")

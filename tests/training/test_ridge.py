@@ -78,7 +78,7 @@ def test_heavier_rows_win(heavy):
     """The same titles under two categories: the answer is the one whose rows weigh more."""
     paths = [("Home", "Lamps"), ("Garden",)]
     rows = [
-        {"title": f"lamp {i % 10}", "category": " > ".join(path), "weight": 3.0 if n == heavy else 1.0}
+        {"title": f"lamp {i % 10}", "category": " > ".join(path), "sample_weight": 3.0 if n == heavy else 1.0}
         for n, path in enumerate(paths)
         for i in range(20)
     ]

@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from tests.training.shop import products
+
+from ..waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +54,7 @@ promise = 0.1
 def shop(tmp_path_factory):
     """A catalogue with weights, and a recipe."""
     folder = tmp_path_factory.mktemp("torchrun")
-    lines = ["id,title,description,weight,category"]
+    lines = ["id,title,description,sample_weight,category"]
     for i, product in enumerate(products(67, images=False)):
         words = product.fields["title"]
         said = "" if i % 5 == 0 else f"{words.split()[-2]} of {words.split()[0]}"
@@ -130,8 +131,7 @@ def test_a_batch_smaller_than_the_processes_are_many_counts_too(shop):
 def test_killed_it_goes_on_and_ends_as_if_undisturbed(shop, two):
     out = shop / "killed"
     process = start(shop, out, 2)
-    while process.poll() is None and not (out / "checkpoint.pt").exists():
-        time.sleep(0.002)
+    wait_until(lambda: process.poll() is not None or (out / "checkpoint.pt").exists())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     train(shop, out, 2, "--resume")

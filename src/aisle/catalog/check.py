@@ -14,7 +14,8 @@ import numpy as np
 
 from aisle.catalog import facts
 from aisle.catalog.catalog import Catalog
-from aisle.catalog.findings import Finding, find_all
+from aisle.catalog.finding import Finding
+from aisle.catalog.findings import find_all
 from aisle.catalog.problems import Problems
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path

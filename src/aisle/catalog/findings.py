@@ -4,25 +4,21 @@ import heapq
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from aisle.catalog import splits
+from aisle.catalog import column_findings, splits
 from aisle.catalog.catalog import Catalog
 from aisle.catalog.duplicates import members
+from aisle.catalog.finding import Example, Finding, Severity
 from aisle.catalog.problems import Kind, Problems
 from aisle.catalog.product import Problem
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
 
-Severity = Literal["error", "warning", "note"]
 SHOWN = 8  # examples kept of each finding
-_SAME = 0.995  # a column whose commonest value fills this share says nothing
 _ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: Fibonacci hashing
-_TELLS = 0.98  # a column whose values give the label this often gives the answer away
 
 # Where the part of a problem begins that differs from row to row.
 _VARIES = re.compile(r"(?=\. Did you mean )|(?<=picture is broken)(?=: )|(?=; read as ')")
@@ -42,40 +38,6 @@ _ACTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Example:
-    """A row that shows a finding, by its record number (0: it is no single row), what it says, and its
-    label where that matters."""
-
-    row: int
-    id: str
-    value: str
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing found: `count` of `unit`, and what Aisle does about it.
-
-    examples: single rows that show it; groups: rows that show it together, such as duplicates.
-    """
-
-    kind: str
-    severity: Severity
-    what: str
-    count: int
-    unit: str
-    action: str
-    examples: tuple[Example, ...] = ()
-    groups: tuple[tuple[Example, ...], ...] = ()
-
-    @property
-    def amount(self) -> str:
-        """`1 row`, `5,707 rows`."""
-        one = {"rows": "row", "classes": "class", "spellings": "spelling"}
-        return f"{self.count:,} {one.get(self.unit, self.unit) if self.count == 1 else self.unit}"
-
-
 def find_all(
     catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
 ) -> tuple[Finding, ...]:
@@ -88,8 +50,10 @@ def find_all(
         *_leaks(catalog),
         *_nearly_alike(catalog, groups, catalog.groups(pictures=near, progress=progress)),
         *_labels(catalog),
-        *_columns(catalog, groups),
-        *_weights(catalog),
+        *column_findings.choices(catalog),
+        *column_findings.proposals(catalog),
+        *column_findings.fields(catalog, groups),
+        *column_findings.weights(catalog),
     ]
     order = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
@@ -125,7 +89,8 @@ def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
             action = "left out of training; still answered, as `review`"
         what = f"{kind.column}: {kind.what}" if kind.column else kind.what
         severity: Severity = "error" if kind.fatal else "warning"
-        yield Finding("problem", severity, what, count, "rows", action, tuple(examples))
+        about = kind.column or ""
+        yield Finding("problem", severity, what, count, "rows", action, tuple(examples), column=about)
 
 
 def _problem_example(catalog: Catalog, problem: Problem) -> Example:
@@ -294,62 +259,3 @@ def _labels(catalog: Catalog) -> Iterator[Finding]:
                 ceiling,
                 examples,
             )
-
-
-def _columns(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
-    """Fields that say nothing, and fields that give the label away."""
-    first = np.empty(groups.max(initial=-1) + 1, np.int64)
-    first[groups[::-1]] = np.arange(len(groups))[::-1]  # one row of each group: copies share everything
-    node = catalog.targets().node[first]
-    for name, column in catalog.columns.text.items():
-        counts = catalog.value_counts(column, 10_000)
-        if counts is None:
-            continue
-        total, several = sum(counts.values()), len(catalog) > 1
-        value, often = max(counts.items(), key=lambda item: item[1], default=("", 0))
-        shown = (Example(0, "", value[:80]),)
-        drop = f"-c ignored={column}"
-        if not counts:
-            yield Finding("column", "note", f"{name}: blank in every row", len(catalog), "rows", "not read")
-        elif often >= _SAME * total and several:
-            share = "every row" if len(counts) == 1 else f"{often / total:.1%} of its rows"
-            what = f"{name}: one value in {share}"
-            yield Finding("column", "note", what, often, "rows", f"tells nothing apart: {drop}", shown)
-        elif name in ("title", "description"):
-            continue
-        elif len(counts) == len(catalog) > 20 and all(value.isdigit() for value in counts):
-            what = f"{name}: another number in every row"
-            yield Finding("column", "note", what, len(counts), "rows", f"looks like an index: {drop}", shown)
-        elif _gives_away(catalog.codes(column)[first], node):
-            what = f"{name}: nearly gives the label away"
-            action = f"kept; if it is not known when products are classified, {drop}"
-            yield Finding("column", "warning", what, total, "rows", action, shown)
-
-
-def _weights(catalog: Catalog) -> Iterator[Finding]:
-    """A column called weight may as well hold the product's own."""
-    if catalog.weights is not None and len(catalog) and catalog.weights.max() > 100:
-        what = f"{catalog.columns.weight}: read as how much a row counts, up to {catalog.weights.max():g}"
-        action = "if it is the product's own weight: -c weight="
-        yield Finding("weight", "warning", what, len(catalog), "rows", action)
-
-
-def _gives_away(codes: np.ndarray, node: np.ndarray) -> bool:
-    """Whether rows that share a value share their label too, for values of several rows."""
-    known = (node >= 0) & (codes >= 0)
-    if not known.any():
-        return False
-    classes = int(node.max()) + 1
-    pairs, counts = np.unique(codes[known] * classes + node[known], return_counts=True)
-    value = pairs // classes
-    total = np.bincount(value, counts)
-    best = np.zeros(len(total))
-    np.maximum.at(best, value, counts)
-    repeated = total >= 2
-    covered = total[repeated].sum()
-    return bool(
-        covered >= len(node) / 2
-        and len(np.unique(pairs % classes)) > 1
-        and repeated.sum() > 1
-        and best[repeated].sum() >= _TELLS * covered
-    )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from aisle.catalog import facts
+from aisle.catalog import facts, variant_rows
 from aisle.catalog.catalog import Base, Catalog
 from aisle.catalog.columns import Columns, wanted
 from aisle.catalog.files import Table, estimate_rows
@@ -130,7 +130,10 @@ class FilePieces:
     def __iter__(self) -> Iterator[Piece]:
         problems = self.first_told.copy()
         first = 1
-        for number, batches in enumerate(_cut(self._batches(problems), self.rows)):
+        records = self._batches(problems)
+        if variant_rows.are_expected(self.columns):
+            records = variant_rows.completed(records, self.columns)
+        for number, batches in enumerate(_cut(records, self.rows)):
             rows = sum(batch.num_rows for batch in batches)
             noted = problems.drain(first + rows - 1)
             yield Piece(number, first, rows, partial(self.catalog, batches, first, noted), batches, noted)

@@ -6,6 +6,8 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from aisle.catalog import facts
+from aisle.catalog import facts, variant_rows
 from aisle.catalog.catalog import Base, Catalog, Part
 from aisle.catalog.catalog_format import CatalogFormat, format_of
-from aisle.catalog.columns import Columns, find, wanted
+from aisle.catalog.column_profile import profiles
+from aisle.catalog.column_roles import find
+from aisle.catalog.columns import Columns, wanted
 from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
 from aisle.catalog.paths import foreign, is_place, located
 from aisle.catalog.pipes import Spooled, is_pipe
@@ -40,6 +44,7 @@ _BROKEN = (
     zstandard.ZstdError,
     pa.ArrowException,
 )
+_LOOKED_AT = 1000  # rows whose labels are looked up to choose among columns
 Source = str | Path | Sequence[Any] | pa.Table | Stream
 
 
@@ -96,8 +101,10 @@ def read(
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
         root = facts.resolve_root(image_root, home)
-        pictures = understood(records, given, root, problems, written)
+        pictures = understood(records, given, root, problems, written, tree, labels)
         chosen = pictures.columns
+        if variant_rows.are_expected(chosen):
+            records = _stored(variant_rows.completed(records.batches, chosen))
         read_labels = facts.read_labels if labels else facts.no_labels
         _check_vectors(records, chosen, attached)
         has_vector = facts.with_vector(records, chosen.id, attached)
@@ -117,16 +124,29 @@ def read(
     return catalog
 
 
+def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
+    spool = Spool()
+    for batch in batches:
+        spool.add(batch)
+    return spool.records()
+
+
 def understood(
     records: Records,
     given: dict[str, Any],
     root: Path,
     problems: Problems,
     written: CatalogFormat | None = None,
+    tree: Taxonomy | None = None,
+    labels: bool = False,
 ) -> Pictures:
     """What the columns hold and how pictures are found, by what the user said, how such catalogs are written,
-    and the first records."""
-    chosen = _columns(records, given, written)
+    and the records.
+
+    labels: whether labels matter; if not, no column with a vague name is one: new products lack the column
+    that is the label.
+    """
+    chosen = _columns(records, given, written, tree, labels)
     _ask_for_names(chosen, records.names, problems)
     cells = [cell for column in chosen.images for cell in _sample(records, column)]
     return Pictures(chosen, root, guess_separator(cells))
@@ -287,14 +307,25 @@ def _product_columns(records: Records) -> dict[str, Any]:
     }
 
 
-def _columns(records: Records, given: dict[str, Any], written: CatalogFormat | None) -> Columns:
-    """The parts of the columns; what a name promises and the values do not keep stays a field."""
+def _columns(
+    records: Records,
+    given: dict[str, Any],
+    written: CatalogFormat | None,
+    tree: Taxonomy | None,
+    labels: bool,
+) -> Columns:
+    """The roles of the columns; what a name promises and the values do not keep stays a field."""
     names = [name for name, kind in records.types.items()]
     known = (written or CatalogFormat()).roles(names, given)
     given = {**known.given, **given}
     binary = [n for n in names if "binary" in str(records.types[n])]
     vectors = [n for n in names if records.types[n] == VECTOR]
-    found = find(names, given, binary, vectors, known.fields)
+    profile = profiles(records.column, len(records))
+    labelled = None if tree is None else partial(_share_in_tree, records, tree, given)
+    find_by = partial(
+        find, names, binary=binary, vectors=vectors, profile=profile, labelled=labelled, kept=known.fields
+    )
+    found = find_by(given, vague=labels)
     for key, reads in (
         ("weight", lambda v: facts.weight_of(v) >= 0),
         ("date", lambda v: not np.isnat(facts.date_of(v))),
@@ -303,9 +334,21 @@ def _columns(records: Records, given: dict[str, Any], written: CatalogFormat | N
         if column is not None and key not in given:
             sample = [cell for cell in _sample(records, column) if cell.strip()]
             if sum(map(reads, sample)) < len(sample) / 2 or not sample:
-                found = find(names, {**given, key: ""}, binary, vectors, known.fields)
                 given = {**given, key: ""}
+                found = find_by(given, vague=labels)
     return found
+
+
+def _share_in_tree(
+    records: Records, tree: Taxonomy, given: Mapping[str, Any], columns: tuple[str, ...]
+) -> float:
+    """The share of the first rows whose label the official tree knows."""
+    chosen = Columns(category=columns[0]) if len(columns) == 1 else Columns(levels=columns)
+    chosen = replace(chosen, delimiter=given.get("delimiter"), separator=given.get("separator"))
+    first = Records([batch.slice(0, _LOOKED_AT) for batch in records.batches[:1]])
+    first.types = records.types
+    labels = facts.read_labels(first, chosen, tree, Problems())
+    return float((labels.places.node[labels.codes] >= 0).mean()) if len(first) else 0.0
 
 
 def _ask_for_names(columns: Columns, names: list[str], problems: Problems) -> None:

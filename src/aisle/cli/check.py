@@ -1,5 +1,6 @@
 """`aisle check`: look a catalogue over before anyone learns from it."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,10 +22,12 @@ from aisle.cli.catalog_flags import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aisle.catalog.check import Report
-    from aisle.catalog.findings import Finding
+    from aisle.catalog.check import Column, Report
+    from aisle.catalog.finding import Finding
 
 _MARKS = {"error": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
+_WIDE, _FIELDS = 60, 20  # columns that all get a line; else how many of those without a role do
+_TOGETHER, _NAMED = 4, 8  # columns of which one thing is said at once; how many of them are named
 
 
 def check(
@@ -88,18 +91,57 @@ def show(report: "Report", out: "Console", quiet: bool = False) -> None:
     if shown:
         out.print()
         out.print("Found", style="bold")
-    for finding in shown:
-        mark, colour = _MARKS[finding.severity]
-        out.print(f"{mark} ", style=colour, end="")
-        out.print(f"{finding.what}: ", end="", markup=False)
-        out.print(finding.amount, style="bold", markup=False)
-        out.print(f"    → {finding.action}", style="dim", markup=False)
-        for line in _examples(finding)[: 0 if quiet else 3]:
-            out.print(
-                f"    {_printable(line)}", markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False
-            )
+    for alike in _alike(shown):
+        if len(alike) < _TOGETHER:
+            for finding in alike:
+                _finding(finding, out, quiet)
+        else:
+            _findings_of_columns(alike, out)
     if not quiet and not report.findings:
         out.print("\nNothing found that wants a look.", style="green")
+
+
+def _finding(finding: "Finding", out: "Console", quiet: bool) -> None:
+    mark, colour = _MARKS[finding.severity]
+    out.print(f"{mark} ", style=colour, end="")
+    out.print(f"{_printable(finding.what)}: ", end="", markup=False)
+    out.print(finding.amount, style="bold", markup=False)
+    out.print(f"    → {_printable(finding.action)}", style="dim", markup=False)
+    for line in _examples(finding)[: 0 if quiet else 3]:
+        out.print(f"    {_printable(line)}", markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False)
+
+
+def _alike(findings: "list[Finding]") -> "list[list[Finding]]":
+    """The findings; those that say the same of several columns together, where the first of them stood."""
+    found: dict[tuple[str, ...], list[Finding]] = {}
+    for place, finding in enumerate(findings):
+        own = () if finding.column else (str(place),)
+        found.setdefault((finding.severity, finding.kind, _general(finding), *own), []).append(finding)
+    return list(found.values())
+
+
+def _general(finding: "Finding") -> str:
+    """What a finding says of its column, without the column's name and shares."""
+    return re.sub(r"\d[\d.,]*%", "nearly all", finding.what.removeprefix(f"{finding.column}: "))
+
+
+def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
+    """One finding of many columns: how many, the first few names, and what to do."""
+    from aisle.catalog.columns import flag
+
+    first = findings[0]
+    mark, colour = _MARKS[first.severity]
+    out.print(f"{mark} ", style=colour, end="")
+    out.print(f"{_printable(_general(first))}: ", end="", markup=False)
+    out.print(f"{len(findings):,} columns", style="bold", markup=False)
+    columns = [finding.column for finding in findings]
+    few = len(columns) <= _NAMED and not any("," in column for column in columns)
+    drop = flag("ignored", *columns) if few else "-c ignored=NAME,NAME,…"
+    action, said, _ = first.action.partition("-c ")
+    out.print(f"    → {_printable(action + drop if said else action)}", style="dim", markup=False)
+    names = ", ".join(map(_printable, columns[:_NAMED]))
+    more = f" and {len(columns) - _NAMED:,} more (--json lists all)" if len(columns) > _NAMED else ""
+    out.print(f"    {names}{more}", markup=False)
 
 
 def _header(report: "Report", out: "Console") -> None:
@@ -123,9 +165,10 @@ def _header(report: "Report", out: "Console") -> None:
 
 
 def _columns(report: "Report", out: "Console") -> None:
-    """A line a column; the commonest value gets what room is left."""
+    """A line a column, of a wide file's fields the first; the commonest value gets what room is left."""
     lines = [("column", "read as", "filled", "distinct", "commonest value")]
-    for column in report.columns:
+    listed = _listed(report)
+    for column in listed:
         part = {"fields": "field", "levels": "level"}.get(column.part, column.part)
         filled = f"{column.filled / max(report.rows, 1):.0%}"
         distinct = "" if column.distinct is None else f"{column.distinct:,}"
@@ -137,6 +180,19 @@ def _columns(report: "Report", out: "Console") -> None:
         numbers = f"{filled:>{widths[2]}}  {distinct:>{widths[3]}}"
         line = set_cell_size(f"{left}  {numbers}  {common}", out.width).rstrip()
         out.print(line, style="dim" if place == 0 else "", markup=False)
+    left = len(report.columns) - len(listed)
+    if left:
+        out.print(f"… and {left:,} more columns (--json lists all)", style="dim")
+
+
+def _listed(report: "Report") -> "list[Column]":
+    """The columns that get a line: all of a file of usual width, else those with a role and some others."""
+    if len(report.columns) <= _WIDE:
+        return list(report.columns)
+    vague = [column for column in report.columns if column.part in ("fields", "ignored", "unused")]
+    left = {column.name for column in vague[_FIELDS:]}
+    shown = [column for column in report.columns if column.name not in left]
+    return shown[:_WIDE]
 
 
 def _classes(report: "Report", out: "Console") -> None:

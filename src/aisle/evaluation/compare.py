@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.catalog import Catalog
+from aisle.catalog.column_hints import advice
 from aisle.catalog.splits import folds as fold_numbers
 from aisle.errors import CatalogError, RecipeError
 from aisle.evaluation.compared import Compared, Comparison
@@ -128,7 +129,7 @@ def _turns(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog,
     """One catalogue of all rows, and who learns from which of them."""
     usable = np.flatnonzero(catalog.targets().node >= 0)
     if not len(usable):
-        raise CatalogError("no row has a usable category: nothing to compare on")
+        raise CatalogError(f"no row has a usable category: nothing to compare on. {advice(catalog)}")
     if test is not None:
         both = test.targets().node >= 0
         numbers = np.concatenate([catalog.rows[usable], test.rows[both]]) - 1

@@ -9,6 +9,7 @@ from torch import nn
 
 from aisle import decision
 from aisle.catalog import Catalog
+from aisle.catalog.column_hints import advice
 from aisle.catalog.splits import assign, assign_by_time, dates_of
 from aisle.errors import CatalogError, RecipeError
 from aisle.inference.answering import short_keys
@@ -90,7 +91,7 @@ def fit(
     # A row that counts nothing is not learned from, nor is anything promised by it.
     usable = np.flatnonzero((catalog.targets().node >= 0) & (True if weights is None else weights > 0))
     if not len(usable):
-        raise CatalogError("no row has a usable category: nothing to learn from. `aisle check` says why")
+        raise CatalogError(f"no row has a usable category: nothing to learn from. {advice(catalog)}")
     catalog = catalog.take(usable)
     taxonomy, targets = _tree(catalog)
     pictures = reads_pictures(recipe, trust_code)

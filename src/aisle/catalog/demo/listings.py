@@ -4,9 +4,9 @@ import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
-from aisle.catalog.demo.pictures import COLOURS
-from aisle.catalog.demo.shelves import LANGUAGES, Shelf, shares, shelves
-from aisle.catalog.demo.words import Facts, write
+from aisle.catalog.demo.categories import LANGUAGES, Category, categories, shares
+from aisle.catalog.demo.photos import COLOURS
+from aisle.catalog.demo.texts import Facts, write
 from aisle.catalog.text import normal
 
 PICTURED_SHARE = 0.125
@@ -23,13 +23,13 @@ class Listing:
     """One row of the shop.
 
     item: the thing itself; a relisting shares it, and with it pictures and split side.
-    label: the shelf the seller chose; `shelf` is where the item truly belongs.
-    picture_only: its text fits every pictured shelf of the aisle equally.
+    label: the category the seller chose; `category` is where the item truly belongs.
+    picture_only: its text fits every needs_image category of the department equally.
     """
 
     id: str
     item: int
-    shelf: Shelf
+    category: Category
     label: str
     language: str
     colour: str
@@ -44,13 +44,13 @@ class Listing:
 def stock(products: int, rng: random.Random) -> list[Listing]:
     """The shop's `products` rows in no order, labelled and split."""
     found: list[Listing] = []
-    said: set[str] = set()
-    pictured = [shelf.pictured for shelf in shelves()]
-    quotas = iter(_even(round(products * PICTURED_SHARE), sum(pictured)))
-    for shelf, count in zip(shelves(), shares(products), strict=True):
-        again = min(count - 1, int(count * RELISTED_SHARE + rng.random())) if shelf.weight >= COMMON else 0
-        vague = min(next(quotas), count - again) if shelf.pictured else 0
-        fresh = [_listing(len(found) + i, shelf, i < vague, said, rng) for i in range(count - again)]
+    used: set[str] = set()
+    needs_image = [category.needs_image for category in categories()]
+    quotas = iter(_even(round(products * PICTURED_SHARE), sum(needs_image)))
+    for category, count in zip(categories(), shares(products), strict=True):
+        again = min(count - 1, int(count * RELISTED_SHARE + rng.random())) if category.weight >= COMMON else 0
+        vague = min(next(quotas), count - again) if category.needs_image else 0
+        fresh = [_listing(len(found) + i, category, i < vague, used, rng) for i in range(count - again)]
         found += fresh
         found += [_relist(listing, rng) for listing in rng.sample(fresh, again)]
     found = _mislabel(_split(found, rng), rng)
@@ -60,39 +60,43 @@ def stock(products: int, rng: random.Random) -> list[Listing]:
 def arrivals(count: int, rng: random.Random) -> list[Listing]:
     """`count` new rows from the same sellers, to be classified."""
     vague = round(count * PICTURED_SHARE)
-    pictured = [shelf for shelf in shelves() if shelf.pictured]
-    weights = [shelf.weight for shelf in shelves()]
-    drawn = [rng.choice(pictured) if i < vague else rng.choices(shelves(), weights)[0] for i in range(count)]
-    said: set[str] = set()
-    return _numbered([_listing(i, shelf, i < vague, said, rng) for i, shelf in enumerate(drawn)], "B", rng)
+    needs_image = [category for category in categories() if category.needs_image]
+    weights = [category.weight for category in categories()]
+    drawn = [
+        rng.choice(needs_image) if i < vague else rng.choices(categories(), weights)[0] for i in range(count)
+    ]
+    used: set[str] = set()
+    return _numbered(
+        [_listing(i, category, i < vague, used, rng) for i, category in enumerate(drawn)], "B", rng
+    )
 
 
 def _even(total: int, parts: int) -> list[int]:
-    """`total` in `parts` as equal as can be, so that vague words favour no shelf."""
+    """`total` in `parts` as equal as can be, so that vague words favour no category."""
     return [total // parts + (i < total % parts) for i in range(parts)]
 
 
-def _listing(item: int, shelf: Shelf, vague: bool, said: set[str], rng: random.Random) -> Listing:
-    """One item's listing, in words that nobody used before: `said` holds those, so that equal words always
+def _listing(item: int, category: Category, vague: bool, used: set[str], rng: random.Random) -> Listing:
+    """One item's listing, in words that nobody used before: `used` holds those, so that equal words always
     mean a relisting, and a split by items never has one text on both sides."""
     language = rng.choices(LANGUAGES, weights=(45, 25, 17, 13))[0]
     colour = rng.choice(list(COLOURS))
-    low, high = shelf.price
+    low, high = category.price
     price = round(low * (high / low) ** rng.random(), 2)
     if rng.random() < 0.6:
         price = float(max(1, round(price)))
     while True:
-        facts = _facts(shelf, vague, language, colour, rng)
+        facts = _facts(category, vague, language, colour, rng)
         title, description = write(facts, rng)
         words = normal(f"{title}\0{description}")
-        if words not in said:
-            said.add(words)
+        if words not in used:
+            used.add(words)
             break
     return Listing(
         "",
         item,
-        shelf,
-        shelf.path,
+        category,
+        category.path,
         language,
         colour,
         title,
@@ -103,16 +107,16 @@ def _listing(item: int, shelf: Shelf, vague: bool, said: set[str], rng: random.R
     )
 
 
-def _facts(shelf: Shelf, vague: bool, language: str, colour: str, rng: random.Random) -> Facts:
-    aisle = shelf.aisle
-    names = aisle.vague if vague else shelf.names
-    # What else a vague listing mentions comes from other aisles: never its own shelf would be a hint.
-    elsewhere = [s for s in shelves() if (s.aisle is not aisle if vague else s is not shelf)]
+def _facts(category: Category, vague: bool, language: str, colour: str, rng: random.Random) -> Facts:
+    department = category.department
+    names = department.vague if vague else category.names
+    # What else a vague listing mentions comes from other departments: its own category would be a hint.
+    elsewhere = [s for s in categories() if (s.department is not department if vague else s is not category)]
     return Facts(
         language,
         rng.choice(names[language]),
-        tuple(rng.choice(kind.split("~")) for kind in aisle.details[language]),
-        rng.choice(aisle.brands if rng.random() < 0.88 else rng.choice(shelves()).aisle.brands),
+        tuple(rng.choice(kind.split("~")) for kind in department.details[language]),
+        rng.choice(department.brands if rng.random() < 0.88 else rng.choice(categories()).department.brands),
         colour,
         tuple(rng.choice(s.names[language]) for s in rng.sample(elsewhere, 2)),
     )
@@ -125,10 +129,10 @@ def _relist(listing: Listing, rng: random.Random) -> Listing:
 
 
 def _split(listings: list[Listing], rng: random.Random) -> list[Listing]:
-    """Test and train, drawn per shelf and kind of text. A lone item trains; an item's rows stay together."""
+    """Test and train, per category and kind of text. A lone item trains; rows of an item stay together."""
     strata: dict[tuple[str, bool], set[int]] = defaultdict(set)
     for listing in listings:
-        strata[listing.shelf.path, listing.picture_only].add(listing.item)
+        strata[listing.category.path, listing.picture_only].add(listing.item)
     test: set[int] = set()
     for items in strata.values():
         count = min(len(items) - 1, int(len(items) * TEST_SHARE + rng.random()))
@@ -137,24 +141,24 @@ def _split(listings: list[Listing], rng: random.Random) -> list[Listing]:
 
 
 def _mislabel(listings: list[Listing], rng: random.Random) -> list[Listing]:
-    """Some sellers choose the wrong shelf, mostly a neighbouring one."""
+    """Some sellers choose the wrong category, mostly a neighbouring one."""
     rows = Counter(row.item for row in listings)
-    common = [shelf for shelf in shelves() if shelf.weight >= COMMON]
+    common = [category for category in categories() if category.weight >= COMMON]
     chosen = [
         i
         for i, row in enumerate(listings)
-        if row.shelf in common and not row.picture_only and rows[row.item] == 1
+        if row.category in common and not row.picture_only and rows[row.item] == 1
     ]
     wrong = set(rng.sample(chosen, min(len(chosen), round(len(listings) * MISLABELLED_SHARE))))
     return [
-        replace(row, label=_wrong(row.shelf, common, rng)) if i in wrong else row
+        replace(row, label=_wrong(row.category, common, rng)) if i in wrong else row
         for i, row in enumerate(listings)
     ]
 
 
-def _wrong(shelf: Shelf, common: list[Shelf], rng: random.Random) -> str:
-    others = [other for other in common if other is not shelf]
-    near = [other for other in others if other.aisle is shelf.aisle]
+def _wrong(category: Category, common: list[Category], rng: random.Random) -> str:
+    others = [other for other in common if other is not category]
+    near = [other for other in others if other.department is category.department]
     return rng.choice(near if near and rng.random() < 0.7 else others).path
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aisle.catalog.demo.listings import Listing, arrivals, stock
-from aisle.catalog.demo.pictures import COLOURS, draw_picture, encode, spoil
-from aisle.catalog.demo.shelves import shelves
+from aisle.catalog.demo.photos import COLOURS, corrupt, draw_photo, encode
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Advance, Progress
 
 COLUMNS = ("id", "title", "description", "brand", "colour", "price", "category", "images", "split")
 FEWEST = 120
-"""Products a shop needs so that every shelf has one and the large ones stay large."""
+"""Products a shop needs so that every category has one and the large ones stay large."""
 _PICTURELESS, _BROKEN, _SECOND_VIEW = 0.08, 0.01, 0.1
 _FLAWS = ("truncated", "empty", "text", "absent")
 
@@ -80,7 +79,6 @@ def _write_pictures(
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Draw every row's pictures; (relative paths by id, flaw by id of a broken picture)."""
     kinds = _flaws(rows, random.Random(f"aisle flaws {seed}"))
-    bystanders = [shelf.motif for shelf in shelves()]
     images: dict[str, list[str]] = {}
     for row in rows:
         # Seeded by the item, not the row: a relisting shows the very same photographs.
@@ -88,7 +86,7 @@ def _write_pictures(
         images[row.id] = []
         views = 2 if rng.random() < _SECOND_VIEW else 1
         for view in range(0 if kinds.get(row.id) == "none" else views):
-            picture = draw_picture(row.shelf.motif, COLOURS[row.colour], rng, bystanders)
+            picture = draw_photo(row.category.drawing, COLOURS[row.colour], rng)
             data, ending = encode(picture, rng)
             flaw = kinds.get(row.id, "")
             name = f"images/{row.id}{'' if view == 0 else '_2'}{ending}"
@@ -96,7 +94,7 @@ def _write_pictures(
             if flaw == "absent":
                 (folder / name).unlink(missing_ok=True)
             else:
-                (folder / name).write_bytes(spoil(data, flaw, name) if flaw else data)
+                (folder / name).write_bytes(corrupt(data, flaw, name) if flaw else data)
         advance(1)
     return images, {id: kind for id, kind in kinds.items() if kind != "none"}
 
@@ -144,9 +142,9 @@ def _write_truth(
     for row in labelled:
         by_item[row.item].append(row.id)
     truth = {
-        "labels": {row.id: row.shelf.path for row in rows},
+        "labels": {row.id: row.category.path for row in rows},
         "picture_only": [row.id for row in rows if row.picture_only],
-        "mislabelled": [row.id for row in rows if row.label != row.shelf.path],
+        "mislabelled": [row.id for row in rows if row.label != row.category.path],
         "duplicates": [ids for ids in by_item.values() if len(ids) > 1],
         "broken": broken,
         "languages": {row.id: row.language for row in rows},

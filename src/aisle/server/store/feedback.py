@@ -149,8 +149,8 @@ def lessons(store: Store, default_weight: float = 0.0, since: int = 0) -> Iterat
     """One row a product for `aisle train`, by product id: its last word, a reviewer's before a seller's,
     a person's before a suggestion that merely stood.
 
-    default_weight: the `weight` of rows that nobody looked at; 0: not learned from, so that a model does
-    not learn its own echo. The columns that begin with `category_` say where a row comes from; `read`
+    default_weight: the `sample_weight` of rows that nobody looked at; 0: not learned from, so that a model
+    does not learn its own echo. The columns that begin with `category_` say where a row comes from; `read`
     leaves them out of what is learned from.
     """
     wanted = sa.select(feedback).where(~feedback.c.undone, feedback.c.at >= since)
@@ -173,7 +173,7 @@ def _standing(row: Any) -> tuple[int, int]:
 
 
 def _lesson(row: Any, default_weight: float) -> dict[str, Any]:
-    own = {"id", "category", "images", "weight", "split"}
+    own = {"id", "category", "images", "sample_weight", "split"}
     fields = {name: text for name, text in row.fields.items() if name not in own}
     return {
         "id": row.product_id or f"feedback-{row.id}",
@@ -182,7 +182,7 @@ def _lesson(row: Any, default_weight: float) -> dict[str, Any]:
         **fields,
         "category": json.dumps([row.chosen], ensure_ascii=False),
         "images": row.pictures,
-        "weight": default_weight if row.how == "default" else 1.0,
+        "sample_weight": default_weight if row.how == "default" else 1.0,
         "split": "train",
         "category_how": row.how,
         "category_role": row.role,

@@ -1,1 +1,0 @@
-"""What is drawn for each shelf of the sample shop: one small function a thing."""
