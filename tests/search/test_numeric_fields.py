@@ -36,7 +36,7 @@ def test_a_field_is_numeric_only_if_every_value_is_a_plain_number(name):
 def test_codes_are_found_as_they_are_written(trained, tmp_path):
     goods = [("a", "AB12", "007", "5"), ("b", "CD12", "7", "12.5"), ("c", "ab12", "0,125", "125")]
     rows = [{"id": i, "title": f"thing {i}", "sku": s, "code": c, "price": p} for i, s, c, p in goods]
-    index = search.build(trained.model, read(rows), tmp_path / "index")
+    index = search.build(trained.model, read(rows), tmp_path / "index", run=trained.run)
 
     def ids(where):
         (found,) = index.search([Product("?", {"title": "thing"})], 9, where)
