@@ -62,6 +62,24 @@ def trained(shop, tmp_path_factory):
     return Trained(run, catalog, model)
 
 
+@pytest.fixture
+def typed(monkeypatch, capsys):
+    """Type a command; (exit code, standard output, standard error)."""
+    from aisle.cli import main
+
+    def type_(*words):
+        monkeypatch.setattr("sys.argv", ["aisle", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return type_
+
+
 def pytest_runtest_setup(item):
     if WHY_NOT and item.get_closest_marker("timm"):
         pytest.skip(WHY_NOT)

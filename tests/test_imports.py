@@ -12,6 +12,7 @@ ROOMS = [
     "errors",
     "progress",
     "regular_files",
+    "encodings",
     "taxonomy",
     "catalog",
     "metrics",

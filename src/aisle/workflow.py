@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.errors import AisleError, BundleError, RecipeError
+from aisle.errors import BundleError, RecipeError
 from aisle.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -55,16 +55,19 @@ def train(
         AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
     """
     from aisle.evaluation.drift import keep
-    from aisle.model.devices import device_of
+    from aisle.model.devices import device_of, precision_of
     from aisle.training import parallel
     from aisle.training.fit import fit
     from aisle.training.run import Run
 
     run = Run(Path(out), track, progress) if out is not None else None
+    if run is not None:
+        run.check(resume)
     where = device_of(device)
     parallel.begin(where)
     place = start if isinstance(start, str | Path) else None
     resolved = resolve(recipe, changes, out if resume else None, place)
+    precision_of(resolved.precision, where)
     earlier = load(start, trust_code=trust_code) if isinstance(start, str | Path) else start
     rows = part(catalog, "train")
     try:
@@ -83,13 +86,14 @@ def train(
                 predictor = predictor.save(run.model)
                 keep(predictor, rows, run.folder, progress)
             run.end()
-    except AisleError:
+    except Exception:
         if run is not None:
             run.withdraw()
         raise
     finally:
         if run is not None:
             run.trackers.finish()
+            run.release()
         parallel.end()
     return predictor
 

@@ -181,7 +181,18 @@ def test_each_redirect_is_checked_anew(server, monkeypatch):
         fetch(server.url + "/inside")
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "[fe80::1]",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[fd00:ec2::254]",
+        "168.63.129.16",
+        "100.100.100.200",
+    ],
+)
 def test_where_clouds_keep_credentials_is_never_asked(host):
     with pytest.raises(FetchError, match="never fetched"):
         fetch(f"http://{host}/latest/meta-data", OPEN)
@@ -208,6 +219,50 @@ def test_public_addresses_are_told_from_wrapped_private_ones():
     ]
     assert all(map(is_public, public))
     assert not any(map(is_public, private))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "fec0::1",  # site-local, given up
+        "feff::1",
+        "::127.0.0.1",  # compatible
+        "::ffff:10.0.0.1",  # mapped
+        "::ffff:0:127.0.0.1",  # translated
+        "64:ff9b:1::a00:1",  # NAT64 of a network's own
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",  # 6to4
+        "2001:0:a00:1:8000:63bf:3fff:fdd2",  # Teredo, by its server
+        "2001:0:808:808:8000:63bf:80ff:fffe",  # Teredo, by its client
+        "2001:4860::5efe:a00:1",  # ISATAP
+        "2001:4860::200:5efe:a00:1",
+        "fd00:ec2::254",
+        "3fff::1",
+        "5f00::1",
+        "4000::1",
+        "100::1",
+        "2001:db8::1",
+        "2001:2::1",
+        "ff02::1",
+        "192.0.0.192",
+        "192.88.99.1",
+        "168.63.129.16",
+        "198.18.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "0.0.0.0",
+    ],
+)
+def test_addresses_that_are_nobodys_on_the_internet(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["1.1.1.1", "2a00:1450:4001::1", "2002:808:808::1", "::ffff:8.8.8.8", "2001:4860::5efe:808:808"],
+)
+def test_addresses_of_the_internet_are_fetched_however_they_are_wrapped(address):
+    assert is_public(address)
 
 
 def test_a_catalogue_is_fetched_politely_and_resumed(server, tmp_path):

@@ -95,9 +95,9 @@ def test_json_lists_hold_a_path_or_several():
 def test_several_categories_in_one_cell_are_told_from_commas_in_names():
     labels = ["All/Men/Tops,All/Sale,All", "All/Men/Hats, Caps & Ties", "All/Women/Tops,All/Women"]
     assert paths(labels) == [
-        (("All", "Men", "Tops"), ("All", "Sale"), ("All",)),
+        (("All", "Men", "Tops"), ("All", "Sale")),  # `All` is an ancestor of both
         (("All", "Men", "Hats, Caps & Ties"),),
-        (("All", "Women", "Tops"), ("All", "Women")),
+        (("All", "Women", "Tops"),),
     ]
     assert paths(["A > x | A > y", "A > x"]) == [(("A", "x"), ("A", "y")), (("A", "x"),)]
 

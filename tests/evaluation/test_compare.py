@@ -11,6 +11,7 @@ from aisle.catalog.splits import folds
 from aisle.errors import CatalogError, RecipeError
 from aisle.evaluation import compare as comparing
 from aisle.evaluation.compare import compare, parse_variant
+from aisle.evaluation.compared import Comparison
 from aisle.training.recipe import load_recipe
 from tests.training.shop import catalog, recipe
 
@@ -76,6 +77,68 @@ def test_markdown_page_and_json_say_the_same(done, tmp_path):
         assert f"{100 * row.accuracy:.1f}\N{NO-BREAK SPACE}%" in page.read_text()
     assert json.loads((tmp_path / "table" / "compare.json").read_text())["judged"] == 45
     assert "http" not in page.read_text().replace("http-equiv", "")
+
+
+def row(name, accuracy, gain=None):
+    limits = None if gain is None else {"value": gain[0], "low": gain[1], "high": gain[2]}
+    same = dict.fromkeys(("seconds", "per_second", "memory"), 1.0) | {"parameters": 1, "deviation": None}
+    judged = {"accuracy": accuracy, "macro_f1": accuracy, "levels": (0.875, 0.625, 0.5), "contest": None}
+    return {"name": name, "gain": limits, "gain_f1": limits} | judged | same
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ([row("fast", 0.70), row("wide", 0.783, (0.083, -0.01, 0.17))], "No recipe is better than the first"),
+        (
+            [row("fast", 0.70), row("wide", 0.78, (0.08, 0.02, 0.14))],
+            "wide is more accurate than fast by +0.08",
+        ),
+        ([row("fast", 0.78), row("wide", 0.70, (-0.08, -0.2, 0.01))], "is the most accurate, but not beyond"),
+        (
+            [row("fast", 0.78), row("wide", 0.70, (-0.08, -0.2, -0.01))],
+            "fast is more accurate than all others",
+        ),
+    ],
+)
+def test_a_winner_is_named_where_its_interval_leaves_zero_out(rows, verdict):
+    source = {"source": "shop.parquet", "judged": 40, "folds": 5, "seeds": (0,), "levels": 3}
+    found = Comparison.model_validate({**source, "rows": rows})
+    text, page = found.markdown(), found.html()
+    assert verdict in text
+    assert "40 products of shop.parquet" in text
+    assert "| level 1 | level 2 | level 3 |" in text
+    assert "| 0.875 | 0.625 | 0.500 |" in text
+    head = page[page.index("<h1>") : page.index("</h1>")]
+    sure = verdict.startswith(("wide", "fast"))
+    assert (f"with {verdict.split()[0]}" in head) == sure
+    assert ('class="best"' in page) == sure
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "path", "value"),
+    [
+        ("x: attention fusion={type='Concat',dim=128}", "x", ("fusion", "type"), "Concat"),
+        ('x: attention fusion={type = "Concat", dim = 128}', "x", ("fusion", "options"), {"dim": 128}),
+        ('fast description="it\'s: new"', 'fast description="it\'s: new"', ("description",), "it's: new"),
+        ("Bob's: fast seed=3", "Bob's", ("seed",), 3),
+        ("dim=128: fast 'seed=4'", "dim=128", ("seed",), 4),
+        ('fast description="two words" seed=5', 'fast description="two words" seed=5', ("seed",), 5),
+    ],
+)
+def test_a_variants_quotes_and_tables_are_read_as_toml(text, name, path, value):
+    found = parse_variant(text)
+    assert found.name == name
+    at = found.recipe
+    for key in path:
+        at = getattr(at, key)
+    assert at == value
+
+
+def test_a_variant_without_a_recipe_or_a_closing_bracket_is_one_line():
+    for text, why in (("name: ", "names no recipe"), ("fast fusion={type='Concat'", "No closing bracket")):
+        with pytest.raises(RecipeError, match=why):
+            parse_variant(text)
 
 
 def test_rows_marked_test_are_judged_once():

@@ -7,6 +7,7 @@ import os
 import pickletools
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import aisle
 from aisle.errors import BundleError
@@ -245,3 +248,138 @@ def test_an_unfinished_run_says_so(tmp_path):
     (tmp_path / "recipe.toml").write_text("")
     with pytest.raises(BundleError, match="has not finished; continue it with --resume"):
         aisle.load(tmp_path)
+
+
+# -- what somebody else made -------------------------------------------------------------------------------
+
+
+def sealed(folder, manifest):
+    """Write a manifest whose seal is right, whatever it says."""
+    (folder / "aisle.json").write_text(json.dumps({**manifest, "seal": bundle.seal(manifest)}))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
+)
+@given(data=st.data())
+def test_any_malformed_manifest_is_a_bundle_error(copy, data):
+    """One part of it is something else: a key, the whole, or what is said of a file; with a right seal."""
+    good = json.loads((copy / "aisle.json").read_text())
+    good.pop("seal")
+    key = data.draw(st.sampled_from([*good, "name", "said", "whole"]))
+    value = data.draw(JSON)
+    bad = json.loads(json.dumps(good))
+    if key == "name":
+        bad["files"][data.draw(st.text(max_size=300) | st.just("../aisle.json") | st.just("a\0"))] = value
+    elif key == "said":
+        bad["files"][data.draw(st.sampled_from(sorted(bad["files"])))] = value
+    elif key != "whole":
+        bad[key] = value
+    text = (copy / "aisle.json").read_text()
+    try:
+        if key == "whole":
+            (copy / "aisle.json").write_text(json.dumps(value))
+        else:
+            sealed(copy, bad)
+        if (bad == good and key != "whole") or key in ("aisle", "versions"):  # nothing reads these
+            return
+        with pytest.raises(BundleError) as told:
+            aisle.load(copy)
+        assert "\n" not in str(told.value).strip()
+    finally:
+        (copy / "aisle.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "\x00", '"\\ud800"', "9" * 5000, '{"a": ' * 5000, "\ufeff{}", "nul", "{}{}"],
+)
+def test_a_manifest_that_no_reader_can_take_is_a_bundle_error(copy, text):
+    (copy / "aisle.json").write_text(text)
+    with pytest.raises(BundleError, match=r"aisle\.json is damaged"):
+        aisle.load(copy)
+    (copy / "aisle.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BundleError, match=r"aisle\.json is damaged"):
+        aisle.load(copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["neighbours.json", "growth.safetensors", "ensemble.json", "stack.txt", "views/text/more.json"]
+)
+def test_a_file_that_the_manifest_does_not_list_is_refused(copy, name):
+    manifest = json.loads((copy / "aisle.json").read_text())
+    manifest.pop("seal")
+    if not (copy / name).exists():
+        (copy / name).write_text("{}")
+    manifest["files"].pop(name, None)
+    sealed(copy, manifest)
+    with pytest.raises(BundleError, match=f"{name}, which aisle.json does not list"):
+        aisle.load(copy)
+
+
+def test_what_the_system_leaves_and_reports_are_no_obstacle(copy):
+    (copy / ".DS_Store").write_bytes(b"\0")
+    (copy / "report").mkdir()
+    (copy / "report" / "report.json").write_text("{}")
+    assert len(aisle.load(copy).predict(SAMPLE)) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files on this system")
+@pytest.mark.parametrize("name", ["aisle.json", "policy.json", "weights.safetensors", "more", ".copy.x.part"])
+@pytest.mark.parametrize("kind", ["fifo", "device", "socket", "folder"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(copy, kind, name):
+    place = copy.parent / name if name.startswith(".copy") else copy / name
+    if place.exists():
+        place.unlink()
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        here = os.getcwd()
+        os.chdir(place.parent)  # a socket's path is short
+        try:
+            socket.socket(socket.AF_UNIX).bind(place.name)
+        finally:
+            os.chdir(here)
+    if name.startswith(".copy") or (name == "more" and kind == "folder"):
+        assert len(aisle.load(copy).predict(SAMPLE)) == 2
+        return
+    with pytest.raises(BundleError):
+        aisle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("spec", "fusion", "dim"), 10**9),
+        (("spec", "views", "image", "encoder", "dim"), 10**9),
+        (("spec", "views", "text", "encoder", "dim"), 10**9),
+        (("spec", "views", "image", "encoder", "size"), 10**9),
+    ],
+)
+def test_a_size_beyond_the_weights_is_refused_before_memory_is_taken(copy, path, value):
+    network = json.loads((copy / "network.json").read_text())
+    place = network
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (copy / "network.json").write_text(json.dumps(network))
+    if path[-1] == "size":  # a preparer's own file says it
+        file = copy / "views" / "image" / "prepare.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"size": value}))
+    reseal(copy, files={k: v for k, v in bundle.described(copy).items() if k != "aisle.json"})
+    with pytest.raises(BundleError, match=r"asks for|not between 1 and"):
+        aisle.load(copy)

@@ -1,8 +1,13 @@
 """Several models as one: means and stacks keep the Classifier protocol, survive disk, and say who counts."""
 
 import inspect
+import itertools
 import json
+import os
 import shutil
+import signal
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,12 +127,99 @@ def test_saved_and_loaded_it_answers_alike_and_notices_damage(members, shop, tmp
     with pytest.raises(BundleError, match="was edited"):
         aisle.load(moved)
     (tmp_path / "both" / "policy.json").write_text("{}")
-    with pytest.raises(BundleError, match=r"policy.json was edited or damaged"):
+    with pytest.raises(BundleError, match=r"policy.json is truncated or edited"):
         aisle.load(tmp_path / "both")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
     with pytest.raises(BundleError, match="holds something else"):
         made.save(tmp_path / "taken")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize(("renames", "new"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
+def test_a_writer_killed_at_any_rename_leaves_the_old_ensemble_or_the_new(
+    renames, new, members, shop, tmp_path
+):
+    """Each member is renamed into place, then the old ensemble aside, then the new one to where it was."""
+    out = tmp_path / "both"
+    old = Ensemble.of(members, NAMES).save(out)
+    child = os.fork()
+    if not child:
+        done = itertools.count()
+        rename = Path.rename
+
+        def dying(*args):
+            if next(done) == renames:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rename(*args)
+
+        Path.rename = dying
+        Ensemble.of(members, NAMES, [3, 1]).save(out)
+        os._exit(7)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert ended == (7 if renames == 4 else -signal.SIGKILL)
+    found = aisle.load(out)
+    assert found.weights.tolist() == ([0.75, 0.25] if new else [0.5, 0.5])
+    assert (found.model_id == old.model_id) == (not new)
+    assert len(found.predict(shop.take([0, 1]))) == 2
+    assert os.listdir(tmp_path) == ["both"]
+
+
+def test_an_interrupted_stack_goes_on_where_it_stood(runs, shop, tmp_path):
+    """Interrupted after the third of four trainings, it does the fourth only, and is the same in the end."""
+    from aisle.training import stacking
+
+    members = [aisle.load(run) for run in runs]
+    recipes = [stacking.recipe_of(run) for run in runs]
+
+    class Counting:
+        def __init__(self, most):
+            self.most, self.done = most, 0
+
+        @contextmanager
+        def __call__(self, *_, **__):
+            def advance(n):
+                self.done += n
+                if self.done == self.most:
+                    raise KeyboardInterrupt
+
+            yield advance
+
+        def say(self, message):
+            pass
+
+    def stack(keep, most=99):
+        given = {"count": 2, "keep": keep, "progress": Counting(most)}
+        return stacking.stacked(members, NAMES, recipes, shop, **given)
+
+    with pytest.raises(KeyboardInterrupt):
+        stack(tmp_path / "folds", most=3)
+    kept = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "folds").iterdir()}
+    assert len(kept) == 3
+    again = stack(tmp_path / "folds")
+    after = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "folds").iterdir()}
+    assert len(after) == 4
+    assert kept.items() <= after.items()
+    assert again.stack.model == stack(tmp_path / "other").stack.model
+
+
+@pytest.mark.parametrize("name", ["ensemble.json", "aisle.json", "policy.json", "members/0/aisle.json"])
+def test_what_is_edited_or_added_in_an_ensemble_is_refused(name, members, tmp_path):
+    out = tmp_path / "both"
+    Ensemble.of(members, NAMES).save(out)
+    whole = (out / name).read_bytes()
+    (out / name).write_bytes(whole[:-2])
+    with pytest.raises(BundleError):
+        aisle.load(out)
+    (out / name).write_bytes(whole)
+    for added in ("stack.txt", "neighbours.json", "members/0/growth.json", "members/2/aisle.json"):
+        (out / added).parent.mkdir(exist_ok=True)
+        (out / added).write_text("{}")
+        with pytest.raises(BundleError, match=f"{added.split('/')[-1]}, which aisle.json does not list"):
+            aisle.load(out)
+        (out / added).unlink()
+    aisle.load(out)
 
 
 # -- what is stacked ---------------------------------------------------------------------------

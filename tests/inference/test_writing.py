@@ -20,3 +20,25 @@ def test_a_line_is_what_json_says_of_the_prediction(path, tmp_path):
     lines = (tmp_path / "found.jsonl").read_text("utf-8").split("\n")
     expected = [json.dumps(p.to_dict(), ensure_ascii=False) for p in (one, other)]
     assert lines == expected * 600 + [""]
+
+
+def test_the_host_processs_garbage_collector_is_left_alone(trained, tmp_path):
+    """A library call neither freezes what the host has nor unfreezes it, nor changes when it collects."""
+    import gc
+
+    from aisle.inference.writing import write_whole
+
+    seen = []
+
+    def predictions():
+        for prediction in trained.model.predict(list(trained.catalog)[:5]):
+            seen.append((gc.get_threshold(), gc.get_freeze_count()))
+            yield prediction
+
+    gc.freeze()
+    try:
+        before = gc.get_threshold(), gc.get_freeze_count()
+        assert write_whole(predictions(), tmp_path / "placed.jsonl") == 5
+        assert {*seen, (gc.get_threshold(), gc.get_freeze_count())} == {before}
+    finally:
+        gc.unfreeze()

@@ -11,7 +11,7 @@ from aisle.model.encoders import TransformerImage, TransformerText
 from aisle.model.finetune import depths, merge, prepare
 from aisle.model.plan import Finetune
 from aisle.model.prepare import Pictures, Tokens
-from tests.model.pretrained import tiny_text, tiny_vision
+from tests.model.pretrained import tiny_flaubert, tiny_text, tiny_vision
 
 WORDS = ["red boots", "blue lamp", "green chair of wood"]
 SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16}
@@ -129,7 +129,7 @@ def test_the_models_own_pooling_is_used_unless_another_is_named(tmp_path, tokeni
     name = folder_of(tmp_path, "Bert", SMALL, tokenizer)
     tokens = Tokens(name, length=8)
     arrays = {k: torch.from_numpy(v) for k, v in tokens(WORDS).arrays.items()}
-    mean, first = (TransformerText(tokens, name, pooling)(**arrays).pooled for pooling in ("mean", "first"))
+    mean, first = (TransformerText(tokens, name, pooling)(**arrays).pooled for pooling in ("mean", "cls"))
     assert torch.equal(TransformerText(tokens, name)(**arrays).pooled, mean)
     (tmp_path / "1_Pooling").mkdir()
     said = tmp_path / "1_Pooling" / "config.json"
@@ -138,7 +138,7 @@ def test_the_models_own_pooling_is_used_unless_another_is_named(tmp_path, tokeni
     assert torch.equal(encoder(**arrays).pooled, first)
     assert torch.equal(again(TransformerText, encoder, tokens)(**arrays).pooled, first)
     assert torch.equal(TransformerText(tokens, name, "mean")(**arrays).pooled, mean)
-    with pytest.raises(ValueError, match="'auto', 'mean' or 'first', not 'last'"):
+    with pytest.raises(ValueError, match="pooling 'last' is none of auto, mean, cls, max, lasttoken"):
         TransformerText(tokens, name, "last")
 
 
@@ -164,3 +164,88 @@ def test_more_layers_than_there_are_is_one_line(tmp_path, tokenizer):
         RecipeError, match=r"views\.title\.finetune\.last is 4, but TransformerText has 3 layers"
     ):
         prepare(encoder, Finetune(last=4), "title")
+
+
+POOLED = {
+    "mean": lambda t: t.mean(0),
+    "cls": lambda t: t[0],
+    "max": lambda t: t.max(0).values,
+    "lasttoken": lambda t: t[-1],
+    "mean_sqrt_len": lambda t: t.sum(0) / len(t) ** 0.5,
+    "weightedmean": lambda t: sum(n * row for n, row in enumerate(t, 1)) / sum(range(1, len(t) + 1)),
+}
+SAID = {
+    "mean": "mean_tokens",
+    "cls": "cls_token",
+    "max": "max_tokens",
+    "lasttoken": "lasttoken",
+    "mean_sqrt_len": "mean_sqrt_len_tokens",
+    "weightedmean": "weightedmean_tokens",
+}
+
+
+def pooled_as(folder, settings, place="1_Pooling"):
+    """A folder with a sentence-transformers' pooling module."""
+    (folder / place).mkdir(exist_ok=True)
+    (folder / place / "config.json").write_text(json.dumps(settings))
+    modules = [
+        {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "path": place, "type": "sentence_transformers.models.Pooling"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
+@pytest.mark.parametrize("how", POOLED)
+def test_a_folders_own_pooling_is_computed(how, tmp_path):
+    """Texts of several lengths in one batch, each pooled by hand over its own tokens."""
+    folder = tiny_text(tmp_path / "text", ["red shoes leather", "oak table", "blue"])
+    texts = ["red shoes red leather", "oak", "blue table"]
+    pooled_as(folder, {f"pooling_mode_{name}": said == how for said, name in SAID.items()})
+    tokens = Tokens(str(folder), length=16)
+    encoder = TransformerText(tokens, str(folder)).eval()
+    arrays = {k: torch.from_numpy(v) for k, v in tokens([*texts, None]).arrays.items()}
+    with torch.no_grad():
+        found = encoder(**arrays)
+        for i in range(len(texts)):
+            ids = arrays["ids"][i][arrays["mask"][i]]
+            alone = encoder.body(input_ids=ids[None]).last_hidden_state[0]
+            torch.testing.assert_close(found.pooled[i], POOLED[how](alone), atol=1e-5, rtol=1e-4)
+    assert torch.isfinite(found.pooled).all()
+    pooled_as(folder, {"pooling_mode": how}, "3_Pooling")  # as newer versions write it, anywhere
+    again = TransformerText(tokens, str(folder)).eval()
+    with torch.no_grad():
+        assert torch.equal(again(**arrays).pooled, found.pooled)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (
+            {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True},
+            "puts cls and mean side by side",
+        ),
+        ({"pooling_mode_mean_tokens": False}, "names no pooling"),
+        ({"pooling_mode": "attention"}, "pools by 'attention', which is none of mean, cls, max"),
+        ({"pooling_mode_magic": True}, "pools by 'magic'"),
+        ({"pooling_mode": ["max", "mean"]}, "puts max and mean side by side"),
+    ],
+)
+def test_a_pooling_that_is_not_known_is_refused_and_one_that_is_named_counts(settings, why, tmp_path):
+    folder = tiny_text(tmp_path / "text", ["red shoes"])
+    pooled_as(folder, settings)
+    tokens = Tokens(str(folder), length=16)
+    with pytest.raises(ValueError, match=why) as told:
+        TransformerText(tokens, str(folder))
+    assert "\n" not in str(told.value)
+    assert TransformerText(tokens, str(folder), "mean").config["pooling"] == "mean"
+
+
+def test_flaubert_reads_as_many_tokens_as_it_has_positions(tmp_path):
+    folder = tiny_flaubert(tmp_path / "flaubert", ["boot leather", "lamp"], length=24)
+    tokens = Tokens(str(folder), length=24)
+    encoder = TransformerText(tokens, str(folder)).eval()
+    arrays = tokens([" ".join(["boot"] * 60)]).arrays
+    assert arrays["mask"].sum() == 24
+    assert encoder(**{k: torch.from_numpy(v) for k, v in arrays.items()}).tokens.shape[1] == 24
+    with pytest.raises(ValueError, match="length 25 is more than the 24 positions"):
+        TransformerText(Tokens(str(folder), length=25), str(folder))

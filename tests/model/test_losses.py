@@ -159,5 +159,8 @@ def test_losses_are_added_with_their_weights_and_may_own_parameters():
     found = output(scores(len(target.node)))
     plain = CrossEntropy(context(TREE))
     total = WeightedLoss([plain, build_part(Own, "loss", {}, context=context(TREE))], [0.5, 3.0])
-    assert total(found, target).item() == pytest.approx(0.5 * plain(found, target).item() + 6.0)
+    both, each = total(found, target)
+    assert both.item() == pytest.approx(0.5 * plain(found, target).item() + 6.0)
+    assert each.tolist() == pytest.approx([plain(found, target).item(), 2.0])
+    assert total.names == ["CrossEntropy", "Own"]
     assert [p.item() for p in total.parameters()] == [2.0]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -82,3 +83,32 @@ def test_a_table_is_whole_in_a_pipe_and_wrong_use_is_said(indexed):
     ]:
         with pytest.raises(AisleError, match=said):
             run("search", indexed.folder, *words)
+
+
+@pytest.mark.parametrize("query", ["red running shoes", "blue wool scarf kitchen"])
+def test_the_page_is_in_the_order_that_it_says(indexed, tmp_path, query):
+    """By words and vectors the mean of both counts, and the page says so; by one of them alone, that one."""
+    page = tmp_path / "sheet.html"
+    for words, said, number in (
+        (("--by", "both"), "best match first", r">match (-?[\d.]+)<"),
+        (("--by", "vectors"), "most alike first", r">like (-?[\d.]+)<"),
+        (("--by", "words"), "best fitting words first", r">words (-?[\d.]+)<"),
+    ):
+        run("search", indexed.folder, "--text", query, "-k", 30, "--html", page, *words)
+        written = page.read_text()
+        shown = [float(text) for text in re.findall(number, written)]
+        assert len(shown) == written.count("<li>") > 5
+        assert shown == sorted(shown, reverse=True)
+        assert said in written
+        others = {"best match first", "most alike first", "best fitting words first"} - {said}
+        assert not [one for one in others if one in written]
+        table = run("search", indexed.folder, "--text", query, "-k", 30, *words).splitlines()
+        first = [float(line.split()[1]) for line in table[1:]]
+        assert first == sorted(first, reverse=True)
+
+
+def test_the_page_says_of_how_many_products_a_filter_lets_through(indexed, tmp_path):
+    page = tmp_path / "sheet.html"
+    run("search", indexed.folder, "--text", "clock", "-k", 3, "--html", page, "--where", "price < 50")
+    assert f"3 of {indexed.count('price < 50'):,} products where" in page.read_text()
+    assert 3 < indexed.count("price < 50") < indexed.count() == len(indexed)

@@ -218,3 +218,16 @@ def test_rows_of_one_id_are_one_product(tmp_path, trained):
     assert len(index) == 1
     assert index.get("a").fields["title"] == "new mug"
     assert index.get("a").category[0] in {node.path[0] for node in trained.model.taxonomy.nodes}
+
+
+def test_what_words_find_is_as_alike_as_it_is(indexed):
+    """A product that the vectors' ranking did not bring has a cosine all the same: it is in the score."""
+    query = aisle.Product("q", {"title": "mug blue"})
+    (found,) = indexed.search([query], k=20)
+    by_words = {hit.id: hit.words for hit in indexed.search([query], k=len(indexed), by="words")[0]}
+    alike = {hit.id: hit.similarity for hit in indexed.search([query], k=len(indexed), by="vectors")[0]}
+    best = max(by_words.values())
+    for hit in found:
+        assert hit.similarity == pytest.approx(alike[hit.id], abs=1e-6)
+        assert hit.score == pytest.approx((alike[hit.id] + by_words.get(hit.id, 0.0) / best) / 2, abs=1e-6)
+    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)

@@ -6,6 +6,7 @@ import time
 
 import uvicorn
 
+from aisle.server.protocol import limited
 from aisle.server.store import feedback as kept
 
 
@@ -21,7 +22,10 @@ class Site:
         self.start()
 
     def start(self):
-        config = uvicorn.Config(self.app, port=self.port, log_config=None, lifespan="off", ws="none")
+        protocol = limited(self.server.settings.limits)
+        config = uvicorn.Config(
+            self.app, port=self.port, log_config=None, lifespan="off", ws="none", http=protocol
+        )
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run)
         self.thread.start()
@@ -34,4 +38,4 @@ class Site:
 
     def said(self):
         """The latest word on each product, the earliest first."""
-        return kept.latest(self.server.store, None, 100)[::-1]
+        return kept.latest(self.server.store, None, 100).rows[::-1]

@@ -3,9 +3,12 @@
 import time
 from pathlib import Path
 
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
 from aisle.server.store import keys
 from tests.server.browsing import browser as browser
-from tests.server.browsing import faults, in_chromium
+from tests.server.browsing import check_looks, faults, in_chromium
 from tests.server.browsing import site as site
 from tests.server.browsing import tab as tab
 
@@ -48,13 +51,50 @@ def test_pictures_are_shown_read_and_taken_away(site, tab, shop):
     tab.goto(site.address)
     tab.fill("#title", "clock")
     tab.set_input_files("#file", [str(one) for one in pictures])
-    tab.wait_for_selector("text=from the words and 3 pictures")
+    tab.wait_for_selector("text=from the words and 1 of 3 pictures")  # this model reads the first one
     tab.click("[aria-label='Remove picture 2']")
-    tab.wait_for_selector("text=from the words and 2 pictures")
+    tab.wait_for_selector("text=from the words and 1 of 2 pictures")
     assert tab.locator(".previews img").count() == 2
     tab.press("#title", "Enter")
     tab.wait_for_selector(".draft.placed")
     assert len(site.said()[0]["pictures"]) == 2
+
+
+def test_only_pictures_that_were_read_are_counted(site, tab, tmp_path, shop):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture at all")
+    good = sorted(Path(shop.products).parent.glob("images/*.jpg"))[0]
+    tab.goto(site.address)
+    tab.fill("#title", "clock")
+    tab.set_input_files("#file", str(broken))
+    tab.wait_for_selector("text=from the words alone")
+    assert "picture 1: not a picture of a known format" in tab.locator(".told").inner_text()
+    tab.set_input_files("#file", str(good))
+    tab.wait_for_selector("text=from the words and 1 of 2 pictures")
+    tab.press("#title", "Enter")
+    tab.wait_for_selector("text=1 picture could not be read: not kept")
+    (said,) = site.said()
+    assert (len(said["pictures"]), [one["image"] for one in said["missing_images"]]) == (1, [1])
+    tab.click(".draft.placed .open")
+    tab.wait_for_selector("text=Picture 1 could not be read: not a picture of a known format")
+    check_looks(tab)
+    tab.goto(f"{site.address}#/explore/products/{said['product_id']}")
+    tab.wait_for_selector("text=What was said of it")
+    assert "Picture 1 could not be read" in tab.locator(".story").inner_text()
+    check_looks(tab)
+
+
+def test_pictures_lost_at_a_reload_are_told(site, tab, shop):
+    good = sorted(Path(shop.products).parent.glob("images/*.jpg"))[0]
+    tab.goto(site.address)
+    tab.fill("#title", "clock")
+    tab.set_input_files("#file", str(good))
+    tab.wait_for_selector("text=from the words and 1 picture")
+    tab.reload()
+    tab.wait_for_selector("text=it was lost when the page was reloaded; add it again")
+    tab.set_input_files("#file", str(good))
+    tab.wait_for_selector("text=from the words and 1 picture")
+    assert "it was lost" not in tab.locator("main").inner_text()
 
 
 def test_lines_pasted_are_products_and_words_outlive_a_reload(site, tab):
@@ -100,6 +140,49 @@ def test_what_is_chosen_while_the_server_is_away_is_sent_once_it_is_back(site, t
     site.start()
     tab.wait_for_selector(".draft.placed")
     assert [one["fields"]["title"] for one in site.said()] == ["garden chair"]
+
+
+def test_what_is_chosen_while_the_store_is_away_is_sent_by_itself(site, tab):
+    """The server answers, but cannot keep anything: no request finds out when that ends, so time has to."""
+    refuse = "before_cursor_execute", refused
+    event.listen(site.server.store.engine, *refuse)
+    tab.clock.install()
+    tab.goto(site.address)
+    tab.fill("#title", "oak wall clock")
+    tab.clock.run_for(1_000)
+    tab.wait_for_selector("#places .path")
+    tab.press("#title", "Enter")
+    tab.wait_for_selector(".draft.waiting")
+    with tab.expect_response("**/v1/feedback"):
+        tab.clock.run_for(6_000)
+    tab.wait_for_selector(".draft.waiting")
+    tab.click("header >> text=Explore")  # on another page, too
+    event.remove(site.server.store.engine, *refuse)
+    with tab.expect_response("**/v1/feedback"):
+        tab.clock.run_for(61_000)
+    tab.click("header >> text=Sell")
+    tab.wait_for_selector(".draft.placed")
+    (said,) = site.said()
+    assert said["fields"]["title"] == "oak wall clock"
+
+
+def refused(*_):
+    raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+
+def test_a_choice_waiting_on_another_page_is_sent_once_the_server_is_back(site, tab):
+    tab.goto(site.address)
+    typed(tab, "oak wall clock")
+    site.stop()
+    tab.press("#title", "Enter")
+    tab.wait_for_selector(".draft.waiting")
+    tab.wait_for_selector("#notice:not([hidden])")
+    tab.click("header >> text=Explore")
+    tab.wait_for_selector("text=No products to show")
+    site.start()
+    tab.wait_for_selector(".card-link")  # sent, and the page that failed is shown: nothing was clicked
+    assert "oak wall clock" in tab.locator("main").inner_text()
+    assert [one["fields"]["title"] for one in site.said()] == ["oak wall clock"]
 
 
 def test_a_key_is_asked_for_and_kept_from_scripts(site, tab):

@@ -1,5 +1,7 @@
 """Reviewers in the browser: a queue in order of worth, all by keyboard, several at once, taken back."""
 
+import threading
+
 import pytest
 
 from aisle.server.store import keys, reviews
@@ -83,12 +85,23 @@ def test_the_queue_is_in_order_of_worth_and_worked_by_keys_alone(site, queue):
 
 
 def test_several_are_accepted_at_once(site, queue):
+    site.server.settings = site.server.settings.model_copy(update={"batch_floor": 0.0})
+    queue.reload()
+    queue.wait_for_selector(".desk")
     for _ in range(2):
         queue.keyboard.press("x")
         queue.keyboard.press("j")
     chosen = names(queue)[:2]
     assert queue.locator(".bulk button").inner_text() == "Accept 2 first suggestions"
     queue.keyboard.press("Shift+A")
+    queue.wait_for_selector("dialog[open]")
+    assert "Accept 2 first suggestions?" in queue.locator("dialog").inner_text()
+    check_looks(queue)
+    queue.keyboard.press("Escape")
+    queue.wait_for_selector("dialog", state="detached")
+    assert site.said() == []  # nothing without a yes
+    queue.keyboard.press("Shift+A")
+    queue.click("dialog .main")
     left(queue, 3)
     assert {one["fields"]["title"] for one in site.said()} == set(chosen)
     queue.click("text=Undo all")
@@ -97,11 +110,110 @@ def test_several_are_accepted_at_once(site, queue):
     assert set(names(queue)[:2]) == set(chosen)
     queue.check("#all")
     queue.click(".bulk button")
+    queue.click("dialog .main")
     queue.wait_for_selector("text=Nothing waits for you")
-    assert {one["how"] for one in site.said()} == {"accepted"}
-    assert "5 of 5" in queue.locator(".progress").inner_text()
-    assert "100 %" in queue.locator(".progress").inner_text()
+    assert {one["how"] for one in site.said()} == {"batch"}
+    progress = queue.locator(".progress").inner_text()
+    assert "5 of 5" in progress
+    assert "5 accepted together" in progress
+    assert "100 %" not in progress  # nobody looked at each: no evidence that the model is right
     check_looks(queue)
+
+
+def test_the_unsure_stay_in_the_queue_when_all_are_accepted(site, queue):
+    items = reviews.take(site.server.store, "anonymous", 100)
+    sure = {row["fields"]["title"]: row["prediction"]["confidence"][-1] for row in items}
+    floor = sorted(sure.values())[2]
+    site.server.settings = site.server.settings.model_copy(update={"batch_floor": floor})
+    queue.reload()
+    queue.wait_for_selector(".desk")
+    assert "All from" in queue.locator(".bulk").inner_text()
+    for i in range(len(TITLES)):
+        queue.locator(".waiting li input").nth(i).check()
+    queue.click(".bulk button")
+    queue.wait_for_selector("dialog[open]")
+    told = queue.locator("dialog").inner_text()
+    assert "Accept 3 first suggestions?" in told
+    assert "2 products are below" in told
+    queue.click("dialog .main")
+    left(queue, 2)
+    expected = {title for title, value in sure.items() if value >= floor}
+    assert {one["fields"]["title"] for one in site.said()} == expected
+
+
+def free(site):
+    """The titles that another reviewer would be given now; they are given back."""
+    rows = reviews.take(site.server.store, "somebody else", 100)
+    reviews.release(site.server.store, "somebody else")
+    return {row["fields"]["title"] for row in rows}
+
+
+@pytest.mark.parametrize("away", ["another page", "another site", "closed"])
+def test_who_leaves_gives_the_items_back(site, queue, away):
+    assert free(site) == set()
+    if away == "another page":
+        queue.click("header >> text=Explore")
+    elif away == "another site":
+        queue.goto("about:blank")
+    else:
+        queue.close(run_before_unload=True)
+    for _ in range(200):  # it is on its way; the browser waits for nothing
+        if free(site) == set(TITLES):
+            break
+        threading.Event().wait(0.05)
+    assert free(site) == set(TITLES)
+
+
+def test_items_are_lent_for_minutes_and_kept_by_a_heartbeat(site, browser):
+    fill(site, *({"id": title, "title": title} for title in TITLES))
+    context = browser.new_context()
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{site.address}#/review")
+    page.wait_for_selector(".desk")
+    held = reviews.take(site.server.store, "anonymous", 1, minutes=1)[0]["locked_until"]
+    with page.expect_response("**/v1/review/renew"):
+        page.clock.run_for(50_000)
+    assert reviews.get(site.server.store, 1)["locked_until"] > held
+    # Nobody is there for long: they go back, and nothing is renewed.
+    with page.expect_response("**/v1/review/release"):
+        page.clock.run_for(11 * 60_000)
+    assert free(site) == set(TITLES)
+    page.clock.run_for(5 * 60_000)
+    assert free(site) == set(TITLES)
+    # Back at work: what nobody took meanwhile is held again, the rest is gone from the list.
+    taken = reviews.take(site.server.store, "somebody else", 1)[0]["fields"]["title"]
+    with page.expect_response("**/v1/review/renew"):
+        page.mouse.move(5, 5)
+        page.mouse.move(50, 50)
+    left(page, 4)
+    assert taken not in names(page)
+    assert "went to somebody else" in page.locator("#toasts").inner_text()
+    context.close()
+
+
+def test_undo_says_so_where_somebody_else_is_looking(site, tab):
+    site.server.settings = site.server.settings.model_copy(update={"double": 1.0})
+    fill(site, {"id": "1", "title": TITLES[0]})
+    tab.goto(f"{site.address}#/review")
+    tab.wait_for_selector(".desk")
+    tab.keyboard.press("a")
+    tab.wait_for_selector("text=Nothing waits for you")
+    reviews.take(site.server.store, "somebody else", 1)
+    tab.keyboard.press("u")
+    tab.wait_for_selector("text=with somebody else just now")
+    assert tab.locator(".desk").count() == 0
+    assert reviews.get(site.server.store, 1)["locked_by"] == "somebody else"
+
+
+def test_an_image_that_could_not_be_read_is_shown_with_the_reason(site, tab):
+    fill(site, {"id": "1", "title": TITLES[0], "images": [{"base64": "AAAA"}]})
+    tab.goto(f"{site.address}#/review")
+    tab.wait_for_selector(".desk")
+    said = "Picture 1 could not be read: not a picture of a known format"
+    assert tab.locator("main").inner_text().count(said) == 1
+    assert "picture 1: not a picture" not in tab.locator("main").inner_text()
+    check_looks(tab)
 
 
 def test_another_place_is_found_in_the_tree_by_keys(site, queue, trained):
@@ -161,8 +273,7 @@ def test_loading_failing_and_offline_say_so(site, queue):
     queue.wait_for_selector("text=The queue cannot be shown")
     check_looks(queue)
     site.start()
-    queue.click("text=Try again")
-    queue.wait_for_selector(".desk")
+    queue.wait_for_selector(".desk")  # by itself, once the server is back
     queue.wait_for_selector("#notice", state="hidden")
     assert site.said() == []
 

@@ -25,12 +25,18 @@ def test_words_and_pictures_find_products_and_their_likes(site, tab, shop, train
     tab.fill("#words", product.fields["title"])
     tab.press("#words", "Enter")
     tab.wait_for_selector("text=words match")
+    total = int((~trained.catalog.fatal).sum())
+    assert tab.locator("h2.above").inner_text() == f"First 50 of {total} products, best match first"
+    shown = tab.locator(".card-link .quiet").all_inner_texts()
+    matches = [int(text.split("%")[0].split()[-1]) for text in shown]
+    assert matches == sorted(matches, reverse=True)
     assert product.fields["title"] in tab.locator(".card-link .name").all_inner_texts()[:5]
     check_looks(tab)
     tab.set_input_files("#like", str(product.images[0].path))
     tab.wait_for_function("() => !document.querySelector('main').innerText.includes('words match')")
     tab.wait_for_selector(".card-link")
     assert tab.locator(".card-link").count() == 50
+    assert tab.locator("h2.above").inner_text() == f"First 50 of {total} products, most alike first"
     first = tab.locator(".card-link .name").first.inner_text()
     tab.locator(".card-link").first.click()
     tab.wait_for_selector("text=Products like it")

@@ -64,7 +64,7 @@ def test_what_is_exported_trains(client, tmp_path):
     send(client, first, {"id": "2", "title": 'blue, "quoted"\nclock', "fields": {"brand": "Ticker"}})
     send(client, first, {"id": "3", "title": "green mug"}, how="default")
     file = tmp_path / "feedback.jsonl"
-    assert kept.export(client.server.store, file) == {"chosen": 2, "accepted": 0, "default": 1}
+    assert kept.export(client.server.store, file) == {"chosen": 2, "accepted": 0, "batch": 0, "default": 1}
     catalog = aisle.read(file)
     assert not catalog.problems
     tree = client.server.models.standing.slot(None).taxonomy
@@ -72,7 +72,7 @@ def test_what_is_exported_trains(client, tmp_path):
     assert [product.categories[0] for product in catalog] == [at[1], at[0], at[0]]
     assert catalog.weights.tolist() == [1, 1, 0]
     assert catalog[1].fields == {"title": 'blue, "quoted"\nclock', "brand": "Ticker"}
-    how = [json.loads(line)["category_how"] for line in file.read_text().splitlines()]
+    how = [json.loads(line)["how"] for line in file.read_text().splitlines()]
     assert how == ["chosen", "chosen", "default"]
 
 
@@ -125,5 +125,5 @@ def test_nothing_is_learned_from_what_nobody_looked_at(client, tmp_path, trained
     model = aisle.train(
         catalog, "fast", changes=(*QUICK, "parts.stop=0", "parts.calibrate=0", "parts.promise=0")
     )
-    assert model.results["training_rows"] == 24
+    assert model.results["training_products"] == 24
     assert model.seen(catalog).sum() == 24

@@ -1,13 +1,22 @@
+import dataclasses
+import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from typer.testing import CliRunner
 
 import aisle
+from aisle import workflow
+from aisle.cli import register
+from aisle.decision.policy import Rule
 from aisle.errors import BundleError
-from aisle.server.models import Slot
+from aisle.server.models import Models, Slot
 from aisle.server.settings import Limits, Settings
 from aisle.server.state import Server
 from tests.server.test_classify import classify
@@ -17,7 +26,6 @@ from tests.server.test_classify import classify
 def worse(trained, tmp_path_factory):
     """The same model with its last layer's weights shuffled: it loads, and knows nothing."""
     import copy
-    import dataclasses
 
     model = copy.deepcopy(trained.model.model)
     with torch.no_grad():
@@ -131,8 +139,6 @@ def test_models_are_loaded_from_the_library_only(start, worse):
 
 
 def test_models_change_under_load_without_a_lost_or_mixed_answer(two):
-    from concurrent.futures import ThreadPoolExecutor
-
     def ask(i):
         answer = two.post("/v1/classify", json={"products": [{"id": str(i), "title": f"clock {i}"}]})
         return i, answer.status_code, answer.json()["answers"][0]["prediction"]["id"]
@@ -178,3 +184,152 @@ def test_a_shuffled_model_is_really_worse(worse, trained):
     found = aisle.load(worse).predict(trained.catalog)
     right = [p.best in q.categories for p, q in zip(found, trained.catalog, strict=True)]
     assert np.mean(right) < 0.3
+
+
+class Gated:
+    """A model that answers only once it may, and says when it is asked."""
+
+    def __init__(self, model):
+        self.model, self.asked, self.go = model, threading.Event(), threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def predict(self, products):
+        self.asked.set()
+        assert self.go.wait(60)
+        return self.model.predict(products)
+
+
+@pytest.fixture
+def racing(start, trained, worse, shop):
+    """A server whose models load when `loading[name]` lets them, if it is there; and that event."""
+    client = start(gold=shop.products, library=worse.parent)
+    loading, begun = {}, threading.Event()
+    models = {"live": trained.model, worse.name: aisle.load(worse)}
+
+    def load(folder):
+        if folder.name in loading:
+            begun.set()
+            assert loading[folder.name].wait(60)
+        return models.get(folder.name, trained.model)
+
+    client.server.models = Models({"live": worse.parent / "live", "new": worse.parent / "new"}, load)
+    client.loading, client.begun, client.made = loading, begun, models
+    return client
+
+
+def test_weights_loaded_while_their_name_is_promoted_do_not_go_live(racing, worse):
+    judged = racing.server.models.standing.slot("new")
+    gate = racing.loading[worse.name] = threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        late = other.submit(racing.post, "/v1/models", json={"name": "new", "folder": worse.name})
+        assert racing.begun.wait(60)  # it was not live when loading began
+        assert racing.post("/v1/models/new/promote").status_code == 200
+        gate.set()
+        answer = late.result()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "is_live")
+    assert racing.server.models.standing.slot(None) is judged
+    assert racing.get("/v1/models").json()["models"][1]["model_id"] == judged.model_id
+
+
+def test_a_candidate_that_was_replaced_while_it_was_judged_is_not_promoted(racing, worse):
+    model = racing.made["slow"] = Gated(racing.server.models.standing.slot("live").predictor)
+    model.go.set()
+    racing.post("/v1/models", json={"name": "slow", "folder": "slow"})
+    model.asked.clear()
+    model.go.clear()
+    with ThreadPoolExecutor(1) as other:
+        promoted = other.submit(racing.post, "/v1/models/slow/promote")
+        assert model.asked.wait(60)
+        racing.post("/v1/models", json={"name": "slow", "folder": worse.name})
+        model.go.set()
+        answer = promoted.result()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "changed")
+    assert racing.get("/v1/models").json()["live"] == "live"
+    assert racing.get("/v1/models/history").json()["changes"] == []
+
+
+def test_what_was_judged_against_another_live_model_is_not_promoted(racing):
+    """A rollback in the middle: the candidate was compared with a model that is not live any more."""
+    racing.post("/v1/models/new/promote")
+    model = racing.made["slow"] = Gated(racing.server.models.standing.slot("live").predictor)
+    model.go.set()
+    racing.post("/v1/models", json={"name": "slow", "folder": "slow"})
+    model.asked.clear()
+    model.go.clear()
+    with ThreadPoolExecutor(1) as other:
+        promoted = other.submit(racing.post, "/v1/models/slow/promote")
+        assert model.asked.wait(60)
+        assert racing.post("/v1/models/rollback").json()["live"] == "live"
+        model.go.set()
+        answer = promoted.result()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "changed")
+    assert racing.get("/v1/models").json()["live"] == "live"
+
+
+def test_other_weights_under_an_earlier_name_are_not_gone_back_to(racing, worse):
+    racing.post("/v1/models/new/promote")
+    loaded = racing.post("/v1/models", json={"name": "live", "folder": worse.name})
+    assert (loaded.status_code, loaded.json()["before"]) == (200, [])
+    assert racing.post("/v1/models/rollback").json()["error"]["code"] == "nothing_before"
+    assert racing.get("/v1/models").json()["live"] == "new"
+    racing.post("/v1/models", json={"name": "old", "folder": "live"})
+    racing.post("/v1/models/old/promote")
+    racing.post("/v1/models", json={"name": "new", "folder": "new"})  # the very same weights
+    assert racing.post("/v1/models/rollback").json()["live"] == "new"
+
+
+def test_a_promotion_that_cannot_be_written_down_does_not_happen(two):
+    def refuse(*_):
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    event.listen(two.server.store.engine, "before_cursor_execute", refuse)
+    try:
+        assert two.post("/v1/models/same/promote").status_code == 503
+    finally:
+        event.remove(two.server.store.engine, "before_cursor_execute", refuse)
+    assert two.get("/v1/models").json()["live"] == "shop"
+
+
+def test_a_model_that_decides_nothing_has_no_guarantee(start, trained, tmp_path):
+    """As where it was calibrated on too few rows: there are rules, and none lets anything through."""
+    for name, limit in (("nothing", -1.0), ("sure", 1.0)):
+        rule = Rule("accept", 0, trained.model.policy.settings.precision, limit, {})
+        policy = dataclasses.replace(trained.model.policy, rules=(rule,), novelty=None)
+        dataclasses.replace(trained.model, policy=policy).save(tmp_path / name)
+    client = start(runs={name: tmp_path / name for name in ("nothing", "sure")})
+    told = {one["name"]: one["guarantee"] for one in client.get("/v1/models").json()["models"]}
+    assert told == {"nothing": False, "sure": True}
+    sent = {"products": [{"title": "oak clock"}]}
+    answers = client.post("/v1/classify?models=nothing,sure", json=sent).json()
+    decisions = {name: one["decision"] for name, one in answers["answers"][0]["models"].items()}
+    assert decisions == {"nothing": "review", "sure": "accept"}
+
+
+def test_the_number_of_training_products_is_one_number(start, trained, tmp_path):
+    """In the API, the tree, the report, the model card and on the command line."""
+    catalog = trained.catalog
+    train = catalog.take(catalog.split == "train")
+    expected = int(((train.targets().node >= 0) & ~train.fatal).sum())
+    (told,) = start().get("/v1/models").json()["models"]
+    nodes = start().get("/v1/taxonomy").json()["nodes"]
+    products = {node["id"]: node["products"] for node in nodes}
+    top = {node["id"] for node in nodes if node["parent"] is None}
+    _, found = workflow.report(trained.model, catalog, tmp_path)
+    found.write(tmp_path / "report")
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    page = (tmp_path / "report" / "report.html").read_text()
+    card = CliRunner().invoke(register(), ["show", str(trained.run)]).output
+    tree = CliRunner().invoke(register(), ["show", str(trained.run), "--tree"]).output
+    lines = (
+        (line.split("[")[-1].rstrip("]"), line.split()[0].replace(",", "")) for line in tree.splitlines()
+    )
+    shown = {name: int(count) for name, count in lines}
+    assert told["training_products"] == expected
+    assert sum(products[name] for name in top) == expected
+    assert shown == products
+    assert (report["training_products"], report["baseline"]["train_products"]) == (expected, expected)
+    assert {node["id"]: node["train"] for node in report["nodes"]}.items() <= products.items()
+    assert f"fitted on the same {expected:,} training products" in page
+    assert f"{expected:,} training products" in " ".join(card.split())

@@ -23,7 +23,7 @@ def test_the_tree_is_told_with_counts_and_accuracy(client, trained):
     told = client.get("/v1/taxonomy").json()
     assert [tuple(node["path"]) for node in told["nodes"]] == [node.path for node in tree.nodes]
     tops = client.get("/v1/taxonomy", params={"parent": ""}).json()["nodes"]
-    assert sum(node["products"] for node in tops) == trained.model.context.counts.sum()
+    assert sum(node["products"] for node in tops) == trained.model.results["training_products"]
     assert any(node["accuracy"] is not None for node in tops)
     below = client.get("/v1/taxonomy", params={"parent": tops[0]["id"]}).json()["nodes"]
     assert {node["parent"] for node in below} == {tops[0]["id"]}

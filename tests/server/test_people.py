@@ -1,14 +1,16 @@
-import json
 from pathlib import Path
 
 import pytest
 
 import aisle
+from aisle.catalog import ImageRef
 from aisle.errors import AisleError
+from aisle.server.pictures import small_copies
 from aisle.server.store import Store, StoreError, feedback, people, promotions, reviews
 from aisle.server.store import keys as kept_keys
 from aisle.server.store.database import now
 from tests.server.conftest import BACKENDS
+from tests.server.test_classify import picture
 
 on_both = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 
@@ -29,8 +31,13 @@ def event(person="ana", product="1", chosen="A", how="chosen", role="seller", da
     )
 
 
+def kept_images(*data):
+    """Small copies by hash, as the store keeps them."""
+    return small_copies(ImageRef(data=one) for one in data)
+
+
 def chosen(store, **options):
-    return {row["id"]: json.loads(row["category"])[0][-1] for row in feedback.lessons(store, **options)}
+    return {row["id"]: row["category"][-1] for row in feedback.lessons(store, **options)}
 
 
 @on_both
@@ -90,23 +97,18 @@ def test_old_rows_are_deleted(store):
 
 @on_both
 def test_pictures_nobody_refers_to_are_deleted(store):
-    from aisle.catalog import ImageRef
-    from tests.server.test_classify import picture
-
-    names = feedback.keep_pictures(store, [ImageRef(data=picture()), ImageRef(data=picture((1, 2, 3)))])
-    feedback.add(store, event("ana", pictures=[names[0]]))
-    feedback.add(store, event("ben", product="2", pictures=[names[0], names[1]]))
+    images = kept_images(picture(), picture((1, 2, 3)))
+    names = list(images)
+    feedback.add(store, event("ana", pictures=names[:1]), images)
+    feedback.add(store, event("ben", product="2", pictures=names), images)
     people.forget(store, "ben")
     assert [feedback.picture(store, name) is not None for name in names] == [True, False]
 
 
 @on_both
 def test_pictures_are_exported_beside(store, tmp_path):
-    from aisle.catalog import ImageRef
-    from tests.server.test_classify import picture
-
-    names = feedback.keep_pictures(store, [ImageRef(data=picture(size=(1200, 600)))])
-    feedback.add(store, event(pictures=names))
+    images = kept_images(picture(size=(1200, 600)))
+    feedback.add(store, event(pictures=list(images)), images)
     feedback.export(store, tmp_path / "f.jsonl")
     catalog = aisle.read(tmp_path / "f.jsonl")
     assert not catalog.problems

@@ -97,16 +97,117 @@ def test_several_first_suggestions_accepted_at_once(people):
     client, who = people
     numbers = fill(client, who["ana"], *({"id": f"{i}", "title": "mug"} for i in range(3)))
     borrow(client, who["ben"], 1)
-    items = client.post("/v1/review/accept", json={"ids": [*numbers, 999]}, headers=who["ana"]).json()[
-        "items"
-    ]
+    client.server.settings = client.server.settings.model_copy(update={"batch_floor": 0.0})
+    sent = {"ids": [*numbers, 999], "confirm": True}
+    items = client.post("/v1/review/accept", json=sent, headers=who["ana"]).json()["items"]
     assert [entry["error"] and entry["error"]["code"] for entry in items] == [
         "lent",
         None,
         None,
         "no_such_item",
     ]
-    assert client.get("/v1/review/progress", headers=who["ana"]).json()["acceptance"] == 1.0
+    told = client.get("/v1/review/progress", headers=who["ana"]).json()
+    # Nobody looked at each of them: they are no evidence that first suggestions are right.
+    assert (told["done"], told["batch"], told["acceptance"]) == (2, 2, None)
+    assert told["people"] == [{"person": "ana", "decided": 2, "batch": 2, "acceptance": None}]
+    (day,) = client.get("/v1/acceptance", headers=who["ana"]).json()["days"]
+    assert (day["batch"], day["accepted"], day["acceptance"]) == (2, 0, None)
+
+
+def test_a_batch_has_a_floor_and_wants_to_be_confirmed(people):
+    client, who = people
+    titles = ("oak wall clock", "red running shoes", "zzz")
+    numbers = fill(client, who["ana"], *({"id": title, "title": title} for title in titles))
+    sure = [item["prediction"]["confidence"][-1] for item in borrow(client, who["ana"], 3)]
+    floor = sorted(sure)[1]
+    client.server.settings = client.server.settings.model_copy(update={"batch_floor": floor})
+
+    def accept(**sent):
+        answer = client.post("/v1/review/accept", json={"ids": numbers, **sent}, headers=who["ana"]).json()
+        return answer, {entry["id"]: entry["error"] and entry["error"]["code"] for entry in answer["items"]}
+
+    answer, errors = accept()
+    confidence = {entry["id"]: entry["confidence"] for entry in answer["items"]}
+    assert (answer["confirmed"], answer["floor"]) == (False, floor)
+    assert errors == {n: "below_floor" if confidence[n] < floor else None for n in numbers}
+    assert sorted(errors.values(), key=str) == [None, None, "below_floor"]
+    assert kept.count(client.server.store) == 0  # not confirmed: nothing is accepted
+    assert set(accept(min_confidence=1.0, confirm=True)[1].values()) == {"below_floor"}
+    assert set(accept(min_confidence=0.0, confirm=True)[1].values()) == {None, "below_floor"}
+    assert kept.count(client.server.store) == 2
+    assert {row["how"] for row in kept.lessons(client.server.store)} == {"batch"}
+    assert client.get("/v1/review/progress", headers=who["ana"]).json()["open"] == 1
+
+
+def test_a_batch_does_not_move_the_share_of_right_first_suggestions(people):
+    client, who = people
+    client.server.settings = client.server.settings.model_copy(update={"batch_floor": 0.0})
+    numbers = fill(client, who["ana"], *({"id": f"{i}", "title": f"thing {i}"} for i in range(9)))
+    for i, item in enumerate(borrow(client, who["ana"], 5)):
+        paths = [one["path"] for one in item["prediction"]["alternatives"]]
+        decide(client, who["ana"], item["id"], paths[1 if i == 0 else 0])
+        numbers.remove(item["id"])
+    assert client.get("/v1/review/progress", headers=who["ana"]).json()["acceptance"] == 0.8
+    client.post("/v1/review/accept", json={"ids": numbers, "confirm": True}, headers=who["ana"])
+    told = client.get("/v1/review/progress", headers=who["ana"]).json()
+    assert (told["done"], told["batch"], told["acceptance"]) == (9, 4, 0.8)
+    (day,) = client.get("/v1/acceptance", headers=who["ana"]).json()["days"]
+    assert (day["chosen"], day["accepted"], day["batch"], day["acceptance"]) == (1, 4, 4, 0.8)
+
+
+def test_items_are_given_back_and_held_for_longer(people):
+    client, who = people
+    numbers = fill(client, who["ana"], *({"id": f"{i}", "title": "mug", "worth": 9 - i} for i in range(3)))
+    taken = borrow(client, who["ana"], 3)
+    assert [item["lent_to_you"] for item in taken] == [True] * 3
+    assert borrow(client, who["ben"], 3) == []
+
+    def told(name, path, **sent):
+        return client.post(f"/v1/review/{path}", json=sent, headers=who[name]).json()
+
+    kept_longer = told("ana", "renew", ids=numbers, minutes=60)["ids"]
+    assert kept_longer == numbers
+    until = client.get(f"/v1/review/items/{numbers[0]}", headers=who["ana"]).json()["locked_until"]
+    assert until > taken[0]["locked_until"]
+    assert told("ben", "renew", ids=numbers) == {"ids": []}  # nobody renews what another person holds
+    assert told("ben", "release", ids=numbers) == {"released": 0}
+    assert told("ana", "release", ids=numbers[:1]) == {"released": 1}
+    assert [item["id"] for item in borrow(client, who["ben"], 3)] == numbers[:1]
+    assert told("ana", "renew", ids=numbers) == {"ids": numbers[1:]}
+    assert told("ana", "release") == {"released": 2}
+    assert [item["id"] for item in borrow(client, who["ben"], 3)] == numbers
+
+
+def test_undo_leaves_an_item_with_the_person_who_looks_at_it(people):
+    client, who = people
+    client.server.settings = client.server.settings.model_copy(update={"double": 1.0})
+    (number,) = fill(client, who["ana"], {"id": "1", "title": "mug"})
+    best = borrow(client, who["ana"])[0]["prediction"]["best_id"]
+    decide(client, who["ana"], number, best)
+    assert [item["id"] for item in borrow(client, who["ben"])] == [number]
+    undone = client.post("/v1/review/undo", headers=who["ana"]).json()
+    assert (undone["id"], undone["decided"], undone["lent_to_you"]) == (number, 0, False)
+    assert decide(client, who["ana"], number, best).json()["error"]["code"] == "lent"
+    assert decide(client, who["ben"], number, best).status_code == 200
+    assert [item["id"] for item in borrow(client, who["ana"])] == [number]  # their turn again
+    assert decide(client, who["ana"], number, best).status_code == 200
+    assert client.get(f"/v1/review/items/{number}", headers=who["ana"]).json()["state"] == "done"
+
+
+def test_undoing_a_skip_leaves_an_item_with_the_person_who_looks_at_it(people):
+    client, who = people
+    (number,) = fill(client, who["ana"], {"id": "1", "title": "mug"})
+    best = borrow(client, who["ana"])[0]["prediction"]["best_id"]
+    client.post(f"/v1/review/items/{number}/skip", headers=who["ana"])
+    borrow(client, who["ben"])
+    assert client.post("/v1/review/undo", headers=who["ana"]).json()["lent_to_you"] is False
+    assert decide(client, who["ben"], number, best).status_code == 200
+
+
+def test_a_field_named_id_is_not_the_products_id(people):
+    client, who = people
+    fill(client, who["ana"], {"id": "A-1", "title": "mug", "fields": {"id": "B-2"}})
+    assert borrow(client, who["ana"])[0]["product"]["id"] == "A-1"
 
 
 def test_two_people_look_at_some_and_their_agreement_is_measured(people):
@@ -148,6 +249,7 @@ def test_pictures_are_kept_small_and_shown(people):
     fill(client, who["ana"], {"id": "p", "title": "clock", "images": [{"base64": data}, {"base64": "AAAA"}]})
     item = borrow(client, who["ana"])[0]
     assert len(item["pictures"]) == 1
+    assert item["missing_images"] == [{"image": 2, "url": None, "reason": "not a picture of a known format"}]
     shown = client.get(item["pictures"][0], headers=who["sol"])
     assert shown.headers["content-type"] == "image/jpeg"
     assert client.get(item["pictures"][0]).status_code == 401

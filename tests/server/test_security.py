@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from starlette.testclient import TestClient
 
 from aisle.server.middleware import Guard
 from aisle.server.problems import ServerError
@@ -189,3 +190,111 @@ def test_the_log_is_json_with_the_request_id_and_no_secret(start):
     assert (line["request_id"], line["status"], line["person"], line["products"]) == ("r1", 200, "sol", 1)
     assert headers["Authorization"].split()[1] not in sink.getvalue()
     assert "clock" not in sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[::1]evil.example",
+        "localhost:80@evil.example",
+        "localhost:",
+        "localhost:abc",
+        "localhost:99999",
+        "localhost/",
+        "localhost evil.example",
+        "localhost,evil.example",
+        "evil.example@localhost",
+        "[::1",
+        "::1",
+        "[]",
+        "[localhost]",
+        "[::1]:80:80",
+        "localhost\t",
+        "localhost%00",
+        "",
+        "[",
+        "x" * 300,
+    ],
+)
+def test_a_host_is_one_name_and_a_port_at_most(client, host):
+    answer = client.get("/v1/me", headers={"Host": host})
+    assert (answer.status_code, answer.json()["error"]["code"]) in (
+        (400, "bad_header"),
+        (421, "wrong_host"),
+    )
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost:1", "127.0.0.1:65535", "[::1]", "[::1]:80", "[0::1]"]
+)
+def test_names_of_this_machine_are_its_own(client, host):
+    assert client.get("/v1/me", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://[",
+        "http://]",
+        "http://",
+        "http://[::1]evil.example",
+        "http://127.0.0.1:8000/",
+        "http://127.0.0.1:8000@evil.example",
+        "http://127.0.0.1:99999",
+        "127.0.0.1:8000",
+        "",
+        "http://a b",
+        "http://[::ffff:999.1.1.1]",
+        "x" * 5000,
+    ],
+)
+def test_a_malformed_origin_is_the_callers_fault(client, origin):
+    for method in ("GET", "POST", "OPTIONS"):
+        answer = client.request(method, "/v1/models", headers={"Origin": origin})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_header")
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:8000", "http://127.0.0.1:8000", 200),
+        ("LOCALHOST", "http://localhost", 200),
+        ("localhost", "http://localhost:80", 200),
+        ("localhost:443", "https://localhost", 200),
+        ("localhost", "http://localhost:8000", 403),
+        ("localhost", "http://127.0.0.1", 403),
+        ("localhost", "null", 403),
+        ("[::1]:8000", "http://[::1]:8000", 200),
+    ],
+)
+def test_an_origin_is_its_own_by_name_and_port(client, host, origin, status):
+    answer = client.post("/v1/classify", json=ONE, headers={"Host": host, "Origin": origin})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "status"),
+    [
+        ("192.0.2.7", 200),
+        ("192.0.2.7, 192.0.2.8", 200),
+        ("[2001:db8::1]:443", 200),
+        ("192.0.2.7:80", 200),
+        ("[", 400),
+        ("http://[", 400),
+        ("unknown", 400),
+        ("192.0.2.7, x", 400),
+        ("x" * 5000, 400),
+        ("192.0.2.300", 400),
+    ],
+)
+def test_a_proxy_names_its_caller_by_address(start, forwarded, status):
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    client = start(proxies=("127.0.0.1",), open=True)
+    proxied = TestClient(
+        ProxyHeadersMiddleware(client.app, ["127.0.0.1"]),
+        base_url="http://127.0.0.1:8000",
+        client=("127.0.0.1", 1),
+    )
+    answer = proxied.get("/v1/me", headers={"X-Forwarded-For": forwarded})
+    assert answer.status_code == status

@@ -15,6 +15,7 @@ import pyarrow.ipc
 from aisle.catalog import duplicates, facts, near_duplicates
 from aisle.catalog.catalog_format import CatalogFormat, resolved
 from aisle.catalog.columns import Columns
+from aisle.catalog.dates import Dates
 from aisle.catalog.labels import Style
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import ImageRef, Problem, Product
@@ -78,9 +79,9 @@ class Base:
         return facts.read_weights(self.records, self.columns.weight, Problems())
 
     @cached_property
-    def dates(self) -> np.ndarray | None:
-        """(n,) datetime64[s]."""
-        return facts.read_dates(self.records, self.columns.date, Problems())
+    def dates(self) -> Dates | None:
+        """The n dates, and whether their order is clear."""
+        return facts.read_dates(self.records, self.columns.date, Problems(), self.columns.date_format)
 
     @cached_property
     def fatal(self) -> np.ndarray:
@@ -334,7 +335,12 @@ class Catalog(Sequence[Product]):
     @property
     def dates(self) -> np.ndarray | None:
         """(n,) datetime64[s], NaT where blank; None without a date column."""
-        return None if self._base.dates is None else self._select(self._base.dates)
+        return None if self._base.dates is None else self._select(self._base.dates.values)
+
+    @property
+    def dates_unclear(self) -> str:
+        """Why the order of day and month in the date column cannot be told; empty where it can."""
+        return "" if self._base.dates is None else self._base.dates.unclear
 
     @property
     def rows(self) -> np.ndarray:

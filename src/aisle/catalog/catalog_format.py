@@ -14,7 +14,7 @@ from aisle.catalog.columns import Columns, wanted
 from aisle.errors import CatalogError
 
 FILE = "catalog.json"
-_SEPARATORS = ("delimiter", "separator", "image_separator")
+_SEPARATORS = ("delimiter", "separator", "image_separator", "date_format")
 
 
 class Roles(NamedTuple):

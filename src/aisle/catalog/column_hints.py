@@ -53,9 +53,8 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
     if label and any(_label_score(name, profile(name)) > _CLEAR for name in free):
         add("category", _label_score, _label_reason)
         label = False
-    if not _filled(
-        [columns.title] if columns.title else (), profile
-    ):  # before a label of which only the cells speak: a title is told by its words
+    # Before a label of which only the cells speak: a title is told by its words.
+    if not _filled([columns.title] if columns.title else (), profile):
         add("title", _title_score, lambda cells: f"{cells.length:.0f} characters on average")
     if label:
         add("category", _label_score, _label_reason)

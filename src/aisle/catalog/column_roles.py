@@ -21,7 +21,7 @@ from aisle.catalog.column_profile import Profile, Profiles
 from aisle.catalog.columns import Columns
 from aisle.errors import CatalogError, did_you_mean
 
-_SETTINGS = ("image_template", "delimiter", "separator", "image_separator")
+_SETTINGS = ("image_template", "delimiter", "separator", "image_separator", "date_format")
 _SURE = 1  # the last tier of names that are believed whatever the cells hold
 _ENOUGH = {"category": 0.9}  # the share of the best one's worth at which the likelier name wins; else:
 _HALF = 0.5

@@ -12,6 +12,8 @@ from typing import Any
 from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import read_text
 
+CALLER = "fields."  # starts the columns of fields whose names callers of a server made up
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -23,8 +25,8 @@ class Columns:
     a product weighs. group: variants of one product share it. vectors: embeddings. fields: further text, kept
     under its own name. ignored: left out of the fields, so that a second label column cannot give the answer
     away.
-    delimiter, separator, image_separator: how labels part levels, how they part several categories,
-    how cells part pictures; None: found over the column.
+    delimiter, separator, image_separator, date_format: how labels part levels, how they part several
+    categories, how cells part images, how dates are written (`%d/%m/%Y`); None: found over the column.
     """
 
     id: str | None = None
@@ -44,13 +46,19 @@ class Columns:
     delimiter: str | None = None
     separator: str | None = None
     image_separator: str | None = None
+    date_format: str | None = None
 
     @cached_property
     def text(self) -> dict[str, str]:
-        """Field name -> column: `title` and `description` first, the rest under their own names."""
+        """Field name -> column: `title` and `description` first, the rest under their own names. A column
+        `fields.brand` is the field `brand`, where no other column is."""
         named = {"title": self.title, "description": self.description}
         found = {name: column for name, column in named.items() if column is not None}
-        return found | {column: column for column in self.fields if column not in found}
+        for column in self.fields:
+            name = column.removeprefix(CALLER)
+            free = name and name not in found and name not in self.fields
+            found.setdefault(name if free else column, column)
+        return found
 
     @property
     def label(self) -> tuple[str, ...]:

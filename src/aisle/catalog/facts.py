@@ -1,6 +1,6 @@
 """What each record says, found in one pass over all of them: labels, ids, pictures, weights, dates."""
 
-import datetime
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as _compute
 
+from aisle.catalog import dates
 from aisle.catalog.columns import Columns
 from aisle.catalog.labels import LEVEL_MARK
 from aisle.catalog.paths import located
-from aisle.catalog.places import Places, place
+from aisle.catalog.places import Places, place, place_levels
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import Records
 from aisle.catalog.vectors import VectorFile
@@ -20,7 +21,6 @@ from aisle.errors import CatalogError
 from aisle.taxonomy import DELIMITER, CategoryPath, Taxonomy
 
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
-_DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y")
 
 
 class Coded(NamedTuple):
@@ -61,15 +61,19 @@ def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, p
     """Every record's label; what is odd about one becomes a problem of each row that has it."""
     if not columns.label:
         return no_labels(records, columns, taxonomy, problems)
-    delimiter, separator, name = columns.delimiter, columns.separator, columns.label[0]
-    if columns.category is not None:
-        coded = encode(records.column(columns.category))
-    else:
-        delimiter, separator, name = LEVEL_MARK, "", " / ".join(columns.levels)
-        coded = encode(_joined(records, columns.levels))
+    one = columns.category is not None
+    name = columns.label[0] if one else " / ".join(columns.levels)
+    coded = encode(records.column(name) if one else _joined(records, columns.levels))
     counts = np.bincount(coded.codes, minlength=len(coded.values))
-    places = place(dict(zip(coded.values, counts.tolist(), strict=True)), taxonomy, delimiter, separator)
+    labels = dict(zip(coded.values, counts.tolist(), strict=True))
+    if one:
+        places = place(labels, taxonomy, columns.delimiter, columns.separator)
+    elif columns.delimiter == "":
+        places = place(labels, taxonomy, LEVEL_MARK, "")
+    else:
+        places = place_levels(labels, taxonomy)
     _report_labels(coded, places, name, problems)
+    _report_column(coded, places, name, problems)
     return Labels(coded.codes, coded.values, places)
 
 
@@ -93,6 +97,21 @@ def _report_labels(coded: Coded, places: Places, column: str, problems: Problems
     if not blank.all():  # a file without any label is a file to classify
         for i in np.flatnonzero((blank & ~odd)[coded.codes]):
             problems.add(int(i) + 1, column, "no category; the row is not learned from")
+
+
+def _report_column(coded: Coded, places: Places, column: str, problems: Problems) -> None:
+    """What concerns all labels: told once."""
+    if places.ancestors:
+        listed = np.isin(coded.codes, list(places.ancestors))
+        shown = coded.values[min(places.ancestors)].replace(LEVEL_MARK, ", ")
+        rows = f"{int(listed.sum()):,} row{'s' * (int(listed.sum()) != 1)}, such as {shown}"
+        problems.note(column, "ancestors of a category are listed with it; they are left out", rows)
+    if places.unread:
+        flag = shlex.quote(f"delimiter={places.unread}")
+        sign = places.unread.strip()
+        what = f"every label holds {sign!r} and is read as one level; if it parts levels: -c {flag}"
+        shown = next(text for text in coded.values if text.strip())
+        problems.note(column, what, shown)
 
 
 def check_ids(records: Records, column: str | None, problems: Problems, twice: bool = True) -> None:
@@ -202,44 +221,29 @@ def weight_of(text: str) -> float:
     return value if 0 <= value < np.inf else np.nan
 
 
-def read_dates(records: Records, column: str | None, problems: Problems) -> np.ndarray | None:
-    """(n,) datetime64[s] in UTC, NaT where blank or unreadable; None without the column."""
+def read_dates(
+    records: Records, column: str | None, problems: Problems, form: str | None = None
+) -> dates.Dates | None:
+    """n dates of the column, NaT where blank or unreadable; None without the column.
+
+    form: how they are written, as `strptime` says it; None: found over the column.
+
+    Raises:
+        CatalogError: the form is none.
+    """
     if column is None:
         return None
     coded = encode(records.column(column))
-    values = np.array([date_of(text) for text in coded.values] or ["NaT"], dtype="datetime64[s]")
-    out = values[coded.codes]
-    for i in np.flatnonzero(np.isnat(out)):
+    found = dates.read(coded.values or [""], form)
+    values, among = found.values[coded.codes], found.among[coded.codes]
+    if found.unclear:
+        problems.add(None, column, f"the order of day and month is unclear: {found.unclear}")
+    what = f"not a date as {form} says" if form else "not a date; write it as 2026-03-31"
+    for i in np.flatnonzero(np.isnat(values) & ~among):
         text = coded.values[coded.codes[i]]
         if text.strip():
-            problems.add(int(i) + 1, column, "not a date; write it as 2026-03-31", text)
-    return out
-
-
-def date_of(text: str) -> np.datetime64:
-    """ISO 8601, seconds or milliseconds since 1970, or a common day-month-year form (day first), else NaT."""
-    text = text.strip()
-    found: datetime.datetime | None = None
-    try:
-        if text.isdigit() and len(text) in (10, 13):
-            found = datetime.datetime.fromtimestamp(int(text[:10]), datetime.UTC)
-        else:
-            found = datetime.datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError):
-        for form in _DATES:
-            try:
-                found = datetime.datetime.strptime(text, form)
-                break
-            except ValueError:
-                continue
-    if found is None:
-        return np.datetime64("NaT")
-    try:
-        if found.tzinfo is not None:
-            found = found.astimezone(datetime.UTC).replace(tzinfo=None)
-    except OverflowError:
-        return np.datetime64("NaT")
-    return np.datetime64(found, "s")
+            problems.add(int(i) + 1, column, what, text)
+    return dates.Dates(values, found.unclear, among)
 
 
 def resolve_root(root: str | Path | None, source: Path | None) -> Path:

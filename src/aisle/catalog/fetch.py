@@ -24,7 +24,29 @@ AGENT = "aisle-images/0.1 (catalogue pictures)"
 _REDIRECTS = 5
 _CHUNK = 64 * 1024
 _RETRY = {408, 425, 429, 500, 502, 503, 504}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All that is given out on the internet; Python counts some of the rest (`fec0::/10`, `::/96`) as global.
+_GLOBAL6 = ipaddress.ip_network("2000::/3")
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # protocols' own; Oracle's cloud has its credentials there
+            "168.63.129.16/32",  # Azure's own, inside each of its machines
+            "192.88.99.0/24",  # relays of 6to4, given up
+            "3fff::/20",  # documentation
+            "5f00::/16",  # segment routing
+        ),
+    )
+)
+# Prefixes after which the last 32 bits are an IPv4 address: mapped, compatible, translated, NAT64.
+_WITH_IPV4 = tuple(
+    map(ipaddress.ip_network, ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
+)
+# Where clouds hand their machines credentials, beside the addresses of the link itself.
+_OF_CLOUDS = set(
+    map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"))
+)
+_ISATAP = {0x00005EFE, 0x02005EFE}  # the 32 bits before an IPv4 address, after any prefix
 
 
 class Limits(NamedTuple):
@@ -116,7 +138,7 @@ def _connected(parts: SplitResult, limits: Limits, deadline: float) -> Iterator[
     addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
     if any(map(_serves_the_machine, addresses)):
         raise PrivateAddressError(
-            f"{host} is a private address ({addresses[0]}), of the link itself: never fetched"
+            f"{host} is a private address ({addresses[0]}), of the machine's own network: never fetched"
         )
     if not limits.private and not all(map(is_public, addresses)):
         raise PrivateAddressError(f"{host} is a private address ({addresses[0]}); --allow-private fetches it")
@@ -150,25 +172,35 @@ def _cut(opened: list[socket.socket]) -> None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one on the internet, whichever way it is wrapped."""
-    ip = _unwrapped(address)
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    """Whether an IP address is one on the internet, and so is every address wrapped in it."""
+    return all(map(_is_public, _meant(address)))
+
+
+def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if ip.version == 6 and ip not in _GLOBAL6:
+        return False
+    known = any(ip.version == net.version and ip in net for net in _NOT_PUBLIC)
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not known
 
 
 def _serves_the_machine(address: str) -> bool:
-    """Link-local addresses, where clouds hand their machines credentials: no shop keeps pictures there."""
-    return _unwrapped(address).is_link_local
+    """Where clouds hand their machines credentials: no shop keeps pictures there."""
+    return any(ip.is_link_local or ip in _OF_CLOUDS for ip in _meant(address))
 
 
-def _unwrapped(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address that is meant in the end."""
+def _meant(address: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The addresses that a packet to this one may reach: those wrapped in it, or itself."""
     ip = ipaddress.ip_address(address.split("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inside is None and ip in _NAT64:
-            inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        return inside or ip
-    return ip
+    if isinstance(ip, ipaddress.IPv4Address):
+        return [ip]
+    low = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if any(ip in net for net in _WITH_IPV4) and int(ip) > 1:  # not :: and ::1
+        return [low]
+    if ip.sixtofour:
+        return [ip.sixtofour]
+    if ip.teredo:
+        return list(ip.teredo)
+    return [ip, low] if (int(ip) >> 32) & 0xFFFFFFFF in _ISATAP else [ip]
 
 
 def _body(response: http.client.HTTPResponse, limits: Limits, deadline: float) -> bytes:

@@ -5,14 +5,16 @@ import gzip
 import io
 import lzma
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import zstandard
 from pyarrow.parquet import ParquetFile
 
-from aisle.catalog.encodings import KEPT
 from aisle.catalog.paths import remote
+from aisle.encodings import KEPT
 from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import open_regular, special
 
@@ -154,31 +156,7 @@ def find_tables(source: Path) -> list[Table]:
         raise CatalogError(
             f"{source}: {what}, not a file. To read what a command writes: aisle … - < {source}"
         )
-    kind = _format(source)
-    if not kind and source.suffix.lower() in {".xlsx", ".xls", ".ods"}:
-        raise CatalogError(f"{source}: a spreadsheet; save it as CSV (UTF-8) first")
-    return [Table(source, kind or "csv")]
-
-
-def format_of(first: bytes) -> str | None:
-    """What a file's first bytes say it is, where that is no text, and what to do about it."""
-    return next((what for sign, what in _STRANGERS.items() if first.startswith(sign)), None)
-
-
-_STRANGERS = {
-    b"PK\x03\x04": "a ZIP archive (a spreadsheet?): unpack it, or save the sheet as CSV (UTF-8)",
-    b"\x1f\x8b": "gzip: let its name end in .gz",
-    b"\x28\xb5\x2f\xfd": "Zstandard: let its name end in .zst",
-    b"BZh": "bzip2: let its name end in .bz2",
-    b"\xfd7zXZ": "xz: let its name end in .xz",
-    b"PAR1": "Parquet: let its name end in .parquet",
-    b"ARROW1": "Arrow IPC: save it as Parquet",
-    b"SQLite": "an SQLite database: export the table as CSV",
-    b"\x89HDF": "HDF5: export it as Parquet",
-    b"%PDF": "a PDF document",
-    b"\xd0\xcf\x11\xe0": "an old spreadsheet: save the sheet as CSV (UTF-8)",
-    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
-}  # fmt: skip
+    return [Table(source, _format(source) or "csv")]
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -201,8 +179,9 @@ def estimate_rows(table: Table) -> int | None:
     if table.path.suffix.lower() in _PACKED:
         return None
     if table.format == "parquet":
-        with table.path.open("rb") as file:
+        with table.path.open("rb") as file, suppress(pa.ArrowException):  # reading it says what is wrong
             return int(ParquetFile(file).metadata.num_rows)
+        return None
     with table.open() as file:
         sample = file.read(256 * 1024)
     lines = sample.count(b"\n")

@@ -38,5 +38,11 @@ class Finding:
     @property
     def amount(self) -> str:
         """`1 row`, `5,707 rows`."""
-        one = {"rows": "row", "classes": "class", "spellings": "spelling", "columns": "column"}
+        one = {
+            "rows": "row",
+            "files": "file",
+            "classes": "class",
+            "spellings": "spelling",
+            "columns": "column",
+        }
         return f"{self.count:,} {one.get(self.unit, self.unit) if self.count == 1 else self.unit}"

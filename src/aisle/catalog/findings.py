@@ -32,10 +32,14 @@ _ACTIONS = (
     ("same id", "kept; both answers carry this id"),
     ("no id", "its row number is its id"),
     ("not a weight", "counts once"),
+    ("order of day and month", "count as undated; a split by time asks for --date-format"),
     ("not a date", "counts as undated, the oldest in a split by time"),
     ("encoding was guessed", "if letters look wrong, name it with --encoding"),
+    ("ancestors of a category", "the deepest categories are learned"),
+    ("every label holds", "read as it stands"),
     ("joined", "check that the joined text is one field"),
 )
+_HARMLESS = "ancestors of a category"  # starts what is told for information alone
 
 
 def find_all(
@@ -88,9 +92,10 @@ def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
         if kind.fatal:
             action = "left out of training; still answered, as `review`"
         what = f"{kind.column}: {kind.what}" if kind.column else kind.what
-        severity: Severity = "error" if kind.fatal else "warning"
-        about = kind.column or ""
-        yield Finding("problem", severity, what, count, "rows", action, tuple(examples), column=about)
+        harmless = kind.what.startswith(_HARMLESS)
+        severity: Severity = "error" if kind.fatal else "note" if harmless else "warning"
+        unit, about = "rows" if shown[kind][0].row else "files", kind.column or ""
+        yield Finding("problem", severity, what, count, unit, action, tuple(examples), column=about)
 
 
 def _problem_example(catalog: Catalog, problem: Problem) -> Example:

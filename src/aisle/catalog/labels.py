@@ -1,31 +1,33 @@
-"""Labels as they are written: how a column spells its paths, found over the column as a whole.
+"""Labels as they are written: how one label is read, given how its column spells paths.
 
-A delimiter is never guessed from one label: names hold commas, slashes and ampersands
+`label_styles.detect` finds that spelling over the column as a whole: names hold commas, slashes, ampersands
 ("Dining, Living Room Furniture", "A/C Units"), and only the column shows which sign parts levels.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from aisle.catalog.text import listed, plain
+from aisle.catalog.text import listed, plain, spelled
+from aisle.encodings import decode_entities
 from aisle.taxonomy import CategoryPath
 
 LEVEL_MARK = "\x1f"  # joins level columns, whose names may hold anything else
-DELIMITERS = (">>", "->", "::", "»", "→", ">", "|", "<", "/")
-SEPARATORS = ("|", ";", "\n", ",")
 NOTHING = {"", "-1", "-1.0", "null", "none", "nan", "<na>"}  # how exports write "no level here"
+_SAME = {">": "＞", "＞": ">", ">>": "＞＞", "＞＞": ">>"}  # signs that mean the same in one column
 _LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")  # A/C, w/o, 1/2: one sign on either side
 _KEEP = "\x1e"
+_ESCAPES = {",": "\ue000", ";": "\ue001", "|": "\ue002", ">": "\ue003"}
+_ESCAPED = re.compile(r"\\([,;|>])")
+_LITERAL = {ord(kept): sign for sign, kept in _ESCAPES.items()}
 
 
 class Style(NamedTuple):
     """How a column writes its labels.
 
     delimiter: parts levels (None: the column is flat). spaced: only where blanks surround it.
-    separator: parts several categories of one product, before one of `roots` where those are known.
-    leaf_first: `Shoes < Clothing`.
+    separator: parts several categories of one product, before one of `roots` (as `spelled` writes them)
+    where those are known. leaf_first: `Shoes < Clothing`.
     """
 
     delimiter: str | None = None
@@ -41,7 +43,10 @@ class Style(NamedTuple):
             text = "a column a level"
         else:
             text = f"levels parted by {' ' + self.delimiter + ' ' if self.spaced else self.delimiter!r}"
-        text += ", several categories parted by " + repr(self.separator) if self.separator else ""
+        if self.separator == LEVEL_MARK:
+            text += ", a column a category"
+        elif self.separator:
+            text += f", several categories parted by {self.separator!r}"
         return text + (", the leaf first" if self.leaf_first else "")
 
 
@@ -52,22 +57,34 @@ class Parsed(NamedTuple):
     problem: str = ""
 
 
+def protected(label: str) -> str:
+    r"""A label whose escaped signs (`\,`) are stood in for, so that they part nothing."""
+    return _ESCAPED.sub(lambda found: _ESCAPES[found[1]], label) if "\\" in label else label
+
+
+def has_escapes(labels: Iterable[str], mark: str) -> bool:
+    """Whether any protected label held an escaped mark."""
+    return mark in _ESCAPES and any(_ESCAPES[mark] in label for label in labels)
+
+
 def parse(label: str, style: Style) -> Parsed:
     """Read one label (never raises): a path, several, a JSON list, or nothing."""
-    nested = _from_json(label, style)
+    nested = from_json(label, style)
     if nested is not None:
         return _several(nested)
-    return _several([_levels(piece, style) for piece in _pieces(label, style)])
+    text = protected(decode_entities(label))
+    return _several([levels_of(piece, style) for piece in _pieces(text, style)])
 
 
 def _pieces(label: str, style: Style) -> list[str]:
     """The whole paths in one cell; a separator inside a name is followed by no root."""
     if style.separator is None:
         return [label]
+    cut = cut_at(label, style.separator, style)
     pieces: list[str] = []
     whole = True  # whether what stands last among the pieces is a whole path
-    for piece in label.split(style.separator):
-        rooted = not style.roots or not piece.strip() or _root(piece, style) in style.roots
+    for i, piece in enumerate(cut):
+        rooted = not style.roots or not piece.strip() or _starts_with_root(cut[i : i + 4], style)
         if not pieces or (whole if style.leaf_first else rooted):
             pieces.append(piece)
         else:
@@ -76,21 +93,36 @@ def _pieces(label: str, style: Style) -> list[str]:
     return pieces
 
 
-def _root(text: str, style: Style) -> str:
-    return _levels(text, style)[0].strip()
+def cut_at(label: str, mark: str, style: Style) -> list[str]:
+    """A label cut at a sign, but not where the sign starts a level's name (`Sony > |Home Theater`)."""
+    pieces: list[str] = []
+    for piece in label.split(mark):
+        if pieces and style.delimiter and pieces[-1].rstrip().endswith(style.delimiter):
+            pieces[-1] += mark + piece
+        else:
+            pieces.append(piece)
+    return pieces
 
 
-def _parted(text: str, mark: str, style: Style) -> tuple[str, list[str]]:
-    """Of a label cut at a sign: the piece that surely holds a root, and the others that are not blank."""
-    first, *rest = text.split(mark)[:: -1 if style.leaf_first else 1]
-    return first, [piece for piece in rest if piece.strip()]
+def _starts_with_root(cut: list[str], style: Style) -> bool:
+    """Whether the first piece starts with a root, or with the first part of one that holds the separator."""
+    if root_of(cut[0], style) in style.roots:
+        return True
+    mark = f"{style.separator} "
+    starts = (mark.join(piece.strip() for piece in cut[:stop]) for stop in range(2, len(cut) + 1))
+    return not style.leaf_first and any(root_of(start, style) in style.roots for start in starts)
+
+
+def root_of(text: str, style: Style) -> str:
+    """The topmost name of a path, as `spelled` writes it."""
+    return spelled(levels_of(text, style)[0])
 
 
 def _several(pieces: Iterable[list[str]]) -> Parsed:
     paths: list[CategoryPath] = []
     problem = ""
     for raw in pieces:
-        names = [" ".join(plain(name).split()) for name in raw]
+        names = [" ".join(plain(name.translate(_LITERAL)).split()) for name in raw]
         names = ["" if name.casefold() in NOTHING else name for name in names]
         while names and not names[-1]:
             names.pop()
@@ -103,12 +135,15 @@ def _several(pieces: Iterable[list[str]]) -> Parsed:
     return Parsed(tuple(paths), problem)
 
 
-def _levels(text: str, style: Style) -> list[str]:
+def levels_of(text: str, style: Style) -> list[str]:
+    """The names of one path as the style parts them, the topmost first."""
     mark = style.delimiter
     if mark is None:
         return [text]
     if mark == LEVEL_MARK:
         return text.split(mark)
+    if mark in _SAME:
+        text = text.replace(_SAME[mark], f" {mark} " if style.spaced else mark)
     if style.spaced:
         parts = re.split(rf"(?:^|\s+){re.escape(mark)}(?:\s+|$)", text.strip())
     else:
@@ -121,17 +156,19 @@ def _levels(text: str, style: Style) -> list[str]:
     return parts[::-1] if style.leaf_first else parts
 
 
-def _from_json(label: str, style: Style) -> list[list[str]] | None:
+def from_json(label: str, style: Style) -> list[list[str]] | None:
     """Paths of a JSON list: of names, of paths, of lists of names, or of `{"name": …}` objects."""
     data = listed(label)
+    if data is None:
+        data = listed(decode_entities(label)) if "&" in label else None
     if data is None:
         return None
     items = [_name(item) for item in data]
     if any(isinstance(item, list) for item in items):
-        return [[str(_name(n)) for n in i] if isinstance(i, list) else _levels(i, style) for i in items]
+        return [[str(_name(n)) for n in i] if isinstance(i, list) else levels_of(i, style) for i in items]
     names = [str(item) for item in items]
-    if style.delimiter and any(len(_levels(name, style)) > 1 for name in names):
-        return [_levels(name, style) for name in names]
+    if style.delimiter and any(len(levels_of(name, style)) > 1 for name in names):
+        return [levels_of(name, style) for name in names]
     return [names]
 
 
@@ -139,97 +176,5 @@ def _name(item: Any) -> Any:
     if item is None:
         return ""
     if isinstance(item, dict):
-        return str(item.get("name") or item.get("title") or item.get("id") or "")
-    return item if isinstance(item, list) else str(item)
-
-
-def detect(labels: Mapping[str, int], delimiter: str | None = None, separator: str | None = None) -> Style:
-    """The style that explains a column of distinct labels (with their counts) best.
-
-    delimiter, separator: given by the user, then not guessed (`""`: there is none).
-    """
-    texts = _texts(labels)
-    if delimiter == "":
-        style = Style()
-    elif delimiter is not None:
-        mark = delimiter.strip() or delimiter
-        style = Style(mark, delimiter != mark and _mostly_spaced(texts, mark))
-    else:
-        style = _guess_delimiter(texts)
-    if style.delimiter == "<":
-        paths = [_levels(text, style) for text in texts]
-        first, last = ({path[i].strip() for path in paths if len(path) > 1} for i in (0, -1))
-        style = style._replace(leaf_first=len(last) < len(first))  # roots are fewer than leaves
-    if separator is None:
-        return _with_separator(texts, style)
-    return style._replace(separator=separator or None)
-
-
-def _texts(labels: Iterable[str]) -> list[str]:
-    """The distinct strings in which a delimiter may occur: those inside JSON lists too."""
-    texts: dict[str, None] = {}
-    for label in labels:
-        if label.lstrip().startswith("["):
-            nested = _from_json(label, Style())
-            if nested is not None:
-                texts.update((name, None) for path in nested for name in path)
-                continue
-        texts[label] = None
-    return list(texts)
-
-
-def _guess_delimiter(texts: list[str]) -> Style:
-    found = Counter({mark: sum(_holds(text, mark) for text in texts) for mark in DELIMITERS})
-    # `>>` and `->` hold `>`, so a tie goes to the longer sign, which stands first.
-    for mark, count in sorted(found.items(), key=lambda item: (-item[1], DELIMITERS.index(item[0]))):
-        spaced = count > 0 and _mostly_spaced(texts, mark)
-        if count and (mark != "/" or _slash_parts_levels(texts, spaced)):
-            return Style(mark, spaced)
-    return Style()
-
-
-def _holds(text: str, mark: str) -> bool:
-    if mark == "/":
-        text = _LETTERS.sub("", text)
-        return any(len(left) > 2 and len(right) > 2 for left, right in _pairs(text.split("/")))
-    if mark == ">" and ("->" in text or ">>" in text):
-        return ">" in text.replace("->", "").replace(">>", "")
-    return mark in text
-
-
-def _pairs(parts: list[str]) -> Iterable[tuple[str, str]]:
-    return zip((p.strip() for p in parts[:-1]), (p.strip() for p in parts[1:]), strict=True)
-
-
-def _mostly_spaced(texts: list[str], mark: str) -> bool:
-    """Whether blanks belong to the delimiter, so that the bare sign inside a name is left alone."""
-    holding = [text for text in texts if mark in text]
-    spaced = sum(f" {mark} " in text for text in holding)
-    return spaced == len(holding) if mark != "/" else spaced > len(holding) / 2
-
-
-def _slash_parts_levels(texts: list[str], spaced: bool) -> bool:
-    """A slash also occurs in flat names (TV/DVD Combos), so it needs proof: first parts that recur."""
-    style = Style("/", spaced)
-    paths = [[part.strip() for part in _levels(text, style)] for text in texts]
-    deep = [path for path in paths if len(path) > 1]
-    if len(deep) < len(paths) / 2:
-        return False
-    roots = Counter(path[0] for path in paths)
-    shared = sum(roots[path[0]] > 1 for path in deep)
-    return shared >= len(deep) / 2 or len(deep) == len(paths)
-
-
-def _with_separator(texts: list[str], style: Style) -> Style:
-    """Find the sign that parts whole paths: what follows it mostly starts at a root known from elsewhere."""
-    for mark in SEPARATORS:
-        holding = [text for text in texts if mark in text]
-        if not holding or mark == style.delimiter or (style.delimiter is None and mark == ","):
-            continue
-        roots = frozenset(_root(_parted(text, mark, style)[0], style) for text in texts) - NOTHING
-        later = [_parted(text, mark, style)[1] for text in holding]
-        fitting = sum(all(_root(piece, style) in roots for piece in pieces) for pieces in later)
-        deep = any(len(_levels(p, style)) > 1 and _root(p, style) in roots for ps in later for p in ps)
-        if fitting >= len(holding) / 2 and (deep or style.delimiter is None):
-            return style._replace(separator=mark, roots=roots)
-    return style
+        item = item.get("name") or item.get("title") or item.get("id") or ""
+    return item if isinstance(item, list) else decode_entities(str(item))

@@ -18,7 +18,7 @@ from aisle.catalog.files import Table, estimate_rows
 from aisle.catalog.paths import told
 from aisle.catalog.pipes import Spooled
 from aisle.catalog.problems import Problems
-from aisle.catalog.reading import batches_of, blaming, home_of, understood
+from aisle.catalog.reading import batches_of, blaming, feedback_join, home_of, understood
 from aisle.catalog.records import Records
 from aisle.catalog.tables import Hints
 from aisle.catalog.vectors import open_vectors
@@ -92,8 +92,12 @@ class FilePieces:
         with told(self.source[0]):
             sample, self.total = self._looked()
             root = facts.resolve_root(image_root, home)
+        given = wanted(columns)
+        self.join = feedback_join(sample, given, root, hints.like)
+        if self.join is not None:
+            sample, given = sample.mapped(self.join.batch), self.join.given
         self.types = sample.types
-        self.pictures = understood(sample, wanted(columns), root, self.first_told, hints.like)
+        self.pictures = understood(sample, given, root, self.first_told, hints.like)
         for name, file in self.attached.items():
             if name in sample.types or self.columns.id is None:
                 why = "is a column already" if name in sample.types else "needs a column of ids"
@@ -144,7 +148,8 @@ class FilePieces:
         first, known = 1, set(self.types)
         for part, batches in batches_of(self.source, problems, self.hints):
             with blaming(part.path if isinstance(part, Table) else part):
-                for batch in batches(first):
+                for raw in batches(first):
+                    batch = raw if self.join is None else self.join.batch(raw)
                     for name in [name for name in batch.schema.names if name not in known]:
                         problems.add(None, name, "not read: the first records have no such column")
                         known.add(name)

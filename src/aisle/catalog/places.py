@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aisle.catalog.labels import DELIMITERS, Style, detect, parse
+from aisle.catalog.label_styles import DELIMITERS, detect, detect_in_columns, unread_sign
+from aisle.catalog.labels import Parsed, Style, parse
 from aisle.catalog.text import spelled
+from aisle.encodings import decode_entities
 from aisle.errors import did_you_mean
 from aisle.taxonomy import CategoryPath, Taxonomy, format_path
 
@@ -21,6 +23,8 @@ class Places(NamedTuple):
     categories: for each label its acceptable paths. node (K,) the first one's node, -1 where unknown.
     exact (K,) whether the product ends there. odd: label number -> (what is wrong, does it count as
     unlabelled). variants: a spelling -> the one it is read as. official: the tree was given, not spanned.
+    ancestors: numbers of the labels that also listed ancestors of their categories, which were left out.
+    unread: a sign that every label holds and that parts nothing.
     """
 
     taxonomy: Taxonomy | None
@@ -31,6 +35,8 @@ class Places(NamedTuple):
     odd: Mapping[int, str]
     variants: Mapping[CategoryPath, CategoryPath]
     official: bool = False
+    ancestors: frozenset[int] = frozenset()
+    unread: str | None = None
 
 
 def place(
@@ -42,14 +48,25 @@ def place(
     """Read a column of distinct labels (with counts), in the order given."""
     style = detect(labels, delimiter, separator)
     if taxonomy is None:
-        return _spanned(labels, style)
+        sign = unread_sign(labels, style) if delimiter is None else None
+        return _spanned(labels, style)._replace(unread=sign)
     if delimiter is None:
         style = _fitting(list(labels)[:2000], taxonomy, style, separator)
     return _official(labels, taxonomy, style)._replace(official=True)
 
 
+def place_levels(labels: Mapping[str, int], taxonomy: Taxonomy | None) -> Places:
+    """Read the labels of several columns, whose cells `LEVEL_MARK` joins."""
+    style = detect_in_columns(labels)
+    if taxonomy is None:
+        return _spanned(labels, style)
+    return _official(labels, taxonomy, style)._replace(official=True)
+
+
 def _spanned(labels: Mapping[str, int], style: Style) -> Places:
     parsed = [parse(label, style) for label in labels]
+    listed = frozenset(i for i, one in enumerate(parsed) if len(_deepest(one.paths)) < len(one.paths))
+    parsed = [Parsed(_deepest(one.paths), one.problem) for one in parsed]
     counts: Counter[CategoryPath] = Counter()
     for one, count in zip(parsed, labels.values(), strict=True):
         for path in one.paths:
@@ -65,8 +82,24 @@ def _spanned(labels: Mapping[str, int], style: Style) -> Places:
     taxonomy = Taxonomy.from_paths(paths) if paths else None
     node = [taxonomy.index(several[0]) if taxonomy and several else -1 for several in categories]
     return Places(
-        taxonomy, style, tuple(categories), np.array(node, np.int64), np.ones(len(node), bool), odd, variants
+        taxonomy,
+        style,
+        tuple(categories),
+        np.array(node, np.int64),
+        np.ones(len(node), bool),
+        odd,
+        variants,
+        ancestors=listed,
     )
+
+
+def _deepest(paths: tuple[CategoryPath, ...]) -> tuple[CategoryPath, ...]:
+    """The paths of one label that no other of its paths goes on from."""
+    if len(paths) < 2:
+        return paths
+    keys = [tuple(spelled(name) for name in path) for path in paths]
+    above = {key[:depth] for key in keys for depth in range(1, len(key))}
+    return tuple(path for path, key in zip(paths, keys, strict=True) if key not in above)
 
 
 def _spelling(counts: Mapping[CategoryPath, int]) -> Callable[[CategoryPath], CategoryPath]:
@@ -88,7 +121,7 @@ def _spelling(counts: Mapping[CategoryPath, int]) -> Callable[[CategoryPath], Ca
 def _fitting(labels: list[str], taxonomy: Taxonomy, guess: Style, separator: str | None) -> Style:
     """The style under which most labels are in the tree; the column's own guess wins a tie."""
     tried = [guess]
-    roots = frozenset(node.path[0] for node in taxonomy.nodes)
+    roots = frozenset(spelled(node.path[0]) for node in taxonomy.nodes)
     for mark in DELIMITERS:
         for spaced in (True, False):
             for leaf_first in (False, True) if mark == "<" else (False,):
@@ -103,8 +136,15 @@ def _official(labels: Mapping[str, int], taxonomy: Taxonomy, style: Style) -> Pl
     categories: list[tuple[CategoryPath, ...]] = []
     odd: dict[int, str] = {}
     suggested = 0
+    ancestors: set[int] = set()
     for i, label in enumerate(labels):
         nodes, what = _look_up(label, taxonomy, style)
+        if len(nodes) > 1:
+            paths = _deepest(tuple(taxonomy.nodes[n].path for n in nodes))
+            deepest = [n for n in nodes if taxonomy.nodes[n].path in paths]
+            if len(deepest) < len(nodes):
+                nodes = deepest
+                ancestors.add(i)
         if what:
             odd[i] = what
         if nodes:
@@ -114,12 +154,15 @@ def _official(labels: Mapping[str, int], taxonomy: Taxonomy, style: Style) -> Pl
             suggested += 1
             odd[i] += _suggestion(label, taxonomy, style)
         categories.append(tuple(taxonomy.nodes[n].path for n in nodes))
-    return Places(taxonomy, style, tuple(categories), node, exact, odd, {})
+    listed = frozenset(ancestors)
+    return Places(taxonomy, style, tuple(categories), node, exact, odd, {}, ancestors=listed)
 
 
 def _look_up(label: str, taxonomy: Taxonomy, style: Style) -> tuple[list[int], str]:
     """The nodes a label names, and what is wrong with it (empty: nothing)."""
     whole = taxonomy.find(label.strip())  # an id, and ids may hold any sign
+    if whole is None and "&" in label:
+        whole = taxonomy.find(decode_entities(label).strip())
     if whole is not None:
         return [whole], ""
     paths, problem = parse(label, style)
@@ -149,7 +192,7 @@ def _spelled_index(taxonomy: Taxonomy) -> dict[CategoryPath, int]:
         _INDEXES.clear()  # one tree at a time is what a process uses
         index: dict[CategoryPath, int] = {}
         for i, node in enumerate(taxonomy.nodes):
-            index.setdefault(tuple(spelled(name) for name in node.path), i)
+            index.setdefault(tuple(spelled(decode_entities(name)) for name in node.path), i)
         _INDEXES[taxonomy.fingerprint] = index
     return _INDEXES[taxonomy.fingerprint]
 

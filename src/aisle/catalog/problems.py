@@ -70,6 +70,12 @@ class Problems(Sequence[Problem]):
         self._kind.append(self._kinds[kind])
         self._value.append(value)
 
+    def note(self, column: str | None, what: str, value: str = "") -> None:
+        """Note what holds for the whole file and is no fault of it; never raised in strict mode."""
+        strict, self.strict = self.strict, False
+        self.add(None, column, what, value)
+        self.strict = strict
+
     def copy(self, strict: bool = False) -> "Problems":
         """The same problems, to be added to."""
         other = Problems(strict)

@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from aisle.catalog import facts, variant_rows
+from aisle.catalog import facts, feedback_export, variant_rows
 from aisle.catalog.catalog import Base, Catalog, Part
 from aisle.catalog.catalog_format import CatalogFormat, format_of
 from aisle.catalog.column_profile import profiles
 from aisle.catalog.column_roles import find
 from aisle.catalog.columns import Columns, wanted
+from aisle.catalog.dates import checked_format, looks_like_date
 from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
 from aisle.catalog.paths import foreign, is_place, located
 from aisle.catalog.pipes import Spooled, is_pipe
@@ -56,6 +57,7 @@ def read(
     image_root: str | Path | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    date_format: str | None = None,
     labels: bool = True,
     splits: bool = True,
     vectors: Mapping[str, str | Path] | None = None,
@@ -72,12 +74,12 @@ def read(
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
     image_root: the folder picture paths are relative to (default: where the file lies).
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
-    found). labels: whether categories matter; if not, they are not looked at, and no row has one. splits:
-    whether the split column matters, as it does unless another split is made.
-    vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet), matched by product id. strict: stop
-    at the first problem. like: a model, or a catalogue read before, whose columns, separators and encoding
-    this source has too, as far as it has those columns. max_expanded: bytes that a packed file may unpack to
-    (default: 100 times its size, and always 64 MiB).
+    found). date_format: how dates are written, as `%d/%m/%Y` (default: found). labels: whether categories
+    matter; if not, they are not looked at, and no row has one. splits: whether the split column matters, as
+    it does unless another split is made. vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet),
+    matched by product id. strict: stop at the first problem. like: a model, or a catalogue read before, whose
+    columns, separators and encoding this source has too, as far as it has those columns. max_expanded: bytes
+    that a packed file may unpack to (default: 100 times its size, and always 64 MiB).
 
     Raises:
         CatalogError: the source cannot be read at all, a named column is missing, the split column names
@@ -86,6 +88,8 @@ def read(
         TaxonomyError: the official tree cannot be read.
     """
     stated, written = wanted(columns), format_of(like)
+    if date_format is not None:
+        stated["date_format"] = checked_format(date_format)
     given: dict[str, Any] = stated
     hints = Hints(delimiter, encoding, written, {}, max_expanded)
     problems = Problems()
@@ -101,6 +105,9 @@ def read(
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
         root = facts.resolve_root(image_root, home)
+        join = feedback_join(records, given, root, written, tree, labels)
+        if join is not None:
+            records, given = records.mapped(join.batch), join.given
         pictures = understood(records, given, root, problems, written, tree, labels)
         chosen = pictures.columns
         if variant_rows.are_expected(chosen):
@@ -129,6 +136,19 @@ def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
     for batch in batches:
         spool.add(batch)
     return spool.records()
+
+
+def feedback_join(
+    records: Records,
+    given: dict[str, Any],
+    root: Path,
+    written: CatalogFormat | None = None,
+    tree: Taxonomy | None = None,
+    labels: bool = False,
+) -> feedback_export.Joined | None:
+    """How exported feedback among the records joins the rest; None where there is none."""
+    find_columns = partial(_columns, written=written, tree=tree, labels=labels)
+    return feedback_export.joined(records, given, root, find_columns)
 
 
 def understood(
@@ -328,10 +348,10 @@ def _columns(
     found = find_by(given, vague=labels)
     for key, reads in (
         ("weight", lambda v: facts.weight_of(v) >= 0),
-        ("date", lambda v: not np.isnat(facts.date_of(v))),
+        ("date", looks_like_date),
     ):
         column = getattr(found, key)
-        if column is not None and key not in given:
+        if column is not None and key not in given and f"{key}_format" not in given:
             sample = [cell for cell in _sample(records, column) if cell.strip()]
             if sum(map(reads, sample)) < len(sample) / 2 or not sample:
                 given = {**given, key: ""}
@@ -404,7 +424,7 @@ def _look(
         advance(1)
         facts.read_weights(records, columns.weight, problems)
         advance(1)
-        facts.read_dates(records, columns.date, problems)
+        facts.read_dates(records, columns.date, problems, columns.date_format)
         advance(1)
     problems.forget(broken, since)
     problems.sort()

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,10 @@ class Records:
 
     def __len__(self) -> int:
         return int(self._stops[-1]) if len(self._stops) else 0
+
+    def mapped(self, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> "Records":
+        """The same records, each batch with other columns."""
+        return Records([change(batch) for batch in self.batches], self._keep)
 
     @property
     def names(self) -> list[str]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from aisle.catalog.columns import Columns
 from aisle.catalog.files import LOG, PICTURES
+from aisle.catalog.image_names import image_names, structured
 from aisle.catalog.paths import remote
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import ImageRef
 from aisle.catalog.records import Records
-from aisle.catalog.text import listed
 from aisle.regular_files import read_text
 
 _SEPARATORS = ("|", ";", "\n", ",", " ")
@@ -60,9 +60,9 @@ class Pictures:
 
     def _split(self, cell: str) -> list[str]:
         cell = cell.strip()
-        items = listed(cell)
+        items = structured(cell)
         if items is not None:
-            return [str(item) for item in items if item]
+            return image_names(items)
         pieces = cell.split(self.separator) if self.separator else [cell]
         return [piece.strip() for piece in pieces if piece.strip()]
 
@@ -138,7 +138,7 @@ def _is_file(path: Path) -> bool:
 
 def guess_separator(cells: Iterable[str]) -> str | None:
     """The sign that parts several pictures in a cell, each of which looks like one."""
-    cells = [cell for cell in cells if cell and listed(cell) is None]
+    cells = [cell for cell in cells if cell and structured(cell) is None]
     for mark in _SEPARATORS:
         several = [
             [p.strip() for p in cell.split(mark) if p.strip()] for cell in cells if mark in cell.strip()

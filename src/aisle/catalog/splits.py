@@ -91,11 +91,15 @@ def dates_of(catalog: Catalog) -> np.ndarray:
     """(n,) datetime64[s] of the date column.
 
     Raises:
-        CatalogError: there is none, or nothing in it is a date.
+        CatalogError: there is none, nothing in it is a date, or the order of day and month is unclear.
     """
     dates = catalog.dates
     if dates is None:
         raise CatalogError("a split by time needs a date column; name it with -c date=COLUMN")
+    if catalog.dates_unclear:
+        raise CatalogError(
+            f"a split by time needs dates; column {catalog.columns.date!r}: {catalog.dates_unclear}"
+        )
     if np.isnat(dates).all():
         raise CatalogError(f"a split by time needs dates; column {catalog.columns.date!r} holds none")
     return dates

@@ -13,14 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as _compute
 from pyarrow.parquet import ParquetFile
 
+from aisle.catalog import feedback_export
 from aisle.catalog.catalog_format import CatalogFormat
 from aisle.catalog.csv_rows import Dialect, read_records, sniff
-from aisle.catalog.encodings import KEPT, detect
-from aisle.catalog.files import Table, format_of, lines_of
+from aisle.catalog.files import Table, lines_of
 from aisle.catalog.mending import mended
 from aisle.catalog.paths import remote
 from aisle.catalog.problems import Problems
 from aisle.catalog.records import BATCH
+from aisle.encodings import HEAD, KEPT, SAMPLE, detect, foreign_format, foreign_text, separator_line
 from aisle.errors import CatalogError
 
 VECTOR = pa.list_(pa.float32())
@@ -65,8 +66,10 @@ def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> It
 def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
     encoding = _encoding(table, problems, hints)
     lines = lines_of(table, encoding)
-    sample = _sample(lines)
-    dialect = _dialect(sample, "\t" if table.format == "tsv" else hints.delimiter, hints.like)
+    sample, named = _without_separator_line(_sample(lines))
+    given = None if table.format == "tsv" else hints.delimiter
+    given = given or named or ("\t" if table.format == "tsv" else None)
+    dialect = _dialect(sample, given, hints.like)
     hints.note(encoding=encoding, delimiter=dialect.delimiter)
     records = read_records(chain(sample, lines), dialect, problems.add, first)
     names = _names(_header(next(records, []), encoding, problems), problems)
@@ -113,12 +116,19 @@ def _header(names: Iterable[str], encoding: str, problems: Problems) -> list[str
 
 
 def _encoding(table: Table, problems: Problems, hints: Hints) -> str:
-    """The name of the file's encoding; a guess is told."""
+    """The name of the file's encoding; a guess is told.
+
+    Raises:
+        CatalogError: the file is of another format.
+    """
     with table.open() as file:
-        stranger = format_of(file.peek(8)[:8])
-        if stranger is not None:
-            raise CatalogError(f"{table.path}: not text, but {stranger}")
-        encoding = detect(file, hints.encoding, hints.like.encoding if hints.like else None)
+        sample = file.read(SAMPLE)
+    encoding = detect(sample, hints.encoding, hints.like.encoding if hints.like else None)
+    found = foreign_format(sample, encoding.name)
+    if found is None and table.format in ("csv", "text", "tsv"):
+        found = foreign_text(sample, encoding.name)
+    if found is not None:
+        raise CatalogError(f"{table.path}: not a table of text, but {found}")
     if not encoding.sure:
         told = f"{table.path.name}: {encoding.name}"
         problems.add(None, None, "not UTF-8; the encoding was guessed", told)
@@ -135,6 +145,13 @@ def _sample(lines: Iterator[str]) -> list[str]:
         if size > _SNIFFED:
             break
     return sample
+
+
+def _without_separator_line(sample: list[str]) -> tuple[list[str], str | None]:
+    """The lines after a first one that says `sep=;`, and the delimiter it names."""
+    start = next((i for i, line in enumerate(sample) if line.strip("\ufeff \t\r\n")), 0)
+    found, named = separator_line(sample[start]) if sample else (False, None)
+    return (sample[start + 1 :], named) if found else (sample, None)
 
 
 def _chunks(records: Iterable[_R], size: Callable[[_R], int]) -> Iterator[list[_R]]:
@@ -196,7 +213,14 @@ def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> It
     lines = lines_of(table, encoding)
     if table.format == "json":
         lines = _array_items(table, "".join(lines))
-    yield from rows_to_batches(_json_rows(lines, problems, first), problems, first, encoding)
+    rows = _json_rows(lines, problems, first)
+    head = list(islice(rows, 1))
+    rows = chain(head, rows)
+    if head and feedback_export.is_row(head[0]):
+        rows = feedback_export.flat_rows(rows, table.path, problems, first)
+        yield from map(feedback_export.marked, rows_to_batches(rows, problems, first, encoding))
+    else:
+        yield from rows_to_batches(rows, problems, first, encoding)
 
 
 def _array_items(table: Table, text: str) -> Iterator[Any]:
@@ -262,7 +286,7 @@ def _column(values: list[Any], row: int, name: str, problems: Problems, encoding
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bytes}:
         return pa.array(values, pa.binary())
-    if kinds == {np.ndarray}:
+    if kinds == {np.ndarray} and all(v is None or v.dtype.kind in "fiub" for v in values):
         return pa.array([None if v is None else v.astype(np.float32) for v in values], VECTOR)
     return _text([as_text(value) for value in values], row, name, problems, encoding)
 
@@ -302,6 +326,10 @@ def plain_float(value: float) -> str | None:
 
 
 def _read_parquet(table: Table, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
+    with table.open() as opened:
+        found = foreign_format(opened.peek(HEAD)[:HEAD])
+    if found is not None and not found.startswith("Parquet"):
+        raise CatalogError(f"{table.path}: not Parquet, but {found}")
     packed = table.path.suffix.lower() not in (".parquet", ".pq")
     source: Any = str(table.path)
     if packed or remote(table.path):
@@ -359,10 +387,9 @@ def _plain(column: pa.Array | pa.ChunkedArray, first: int, name: str, problems: 
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return column.cast(pa.binary())
     if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
-        if pa.types.is_floating(kind.value_type):
-            return column.cast(VECTOR)
-        if pa.types.is_binary(kind.value_type):
-            return column.cast(pa.list_(pa.binary()))
+        found = _plain_list(column, kind.value_type)
+        if found is not None:
+            return found
     if pa.types.is_struct(kind) and "bytes" in {
         field.name for field in kind
     }:  # how `datasets` keeps pictures
@@ -376,3 +403,15 @@ def _plain(column: pa.Array | pa.ChunkedArray, first: int, name: str, problems: 
     if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         return column.cast(pa.string())
     return _text([as_text(value) for value in column.to_pylist()], first, name, problems)
+
+
+def _plain_list(column: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    """A column of lists of numbers or of bytes; None where they hold anything else."""
+    if pa.types.is_floating(kind):
+        return column.cast(VECTOR)
+    if pa.types.is_binary(kind):
+        return column.cast(pa.list_(pa.binary()))
+    if pa.types.is_struct(kind) and "bytes" in {field.name for field in kind}:
+        held = ([item and item["bytes"] for item in cell or ()] for cell in column.to_pylist())
+        return pa.array(held, pa.list_(pa.binary()))
+    return None

@@ -5,6 +5,7 @@ import html
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 # Tags that only format. `<3`, `a < b` and `<script>alert(1)</script>` on its own are somebody's words,
@@ -75,6 +76,7 @@ def normal(text: str) -> str:
     return _WORDS.sub(" ", folded).strip() or " ".join(folded.split())
 
 
+@lru_cache(100_000)
 def spelled(name: str) -> str:
     """A category's name as it is compared: case and spacing do not count."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -76,10 +76,12 @@ COMMANDS = (
 
 def register() -> typer.Typer:
     """The app with every command on it."""
+    from aisle.cli.interrupts import guarded
+
     if not app.registered_commands:
         for command in COMMANDS:
             if command.function is not None:
-                app.command(command.name, short_help=command.short)(command.function)
+                app.command(command.name, short_help=command.short)(guarded(command.function))
     return app
 
 
@@ -119,6 +121,6 @@ def main() -> None:
     except AisleError as error:
         console.err.print(f"error: {error}", style="bold red", markup=False)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the command began
         console.err.print("interrupted")
         sys.exit(130)

@@ -37,6 +37,7 @@ def audit(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -61,6 +62,7 @@ def audit(
         max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
     )
     tell(catalog, progress)
     if corrected is not None:

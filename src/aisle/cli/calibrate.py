@@ -53,6 +53,7 @@ def calibrate(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -78,6 +79,7 @@ def calibrate(
         max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
         like=model,
     )
     check_columns(model, catalog)

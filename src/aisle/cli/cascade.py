@@ -32,6 +32,7 @@ def cascade(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -40,14 +41,16 @@ def cascade(
     from aisle.cli.export import judged_on
     from aisle.decision import Settings
     from aisle.inference.cascading import cascade_of
+    from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
 
     if len(models) < 2:
         raise typer.BadParameter("a cascade needs two models or more, and then a file of labelled products")
+    check_vacant(out)
     progress = console.progress(quiet or as_json)
     stages = [workflow.load(run, trust_code=trust_code).with_store(None) for run in models]
     given: Any = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-    given |= {"max_expanded": max_expanded, "like": stages[-1]}
+    given |= {"max_expanded": max_expanded, "date_format": date_format, "like": stages[-1]}
     catalog = flags.open_catalog(source, **given, delimiter=delimiter, encoding=encoding)
     for stage in stages:
         check_columns(stage, catalog)

@@ -79,6 +79,15 @@ DelimiterFlag = Annotated[
 EncodingFlag = Annotated[
     str | None, typer.Option("--encoding", help="How the file's bytes become text (default: found).")
 ]
+DateFormatFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--date-format",
+        metavar="FORMAT",
+        help="How dates are written, where day and month can be mistaken: %d/%m/%Y or %m/%d/%Y "
+        "(default: found).",
+    ),
+]
 
 
 def _vector_file(text: str) -> tuple[str, str]:
@@ -152,6 +161,7 @@ def open_catalog(
     max_expanded: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    date_format: str | None = None,
     labels: bool = True,
     splits: bool = True,
     strict: bool = False,
@@ -178,6 +188,7 @@ def open_catalog(
         image_root=image_root,
         delimiter=mark(delimiter),
         encoding=encoding,
+        date_format=date_format,
         labels=labels,
         splits=splits,
         vectors=given.vectors,

@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from aisle.cli.catalog_flags import (
     ColumnFlag,
     ColumnsFlag,
+    DateFormatFlag,
     DelimiterFlag,
     EncodingFlag,
     ImageRootFlag,
@@ -39,6 +40,7 @@ def check(
     max_expanded: MaxExpandedFlag = None,
     delimiter: DelimiterFlag = None,
     encoding: EncodingFlag = None,
+    date_format: DateFormatFlag = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write the findings as one page with pictures.")
     ] = None,
@@ -61,6 +63,7 @@ def check(
         "max_expanded": max_expanded,
         "delimiter": delimiter,
         "encoding": encoding,
+        "date_format": date_format,
     }
     progress = console.progress(quiet or as_json)
     try:

@@ -74,6 +74,7 @@ def classify(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -82,6 +83,7 @@ def classify(
     from aisle import workflow
     from aisle.catalog.paths import located, remote
     from aisle.cli import sorting
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.inference.opening import quickest
     from aisle.inference.writing import OutputError, check_ending
 
@@ -96,8 +98,10 @@ def classify(
     if opened != run:
         console.say(f"answering by {opened}: the same model, without torch", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device)
-    reading = Reading(sources, column, columns, image_root, max_expanded, delimiter, encoding, model)
+    given = (column, columns, image_root, max_expanded, delimiter, encoding, date_format)
+    reading = Reading(sources, *given, like=model)
     if into_folder:
+        continue_with(same_command)
         cluster = sorting.cluster(ray, opened, trust_code, device)
         how = sorting.How(form, shard_rows, cache, cluster)
         tally, places = sorting.into_folder(model, reading, place, how, progress)
@@ -107,7 +111,7 @@ def classify(
         console.print_json(tally.to_dict(model.model_id, price_per_hour) | places)
         return
     tally.show(price_per_hour)
-    if not model.policy.rules:
+    if not model.policy.decides(model.taxonomy):
         console.say("this model promises nothing, so a person has to look at everything: see `aisle show`")
     console.places(**places)
 
@@ -123,13 +127,14 @@ def show(
     """What a saved model is: recipe, tree, what was measured, what it promises."""
     from aisle import workflow
     from aisle.inference.card import model_card
+    from aisle.inference.training_counts import training_counts
     from aisle.taxonomy import format_path
 
     model = workflow.load(run, trust_code=trust_code)
     if not hasattr(model, "spec"):  # exported, or made of several
         _show_made(model, as_json)
         return
-    taxonomy, counts = model.taxonomy, model.context.counts
+    taxonomy = model.taxonomy
     if as_json:
         nodes = [
             {"id": n.id, "path": format_path(n.path), "assignable": n.assignable} for n in taxonomy.nodes
@@ -141,10 +146,9 @@ def show(
     if not tree:
         console.print_markdown(model_card(model, model.model_id))
         return
-    for i, node in enumerate(taxonomy.nodes):
-        start, stop = taxonomy.span[i]
+    for count, node in zip(training_counts(model).tolist(), taxonomy.nodes, strict=True):
         name = f"{'  ' * (len(node.path) - 1)}{node.name}"
-        console.out.print(f"{counts[start:stop].sum():>8,}  {name}  [{node.id}]", markup=False)
+        console.out.print(f"{count:>8,}  {name}  [{node.id}]", markup=False)
 
 
 def _show_made(model: Any, as_json: bool) -> None:

@@ -35,6 +35,7 @@ def compare(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -42,6 +43,7 @@ def compare(
 
     A comparison that was interrupted goes on where it stood: run it again with the same --out.
     """
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.cli.telling import tell
     from aisle.errors import CatalogError
     from aisle.evaluation.compare import compare as run
@@ -51,6 +53,8 @@ def compare(
 
     progress = console.progress(quiet or as_json)
     variants = [parse_variant(text, changes or ()) for text in recipes]  # before a large file is read
+    if out.exists() and not out.is_dir():
+        raise CatalogError(f"--out: {out} is a file; name a folder")
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -60,8 +64,10 @@ def compare(
         max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
     )
     tell(catalog, progress)
+    continue_with(same_command)
     if test and (catalog.split is None or "test" not in set(catalog.split)):
         raise CatalogError(f"--test: no row of {source} is marked `test` in a split column")
     found = run(
@@ -71,6 +77,7 @@ def compare(
         seeds=range(seeds),
         test=part(catalog, "test") if test else None,
         out=out,
+        source=source.name or str(source),
         store=FeatureStore(),
         trust_code=trust_code,
         progress=progress,

@@ -35,6 +35,7 @@ def drift(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -49,7 +50,8 @@ def drift(
     model = model.with_store(model.store or FeatureStore()) if hasattr(model, "store") else model
     given = {
         "taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root,
-        "delimiter": delimiter, "encoding": encoding, "max_expanded": max_expanded, "like": model,
+        "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
+        "max_expanded": max_expanded, "like": model,
     }  # fmt: skip
     catalog = flags.open_catalog(source, **given)
     tell(catalog, progress, model)

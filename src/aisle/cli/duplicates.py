@@ -26,6 +26,7 @@ def duplicates(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -44,6 +45,7 @@ def duplicates(
         max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
         labels=False,
     )
     tell(catalog, progress)

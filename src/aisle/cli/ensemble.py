@@ -1,5 +1,6 @@
 """`aisle ensemble`: several models as one."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,12 +42,15 @@ def ensemble(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
     """Average some models, or stack a boosted one on them; `evaluate` and `classify` take the result."""
     from aisle import workflow
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.inference.ensemble import Ensemble
+    from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
     from aisle.training import stacking
 
@@ -55,20 +59,23 @@ def ensemble(
     if how == "stack" and on is None:
         raise EnsembleError("--how stack learns from labelled rows: give --on CATALOGUE")
     share = _numbers(weights)
+    check_vacant(out)
     progress = console.progress(quiet or as_json)
     members = [_member(workflow.load(run, trust_code=trust_code), run) for run in runs]
     names = _names(runs)
     catalog: Any = None
     if on is not None:
         given = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-        given |= {"max_expanded": max_expanded, "like": members[0]}
+        given |= {"max_expanded": max_expanded, "date_format": date_format, "like": members[0]}
         whole = flags.open_catalog(on, **given, delimiter=delimiter, encoding=encoding)
         for member in members:
             check_columns(member, whole)
         catalog = workflow.part(whole, "train")
     if how == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
-        options: Any = {"count": folds, "trust_code": trust_code, "progress": progress}
+        continue_with(same_command)
+        keep = out.parent / f".{out.name}.folds"
+        options: Any = {"count": folds, "keep": keep, "trust_code": trust_code, "progress": progress}
         made = stacking.stacked(members, names, recipes, catalog, **options)
     elif share is not None or catalog is None:
         made = Ensemble.of(members, names, share)
@@ -77,6 +84,8 @@ def ensemble(
     if catalog is not None:
         made = stacking.promised(made, catalog, precision)
     made = made.save(out)
+    if how == "stack":
+        shutil.rmtree(keep, ignore_errors=True)
     if as_json:
         data = {"model_id": made.model_id, "members": list(made.names), "weights": made.weights.tolist()}
         console.print_json(data | {"results": dict(made.results), "ensemble": str(out)})
@@ -94,7 +103,7 @@ def describe(made: "Ensemble") -> None:
         console.out.print(f"{value:>6.1%}  {name}{right}", markup=False)
     if "mean" in told:
         console.out.print(f"their mean: {told['mean']:.1%} right out of fold")
-    if not made.policy.rules:
+    if not made.policy.decides(made.taxonomy):
         console.say("it promises nothing yet: give --on with rows that no model saw, or `aisle calibrate`")
 
 

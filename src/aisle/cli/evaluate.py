@@ -49,6 +49,7 @@ def evaluate(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -67,6 +68,7 @@ def evaluate(
             max_expanded=max_expanded,
             delimiter=delimiter,
             encoding=encoding,
+            date_format=date_format,
             like=model,
         )
 

@@ -46,6 +46,7 @@ def export(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -53,10 +54,13 @@ def export(
     if not (onnx or int8):
         raise ExportUseError("say what to export to: --onnx")
     from aisle import workflow
+    from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
     from aisle.inference.onnx.export import Asked
     from aisle.inference.onnx.export import export as write
 
+    folder = out or run / ("onnx-int8" if int8 else "onnx")
+    check_vacant(folder)
     progress = console.progress(quiet or as_json)
     model: Any = workflow.load(run, trust_code=trust_code)
     if not hasattr(model, "spec"):
@@ -64,10 +68,9 @@ def export(
             f"{run} is no single network: export the models it was made of, or the one it was exported from"
         )
     given = {"column": column, "columns": columns, "image_root": image_root, "delimiter": delimiter}
-    given |= {"max_expanded": max_expanded, "encoding": encoding, "like": model}
+    given |= {"max_expanded": max_expanded, "encoding": encoding, "date_format": date_format, "like": model}
     catalog = rows_of(run, source, **given)
     check_columns(model, catalog)
-    folder = out or run / ("onnx-int8" if int8 else "onnx")
     made = write(model, judged_on(catalog), folder, Asked(int8, cost, force), progress)
     said = made.predictor.results["exported"]
     if as_json:

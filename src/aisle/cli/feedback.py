@@ -62,6 +62,7 @@ def feedback(
     elif do == "export":
         console.out.print(
             f"{sum(found.values()):,} products: {found['chosen']:,} chosen, {found['accepted']:,} accepted, "
+            f"{found['batch']:,} accepted in a batch, "
             f"{found['default']:,} that nobody looked at (weight {default_weight:g})"
         )
         console.places(

@@ -8,6 +8,7 @@ import typer
 from aisle.cli.catalog_flags import (
     ColumnFlag,
     ColumnsFlag,
+    DateFormatFlag,
     DelimiterFlag,
     EncodingFlag,
     MaxExpandedFlag,
@@ -24,6 +25,7 @@ def images(
     max_expanded: MaxExpandedFlag = None,
     delimiter: DelimiterFlag = None,
     encoding: EncodingFlag = None,
+    date_format: DateFormatFlag = None,
     workers: Annotated[int, typer.Option(min=1, help="Pictures fetched at once.")] = 16,
     per_host: Annotated[int, typer.Option(min=1, help="Of them, at one host.")] = 4,
     pause: Annotated[float, typer.Option(min=0, help="Seconds a worker rests after each.")] = 0.0,
@@ -47,6 +49,7 @@ def images(
         max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
         labels=False,
     )
     result = download(

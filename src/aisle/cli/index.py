@@ -31,6 +31,7 @@ def embed(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -42,7 +43,7 @@ def embed(
     model = _model(run, trust_code, device)
     given = {
         "column": column, "columns": columns, "image_root": image_root, "max_expanded": max_expanded,
-        "delimiter": delimiter, "encoding": encoding,
+        "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
     }  # fmt: skip
     catalog = _catalog(model, source, progress, given)
     rows, dim = write_vectors(model, catalog, out, progress)
@@ -74,21 +75,25 @@ def index(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
     """Make an index of a catalogue for `aisle search`, or change one: whole, or as it was."""
     from aisle import search
+    from aisle.search.manifest import check_vacant
 
     if add + delete + replace > 1:
         raise SearchError("say one of --add, --delete and --replace")
+    if not (add or delete):
+        check_vacant(out, replace)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
     if add or delete:
         opened = search.open(out, model)
     given = {
         "column": column, "columns": columns, "image_root": image_root, "max_expanded": max_expanded,
-        "delimiter": delimiter, "encoding": encoding,
+        "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
     }  # fmt: skip
     catalog = _catalog(model, source, progress, given, known=not delete)
     gone = 0

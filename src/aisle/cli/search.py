@@ -87,25 +87,27 @@ def _query(opened: "Index", text: str | None, image: Path | None) -> Any:
 def _table(hits: "list[Hit]") -> None:
     from rich.cells import cell_len, set_cell_size
 
-    from aisle.search.page import title_of
+    from aisle.search.page import order_of, title_of
     from aisle.taxonomy import format_path
 
     if not hits:
         console.out.print("no product fits")
         return
-    rows = [["", "like", "words", "id", "title", "category"]]
+    mixed = order_of(hits) == "match"  # then the order follows neither of the two columns after it
+    rows = [["", "match" if mixed else "", "like", "words", "id", "title", "category"]]
     for rank, hit in enumerate(hits, 1):
         like = "" if hit.similarity is None else f"{hit.similarity:.3f}"
         words = "" if hit.words is None else f"{hit.words:.1f}"
-        rows.append([str(rank), like, words, hit.id, title_of(hit), format_path(hit.category)])
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(6)]
+        match = f"{hit.score:.3f}" if mixed else ""
+        rows.append([str(rank), match, like, words, hit.id, title_of(hit), format_path(hit.category)])
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(7)]
     if console.out.is_terminal:  # a pipe's lines are whole
-        left = max(console.out.width - sum(widths[:3]) - 10, 30)
-        for i, share in ((3, 0.2), (4, 0.45), (5, 0.35)):
+        left = max(console.out.width - sum(widths[:4]) - 12, 30)
+        for i, share in ((4, 0.2), (5, 0.45), (6, 0.35)):
             widths[i] = min(widths[i], int(left * share))
     for row in rows:
-        cells = [cell.rjust(widths[i]) for i, cell in enumerate(row[:3])]
-        cells += [set_cell_size(_printable(row[i]), widths[i]) for i in (3, 4, 5)]
+        cells = [cell.rjust(widths[i]) for i, cell in enumerate(row[:4]) if widths[i] or not i]
+        cells += [set_cell_size(_printable(row[i]), widths[i]) for i in (4, 5, 6)]
         console.out.print("  ".join(cells).rstrip(), markup=False, soft_wrap=True)
 
 
@@ -133,6 +135,6 @@ def _page(
     picture = data_uri(small_jpeg(ImageRef(path=image))) if image is not None else ""
     try:
         with whole_file(out) as handle:
-            handle.write(render(asked, where, hits, len(opened), opened.manifest.model_id, picture))
+            handle.write(render(asked, where, hits, opened.count(where), opened.manifest.model_id, picture))
     except OSError as error:
         raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error

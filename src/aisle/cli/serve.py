@@ -28,7 +28,10 @@ def serve(
     port: Annotated[int, typer.Option(envvar="AISLE_PORT", min=0, max=65535)] = 8000,
     store: Store = STORE,
     open_: Annotated[
-        bool, typer.Option("--open", help="Ask nobody for a key, even on an address open to the network.")
+        bool,
+        typer.Option(
+            "--open", help="Ask nobody for a key, as long as there never was one, though others may reach it."
+        ),
     ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option("--allow-host", help="A name it is reached under. Repeatable.")
@@ -65,6 +68,12 @@ def serve(
     double: Annotated[
         float, typer.Option(min=0, max=1, help="The share of reviews that two people do, to compare.")
     ] = 0.1,
+    batch_floor: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Suggestions of less confidence cannot be accepted several at a time."
+        ),
+    ] = 0.8,
     keep_days: Annotated[
         int | None, typer.Option(min=1, help="Delete what was kept this many days ago.")
     ] = None,
@@ -89,6 +98,7 @@ def serve(
         gold=gold,
         shadow=shadow,
         double=double,
+        batch_floor=batch_floor,
         keep_days=keep_days,
         limits=Limits(
             rate=rate,

@@ -31,6 +31,7 @@ class Reading(NamedTuple):
     max_expanded: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    date_format: str | None = None
     like: Any = None
 
     def catalog(self) -> "Catalog":
@@ -56,6 +57,7 @@ class Reading(NamedTuple):
         """
         from aisle.catalog import contests
         from aisle.catalog.catalog_format import format_of
+        from aisle.catalog.dates import checked_format
         from aisle.catalog.pieces import CatalogPieces, FilePieces
         from aisle.catalog.tables import Hints
 
@@ -64,6 +66,8 @@ class Reading(NamedTuple):
         if contest is not None:
             return CatalogPieces(self.catalog(), [contest.folder], rows)
         said = flags.described(self.column, self.columns)
+        if self.date_format is not None:
+            said.columns["date_format"] = checked_format(self.date_format)
         limit = flags.size(self.max_expanded)
         hints = Hints(flags.mark(self.delimiter), self.encoding, format_of(self.like), max_expanded=limit)
         return FilePieces(sources, rows, said.columns, self.image_root, hints, said.vectors)

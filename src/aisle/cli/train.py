@@ -31,6 +31,13 @@ def train(
         typer.Option("--from", metavar="RUN", help="Go on from this run, with new rows and new categories."),
     ] = None,
     device: console.Device = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="What the network learns in: fp32, bf16 or fp16 (default: bf16 on GPUs of compute "
+            "capability 8.0 and above, else fp32)."
+        ),
+    ] = None,
     track: Annotated[
         str | None,
         typer.Option(
@@ -49,6 +56,7 @@ def train(
     max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
+    date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
@@ -56,13 +64,20 @@ def train(
     from aisle import workflow
     from aisle.cli.evaluate import summary
     from aisle.cli.export import remember
+    from aisle.cli.interrupts import continue_with, same_command
+    from aisle.training.run import Run
 
     if resume and out is None:
         raise AisleError("--resume continues the run that --out names: add --out RUN")
     speaks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, the first
     progress = console.progress(quiet or as_json or not speaks)
     # Before a large file is read for nothing.
-    resolved = workflow.resolve(recipe, changes or (), resumed=out if resume else None, start=start)
+    changes = [*(changes or ()), *([f"precision={precision}"] if precision is not None else [])]
+    resolved = workflow.resolve(recipe, changes, resumed=out if resume else None, start=start)
+    folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
+    Run(folder, ()).check(resume)
+    begun = folder / "data.json"
+    continue_with(lambda: same_command("--out", str(folder), "--resume") if begun.exists() else None)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -72,10 +87,10 @@ def train(
         max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
+        date_format=date_format,
         like=_written(out if resume else None, start),
     )
     tell(catalog, progress)
-    folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     model = workflow.train(
         catalog,
         resolved,

@@ -158,6 +158,11 @@ class Policy:
         stops = stopping(self.limits(taxonomy), descent)
         return stops if held is None else np.where(held, 0, stops)
 
+    def decides(self, taxonomy: Taxonomy) -> bool:
+        """Whether it answers anything by itself: a policy whose every limit is below 0 does not."""
+        limits = self.limits(taxonomy)
+        return bool((limits.accept >= 0).any() or (limits.partial >= 0).any())
+
     def limits(self, taxonomy: Taxonomy) -> Limits:
         """This policy over the nodes of one tree."""
         return _limits(_Key(self), taxonomy)

@@ -54,7 +54,9 @@ class LinearBaseline:
             AisleError: no such product, or none of them has a text.
         """
         targets = catalog.targets()
+        weights = catalog.weights
         usable = (targets.node >= 0) & targets.exact & ~catalog.fatal
+        usable &= True if weights is None else weights > 0
         rows = np.flatnonzero(usable & (catalog.taxonomy.terminal_of[targets.node] >= 0))
         if not len(rows):
             raise AisleError(f"the baseline cannot learn: none of {len(catalog):,} products has a full label")

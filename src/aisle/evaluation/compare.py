@@ -7,7 +7,6 @@ that was killed goes on where it stood.
 import contextlib
 import hashlib
 import json
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,12 +62,52 @@ def parse_variant(text: str, changes: Sequence[str] = ()) -> Variant:
     Raises:
         RecipeError: as `load_recipe`, or the quotes do not match.
     """
-    name, colon, rest = text.partition(": ")
+    name, rest = _named(text)
     try:
-        recipe, *own = shlex.split(rest if colon else text)
+        words = _words(rest)
     except ValueError as error:
         raise RecipeError(f"{text!r}: {error}; write NAME: RECIPE KEY=VALUE …") from error
-    return Variant(name.strip() if colon else text.strip(), load_recipe(recipe, [*changes, *own]))
+    if not words:
+        raise RecipeError(f"{text!r} names no recipe; write NAME: RECIPE KEY=VALUE …")
+    return Variant(name or text.strip(), load_recipe(words[0], [*changes, *words[1:]]))
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The name, empty where there is none, and the rest. A colon inside a value ends no name."""
+    name, colon, rest = text.partition(": ")
+    inside = name.count('"') % 2 or any(name.count(a) > name.count(b) for a, b in ("{}", "[]"))
+    return (name.strip(), rest) if colon and not inside else ("", text)
+
+
+def _words(text: str) -> list[str]:
+    """Words as a shell parts them, but quotes inside of a word stay: TOML reads them. Neither quotes nor
+    braces and brackets are torn apart.
+
+    Raises:
+        ValueError: a quote or a bracket is not closed.
+    """
+    words: list[str] = []
+    word, quote, depth, begun = "", "", 0, False
+    for sign in text:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        depth += (sign in "{[") - (sign in "}]") if not quote else 0
+        if sign.isspace() and not quote and depth <= 0:
+            words += [_unquoted(word)] if begun else []
+            word, begun = "", False
+            continue
+        word, begun = word + sign, True
+    if quote or depth > 0:
+        raise ValueError("No closing quotation" if quote else "No closing bracket")
+    return [*words, _unquoted(word)] if begun else words
+
+
+def _unquoted(word: str) -> str:
+    """A word without the quotes around all of it."""
+    around = len(word) > 1 and word[0] in "\"'" and word.find(word[0], 1) == len(word) - 1
+    return word[1:-1] if around else word
 
 
 def compare(
@@ -79,6 +118,7 @@ def compare(
     seeds: Sequence[int] = (0,),
     test: Catalog | None = None,
     out: Path | None = None,
+    source: str | None = None,
     store: FeatureStore | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
@@ -87,6 +127,7 @@ def compare(
 
     folds: parts that take turns being judged, near-duplicates together. test: rows to judge on instead; then
     there is one turn. seeds: every variant is trained with each. out: where finished trainings are kept.
+    source: what the table calls the rows (the files' names by default).
 
     Raises:
         CatalogError: no labelled row, or fewer groups of them than folds.
@@ -116,7 +157,7 @@ def compare(
     groups = whole.groups()[judged_rows]
     rows = _rows(found, truth, groups)
     return Comparison(
-        source=", ".join(part.path.name for part in catalog.parts) or "rows",
+        source=source or ", ".join(part.path.name for part in catalog.parts) or "the catalogue given",
         judged=len(judged_rows),
         folds=0 if test is not None else folds,
         seeds=tuple(int(seed) for seed in seeds),

@@ -47,16 +47,46 @@ class Comparison(Record):
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
         return f"{self.judged:,} products of {self.source}, {turns}{seeds}"
 
+    @property
+    def best(self) -> Compared:
+        """The most accurate one."""
+        return max(self.rows, key=lambda row: row.accuracy)
+
+    @property
+    def winner(self) -> Compared | None:
+        """The best one, where that is more than chance: of the others, the limits of its gain over the first
+        (of the first, those of all others') do not include zero. None of a single one."""
+        best, others = self.best, [row.gain for row in self.rows if row.gain is not None]
+        if not others:
+            return None
+        sure = best.gain.low > 0 if best.gain is not None else all(gain.high < 0 for gain in others)
+        return best if sure else None
+
+    @property
+    def verdict(self) -> str:
+        """One line: which is better, or that none is."""
+        if len(self.rows) == 1:
+            return f"{self.best.name}: {self.best.accuracy:.3f} of full paths are right"
+        if self.winner is None:
+            return (
+                "No recipe is better than the first beyond chance"
+                if self.best.gain is not None
+                else ("The first recipe is the most accurate, but not beyond chance")
+            )
+        over = f"{self.rows[0].name} by {_between(self.best.gain)}" if self.best.gain else "all others"
+        return f"{self.best.name} is more accurate than {over}"
+
     def markdown(self) -> str:
         """The table."""
         contest = any(row.contest is not None for row in self.rows)
-        head = ["recipe", "accuracy", "macro-F1", "level 1", *(["contest score"] if contest else [])]
+        levels = [f"level {level}" for level in range(1, self.levels + 1)]
+        head = ["recipe", "accuracy", "macro-F1", *levels, *(["contest score"] if contest else [])]
         head += ["accuracy, gain", "macro-F1, gain", "parameters", "train, s", "answers/s", "memory, MiB"]
         lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         for row in self.rows:
             deviation = "" if row.deviation is None else f" ± {row.deviation:.3f}"
             cells = [row.name.replace("|", "\\|"), f"{row.accuracy:.3f}{deviation}", decimal(row.macro_f1)]
-            cells += [decimal(row.levels[0]), *([decimal(row.contest)] if contest else [])]
+            cells += [*map(decimal, row.levels), *([decimal(row.contest)] if contest else [])]
             cells += [_between(row.gain), _between(row.gain_f1)]
             cells += [
                 count(row.parameters),
@@ -66,7 +96,7 @@ class Comparison(Record):
             ]
             lines.append(f"| {' | '.join(cells)} |")
         note = "Gains are over the first row, with 95 % limits (paired bootstrap over products)."
-        return "\n".join([f"{self.how}. {note}", "", *lines])
+        return "\n".join([f"{self.how}. {note}", "", f"{self.verdict}.", "", *lines])
 
     def html(self) -> str:
         """One self-contained page."""

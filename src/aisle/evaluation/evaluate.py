@@ -28,6 +28,7 @@ from aisle.evaluation.result import (
 from aisle.evaluation.summary import limits
 from aisle.inference import Classifier
 from aisle.inference.cascade import Cascade
+from aisle.inference.training_counts import own_training_counts, training_products
 from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
 from aisle.model.features import FeatureStore
 from aisle.progress import SILENT, Progress
@@ -77,6 +78,7 @@ def evaluate(
         source=", ".join(part.path.name for part in catalog.parts),
         split=_split(catalog),
         rows=case.count(catalog, classifier.taxonomy, _seen(classifier, catalog)),
+        training_products=_training_products(classifier),
         model=ours.summary,
         baseline=rival,
         views=tuple(_without(case, ours, classifier, view, progress) for view in views),
@@ -105,9 +107,10 @@ def evaluate(
 
 
 def label_counts(catalog: Catalog) -> dict[CategoryPath, int]:
-    """How many products of a catalogue carry each (primary) label; faulty ones are left out."""
-    node = catalog.targets().node
-    kept = node[(node >= 0) & ~catalog.fatal]
+    """How many products of a catalogue carry each (primary) label; faulty ones, and those of weight 0, are
+    left out."""
+    node, weights = catalog.targets().node, catalog.weights
+    kept = node[(node >= 0) & ~catalog.fatal & (True if weights is None else weights > 0)]
     return {catalog.taxonomy.nodes[n].path: count for n, count in Counter(kept.tolist()).items()}
 
 
@@ -121,11 +124,14 @@ def _scorer(classifier: Classifier, without: tuple[str, ...] = ()) -> Ask:
 
 def _remembered(classifier: Classifier) -> dict[CategoryPath, int] | None:
     """Training products of each label, where the classifier knows them."""
-    context = getattr(classifier, "context", None)
-    if context is None:
+    if getattr(classifier, "context", None) is None:
         return None
     tree = classifier.taxonomy
-    return {tree.nodes[t].path: int(n) for t, n in zip(tree.terminals, context.counts, strict=True)}
+    return {node.path: int(n) for node, n in zip(tree.nodes, own_training_counts(classifier), strict=True)}
+
+
+def _training_products(classifier: Classifier) -> int | None:
+    return training_products(classifier) if hasattr(classifier, "results") else None
 
 
 def _seen(classifier: Classifier, catalog: Catalog) -> np.ndarray | None:

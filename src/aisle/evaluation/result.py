@@ -370,13 +370,14 @@ class Beside(Record):
 class Evaluation(Record):
     """Everything one evaluation measured. `stages`: of a cascade. `products`: a hash of which were judged, in
     order; `hits`: one bit a product, whether its full path was right (base64), so that a later evaluation can
-    be put beside."""
+    be put beside. `training_products`: labelled products that the model was trained from."""
 
     format_version: int = FORMAT_VERSION
     model_id: str
     source: str = ""
     split: str | None = None
     rows: Rows
+    training_products: int | None = None
     model: Summary
     baseline: BaselineResult | None = None
     views: tuple[ViewRemoved, ...] = ()

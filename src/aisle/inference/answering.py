@@ -151,6 +151,11 @@ class Answers(ABC):
     def inputs(self) -> tuple[View, ...]:
         """The views that are read, and of what."""
 
+    @property
+    @abstractmethod
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+
     @abstractmethod
     def _scored(
         self, products: Iterable[Product], without: Collection[str]

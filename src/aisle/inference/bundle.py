@@ -6,7 +6,7 @@ answers, not of what was measured of them. Nothing is fetched while loading.
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from aisle.catalog.catalog_format import FILE, CatalogFormat
 from aisle.decision import Policy
@@ -35,7 +35,7 @@ from aisle.inference.growing import Growth
 from aisle.inference.memory import Memory
 from aisle.inference.predictor import Predictor
 from aisle.model.parts import Context
-from aisle.model.spec import ModelSpec, build, encoder_class, validated
+from aisle.model.spec import ModelSpec, build, build_body, encoder_class, validated
 from aisle.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
@@ -145,6 +145,8 @@ def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor
     vectors = tensors.get("head.class_vectors")
     class_vectors = vectors.numpy() if vectors is not None else np.zeros((len(taxonomy), 1), np.float32)
     context = Context(taxonomy, counts, class_vectors)
+    with torch.device("meta"):  # before memory is taken for what network.json asks for
+        _check_shapes(*build_body(spec, preparers, network["configs"], trust_code), tensors)
     model = build(spec, preparers, context, network["configs"], trust_code)
     model.load_state_dict(tensors)
     return Predictor(
@@ -160,6 +162,28 @@ def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor
         growth=Growth.load(folder),
         catalog_format=CatalogFormat.load(folder) if FILE in manifest["files"] else None,
     )
+
+
+def _check_shapes(
+    encoders: Mapping[str, nn.Module], fusion: nn.Module, tensors: Mapping[str, Tensor]
+) -> None:
+    """Whether the network is no larger than its weights.
+
+    Raises:
+        BundleError: a weight is missing or smaller.
+    """
+    declared = {f"fusion.{key}": value.shape for key, value in fusion.state_dict().items()}
+    for name, encoder in encoders.items():
+        declared |= {f"encoders.{name}.{key}": value.shape for key, value in encoder.state_dict().items()}
+        declared[f"absent.{name}"] = torch.Size([encoder.dim])  # type: ignore[list-item]
+    for name, shape in declared.items():
+        kept = tensors[name].shape if name in tensors else None
+        if kept is None or kept.numel() < shape.numel():  # a kernel has as many landmarks as were kept
+            found = "missing" if kept is None else f"of shape {tuple(kept)}"
+            raise BundleError(f"weight {name} is {found}, but network.json asks for {tuple(shape)}")
+    head = {size for name, tensor in tensors.items() if name.startswith("head.") for size in tensor.shape}
+    if head and fusion.dim not in head:
+        raise BundleError(f"no weight of the head is {fusion.dim} wide, which network.json asks for")
 
 
 def _halved(tensor: Tensor) -> Tensor:

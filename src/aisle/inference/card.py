@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from aisle.inference.training_counts import training_products
+
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
@@ -21,7 +23,7 @@ tags: [product-classification, taxonomy]
 # Model {model_id}
 
 Places products in a tree of {len(tree):,} categories ({len(tree.terminals):,} of them final, {tree.depth}
-levels). Recipe `{results.get("recipe", "?")}`, {results.get("training_rows", 0):,} training rows,
+levels). Recipe `{results.get("recipe", "?")}`, {training_products(predictor) or 0:,} training products,
 {weights:,} parameters.
 
 Reads:

@@ -19,10 +19,18 @@ import numpy as np
 from aisle.catalog import Catalog, Product
 from aisle.catalog.catalog_format import CatalogFormat
 from aisle.decision import Nearest, Policy
-from aisle.errors import AisleError, BundleError
+from aisle.errors import AisleError, BundleError, first_line
 from aisle.inference.answering import Answers, Scored, Spaces, in_batches
-from aisle.inference.folder import checked_manifest, described, find, seal, write_folder, write_json
-from aisle.inference.opening import ENSEMBLE, open_model
+from aisle.inference.folder import (
+    MANIFEST,
+    checked_manifest,
+    find,
+    own_files,
+    seal,
+    write_folder,
+    write_json,
+)
+from aisle.inference.opening import open_model
 from aisle.model.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
@@ -77,6 +85,11 @@ class Cascade(Answers):
     def views(self) -> tuple[str, ...]:
         """The names of the views that any stage reads."""
         return tuple(dict.fromkeys(view for model in self.models for view in model.views))
+
+    @property
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+        return max(model.max_images for model in self.models)
 
     @property
     def context(self) -> Any:
@@ -199,17 +212,10 @@ def _write(cascade: Cascade, folder: Path) -> str:
     write_json(folder / "cascade.json", said)
     model_id = seal(said | {"policy": json.loads(cascade.policy.to_json())})
     write_json(folder / "results.json", dict(cascade.results))
-    # A stage's own manifest seals the rest of it.
-    own = {name: what for name, what in described(folder).items() if _is_sealed_here(name)}
     manifest = {"format_version": FORMAT_VERSION, "runtime": RUNTIME, "model_id": model_id}
-    manifest |= {"aisle": version("aisle"), "files": own}
-    write_json(folder / "aisle.json", {**manifest, "seal": seal(manifest)})
+    manifest |= {"aisle": version("aisle"), "files": own_files(folder, "stages")}
+    write_json(folder / MANIFEST, {**manifest, "seal": seal(manifest)})
     return model_id
-
-
-def _is_sealed_here(name: str) -> bool:
-    parts = Path(name).parts
-    return parts[0] != "stages" or (len(parts) == 3 and parts[2] in ("aisle.json", ENSEMBLE))
 
 
 def load(folder: Path, trust_code: bool = False, device: str = "cpu") -> Cascade:
@@ -232,5 +238,5 @@ def load(folder: Path, trust_code: bool = False, device: str = "cpu") -> Cascade
         )
     except AisleError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
+    except Exception as error:  # whatever a malformed but sealed file makes its reader raise
+        raise BundleError(f"{folder}: cannot be read: {first_line(error)}") from error

@@ -1,29 +1,38 @@
 """Several models as one classifier: the mean of their probabilities, or a boosted model stacked on them.
 
-In a folder: `ensemble.json` (what it is, sealed), `policy.json`, `stack.txt` (a stacked one's trees, as
-LightGBM's text) and `members/`, a whole bundle each, so that it loads where its members are not.
+In a folder: `aisle.json` (sealed, `"runtime": "ensemble"`), `ensemble.json` (names, weights, members' ids),
+`policy.json`, `results.json`, `stack.txt` (a stacked one's trees, as LightGBM's text) and `members/`, a whole
+bundle each, so that it loads where its members are not.
 """
 
 import dataclasses
-import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from aisle.catalog import Catalog, Product
 from aisle.catalog.catalog_format import CatalogFormat
 from aisle.decision import Policy
 from aisle.decision.neighbours import Nearest
-from aisle.errors import AisleError, BundleError
+from aisle.errors import AisleError, BundleError, first_line
 from aisle.inference import bundle
 from aisle.inference.answering import Answers, Scored, in_batches
-from aisle.inference.opening import ENSEMBLE as MANIFEST
+from aisle.inference.folder import (
+    MANIFEST,
+    checked_manifest,
+    described,
+    find,
+    own_files,
+    seal,
+    write_folder,
+    write_json,
+)
 from aisle.inference.predictor import Predictor
 from aisle.inference.stack import Stack, mean_of
 from aisle.model.features import FeatureStore
@@ -31,7 +40,8 @@ from aisle.model.parts import Context
 from aisle.model.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+RUNTIME = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,11 @@ class Ensemble(Answers):
     def views(self) -> tuple[str, ...]:
         """The names of the views that any member reads."""
         return tuple(dict.fromkeys(view for member in self.members for view in member.views))
+
+    @property
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+        return max(model.max_images for model in self.members)
 
     @property
     def context(self) -> Context:
@@ -175,7 +190,7 @@ class Ensemble(Answers):
         Raises:
             BundleError: the folder exists and holds something else.
         """
-        return _save(self, Path(folder))
+        return write_folder(Path(folder), lambda beside: _write(self, beside), (SafetensorError,))
 
 
 def _joined(problems: Sequence[list[tuple[str, ...]]]) -> Iterator[list[str]]:
@@ -183,38 +198,24 @@ def _joined(problems: Sequence[list[tuple[str, ...]]]) -> Iterator[list[str]]:
         yield [what for one in told for what in one]
 
 
-def _save(ensemble: Ensemble, folder: Path) -> Ensemble:
-    if folder.exists() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
-        raise BundleError(f"{folder} exists and holds something else; name a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        beside.mkdir()
-        saved = [member.save(beside / "members" / str(i)) for i, member in enumerate(ensemble.members)]
-        (beside / "policy.json").write_text(ensemble.policy.to_json())
-        if ensemble.stack is not None:
-            (beside / "stack.txt").write_text(ensemble.stack.model)
-        said = {
-            "format_version": FORMAT_VERSION,
-            "names": list(ensemble.names),
-            "weights": ensemble.weights.tolist(),
-            "members": [member.model_id for member in saved],
-            "files": {
-                file: _hash(beside / file)
-                for file in ("policy.json", "stack.txt")
-                if (beside / file).exists()
-            },
-        }
-        said |= {"model_id": _seal(said), "results": dict(ensemble.results)}
-        (beside / MANIFEST).write_text(json.dumps(said | {"seal": _seal(said)}, ensure_ascii=False, indent=1))
-        old = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.old"
-        if folder.exists():
-            folder.rename(old)
-        beside.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return dataclasses.replace(ensemble, members=tuple(saved), model_id=said["model_id"])
+def _write(ensemble: Ensemble, folder: Path) -> Ensemble:
+    saved = [member.save(folder / "members" / str(i)) for i, member in enumerate(ensemble.members)]
+    (folder / "policy.json").write_text(ensemble.policy.to_json())
+    if ensemble.stack is not None:
+        (folder / "stack.txt").write_text(ensemble.stack.model)
+    made_of = {
+        "names": list(ensemble.names),
+        "weights": ensemble.weights.tolist(),
+        "members": [member.model_id for member in saved],
+    }
+    write_json(folder / "ensemble.json", made_of)
+    decides = ("ensemble.json", "policy.json", "stack.txt")
+    model_id = seal({name: what for name, what in described(folder).items() if name in decides})
+    write_json(folder / "results.json", dict(ensemble.results))
+    manifest = {"format_version": FORMAT_VERSION, "runtime": RUNTIME, "model_id": model_id}
+    manifest |= {"aisle": version("aisle"), "files": own_files(folder, "members")}
+    write_json(folder / MANIFEST, {**manifest, "seal": seal(manifest)})
+    return dataclasses.replace(ensemble, members=tuple(saved), model_id=model_id)
 
 
 def load(folder: Path, trust_code: bool = False) -> Ensemble:
@@ -223,42 +224,26 @@ def load(folder: Path, trust_code: bool = False) -> Ensemble:
     Raises:
         BundleError: it or a member is missing, truncated, edited, or from a newer version.
     """
+    folder = find(folder)
+    manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
     try:
-        said = json.loads((folder / MANIFEST).read_text())
-        seal = said.pop("seal")
-        if said["format_version"] > FORMAT_VERSION:
-            raise BundleError(f"{folder} has ensemble format {said['format_version']}: upgrade Aisle")
-        if _seal(said) != seal:
-            raise BundleError(f"{folder / MANIFEST} was edited: its content does not match its seal")
-        for file, expected in said["files"].items():
-            if _hash(folder / file) != expected:
-                raise BundleError(
-                    f"{folder / file} was edited or damaged: its content does not match its checksum"
-                )
-        members = [bundle.load(folder / "members" / str(i), trust_code) for i in range(len(said["members"]))]
-        for number, (member, expected) in enumerate(zip(members, said["members"], strict=True)):
+        made_of = json.loads((folder / "ensemble.json").read_text())
+        homes = [folder / "members" / str(i) for i in range(len(made_of["members"]))]
+        members = [bundle.load(home, trust_code) for home in homes]
+        for home, member, expected in zip(homes, members, made_of["members"], strict=True):
             if member.model_id != expected:
-                raise BundleError(f"{folder}/members/{number} is another model than the ensemble was made of")
-        stack = (folder / "stack.txt").read_text() if "stack.txt" in said["files"] else None
+                raise BundleError(f"{home} is another model than the ensemble was made of")
+        stack = (folder / "stack.txt").read_text() if "stack.txt" in manifest["files"] else None
         return Ensemble(
             tuple(members),
-            tuple(said["names"]),
-            np.array(said["weights"]),
+            tuple(made_of["names"]),
+            np.array(made_of["weights"], dtype=float),
             Policy.from_json((folder / "policy.json").read_text()),
-            None if stack is None else Stack(said["names"], stack),
-            said["model_id"],
-            said["results"],
+            None if stack is None else Stack(made_of["names"], stack),
+            manifest["model_id"],
+            json.loads((folder / "results.json").read_text()),
         )
     except AisleError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _seal(data: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    except Exception as error:  # whatever a malformed but sealed file makes its reader raise
+        raise BundleError(f"{folder}: cannot be read: {first_line(error)}") from error

@@ -12,11 +12,11 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from aisle.errors import BundleError
+from aisle.errors import BundleError, first_line
 
 try:
     import fcntl
@@ -24,6 +24,8 @@ except ImportError:  # Windows: two writers of one bundle are not told apart the
     fcntl = None
 
 MANIFEST = "aisle.json"
+_MANIFEST_BYTES = 64 << 20
+_SUBFOLDERS = ("views", "graphs", "members", "stages")  # that a loader reads, besides the folder itself
 Made = TypeVar("Made")
 
 
@@ -36,14 +38,13 @@ def write_folder(folder: Path, write: Callable[[Path], Made], also: tuple[type[E
         BundleError: the folder exists and is no bundle, or cannot be written.
     """
     recover(folder)
-    if folder.exists() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
-        raise BundleError(f"{folder} exists and holds something else; name a new folder")
+    check_vacant(folder)
     beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         beside.mkdir(parents=True)
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):  # a file system without locks
-                stack.enter_context(_held(beside))
+                stack.enter_context(held(beside))
             made = write(beside)
             old = beside.with_suffix(".old")
             if folder.exists():
@@ -63,6 +64,18 @@ def write_folder(folder: Path, write: Callable[[Path], Made], also: tuple[type[E
     return made
 
 
+def check_vacant(folder: Path) -> None:
+    """Whether a bundle may be written here: nothing is, or a bundle, which it replaces.
+
+    Raises:
+        BundleError: it is a file, or a folder that holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BundleError(f"{folder} is a file; name a folder")
+    if folder.exists() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
+        raise BundleError(f"{folder} exists and holds something else; name a new folder")
+
+
 def recover(folder: Path) -> None:
     """Finish, or clear away, what a writer of this bundle that was killed has left.
 
@@ -71,7 +84,7 @@ def recover(folder: Path) -> None:
     """
     for beside in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         try:
-            with _held(beside, wait=not folder.exists()):
+            with held(beside, wait=not folder.exists()):
                 if not folder.exists() and _is_whole(beside):
                     beside.rename(folder)
                 else:
@@ -94,16 +107,17 @@ def _is_whole(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _held(folder: Path, wait: bool = True) -> Iterator[None]:
-    """Hold a writer's folder: the lock ends with its process, however that ends.
+def held(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a folder that one process writes: the lock ends with its process, however that ends.
 
     Raises:
-        OSError: another process holds it (without `wait`), or the folder is gone.
+        BlockingIOError: another process holds it (without `wait`).
+        OSError: the folder is gone, or its file system has no locks.
     """
     if fcntl is None:
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
@@ -130,54 +144,129 @@ def find(folder: Path) -> Path:
 
 
 def runtime_of(folder: Path) -> str:
-    """What answers in this folder: `onnx`, `cascade`; `torch` where it does not say, or is no bundle."""
+    """What answers in this folder: `onnx`, `cascade`, `ensemble`; `torch` where it does not say, or is no
+    bundle."""
     try:
-        return json.loads((folder / MANIFEST).read_text()).get("runtime", "torch")
-    except (OSError, ValueError, AttributeError):
+        found = read_manifest(folder).get("runtime", "torch")
+    except (BundleError, AttributeError):
         return "torch"
+    return found if isinstance(found, str) else "torch"
 
 
 def checked_manifest(folder: Path, oldest: int, newest: int) -> dict[str, Any]:
-    """What the manifest says, every file being as it says. oldest, newest: formats that are read.
+    """What the manifest says, every file being as it says, and none that it does not list. oldest, newest:
+    formats that are read.
 
     Raises:
-        BundleError: a file is missing, truncated or edited, or the format is another.
+        BundleError: the manifest is malformed; a file is missing, truncated, edited or not listed; or the
+            format is another.
     """
     file = folder / MANIFEST
-    if not file.is_file():
+    if not file.exists():
         raise BundleError(f"{folder} is not a saved model: it has no {MANIFEST}")
+    manifest = read_manifest(folder)
     try:
-        manifest = json.loads(file.read_text())
         found, files, sealed = manifest["format_version"], manifest["files"], manifest.pop("seal")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{file} is damaged: {error}") from error
-    if not isinstance(found, int) or found < oldest:
-        raise BundleError(f"{folder} has format {found}; this Aisle reads {oldest} to {newest}")
+        own_seal = seal(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(f"{file} is damaged: {first_line(error)}") from error
+    if not isinstance(found, int) or isinstance(found, bool) or found < oldest:
+        raise BundleError(f"{folder} has format {found!s:.40}; this Aisle reads {oldest} to {newest}")
     if found > newest:
         raise BundleError(f"{folder} has format {found}; this Aisle reads up to {newest}: upgrade Aisle")
-    if seal(manifest) != sealed:
+    if own_seal != sealed:
         raise BundleError(f"{file} was edited: its content does not match its seal")
+    if not isinstance(files, dict) or not isinstance(manifest.get("model_id"), str):
+        raise BundleError(f"{file} is damaged: it needs a table `files` and a text `model_id`")
     for name, expected in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{folder} is incomplete: {name} is missing; copy the folder again")
-        if path.stat().st_size != expected["bytes"]:
-            raise BundleError(
-                f"{path} is truncated or edited: {path.stat().st_size:,} bytes, not {expected['bytes']:,}"
-            )
-        if _describe(path) != expected:
-            raise BundleError(f"{path} was edited or damaged: its content does not match its checksum")
+        try:
+            _check_file(folder, name, expected)
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{folder}: file {name!r:.80} cannot be read: {first_line(error)}") from error
+    _refuse_unlisted(folder, files)
     return manifest
+
+
+def read_manifest(folder: Path) -> Any:
+    """What the manifest holds, unchecked; nothing but a regular file of usual size is opened.
+
+    Raises:
+        BundleError: it is none, or no JSON.
+    """
+    file = folder / MANIFEST
+    try:
+        if not file.is_file():
+            raise BundleError(f"{file} is not a regular file")
+        if file.stat().st_size > _MANIFEST_BYTES:
+            raise BundleError(
+                f"{file} is damaged: {file.stat().st_size:,} bytes are more than a manifest has"
+            )
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{file} is damaged: {first_line(error)}") from error
+
+
+def _check_file(folder: Path, name: str, expected: Any) -> None:
+    """Whether a listed file is there, inside the folder, and as the manifest says."""
+    path = folder / name
+    parts = PurePosixPath(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise BundleError(f"{folder / MANIFEST} is damaged: {name!r:.80} is no path inside the folder")
+    if not isinstance(expected, dict) or not isinstance(expected.get("bytes"), int):
+        raise BundleError(f"{folder / MANIFEST} is damaged: it does not say how long {name!r:.80} is")
+    if not path.exists():
+        raise BundleError(f"{folder} is incomplete: {name} is missing; copy the folder again")
+    if not path.is_file():
+        raise BundleError(f"{path} is not a regular file; copy the folder again")
+    if path.stat().st_size != expected["bytes"]:
+        raise BundleError(
+            f"{path} is truncated or edited: {path.stat().st_size:,} bytes, not {expected['bytes']:,}"
+        )
+    if _describe(path) != expected:
+        raise BundleError(f"{path} was edited or damaged: its content does not match its checksum")
+
+
+def _refuse_unlisted(folder: Path, files: Mapping[str, Any]) -> None:
+    """Nothing but what the manifest lists may lie where a loader would read it: in the folder, or in one of
+    its own subfolders. A saved model in one of those is checked by its own manifest. Hidden files of the
+    system and other folders, such as `report/`, are never read."""
+    places = [(folder, [], [f.name for f in folder.iterdir() if not f.is_dir() and f.name[0] != "."])]
+    for name in _SUBFOLDERS:
+        places += [(Path(place), inside, names) for place, inside, names in os.walk(folder / name)]
+    models: list[Path] = []
+    for place, _, names in places:
+        if any(place.is_relative_to(model) for model in models):
+            continue
+        if place != folder and (place / MANIFEST).relative_to(folder).as_posix() in files:
+            models.append(place)
+            continue
+        for name in names:
+            path = (place / name).relative_to(folder).as_posix()
+            if path not in files and path != MANIFEST:
+                raise BundleError(f"{folder} holds {path}, which {MANIFEST} does not list: remove it")
 
 
 def _describe(file: Path) -> dict[str, Any]:
     with file.open("rb") as handle:
+        if not file.stat().st_size:  # what the system only shows as a file may never end
+            return {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
 
 
 def described(folder: Path) -> dict[str, Any]:
     """Size and hash of every file, by its path in the folder."""
-    return {str(f.relative_to(folder)): _describe(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {f.relative_to(folder).as_posix(): _describe(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def own_files(folder: Path, models: str) -> dict[str, Any]:
+    """The same of what is made of saved models, which lie in a subfolder: each one's manifest seals the rest
+    of it."""
+    found = described(folder)
+    return {
+        name: what
+        for name, what in found.items()
+        if (parts := PurePosixPath(name).parts)[0] != models or (len(parts) == 3 and parts[2] == MANIFEST)
+    }
 
 
 def seal(data: dict[str, Any]) -> str:

@@ -1,18 +1,15 @@
 """Whatever was saved, loaded by what its folder says it is. No torch here: only what needs it imports it."""
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from aisle.errors import AisleError, BundleError
-from aisle.inference.folder import MANIFEST, find, runtime_of
+from aisle.errors import AisleError, BundleError, first_line
+from aisle.inference.folder import MANIFEST, find, read_manifest, runtime_of
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
-
-ENSEMBLE = "ensemble.json"
 
 
 class RuntimeDeviceError(AisleError):
@@ -28,9 +25,9 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
         BundleError: missing, truncated, edited, or from a newer version.
         DeviceError: there is no such device here.
     """
-    if (folder / ENSEMBLE).exists():
-        return _ensemble(folder, trust_code, device)
     home = find(folder)
+    if runtime_of(home) == "ensemble":
+        return _ensemble(home, trust_code, device)
     if runtime_of(home) == "cascade":
         from aisle.inference import cascade
 
@@ -62,7 +59,7 @@ def quickest(folder: Path, device: str = "cpu") -> Path:
     twin = folder / "onnx"
     here = device == "cpu" or (device == "auto" and not _accelerated())
     usable = runtime_of(twin) == "onnx" and importlib.util.find_spec("onnxruntime") is not None
-    if not (here and usable) or (folder / ENSEMBLE).exists():
+    if not (here and usable):
         return folder
     return twin if _named(twin) == _named(find(folder)) else folder
 
@@ -73,11 +70,12 @@ def _accelerated() -> bool:
 
 
 def _named(home: Path) -> tuple[str, str]:
-    """A bundle's id, and its promise."""
+    """A bundle's id, and the checksum of its promise."""
+    manifest = read_manifest(home)
     try:
-        return json.loads((home / MANIFEST).read_text())["model_id"], (home / "policy.json").read_text()
-    except (OSError, ValueError, KeyError) as error:
-        raise BundleError(f"{home}: cannot be read: {type(error).__name__}: {error}") from error
+        return manifest["model_id"], manifest["files"]["policy.json"]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{home}: its {MANIFEST} is damaged: {first_line(error)}") from error
 
 
 def _ensemble(folder: Path, trust_code: bool, device: str) -> "Predictor":

@@ -67,6 +67,12 @@ class Predictor(Answers):
         """The views it reads, and of what."""
         return tuple(self._reader.views.values())
 
+    @property
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+        views = [view for view in self._reader.views.values() if view.modality == "image"]
+        return max((view.pictures for view in views), default=0)
+
     @cached_property
     def remembered(self) -> tuple[str, ...]:
         """The views by whose vectors products are remembered: frozen ones, read by a pretrained encoder or

@@ -1,7 +1,6 @@
 """Predictions to a file, as JSON lines, CSV or Parquet by its ending: each row in, one row out, in order."""
 
 import csv
-import gc
 import os
 import shutil
 import tempfile
@@ -23,7 +22,6 @@ from aisle.taxonomy import CategoryPath, format_path
 
 _ROWS_A_GROUP = 10_000  # of a Parquet file
 _LINES = 512  # written at once
-_OBJECTS = 50_000  # made before the garbage collector looks at them
 
 # The columns of a prediction, in every format.
 SCHEMA = pa.schema(
@@ -171,7 +169,7 @@ def write_whole(predictions: Iterable[Prediction], file: Path, called: Path | No
         OutputError: the disk refuses.
     """
     written = 0
-    with refusals(called or file), _few_collections(), _opened(SINKS[file.suffix.lower()](file)) as sink:
+    with refusals(called or file), _opened(SINKS[file.suffix.lower()](file)) as sink:
         rows: list[Prediction] = []
         for prediction in predictions:
             rows.append(prediction)
@@ -182,20 +180,6 @@ def write_whole(predictions: Iterable[Prediction], file: Path, called: Path | No
         sink.write(rows)
         written += len(rows)
     return written
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Python's garbage collector looks for cycles whenever some hundred objects are made, and every so often
-    among all there are. Predictions have none; looking cost a third of the time of titles alone."""
-    usual = gc.get_threshold()
-    gc.freeze()  # the model stays, and is not looked at
-    gc.set_threshold(_OBJECTS, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
 
 
 @contextmanager

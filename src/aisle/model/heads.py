@@ -62,7 +62,7 @@ class Tree(nn.Module):
     def weight(self) -> Tensor:
         """(N, D) every terminal's weight."""
         terminals = self.index.terminals
-        learned = torch.sparse.mm(self.index.on_path, self.node) if self.sharing else self.node[terminals]
+        learned = _sparse_mm(self.index.on_path, self.node) if self.sharing else self.node[terminals]
         if self.generated:
             learned = learned + self.generate(self.class_vectors[terminals])
         return learned
@@ -182,3 +182,11 @@ def _common(new: Taxonomy, old: Taxonomy) -> tuple[Tensor, Tensor]:
     """The nodes that two trees share by id: their indexes in each."""
     pairs = [(i, j) for i, node in enumerate(new.nodes) if (j := old.find(node.id)) is not None]
     return tuple(torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1))  # type: ignore[return-value]
+
+
+def _sparse_mm(a: Tensor, b: Tensor) -> Tensor:
+    """a (N, M) sparse, b (M, D) -> (N, D), in full precision: its gradient in bfloat16 is missing on CPUs."""
+    if not torch.is_autocast_enabled(b.device.type):
+        return torch.sparse.mm(a, b)
+    with torch.autocast(b.device.type, enabled=False):
+        return torch.sparse.mm(a, b)

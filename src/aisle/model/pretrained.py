@@ -94,15 +94,48 @@ def half_of(model: Any, half: str) -> Any:
 
 
 def pooling_of(name: str) -> str:
-    """How a sentence-transformers model makes one vector of its tokens: `mean` or `first`."""
+    """How a sentence-transformers model makes one vector of its tokens, as it calls that: `mean`, `cls`,
+    `lasttoken`, …; the mean where it does not say.
+
+    Raises:
+        ValueError: it puts several side by side, or its settings name none.
+    """
+    try:
+        modules = _settings_of(name, "modules.json")
+        kinds = {str(one["type"]).rpartition(".")[2]: str(one["path"]) for one in modules}
+        folder = kinds.get("Pooling")
+    except (OSError, ValueError, TypeError, KeyError):  # most models have no such file
+        folder = "1_Pooling"
+    if folder is None:
+        return "mean"
+    try:
+        settings = _settings_of(name, f"{folder}/config.json")
+    except (OSError, ValueError):
+        return "mean"
+    said = settings.get("pooling_mode") if isinstance(settings, dict) else None
+    if said is None:
+        said = [key for key, on in dict(settings).items() if key.startswith("pooling_mode_") and on is True]
+    several = [said] if isinstance(said, str) else list(said)
+    found = [_SHORT.get(key, key) for key in (one.removeprefix("pooling_mode_") for one in several)]
+    if len(found) != 1:
+        what = f"puts {' and '.join(found)} side by side" if found else "names no pooling"
+        raise ValueError(f"{name}/{folder}/config.json {what}; name one `pooling`")
+    return found[0]
+
+
+_SHORT = {
+    "cls_token": "cls",
+    "mean_tokens": "mean",
+    "max_tokens": "max",
+    "mean_sqrt_len_tokens": "mean_sqrt_len",
+    "weightedmean_tokens": "weightedmean",
+}
+
+
+def _settings_of(name: str, file: str) -> Any:
     from transformers.utils.hub import cached_file
 
-    try:
-        file = cached_file(name, "1_Pooling/config.json")
-        settings = json.loads(Path(str(file)).read_text())
-    except (OSError, ValueError):  # most models have no such file
-        return "mean"
-    return "first" if settings.get("pooling_mode_cls_token") else "mean"
+    return json.loads(Path(str(cached_file(name, file))).read_text())
 
 
 def _missing(name: str, files: str, error: Exception) -> MissingModelError:

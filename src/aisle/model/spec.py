@@ -185,6 +185,25 @@ def build(
         RecipeError: a part is unknown or refuses its options.
         MissingModelError: pretrained weights are not here.
     """
+    built, fusion = build_body(spec, preparers, configs, trust_code)
+    head_class = find_part(heads, "head", spec.head.type, trust_code)
+    head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
+    model = Model(built, fusion, head, spec.view_dropout, spec.tokens)
+    model.freeze({name for name, view in spec.views.items() if view.frozen})
+    return model
+
+
+def build_body(
+    spec: ModelSpec,
+    preparers: Mapping[str, Preparer],
+    configs: Mapping[str, dict[str, Any]] | None = None,
+    trust_code: bool = False,
+) -> tuple[dict[str, Encoder], Fusion]:
+    """The encoders, by view, and the fusion of a network without its head.
+
+    Raises:
+        RecipeError, MissingModelError: as `build`.
+    """
     built: dict[str, Encoder] = {}
     for name, view in spec.views.items():
         cls = encoder_class(view, trust_code)
@@ -197,11 +216,7 @@ def build(
     fusion_class: type[Fusion] = find_part(fusions, "fusion", spec.fusion.type, trust_code)
     modalities = {name: encoder_class(view, trust_code).modality for name, view in spec.views.items()}
     fusion = build_part(fusion_class, "fusion", spec.fusion.options, dims=dims, modalities=modalities)
-    head_class = find_part(heads, "head", spec.head.type, trust_code)
-    head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
-    model = Model(built, fusion, head, spec.view_dropout, spec.tokens)
-    model.freeze({name for name, view in spec.views.items() if view.frozen})
-    return model
+    return built, fusion
 
 
 def build_like(model: Model, spec: ModelSpec, context: Context) -> Model:

@@ -140,8 +140,23 @@ class Index:
         for vector, text in zip(vectors, words, strict=True):
             near = store.nearest(vector, depth, condition) if vector is not None else []
             told = store.matching(text, depth, condition) if text else []
+            if (
+                vector is not None and near and told
+            ):  # what the words found is as alike as it is, not as if it were not at all
+                known = {one.row for one in near}
+                near += store.cosines(vector, [one.row for one in told if one.row not in known])
             ranked.append(fused(near, told) if near and told else by_score(near, told))
         return self._hits([found[:k] for found in ranked], store)
+
+    def count(self, where: str | None = None) -> int:
+        """How many products there are, or how many a filter lets through.
+
+        Raises:
+            SearchError: the filter cannot be read.
+        """
+        store = self.store
+        condition = self.condition(where, store)
+        return len(store) if condition is None else store.matches(condition)
 
     def like(self, product: str, k: int = 10, where: str | None = None) -> list[Hit]:
         """The k products most like one of the index, itself left out; the model is not needed.

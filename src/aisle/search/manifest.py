@@ -124,12 +124,11 @@ def writing(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-@contextlib.contextmanager
-def new_folder(folder: Path, replace: bool) -> Iterator[Path]:
-    """A folder beside to build in, renamed into place at the end; killed before, nothing of it is seen.
+def check_vacant(folder: Path, replace: bool) -> None:
+    """Whether an index may be made here.
 
     Raises:
-        SearchError: there is something already (unless it is an index and `replace`), or the disk refuses.
+        SearchError: there is something already (unless it is an index and `replace`).
     """
     recover(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
@@ -137,6 +136,16 @@ def new_folder(folder: Path, replace: bool) -> Iterator[Path]:
             raise SearchError(f"{folder} exists and is no index: name another place")
         if not replace:
             raise SearchError(f"{folder} exists: add to it (--add), or make it anew (--replace)")
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path, replace: bool) -> Iterator[Path]:
+    """A folder beside to build in, renamed into place at the end; killed before, nothing of it is seen.
+
+    Raises:
+        SearchError: there is something already (unless it is an index and `replace`), or the disk refuses.
+    """
+    check_vacant(folder, replace)
     beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         beside.mkdir(parents=True)

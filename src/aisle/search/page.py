@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -15,6 +15,9 @@ _SIDE = 360  # pixels: sharp at 180 on a dense screen
 _SHOWN = 4  # fields under a picture, beside title and description
 _LONG = 60  # letters of a field's value that are shown
 _ELSEWHERE = {"title", "description", "name"}
+
+
+Order = Literal["alike", "words", "match"]
 
 
 class Card(NamedTuple):
@@ -31,7 +34,7 @@ def render(
     query: str, where: str | None, hits: Sequence[Hit], total: int, model_id: str, asked: str = ""
 ) -> str:
     """The page's HTML. query: what was asked for, in words; asked: its picture as a data URI; total: products
-    in the index."""
+    that could have been found."""
     environment = Environment(
         loader=PackageLoader("aisle.search", "."),
         autoescape=select_autoescape(default=True),
@@ -44,11 +47,19 @@ def render(
         query=query,
         where=where,
         cards=[_card(hit) for hit in hits],
+        order=order_of(hits),
         total=total,
         model_id=model_id,
         asked=asked,
         css=Markup(css),
     )
+
+
+def order_of(hits: Sequence[Hit]) -> Order:
+    """What hits are ordered by: how alike they are, how well their words fit, or both (`match`)."""
+    if all(hit.words is None for hit in hits):
+        return "alike"
+    return "words" if all(hit.similarity is None for hit in hits) else "match"
 
 
 def title_of(hit: Hit) -> str:

@@ -171,6 +171,11 @@ class Store:
         i = int(np.searchsorted(self._first, row, side="right")) - 1
         return np.array(self.segments[i].vectors[row - self._first[i]])
 
+    def cosines(self, vector: np.ndarray, rows: Sequence[int]) -> list[Found]:
+        """The cosines of these rows with a vector (D,) of length 1; of those that have a vector."""
+        found = ((row, self.vector(row)) for row in rows)
+        return [Found(row, float(own @ vector)) for row, own in found if own.any()]
+
     def _row(self, row: int) -> Row:
         i = int(np.searchsorted(self._first, row, side="right")) - 1
         table, place = self.segments[i].table, int(row - self._first[i])

@@ -16,15 +16,17 @@ from aisle.errors import AisleError
 from aisle.server import console, documentation
 from aisle.server.items import clean
 from aisle.server.middleware import Guard
-from aisle.server.problems import ApiError
+from aisle.server.names import host_of, is_address
+from aisle.server.problems import ApiError, ServerError
 from aisle.server.routes import classify, explore, feedback, models, operations, review, search, taxonomy
 from aisle.server.routes.sending import answer
-from aisle.server.settings import Settings
-from aisle.server.state import LOCAL, Server
+from aisle.server.settings import Settings, is_local
+from aisle.server.state import Server
 from aisle.server.store import StoreError
 from aisle.server.store.people import prune
 
 _log = logging.getLogger("aisle.server")
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 _CODES = {
     400: "bad_request",
     404: "not_found",
@@ -75,17 +77,29 @@ def create_app(server: Server) -> FastAPI:
         limits=settings.limits,
         telemetry=server.telemetry,
         pulse=server.pulse,
-        hosts=_hosts(settings),
+        hosts=hosts_of(settings),
         origins=frozenset(settings.origins),
+        proxied=bool(settings.proxies),
     )
     return app
 
 
-def _hosts(settings: Settings) -> frozenset[str]:
-    """The names it answers to: its own and those given; any, where it listens to all and none is given."""
-    if settings.hosts or settings.host in LOCAL:
-        return frozenset({settings.host.lower(), *LOCAL, *(name.lower() for name in settings.hosts)})
+def hosts_of(settings: Settings) -> frozenset[str]:
+    """The names it answers to: its own and those given; any, where it listens to all and none is given.
+
+    Raises:
+        ServerError: what was given is no name.
+    """
+    if settings.hosts or is_local(settings.host):
+        return frozenset({*_LOCAL, *map(_bare, (settings.host, *settings.hosts))})
     return frozenset()
+
+
+def _bare(name: str) -> str:
+    found = host_of(f"[{name}]" if is_address(name) and ":" in name else name)
+    if found is None:
+        raise ServerError(f"--allow-host {name}: give a name such as shop.example")
+    return found[0]
 
 
 @asynccontextmanager
@@ -125,7 +139,7 @@ def _api_error(request: Request, error: Any) -> Response:
 
 def _store_error(request: Request, error: Any) -> Response:
     _log.error("the store failed", extra={"told": {"why": str(error)}})
-    message = "nothing was kept: the store does not answer; try again"
+    message = f"nothing was kept: {error.public}"
     return _failure(request, 503, "store_unavailable", message, {"Retry-After": "5"})
 
 
@@ -141,5 +155,5 @@ def _not_valid(request: Request, error: Any) -> Response:
 
 
 def _http_error(request: Request, error: Any) -> Response:
-    code = _CODES.get(error.status_code, "error")
+    code = getattr(error, "code", None) or _CODES.get(error.status_code, "error")
     return _failure(request, error.status_code, code, str(error.detail), dict(error.headers or {}))

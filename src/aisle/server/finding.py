@@ -38,7 +38,7 @@ class Finder:
         self._free = threading.BoundedSemaphore(_AT_ONCE)
 
     def search(self, product: Product, count: int, where: str | None) -> list[dict[str, Any]]:
-        """The products most like this one.
+        """The products that match this one best.
 
         Raises:
             ApiError: a filter that cannot be read, nothing to search by, or too many searches at once.
@@ -50,6 +50,10 @@ class Finder:
         """The products most like one of the index; as `search`."""
         with self._asking():
             return [_told(hit) for hit in self.index.like(product_id, count, where)]
+
+    def count(self, where: str | None) -> int:
+        """How many products could be found, by a filter that was searched with before."""
+        return self.index.count(where)
 
     def get(self, product_id: str) -> "Hit | None":
         """A product of the index."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 from pydantic import ValidationError
@@ -15,13 +15,14 @@ from pydantic import ValidationError
 from aisle.catalog import ImageRef, Product
 from aisle.catalog.fetch import FetchError
 from aisle.catalog.hush import warnings_off
-from aisle.catalog.pictures import FORMATS
+from aisle.catalog.pictures import FORMATS, PictureError, decode
 from aisle.server.fetching import Fetches, Fetching
 from aisle.server.problems import ItemError
 from aisle.server.schemas import PictureIn, ProductIn
 from aisle.server.settings import Limits, Urls
 
 _DATA_URL = re.compile(r"^data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
+_CHECKED_SIDE = 64  # pixels to which an image is decoded to see whether it can be: cheap for JPEG
 _BAD = re.compile("[\x00\ud800-\udfff]")  # no database and no UTF-8 holds them
 
 
@@ -44,16 +45,45 @@ def cleaned(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class MissingImage:
+    """An image that was given and could not be read: its number from 1, its address (where it was given by
+    one), and why."""
+
+    image: int
+    url: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"picture {self.image}: {self.reason}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As answers and the store hold it."""
+        return {"image": self.image, "url": self.url, "reason": self.reason}
+
+
+class Received(NamedTuple):
+    """A product that a caller sent, and the images of it that could not be read."""
+
+    product: Product
+    missing: tuple[MissingImage, ...] = ()
+
+
+@dataclass(frozen=True)
 class Item:
-    """A product ready to be answered, and what could not be had of it (`problems`); or an `error`.
+    """A product ready to be answered, and the images of it that could not be read; or an `error`.
     named: its id is the caller's own, not its position."""
 
     id: str
     named: bool = False
     product: Product | None = None
-    problems: tuple[str, ...] = ()
+    missing: tuple[MissingImage, ...] = ()
     error: ItemError | None = None
     worth: float | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be had of the product, a line each."""
+        return [str(one) for one in self.missing]
 
 
 class Items:
@@ -76,8 +106,8 @@ class Items:
                 for number, (value, one) in enumerate(zip(raw, parsed, strict=True), 1)
             ]
 
-    def product(self, sent: ProductIn) -> tuple[Product, list[str]]:
-        """The product of a request about a single one, and what could not be fetched for it.
+    def product(self, sent: ProductIn) -> Received:
+        """The product of a request about a single one.
 
         Raises:
             ItemError: a picture that is none of the permitted kinds.
@@ -109,25 +139,29 @@ class Items:
         if isinstance(sent, ItemError):
             return Item(name, named, error=sent)
         try:
-            product, problems = self._product(sent, files, name, fetches)
+            product, missing = self._product(sent, files, name, fetches)
         except ItemError as error:
             return Item(name, named, error=error)
-        return Item(name, named, product, tuple(problems), worth=sent.worth)
+        return Item(name, named, product, missing, worth=sent.worth)
 
     def _product(
         self, sent: ProductIn, files: Mapping[str, bytes], name: str, fetches: Fetches | None
-    ) -> tuple[Product, list[str]]:
+    ) -> Received:
         if len(sent.images) > self.limits.pictures:
             raise ItemError("too_many_pictures", f"at most {self.limits.pictures} pictures a product")
-        images, problems = [], []
+        images: list[ImageRef] = []
+        missing: list[MissingImage] = []
         for number, picture in enumerate(sent.images, 1):
             try:
-                images.append(ImageRef(data=self._bytes(picture, files, fetches)))
-            except FetchError as error:
-                problems.append(f"picture {number}: {error}")
+                image = ImageRef(data=self._bytes(picture, files, fetches))
+                decode(image, _CHECKED_SIDE)
+                images.append(image)
+            except (FetchError, PictureError) as error:
+                address = None if picture.url is None else clean(picture.url)
+                missing.append(MissingImage(number, address, clean(str(error))))
             except ItemError as error:
                 raise ItemError(error.code, f"picture {number}: {error}") from error
-        return Product(name, texts(sent), tuple(images)), problems
+        return Received(Product(name, texts(sent), tuple(images)), tuple(missing))
 
     def _bytes(self, picture: PictureIn, files: Mapping[str, bytes], fetches: Fetches | None) -> bytes:
         given = [value for value in (picture.base64, picture.url, picture.file) if value is not None]

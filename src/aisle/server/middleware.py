@@ -8,11 +8,11 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from aisle.server.names import host_of, is_address, is_origin, same_place
 from aisle.server.pulse import Pulse
 from aisle.server.settings import Limits
 from aisle.server.telemetry import Telemetry
@@ -46,11 +46,20 @@ HEADERS = {
 }
 
 
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """By name; what came several times is joined, as it may be for any header that has only one value."""
+    given: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        text = value.decode("latin-1")
+        given[name] = f"{given[name]}, {text}" if name in given else text
+    return given
+
+
 class Guard:
     """Wraps the whole application.
 
     pulse: of the loop it runs in. hosts: the names this server answers to (none: any). origins: of pages
-    elsewhere that may write to it.
+    elsewhere that may write to it. proxied: whether callers' addresses come from `X-Forwarded-For`.
     """
 
     def __init__(
@@ -61,9 +70,10 @@ class Guard:
         pulse: Pulse,
         hosts: frozenset[str] = frozenset(),
         origins: frozenset[str] = frozenset(),
+        proxied: bool = False,
     ) -> None:
         self.app, self.limits, self.telemetry, self.pulse = app, limits, telemetry, pulse
-        self.hosts, self.origins = hosts, origins
+        self.hosts, self.origins, self.proxied = hosts, origins, proxied
         self.held = 0  # bytes of bodies of requests under way
         self.under_way = 0
 
@@ -72,12 +82,12 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        given = _headers(scope)
         asked = given.get(b"x-request-id", "")
         request_id = asked if _REQUEST_ID.match(asked) else uuid.uuid4().hex[:16]
         scope.setdefault("state", {})["request_id"] = request_id
-        sending = _Sending(send, request_id)
-        body = _Body(self, receive)
+        body = _Body(self, receive, given)
+        sending = _Sending(send, request_id, body, self.limits.send_seconds)
         began = time.perf_counter()
         try:
             refused = self._refuse(scope, given) or self._busy(scope)
@@ -89,7 +99,7 @@ class Guard:
                 await self.app(scope, body, sending)
             finally:
                 self.under_way -= 1
-        except ClientDisconnect:
+        except (ClientDisconnect, SlowReaderError):
             sending.status = _GONE
         except Exception:
             _log.exception("a request failed", extra={"told": {"request_id": request_id}})
@@ -99,16 +109,24 @@ class Guard:
             self._note(scope, sending.status, time.perf_counter() - began, request_id)
 
     def _refuse(self, scope: Scope, given: dict[bytes, str]) -> tuple[int, str, str] | None:
-        host = _name(given.get(b"host", ""))
-        if self.hosts and host not in self.hosts:  # DNS rebinding: a strange name for this very server
+        client = scope.get("client")
+        if self.proxied and client is not None and not is_address(client[0]):
+            return 400, "bad_header", "X-Forwarded-For has to name an IP address"
+        host = host_of(given.get(b"host", ""))
+        if host is None and (b"host" in given or scope.get("http_version") == "1.1"):
+            return 400, "bad_header", "Host has to be one name or address, and a port at most"
+        if self.hosts and (host is None or host[0] not in self.hosts):
+            # DNS rebinding: a strange name for this very server
             return 421, "wrong_host", "this server does not answer under that name; see --allow-host"
         origin = given.get(b"origin")
+        if origin is not None and not is_origin(origin):
+            return 400, "bad_header", "Origin has to be a scheme, a name and a port at most, or null"
         writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        own = origin is None or urlsplit(origin).netloc == given.get(b"host", "")
+        own = origin is None or same_place(origin, host)
         if writes and not own and origin not in self.origins:
             return 403, "foreign_origin", "pages of other sites may not write here; see --allow-origin"
         length = given.get(b"content-length", "")
-        if length.isdigit() and int(length) > self.limits.body:
+        if length.isdecimal() and int(length[:20]) > self.limits.body:
             return 413, "too_large", f"a request may have {self.limits.body:,} bytes"
         return None
 
@@ -140,20 +158,25 @@ class Guard:
         _log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"told": told})
 
 
+class SlowReaderError(Exception):
+    """A caller does not read what it asked for."""
+
+
 class _Body:
     """Receives no more than a body may have, no longer than it may take, and no more of all callers' bodies
     at one time than there is room for."""
 
-    def __init__(self, guard: Guard, receive: Receive) -> None:
+    def __init__(self, guard: Guard, receive: Receive, given: dict[bytes, str]) -> None:
         self.guard, self.receive = guard, receive
-        self.total, self.until = 0, time.monotonic() + guard.limits.body_seconds
-        self.ended = False
+        self.total, self.until = 0, asyncio.get_running_loop().time() + guard.limits.body_seconds
+        self.ended = given.get(b"content-length", "0") == "0" and b"transfer-encoding" not in given
 
     async def __call__(self) -> Message:
         if self.ended:  # what comes now is only the caller hanging up
             return await self.receive()
         try:
-            message = await asyncio.wait_for(self.receive(), max(self.until - time.monotonic(), 0.001))
+            async with asyncio.timeout_at(self.until):
+                message = await self.receive()
         except TimeoutError:
             raise HTTPException(408, "the request took too long to arrive") from None
         if message["type"] == "http.request":
@@ -170,10 +193,11 @@ class _Body:
 
 
 class _Sending:
-    """Sends what the application answers, with the headers that every answer has."""
+    """Sends what the application answers, with the headers that every answer has. A connection whose request
+    was not read to its end is closed: nothing else can come over it."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self.send, self.request_id = send, request_id
+    def __init__(self, send: Send, request_id: str, body: _Body, seconds: float) -> None:
+        self.send, self.request_id, self.body, self.seconds = send, request_id, body, seconds
         self.status = 0
         self.started = False
 
@@ -187,8 +211,14 @@ class _Sending:
                 for name, value in {**HEADERS, "x-request-id": self.request_id}.items()
                 if name.encode() not in have
             ]
+            if not self.body.ended:
+                headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
-        await self.send(message)
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self.send(message)
+        except TimeoutError:
+            raise SlowReaderError from None
 
     async def fail(self, status: int, code: str, text: str) -> None:
         """Answer with an error, unless an answer is under way."""
@@ -202,10 +232,3 @@ class _Sending:
             headers.append((b"retry-after", b"1"))
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
-
-
-def _name(host: str) -> str:
-    """`shop.example:8000` -> `shop.example`, `[::1]:8000` -> `::1`."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()

@@ -18,6 +18,7 @@ import numpy as np
 from aisle.catalog import Product
 from aisle.decision import Prediction
 from aisle.errors import did_you_mean
+from aisle.inference.training_counts import training_counts
 from aisle.server.problems import ApiError, ServerError
 from aisle.taxonomy import Taxonomy
 
@@ -45,6 +46,10 @@ class Slot:
     def taxonomy(self) -> Taxonomy:
         """The tree its answers are about."""
         return self.predictor.taxonomy
+
+    def images_read(self, product: Product) -> int:
+        """How many of a product's images (those that decode) this model reads."""
+        return min(len(product.images), self.predictor.max_images)
 
     def predict(self, products: Sequence[Product]) -> list[Prediction]:
         """One prediction a product, in order."""
@@ -76,6 +81,11 @@ class Slot:
             except (OSError, ValueError, KeyError, TypeError) as error:
                 _log.warning("%s cannot be read: %s", file, error)
         return {}
+
+    @cached_property
+    def training_counts(self) -> np.ndarray:
+        """(M,) the training products at or below each node of its tree."""
+        return training_counts(self.predictor)
 
     @cached_property
     def report(self) -> Path | None:
@@ -135,16 +145,27 @@ class Models:
         return slot
 
     def add(self, name: str, folder: Path) -> Slot:
-        """Load a model beside the others, or a newer one in the place of a name.
+        """Load a model beside the others, or a newer one in the place of one that is not live. Other weights
+        under a name that was live before cannot be gone back to: they were never judged.
 
         Raises:
+            ApiError: a model of that name is live, or went live while this one was loaded.
             AisleError: it cannot be loaded; the ones there are stay.
         """
+        self._check_not_live(name)
         slot = self._slot(name, folder)
         with self._lock:
+            self._check_not_live(name)
             now = self._standing
-            self._standing = replace(now, slots={**now.slots, name: slot})
+            old = now.slots.get(name)
+            same = old is not None and old.model_id == slot.model_id
+            before = now.before if same else tuple(other for other in now.before if other != name)
+            self._standing = replace(now, slots={**now.slots, name: slot}, before=before)
         return slot
+
+    def _check_not_live(self, name: str) -> None:
+        if name == self._standing.live:
+            raise ApiError(409, "is_live", f"{name} is live: load under another name and promote that")
 
     def remove(self, name: str) -> None:
         """Let a model go, once its last answers are out.
@@ -176,20 +197,43 @@ class Models:
                     raise ApiError(409, "is_live", f"{name} is live: it cannot be its own shadow")
             self._standing = replace(now, shadow=name)
 
+    def promote(self, candidate: Slot, against: Slot, record: Callable[[], None]) -> None:
+        """Answer with a model that was judged against the live one, if both are still what was judged.
+
+        record: writes the promotion down; where it fails, nothing changes. No model is added, removed or
+        gone back to meanwhile.
+
+        Raises:
+            ApiError: either was replaced, or another one went live, while the candidate was judged.
+        """
+        with self._lock:
+            now = self._standing
+            if now.slots.get(candidate.name) is not candidate:
+                message = f"{candidate.name} was replaced while it was judged; promote it again"
+                raise ApiError(409, "changed", message)
+            if now.slot(None) is not against:
+                message = f"{now.live} went live while {candidate.name} was judged against {against.name}"
+                raise ApiError(409, "changed", f"{message}; promote it again")
+            record()
+            self._go_live(candidate.name)
+
     def go_live(self, name: str) -> Standing:
-        """Answer with this model from now on.
+        """Answer with this model from now on, as at a restart: it was judged before.
 
         Raises:
             ApiError: it is not there.
         """
         with self._lock:
-            now = self._standing
-            now.slot(name)
-            if name != now.live:
-                before = (*now.before, now.live)
-                shadow = None if now.shadow == name else now.shadow
-                self._standing = replace(now, live=name, shadow=shadow, before=before)
+            self._standing.slot(name)
+            self._go_live(name)
             return self._standing
+
+    def _go_live(self, name: str) -> None:
+        now = self._standing
+        if name != now.live:
+            before = (*now.before, now.live)
+            shadow = None if now.shadow == name else now.shadow
+            self._standing = replace(now, live=name, shadow=shadow, before=before)
 
     def roll_back(self) -> Standing:
         """Answer with the model that was live before.

@@ -1,6 +1,8 @@
 """Pictures as they are kept and shown: small, without what cameras write about people and places."""
 
+import hashlib
 import io
+from collections.abc import Iterable
 
 from PIL import Image
 
@@ -8,6 +10,12 @@ from aisle.catalog import ImageRef
 from aisle.catalog.pictures import PictureError, decode
 
 _SIDE = 512  # pixels of the longer side
+
+
+def small_copies(refs: Iterable[ImageRef]) -> dict[str, bytes]:
+    """Small JPEGs of those that decode, by a hash of their bytes, in order."""
+    copies = (data for data in map(small, refs) if data is not None)
+    return {hashlib.blake2b(data, digest_size=16).hexdigest(): data for data in copies}
 
 
 def small(ref: ImageRef) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from starlette.exceptions import HTTPException
+
 from aisle.errors import AisleError
 
 
@@ -17,6 +19,14 @@ class ApiError(AisleError):
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.headers = status, code, dict(headers or {})
+
+
+class BodyError(HTTPException):
+    """A body that cannot be read. FastAPI lets only its own kind of error through from there."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(status, message)
+        self.code = code
 
 
 class BusyError(ApiError):

@@ -11,8 +11,9 @@ from types import FrameType
 
 import uvicorn
 
-from aisle.server.app import create_app
+from aisle.server.app import create_app, hosts_of
 from aisle.server.problems import ServerError
+from aisle.server.protocol import limited
 from aisle.server.settings import Settings
 from aisle.server.state import Server
 from aisle.server.telemetry import log_to_stderr
@@ -49,7 +50,8 @@ def serve(settings: Settings, opened: Callable[[], None] = lambda: None) -> None
     """
     log_to_stderr()
     _prepare_memory()
-    address = _bound(settings)  # before models are loaded for nothing
+    hosts_of(settings)  # before models are loaded for nothing
+    address = _bound(settings)
     server = Server.start(settings)
     opened()
     app = create_app(server)
@@ -64,7 +66,8 @@ def serve(settings: Settings, opened: Callable[[], None] = lambda: None) -> None
         timeout_graceful_shutdown=settings.drain_seconds,
         timeout_keep_alive=30,
         limit_concurrency=None,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=limited(settings.limits),
+        ws="none",
         forwarded_allow_ips=",".join(settings.proxies) or "127.0.0.1",
         proxy_headers=bool(settings.proxies),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -24,7 +25,6 @@ from aisle.server.store.promotions import line_of
 from aisle.server.telemetry import Telemetry
 
 _log = logging.getLogger("aisle.server")
-LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass
@@ -56,12 +56,13 @@ class Server:
         """
         store = Store(settings.store)
         keys = KeyRing(store)
-        keys.refresh()
-        if settings.host not in LOCAL and keys.empty and not settings.open:
-            raise ServerError(
-                f"there are no keys, and {settings.host} is open to the network: "
-                "`aisle keys add NAME --role admin` makes one; or say --open"
-            )
+        try:
+            keys.refresh()
+            _check_keys(settings, keys)
+        except ServerError:
+            keys.close()
+            store.close()
+            raise
         telemetry = Telemetry()
         models = Models(settings.runs)
         limits = settings.limits
@@ -97,15 +98,35 @@ class Server:
 
     @property
     def open(self) -> bool:
-        """Nobody has made keys yet, and only this machine can ask; or it was said so."""
-        return self.settings.open or (self.keys.empty and self.settings.host in LOCAL)
+        """Nobody ever made a key, and only this machine can ask; or it was said so."""
+        return not self.keys.ever and (self.settings.open or self.settings.reachable is None)
 
     def stop(self) -> None:
         """Answer what is waiting, then let go of everything."""
         self.draining = True
         self.batcher.close(self.settings.drain_seconds)
         self.recorder.close()
+        self.keys.close()
         self.store.close()
+
+
+def _check_keys(settings: Settings, keys: KeyRing) -> None:
+    """Whether a server with these keys may start.
+
+    Raises:
+        ServerError: it would ask nobody for a key, or could let nobody in.
+    """
+    store = settings.store if keys.store.is_sqlite else keys.store.shown
+    named = store != Settings.model_fields["store"].default
+    where = f" --store {shlex.quote(store)}" if named else ""
+    first = f"`aisle keys add NAME --role admin{where}` makes one"
+    if settings.open and keys.ever:
+        raise ServerError(f"--open asks nobody for a key, but {store} has keys: leave --open out")
+    if keys.empty and settings.reachable and not settings.open:
+        why = f"there is no key in use, and others can reach this server ({settings.reachable})"
+        raise ServerError(f"{why}: {first}; or say --open")
+    if keys.empty and keys.ever:
+        _log.warning("all keys are revoked, so nobody can call: %s", first)
 
 
 def _server(request: Request) -> Server:

@@ -89,5 +89,6 @@ def log_to_stderr(level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes what callers send
     logging.getLogger("uvicorn.error").handlers = []
     logging.getLogger("uvicorn.error").propagate = True

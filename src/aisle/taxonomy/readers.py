@@ -12,11 +12,33 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from aisle.encodings import decode_entities, detect, foreign_format
 from aisle.errors import TaxonomyError, did_you_mean
 from aisle.regular_files import read_bytes
 from aisle.taxonomy.tree import CategoryPath, Node, Taxonomy, format_path
 
-_DELIMITERS = (" > ", " >> ", ">>", ">", " | ", "|", "::", " / ", "/", "\\", ";")
+_DELIMITERS = (
+    *(
+        " > ",
+        " >> ",
+        ">>",
+        ">",
+        "＞",
+        " » ",
+        "»",
+        " › ",
+        "›",
+        " → ",
+        "→",
+        " | ",
+        "|",
+        "::",
+        " / ",
+        "/",
+        "\\",
+        ";",
+    ),
+)
 _GOOGLE = re.compile(r"^\s*(\d+)\s+-\s+(.+)$")
 _LEVEL = re.compile(
     r"^.*?(?:level|lvl|niveau|ebene|l)[ _-]?(\d+).*$|^(?:category|cat)[ _-]?(\d+)$", re.IGNORECASE
@@ -110,14 +132,18 @@ def _text(path: Path) -> str:
             path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         )
         raise TaxonomyError(f"{path}: the tree cannot be read: {error.strerror}.{near}") from error
-    if b"\0" in raw and raw[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+    encoding = detect(raw).name
+    found = foreign_format(raw, encoding)
+    if found is not None:
+        raise TaxonomyError(
+            f"{path}: no tree, but {found.split(';')[0].split(':')[0]}; a tree is text, CSV or JSON"
+        )
+    if b"\0" in raw and not encoding.startswith("utf-"):
         raise TaxonomyError(f"{path}: not text; a tree is text, CSV or JSON")
-    for encoding in ("utf-8-sig", "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeError:
-            continue
-    return raw.decode("latin-1")
+    text = raw.decode(encoding, "replace").lstrip("\ufeff")
+    if "\0" in text:
+        raise TaxonomyError(f"{path}: not text; a tree is text, CSV or JSON")
+    return text
 
 
 def _build(entries: list[Entry]) -> ReadTree:
@@ -150,7 +176,7 @@ def _build(entries: list[Entry]) -> ReadTree:
 
 def _named(entry: Entry, problems: list[TreeProblem]) -> CategoryPath:
     """The path with blanks at its end cut; a level without a name is called by the entry's id."""
-    names = [" ".join((name or "").split()) for name in entry.path]
+    names = [" ".join(decode_entities(name or "").split()) for name in entry.path]
     nameless = bool(names) and entry.path[-1] is None
     while names and not names[-1]:
         names.pop()
@@ -195,6 +221,7 @@ def _indented(lines: list[tuple[int, str]]) -> Iterator[Entry]:
 
 def _cutter(paths: list[str]) -> Any:
     """Cuts a written path by the delimiter that makes most paths a child of another one."""
+    paths = [decode_entities(path) for path in paths]
     known = set(paths)
 
     def children(mark: str) -> tuple[int, int]:
@@ -203,8 +230,8 @@ def _cutter(paths: list[str]) -> Any:
 
     best = max(_DELIMITERS, key=lambda mark: (*children(mark), len(mark)))
     if not children(best)[1]:
-        return lambda path: (path,)
-    return lambda path: tuple(path.split(best))
+        return lambda path: (decode_entities(path),)
+    return lambda path: tuple(decode_entities(path).split(best))
 
 
 # -- CSV --------------------------------------------------------------------------------------

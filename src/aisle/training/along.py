@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aisle.catalog import Product
-from aisle.errors import AisleError
+from aisle.errors import AisleError, CatalogError
 from aisle.inference.encode import Reader
 from aisle.model.parts import Context
 from aisle.model.prepare import Prepared, Vectors
 from aisle.model.spec import ModelSpec, build, views_of
 from aisle.progress import Progress
 from aisle.training import warm
-from aisle.training.axes import Axes, find_axes, rotated_spec
+from aisle.training.axes import LANDMARKS, Axes, find_axes, rotated_spec
 from aisle.training.data import KEEP_BYTES
 
 _BLOCK = 8192  # rows turned at once: their likeness to all landmarks is in memory
@@ -67,8 +67,11 @@ def along(
     """Find the axes of the views in `ranks` (at most so many each) among the first set of products, and every
     set's coordinates along them. A network that has started earlier may read views that no row has now.
 
+    A view that no row has, or none that can be read, gets no axes.
+
     Raises:
         RecipeError: a view's encoder cannot be learned along axes.
+        CatalogError: no row has any view that can be read.
         AisleError: the coordinates fit neither memory nor disk.
     """
     axes: dict[str, Axes] = {}
@@ -77,9 +80,11 @@ def along(
     for name, rank in ranks.items():
         progress.say(f"finding the principal axes of {name}")
         view = ViewRows(reader, name, products[0], progress)
-        sample = view(_sample(len(products[0]), seed))
-        if sample.present.any() or not started:
+        sample = _sample(view, seed)
+        if sample.present.any():
             axes[name] = find_axes(reader.model, name, sample, rank, seed, started)
+        elif not started:
+            progress.say(f"view {name!r} is left out: no row has one that can be read")
         for i, some in enumerate(products):
             view = view if i == 0 else ViewRows(reader, name, some, progress)
             present = np.zeros(len(some), bool)
@@ -99,6 +104,8 @@ def along(
                     earlier = rows[i][warm.EARLIER]
                     earlier.arrays["vector"][block] += warm.said(reader.model, name, prepared)
                     earlier.present[block] |= prepared.present
+    if not axes and not started and len(ranks) == len(reader.views):
+        raise CatalogError(f"no row has a view that can be read: nothing to learn from in {', '.join(ranks)}")
     return Along(axes, rows, started)
 
 
@@ -119,6 +126,13 @@ class ViewRows:
             return self._kept(rows)
         return self.reader.preparers[self.name](self._values(rows))
 
+    def having(self) -> np.ndarray:
+        """The numbers of the rows that have this view."""
+        if self.whole is not None:
+            return np.flatnonzero(self.whole.present)
+        view = self.reader.views[self.name]
+        return np.flatnonzero([view.value(product) is not None for product in self.products])
+
     def _kept(self, rows: np.ndarray) -> Prepared:
         return self.reader.kept(self.name, self._values(rows), self.progress)
 
@@ -127,10 +141,20 @@ class ViewRows:
         return [view.value(self.products[int(i)]) for i in rows]
 
 
-def _sample(n: int, seed: int) -> np.ndarray:
+def _sample(view: ViewRows, seed: int) -> Prepared:
+    """Rows among which a view's axes are found: all, or some drawn by chance. Of a view that too few of those
+    have, as many more that have it as span the axes."""
+    n = len(view.products)
     if n <= _AMONG:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, _AMONG, replace=False))
+        return view(np.arange(n))
+    pick = np.random.default_rng(seed)
+    rows = np.sort(pick.choice(n, _AMONG, replace=False))
+    sample = view(rows)
+    if sample.present.sum() >= LANDMARKS:
+        return sample
+    having = np.setdiff1d(view.having(), rows)
+    more = pick.choice(having, min(len(having), LANDMARKS), replace=False)
+    return view(np.union1d(rows[sample.present], more)) if len(more) else sample
 
 
 class Room:

@@ -1,5 +1,6 @@
 """From a labelled catalogue and a recipe to a predictor: parts, views, stages, calibration."""
 
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from aisle.inference.answering import short_keys
 from aisle.inference.bundle import load
 from aisle.inference.encode import Reader
 from aisle.inference.predictor import Predictor
+from aisle.inference.training_counts import count_training
 from aisle.model import fusions, heads, losses
 from aisle.model.features import FeatureStore
 from aisle.model.model import Model
@@ -24,6 +26,7 @@ from aisle.model.parts import Context, build_part, check_options, find_part
 from aisle.model.plan import Augment
 from aisle.model.prepare import Prepared, Preparer
 from aisle.model.spec import build, new_preparer, views_of
+from aisle.model.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training import bridge, parallel, warm
@@ -39,7 +42,9 @@ from aisle.training.words import learn_words, lexical
 
 CPU = torch.device("cpu")
 _FIT_SAMPLE = 500_000  # products from which vocabularies are learned
+_FEW = 10  # products, duplicates counted once, below which all are learned from
 _FOLD_SAMPLE = 4096  # rows by which a fold knows what matters
+_ENOUGH = 20_000  # of them that have a view; where fewer do, its vocabulary is learned from all products
 _REMEMBERED = 20_000  # products looked through for those that a predictor remembers
 
 
@@ -134,7 +139,7 @@ def fit(
         model=model.to("cpu").eval(),
         policy=decision.Policy.uncalibrated(taxonomy),
         seen_keys=seen,
-        results={"recipe": recipe.name, "training_rows": len(parts.fit)},
+        results={"recipe": recipe.name, **count_training(taxonomy, targets.node, start)},
         memory=start.memory if start is not None else None,
         store=reader.store,
         catalog_format=catalog.catalog_format,
@@ -150,17 +155,24 @@ def reads_pictures(recipe: Recipe, trust_code: bool) -> bool:
 def cut(
     catalog: Catalog, targets: Targets, recipe: Recipe, pictures: bool = True, progress: Progress = SILENT
 ) -> PartRows:
-    """The four parts, stratified or by date, near-duplicates on one side (design rule 9). pictures: whether
-    what they look like counts."""
+    """The four parts, stratified or by date, near-duplicates on one side (design rule 9). Nothing is kept
+    aside of so few products that it would be missed in training more than it could tell.
+
+    pictures: whether what they look like counts.
+    """
     groups = catalog.groups(pictures=pictures, progress=progress)
     n, parts = len(catalog), recipe.parts
+    whole = PartRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
+    if len(np.unique(groups)) < _FEW:
+        return whole
     aside = [min(share, parts.most / n) for share in (parts.stop, parts.calibrate, parts.promise)]
     shares = np.array([1 - sum(aside), *aside])
     if parts.by == "time":
         part = assign_by_time(dates_of(catalog), groups, shares)
     else:
         part = assign(targets.node, groups, shares, recipe.seed)
-    return PartRows(*(np.flatnonzero(part == k) for k in range(4)))
+    found = PartRows(*(np.flatnonzero(part == k) for k in range(4)))
+    return found if len(found.fit) else whole
 
 
 def promised(
@@ -222,10 +234,18 @@ def _without_absent_views(catalog: Catalog, recipe: Recipe, trust_code: bool, pr
 
 def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preparer]:
     preparers = {name: new_preparer(view, trust_code) for name, view in recipe.views.items()}
-    some = catalog if len(catalog) <= _FIT_SAMPLE else catalog.take(_sample(len(catalog), recipe.seed))
+    whole = len(catalog) <= _FIT_SAMPLE
+    some = catalog if whole else catalog.take(_sample(len(catalog), recipe.seed))
     for name, view in views_of(recipe.network, trust_code).items():
-        preparers[name].fit(view.value(product) for product in some)
+        rare = not whole and not _has_many(view, some)
+        preparers[name].fit(view.value(product) for product in (catalog if rare else some))
     return preparers
+
+
+def _has_many(view: View, catalog: Catalog) -> bool:
+    """Whether so many of these rows have the view that its vocabulary can be learned from them."""
+    there = (product for product in catalog if view.value(product) is not None)
+    return sum(1 for _ in itertools.islice(there, _ENOUGH)) == _ENOUGH
 
 
 def _sample(n: int, seed: int) -> np.ndarray:
@@ -396,7 +416,7 @@ def _stages(model: Model, course: _Course, phase: Phase, rows: tuple[Rows, Rows 
         start = journal.ended.get(stage.start) if stage.start else journal.model
         if journal.now is None and start is not None:
             model.load_state_dict(start, strict=False)
-        position = Position(number, recipe.seed)
+        position = Position(number, recipe.seed, recipe.precision)
         run_stage(model, course.criterion, stage, rows, position, journal.now, journal.epoch, course.progress)
         journal.end(stage.name, model, course.criterion)
     if journal.model is not None:

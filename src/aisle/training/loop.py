@@ -18,16 +18,18 @@ from torch import Tensor, nn
 
 from aisle.errors import AisleError
 from aisle.metrics import Truth, accuracy, at_level, f1_scores, hierarchical_f1
+from aisle.model.devices import precision_of
 from aisle.model.losses import ByView
 from aisle.model.model import Model
 from aisle.model.parts import Output, Target
 from aisle.progress import Advance, Progress
 from aisle.training import parallel
 from aisle.training.data import Batch, Rows
-from aisle.training.optimizing import at_rest, choose, optimizer_of, precision, rate_at
+from aisle.training.optimizing import at_rest, choose, optimizer_of, rate_at
 from aisle.training.recipe import Stage
 
 State = dict[str, Any]
+_SAY_EVERY = 10.0  # seconds at least between two lines about epochs
 
 
 class TrainingError(AisleError):
@@ -40,20 +42,24 @@ class WeightedLoss(nn.Module):
     def __init__(self, losses: list[nn.Module], weights: list[float]) -> None:
         super().__init__()
         self.losses, self.weights = nn.ModuleList(losses), weights
+        kinds = [type(loss).__name__ for loss in losses]
+        self.names = [k if kinds.count(k) == 1 else f"{k}_{i}" for i, k in enumerate(kinds)]
 
     def asks(self, views: Sequence[str]) -> set[str]:
         """The views whose own scores some loss needs."""
         return {name for loss in self.losses if isinstance(loss, ByView) for name in loss.asks(views)}
 
-    def forward(self, output: Output, target: Target) -> Tensor:
-        """-> scalar."""
-        parts = [w * loss(output, target) for w, loss in zip(self.weights, self.losses, strict=True)]
-        return torch.stack(parts).sum()
+    def forward(self, output: Output, target: Target) -> tuple[Tensor, Tensor]:
+        """-> the weighted sum (), and each loss without its weight (L,)."""
+        parts = [loss(output, target) for loss in self.losses]
+        total = torch.stack([w * part for w, part in zip(self.weights, parts, strict=True)]).sum()
+        return total, torch.stack([part.detach() for part in parts])
 
 
 class Epoch(NamedTuple):
-    """One line of `metrics.csv`. step: batches of the stage so far; loss: its mean over the epoch; rate: of
-    the last step; norm: the mean length of the gradient before clipping; metrics: of the stopping part."""
+    """One line of `metrics.csv`. step: batches of the stage so far; loss: its mean over the epoch, the sum of
+    the recipe's losses with their weights; rate: of the last step; norm: the mean length of the gradient
+    before clipping; losses: the mean of each without its weight; metrics: of the stopping part."""
 
     stage: str
     epoch: int
@@ -61,20 +67,23 @@ class Epoch(NamedTuple):
     loss: float
     rate: float
     norm: float
+    losses: dict[str, float]
     metrics: dict[str, float]
     seconds: float
 
     def row(self) -> dict[str, Any]:
         """The columns, in order."""
         before = {name: getattr(self, name) for name in self._fields[:6]}
-        return {**before, **self.metrics, "seconds": self.seconds}
+        each = {f"loss.{name}": value for name, value in self.losses.items()}
+        return {**before, **each, **self.metrics, "seconds": self.seconds}
 
 
 class Position(NamedTuple):
-    """Where in the recipe a stage stands: its number among the stages, and the run's seed."""
+    """Where in the recipe a stage stands: its number among the stages, the run's seed and precision."""
 
     stage: int
     seed: int
+    precision: str | None = None
 
 
 def run_stage(
@@ -102,13 +111,18 @@ def run_stage(
     label = "training" if stage.name == "train" else f"training {stage.name}"
     with progress(label, course.epochs * len(fit)) as advance:
         advance(course.done * len(fit))
+        said = time.perf_counter()
         while course.done < course.epochs and not course.waited_enough():
             started = time.perf_counter()
             learned = course.learn(advance)
             metrics = judge(model, course.weights(), stop, stage)
             course.remember(metrics)
             seconds = time.perf_counter() - started
-            save(course.state(), Epoch(stage.name, course.done - 1, *learned, metrics, seconds))
+            epoch = Epoch(stage.name, course.done - 1, *learned, metrics, seconds)
+            save(course.state(), epoch)
+            if started + seconds - said > _SAY_EVERY or course.done == course.epochs:
+                said = started + seconds
+                progress.say(_line(epoch, course.epochs))
     course.finish()
 
 
@@ -119,6 +133,7 @@ class Learned(NamedTuple):
     loss: float
     rate: float
     norm: float
+    losses: dict[str, float]
 
 
 class _Course:
@@ -133,7 +148,7 @@ class _Course:
         self.steps = math.ceil(len(fit) / stage.batch)
         self.epochs = max(stage.epochs, math.ceil(stage.steps / self.steps))
         self.total = self.steps * self.epochs
-        self.accelerator = accelerator_of(model)
+        self.accelerator = accelerator_of(model, position.precision)
         self.trained = choose(model, stage)
         self.at_rest = at_rest(model, stage)
         self.alone = loss.asks(model.views)
@@ -156,10 +171,12 @@ class _Course:
         for part in self.at_rest:
             part.eval()
         seed = [self.position.seed, self.position.stage, self.done]
-        total = 0.0
+        total, each = 0.0, np.zeros(len(self.loss.names))
         for number, batch in enumerate(self.fit.shuffled(self.stage.batch, seed, self.stage.views)):
             rows = len(batch.target.node)
-            total += self._step(number, _to(batch, self.accelerator.device)) * rows
+            value, parts = self._step(number, _to(batch, self.accelerator.device))
+            total += value * rows
+            each += parts * rows
             advance(rows)
         parallel.average(self.model)
         self.done += 1
@@ -170,9 +187,16 @@ class _Course:
             )
         last = self.done * self.steps - 1
         rate = self.stage.rate * rate_at(self.stage, last, self.total)
-        return Learned(last + 1, total / len(self.fit), rate, float(np.mean(self.norms)))
+        means = dict(zip(self.loss.names, (each / len(self.fit)).tolist(), strict=True))
+        return Learned(
+            last + 1,
+            total / len(self.fit),
+            rate,
+            float(np.mean(self.norms)) if self.norms else math.nan,
+            means,
+        )
 
-    def _step(self, number: int, batch: Batch) -> float:
+    def _step(self, number: int, batch: Batch) -> tuple[float, np.ndarray]:
         """Learn from one batch: the weights change after every `accumulate` batches, and after the last."""
         step, group = self.done * self.steps + number, self.stage.accumulate
         first = number - number % group
@@ -180,19 +204,20 @@ class _Course:
         changes = number == last
         with contextlib.nullcontext() if changes else self.accelerator.no_sync(self.module):
             output = self.module(batch.inputs, batch.present, self.alone)
-            value = self.criterion(parallel.gather(output, batch.sizes), batch.target)
+            value, parts = self.criterion(parallel.gather(output, batch.sizes), batch.target)
             self.accelerator.backward(value / (last + 1 - first))
         if changes:
             parallel.add_up(self.trained)
             for table in self.optimizer.param_groups:
                 table["lr"] = table["top"] * rate_at(self.stage, step, self.total)
             norm = self.accelerator.clip_grad_norm_(self.trained, self.stage.clip)
-            self.norms.append(float(norm) if norm is not None else math.nan)
+            if norm is not None and math.isfinite(norm):  # not where fp16's scale was too large
+                self.norms.append(float(norm))
             self.optimizer.step()
             self.optimizer.zero_grad()
             if self.mean:
                 _follow(self.mean, self.model, min(self.stage.average, (1 + step) / (10 + step)))
-        return float(value.detach())
+        return float(value.detach()), parts.double().cpu().numpy()
 
     def weights(self) -> dict[str, Tensor]:
         """Those to judge and to keep: the running mean, where there is one."""
@@ -214,6 +239,7 @@ class _Course:
 
     def finish(self) -> None:
         """Leave the network with the weights to keep."""
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # it answers in full precision
         self.model.load_state_dict(self.best["weights"] or self.mean, strict=False)
         self.model.eval()
 
@@ -226,6 +252,7 @@ class _Course:
             "optimizer": self.optimizer.state_dict(),
             "mean": self.mean,
             "best": self.best,
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
         }
 
     def restore(self, state: State) -> None:
@@ -235,14 +262,33 @@ class _Course:
         self.optimizer.load_state_dict(state["optimizer"])
         self.mean = {k: v.to(self.accelerator.device) for k, v in state["mean"].items()}
         self.best, self.done = state["best"], state["epoch"] + 1
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
 
 
-def accelerator_of(model: Model) -> Accelerator:
-    """One for the device that the network is on; in a process that trained on another device, anew."""
-    cpu = next(model.parameters()).device.type == "cpu"
+def _line(epoch: Epoch, epochs: int) -> str:
+    """An epoch for the person watching."""
+    parts = [f"{name} {value:.4g}" for name, value in epoch.losses.items()]
+    each = f" ({', '.join(parts)})" if len(parts) > 1 else ""
+    return f"{epoch.stage}: epoch {epoch.epoch + 1} of {epochs}, loss {epoch.loss:.4g}{each}"
+
+
+def accelerator_of(model: Model, precision: str | None = None) -> Accelerator:
+    """One for the device that the network is on; in a process that trained on another device or in another
+    precision, anew.
+
+    Raises:
+        DeviceError: as `precision_of`.
+    """
+    device = next(model.parameters()).device
+    cpu = device.type == "cpu"
+    name = precision_of(precision, device)
+    mixed = "no" if name == "fp32" else name
     if PartialState._shared_state and (str(PartialState().device) == "cpu") != cpu:
         AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=cpu, mixed_precision="no" if cpu else precision())
+    elif AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
+        AcceleratorState._reset_state()
+    return Accelerator(cpu=cpu, mixed_precision=mixed)
 
 
 def hash_seed(position: Position, epoch: int) -> int:

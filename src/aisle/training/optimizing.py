@@ -81,12 +81,6 @@ def _layer_rates(model: Model) -> dict[str, float]:
     }
 
 
-def precision() -> str:
-    """What accelerate computes in: bfloat16 on GPUs that can, which halves time and memory; on CPUs
-    autocast was 7 to 24 times slower."""
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-
-
 def rate_at(stage: Stage, step: int, total: int) -> float:
     """The share of the highest rate at a step: rising over the warm-up, then falling to 0."""
     warm = stage.warmup * total

@@ -117,11 +117,13 @@ class Recipe(ModelSpec):
     """A network, its losses, its stages, what is kept aside and what is promised. names: each
     category's name is a training row too. view_dropout: how often, in training, a present view is treated as
     absent. tokens: the most that a view hands to a fusion that reads them; of more, consecutive ones are
-    averaged."""
+    averaged. precision: what the network learns in; without it, bf16 on GPUs of compute capability 8.0 and
+    above, else fp32. fp16 scales the loss, and needs a GPU."""
 
     name: str = "unnamed"
     description: str = ""
     seed: int = 0
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
     names: bool = False
     losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)

@@ -25,7 +25,7 @@ from torch import nn
 
 from aisle.catalog.catalog_format import CatalogFormat
 from aisle.errors import AisleError
-from aisle.inference.folder import MANIFEST, recover
+from aisle.inference.folder import MANIFEST, held, recover
 from aisle.model.model import Model
 from aisle.progress import SILENT, Progress
 from aisle.training import parallel
@@ -62,6 +62,7 @@ class Run:
         self.trackers = Trackers(chosen(track) if self.writes else (), folder, progress)
         self._drawn = time.monotonic()
         self._made = False
+        self._lock = contextlib.ExitStack()
 
     @property
     def model(self) -> Path:
@@ -73,36 +74,71 @@ class Run:
         """Whether the bundle is there and no checkpoint any more."""
         return (self.model / MANIFEST).exists() and not (self.folder / "checkpoint.pt").exists()
 
-    def begin(self, recipe: Recipe, data: dict[str, Any], resume: bool, written: CatalogFormat) -> None:
-        """Set the folder up, or check that it is the run to be resumed. written: how the catalog is written.
+    def check(self, resume: bool) -> None:
+        """Whether `begin` will take this folder, as far as that can be told without the rows.
 
         Raises:
-            RunError: the folder is taken (without `resume`), or was made with another recipe or other data.
+            RunError: the folder is taken (without `resume`), or another process trains in it.
+        """
+        if not self.writes:
+            return
+        if self.folder.exists() and not self.folder.is_dir():
+            raise RunError(f"{self.folder} is a file; name a folder for the run")
+        if self.folder.exists():
+            with contextlib.ExitStack() as stack:
+                self._hold(stack)
+        if not (resume and (self.folder / "data.json").exists()):
+            self._check_vacant(resume)
+
+    def _check_vacant(self, resume: bool) -> None:
+        there = {file.name for file in self.folder.iterdir()} if self.folder.exists() else set()
+        if there - (_FIRST if resume else set()):  # a run killed while it set its folder up has but these
+            advice = "" if resume else ", or pass --resume to continue it"
+            raise RunError(f"{self.folder} already holds {min(there)}; name a new folder{advice}")
+
+    def _hold(self, stack: contextlib.ExitStack) -> None:
+        try:
+            stack.enter_context(held(self.folder, wait=False))
+        except BlockingIOError:
+            raise RunError(
+                f"another process trains in {self.folder}; wait until it ends, or name a new folder"
+            ) from None
+        except OSError:  # a file system without locks
+            return
+
+    def begin(self, recipe: Recipe, data: dict[str, Any], resume: bool, written: CatalogFormat) -> None:
+        """Set the folder up, or check that it is the run to be resumed. Until `release`, no other process
+        trains in it. written: how the catalog is written.
+
+        Raises:
+            RunError: the folder is taken (without `resume`), another process trains in it, or it was made
+                with another recipe or other data.
         """
         seen = self.folder / "data.json"
         if not self.writes:
             return
+        self.check(resume)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+        self._hold(self._lock)
         if resume and seen.exists():
             self._check(recipe, json.loads(seen.read_text()), data)
             recover(self.model)
             for left in self.folder.glob("*.part"):  # of a writer that was killed
                 left.unlink(missing_ok=True)
             return
-        if self.folder.is_file():
-            raise RunError(f"{self.folder} is a file; name a folder for the run")
-        there = {file.name for file in self.folder.iterdir()} if self.folder.exists() else set()
-        if there - (_FIRST if resume else set()):  # a run killed while it set its folder up has but these
-            advice = "" if resume else ", or pass --resume to continue it"
-            raise RunError(f"{self.folder} already holds {min(there)}; name a new folder{advice}")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+        self._check_vacant(resume)  # another process may have been quicker
         self._text("recipe.toml", to_toml(recipe))
         self._text("versions.json", json.dumps(_versions(), indent=1))
         self._text("catalog.json", written.to_json())
         self._text("data.json", json.dumps(data, indent=1))  # last: with it the folder is a run
         self._made = True
+
+    def release(self) -> None:
+        """Training has ended: another process may go on in this folder."""
+        self._lock.close()
 
     def withdraw(self) -> None:
         """Training failed for a reason that the user can mend: if nothing was learned yet, leave nothing

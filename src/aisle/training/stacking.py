@@ -1,6 +1,9 @@
 """Ensembles from labelled rows: out-of-fold predictions, what is stacked on them, and what is promised."""
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,9 @@ import numpy as np
 from aisle.catalog import Catalog
 from aisle.catalog.splits import assign, folds
 from aisle.decision import fit as fit_policy
-from aisle.errors import CatalogError
+from aisle.errors import BundleError, CatalogError
 from aisle.inference.ensemble import Ensemble
+from aisle.inference.folder import held
 from aisle.inference.heldout import unseen
 from aisle.inference.places import targets_in
 from aisle.inference.predictor import Predictor
@@ -19,7 +23,7 @@ from aisle.model.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.fit import fit
-from aisle.training.recipe import Recipe
+from aisle.training.recipe import Recipe, to_toml
 
 MOST = 50_000  # rows that trees are stacked on
 _PARTS = {"stop": 0.0, "calibrate": 0.0, "promise": 0.0}
@@ -31,22 +35,45 @@ def out_of_fold(
     taxonomy: Taxonomy,
     number: np.ndarray,
     *,
+    keep: Path | None = None,
     store: FeatureStore | None = None,
     trust_code: bool = False,
     each: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """(n, N) log-probabilities over `taxonomy`, each row answered by a model that has seen no row of its
-    fold. number: (n,) the fold of each row; each: called after every training.
+    fold. number: (n,) the fold of each row; keep: a folder of what finished folds answered, from which an
+    interrupted call goes on; each: called after every training.
 
     Raises:
         RecipeError, MissingModelError: as `aisle.training.fit.fit`.
     """
     out = np.zeros((len(catalog), len(taxonomy.terminals)), np.float32)
-    trained = fold_models(catalog, recipe, taxonomy, number, store=store, trust_code=trust_code)
-    for rows, model in trained:
-        out[rows] = model.score(catalog.take(rows)).all()
+    said = [to_toml(recipe), catalog.fingerprint, taxonomy.fingerprint, number.tobytes().hex()]
+    key = hashlib.sha256("\0".join(said).encode()).hexdigest()[:16]
+    for k in np.unique(number[number >= 0]):
+        file = keep / f"{key}-{k}.npy" if keep is not None else None
+        if file is not None and file.exists():
+            out[number == k] = np.load(file)
+        else:
+            given: Any = {"store": store, "trust_code": trust_code, "only": {int(k)}}
+            for rows, model in fold_models(catalog, recipe, taxonomy, number, **given):
+                out[rows] = model.score(catalog.take(rows)).all()
+                if file is not None:
+                    _keep(file, out[rows])
         each()
     return out
+
+
+def _keep(file: Path, array: np.ndarray) -> None:
+    beside = file.with_name(f".{file.name}.part")
+    try:
+        with beside.open("wb") as handle:
+            np.save(handle, array)
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(file)
+    except OSError as error:
+        raise BundleError(f"{file} cannot be written: {error.strerror or error}") from error
 
 
 def fold_models(
@@ -55,13 +82,14 @@ def fold_models(
     taxonomy: Taxonomy,
     number: np.ndarray,
     *,
+    only: Collection[int] | None = None,
     store: FeatureStore | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Iterator[tuple[np.ndarray, Predictor]]:
     """For each fold its rows and a model, over `taxonomy`, that has learned from all others.
 
-    number: (n,) the fold of each row, -1 for rows that are left out of everything.
+    number: (n,) the fold of each row, -1 for rows that are left out of everything. only: of these folds.
 
     Raises:
         RecipeError, MissingModelError: as `aisle.training.fit.fit`.
@@ -71,6 +99,8 @@ def fold_models(
     pinned = catalog.with_labels(labels, taxonomy)  # so that every fold's model answers for the same places
     plain = recipe.model_copy(update={"parts": recipe.parts.model_copy(update=_PARTS)})
     for k in np.unique(number[number >= 0]):
+        if only is not None and k not in only:
+            continue
         learned = pinned.take((number != k) & (number >= 0))
         model = fit(learned, plain, store=store, trust_code=trust_code, progress=progress)
         yield np.flatnonzero(number == k), model
@@ -83,16 +113,19 @@ def stacked(
     catalog: Catalog,
     *,
     count: int = 5,
+    keep: Path | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Ensemble:
     """Members with a booster on top, trained on what models like them say of rows they have not seen.
 
     Each recipe is trained again in `count` folds of the rows that some member learned from. Rows that no
-    member saw are left for `promised`.
+    member saw are left for `promised`. keep: a folder of what finished folds answered, from which an
+    interrupted call goes on.
 
     Raises:
         CatalogError: too few labelled rows.
+        BundleError: `keep` cannot be written, or another process writes it.
         MissingExtraError: LightGBM is not installed.
     """
     plain = Ensemble.of(members, names)
@@ -108,9 +141,9 @@ def stacked(
     rows = catalog.take(usable)
     number = folds(rows, count)
     scores = []
-    with progress("training in folds", len(recipes) * count, "models") as advance:
+    with _working_in(keep), progress("training in folds", len(recipes) * count, "models") as advance:
         for recipe in recipes:
-            given: Any = {"store": store, "trust_code": trust_code, "each": lambda: advance(1)}
+            given: Any = {"store": store, "trust_code": trust_code, "each": lambda: advance(1), "keep": keep}
             scores.append(out_of_fold(rows, recipe, tree, number, **given))
     exact = targets.exact[usable]
     terminal = np.where(exact, tree.terminal_of[targets.node[usable]], -1)
@@ -123,9 +156,24 @@ def stacked(
         "how": "stack",
         "out_of_fold": right | {"mean": float((mean == terminal)[exact].mean())},
         "importances": stack.importances(tree.depth),
-        "training_rows": len(usable),
+        "stacked_rows": len(usable),
     }
     return Ensemble(plain.members, plain.names, plain.weights, plain.policy, stack, results=results)
+
+
+@contextlib.contextmanager
+def _working_in(keep: Path | None) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        if keep is not None:
+            try:
+                keep.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(held(keep, wait=False))
+            except BlockingIOError:
+                raise BundleError(f"another process stacks in {keep}; wait until it ends") from None
+            except OSError as error:
+                if not keep.is_dir():
+                    raise BundleError(f"{keep} cannot be written: {error.strerror or error}") from error
+        yield
 
 
 def weighted(members: Sequence[Predictor], names: Sequence[str], catalog: Catalog) -> Ensemble:

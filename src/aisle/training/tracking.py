@@ -140,7 +140,8 @@ def _named(row: Row) -> dict[str, float]:
     """As trackers group them: what is of training, and what is of the stopping part."""
     own = ("loss", "rate", "norm", "seconds", "epoch")
     left = {"stage", "step"}
-    return {f"{'train' if k in own else 'stop'}/{k}": float(v) for k, v in row.items() if k not in left}
+    trained = {k for k in row if k in own or k.startswith("loss.")}
+    return {f"{'train' if k in trained else 'stop'}/{k}": float(v) for k, v in row.items() if k not in left}
 
 
 def _flat(table: Any, path: str = "") -> dict[str, Any]:

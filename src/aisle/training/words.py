@@ -53,7 +53,8 @@ def learn_words(
         view = ViewRows(reader, name, lesson.products, progress)
         starts = range(0, len(lesson.products), _BLOCK)
         rows = [view(np.arange(i, min(i + _BLOCK, len(lesson.products)))) for i in starts]
-        scale, features = recipe.views[name].scale, reader.preparers[name].size  # type: ignore[attr-defined]
+        scale = recipe.views[name].scale
+        features = reader.model.encoders[name].table.num_embeddings  # type: ignore[union-attr]
         blocks.append(sparse.vstack([sparse_rows(part, features) for part in rows]) * np.float32(scale))
     x: Any = sparse.hstack(blocks).tocsr()
     tree = context.taxonomy

@@ -38,6 +38,7 @@ from aisle.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
 RUNTIME = "onnx"
+_MOST_DIM = 1 << 16
 _KEPT = ("graphs", "views", "tables.safetensors", "network.json", "README.md")
 
 
@@ -120,10 +121,15 @@ def read(folder: Path, model_id: str = "unsaved") -> OnnxPredictor:
             graphs[said["graph"]] = Graph(folder / "graphs" / said["graph"])
     taxonomy = Taxonomy.from_json((folder / "taxonomy.json").read_text())
     results = folder / "results.json"
+    joint = Graph(folder / "graphs" / "joint.onnx")
+    for name, said in network["views"].items():
+        width = joint.widths.get(f"{name}.pooled", said["dim"])
+        if width != said["dim"] or not 0 <= said["dim"] <= _MOST_DIM:
+            raise BundleError(f"{folder}: view {name!r} is {said['dim']} wide, but its graph reads {width}")
     return OnnxPredictor(
         context=Counted(taxonomy, np.array(network["terminal_counts"], dtype=np.int64)),
         sights={name: _sight(folder, name, said, graphs, tables) for name, said in network["views"].items()},
-        joint=Graph(folder / "graphs" / "joint.onnx"),
+        joint=joint,
         policy=Policy.from_json((folder / "policy.json").read_text()),
         files=folder,
         network=network,
@@ -144,4 +150,6 @@ def _sight(
         raise BundleError(f"{folder}: there is no preparer {said['preparer']!r}; upgrade Aisle")
     preparer = getattr(prepare, said["preparer"]).load(folder / "views" / name)
     encode: Encode = Encoder(graphs[said["graph"]]) if said["graph"] else Table(tables[name])
+    if isinstance(preparer, prepare.Vectors) and preparer.dim > _MOST_DIM:
+        raise BundleError(f"{folder}: view {name!r} has vectors of {preparer.dim}; at most {_MOST_DIM:,}")
     return Sight(view, preparer, encode, said["dim"])

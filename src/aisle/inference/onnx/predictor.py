@@ -69,6 +69,12 @@ class OnnxPredictor(Answers):
         return tuple(sight.view for sight in self.sights.values())
 
     @property
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+        views = [one.view for one in self.sights.values() if one.view.modality == "image"]
+        return max((view.pictures for view in views), default=0)
+
+    @property
     def store(self) -> None:
         """It keeps no encoder's output."""
         return None

@@ -48,6 +48,7 @@ class Graph:
         except Exception as error:  # onnxruntime has no common one
             raise BundleError(f"{file} cannot be run: {first_line(error)}") from error
         self.inputs = [one.name for one in self.session.get_inputs()]
+        self.widths = {one.name: one.shape[-1] for one in self.session.get_inputs() if one.shape}
         self.outputs = [one.name for one in self.session.get_outputs()]
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> Arrays:

@@ -1,5 +1,7 @@
 """From tokens to one vector, or to fewer tokens."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,49 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """tokens (B, T, D), mask (B, T) -> (B, D) mean of unmasked tokens; zeros where there are none."""
     share = mask.unsqueeze(-1).to(tokens.dtype)  # (B, T, 1)
     return (tokens * share).sum(1) / share.sum(1).clamp(min=1)
+
+
+def masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
+    """tokens (B, T, D), mask (B, T) -> (B, D) the largest of unmasked tokens; zeros where there are none."""
+    lowest = torch.finfo(tokens.dtype).min
+    most = tokens.masked_fill(~mask.unsqueeze(-1), lowest).amax(1)
+    return torch.where(mask.any(1, keepdim=True), most, torch.zeros_like(most))
+
+
+def cls_token(tokens: Tensor, mask: Tensor) -> Tensor:
+    """tokens (B, T, D), mask (B, T) -> (B, D) the first one."""
+    return tokens[:, 0]
+
+
+def last_token(tokens: Tensor, mask: Tensor) -> Tensor:
+    """tokens (B, T, D), mask (B, T) -> (B, D) the last unmasked one; the first where there are none."""
+    place = torch.arange(mask.shape[1], device=mask.device) * mask.long()  # (B, T)
+    index = place.amax(1).view(-1, 1, 1).expand(-1, 1, tokens.shape[2])
+    return tokens.gather(1, index).squeeze(1)
+
+
+def mean_sqrt_len(tokens: Tensor, mask: Tensor) -> Tensor:
+    """tokens (B, T, D), mask (B, T) -> (B, D) the sum of unmasked tokens over the root of their number."""
+    share = mask.unsqueeze(-1).to(tokens.dtype)
+    return (tokens * share).sum(1) / share.sum(1).clamp(min=1).sqrt()
+
+
+def weighted_mean(tokens: Tensor, mask: Tensor) -> Tensor:
+    """tokens (B, T, D), mask (B, T) -> (B, D) the mean of unmasked tokens, the nth counting n times."""
+    place = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    share = (place * mask).unsqueeze(-1).to(tokens.dtype)
+    return (tokens * share).sum(1) / share.sum(1).clamp(min=1)
+
+
+# By the names that sentence-transformers gives them.
+POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": masked_mean,
+    "cls": cls_token,
+    "max": masked_max,
+    "lasttoken": last_token,
+    "mean_sqrt_len": mean_sqrt_len,
+    "weightedmean": weighted_mean,
+}
 
 
 def attention_pool(tokens: Tensor, mask: Tensor, score: Tensor) -> Tensor:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from aisle.errors import did_you_mean
 from aisle.model.encoders.chunks import at_once, by_length
-from aisle.model.encoders.pooling import masked_mean
+from aisle.model.encoders.pooling import POOLINGS
 from aisle.model.parts import Encoded, Encoder
 from aisle.model.prepare import Tokens
 from aisle.model.pretrained import build_model, half_of, load_model, pooling_of
@@ -17,8 +18,9 @@ class TransformerText(Encoder):
     """Any `transformers` text encoder by hub name or folder (MiniLM, CamemBERT, FlauBERT, …).
 
     name: where its weights and tokenizer are; config: the configuration as a dict instead, for a
-    network whose weights are loaded afterwards. pooling: `mean` over tokens, or the `first` one; `auto` is
-    what its sentence-transformers settings say, the mean where it has none. Of a model of texts and pictures
+    network whose weights are loaded afterwards. pooling: `mean` over tokens, the first one (`cls`), `max`,
+    `lasttoken`, `mean_sqrt_len` or `weightedmean`, as in sentence-transformers; `auto` is what its settings
+    of sentence-transformers say, the mean where it has none. Of a model of texts and pictures
     (CLIP) the half that reads texts is taken, of an encoder with a decoder (T5) the encoder.
     """
 
@@ -34,15 +36,15 @@ class TransformerText(Encoder):
         config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if pooling not in ("auto", "mean", "first"):
-            raise ValueError(f"pooling is 'auto', 'mean' or 'first', not {pooling!r}")
+        if pooling not in ("auto", *POOLINGS):
+            near = did_you_mean(pooling, POOLINGS)
+            raise ValueError(f"pooling {pooling!r} is none of auto, {', '.join(POOLINGS)}.{near}")
         self.name, self.pooling = name, pooling
-        self.body, self.config = _from_config(config) if config else _from_name(name)
+        self.body, self.config = _from_config(config) if config else _from_name(name, pooling)
         self.config.setdefault("pooling", "mean")
         self.dim = int(self.body.config.hidden_size)  # whatever the family calls it
         most = getattr(self.body.config, "max_position_embeddings", None) or prepare.length
-        offset = getattr(getattr(self.body, "embeddings", None), "padding_idx", None)  # RoBERTa's kind
-        most -= 0 if offset is None else offset + 1
+        most -= _unused_positions(getattr(self.body, "embeddings", None))
         if prepare.length > most:
             raise ValueError(f"length {prepare.length} is more than the {most} positions of {name}")
 
@@ -50,20 +52,29 @@ class TransformerText(Encoder):
         """ids (B, T), mask (B, T) -> tokens (B, T, D)."""
         step = at_once(ids, _AT_ONCE)
         tokens = by_length(self._tokens, ids, mask, step) if step < len(ids) else self._tokens(ids, mask)
-        first = (self.config["pooling"] if self.pooling == "auto" else self.pooling) == "first"
-        pooled = tokens[:, 0] if first else masked_mean(tokens, mask)
-        return Encoded(pooled, tokens, mask, mask.any(1))
+        pool = POOLINGS[self.config["pooling"] if self.pooling == "auto" else self.pooling]
+        return Encoded(pool(tokens, mask), tokens, mask, mask.any(1))
 
     def _tokens(self, ids: Tensor, mask: Tensor) -> Tensor:
         visible = mask | ~mask.any(1, keepdim=True)  # a row without tokens must not divide by zero
         return self.body(input_ids=ids, attention_mask=visible.long()).last_hidden_state
 
 
-def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
+def _unused_positions(embeddings: nn.Module | None) -> int:
+    """RoBERTa's kind counts positions from behind its padding token's; a plain table of words (FlauBERT, XLM)
+    has a padding token too, and says nothing about positions."""
+    offset = getattr(embeddings, "padding_idx", None)
+    return 0 if offset is None or isinstance(embeddings, nn.Embedding) else offset + 1
+
+
+def _from_name(name: str | None, pooling: str) -> tuple[Any, dict[str, Any]]:
     if name is None:
         raise ValueError("needs a `name`: a folder or hub name of a transformers text model")
+    own = pooling_of(name) if pooling == "auto" else pooling
+    if own not in POOLINGS:
+        raise ValueError(f"{name} pools by {own!r}, which is none of {', '.join(POOLINGS)}; name a `pooling`")
     model = load_model(name)
-    return half_of(model, "text_model"), {**model.config.to_dict(), "pooling": pooling_of(name)}
+    return half_of(model, "text_model"), {**model.config.to_dict(), "pooling": own}
 
 
 def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

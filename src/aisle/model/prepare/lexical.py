@@ -21,6 +21,7 @@ from aisle.model.prepare.base import Prepared, hash_of, write_settings
 from aisle.model.prepare.pieces import Pieces
 
 _ASCII_WORDS = re.compile(r"\w+|[^\w\s]", re.ASCII)
+_FEW = 10  # texts below which every feature counts
 _DAMPED = 1 + np.log(np.arange(1, 100_001))  # sublinear counts; nobody means it who says a word more often
 
 
@@ -28,8 +29,9 @@ class Lexical:
     """A vocabulary of features learned on the catalogue, with document frequencies.
 
     words, pairs, grams: how many of each are kept at most (the most frequent); least: the fewest texts
-    a feature must occur in. shortest, longest: lengths of character n-grams, taken inside
-    space-padded words. sample: texts read by `fit` at most.
+    a feature must occur in (1 of fewer than ten texts, or where no word occurs in so many). shortest,
+    longest: lengths of character n-grams, taken inside space-padded words. sample: texts read by `fit` at
+    most.
 
     Arrays: `ids` (F,) int64 feature numbers of all texts in a row, `weights` (F,) float32, `offsets`
     (B,) int64 where each text begins. Words with pairs, and n-grams, each have unit length.
@@ -47,6 +49,7 @@ class Lexical:
     ) -> None:
         self.words, self.pairs, self.grams, self.least = words, pairs, grams, least
         self.shortest, self.longest, self.sample = shortest, longest, sample
+        self._fitted: int | None = None
         self._learned([], np.zeros((0, 2), np.int64), [], np.zeros(0, np.float32))
 
     def _learned(
@@ -106,7 +109,9 @@ class Lexical:
                 in_texts.update(set(texts[-1]))
                 if len(texts) == self.sample:
                     break
-        words = self._keep(in_texts, self.words)
+        often = len(texts) >= _FEW and max(in_texts.values(), default=0) >= self.least
+        least = self.least if often else 1
+        words = self._keep(in_texts, self.words, least)
         known = {word: i for i, word in enumerate(words)}
         pair_counts: Counter[tuple[int, int]] = Counter()
         gram_counts: Counter[str] = Counter()
@@ -118,11 +123,12 @@ class Lexical:
             for word in distinct - spelled.keys():
                 spelled[word] = set(self._spell(word))
             gram_counts.update(set().union(*(spelled[word] for word in distinct)))
-        pairs = self._keep(pair_counts, self.pairs)
+        pairs = self._keep(pair_counts, self.pairs, least)
         pairs.sort(key=_pair_sort)
-        grams = self._keep(gram_counts, self.grams)
+        grams = self._keep(gram_counts, self.grams, least)
         df = [in_texts[w] for w in words] + [pair_counts[p] for p in pairs] + [gram_counts[g] for g in grams]
         idf = np.log((1 + len(texts)) / (1 + np.array(df, dtype=np.float64))) + 1
+        self._fitted = len(texts)
         self._learned(words, np.array(pairs, np.int64).reshape(-1, 2), grams, idf.astype(np.float32))
 
     def extended(self, values: Iterable[str | None]) -> "Lexical":
@@ -158,17 +164,19 @@ class Lexical:
         return wider
 
     def _texts(self) -> float:
-        """How many texts it was learned from, as the rarest features tell."""
+        """How many texts it was learned from; read from a folder, as the rarest features tell."""
+        if self._fitted is not None:
+            return self._fitted
         return (1 + self.least) * float(np.exp(self.idf.max() - 1)) - 1 if self.size else 0.0
 
-    def _keep(self, counts: Counter[Any], most: int) -> list[Any]:
+    def _keep(self, counts: Counter[Any], most: int, least: int) -> list[Any]:
         """The most frequent features, in an order that does not depend on the texts' order."""
-        often = [(-n, key) for key, n in counts.items() if n >= self.least]
+        often = [(-n, key) for key, n in counts.items() if n >= least]
         return [key for _, key in sorted(often)[:most]]
 
     def _spell(self, word: str) -> list[str]:
         padded = f" {word} "
-        lengths = range(self.shortest, self.longest + 1)
+        lengths = range(self.shortest, min(self.longest, len(padded)) + 1)
         return [padded[i : i + n] for n in lengths for i in range(len(padded) - n + 1)]
 
     def __call__(self, values: Sequence[str | None]) -> Prepared:

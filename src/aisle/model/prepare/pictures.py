@@ -13,6 +13,7 @@ from aisle.model.prepare.base import Prepared, hash_of, take_rows, write_setting
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+MOST_PIXELS = 4096  # a side: of more, one picture takes 50 MB
 Vary = Callable[["Image", int], "Image"]  # a picture to a square of so many pixels
 
 
@@ -30,6 +31,8 @@ class Pictures:
     """
 
     def __init__(self, size: int = 64, pictures: int = 1) -> None:
+        if not 0 < size <= MOST_PIXELS:
+            raise ValueError(f"size {size} is not between 1 and {MOST_PIXELS:,} pixels")
         self.size, self.pictures = size, pictures
 
     def fit(self, values: Iterable[Any]) -> None:

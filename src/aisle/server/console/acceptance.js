@@ -21,9 +21,10 @@ function chart(days, span) {
   if (!days.length) return state("empty", "Nobody has chosen anything in these days", "As soon as people accept or correct suggestions, a curve appears.");
   const looked = days.reduce((sum, day) => sum + day.accepted + day.chosen, 0);
   const accepted = days.reduce((sum, day) => sum + day.accepted, 0);
+  const together = days.reduce((sum, day) => sum + day.batch, 0);
   const stood = days.reduce((sum, day) => sum + day.default, 0);
   const drawn = days.filter(({ acceptance }) => acceptance !== null);
-  return [h("p", { class: "quiet" }, `${percent(looked ? accepted / looked : null)} of ${count(looked)} choices that people looked at; ${count(stood)} more stood unseen. Days are UTC.`),
+  return [h("p", { class: "quiet" }, `${percent(looked ? accepted / looked : null)} of ${count(looked)} choices that people looked at; ${count(together)} more were accepted together, and ${count(stood)} stood unseen. Days are UTC.`),
     drawn.length > 0 && figure(drawn, span), table(days)];
 }
 
@@ -44,8 +45,8 @@ function figure(days, span) {
 }
 
 function table(days) {
-  const head = ["Day", "Accepted", "Chosen otherwise", "Stood unseen", "First right"];
+  const head = ["Day", "Accepted", "Chosen otherwise", "Together", "Stood unseen", "First right"];
   const rows = [...days].reverse().map((day) => h("tr", {}, h("th", { scope: "row" }, new Date(day.day).toISOString().slice(0, 10)),
-    [count(day.accepted), count(day.chosen), count(day.default), percent(day.acceptance)].map((text) => h("td", {}, text))));
+    [count(day.accepted), count(day.chosen), count(day.batch), count(day.default), percent(day.acceptance)].map((text) => h("td", {}, text))));
   return h("details", {}, h("summary", {}, "As a table"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Acceptance by day" }, h("table", {}, h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows))));
 }

@@ -42,6 +42,12 @@ export async function ask(method, path, body = undefined, { signal, key } = {}) 
 export const get = (path, options) => ask("GET", path, undefined, options);
 export const post = (path, body = {}, options = {}) => ask("POST", path, body, options);
 
+/** Tell the server something although the page may go away: it arrives, and nobody waits for the answer. */
+export function leaving(path, body) {
+  return fetch(path, { method: "POST", keepalive: true, credentials: "same-origin",
+    headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => {});
+}
+
 /** The address of a kept picture, relative to this page. */
 export const picture = (address) => address.replace(/^\//, "");
 

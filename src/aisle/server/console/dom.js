@@ -101,8 +101,16 @@ export function toast(message, kind = "", action = null) {
   setTimeout(leave, kind === "bad" || action ? 12000 : 5000);
 }
 
-/** What stands where there is nothing (yet), or where something failed; `again`: how to try anew. */
+/** What stands where there is nothing (yet), or where something failed; `again`: how to try anew, which is also
+ * done once the server is back. */
 export function state(kind, title, text = "", again = null) {
+  const box = stateBox(kind, title, text, again);
+  if (!again) return box;
+  window.addEventListener("server-back", () => { if (box.isConnected) again(); }, { once: true });
+  return box;
+}
+
+function stateBox(kind, title, text, again) {
   return h(
     "div",
     { class: `state ${kind}`, role: kind === "bad" ? "alert" : null, "aria-busy": kind === "loading" ? "true" : null },
@@ -113,6 +121,10 @@ export function state(kind, title, text = "", again = null) {
 }
 
 export const loading = (what) => state("loading", `Loading ${what} …`);
+
+/** Images that were given and could not be read, a line each. */
+export const missingImages = (missing) => (missing ?? []).map(({ image, url, reason }) =>
+  h("p", { class: "fault" }, `Picture ${image}${url ? ` (${url})` : ""} could not be read: ${reason}`));
 
 /** Where a page's part comes from the server: loading, then what `make` makes of it, or why not. */
 export async function shown(place, what, ask, make) {

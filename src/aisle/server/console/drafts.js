@@ -4,7 +4,10 @@ import { post } from "./api.js";
 import { encoded } from "./pictures.js";
 
 const PLACE = "aisle-drafts";
-const WORDS = ["uid", "sku", "title", "description", "state", "path", "chosen", "offered", "model", "modelId", "key", "review"];
+const WORDS = ["uid", "sku", "title", "description", "state", "path", "chosen", "offered", "model", "modelId", "key", "review", "missing"];
+const SHORT = 2_000, LONG = 60_000; // ms between tries to send what waits
+let pause = SHORT;
+let timer = 0;
 
 /** All of them, in order. `state`: draft, sending, waiting (to be sent), placed, asked (a reviewer). */
 export const drafts = read();
@@ -29,10 +32,14 @@ export function removed(draft) {
 /** Keep the words of all; pictures are too large for that. */
 export function save() {
   try {
-    const kept = drafts.map((draft) => Object.fromEntries(WORDS.map((name) => [name, draft[name]])));
+    const kept = drafts.map((draft) => ({ ...Object.fromEntries(WORDS.map((name) => [name, draft[name]])),
+      lost: lost(draft.pictures.length + (draft.lost?.length ?? 0)) }));
     sessionStorage.setItem(PLACE, JSON.stringify(kept));
   } catch { /* full, or not allowed: then only this page remembers */ }
 }
+
+/** What becomes of pictures when the page goes: they are told, not forgotten. */
+const lost = (number) => Array.from({ length: number }, (_, i) => ({ image: i + 1, url: null, reason: "it was lost when the page was reloaded; add it again" }));
 
 function read() {
   try {
@@ -61,13 +68,13 @@ export async function classified(draft, options = {}) {
   return { ...one, model: answer.model };
 }
 
-/** Send what was chosen. Asked again with the same key, it is counted once. */
+/** Send what was chosen; what cannot be sent now waits, and is tried again by itself. Asked again with the same key, it is counted once. */
 export async function send(draft) {
   draft.state = "sending";
   save();
   try {
     const pictures = await Promise.all(draft.pictures.map(async ({ data }) => ({ base64: await encoded(data) })));
-    await post("v1/feedback", {
+    const answer = await post("v1/feedback", {
       product: product(draft, pictures),
       chosen: draft.chosen,
       suggested: draft.offered,
@@ -75,19 +82,44 @@ export async function send(draft) {
       model_id: draft.modelId || null,
     }, { key: draft.key });
     draft.state = "placed";
+    draft.missing = [...(draft.lost ?? []), ...answer.missing_images];
+    pause = SHORT;
   } catch (error) {
     const later = error.status === 0 || error.status === 401 || error.status === 429 || error.status >= 500;
     draft.state = later ? "waiting" : "draft";
     if (!later) throw error;
+    // An answer such as 503 is none of "the server is back": time alone tells. Without a key nothing is tried.
+    if (error.status !== 401) tryAgain(error.after * 1000);
   } finally {
     save();
   }
 }
 
-/** Send all that could not be sent before. */
-export async function sendWaiting(told) {
+function tryAgain(least) {
+  clearTimeout(timer);
+  timer = setTimeout(sendWaiting, Math.max(pause, least));
+  pause = Math.min(LONG, pause * 2);
+}
+
+let sending = null;
+
+/** Send all that could not be sent before; whoever shows them hears of it by the event `drafts-sent`. */
+export function sendWaiting() {
+  sending ??= sendAll().finally(() => { sending = null; });
+  return sending;
+}
+
+async function sendAll() {
+  clearTimeout(timer);
   for (const draft of drafts.filter((one) => one.state === "waiting")) {
-    await send(draft).catch((error) => told(error));
+    let fault = null;
+    await send(draft).catch((error) => { fault = error; });
+    window.dispatchEvent(new CustomEvent("drafts-sent", { detail: { draft, fault } }));
     if (draft.state === "waiting") return;
   }
 }
+
+window.addEventListener("server-back", () => {
+  pause = SHORT;
+  sendWaiting();
+});

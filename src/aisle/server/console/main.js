@@ -131,8 +131,9 @@ window.addEventListener("reached", (event) => {
   there = event.detail;
   notice.hidden = there;
   notice.textContent = there ? "" : "The server cannot be reached. What you typed is kept; it is tried again by itself.";
-  if (there) toast("The server is back.");
-  else wait();
+  if (!there) return wait();
+  toast("The server is back.");
+  window.dispatchEvent(new Event("server-back")); // "reached" comes with every answer
 });
 /** Ask now and then whether the server is back. */
 function wait() {

@@ -10,7 +10,7 @@ export function draw(place) {
 
 function measured({ models }) {
   const names = [...new Set(models.flatMap(({ metrics }) => Object.keys(metrics)))];
-  const standing = (one) => [one.live && "live", one.shadow && "answers along", one.promises && "decides by itself"].filter(Boolean).join(", ");
+  const standing = (one) => [one.live && "live", one.shadow && "answers along", one.guarantee && "decides by itself"].filter(Boolean).join(", ");
   const lines = [["Answers", (one) => standing(one) || "on request"], ["Recipe", (one) => one.recipe ?? "–"], ["Reads", (one) => one.views.join(", ")],
     ["Training products", (one) => (one.training_products === null ? "–" : count(one.training_products))], ["Categories", (one) => count(one.categories)],
     ...names.map((name) => [words(name), (one) => number(name, one.metrics[name])]), ["Id", (one) => one.model_id]];

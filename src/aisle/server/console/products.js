@@ -1,12 +1,12 @@
 // Products: found by words or a picture where this server can search, else among those that people placed.
 
 import { get, picture, post, query } from "./api.js";
-import { fill, h, loading, pathText, percent, plural, shown, state } from "./dom.js";
+import { count, fill, h, loading, missingImages, pathText, percent, plural, shown, state } from "./dom.js";
 import { encoded, taken } from "./pictures.js";
 import { decisionText, alternatives, placeLine } from "./places.js";
 
 const MOST = 200;
-const HOW = { chosen: "chosen by a person", accepted: "suggestion accepted", default: "suggestion stood" };
+const HOW = { chosen: "chosen by a person", accepted: "suggestion accepted", batch: "accepted with others", default: "suggestion stood" };
 
 export function draw(place, [id]) {
   if (id) return one(place, id);
@@ -33,14 +33,18 @@ export function draw(place, [id]) {
 function recent(list, words = "", category = null) {
   const fits = ({ title, id, chosen }) => words.toLowerCase().split(/\s+/).every((word) => `${title} ${id} ${chosen.join(" ")}`.toLowerCase().includes(word));
   const ask = () => get(`v1/products${query({ category, limit: MOST })}`);
-  return shown(list, "products", ask, ({ products }) => {
+  return shown(list, "products", ask, ({ products, total }) => {
     const found = words ? products.filter(fits) : products;
     if (!found.length) return state("empty", words ? "No placed product has these words" : "No product was placed yet",
       words ? "Fewer words find more." : "Products appear here as soon as somebody places one, in Sell or in Review.");
-    const head = words ? `${plural(found.length, "product")} of those that people placed` : "Placed most recently";
+    const among = products.length < total ? `the ${count(products.length)} placed most recently` : "those that people placed";
+    const head = words ? `${plural(found.length, "product")} of ${among}` : `Placed most recently: ${firstOf(found.length, total)}`;
     return cards(head, found);
   });
 }
+
+/** How many are shown of how many there are. */
+const firstOf = (number, total) => (number < total ? `first ${count(number)} of ${plural(total, "product")}` : plural(total, "product"));
 
 /** Products placed at or below a category. */
 export const placedIn = (list, category) => recent(list, "", category);
@@ -58,18 +62,22 @@ const blank = () => h("span", { class: "face" });
 // The file behind a found product may be gone or broken.
 const face = (address) => h("img", { class: "face", src: picture(address), alt: "", loading: "lazy", onerror: (event) => event.target.replaceWith(blank()) });
 
-/** How a product was found. */
-function why({ similarity, words }) {
+/** How a product was found; match: what products found by words and by likeness are ordered by. */
+function why({ similarity, words, match }) {
   const alike = similarity !== null && `${percent(Math.max(0, similarity))} alike`;
-  return [alike, words !== null && "words match"].filter(Boolean).join(", ");
+  return [match !== undefined && `match ${percent(Math.max(0, match))}`, alike, words !== null && "words match"].filter(Boolean).join(", ");
 }
 
 async function search(told, list, words, images) {
   fill(told, loading("what fits"));
   try {
-    const { products } = await post("v1/search", { query: words, images, count: 50 });
-    fill(told);
-    fill(list, products.length ? cards(plural(products.length, "product"), products) : state("empty", "Nothing fits", "Other words may."));
+    const { products, total, missing_images: missing } = await post("v1/search", { query: words, images, count: 50 });
+    fill(told, missingImages(missing));
+    const mixed = products.some((one) => one.words !== null) && products.some((one) => one.similarity !== null);
+    const found = mixed ? products.map((one) => ({ ...one, match: one.score })) : products;
+    const order = mixed ? "best match first" : products[0]?.similarity === null ? "best fitting words first" : "most alike first";
+    const head = `${firstOf(products.length, total)}, ${order}`;
+    fill(list, products.length ? cards(head.charAt(0).toUpperCase() + head.slice(1), found) : state("empty", "Nothing fits", "Other words may."));
   } catch (error) {
     if (!error.code) throw error;
     const without = error.status === 501 || error.code === "no_index";
@@ -111,12 +119,14 @@ function saying(row) {
   const offered = row.suggested.slice(0, 5).map(([id, confidence]) => h("li", {}, `${id.split(" > ").join(" › ")} ${percent(confidence)}`));
   return h("li", { class: row.undone ? "undone" : "" }, pathText(row.chosen),
     h("p", { class: "quiet" }, [HOW[row.how] ?? row.how, row.person ? `${row.person} (${row.role})` : row.role, when(row.at), `model ${row.model}`, row.undone && "taken back"].filter(Boolean).join(" · ")),
+    missingImages(row.missing_images),
     offered.length > 0 && h("details", {}, h("summary", {}, "What was suggested"), h("ol", { class: "plain-list" }, offered)));
 }
 
 function waiting(item) {
   return h("div", {}, h("h3", {}, item.state === "open" ? "Waits for review" : "Reviewed"),
     h("p", { class: "quiet" }, `The model was ${decisionText(item.prediction)}.`),
+    missingImages(item.missing_images),
     h("ul", { class: "places" }, alternatives(item.prediction, 5).map((place) => h("li", { class: "place still" }, placeLine(place)))));
 }
 

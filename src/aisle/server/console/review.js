@@ -1,15 +1,16 @@
 // Review: what is most worth a look comes first; everything by mouse or by keyboard.
 
 import { get, picture, post } from "./api.js";
-import { count, fill, h, loading, percent, plural, state, toast } from "./dom.js";
+import { acceptTogether, confidence } from "./batch.js";
+import { count, fill, h, loading, missingImages, percent, plural, state, toast } from "./dom.js";
+import { Lease, MINUTES, settled } from "./lease.js";
 import { pick } from "./picker.js";
 import { alternatives, decisionText, placeLine } from "./places.js";
 
 export const title = "Review";
 const BATCH = 30; // items borrowed at a time
-const MINUTES = 60;
 const KEYS = [["1 – 9", "choose that place"], ["A", "accept the first"], ["S", "skip"], ["U", "undo"], ["/", "search the tree"],
-  ["J K", "next, previous"], ["X", "select for accepting together"], ["Shift A", "accept all selected"]];
+  ["J K", "next, previous"], ["X", "select for accepting together"], ["Shift A", "accept all selected, once confirmed"]];
 
 export function show(main, _, me) {
   if (me.role === "seller") {
@@ -26,15 +27,18 @@ class Review {
     this.items = [];
     this.selected = new Set();
     this.at = 0;
+    this.floor = 0;
     this.build(main);
     this.ending = new AbortController();
     window.addEventListener("keydown", (event) => this.key(event), { signal: this.ending.signal });
+    this.lease = new Lease(() => this.items.map(({ id }) => id), (ids) => this.lost(ids));
     this.borrow();
     this.measure();
   }
 
   close() {
     this.ending.abort();
+    this.lease.end();
     document.getElementById("toasts").replaceChildren(); // what they offer to undo is done on this page
   }
 
@@ -60,8 +64,11 @@ class Review {
   async borrow() {
     if (!this.items.length) fill(this.body, loading("what to review"));
     try {
-      const { items } = await post("v1/review/next", { count: BATCH, minutes: MINUTES });
-      this.items = items;
+      await settled();
+      const found = await post("v1/review/next", { count: BATCH, minutes: MINUTES });
+      this.items = found.items;
+      this.floor = found.batch_floor;
+      if (this.ending.signal.aborted) return this.lease.release(); // left meanwhile
       this.at = 0;
       this.selected.clear();
       this.draw();
@@ -95,9 +102,10 @@ class Review {
   }
 
   queue() {
-    const all = this.items.length > 0 && this.items.every(({ id }) => this.selected.has(id));
+    const sure = this.items.filter((item) => confidence(item) >= this.floor);
+    const all = sure.length > 0 && sure.every(({ id }) => this.selected.has(id));
     const toggleAll = () => {
-      this.selected = new Set(all ? [] : this.items.map(({ id }) => id));
+      this.selected = new Set(all ? [] : sure.map(({ id }) => id));
       this.draw();
       document.getElementById("all").focus();
     };
@@ -105,7 +113,8 @@ class Review {
     return h("section", { class: "waiting", "aria-labelledby": "waiting" },
       h("h2", { id: "waiting", class: "hidden" }, "Waiting"),
       h("div", { class: "bulk" },
-        h("input", { type: "checkbox", id: "all", checked: all, onchange: toggleAll }), h("label", { for: "all" }, "All"),
+        h("input", { type: "checkbox", id: "all", checked: all, disabled: !sure.length, onchange: toggleAll }),
+        h("label", { for: "all" }, this.floor > 0 ? `All from ${percent(this.floor)}` : "All"),
         h("button", { type: "button", disabled: !number, onclick: () => this.acceptSelected() },
           number ? `Accept ${plural(number, "first suggestion")}` : "Accept selected")),
       h("ol", {}, this.items.map((item, i) => this.line(item, i))));
@@ -137,6 +146,7 @@ class Review {
       h("p", { class: "quiet" }, [id && `Product ${id}`, `item ${item.id}`, item.worth !== 1 && `worth ${count(item.worth)}`,
         item.needed > 1 && "two people look at it"].filter(Boolean).join(" · ")),
       images.length ? h("div", { class: "pictures" }, images) : h("p", { class: "no-picture" }, "No picture"),
+      missingImages(item.missing_images),
       description && h("p", { class: "description" }, description),
       facts.length > 0 && h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
   }
@@ -146,7 +156,7 @@ class Review {
     return h("section", { class: "card", "aria-labelledby": "choices" },
       h("h2", { id: "choices" }, "Where does it belong?"),
       h("p", { class: "quiet why" }, `The model is ${decisionText(item.prediction)} (${item.prediction.reason}).`),
-      item.prediction.problems.map((problem) => h("p", { class: "fault" }, problem)),
+      otherProblems(item).map((problem) => h("p", { class: "fault" }, problem)),
       h("ul", { class: "places" }, places.map((place, i) => h("li", {},
         h("button", { type: "button", class: "place", onclick: () => this.choose(place.id, place.path) }, placeLine(place, String(i + 1)))))),
       h("div", { class: "row start" },
@@ -200,13 +210,17 @@ class Review {
   /** Take back the last decision or skip; `times`: that many, where they were accepted together. */
   undo(times = 1) {
     return this.alone(async () => {
+      let elsewhere = 0;
       for (let i = 0; i < times; i += 1) {
         const item = await post("v1/review/undo");
-        this.items = [item, ...this.items.filter(({ id }) => id !== item.id)];
+        const others = this.items.filter(({ id }) => id !== item.id);
+        this.items = item.lent_to_you ? [item, ...others] : others;
+        if (!item.lent_to_you) elsewhere += 1;
       }
       this.at = 0;
       this.draw(true);
-      toast(times > 1 ? `${plural(times, "product")} taken back: they wait for you again.` : "Taken back: it waits for you again.");
+      if (elsewhere) toast(`Taken back. ${plural(elsewhere, "product is", "products are")} with somebody else just now, and may come to you later.`);
+      else toast(times > 1 ? `${plural(times, "product")} taken back: they wait for you again.` : "Taken back: it waits for you again.");
       this.measure();
     });
   }
@@ -221,13 +235,21 @@ class Review {
     const ids = [...this.selected];
     if (!ids.length) return;
     return this.alone(async () => {
-      const { items } = await post("v1/review/accept", { ids });
+      const items = await acceptTogether(ids);
+      if (!items) return;
       const failed = items.filter(({ error }) => error);
       const done = items.length - failed.length;
       if (done) toast(`${plural(done, "first suggestion")} accepted.`, "good", { label: "Undo all", run: () => this.undo(done) });
       if (failed.length) toast(`${count(failed.length)} not accepted: ${failed[0].error.message}`, "bad");
-      await this.gone(ids);
+      await this.gone(items.map(({ id }) => id));
     });
+  }
+
+  /** The server lends these to somebody else, or they are decided: unless one is being decided here. */
+  lost(ids) {
+    if (this.busy) return;
+    this.gone(ids);
+    toast(`${plural(ids.length, "product")} went to somebody else.`);
   }
 
   async gone(ids) {
@@ -275,6 +297,7 @@ class Review {
       done.style.width = all ? `${(told.done / all) * 100}%` : "0";
       fill(this.progress, h("span", { class: "share", "aria-hidden": "true" }, done), h("div", { class: "numbers" },
         figure(`${count(told.done)} of ${count(all)}`, "reviewed"), figure(percent(told.acceptance), "first suggestion right"),
+        told.batch > 0 && figure(count(told.batch), "accepted together"),
         figure(percent(agreement.rate), "reviewers agree"), told.skipped_by_you > 0 && figure(count(told.skipped_by_you), "skipped by you")));
       fill(this.people, peopleTable(told));
     } catch (error) {
@@ -312,6 +335,10 @@ class Review {
   }
 }
 
+/** What the answer was made without, but for images: they are listed under the product. */
+const otherProblems = ({ prediction, missing_images: missing }) => prediction.problems.filter((problem) =>
+  !missing.some(({ image, reason }) => problem === `picture ${image}: ${reason}`));
+
 const figure = (value, what) => h("span", { class: "figure" }, h("strong", {}, value), " ", h("span", { class: "quiet" }, what));
 
 function peopleTable({ people, agreement }) {
@@ -319,8 +346,8 @@ function peopleTable({ people, agreement }) {
   const agree = agreement.pairs ? `On ${plural(agreement.pairs, "product")} that two people looked at, they agree on ${percent(agreement.rate)}${beyond}.`
     : "No two people have looked at the same product yet.";
   if (!people.length) return h("p", {}, "Nobody has decided anything yet. ", agree);
-  return [h("table", {}, h("thead", {}, h("tr", {}, ["Person", "Decided", "First suggestion right"].map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, people.map((one) => h("tr", {}, h("th", { scope: "row" }, one.person), h("td", {}, count(one.decided)), h("td", {}, percent(one.acceptance)))))),
+  return [h("table", {}, h("thead", {}, h("tr", {}, ["Person", "Decided", "Together", "First suggestion right"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, people.map((one) => h("tr", {}, h("th", { scope: "row" }, one.person), h("td", {}, count(one.decided)), h("td", {}, count(one.batch)), h("td", {}, percent(one.acceptance)))))),
   h("p", {}, agree)];
 }
 

@@ -1,7 +1,7 @@
 // Sell: products queued, suggestions while a title is typed, one key to accept.
 
 import { post } from "./api.js";
-import { debounced, fill, h, paced, pathText, plural, state, toast } from "./dom.js";
+import { debounced, fill, h, missingImages, paced, pathText, plural, state, toast } from "./dom.js";
 import * as kept from "./drafts.js";
 import { pick } from "./picker.js";
 import { picturesOf, taken } from "./pictures.js";
@@ -29,11 +29,12 @@ class Sell {
     on(window, "dragover", (event) => { event.preventDefault(); this.drop.classList.add("over"); });
     on(window, "dragleave", (event) => { if (!event.relatedTarget) this.drop.classList.remove("over"); });
     on(window, "drop", (event) => this.dropped(event));
-    on(window, "reached", (event) => { if (event.detail) this.again(); });
+    on(window, "server-back", () => { if (this.found.fault || !kept.open(this.draft)) this.suggest(); });
+    on(window, "drafts-sent", (event) => this.sent(event.detail));
     this.later = paced(() => this.suggest(), PACE);
     this.laterPictures = debounced(() => this.suggest(), PAUSE_PICTURES);
     this.open(kept.drafts.find(kept.open) ?? kept.added());
-    this.again();
+    kept.sendWaiting();
   }
 
   close() {
@@ -171,6 +172,7 @@ class Sell {
     const { draft } = this;
     const room = MOST_PICTURES - draft.pictures.length;
     if (files.length > room) toast(`A product may have ${MOST_PICTURES} pictures.`, "bad");
+    draft.lost = [];
     for (const file of files.slice(0, Math.max(0, room))) draft.pictures.push(await taken(file));
     if (draft !== this.draft) return this.drawList();
     this.reopen();
@@ -230,9 +232,9 @@ class Sell {
   }
 
   async withPictures(draft, signal) {
+    const given = draft.pictures.length;
     const one = await kept.classified(draft, { signal });
-    const seen = plural(draft.pictures.length, "picture");
-    return ofPrediction(one, draft.title.trim() ? `from the words and ${seen}` : `from ${seen}`);
+    return ofPrediction(one, basis(Boolean(draft.title.trim() || draft.description.trim()), one.images_read, given));
   }
 
   shown(draft, found) {
@@ -250,6 +252,7 @@ class Sell {
     this.ask.hidden = settled;
     fill(this.told, settled ? this.settled() : fault ? state("bad", "No suggestions just now", fault, () => this.suggest())
       : !places.length && kept.untouched(draft) ? h("p", { class: "quiet" }, "Suggestions appear here as you type.") : null,
+    !settled && missingImages(draft.lost),
     !settled && (problems ?? []).map((problem) => h("p", { class: "fault" }, problem)));
     fill(this.places, settled ? [] : places.map((place, i) => h("li", { id: `place-${i}`, role: "option", class: "place",
       "aria-selected": i === this.active ? "true" : "false", onclick: () => this.accept(i) }, placeLine(place, i === this.active ? "↵" : ""))));
@@ -262,8 +265,8 @@ class Sell {
   settled() {
     const { draft } = this;
     const said = { placed: "Placed in ", sending: "Sending: ", waiting: "Kept here, to be sent when the server is back: ", asked: "A reviewer will look at it." }[draft.state];
-    return h("p", { class: `settled ${draft.state}` }, said, draft.state !== "asked" && draft.path && pathText(draft.path), " ",
-      draft.state !== "sending" && h("button", { type: "button", onclick: () => { draft.state = "draft"; this.open(draft, true); } }, "Change"));
+    return [h("p", { class: `settled ${draft.state}` }, said, draft.state !== "asked" && draft.path && pathText(draft.path), " ",
+      draft.state !== "sending" && h("button", { type: "button", onclick: () => { draft.state = "draft"; this.open(draft, true); } }, "Change")), missingImages(draft.missing)];
   }
 
   key(event) {
@@ -302,7 +305,8 @@ class Sell {
     this.next();
     try {
       await sending;
-      if (draft.state === "placed") toast(`Placed in ${path.join(" › ")}.`, "good", { label: "Change", run: () => this.change(draft) });
+      const without = draft.missing?.length ? ` ${plural(draft.missing.length, "picture")} could not be read: not kept.` : "";
+      if (draft.state === "placed") toast(`Placed in ${path.join(" › ")}.${without}`, "good", { label: "Change", run: () => this.change(draft) });
     } catch (error) {
       toast(`${draft.title || "The product"} was not placed: ${error.message}`, "bad", { label: "Look", run: () => this.open(draft, true) });
     }
@@ -333,14 +337,22 @@ class Sell {
     }
   }
 
-  async again() {
-    await kept.sendWaiting((error) => toast(error.message, "bad"));
+  /** A product that waited was sent, or still waits, or was refused. */
+  sent({ draft, fault }) {
+    if (fault) toast(`${draft.title || "The product"} was not placed: ${fault.message}`, "bad", { label: "Look", run: () => this.open(draft, true) });
     this.drawList();
-    if (this.found.fault || !kept.open(this.draft)) this.suggest();
+    if (draft === this.draft) this.drawPlaces();
   }
 }
 
 const key = (name) => h("kbd", {}, name);
+
+/** What an answer was made from: words, and those of the given pictures that were really read. */
+function basis(words, read, given) {
+  const pictures = read === given ? plural(read, "picture") : `${read} of ${plural(given, "picture")}`;
+  if (!read) return words ? "from the words alone" : "from nothing that could be read";
+  return words ? `from the words and ${pictures}` : `from ${pictures}`;
+}
 
 function ofPrediction({ prediction, model }, from) {
   const places = alternatives(prediction, COUNT).map((place, i) => ({ ...place, reason: i ? "" : from }));

@@ -15,10 +15,11 @@ from aisle.server.models import Slot
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes import sending
 from aisle.server.routes.queueing import queue
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 
-router = APIRouter(tags=["classify"])
+router = APIRouter(tags=["classify"], route_class=KeyRoute)
 _SMALL = 64 * 1024  # a body up to which it is quicker to read it here than to hand it to a thread
 
 ModelsAsked = Annotated[
@@ -100,7 +101,8 @@ async def classify(
     raw = sending.products_of(sent, server.settings.limits.products)
     slots = sending.slots_of(server, models)
     length = request.headers.get("content-length", "")
-    quick = not server.settings.urls.enabled and length.isdecimal() and int(length) < _SMALL
+    pictured = bool(files) or any(isinstance(one, dict) and one.get("images") for one in raw)
+    quick = not pictured and length.isdecimal() and int(length) < _SMALL
     if quick:
         items = server.items.read(raw, files)
     else:
@@ -150,6 +152,9 @@ def one(item: Item, slots: Sequence[Slot], found: Found) -> dict[str, Any]:
             raise item.error
         said = [sending.told(p, item.problems) for p in found if p is not None]
         entry["prediction"] = said[0]
+        if item.product is not None:
+            entry["images_read"] = slots[0].images_read(item.product)
+            entry["missing_images"] = [one.to_dict() for one in item.missing]
         if len(slots) > 1:
             entry["models"] = {slot.name: one for slot, one in zip(slots, said, strict=True)}
     except ItemError as error:

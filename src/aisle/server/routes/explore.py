@@ -10,12 +10,13 @@ from aisle.server.items import clean
 from aisle.server.problems import ApiError
 from aisle.server.routes.review import shown
 from aisle.server.routes.sending import answer
-from aisle.server.security import COOKIE, Reviewer, Seller
+from aisle.server.routing import KeyRoute
+from aisle.server.security import COOKIE, Reviewer, Seller, Tried
 from aisle.server.state import Here
 from aisle.server.store import feedback as kept
 from aisle.server.store import reviews
 
-router = APIRouter(tags=["explore"])
+router = APIRouter(tags=["explore"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 503)}
 # The report carries its own styles and script, and needs nothing else: it is shut off from everything.
 _REPORT_POLICY = (
@@ -33,12 +34,9 @@ async def me(server: Here, holder: Seller) -> Response:
 @router.post(
     "/v1/session", summary="Keep a key in a cookie", response_model=schemas.MeOut, responses=schemas.USUAL
 )
-def session(sent: schemas.SessionIn, request: Request, server: Here) -> Response:
+def session(sent: schemas.SessionIn, request: Request, server: Here, _: Tried) -> Response:
     """For browsers: the cookie is sent back to this server alone, and no script can read it."""
     server.keys.refresh()
-    client = request.client.host if request.client else "?"
-    if server.bucket.take(f"session {client}", 10):
-        raise ApiError(429, "too_many", "too many attempts; wait a little", {"Retry-After": "10"})
     holder = server.keys.holder(sent.key)
     if holder is None:
         raise ApiError(401, "unauthorized", "this key is unknown or revoked")
@@ -85,7 +83,7 @@ def products(
             raise ApiError(404, "no_such_category", f"there is no category {clean(category)[:200]!r}")
         path = tree.nodes[node].path
         places = [one.id for one in tree.nodes if one.path[: len(path)] == path]
-    rows = kept.latest(server.store, places, limit)
+    rows, total = kept.latest(server.store, places, limit)
     return answer(
         {
             "products": [
@@ -96,7 +94,8 @@ def products(
                     **{key: row[key] for key in ("chosen", "chosen_id", "how", "at")},
                 }
                 for row in rows
-            ]
+            ],
+            "total": total,
         }
     )
 
@@ -107,7 +106,9 @@ def products(
     response_model=schemas.ProductOut,
     responses=FAILURES,
 )
-def product(product_id: Annotated[str, Path(max_length=200)], server: Here, holder: Seller) -> Response:
+def product(
+    product_id: Annotated[str, Path(max_length=200, pattern=schemas.NO_NUL)], server: Here, holder: Seller
+) -> Response:
     """Its latest text and pictures, what was said of it, its reviews, and what the index has of it. Names of
     people are shown to reviewers only."""
     name = clean(product_id)
@@ -117,6 +118,7 @@ def product(product_id: Annotated[str, Path(max_length=200)], server: Here, hold
         raise ApiError(404, "no_such_product", "nobody has said anything of this product")
     latest = max([*said, *items], key=lambda row: row["at"], default=None)
     told = ("id", "at", "role", "how", "chosen", "chosen_id", "suggested", "model", "model_id", "undone")
+    told = (*told, "missing_images")
     names = ("person",) if holder.may("reviewer") else ()
     pictures = _addresses(latest["pictures"]) if latest else []
     page = {
@@ -124,7 +126,7 @@ def product(product_id: Annotated[str, Path(max_length=200)], server: Here, hold
         "fields": latest["fields"] if latest else dict(hit.fields) if hit else {},
         "pictures": pictures or (address(hit) if hit else []),
         "feedback": [{key: row[key] for key in (*told, *names)} for row in said],
-        "reviews": [shown(row) for row in items] if holder.may("reviewer") else [],
+        "reviews": [shown(row, holder.person) for row in items] if holder.may("reviewer") else [],
         "indexed": hit is not None,
         "category": list(hit.category) if hit else [],
     }
@@ -147,7 +149,7 @@ def acceptance(
     server: Here,
     holder: Reviewer,
     days: Annotated[int, Query(ge=1, le=3660)] = 30,
-    model: Annotated[str | None, Query(max_length=200)] = None,
+    model: Annotated[str | None, Query(max_length=200, pattern=schemas.NO_NUL)] = None,
 ) -> Response:
     """For each day, what people chose, and how often that was the first suggestion."""
     return answer({"days": reviews.by_day(server.store, days, clean(model) if model else None)})

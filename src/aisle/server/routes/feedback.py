@@ -7,14 +7,16 @@ from fastapi import APIRouter, Header, Response
 from aisle.server import schemas
 from aisle.server.items import clean
 from aisle.server.models import Slot
+from aisle.server.pictures import small_copies
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here
 from aisle.server.store import feedback as kept
 from aisle.taxonomy import DELIMITER, Node
 
-router = APIRouter(tags=["feedback"])
+router = APIRouter(tags=["feedback"], route_class=KeyRoute)
 
 
 @router.post(
@@ -30,14 +32,16 @@ def feedback(
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
     """The answer comes once the choice is on disk. What was suggested, what was chosen, by whom, by which
-    model and when is kept, and exported by `aisle feedback export` for training."""
+    model and when is kept, and exported by `aisle feedback export` for training. Images that cannot be
+    read are listed in the answer, and kept with the choice."""
     slot = server.models.standing.slot(sent.model)
     node = category(slot, sent.chosen)
     try:
-        product, _ = server.items.product(sent.product)
+        product, missing = server.items.product(sent.product)
     except ItemError as error:
         raise ApiError(422, error.code, str(error)) from error
     first = sent.suggested[0].id if sent.suggested else None
+    images, missing_images = small_copies(product.images), [one.to_dict() for one in missing]
     how = sent.how or ("accepted" if first == node.id else "chosen")
     event = kept.Event(
         person=clean(sent.person or holder.person),
@@ -50,13 +54,15 @@ def feedback(
         model=slot.name,
         model_id=clean(sent.model_id or slot.model_id),
         suggested=[(clean(one.id), one.confidence) for one in sent.suggested],
-        pictures=kept.keep_pictures(server.store, product.images) if product.images else (),
+        pictures=list(images),
+        missing_images=missing_images,
         request_key=clean(idempotency_key) if idempotency_key else None,
     )
-    number, repeated = kept.add(server.store, event)
+    number, repeated = kept.add(server.store, event, images)
     if not repeated:
         server.telemetry.feedback.labels(how).inc()
-    return answer({"id": number, "how": how, "chosen": list(node.path), "repeated": repeated})
+    said = {"id": number, "how": how, "chosen": list(node.path), "repeated": repeated}
+    return answer({**said, "missing_images": missing_images})
 
 
 def category(slot: Slot, chosen: str) -> Node:

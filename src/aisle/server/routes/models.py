@@ -1,21 +1,25 @@
 """Models side by side: which there are, which one answers, which one shadows; promoting, going back."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
 
+from aisle.inference.training_counts import training_products
 from aisle.server import schemas
 from aisle.server.models import Slot, Standing
 from aisle.server.problems import ApiError
 from aisle.server.promotion import judge
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Admin, Seller
 from aisle.server.state import Here
 from aisle.server.store import promotions
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 409, 503)}
 Name = InPath(max_length=200)
 
@@ -46,12 +50,13 @@ async def load(sent: schemas.LoadIn, server: Here, holder: Admin) -> Response:
     library = server.settings.library
     if library is None:
         raise ApiError(403, "no_library", "start the server with --library FOLDER to load models from there")
-    folder = (library / sent.folder).resolve()
+    folder = _resolved(library / sent.folder)
     if not folder.is_relative_to(library.resolve()):
         raise ApiError(403, "outside", "models are loaded from below the library's folder only")
-    if sent.name == server.models.standing.live:
-        raise ApiError(409, "is_live", f"{sent.name} is live: load under another name and promote that")
-    await run_in_threadpool(server.models.add, sent.name, folder)
+    try:
+        await run_in_threadpool(server.models.add, sent.name, folder)
+    except OSError as error:
+        raise _no_folder(error) from error
     return answer(_told(server.models.standing))
 
 
@@ -114,13 +119,12 @@ async def promote(server: Here, holder: Admin, name: str = Name) -> Response:
         measured = {**verdict._asdict(), "not_worse": verdict.not_worse}
         what = promotions.PROMOTED if verdict.not_worse else promotions.REFUSED
         change = promotions.Change(what, mine.name, mine.model_id, live.name, measured)
-        if server.models.standing.slot(name) is not mine:
-            raise ApiError(409, "changed", f"{name} was replaced while it was judged; promote it again")
-        await run_in_threadpool(promotions.record, server.store, holder.person, change)
+        record = partial(promotions.record, server.store, holder.person, change)
         if not verdict.not_worse:
+            await run_in_threadpool(record)
             said = f"{name} gets {verdict.candidate} of {verdict.products} right, {live.name} {verdict.live}"
             raise ApiError(409, "worse", said)
-        server.models.go_live(name)
+        await run_in_threadpool(server.models.promote, mine, live, record)
         server.telemetry.went_live(mine.name, mine.model_id)
     return answer({**_told(server.models.standing), "measured": measured})
 
@@ -143,6 +147,18 @@ def rollback(server: Here, holder: Admin) -> Response:
     return answer(_told(standing))
 
 
+def _resolved(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _no_folder(error) from error
+
+
+def _no_folder(error: Exception) -> ApiError:
+    why = error.strerror if isinstance(error, OSError) else None
+    return ApiError(422, "bad_folder", f"this folder cannot be read: {why or 'it is no path'}")
+
+
 def _told(standing: Standing) -> dict[str, Any]:
     listed = [_model(slot, standing) for slot in standing.slots.values()]
     return {
@@ -161,9 +177,9 @@ def _model(slot: Slot, standing: Standing) -> dict[str, Any]:
         "live": slot.name == standing.live,
         "shadow": slot.name == standing.shadow,
         "recipe": results.get("recipe"),
-        "training_products": results.get("training_rows"),
+        "training_products": training_products(slot.predictor),
         "categories": len(slot.taxonomy),
         "views": list(slot.predictor.views),
         "metrics": dict(results.get("metrics") or {}),
-        "promises": bool(slot.predictor.policy.rules),
+        "guarantee": slot.predictor.policy.decides(slot.taxonomy),
     }

@@ -5,9 +5,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from aisle.server import schemas, telemetry
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.state import Here
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=KeyRoute)
 
 
 @router.get("/health", summary="Is the process alive?")
@@ -24,13 +25,14 @@ async def health() -> dict[str, str]:
 )
 async def ready(server: Here) -> Response:
     """200 where models, store and queue are there and it is not being stopped; else 503."""
+    lost = await run_in_threadpool(server.store.problem)
     checks = {
         "models": bool(server.models.standing.slots),
         "batches": server.batcher.alive,
-        "store": await run_in_threadpool(server.store.answers),
+        "store": lost is None,
         "staying": not server.draining,
     }
-    response = answer({"ready": all(checks.values()), "checks": checks})
+    response = answer({"ready": all(checks.values()), "checks": checks, "problem": lost and lost.public})
     response.status_code = 200 if all(checks.values()) else 503
     return response
 

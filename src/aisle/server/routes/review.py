@@ -12,14 +12,16 @@ from aisle.server.routes import sending
 from aisle.server.routes.classify import BODY, ask, one, tally
 from aisle.server.routes.feedback import category
 from aisle.server.routes.queueing import queue
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Reviewer
 from aisle.server.state import Here, Server
 from aisle.server.store import feedback as kept
 from aisle.server.store import reviews
+from aisle.server.store.database import now
 from aisle.server.store.keys import Holder
 from aisle.taxonomy import DELIMITER
 
-router = APIRouter(tags=["review"])
+router = APIRouter(tags=["review"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 409, 503)}
 RequestKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
 
@@ -59,9 +61,33 @@ async def fill(
     responses=FAILURES,
 )
 def following(sent: schemas.TakeIn, server: Here, holder: Reviewer) -> Response:
-    """They are lent to you for some minutes, and to nobody else meanwhile; an empty list: nothing is left."""
+    """They are lent to you for some minutes, and to nobody else meanwhile; an empty list: nothing is left.
+    `renew` keeps them for longer, `release` gives them back."""
     rows = reviews.take(server.store, holder.person, sent.count, sent.minutes)
-    return sending.answer({"items": [shown(row) for row in rows]})
+    items = [shown(row, holder.person) for row in rows]
+    return sending.answer({"items": items, "batch_floor": server.settings.batch_floor})
+
+
+@router.post(
+    "/v1/review/renew",
+    summary="Keep borrowed items for longer",
+    response_model=schemas.HeldOut,
+    responses=FAILURES,
+)
+def renew(sent: schemas.RenewIn, server: Here, holder: Reviewer) -> Response:
+    """Which of these you hold now; others have been decided, or somebody else looks at them."""
+    return sending.answer({"ids": reviews.renew(server.store, holder.person, sent.ids, sent.minutes)})
+
+
+@router.post(
+    "/v1/review/release",
+    summary="Give borrowed items back",
+    response_model=schemas.ReleasedOut,
+    responses=FAILURES,
+)
+def release(sent: schemas.ReleaseIn, server: Here, holder: Reviewer) -> Response:
+    """These, or all that you hold: others may have them at once."""
+    return sending.answer({"released": reviews.release(server.store, holder.person, sent.ids)})
 
 
 @router.get(
@@ -72,7 +98,7 @@ def following(sent: schemas.TakeIn, server: Here, holder: Reviewer) -> Response:
 )
 def item(number: sending.Number, server: Here, holder: Reviewer) -> Response:
     """As it stands."""
-    return sending.answer(shown(reviews.get(server.store, number)))
+    return sending.answer(shown(reviews.get(server.store, number), holder.person))
 
 
 @router.post(
@@ -101,20 +127,30 @@ def decide(
     responses=FAILURES,
 )
 def accept(sent: schemas.AcceptIn, server: Here, holder: Reviewer) -> Response:
-    """Each by itself: one that cannot be accepted says why."""
+    """Each by itself: one that cannot be accepted says why. One of less confidence than the floor
+    (`aisle serve --batch-floor`) cannot. Without `confirm` nothing is accepted: the answer says what could
+    be. It is kept as `batch`, which does not count in the share of right first suggestions."""
+    floor = max(server.settings.batch_floor, sent.min_confidence or 0.0)
     done = []
     for number in dict.fromkeys(sent.ids):
-        entry: dict[str, Any] = {"id": number, "feedback": None, "error": None}
+        entry: dict[str, Any] = {"id": number, "confidence": None, "feedback": None, "error": None}
         try:
             sending.check_number(number)
             row = reviews.get(server.store, number)
-            event = _event(server, holder, row, row["prediction"]["best_id"], "accepted", None)
-            entry["feedback"] = reviews.decide(server.store, number, event)[0]
-            server.telemetry.feedback.labels("accepted").inc()
+            entry["confidence"] = confidence = row["prediction"]["confidence"][-1]
+            if confidence < floor:
+                message = f"its confidence, {confidence:.3f}, is below {floor:g}: look at it by itself"
+                raise ApiError(409, "below_floor", message)
+            event = _event(server, holder, row, row["prediction"]["best_id"], "batch", None)
+            if sent.confirm:
+                entry["feedback"] = reviews.decide(server.store, number, event)[0]
+                server.telemetry.feedback.labels("batch").inc()
+            else:
+                reviews.check(server.store, number, holder.person)
         except ApiError as error:
             entry["error"] = {"code": error.code, "message": str(error)}
         done.append(entry)
-    return sending.answer({"items": done})
+    return sending.answer({"items": done, "confirmed": sent.confirm, "floor": floor})
 
 
 @router.post(
@@ -133,8 +169,8 @@ def skip(number: sending.Number, server: Here, holder: Reviewer) -> Response:
     responses=FAILURES,
 )
 def undo(server: Here, holder: Reviewer) -> Response:
-    """The item is lent to you again."""
-    return sending.answer(shown(reviews.undo(server.store, holder.person)))
+    """The item is lent to you again, unless somebody else is looking at it just now (`lent_to_you`)."""
+    return sending.answer(shown(reviews.undo(server.store, holder.person), holder.person))
 
 
 @router.get(
@@ -149,12 +185,14 @@ def progress(server: Here, holder: Reviewer) -> Response:
     return sending.answer(reviews.progress(server.store, holder.person))
 
 
-def shown(row: dict[str, Any]) -> dict[str, Any]:
-    """An item as JSON."""
+def shown(row: dict[str, Any], person: str) -> dict[str, Any]:
+    """An item as JSON, as this person sees it. A field that callers named `id` is not the product's."""
     same = ("id", "prediction", "model", "worth", "value", "needed", "decided", "state", "locked_until")
-    product = {"id": row["product_id"], **row["fields"]}
+    same = (*same, "missing_images")
+    product = {**row["fields"], "id": row["product_id"]}
+    lent = row["locked_by"] == person and row["locked_until"] >= now()
     pictures = [f"/v1/pictures/{name}" for name in row["pictures"]]
-    return {**{key: row[key] for key in same}, "product": product, "pictures": pictures}
+    return {**{key: row[key] for key in same}, "product": product, "pictures": pictures, "lent_to_you": lent}
 
 
 def _event(
@@ -173,6 +211,7 @@ def _event(
         product_id=row["product_id"],
         fields=row["fields"],
         pictures=row["pictures"],
+        missing_images=row["missing_images"],
         chosen_id=node.id,
         chosen=node.path,
         how=how or ("accepted" if node.id == first else "chosen"),
@@ -188,7 +227,7 @@ def _kept(server: Server, number: int, event: kept.Event) -> Response:
     if not before:
         server.telemetry.feedback.labels(event.how).inc()
     told = {"id": feedback_id, "how": event.how, "chosen": list(event.chosen), "repeated": before}
-    return sending.answer(told)
+    return sending.answer({**told, "missing_images": list(event.missing_images)})
 
 
 def _id(slot: Slot, path: str) -> str:

@@ -10,10 +10,11 @@ from aisle.server.finding import Finder
 from aisle.server.items import clean
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=KeyRoute)
 FAILURES = {**schemas.USUAL, **schemas.failures(404, 503)}
 
 
@@ -25,20 +26,23 @@ def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
     if sent.like is not None:
         if finder.get(clean(sent.like)) is None:
             raise ApiError(404, "no_such_product", f"the index has no product {clean(sent.like)!r}")
-        return answer({"products": finder.like(clean(sent.like), sent.count, where)})
+        found = finder.like(clean(sent.like), sent.count, where)
+        return answer({"products": found, "total": finder.count(where), "missing_images": []})
     words = clean(sent.query).strip()
     if not words and not sent.images:
         raise ApiError(
             422, "bad_search", "search by words (`query`), a picture (`images`) or a product (`like`)"
         )
     try:
-        told, problems = server.items.product(schemas.ProductIn.model_validate({"images": sent.images}))
+        told, missing = server.items.product(schemas.ProductIn.model_validate({"images": sent.images}))
     except ItemError as error:
         raise ApiError(422, error.code, str(error)) from error
-    if problems and not words:
-        raise ApiError(422, "bad_picture", problems[0])
+    if missing and not words and not told.images:
+        raise ApiError(422, "bad_picture", str(missing[0]))
     product = Product("query", {finder.index.text_field: words} if words else {}, told.images)
-    return answer({"products": finder.search(product, sent.count, where)})
+    missing_images = [one.to_dict() for one in missing]
+    found = finder.search(product, sent.count, where)
+    return answer({"products": found, "total": finder.count(where), "missing_images": missing_images})
 
 
 @router.get(
@@ -47,7 +51,9 @@ def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
     response_class=Response,
     responses=FAILURES,
 )
-def picture(product_id: Annotated[str, Path(max_length=200)], server: Here, holder: Seller) -> Response:
+def picture(
+    product_id: Annotated[str, Path(max_length=200, pattern=schemas.NO_NUL)], server: Here, holder: Seller
+) -> Response:
     """Its first one, as a small JPEG."""
     data = _finder(server).picture(clean(product_id))
     if data is None:

@@ -2,21 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
-from starlette.datastructures import UploadFile
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from aisle.decision import Prediction
 from aisle.server.batching import FailedAnswerError
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError
+from aisle.server.routing import parsed
+from aisle.server.settings import Limits
 from aisle.server.state import Server
 
 _FIELDS = 200
+_PIECE = 256 * 1024
 
 
 def answer(data: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -29,49 +33,27 @@ async def read_body(request: Request, server: Server) -> tuple[Any, dict[str, by
 
     Raises:
         ApiError: neither of the two, or broken.
+        HTTPException: the same, or larger than it may be.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
-        return _parsed(await request.body()), {}
+        return await request.json(), {}
     if kind == "multipart/form-data":
-        return await _multipart(request, server)
+        body, limits = await request.body(), server.settings.limits
+        return await run_in_threadpool(_multipart, request.headers, body, limits)
     raise ApiError(415, "unsupported", "send application/json or multipart/form-data")
 
 
-def _parsed(text: bytes | str) -> Any:
+def _multipart(headers: Headers, body: bytes, limits: Limits) -> tuple[Any, dict[str, bytes]]:
+    """In a thread: the parser is slow where a form is made of small parts."""
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ApiError(400, "bad_json", "the body is nested too deeply") from error
-    except ValueError as error:
-        raise ApiError(400, "bad_json", f"the body is not JSON: {str(error)[:200]}") from error
-
-
-async def _multipart(request: Request, server: Server) -> tuple[Any, dict[str, bytes]]:
-    limits = server.settings.limits
-    parser = MultiPartParser(
-        request.headers,
-        request.stream(),
-        max_files=limits.products * 2,
-        max_fields=_FIELDS,
-        max_part_size=limits.body,
-    )
-    try:
-        form = await parser.parse()
+        texts, files = asyncio.run(_form(headers, body, limits))
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         raise ApiError(400, "bad_multipart", f"the form cannot be read: {str(error)[:200]}") from error
-    texts, files = {}, {}
-    async with _closing(form):
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                place = name if name not in files else f"{name}-{len(files)}"
-                files[place] = await value.read()
-            else:
-                texts[name] = value
     if not texts and not files:
         raise ApiError(400, "bad_multipart", "the form is empty")
     if "products" in texts:
-        sent = _parsed(texts["products"])
+        sent = parsed(texts["products"].encode("utf-8", "replace"), limits.values)
         return (sent if isinstance(sent, dict) else {"products": sent}), files
     # Without JSON the fields are one product and the files its pictures: what a plain form sends.
     known = {name: texts.pop(name) for name in ("id", "title", "description") if name in texts}
@@ -79,15 +61,27 @@ async def _multipart(request: Request, server: Server) -> tuple[Any, dict[str, b
     return {"products": [product]}, files
 
 
-class _closing:  # noqa: N801
-    def __init__(self, form: Any) -> None:
-        self.form = form
+async def _form(headers: Headers, body: bytes, limits: Limits) -> tuple[dict[str, str], dict[str, bytes]]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(body), _PIECE):
+            yield body[start : start + _PIECE]
 
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.form.close()
+    parser = MultiPartParser(
+        headers, pieces(), max_files=limits.products * 2, max_fields=_FIELDS, max_part_size=limits.body
+    )
+    parser.spool_max_size = limits.body  # it is in memory already
+    form = await parser.parse()
+    texts, files = {}, {}
+    try:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                place = name if name not in files else f"{name}-{len(files)}"
+                files[place] = await value.read()
+            else:
+                texts[name] = value
+    finally:
+        await form.close()
+    return texts, files
 
 
 def products_of(sent: Any, most: int) -> list[Any]:

@@ -9,10 +9,11 @@ from aisle.server.items import clean
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError
 from aisle.server.routes.sending import answer
+from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here
 
-router = APIRouter(tags=["taxonomy"])
+router = APIRouter(tags=["taxonomy"], route_class=KeyRoute)
 
 
 @router.get(
@@ -82,7 +83,6 @@ def _rank(path: tuple[str, ...], words: list[str]) -> tuple[int, int, int] | Non
 def node_of(slot: Slot, i: int) -> dict[str, Any]:
     """A category as JSON."""
     tree, node = slot.taxonomy, slot.taxonomy.nodes[i]
-    start, stop = tree.span[i]
     above = int(tree.parent[i])
     score = slot.node_scores.get(node.id, {})
     return {
@@ -91,7 +91,7 @@ def node_of(slot: Slot, i: int) -> dict[str, Any]:
         "parent": tree.nodes[above].id if above >= 0 else None,
         "assignable": bool(tree.terminal_of[i] >= 0),
         "children": len(tree.children[i]),
-        "products": int(slot.predictor.context.counts[start:stop].sum()),
+        "products": int(slot.training_counts[i]),
         "judged": score.get("products"),
         "accuracy": score.get("accuracy"),
     }

@@ -8,7 +8,12 @@ Title = Annotated[str, StringConstraints(max_length=10_000)]
 
 Text = Annotated[str, StringConstraints(max_length=200_000)]
 
-Key = Annotated[str, StringConstraints(max_length=200)]
+# What no database keeps; a name is never changed to one that fits.
+NO_NUL = r"^[^\x00]*$"
+
+Key = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
+
+CategoryId = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=NO_NUL)]
 
 PREDICTION = {
     "id": "A-17",
@@ -138,13 +143,25 @@ class Failure(Out):
     error: Fault
 
 
+class MissingImageOut(Out):
+    """An image that was given and could not be read: its number among those given, from 1, its address, if
+    it was given by one, and why."""
+
+    image: int
+    url: str | None = None
+    reason: str
+
+
 class Answer(Out):
-    """What became of one product: a `prediction`, or an `error`. `models`: where several were asked for,
+    """What became of one product: a `prediction`, or an `error`. `images_read`: how many of its images the
+    model read; `missing_images`: those that could not be read. `models`: where several were asked for,
     each one's prediction. `review_id`: its place in the review queue, where it was put there."""
 
     id: str
     prediction: PredictionOut | None = None
     error: Fault | None = None
+    images_read: int = 0
+    missing_images: list[MissingImageOut] = Field(default_factory=list)
     models: dict[str, PredictionOut] | None = None
     review_id: int | None = None
 
@@ -156,6 +173,7 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "No key, or an unknown one",
         403: "The key's role does not allow this",
         404: "There is no such thing",
+        408: "It took too long to arrive",
         409: "It does not fit what is there",
         413: "Too large",
         415: "Neither JSON nor multipart",
@@ -167,4 +185,4 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Failure, "description": said[status]} for status in statuses}
 
 
-USUAL = failures(400, 401, 403, 413, 422, 429)
+USUAL = failures(400, 401, 403, 408, 413, 422, 429, 503)

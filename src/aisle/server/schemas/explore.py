@@ -8,11 +8,13 @@ from aisle.server.schemas.review import ReviewOut
 
 
 class DayOut(Out):
-    """One UTC day (its start in milliseconds since 1970)."""
+    """One UTC day (its start in milliseconds since 1970). `acceptance`: of what people chose or accepted one
+    by one, the share that is the first suggestion; `batch`, accepted several at a time, does not count."""
 
     day: int
     chosen: int
     accepted: int
+    batch: int
     default: int
     acceptance: float | None
 
@@ -63,6 +65,7 @@ class ProductRow(Out):
 
 
 class ProductsOut(Out):
-    """The latest first."""
+    """The latest first. `total`: how many there are."""
 
     products: list[ProductRow]
+    total: int

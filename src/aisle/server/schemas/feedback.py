@@ -1,20 +1,20 @@
 """`/v1/feedback`."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
-from aisle.server.schemas.common import In, Key, Out, ProductIn
+from aisle.server.schemas.common import CategoryId, In, Key, MissingImageOut, Out, ProductIn
 
 
 class SuggestedIn(In):
     """One of the categories that were offered, best first."""
 
-    id: Annotated[str, StringConstraints(max_length=2_000)]
+    id: CategoryId
     confidence: float | None = Field(None, ge=0, le=1)
 
 
-How = Literal["chosen", "accepted", "default"]
+How = Literal["chosen", "accepted", "batch", "default"]
 
 
 class FeedbackIn(In):
@@ -44,20 +44,20 @@ class FeedbackIn(In):
     )
 
     product: ProductIn
-    chosen: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] = Field(
-        description="The category's id, or its path as `A > B`."
-    )
+    chosen: CategoryId = Field(description="The category's id, or its path as `A > B`.")
     suggested: list[SuggestedIn] = Field(default_factory=list, max_length=20)
-    how: How | None = None
+    how: Literal["chosen", "accepted", "default"] | None = None
     model: Key | None = None
     model_id: Key | None = None
     person: Key | None = None
 
 
 class FeedbackOut(Out):
-    """It is on disk. `repeated`: it was before, too."""
+    """It is on disk. `repeated`: it was before, too. `missing_images`: those that could not be read and are
+    not kept."""
 
     id: int
     how: How
     chosen: list[str]
     repeated: bool
+    missing_images: list[MissingImageOut] = Field(default_factory=list)

@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from aisle.server.schemas.common import In, Key, Out
+from aisle.server.schemas.common import NO_NUL, In, Key, Out
 
 
 class LoadIn(In):
     """A model to load: the name it shall have, and its folder below the library's."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[^,/\s][^,/]{0,99}$")]
-    folder: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    name: Annotated[str, StringConstraints(pattern=r"^[^,/\s\x00-\x1f\x7f][^,/\x00-\x1f\x7f]{0,99}$")]
+    folder: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=NO_NUL)]
 
 
 class ShadowIn(In):
@@ -21,8 +21,8 @@ class ShadowIn(In):
 
 
 class ModelOut(Out):
-    """A loaded model. `metrics`: what was measured of it on its run's test rows; `promises`: whether it
-    decides anything by itself."""
+    """A loaded model. `training_products`: labelled products that it was trained from; `metrics`: what was
+    measured of it on its run's test rows; `guarantee`: whether it decides anything by itself."""
 
     name: str
     model_id: str
@@ -33,7 +33,7 @@ class ModelOut(Out):
     categories: int
     views: list[str]
     metrics: dict[str, float]
-    promises: bool
+    guarantee: bool
 
 
 class ModelsOut(Out):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from aisle.server.schemas.common import In, Key, Out, Picture, Title
+from aisle.server.schemas.common import In, Key, MissingImageOut, Out, Picture, Title
 
 
 class SearchIn(In):
@@ -40,6 +40,9 @@ class HitOut(Out):
 
 
 class SearchOut(Out):
-    """The most like the query first."""
+    """The best match first. `total`: how many products there are, or that the filter lets through;
+    `missing_images`: those of the query that could not be read."""
 
     products: list[HitOut]
+    total: int
+    missing_images: list[MissingImageOut]

@@ -4,11 +4,13 @@ SQLite runs in WAL mode with `synchronous=FULL`, so that what was committed surv
 cut; every transaction begins as a writer's, so that two never wait for each other in a circle.
 """
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.event import listens_for
@@ -25,6 +27,15 @@ _PATIENCE = 10_000  # milliseconds that a writer waits for another
 class StoreError(ServerError):
     """The store cannot be reached, is full, damaged, or of another version."""
 
+    public = "the store does not answer"  # what callers are told: addresses are nobody's business
+
+
+class StoreLostError(StoreError):
+    """The store's file was deleted or replaced while it was open: what is written now would be lost."""
+
+    public = "the store's file was deleted or replaced while the server ran; it must be put back, or the "
+    public += "server started again"
+
 
 class Store:
     """The database at an address (`postgresql://…`, `sqlite:///…`) or in the SQLite file at a path.
@@ -35,9 +46,12 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self.address = _address(address)
+        self._files: _Files | None = None
         try:
             self.engine = _engine(self.address)
             self._migrate()
+            if self.is_sqlite:
+                self._files = _Files(self.engine, self.address)
         except (SQLAlchemyError, ImportError, OSError) as error:
             raise StoreError(f"store {self.shown}: {_why(error)}") from error
 
@@ -58,6 +72,7 @@ class Store:
         Raises:
             StoreError: the database refuses.
         """
+        self._check()
         try:
             with self.engine.begin() as connection:
                 yield connection
@@ -65,6 +80,7 @@ class Store:
             raise
         except SQLAlchemyError as error:
             raise StoreError(f"the store does not answer: {_why(error)}") from error
+        self._check()  # what went into a file that nobody finds again is not acknowledged
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -73,20 +89,37 @@ class Store:
         Raises:
             StoreError: the database refuses.
         """
+        self._check()
         try:
             with self.engine.connect().execution_options(mode="reading") as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise StoreError(f"the store does not answer: {_why(error)}") from error
 
-    def answers(self) -> bool:
-        """Whether the database can be asked."""
+    def lock_images(self, connection: sa.Connection, alone: bool) -> None:
+        """Until the transaction ends, keep images while none is swept, or (`alone`) sweep while none is kept.
+        SQLite has one writer at a time anyway."""
+        if not self.is_sqlite:
+            lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+            connection.execute(sa.text(f"SELECT {lock}(41545)"))
+
+    def problem(self) -> StoreError | None:
+        """Why the database cannot be asked; None: it can."""
         try:
             with self.read() as connection:
                 connection.execute(sa.text("SELECT 1"))
-            return True
-        except StoreError:
-            return False
+        except StoreError as error:
+            return error
+        return None
+
+    def _check(self) -> None:
+        """Before and after every transaction.
+
+        Raises:
+            StoreLostError: the file is not the one that was opened.
+        """
+        if self._files is not None:
+            self._files.check()
 
     def tidy(self) -> None:
         """Let what was deleted vanish from SQLite's journal, too (PostgreSQL's autovacuum sees to it)."""
@@ -96,6 +129,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of all connections."""
+        if self._files is not None:
+            self._files.close()
         self.engine.dispose()
 
     def _migrate(self) -> None:
@@ -114,6 +149,60 @@ class Store:
             except CommandError as error:
                 why = "it was written by a newer Aisle; upgrade this one"
                 raise StoreError(f"store {self.shown}: {why} ({error})") from error
+
+
+class _Opener:
+    """Connections to a SQLite file. Only the first makes the file: where it was deleted since, a new, empty
+    store in its place would be taken for the old one."""
+
+    def __init__(self, path: Path) -> None:
+        self._address, self._mode = f"file:{quote(str(path))}", "rwc"
+
+    def __call__(self) -> sqlite3.Connection:
+        """One more."""
+        opened = sqlite3.connect(
+            f"{self._address}?mode={self._mode}", _PATIENCE / 1000, check_same_thread=False, uri=True
+        )
+        self._mode = "rw"
+        return opened
+
+
+class _Files:
+    """SQLite's file and its journals, as they were opened. SQLite goes on writing into a file that was
+    deleted or has another in its place, and says nothing. One connection stays open, so that the journals
+    are the same for as long as the store is open.
+    """
+
+    def __init__(self, engine: sa.Engine, address: sa.URL) -> None:
+        path = Path(address.database or "").absolute()
+        self._paths = [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
+        self._keeper = engine.connect().execution_options(mode="bare")
+        self._keeper.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar()
+        self._opened = [_inode(file) for file in self._paths]
+
+    def check(self) -> None:
+        """Whether they still are those.
+
+        Raises:
+            StoreLostError: they are not.
+        """
+        for file, opened in zip(self._paths, self._opened, strict=True):
+            found = _inode(file)
+            if opened is not None and found != opened:
+                what = "was deleted" if found is None else "was replaced by another file"
+                raise StoreLostError(f"{file} {what} while it was open: what is written now would be lost")
+
+    def close(self) -> None:
+        """Let go of them."""
+        self._keeper.close()
+
+
+def _inode(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def now() -> int:
@@ -137,13 +226,16 @@ def _address(address: str) -> sa.URL:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=10)
+        options = {"connect_timeout": 5, "tcp_user_timeout": _PATIENCE} | dict(url.query)
+        return sa.create_engine(
+            url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=10, connect_args=options
+        )
     if not url.database or url.database == ":memory:":
         raise StoreError("store: a database in memory would lose what it acknowledged; name a file")
     folder = Path(url.database).absolute().parent
     if not folder.is_dir():
         raise StoreError(f"store {url.database}: there is no folder {folder}")
-    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE / 1000, "check_same_thread": False})
+    engine = sa.create_engine(url, creator=_Opener(Path(url.database).absolute()))
 
     @listens_for(engine, "connect")
     def _opened(connection: Any, _: Any) -> None:

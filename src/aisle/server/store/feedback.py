@@ -1,30 +1,31 @@
 """Where people said that products belong: kept, repeated posts counted once, exported to learn from."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
-from aisle.catalog import ImageRef
-from aisle.server.pictures import small
+from aisle.catalog import feedback_export
 from aisle.server.problems import ApiError
 from aisle.server.store.database import Store, StoreError, now
 from aisle.server.store.tables import feedback, pictures
 
 _RANK = {"seller": 0, "reviewer": 1, "admin": 1}
-_CERTAIN = {"default": 0, "accepted": 1, "chosen": 1}
+_CERTAIN = {"default": 0, "batch": 1, "accepted": 2, "chosen": 2}
+HOW = ("chosen", "accepted", "batch", "default")
 
 
 @dataclass(frozen=True)
 class Event:
     """A person's word on one product. suggested: (node id, confidence), best first; chosen: the path.
-    pictures: hashes under which `keep_pictures` keeps them. request_key: repeated posts carry the same."""
+    pictures: hashes of kept images. missing_images: those given that could not be read, with the reason.
+    request_key: repeated posts carry the same."""
 
     person: str
     role: str
@@ -37,6 +38,7 @@ class Event:
     model_id: str
     suggested: Sequence[tuple[str, float | None]] = ()
     pictures: Sequence[str] = ()
+    missing_images: Sequence[Mapping[str, Any]] = ()
     request_key: str | None = None
     review_id: int | None = None
     at: int = field(default_factory=now)
@@ -45,12 +47,14 @@ class Event:
         """As the table holds it."""
         data = dict(self.__dict__)
         data["chosen"], data["pictures"] = list(self.chosen), list(self.pictures)
+        data["missing_images"] = [dict(one) for one in self.missing_images]
         data["suggested"] = [list(pair) for pair in self.suggested]
         return data
 
 
-def add(store: Store, event: Event) -> tuple[int, bool]:
-    """Commit one event: (its number, whether it was there before under the same request key).
+def add(store: Store, event: Event, images: Mapping[str, bytes] | None = None) -> tuple[int, bool]:
+    """Commit one event: (its number, whether it was there before under the same request key). images: small
+    copies by hash, kept in the same transaction, so that no sweep finds them without the row.
 
     Raises:
         ApiError: the request key was used for something else.
@@ -59,7 +63,10 @@ def add(store: Store, event: Event) -> tuple[int, bool]:
     try:
         with store.begin() as connection:
             before = repeated(connection, event)
-            return (insert(connection, event), False) if before is None else (before, True)
+            if before is not None:
+                return before, True
+            keep_images(store, connection, images or {})
+            return insert(connection, event), False
     except IntegrityError as error:  # the same post, twice at one moment
         with store.begin() as connection:
             before = repeated(connection, event)
@@ -93,22 +100,19 @@ def insert(connection: sa.Connection, event: Event) -> int:
     return connection.execute(feedback.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
 
 
-def keep_pictures(store: Store, refs: Iterable[ImageRef]) -> list[str]:
-    """Keep small copies of those that decode; their hashes."""
-    kept = {}
-    for ref in refs:
-        data = small(ref)
-        if data is not None:
-            kept[hashlib.blake2b(data, digest_size=16).hexdigest()] = data
-    with store.begin() as connection:
-        there = set(connection.scalars(sa.select(pictures.c.hash).where(pictures.c.hash.in_(kept))))
-    for name in kept.keys() - there:
-        try:
-            with store.begin() as connection:
-                connection.execute(pictures.insert().values(hash=name, data=kept[name]))
-        except IntegrityError:  # someone else kept the same meanwhile
-            continue
-    return list(kept)
+def keep_images(store: Store, connection: sa.Connection, images: Mapping[str, bytes]) -> None:
+    """Keep images by their hashes, within the transaction that adds the row that refers to them."""
+    if not images:
+        return
+    store.lock_images(connection, alone=False)
+    there = set(connection.scalars(sa.select(pictures.c.hash).where(pictures.c.hash.in_(images))))
+    rows = [{"hash": name, "data": data} for name, data in images.items() if name not in there]
+    if not rows:
+        return
+    if store.is_sqlite:
+        connection.execute(pictures.insert(), rows)
+    else:  # someone else may keep the same at this moment
+        connection.execute(postgresql.insert(pictures).on_conflict_do_nothing(), rows)
 
 
 def picture(store: Store, name: str) -> bytes | None:
@@ -125,15 +129,23 @@ def of_product(store: Store, product_id: str, most: int = 100) -> list[dict[str,
         return [dict(row._mapping) for row in rows]
 
 
-def latest(store: Store, places: Sequence[str] | None, most: int) -> list[dict[str, Any]]:
-    """The last word on each product that has an id, the latest first; places: only those chosen there."""
+class Latest(NamedTuple):
+    """The last word on some products, the latest first; `total`: on how many there is one."""
+
+    rows: list[dict[str, Any]]
+    total: int
+
+
+def latest(store: Store, places: Sequence[str] | None, most: int) -> Latest:
+    """The last word on each product that has an id; places: only those chosen there."""
     last = sa.select(sa.func.max(feedback.c.id)).where(~feedback.c.undone, feedback.c.product_id != "")
-    wanted = sa.select(feedback).where(feedback.c.id.in_(last.group_by(feedback.c.product_id)))
+    among = feedback.c.id.in_(last.group_by(feedback.c.product_id))
     if places is not None:
-        wanted = wanted.where(feedback.c.chosen_id.in_(places))
+        among &= feedback.c.chosen_id.in_(places)
     with store.read() as connection:
-        rows = connection.execute(wanted.order_by(feedback.c.id.desc()).limit(most))
-        return [dict(row._mapping) for row in rows]
+        total = connection.scalar(sa.select(sa.func.count()).where(among)) or 0
+        rows = connection.execute(sa.select(feedback).where(among).order_by(feedback.c.id.desc()).limit(most))
+        return Latest([dict(row._mapping) for row in rows], total)
 
 
 def count(store: Store) -> int:
@@ -150,8 +162,8 @@ def lessons(store: Store, default_weight: float = 0.0, since: int = 0) -> Iterat
     a person's before a suggestion that merely stood.
 
     default_weight: the `sample_weight` of rows that nobody looked at; 0: not learned from, so that a model
-    does not learn its own echo. The columns that begin with `category_` say where a row comes from; `read`
-    leaves them out of what is learned from.
+    does not learn its own echo. What a row says of itself, `aisle.read` takes as it is said: names are never
+    guessed at, and what callers sent lies in `fields`.
     """
     wanted = sa.select(feedback).where(~feedback.c.undone, feedback.c.at >= since)
     order = (feedback.c.product_id, feedback.c.id)
@@ -173,34 +185,36 @@ def _standing(row: Any) -> tuple[int, int]:
 
 
 def _lesson(row: Any, default_weight: float) -> dict[str, Any]:
-    own = {"id", "category", "images", "sample_weight", "split"}
-    fields = {name: text for name, text in row.fields.items() if name not in own}
+    """What callers sent stays inside `fields`: no name of theirs can become a column's part."""
+    fields = dict(row.fields)
     return {
+        feedback_export.KEY: feedback_export.VERSION,
         "id": row.product_id or f"feedback-{row.id}",
         "title": fields.pop("title", ""),
         "description": fields.pop("description", ""),
-        **fields,
-        "category": json.dumps([row.chosen], ensure_ascii=False),
+        "category": row.chosen,
         "images": row.pictures,
+        "missing_images": row.missing_images,
         "sample_weight": default_weight if row.how == "default" else 1.0,
         "split": "train",
-        "category_how": row.how,
-        "category_role": row.role,
-        "category_model": row.model_id,
-        "category_at": datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="seconds"),
+        "fields": fields,
+        "how": row.how,
+        "role": row.role,
+        "model_id": row.model_id,
+        "at": datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="seconds"),
     }
 
 
 def export(store: Store, file: Path, default_weight: float = 0.0, since: int = 0) -> dict[str, int]:
-    """Write the lessons as JSON lines, their pictures into a folder beside it; how many of each `how`.
+    """Write the lessons as JSON lines, their images into a folder next to it; how many of each `how`.
 
     Raises:
         StoreError: the file cannot be written.
     """
     from aisle.inference.writing import whole_file
 
-    folder = file.with_suffix("").with_name(f"{file.stem}-pictures")
-    tally = {"chosen": 0, "accepted": 0, "default": 0}
+    folder = file.with_suffix("").with_name(f"{file.stem}-images")
+    tally: dict[str, int] = dict.fromkeys(HOW, 0)
     try:
         with whole_file(file) as handle:
             for lesson in lessons(store, default_weight, since):
@@ -212,7 +226,7 @@ def export(store: Store, file: Path, default_weight: float = 0.0, since: int = 0
                         (folder / f"{name}.jpg").write_bytes(data)
                         names.append(f"{folder.name}/{name}.jpg")
                 handle.write(json.dumps({**lesson, "images": names}, ensure_ascii=False) + "\n")
-                tally[lesson["category_how"]] += 1
+                tally[lesson["how"]] += 1
     except OSError as error:
         raise StoreError(f"{file} cannot be written: {error.strerror or error}") from error
     return tally

@@ -4,8 +4,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aisle.server.store import keys
 from aisle.server.store.database import Store, now
-from aisle.server.store.tables import feedback, keys, pictures, promotions, reviews, shadows, skips
+from aisle.server.store.tables import feedback, pictures, promotions, reviews, shadows, skips
 
 _DAY = 86_400_000
 
@@ -30,8 +31,9 @@ def forget(store: Store, person: str) -> dict[str, int]:
     with store.begin() as connection:
         gone = {
             table.name: connection.execute(sa.delete(table).where(table.c.person == person)).rowcount
-            for table in (feedback, reviews, skips, keys)
+            for table in (feedback, reviews, skips)
         }
+        gone["keys"] = keys.forget(connection, person)
         # Which model went live when is the shop's history; by whom is not told any more.
         named = promotions.update().where(promotions.c.person == person)
         connection.execute(named.values(person=""))
@@ -43,8 +45,10 @@ def forget(store: Store, person: str) -> dict[str, int]:
 
 
 def sweep_pictures(store: Store) -> int:
-    """Delete pictures that nothing refers to any more; how many."""
+    """Delete images that nothing refers to any more; how many. An image and the first row that refers to it
+    are committed together, so that one of a request under way is never among them."""
     with store.begin() as connection:
+        store.lock_images(connection, alone=True)
         used: set[str] = set()
         for table in (feedback, reviews):
             for (names,) in connection.execute(sa.select(table.c.pictures)):

@@ -15,16 +15,18 @@ import sqlalchemy as sa
 
 from aisle.server.problems import ApiError
 from aisle.server.store.database import Store, now
-from aisle.server.store.feedback import Event, insert, repeated
+from aisle.server.store.feedback import HOW, Event, insert, keep_images, repeated
 from aisle.server.store.tables import feedback, reviews, skips
 
 MINUTE = 60_000
 DAY = 86_400_000
+LEASE = 5  # minutes that an item is lent for, unless asked otherwise
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A product to be looked at. prediction: as JSON. pictures: hashes of kept ones."""
+    """A product to be looked at. prediction: as JSON. pictures: hashes of kept ones. missing_images: those
+    given that could not be read, with the reason."""
 
     person: str
     product_id: str
@@ -33,6 +35,7 @@ class Entry:
     prediction: Mapping[str, Any]
     model: str
     worth: float = 1.0
+    missing_images: Sequence[Mapping[str, Any]] = ()
 
     @property
     def value(self) -> float:
@@ -40,12 +43,16 @@ class Entry:
         return (1 - self.prediction["confidence"][-1]) * self.worth
 
 
-def enqueue(store: Store, entries: Sequence[Entry], double: float) -> list[int]:
+def enqueue(
+    store: Store, entries: Sequence[Entry], double: float, images: Mapping[str, bytes] | None = None
+) -> list[int]:
     """Put products into the queue; one that waits there untouched is renewed. Their numbers, in order.
 
-    double: the share that two people look at, drawn by what the product is.
+    double: the share that two people look at, drawn by what the product is. images: small copies by hash,
+    committed with the products.
     """
     with store.begin() as connection:
+        keep_images(store, connection, images or {})
         return [_put(connection, entry, double) for entry in entries]
 
 
@@ -56,6 +63,7 @@ def _put(connection: sa.Connection, entry: Entry, double: float) -> int:
         **entry.__dict__,
         "fields": dict(entry.fields),
         "pictures": list(entry.pictures),
+        "missing_images": [dict(one) for one in entry.missing_images],
         "at": now(),
         "value": entry.value,
         "needed": 2 if twice else 1,
@@ -72,7 +80,7 @@ def _put(connection: sa.Connection, entry: Entry, double: float) -> int:
     return connection.execute(reviews.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
 
 
-def take(store: Store, person: str, count: int = 1, minutes: int = 10) -> list[dict[str, Any]]:
+def take(store: Store, person: str, count: int = 1, minutes: int = LEASE) -> list[dict[str, Any]]:
     """Lend this person the most valuable items that nobody else holds and that they have neither decided
     nor skipped; those they hold already come again."""
     with store.begin() as connection:
@@ -82,7 +90,7 @@ def take(store: Store, person: str, count: int = 1, minutes: int = 10) -> list[d
                 reviews.c.state == "open",
                 (reviews.c.locked_until < now()) | (reviews.c.locked_by == person),
                 ~_decided_by(person),
-                ~sa.exists().where(skips.c.review_id == reviews.c.id, skips.c.person == person),
+                ~_skipped_by(person),
             )
             .order_by(reviews.c.value.desc(), reviews.c.id)
             .limit(count)
@@ -93,6 +101,34 @@ def take(store: Store, person: str, count: int = 1, minutes: int = 10) -> list[d
         mine = reviews.c.id.in_([row["id"] for row in rows])
         connection.execute(reviews.update().where(mine).values(locked_by=person, locked_until=until))
         return [{**row, "locked_by": person, "locked_until": until} for row in rows]
+
+
+def renew(store: Store, person: str, numbers: Sequence[int], minutes: int = LEASE) -> list[int]:
+    """Lend items for longer to the person who holds them, or held them and nobody took them since: which of
+    these they hold now, in order."""
+    with store.begin() as connection:
+        wanted = sa.select(reviews.c.id).where(
+            reviews.c.id.in_(numbers),
+            reviews.c.state == "open",
+            (reviews.c.locked_until < now()) | (reviews.c.locked_by == person),
+            ~_decided_by(person),
+            ~_skipped_by(person),
+        )
+        held = set(connection.scalars(wanted.with_for_update(skip_locked=True)))
+        until = now() + minutes * MINUTE
+        mine = reviews.update().where(reviews.c.id.in_(held))
+        connection.execute(mine.values(locked_by=person, locked_until=until))
+    return [number for number in dict.fromkeys(numbers) if number in held]
+
+
+def release(store: Store, person: str, numbers: Sequence[int] | None = None) -> int:
+    """Give items back that this person holds: these, or all of them; how many."""
+    mine = (reviews.c.locked_by == person) & (reviews.c.locked_until >= now())
+    if numbers is not None:
+        mine &= reviews.c.id.in_(numbers)
+    with store.begin() as connection:
+        freed = reviews.update().where(mine).values(locked_by=None, locked_until=0)
+        return connection.execute(freed).rowcount
 
 
 def get(store: Store, number: int) -> dict[str, Any]:
@@ -115,18 +151,22 @@ def decide(store: Store, number: int, event: Event) -> tuple[int, bool]:
         before = repeated(connection, event)
         if before is not None:
             return before, True
-        row = _row(connection, number, lock=True)
-        if row["locked_until"] >= now() and row["locked_by"] != event.person:
-            raise ApiError(409, "lent", f"{row['locked_by']} is looking at item {number} just now")
-        if row["state"] != "open":
-            raise ApiError(409, "decided", f"item {number} is decided already")
-        if connection.scalar(sa.select(_decided_by(event.person)).where(reviews.c.id == number)):
-            raise ApiError(409, "decided", f"you have decided item {number} already; undo it first")
+        row = _decidable(connection, number, event.person)
         decided = row["decided"] + 1
         state = "done" if decided >= row["needed"] else "open"
         change = reviews.update().where(reviews.c.id == number)
         connection.execute(change.values(decided=decided, state=state, locked_by=None, locked_until=0))
         return insert(connection, replace(event, review_id=number)), False
+
+
+def check(store: Store, number: int, person: str) -> None:
+    """Whether this person may decide an item now; nothing changes.
+
+    Raises:
+        ApiError: as `decide`.
+    """
+    with store.read() as connection:
+        _decidable(connection, number, person, lock=False)
 
 
 def skip(store: Store, number: int, person: str) -> None:
@@ -145,7 +185,8 @@ def skip(store: Store, number: int, person: str) -> None:
 
 
 def undo(store: Store, person: str) -> dict[str, Any]:
-    """Take back this person's last decision or skip; the item is lent to them again.
+    """Take back this person's last decision or skip; the item is lent to them again, unless someone else is
+    looking at it just now: it stays with them.
 
     Raises:
         ApiError: there is nothing to take back.
@@ -166,14 +207,19 @@ def undo(store: Store, person: str) -> dict[str, Any]:
             number = skipped.review_id
             mine = (skips.c.review_id == number) & (skips.c.person == person)
             connection.execute(skips.delete().where(mine))
-            again: dict[str, Any] = {}
+            row = _row(connection, number, lock=True)
+            change: dict[str, Any] = {}
         else:
             assert said is not None
             number = said.review_id
+            row = _row(connection, number, lock=True)
             connection.execute(feedback.update().where(feedback.c.id == said.id).values(undone=True))
-            again = {"decided": reviews.c.decided - 1, "state": "open"}
-        lent = {"locked_by": person, "locked_until": now() + 10 * MINUTE}
-        connection.execute(reviews.update().where(reviews.c.id == number).values(**again, **lent))
+            change = {"decided": reviews.c.decided - 1, "state": "open"}
+        elsewhere = row["locked_until"] >= now() and row["locked_by"] != person
+        if not elsewhere and {**row, **change}["state"] == "open":
+            change |= {"locked_by": person, "locked_until": now() + LEASE * MINUTE}
+        if change:
+            connection.execute(reviews.update().where(reviews.c.id == number).values(change))
         return _row(connection, number)
 
 
@@ -210,9 +256,15 @@ def progress(store: Store, person: str) -> dict[str, Any]:
         "done": by_state.get("done", 0),
         "lent": lent,
         "skipped_by_you": skipped,
+        "batch": total["batch"],
         "acceptance": acceptance(total),
         "people": [
-            {"person": name, "decided": sum(tally.values()), "acceptance": acceptance(tally)}
+            {
+                "person": name,
+                "decided": sum(tally.values()),
+                "batch": tally["batch"],
+                "acceptance": acceptance(tally),
+            }
             for name, tally in sorted(people.items())
         ],
         "agreement": agreement(twice),
@@ -220,7 +272,8 @@ def progress(store: Store, person: str) -> dict[str, Any]:
 
 
 def acceptance(tally: Mapping[str, int]) -> float | None:
-    """The share of choices, made by people who looked, that are the first suggestion."""
+    """The share of choices, made by people who looked at that very product, that are the first suggestion:
+    what was accepted in a batch does not count."""
     looked = tally.get("accepted", 0) + tally.get("chosen", 0)
     return tally.get("accepted", 0) / looked if looked else None
 
@@ -243,7 +296,9 @@ def _double_decisions(connection: sa.Connection) -> list[list[str]]:
     said = sa.select(feedback.c.review_id, feedback.c.chosen_id)
     found: dict[int, list[str]] = defaultdict(list)
     for number, chosen in connection.execute(
-        said.where(feedback.c.review_id.in_(several), ~feedback.c.undone).order_by(feedback.c.id)
+        said.where(feedback.c.review_id.in_(several), ~feedback.c.undone, feedback.c.how != "batch").order_by(
+            feedback.c.id
+        )
     ):
         found[number].append(chosen)
     return list(found.values())
@@ -261,9 +316,8 @@ def by_day(store: Store, days: int, model: str | None = None) -> list[dict[str, 
     with store.read() as connection:
         for number, how, count in connection.execute(said.group_by(day, feedback.c.how)):
             found[number][how] += count
-    names = ("chosen", "accepted", "default")
     return [
-        {"day": number * DAY, **{how: tally[how] for how in names}, "acceptance": acceptance(tally)}
+        {"day": number * DAY, **{how: tally[how] for how in HOW}, "acceptance": acceptance(tally)}
         for number, tally in sorted(found.items())
     ]
 
@@ -279,8 +333,23 @@ def _row(connection: sa.Connection, number: int, lock: bool = False) -> dict[str
     return dict(row._mapping)
 
 
+def _decidable(connection: sa.Connection, number: int, person: str, lock: bool = True) -> dict[str, Any]:
+    row = _row(connection, number, lock)
+    if row["locked_until"] >= now() and row["locked_by"] != person:
+        raise ApiError(409, "lent", f"{row['locked_by']} is looking at item {number} just now")
+    if row["state"] != "open":
+        raise ApiError(409, "decided", f"item {number} is decided already")
+    if connection.scalar(sa.select(_decided_by(person)).where(reviews.c.id == number)):
+        raise ApiError(409, "decided", f"you have decided item {number} already; undo it first")
+    return row
+
+
 def _free(connection: sa.Connection, number: int) -> None:
     connection.execute(reviews.update().where(reviews.c.id == number).values(locked_by=None, locked_until=0))
+
+
+def _skipped_by(person: str) -> Any:
+    return sa.exists().where(skips.c.review_id == reviews.c.id, skips.c.person == person)
 
 
 def _decided_by(person: str) -> Any:

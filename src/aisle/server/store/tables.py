@@ -57,6 +57,7 @@ feedback = Table(
     Column("product_id", String(200), nullable=False, index=True),
     Column("fields", JSON, nullable=False),
     Column("pictures", JSON, nullable=False),  # hashes, in order
+    Column("missing_images", JSON, nullable=False, server_default="[]"),  # those given that could not be read
     Column("suggested", JSON, nullable=False),  # [[id, confidence], …], best first
     Column("chosen_id", Text, nullable=False),
     Column("chosen", JSON, nullable=False),  # the path
@@ -79,6 +80,7 @@ reviews = Table(
     Column("product_id", String(200), nullable=False),
     Column("fields", JSON, nullable=False),
     Column("pictures", JSON, nullable=False),
+    Column("missing_images", JSON, nullable=False, server_default="[]"),
     Column("prediction", JSON, nullable=False),
     Column("model", String(200), nullable=False),
     Column("worth", Float, nullable=False),

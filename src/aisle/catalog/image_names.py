@@ -1,0 +1,281 @@
+"""Images written as objects: `{"src": …}`, lists of them, or objects of several sizes; one name an image."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Keys that name one image, the best resolution first; compared without case and signs.
+_KEYS = (
+    *(
+        "original",
+        "originalsrc",
+        "originalurl",
+        "urloriginal",
+        "fullxfull",
+        "urlfullxfull",
+        "full",
+        "fullsize",
+    ),
+    *(
+        "urlfull",
+        "imageoriginal",
+        "master",
+        "max",
+        "maxres",
+        "raw",
+        "hires",
+        "urlhires",
+        "hiresurl",
+        "highres",
+    ),
+    *(
+        "zoom",
+        "urlzoom",
+        "zoomurl",
+        "zoomimage",
+        "huge",
+        "xxlarge",
+        "xxl",
+        "xlarge",
+        "extralarge",
+        "xl",
+        "big",
+    ),
+    *(
+        "bigimage",
+        "secureurl",
+        "contenturl",
+        "src",
+        "url",
+        "imageurl",
+        "imagesrc",
+        "href",
+        "uri",
+        "link",
+        "srcset",
+    ),
+    *(
+        "large",
+        "urllarge",
+        "largeimage",
+        "largeurl",
+        "urlstandard",
+        "standard",
+        "default",
+        "image",
+        "img",
+        "path",
+    ),
+    *("imagepath", "imagefile", "file", "filepath", "filename", "location", "picture", "photo", "baseimage"),
+    *(
+        "medium",
+        "urlmedium",
+        "mediumimage",
+        "med",
+        "regular",
+        "normal",
+        "preview",
+        "small",
+        "urlsmall",
+        "smallimage",
+    ),
+    *(
+        "thumbnail",
+        "thumbnailurl",
+        "urlthumbnail",
+        "thumb",
+        "urlthumb",
+        "transformedsrc",
+        "tiny",
+        "urltiny",
+        "icon",
+    ),
+)
+_RANK = {key: place for place, key in enumerate(_KEYS)}
+# Keys whose value is the same image in other sizes, and those whose value wraps it.
+_SIZES = {
+    *(
+        "sizes",
+        "variants",
+        "versions",
+        "renditions",
+        "formats",
+        "resolutions",
+        "sources",
+        "thumbnails",
+        "urls",
+    ),
+    *("derivatives", "crops", "scales"),
+}
+_WRAPS = {
+    "node",
+    "fields",
+    "file",
+    "image",
+    "img",
+    "picture",
+    "photo",
+    "media",
+    "attributes",
+    "data",
+    "previewimage",
+}
+_NO_IMAGE = {
+    "alt",
+    "alttext",
+    "title",
+    "caption",
+    "id",
+    "name",
+    "type",
+    "mimetype",
+    "variant",
+    "position",
+    "color",
+}
+_WIDTH = re.compile(r"(\d{2,5})(?:\s*[xX×]\s*(?:\d{1,5}|n))?|^(\d)[kx]$", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:https?:)?//|[^\s]*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|jp2)(?:[?#]\S*)?$", re.IGNORECASE
+)
+_DEPTH = 8
+
+
+def structured(cell: str) -> list[Any] | None:
+    """The lists and objects that a cell writes out, as JSON or as Python does; None if it is plain text."""
+    text = cell.strip()
+    if not text or (text[0], text[-1]) not in (("[", "]"), ("{", "}")):
+        return None
+    for whole in (text, f"[{text}]", "[" + re.sub(r"}\s*[|;\n]\s*{", "},{", text) + "]"):
+        for read in (json.loads, ast.literal_eval):
+            try:
+                found = read(whole)
+            except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+                continue
+            return found if isinstance(found, list) else [found]
+    return None
+
+
+def image_names(value: Any, depth: int = 0) -> list[str]:
+    """The path or address of each image in a value, in order; of an image in several sizes the best."""
+    if depth > _DEPTH or value is None:
+        return []
+    if isinstance(value, str):
+        inner = structured(value)
+        return image_names(inner, depth + 1) if inner is not None else [value.strip()] * bool(value.strip())
+    if isinstance(value, list | tuple):
+        return [name for item in value for name in image_names(item, depth + 1)]
+    if isinstance(value, Mapping):
+        return _of_object(value, depth)
+    return []
+
+
+def _of_object(value: Mapping[Any, Any], depth: int) -> list[str]:
+    items = {
+        re.sub(r"[\W_]+", "", str(key)).casefold(): item for key, item in value.items() if item is not None
+    }
+    several = _columns(items)
+    if several is not None:
+        return image_names(several, depth + 1)
+    best = _best(items, depth)
+    if best:
+        return [best]
+    if _is_numbered(items):
+        return image_names(list(items.values()), depth + 1)
+    held = [item for key, item in items.items() if key not in _NO_IMAGE and isinstance(item, Mapping | list)]
+    found = [name for item in held for name in image_names(item, depth + 1) if _LINK.match(name)]
+    texts = (item for key, item in items.items() if key not in _NO_IMAGE and isinstance(item, str))
+    return found or [text.strip() for text in texts if _LINK.match(text.strip())]
+
+
+def _best(items: Mapping[str, Any], depth: int) -> str | None:
+    """The name of the one image that an object describes, of its sizes the largest; None if it is not one."""
+    named = [key for key in items if key in _RANK and isinstance(items[key], str) and items[key].strip()]
+    for key in sorted(named, key=_RANK.__getitem__):
+        if (
+            key not in ("file", "filename", "name", "image", "path")
+            or len(named) == 1
+            or _LINK.match(items[key])
+        ):
+            return _largest_of_set(items[key]) if key == "srcset" else _string(items[key], depth)
+    nested = {key: item for key, item in items.items() if isinstance(item, Mapping)}
+    sizes = [*_sized(items, depth), *_ranked(nested, depth)]
+    if sizes:
+        return max(sizes)[1]
+    for key, item in items.items():
+        if key in _WRAPS and isinstance(item, Mapping):
+            names = _of_object(item, depth + 1) if depth < _DEPTH else []
+            if len(names) == 1:
+                return names[0]
+        if key in _SIZES:
+            listed = (
+                list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, list) else []
+            )
+            found = [pair for part in listed for pair in _width_and_name(part, depth)]
+            if found:
+                return max(found, key=lambda pair: pair[0])[1]
+    return None
+
+
+def _string(text: str, depth: int) -> str | None:
+    """A string, or the first image of the list or object that it writes out."""
+    names = image_names(text, depth + 1)
+    return names[0] if names else None
+
+
+def _sized(items: Mapping[str, Any], depth: int) -> Iterator[tuple[float, str]]:
+    """(width, name) of keys that are sizes: `800x800`, `url570xn`, `w1200`."""
+    if _is_numbered(items):
+        return
+    for key, item in items.items():
+        found = _WIDTH.search(key)
+        if found and key not in _RANK:
+            width = float(found[1]) if found[1] else 1000.0 * float(found[2])
+            for name in image_names(item, depth + 1)[:1]:
+                if _LINK.match(name):
+                    yield width, name
+
+
+def _ranked(nested: Mapping[str, Any], depth: int) -> Iterator[tuple[float, str]]:
+    """(rank, name) of objects under keys that are sizes: `{"large": {"url": …}, "small": {"url": …}}`."""
+    known = [key for key in nested if key in _RANK and key not in _WRAPS]
+    for key in known:
+        for width, name in _width_and_name(nested[key], depth):
+            yield (width or -float(_RANK[key])), name
+
+
+def _width_and_name(item: Any, depth: int) -> list[tuple[float, str]]:
+    names = image_names(item, depth + 1)[:1]
+    if not names:
+        return []
+    size = item if isinstance(item, Mapping) else {}
+    try:
+        return [(float(size.get("width") or size.get("w") or size.get("height") or 0), names[0])]
+    except (TypeError, ValueError):
+        return [(0.0, names[0])]
+
+
+def _largest_of_set(srcset: str) -> str | None:
+    """`a.jpg 300w, b.jpg 1200w` -> `b.jpg`."""
+    found = re.findall(r"(\S+)\s+([\d.]+)[wx](?:,|$)", srcset)
+    return max(found, key=lambda pair: float(pair[1]))[0] if found else None
+
+
+def _is_numbered(items: Mapping[str, Any]) -> bool:
+    """Whether the keys only count: `{"0": …, "1": …}`."""
+    keys = list(items)
+    return keys in ([str(i) for i in range(len(keys))], [str(i + 1) for i in range(len(keys))]) and bool(keys)
+
+
+def _columns(items: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """`{"large": [a, b], "hi_res": [c, None]}` as an object an image."""
+    lists = {
+        key: item for key, item in items.items() if isinstance(item, list) and key in {*_RANK, "variant"}
+    }
+    if len(lists) < 2 and not (lists and len(items) == 1 and next(iter(lists)) in _RANK):
+        return None
+    length = max(map(len, lists.values()))
+    if any(isinstance(part, Mapping | list) for item in lists.values() for part in item):
+        return None
+    return [{key: item[i] for key, item in lists.items() if i < len(item)} for i in range(length)]

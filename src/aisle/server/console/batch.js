@@ -1,0 +1,41 @@
+// Accepting several first suggestions at once: what the server would accept is shown, and confirmed.
+
+import { post } from "./api.js";
+import { count, h, percent, plural } from "./dom.js";
+
+/** The confidence of an item's first suggestion. */
+export const confidence = (item) => item.prediction.confidence.at(-1);
+
+/** Accept what a person confirms of these: the answer's items, or null where they did not. */
+export async function acceptTogether(ids) {
+  const { items, floor } = await post("v1/review/accept", { ids, confirm: false });
+  const good = items.filter(({ error }) => !error);
+  const low = items.filter(({ error }) => error?.code === "below_floor");
+  const other = items.filter(({ error }) => error && error.code !== "below_floor");
+  const lines = [
+    good.length > 0 && `The least sure of them has ${percent(Math.min(...good.map((one) => one.confidence)), 1)} confidence.`,
+    low.length > 0 && `${plural(low.length, "product is", "products are")} below ${percent(floor, 1)} confidence: look at ${low.length === 1 ? "it" : "each"} by itself.`,
+    other.length > 0 && `${plural(other.length, "product")} cannot be accepted just now: ${other[0].error.message}.`,
+    good.length > 0 && "Nobody looks at each of them, so they do not count in “first suggestion right”.",
+  ].filter(Boolean);
+  const title = good.length ? `Accept ${plural(good.length, "first suggestion")}?` : "None of these can be accepted together";
+  if (!(await confirmed(title, lines, good.length ? `Accept ${count(good.length)}` : ""))) return null;
+  const answer = await post("v1/review/accept", { ids: good.map(({ id }) => id), confirm: true });
+  return answer.items;
+}
+
+/** Ask in a dialog; action: what the button says that means yes; none: there is nothing to say yes to. */
+function confirmed(title, lines, action) {
+  return new Promise((resolve) => {
+    let yes = false;
+    const end = (value) => { yes = value; dialog.close(); };
+    const button = action && h("button", { type: "button", class: "main", onclick: () => end(true) }, action);
+    const no = h("button", { type: "button", onclick: () => end(false) }, action ? "Cancel" : "Close");
+    const dialog = h("dialog", { "aria-labelledby": "confirming", onclose: () => { dialog.remove(); resolve(yes); } },
+      h("h2", { id: "confirming" }, title), lines.map((line) => h("p", {}, line)),
+      h("div", { class: "row start" }, button, no));
+    document.body.append(dialog);
+    dialog.showModal();
+    (button || no).focus();
+  });
+}

@@ -1,0 +1,137 @@
+"""Files that are no table of text are refused by name, whatever they are called; `sep=` names a delimiter."""
+
+import gzip
+import io
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import zstandard
+
+from aisle.catalog import read
+from aisle.errors import AisleError, CatalogError
+
+FEED = (
+    '<?xml version="1.0"?>\n<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>\n'
+    "<item><g:id>1</g:id><title>blue mug, big</title></item>\n</channel></rss>\n"
+)
+TABLE = "<table border='1'><tr><th>id</th><th>title</th></tr>\n<tr><td>1</td><td>mug</td></tr></table>\n"
+CATALOG = "<products>\n<product id='1'><title>mug</title></product>\n</products>\n"
+
+
+def workbook(*names):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name in names:
+            file.writestr(name, "x")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("x.xml", FEED.encode(), "XML, an RSS feed"),
+        ("x.csv", b"\xef\xbb\xbf" + FEED.encode(), "XML, an RSS feed"),
+        ("x.csv", ("\n \n<!-- made by a plugin -->\n" + FEED[22:]).encode(), "XML, an RSS feed"),
+        ("x.tsv", FEED.encode("utf-16"), "XML, an RSS feed"),
+        ("x.csv", FEED.encode("utf-16-le"), "XML, an RSS feed"),
+        ("x.jsonl", FEED.encode(), "XML, an RSS feed"),
+        ("x.parquet", FEED.encode(), "XML, an RSS feed"),
+        ("x.csv.gz", gzip.compress(FEED.encode()), "XML, an RSS feed"),
+        ("x.csv.zst", zstandard.compress(TABLE.encode()), "HTML"),
+        ("x.xls", TABLE.encode(), "HTML"),
+        ("x.csv", ("<!DOCTYPE html>\n<html><body>" + TABLE).encode(), "HTML"),
+        ("x.txt", TABLE.upper().encode(), "HTML"),
+        ("x.csv", CATALOG.encode(), "XML"),
+        ("x.csv", ("<!DOCTYPE products [<!ELEMENT title (#PCDATA)>]>" + CATALOG).encode(), "XML"),
+        ("x.csv", b"<feed xmlns='http://www.w3.org/2005/Atom'><entry/></feed>", "an Atom feed"),
+        (
+            "x.xls",
+            b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?><Workbook/>',
+            "an Excel sheet as XML",
+        ),
+        ("x.csv", b"%PDF-1.7\n%\xe2\xe3", "a PDF document"),
+        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "an Excel workbook (.xls)"),
+        ("x.csv", workbook("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook (.xlsx)"),
+        ("x.ods", workbook("mimetype-opendocument.spreadsheet"), "an OpenDocument spreadsheet (.ods)"),
+        ("x.csv", b'{"id": 1, "title": "a"}\n{"id": 2, "title": "b"}\n', "JSON: let its name end in .jsonl"),
+        ("x.csv", b'[\n  {"id": 1, "title": "a"}\n]', "JSON: let its name end in .json"),
+    ],
+)
+def test_other_formats_are_refused_by_name(tmp_path, name, data, told):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(CatalogError, match=name) as failed:
+        read(path)
+    assert f"but {told}" in str(failed.value) or told in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["check", "duplicates", "split", "train"])
+def test_commands_end_in_one_line_and_exit_code_2(tmp_path, command):
+    path = tmp_path / "feed.csv"
+    path.write_text(FEED)
+    out = ["--out", str(tmp_path / "o.csv")] if command in ("split", "train") else []
+    words = [sys.executable, "-m", "aisle", command, str(path), *out]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert " ".join(done.stderr.split()) == (
+        f"error: {path}: not a table of text, but XML, an RSS feed; a catalogue is read from CSV, JSON or "
+        "Parquet: export the products as one of these"
+    )
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_tree_as_xml_is_refused_by_name(tmp_path):
+    (tmp_path / "tree.xml").write_text("<tree><node>Pens</node></tree>")
+    with pytest.raises(AisleError, match=r"tree\.xml: no tree, but XML"):
+        read([{"title": "a", "category": "Pens"}], taxonomy=tmp_path / "tree.xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns"),
+    [
+        ("x.csv", "<SKU>,<NAME>\n1,mug\n", ["<SKU>", "<NAME>"]),
+        ("x.csv", "title,html\n<b>mug</b>,<p>big</p>\n", ["title", "html"]),
+        ("x.csv", "ORCID,title\n1,mug\n", ["ORCID", "title"]),
+        ("x.xls", "id\ttitle\n1\tmug\n", ["id", "title"]),
+    ],
+)
+def test_tables_that_only_look_like_something_else_are_read(tmp_path, name, text, columns):
+    (tmp_path / name).write_text(text)
+    catalog = read(tmp_path / name)
+    assert catalog.names == columns
+    assert len(catalog) == 1
+
+
+BODY = "id;title;category\r\n1;mug, big;Mugs\r\n2;pen;Pens\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.csv", ("sep=;\r\n" + BODY).encode()),
+        ("x.csv", ("\ufeffsep=;\r\n" + BODY).encode()),
+        ("x.csv", ("sep=;\r\n" + BODY).encode("utf-16")),
+        ("x.csv", ('"sep=;"\n' + BODY).encode()),
+        ("x.csv", ("SEP=;;;\n" + BODY).encode()),
+        ("x.csv", ("\n\nsep=;\n" + BODY).encode()),
+        ("x.csv", ("sep=\\t\n" + BODY.replace(";", "\t")).encode()),
+        ("x.csv", ("sep=\t\n" + BODY.replace(";", "\t")).encode()),
+        ("x.csv", ("Sep = ~\r\n" + BODY.replace(";", "~")).encode()),
+        ("x.csv", ("sep=,\n" + BODY.replace("mug, big", '"mug, big"').replace(";", ",")).encode()),
+        ("x.tsv", ("sep=;\n" + BODY).encode()),
+        ("x.csv.gz", gzip.compress(("sep=;\n" + BODY).encode())),
+    ],
+)
+def test_a_first_line_that_says_sep_names_the_delimiter(tmp_path, name, data):
+    path = tmp_path / name
+    path.write_bytes(data)
+    catalog = read(path)
+    assert [catalog.raw(i) for i in range(2)] == [
+        {"id": "1", "title": "mug, big", "category": "Mugs"},
+        {"id": "2", "title": "pen", "category": "Pens"},
+    ]
+    assert not catalog.problems

@@ -1,0 +1,159 @@
+"""Catalogues of one to three rows, of one category, of one group; and views that only few rows have."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+
+import aisle
+from aisle.catalog import Product, read
+from aisle.errors import CatalogError
+from aisle.training.recipe import shipped
+from tests.model.pretrained import tiny_camembert, tiny_flaubert, tiny_text, tiny_vision
+from tests.training.shop import products, recipe
+from tests.training.test_shipped import WORDS, small
+
+PEN, MUG, HAT = ("red pen", "Pens"), ("blue mug", "Mugs"), ("green hat", "Hats")
+UNREADABLE = aisle.ImageRef(data=b"no picture")
+
+
+QUICK = ("stages.0.steps=40", "views.image.encoder.size=32")
+
+
+def table(rows, **more):
+    return [{"id": f"p{i}", "title": t, "category": c, **more} for i, (t, c) in enumerate(rows)]
+
+
+def answers(model, catalog):
+    return [found.best[-1] for found in model.predict(catalog)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [PEN],
+        [PEN, MUG],
+        [PEN, MUG, HAT],
+        [("red mug", "Mugs"), ("blue mug", "Cups")],  # one word in common, and it says nothing
+        [PEN, ("old pen", "Pens")],
+    ],
+)
+def test_fast_learns_one_to_three_rows(rows, tmp_path):
+    shop = read(table(rows))
+    aisle.train(shop, "fast", changes=QUICK, out=tmp_path / "run", track=[])
+    model = aisle.load(tmp_path / "run")
+    assert answers(model, shop) == [category for _, category in rows]
+    np.testing.assert_allclose(np.exp(model.score(shop).all()).sum(1), 1, rtol=1e-5)
+
+
+def test_two_rows_of_which_one_has_no_label(tmp_path):
+    shop = read(table([PEN, ("blue mug", "")]))
+    aisle.train(shop, "fast", changes=QUICK, out=tmp_path / "run", track=[])
+    model = aisle.load(tmp_path / "run")
+    assert [node.name for node in model.taxonomy.nodes] == ["Pens"]
+    assert answers(model, shop) == ["Pens", "Pens"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_of_one_group_are_all_learned_from(seed):
+    """A group lies in one part; were that kept aside, nothing would be left to learn from."""
+    shop = read(table([PEN, MUG, HAT, ("old pen", "Pens")], group="the same"))
+    model = aisle.train(shop, "fast", changes=[*QUICK, f"seed={seed}"])
+    assert model.results["training_rows"] == 4
+    assert answers(model, shop) == ["Pens", "Mugs", "Hats", "Pens"]
+
+
+def test_a_given_tree_is_answered_from_whole(tmp_path):
+    (tmp_path / "tree.csv").write_text("path\nPens\nMugs\nToys > Blocks\n")
+    shop = read(table([PEN, MUG]), taxonomy=tmp_path / "tree.csv")
+    model = aisle.train(shop, "fast", changes=QUICK)
+    assert answers(model, shop) == ["Pens", "Mugs"]
+    assert {node.name for node in model.taxonomy.nodes} == {"Pens", "Mugs", "Toys", "Blocks"}
+
+
+def test_no_labelled_row_is_one_line_and_leaves_no_folder(tmp_path, typed):
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "title", "category"], ["1", "red pen", ""], ["2", "mug", ""]])
+    code, _, told = typed("train", tmp_path / "rows.csv", "--out", tmp_path / "run")
+    assert code == 2
+    assert told.strip().splitlines()[-1].startswith("error: no row has a usable category")
+    assert "Traceback" not in told
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    home = tmp_path_factory.mktemp("pretrained")
+    return {
+        "text": tiny_text(home / "text", WORDS),
+        "camembert": tiny_camembert(home / "camembert", WORDS),
+        "flaubert": tiny_flaubert(home / "flaubert", WORDS),
+        "vision": tiny_vision(home / "vision", 32),
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if name != "fast"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_every_shipped_recipe_learns_one_row_and_two(name, count, folders, tmp_path):
+    shop = read([Product(p.id, p.fields, p.images, {}, p.categories) for p in products(count)])
+    aisle.train(shop, small(name, folders), out=tmp_path / "run", track=[])
+    model = aisle.load(tmp_path / "run")
+    assert len(model.taxonomy.terminals) == count
+    np.testing.assert_allclose(np.exp(model.score(shop).all()).sum(1), 1, rtol=1e-5)
+
+
+# -- views that few rows have ------------------------------------------------------------------------------
+
+LINEAR = {"fusion": {"type": "Linear", "dim": 16}, "head": {"type": "Tree", "norm": False}}
+
+
+class Lines:
+    """Progress that keeps what is said."""
+
+    def __init__(self):
+        self.said = []
+
+    def __call__(self, *_, **__):
+        return aisle.progress.SILENT("")
+
+    def say(self, message):
+        self.said.append(message)
+
+
+def test_a_view_along_axes_that_nobody_can_read_is_left_out_and_said(folders, tmp_path):
+    rows = [Product(p.id, p.fields, (UNREADABLE,), {}, p.categories) for p in products(40)]
+    image = {"type": "TransformerImage", "name": str(folders["vision"]), "size": 32}
+    views = {
+        "title": {"encoder": {"type": "Lexical", "dim": 16}, "axes": 10},
+        "image": {"encoder": image, "frozen": True, "axes": 8},
+    }
+    lines = Lines()
+    aisle.train(read(rows), recipe(views=views, **LINEAR), out=tmp_path / "run", track=[], progress=lines)
+    assert "view 'image' is left out: no row has one that can be read" in lines.said
+    assert np.isfinite(aisle.load(tmp_path / "run").score(rows).all()).all()
+    with pytest.raises(CatalogError, match="no row has a view that can be read"):
+        aisle.train(read(rows), recipe(views={"image": views["image"]}, **LINEAR), out=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow  # more rows than axes are found among
+def test_a_view_of_three_rows_among_many_is_learned_along_its_axes():
+    """None of the three is among the rows that are drawn by chance."""
+    n, drawn = 50_500, 50_000
+    rng = np.random.default_rng(0)
+    place = rng.integers(0, 4, n)
+    few = [Product("", {"title": f"thing {i % 7}"}, (), {}, ((f"place {k}",),)) for i, k in enumerate(place)]
+    left = np.setdiff1d(np.arange(n), np.random.default_rng(0).choice(n, drawn, replace=False))
+    for row in left[:3]:
+        few[row] = dataclasses.replace(few[row], vectors={"clip": np.eye(4, dtype=np.float32)[place[row]]})
+    views = {
+        "title": {"encoder": {"type": "Lexical", "dim": 16, "grams": 10, "words": 10, "pairs": 0}},
+        "clip": {"encoder": {"type": "Vector"}, "axes": 4},
+    }
+    parts = {"stop": 0, "calibrate": 0, "promise": 0}
+    stages = [{"epochs": 1, "batch": 4096, "rate": 0.01}]
+    model = aisle.train(read(few), recipe(views=views, parts=parts, stages=stages, **LINEAR))
+    assert model.views == ("title", "clip")
+    asked = [few[row] for row in left[:3]]
+    assert np.abs(model.score(asked).all() - model.score(asked, without=["clip"]).all()).max() > 1e-4
