@@ -11,6 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "aisle"
 ROOMS = [
     "errors",
     "progress",
+    "regular_files",
     "encodings",
     "taxonomy",
     "catalog",

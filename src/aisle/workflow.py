@@ -147,11 +147,16 @@ def evaluate(
     """Judge a model on labelled rows: `catalog`'s `test` rows where it has a `split` column, else all.
 
     baseline: rows to fit a linear SVM on TF-IDF on, to be judged beside it (its `train` rows where it
-    has a `split` column).
+    has a `split` column). `aisle.read(file, like=model)` reads a file by the columns of the training catalog.
+
+    Raises:
+        CatalogError: no row has anything that the model reads.
     """
     from aisle import evaluation
+    from aisle.inference.known_columns import check_columns
 
     against = part(baseline, "train") if baseline is not None else None
+    check_columns(model, catalog)
     return evaluation.evaluate(model, part(catalog, "test"), baseline=against, progress=progress)
 
 

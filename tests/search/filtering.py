@@ -15,9 +15,9 @@ COLUMNS = {
     "price": Column("f2", "number"),
 }
 ROWS = [
-    ("a", "O'Neill boots", "red", "£80.00", ("Apparel", "Shoes", "Boots")),
+    ("a", "O'Neill boots", "red", "80.00", ("Apparel", "Shoes", "Boots")),
     ("b", "100%_cotton slippers", "blue", "20", ("Apparel", "Shoes")),
-    ("c", "Shirt a", "Red", "9,50 €", ("Apparel", "Shirts")),
+    ("c", "Shirt a", "Red", "9.50", ("Apparel", "Shirts")),
     ("d", "Shirt b WH-1000XM4", None, "79", ("Apparel", "Shirts")),
     ("e", "", None, None, None),
 ]

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from aisle.catalog import duplicates, facts
+from aisle.catalog import duplicates, facts, near_duplicates
+from aisle.catalog.catalog_format import CatalogFormat, resolved
 from aisle.catalog.columns import Columns
 from aisle.catalog.dates import Dates
 from aisle.catalog.labels import Style
@@ -20,7 +21,8 @@ from aisle.catalog.problems import Problems
 from aisle.catalog.product import ImageRef, Problem, Product
 from aisle.catalog.records import Records
 from aisle.catalog.refs import Pictures
-from aisle.catalog.survey import Survey, near_rows, survey
+from aisle.catalog.split_names import SPLITS, read_splits
+from aisle.catalog.survey import Hashes, Survey, first_pictures, survey
 from aisle.catalog.text import plain
 from aisle.catalog.vectors import VectorFile
 from aisle.errors import CatalogError
@@ -40,7 +42,8 @@ class Part(NamedTuple):
 class Base:
     """What all selections of one catalogue share: n records, and each fact about them found once.
 
-    first: the number of its first record, where it is a piece of a longer source.
+    first: the number of its first record, where it is a piece of a longer source. said: what the user said of
+    the source's columns and text files.
     """
 
     records: Records
@@ -52,11 +55,23 @@ class Base:
     attached: Mapping[str, VectorFile] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
     first: int = 1
+    said: CatalogFormat = field(default_factory=CatalogFormat)
 
     @cached_property
     def split(self) -> facts.Coded | None:
-        """The given split."""
-        return facts.encode(self.records.column(self.columns.split)) if self.columns.split else None
+        """The given split of each record, by its usual name.
+
+        Raises:
+            CatalogError: a cell names no split that is known.
+        """
+        if self.columns.split is None:
+            return None
+        coded = facts.encode(self.records.column(self.columns.split))
+        counts = np.bincount(coded.codes, minlength=len(coded.values)).tolist()
+        names = read_splits(dict(zip(coded.values, counts, strict=True)), self.columns.split)
+        values = ["", *SPLITS]
+        own = np.array([values.index(names[value]) for value in coded.values], np.int32)
+        return facts.Coded(own[coded.codes], values)
 
     @cached_property
     def weights(self) -> np.ndarray | None:
@@ -166,6 +181,15 @@ class Catalog(Sequence[Product]):
     def columns(self) -> Columns:
         """Which column holds what."""
         return self._base.columns
+
+    @property
+    def catalog_format(self) -> CatalogFormat:
+        """How the source is written: its columns, separators and encoding."""
+        base = self._base
+        columns = resolved(
+            base.columns, self.style if self.labelled else None, self.official, base.pictures.separator
+        )
+        return replace(base.said, columns=columns)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -278,11 +302,30 @@ class Catalog(Sequence[Product]):
 
     @property
     def split(self) -> np.ndarray | None:
-        """(n,) the split given for each row, '' where blank; None without such a column."""
+        """(n,) the split given for each row (train, validation, calibration or test), '' where blank; None
+        without such a column.
+
+        Raises:
+            CatalogError: a value names no split that is known.
+        """
         coded = self._base.split
-        return (
-            None if coded is None else self._select(np.array([*coded.values, ""], dtype=object)[coded.codes])
-        )
+        return None if coded is None else self._select(np.array(coded.values, dtype=object)[coded.codes])
+
+    def check_split(self) -> None:
+        """Look at the split column, if there is one.
+
+        Raises:
+            CatalogError: a value of it names no split that is known.
+        """
+        _ = self._base.split
+
+    @property
+    def split_codes(self) -> np.ndarray:
+        """(n,) int64 numbers of the splits, equal for equal ones; -1 where blank."""
+        coded = self._base.split
+        if coded is None:
+            return np.full(len(self), -1)
+        return self._select(coded.codes).astype(np.int64) - 1
 
     @property
     def weights(self) -> np.ndarray | None:
@@ -303,6 +346,11 @@ class Catalog(Sequence[Product]):
     def rows(self) -> np.ndarray:
         """(n,) the number of each row's record in the source, from 1, all files counted through."""
         return (np.arange(len(self)) if self._index is None else self._index) + self._base.first
+
+    @property
+    def attached(self) -> Mapping[str, VectorFile]:
+        """Files of vectors by name, matched by product id."""
+        return self._base.attached
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -331,25 +379,42 @@ class Catalog(Sequence[Product]):
         """(n,) bytes: a hash of what each row says, not of its id, label or split."""
         return self._select(self._cached("keys", lambda: duplicates.keys(self._base)))
 
-    def groups(self, near: bool = False, progress: Progress = SILENT) -> np.ndarray:
+    def groups(self, near: bool = True, pictures: bool = True, progress: Progress = SILENT) -> np.ndarray:
         """(n,) int64 numbers from 0; rows that show the same product have the same.
 
-        The same: equal title and description (case, spacing and signs aside), the same first picture
-        byte for byte, or one value in the group column. near: also first pictures that look alike,
-        for which every picture is decoded once.
+        Args:
+            near: nearly the same counts too: titles that are nearly equal, and first pictures that look
+                alike, for which each first picture is decoded. Else only equal title and description (case,
+                spacing and signs aside), the same first picture byte for byte, or one value in the group
+                column.
+            pictures: whether what pictures look like counts.
+            progress: told of the pictures.
         """
-        near = near and bool(len(self.survey(progress).rows))
-        full = self._cached(
-            f"groups {near}",
-            lambda: duplicates.groups(self._base, near_rows(self.survey(progress)) if near else ()),
-        )
+        pictures = near and pictures and bool(self._base.pictures.named)
+
+        def find() -> np.ndarray:
+            if not near:
+                return duplicates.groups(self._base)
+            seen = self._first_pictures(progress) if pictures else None
+            return near_duplicates.groups(self._base, seen)
+
+        full = self._cached(f"groups {near} {pictures}", find)
         if self._index is None:
             return full.astype(np.int64)
         return np.unique(full[self._index], return_inverse=True)[1].astype(np.int64)
 
+    def _first_pictures(self, progress: Progress) -> Hashes:
+        looked: Survey | None = self._base.cache.get("survey")
+        if looked is not None:
+            return Hashes(looked.rows, looked.hashes)
+        return self._cached("first pictures", lambda: first_pictures(self._base, progress))
+
     def survey(self, progress: Progress = SILENT) -> Survey:
         """Every picture of the whole source, decoded once: what cannot be read, what looks alike."""
-        return self._cached("survey", lambda: survey(self._base, progress))
+        found = self._cached("survey", lambda: survey(self._base, progress))
+        if not found.whole:
+            self._base.cache.pop("survey", None)
+        return found
 
     def _cached(self, name: str, make: Any) -> Any:
         if name not in self._base.cache:

@@ -37,6 +37,7 @@ def find(
     profile: Profiles = lambda name: Profile(),
     labelled: Callable[[tuple[str, ...]], float] | None = None,
     vague: bool = True,
+    kept: Iterable[str] = (),
 ) -> Columns:
     """Give every column of a file its role.
 
@@ -48,16 +49,17 @@ def find(
         profile: what a column's cells look like.
         labelled: the share of rows that label columns place in the official tree; None: there is no tree.
         vague: whether a column with a vague name, such as `type`, may be the label where no other is.
+        kept: the columns that stay fields whatever their names are.
 
     Raises:
         CatalogError: the user named a column that the file does not have.
     """
-    names, bytes_, lists = list(names), set(binary), tuple(vectors)
+    names, bytes_, lists, stay = list(names), set(binary), tuple(vectors), set(kept)
     _check(names, given)
     chosen: dict[str, Any] = {k: v for k, v in given.items() if k in _SETTINGS or v not in ("", ("",))}
 
     def free(without: set[str] = set()) -> list[str]:  # noqa: B006 - never changed
-        taken = _named(chosen) | without
+        taken = _named(chosen) | without | stay
         return [name for name in names if name not in taken and name not in lists]
 
     callers = {name for name in names if name.startswith(CALLER)}  # only the user can give these a role
@@ -78,7 +80,9 @@ def find(
         rest = free()
         out = [name for name in rest if name in unread or name in bytes_ or is_label_like(name)]
         chosen["ignored"] = (*chosen.get("ignored", ()), *out)
-        chosen["fields"] = tuple(name for name in rest if name not in out)
+        own = _named(chosen)
+        rest = [*rest, *(name for name in stay if name not in own)]
+        chosen["fields"] = tuple(name for name in names if name in rest and name not in out)
     return Columns(**chosen)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.errors import CatalogError, did_you_mean
+from aisle.regular_files import read_text
 
 CALLER = "fields."  # starts the columns of fields whose names callers of a server made up
 
@@ -124,7 +125,7 @@ def flag(role: str, *columns: str) -> str:
 
 def _from_toml(path: Path) -> Mapping[str, Any]:
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise CatalogError(f"columns file {path}: {error}") from error
     return data.get("columns", data)

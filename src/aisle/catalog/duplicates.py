@@ -1,7 +1,7 @@
 """Rows that show the same product: by what they say, by their first picture, by a group column."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 from aisle.catalog import facts
 from aisle.catalog.product import ImageRef
 from aisle.catalog.text import normal
+from aisle.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from aisle.catalog.catalog import Base
@@ -52,30 +53,37 @@ def _words(base: "Base", record: Mapping[str, Any]) -> str:
     return "\0".join(words) if any(words) else ""
 
 
-def groups(base: "Base", alike: Iterable[tuple[int, int]] = ()) -> np.ndarray:
+def groups(base: "Base", pictures: bool = True) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows: connected components of "shares its
     words, its first picture's bytes or its group column with".
 
-    alike: pairs of record numbers (from 1) that belong together besides. Rows are compared by 64-bit
-    hashes: among ten million, two different ones share theirs once in 400,000 catalogues.
+    pictures: whether bytes of pictures count. Rows are compared by 64-bit hashes: among ten million, two
+    different ones share theirs once in 400,000 catalogues.
     """
-    import scipy.sparse as sparse
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(base.records)
     edges = [_shared(_said(base))]
     if base.columns.group is not None:
         coded = facts.encode(base.records.column(base.columns.group))
         named = np.array([bool(value.strip()) for value in coded.values], dtype=bool)
         edges.append(_shared(np.where(named[coded.codes], coded.codes.astype(np.int64) + 1, 0)))
-    if base.pictures.named:
-        edges.append(_shared(_contents(base)))
-    edges.append(np.array(list(alike), np.int32).reshape(-1, 2) - 1)
-    a, b = np.concatenate(edges).T
-    if not len(a):
+    if pictures and base.pictures.named:
+        edges.append(same_pictures(base))
+    return components(np.concatenate(edges), len(base.records))
+
+
+def components(edges: np.ndarray, n: int) -> np.ndarray:
+    """(n,) int32 numbers of what edges (E, 2) connect, from 0, in order of their first members."""
+    import scipy.sparse as sparse
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(edges):
         return np.arange(n, dtype=np.int32)
-    graph = sparse.coo_array((np.ones(len(a), bool), (a, b)), (n, n))
+    graph = sparse.coo_array((np.ones(len(edges), bool), edges.T), (n, n))
     return connected_components(graph.tocsr(), directed=False)[1]
+
+
+def same_pictures(base: "Base") -> np.ndarray:
+    """(E, 2) rows whose first pictures are the same byte for byte, chained."""
+    return _shared(_contents(base))
 
 
 def _shared(values: np.ndarray) -> np.ndarray:
@@ -122,7 +130,7 @@ def _contents(base: "Base") -> np.ndarray:
     @lru_cache(2**16)
     def hashed(path: Path) -> int:
         try:
-            return _short(digest(path.read_bytes()))
+            return _short(digest(read_bytes(path)))
         except (OSError, ValueError):
             return 0
 

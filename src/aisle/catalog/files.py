@@ -1,7 +1,9 @@
 """Files as they are found: folders of them, compressed or not, in whatever encoding."""
 
+import bz2
 import gzip
 import io
+import lzma
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ from pyarrow.parquet import ParquetFile
 from aisle.catalog.paths import remote
 from aisle.encodings import KEPT
 from aisle.errors import CatalogError, did_you_mean
+from aisle.regular_files import open_regular, special
 
 TABLES = {
     ".csv": "csv", ".txt": "text", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -27,7 +30,10 @@ _SURE = {
     "parquet",
 }  # in a folder; other .txt and .json files are mostly something else
 LOG = "images.jsonl"  # what `aisle images` writes beside the pictures it fetched
-_PACKED = {".gz", ".zst", ".zstd"}
+_PACKED = {".gz", ".zst", ".zstd", ".bz2", ".xz"}
+MIB = 2**20
+_FREELY = 64 * MIB  # what any packed file may unpack to
+_RATIO = 100  # and how many times its size; text packs five to thirty times
 LONGEST = 32 * 2**20  # characters of a line that are read
 CUT = "\udfff"  # stands for the rest of a longer one
 
@@ -37,39 +43,67 @@ class Table(NamedTuple):
 
     path: Path
     format: str
+    max_expanded: int | None = None
 
     def open(self) -> io.BufferedReader:
         """The file's bytes, decompressed.
 
         Raises:
-            OSError, EOFError, zstandard.ZstdError: it cannot be read.
+            OSError, EOFError, lzma.LZMAError, zstandard.ZstdError: it cannot be read.
+            CatalogError: while it is read: it unpacks to more than is allowed.
         """
-        if self.path.suffix.lower() == ".gz":
-            return io.BufferedReader(_Gzip(self.path))  # pyright: ignore[reportArgumentType]
-        if self.path.suffix.lower() in (".zst", ".zstd"):
-            return io.BufferedReader(_Zstd(self.path))
-        file: Any = self.path.open("rb")
-        return io.BufferedReader(file) if remote(self.path) else file
+        kind, file = self.path.suffix.lower(), open_regular(self.path)
+        if kind not in _PACKED:
+            return io.BufferedReader(file) if remote(self.path) else file  # type: ignore[return-value, arg-type]
+        unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(kind, _Zstd)
+        unpacked = unpack(file)
+        most = allowed(self.path.stat().st_size, self.max_expanded)
+        return io.BufferedReader(_Bounded(file, unpacked, most, self.path))
 
 
-class _Gzip(gzip.GzipFile):
-    """Decompressed bytes of a `.gz` file, at any address; closing it closes the file."""
+def allowed(packed: int, max_expanded: int | None) -> int:
+    """Bytes that a packed file may unpack to: as the user said, else by its size."""
+    return max(_FREELY, _RATIO * packed) if max_expanded is None else max_expanded
 
-    def __init__(self, path: Path) -> None:
-        self._packed = path.open("rb")
-        super().__init__(fileobj=self._packed)
+
+class _Bounded(io.RawIOBase):
+    """What a packed file unpacks to, up to a bound; closing it closes the file."""
+
+    def __init__(self, file: Any, unpacked: Any, most: int, path: Path) -> None:
+        self._file, self._unpacked, self._most, self._path = file, unpacked, most, path
+        self._read = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what comes next.
+
+        Raises:
+            CatalogError: that is more than is allowed.
+        """
+        size = self._unpacked.readinto(buffer)
+        self._read += size
+        if self._read > self._most:
+            raise CatalogError(
+                f"{self._path}: unpacks to more than {self._most:,} bytes; if it is meant to be that large, "
+                "allow it with --max-expanded, such as --max-expanded 10GB"
+            )
+        return size
 
     def close(self) -> None:
         """Close both."""
+        self._unpacked.close()
+        self._file.close()
         super().close()
-        self._packed.close()
 
 
 class _Zstd(io.RawIOBase):
     """Decompressed bytes of a `.zst` file; unlike the library's own reader, it notices a missing end."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+    def __init__(self, file: Any) -> None:
+        self._file = file
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._fed = False
         self._ready = b""
@@ -104,11 +138,6 @@ class _Zstd(io.RawIOBase):
             self._fed, packed = True, self._frame.unused_data
         return b"".join(out)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
-
 
 def find_tables(source: Path) -> list[Table]:
     """The file itself, or all tables in a folder and its subfolders, by name; none in a folder of pictures.
@@ -122,6 +151,11 @@ def find_tables(source: Path) -> list[Table]:
     if not source.exists():
         near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
         raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, near)}")
+    what = special(source)
+    if what is not None:
+        raise CatalogError(
+            f"{source}: {what}, not a file. To read what a command writes: aisle … - < {source}"
+        )
     return [Table(source, _format(source) or "csv")]
 
 

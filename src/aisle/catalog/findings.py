@@ -46,13 +46,13 @@ def find_all(
     catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
 ) -> tuple[Finding, ...]:
     """Everything found, what costs most first. near: also pictures that look alike."""
-    groups = catalog.groups()
+    groups = catalog.groups(near=False)
     found = [
         *_problems(catalog, problems),
         *_spellings(catalog),
         *_duplicates(catalog, groups),
         *_leaks(catalog),
-        *(_lookalikes(catalog, groups, catalog.groups(near=True, progress=progress)) if near else ()),
+        *_nearly_alike(catalog, groups, catalog.groups(pictures=near, progress=progress)),
         *_labels(catalog),
         *column_findings.choices(catalog),
         *column_findings.proposals(catalog),
@@ -75,8 +75,12 @@ def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
     """The rows' own problems, one finding a kind; what varies from row to row is told in the examples."""
     counts: Counter[Kind] = Counter()
     shown: defaultdict[Kind, list[Problem]] = defaultdict(list)
-    for problem in problems:
+    last: dict[Kind, int] = {}
+    for problem in problems:  # in the order of their rows
         kind = Kind(problem.column, _VARIES.split(problem.what)[0], problem.fatal)
+        if problem.row is not None and last.get(kind) == problem.row:
+            continue  # two pictures of one row are one row
+        last[kind] = problem.row or 0
         counts[kind] += 1
         if counts[kind] <= SHOWN:
             shown[kind].append(problem)
@@ -200,18 +204,18 @@ def _leaks(catalog: Catalog) -> Iterator[Finding]:
     yield from _grouped(catalog, "leakage", "error", what, action, groups)
 
 
-def _lookalikes(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
-    """Products whose first pictures look alike, beyond those that are duplicates anyway: one photograph
-    under other words, or one studio's pictures of several products; only a person can tell."""
+def _nearly_alike(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
+    """Products whose titles are nearly equal or whose first pictures look alike, beyond those that are
+    duplicates anyway: one listing offered twice, or variants of a product; only a person can tell."""
     alike, across = _Groups(), 0
-    given = None if catalog.columns.split is None else catalog.codes(catalog.columns.split)
+    given = None if catalog.columns.split is None else catalog.split_codes
     for rows in members(near):
         if len(np.unique(groups[rows])) > 1:
             alike.add(rows, len(rows))
             across += given is not None and len(np.setdiff1d(given[rows], -1)) > 1
     beside = f"; {across:,} of the groups lie across the given split" if across else ""
-    what = "first pictures that look alike, of products described differently"
-    action = f"kept as they are; `aisle split --near` keeps them together{beside}"
+    what = "titles that are nearly equal, or first pictures that look alike"
+    action = f"kept together on one side of every split that Aisle makes{beside}"
     yield from _grouped(catalog, "look-alikes", "note", what, action, alike)
 
 

@@ -4,6 +4,7 @@ Hostile and broken files make Pillow raise OSError, SyntaxError, TypeError, Valu
 DecompressionBombError and more; none of them leaves this module.
 """
 
+import errno
 import io
 
 import numpy as np
@@ -13,6 +14,7 @@ from aisle.catalog.hush import stderr_off, warnings_off
 from aisle.catalog.paths import foreign
 from aisle.catalog.product import ImageRef
 from aisle.errors import CatalogError
+from aisle.regular_files import open_regular
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000  # 150 MB decoded
@@ -24,8 +26,27 @@ FORMATS = (
 _WHITE = (255, 255, 255)
 
 
+NOT_NOW = "cannot be read at the moment"  # in the message where the file is not at fault
+_FILES_FAULT = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EINVAL, errno.ENXIO, errno.ENODEV),
+}
+
+
 class PictureError(CatalogError):
     """A picture that is missing, broken, too large or no picture at all."""
+
+
+class TemporaryPictureError(PictureError):
+    """A picture that could not be read now, through no fault of its file: memory or the disk failed.
+
+    What depends on it is never kept.
+    """
+
+
+def is_temporary(problem: str) -> bool:
+    """Whether a problem is a `TemporaryPictureError`'s."""
+    return NOT_NOW in problem
 
 
 def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
@@ -36,6 +57,7 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
 
     Raises:
         PictureError: whatever is wrong with it, in one line.
+        TemporaryPictureError: it could not be read now, through no fault of its file.
     """
     data = _read(ref)
     # Pillow's decoders raise nearly anything on broken files, so everything is caught here, once.
@@ -52,6 +74,8 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
     except Image.UnidentifiedImageError as error:
         raise PictureError("not a picture of a known format") from error
     except (Exception, MemoryError) as error:
+        if _is_machines_fault(error):
+            raise _not_now(error) from error
         why = " ".join(str(error).split())[:120] or type(error).__name__
         raise PictureError(f"picture is broken: {why}") from error
 
@@ -59,11 +83,13 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
 def _read(ref: ImageRef) -> bytes:
     try:
         if ref.data is None and ref.path is not None:
-            with ref.path.open("rb") as file:
+            with open_regular(ref.path) as file:
                 data = file.read(MAX_BYTES + 1)
         else:
             data = ref.read()
-    except (OSError, ValueError, *foreign()) as error:
+    except (OSError, ValueError, MemoryError, *foreign()) as error:
+        if _is_machines_fault(error) or isinstance(error, foreign()):
+            raise _not_now(error) from error
         missing = isinstance(error, FileNotFoundError)
         why = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise PictureError(f"picture {why}") from error
@@ -72,6 +98,18 @@ def _read(ref: ImageRef) -> bytes:
     if not data:
         raise PictureError("picture file is empty")
     return data
+
+
+def _is_machines_fault(error: Exception) -> bool:
+    """Whether it may go well another time: no memory, no free file handle, a disk or a network that fails."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno not in _FILES_FAULT
+    return isinstance(error, MemoryError) or "out of memory" in str(error)  # libjpeg's and others', by Pillow
+
+
+def _not_now(error: Exception) -> TemporaryPictureError:
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return TemporaryPictureError(f"picture {NOT_NOW}: {' '.join(why.split())[:120]}")
 
 
 def _decode(data: bytes, size: int | None) -> Image.Image:

@@ -16,6 +16,7 @@ from aisle.catalog.catalog import Base, Catalog
 from aisle.catalog.columns import Columns, wanted
 from aisle.catalog.files import Table, estimate_rows
 from aisle.catalog.paths import told
+from aisle.catalog.pipes import Spooled
 from aisle.catalog.problems import Problems
 from aisle.catalog.reading import batches_of, blaming, feedback_join, home_of, understood
 from aisle.catalog.records import Records
@@ -83,18 +84,20 @@ class FilePieces:
         hints: Hints = Hints(),  # noqa: B008 - frozen
         vectors: Mapping[str, str | Path] | None = None,
     ) -> None:
-        self.source, self.rows, self.hints = list(source), rows, hints
+        self._pipes, self.rows, self.hints = Spooled(), rows, hints
+        self.source = list(self._pipes.plain(list(source), hints.max_expanded))
+        home = home_of(source)
         self.attached = open_vectors(vectors)
         self.first_told = Problems()
         with told(self.source[0]):
             sample, self.total = self._looked()
-            root = facts.resolve_root(image_root, home_of(self.source))
+            root = facts.resolve_root(image_root, home)
         given = wanted(columns)
-        self.join = feedback_join(sample, given, root)
+        self.join = feedback_join(sample, given, root, hints.like)
         if self.join is not None:
             sample, given = sample.mapped(self.join.batch), self.join.given
         self.types = sample.types
-        self.pictures = understood(sample, given, root, self.first_told)
+        self.pictures = understood(sample, given, root, self.first_told, hints.like)
         for name, file in self.attached.items():
             if name in sample.types or self.columns.id is None:
                 why = "is a column already" if name in sample.types else "needs a column of ids"
@@ -158,10 +161,12 @@ class FilePieces:
         records, problems = Records(batches), noted.copy()
         records.types = {**self.types, **records.types}
         problems.shift(1 - first)
+        broken, since = problems.fatal_rows(), len(problems)
         facts.check_ids(records, self.columns.id, problems, twice=False)
         has_vector = facts.with_vector(records, self.columns.id, self.attached)
         facts.check_empty(records, self.columns, problems, has_vector)
         self.pictures.check(records, problems)
+        problems.forget(broken, since)
         problems.sort()
         problems.shift(first - 1)
         labels = facts.no_labels(records, self.columns, None, problems)

@@ -93,6 +93,15 @@ class Problems(Sequence[Problem]):
         self._row, self._kind, self._value = kept._row, kept._kind, kept._value
         return gone
 
+    def forget(self, rows: np.ndarray, since: int) -> None:
+        """Take out those of the given records that were added after the first `since` problems."""
+        later = np.arange(len(self)) >= since
+        kept = np.flatnonzero(~(later & np.isin(self._rows, rows)))
+        if len(kept) < len(self):
+            self._row = array("q", self._rows[kept].tobytes())
+            self._kind = array("l", np.frombuffer(self._kind, dtype=np.int64)[kept].tobytes())
+            self._value = [self._value[i] for i in kept]
+
     def shift(self, by: int) -> None:
         """Number the records otherwise: each by this much higher."""
         rows = self._rows

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aisle.regular_files import read_bytes
 from aisle.taxonomy import CategoryPath
 
 
@@ -20,13 +21,13 @@ class ImageRef(NamedTuple):
         """The encoded bytes.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or it is a pipe, a device, a socket or a folder.
         """
         if self.data is not None:
             return self.data
         if self.path is None:
             raise OSError("an ImageRef holds neither a path nor bytes")
-        return self.path.read_bytes()
+        return read_bytes(self.path)
 
     def __str__(self) -> str:
         return str(self.path) if self.path is not None else f"<{len(self.data or b'')} bytes>"

@@ -1,6 +1,7 @@
 """From files to a `Catalog`: every record is kept, and whatever is wrong with one is noted."""
 
 import json
+import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +17,14 @@ import zstandard
 
 from aisle.catalog import facts, feedback_export, variant_rows
 from aisle.catalog.catalog import Base, Catalog, Part
+from aisle.catalog.catalog_format import CatalogFormat, format_of
 from aisle.catalog.column_profile import profiles
 from aisle.catalog.column_roles import find
 from aisle.catalog.columns import Columns, wanted
 from aisle.catalog.dates import checked_format, looks_like_date
 from aisle.catalog.files import Table, estimate_rows, find_pictures, find_tables
 from aisle.catalog.paths import foreign, is_place, located
+from aisle.catalog.pipes import Spooled, is_pipe
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import Product
 from aisle.catalog.records import Records, Spool
@@ -33,7 +36,15 @@ from aisle.errors import AisleError, CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy, read_tree
 
-_BROKEN = (OSError, EOFError, UnicodeError, zlib.error, zstandard.ZstdError, pa.ArrowException)
+_BROKEN = (
+    OSError,
+    EOFError,
+    UnicodeError,
+    zlib.error,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    pa.ArrowException,
+)
 _LOOKED_AT = 1000  # rows whose labels are looked up to choose among columns
 Source = str | Path | Sequence[Any] | pa.Table | Stream
 
@@ -48,43 +59,56 @@ def read(
     encoding: str | None = None,
     date_format: str | None = None,
     labels: bool = True,
+    splits: bool = True,
     vectors: Mapping[str, str | Path] | None = None,
     strict: bool = False,
+    like: Any = None,
+    max_expanded: int | None = None,
     progress: Progress = SILENT,
 ) -> Catalog:
-    """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.zst`), a folder of them, a folder
-    of pictures in class folders, several files, an Arrow table, or rows as mappings or `Product`s.
+    """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.bz2`, `.xz`, `.zst`), a folder of them, a
+    folder of pictures in class folders, several files, an Arrow table, or rows as mappings or `Product`s.
+    `-` is standard input.
 
     taxonomy: an official tree or the file that holds one; without it the labels make the tree.
     columns: what the columns hold, where their names do not tell: a mapping, or a TOML file.
     image_root: the folder picture paths are relative to (default: where the file lies).
     delimiter, encoding: what parts the fields of a CSV file and how its bytes become text (default:
     found). date_format: how dates are written, as `%d/%m/%Y` (default: found). labels: whether categories
-    matter; if not, they are not looked at, and no row has one. vectors: by name, files of precomputed ones
-    (HDF5, NumPy, Parquet), matched by product id. strict: stop at the first problem.
+    matter; if not, they are not looked at, and no row has one. splits: whether the split column matters, as
+    it does unless another split is made. vectors: by name, files of precomputed ones (HDF5, NumPy, Parquet),
+    matched by product id. strict: stop at the first problem. like: a model, or a catalogue read before, whose
+    columns, separators and encoding this source has too, as far as it has those columns. max_expanded: bytes
+    that a packed file may unpack to (default: 100 times its size, and always 64 MiB).
 
     Raises:
-        CatalogError: the source cannot be read at all, a named column is missing, or, if strict, any
-            record has a problem. Otherwise bad records are in the catalogue's `problems`.
+        CatalogError: the source cannot be read at all, a named column is missing, the split column names
+            splits that are not known, or, if strict, any record has a problem. Otherwise bad records are in
+            the catalogue's `problems`.
         TaxonomyError: the official tree cannot be read.
     """
-    given = wanted(columns)
+    stated, written = wanted(columns), format_of(like)
     if date_format is not None:
-        given["date_format"] = checked_format(date_format)
+        stated["date_format"] = checked_format(date_format)
+    given: dict[str, Any] = stated
+    hints = Hints(delimiter, encoding, written, {}, max_expanded)
     problems = Problems()
     tree, attached = _tree(taxonomy, problems), open_vectors(vectors)
     problems.strict = strict  # about the rows: an official tree's oddities are its owner's
+    pipes = Spooled()
     try:
-        records, parts = _gather(source, problems, Hints(delimiter, encoding), progress)
+        home = home_of(source)
+        source = pipes.plain(source, max_expanded)
+        records, parts = _gather(source, problems, hints, progress)
         if isinstance(source, Stream):
             given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
-        root = facts.resolve_root(image_root, home_of(source))
-        join = feedback_join(records, given, root, tree, labels)
+        root = facts.resolve_root(image_root, home)
+        join = feedback_join(records, given, root, written, tree, labels)
         if join is not None:
             records, given = records.mapped(join.batch), join.given
-        pictures = understood(records, given, root, problems, tree, labels)
+        pictures = understood(records, given, root, problems, written, tree, labels)
         chosen = pictures.columns
         if variant_rows.are_expected(chosen):
             records = _stored(variant_rows.completed(records.batches, chosen))
@@ -92,11 +116,19 @@ def read(
         _check_vectors(records, chosen, attached)
         has_vector = facts.with_vector(records, chosen.id, attached)
         found = _look(records, tree, problems, pictures, progress, read_labels, has_vector)
-    except AisleError:
+    except AisleError as error:
+        error.args = tuple(pipes.named(arg) if isinstance(arg, str) else arg for arg in error.args)
         raise
     except (*_BROKEN, *foreign()) as error:
-        raise CatalogError(f"{_called(source)}: cannot be read: {_why(error)}") from error
-    return Catalog(Base(records, chosen, found, problems, pictures, parts, attached))
+        raise CatalogError(pipes.named(f"{_called(source)}: cannot be read: {_why(error)}")) from error
+    finally:
+        pipes.close()
+    parts = tuple(part._replace(path=pipes.original(part.path)) for part in parts)
+    said = CatalogFormat({**(written.given if written else {}), **stated}, {}, **(hints.chosen or {}))
+    catalog = Catalog(Base(records, chosen, found, problems, pictures, parts, attached, said=said))
+    if labels and splits:
+        catalog.check_split()
+    return catalog
 
 
 def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
@@ -107,10 +139,15 @@ def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
 
 
 def feedback_join(
-    records: Records, given: dict[str, Any], root: Path, tree: Taxonomy | None = None, labels: bool = False
+    records: Records,
+    given: dict[str, Any],
+    root: Path,
+    written: CatalogFormat | None = None,
+    tree: Taxonomy | None = None,
+    labels: bool = False,
 ) -> feedback_export.Joined | None:
     """How exported feedback among the records joins the rest; None where there is none."""
-    find_columns = partial(_columns, tree=tree, labels=labels)
+    find_columns = partial(_columns, written=written, tree=tree, labels=labels)
     return feedback_export.joined(records, given, root, find_columns)
 
 
@@ -119,15 +156,17 @@ def understood(
     given: dict[str, Any],
     root: Path,
     problems: Problems,
+    written: CatalogFormat | None = None,
     tree: Taxonomy | None = None,
     labels: bool = False,
 ) -> Pictures:
-    """What the columns hold and how pictures are found, by what the user said and the records.
+    """What the columns hold and how pictures are found, by what the user said, how such catalogs are written,
+    and the records.
 
     labels: whether labels matter; if not, no column with a vague name is one: new products lack the column
     that is the label.
     """
-    chosen = _columns(records, given, tree, labels)
+    chosen = _columns(records, given, written, tree, labels)
     _ask_for_names(chosen, records.names, problems)
     cells = [cell for column in chosen.images for cell in _sample(records, column)]
     return Pictures(chosen, root, guess_separator(cells))
@@ -193,7 +232,7 @@ def batches_of(
     elif is_place(source):
         path = located(source)
         _refuse_false_pairs(path)
-        tables = find_tables(path)
+        tables = [table._replace(max_expanded=hints.max_expanded) for table in find_tables(path)]
         for table in tables:
             yield table, lambda first, table=table: read_table(table, problems, first, hints)
         if not tables:
@@ -288,14 +327,24 @@ def _product_columns(records: Records) -> dict[str, Any]:
     }
 
 
-def _columns(records: Records, given: dict[str, Any], tree: Taxonomy | None, labels: bool) -> Columns:
+def _columns(
+    records: Records,
+    given: dict[str, Any],
+    written: CatalogFormat | None,
+    tree: Taxonomy | None,
+    labels: bool,
+) -> Columns:
     """The roles of the columns; what a name promises and the values do not keep stays a field."""
     names = [name for name, kind in records.types.items()]
+    known = (written or CatalogFormat()).roles(names, given)
+    given = {**known.given, **given}
     binary = [n for n in names if "binary" in str(records.types[n])]
     vectors = [n for n in names if records.types[n] == VECTOR]
     profile = profiles(records.column, len(records))
     labelled = None if tree is None else partial(_share_in_tree, records, tree, given)
-    find_by = partial(find, names, binary=binary, vectors=vectors, profile=profile, labelled=labelled)
+    find_by = partial(
+        find, names, binary=binary, vectors=vectors, profile=profile, labelled=labelled, kept=known.fields
+    )
     found = find_by(given, vague=labels)
     for key, reads in (
         ("weight", lambda v: facts.weight_of(v) >= 0),
@@ -360,8 +409,10 @@ def _look(
     read_labels: Callable[..., facts.Labels],
     has_vector: np.ndarray | None,
 ) -> facts.Labels:
-    """Look at every record once, a question at a time; what is wrong joins what reading found."""
+    """Look at every record once, a question at a time; what is wrong joins what reading found. Of a record
+    that is broken as a whole nothing else is said."""
     columns = pictures.columns
+    broken, since = problems.fatal_rows(), len(problems)
     with progress("checking", 6, "questions") as advance:
         facts.check_ids(records, columns.id, problems)
         advance(1)
@@ -375,6 +426,7 @@ def _look(
         advance(1)
         facts.read_dates(records, columns.date, problems, columns.date_format)
         advance(1)
+    problems.forget(broken, since)
     problems.sort()
     return labels
 
@@ -383,11 +435,9 @@ def home_of(source: Source) -> Path | None:
     """The folder or file that picture paths are near to, if there is one."""
     if isinstance(source, Stream):
         return source.home
-    if is_place(source):
-        return located(source)
-    if isinstance(source, Sequence) and source and is_place(source[0]):
-        return located(source[0])
-    return None
+    if isinstance(source, Sequence) and not isinstance(source, str) and source:
+        source = source[0]
+    return located(source) if is_place(source) and not is_pipe(source) else None
 
 
 def _called(source: Source) -> str:

@@ -14,6 +14,7 @@ from aisle.catalog.paths import remote
 from aisle.catalog.problems import Problems
 from aisle.catalog.product import ImageRef
 from aisle.catalog.records import Records
+from aisle.regular_files import read_text
 
 _SEPARATORS = ("|", ";", "\n", ",", " ")
 _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
@@ -94,7 +95,7 @@ class Pictures:
         if self._fetched is None:
             self._fetched = {}
             try:
-                lines = (self.root / LOG).read_text("utf-8").splitlines()
+                lines = read_text(self.root / LOG).splitlines()
             except (OSError, UnicodeError):
                 lines = []
             for line in lines:

@@ -18,25 +18,23 @@ class Leak(NamedTuple):
     splits: tuple[str, ...]
 
 
-def split(
-    catalog: Catalog, fractions: Sequence[float], seed: int = 0, *, near: bool = False
-) -> list[np.ndarray]:
+def split(catalog: Catalog, fractions: Sequence[float], seed: int = 0) -> list[np.ndarray]:
     """Sorted row positions of each part; together they are all rows but fatal ones.
 
     fractions: shares of the whole, one a part, summing to 1. Each class is shared out as the
-    fractions say, to the row; rows of one group stay together. The same seed gives the same parts.
-    near: pictures that look alike make a group too (every picture is decoded once).
+    fractions say, to the row; rows of one group (`Catalog.groups`: near-duplicates) stay together. The same
+    seed gives the same parts.
 
     Raises:
         CatalogError: fractions that are negative or do not sum to 1.
     """
     shares = _shares(fractions)
-    part = assign(catalog.targets().node, catalog.groups(near), shares, seed)
+    part = assign(catalog.targets().node, catalog.groups(), shares, seed)
     usable = ~catalog.fatal
     return [np.flatnonzero((part == k) & usable) for k in range(len(shares))]
 
 
-def folds(catalog: Catalog, k: int = 5, seed: int = 0, *, near: bool = False) -> np.ndarray:
+def folds(catalog: Catalog, k: int = 5, seed: int = 0) -> np.ndarray:
     """(n,) fold numbers 0 to k - 1, stratified, rows of one group in one fold; -1 for fatal rows.
 
     Raises:
@@ -44,7 +42,7 @@ def folds(catalog: Catalog, k: int = 5, seed: int = 0, *, near: bool = False) ->
     """
     if k < 2:
         raise CatalogError(f"{k} folds: at least 2 are needed")
-    part = assign(catalog.targets().node, catalog.groups(near), np.full(k, 1 / k), seed)
+    part = assign(catalog.targets().node, catalog.groups(), np.full(k, 1 / k), seed)
     return np.where(catalog.fatal, -1, part)
 
 
@@ -77,15 +75,15 @@ def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) 
     return out
 
 
-def split_by_time(catalog: Catalog, fractions: Sequence[float], *, near: bool = False) -> list[np.ndarray]:
+def split_by_time(catalog: Catalog, fractions: Sequence[float]) -> list[np.ndarray]:
     """Parts in order of date: the first holds the oldest rows. A group goes where its newest row goes,
-    so that nothing in a later part was seen before; undated rows count as the oldest. near: as `split`.
+    so that nothing in a later part was seen before; undated rows count as the oldest.
 
     Raises:
         CatalogError: no date column, no date in it, or fractions that do not sum to 1.
     """
     shares, usable = _shares(fractions), np.flatnonzero(~catalog.fatal)
-    part = assign_by_time(dates_of(catalog)[usable], catalog.groups(near)[usable], shares)
+    part = assign_by_time(dates_of(catalog)[usable], catalog.groups()[usable], shares)
     return [usable[part == k] for k in range(len(shares))]
 
 
@@ -132,12 +130,11 @@ def _shares(fractions: Sequence[float]) -> np.ndarray:
 
 
 def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:
-    """Groups whose rows lie in more than one value of the given split column; none without one."""
+    """Groups whose rows lie in more than one value of the given split column; none without one. near: rows
+    that show nearly the same product make a group too."""
     if catalog.split is None:
         return []
-    column = catalog.columns.split
-    assert column is not None
-    groups, codes, given = catalog.groups(near), catalog.codes(column), catalog.split
+    groups, codes, given = catalog.groups(near), catalog.split_codes, catalog.split
     most = np.full(groups.max(initial=-1) + 1, -1)
     least = np.full(len(most), np.iinfo(np.int64).max)
     said = codes >= 0

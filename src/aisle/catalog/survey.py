@@ -1,15 +1,14 @@
 """Looking at every picture once: which cannot be read, and what each looks like."""
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from aisle.catalog.lookalikes import pairs, perceptual_hash
-from aisle.catalog.pictures import PictureError, decode
+from aisle.catalog.lookalikes import perceptual_hash
+from aisle.catalog.pictures import PictureError, decode, is_temporary
 from aisle.catalog.product import ImageRef
 from aisle.progress import SILENT, Progress
 
@@ -37,6 +36,18 @@ class Survey(NamedTuple):
 
     total: int
     unreadable: tuple[Unreadable, ...]
+    rows: np.ndarray
+    hashes: np.ndarray
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it can be kept: nothing failed through no fault of a file."""
+        return not any(is_temporary(one.why) for one in self.unreadable)
+
+
+class Hashes(NamedTuple):
+    """Record numbers (K,) whose first picture can be told apart, and perceptual hashes (K, 32) of it."""
+
     rows: np.ndarray
     hashes: np.ndarray
 
@@ -92,7 +103,21 @@ def _name(ref: ImageRef, base: "Base") -> str:
         return str(ref.path)
 
 
-def near_rows(seen: Survey) -> Iterator[tuple[int, int]]:
-    """Pairs of record numbers whose first pictures look alike."""
-    for a, b in pairs(seen.hashes):
-        yield int(seen.rows[a]), int(seen.rows[b])
+def first_pictures(base: "Base", progress: Progress = SILENT) -> Hashes:
+    """What the first picture of each record looks like, for which it is decoded, on all cores."""
+    rows: list[int] = []
+    hashes: list[np.ndarray] = []
+    records = enumerate(base.records.rows(base.pictures.named), 1) if base.pictures.named else iter(())
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        progress("comparing pictures", len(base.records)) as done,
+    ):
+        while chunk := list(islice(records, _CHUNK)):
+            found = [(row, 0, *pictures[0]) for row, r in chunk if (pictures := base.pictures.found(r))]
+            for (row, *_), seen in zip(found, pool.map(_look, found), strict=True):
+                if isinstance(seen, np.ndarray):
+                    rows.append(row)
+                    hashes.append(seen)
+            done(len(chunk))
+    table = np.stack(hashes) if hashes else np.empty((0, 32), np.uint8)
+    return Hashes(np.array(rows, np.int64), table)

@@ -14,7 +14,8 @@ import pyarrow.compute as _compute
 from pyarrow.parquet import ParquetFile
 
 from aisle.catalog import feedback_export
-from aisle.catalog.csv_rows import read_records, sniff
+from aisle.catalog.catalog_format import CatalogFormat
+from aisle.catalog.csv_rows import Dialect, read_records, sniff
 from aisle.catalog.files import Table, lines_of
 from aisle.catalog.mending import mended
 from aisle.catalog.paths import remote
@@ -31,10 +32,22 @@ pc: Any = _compute  # its functions are made at run time, unknown to type checke
 
 
 class Hints(NamedTuple):
-    """What the user knows of a text file; None: it is detected."""
+    """What the user knows of a text file; None: it is detected.
+
+    like: how the catalog of a model is written, which is tried before anything is guessed. chosen: takes down
+    the delimiter and encoding of the first file. max_expanded: bytes that a packed file may unpack to.
+    """
 
     delimiter: str | None = None
     encoding: str | None = None
+    like: CatalogFormat | None = None
+    chosen: dict[str, str] | None = None
+    max_expanded: int | None = None
+
+    def note(self, **found: str) -> None:
+        """What a file is read by."""
+        if self.chosen is not None:
+            self.chosen.update({key: value for key, value in found.items() if key not in self.chosen})
 
 
 def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
@@ -55,7 +68,9 @@ def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Ite
     lines = lines_of(table, encoding)
     sample, named = _without_separator_line(_sample(lines))
     given = None if table.format == "tsv" else hints.delimiter
-    dialect = sniff(sample, given or named or ("\t" if table.format == "tsv" else None))
+    given = given or named or ("\t" if table.format == "tsv" else None)
+    dialect = _dialect(sample, given, hints.like)
+    hints.note(encoding=encoding, delimiter=dialect.delimiter)
     records = read_records(chain(sample, lines), dialect, problems.add, first)
     names = _names(_header(next(records, []), encoding, problems), problems)
     if not names:
@@ -70,6 +85,25 @@ def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Ite
         row, empty = row + len(chunk), False
     if empty:
         yield pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)
+
+
+def _dialect(sample: list[str], given: str | None, like: CatalogFormat | None) -> Dialect:
+    """What parts the fields: as given, else as in the catalog that this one is like, where the first line
+    then names more of its columns, else by the first lines."""
+    found = sniff(sample, given)
+    if given is not None or like is None or like.delimiter is None:
+        return found
+    other = sniff(sample, like.delimiter)
+    known = set(like.named)
+    ours, theirs = (
+        len(known.intersection(name.strip() for name in next(read_records(sample, one, _unheard, 1), [])))
+        for one in (found, other)
+    )
+    return other if theirs > ours else found
+
+
+def _unheard(*_: object, **__: object) -> None:
+    """Problems of lines that are only tried are not noted."""
 
 
 def _header(names: Iterable[str], encoding: str, problems: Problems) -> list[str]:
@@ -89,7 +123,7 @@ def _encoding(table: Table, problems: Problems, hints: Hints) -> str:
     """
     with table.open() as file:
         sample = file.read(SAMPLE)
-    encoding = detect(sample, hints.encoding)
+    encoding = detect(sample, hints.encoding, hints.like.encoding if hints.like else None)
     found = foreign_format(sample, encoding.name)
     if found is None and table.format in ("csv", "text", "tsv"):
         found = foreign_text(sample, encoding.name)
@@ -175,6 +209,7 @@ def _text(
 
 def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
     encoding = _encoding(table, problems, hints)
+    hints.note(encoding=encoding)
     lines = lines_of(table, encoding)
     if table.format == "json":
         lines = _array_items(table, "".join(lines))

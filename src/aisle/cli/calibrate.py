@@ -50,6 +50,7 @@ def calibrate(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -60,6 +61,7 @@ def calibrate(
     from aisle import workflow
     from aisle.decision import Settings
     from aisle.evaluation.drift import keep
+    from aisle.inference.known_columns import check_columns
     from aisle.inference.recalibrate import recalibrate
 
     levels = {int(k): v for k, v in numbers("--level", level, whole_keys=True).items()}
@@ -74,10 +76,13 @@ def calibrate(
         column=column,
         columns=columns,
         image_root=image_root,
+        max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
         date_format=date_format,
+        like=model,
     )
+    check_columns(model, catalog)
     found = recalibrate(model, catalog, settings)
     folder = out or (run / "model" if (run / "model").is_dir() else run)
     saved = found.predictor.save(folder)

@@ -29,6 +29,7 @@ def cascade(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -41,6 +42,7 @@ def cascade(
     from aisle.decision import Settings
     from aisle.inference.cascading import cascade_of
     from aisle.inference.folder import check_vacant
+    from aisle.inference.known_columns import check_columns
 
     if len(models) < 2:
         raise typer.BadParameter("a cascade needs two models or more, and then a file of labelled products")
@@ -48,9 +50,10 @@ def cascade(
     progress = console.progress(quiet or as_json)
     stages = [workflow.load(run, trust_code=trust_code).with_store(None) for run in models]
     given: Any = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-    catalog = flags.open_catalog(
-        source, **given, delimiter=delimiter, encoding=encoding, date_format=date_format
-    )
+    given |= {"max_expanded": max_expanded, "date_format": date_format, "like": stages[-1]}
+    catalog = flags.open_catalog(source, **given, delimiter=delimiter, encoding=encoding)
+    for stage in stages:
+        check_columns(stage, catalog)
     names = [run.resolve().name for run in models]
     names = names if len({*names}) == len(names) else [str(run) for run in models]
     settings = Settings(precision, delta)
@@ -60,7 +63,7 @@ def cascade(
         console.print_json({"model": str(out), "model_id": made.model_id, **made.results["cascade"]})
         return
     describe(made)
-    console.places(cascade=out, next=f"aisle classify {out} NEW.csv --out predictions.csv")
+    console.places(cascade=out, next=console.command("classify", out, "NEW.csv", "--out", "predictions.csv"))
 
 
 def describe(model: Any) -> None:

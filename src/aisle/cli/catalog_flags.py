@@ -5,6 +5,7 @@ def check(source: Source, taxonomy: TaxonomyFlag = None, column: ColumnFlag = No
     catalog = open_catalog(source, taxonomy=taxonomy, column=column, …)
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -31,8 +32,9 @@ Source = Annotated[
     typer.Argument(
         parser=place,
         metavar="SOURCE",
-        help="CSV, TSV, JSONL or Parquet (.gz, .zst), a folder of them or of class folders; or a contest's: "
-        "kakao:FOLDER, rakuten:FOLDER[:PHASE]. Or an address of one: s3://bucket/products.csv.",
+        help="CSV, TSV, JSONL or Parquet (.gz, .bz2, .xz, .zst), a folder of them or of class folders, or - "
+        "for standard input; or a contest's: kakao:FOLDER, rakuten:FOLDER[:PHASE]. Or an address of one: "
+        "s3://bucket/products.csv.",
     ),
 ]
 TaxonomyFlag = Annotated[
@@ -60,6 +62,15 @@ ImageRootFlag = Annotated[
         parser=place,
         metavar="PATH",
         help="The folder picture paths are relative to (default: the file's).",
+    ),
+]
+MaxExpandedFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--max-expanded",
+        metavar="SIZE",
+        help="What a packed file (.gz, .bz2, .xz, .zst) may unpack to at most, such as 10GB (default: 100 "
+        "times its size, and always 64 MiB).",
     ),
 ]
 DelimiterFlag = Annotated[
@@ -120,6 +131,21 @@ def described(column: list[str] | None, columns: Path | None) -> Described:
     return Described(given, vectors)
 
 
+def size(text: str | None) -> int | None:
+    """Bytes: `10GB` is 10 000 000 000, `10GiB` 10 × 2³⁰.
+
+    Raises:
+        CatalogError: it is no size.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.casefold())
+    if found is None:
+        raise CatalogError(f"--max-expanded {text}: write a size, such as 500MB or 10GB")
+    power = " kmgt".index(found[2] or " ")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
 def mark(delimiter: str | None) -> str | None:
     """A delimiter as it is typed: `tab` and `\\t` too."""
     return {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter) if delimiter is not None else None
@@ -132,14 +158,18 @@ def open_catalog(
     column: list[str] | None = None,
     columns: Path | None = None,
     image_root: Path | None = None,
+    max_expanded: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     date_format: str | None = None,
     labels: bool = True,
+    splits: bool = True,
     strict: bool = False,
+    like: Any = None,
     progress: "Progress | None" = None,
 ) -> "Catalog":
-    """`aisle.read` with what the flags say; `--column` overrides the TOML file.
+    """`aisle.read` with what the flags say; `--column` overrides the TOML file. like: a model, whose
+    catalog's columns this one has too where nothing else is said.
 
     Raises:
         CatalogError: as `read`; or a `--column` that is not PART=NAME.
@@ -160,7 +190,10 @@ def open_catalog(
         encoding=encoding,
         date_format=date_format,
         labels=labels,
+        splits=splits,
         vectors=given.vectors,
         strict=strict,
+        like=like,
+        max_expanded=size(max_expanded),
         progress=progress or SILENT,
     )

@@ -17,7 +17,8 @@ Sources = Annotated[
     typer.Argument(
         parser=flags.place,
         metavar="FILES...",
-        help="CSV, TSV, JSONL or Parquet (.gz, .zst), folders of them or of class folders, addresses "
+        help="CSV, TSV, JSONL or Parquet (.gz, .bz2, .xz, .zst), folders of them or of class folders, - for "
+        "standard input, addresses "
         "(s3://bucket/day/*.parquet); or a contest's: kakao:FOLDER, rakuten:FOLDER[:PHASE].",
     ),
 ]
@@ -70,6 +71,7 @@ def classify(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -91,12 +93,13 @@ def classify(
         check_ending(place)
         if ray is not None:
             raise OutputError(f"--ray writes shards: name a folder, such as --out {place.stem}/")
-    reading = Reading(sources, column, columns, image_root, delimiter, encoding, date_format)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = quickest(run, device)
     if opened != run:
         console.say(f"answering by {opened}: the same model, without torch", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device)
+    given = (column, columns, image_root, max_expanded, delimiter, encoding, date_format)
+    reading = Reading(sources, *given, like=model)
     if into_folder:
         continue_with(same_command)
         cluster = sorting.cluster(ray, opened, trust_code, device)

@@ -5,6 +5,7 @@ was read but is not good (`check --strict`, …); 2 wrong use or bad input (any 
 """
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -73,6 +74,11 @@ def places(**named: object) -> None:
     for name, place in named.items():
         if place is not None:
             out.print(f"{name:<12} {place}", markup=False, soft_wrap=True)  # a broken path is no path
+
+
+def command(*words: object) -> str:
+    """An `aisle` command line that can be pasted into a shell."""
+    return shlex.join(["aisle", *map(str, words)])
 
 
 def progress(quiet: bool, price: float | None = None) -> Progress:

@@ -32,6 +32,7 @@ def drift(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -50,9 +51,10 @@ def drift(
     given = {
         "taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root,
         "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
+        "max_expanded": max_expanded, "like": model,
     }  # fmt: skip
     catalog = flags.open_catalog(source, **given)
-    tell(catalog, progress)
+    tell(catalog, progress, model)
     if reference is not None:
         old = flags.open_catalog(reference, **given)
         before, named = (

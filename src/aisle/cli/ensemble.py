@@ -39,6 +39,7 @@ def ensemble(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -50,6 +51,7 @@ def ensemble(
     from aisle.cli.interrupts import continue_with, same_command
     from aisle.inference.ensemble import Ensemble
     from aisle.inference.folder import check_vacant
+    from aisle.inference.known_columns import check_columns
     from aisle.training import stacking
 
     if how not in ("average", "stack"):
@@ -64,9 +66,10 @@ def ensemble(
     catalog: Any = None
     if on is not None:
         given = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-        whole = flags.open_catalog(
-            on, **given, delimiter=delimiter, encoding=encoding, date_format=date_format
-        )
+        given |= {"max_expanded": max_expanded, "date_format": date_format, "like": members[0]}
+        whole = flags.open_catalog(on, **given, delimiter=delimiter, encoding=encoding)
+        for member in members:
+            check_columns(member, whole)
         catalog = workflow.part(whole, "train")
     if how == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
@@ -88,7 +91,7 @@ def ensemble(
         console.print_json(data | {"results": dict(made.results), "ensemble": str(out)})
         return
     describe(made)
-    console.places(ensemble=out, next=f"aisle evaluate {out} {on or 'FILE'}")
+    console.places(ensemble=out, next=console.command("evaluate", out, on or "FILE.csv"))
 
 
 def describe(made: "Ensemble") -> None:

@@ -46,6 +46,7 @@ def evaluate(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -64,16 +65,18 @@ def evaluate(
             column=column,
             columns=columns,
             image_root=image_root,
+            max_expanded=max_expanded,
             delimiter=delimiter,
             encoding=encoding,
             date_format=date_format,
+            like=model,
         )
 
     progress = console.progress(quiet or as_json)
     earlier = None if beside is None else evaluation.earlier(beside)  # before a long judging, for nothing
     model = workflow.load(run, trust_code=trust_code, device=device)
     catalog = read(source)
-    tell(catalog, progress)
+    tell(catalog, progress, model)
     known = training_rows(read(train) if train else catalog, train)
     if baseline and known is None:
         raise CatalogError(
@@ -103,11 +106,13 @@ def rows_to_judge(catalog: "Catalog", split: str | None) -> "Catalog":
     Raises:
         CatalogError: no row is of that split.
     """
+    from aisle.catalog.split_names import split_named
     from aisle.workflow import part
 
     if split is None:
         return part(catalog, "test")
     given = [] if catalog.split is None else sorted({str(s) for s in catalog.split if s})
+    split = split_named(split) or split
     if split not in given:
         there = f"its splits are {', '.join(given)}." if given else "it has no split column."
         raise CatalogError(f"no row is of split {split!r}: {there}{did_you_mean(split, given)}")

@@ -46,6 +46,7 @@ def explain(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -57,6 +58,7 @@ def explain(
     from aisle.evaluation import explained
     from aisle.evaluation.likeness import alike
     from aisle.inference.explain import explain as ask
+    from aisle.inference.known_columns import check_products
 
     if method not in ("occlusion", "shapley"):
         near = did_you_mean(method, ["occlusion", "shapley"])
@@ -73,11 +75,16 @@ def explain(
             column=column,
             columns=columns,
             image_root=image_root,
+            max_expanded=max_expanded,
             delimiter=delimiter,
             encoding=encoding,
             date_format=date_format,
+            like=model,
         )
-    chosen = [_written(text) if text.lstrip().startswith("{") else _find(text, catalog) for text in product]
+    chosen = [
+        _written(text, model) if text.lstrip().startswith("{") else _find(text, catalog) for text in product
+    ]
+    check_products(model, chosen)
     found = ask(model, chosen, node, method)  # type: ignore[arg-type]
     beside = alike(model, chosen, catalog)
     try:
@@ -111,11 +118,13 @@ def _find(wanted: str, catalog: "Catalog | None") -> "Product":
     raise CatalogError(f"no product has id {wanted!r} ({len(ids):,} rows).{did_you_mean(wanted, ids[:5000])}")
 
 
-def _written(text: str) -> "Product":
-    """A product written out: fields as text; `image` or `images` are files."""
+def _written(text: str, model: Any) -> "Product":
+    """A product written out: fields as text; `image` or `images` are files. Columns that the training catalog
+    had mean here what they meant there."""
     import json
 
     from aisle.catalog import ImageRef, Product
+    from aisle.catalog.catalog_format import CatalogFormat
 
     try:
         given: Any = json.loads(text)
@@ -127,6 +136,9 @@ def _written(text: str) -> "Product":
         raise CatalogError("--product: images are the names of files")
     name = str(given.pop("id", "product"))
     fields = {str(key): str(value) for key, value in given.items() if value not in (None, "")}
+    roles = (model.catalog_format or CatalogFormat()).roles(fields, {}).given
+    own = {roles[part]: part for part in ("title", "description") if roles.get(part)}
+    fields = {own.get(key, key): value for key, value in fields.items()}
     return Product(name, fields, tuple(ImageRef(path=Path(i)) for i in images))
 
 

@@ -43,6 +43,7 @@ def export(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -54,6 +55,7 @@ def export(
         raise ExportUseError("say what to export to: --onnx")
     from aisle import workflow
     from aisle.inference.folder import check_vacant
+    from aisle.inference.known_columns import check_columns
     from aisle.inference.onnx.export import Asked
     from aisle.inference.onnx.export import export as write
 
@@ -66,7 +68,9 @@ def export(
             f"{run} is no single network: export the models it was made of, or the one it was exported from"
         )
     given = {"column": column, "columns": columns, "image_root": image_root, "delimiter": delimiter}
-    catalog = rows_of(run, source, **given, encoding=encoding, date_format=date_format)
+    given |= {"max_expanded": max_expanded, "encoding": encoding, "date_format": date_format, "like": model}
+    catalog = rows_of(run, source, **given)
+    check_columns(model, catalog)
     made = write(model, judged_on(catalog), folder, Asked(int8, cost, force), progress)
     said = made.predictor.results["exported"]
     if as_json:
@@ -81,7 +85,9 @@ def export(
         console.out.print(f"int8 costs {made.cost}")
     if int8 and not made.predictor.policy.rules:
         console.say("it promises nothing yet: `aisle calibrate` it on labelled rows")
-    console.places(model=folder, next=f"aisle classify {folder} NEW.csv --out predictions.csv")
+    console.places(
+        model=folder, next=console.command("classify", folder, "NEW.csv", "--out", "predictions.csv")
+    )
 
 
 def judged_on(catalog: "Catalog") -> "Catalog":
@@ -107,34 +113,49 @@ def show(model: Any, as_json: bool) -> None:
     )
 
 
-CATALOGUE = "catalogue.json"
+SOURCE = "source.json"
 
 
-def remember(run: Path, source: Path, **given: Any) -> None:
-    """Note in a run's folder where its rows came from, for commands that need them again."""
-    said = {
-        key: [str(one) for one in value] if isinstance(value, list) else value and str(value)
-        for key, value in given.items()
-    }
-    where = str(source) if "://" in str(source) else str(source.resolve())
-    (run / CATALOGUE).write_text(json.dumps({"source": where, **said}, indent=1))
+def remember(
+    run: Path, source: Path, taxonomy: Path | None, image_root: Path | None, vectors: dict[str, str]
+) -> None:
+    """Note in a run's folder where its rows came from, for commands that need them again. A pipe is gone."""
+    from aisle.catalog.pipes import is_pipe
+
+    if is_pipe(source):
+        return
+    said = {"source": _absolute(source), "taxonomy": _absolute(taxonomy), "image_root": _absolute(image_root)}
+    said |= {"vectors": {name: _absolute(Path(file)) for name, file in vectors.items()}}
+    (run / SOURCE).write_text(json.dumps(said, ensure_ascii=False, indent=1), "utf-8")
+
+
+def _absolute(path: Path | None) -> str | None:
+    """From anywhere; addresses and contests are as they are."""
+    if path is None or not isinstance(path, Path) or not path.exists():
+        return None if path is None else str(path)
+    return str(path.resolve())
 
 
 def rows_of(run: Path, source: Path | None, **given: Any) -> "Catalog":
     """The rows that are named, or those that a run learned from, where they are still there."""
     if source is not None:
         return flags.open_catalog(source, **given)
-    file = run / CATALOGUE
+    from aisle.catalog.contests import parse_contest
+
+    home = run.parent if run.name == "model" and not (run / SOURCE).exists() else run
     try:
-        said = json.loads(file.read_text())
+        said = json.loads((home / SOURCE).read_text("utf-8"))
     except (OSError, ValueError):
         raise ExportUseError(
             f"{run} does not say which catalogue it learned from: name one, aisle export {run} FILE --onnx"
         ) from None
-    where = Path(said.pop("source"))
-    if not where.exists():
+    where = flags.place(said["source"])
+    if isinstance(where, Path) and not where.exists() and parse_contest(where) is None:
         raise ExportUseError(
             f"{where}, which {run} learned from, is not there any more: name another file of labelled rows"
         )
-    paths = {key: Path(said[key]) for key in ("taxonomy", "columns", "image_root") if said.get(key)}
-    return flags.open_catalog(where, **(said | paths | {k: v for k, v in given.items() if v}))
+    known = ("taxonomy", "image_root")
+    kept: dict[str, Any] = {key: flags.place(said[key]) for key in known if said.get(key)}
+    vectors = [f"vectors={name}={file}" for name, file in said["vectors"].items()]
+    given["column"] = [*vectors, *(given.get("column") or [])]
+    return flags.open_catalog(where, **(kept | {k: v for k, v in given.items() if v}))

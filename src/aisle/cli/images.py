@@ -11,6 +11,7 @@ from aisle.cli.catalog_flags import (
     DateFormatFlag,
     DelimiterFlag,
     EncodingFlag,
+    MaxExpandedFlag,
     Source,
     open_catalog,
 )
@@ -21,6 +22,7 @@ def images(
     out: Annotated[Path, typer.Option("--out", help="The folder to keep pictures in; run again to go on.")],
     column: ColumnFlag = None,
     columns: ColumnsFlag = None,
+    max_expanded: MaxExpandedFlag = None,
     delimiter: DelimiterFlag = None,
     encoding: EncodingFlag = None,
     date_format: DateFormatFlag = None,
@@ -44,6 +46,7 @@ def images(
         source,
         column=column,
         columns=columns,
+        max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
         date_format=date_format,

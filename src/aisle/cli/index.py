@@ -1,7 +1,7 @@
 """`aisle embed` and `aisle index`: products as vectors in a file, and as an index to search in."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,7 @@ def embed(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -40,7 +41,11 @@ def embed(
     check_out(out)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
-    catalog = _catalog(source, progress, column, columns, image_root, delimiter, encoding, date_format)
+    given = {
+        "column": column, "columns": columns, "image_root": image_root, "max_expanded": max_expanded,
+        "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
+    }  # fmt: skip
+    catalog = _catalog(model, source, progress, given)
     rows, dim = write_vectors(model, catalog, out, progress)
     if as_json:
         console.print_json({"rows": rows, "dim": dim, "vectors": str(out), "model_id": model.model_id})
@@ -67,6 +72,7 @@ def index(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -85,7 +91,11 @@ def index(
     model = _model(run, trust_code, device)
     if add or delete:
         opened = search.open(out, model)
-    catalog = _catalog(source, progress, column, columns, image_root, delimiter, encoding, date_format)
+    given = {
+        "column": column, "columns": columns, "image_root": image_root, "max_expanded": max_expanded,
+        "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
+    }  # fmt: skip
+    catalog = _catalog(model, source, progress, given, known=not delete)
     gone = 0
     if delete:
         gone = opened.delete(product.id for product in catalog)
@@ -109,7 +119,8 @@ def index(
     console.out.print(f"{len(opened):,} products{note}; version {number}, made by model {model.model_id}")
     if not delete and (bad := int(catalog.fatal.sum())):
         console.out.print(f"{bad:,} faulty rows left out: see `aisle check`")
-    console.places(index=out, fields=", ".join(opened.fields), next=f'aisle search {out} --text "…"')
+    search_for = f'{console.command("search", out)} --text "…"'
+    console.places(index=out, fields=", ".join(opened.fields), next=search_for)
 
 
 def _model(run: Path, trust_code: bool, device: str) -> "Predictor":
@@ -121,25 +132,11 @@ def _model(run: Path, trust_code: bool, device: str) -> "Predictor":
 
 
 def _catalog(
-    source: Path,
-    progress: "Progress",
-    column: list[str] | None,
-    columns: Path | None,
-    image_root: Path | None,
-    delimiter: str | None,
-    encoding: str | None,
-    date_format: str | None,
+    model: "Predictor", source: Path, progress: "Progress", given: dict[str, Any], known: bool = True
 ) -> "Catalog":
+    """known: some row must have something that the model reads."""
     from aisle.cli.telling import tell
 
-    catalog = flags.open_catalog(
-        source,
-        column=column,
-        columns=columns,
-        image_root=image_root,
-        delimiter=delimiter,
-        encoding=encoding,
-        date_format=date_format,
-    )
-    tell(catalog, progress)
+    catalog = flags.open_catalog(source, **given, like=model)
+    tell(catalog, progress, model if known else None)
     return catalog

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """The rows to answer, as the flags of a catalogue say."""
+    """The rows to answer, as the flags of a catalogue say. like: the model that answers."""
 
     sources: Sequence[Path]
     column: list[str] | None = None
     columns: Path | None = None
     image_root: Path | None = None
+    max_expanded: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
     date_format: str | None = None
+    like: Any = None
 
     def catalog(self) -> "Catalog":
         """All of them at once.
@@ -54,6 +56,7 @@ class Reading(NamedTuple):
             CatalogError: they cannot be read.
         """
         from aisle.catalog import contests
+        from aisle.catalog.catalog_format import format_of
         from aisle.catalog.dates import checked_format
         from aisle.catalog.pieces import CatalogPieces, FilePieces
         from aisle.catalog.tables import Hints
@@ -65,7 +68,8 @@ class Reading(NamedTuple):
         said = flags.described(self.column, self.columns)
         if self.date_format is not None:
             said.columns["date_format"] = checked_format(self.date_format)
-        hints = Hints(flags.mark(self.delimiter), self.encoding)
+        limit = flags.size(self.max_expanded)
+        hints = Hints(flags.mark(self.delimiter), self.encoding, format_of(self.like), max_expanded=limit)
         return FilePieces(sources, rows, said.columns, self.image_root, hints, said.vectors)
 
     def settings(self) -> dict[str, Any]:
@@ -173,7 +177,7 @@ def into_file(
     from aisle.inference.writing import write_predictions
 
     catalog = reading.catalog()
-    tell(catalog, progress)
+    tell(catalog, progress, model)
     tally, answers = Tally(), Answers(model, REMEMBERED if cache else 0)
     with progress("classifying", len(catalog)) as advance:
         write_predictions(tally.counted(answers(catalog, advance)), place)
@@ -210,12 +214,14 @@ def into_folder(
     Raises:
         AisleError: the rows cannot be read, the folder is another run's, or it cannot be written.
     """
-    from aisle.cli.telling import columns_line
+    from aisle.cli.telling import columns_line, say_lacking
     from aisle.inference.bulk import REMEMBERED, Job, classify_into
+    from aisle.inference.known_columns import check_pieces
 
     pieces = reading.pieces(how.rows)
     about = "" if pieces.total is None else f"about {pieces.total:,} rows; "
     progress.say(f"{about}columns: {columns_line(pieces.columns)}")
+    say_lacking(check_pieces(model, pieces), progress)
     settings = {"shard_rows": how.rows, **reading.settings()}
     job = Job(model, pieces, place, f".{how.form}", REMEMBERED if how.cache else 0, settings)
     tally = Tally.of(classify_into(job, progress, how.cluster))

@@ -33,21 +33,19 @@ def split(
         By, typer.Option(help="random: stratified by category; time: in order of the date column.")
     ] = By.RANDOM,
     seed: Annotated[int, typer.Option(help="Another seed, another random split.")] = 0,
-    near: Annotated[
-        bool, typer.Option("--near", help="Products whose pictures look alike stay together too.")
-    ] = False,
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
     quiet: console.Quiet = False,
     as_json: console.AsJson = False,
 ) -> None:
-    """Part a catalogue for training and judging: rows that show the same product (by their words, first
-    picture or `group` column) stay on one side. Rows that cannot be used get no part."""
+    """Part a catalogue for training and judging: rows that show the same product, or nearly (by their words,
+    first picture or `group` column), stay on one side. Rows that cannot be used get no part."""
     import numpy as np
 
     from aisle.catalog import splits
@@ -62,16 +60,16 @@ def split(
         column=column,
         columns=columns,
         image_root=image_root,
+        max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
         date_format=date_format,
+        splits=False,  # it is made anew
         progress=progress,
     )
     check_ending(out, catalog)
-    if by is By.TIME:
-        rows = splits.split_by_time(catalog, shares, near=near)
-    else:
-        rows = splits.split(catalog, shares, seed, near=near)
+    in_time = by is By.TIME
+    rows = splits.split_by_time(catalog, shares) if in_time else splits.split(catalog, shares, seed)
     given = np.full(len(catalog), "", dtype=object)
     for name, some in zip(names, rows, strict=True):
         given[some] = name
@@ -88,7 +86,8 @@ def split(
         console.say(f"rows that cannot be used, in no part: {left:,} (`aisle check {source}`)", quiet)
     root = catalog.picture_root
     moved = root is not None and root.absolute() != out.absolute().parent
-    console.places(file=out, next=f"aisle train {out}" + (f" --image-root {root}" if moved else ""))
+    moved_root = ("--image-root", root) if moved else ()
+    console.places(file=out, next=console.command("train", out, *moved_root))
 
 
 def _parts(text: str) -> tuple[list[str], list[float]]:
@@ -97,6 +96,8 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
     Raises:
         CatalogError: it is not written so.
     """
+    from aisle.catalog.split_names import SPLITS, split_named
+
     names, shares = [], []
     for piece in text.split(","):
         name, sign, share = piece.partition("=")
@@ -104,9 +105,12 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
             shares.append(float(share))
         except ValueError:
             sign = ""
-        if not sign or not name.strip() or name.strip() in names:
+        known = split_named(name)
+        if sign and name.strip() and not known:
+            raise CatalogError(f"--parts {text!r}: {name.strip()!r} names no split; use {', '.join(SPLITS)}")
+        if not sign or not known or known in names:
             raise CatalogError(f"--parts {text!r}: write each part once as NAME=SHARE, train=0.8,test=0.2")
-        names.append(name.strip())
+        names.append(known)
     return names, shares
 
 

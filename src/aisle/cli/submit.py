@@ -33,7 +33,7 @@ def submit(
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code)
     catalog = contests.open_contest(named, progress)
-    tell(catalog, progress)
+    tell(catalog, progress, model)
     with progress("classifying", len(catalog)) as advance:
         answers = model.predict_stream(catalog, advance)
         rows = contests.write_submission(named.contest, catalog, answers, out)

@@ -1,6 +1,6 @@
 """What several commands say of the catalogue they were given."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aisle.catalog import Catalog, Columns
@@ -10,8 +10,17 @@ SHOWN = 3  # problems that are named before work begins
 COLUMNS = 12  # columns of one part that are named
 
 
-def tell(catalog: "Catalog", progress: "Progress") -> None:
-    """What was read, how its columns were understood, which are missed, and how much of it is bad."""
+def tell(catalog: "Catalog", progress: "Progress", model: Any = None) -> None:
+    """What was read, how its columns were understood, which are missed, and how much of it is bad.
+
+    Args:
+        catalog: what was read.
+        progress: where it is said.
+        model: what will read it.
+
+    Raises:
+        CatalogError: no row has any view that the model reads.
+    """
     from aisle.catalog.column_hints import CALLED, propose
 
     progress.say(f"read {len(catalog):,} rows; columns: {columns_line(catalog.columns)}")
@@ -24,6 +33,16 @@ def tell(catalog: "Catalog", progress: "Progress") -> None:
         progress.say(f"{len(catalog.problems):,} problems in {rows:,} rows (`aisle check` lists all):")
         for problem in catalog.problems[:SHOWN]:
             progress.say(f"  {problem}")
+    if model is not None:
+        from aisle.inference.known_columns import check_columns
+
+        say_lacking(check_columns(model, catalog), progress)
+
+
+def say_lacking(views: list[str], progress: "Progress") -> None:
+    """The views that a model reads and no column feeds."""
+    if views:
+        progress.say(f"the model also reads {', '.join(views)}; no column of this file holds it")
 
 
 def columns_line(columns: "Columns") -> str:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,6 +53,7 @@ def train(
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
     image_root: flags.ImageRootFlag = None,
+    max_expanded: flags.MaxExpandedFlag = None,
     delimiter: flags.DelimiterFlag = None,
     encoding: flags.EncodingFlag = None,
     date_format: flags.DateFormatFlag = None,
@@ -83,9 +84,11 @@ def train(
         column=column,
         columns=columns,
         image_root=image_root,
+        max_expanded=max_expanded,
         delimiter=delimiter,
         encoding=encoding,
         date_format=date_format,
+        like=_written(out if resume else None, start),
     )
     tell(catalog, progress)
     model = workflow.train(
@@ -103,8 +106,8 @@ def train(
     )
     if not speaks:
         return
-    where = {"taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root}
-    remember(folder, source, **where, delimiter=delimiter, encoding=encoding, date_format=date_format)
+    vectors = flags.described(column, columns).vectors
+    remember(folder, source, taxonomy, image_root, vectors)
     model, report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
     if as_json:
         found = report.to_dict() if report is not None else None
@@ -116,8 +119,32 @@ def train(
     console.places(
         model=folder / "model",
         report=page if report is not None else None,
-        next=f"aisle classify {folder} NEW.csv --out predictions.csv",
+        next=_next(folder, source, image_root, vectors, trust_code),
     )
+
+
+def _written(resumed: Path | None, start: Path | None) -> Any:
+    """How the catalog of the run that is continued, or started from, is written."""
+    from aisle.catalog.catalog_format import CatalogFormat
+    from aisle.inference.folder import find
+
+    if resumed is not None:
+        kept = CatalogFormat.load(resumed)
+        return kept and kept.as_given()
+    return None if start is None or not start.exists() else CatalogFormat.load(find(start))
+
+
+def _next(
+    folder: Path, source: Path, image_root: Path | None, vectors: dict[str, str], trust_code: bool
+) -> str:
+    """The command that answers the rows it learned from, to be pasted, and then changed."""
+    from aisle.catalog.pipes import is_pipe
+
+    words: list[object] = ["classify", folder, "NEW.csv" if is_pipe(source) else source]
+    words += ["--image-root", image_root] if image_root is not None else []
+    words += [word for name, file in vectors.items() for word in ("-c", f"vectors={name}={file}")]
+    words += ["--trust-code"] if trust_code else []
+    return console.command(*words, "--out", "predictions.csv")
 
 
 def next_folder(home: Path, name: str) -> Path:

@@ -19,8 +19,9 @@ class Encoding(NamedTuple):
     sure: bool
 
 
-def detect(sample: bytes, given: str | None = None) -> Encoding:
-    """As given, else by byte-order mark, else UTF-8 where the sample is, else the likeliest guess.
+def detect(sample: bytes, given: str | None = None, usual: str | None = None) -> Encoding:
+    """As given, else by byte-order mark, else UTF-8 where the sample is, else the usual encoding where it
+    fits, else the likeliest guess.
 
     sample: the first bytes of the file, at most `SAMPLE` of which are looked at.
 
@@ -43,7 +44,7 @@ def detect(sample: bytes, given: str | None = None) -> Encoding:
     try:
         decoder.decode(sample)
     except UnicodeDecodeError:
-        return _guess(sample)
+        return Encoding(usual, True) if usual is not None and _fits(sample, usual) else _guess(sample)
     return Encoding("utf-8", True)
 
 
@@ -60,6 +61,15 @@ def _guess(sample: bytes) -> Encoding:
     if name == "cp1252" and valid:  # of two exports in one file; what is no UTF-8 is read as cp1252
         return Encoding("utf-8", True)
     return Encoding(name, False)
+
+
+def _fits(sample: bytes, encoding: str) -> bool:
+    """Whether all of it can be decoded; its last character may be cut."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(sample)
+    except (LookupError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _is_utf8(line: bytes) -> bool:

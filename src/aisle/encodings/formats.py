@@ -8,6 +8,8 @@ HEAD = 256 * 1024  # bytes that are looked at
 _BINARY = {
     b"\x1f\x8b": "gzip: let its name end in .gz",
     b"\x28\xb5\x2f\xfd": "Zstandard: let its name end in .zst",
+    b"BZh": "bzip2: let its name end in .bz2",
+    b"\xfd7zXZ": "xz: let its name end in .xz",
     b"\xfd7zXZ\x00": "xz: unpack it first",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive: unpack it first",
     b"Rar!\x1a\x07": "a RAR archive: unpack it first",

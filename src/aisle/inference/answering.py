@@ -4,13 +4,14 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from aisle.catalog import Catalog, Problem, Product
 from aisle.decision import Policy, Prediction
 from aisle.decision.neighbours import Nearest
+from aisle.inference.known_columns import Reading, check_columns
 from aisle.model.views import View
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
@@ -147,6 +148,11 @@ class Answers(ABC):
 
     @property
     @abstractmethod
+    def inputs(self) -> tuple[View, ...]:
+        """The views that are read, and of what."""
+
+    @property
+    @abstractmethod
     def max_images(self) -> int:
         """How many images of a product are read, the first ones; 0: none."""
 
@@ -171,7 +177,13 @@ class Answers(ABC):
         return Scores(self.taxonomy, np.concatenate([empty, *parts]))
 
     def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
-        """One prediction a product, in order. advance: told the size of each batch."""
+        """One prediction a product, in order. advance: told the size of each batch.
+
+        Raises:
+            CatalogError: a whole catalogue in which no row has anything that the model reads.
+        """
+        if isinstance(products, Catalog) and len(products):
+            check_columns(cast(Reading, self), products)
         return list(self.predict_stream(products, advance))
 
     def predict_stream(

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from aisle.catalog.catalog_format import FILE, CatalogFormat
 from aisle.decision import Policy
 from aisle.errors import AisleError, BundleError
 from aisle.inference.card import model_card
@@ -85,6 +86,8 @@ def _write(predictor: Predictor, folder: Path) -> Predictor:
         predictor.growth.save(folder)
     model_id = seal(described(folder))
     write_json(folder / "results.json", dict(predictor.results))
+    if predictor.catalog_format is not None:
+        predictor.catalog_format.save(folder)
     (folder / "README.md").write_text(model_card(predictor, model_id))
     files = described(folder)
     versions = {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy", "pillow")}
@@ -157,6 +160,7 @@ def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor
         results=json.loads((folder / "results.json").read_text()),
         memory=Memory.load(folder) if (folder / "neighbours.json").exists() else None,
         growth=Growth.load(folder),
+        catalog_format=CatalogFormat.load(folder) if FILE in manifest["files"] else None,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from aisle.catalog import Catalog, Product
+from aisle.catalog.catalog_format import CatalogFormat
 from aisle.decision import Nearest, Policy
 from aisle.errors import AisleError, BundleError, first_line
 from aisle.inference.answering import Answers, Scored, Spaces, in_batches
@@ -30,6 +31,7 @@ from aisle.inference.folder import (
     write_json,
 )
 from aisle.inference.opening import open_model
+from aisle.model.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 FORMAT_VERSION = 2
@@ -93,6 +95,17 @@ class Cascade(Answers):
     def context(self) -> Any:
         """The full model's: training products of each place."""
         return self.full.context
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views that any stage reads, and of what."""
+        return tuple(dict.fromkeys(view for model in self.models for view in model.inputs))
+
+    @property
+    def catalog_format(self) -> CatalogFormat | None:
+        """How the catalog that the full model was trained on is written, else that of another stage."""
+        formats = (model.catalog_format for model in reversed(self.models))
+        return next((one for one in formats if one is not None), None)
 
     @property
     def store(self) -> Any:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aisle.catalog import Product
+from aisle.catalog.pictures import is_temporary
 from aisle.model.features import Features, FeatureStore, Found, content_key
 from aisle.model.model import Model
 from aisle.model.plan import Augment
@@ -147,7 +148,8 @@ class Reader:
                 tokens += [one[seen] for one, seen in zip(half, mask, strict=True)]
         together = np.concatenate(pooled)
         together[~prepared.present] = np.nan  # how the store remembers that a picture could not be read
-        return Features(together, tokens if self.model.fusion.reads_tokens else None)
+        passing = np.array([is_temporary(prepared.problems.get(i, "")) for i in range(len(together))], bool)
+        return Features(together, tokens if self.model.fusion.reads_tokens else None, passing)
 
 
 class KeptTokens:

@@ -17,6 +17,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from aisle.catalog import Catalog, Product
+from aisle.catalog.catalog_format import CatalogFormat
 from aisle.decision import Policy
 from aisle.decision.neighbours import Nearest
 from aisle.errors import AisleError, BundleError, first_line
@@ -36,6 +37,7 @@ from aisle.inference.predictor import Predictor
 from aisle.inference.stack import Stack, mean_of
 from aisle.model.features import FeatureStore
 from aisle.model.parts import Context
+from aisle.model.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 FORMAT_VERSION = 2
@@ -106,6 +108,16 @@ class Ensemble(Answers):
     def context(self) -> Context:
         """The first member's: training products of each place."""
         return self.members[0].context
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views that any member reads, and of what."""
+        return tuple(dict.fromkeys(view for member in self.members for view in member.inputs))
+
+    @property
+    def catalog_format(self) -> CatalogFormat | None:
+        """How the catalog that the members were trained on is written."""
+        return next((m.catalog_format for m in self.members if m.catalog_format is not None), None)
 
     @property
     def store(self) -> FeatureStore | None:

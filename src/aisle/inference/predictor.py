@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from aisle.catalog import Catalog, Product
+from aisle.catalog.catalog_format import CatalogFormat
 from aisle.decision import Nearest, Policy
 from aisle.errors import CatalogError
 from aisle.inference.answering import Answers, Scored, Spaces, in_batches, in_fitting_batches, short_keys
@@ -24,6 +25,7 @@ from aisle.model.names import carry_counts, context_of
 from aisle.model.parts import Context
 from aisle.model.prepare import Lexical, Preparer, Vectors
 from aisle.model.spec import ModelSpec, build_like, views_of
+from aisle.model.views import View
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
@@ -32,7 +34,8 @@ class Predictor(Answers):
     """A model with everything it needs to answer, and nothing it needs to learn.
 
     seen: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
-    the model card. batch: products scored at once; answers do not depend on it.
+    the model card. batch: products scored at once; answers do not depend on it. catalog_format: how the
+    catalog it was trained on is written.
     """
 
     spec: ModelSpec
@@ -47,6 +50,7 @@ class Predictor(Answers):
     growth: Growth | None = None
     store: FeatureStore | None = None
     batch: int = 256
+    catalog_format: CatalogFormat | None = None
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -57,6 +61,11 @@ class Predictor(Answers):
     def views(self) -> tuple[str, ...]:
         """The names of the views it reads."""
         return self.model.views
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views it reads, and of what."""
+        return tuple(self._reader.views.values())
 
     @property
     def max_images(self) -> int:

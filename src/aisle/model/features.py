@@ -50,15 +50,26 @@ def content_key(value: Any) -> bytes:
 def _picture_key(ref: ImageRef) -> bytes:
     try:
         return hashlib.blake2b(ref.read(), digest_size=KEY_BYTES).digest()
-    except (OSError, ValueError, *foreign()) as error:  # it may appear later: a key of its own until then
-        return f"unreadable {ref.path} {getattr(error, 'errno', None)}".encode()
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        ValueError,
+    ):  # it may appear later: a key of its own till then
+        return f"missing {ref.path}".encode()
+    except (OSError, MemoryError, *foreign()):  # another time it may be read: a key that never comes again
+        return os.urandom(KEY_BYTES)
 
 
 class Features(NamedTuple):
-    """What an encoder gave for b rows: `pooled` (b, …), and of each row its `tokens` (t, D), if kept."""
+    """What an encoder gave for b rows: `pooled` (b, …), and of each row its `tokens` (t, D), if kept.
+
+    passing: (b,) bool, rows that another time may give more, such as a picture that memory was short for:
+    they are used, and not kept.
+    """
 
     pooled: np.ndarray
     tokens: Sequence[np.ndarray] | None = None
+    passing: np.ndarray | None = None
 
 
 Compute = Callable[[list[int]], Features]
@@ -87,6 +98,7 @@ class FeatureStore:
     ) -> "Found":
         """n rows, one a key, in order. Before the first tokens are written, their size is told."""
         kept = self._spaces.setdefault(space, _Space(self.folder / space))
+        forgotten: set[bytes] = set()
         missing = kept.missing(keys, progress)
         if missing:
             with progress(label, len(missing)) as advance:
@@ -95,9 +107,13 @@ class FeatureStore:
                     features = compute(positions)
                     if start == 0 and features.tokens is not None:
                         _tell_size(features, len(missing), kept.home, label, progress)
-                    kept.add([keys[i] for i in positions], features, progress)
+                    passing = kept.add([keys[i] for i in positions], features, progress)
+                    forgotten.update(passing)
                     advance(len(positions))
-        return Found(kept.shards, np.array([kept.at[key] for key in keys], np.int64).reshape(-1, 2))
+        found = Found(kept.shards, np.array([kept.at[key] for key in keys], np.int64).reshape(-1, 2))
+        for key in forgotten:
+            del kept.at[key]
+        return found
 
 
 class Found:
@@ -211,8 +227,19 @@ class _Space:
         if file is not None:
             _discard(file, progress)
 
-    def add(self, keys: list[bytes], features: Features, progress: Progress) -> None:
-        """Keep these rows on disk; in memory where that fails, which is said once."""
+    def add(self, keys: list[bytes], features: Features, progress: Progress) -> list[bytes]:
+        """Keep these rows on disk; in memory where that fails, which is said once.
+
+        Returns:
+            The keys of passing rows, which are in memory alone, for the caller to forget.
+        """
+        if features.passing is not None and features.passing.any():
+            now, later = np.flatnonzero(features.passing), np.flatnonzero(~features.passing)
+            if len(later):
+                self.add([keys[i] for i in later], _rows(features, later), progress)
+            shard, _ = _arrays([keys[i] for i in now], _rows(features, now))
+            self._take([keys[i] for i in now], shard)
+            return [keys[i] for i in now]
         shard, arrays = _arrays(keys, features)
         if self._writes:
             name = f"{uuid.uuid4().hex}.safetensors"
@@ -226,6 +253,12 @@ class _Space:
                     f"features cannot be kept in {self.home} ({why}): next time they are computed anew"
                 )
         self._take(keys, shard)
+        return []
+
+
+def _rows(features: Features, rows: np.ndarray) -> Features:
+    tokens = features.tokens
+    return Features(features.pooled[rows], None if tokens is None else [tokens[i] for i in rows])
 
 
 def _arrays(keys: list[bytes], features: Features) -> tuple[_Shard, dict[str, np.ndarray]]:

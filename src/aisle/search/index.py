@@ -1,6 +1,7 @@
 """An index as its users hold it: products in, the products most like them out."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from aisle.progress import SILENT, Progress
 from aisle.search.embedding import modalities, placed, queried, text_field
 from aisle.search.manifest import Manifest, Version, new_folder, read_manifest, writing
 from aisle.search.ranking import DEPTH, Ranked, by_score, fused
-from aisle.search.rows import filter_columns, text_of, to_arrow
+from aisle.search.rows import filter_columns, not_numbers, text_of, to_arrow
 from aisle.search.store import Row, Store, create
 from aisle.search.where import Condition, parse, tests
 from aisle.taxonomy import DELIMITER
@@ -220,11 +221,17 @@ class Index:
         columns, dim = self.manifest.columns, self.manifest.dim
         with writing(self.folder):
             with progress("embedding", total) as advance:
-                tables = []
+                tables, unread = [], Counter[str]()
                 for batch in placed(self.model, products):
                     tables.append(to_arrow(batch, columns, dim))
+                    unread += not_numbers(batch.products, columns)
                     advance(len(batch.products))
             self._store = self._store.latest().add(tables)
+        for name, count in unread.items():
+            progress.say(
+                f"{name} holds numbers in this index, and {count:,} values are no plain numbers: filters "
+                "take them as missing. Make the index anew (--replace) to filter them as text"
+            )
         return self
 
     def delete(self, ids: Iterable[str]) -> int:

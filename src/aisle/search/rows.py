@@ -3,12 +3,14 @@
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as _compute
 
 from aisle.catalog import Catalog, ImageRef, Product
 from aisle.catalog.pictures import PictureError, decode
@@ -16,10 +18,10 @@ from aisle.search.where import Column, place
 from aisle.search.words import word_keys
 from aisle.taxonomy import CategoryPath, format_path
 
+pc: Any = _compute  # its functions are made at run time, unknown to type checkers
 _SIDE = 200  # pixels of a kept picture, where the catalogue holds bytes and no file
-_TRIED = 5_000  # values looked at to tell whether a field holds numbers
-_NUMERIC = 0.95  # share of them that must be
-_NUMBER = re.compile(r"^\D{0,4}?\s*([-+]?\d[\d ',.]*)\s*\D{0,4}$")
+_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"  # neither 007 nor 1,5 nor 1e5: those may be codes
+_DIGITS = 15  # more of them are not told apart by float64, so they name something
 _OWN = {
     "id": Column("id", "exact"),
     "category": Column("category_key", "places"),
@@ -36,25 +38,15 @@ class Placed(NamedTuple):
 
 
 def number(text: str) -> float | None:
-    """`£1,299.00` -> 1299.0; None where the text is no number, however it is written."""
-    found = _NUMBER.match(text.strip())
-    if found is None:
-        return None
-    digits = re.sub(r"[ ']", "", found[1])
-    comma, point = digits.rfind(","), digits.rfind(".")
-    if comma > point and len(digits) - comma - 1 != 3:
-        digits = digits.replace(".", "").replace(",", ".")  # 12,50 and 1.299,00
-    else:
-        digits = digits.replace(",", "")
-    try:
-        return float(digits)
-    except ValueError:
-        return None
+    """`12.50` -> 12.5; None where the text is no plain number: `007`, `0,125`, `AB12`, `£5`, `1e5`."""
+    text = text.strip()
+    plain = re.match(_NUMBER, text) and sum(c.isdigit() for c in text) <= _DIGITS
+    return float(text) if plain else None
 
 
 def filter_columns(catalog: Catalog) -> dict[str, Column]:
     """What products can be filtered by: their id, category and every field of theirs but the description.
-    A field holds numbers where nearly all of its values are."""
+    A field holds numbers where each of its values is a plain number."""
     found = dict(_OWN)
     for name, source in catalog.columns.text.items():
         if name == "description" or name.casefold() in {known.casefold() for known in found}:
@@ -64,17 +56,25 @@ def filter_columns(catalog: Catalog) -> dict[str, Column]:
 
 
 def _numeric(catalog: Catalog, column: str) -> bool:
-    tried = good = 0
+    tried = 0
     for piece in catalog.raw_column(column):
-        if not (pa.types.is_string(piece.type) or pa.types.is_large_string(piece.type)):
+        if not pa.types.is_string(piece.type):
             return False
-        for value in piece.to_pylist():
-            if value and value.strip():
-                tried += 1
-                good += number(value) is not None
-            if tried == _TRIED:
-                return good >= _NUMERIC * tried
-    return bool(tried) and good >= _NUMERIC * tried
+        text = pc.utf8_trim_whitespace(piece.drop_null())
+        text = text.filter(pc.not_equal(text, ""))
+        digits = pc.utf8_length(pc.replace_substring_regex(text, "[^0-9]", ""))
+        plain = pc.and_(pc.match_substring_regex(text, _NUMBER), pc.less_equal(digits, _DIGITS))
+        if not pc.all(plain, min_count=0).as_py():
+            return False
+        tried += len(text)
+    return tried > 0
+
+
+def not_numbers(products: Iterable[Product], columns: Mapping[str, Column]) -> Counter[str]:
+    """How many values of each field of numbers are no plain number."""
+    numeric = [name for name, column in columns.items() if column.kind == "number"]
+    held = ((name, product.fields.get(name)) for product in products for name in numeric)
+    return Counter(name for name, value in held if value and number(value) is None)
 
 
 def schema(columns: Mapping[str, Column], dim: int) -> pa.Schema:

@@ -206,6 +206,11 @@ class _Parser:
                 return float(text)
             except ValueError:
                 raise SearchError(f"--where: {name} holds numbers, {text!r} is none") from None
+        if token.kind == "number" and operator in _ORDER:
+            raise SearchError(
+                f"--where: {name} holds text, as not all of its values are plain numbers, and has no order "
+                f"among numbers; to compare it as text, use quotes: {name} {operator} '{text}'"
+            )
         if token.kind == "word":
             raise SearchError(f"--where: put {token.text!r} into quotes: {name} {operator} '{token.text}'")
         if column.kind == "places":

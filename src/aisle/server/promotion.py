@@ -39,14 +39,15 @@ class Verdict(NamedTuple):
         return self.candidate >= self.live
 
 
-def read_gold(file: Path) -> list[Product]:
-    """The labelled products of a file, its `test` rows where it has a `split` column that names some.
+def read_gold(file: Path, model: Any = None) -> list[Product]:
+    """The labelled products of a file, its `test` rows where it has a `split` column that names some. model:
+    whose catalog's columns the file has.
 
     Raises:
         ServerError: none has a label.
         AisleError: the file cannot be read.
     """
-    catalog = read(file)
+    catalog = read(file, like=model)
     rows = np.flatnonzero(~catalog.fatal)
     if catalog.split is not None and "test" in set(catalog.split):
         rows = np.flatnonzero(~catalog.fatal & (catalog.split == "test"))

@@ -72,9 +72,10 @@ class Server:
         recorder = Recorder(store, batcher, telemetry)
         server = cls(settings, store, keys, models, batcher, items, bucket, telemetry, recorder)
         server.finder = Finder(settings.index, models) if settings.index else None
-        server.gold = read_gold(settings.gold) if settings.gold else []
         server._go_on()
         standing = models.standing
+        live = standing.slot(None).predictor
+        server.gold = read_gold(settings.gold, live) if settings.gold else []
         telemetry.waiting.set_function(lambda: batcher.waiting)
         telemetry.expected.set_function(batcher.expected)
         telemetry.went_live(standing.live, standing.slot(None).model_id)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from aisle.encodings import decode_entities, detect, foreign_format
 from aisle.errors import TaxonomyError, did_you_mean
+from aisle.regular_files import read_bytes
 from aisle.taxonomy.tree import CategoryPath, Node, Taxonomy, format_path
 
 _DELIMITERS = (
@@ -125,7 +126,7 @@ def read_tree(path: str | Path) -> ReadTree:
 
 def _text(path: Path) -> str:
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path)
     except OSError as error:
         near = did_you_mean(
             path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -99,19 +99,20 @@ def fit(
         raise CatalogError(f"no row has a usable category: nothing to learn from. {advice(catalog)}")
     catalog = catalog.take(usable)
     taxonomy, targets = _tree(catalog)
-    parts = cut(catalog, targets, recipe)
+    pictures = reads_pictures(recipe, trust_code)
+    parts = cut(catalog, targets, recipe, pictures, progress)
     check_parts(recipe, trust_code)
     if start is None:
         recipe = _without_absent_views(catalog.take(parts.fit), recipe, trust_code, progress)
     else:
         warm.check_shape(start, recipe.network)
         taxonomy, targets = warm.grow(start, taxonomy, targets, catalog.official, progress)
-        parts = PartRows(*warm.seen_to_fit(parts, start.seen(catalog), catalog.groups()))
+        parts = PartRows(*warm.seen_to_fit(parts, start.seen(catalog), catalog.groups(pictures=pictures)))
     _check_metrics(recipe, taxonomy)
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
         data |= {"start": start.model_id} if start is not None else {}
-        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume)
+        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume, catalog.catalog_format)
         if parallel.share(run.finished):
             progress.say(f"{run.folder} is trained already")
             return load(run.model, trust_code)
@@ -141,34 +142,51 @@ def fit(
         results={"recipe": recipe.name, **count_training(taxonomy, targets.node, start)},
         memory=start.memory if start is not None else None,
         store=reader.store,
+        catalog_format=catalog.catalog_format,
     )
-    return promised(predictor, catalog, targets, parts, recipe)
+    return promised(predictor, catalog, targets, parts, recipe, pictures)
 
 
-def cut(catalog: Catalog, targets: Targets, recipe: Recipe) -> PartRows:
+def reads_pictures(recipe: Recipe, trust_code: bool) -> bool:
+    """Whether any view is of pictures: to a network of words alone, what pictures look like says nothing."""
+    return any(view.modality == "image" for view in views_of(recipe.network, trust_code).values())
+
+
+def cut(
+    catalog: Catalog, targets: Targets, recipe: Recipe, pictures: bool = True, progress: Progress = SILENT
+) -> PartRows:
     """The four parts, stratified or by date, near-duplicates on one side (design rule 9). Nothing is kept
-    aside of so few products that it would be missed in training more than it could tell."""
+    aside of so few products that it would be missed in training more than it could tell.
+
+    pictures: whether what they look like counts.
+    """
+    groups = catalog.groups(pictures=pictures, progress=progress)
     n, parts = len(catalog), recipe.parts
     whole = PartRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
-    if len(np.unique(catalog.groups())) < _FEW:
+    if len(np.unique(groups)) < _FEW:
         return whole
     aside = [min(share, parts.most / n) for share in (parts.stop, parts.calibrate, parts.promise)]
     shares = np.array([1 - sum(aside), *aside])
     if parts.by == "time":
-        part = assign_by_time(dates_of(catalog), catalog.groups(), shares)
+        part = assign_by_time(dates_of(catalog), groups, shares)
     else:
-        part = assign(targets.node, catalog.groups(), shares, recipe.seed)
+        part = assign(targets.node, groups, shares, recipe.seed)
     found = PartRows(*(np.flatnonzero(part == k) for k in range(4)))
     return found if len(found.fit) else whole
 
 
 def promised(
-    predictor: Predictor, catalog: Catalog, targets: Targets, parts: PartRows, recipe: Recipe
+    predictor: Predictor,
+    catalog: Catalog,
+    targets: Targets,
+    parts: PartRows,
+    recipe: Recipe,
+    pictures: bool = True,
 ) -> Predictor:
     """The predictor with a policy fitted on the two parts that training never saw."""
     if not len(parts.calibrate) or not len(parts.promise):
         return predictor
-    groups, tree = catalog.groups(), predictor.taxonomy
+    groups, tree = catalog.groups(pictures=pictures), predictor.taxonomy
     some = parts.fit[:: len(parts.fit) // _REMEMBERED + 1]
     predictor = predictor.remembering(catalog.take(some), [tree.nodes[n].id for n in targets.node[some]])
     samples = []

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from aisle.errors import RecipeError, did_you_mean
 from aisle.model.spec import ModelSpec, PartSpec, Strict, validated
+from aisle.regular_files import read_text
 
 METRICS = ("accuracy", "macro_f1", "hierarchical_f1", "nll")  # and each level's accuracy
 
@@ -178,7 +179,7 @@ def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", changes: Sequ
         text = known[str(recipe)]
     elif file.suffix == ".toml" or file.exists():
         try:
-            text = file.read_text()
+            text = read_text(file)
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"recipe {str(recipe)!r} cannot be read: {error}") from error
     else:

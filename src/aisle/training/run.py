@@ -2,6 +2,7 @@
 
 recipe.toml     the resolved recipe            metrics.csv    one line an epoch
 data.json       fingerprint and sizes          curves.png     the same as a picture
+catalog.json    which column holds what
 versions.json   Python and libraries           tensorboard/   the same, where TensorBoard is installed
 checkpoint.pt   the last whole epoch, until it ends           model/  the bundle
 """
@@ -22,6 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from aisle.catalog.catalog_format import CatalogFormat
 from aisle.errors import AisleError
 from aisle.inference.folder import MANIFEST, held, recover
 from aisle.model.model import Model
@@ -35,7 +37,10 @@ from aisle.training.tracking import Trackers, chosen
 _LIBRARIES = ("aisle", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pillow", "scikit-learn")
 _DRAWN_EVERY = 30.0  # seconds at least between two pictures of a run under way
 
-_FIRST = {"recipe.toml", "recipe.toml.part", "versions.json", "versions.json.part", "data.json.part"}
+_FIRST = {
+    *("recipe.toml", "recipe.toml.part", "versions.json", "versions.json.part", "data.json.part"),
+    *("catalog.json", "catalog.json.part"),
+}
 
 
 class RunError(AisleError):
@@ -101,9 +106,9 @@ class Run:
         except OSError:  # a file system without locks
             return
 
-    def begin(self, recipe: Recipe, data: dict[str, Any], resume: bool) -> None:
+    def begin(self, recipe: Recipe, data: dict[str, Any], resume: bool, written: CatalogFormat) -> None:
         """Set the folder up, or check that it is the run to be resumed. Until `release`, no other process
-        trains in it.
+        trains in it. written: how the catalog is written.
 
         Raises:
             RunError: the folder is taken (without `resume`), another process trains in it, or it was made
@@ -127,6 +132,7 @@ class Run:
         self._check_vacant(resume)  # another process may have been quicker
         self._text("recipe.toml", to_toml(recipe))
         self._text("versions.json", json.dumps(_versions(), indent=1))
+        self._text("catalog.json", written.to_json())
         self._text("data.json", json.dumps(data, indent=1))  # last: with it the folder is a run
         self._made = True
 

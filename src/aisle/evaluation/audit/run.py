@@ -46,7 +46,7 @@ def audit(
         CatalogError: fewer labelled products than two a fold, or all in one category.
         RecipeError, MissingModelError: as `aisle.training.fit.fit`.
     """
-    group = catalog.groups(near=True, progress=progress)
+    group = catalog.groups(progress=progress)
     taxonomy, node = catalog.taxonomy, catalog.targets().node
     labelled = np.flatnonzero((node >= 0) & ~catalog.fatal)
     if folds < 2:
@@ -58,7 +58,7 @@ def audit(
     if len(np.unique(node[labelled])) < 2:
         raise CatalogError("all labelled rows are in one category: there is nothing to confuse it with")
     number = np.full(len(catalog), -1)
-    number[labelled] = fold_numbers(catalog.take(labelled), folds, near=True)
+    number[labelled] = fold_numbers(catalog.take(labelled), folds)
     cases = cases_of(catalog, taxonomy, number, group)
     models = fold_models(
         catalog, recipe, taxonomy, number, store=store or FeatureStore(), trust_code=trust_code

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from aisle.catalog import Catalog, Product
+from aisle.catalog.pictures import is_temporary
 from aisle.decision import Prediction
 from aisle.inference.answering import Listed
 from aisle.model.features import content_key
@@ -130,7 +131,7 @@ class Answers:
                 self.hits += 1
                 if advance:
                     advance(1)
-            if key is not None:
+            if key is not None and not any(map(is_temporary, answer.problems)):
                 self._keep(key, answer)
             yield answer
         next(found, None)  # so that it comes to its end, and tells of its last batch

@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from aisle.catalog.catalog_format import FILE, CatalogFormat
 from aisle.decision import Policy
 from aisle.errors import AisleError, BundleError
 from aisle.inference.folder import (
@@ -73,6 +74,8 @@ def _write_rest(predictor: OnnxPredictor, folder: Path) -> str:
     else:
         model_id = seal(described(folder))
     write_json(folder / "results.json", dict(predictor.results))
+    if predictor.catalog_format is not None:
+        predictor.catalog_format.save(folder)
     manifest: dict[str, Any] = {"format_version": FORMAT_VERSION, "runtime": RUNTIME, "model_id": model_id}
     manifest |= {"aisle": version("aisle"), "versions": _versions(), "files": described(folder)}
     write_json(folder / MANIFEST, {**manifest, "seal": seal(manifest)})
@@ -100,7 +103,8 @@ def load(folder: Path) -> OnnxPredictor:
     recover(folder)
     manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
     try:
-        return read(folder, manifest["model_id"])
+        found = read(folder, manifest["model_id"])
+        return found if FILE in manifest["files"] else dataclasses.replace(found, catalog_format=None)
     except AisleError:
         raise
     except Exception as error:  # a file that is there but is not what it should be
@@ -134,6 +138,7 @@ def read(folder: Path, model_id: str = "unsaved") -> OnnxPredictor:
         seen_keys=np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
         results=json.loads(results.read_text()) if results.exists() else {},
         memory=Memory.load(folder) if (folder / "neighbours.json").exists() else None,
+        catalog_format=CatalogFormat.load(folder),
     )
 
 

@@ -191,6 +191,8 @@ def draft(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> On
         "twin_of": twin,
     }
     write_json(folder / "network.json", network)
+    if predictor.catalog_format is not None:
+        predictor.catalog_format.save(folder)
     (folder / "README.md").write_text(model_card(predictor, predictor.model_id))
     (folder / "taxonomy.json").write_text(predictor.taxonomy.to_json())
     (folder / "policy.json").write_text(predictor.policy.to_json())

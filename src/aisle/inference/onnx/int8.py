@@ -58,7 +58,7 @@ def quantised(
             advance(1)
     network["int8"] = done
     write_json(folder / "network.json", network)
-    return dataclasses.replace(read(folder), results=twin.results)
+    return dataclasses.replace(read(folder), results=twin.results, catalog_format=twin.catalog_format)
 
 
 def _parts(sight: Sight, products: Sequence[Product], sharing: int) -> Iterator[Arrays]:

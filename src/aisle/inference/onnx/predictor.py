@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aisle.catalog import Catalog, Product
+from aisle.catalog.catalog_format import CatalogFormat
 from aisle.decision import Nearest, Policy
 from aisle.inference.answering import Answers, Scored, Spaces, in_fitting_batches, short_keys
 from aisle.inference.memory import SKETCH, Memory, sketch
 from aisle.inference.onnx.runtime import Encoding, Graph, Sight
 from aisle.inference.threads import ahead, cores
 from aisle.model.prepare import Lexical, Vectors
+from aisle.model.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 
@@ -32,7 +34,8 @@ class OnnxPredictor(Answers):
 
     sights: each view, in the network's order. joint: from views to log-probabilities. remembered: the views
     by whose vectors products are remembered. files: the folder its graphs are in. batch: products scored at
-    once; answers do not depend on it. threads: batches that are scored beside each other.
+    once; answers do not depend on it. threads: batches that are scored beside each other. catalog_format: how
+    the catalog it was trained on is written.
     """
 
     context: Counted
@@ -48,6 +51,7 @@ class OnnxPredictor(Answers):
     memory: Memory | None = None
     batch: int = 64
     threads: int = field(default_factory=cores)
+    catalog_format: CatalogFormat | None = None
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -58,6 +62,11 @@ class OnnxPredictor(Answers):
     def views(self) -> tuple[str, ...]:
         """The names of the views it reads."""
         return tuple(self.sights)
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views it reads, and of what."""
+        return tuple(sight.view for sight in self.sights.values())
 
     @property
     def max_images(self) -> int:

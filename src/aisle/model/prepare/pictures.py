@@ -50,7 +50,8 @@ class Pictures:
             for ref in (refs or ())[: self.pictures]:
                 picture, problem = read_pixels(ref, self.size, vary[i] if vary else _centred)
                 if picture is None:
-                    problems[i] = f"picture {ref}: {problem}"
+                    told = f"picture {ref}: {problem}"
+                    problems[i] = f"{problems[i]}; {told}" if i in problems else told
                     continue
                 slot = int(shown[i].sum())
                 pixels[i, slot], shown[i, slot] = picture, True
@@ -77,10 +78,12 @@ class Pictures:
 
 def read_pixels(ref: ImageRef, size: int, vary: Vary = _centred) -> tuple[np.ndarray | None, str]:
     """(3, size, size) uint8 covering the square, or None and what is wrong with the picture."""
-    from aisle.catalog.pictures import PictureError, decode
+    from aisle.catalog.pictures import NOT_NOW, PictureError, decode
 
     try:
         picture = decode(ref, size)
+        return np.asarray(vary(picture, size), dtype=np.uint8).transpose(2, 0, 1), ""
     except PictureError as error:
         return None, str(error)
-    return np.asarray(vary(picture, size), dtype=np.uint8).transpose(2, 0, 1), ""
+    except MemoryError:
+        return None, f"picture {NOT_NOW}: out of memory"

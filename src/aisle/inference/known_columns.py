@@ -1,0 +1,117 @@
+"""Whether a catalog has anything that a model reads. No torch here."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from aisle.catalog import Catalog, Columns, Product
+from aisle.catalog.catalog_format import CatalogFormat
+from aisle.errors import CatalogError
+from aisle.model.views import View
+
+if TYPE_CHECKING:
+    from aisle.catalog.pieces import Pieces
+
+_SHOWN = 30  # columns that a message names
+
+
+class Reading(Protocol):
+    """What reads views of products."""
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views it reads, and of what."""
+        ...
+
+    @property
+    def catalog_format(self) -> CatalogFormat | None:
+        """How the catalog it was trained on is written."""
+        ...
+
+
+def check_columns(model: Reading, catalog: Catalog) -> list[str]:
+    """Whether any row has any view that the model reads.
+
+    Returns:
+        The names of the views that no column of the catalog feeds.
+
+    Raises:
+        CatalogError: no row has any; it names the columns that are there and those of the training catalog.
+    """
+    lacking = _lacking(model, catalog)
+    views = {view.name: view for view in model.inputs}.values()
+    used = [view for view in views if view.name not in lacking]
+    if not used or (len(catalog) and not _any_row(used, catalog)):
+        raise _nothing_known(model, catalog.names)
+    return lacking
+
+
+def check_products(model: Reading, products: Sequence[Product]) -> None:
+    """Whether each product has any view that the model reads.
+
+    Raises:
+        CatalogError: one has none; it names its fields.
+    """
+    for product in products:
+        if all(view.value(product) is None for view in model.inputs):
+            raise _nothing_known(model, product.fields, f"product {product.id!r} has nothing")
+
+
+def check_pieces(model: Reading, pieces: "Pieces") -> list[str]:
+    """As `check_columns`, of a source of any length: it is read up to the first row that has a view."""
+    rows, names = 0, list[str]()
+    for piece in pieces:
+        catalog = piece.catalog()
+        rows, names = rows + len(catalog), catalog.names
+        try:
+            return check_columns(model, catalog)
+        except CatalogError:
+            continue
+    if rows or _lacking_columns(model, pieces.columns) == {view.name for view in model.inputs}:
+        raise _nothing_known(model, names or CatalogFormat(columns=pieces.columns.to_dict()).named)
+    return []
+
+
+def _lacking(model: Reading, catalog: Catalog) -> list[str]:
+    lacking = _lacking_columns(model, catalog.columns)
+    attached = {v.name for v in model.inputs if v.modality == "vector" and v.fields[0] in catalog.attached}
+    return sorted(lacking - attached)
+
+
+def _lacking_columns(model: Reading, columns: Columns) -> set[str]:
+    return {view.name for view in model.inputs} - {v.name for v in model.inputs if _feeds(columns, v)}
+
+
+def _feeds(columns: Columns, view: View) -> bool:
+    if view.modality == "image":
+        return bool(columns.images or columns.image_template)
+    if view.modality == "vector":
+        return view.fields[0] in columns.vectors
+    if view.fields == ("*",):
+        return any(name not in view.others for name in columns.text)
+    return any(name in columns.text for name in view.fields)
+
+
+def _any_row(views: Sequence[View], catalog: Catalog) -> bool:
+    return any(view.value(product) is not None for product in catalog for view in views)
+
+
+def _nothing_known(model: Reading, names: Iterable[str], what: str = "no row has anything") -> CatalogError:
+    names = list(names)
+    found = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    views = ", ".join(dict.fromkeys(view.name for view in model.inputs))
+    message = f"{what} that the model reads ({views}). The columns are: {found or '(none)'}"
+    written = model.catalog_format
+    if written is not None and written.columns:
+        trained = [f"{column} ({role})" for role, column in _trained(written)]
+        message += f". The model was trained on: {', '.join(trained)}"
+    return CatalogError(f"{message}. Name the column that holds the title: -c title=COLUMN")
+
+
+def _trained(written: CatalogFormat) -> list[tuple[str, str]]:
+    """(role, column) of what the training catalog's columns feed."""
+    found: list[tuple[str, str]] = []
+    for role in ("title", "description", "images", "image_template", "fields"):
+        value = written.columns.get(role) or ()
+        columns = [value] if isinstance(value, str) else list(value)
+        found += [(role.removesuffix("s") if role != "images" else "image", column) for column in columns]
+    return found[:_SHOWN]
