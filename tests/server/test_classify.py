@@ -145,7 +145,7 @@ def test_a_finished_title_is_suggested_for_as_it_is_classified(client):
     place = client.post("/v1/suggest", json={"title": title + " "}).json()["suggestions"][0]
     found = classify(client, {"title": title})[0]["prediction"]["alternatives"][0]
     assert " > ".join(place["path"]) == found["path"]
-    assert place["confidence"] == pytest.approx(found["probability"], abs=1e-3)
+    assert place["confidence"] == pytest.approx(found["confidence"], abs=1e-6)
 
 
 @pytest.mark.parametrize("title", ["", "   ", "\u0000", "é", "💥", "a" * 9_999, "x " * 4_000, "1", "-"])

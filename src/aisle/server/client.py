@@ -230,7 +230,7 @@ def _known(told: dict[str, Any]) -> Prediction:
     """A `Prediction` from its JSON; the other way round is `Prediction.to_dict`."""
     path = {name: tuple(told[name].split(DELIMITER)) if told[name] else () for name in ("best", "path")}
     others = (
-        Alternative(tuple(one["path"].split(DELIMITER)), one["probability"]) for one in told["alternatives"]
+        Alternative(tuple(one["path"].split(DELIMITER)), one["confidence"]) for one in told["alternatives"]
     )
     rest = {"confidence": tuple(told["confidence"]), "problems": tuple(told["problems"])}
     return Prediction(**{**told, **path, **rest, "alternatives": tuple(others)})

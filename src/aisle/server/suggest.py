@@ -34,10 +34,10 @@ class Query(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A suggested node, its probability, and why."""
+    """A suggested node, its confidence, and why."""
 
     node: int
-    probability: float
+    confidence: float
     reason: str
 
 
@@ -90,7 +90,7 @@ class Suggester:
         return Query(products, weights, left if without else [], completed if completed != stump else None)
 
     def places(self, query: Query, logp: Sequence[np.ndarray], taxonomy: Taxonomy, count: int) -> list[Place]:
-        """The most probable terminals; logp: a row (N,) for each of the query's products."""
+        """The terminals of highest confidence; logp: log-confidences (N,) of each of the query's products."""
         rows = np.stack(logp).astype(np.float64)
         known = len(query.weights)
         mixed = np.log(np.maximum(query.weights @ np.exp(rows[:known]), 1e-30))

@@ -166,7 +166,7 @@ def _event(
     first = said["best_id"]
     others = [one for one in said["alternatives"] if one["path"] != said["best"]]
     suggested = [(first, said["confidence"][-1])]
-    suggested += [(_id(slot, one["path"]), one["probability"]) for one in others]
+    suggested += [(_id(slot, one["path"]), one["confidence"]) for one in others]
     return kept.Event(
         person=holder.person,
         role=holder.role,
