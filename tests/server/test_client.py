@@ -39,7 +39,7 @@ def test_the_tree_comes_back_whole(remote, trained):
 
 
 def test_suggestions_and_a_choice(remote):
-    suggestions = remote.suggest("red sho")
+    suggestions = remote.suggest("red shoes")
     product = Product("A-1", {"title": "red shoes"})
     remote.feedback(product, suggestions[1].path, suggested=suggestions)
     row = kept.of_product(remote.test.server.store, "A-1")[0]

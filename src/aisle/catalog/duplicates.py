@@ -51,7 +51,9 @@ def product_key(product: Product) -> bytes:
     if any(words):
         return digest(b"text\0" + "\0".join(words).encode())
     if product.images:
-        parts = [image.data if image.data is not None else str(image.path).encode() for image in product.images]
+        parts = [
+            image.data if image.data is not None else str(image.path).encode() for image in product.images
+        ]
         return digest(b"images\0" + b"\0".join(map(digest, parts)))
     fields = {name: normal(text) for name, text in product.fields.items()}
     return digest(b"fields\0" + repr(sorted(fields.items())).encode())

@@ -135,7 +135,9 @@ def _say(one: Any) -> None:
 
     words = sorted(one.words, key=lambda w: -abs(w.weight))[:6]
     views = ", ".join(f"{view} {value:+.1f}" for view, value in contributions(one))
-    console.out.print(f"{one.id}  {format_path(one.path)}  confidence {percent(one.confidence)}", markup=False)
+    console.out.print(
+        f"{one.id}  {format_path(one.path)}  confidence {percent(one.confidence)}", markup=False
+    )
     if one.seen:
         console.out.print(
             "  seen     the model was trained on this product: its confidence says little about new ones",

@@ -1,9 +1,9 @@
 """One calibrated confidence for every category: predictions, alternatives, suggestions and reports show it.
 
-A network's log-probabilities are calibrated first. Where the policy knows neighbours, they change how sure the
-best path is, level by level; every other category keeps its share of what is left (Jeffrey's rule): the mass
-that a level of the best path loses goes to the rest of its parent, in proportion to what each had. No category
-gets more than the best path's, because neighbours say nothing about which other category is right.
+A network's log-probabilities are calibrated first. Where the policy knows neighbours, they change how sure
+the best path is, level by level; every other category keeps its share of what is left (Jeffrey's rule): the
+mass that a level of the best path loses goes to the rest of its parent, in proportion to what each had. No
+category gets more than the best path's, because neighbours say nothing about which other category is right.
 """
 
 from collections.abc import Sequence
@@ -48,10 +48,15 @@ class Confidences(Scores):
         logp = np.concatenate([np.zeros((0, len(taxonomy.terminals)), np.float32), *(p.logp for p in parts)])
         levels = taxonomy.ancestors.shape[1]
         empty = Descent(
-            np.zeros(0, np.int64), np.zeros((0, levels), np.int64), np.zeros((0, levels)), np.zeros(0, np.int64)
+            np.zeros(0, np.int64),
+            np.zeros((0, levels), np.int64),
+            np.zeros((0, levels)),
+            np.zeros(0, np.int64),
         )
         paths = [empty, *(p.path for p in parts)]
-        return cls(taxonomy, logp, Descent(*(np.concatenate(columns) for columns in zip(*paths, strict=True))))
+        return cls(
+            taxonomy, logp, Descent(*(np.concatenate(columns) for columns in zip(*paths, strict=True)))
+        )
 
     def __getitem__(self, rows: slice | np.ndarray) -> Self:
         return type(self)(self.taxonomy, self.logp[rows], Descent(*(part[rows] for part in self.path)))

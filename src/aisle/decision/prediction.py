@@ -36,9 +36,9 @@ class Prediction:
     decision: Verdict
     reason: str
     alternatives: tuple[Alternative, ...]
-    threshold: float | None = None
     problems: tuple[str, ...] = ()
     model_id: str = ""
+    threshold: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and strings, for JSON; paths as `A > B`."""

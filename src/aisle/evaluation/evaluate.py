@@ -27,8 +27,8 @@ from aisle.evaluation.result import (
 )
 from aisle.evaluation.summary import limits
 from aisle.inference import Classifier
-from aisle.inference.classifier import confidences
 from aisle.inference.cascade import Cascade
+from aisle.inference.classifier import confidences
 from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
 from aisle.model.features import FeatureStore
 from aisle.progress import SILENT, Progress

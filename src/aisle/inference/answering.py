@@ -172,8 +172,8 @@ class Answers(ABC):
         return Scores(self.taxonomy, np.concatenate([empty, *parts]))
 
     def confidences(self, products: Iterable[Product], without: Collection[str] = ()) -> Confidences:
-        """The calibrated confidence of every category, one row a product, in order: the numbers that `predict`
-        answers with.
+        """The calibrated confidence of every category, one row a product, in order: the numbers that
+        `predict` answers with.
 
         without: views treated as absent.
 

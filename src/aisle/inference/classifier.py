@@ -37,8 +37,8 @@ class Classifier(Protocol):
 def confidences(
     classifier: Classifier, products: Sequence[Product], without: Collection[str] = ()
 ) -> Confidences:
-    """How sure any classifier is of every category: as its predictions have it, or, where it has no policy, as
-    its own probabilities have it."""
+    """How sure any classifier is of every category: as its predictions have it, or, where it has no policy,
+    as its own probabilities have it."""
     own = getattr(classifier, "confidences", None)
     if own is not None:
         return own(products, without)

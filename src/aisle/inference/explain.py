@@ -1,9 +1,9 @@
 """Why there? The words and picture regions that moved a decision, how much each view counted, what is near.
 
 What is asked is how far the log-odds of the answer's calibrated confidence fall when something is taken away,
-so it works alike for every network, frozen or learned, and for any `Classifier`. A word is taken away wherever
-it stands; a region of a picture is painted with the picture's mean colour. Views are shared out by exact Shapley
-values; what neighbours add to the confidence that is answered stands beside them.
+so it works alike for every network, frozen or learned, and for any `Classifier`. A word is taken away
+wherever it stands; a region of a picture is painted with the picture's mean colour. Views are shared out by
+exact Shapley values; what neighbours add to the confidence that is answered stands beside them.
 """
 
 import io
@@ -20,9 +20,9 @@ import numpy as np
 
 from aisle.catalog import ImageRef, Product
 from aisle.catalog.pictures import PictureError, decode
+from aisle.decision import Policy
 from aisle.errors import extra
 from aisle.inference.classifier import Classifier, confidences
-from aisle.decision import Policy
 from aisle.taxonomy import CategoryPath, Scores
 
 GRID = 7  # regions of a picture, across and down
@@ -57,8 +57,8 @@ class Explanation:
     confidence: that the product belongs there, as `predict` answers it. words: in order of the text. regions:
     (GRID, GRID) of the first picture, None without one. views: each view's share of what all of them together
     add to knowing nothing. neighbours: what products like it add to that, up to the confidence; 0 where the
-    policy asks none. nearest: products learned from, where the model remembers any. seen: the model was trained
-    on this very product, so that it says little of others; None where the model does not know.
+    policy asks none. nearest: products learned from, where the model remembers any. seen: the model was
+    trained on this very product, so that it says little of others; None where the model does not know.
     """
 
     id: str

@@ -63,7 +63,8 @@ def _line(one: Prediction) -> str:
         f'{{"id": {_quoted(one.id)}, "best": {_quoted_path(one.best)}, "best_id": {_quoted(one.best_id)}, '
         f'"path": {_quoted_path(one.path)}, "path_id": {_quoted(one.path_id)}, '
         f'"confidence": [{confidence}], "decision": "{one.decision}", "reason": {_quoted(one.reason)}, '
-        f'"alternatives": [{alternatives}], "threshold": {threshold}, "problems": [{", ".join(map(_quoted, one.problems))}], '
+        f'"alternatives": [{alternatives}], "threshold": {threshold}, '
+        f'"problems": [{", ".join(map(_quoted, one.problems))}], '
         f'"model_id": {_quoted(one.model_id)}}}\n'
     )
 

@@ -20,6 +20,7 @@ from aisle.server.fetching import Fetches, Fetching
 from aisle.server.problems import ItemError
 from aisle.server.schemas import PictureIn, ProductIn
 from aisle.server.settings import Limits, Urls
+from aisle.server.tokens import content_hash
 
 _DATA_URL = re.compile(r"^data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 _BAD = re.compile("[\x00\ud800-\udfff]")  # no database and no UTF-8 holds them
@@ -46,7 +47,7 @@ def cleaned(value: Any) -> Any:
 @dataclass(frozen=True)
 class Item:
     """A product ready to be answered, and what could not be had of it (`problems`); or an `error`.
-    named: its id is the caller's own, not its position."""
+    named: its id is the caller's own, not its position. pictures: what tokens know its pictures by."""
 
     id: str
     named: bool = False
@@ -54,6 +55,7 @@ class Item:
     problems: tuple[str, ...] = ()
     error: ItemError | None = None
     worth: float | None = None
+    pictures: tuple[str, ...] = ()
 
 
 class Items:
@@ -112,7 +114,8 @@ class Items:
             product, problems = self._product(sent, files, name, fetches)
         except ItemError as error:
             return Item(name, named, error=error)
-        return Item(name, named, product, tuple(problems), worth=sent.worth)
+        pictures = tuple(pictures_of(sent, product, files))
+        return Item(name, named, product, tuple(problems), worth=sent.worth, pictures=pictures)
 
     def _product(
         self, sent: ProductIn, files: Mapping[str, bytes], name: str, fetches: Fetches | None
@@ -161,6 +164,18 @@ class Items:
             return
         if width * height > self.limits.pixels:
             raise ItemError("picture_too_large", f"{width:,} × {height:,} pixels")
+
+
+def pictures_of(sent: ProductIn, product: Product, files: Mapping[str, bytes] | None = None) -> list[str]:
+    """What a product's pictures are known by: an address by itself, because what it leads to may change
+    between two requests; bytes by their hash."""
+    if all(one.url is None for one in sent.images):
+        return [content_hash(image.read()) for image in product.images]
+    named = []
+    for one in sent.images:
+        data = (files or {}).get(one.file, b"") if one.file is not None else decoded(one.base64 or "")
+        named.append(one.url or content_hash(data))
+    return named
 
 
 def _parsed(value: Any) -> ProductIn | ItemError:

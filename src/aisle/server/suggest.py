@@ -1,8 +1,10 @@
 """Suggestions while a title is being typed.
 
-The last word is unfinished more often than not. Instead of scoring the stump, the words that it may become
-are scored: P(place | stump) = sum over words w that begin so of P(w) P(place | title with w), P(w) from
-how often the model's vocabulary saw each. Why a place is suggested is found by leaving each word out.
+A last word that the model does not know is unfinished more often than not. Instead of scoring the stump, the
+words that it may become are scored: P(place | stump) = sum over words w that begin so of P(w) P(place | title
+with w), P(w) from how often the model's vocabulary saw each. A title whose last word is known, or that a
+space follows, is read as it stands: its confidences are those of the same product classified. Why a place is
+suggested is found by leaving each word out.
 """
 
 import bisect
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 COMPLETIONS = 6  # words that an unfinished one may become
 EXPLAINED = 10  # the last words of a title that are left out one by one
 _STUMP = 2.0  # how often a stump counts as seen: what it is, if it is no known word
+_KNOWN = 0.05  # of all words that begin so, the share from which a known word is taken to be finished
 
 
 class Query(NamedTuple):
@@ -63,12 +66,18 @@ class Suggester:
         return cls(vocabulary)
 
     def completions(self, stump: str) -> tuple[list[str], np.ndarray]:
-        """The words most often seen that begin so, the stump itself among them, and their chances."""
+        """The words most often seen that begin so, the stump itself among them, and their chances; the stump
+        alone where it is a word already, or likelier than all others."""
         folded = stump.lower()
         if not folded.isalpha():
             return [stump], np.ones(1)
         start = bisect.bisect_left(self.words, folded)
         stop = bisect.bisect_left(self.words, folded + "\U0010ffff")
+        every = self.counts[start:stop]
+        itself = every[0] if start < stop and self.words[start] == folded else _STUMP
+        known = start < stop and self.words[start] == folded and itself >= _KNOWN * every.sum()
+        if known or start == stop or itself >= every.max():
+            return [stump], np.ones(1)
         best = start + np.argsort(-self.counts[start:stop], kind="stable")[:COMPLETIONS]
         words = [self.words[i] for i in best]
         counts = self.counts[best]
@@ -81,13 +90,13 @@ class Suggester:
         words = title.split()
         stump = words.pop() if words and not title[-1].isspace() else None
         variants, weights = ([""], np.ones(1)) if stump is None else self.completions(stump)
-        titles = [" ".join([*words, variant]) if variant else " ".join(words) for variant in variants]
-        completed = variants[int(weights.argmax())] if stump is not None else None
-        whole = [*words, completed] if completed else words
+        completed = variants[int(weights.argmax())] if len(variants) > 1 else None
+        titles = [" ".join([*words, variant]) for variant in variants] if completed else [title]
+        whole = [*words, completed] if completed else title.split()
         left = _distinct(whole)[-EXPLAINED:]
         without = [" ".join(w for w in whole if w != word) for word in left] if len(left) > 1 else []
         products = [_product(text, fields) for text in [*titles, *without]]
-        return Query(products, weights, left if without else [], completed if completed != stump else None)
+        return Query(products, weights, left if without else [], completed)
 
     def places(self, query: Query, logp: Sequence[np.ndarray], taxonomy: Taxonomy, count: int) -> list[Place]:
         """The terminals of highest confidence; logp: log-confidences (N,) of each of the query's products."""

@@ -37,9 +37,9 @@ _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 class Evidence:
     """Of n products and the places weighed for each: `features` (n, C, F), NaN where there is nothing to say.
 
-    confidence: (n, C) calibrated, of each place. said: (n, 2) the places that text alone and pictures alone name,
-    -1 where one is absent. near: neighbours by space, numbered among the n. support: (n,) other products
-    with the same label; agree: (n,) share of duplicates with it.
+    confidence: (n, C) calibrated, of each place. said: (n, 2) the places that text alone and pictures alone
+    name, -1 where one is absent. near: neighbours by space, numbered among the n. support: (n,) other
+    products with the same label; agree: (n,) share of duplicates with it.
     """
 
     cases: Cases

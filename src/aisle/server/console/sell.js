@@ -24,6 +24,7 @@ class Sell {
   constructor(main) {
     this.build(main);
     this.ending = new AbortController();
+    this.adding = new Set(); // products whose pictures are being read
     const on = (target, name, act) => target.addEventListener(name, act, { signal: this.ending.signal });
     on(window, "paste", (event) => this.pasted(event));
     on(window, "dragover", (event) => { event.preventDefault(); this.drop.classList.add("over"); });
@@ -135,13 +136,21 @@ class Sell {
     this.reopen();
     this.drawList();
     if (name === "sku") return;
+    this.drawPlaces();
     this.began = performance.now();
     (this.draft.pictures.length ? this.laterPictures : this.later)();
   }
 
-  /** Changing a product that is placed opens it again. */
+  /** Changing a product that is placed, or still to be sent, opens it again. */
   reopen() {
-    if (this.draft.state === "placed" || this.draft.state === "asked") this.draft.state = "draft";
+    kept.reopen(this.draft);
+  }
+
+  /** Whether what is suggested answers the words and pictures as they are now. */
+  get fresh() {
+    const { draft, found } = this;
+    return found.about === kept.content(draft) && !this.adding.has(draft)
+      && this.title.value === draft.title && this.description.value === draft.description;
   }
 
   pasted(event) {
@@ -171,7 +180,10 @@ class Sell {
     const { draft } = this;
     const room = MOST_PICTURES - draft.pictures.length;
     if (files.length > room) toast(`A product may have ${MOST_PICTURES} pictures.`, "bad");
+    this.adding.add(draft);
+    this.drawPlaces();
     for (const file of files.slice(0, Math.max(0, room))) draft.pictures.push(await taken(file));
+    this.adding.delete(draft);
     if (draft !== this.draft) return this.drawList();
     this.reopen();
     this.drawPictures();
@@ -205,10 +217,11 @@ class Sell {
     if (!kept.open(draft) || kept.untouched(draft)) return this.shown(draft, { places: [] });
     const asking = new AbortController();
     this.asking = asking;
-    this.places.setAttribute("aria-busy", "true");
+    if (this.found.fault) this.found = { places: [] };
+    this.drawPlaces();
     try {
       const found = draft.pictures.length ? await this.withPictures(draft, asking.signal) : await this.fromText(draft, asking.signal);
-      if (this.asking === asking) this.shown(draft, found);
+      if (this.asking === asking && found.about === kept.content(draft)) this.shown(draft, found);
       if (began) performance.measure("aisle: typed to shown", { start: began });
     } catch (error) {
       if (!error.code) throw error;
@@ -224,9 +237,10 @@ class Sell {
       const one = await kept.classified(draft, { signal });
       return ofPrediction(one, "from the description");
     }
+    const about = kept.content(draft);
     const answer = await post("v1/suggest", { title, description, count: COUNT }, { signal });
-    const places = answer.suggestions.map(({ id, path, confidence, reason }) => ({ id, path, share: confidence, reason }));
-    return { places, model: answer.model, modelId: answer.model_id };
+    const places = answer.suggestions.map(({ id, path, confidence, reason }) => ({ id, path, confidence, reason }));
+    return { places, about, token: answer.token, model: answer.model, modelId: answer.model_id };
   }
 
   async withPictures(draft, signal) {
@@ -237,7 +251,6 @@ class Sell {
 
   shown(draft, found) {
     if (draft !== this.draft) return;
-    this.places.removeAttribute("aria-busy");
     this.found = found;
     this.active = 0;
     this.drawPlaces();
@@ -254,6 +267,8 @@ class Sell {
     fill(this.places, settled ? [] : places.map((place, i) => h("li", { id: `place-${i}`, role: "option", class: "place",
       "aria-selected": i === this.active ? "true" : "false", onclick: () => this.accept(i) }, placeLine(place, i === this.active ? "↵" : ""))));
     this.places.hidden = settled || !places.length;
+    this.places.toggleAttribute("aria-busy", false);
+    if (!settled && !fault && !kept.untouched(draft) && !this.fresh) this.places.setAttribute("aria-busy", "true");
     this.title.setAttribute("aria-expanded", String(!this.places.hidden));
     if (this.places.hidden) this.title.removeAttribute("aria-activedescendant");
     else this.title.setAttribute("aria-activedescendant", `place-${this.active}`);
@@ -263,7 +278,7 @@ class Sell {
     const { draft } = this;
     const said = { placed: "Placed in ", sending: "Sending: ", waiting: "Kept here, to be sent when the server is back: ", asked: "A reviewer will look at it." }[draft.state];
     return h("p", { class: `settled ${draft.state}` }, said, draft.state !== "asked" && draft.path && pathText(draft.path), " ",
-      draft.state !== "sending" && h("button", { type: "button", onclick: () => { draft.state = "draft"; this.open(draft, true); } }, "Change"));
+      draft.state !== "sending" && h("button", { type: "button", onclick: () => { kept.reopen(draft); this.open(draft, true); } }, "Change"));
   }
 
   key(event) {
@@ -272,7 +287,7 @@ class Sell {
     if (event.key === "Enter") {
       event.preventDefault();
       if (!kept.open(this.draft)) this.next();
-      else if (length) this.accept(this.active);
+      else this.accept(this.active);
     } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && length && kept.open(this.draft)) {
       event.preventDefault();
       this.active = (this.active + (event.key === "ArrowDown" ? 1 : length - 1)) % length;
@@ -283,21 +298,25 @@ class Sell {
 
   // -- deciding --------------------------------------------------------------------------------------
 
+  /** Only what was suggested for the product as it is now can be accepted. */
   accept(i) {
     const place = this.found.places[i];
-    if (place) this.choose(place.id, place.path);
+    if (this.fresh) return place && this.choose(place.id, place.path);
+    if (!kept.untouched(this.draft) && !this.found.fault) toast("The suggestions for the present text are on their way.");
   }
 
   async browse() {
-    const node = await pick(this.draft.title);
-    if (node) this.choose(node.id, node.path);
+    const { draft } = this;
+    const node = await pick(draft.title);
+    if (node && draft === this.draft) this.choose(node.id, node.path);
   }
 
   async choose(chosen, path) {
-    const { draft, found } = this;
+    const { draft } = this;
+    const found = this.fresh ? this.found : { places: [] }; // a category from the tree owes nothing to suggestions
     if (kept.untouched(draft)) return toast("Give the product a title or a picture first.", "bad");
-    const offered = found.places.map(({ id, share }) => ({ id, confidence: Math.max(0, Math.min(1, share)) }));
-    Object.assign(draft, { chosen, path, offered, model: found.model, modelId: found.modelId, key: crypto.getRandomValues(new Uint32Array(4)).join("-") });
+    const offered = found.places.map(({ id, confidence }) => ({ id, confidence: Math.max(0, Math.min(1, confidence)) }));
+    Object.assign(draft, { chosen, path, offered, token: found.token, model: found.model, modelId: found.modelId, key: crypto.getRandomValues(new Uint32Array(4)).join("-") });
     const sending = kept.send(draft);
     this.next();
     try {
@@ -313,7 +332,7 @@ class Sell {
   change(draft) {
     if (this.ending.signal.aborted) location.hash = "#/sell";
     else {
-      draft.state = "draft";
+      kept.reopen(draft);
       this.open(draft, true);
     }
   }
@@ -323,7 +342,8 @@ class Sell {
     if (kept.untouched(draft)) return toast("Give the product a title or a picture first.", "bad");
     try {
       const one = await kept.classified(draft, { review: true });
-      if (one.review_id) {
+      if (one.about !== kept.content(draft)) toast("The product has changed meanwhile: ask again.", "bad");
+      else if (one.review_id) {
         draft.state = "asked";
         toast("A reviewer will look at it.", "good");
         this.next();
@@ -342,7 +362,7 @@ class Sell {
 
 const key = (name) => h("kbd", {}, name);
 
-function ofPrediction({ prediction, model }, from) {
+function ofPrediction({ prediction, model, token, about }, from) {
   const places = alternatives(prediction, COUNT).map((place, i) => ({ ...place, reason: i ? "" : from }));
-  return { places, model, modelId: prediction.model_id, problems: prediction.problems };
+  return { places, about, token, model, modelId: prediction.model_id, problems: prediction.problems };
 }

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 
 from aisle.server import schemas
-from aisle.server.items import clean
+from aisle.server.items import clean, pictures_of
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError, ItemError
 from aisle.server.routes.sending import answer
 from aisle.server.security import Seller
 from aisle.server.state import Here
 from aisle.server.store import feedback as kept
+from aisle.server.tokens import check, token
 from aisle.taxonomy import DELIMITER, Node
 
 router = APIRouter(tags=["feedback"])
@@ -29,8 +30,10 @@ def feedback(
     holder: Seller,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
-    """The answer comes once the choice is on disk. What was suggested, what was chosen, by whom, by which
-    model and when is kept, and exported by `aisle feedback export` for training."""
+    """The answer comes once the choice is on disk. Send the `token` that came with the suggestions back:
+    where it was given for another text, or other pictures, the choice is refused. What was suggested, what
+    was chosen, by whom, by which model and when is kept, and exported by `aisle feedback export` for
+    training."""
     slot = server.models.standing.slot(sent.model)
     node = category(slot, sent.chosen)
     try:
@@ -38,6 +41,7 @@ def feedback(
     except ItemError as error:
         raise ApiError(422, error.code, str(error)) from error
     first = sent.suggested[0].id if sent.suggested else None
+    check(sent.token, token(product.fields, pictures_of(sent.product, product), first or ""))
     how = sent.how or ("accepted" if first == node.id else "chosen")
     event = kept.Event(
         person=clean(sent.person or holder.person),

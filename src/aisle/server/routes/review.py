@@ -17,6 +17,7 @@ from aisle.server.state import Here, Server
 from aisle.server.store import feedback as kept
 from aisle.server.store import reviews
 from aisle.server.store.keys import Holder
+from aisle.server.tokens import check, token
 from aisle.taxonomy import DELIMITER
 
 router = APIRouter(tags=["review"])
@@ -90,6 +91,7 @@ def decide(
 ) -> Response:
     """It is kept as feedback, with the prediction as what was suggested."""
     row = reviews.get(server.store, number)
+    check(sent.token, _token(row))
     event = _event(server, holder, row, sent.chosen, sent.how, request_key)
     return _kept(server, number, event)
 
@@ -108,6 +110,7 @@ def accept(sent: schemas.AcceptIn, server: Here, holder: Reviewer) -> Response:
         try:
             sending.check_number(number)
             row = reviews.get(server.store, number)
+            check(sent.tokens.get(number), _token(row))
             event = _event(server, holder, row, row["prediction"]["best_id"], "accepted", None)
             entry["feedback"] = reviews.decide(server.store, number, event)[0]
             server.telemetry.feedback.labels("accepted").inc()
@@ -154,7 +157,12 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
     same = ("id", "prediction", "model", "worth", "value", "needed", "decided", "state", "locked_until")
     product = {"id": row["product_id"], **row["fields"]}
     pictures = [f"/v1/pictures/{name}" for name in row["pictures"]]
-    return {**{key: row[key] for key in same}, "product": product, "pictures": pictures}
+    own = {"product": product, "pictures": pictures, "token": _token(row)}
+    return {**{key: row[key] for key in same}, **own}
+
+
+def _token(row: dict[str, Any]) -> str:
+    return token(row["fields"], row["pictures"], row["prediction"]["best_id"])
 
 
 def _event(

@@ -51,7 +51,7 @@ class SuggestIn(In):
 
 
 class Suggestion(Out):
-    """A full path, how probable it is, and why."""
+    """A full path, the confidence in it, and why."""
 
     id: str
     path: list[str]
@@ -60,7 +60,9 @@ class Suggestion(Out):
 
 
 class SuggestOut(Out):
-    """The most probable places, best first."""
+    """The full paths of highest confidence, best first. `completed`: the word that the last one of the title
+    was taken to become; null where the title was read as it stands, and the confidences are those of
+    `/v1/classify`. `token`: to be sent back with what a person chooses."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -69,6 +71,8 @@ class SuggestOut(Out):
                 {
                     "model": "shop",
                     "model_id": "11c58615d0cd",
+                    "completed": "running",
+                    "token": "0b7b1f0e0a3c4d5e8f9a6b7c2d1e3f40",
                     "suggestions": [
                         {
                             "id": "Clothing & Shoes > Shoes > Trainers",
@@ -84,4 +88,6 @@ class SuggestOut(Out):
 
     model: str
     model_id: str
+    completed: str | None
+    token: str | None
     suggestions: list[Suggestion]

@@ -142,10 +142,12 @@ class Failure(Out):
 
 
 class Answer(Out):
-    """What became of one product: a `prediction`, or an `error`. `models`: where several were asked for,
-    each one's prediction. `review_id`: its place in the review queue, where it was put there."""
+    """What became of one product: a `prediction`, or an `error`. `token`: to be sent back with what a person
+    chooses. `models`: where several were asked for, each one's prediction. `review_id`: its place in the
+    review queue, where it was put there."""
 
     id: str
+    token: str | None = None
     prediction: PredictionOut | None = None
     error: Fault | None = None
     models: dict[str, PredictionOut] | None = None

@@ -15,21 +15,27 @@ class TakeIn(In):
 
 
 class DecideIn(In):
-    """A reviewer's choice; `how` as in feedback."""
+    """A reviewer's choice; `how` and `token` as in feedback."""
 
     chosen: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
     how: Literal["chosen", "accepted"] | None = None
+    token: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class AcceptIn(In):
-    """Items whose first suggestion is right."""
+    """Items whose first suggestion is right. `tokens`: of each item, as it was shown; one that has changed
+    since is not accepted."""
 
     ids: list[int] = Field(min_length=1, max_length=100)
+    tokens: dict[int, Annotated[str, StringConstraints(max_length=200)]] = Field(
+        default_factory=dict, max_length=100
+    )
 
 
 class ReviewOut(Out):
     """An item of the review queue. `value`: what a look at it is expected to gain, by which the queue is
-    ordered; `needed`: how many people shall look. Times are UTC milliseconds since 1970."""
+    ordered; `needed`: how many people shall look; `token`: to be sent back with a decision. Times are UTC
+    milliseconds since 1970."""
 
     id: int
     product: dict[str, Any]
@@ -42,6 +48,7 @@ class ReviewOut(Out):
     decided: int
     state: Literal["open", "done"]
     locked_until: int
+    token: str
 
 
 class ReviewsOut(Out):

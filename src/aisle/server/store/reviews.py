@@ -118,6 +118,9 @@ def decide(store: Store, number: int, event: Event) -> tuple[int, bool]:
         row = _row(connection, number, lock=True)
         if row["locked_until"] >= now() and row["locked_by"] != event.person:
             raise ApiError(409, "lent", f"{row['locked_by']} is looking at item {number} just now")
+        seen = (event.fields, list(event.pictures), event.suggested[0][0] if event.suggested else None)
+        if seen != (row["fields"], list(row["pictures"]), row["prediction"]["best_id"]):
+            raise ApiError(409, "stale_suggestion", f"item {number} has just changed: look at it again")
         if row["state"] != "open":
             raise ApiError(409, "decided", f"item {number} is decided already")
         if connection.scalar(sa.select(_decided_by(event.person)).where(reviews.c.id == number)):
