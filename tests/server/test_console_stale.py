@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aisle.catalog import Product
 from aisle.server.store.tables import reviews
 from tests.server.browsing import browser as browser
 from tests.server.browsing import in_chromium, slowed
@@ -138,6 +139,22 @@ def test_pasted_text_is_another_text(site, tab):
     tab.wait_for_selector(f"text={LATE}")
     still_to_place(site, tab)
     release()
+
+
+def test_what_is_kept_of_an_unfinished_word_is_said_of_the_title_as_it_stands(site, tab, trained):
+    shares = trained.model.preparers["title"].frequencies()
+    word = next(w for w in shares if len(w) > 4 and sum(o.startswith(w[:-2]) for o in shares) == 1)
+    title = f"blue {word[:-2]}"
+    tab.goto(site.address)
+    suggested(tab, title)
+    (first, *_) = shown(tab)
+    tab.press("#title", "Enter")
+    placed(tab)
+    (row,) = site.said()
+    assert " › ".join(row["chosen"]) == first
+    one = trained.model.predict([Product("1", {"title": title})])[0]
+    name, confidence = row["suggested"][0]
+    assert (name, confidence) == (one.best_id, pytest.approx(one.confidence[-1], abs=1e-6))
 
 
 def test_an_answer_that_comes_after_a_later_one_changes_nothing(site, tab):

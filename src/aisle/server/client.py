@@ -114,11 +114,16 @@ class Client:
                 )
 
     def suggest(
-        self, title: str, count: int = 5, *, fields: Mapping[str, str] | None = None
+        self,
+        title: str,
+        count: int = 5,
+        *,
+        fields: Mapping[str, str] | None = None,
+        finished: bool = False,
     ) -> list[Suggestion]:
         """The categories of highest confidence for a title as far as it is typed. fields: what else is known
-        of the product (`description`, …)."""
-        sent = {"title": title, "count": count, "fields": dict(fields or {})}
+        of the product (`description`, …). finished: the last word is no beginning of another."""
+        sent = {"title": title, "count": count, "fields": dict(fields or {}), "finished": finished}
         found = self._ask("POST", "/v1/suggest", json=sent)
         token = found.get("token")
         return [

@@ -8,8 +8,8 @@ suggested is found by leaving each word out.
 """
 
 import bisect
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -55,10 +55,9 @@ class Suggester:
     def of(cls, predictor: "Predictor") -> "Suggester":
         """From the words a model's lexical views know, or else from its categories' names."""
         vocabulary: dict[str, float] = {}
-        for member in getattr(predictor, "members", (predictor,)):
-            lexical = [one for one in member.preparers.values() if isinstance(one, Lexical)]
-            for word, share in (pair for one in lexical for pair in one.frequencies().items()):
-                vocabulary[word] = max(vocabulary.get(word, 0.0), share * 1000)
+        lexical = [one for one in _preparers(predictor) if isinstance(one, Lexical)]
+        for word, share in (pair for one in lexical for pair in one.frequencies().items()):
+            vocabulary[word] = max(vocabulary.get(word, 0.0), share * 1000)
         if not vocabulary:
             for node in predictor.taxonomy.nodes:
                 for word in node.name.lower().split():
@@ -85,10 +84,10 @@ class Suggester:
             words, counts = [*words, stump], np.append(counts, _STUMP)
         return words, counts / counts.sum()
 
-    def query(self, title: str, fields: Mapping[str, str]) -> Query:
-        """What to score for this title."""
+    def query(self, title: str, fields: Mapping[str, str], finished: bool = False) -> Query:
+        """What to score for this title. finished: its last word is no beginning of another."""
         words = title.split()
-        stump = words.pop() if words and not title[-1].isspace() else None
+        stump = words.pop() if words and not (finished or title[-1].isspace()) else None
         variants, weights = ([""], np.ones(1)) if stump is None else self.completions(stump)
         completed = variants[int(weights.argmax())] if len(variants) > 1 else None
         titles = [" ".join([*words, variant]) for variant in variants] if completed else [title]
@@ -110,6 +109,14 @@ class Suggester:
             lost = mixed[terminal] - rows[known:, terminal]
             found.append(Place(node, float(np.exp(chance)), _reason(query, lost)))
         return found
+
+
+def _preparers(predictor: Any) -> Iterator[Any]:
+    """Of a model, of its ONNX twin, or of all that an ensemble or a cascade is made of."""
+    for part in (*getattr(predictor, "members", ()), *getattr(predictor, "models", ())):
+        yield from _preparers(part)
+    yield from getattr(predictor, "preparers", {}).values()
+    yield from (sight.preparer for sight in getattr(predictor, "sights", {}).values())
 
 
 def _distinct(words: Sequence[str]) -> list[str]:

@@ -231,16 +231,16 @@ class Sell {
     }
   }
 
-  async fromText(draft, signal) {
+  async fromText(draft, signal, finished = false) {
     const { title, description } = draft;
     if (!title.trim()) {
       const one = await kept.classified(draft, { signal });
       return ofPrediction(one, "from the description");
     }
     const about = kept.content(draft);
-    const answer = await post("v1/suggest", { title, description, count: COUNT }, { signal });
+    const answer = await post("v1/suggest", { title, description, count: COUNT, finished }, { signal });
     const places = answer.suggestions.map(({ id, path, confidence, reason }) => ({ id, path, confidence, reason }));
-    return { places, about, token: answer.token, model: answer.model, modelId: answer.model_id };
+    return { places, about, token: answer.token, completed: answer.completed, model: answer.model, modelId: answer.model_id };
   }
 
   async withPictures(draft, signal) {
@@ -301,8 +301,22 @@ class Sell {
   /** Only what was suggested for the product as it is now can be accepted. */
   accept(i) {
     const place = this.found.places[i];
-    if (this.fresh) return place && this.choose(place.id, place.path);
+    if (this.fresh) return place && (this.found.completed ? this.finish(place) : this.choose(place.id, place.path));
     if (!kept.untouched(this.draft) && !this.found.fault) toast("The suggestions for the present text are on their way.");
+  }
+
+  /** A suggestion for a word that is not typed out: what is kept is what the model says of the title as it stands. */
+  async finish({ id, path }) {
+    const { draft, found } = this;
+    try {
+      const whole = await this.fromText(draft, undefined, true);
+      if (this.found === found && this.fresh) this.found = whole;
+    } catch (error) {
+      if (!error.code) throw error;
+      if (this.found === found) this.found = { ...found, places: [], token: null };
+    }
+    if (draft === this.draft && this.fresh) this.choose(id, path);
+    else if (draft === this.draft) this.accept(-1);
   }
 
   async browse() {

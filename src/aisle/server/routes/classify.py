@@ -193,7 +193,7 @@ async def suggest(
     model: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """The full paths of highest confidence for a title as far as it is typed, each with why. The last word
-    counts as the start of one, unless it is a known word or a space follows it."""
+    counts as the start of one, unless it is a known word, a space follows it, or the title is `finished`."""
     slot = server.models.standing.slot(model)
     title = clean(sent.title)
     if not title.strip():
@@ -201,7 +201,7 @@ async def suggest(
         return sending.answer({"model": slot.name, "model_id": slot.model_id, **nothing})
     given = {**sent.fields, "description": sent.description}
     fields = {clean(name): clean(text) for name, text in given.items() if text and text.strip()}
-    query = slot.suggester.query(title, fields)
+    query = slot.suggester.query(title, fields, sent.finished)
     logp = await sending.asked(server.batcher.submit(slot.confidences, query.products))
     if any(isinstance(row, FailedAnswerError) for row in logp):
         raise ApiError(422, "model_failed", "the model failed on this title; the server's log says why")

@@ -38,7 +38,7 @@ class ClassifyOut(Out):
 
 
 class SuggestIn(In):
-    """A title as far as it is typed; the last word may be unfinished."""
+    """A title as far as it is typed; the last word may be unfinished, unless the title is `finished`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"title": "red runn", "description": "", "count": 5}]}
@@ -48,6 +48,7 @@ class SuggestIn(In):
     description: Text | None = None
     fields: dict[Key, Text | None] = Field(default_factory=dict, max_length=200)
     count: int = Field(5, ge=1, le=20)
+    finished: bool = False
 
 
 class Suggestion(Out):
