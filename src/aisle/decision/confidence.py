@@ -116,27 +116,24 @@ def _shared_out(calibrated: Scores, before: Descent, after: Descent) -> np.ndarr
     taxonomy, logp = calibrated.taxonomy, calibrated.logp
     every, last = np.arange(len(logp)), before.depth - 1
     own = taxonomy.terminal_of[before.best]
-    sure = after.confidence[every, last]
-    rest = _log_factors(before, after)
+    factors = _log_factors(before, after)
     # What float32 loses when it sums to 1 would come back as confidence.
-    rest -= (logp[every, own] - np.log(before.confidence[every, last]))[:, None]
-    out = logp + np.take_along_axis(rest.astype(logp.dtype), _levels_shared(taxonomy, before), 1)
+    factors -= (logp[every, own] - np.log(before.confidence[every, last]))[:, None]
+    out = np.empty_like(logp)
+    spans = taxonomy.span[before.nodes].tolist()
+    rows = zip(out, logp, factors.astype(logp.dtype), spans, last.tolist(), strict=True)
+    for row, given, factor, span, ends in rows:  # slices are quicker than to look up each terminal's factor
+        np.add(given, factor[0], out=row)
+        for level in range(ends):
+            start, stop = span[level]
+            np.add(given[start:stop], factor[level + 1], out=row[start:stop])
     out[every, own] = -np.inf
-    best = np.log(sure)
-    out -= np.maximum(out.max(1) - (best - _BELOW), 0).astype(out.dtype)[:, None]
+    best = np.log(after.confidence[every, last])
+    excess = out.max(1) - (best - _BELOW)
+    above = np.flatnonzero(excess > 0)
+    out[above] -= excess[above, None].astype(out.dtype)
     out[every, own] = best
     return out
-
-
-def _levels_shared(taxonomy: Taxonomy, path: Descent) -> np.ndarray:
-    """(B, N) how many branches of the best path hold each terminal; the path's end is no branch."""
-    edges = np.zeros((len(path.best), len(taxonomy.terminals) + 1), np.int8)
-    for level in range(path.nodes.shape[1]):
-        rows = np.flatnonzero(level < path.depth - 1)
-        start, stop = taxonomy.span[path.nodes[rows, level]].T
-        edges[rows, start] += 1
-        edges[rows, stop] -= 1
-    return edges[:, :-1].cumsum(1, dtype=np.int8).astype(np.intp)
 
 
 def _log_factors(before: Descent, after: Descent) -> np.ndarray:
