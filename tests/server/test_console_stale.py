@@ -16,7 +16,7 @@ from tests.server.browsing import tab as tab
 from tests.server.test_console_review import fill
 
 pytestmark = in_chromium
-FIRST, SECOND = "oak wall clock", "blue cotton shirt"
+FIRST, SECOND = "oak wall clock 30", "blue cotton shirt"
 LATE = "The suggestions for the present text are on their way."
 
 
@@ -141,20 +141,59 @@ def test_pasted_text_is_another_text(site, tab):
     release()
 
 
-def test_what_is_kept_of_an_unfinished_word_is_said_of_the_title_as_it_stands(site, tab, trained):
+def endings(site, trained):
+    """Titles that end in an unfinished word: whether they belong where the word, finished, would put them."""
+    import httpx2
+
     shares = trained.model.preparers["title"].frequencies()
-    word = next(w for w in shares if len(w) > 4 and sum(o.startswith(w[:-2]) for o in shares) == 1)
-    title = f"blue {word[:-2]}"
+    found = {}
+    with httpx2.Client(base_url=site.address, timeout=60) as client:
+        for word in (word for word in shares if len(word) > 5 and word.isalpha()):
+            title = f"oak wall {word[:5]}"
+            said = client.post("v1/suggest", json={"title": title}).json()
+            whole = client.post("v1/suggest", json={"title": title, "finished": True}).json()
+            if said["completed"]:
+                found[said["suggestions"][0]["id"] == whole["suggestions"][0]["id"]] = title
+            if len(found) == 2:
+                return found[True], found[False]
+    raise AssertionError(found)
+
+
+def test_an_unfinished_word_counts_as_far_as_the_title_as_it_stands_agrees(site, tab, trained):
+    agrees, differs = endings(site, trained)
+    tab.clock.install()  # so that no pause finishes a word by itself
     tab.goto(site.address)
-    suggested(tab, title)
-    (first, *_) = shown(tab)
+    tab.fill("#title", differs)
+    tab.clock.run_for(200)
+    tab.wait_for_selector("#places:not([aria-busy]) .place")
+    tab.press("#title", "Enter")
+    tab.wait_for_selector("text=look at the suggestions again")
+    still_to_place(site, tab)
+    one = trained.model.predict([Product("1", {"title": differs})])[0]
+    assert shown(tab)[0] == " › ".join(one.best)
+    tab.fill("#title", agrees)
+    tab.clock.run_for(200)
+    tab.wait_for_selector("#places:not([aria-busy]) .place")
     tab.press("#title", "Enter")
     placed(tab)
     (row,) = site.said()
-    assert " › ".join(row["chosen"]) == first
-    one = trained.model.predict([Product("1", {"title": title})])[0]
+    one = trained.model.predict([Product("1", {"title": agrees})])[0]
     name, confidence = row["suggested"][0]
-    assert (name, confidence) == (one.best_id, pytest.approx(one.confidence[-1], abs=1e-6))
+    assert (row["how"], row["chosen"], name) == ("accepted", list(one.best), one.best_id)
+    assert confidence == pytest.approx(one.confidence[-1], abs=1e-6)
+
+
+def test_after_a_pause_the_title_is_read_as_it_stands(site, tab, trained):
+    _, differs = endings(site, trained)
+    one = trained.model.predict([Product("1", {"title": differs})])[0]
+    tab.goto(site.address)
+    tab.fill("#title", differs)
+    tab.wait_for_function(
+        "path => document.querySelector('#places:not([aria-busy]) .path')?.textContent === path",
+        arg=" › ".join(one.best),
+    )
+    number = tab.locator("#places .number").first.inner_text()
+    assert number == f"{100 * one.confidence[-1]:.0f} %"
 
 
 def test_an_answer_that_comes_after_a_later_one_changes_nothing(site, tab):

@@ -12,6 +12,8 @@ const PACE = 60; // ms from one question to the next while a title is typed
 const PAUSE_PICTURES = 400; // ms without a key before pictures go along again
 const COUNT = 5;
 const MOST_PICTURES = 20;
+const PAUSE_WORD = 600; // ms without a key after which the last word counts as typed out
+const LATE = "The suggestions for the present text are on their way.";
 const STATES = { draft: "", sending: "sending …", waiting: "waiting for the server", placed: "placed", asked: "with a reviewer" };
 
 /** Show the page; returns what to do when it is left. */
@@ -33,6 +35,7 @@ class Sell {
     on(window, "reached", (event) => { if (event.detail) this.again(); });
     this.later = paced(() => this.suggest(), PACE);
     this.laterPictures = debounced(() => this.suggest(), PAUSE_PICTURES);
+    this.laterWord = debounced((found) => this.asItStands(found), PAUSE_WORD);
     this.open(kept.drafts.find(kept.open) ?? kept.added());
     this.again();
   }
@@ -42,6 +45,7 @@ class Sell {
     this.asking?.abort();
     this.later.cancel();
     this.laterPictures.cancel();
+    this.laterWord.cancel();
   }
 
   build(main) {
@@ -243,6 +247,13 @@ class Sell {
     return { places, about, token: answer.token, completed: answer.completed, model: answer.model, modelId: answer.model_id };
   }
 
+  /** After a pause the title is read as it stands, unless a person has begun to choose. */
+  async asItStands(found) {
+    if (this.found !== found || this.active || !this.fresh) return;
+    const whole = await this.fromText(this.draft, undefined, true).catch(() => null);
+    if (whole && this.found === found && !this.active && this.fresh) this.shown(this.draft, whole);
+  }
+
   async withPictures(draft, signal) {
     const one = await kept.classified(draft, { signal });
     const seen = plural(draft.pictures.length, "picture");
@@ -254,6 +265,7 @@ class Sell {
     this.found = found;
     this.active = 0;
     this.drawPlaces();
+    if (found.completed) this.laterWord(found);
   }
 
   drawPlaces() {
@@ -301,22 +313,26 @@ class Sell {
   /** Only what was suggested for the product as it is now can be accepted. */
   accept(i) {
     const place = this.found.places[i];
-    if (this.fresh) return place && (this.found.completed ? this.finish(place) : this.choose(place.id, place.path));
-    if (!kept.untouched(this.draft) && !this.found.fault) toast("The suggestions for the present text are on their way.");
+    if (this.fresh) return place && (this.found.completed ? this.finish(place, i > 0) : this.choose(place.id, place.path));
+    if (!kept.untouched(this.draft) && !this.found.fault) toast(LATE);
   }
 
-  /** A suggestion for a word that is not typed out: what is kept is what the model says of the title as it stands. */
-  async finish({ id, path }) {
+  /** What was suggested for a word that is not typed out is kept only as far as the title as it stands agrees. */
+  async finish({ id, path }, chosen) {
     const { draft, found } = this;
+    let whole;
     try {
-      const whole = await this.fromText(draft, undefined, true);
-      if (this.found === found && this.fresh) this.found = whole;
+      whole = await this.fromText(draft, undefined, true);
     } catch (error) {
       if (!error.code) throw error;
-      if (this.found === found) this.found = { ...found, places: [], token: null };
+      whole = { ...found, completed: null, places: [], token: null }; // a person's word, without suggestions
     }
-    if (draft === this.draft && this.fresh) this.choose(id, path);
-    else if (draft === this.draft) this.accept(-1);
+    if (draft !== this.draft || this.found !== found) return;
+    const agrees = chosen || !whole.places.length || whole.places[0].id === id;
+    this.shown(draft, whole);
+    if (!this.fresh) toast(LATE);
+    else if (agrees) this.choose(id, path);
+    else toast("The title as it stands belongs elsewhere: look at the suggestions again.");
   }
 
   async browse() {
