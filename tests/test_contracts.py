@@ -78,7 +78,7 @@ def test_a_prediction_leaves_as_plain_data(trained):
     data = answer.to_dict()
     assert data["best"] == " > ".join(answer.best)
     assert answer.path == answer.best[: len(answer.path)]
-    assert {type(value) for value in data.values()} <= {str, list}
+    assert {type(value) for value in data.values()} <= {str, list, float, type(None)}  # None: no threshold
     assert len(data["confidence"]) == len(answer.best)
     assert (np.diff(answer.confidence) <= 1e-6).all()
 

@@ -232,7 +232,7 @@ def test_examples_are_the_surest_hits_the_surest_misses_and_the_nearest_ties(car
     ordered = np.sort(p, 1)
     assert full.examples.confused[0].id == ids[np.argmin(ordered[:, -1] - ordered[:, -2])]
     for example in (*full.examples.best, *full.examples.worst):
-        assert example.guesses[0].probability == pytest.approx(p[ids.index(example.id)].max(), abs=1e-6)
+        assert example.guesses[0].confidence == pytest.approx(p[ids.index(example.id)].max(), abs=1e-6)
         assert len(example.confidence) == len(example.guesses[0].path)
 
 

@@ -116,7 +116,7 @@ def test_the_page_of_explanations(browser, trained, tmp_path):
     read = numbers(page)
     assert len(page.data) == len(rows)
     for i, one in enumerate(page.data):
-        assert read[f"{i}.probability"] == percent(one["probability"])
+        assert read[f"{i}.confidence"] == percent(one["confidence"])
         assert read.keys() >= {f"{i}.views.{view}" for view in one["views"]}
         shown = page.tab.locator("section.answer").nth(i)
         assert " › ".join(one["path"]) in shown.locator("h2").inner_text()

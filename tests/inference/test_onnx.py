@@ -74,9 +74,9 @@ def by_place(written):
     """Alternatives by their place: of those equally probable either may come first."""
     found = []
     for one in written:
-        known = [a["probability"] for a in one["alternatives"]]
+        known = [a["confidence"] for a in one["alternatives"]]
         assert known == sorted(known, reverse=True)
-        found.append(one | {"alternatives": {a["path"]: a["probability"] for a in one["alternatives"]}})
+        found.append(one | {"alternatives": {a["path"]: a["confidence"] for a in one["alternatives"]}})
     return found
 
 

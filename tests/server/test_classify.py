@@ -145,7 +145,23 @@ def test_a_finished_title_is_suggested_for_as_it_is_classified(client):
     place = client.post("/v1/suggest", json={"title": title + " "}).json()["suggestions"][0]
     found = classify(client, {"title": title})[0]["prediction"]["alternatives"][0]
     assert " > ".join(place["path"]) == found["path"]
-    assert place["confidence"] == pytest.approx(found["probability"], abs=1e-3)
+    assert place["confidence"] == pytest.approx(found["confidence"], abs=1e-6)
+
+
+def test_a_known_word_is_no_beginning_of_another(client, trained):
+    shares = trained.model.preparers["title"].frequencies()
+    word = next(w for w in shares if len(w) > 4 and sum(other.startswith(w) for other in shares) == 1)
+    told = client.post("/v1/suggest", json={"title": f"blue {word}"}).json()
+    sent = {"products": [{"title": f"blue {word}"}]}
+    found = client.post("/v1/classify", json=sent).json()["answers"][0]["prediction"]
+    assert told["completed"] is None
+    assert [[" > ".join(s["path"]), s["confidence"]] for s in told["suggestions"]] == [
+        [a["path"], pytest.approx(a["confidence"], abs=1e-6)] for a in found["alternatives"]
+    ]
+    stump = client.post("/v1/suggest", json={"title": f"blue {word[:-2]}"}).json()
+    assert stump["completed"] == word
+    whole = client.post("/v1/suggest", json={"title": f"blue {word[:-2]}", "finished": True}).json()
+    assert whole["completed"] is None
 
 
 @pytest.mark.parametrize("title", ["", "   ", "\u0000", "é", "💥", "a" * 9_999, "x " * 4_000, "1", "-"])

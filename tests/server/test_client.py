@@ -38,8 +38,16 @@ def test_the_tree_comes_back_whole(remote, trained):
     assert remote.taxonomy() == trained.model.taxonomy
 
 
+def test_a_suggestion_for_another_text_is_refused(remote):
+    suggestions = remote.suggest("red shoes")
+    with pytest.raises(ServerAnswerError, match="another text") as refused:
+        remote.feedback(Product("A-9", {"title": "oak wall clock"}), suggestions[0].id, suggested=suggestions)
+    assert (refused.value.status, refused.value.code) == (409, "stale_suggestion")
+    assert kept.of_product(remote.test.server.store, "A-9") == []
+
+
 def test_suggestions_and_a_choice(remote):
-    suggestions = remote.suggest("red sho")
+    suggestions = remote.suggest("red shoes")
     product = Product("A-1", {"title": "red shoes"})
     remote.feedback(product, suggestions[1].path, suggested=suggestions)
     row = kept.of_product(remote.test.server.store, "A-1")[0]

@@ -28,7 +28,7 @@ def typed(tab, title):
 
 def test_a_seller_places_products_with_one_key(site, tab):
     tab.goto(site.address)
-    typed(tab, "oak wall clock")
+    typed(tab, "oak wall clock 30")
     places = tab.locator("#places .path").all_inner_texts()
     assert len(places) == 5
     assert faults(tab) == []
@@ -36,7 +36,7 @@ def test_a_seller_places_products_with_one_key(site, tab):
     tab.press("#title", "Enter")
     tab.wait_for_selector(".draft.placed")
     (said,) = site.said()
-    assert (said["fields"]["title"], said["how"]) == ("oak wall clock", "chosen")
+    assert (said["fields"]["title"], said["how"]) == ("oak wall clock 30", "chosen")
     assert " › ".join(said["chosen"]) == places[1]
     assert tab.input_value("#title") == ""
     typed(tab, ATTACK)

@@ -109,7 +109,7 @@ def test_models_answer_side_by_side(site, tab):
     bars = column.locator(".share > span").evaluate_all(
         "all => all.map((one) => parseFloat(one.style.width))"
     )
-    assert bars == pytest.approx([100 * place["probability"] for place in places[: len(bars)]], abs=0.1)
+    assert bars == pytest.approx([100 * place["confidence"] for place in places[: len(bars)]], abs=0.1)
     table = tab.locator("table").inner_text()
     assert answer["answers"][0]["models"]["new"]["model_id"] in table
     check_looks(tab)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aisle.catalog import facts
-from aisle.catalog.product import ImageRef
+from aisle.catalog.product import ImageRef, Product
 from aisle.catalog.text import normal
 from aisle.regular_files import read_bytes
 
@@ -43,6 +43,20 @@ def _key(base: "Base", record: Mapping[str, Any]) -> bytes:
         parts = [name if isinstance(name, bytes) else name.encode() for name in images]
         return digest(b"images\0" + b"\0".join(digest(part) for part in parts))
     fields = {name: normal(str(record.get(column) or "")) for name, column in base.columns.text.items()}
+    return digest(b"fields\0" + repr(sorted(fields.items())).encode())
+
+
+def product_key(product: Product) -> bytes:
+    """The same of one product: as `keys` has it for its row wherever that has a title or a description."""
+    words = [normal(product.fields.get(name, "")) for name in ("title", "description")]
+    if any(words):
+        return digest(b"text\0" + "\0".join(words).encode())
+    if product.images:
+        parts = [
+            image.data if image.data is not None else str(image.path).encode() for image in product.images
+        ]
+        return digest(b"images\0" + b"\0".join(map(digest, parts)))
+    fields = {name: normal(text) for name, text in product.fields.items()}
     return digest(b"fields\0" + repr(sorted(fields.items())).encode())
 
 

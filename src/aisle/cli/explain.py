@@ -143,12 +143,20 @@ def _written(text: str, model: Any) -> "Product":
 
 
 def _say(one: Any) -> None:
+    from aisle.evaluation.explained import contributions
     from aisle.evaluation.numbers import percent
     from aisle.taxonomy import format_path
 
     words = sorted(one.words, key=lambda w: -abs(w.weight))[:6]
-    views = ", ".join(f"{view} {value:+.1f}" for view, value in one.views.items())
-    console.out.print(f"{one.id}  {format_path(one.path)}  {percent(one.probability)}", markup=False)
+    views = ", ".join(f"{view} {value:+.1f}" for view, value in contributions(one))
+    console.out.print(
+        f"{one.id}  {format_path(one.path)}  confidence {percent(one.confidence)}", markup=False
+    )
+    if one.seen:
+        console.out.print(
+            "  seen     the model was trained on this product: its confidence says little about new ones",
+            markup=False,
+        )
     if words:
         told = ", ".join(f"{w.word} {w.weight:+.1f}" for w in words)
         console.out.print(f"  words    {told}", markup=False)

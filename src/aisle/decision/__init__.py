@@ -2,6 +2,7 @@
 
 from aisle.decision.agreement import Agreement
 from aisle.decision.calibration import Calibration
+from aisle.decision.confidence import Confidences
 from aisle.decision.curves import Curve, Curves, Kept, curves
 from aisle.decision.descent import OUTSIDE
 from aisle.decision.fit import Sample, fit
@@ -17,6 +18,7 @@ __all__ = [
     "Agreement",
     "Alternative",
     "Calibration",
+    "Confidences",
     "Curve",
     "Curves",
     "Kept",

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aisle.decision.descent import Descent
+from aisle.decision.confidence import Confidences
 from aisle.decision.prediction import Alternative, Prediction, Verdict
-from aisle.taxonomy import Scores, Taxonomy, format_path
+from aisle.taxonomy import Taxonomy, format_path
 
 if TYPE_CHECKING:
     from aisle.decision.policy import Limits, Policy
@@ -20,23 +20,27 @@ STRANGE = "may belong nowhere in the tree: unlike the products learned from, or 
 def predictions(
     policy: "Policy",
     ids: Sequence[str],
-    calibrated: Scores,
-    descent: Descent,
+    confidences: Confidences,
     empty: np.ndarray,
     strange: np.ndarray,
     problems: Sequence[Sequence[str]] | None,
     model_id: str,
 ) -> list[Prediction]:
-    """One a row of calibrated scores and the way down; see `Policy.predict`.
+    """One a row of confidences; see `Policy.predict`.
 
     empty: (B,) no view is present. strange: (B,) probably belongs nowhere in the tree.
     """
     if not len(ids):
         return []
-    taxonomy, limits = calibrated.taxonomy, policy.limits(calibrated.taxonomy)
+    taxonomy, descent = confidences.taxonomy, confidences.path
+    limits = policy.limits(taxonomy)
+    thresholds = _thresholds(limits, descent.best)
     stops = policy.stops(taxonomy, descent, empty | strange)
-    top = calibrated.topk(ALTERNATIVES)
-    nodes, chances = top.node.tolist(), np.exp(top.logp.astype(np.float64)).tolist()
+    top = confidences.topk(ALTERNATIVES)
+    full = descent.confidence[np.arange(len(ids)), descent.depth - 1]
+    # Relative to the best, so that the first is the prediction's own confidence to the last digit.
+    others = np.exp(top.logp.astype(np.float64) - top.logp[:, :1]) * full[:, None]
+    nodes, chances = top.node.tolist(), others.tolist()
     paths, ids_of = [node.path for node in taxonomy.nodes], [node.id for node in taxonomy.nodes]
     ways, confidence = descent.nodes.tolist(), descent.confidence.tolist()
     found = []
@@ -65,6 +69,7 @@ def predictions(
                 decision=decision,
                 reason=reason,
                 alternatives=tuple(map(Alternative, map(paths.__getitem__, nodes[i]), chances[i])),
+                threshold=thresholds[i],
                 problems=(*told, STRANGE) if odd else told,
                 model_id=model_id,
             )
@@ -76,20 +81,33 @@ def why(
     policy: "Policy", taxonomy: Taxonomy, limits: "Limits", way: list[int], sure: list[float], stop: int
 ) -> str:
     """Why one product's way down these nodes, each so sure, stopped after `stop` levels: for people."""
+    node, confidence = way[min(stop, len(way) - 1)], sure[min(stop, len(way) - 1)]
+    last = stop + 1 >= len(way)
+    limit, cost = (limits.accept if last else limits.partial)[node], limits.cost[node]
     if stop == len(way):
-        return f"sure to the end: {sure[-1]:.3f}"
+        return _compared(confidence, 1 - limit / cost)
     if not policy.rules:
         return "not calibrated: nothing is promised"
-    node, sureness = way[stop], sure[stop]  # the first level not answered
-    last = stop + 1 == len(way)
     name = format_path(taxonomy.nodes[node].path)
     if limits.never[node]:
         return f"{name!r} is never answered automatically"
     if not limits.known[node]:
         return f"{name!r} was not in the tree when the promise was fitted: calibrate again"
-    limit = (limits.accept if last else limits.partial)[node]
     if limit < 0:
         what = "full paths" if last else f"level {stop + 1}"
         return f"nothing is promised for {what} here: too few rows, or too many mistakes among them"
-    needed = 1 - limit / limits.cost[node]
-    return f"{name!r} is {sureness:.3f} sure, {needed:.3f} is needed"
+    return f"{name!r}: {_compared(confidence, 1 - limit / cost)}"
+
+
+def _compared(confidence: float, threshold: float) -> str:
+    """Both numbers with as many digits as it takes to see which one is higher."""
+    threshold = max(threshold, 0.0)
+    digits = next((d for d in range(3, 9) if round(confidence, d) != round(threshold, d)), 3)
+    return f"the confidence is {confidence:.{digits}f}, {threshold:.{digits}f} is needed"
+
+
+def _thresholds(limits: "Limits", best: np.ndarray) -> list[float | None]:
+    """The confidence from which each of these nodes is accepted; None where it never is."""
+    limit = limits.accept[best]
+    needed = np.clip(1 - limit / limits.cost[best], 0.0, 1.0).tolist()
+    return [None if never else one for one, never in zip(needed, (limit < 0).tolist(), strict=True)]

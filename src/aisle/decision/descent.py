@@ -14,7 +14,8 @@ class Descent(NamedTuple):
     """B products on their way down L levels.
 
     best: (B,) the most probable terminal's node. nodes: (B, L) its ancestors, itself the last, -1
-    below. confidence: (B, L) float64 probability of each, never rising; NaN below. depth: (B,) levels.
+    below. confidence: (B, L) float64 probability of each, of the last that products end exactly there, never
+    rising; NaN below. depth: (B,) levels.
     """
 
     best: np.ndarray
@@ -30,6 +31,8 @@ def descend(scores: Scores) -> Descent:
     nodes = taxonomy.ancestors[best]
     depth = taxonomy.node_depth[best]
     start, stop = np.moveaxis(taxonomy.span[nodes], -1, 0)  # (B, L) each; whatever stands at -1 is masked
+    own, ends = taxonomy.terminal_of[best], (np.arange(len(best)), depth - 1)
+    start[ends], stop[ends] = own, own + 1  # the path ends there: categories further down are others
     confidence = np.empty(nodes.shape)
     for rows in blocks(len(scores), scores.logp.shape[1]):
         upto = np.exp(scores.logp[rows].astype(np.float64)).cumsum(1)  # (b, N)

@@ -11,6 +11,7 @@ import numpy as np
 from aisle.decision.agreement import Agreement
 from aisle.decision.answer import predictions
 from aisle.decision.calibration import Calibration
+from aisle.decision.confidence import Confidences
 from aisle.decision.descent import Descent, descend
 from aisle.decision.neighbours import Nearest
 from aisle.decision.prediction import Prediction, Verdict
@@ -98,8 +99,22 @@ class Policy:
         return self.novelty is not None or self.agreement is not None
 
     def calibrate(self, scores: Scores) -> Scores:
-        """(B, N) calibrated log-probabilities over the same tree; no child above its parent."""
+        """(B, N) calibrated log-probabilities over the same tree, before what neighbours say; no child above
+        its parent. What is shown to people are `confidences`."""
         return self.calibration.apply(scores)
+
+    def confidences(self, scores: Scores, nearest: Nearest | None = None) -> Confidences:
+        """The confidence of every category, from raw (uncalibrated) scores: the numbers that predictions,
+        alternatives, suggestions, explanations and reports show.
+
+        Raises:
+            ValueError: no neighbours for a policy that was fitted with them.
+        """
+        return self._confidences(self.calibrate(scores), nearest)
+
+    def _confidences(self, calibrated: Scores, nearest: Nearest | None) -> Confidences:
+        before = descend(calibrated)
+        return Confidences.of(calibrated, before, self._agreed(calibrated.taxonomy, before, nearest))
 
     def predict(
         self,
@@ -126,8 +141,8 @@ class Policy:
         calibrated = self.calibrate(scores)
         strange = self.strange(calibrated, nearest)
         empty = np.zeros(len(ids), dtype=bool) if present is None else ~np.asarray(present, dtype=bool)
-        descent = self.descend(calibrated, nearest)
-        return predictions(self, ids, calibrated, descent, empty, strange, problems, model_id)
+        confidences = self._confidences(calibrated, nearest)
+        return predictions(self, ids, confidences, empty, strange, problems, model_id)
 
     def strange(self, calibrated: Scores, nearest: Nearest | None) -> np.ndarray:
         """(B,) bool: products that probably belong nowhere in the tree.
@@ -145,10 +160,12 @@ class Policy:
         Raises:
             ValueError: no neighbours for a policy that was fitted with them.
         """
-        descent = descend(calibrated)
+        return self._agreed(calibrated.taxonomy, descend(calibrated), nearest)
+
+    def _agreed(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> Descent:
         if self.agreement is None:
             return descent
-        return self.agreement.apply(calibrated.taxonomy, descent, _given(nearest))
+        return self.agreement.apply(taxonomy, descent, _given(nearest))
 
     def stops(self, taxonomy: Taxonomy, descent: Descent, held: np.ndarray | None = None) -> np.ndarray:
         """(B,) how many levels of the way down are decided: all of them is `accept`, 0 `review`.

@@ -9,20 +9,22 @@ Verdict = Literal["accept", "partial", "review"]
 
 
 class Alternative(NamedTuple):
-    """One of the most probable full paths."""
+    """One of the full paths of highest confidence."""
 
     path: CategoryPath
-    probability: float
+    confidence: float
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Where a product belongs, and how sure that is.
 
-    best: the most probable full path. path: as deep as is sure (a prefix of a path in the tree, may
-    be empty). confidence: calibrated probability of each level of `best`. decision: `accept` (`path`
-    is a full path), `partial` (`path` ends at a branch) or `review` (nothing is sure). reason: why it
-    stopped there. best_id and path_id: the nodes' stable ids ("" when `path` is empty).
+    best: the full path of highest confidence. path: as deep as is sure (a prefix of a path in the tree,
+    may be empty). confidence: of each level of `best`, calibrated, with what neighbours say where the policy
+    asks them; the last is the full path's. decision: `accept` (`path` is a full path), `partial` (`path` ends
+    at a branch) or `review` (nothing is sure). reason: why it stopped there. threshold: the confidence from
+    which `best` is accepted, None where nothing is promised for it. alternatives: best first; the first is
+    `best` itself. best_id and path_id: the nodes' stable ids ("" when `path` is empty).
     """
 
     id: str
@@ -36,6 +38,7 @@ class Prediction:
     alternatives: tuple[Alternative, ...]
     problems: tuple[str, ...] = ()
     model_id: str = ""
+    threshold: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and strings, for JSON; paths as `A > B`."""
@@ -49,8 +52,9 @@ class Prediction:
             "decision": self.decision,
             "reason": self.reason,
             "alternatives": [
-                {"path": format_path(path), "probability": round(p, 6)} for path, p in self.alternatives
+                {"path": format_path(path), "confidence": round(c, 6)} for path, c in self.alternatives
             ],
+            "threshold": None if self.threshold is None else round(self.threshold, 6),
             "problems": list(self.problems),
             "model_id": self.model_id,
         }

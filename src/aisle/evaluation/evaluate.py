@@ -28,6 +28,7 @@ from aisle.evaluation.result import (
 from aisle.evaluation.summary import limits
 from aisle.inference import Classifier
 from aisle.inference.cascade import Cascade
+from aisle.inference.classifier import confidences
 from aisle.inference.training_counts import own_training_counts, training_products
 from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
 from aisle.model.features import FeatureStore
@@ -52,7 +53,7 @@ def evaluate(
 
     Labels are matched to the classifier's tree by path, then by id; one that it lacks counts as wrong
     and lowers the `ceiling`. Faulty and unlabelled rows are counted and left out. A `Predictor` is
-    judged by its calibrated probabilities, those it answers with; where the classifier has
+    judged by its confidences, the numbers that it answers with; where the classifier has
     `predict`, its decisions are judged too.
 
     train_counts: training products of each label, for the bands by class frequency (`label_counts`);
@@ -115,11 +116,8 @@ def label_counts(catalog: Catalog) -> dict[CategoryPath, int]:
 
 
 def _scorer(classifier: Classifier, without: tuple[str, ...] = ()) -> Ask:
-    """The probabilities that a classifier answers with: a predictor's after calibration."""
-    policy = getattr(classifier, "policy", None)
-    if not isinstance(policy, Policy):
-        return lambda products: classifier.score(products, without=without)
-    return lambda products: policy.calibrate(classifier.score(products, without=without))
+    """The confidences that a classifier answers with: of one without a policy its own probabilities."""
+    return lambda products: confidences(classifier, products, without)
 
 
 def _remembered(classifier: Classifier) -> dict[CategoryPath, int] | None:

@@ -74,7 +74,7 @@ def _card(
     others = [n for n in dict.fromkeys(truth.node[i].tolist()) if n >= 0 and n != label]
     lineage = answers.lineage[i]
     guesses = (
-        Guess(path=tree.nodes[n].path, probability=float(np.exp(p)))
+        Guess(path=tree.nodes[n].path, confidence=float(np.exp(p)))
         for n, p in zip(answers.top[i], answers.logp[i], strict=True)
         if n >= 0
     )

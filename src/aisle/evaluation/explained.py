@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from aisle.catalog import Product
+from aisle.evaluation.numbers import percent
 from aisle.evaluation.pages import environment
 from aisle.evaluation.pictures import QUALITY
 from aisle.evaluation.result import Explained, Picture, Word
@@ -28,6 +29,12 @@ def explained(explanation: Explanation, product: Product, side: int = 240) -> Ex
         views=dict(explanation.views),
         heat=heat(explanation, product, side),
     )
+
+
+def contributions(explanation: Explanation) -> list[tuple[str, float]]:
+    """What each view adds to the log-odds, and products like it, where they are asked."""
+    near = [("neighbours", explanation.neighbours)] if explanation.neighbours else []
+    return [*explanation.views.items(), *near]
 
 
 def heat(explanation: Explanation, product: Product, side: int) -> Picture:
@@ -74,8 +81,8 @@ def draw(explanation: Explanation, product: Product, file: Path) -> None:
         axes[0].set_axis_off()
     ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:TOLD][::-1]
     _bars(axes[-2], [(w.word, w.weight) for w in ranked], "words")
-    _bars(axes[-1], list(explanation.views.items())[::-1], "views")
-    sure = f"{100 * explanation.probability:.0f} %"
+    _bars(axes[-1], contributions(explanation)[::-1], "views")
+    sure = f"confidence {percent(explanation.confidence)}"
     figure.suptitle(
         f"{explanation.id}: {format_path(explanation.path)} ({sure})", fontsize=11, parse_math=False
     )
@@ -121,7 +128,13 @@ def write(
     with whole_file(folder / "explain.json") as handle:
         handle.write(json.dumps(found, ensure_ascii=False, indent=1))
     cards = [
-        {"explanation": e, "product": p, "x": explained(e, p, 420), "near": others}
+        {
+            "explanation": e,
+            "product": p,
+            "x": explained(e, p, 420),
+            "near": others,
+            "shares": dict(contributions(e)),
+        }
         for e, p, others in zip(explanations, products, near, strict=True)
     ]
     with whole_file(folder / "explain.html") as handle:

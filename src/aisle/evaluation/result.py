@@ -264,10 +264,10 @@ class Picture(Record):
 
 
 class Guess(Record):
-    """One of the most probable full paths."""
+    """One of the full paths of highest confidence."""
 
     path: tuple[str, ...]
-    probability: float
+    confidence: float
 
 
 class Word(Record):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from aisle.decision import Confidences
 from aisle.taxonomy import Node, Scores, Taxonomy, format_path
 
 
@@ -41,6 +42,8 @@ def carry(scores: Scores, tree: Taxonomy) -> Scores:
     if scores.taxonomy is tree:
         return scores
     own = scores.taxonomy
+    if isinstance(scores, Confidences):
+        return scores.over(tree, np.array([locate(node, tree) for node in own.nodes], dtype=np.int64))
     terminals = np.array([locate(own.nodes[t], tree) for t in own.terminals], dtype=np.int64)
     logp = np.full((len(scores), len(tree.terminals)), -np.inf, dtype=scores.all().dtype)
     logp[:, tree.terminal_of[terminals]] = scores.all()

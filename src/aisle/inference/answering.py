@@ -9,7 +9,8 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from aisle.catalog import Catalog, Problem, Product
-from aisle.decision import Policy, Prediction
+from aisle.catalog.duplicates import product_key
+from aisle.decision import Confidences, Policy, Prediction
 from aisle.decision.neighbours import Nearest
 from aisle.inference.known_columns import Reading, check_columns
 from aisle.model.views import View
@@ -125,9 +126,13 @@ def in_fitting_batches(
             yield some
 
 
-def short_keys(catalog: Catalog) -> np.ndarray:
+def short_keys(products: Catalog | Iterable[Product]) -> np.ndarray:
     """(n,) uint64: the first half of each row's content hash, enough to recognise training rows."""
-    return np.frombuffer(catalog.keys().tobytes(), dtype="<u8")[::2].astype(np.uint64)
+    if isinstance(products, Catalog):
+        keys = products.keys().tobytes()
+    else:
+        keys = b"".join(map(product_key, products))
+    return np.frombuffer(keys, dtype="<u8")[::2].astype(np.uint64)
 
 
 class Answers(ABC):
@@ -165,7 +170,8 @@ class Answers(ABC):
     def _nearest(self, scored: Scored) -> Nearest | None: ...
 
     def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
-        """(B, N) uncalibrated log-probabilities, one row a product, in order.
+        """(B, N) uncalibrated log-probabilities, one row a product, in order: what calibration is fitted on.
+        How sure an answer is say `predict` and `confidences`.
 
         without: views treated as absent.
 
@@ -175,6 +181,22 @@ class Answers(ABC):
         parts = [part.scores.logp for part in self.score_batches(products, without)]
         empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
         return Scores(self.taxonomy, np.concatenate([empty, *parts]))
+
+    def confidences(self, products: Iterable[Product], without: Collection[str] = ()) -> Confidences:
+        """The calibrated confidence of every category, one row a product, in order: the numbers that
+        `predict` answers with.
+
+        without: views treated as absent.
+
+        Raises:
+            ValueError: `without` names a view that is not read here.
+        """
+        asks = self.policy.agreement is not None
+        parts = [
+            self.policy.confidences(scored.scores, self._nearest(scored) if asks else None)
+            for scored in self.score_batches(products, without)
+        ]
+        return Confidences.join(self.taxonomy, parts)
 
     def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
         """One prediction a product, in order. advance: told the size of each batch.

@@ -7,7 +7,7 @@ torch, unless a stage needs it.
 
 import dataclasses
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -126,9 +126,9 @@ class Cascade(Answers):
         """The same stages making other promises."""
         return dataclasses.replace(self, policy=policy)
 
-    def seen(self, catalog: Catalog) -> np.ndarray:
-        """(n,) bool: rows whose content any stage was trained on."""
-        return np.any([model.seen(catalog) for model in self.models], axis=0)
+    def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
+        """(n,) bool: products whose content any stage was trained on."""
+        return np.any([model.seen(products) for model in self.models], axis=0)
 
     # -- answering ----------------------------------------------------------------------------
 

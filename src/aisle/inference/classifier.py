@@ -1,9 +1,10 @@
 """The one protocol that a network, its ONNX twin, an ensemble and a cascade all keep."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from aisle.catalog import Product
+from aisle.decision import Confidences, Policy
 from aisle.taxonomy import Scores, Taxonomy
 
 
@@ -31,3 +32,18 @@ class Classifier(Protocol):
         without: views treated as absent in every product, to measure what each one tells.
         """
         ...
+
+
+def confidences(
+    classifier: Classifier, products: Sequence[Product], without: Collection[str] = ()
+) -> Confidences:
+    """How sure any classifier is of every category: as its predictions have it, or, where it has no policy,
+    as its own probabilities have it."""
+    own = getattr(classifier, "confidences", None)
+    if own is not None:
+        return own(products, without)
+    policy = getattr(classifier, "policy", None)
+    policy = policy if isinstance(policy, Policy) else Policy()
+    nearest = getattr(classifier, "nearest", None) if policy.agreement is not None else None
+    scores = classifier.score(products, without=without)
+    return policy.confidences(scores, None if nearest is None else nearest(products))

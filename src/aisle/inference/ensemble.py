@@ -132,9 +132,9 @@ class Ensemble(Answers):
         """The same models making other promises."""
         return dataclasses.replace(self, policy=policy)
 
-    def seen(self, catalog: Catalog) -> np.ndarray:
-        """(n,) bool: rows whose content any member was trained on."""
-        return np.any([member.seen(catalog) for member in self.members], 0)
+    def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
+        """(n,) bool: products whose content any member was trained on."""
+        return np.any([member.seen(products) for member in self.members], 0)
 
     # -- answering ----------------------------------------------------------------------------
 

@@ -1,15 +1,16 @@
 """Why there? The words and picture regions that moved a decision, how much each view counted, what is near.
 
-What is asked is how far the answer's log-odds fall when something is taken away, so it works alike for every
-network, frozen or learned, and for any `Classifier`. A word is taken away wherever it stands; a region of a
-picture is painted with the picture's mean colour. Views are shared out by exact Shapley values.
+What is asked is how far the log-odds of the answer's calibrated confidence fall when something is taken away,
+so it works alike for every network, frozen or learned, and for any `Classifier`. A word is taken away
+wherever it stands; a region of a picture is painted with the picture's mean colour. Views are shared out by
+exact Shapley values; what neighbours add to the confidence that is answered stands beside them.
 """
 
 import io
 import math
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -19,8 +20,9 @@ import numpy as np
 
 from aisle.catalog import ImageRef, Product
 from aisle.catalog.pictures import PictureError, decode
+from aisle.decision import Policy
 from aisle.errors import extra
-from aisle.inference.classifier import Classifier
+from aisle.inference.classifier import Classifier, confidences
 from aisle.taxonomy import CategoryPath, Scores
 
 GRID = 7  # regions of a picture, across and down
@@ -52,28 +54,34 @@ class Near(NamedTuple):
 class Explanation:
     """What speaks for `path` as the place of a product; numbers are in log-odds of that place.
 
-    probability: uncalibrated. words: in order of the text. regions: (GRID, GRID) of the first picture, None
-    without one. views: each view's share of what all of them together add to knowing nothing. nearest:
-    products learned from, where the model remembers any.
+    confidence: that the product belongs there, as `predict` answers it. words: in order of the text. regions:
+    (GRID, GRID) of the first picture, None without one. views: each view's share of what all of them together
+    add to knowing nothing. neighbours: what products like it add to that, up to the confidence; 0 where the
+    policy asks none. nearest: products learned from, where the model remembers any. seen: the model was
+    trained on this very product, so that it says little of others; None where the model does not know.
     """
 
     id: str
     path: CategoryPath
-    probability: float
+    confidence: float
     words: tuple[Weighed, ...]
     regions: np.ndarray | None
     views: Mapping[str, float]
+    neighbours: float = 0.0
     nearest: tuple[Near, ...] = ()
+    seen: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
             "id": self.id,
             "path": list(self.path),
-            "probability": self.probability,
+            "confidence": round(self.confidence, 6),
+            "seen": self.seen,
             "words": [{"word": w.word, "weight": w.weight} for w in self.words],
             "regions": None if self.regions is None else self.regions.tolist(),
             "views": dict(self.views),
+            "neighbours": self.neighbours,
             "nearest": [
                 {"path": list(n.path), "similarity": n.similarity, "view": n.view} for n in self.nearest
             ],
@@ -94,7 +102,11 @@ def explain(
     """
     with tempfile.TemporaryDirectory(prefix="aisle-explain-") as folder:
         asked = _keeping(classifier, Path(folder))
-        return [_explain(asked, product, node, method) for product in products]
+        found = [_explain(asked, product, node, method) for product in products]
+    seen = getattr(classifier, "seen", None)
+    if seen is None or not found:
+        return found
+    return [replace(one, seen=bool(known)) for one, known in zip(found, seen(products), strict=True)]
 
 
 def _keeping(classifier: Classifier, folder: Path) -> Classifier:
@@ -109,14 +121,16 @@ def _keeping(classifier: Classifier, folder: Path) -> Classifier:
 
 def _explain(classifier: Classifier, product: Product, node: int | None, method: Method) -> Explanation:
     pieces = Pieces.of(product)
-    plain = classifier.score([pieces.whole])
+    plain = _calibrated(classifier, [pieces.whole])
     black = None if pieces.pixels is None else _with_picture(product, np.zeros_like(pieces.pixels))
-    if black is not None and _unmoved(plain, classifier.score([black])):
+    if black is not None and _unmoved(plain, _calibrated(classifier, [black])):
         pieces = replace(pieces, whole=product, pixels=None)  # no view looks at pictures
-    target = int(plain.best()[0]) if node is None else node
+    answer = confidences(classifier, [product])
+    target = int(answer.best()[0]) if node is None else node
+    confidence = float(np.exp(answer.place(target).astype(np.float64)[0]))
     full = float(log_odds(plain, target)[0])
     count = len(pieces.words) + pieces.regions
-    ask = lambda kept: log_odds(classifier.score(pieces.without(kept)), target)  # noqa: E731
+    ask = lambda kept: log_odds(_calibrated(classifier, pieces.without(kept)), target)  # noqa: E731
     if not count:
         weights = np.zeros(0)
     elif method == "shapley":
@@ -127,12 +141,28 @@ def _explain(classifier: Classifier, product: Product, node: int | None, method:
     return Explanation(
         id=product.id,
         path=plain.taxonomy.nodes[target].path,
-        probability=float(np.exp(plain.node(np.array([target]))[0])),
+        confidence=confidence,
         words=tuple(Weighed(text, float(w)) for text, w in zip(pieces.words, weights[:n], strict=True)),
         regions=weights[n:].reshape(GRID, GRID) if pieces.regions else None,
         views=_views(classifier, product, target),
+        neighbours=_neighbours(classifier, product, target, confidence),
         nearest=_nearest(classifier, product),
     )
+
+
+def _calibrated(classifier: Classifier, products: Sequence[Product], without: Collection[str] = ()) -> Scores:
+    """What products themselves say, before neighbours do, on the scale of the confidence."""
+    policy, scores = getattr(classifier, "policy", None), classifier.score(products, without=without)
+    return policy.calibrate(scores) if isinstance(policy, Policy) else scores
+
+
+def _neighbours(classifier: Classifier, product: Product, target: int, confidence: float) -> float:
+    """What neighbours add to the log-odds."""
+    policy = getattr(classifier, "policy", None)
+    if not isinstance(policy, Policy) or policy.agreement is None:
+        return 0.0
+    answered = math.log(max(confidence, 1e-26)) - math.log1p(-min(confidence, 1 - 1e-16))
+    return answered - float(log_odds(_calibrated(classifier, [product]), target)[0])
 
 
 def _unmoved(scores: Scores, others: Scores) -> bool:
@@ -247,17 +277,15 @@ def _views(classifier: Classifier, product: Product, target: int) -> dict[str, f
     """Each view's Shapley value: its mean gain over all orders of adding views to none (Shapley 1953); of
     many views what is lost without each alone."""
     views = tuple(classifier.views)
+
+    def ask(without: Collection[str]) -> float:
+        return float(log_odds(_calibrated(classifier, [product], without), target)[0])
+
     if len(views) > EXACT:
-        full = log_odds(classifier.score([product]), target)[0]
-        return {
-            v: float(full - log_odds(classifier.score([product], without=(v,)), target)[0]) for v in views
-        }
+        full = ask(())
+        return {view: full - ask((view,)) for view in views}
     value = {
-        there: float(
-            log_odds(classifier.score([product], without=tuple(v for v in views if v not in there)), target)[
-                0
-            ]
-        )
+        there: ask(tuple(v for v in views if v not in there))
         for size in range(len(views) + 1)
         for there in combinations(views, size)
     }

@@ -170,9 +170,9 @@ class Predictor(Answers):
 
     # -- knowing itself -----------------------------------------------------------------------
 
-    def seen(self, catalog: Catalog) -> np.ndarray:
-        """(n,) bool: rows whose content this model was trained on."""
-        return np.isin(short_keys(catalog), self.seen_keys)
+    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
+        """(n,) bool: products whose content this model was trained on."""
+        return np.isin(short_keys(products), self.seen_keys)
 
     def with_policy(self, policy: Policy) -> "Predictor":
         """The same network making other promises."""

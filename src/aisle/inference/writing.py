@@ -30,7 +30,8 @@ SCHEMA = pa.schema(
         pa.field("confidence", pa.list_(pa.float64())),
         pa.field("decision", pa.string()),
         pa.field("reason", pa.string()),
-        pa.field("alternatives", pa.list_(pa.struct([("path", pa.string()), ("probability", pa.float64())]))),
+        pa.field("alternatives", pa.list_(pa.struct([("path", pa.string()), ("confidence", pa.float64())]))),
+        pa.field("threshold", pa.float64()),
         pa.field("problems", pa.list_(pa.string())),
         pa.field("model_id", pa.string()),
     ]
@@ -53,13 +54,15 @@ def _line(one: Prediction) -> str:
     """`json.dumps(one.to_dict(), ensure_ascii=False)` and a line feed, in half the time."""
     confidence = ", ".join([repr(round(c, 6)) for c in one.confidence])
     alternatives = ", ".join(
-        [f'{{"path": {_quoted_path(path)}, "probability": {round(p, 6)!r}}}' for path, p in one.alternatives]
+        [f'{{"path": {_quoted_path(path)}, "confidence": {round(c, 6)!r}}}' for path, c in one.alternatives]
     )
+    threshold = "null" if one.threshold is None else repr(round(one.threshold, 6))
     return (
         f'{{"id": {_quoted(one.id)}, "best": {_quoted_path(one.best)}, "best_id": {_quoted(one.best_id)}, '
         f'"path": {_quoted_path(one.path)}, "path_id": {_quoted(one.path_id)}, '
         f'"confidence": [{confidence}], "decision": "{one.decision}", "reason": {_quoted(one.reason)}, '
-        f'"alternatives": [{alternatives}], "problems": [{", ".join(map(_quoted, one.problems))}], '
+        f'"alternatives": [{alternatives}], "threshold": {threshold}, '
+        f'"problems": [{", ".join(map(_quoted, one.problems))}], '
         f'"model_id": {_quoted(one.model_id)}}}\n'
     )
 
@@ -99,7 +102,7 @@ class _Csv:
             flat = {
                 **row,
                 "confidence": " | ".join(str(c) for c in row["confidence"]),
-                "alternatives": " | ".join(f"{a['path']} ({a['probability']})" for a in row["alternatives"]),
+                "alternatives": " | ".join(f"{a['path']} ({a['confidence']})" for a in row["alternatives"]),
                 "problems": " | ".join(row["problems"]),
             }
             self.writer.writerow(flat)

@@ -8,7 +8,7 @@ with Client("http://127.0.0.1:8000", key="aisle_…") as shop:
 import base64
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
@@ -63,12 +63,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A full path, how probable it is, and why."""
+    """A full path, the confidence in it, and why. token: ties it to the text that it was made for; `feedback`
+    sends it back."""
 
     id: str
     path: CategoryPath
     confidence: float
     reason: str
+    token: str | None = None
 
 
 class Client:
@@ -111,10 +113,22 @@ class Client:
                     {name: _known(one) for name, one in (entry.get("models") or {}).items()},
                 )
 
-    def suggest(self, title: str, count: int = 5) -> list[Suggestion]:
-        """The most probable places for a title as far as it is typed."""
-        found = self._ask("POST", "/v1/suggest", json={"title": title, "count": count})["suggestions"]
-        return [Suggestion(**{**one, "path": tuple(one["path"])}) for one in found]
+    def suggest(
+        self,
+        title: str,
+        count: int = 5,
+        *,
+        fields: Mapping[str, str] | None = None,
+        finished: bool = False,
+    ) -> list[Suggestion]:
+        """The categories of highest confidence for a title as far as it is typed. fields: what else is known
+        of the product (`description`, …). finished: the last word is no beginning of another."""
+        sent = {"title": title, "count": count, "fields": dict(fields or {}), "finished": finished}
+        found = self._ask("POST", "/v1/suggest", json=sent)
+        token = found.get("token")
+        return [
+            Suggestion(**{**one, "path": tuple(one["path"]), "token": token}) for one in found["suggestions"]
+        ]
 
     def search(
         self, query: str | Product = "", *, like: str | None = None, where: str | None = None, count: int = 20
@@ -151,13 +165,18 @@ class Client:
         """Say where a product belongs; its number, once it is on disk. Asked again after a broken
         connection, it is still counted once.
 
-        how: `chosen`, `accepted` or `default` (nobody looked); found by itself otherwise.
+        suggested: as `suggest` gave them for these very words, all of them in order. how: `chosen`,
+        `accepted` or `default` (nobody looked); found by itself otherwise.
+
+        Raises:
+            ServerAnswerError: the suggestions were made for another product.
         """
         body = {
             "product": _sent(product),
             "chosen": chosen if isinstance(chosen, str) else DELIMITER.join(chosen),
             "suggested": [{"id": one.id, "confidence": one.confidence} for one in suggested],
             "how": how,
+            "token": suggested[0].token if suggested else None,
             "person": person,
         }
         headers = {"Idempotency-Key": uuid.uuid4().hex}
@@ -230,7 +249,7 @@ def _known(told: dict[str, Any]) -> Prediction:
     """A `Prediction` from its JSON; the other way round is `Prediction.to_dict`."""
     path = {name: tuple(told[name].split(DELIMITER)) if told[name] else () for name in ("best", "path")}
     others = (
-        Alternative(tuple(one["path"].split(DELIMITER)), one["probability"]) for one in told["alternatives"]
+        Alternative(tuple(one["path"].split(DELIMITER)), one["confidence"]) for one in told["alternatives"]
     )
     rest = {"confidence": tuple(told["confidence"]), "problems": tuple(told["problems"])}
     return Prediction(**{**told, **path, **rest, "alternatives": tuple(others)})

@@ -20,6 +20,7 @@ from aisle.server.fetching import Fetches, Fetching
 from aisle.server.problems import ItemError
 from aisle.server.schemas import PictureIn, ProductIn
 from aisle.server.settings import Limits, Urls
+from aisle.server.tokens import content_hash
 
 _DATA_URL = re.compile(r"^data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 _CHECKED_SIDE = 64  # pixels to which an image is decoded to see whether it can be: cheap for JPEG
@@ -71,7 +72,7 @@ class Received(NamedTuple):
 @dataclass(frozen=True)
 class Item:
     """A product ready to be answered, and the images of it that could not be read; or an `error`.
-    named: its id is the caller's own, not its position."""
+    named: its id is the caller's own, not its position. pictures: what tokens know its images by."""
 
     id: str
     named: bool = False
@@ -79,6 +80,7 @@ class Item:
     missing: tuple[MissingImage, ...] = ()
     error: ItemError | None = None
     worth: float | None = None
+    pictures: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -142,7 +144,8 @@ class Items:
             product, missing = self._product(sent, files, name, fetches)
         except ItemError as error:
             return Item(name, named, error=error)
-        return Item(name, named, product, missing, worth=sent.worth)
+        pictures = tuple(pictures_of(sent, product, files))
+        return Item(name, named, product, missing, worth=sent.worth, pictures=pictures)
 
     def _product(
         self, sent: ProductIn, files: Mapping[str, bytes], name: str, fetches: Fetches | None
@@ -195,6 +198,18 @@ class Items:
             return
         if width * height > self.limits.pixels:
             raise ItemError("picture_too_large", f"{width:,} × {height:,} pixels")
+
+
+def pictures_of(sent: ProductIn, product: Product, files: Mapping[str, bytes] | None = None) -> list[str]:
+    """What a product's pictures are known by: an address by itself, because what it leads to may change
+    between two requests; bytes by their hash."""
+    if all(one.url is None for one in sent.images):
+        return [content_hash(image.read()) for image in product.images]
+    named = []
+    for one in sent.images:
+        data = (files or {}).get(one.file, b"") if one.file is not None else decoded(one.base64 or "")
+        named.append(one.url or content_hash(data))
+    return named
 
 
 def _parsed(value: Any) -> ProductIn | ItemError:

@@ -55,9 +55,9 @@ class Slot:
         """One prediction a product, in order."""
         return self.predictor.predict(products)
 
-    def score(self, products: Sequence[Product]) -> list[np.ndarray]:
-        """Calibrated log-probabilities (N,) of the terminals, a product each."""
-        return list(self.predictor.policy.calibrate(self.predictor.score(products)).logp)
+    def confidences(self, products: Sequence[Product]) -> list[np.ndarray]:
+        """Log-confidences (N,) of the terminals, a product each: as predictions have them."""
+        return list(self.predictor.confidences(products).logp)
 
     @cached_property
     def suggester(self) -> "Suggester":

@@ -1,20 +1,22 @@
 """What speaks for each place weighed for a product, gathered from models that have not seen the product."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aisle.catalog import Catalog
+from aisle.decision import Calibration
 from aisle.evaluation.audit.candidates import ANSWERED, BETTER, DOUBLED, VOTED, Cases, doubled, voted
 from aisle.evaluation.audit.neighbours import Near, nearest, votes
 from aisle.evaluation.branches import below
 from aisle.inference.predictor import Predictor
 from aisle.model.spec import views_of
 from aisle.progress import SILENT, Progress
-from aisle.taxonomy import Scores, Taxonomy
+from aisle.taxonomy import Scores, Targets, Taxonomy
 
 CHUNK = 256
+CALIBRATED = 1_000  # rows of a fold, at least where it has as many, by which its model is calibrated
 CLIP = 20.0  # log-odds beyond this say no more
 PRIOR = 3.0  # products' worth of the parent's mean in what is expected of a category
 
@@ -35,14 +37,14 @@ _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 class Evidence:
     """Of n products and the places weighed for each: `features` (n, C, F), NaN where there is nothing to say.
 
-    sure: (n, C) probability of each place. said: (n, 2) the places that text alone and pictures alone name,
-    -1 where one is absent. near: neighbours by space, numbered among the n. support: (n,) other products
-    with the same label; agree: (n,) share of duplicates with it.
+    confidence: (n, C) calibrated, of each place. said: (n, 2) the places that text alone and pictures alone
+    name, -1 where one is absent. near: neighbours by space, numbered among the n. support: (n,) other
+    products with the same label; agree: (n,) share of duplicates with it.
     """
 
     cases: Cases
     features: np.ndarray
-    sure: np.ndarray
+    confidence: np.ndarray
     said: np.ndarray
     near: dict[str, Near]
     support: np.ndarray
@@ -59,7 +61,7 @@ def gather(
     """Ask models, each for rows (of the catalogue) that it has not learned from, nor from duplicates of."""
     n, count = cases.places.shape
     features = np.full((n, count, len(FEATURES)), np.nan, np.float32)
-    sure = np.zeros((n, count), np.float32)
+    confidence = np.zeros((n, count), np.float32)
     said = np.full((n, 2), -1, np.int64)
     place_of = np.full(len(catalog), -1, np.int64)
     place_of[cases.rows] = np.arange(n)
@@ -75,17 +77,28 @@ def gather(
             cases.places[:, VOTED] = voted(list(near.values()), cases.node, cases.node)
         mine = place_of[rows]
         mine = mine[mine >= 0]
+        model = _calibrated(model, catalog, cases, mine)
         with progress("asking a model that has not seen them", len(mine)) as advance:
             for start in range(0, len(mine), CHUNK):
                 some = mine[start : start + CHUNK]
-                _ask(catalog.take(cases.rows[some]), some, model, views, cases, features, sure, said)
+                _ask(catalog.take(cases.rows[some]), some, model, views, cases, features, confidence, said)
                 advance(len(some))
     near = near or {}
     _vote(features, taxonomy, cases, near, kinds)
     features[..., _COLUMN["duplicates"]] = _twins(cases)
     support = np.bincount(cases.node, minlength=len(taxonomy))
     _expect(features, taxonomy, cases, support)
-    return Evidence(cases, features, sure, said, near, support[cases.node] - 1, agree)
+    return Evidence(cases, features, confidence, said, near, support[cases.node] - 1, agree)
+
+
+def _calibrated(model: Predictor, catalog: Catalog, cases: Cases, mine: np.ndarray) -> Predictor:
+    """The same model, calibrated on rows that it judges: it kept none of those that it learned from aside."""
+    some = mine[:: max(1, len(mine) // CALIBRATED)]
+    if not len(some):
+        return model
+    targets = Targets(cases.node[some], cases.exact[some])
+    calibration = Calibration.fit(model.score(catalog.take(cases.rows[some])), targets)
+    return model.with_policy(replace(model.policy, calibration=calibration))
 
 
 def _by_modality(model: Predictor) -> dict[str, list[str]]:
@@ -99,7 +112,7 @@ def _by_modality(model: Predictor) -> dict[str, list[str]]:
 
 def _ask(
     products: Catalog, some: np.ndarray, model: Predictor, views: dict[str, list[str]], cases: Cases,
-    features: np.ndarray, sure: np.ndarray, said: np.ndarray,
+    features: np.ndarray, confidence: np.ndarray, said: np.ndarray,
 ) -> None:  # fmt: skip
     scores = model.score(products)
     top = scores.topk(ANSWERED.stop - ANSWERED.start).node
@@ -112,9 +125,8 @@ def _ask(
     places[:, BETTER] = better
     exact = np.ones(places.shape, bool)
     exact[:, 0] = cases.exact[some]
-    margin, logp = standing(scores, places, exact)
-    features[some, :, :3] = margin
-    sure[some] = np.exp(logp)
+    features[some, :, :3], _ = standing(scores, places, exact)
+    confidence[some] = np.exp(standing(model.policy.confidences(scores), places, exact)[1])
     for i, (name, without) in enumerate(views.items()):
         alone = list(model.score_batches(products, without))
         scores = Scores(scores.taxonomy, np.concatenate([part.scores.logp for part in alone]))

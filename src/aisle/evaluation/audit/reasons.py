@@ -17,7 +17,8 @@ def _models(told: Mapping[str, Any]) -> str:
     if proposed <= present:
         return ""
     return (
-        f"models that have not seen it: {percent(proposed, 0)} the proposal, {percent(present, 0)} the label"
+        f"the confidence of models that have not seen it: {percent(proposed, 0)} the proposal, "
+        f"{percent(present, 0)} the label"
     )
 
 

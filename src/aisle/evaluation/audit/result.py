@@ -34,10 +34,10 @@ class Finding(Record):
     `suspicion`: what it is ranked by, 0 to 1. `where`: the first level at which label and proposal differ is
     the last one (`sibling`: the same parent), the top one (`top`), or between (`branch`).
 
-    `confidence`, `present_confidence`: what models that have not seen the product give the proposal and the
-    label. `others`: further products so labelled. `neighbours_…`: their shares of the nearest products' vote.
-    `text_says`, `picture_says`: what either alone would answer. `duplicates_agree`: the share of the
-    `duplicates` with the same label. Null: nothing to say.
+    `confidence`, `present_confidence`: the calibrated confidence in the proposal and in the label of models
+    that have not seen the product. `others`: further products so labelled. `neighbours_…`: their shares of
+    the nearest products' vote. `text_says`, `picture_says`: what either alone would answer.
+    `duplicates_agree`: the share of the `duplicates` with the same label. Null: nothing to say.
     """
 
     rank: int

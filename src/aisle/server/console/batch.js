@@ -6,9 +6,10 @@ import { count, h, percent, plural } from "./dom.js";
 /** The confidence of an item's first suggestion. */
 export const confidence = (item) => item.prediction.confidence.at(-1);
 
-/** Accept what a person confirms of these: the answer's items, or null where they did not. */
-export async function acceptTogether(ids) {
-  const { items, floor } = await post("v1/review/accept", { ids, confirm: false });
+/** Accept what a person confirms of these: the answer's items and those that have changed since they were
+ *  shown, or null where nothing was confirmed. tokens: of each item, as it was shown. */
+export async function acceptTogether(ids, tokens) {
+  const { items, floor } = await post("v1/review/accept", { ids, tokens, confirm: false });
   const good = items.filter(({ error }) => !error);
   const low = items.filter(({ error }) => error?.code === "below_floor");
   const other = items.filter(({ error }) => error && error.code !== "below_floor");
@@ -19,9 +20,10 @@ export async function acceptTogether(ids) {
     good.length > 0 && "Nobody looks at each of them, so they do not count in “first suggestion right”.",
   ].filter(Boolean);
   const title = good.length ? `Accept ${plural(good.length, "first suggestion")}?` : "None of these can be accepted together";
-  if (!(await confirmed(title, lines, good.length ? `Accept ${count(good.length)}` : ""))) return null;
-  const answer = await post("v1/review/accept", { ids: good.map(({ id }) => id), confirm: true });
-  return answer.items;
+  const stale = other.filter(({ error }) => error.code === "stale_suggestion");
+  if (!(await confirmed(title, lines, good.length ? `Accept ${count(good.length)}` : ""))) return stale.length ? stale : null;
+  const answer = await post("v1/review/accept", { ids: good.map(({ id }) => id), tokens, confirm: true });
+  return [...answer.items, ...stale];
 }
 
 /** Ask in a dialog; action: what the button says that means yes; none: there is nothing to say yes to. */

@@ -63,7 +63,15 @@ export function percent(share, digits = 0) {
   const value = share * 100;
   if (digits === 0 && value > 0 && value < 0.5) return "<1 %";
   if (digits === 0 && value < 100 && value >= 99.5) return ">99 %";
-  return `${value.toFixed(digits)} %`;
+  const text = value.toFixed(digits);
+  return value < 100 && Number(text) === 100 ? `>${(100 - 10 ** -digits).toFixed(digits)} %` : `${text} %`;
+}
+
+/** Two shares with as many digits as it takes to tell them apart; null is no share. */
+export function apart(one, other) {
+  let digits = 0;
+  while (digits < 4 && one !== other && percent(one, digits) === percent(other, digits)) digits += 1;
+  return [percent(one, digits), percent(other, digits)];
 }
 
 export const count = (number) => number.toLocaleString("en");
@@ -80,7 +88,7 @@ export function pathText(path) {
   );
 }
 
-/** How probable, as a bar; the number stands beside it as text. */
+/** A share as a bar; the number stands beside it as text. */
 export function bar(share, kind = "") {
   const inner = h("span", {});
   inner.style.width = `${Math.max(0, Math.min(1, share ?? 0)) * 100}%`;
@@ -128,11 +136,13 @@ export const missingImages = (missing) => (missing ?? []).map(({ image, url, rea
 
 /** Where a page's part comes from the server: loading, then what `make` makes of it, or why not. */
 export async function shown(place, what, ask, make) {
-  fill(place, loading(what));
+  const wait = loading(what);
+  fill(place, wait);
   try {
-    fill(place, make(await ask()));
+    const found = await ask();
+    if (wait.parentNode === place) fill(place, make(found)); // else something else is shown there by now
   } catch (error) {
     if (!error.code) throw error;
-    fill(place, state("bad", `No ${what} to show`, error.message, () => shown(place, what, ask, make)));
+    if (wait.parentNode === place) fill(place, state("bad", `No ${what} to show`, error.message, () => shown(place, what, ask, make)));
   }
 }

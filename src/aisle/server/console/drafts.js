@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { encoded } from "./pictures.js";
 
 const PLACE = "aisle-drafts";
-const WORDS = ["uid", "sku", "title", "description", "state", "path", "chosen", "offered", "model", "modelId", "key", "review", "missing"];
+const WORDS = ["uid", "sku", "title", "description", "state", "path", "chosen", "offered", "token", "model", "modelId", "key", "review", "missing"];
 const SHORT = 2_000, LONG = 60_000; // ms between tries to send what waits
 let pause = SHORT;
 let timer = 0;
@@ -23,6 +23,16 @@ export function added(title = "") {
 export const untouched = (draft) => !draft.title.trim() && !draft.description.trim() && !draft.pictures.length;
 export const open = (draft) => draft.state === "draft";
 
+/** What a suggestion answers: words and pictures, as they are now. Two that are equal have the same suggestions. */
+export const content = ({ title, description, pictures }) =>
+  JSON.stringify([title.trim(), description.trim(), pictures.map(({ url }) => url)]);
+
+/** What is changed is not what was placed, or is still to be sent: it is to be placed again. */
+export function reopen(draft) {
+  if (open(draft)) return;
+  Object.assign(draft, { state: "draft", chosen: null, path: null, offered: [], token: null, key: null });
+}
+
 /** Take one away. */
 export function removed(draft) {
   for (const picture of draft.pictures) URL.revokeObjectURL(picture.url);
@@ -33,7 +43,7 @@ export function removed(draft) {
 export function save() {
   try {
     const kept = drafts.map((draft) => ({ ...Object.fromEntries(WORDS.map((name) => [name, draft[name]])),
-      lost: lost(draft.pictures.length + (draft.lost?.length ?? 0)) }));
+      pictured: draft.pictures.length > 0, lost: lost(draft.pictures.length + (draft.lost?.length ?? 0)) }));
     sessionStorage.setItem(PLACE, JSON.stringify(kept));
   } catch { /* full, or not allowed: then only this page remembers */ }
 }
@@ -44,7 +54,9 @@ const lost = (number) => Array.from({ length: number }, (_, i) => ({ image: i + 
 function read() {
   try {
     const kept = JSON.parse(sessionStorage.getItem(PLACE) ?? "[]");
-    return kept.map((draft) => ({ ...draft, pictures: [], state: draft.state === "sending" ? "waiting" : draft.state }));
+    // The pictures are gone: what was suggested for them is no suggestion for the words alone.
+    return kept.map(({ pictured, ...draft }) => ({ ...draft, pictures: [], state: draft.state === "sending" ? "waiting" : draft.state,
+      ...(pictured ? { offered: [], token: null } : {}) }));
   } catch {
     return [];
   }
@@ -60,33 +72,38 @@ export async function classified(draft, options = {}) {
   const form = new FormData();
   const names = draft.pictures.map((_, i) => ({ file: `picture-${i + 1}` }));
   form.append("products", JSON.stringify([product(draft, names)]));
+  const about = content(draft);
   draft.pictures.forEach((picture, i) => form.append(`picture-${i + 1}`, picture.data, picture.name));
   const { review, ...more } = options;
   const answer = await post(`v1/classify${review ? "?review=true" : ""}`, form, more);
   const [one] = answer.answers;
   if (one.error) throw Object.assign(new Error(one.error.message), { code: one.error.code });
-  return { ...one, model: answer.model };
+  return { ...one, model: answer.model, about };
 }
 
 /** Send what was chosen; what cannot be sent now waits, and is tried again by itself. Asked again with the same key, it is counted once. */
 export async function send(draft) {
+  const { key } = draft;
+  const now = { ...draft, pictures: [...draft.pictures] }; // what was chosen was chosen for this
+  const end = (state) => { if (draft.key === key) draft.state = state; }; // else it was changed meanwhile
   draft.state = "sending";
   save();
   try {
-    const pictures = await Promise.all(draft.pictures.map(async ({ data }) => ({ base64: await encoded(data) })));
+    const pictures = await Promise.all(now.pictures.map(async ({ data }) => ({ base64: await encoded(data) })));
     const answer = await post("v1/feedback", {
-      product: product(draft, pictures),
-      chosen: draft.chosen,
-      suggested: draft.offered,
-      model: draft.model || null,
-      model_id: draft.modelId || null,
-    }, { key: draft.key });
-    draft.state = "placed";
-    draft.missing = [...(draft.lost ?? []), ...answer.missing_images];
+      product: product(now, pictures),
+      chosen: now.chosen,
+      suggested: now.offered,
+      token: now.token || null,
+      model: now.model || null,
+      model_id: now.modelId || null,
+    }, { key });
+    end("placed");
+    if (draft.key === key) draft.missing = [...(now.lost ?? []), ...answer.missing_images];
     pause = SHORT;
   } catch (error) {
     const later = error.status === 0 || error.status === 401 || error.status === 429 || error.status >= 500;
-    draft.state = later ? "waiting" : "draft";
+    end(later ? "waiting" : "draft");
     if (!later) throw error;
     // An answer such as 503 is none of "the server is back": time alone tells. Without a key nothing is tried.
     if (error.status !== 401) tryAgain(error.after * 1000);

@@ -26,19 +26,22 @@ function compare(models) {
   const title = h("input", { id: "compare-title", placeholder: "A title that all of them read", autocomplete: "off" });
   const description = h("textarea", { id: "compare-description", rows: "2" });
   const answers = h("div", { "aria-live": "polite" });
+  let latest = null;
   const asked = async (event) => {
     event.preventDefault();
     fill(answers, loading("answers"));
+    const product = { title: title.value, description: description.value };
+    const asking = latest = {};
     try {
-      const product = { title: title.value, description: description.value };
       const names = models.map(({ name }) => name);
       const { answers: [one] } = await post(`v1/classify?models=${encodeURIComponent(names.join(","))}`, { products: [product] });
+      if (asking !== latest) return;
       if (one.error) throw Object.assign(new Error(one.error.message), one.error);
       const said = one.models ?? { [names[0]]: one.prediction };
       fill(answers, h("div", { class: "side-by-side" }, Object.entries(said).map(([name, prediction]) => column(name, prediction))));
     } catch (error) {
       if (!error.code) throw error;
-      fill(answers, state("bad", "No answer", error.message));
+      if (asking === latest) fill(answers, state("bad", "No answer", error.message));
     }
   };
   return h("section", { class: "card", "aria-labelledby": "compare" }, h("h2", { id: "compare" }, "The same product, read by each"),
@@ -47,6 +50,6 @@ function compare(models) {
 }
 
 function column(name, prediction) {
-  return h("div", {}, h("h3", {}, name), h("p", { class: "quiet" }, `${decisionText(prediction)}: ${prediction.reason}`),
+  return h("div", {}, h("h3", {}, name), h("p", { class: "quiet" }, decisionText(prediction)),
     h("ul", { class: "places" }, alternatives(prediction, 5).map((place) => h("li", { class: "place still" }, placeLine(place)))));
 }

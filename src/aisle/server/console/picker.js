@@ -45,7 +45,9 @@ class Picker {
     this.latest = asked;
     try {
       const found = await get(`v1/taxonomy${asked}`);
-      if (this.latest === asked) this.draw(words, found);
+      if (this.latest !== asked) return;
+      this.drawn = words;
+      this.draw(words, found);
     } catch (error) {
       if (this.latest === asked) fill(this.list, h("li", {}, state("bad", "The tree cannot be shown", error.message, () => this.look())));
     }
@@ -87,7 +89,9 @@ class Picker {
     const at = lines.indexOf(document.activeElement);
     if (event.key === "ArrowDown") lines[Math.min(at + 1, lines.length - 1)]?.focus();
     else if (event.key === "ArrowUp") (at > 0 ? lines[at - 1] : this.search).focus();
-    else if (event.key === "Enter" && event.target === this.search) lines[0]?.click();
+    else if (event.key === "Enter" && event.target === this.search) {
+      if (this.drawn === this.search.value.trim()) lines[0]?.click(); // else the list still answers other words
+    }
     else if (event.key === "Backspace" && this.above.length && (event.target !== this.search || !this.search.value)) {
       this.above.pop();
       this.look();

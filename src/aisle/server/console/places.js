@@ -1,25 +1,34 @@
-// Places that a model suggests: full paths with how probable each is, and why.
+// Categories that a model suggests: full paths, each with its confidence and why.
 
-import { bar, h, pathText, percent } from "./dom.js";
+import { apart, bar, h, pathText, percent } from "./dom.js";
 
 /** What one line shows; `key`: the key that takes it. */
-export function placeLine({ path, share, reason }, key = "") {
+export function placeLine({ path, confidence, reason }, key = "") {
   return [
     h("span", { class: "key", "aria-hidden": "true" }, key),
     h("span", { class: "what" }, pathText(path), reason && h("span", { class: "reason" }, reason)),
-    h("span", { class: "number" }, percent(share)),
-    bar(share),
+    h("span", { class: "number" }, percent(confidence)),
+    bar(confidence),
   ];
 }
 
-/** The places of a prediction, most probable first, as {id, path, share}; ids are paths but for the best. */
+/** The places of a prediction, best first, as {id, path, confidence}; ids are paths but for the best. */
 export function alternatives(prediction, most = 5) {
   return prediction.alternatives.slice(0, most).map((one) => ({
     id: one.path === prediction.best ? prediction.best_id : one.path,
     path: one.path.split(" > "),
-    share: one.probability,
+    confidence: one.confidence,
   }));
 }
 
-const DECISIONS = { accept: "sure enough to decide by itself", partial: "sure of the branch only", review: "not sure: worth a look" };
-export const decisionText = (prediction) => DECISIONS[prediction.decision] ?? prediction.decision;
+const DECISIONS = { accept: "decides this by itself", partial: "decides the branch by itself", review: "leaves this to a person" };
+
+/** What the model does with a product, and why: its confidence beside what it needs, as the bars show it. */
+export function decisionText({ decision, confidence, threshold, reason }) {
+  const full = confidence.at(-1);
+  const [has, needed] = apart(full, threshold);
+  const does = `The model ${DECISIONS[decision] ?? decision}.`;
+  if (threshold === null) return `${does} Its confidence is ${percent(full)}, but: ${reason}.`;
+  if (decision !== "accept" && full >= threshold) return `${does} Its confidence is ${has}, and ${needed} would be enough, but: ${reason}.`;
+  return `${does} Its confidence is ${has}; ${needed} is needed to decide.`;
+}

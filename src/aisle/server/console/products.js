@@ -21,7 +21,7 @@ export function draw(place, [id]) {
   const go = (event) => {
     event.preventDefault();
     if (words.value.trim()) search(told, list, words.value.trim(), []);
-    else { fill(told); recent(list); }
+    else { asked = null; fill(told); recent(list); }
   };
   fill(place, h("form", { class: "find", role: "search", onsubmit: go },
     h("label", { for: "words", class: "hidden" }, "Search products by words"), words,
@@ -68,10 +68,14 @@ function why({ similarity, words, match }) {
   return [match !== undefined && `match ${percent(Math.max(0, match))}`, alike, words !== null && "words match"].filter(Boolean).join(", ");
 }
 
+let asked = null; // the latest search: an answer to an earlier one comes too late
+
 async function search(told, list, words, images) {
+  const mine = asked = {};
   fill(told, loading("what fits"));
   try {
     const { products, total, missing_images: missing } = await post("v1/search", { query: words, images, count: 50 });
+    if (asked !== mine) return;
     fill(told, missingImages(missing));
     const mixed = products.some((one) => one.words !== null) && products.some((one) => one.similarity !== null);
     const found = mixed ? products.map((one) => ({ ...one, match: one.score })) : products;
@@ -80,6 +84,7 @@ async function search(told, list, words, images) {
     fill(list, products.length ? cards(head.charAt(0).toUpperCase() + head.slice(1), found) : state("empty", "Nothing fits", "Other words may."));
   } catch (error) {
     if (!error.code) throw error;
+    if (asked !== mine) return;
     const without = error.status === 501 || error.code === "no_index";
     fill(told, state(without ? "note" : "bad", without ? "This server has no search index" : "The search failed", words && without
       ? `${error.message} Below are the products that people placed and that have these words.` : error.message));
@@ -125,7 +130,7 @@ function saying(row) {
 
 function waiting(item) {
   return h("div", {}, h("h3", {}, item.state === "open" ? "Waits for review" : "Reviewed"),
-    h("p", { class: "quiet" }, `The model was ${decisionText(item.prediction)}.`),
+    h("p", { class: "quiet" }, decisionText(item.prediction)),
     missingImages(item.missing_images),
     h("ul", { class: "places" }, alternatives(item.prediction, 5).map((place) => h("li", { class: "place still" }, placeLine(place)))));
 }

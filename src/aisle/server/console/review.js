@@ -128,7 +128,7 @@ class Review {
     const face = item.pictures[0] ? h("img", { class: "face", src: picture(item.pictures[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" });
     return h("li", {}, box, h("button", { type: "button", class: "open", "aria-current": i === this.at ? "true" : null, onclick: () => this.go(i) },
       face, h("span", { class: "words" }, h("span", { class: "name" }, name),
-        h("span", { class: "quiet" }, `${percent(first.share)} ${first.path.at(-1)}`))));
+        h("span", { class: "quiet" }, `${percent(first.confidence)} ${first.path.at(-1)}`))));
   }
 
   toggle(item) {
@@ -155,7 +155,7 @@ class Review {
     const places = alternatives(item.prediction, 9);
     return h("section", { class: "card", "aria-labelledby": "choices" },
       h("h2", { id: "choices" }, "Where does it belong?"),
-      h("p", { class: "quiet why" }, `The model is ${decisionText(item.prediction)} (${item.prediction.reason}).`),
+      h("p", { class: "quiet why" }, decisionText(item.prediction)),
       otherProblems(item).map((problem) => h("p", { class: "fault" }, problem)),
       h("ul", { class: "places" }, places.map((place, i) => h("li", {},
         h("button", { type: "button", class: "place", onclick: () => this.choose(place.id, place.path) }, placeLine(place, String(i + 1)))))),
@@ -187,8 +187,9 @@ class Review {
     item.key ??= crypto.getRandomValues(new Uint32Array(4)).join("-");
     return this.alone(async () => {
       try {
-        await post(`v1/review/items/${item.id}/decide`, { chosen }, { key: `${item.key}-${chosen}`.slice(0, 180) });
+        await post(`v1/review/items/${item.id}/decide`, { chosen, token: item.token }, { key: `${item.key}-${chosen}`.slice(0, 180) });
       } catch (error) {
+        if (error.code === "stale_suggestion") return this.changed(item);
         if (error.status !== 409) throw error;
         toast(error.message, "bad");
         return this.gone([item.id]);
@@ -196,6 +197,15 @@ class Review {
       toast(`${path.join(" › ")}.`, "good", { label: "Undo", run: () => this.undo() });
       await this.gone([item.id]);
     });
+  }
+
+  /** Nothing was decided: the product was sent anew since it is shown here. */
+  async changed(item) {
+    toast("This product has changed meanwhile. Look at it again.", "bad");
+    const now = await get(`v1/review/items/${item.id}`);
+    this.items = this.items.map((one) => (one.id === now.id ? now : one));
+    this.selected.delete(item.id);
+    this.draw(true);
   }
 
   skip() {
@@ -235,13 +245,16 @@ class Review {
     const ids = [...this.selected];
     if (!ids.length) return;
     return this.alone(async () => {
-      const items = await acceptTogether(ids);
+      const shown = this.items.filter(({ id }) => this.selected.has(id));
+      const items = await acceptTogether(ids, Object.fromEntries(shown.map(({ id, token }) => [id, token])));
       if (!items) return;
       const failed = items.filter(({ error }) => error);
+      const changed = failed.filter(({ error }) => error.code === "stale_suggestion").map(({ id }) => id);
       const done = items.length - failed.length;
       if (done) toast(`${plural(done, "first suggestion")} accepted.`, "good", { label: "Undo all", run: () => this.undo(done) });
       if (failed.length) toast(`${count(failed.length)} not accepted: ${failed[0].error.message}`, "bad");
-      await this.gone(items.map(({ id }) => id));
+      await this.gone(items.map(({ id }) => id).filter((id) => !changed.includes(id)));
+      for (const item of this.items.filter(({ id }) => changed.includes(id))) await this.changed(item);
     });
   }
 

@@ -12,6 +12,8 @@ const PACE = 60; // ms from one question to the next while a title is typed
 const PAUSE_PICTURES = 400; // ms without a key before pictures go along again
 const COUNT = 5;
 const MOST_PICTURES = 20;
+const PAUSE_WORD = 600; // ms without a key after which the last word counts as typed out
+const LATE = "The suggestions for the present text are on their way.";
 const STATES = { draft: "", sending: "sending …", waiting: "waiting for the server", placed: "placed", asked: "with a reviewer" };
 
 /** Show the page; returns what to do when it is left. */
@@ -24,6 +26,7 @@ class Sell {
   constructor(main) {
     this.build(main);
     this.ending = new AbortController();
+    this.adding = new Set(); // products whose pictures are being read
     const on = (target, name, act) => target.addEventListener(name, act, { signal: this.ending.signal });
     on(window, "paste", (event) => this.pasted(event));
     on(window, "dragover", (event) => { event.preventDefault(); this.drop.classList.add("over"); });
@@ -33,6 +36,7 @@ class Sell {
     on(window, "drafts-sent", (event) => this.sent(event.detail));
     this.later = paced(() => this.suggest(), PACE);
     this.laterPictures = debounced(() => this.suggest(), PAUSE_PICTURES);
+    this.laterWord = debounced((found) => this.asItStands(found), PAUSE_WORD);
     this.open(kept.drafts.find(kept.open) ?? kept.added());
     kept.sendWaiting();
   }
@@ -42,6 +46,7 @@ class Sell {
     this.asking?.abort();
     this.later.cancel();
     this.laterPictures.cancel();
+    this.laterWord.cancel();
   }
 
   build(main) {
@@ -136,13 +141,21 @@ class Sell {
     this.reopen();
     this.drawList();
     if (name === "sku") return;
+    this.drawPlaces();
     this.began = performance.now();
     (this.draft.pictures.length ? this.laterPictures : this.later)();
   }
 
-  /** Changing a product that is placed opens it again. */
+  /** Changing a product that is placed, or still to be sent, opens it again. */
   reopen() {
-    if (this.draft.state === "placed" || this.draft.state === "asked") this.draft.state = "draft";
+    kept.reopen(this.draft);
+  }
+
+  /** Whether what is suggested answers the words and pictures as they are now. */
+  get fresh() {
+    const { draft, found } = this;
+    return found.about === kept.content(draft) && !this.adding.has(draft)
+      && this.title.value === draft.title && this.description.value === draft.description;
   }
 
   pasted(event) {
@@ -173,7 +186,10 @@ class Sell {
     const room = MOST_PICTURES - draft.pictures.length;
     if (files.length > room) toast(`A product may have ${MOST_PICTURES} pictures.`, "bad");
     draft.lost = [];
+    this.adding.add(draft);
+    this.drawPlaces();
     for (const file of files.slice(0, Math.max(0, room))) draft.pictures.push(await taken(file));
+    this.adding.delete(draft);
     if (draft !== this.draft) return this.drawList();
     this.reopen();
     this.drawPictures();
@@ -207,10 +223,11 @@ class Sell {
     if (!kept.open(draft) || kept.untouched(draft)) return this.shown(draft, { places: [] });
     const asking = new AbortController();
     this.asking = asking;
-    this.places.setAttribute("aria-busy", "true");
+    if (this.found.fault) this.found = { places: [] };
+    this.drawPlaces();
     try {
       const found = draft.pictures.length ? await this.withPictures(draft, asking.signal) : await this.fromText(draft, asking.signal);
-      if (this.asking === asking) this.shown(draft, found);
+      if (this.asking === asking && found.about === kept.content(draft)) this.shown(draft, found);
       if (began) performance.measure("aisle: typed to shown", { start: began });
     } catch (error) {
       if (!error.code) throw error;
@@ -220,15 +237,23 @@ class Sell {
     }
   }
 
-  async fromText(draft, signal) {
+  async fromText(draft, signal, finished = false) {
     const { title, description } = draft;
     if (!title.trim()) {
       const one = await kept.classified(draft, { signal });
       return ofPrediction(one, "from the description");
     }
-    const answer = await post("v1/suggest", { title, description, count: COUNT }, { signal });
-    const places = answer.suggestions.map(({ id, path, confidence, reason }) => ({ id, path, share: confidence, reason }));
-    return { places, model: answer.model, modelId: answer.model_id };
+    const about = kept.content(draft);
+    const answer = await post("v1/suggest", { title, description, count: COUNT, finished }, { signal });
+    const places = answer.suggestions.map(({ id, path, confidence, reason }) => ({ id, path, confidence, reason }));
+    return { places, about, token: answer.token, completed: answer.completed, model: answer.model, modelId: answer.model_id };
+  }
+
+  /** After a pause the title is read as it stands, unless a person has begun to choose. */
+  async asItStands(found) {
+    if (this.found !== found || this.active || !this.fresh) return;
+    const whole = await this.fromText(this.draft, undefined, true).catch(() => null);
+    if (whole && this.found === found && !this.active && this.fresh) this.shown(this.draft, whole);
   }
 
   async withPictures(draft, signal) {
@@ -239,10 +264,10 @@ class Sell {
 
   shown(draft, found) {
     if (draft !== this.draft) return;
-    this.places.removeAttribute("aria-busy");
     this.found = found;
     this.active = 0;
     this.drawPlaces();
+    if (found.completed) this.laterWord(found);
   }
 
   drawPlaces() {
@@ -257,6 +282,8 @@ class Sell {
     fill(this.places, settled ? [] : places.map((place, i) => h("li", { id: `place-${i}`, role: "option", class: "place",
       "aria-selected": i === this.active ? "true" : "false", onclick: () => this.accept(i) }, placeLine(place, i === this.active ? "↵" : ""))));
     this.places.hidden = settled || !places.length;
+    this.places.toggleAttribute("aria-busy", false);
+    if (!settled && !fault && !kept.untouched(draft) && !this.fresh) this.places.setAttribute("aria-busy", "true");
     this.title.setAttribute("aria-expanded", String(!this.places.hidden));
     if (this.places.hidden) this.title.removeAttribute("aria-activedescendant");
     else this.title.setAttribute("aria-activedescendant", `place-${this.active}`);
@@ -266,7 +293,7 @@ class Sell {
     const { draft } = this;
     const said = { placed: "Placed in ", sending: "Sending: ", waiting: "Kept here, to be sent when the server is back: ", asked: "A reviewer will look at it." }[draft.state];
     return [h("p", { class: `settled ${draft.state}` }, said, draft.state !== "asked" && draft.path && pathText(draft.path), " ",
-      draft.state !== "sending" && h("button", { type: "button", onclick: () => { draft.state = "draft"; this.open(draft, true); } }, "Change")), missingImages(draft.missing)];
+      draft.state !== "sending" && h("button", { type: "button", onclick: () => { kept.reopen(draft); this.open(draft, true); } }, "Change")), missingImages(draft.missing)];
   }
 
   key(event) {
@@ -275,7 +302,7 @@ class Sell {
     if (event.key === "Enter") {
       event.preventDefault();
       if (!kept.open(this.draft)) this.next();
-      else if (length) this.accept(this.active);
+      else this.accept(this.active);
     } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && length && kept.open(this.draft)) {
       event.preventDefault();
       this.active = (this.active + (event.key === "ArrowDown" ? 1 : length - 1)) % length;
@@ -286,21 +313,43 @@ class Sell {
 
   // -- deciding --------------------------------------------------------------------------------------
 
+  /** Only what was suggested for the product as it is now can be accepted. */
   accept(i) {
     const place = this.found.places[i];
-    if (place) this.choose(place.id, place.path);
+    if (this.fresh) return place && (this.found.completed ? this.finish(place, i > 0) : this.choose(place.id, place.path));
+    if (!kept.untouched(this.draft) && !this.found.fault) toast(LATE);
+  }
+
+  /** What was suggested for a word that is not typed out is kept only as far as the title as it stands agrees. */
+  async finish({ id, path }, chosen) {
+    const { draft, found } = this;
+    let whole;
+    try {
+      whole = await this.fromText(draft, undefined, true);
+    } catch (error) {
+      if (!error.code) throw error;
+      whole = { ...found, completed: null, places: [], token: null }; // a person's word, without suggestions
+    }
+    if (draft !== this.draft || this.found !== found) return;
+    const agrees = chosen || !whole.places.length || whole.places[0].id === id;
+    this.shown(draft, whole);
+    if (!this.fresh) toast(LATE);
+    else if (agrees) this.choose(id, path);
+    else toast("The title as it stands belongs elsewhere: look at the suggestions again.");
   }
 
   async browse() {
-    const node = await pick(this.draft.title);
-    if (node) this.choose(node.id, node.path);
+    const { draft } = this;
+    const node = await pick(draft.title);
+    if (node && draft === this.draft) this.choose(node.id, node.path);
   }
 
   async choose(chosen, path) {
-    const { draft, found } = this;
+    const { draft } = this;
+    const found = this.fresh ? this.found : { places: [] }; // a category from the tree owes nothing to suggestions
     if (kept.untouched(draft)) return toast("Give the product a title or a picture first.", "bad");
-    const offered = found.places.map(({ id, share }) => ({ id, confidence: Math.max(0, Math.min(1, share)) }));
-    Object.assign(draft, { chosen, path, offered, model: found.model, modelId: found.modelId, key: crypto.getRandomValues(new Uint32Array(4)).join("-") });
+    const offered = found.places.map(({ id, confidence }) => ({ id, confidence: Math.max(0, Math.min(1, confidence)) }));
+    Object.assign(draft, { chosen, path, offered, token: found.token, model: found.model, modelId: found.modelId, key: crypto.getRandomValues(new Uint32Array(4)).join("-") });
     const sending = kept.send(draft);
     this.next();
     try {
@@ -317,7 +366,7 @@ class Sell {
   change(draft) {
     if (this.ending.signal.aborted) location.hash = "#/sell";
     else {
-      draft.state = "draft";
+      kept.reopen(draft);
       this.open(draft, true);
     }
   }
@@ -327,7 +376,8 @@ class Sell {
     if (kept.untouched(draft)) return toast("Give the product a title or a picture first.", "bad");
     try {
       const one = await kept.classified(draft, { review: true });
-      if (one.review_id) {
+      if (one.about !== kept.content(draft)) toast("The product has changed meanwhile: ask again.", "bad");
+      else if (one.review_id) {
         draft.state = "asked";
         toast("A reviewer will look at it.", "good");
         this.next();
@@ -354,7 +404,7 @@ function basis(words, read, given) {
   return words ? `from the words and ${pictures}` : `from ${pictures}`;
 }
 
-function ofPrediction({ prediction, model }, from) {
+function ofPrediction({ prediction, model, token, about }, from) {
   const places = alternatives(prediction, COUNT).map((place, i) => ({ ...place, reason: i ? "" : from }));
-  return { places, model, modelId: prediction.model_id, problems: prediction.problems };
+  return { places, about, token, model, modelId: prediction.model_id, problems: prediction.problems };
 }

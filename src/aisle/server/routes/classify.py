@@ -18,6 +18,7 @@ from aisle.server.routes.queueing import queue
 from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
+from aisle.server.tokens import token
 
 router = APIRouter(tags=["classify"], route_class=KeyRoute)
 _SMALL = 64 * 1024  # a body up to which it is quicker to read it here than to hand it to a thread
@@ -146,7 +147,7 @@ async def ask(server: Server, slots: Sequence[Slot], items: Sequence[Item]) -> l
 
 def one(item: Item, slots: Sequence[Slot], found: Found) -> dict[str, Any]:
     """An item's answer as JSON."""
-    entry: dict[str, Any] = {"id": item.id, "prediction": None, "error": None}
+    entry: dict[str, Any] = {"id": item.id, "token": None, "prediction": None, "error": None}
     try:
         if item.error:
             raise item.error
@@ -155,6 +156,7 @@ def one(item: Item, slots: Sequence[Slot], found: Found) -> dict[str, Any]:
         if item.product is not None:
             entry["images_read"] = slots[0].images_read(item.product)
             entry["missing_images"] = [one.to_dict() for one in item.missing]
+            entry["token"] = token(item.product.fields, item.pictures, said[0]["best_id"])
         if len(slots) > 1:
             entry["models"] = {slot.name: one for slot, one in zip(slots, said, strict=True)}
     except ItemError as error:
@@ -194,16 +196,17 @@ async def suggest(
     holder: Seller,
     model: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """The most probable full paths for a title as far as it is typed, each with why. The last word counts as
-    the start of one, unless a space follows it."""
+    """The full paths of highest confidence for a title as far as it is typed, each with why. The last word
+    counts as the start of one, unless it is a known word, a space follows it, or the title is `finished`."""
     slot = server.models.standing.slot(model)
     title = clean(sent.title)
     if not title.strip():
-        return sending.answer({"model": slot.name, "model_id": slot.model_id, "suggestions": []})
+        nothing = {"completed": None, "token": None, "suggestions": []}
+        return sending.answer({"model": slot.name, "model_id": slot.model_id, **nothing})
     given = {**sent.fields, "description": sent.description}
     fields = {clean(name): clean(text) for name, text in given.items() if text and text.strip()}
-    query = slot.suggester.query(title, fields)
-    logp = await sending.asked(server.batcher.submit(slot.score, query.products))
+    query = slot.suggester.query(title, fields, sent.finished)
+    logp = await sending.asked(server.batcher.submit(slot.confidences, query.products))
     if any(isinstance(row, FailedAnswerError) for row in logp):
         raise ApiError(422, "model_failed", "the model failed on this title; the server's log says why")
     nodes = slot.taxonomy.nodes
@@ -211,9 +214,11 @@ async def suggest(
         {
             "id": nodes[place.node].id,
             "path": list(nodes[place.node].path),
-            "confidence": round(place.probability, 4),
+            "confidence": round(place.confidence, 6),
             "reason": place.reason,
         }
         for place in slot.suggester.places(query, logp, slot.taxonomy, sent.count)
     ]
-    return sending.answer({"model": slot.name, "model_id": slot.model_id, "suggestions": found})
+    mine = token({**fields, "title": title}, (), found[0]["id"])
+    told = {"completed": query.completed, "token": mine, "suggestions": found}
+    return sending.answer({"model": slot.name, "model_id": slot.model_id, **told})

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 
 from aisle.server import schemas
-from aisle.server.items import clean
+from aisle.server.items import clean, pictures_of
 from aisle.server.models import Slot
 from aisle.server.pictures import small_copies
 from aisle.server.problems import ApiError, ItemError
@@ -14,6 +14,7 @@ from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here
 from aisle.server.store import feedback as kept
+from aisle.server.tokens import check, token
 from aisle.taxonomy import DELIMITER, Node
 
 router = APIRouter(tags=["feedback"], route_class=KeyRoute)
@@ -31,9 +32,10 @@ def feedback(
     holder: Seller,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
-    """The answer comes once the choice is on disk. What was suggested, what was chosen, by whom, by which
-    model and when is kept, and exported by `aisle feedback export` for training. Images that cannot be
-    read are listed in the answer, and kept with the choice."""
+    """The answer comes once the choice is on disk. Send the `token` that came with the suggestions back:
+    where it was given for another text, or other images, the choice is refused. What was suggested, what
+    was chosen, by whom, by which model and when is kept, and exported by `aisle feedback export` for
+    training. Images that cannot be read are listed in the answer, and kept with the choice."""
     slot = server.models.standing.slot(sent.model)
     node = category(slot, sent.chosen)
     try:
@@ -41,6 +43,7 @@ def feedback(
     except ItemError as error:
         raise ApiError(422, error.code, str(error)) from error
     first = sent.suggested[0].id if sent.suggested else None
+    check(sent.token, token(product.fields, pictures_of(sent.product, product), first or ""))
     images, missing_images = small_copies(product.images), [one.to_dict() for one in missing]
     how = sent.how or ("accepted" if first == node.id else "chosen")
     event = kept.Event(

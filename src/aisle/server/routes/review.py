@@ -19,6 +19,7 @@ from aisle.server.store import feedback as kept
 from aisle.server.store import reviews
 from aisle.server.store.database import now
 from aisle.server.store.keys import Holder
+from aisle.server.tokens import check, token
 from aisle.taxonomy import DELIMITER
 
 router = APIRouter(tags=["review"], route_class=KeyRoute)
@@ -116,6 +117,7 @@ def decide(
 ) -> Response:
     """It is kept as feedback, with the prediction as what was suggested."""
     row = reviews.get(server.store, number)
+    check(sent.token, _token(row))
     event = _event(server, holder, row, sent.chosen, sent.how, request_key)
     return _kept(server, number, event)
 
@@ -137,6 +139,7 @@ def accept(sent: schemas.AcceptIn, server: Here, holder: Reviewer) -> Response:
         try:
             sending.check_number(number)
             row = reviews.get(server.store, number)
+            check(sent.tokens.get(number), _token(row))
             entry["confidence"] = confidence = row["prediction"]["confidence"][-1]
             if confidence < floor:
                 message = f"its confidence, {confidence:.3f}, is below {floor:g}: look at it by itself"
@@ -192,7 +195,12 @@ def shown(row: dict[str, Any], person: str) -> dict[str, Any]:
     product = {**row["fields"], "id": row["product_id"]}
     lent = row["locked_by"] == person and row["locked_until"] >= now()
     pictures = [f"/v1/pictures/{name}" for name in row["pictures"]]
-    return {**{key: row[key] for key in same}, "product": product, "pictures": pictures, "lent_to_you": lent}
+    own = {"product": product, "pictures": pictures, "lent_to_you": lent, "token": _token(row)}
+    return {**{key: row[key] for key in same}, **own}
+
+
+def _token(row: dict[str, Any]) -> str:
+    return token(row["fields"], row["pictures"], row["prediction"]["best_id"])
 
 
 def _event(
@@ -204,7 +212,7 @@ def _event(
     first = said["best_id"]
     others = [one for one in said["alternatives"] if one["path"] != said["best"]]
     suggested = [(first, said["confidence"][-1])]
-    suggested += [(_id(slot, one["path"]), one["probability"]) for one in others]
+    suggested += [(_id(slot, one["path"]), one["confidence"]) for one in others]
     return kept.Event(
         person=holder.person,
         role=holder.role,

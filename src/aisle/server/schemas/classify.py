@@ -38,7 +38,7 @@ class ClassifyOut(Out):
 
 
 class SuggestIn(In):
-    """A title as far as it is typed; the last word may be unfinished."""
+    """A title as far as it is typed; the last word may be unfinished, unless the title is `finished`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"title": "red runn", "description": "", "count": 5}]}
@@ -48,10 +48,11 @@ class SuggestIn(In):
     description: Text | None = None
     fields: dict[Key, Text | None] = Field(default_factory=dict, max_length=200)
     count: int = Field(5, ge=1, le=20)
+    finished: bool = False
 
 
 class Suggestion(Out):
-    """A full path, how probable it is, and why."""
+    """A full path, the confidence in it, and why."""
 
     id: str
     path: list[str]
@@ -60,7 +61,9 @@ class Suggestion(Out):
 
 
 class SuggestOut(Out):
-    """The most probable places, best first."""
+    """The full paths of highest confidence, best first. `completed`: the word that the last one of the title
+    was taken to become; null where the title was read as it stands, and the confidences are those of
+    `/v1/classify`. `token`: to be sent back with what a person chooses."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -69,6 +72,8 @@ class SuggestOut(Out):
                 {
                     "model": "shop",
                     "model_id": "11c58615d0cd",
+                    "completed": "running",
+                    "token": "0b7b1f0e0a3c4d5e8f9a6b7c2d1e3f40",
                     "suggestions": [
                         {
                             "id": "Clothing & Shoes > Shoes > Trainers",
@@ -84,4 +89,6 @@ class SuggestOut(Out):
 
     model: str
     model_id: str
+    completed: str | None
+    token: str | None
     suggestions: list[Suggestion]

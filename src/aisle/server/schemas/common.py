@@ -23,11 +23,12 @@ PREDICTION = {
     "path_id": "Clothing & Shoes > Shoes > Trainers",
     "confidence": [0.998, 0.998, 0.961],
     "decision": "accept",
-    "reason": "sure to the end: 0.961",
+    "reason": "the confidence is 0.961, 0.950 is needed",
     "alternatives": [
-        {"path": "Clothing & Shoes > Shoes > Trainers", "probability": 0.961},
-        {"path": "Clothing & Shoes > Shoes > Slippers", "probability": 0.027},
+        {"path": "Clothing & Shoes > Shoes > Trainers", "confidence": 0.961},
+        {"path": "Clothing & Shoes > Shoes > Slippers", "confidence": 0.027},
     ],
+    "threshold": 0.95,
     "problems": [],
     "model_id": "11c58615d0cd",
 }
@@ -94,16 +95,17 @@ class Out(BaseModel):
 
 
 class AlternativeOut(Out):
-    """One of the most probable full paths."""
+    """One of the full paths of highest confidence."""
 
     path: str
-    probability: float
+    confidence: float
 
 
 class PredictionOut(Out):
-    """Where a product belongs. `best`: the most probable full path; `path`: as deep as is sure;
-    `confidence`: of each level of `best`; `decision`: accept (`path` is a full path), partial (`path` is
-    a branch) or review (nothing is sure)."""
+    """Where a product belongs. `best`: the full path of highest confidence; `path`: as deep as is sure;
+    `confidence`: of each level of `best`, calibrated; `decision`: accept (`path` is a full path), partial
+    (`path` is a branch) or review (nothing is sure); `threshold`: the confidence from which `best` is
+    accepted, null where nothing is promised for it. `alternatives` begin with `best`."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [PREDICTION]})
 
@@ -116,6 +118,7 @@ class PredictionOut(Out):
     decision: Literal["accept", "partial", "review"]
     reason: str
     alternatives: list[AlternativeOut]
+    threshold: float | None
     problems: list[str]
     model_id: str
 
@@ -153,11 +156,13 @@ class MissingImageOut(Out):
 
 
 class Answer(Out):
-    """What became of one product: a `prediction`, or an `error`. `images_read`: how many of its images the
-    model read; `missing_images`: those that could not be read. `models`: where several were asked for,
-    each one's prediction. `review_id`: its place in the review queue, where it was put there."""
+    """What became of one product: a `prediction`, or an `error`. `token`: to be sent back with what a person
+    chooses. `images_read`: how many of its images the model read; `missing_images`: those that could not be
+    read. `models`: where several were asked for, each one's prediction. `review_id`: its place in the
+    review queue, where it was put there."""
 
     id: str
+    token: str | None = None
     prediction: PredictionOut | None = None
     error: Fault | None = None
     images_read: int = 0

@@ -22,6 +22,8 @@ class FeedbackIn(In):
 
     how: `chosen` (the person picked it), `accepted` (confirmed the first suggestion) or `default` (the
     suggestion stood, nobody looked). Left out: `accepted` where it is the first suggestion, else `chosen`.
+    token: that of the suggestions, as `/v1/suggest` or `/v1/classify` gave it with them. Where it belongs to
+    another product than this one, nothing is kept and the answer is 409 `stale_suggestion`.
     person: whose choice it is, where a shop's own system speaks for many people. A request repeated with
     the same `Idempotency-Key` header is counted once.
     """
@@ -47,6 +49,7 @@ class FeedbackIn(In):
     chosen: CategoryId = Field(description="The category's id, or its path as `A > B`.")
     suggested: list[SuggestedIn] = Field(default_factory=list, max_length=20)
     how: Literal["chosen", "accepted", "default"] | None = None
+    token: Key | None = None
     model: Key | None = None
     model_id: Key | None = None
     person: Key | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from aisle.server.schemas.common import (
     Answer,
@@ -51,25 +51,31 @@ class ReleasedOut(Out):
 
 
 class DecideIn(In):
-    """A reviewer's choice; `how` as in feedback."""
+    """A reviewer's choice; `how` and `token` as in feedback."""
 
     chosen: CategoryId
     how: Literal["chosen", "accepted"] | None = None
+    token: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class AcceptIn(In):
     """Items whose first suggestion is right. min_confidence: a floor above that of the server. confirm:
-    accept them; else the answer only says which could be."""
+    accept them; else the answer only says which could be. tokens: of each item, as it was shown; one that
+    has changed since is not accepted."""
 
     ids: list[int] = Field(min_length=1, max_length=100)
     min_confidence: float | None = Field(None, ge=0, le=1)
     confirm: bool = False
+    tokens: dict[int, Annotated[str, StringConstraints(max_length=200)]] = Field(
+        default_factory=dict, max_length=100
+    )
 
 
 class ReviewOut(Out):
     """An item of the review queue. `value`: what a look at it is expected to gain, by which the queue is
     ordered; `needed`: how many people shall look; `missing_images`: those given that could not be read;
-    `lent_to_you`: nobody else is given it now. Times are UTC milliseconds since 1970."""
+    `lent_to_you`: nobody else is given it now; `token`: to be sent back with a decision. Times are UTC
+    milliseconds since 1970."""
 
     id: int
     product: dict[str, Any]
@@ -84,6 +90,7 @@ class ReviewOut(Out):
     locked_until: int
     lent_to_you: bool
     missing_images: list[MissingImageOut]
+    token: str
 
 
 class ReviewsOut(Out):

@@ -152,6 +152,9 @@ def decide(store: Store, number: int, event: Event) -> tuple[int, bool]:
         if before is not None:
             return before, True
         row = _decidable(connection, number, event.person)
+        seen = (event.fields, list(event.pictures), event.suggested[0][0] if event.suggested else None)
+        if seen != (row["fields"], list(row["pictures"]), row["prediction"]["best_id"]):
+            raise ApiError(409, "stale_suggestion", f"item {number} has just changed: look at it again")
         decided = row["decided"] + 1
         state = "done" if decided >= row["needed"] else "open"
         change = reviews.update().where(reviews.c.id == number)
