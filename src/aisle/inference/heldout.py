@@ -21,7 +21,7 @@ class Seeing(Protocol):
         """The tree that answers are about."""
         ...
 
-    def seen(self, catalog: Catalog) -> np.ndarray:
+    def seen(self, catalog: Catalog, /) -> np.ndarray:
         """(n,) bool: rows it was trained on."""
         ...
 

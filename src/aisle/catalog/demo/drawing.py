@@ -106,7 +106,8 @@ def _outline(shape: Shape) -> tuple[np.ndarray, float]:
     numbers = shape.numbers
     match shape.kind:
         case "box":
-            return _rounded(*numbers, shape.round), 0.0
+            left, top, right, bottom = numbers
+            return _rounded(left, top, right, bottom, shape.round), 0.0
         case "oval":
             return _CIRCLE * numbers[2:] + numbers[:2], 0.0
         case "ring":
