@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import aisle
-from aisle.catalog import Catalog
-from aisle.catalog.splits import folds
 from aisle.cli.console import progress
+from aisle.data import Catalog
+from aisle.data.splits import folds
 from aisle.evaluation.baseline import LinearBaseline
 from aisle.metrics import Interval, f1_scores, paired_bootstrap
 from aisle.training.recipe import load_recipe

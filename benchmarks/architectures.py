@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 import aisle
-from aisle.catalog import Catalog, read
 from aisle.cli.console import progress
+from aisle.data import Catalog, read
 from aisle.evaluation.compare import Variant, compare
-from aisle.evaluation.compared import Comparison
+from aisle.evaluation.comparison import Comparison
 from aisle.inference.predictor import Predictor
 from aisle.metrics import Interval, paired_bootstrap
 from aisle.training.fit import fit

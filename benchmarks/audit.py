@@ -21,8 +21,8 @@ from cleanlab.rank import get_label_quality_scores
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import average_precision_score
 
-from aisle.catalog import Catalog, read
-from aisle.catalog.splits import folds
+from aisle.data import Catalog, read
+from aisle.data.splits import folds
 from aisle.evaluation.audit.candidates import Cases, cases_of, relative
 from aisle.evaluation.audit.evidence import Evidence, gather
 from aisle.evaluation.audit.judge import Verdicts, judge

@@ -28,7 +28,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 import aisle
-from aisle.catalog.demo import make_shop
+from aisle.data.demo import make_shop
 from aisle.taxonomy import Node, Taxonomy
 from results import machine, write_section
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 import aisle
-from aisle.catalog import Catalog, Product
+from aisle.data import Catalog, Product
 from aisle.evaluation.drift import Profile, compared, profile
 from aisle.inference.predictor import Predictor
 from aisle.metrics import clopper_pearson
-from aisle.model.features import FeatureStore
+from aisle.models.features import FeatureStore
 from aisle.workflow import part
 from results import SHARED, machine, write_section
 

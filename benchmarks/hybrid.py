@@ -15,11 +15,11 @@ import numpy as np
 
 import aisle
 from aisle import search
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.metrics import paired_bootstrap
 from aisle.metrics.retrieval import reciprocal_rank, shared_path
-from aisle.model.features import FeatureStore
-from aisle.search.words import words_of
+from aisle.models.features import FeatureStore
+from aisle.search.bm25 import words_of
 from aisle.workflow import part
 from results import machine, write_section
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog, read
-from aisle.catalog.near_titles import near_titles
-from aisle.catalog.splits import assign
-from aisle.catalog.text import normal
-from aisle.inference.heldout import Held
+from aisle.data import Catalog, read
+from aisle.data.near_titles import near_titles
+from aisle.data.splits import assign
+from aisle.data.text import normal
+from aisle.inference.holdout import Held
 from aisle.taxonomy import Targets
 from aisle.training.fit import fit
 from aisle.workflow import resolve

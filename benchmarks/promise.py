@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog, read
-from aisle.catalog.splits import folds as cut
-from aisle.decision import Nearest, Policy, Sample, clopper_pearson, fit
+from aisle.data import Catalog, read
+from aisle.data.splits import folds as cut
+from aisle.guarantee import Nearest, Policy, Sample, clopper_pearson, fit
 from aisle.taxonomy import CategoryPath, Scores, Targets, Taxonomy
 from results import SHARED, machine, write_section
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from aisle.catalog import Catalog
+from aisle.data import Catalog
 from aisle.evaluation.baseline import CELLS, fit_planes, text_of, tfidf
-from aisle.inference.encode import Reader
-from aisle.model.features import FeatureStore
-from aisle.model.names import context_of
-from aisle.model.spec import build, new_preparer, views_of
+from aisle.inference.input_pipeline import Reader
+from aisle.models.features import FeatureStore
+from aisle.models.label_embeddings import context_of
+from aisle.models.spec import build, new_preparer, views_of
 from aisle.progress import Progress
 from aisle.training.recipe import load_recipe
 

@@ -80,8 +80,8 @@ class Peak:
 
 def measure(path: str) -> dict:
     """Read the file and go through it, in this process. Seconds are of processor time."""
-    from aisle.catalog import read
-    from aisle.catalog.check import check
+    from aisle.data import read
+    from aisle.data.check import check
 
     peak, began = Peak(), time.perf_counter()
     seconds = {}

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 import aisle
-from aisle.catalog import Catalog, ImageRef, Product
-from aisle.catalog.pictures import PictureError, decode
-from aisle.catalog.vectors import VectorFile
+from aisle.data import Catalog, ImageRef, Product
+from aisle.data.images import PictureError, decode
+from aisle.data.vectors import VectorFile
 from aisle.workflow import part
 from results import SHARED, machine, write_section
 from spaces import retrieval, unit_rows
@@ -52,10 +52,10 @@ def measure(folder: Path) -> dict[str, float]:
     """Build an index of `vectors.npy`, ask it `queries.npy`; in this process alone, for its memory."""
     import pyarrow as pa
 
+    from aisle.search.filters import Column
     from aisle.search.manifest import Manifest
     from aisle.search.rows import schema
     from aisle.search.store import create
-    from aisle.search.where import Column
 
     columns = {"id": Column("id", "exact"), "category": Column("category_key", "places")}
     columns |= {"bucket": Column("f2", "number")}
@@ -88,8 +88,8 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def ask(folder: Path) -> dict[str, float]:
+    from aisle.search.filters import parse
     from aisle.search.store import Store
-    from aisle.search.where import parse
 
     def anonymous() -> float:
         lines = Path("/proc/self/status").read_text().splitlines()

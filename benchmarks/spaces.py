@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import aisle
-from aisle.catalog import Catalog
 from aisle.cli.console import progress
+from aisle.data import Catalog
 from aisle.metrics import Interval, paired_bootstrap
 from aisle.metrics.retrieval import (
     average_precision,
@@ -24,8 +24,8 @@ from aisle.metrics.retrieval import (
     semantic_similarity,
     shared_path,
 )
-from aisle.model.features import FeatureStore
-from aisle.model.names import path_vectors
+from aisle.models.features import FeatureStore
+from aisle.models.label_embeddings import path_vectors
 from aisle.workflow import part
 from results import SHARED, machine, write_section
 

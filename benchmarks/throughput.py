@@ -34,15 +34,15 @@ import numpy as np
 from PIL import Image
 
 import aisle
-from aisle.catalog import Catalog, Product
-from aisle.catalog.pieces import FilePieces
-from aisle.inference.answering import in_batches
+from aisle.data import Catalog, Product
+from aisle.data.chunks import FilePieces
+from aisle.inference.base_predictor import in_batches
 from aisle.inference.bulk import Job, classify_into
-from aisle.inference.heldout import Held, cost_of
-from aisle.inference.places import targets_in
-from aisle.inference.threads import ahead, cores
-from aisle.inference.writing import write_predictions
-from aisle.model.prepare import Pictures
+from aisle.inference.holdout import Held, cost_of
+from aisle.inference.label_targets import targets_in
+from aisle.inference.prediction_files import write_predictions
+from aisle.inference.prefetch import ahead, cores
+from aisle.models.preprocessing import Pictures
 from results import SHARED, machine, write_section
 
 WANTED = 232  # products a second: twenty million a day

@@ -18,8 +18,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import LinearSVC
 
-from aisle.catalog import read
-from aisle.decision import Calibration, Nearest, Neighbours, Novelty
+from aisle.data import read
+from aisle.guarantee import Calibration, Nearest, Neighbours, Novelty
 from aisle.taxonomy import CategoryPath, Scores, Targets, Taxonomy
 from results import SHARED, machine, write_section
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 import aisle
-from aisle.catalog import Catalog
-from aisle.inference.growing import likeness, name_products
+from aisle.data import Catalog
 from aisle.inference.predictor import Predictor
+from aisle.inference.zero_shot import likeness, name_products
 from aisle.taxonomy import Taxonomy
 from results import SHARED, machine, write_section
 

@@ -14,9 +14,9 @@ from typing import Any, get_args, get_type_hints
 from typer.models import ArgumentInfo
 
 from aisle.cli import COMMANDS
-from aisle.model import encoders, fusions, heads, losses
-from aisle.model.plan import Augment, Finetune
-from aisle.model.spec import ViewSpec
+from aisle.models import encoders, fusions, heads, losses
+from aisle.models.options import Augment, Finetune
+from aisle.models.spec import ViewSpec
 from aisle.training.recipe import (
     LossSpec,
     Parts,

@@ -44,7 +44,7 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory):
     """A sample shop of 240 products."""
-    from aisle.catalog.demo import make_shop
+    from aisle.data.demo import make_shop
 
     return make_shop(tmp_path_factory.mktemp("shop"), 240)
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from aisle.catalog import Product
-from aisle.decision import Prediction
+from aisle.data import Product
+from aisle.guarantee import Prediction
 from aisle.inference.classifier import Classifier
-from aisle.model import encoders, fusions, heads, losses, prepare
-from aisle.model.parts import Encoded, Joint, Output, Target
-from aisle.model.scores import LevelScores, TreeScores
-from aisle.model.scores import Scores as TorchScores
+from aisle.models import encoders, fusions, heads, losses, preprocessing
+from aisle.models.registry import Encoded, Joint, Output, Target
+from aisle.models.scores import LevelScores, TreeScores
+from aisle.models.scores import Scores as TorchScores
 from aisle.taxonomy import Scores
-from tests.model.build import DIMS, LENGTHS, sequences, spelled
+from tests.models.build import DIMS, LENGTHS, sequences, spelled
 
 
 def test_a_predictor_is_a_classifier(trained):
@@ -63,10 +63,12 @@ def test_records_are_frozen_and_keep_their_fields():
     assert Encoded._fields == ("pooled", "tokens", "mask", "present")
     assert Joint._fields == ("product", "views")
     assert Output._fields == ("joint", "scores", "by_view", "present")
-    assert prepare.Prepared._fields == ("arrays", "present", "problems")
+    assert preprocessing.Prepared._fields == ("arrays", "present", "problems")
 
 
-@pytest.mark.parametrize("module", [encoders, fusions, heads, losses, prepare], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "module", [encoders, fusions, heads, losses, preprocessing], ids=lambda m: m.__name__
+)
 def test_the_list_of_choices_is_true(module):
     assert list(module.__all__) == sorted(set(module.__all__))
     for name in module.__all__:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from aisle import load
-from aisle.catalog.demo import make_shop
+from aisle.data.demo import make_shop
 from aisle.errors import RecipeError
 
 ROOT = Path(__file__).parent.parent

@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 
 import aisle
 from aisle.cli import register
-from aisle.decision import Agreement, Calibration, Rule
-from aisle.decision.agreement import Line
 from aisle.evaluation import evaluate
 from aisle.evaluation.drift.profile import profile
 from aisle.evaluation.numbers import percent
+from aisle.guarantee import Agreement, Calibration, Rule
+from aisle.guarantee.knn_calibration import Line
 from aisle.inference.cascade import Cascade
 from aisle.inference.ensemble import Ensemble
 from aisle.inference.explain import explain
-from aisle.inference.opening import open_model
-from aisle.inference.writing import write_predictions
+from aisle.inference.loading import open_model
+from aisle.inference.prediction_files import write_predictions
 from aisle.server.app import create_app
 from aisle.server.settings import Settings
 from aisle.server.state import Server

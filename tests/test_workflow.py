@@ -10,8 +10,8 @@ from aisle.errors import RecipeError
 OUTSIDE = '''
 import torch
 from torch import nn
-from aisle.model.parts import Encoder, Fusion, Joint, pooled_only
-from aisle.model.prepare import Vectors
+from aisle.models.registry import Encoder, Fusion, Joint, pooled_only
+from aisle.models.preprocessing import Vectors
 
 
 class Length(Vectors):

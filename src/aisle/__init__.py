@@ -16,11 +16,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AisleError": "aisle.errors",
-    "Catalog": "aisle.catalog",
-    "ImageRef": "aisle.catalog",
-    "Prediction": "aisle.decision",
-    "Problem": "aisle.catalog",
-    "Product": "aisle.catalog",
+    "Catalog": "aisle.data",
+    "ImageRef": "aisle.data",
+    "Prediction": "aisle.guarantee",
+    "Problem": "aisle.data",
+    "Product": "aisle.data",
     "Taxonomy": "aisle.taxonomy",
     "evaluate": "aisle.workflow",
     "load": "aisle.workflow",

@@ -11,7 +11,7 @@ from aisle.errors import BundleError, RecipeError
 from aisle.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog
+    from aisle.data import Catalog
     from aisle.evaluation import Evaluation
     from aisle.inference.predictor import Predictor
     from aisle.training.recipe import Recipe
@@ -23,9 +23,9 @@ def read(source: Any, **options: Any) -> Catalog:
     Raises:
         AisleError: the source cannot be read at all; bad rows become `catalog.problems` instead.
     """
-    from aisle import catalog
+    from aisle import data
 
-    return catalog.read(source, **options)
+    return data.read(source, **options)
 
 
 def train(
@@ -55,7 +55,7 @@ def train(
         AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
     """
     from aisle.evaluation.drift import keep
-    from aisle.model.devices import device_of, precision_of
+    from aisle.models.devices import device_of, precision_of
     from aisle.training import parallel
     from aisle.training.fit import fit
     from aisle.training.run import Run
@@ -115,10 +115,10 @@ def resolve(
 
     if recipe is not None:
         return load_recipe(recipe, changes)
-    # A run killed while it was set up may have no more than half a recipe, and no data.json.
+    # A run killed while it was set up may have no more than half a recipe, and no catalog.json.
     homes = [Path(resumed)] if resumed is not None else []
     homes += [Path(start), Path(start).parent] if start is not None else []  # a run, or the bundle in it
-    own = next((home / "recipe.toml" for home in homes if (home / "data.json").exists()), None)
+    own = next((home / "recipe.toml" for home in homes if (home / "catalog.json").exists()), None)
     if own is not None:
         return load_recipe(own, [change for change in changes if not left_out(change, own)])
     if start is not None:
@@ -136,7 +136,7 @@ def load(folder: str | Path, *, trust_code: bool = False, device: str = "cpu") -
         DeviceError: there is no such device here.
         BundleError: missing, truncated, edited, or from a newer version.
     """
-    from aisle.inference.opening import open_model
+    from aisle.inference.loading import open_model
 
     return open_model(Path(folder), trust_code, device)
 

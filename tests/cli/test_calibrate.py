@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 import aisle
 from aisle.cli import register
-from aisle.decision import OUTSIDE
 from aisle.errors import AisleError, CatalogError, TaxonomyError
-from aisle.inference.places import targets_in
+from aisle.guarantee import OUTSIDE
+from aisle.inference.label_targets import targets_in
 
 pytestmark = pytest.mark.slow  # it needs a trained model
 

@@ -10,9 +10,9 @@ import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
-from aisle.catalog import read
-from aisle.catalog.splits import leakage
 from aisle.cli import register
+from aisle.data import read
+from aisle.data.splits import leakage
 from aisle.errors import CatalogError
 from aisle.training.fit import cut
 from aisle.training.recipe import load_recipe

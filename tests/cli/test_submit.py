@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from aisle import cli
 from aisle.errors import CatalogError
-from tests.catalog.test_contests import sigir
+from tests.data.test_contests import sigir
 
 SMALL = [
     "views.image=false",

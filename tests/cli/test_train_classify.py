@@ -75,7 +75,7 @@ def test_each_row_in_is_one_row_out_in_order_with_its_problems(run, trained, sho
 
 
 def test_the_three_formats_say_the_same(trained, shop, tmp_path):
-    from aisle.inference.writing import write_predictions
+    from aisle.inference.prediction_files import write_predictions
 
     answers = trained.model.predict(aisle.read(shop.incoming))
     files = [tmp_path / f"a.{ending}" for ending in ("jsonl", "csv", "parquet")]
@@ -92,7 +92,7 @@ def test_the_three_formats_say_the_same(trained, shop, tmp_path):
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_no_row_is_a_whole_file_too(trained, tmp_path, ending):
-    from aisle.inference.writing import write_predictions
+    from aisle.inference.prediction_files import write_predictions
 
     assert write_predictions(iter([]), tmp_path / f"none.{ending}") == 0
     assert read_rows(tmp_path / f"none.{ending}") == []
@@ -116,7 +116,7 @@ def test_bad_rows_are_for_review_and_say_why(run, trained, tmp_path):
 
 
 def test_an_interrupted_writer_leaves_no_half_file(trained, tmp_path):
-    from aisle.inference.writing import write_predictions
+    from aisle.inference.prediction_files import write_predictions
 
     def broken():
         yield trained.model.predict([aisle.Product("1", {"title": "shoe"})])[0]

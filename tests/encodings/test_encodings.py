@@ -3,7 +3,7 @@
 
 import pytest
 
-from aisle.catalog import read
+from aisle.data import read
 
 WORDS = {
     ("cp1254", "tr"): "Kırmızı elbise|Çelik tencere|Güneş gözlüğü|Ahşap oyuncak|Işıklı ayna|Şarj aleti|Bulaşık fırçası",

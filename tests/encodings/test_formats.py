@@ -9,7 +9,7 @@ import zipfile
 import pytest
 import zstandard
 
-from aisle.catalog import read
+from aisle.data import read
 from aisle.errors import AisleError, CatalogError
 
 FEED = (

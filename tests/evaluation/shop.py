@@ -7,8 +7,8 @@ from PIL import Image
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from aisle.catalog import ImageRef, Product, read
-from aisle.decision import Prediction, fit
+from aisle.data import ImageRef, Product, read
+from aisle.guarantee import Prediction, fit
 from aisle.taxonomy import Scores
 
 PLACES = {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.errors import AisleError
 from aisle.evaluation import evaluate
 from aisle.evaluation.baseline import LinearBaseline

@@ -5,7 +5,7 @@ import pytest
 
 from aisle.errors import AisleError
 from aisle.evaluation import earlier, evaluate, put_beside
-from aisle.evaluation.beside import packed, unpacked
+from aisle.evaluation.compare_reports import packed, unpacked
 from aisle.evaluation.report import render
 from tests.evaluation.shop import CarefulModel, catalog
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import aisle
-from aisle.catalog.splits import folds
+from aisle.data.splits import folds
 from aisle.errors import CatalogError, RecipeError
 from aisle.evaluation import compare as comparing
 from aisle.evaluation.compare import compare, parse_variant
-from aisle.evaluation.compared import Comparison
+from aisle.evaluation.comparison import Comparison
 from aisle.training.recipe import load_recipe
 from tests.training.shop import catalog, recipe
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from aisle.catalog import read
 from aisle.cli import register
+from aisle.data import read
 from aisle.errors import AisleError
 from aisle.evaluation.drift import Profile, compared, drift, profile
 from aisle.evaluation.drift.languages import language
-from aisle.evaluation.drift.shuffling import clouds, holm, occurrences, shares, values
+from aisle.evaluation.drift.permutation_tests import clouds, holm, occurrences, shares, values
 from tests.evaluation.shop import PLACES, catalog, products
 
 
@@ -178,7 +178,7 @@ def test_the_command_compares_files_and_leaves_out_what_was_learned_from(trained
 @pytest.mark.slow
 def test_training_keeps_what_the_rows_set_aside_look_like(tmp_path):
     from aisle import train
-    from aisle.catalog.demo import make_shop
+    from aisle.data.demo import make_shop
     from tests.conftest import QUICK
 
     made = make_shop(tmp_path / "shop", 300)

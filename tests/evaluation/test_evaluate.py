@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.errors import AisleError
 from aisle.evaluation import Evaluation, evaluate, label_counts
 from aisle.progress import Silent

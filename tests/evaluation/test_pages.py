@@ -12,8 +12,8 @@ import aisle
 from aisle.evaluation import explained
 from aisle.evaluation.audit import audit
 from aisle.evaluation.drift import drift, profile
-from aisle.evaluation.likeness import alike
 from aisle.evaluation.numbers import count, percent
+from aisle.evaluation.similarity import alike
 from aisle.inference.explain import explain
 from tests.evaluation.shop import catalog, picture, products
 from tests.evaluation.test_audit import QUICK

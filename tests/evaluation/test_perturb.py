@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aisle.catalog import Product
-from aisle.catalog.pictures import decode
+from aisle.data import Product
+from aisle.data.images import decode
 from aisle.evaluation import evaluate
-from aisle.evaluation.perturb import CHANGES
 from aisle.evaluation.report import render
+from aisle.evaluation.robustness import CHANGES
 from tests.evaluation.shop import WordModel, catalog, picture
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aisle.catalog import ImageRef, Product, read
+from aisle.data import ImageRef, Product, read
 from aisle.evaluation import Evaluation, evaluate
 from aisle.evaluation.numbers import count, decimal, percent
 from aisle.evaluation.report import render

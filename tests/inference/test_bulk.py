@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import aisle
-from aisle.catalog.pieces import FilePieces
+from aisle.data.chunks import FilePieces
 from aisle.errors import AisleError
 from aisle.inference.bulk import Answers, Job, classify_into
 from aisle.inference.bulk.folder import Folder

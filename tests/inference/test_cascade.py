@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 import aisle
 from aisle.cli import register
-from aisle.decision import Policy
 from aisle.errors import BundleError
 from aisle.evaluation import evaluate
+from aisle.guarantee import Policy
 from aisle.inference.cascade import Cascade
-from aisle.inference.cascading import SHARES, CascadeError, Judged, choose
-from aisle.inference.heldout import Held, cost_of
+from aisle.inference.fit_cascade import SHARES, CascadeError, Judged, choose
+from aisle.inference.holdout import Held, cost_of
 from aisle.taxonomy import Scores, Targets, Taxonomy
 from tests.conftest import QUICK
 

@@ -6,18 +6,18 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from aisle.catalog import ImageRef, Product, read
 from aisle.cli import register
-from aisle.decision import Policy
+from aisle.data import ImageRef, Product, read
 from aisle.errors import AisleError
+from aisle.guarantee import Policy
 from aisle.inference.explain import GRID, Pieces, explain, log_odds, painted
 from aisle.inference.predictor import Predictor
-from aisle.model import fusions
-from aisle.model.names import context_of
-from aisle.model.spec import ModelSpec, build, new_preparer
+from aisle.models import fusions
+from aisle.models.label_embeddings import context_of
+from aisle.models.spec import ModelSpec, build, new_preparer
 from aisle.taxonomy import Taxonomy
 from tests.evaluation.shop import PLACES, WordModel, catalog
-from tests.model.build import SMALL
+from tests.models.build import SMALL
 
 WORDS = {("Clothing", "Boots"): "boot", ("Clothing", "Hats"): "hat", ("Home", "Lamps"): "lamp"}
 NOISE = ("new", "good", "old", "blue", "red", "nice", "size", "item")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import aisle
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.taxonomy import Node, Taxonomy, format_path
 from tests.training.shop import catalog, recipe
 

@@ -4,8 +4,8 @@ import numpy as np
 
 import aisle
 from aisle import Product
-from aisle.inference.memory import SKETCH, sketch
-from aisle.model.prepare import Lexical
+from aisle.inference.knn_index import SKETCH, sketch
+from aisle.models.preprocessing import Lexical
 
 WORDS = {
     ("Kitchen", "Mugs"): "blue ceramic mug for coffee and tea, dishwasher safe, large handle",

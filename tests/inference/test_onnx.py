@@ -15,18 +15,18 @@ import torch
 
 import aisle
 from aisle.cli import register
-from aisle.decision import Policy, Settings
 from aisle.errors import BundleError
+from aisle.guarantee import Policy, Settings
 from aisle.inference.onnx import export, int8
 from aisle.inference.onnx.graphs import ExportError
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
-from aisle.model import encoders, fusions, heads
-from aisle.model.names import context_of
-from aisle.model.spec import ModelSpec, build, new_preparer, views_of
+from aisle.models import encoders, fusions, heads
+from aisle.models.label_embeddings import context_of
+from aisle.models.spec import ModelSpec, build, new_preparer, views_of
 from tests.conftest import QUICK
-from tests.model.build import SMALL, tree
-from tests.model.pretrained import tiny_text, tiny_vision
+from tests.models.build import SMALL, tree
+from tests.models.pretrained import tiny_text, tiny_vision
 from tests.shared import DATA, SHARED, needs_shared
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'aisle[onnx]'")

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from aisle.inference.threads import ahead
+from aisle.inference.prefetch import ahead
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])

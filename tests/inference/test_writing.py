@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from aisle.decision import Alternative, Prediction
-from aisle.inference.writing import write_predictions
+from aisle.guarantee import Alternative, Prediction
+from aisle.inference.prediction_files import write_predictions
 
 SAID = 'quotes " and \\ and \n\t\x00\x1f, ‘é’ 日本 🛍 \u2028'
 
@@ -26,7 +26,7 @@ def test_the_host_processs_garbage_collector_is_left_alone(trained, tmp_path):
     """A library call neither freezes what the host has nor unfreezes it, nor changes when it collects."""
     import gc
 
-    from aisle.inference.writing import write_whole
+    from aisle.inference.prediction_files import write_whole
 
     seen = []
 

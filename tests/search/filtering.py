@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from aisle.catalog import Product
+from aisle.data import Product
+from aisle.search.filters import Column
 from aisle.search.rows import Placed, to_arrow
-from aisle.search.where import Column
 
 DIM = 4
 COLUMNS = {

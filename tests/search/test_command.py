@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from aisle.catalog.vectors import VectorFile
 from aisle.cli import register
+from aisle.data.vectors import VectorFile
 from aisle.errors import AisleError
 
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image, ImageEnhance
 
 import aisle
-from aisle.catalog import ImageRef, Product
+from aisle.data import ImageRef, Product
 from aisle.errors import SearchError
 from aisle.search import duplicates
 from aisle.search.duplicates import Pair, find, grouped
-from aisle.search.pictures import alike_pictures
+from aisle.search.image_matches import alike_pictures
 from aisle.search.texts import alike_texts, within_buckets
 from tests.search.test_command import run, run_json
 from tests.shared import DATA, needs_shared

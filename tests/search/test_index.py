@@ -10,7 +10,7 @@ import pytest
 
 import aisle
 from aisle import search
-from aisle.catalog import ImageRef, Product
+from aisle.data import ImageRef, Product
 from aisle.errors import SearchError
 from tests.search.conftest import new_store
 from tests.search.filtering import DIM, products, rows
@@ -169,7 +169,7 @@ from pathlib import Path
 from aisle.search import open
 from aisle.search.manifest import writing
 from tests.search.filtering import rows
-from aisle.catalog import Product
+from aisle.data import Product
 folder = Path(sys.argv[1])
 with writing(folder):
     store = open(folder).store

@@ -3,7 +3,7 @@
 import pytest
 
 from aisle import search
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.errors import SearchError
 from aisle.search.rows import filter_columns
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from aisle import search
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.errors import SearchError
 from aisle.search import segment, store
+from aisle.search.filters import parse
 from aisle.search.manifest import Manifest
 from aisle.search.rows import Placed, number, to_arrow
-from aisle.search.where import parse
 from tests.search.conftest import new_store
 from tests.search.filtering import COLUMNS, DIM, rows
 

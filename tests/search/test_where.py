@@ -3,7 +3,7 @@
 import pytest
 
 from aisle.errors import SearchError
-from aisle.search.where import Column, parse
+from aisle.search.filters import Column, parse
 from tests.search.filtering import COLUMNS, kept
 
 CASES = {

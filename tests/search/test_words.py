@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aisle.search.words import Words, score_all, word_keys, words_of
+from aisle.search.bm25 import Words, score_all, word_keys, words_of
 
 TEXTS = ["red running shoes", "red shoes red laces", "WH-1000XM4 headphones", "", "brown boots, size 44/45"]
 

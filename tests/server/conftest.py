@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from aisle.server.app import create_app
-from aisle.server.pulse import Pulse
+from aisle.server.loop_lag import Pulse
 from aisle.server.settings import Settings
 from aisle.server.state import Server
 from aisle.server.store import Store

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from aisle import Product
-from aisle.catalog import ImageRef
+from aisle.data import ImageRef
 from aisle.server.batching import Batcher, FailedAnswerError
-from aisle.server.pace import Load, Pace
+from aisle.server.latency_model import Load, Pace
 from aisle.server.problems import BusyError
 
 from ..waiting import wait_until

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from aisle import Product
-from aisle.catalog import ImageRef
+from aisle.data import ImageRef
 
 
 def picture(colour=(200, 30, 30), size=(40, 30)) -> bytes:

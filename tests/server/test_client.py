@@ -2,7 +2,7 @@ import httpx2
 import pytest
 
 from aisle import Product
-from aisle.catalog import ImageRef
+from aisle.data import ImageRef
 from aisle.server import client as clients
 from aisle.server.client import Client, ServerAnswerError
 from aisle.server.store import feedback as kept

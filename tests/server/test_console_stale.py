@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.server.store.tables import reviews
 from tests.server.browsing import browser as browser
 from tests.server.browsing import in_chromium, slowed

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from aisle.server.problems import ServerError
 from aisle.server.settings import Settings
 from aisle.server.state import Server
-from aisle.server.store import Store, keys, people
+from aisle.server.store import Store, keys, retention
 from aisle.server.store.tables import keys as table
 from tests.server.conftest import BACKENDS
 from tests.server.test_security import ONE, key
@@ -58,7 +58,7 @@ def test_revoking_the_last_key_opens_nothing(start, backend):
 def test_a_person_who_is_forgotten_opens_nothing(start, backend):
     client = start()
     mine = key(client, "admin")
-    assert people.forget(client.server.store, "sol")["keys"] == 1
+    assert retention.forget(client.server.store, "sol")["keys"] == 1
     later(client)
     assert (may(client), may(client, mine)) == (401, 401)
     again = start()

@@ -138,7 +138,7 @@ def slow_pictures(monkeypatch):
     """A picture server, as if on the internet, that does not answer what is below /slow until told."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-    from aisle.catalog import fetch
+    from aisle.data import fetch
 
     slow, answering = queue.SimpleQueue(), threading.Event()
     data = picture(size=(300, 300))

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from aisle.server.settings import Urls
 from aisle.server.store import feedback as kept
-from aisle.server.store import people
+from aisle.server.store import retention
 from tests.server.conftest import BACKENDS
 from tests.server.test_classify import picture
 from tests.server.test_feedback_export import leaves
@@ -31,7 +31,7 @@ def test_a_sweep_at_any_moment_leaves_the_images_of_a_request_under_way(start, p
     def sweep(*_):
         if not sweeping:
             sweeping.append(True)
-            people.sweep_pictures(client.server.store)
+            retention.sweep_pictures(client.server.store)
             sweeping.clear()
 
     (leaf, _), *_ = leaves(client)
@@ -59,7 +59,7 @@ def test_a_retried_post_keeps_its_image_once_and_a_refused_one_none(start):
     assert [post(leaf, GOOD), post(leaf, GOOD)] == [200, 200]
     blue = {"base64": base64.b64encode(picture((1, 2, 200))).decode()}
     assert post(other, blue) == 409  # the key was used for something else
-    assert people.sweep_pictures(client.server.store) == 0
+    assert retention.sweep_pictures(client.server.store) == 0
 
 
 def test_feedback_lists_the_images_that_could_not_be_read_and_keeps_the_list(start, tmp_path):

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 import aisle
 from aisle import workflow
 from aisle.cli import register
-from aisle.decision.policy import Rule
 from aisle.errors import BundleError
+from aisle.guarantee.policy import Rule
 from aisle.server.models import Models, Slot
 from aisle.server.settings import Limits, Settings
 from aisle.server.state import Server

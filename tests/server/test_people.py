@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 import aisle
-from aisle.catalog import ImageRef
+from aisle.data import ImageRef
 from aisle.errors import AisleError
-from aisle.server.pictures import small_copies
-from aisle.server.store import Store, StoreError, feedback, people, promotions, reviews
+from aisle.server.store import Store, StoreError, feedback, promotions, retention, reviews
 from aisle.server.store import keys as kept_keys
 from aisle.server.store.database import now
+from aisle.server.stored_images import small_copies
 from tests.server.conftest import BACKENDS
 from tests.server.test_classify import picture
 
@@ -73,7 +73,7 @@ def test_a_person_is_forgotten_everywhere(store):
     feedback.add(store, event("ben", product="2"))
     kept_keys.add(store, "ana", "seller")
     promotions.record(store, "ana", promotions.Change(promotions.ROLLED_BACK, "m", "1", "n"))
-    gone = people.forget(store, "ana")
+    gone = retention.forget(store, "ana")
     assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "keys": 1}
     assert [row["id"] for row in feedback.lessons(store)] == ["2"]
     assert [change["person"] for change in promotions.history(store)] == [""]
@@ -91,7 +91,7 @@ def _prediction():
 def test_old_rows_are_deleted(store):
     feedback.add(store, event(product="old", days=31))
     feedback.add(store, event(product="new", days=29))
-    assert people.prune(store, 30) == 1
+    assert retention.prune(store, 30) == 1
     assert list(chosen(store)) == ["new"]
 
 
@@ -101,7 +101,7 @@ def test_pictures_nobody_refers_to_are_deleted(store):
     names = list(images)
     feedback.add(store, event("ana", pictures=names[:1]), images)
     feedback.add(store, event("ben", product="2", pictures=names), images)
-    people.forget(store, "ben")
+    retention.forget(store, "ben")
     assert [feedback.picture(store, name) is not None for name in names] == [True, False]
 
 
@@ -112,7 +112,7 @@ def test_pictures_are_exported_beside(store, tmp_path):
     feedback.export(store, tmp_path / "f.jsonl")
     catalog = aisle.read(tmp_path / "f.jsonl")
     assert not catalog.problems
-    from aisle.catalog.pictures import decode
+    from aisle.data.images import decode
 
     assert decode(catalog[0].images[0]).size == (512, 256)
 

@@ -253,8 +253,8 @@ def test_pictures_are_kept_small_and_shown(people):
     shown = client.get(item["pictures"][0], headers=who["sol"])
     assert shown.headers["content-type"] == "image/jpeg"
     assert client.get(item["pictures"][0]).status_code == 401
-    from aisle.catalog import ImageRef
-    from aisle.catalog.pictures import decode
+    from aisle.data import ImageRef
+    from aisle.data.images import decode
 
     assert decode(ImageRef(data=shown.content)).size == (512, 256)
 

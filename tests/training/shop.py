@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from aisle.catalog import ImageRef, Product, read
+from aisle.data import ImageRef, Product, read
 
 PLACES = {
     ("Clothing", "Shoes", "Boots"): ("boot leather", (200, 40, 40)),

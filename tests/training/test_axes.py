@@ -8,8 +8,8 @@ import pytest
 
 import aisle
 from aisle.errors import AisleError, RecipeError
-from aisle.training import along
 from aisle.training import fit as fitting
+from aisle.training import pca_training
 from tests.training.shop import catalog, recipe
 
 
@@ -51,7 +51,7 @@ def test_the_folded_network_answers_as_the_rotated_one_did(monkeypatch, kernels)
     trained, axes = rotated["model"], rotated["axes"]
     import torch
 
-    from aisle.model.prepare import Prepared
+    from aisle.models.preprocessing import Prepared
 
     for present in (inputs.present, inputs.present & torch.tensor([True, False, True])):
         given = {"image": inputs.arrays["image"]}
@@ -83,16 +83,16 @@ def test_coordinates_that_do_not_fit_in_memory_lie_on_disk_and_change_nothing(mo
     shop = catalog(60, vectors=True)
     in_memory = aisle.train(shop, folding())
     kinds = set()
-    original = along.Room.empty
+    original = pca_training.Room.empty
 
     def empty(self, shape):
         made = original(self, shape)
         kinds.add(type(made))
         return made
 
-    monkeypatch.setattr(along.Room, "empty", empty)
-    monkeypatch.setattr(along, "KEEP_BYTES", 1000)
-    monkeypatch.setattr(along, "_BLOCK", 7)
+    monkeypatch.setattr(pca_training.Room, "empty", empty)
+    monkeypatch.setattr(pca_training, "KEEP_BYTES", 1000)
+    monkeypatch.setattr(pca_training, "_BLOCK", 7)
     on_disk = aisle.train(shop, folding())
     assert np.memmap in kinds
     assert np.abs(on_disk.score(shop).all() - in_memory.score(shop).all()).max() < 1e-3
@@ -104,6 +104,6 @@ def test_a_disk_without_room_for_them_is_said_before_anything_is_written(monkeyp
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    monkeypatch.setattr(along, "KEEP_BYTES", 1000)
+    monkeypatch.setattr(pca_training, "KEEP_BYTES", 1000)
     with pytest.raises(AisleError, match=r"fit neither memory nor .*No space left.*lower the views' `axes`"):
         aisle.train(catalog(60, vectors=True), folding())

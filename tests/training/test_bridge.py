@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import aisle
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.errors import RecipeError
-from aisle.model.fusions import Huse
-from aisle.training.bridge import PENALTY, POWER, Moments, canonical
+from aisle.models.fusions import Huse
+from aisle.training.cca import PENALTY, POWER, Moments, canonical
 
 WIDTHS = {"one": 12, "two": 9}
 PLACES = [("A", "a"), ("A", "b"), ("B", "c")]

@@ -11,7 +11,7 @@ from aisle.errors import RecipeError
 from aisle.training import fit as fitting
 from aisle.training.loop import Learned, _Course
 from aisle.training.run import Run
-from tests.model.pretrained import tiny_text, tiny_vision
+from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, catalog, recipe
 from tests.training.test_resume import Killed
 
@@ -280,7 +280,7 @@ def test_resumed_across_stages_it_ends_bit_identical(
 
 
 def test_training_rows_vary_and_others_do_not(folders, shop, monkeypatch):
-    from aisle.inference.encode import Reader
+    from aisle.inference.input_pipeline import Reader
 
     texts = {}
     original = Reader.varied

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from aisle.training.recipe import load_recipe, to_toml
-from tests.model.pretrained import tiny_text, tiny_vision
+from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, products, recipe
 
 pytestmark = pytest.mark.slow

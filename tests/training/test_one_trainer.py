@@ -210,7 +210,7 @@ def test_the_default_goes_by_compute_capability_and_not_by_emulation(capability,
     """No such GPU is here: the system's answers about it stand in."""
     import torch
 
-    from aisle.model.devices import DeviceError, precision_of
+    from aisle.models.devices import DeviceError, precision_of
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)

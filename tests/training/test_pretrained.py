@@ -10,7 +10,7 @@ import torch
 import aisle
 from aisle.errors import MissingModelError, RecipeError
 from aisle.training import fit as fitting
-from tests.model.pretrained import tiny_text, tiny_vision
+from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, catalog, recipe
 
 
@@ -96,7 +96,7 @@ def test_what_is_missing_or_too_long_is_one_line(folders, tmp_path):
 
 @pytest.mark.slow
 def test_ten_thousand_categories_are_learned_saved_and_answered(tmp_path):
-    from aisle.catalog import Product, read
+    from aisle.data import Product, read
 
     paths = [(f"top {i // 500}", f"middle {i // 20}", f"leaf {i}") for i in range(10_000)]
     rows = [

@@ -187,7 +187,7 @@ def test_a_runs_folder_says_what_it_was_told_and_how_it_went(undisturbed):
 
 @pytest.mark.slow
 def test_the_command_killed_between_epochs_resumes_to_the_same_bytes(shop, tmp_path):
-    from aisle.catalog.demo import make_shop
+    from aisle.data.demo import make_shop
 
     source = make_shop(tmp_path / "shop", 200).products
     quick = ["views.text.axes=0", "views.title.axes=0", "views.image.encoder.size=32", "stages.0.epochs=6"]

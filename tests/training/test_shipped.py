@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import aisle
-from aisle.catalog import Product, read
-from aisle.model.prepare import Tokens
+from aisle.data import Product, read
+from aisle.models.preprocessing import Tokens
 from aisle.training import fit as fitting
 from aisle.training.recipe import load_recipe, shipped
-from tests.model.pretrained import tiny_camembert, tiny_flaubert, tiny_text, tiny_vision
+from tests.models.pretrained import tiny_camembert, tiny_flaubert, tiny_text, tiny_vision
 from tests.training.shop import PLACES, products
 
 WORDS = [word for words, _ in PLACES.values() for word in words.split()] + ["produit", "d'occasion", "neuf"]
@@ -122,7 +122,7 @@ def test_cross_attention_alone_on_text_or_on_pictures(left, folders, catalog):
 
 def test_flauberts_words_are_split_as_moses_does(folders):
     """As sacremoses 0.2 splits the same lines, French, its punctuation normalised."""
-    from aisle.model.moses import _words
+    from aisle.models.flaubert_tokenizer import _words
 
     said = {
         "L'homme n'a qu'un vélo, bleu-vert (taille 42,5 cm) à 10.99 €!": (

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import aisle
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.errors import CatalogError, RecipeError
 from aisle.training import fit as fitting
 from aisle.training.fit import cut

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import aisle
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.errors import CatalogError
 from aisle.training.recipe import shipped
-from tests.model.pretrained import tiny_camembert, tiny_flaubert, tiny_text, tiny_vision
+from tests.models.pretrained import tiny_camembert, tiny_flaubert, tiny_text, tiny_vision
 from tests.training.shop import products, recipe
 from tests.training.test_shipped import WORDS, small
 

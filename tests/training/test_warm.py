@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import aisle
-from aisle.catalog import Product, read
+from aisle.data import Product, read
 from aisle.errors import BundleError, RecipeError
 from aisle.training.run import RunError
 from tests.training.shop import products, recipe

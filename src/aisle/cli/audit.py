@@ -46,8 +46,8 @@ def audit(
     Every product is judged by a model that learned neither from it nor from a duplicate.
     """
     from aisle import workflow
-    from aisle.catalog.writing import check_ending
-    from aisle.cli.telling import tell
+    from aisle.cli.summary import tell
+    from aisle.data.writing import check_ending
     from aisle.errors import AisleError
     from aisle.evaluation import audit as auditing
 

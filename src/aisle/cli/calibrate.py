@@ -12,7 +12,7 @@ from aisle.errors import AisleError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from aisle.decision import Policy, Promise
+    from aisle.guarantee import Policy, Promise
     from aisle.inference.recalibrate import Recalibrated
 
 Never = Annotated[
@@ -59,8 +59,8 @@ def calibrate(
 ) -> None:
     """Fit what a model promises on labelled rows of your own; those it was trained on are left out."""
     from aisle import workflow
-    from aisle.decision import Settings
     from aisle.evaluation.drift import keep
+    from aisle.guarantee import Settings
     from aisle.inference.known_columns import check_columns
     from aisle.inference.recalibrate import recalibrate
 

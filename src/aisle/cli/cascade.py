@@ -39,8 +39,8 @@ def cascade(
     """Let cheap models answer what they are sure of; how sure is chosen on labelled rows new to all."""
     from aisle import workflow
     from aisle.cli.export import judged_on
-    from aisle.decision import Settings
-    from aisle.inference.cascading import cascade_of
+    from aisle.guarantee import Settings
+    from aisle.inference.fit_cascade import cascade_of
     from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
 
@@ -68,7 +68,7 @@ def cascade(
 
 def describe(model: Any) -> None:
     """Each stage's share and cost, and what the cascade loses."""
-    from aisle.inference.heldout import Cost
+    from aisle.inference.holdout import Cost
 
     said = model.results["cascade"]
     width = max(len(stage["name"]) for stage in said["stages"])

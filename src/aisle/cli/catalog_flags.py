@@ -14,7 +14,7 @@ import typer
 from aisle.errors import CatalogError
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog
+    from aisle.data import Catalog
     from aisle.progress import Progress
 
 
@@ -22,7 +22,7 @@ def place(text: str) -> Path:
     """A path, or an address such as `s3://bucket/products.csv`."""
     if "://" not in text:
         return Path(text)
-    from aisle.catalog.paths import located
+    from aisle.data.paths import located
 
     return located(text)
 
@@ -116,7 +116,7 @@ def described(column: list[str] | None, columns: Path | None) -> Described:
     Raises:
         CatalogError: a `--column` that is not PART=NAME.
     """
-    from aisle.catalog.columns import wanted
+    from aisle.data.columns import wanted
 
     given = wanted(columns)
     vectors: dict[str, str] = {}
@@ -174,12 +174,12 @@ def open_catalog(
     Raises:
         CatalogError: as `read`; or a `--column` that is not PART=NAME.
     """
-    from aisle.catalog import contests, read
+    from aisle.data import benchmark_datasets, read
     from aisle.progress import SILENT
 
-    contest = contests.parse_contest(source) if not isinstance(source, list) else None
+    contest = benchmark_datasets.parse_contest(source) if not isinstance(source, list) else None
     if contest is not None:
-        return contests.open_contest(contest, progress or SILENT)
+        return benchmark_datasets.open_contest(contest, progress or SILENT)
     given = described(column, columns)
     return read(
         source,

@@ -23,8 +23,8 @@ from aisle.cli.catalog_flags import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aisle.catalog.check import Column, Report
-    from aisle.catalog.finding import Finding
+    from aisle.data.check import Column, Report
+    from aisle.data.finding import Finding
 
 _MARKS = {"error": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
 _WIDE, _FIELDS = 60, 20  # columns that all get a line; else how many of those without a role do
@@ -51,9 +51,9 @@ def check(
 ) -> None:
     """Look a catalogue over: rows, columns, classes, duplicates, pictures, problems, and what is done
     about each. Exit 0: it was read; 1: --strict met a problem; 2: it cannot be read."""
-    from aisle.catalog.check import check as look_over
-    from aisle.catalog.problems import FirstProblemError
     from aisle.cli import console
+    from aisle.data.check import check as look_over
+    from aisle.data.problems import FirstProblemError
 
     given = {
         "taxonomy": taxonomy,
@@ -130,7 +130,7 @@ def _general(finding: "Finding") -> str:
 
 def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
     """One finding of many columns: how many, the first few names, and what to do."""
-    from aisle.catalog.columns import flag
+    from aisle.data.columns import flag
 
     first = findings[0]
     mark, colour = _MARKS[first.severity]

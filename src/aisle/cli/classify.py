@@ -8,7 +8,7 @@ import typer
 
 from aisle.cli import catalog_flags as flags
 from aisle.cli import console
-from aisle.cli.sorting import Reading
+from aisle.cli.classify_io import Reading
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")]
@@ -81,11 +81,11 @@ def classify(
     """Say where each row belongs: each row in, one row out, in order. Into a folder, files of any length
     in little memory; what was interrupted goes on when the same command is given again."""
     from aisle import workflow
-    from aisle.catalog.paths import located, remote
-    from aisle.cli import sorting
+    from aisle.cli import classify_io
     from aisle.cli.interrupts import continue_with, same_command
-    from aisle.inference.opening import quickest
-    from aisle.inference.writing import OutputError, check_ending
+    from aisle.data.paths import located, remote
+    from aisle.inference.loading import quickest
+    from aisle.inference.prediction_files import OutputError, check_ending
 
     place = located(out)
     into_folder = out.endswith("/") or not place.suffix or (not remote(place) and place.is_dir())
@@ -102,11 +102,11 @@ def classify(
     reading = Reading(sources, *given, like=model)
     if into_folder:
         continue_with(same_command)
-        cluster = sorting.cluster(ray, opened, trust_code, device)
-        how = sorting.How(form, shard_rows, cache, cluster)
-        tally, places = sorting.into_folder(model, reading, place, how, progress)
+        cluster = classify_io.cluster(ray, opened, trust_code, device)
+        how = classify_io.How(form, shard_rows, cache, cluster)
+        tally, places = classify_io.into_folder(model, reading, place, how, progress)
     else:
-        tally, places = sorting.into_file(model, reading, place, cache, progress)
+        tally, places = classify_io.into_file(model, reading, place, cache, progress)
     if as_json:
         console.print_json(tally.to_dict(model.model_id, price_per_hour) | places)
         return

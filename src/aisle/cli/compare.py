@@ -44,11 +44,11 @@ def compare(
     A comparison that was interrupted goes on where it stood: run it again with the same --out.
     """
     from aisle.cli.interrupts import continue_with, same_command
-    from aisle.cli.telling import tell
+    from aisle.cli.summary import tell
     from aisle.errors import CatalogError
     from aisle.evaluation.compare import compare as run
     from aisle.evaluation.compare import parse_variant
-    from aisle.model.features import FeatureStore
+    from aisle.models.features import FeatureStore
     from aisle.workflow import part
 
     progress = console.progress(quiet or as_json)

@@ -18,10 +18,10 @@ def demo(
 ) -> None:
     """Draw a sample shop, train on it, evaluate, classify a file: what is already there is kept."""
     from aisle import workflow
-    from aisle.catalog.demo import make_shop
     from aisle.cli.classify import classify
     from aisle.cli.evaluate import summary
-    from aisle.cli.telling import tell
+    from aisle.cli.summary import tell
+    from aisle.data.demo import make_shop
     from aisle.evaluation import Evaluation
 
     progress = console.progress(quiet)

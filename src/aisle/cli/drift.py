@@ -41,9 +41,9 @@ def drift(
 ) -> None:
     """Say what changed since a model was calibrated, where, and whether its promise can still be trusted."""
     from aisle import workflow
-    from aisle.cli.telling import tell
+    from aisle.cli.summary import tell
     from aisle.evaluation import drift as drifting
-    from aisle.model.features import FeatureStore
+    from aisle.models.features import FeatureStore
 
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code, device=device)

@@ -31,7 +31,7 @@ def duplicates(
     as_json: console.AsJson = False,
 ) -> None:
     """Group the rows that list the same product twice, however text and picture were altered."""
-    from aisle.cli.telling import tell
+    from aisle.cli.summary import tell
     from aisle.search import duplicates as room
 
     if out is not None:

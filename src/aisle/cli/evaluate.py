@@ -10,7 +10,7 @@ from aisle.cli import console
 from aisle.errors import CatalogError, did_you_mean
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog
+    from aisle.data import Catalog
     from aisle.evaluation import Evaluation
 
 
@@ -55,8 +55,8 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled products, as numbers and as one page with pictures."""
     from aisle import evaluation, workflow
-    from aisle.cli.telling import tell
-    from aisle.model.features import FeatureStore
+    from aisle.cli.summary import tell
+    from aisle.models.features import FeatureStore
 
     def read(file: Path) -> "Catalog":
         return flags.open_catalog(
@@ -106,7 +106,7 @@ def rows_to_judge(catalog: "Catalog", split: str | None) -> "Catalog":
     Raises:
         CatalogError: no row is of that split.
     """
-    from aisle.catalog.split_names import split_named
+    from aisle.data.split_names import split_named
     from aisle.workflow import part
 
     if split is None:

@@ -10,7 +10,7 @@ from aisle.cli import console
 from aisle.errors import AisleError, CatalogError, did_you_mean
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog, Product
+    from aisle.data import Catalog, Product
 
 MOST = 50  # products on one page
 
@@ -56,7 +56,7 @@ def explain(
     """Show the words and picture regions that moved a decision, each view's share, and what is near."""
     from aisle import workflow
     from aisle.evaluation import explained
-    from aisle.evaluation.likeness import alike
+    from aisle.evaluation.similarity import alike
     from aisle.inference.explain import explain as ask
     from aisle.inference.known_columns import check_products
 
@@ -123,8 +123,8 @@ def _written(text: str, model: Any) -> "Product":
     had mean here what they meant there."""
     import json
 
-    from aisle.catalog import ImageRef, Product
-    from aisle.catalog.catalog_format import CatalogFormat
+    from aisle.data import ImageRef, Product
+    from aisle.data.catalog_format import CatalogFormat
 
     try:
         given: Any = json.loads(text)

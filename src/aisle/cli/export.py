@@ -11,7 +11,7 @@ from aisle.cli import console
 from aisle.errors import AisleError
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog
+    from aisle.data import Catalog
 
 
 class ExportUseError(AisleError):
@@ -120,7 +120,7 @@ def remember(
     run: Path, source: Path, taxonomy: Path | None, image_root: Path | None, vectors: dict[str, str]
 ) -> None:
     """Note in a run's folder where its rows came from, for commands that need them again. A pipe is gone."""
-    from aisle.catalog.pipes import is_pipe
+    from aisle.data.pipes import is_pipe
 
     if is_pipe(source):
         return
@@ -140,7 +140,7 @@ def rows_of(run: Path, source: Path | None, **given: Any) -> "Catalog":
     """The rows that are named, or those that a run learned from, where they are still there."""
     if source is not None:
         return flags.open_catalog(source, **given)
-    from aisle.catalog.contests import parse_contest
+    from aisle.data.benchmark_datasets import parse_contest
 
     home = run.parent if run.name == "model" and not (run / SOURCE).exists() else run
     try:

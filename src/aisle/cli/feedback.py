@@ -35,7 +35,7 @@ def feedback(
     needs_serve()
     from aisle.server.store import Store as Opened
     from aisle.server.store import feedback as kept
-    from aisle.server.store import people
+    from aisle.server.store import retention
 
     if do not in _DOES:
         raise AisleError(f"aisle feedback {do}: say {', '.join(_DOES)}.{did_you_mean(do, _DOES)}")
@@ -53,7 +53,9 @@ def feedback(
             found = kept.export(opened, Path(what), default_weight, start)
         else:
             found = (
-                people.forget(opened, what) if do == "forget" else {"rows": people.prune(opened, int(what))}
+                retention.forget(opened, what)
+                if do == "forget"
+                else {"rows": retention.prune(opened, int(what))}
             )
     finally:
         opened.close()

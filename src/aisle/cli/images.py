@@ -38,9 +38,9 @@ def images(
 ) -> None:
     """Fetch the pictures that a catalogue names by address into a folder, to read it with
     --image-root FOLDER. Exit 0: all are there; 1: some could not be fetched; 2: wrong use."""
-    from aisle.catalog.downloads import Manners, addresses, download
-    from aisle.catalog.fetch import Limits
     from aisle.cli import console
+    from aisle.data.downloads import Manners, addresses, download
+    from aisle.data.fetch import Limits
 
     catalog = open_catalog(
         source,

@@ -10,7 +10,7 @@ from aisle.cli import console
 from aisle.errors import SearchError
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog
+    from aisle.data import Catalog
     from aisle.inference.predictor import Predictor
     from aisle.progress import Progress
 
@@ -125,7 +125,7 @@ def index(
 
 def _model(run: Path, trust_code: bool, device: str) -> "Predictor":
     from aisle import workflow
-    from aisle.model.features import FeatureStore
+    from aisle.models.features import FeatureStore
 
     model = workflow.load(run, trust_code=trust_code, device=device)
     return model.with_store(model.store or FeatureStore())  # what training has encoded is not encoded again
@@ -135,7 +135,7 @@ def _catalog(
     model: "Predictor", source: Path, progress: "Progress", given: dict[str, Any], known: bool = True
 ) -> "Catalog":
     """known: some row must have something that the model reads."""
-    from aisle.cli.telling import tell
+    from aisle.cli.summary import tell
 
     catalog = flags.open_catalog(source, **given, like=model)
     tell(catalog, progress, model if known else None)

@@ -127,8 +127,8 @@ def _versions(opened: "Index", as_json: bool) -> None:
 def _page(
     opened: "Index", hits: "list[Hit]", asked: str, where: str | None, image: Path | None, out: Path
 ) -> None:
-    from aisle.catalog import ImageRef
-    from aisle.inference.writing import whole_file
+    from aisle.data import ImageRef
+    from aisle.inference.prediction_files import whole_file
     from aisle.search.page import data_uri, render
     from aisle.search.rows import small_jpeg
 

@@ -11,7 +11,7 @@ from aisle.cli import console
 from aisle.errors import CatalogError
 
 if TYPE_CHECKING:
-    from aisle.catalog import Catalog
+    from aisle.data import Catalog
 
 
 class By(StrEnum):
@@ -48,8 +48,8 @@ def split(
     first picture or `group` column), stay on one side. Rows that cannot be used get no part."""
     import numpy as np
 
-    from aisle.catalog import splits
-    from aisle.catalog.writing import check_ending, write_rows
+    from aisle.data import splits
+    from aisle.data.writing import check_ending, write_rows
 
     names, shares = _parts(parts)
     check_ending(out)
@@ -96,7 +96,7 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
     Raises:
         CatalogError: it is not written so.
     """
-    from aisle.catalog.split_names import SPLITS, split_named
+    from aisle.data.split_names import SPLITS, split_named
 
     names, shares = [], []
     for piece in text.split(","):

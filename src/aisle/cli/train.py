@@ -8,7 +8,7 @@ import typer
 
 from aisle.cli import catalog_flags as flags
 from aisle.cli import console
-from aisle.cli.telling import tell
+from aisle.cli.summary import tell
 from aisle.errors import AisleError
 
 
@@ -125,7 +125,7 @@ def train(
 
 def _written(resumed: Path | None, start: Path | None) -> Any:
     """How the catalog of the run that is continued, or started from, is written."""
-    from aisle.catalog.catalog_format import CatalogFormat
+    from aisle.data.catalog_format import CatalogFormat
     from aisle.inference.folder import find
 
     if resumed is not None:
@@ -138,7 +138,7 @@ def _next(
     folder: Path, source: Path, image_root: Path | None, vectors: dict[str, str], trust_code: bool
 ) -> str:
     """The command that answers the rows it learned from, to be pasted, and then changed."""
-    from aisle.catalog.pipes import is_pipe
+    from aisle.data.pipes import is_pipe
 
     words: list[object] = ["classify", folder, "NEW.csv" if is_pipe(source) else source]
     words += ["--image-root", image_root] if image_root is not None else []

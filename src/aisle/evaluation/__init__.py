@@ -1,6 +1,6 @@
 """Judging: what a classifier gets right, where, and beside what; as numbers and as a page."""
 
-from aisle.evaluation.beside import earlier, put_beside
+from aisle.evaluation.compare_reports import earlier, put_beside
 from aisle.evaluation.evaluate import evaluate, label_counts
 from aisle.evaluation.result import Evaluation
 

@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, make_union
 from sklearn.svm import LinearSVC
 
-from aisle.catalog import Catalog, Product
+from aisle.data import Catalog, Product
 from aisle.errors import AisleError
 from aisle.progress import SILENT, Advance, Progress
 from aisle.taxonomy import Scores, Taxonomy

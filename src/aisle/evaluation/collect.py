@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.evaluation.trees import carry
 from aisle.metrics import Truth, standing
 from aisle.progress import Advance

@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.catalog.column_hints import advice
-from aisle.catalog.splits import folds as fold_numbers
+from aisle.data import Catalog
+from aisle.data.column_hints import advice
+from aisle.data.splits import folds as fold_numbers
 from aisle.errors import CatalogError, RecipeError
-from aisle.evaluation.compared import Compared, Comparison
+from aisle.evaluation.comparison import Compared, Comparison
 from aisle.evaluation.result import Limits
 from aisle.evaluation.summary import limits
-from aisle.inference.writing import whole_file
+from aisle.inference.prediction_files import whole_file
 from aisle.metrics import CONTEST_WEIGHTS, Judged, Truth, at_level, contest_score, f1_scores, paired_bootstrap
-from aisle.model.features import FeatureStore
+from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets
 from aisle.training.fit import fit

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.decision import Policy, Prediction
+from aisle.data import Catalog
 from aisle.evaluation import baseline as rivals
-from aisle.evaluation import perturb as perturbing
-from aisle.evaluation.beside import packed, which
+from aisle.evaluation import robustness as perturbing
 from aisle.evaluation.branches import below, confusions, matrix, node_scores
-from aisle.evaluation.case import Case, Method
 from aisle.evaluation.collect import Ask, chunks
-from aisle.evaluation.decided import decisions, promised
+from aisle.evaluation.compare_reports import packed, which
+from aisle.evaluation.decision_metrics import decisions, promised
+from aisle.evaluation.eval_set import Case, Method
 from aisle.evaluation.examples import choose
 from aisle.evaluation.result import (
     BaselineResult,
@@ -26,12 +25,13 @@ from aisle.evaluation.result import (
     ViewRemoved,
 )
 from aisle.evaluation.summary import limits
+from aisle.guarantee import Policy, Prediction
 from aisle.inference import Classifier
 from aisle.inference.cascade import Cascade
 from aisle.inference.classifier import confidences
 from aisle.inference.training_counts import own_training_counts, training_products
 from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
-from aisle.model.features import FeatureStore
+from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath
 

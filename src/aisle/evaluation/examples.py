@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.evaluation.collect import Answers
 from aisle.evaluation.explained import explained
-from aisle.evaluation.pictures import thumbnail
 from aisle.evaluation.result import Example, Examples, Explained, Guess
+from aisle.evaluation.thumbnails import thumbnail
 from aisle.inference.classifier import Classifier
 from aisle.inference.explain import explain
 from aisle.metrics import Judged, Truth

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.evaluation.numbers import percent
 from aisle.evaluation.pages import environment
-from aisle.evaluation.pictures import QUALITY
 from aisle.evaluation.result import Explained, Picture, Word
+from aisle.evaluation.thumbnails import QUALITY
 from aisle.inference.explain import Explanation, Pieces
-from aisle.inference.writing import whole_file
+from aisle.inference.prediction_files import whole_file
 
 FOR, AGAINST = (11, 122, 107), (185, 58, 31)  # report.css: --model and --wrong
 DEEPEST = 0.75  # of the colour over the region that counts most

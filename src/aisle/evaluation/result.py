@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aisle.decision import Verdict
 from aisle.errors import AisleError
+from aisle.guarantee import Verdict
 
 FORMAT_VERSION = 1
 

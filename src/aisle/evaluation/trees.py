@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from aisle.decision import Confidences
+from aisle.guarantee import Confidences
 from aisle.taxonomy import Node, Scores, Taxonomy, format_path
 
 

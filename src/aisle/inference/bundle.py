@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from aisle.catalog.catalog_format import FILE, CatalogFormat
-from aisle.decision import Policy
+from aisle.data.catalog_format import FILE, CatalogFormat
 from aisle.errors import AisleError, BundleError
+from aisle.guarantee import Policy
 from aisle.inference.card import model_card
 from aisle.inference.folder import (
     MANIFEST,
@@ -31,11 +31,11 @@ from aisle.inference.folder import (
     write_folder,
     write_json,
 )
-from aisle.inference.growing import Growth
-from aisle.inference.memory import Memory
+from aisle.inference.knn_index import Memory
 from aisle.inference.predictor import Predictor
-from aisle.model.parts import Context
-from aisle.model.spec import ModelSpec, build, build_body, encoder_class, validated
+from aisle.inference.zero_shot import Growth
+from aisle.models.registry import Context
+from aisle.models.spec import ModelSpec, build, build_body, encoder_class, validated
 from aisle.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
@@ -187,7 +187,7 @@ def _check_shapes(
 
 
 def _halved(tensor: Tensor) -> Tensor:
-    """In half precision where that loses nothing: folded tables were rounded to it (aisle.training.axes)."""
+    """In half precision where that loses nothing: folded tables were rounded to it (aisle.training.pca)."""
     if tensor.dtype != torch.float32 or tensor.numel() < 1_000_000:
         return tensor
     half = tensor.half()

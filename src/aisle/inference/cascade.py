@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from aisle.catalog import Catalog, Product
-from aisle.catalog.catalog_format import CatalogFormat
-from aisle.decision import Nearest, Policy
+from aisle.data import Catalog, Product
+from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import AisleError, BundleError, first_line
-from aisle.inference.answering import Answers, Scored, Spaces, in_batches
+from aisle.guarantee import Nearest, Policy
+from aisle.inference.base_predictor import Answers, Scored, Spaces, in_batches
 from aisle.inference.folder import (
     MANIFEST,
     checked_manifest,
@@ -30,8 +30,8 @@ from aisle.inference.folder import (
     write_folder,
     write_json,
 )
-from aisle.inference.opening import open_model
-from aisle.model.views import View
+from aisle.inference.loading import open_model
+from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 FORMAT_VERSION = 2

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from aisle.catalog import Product
-from aisle.decision import Confidences, Policy
+from aisle.data import Product
+from aisle.guarantee import Confidences, Policy
 from aisle.taxonomy import Scores, Taxonomy
 
 

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
-from aisle.catalog import Catalog, Product
-from aisle.catalog.catalog_format import CatalogFormat
-from aisle.decision import Policy
-from aisle.decision.neighbours import Nearest
+from aisle.data import Catalog, Product
+from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import AisleError, BundleError, first_line
+from aisle.guarantee import Policy
+from aisle.guarantee.nearest import Nearest
 from aisle.inference import bundle
-from aisle.inference.answering import Answers, Scored, in_batches
+from aisle.inference.base_predictor import Answers, Scored, in_batches
 from aisle.inference.folder import (
     MANIFEST,
     checked_manifest,
@@ -35,9 +35,9 @@ from aisle.inference.folder import (
 )
 from aisle.inference.predictor import Predictor
 from aisle.inference.stack import Stack, mean_of
-from aisle.model.features import FeatureStore
-from aisle.model.parts import Context
-from aisle.model.views import View
+from aisle.models.features import FeatureStore
+from aisle.models.registry import Context
+from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 FORMAT_VERSION = 2

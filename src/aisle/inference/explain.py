@@ -18,10 +18,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from aisle.catalog import ImageRef, Product
-from aisle.catalog.pictures import PictureError, decode
-from aisle.decision import Policy
+from aisle.data import ImageRef, Product
+from aisle.data.images import PictureError, decode
 from aisle.errors import extra
+from aisle.guarantee import Policy
 from aisle.inference.classifier import Classifier, confidences
 from aisle.taxonomy import CategoryPath, Scores
 
@@ -114,7 +114,7 @@ def _keeping(classifier: Classifier, folder: Path) -> Classifier:
     with_store = getattr(classifier, "with_store", None)
     if with_store is None:
         return classifier
-    from aisle.model.features import FeatureStore
+    from aisle.models.features import FeatureStore
 
     return with_store(FeatureStore(folder))
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from aisle.catalog import Catalog, Columns, Product
-from aisle.catalog.catalog_format import CatalogFormat
+from aisle.data import Catalog, Columns, Product
+from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import CatalogError
-from aisle.model.views import View
+from aisle.models.views import View
 
 if TYPE_CHECKING:
-    from aisle.catalog.pieces import Pieces
+    from aisle.data.chunks import Pieces
 
 _SHOWN = 30  # columns that a message names
 

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from aisle.catalog import Catalog, Product
-from aisle.catalog.catalog_format import CatalogFormat
-from aisle.decision import Nearest, Policy
+from aisle.data import Catalog, Product
+from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import CatalogError
-from aisle.inference.answering import Answers, Scored, Spaces, in_batches, in_fitting_batches, short_keys
-from aisle.inference.encode import Inputs, Reader
-from aisle.inference.growing import EXAMPLES, Growth, averages, fit, name_products
-from aisle.inference.memory import SKETCH, Memory, sketch
-from aisle.inference.threads import ahead, cores
-from aisle.model.features import FeatureStore
-from aisle.model.model import Model
-from aisle.model.names import carry_counts, context_of
-from aisle.model.parts import Context
-from aisle.model.prepare import Lexical, Preparer, Vectors
-from aisle.model.spec import ModelSpec, build_like, views_of
-from aisle.model.views import View
+from aisle.guarantee import Nearest, Policy
+from aisle.inference.base_predictor import Answers, Scored, Spaces, in_batches, in_fitting_batches, short_keys
+from aisle.inference.input_pipeline import Inputs, Reader
+from aisle.inference.knn_index import SKETCH, Memory, sketch
+from aisle.inference.prefetch import ahead, cores
+from aisle.inference.zero_shot import EXAMPLES, Growth, averages, fit, name_products
+from aisle.models.features import FeatureStore
+from aisle.models.label_embeddings import carry_counts, context_of
+from aisle.models.model import Model
+from aisle.models.preprocessing import Lexical, Preparer, Vectors
+from aisle.models.registry import Context
+from aisle.models.spec import ModelSpec, build_like, views_of
+from aisle.models.views import View
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
@@ -218,7 +218,7 @@ class Predictor(Answers):
 
     def learning_to_grow(self, catalog: Catalog, targets: Targets) -> "Predictor":
         """The same, knowing how much names and examples of new categories are worth: fitted on rows that
-        training never saw, with leaves held out (`aisle.inference.growing`)."""
+        training never saw, with leaves held out (`aisle.inference.zero_shot`)."""
         terminal = np.where(targets.node >= 0, self.taxonomy.terminal_of[targets.node], -1)
         rows = np.flatnonzero((terminal >= 0) & targets.exact)
         if self.memory is None or len(np.unique(terminal[rows])) < 2:

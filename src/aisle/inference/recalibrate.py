@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.catalog.splits import assign
-from aisle.decision import Sample, Settings, fit
+from aisle.data import Catalog
+from aisle.data.splits import assign
 from aisle.errors import CatalogError
-from aisle.inference.places import targets_in
+from aisle.guarantee import Sample, Settings, fit
+from aisle.inference.label_targets import targets_in
 from aisle.taxonomy import Scores, Targets
 
 if TYPE_CHECKING:

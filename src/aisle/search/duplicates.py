@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from aisle.catalog import Catalog
+from aisle.data import Catalog
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Progress
-from aisle.search.pictures import alike_pictures
+from aisle.search.image_matches import alike_pictures
 from aisle.search.texts import alike_texts
 
 By = Literal["either", "text", "picture", "both"]

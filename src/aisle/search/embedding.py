@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aisle.catalog import Catalog, Product
+from aisle.data import Catalog, Product
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Advance, Progress
 from aisle.search.rows import Placed
@@ -27,7 +27,7 @@ def modalities(model: "Predictor") -> dict[str, str]:
     Raises:
         SearchError: the model is an ensemble, whose members have a space each.
     """
-    from aisle.model.spec import views_of
+    from aisle.models.spec import views_of
 
     if not hasattr(model, "spec"):
         raise SearchError("an ensemble has no one space to search in: index with one of its members")
@@ -36,7 +36,7 @@ def modalities(model: "Predictor") -> dict[str, str]:
 
 def text_field(model: "Predictor") -> str:
     """The field in which a model looks for words: the title, unless its text views read others only."""
-    from aisle.model.spec import views_of
+    from aisle.models.spec import views_of
 
     views = views_of(model.spec, trust_code=True).values()
     fields = [name for view in views if view.modality == "text" for name in view.fields]
@@ -47,7 +47,7 @@ def text_field(model: "Predictor") -> str:
 def placed(model: "Predictor", products: Iterable[Product]) -> Iterator[Placed]:
     """Products with their vectors and categories, a batch at a time. Where a product has no label, its
     category is the model's best answer; one of which the model reads nothing has a vector of zeros."""
-    from aisle.inference.answering import in_batches
+    from aisle.inference.base_predictor import in_batches
 
     modalities(model)
     for batch in in_batches(products, model.batch):

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from aisle.catalog import Catalog, ImageRef, Product
-from aisle.catalog.pictures import PictureError, decode
+from aisle.data import Catalog, ImageRef, Product
+from aisle.data.images import PictureError, decode
 from aisle.errors import BundleError, SearchError, did_you_mean
 from aisle.progress import SILENT, Progress
 from aisle.search.embedding import modalities, placed, queried, text_field
+from aisle.search.filters import Condition, parse, tests
 from aisle.search.manifest import Manifest, Version, new_folder, read_manifest, writing
 from aisle.search.ranking import DEPTH, Ranked, by_score, fused
 from aisle.search.rows import filter_columns, not_numbers, text_of, to_arrow
 from aisle.search.store import Row, Store, create
-from aisle.search.where import Condition, parse, tests
 from aisle.taxonomy import DELIMITER
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ def query(text: str | None = None, image: str | Path | None = None, index: Index
 
 
 def _loaded(folder: Path, manifest: Manifest, model: Path, trust_code: bool) -> "Predictor":
-    from aisle.inference.opening import open_model  # torch may come along, which words alone do not need
+    from aisle.inference.loading import open_model  # torch may come along, which words alone do not need
 
     try:
         found = open_model(model, trust_code)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.errors import SearchError
-from aisle.search.where import Column
+from aisle.search.filters import Column
 
 try:
     import fcntl

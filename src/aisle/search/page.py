@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from aisle.catalog.pictures import PictureError
+from aisle.data.images import PictureError
 from aisle.search.index import Hit
 from aisle.search.rows import small_jpeg
 

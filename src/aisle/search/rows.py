@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as _compute
 
-from aisle.catalog import Catalog, ImageRef, Product
-from aisle.catalog.pictures import PictureError, decode
-from aisle.search.where import Column, place
-from aisle.search.words import word_keys
+from aisle.data import Catalog, ImageRef, Product
+from aisle.data.images import PictureError, decode
+from aisle.search.bm25 import word_keys
+from aisle.search.filters import Column, place
 from aisle.taxonomy import CategoryPath, format_path
 
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers

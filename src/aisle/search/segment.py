@@ -11,9 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aisle.search.lists import Lists, arrange
-from aisle.search.where import Both, Condition, Either, Not, Test
-from aisle.search.words import Words
+from aisle.search.bm25 import Words
+from aisle.search.filters import Both, Condition, Either, Not, Test
+from aisle.search.ivf import Lists, arrange
 
 LISTED = 50_000  # rows from which on vectors are kept in lists; fewer are compared one by one
 PROBED = 12  # lists looked into

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from aisle.errors import SearchError
+from aisle.search.bm25 import score_all
+from aisle.search.filters import Condition
 from aisle.search.manifest import MANIFEST, Manifest, Part, Version, read_manifest, write_manifest
 from aisle.search.rows import latest_of_each
 from aisle.search.segment import Segment, write_segment
-from aisle.search.where import Condition
-from aisle.search.words import score_all
 
 KEPT = 5  # versions that can still be asked
 LARGEST = 250_000  # rows of a segment: what is held in memory while one is written

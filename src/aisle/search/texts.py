@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from aisle.catalog.text import normal
-from aisle.search.words import word_keys
+from aisle.data.text import normal
+from aisle.search.bm25 import word_keys
 
 ALIKE = 0.7  # cosine from which on two texts say the same
 NAMED = 0.4  # cosine that their titles have at least

@@ -19,11 +19,11 @@ from aisle.server.middleware import Guard
 from aisle.server.names import host_of, is_address
 from aisle.server.problems import ApiError, ServerError
 from aisle.server.routes import classify, explore, feedback, models, operations, review, search, taxonomy
-from aisle.server.routes.sending import answer
+from aisle.server.routes.request_io import answer
 from aisle.server.settings import Settings, is_local
 from aisle.server.state import Server
 from aisle.server.store import StoreError
-from aisle.server.store.people import prune
+from aisle.server.store.retention import prune
 
 _log = logging.getLogger("aisle.server")
 _LOCAL = ("127.0.0.1", "localhost", "::1")

@@ -15,8 +15,8 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any
 
-from aisle.catalog import Product
-from aisle.server.pace import Load, Pace
+from aisle.data import Product
+from aisle.server.latency_model import Load, Pace
 from aisle.server.problems import BusyError
 
 Ask = Callable[[Sequence[Product]], Sequence[Any]]  # B products -> B answers, in order

@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import httpx2 as httpx
 
-from aisle.catalog import Product
-from aisle.decision import Prediction
-from aisle.decision.prediction import Alternative
+from aisle.data import Product
 from aisle.errors import AisleError
+from aisle.guarantee import Prediction
+from aisle.guarantee.prediction import Alternative
 from aisle.taxonomy import DELIMITER, CategoryPath, Node, Taxonomy
 
 BATCH = 200  # products in a request

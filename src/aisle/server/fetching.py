@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from aisle.catalog.fetch import FetchError, PrivateAddressError, fetch
-from aisle.catalog.fetch import Limits as FetchLimits
+from aisle.data.fetch import FetchError, PrivateAddressError, fetch
+from aisle.data.fetch import Limits as FetchLimits
 from aisle.server.problems import BusyError
 from aisle.server.settings import Limits, Urls
 

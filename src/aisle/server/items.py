@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 from pydantic import ValidationError
 
-from aisle.catalog import ImageRef, Product
-from aisle.catalog.fetch import FetchError
-from aisle.catalog.hush import warnings_off
-from aisle.catalog.pictures import FORMATS, PictureError, decode
+from aisle.data import ImageRef, Product
+from aisle.data.fetch import FetchError
+from aisle.data.images import FORMATS, PictureError, decode
+from aisle.data.suppress_output import warnings_off
 from aisle.server.fetching import Fetches, Fetching
 from aisle.server.problems import ItemError
 from aisle.server.schemas import PictureIn, ProductIn

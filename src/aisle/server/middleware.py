@@ -12,8 +12,8 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from aisle.server.loop_lag import Pulse
 from aisle.server.names import host_of, is_address, is_origin, same_place
-from aisle.server.pulse import Pulse
 from aisle.server.settings import Limits
 from aisle.server.telemetry import Telemetry
 

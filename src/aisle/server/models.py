@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aisle.catalog import Product
-from aisle.decision import Prediction
+from aisle.data import Product
 from aisle.errors import did_you_mean
+from aisle.guarantee import Prediction
 from aisle.inference.training_counts import training_counts
 from aisle.server.problems import ApiError, ServerError
 from aisle.taxonomy import Taxonomy
@@ -250,6 +250,6 @@ class Models:
 
 
 def _load(folder: Path) -> "Predictor":
-    from aisle.inference.opening import open_model
+    from aisle.inference.loading import open_model
 
     return open_model(folder)

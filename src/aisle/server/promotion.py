@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastapi.concurrency import run_in_threadpool
 
-from aisle.catalog import Product, read
-from aisle.decision import Prediction
+from aisle.data import Product, read
+from aisle.guarantee import Prediction
 from aisle.metrics import paired_bootstrap
 from aisle.server.batching import Batcher
 from aisle.server.models import Slot

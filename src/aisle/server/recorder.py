@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from aisle.catalog import Product
-from aisle.decision import Prediction
+from aisle.data import Product
+from aisle.guarantee import Prediction
 from aisle.server.batching import Batcher
 from aisle.server.models import Slot
 from aisle.server.problems import BusyError

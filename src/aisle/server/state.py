@@ -8,15 +8,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.server.batching import Batcher
-from aisle.server.finding import Finder
 from aisle.server.items import Items
+from aisle.server.loop_lag import Pulse
 from aisle.server.models import Models
 from aisle.server.problems import ServerError
 from aisle.server.promotion import read_gold
-from aisle.server.pulse import Pulse
 from aisle.server.recorder import Recorder
+from aisle.server.search_service import Finder
 from aisle.server.security import Bucket
 from aisle.server.settings import Settings
 from aisle.server.store import Store

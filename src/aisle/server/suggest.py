@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Product
-from aisle.model.prepare import Lexical
+from aisle.data import Product
+from aisle.models.preprocessing import Lexical
 from aisle.taxonomy import Scores, Taxonomy
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 One softmax over terminals holds everything: a node's probability is the sum over its range of
 terminals, taken in log space; no dense terminals-by-nodes matrix is ever made. The network's torch
-`Scores` (aisle.model.scores) answers the same questions.
+`Scores` (aisle.models.scores) answers the same questions.
 """
 
 from typing import NamedTuple

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aisle.catalog import Product
-from aisle.inference.encode import Reader, take_kept
-from aisle.model.parts import Target
-from aisle.model.plan import Augment
-from aisle.model.prepare import Prepared
+from aisle.data import Product
+from aisle.inference.input_pipeline import Reader, take_kept
+from aisle.models.options import Augment
+from aisle.models.preprocessing import Prepared
+from aisle.models.registry import Target
 from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training import parallel

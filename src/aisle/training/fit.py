@@ -8,37 +8,37 @@ import numpy as np
 import torch
 from torch import nn
 
-from aisle import decision
-from aisle.catalog import Catalog
-from aisle.catalog.column_hints import advice
-from aisle.catalog.splits import assign, assign_by_time, dates_of
+from aisle import guarantee
+from aisle.data import Catalog
+from aisle.data.column_hints import advice
+from aisle.data.splits import assign, assign_by_time, dates_of
 from aisle.errors import CatalogError, RecipeError
-from aisle.inference.answering import short_keys
+from aisle.inference.base_predictor import short_keys
 from aisle.inference.bundle import load
-from aisle.inference.encode import Reader
+from aisle.inference.input_pipeline import Reader
 from aisle.inference.predictor import Predictor
 from aisle.inference.training_counts import count_training
-from aisle.model import fusions, heads, losses
-from aisle.model.features import FeatureStore
-from aisle.model.model import Model
-from aisle.model.names import context_of, count_terminals
-from aisle.model.parts import Context, build_part, check_options, find_part
-from aisle.model.plan import Augment
-from aisle.model.prepare import Prepared, Preparer
-from aisle.model.spec import build, new_preparer, views_of
-from aisle.model.views import View
+from aisle.models import fusions, heads, losses
+from aisle.models.features import FeatureStore
+from aisle.models.label_embeddings import context_of, count_terminals
+from aisle.models.model import Model
+from aisle.models.options import Augment
+from aisle.models.preprocessing import Prepared, Preparer
+from aisle.models.registry import Context, build_part, check_options, find_part
+from aisle.models.spec import build, new_preparer, views_of
+from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
-from aisle.training import bridge, parallel, warm
-from aisle.training.along import along
-from aisle.training.axes import Sample, fold
+from aisle.training import cca, parallel, warm_start
 from aisle.training.data import Lesson, Rows
+from aisle.training.linear_svm import learn_words, lexical
 from aisle.training.loop import Position, WeightedLoss, run_stage
+from aisle.training.pca import Sample, fold
+from aisle.training.pca_training import along
 from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
 from aisle.training.ridge import add_ridge, coordinates
 from aisle.training.run import Journal, Run
-from aisle.training.words import learn_words, lexical
 
 CPU = torch.device("cpu")
 _FIT_SAMPLE = 500_000  # products from which vocabularies are learned
@@ -90,7 +90,7 @@ def fit(
 
     Raises:
         CatalogError: no labelled row, or no view that any row has.
-        RecipeError, MissingModelError: as `aisle.model.spec.build`.
+        RecipeError, MissingModelError: as `aisle.models.spec.build`.
     """
     weights = catalog.weights
     # A row that counts nothing is not learned from, nor is anything promised by it.
@@ -105,9 +105,11 @@ def fit(
     if start is None:
         recipe = _without_absent_views(catalog.take(parts.fit), recipe, trust_code, progress)
     else:
-        warm.check_shape(start, recipe.network)
-        taxonomy, targets = warm.grow(start, taxonomy, targets, catalog.official, progress)
-        parts = PartRows(*warm.seen_to_fit(parts, start.seen(catalog), catalog.groups(pictures=pictures)))
+        warm_start.check_shape(start, recipe.network)
+        taxonomy, targets = warm_start.grow(start, taxonomy, targets, catalog.official, progress)
+        parts = PartRows(
+            *warm_start.seen_to_fit(parts, start.seen(catalog), catalog.groups(pictures=pictures))
+        )
     _check_metrics(recipe, taxonomy)
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
@@ -124,9 +126,9 @@ def fit(
         preparers = _learn_preparers(catalog.take(parts.fit), recipe, trust_code)
         model = build(recipe.network, preparers, context, trust_code=trust_code)
     else:
-        context = context_of(taxonomy, warm.counts_of(start, taxonomy, counts))
-        preparers = warm.preparers_from(start, catalog.take(parts.fit))
-        model = warm.model_from(start, recipe.network, preparers, context)
+        context = context_of(taxonomy, warm_start.counts_of(start, taxonomy, counts))
+        preparers = warm_start.preparers_from(start, catalog.take(parts.fit))
+        model = warm_start.model_from(start, recipe.network, preparers, context)
         seen = np.union1d(seen, start.seen_keys)
     model.to(device)
     reader = Reader(model, views_of(recipe.network, trust_code), preparers, store or FeatureStore())
@@ -137,7 +139,7 @@ def fit(
         context=context,
         preparers=preparers,
         model=model.to("cpu").eval(),
-        policy=decision.Policy.uncalibrated(taxonomy),
+        policy=guarantee.Policy.uncalibrated(taxonomy),
         seen_keys=seen,
         results={"recipe": recipe.name, **count_training(taxonomy, targets.node, start)},
         memory=start.memory if start is not None else None,
@@ -193,7 +195,7 @@ def promised(
     for rows in (parts.calibrate, parts.promise):
         held = catalog.take(rows)
         samples.append((predictor.score(held), _pick(targets, rows), groups[rows], predictor.nearest(held)))
-    policy = decision.fit(*samples, precision=recipe.promise.precision, delta=recipe.promise.delta)
+    policy = guarantee.fit(*samples, precision=recipe.promise.precision, delta=recipe.promise.delta)
     aside = np.concatenate([parts.calibrate, parts.promise])
     return predictor.learning_to_grow(catalog.take(aside), _pick(targets, aside)).with_policy(policy)
 
@@ -369,7 +371,7 @@ def _learn(
     fit_rows = rows(_to_fit(shop, recipe), given[0], varied)
     stop_rows = rows(_to_stop(shop), given[1], {}) if len(shop.parts.stop) else None
     if course.journal.blank and not shop.warm:
-        bridge.begin(reader.model, fit_rows, phase.still, course.progress)
+        cca.begin(reader.model, fit_rows, phase.still, course.progress)
     _stages(reader.model, course, phase, (fit_rows, stop_rows))
     return fit_rows
 
@@ -395,7 +397,7 @@ def _learn_along_axes(course: _Course, phase: Phase, reader: Reader) -> None:
     fit_rows = Rows(lessons[0], shop.context.taxonomy, reading, given, progress)
     # What an earlier network knew of words stays in it; new words come to it along the axes.
     by_words = recipe.words is not None and not shop.warm
-    told_otherwise = {warm.EARLIER, *(lexical(reader, recipe) if by_words else ())}
+    told_otherwise = {warm_start.EARLIER, *(lexical(reader, recipe) if by_words else ())}
     if recipe.ridge is not None and not told_otherwise.issuperset(rotated.views):
         add_ridge(rotated, fit_rows, recipe.ridge, shop.context, progress, told_otherwise)
     sample = np.arange(0, len(fit_rows), len(fit_rows) // _FOLD_SAMPLE + 1)

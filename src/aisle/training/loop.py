@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from aisle.errors import AisleError
 from aisle.metrics import Truth, accuracy, at_level, f1_scores, hierarchical_f1
-from aisle.model.devices import precision_of
-from aisle.model.losses import ByView
-from aisle.model.model import Model
-from aisle.model.parts import Output, Target
+from aisle.models.devices import precision_of
+from aisle.models.losses import ByView
+from aisle.models.model import Model
+from aisle.models.registry import Output, Target
 from aisle.progress import Advance, Progress
 from aisle.training import parallel
 from aisle.training.data import Batch, Rows
-from aisle.training.optimizing import at_rest, choose, optimizer_of, rate_at
+from aisle.training.optim import at_rest, choose, optimizer_of, rate_at
 from aisle.training.recipe import Stage
 
 State = dict[str, Any]

@@ -17,8 +17,8 @@ from accelerate import PartialState
 from torch import Tensor, nn
 
 from aisle.errors import AisleError
-from aisle.model.parts import Joint, Output
-from aisle.model.scores import LevelScores, Scores, TreeScores
+from aisle.models.registry import Joint, Output
+from aisle.models.scores import LevelScores, Scores, TreeScores
 
 T = TypeVar("T")
 

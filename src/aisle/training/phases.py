@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 
 from aisle.errors import RecipeError
-from aisle.model import finetune
-from aisle.model.model import Model
+from aisle.models import finetune
+from aisle.models.model import Model
 from aisle.training.recipe import Recipe
 
 
@@ -77,7 +77,7 @@ def enter(model: Model, recipe: Recipe, phase: Phase, before: Phase | None) -> N
     """Set the network up for a phase: what keeps still, and how much of the rest may learn.
 
     Raises:
-        RecipeError: as `aisle.model.finetune.prepare`.
+        RecipeError: as `aisle.models.finetune.prepare`.
     """
     torch.manual_seed(recipe.seed)  # a run resumed here draws the same adapters
     resting = set(recipe.views) if before is None else before.still

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator
 
 from aisle.errors import RecipeError, did_you_mean
-from aisle.model.spec import ModelSpec, PartSpec, Strict, validated
+from aisle.models.spec import ModelSpec, PartSpec, Strict, validated
 from aisle.regular_files import read_text
 
 METRICS = ("accuracy", "macro_f1", "hierarchical_f1", "nll")  # and each level's accuracy
@@ -99,7 +99,7 @@ class Ridge(Strict):
 
 class WordsPart(Strict):
     """After the stages along axes, a linear support vector machine over all features of the lexical views is
-    added to the head (`aisle.training.words`). penalty: in shares of a row's mean squared length, .5 is
+    added to the head (`aisle.training.linear_svm`). penalty: in shares of a row's mean squared length, .5 is
     scikit-learn's C = 1. strength: how many logits a margin of 1 is worth."""
 
     penalty: float = Field(default=0.5, gt=0)

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from scipy import linalg
 
-from aisle.model.fusions import Beside
-from aisle.model.heads import Tree
-from aisle.model.model import Model
-from aisle.model.parts import Context
+from aisle.models.fusions import Beside
+from aisle.models.heads import Tree
+from aisle.models.model import Model
+from aisle.models.registry import Context
 from aisle.progress import Progress
 from aisle.training.data import Batch, Rows
 from aisle.training.recipe import Ridge

@@ -23,10 +23,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from aisle.catalog.catalog_format import CatalogFormat
+from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import AisleError
 from aisle.inference.folder import MANIFEST, held, recover
-from aisle.model.model import Model
+from aisle.models.model import Model
 from aisle.progress import SILENT, Progress
 from aisle.training import parallel
 from aisle.training.curves import draw

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.catalog.splits import assign, folds
-from aisle.decision import fit as fit_policy
+from aisle.data import Catalog
+from aisle.data.splits import assign, folds
 from aisle.errors import BundleError, CatalogError
+from aisle.guarantee import fit as fit_policy
 from aisle.inference.ensemble import Ensemble
 from aisle.inference.folder import held
-from aisle.inference.heldout import unseen
-from aisle.inference.places import targets_in
+from aisle.inference.holdout import unseen
+from aisle.inference.label_targets import targets_in
 from aisle.inference.predictor import Predictor
 from aisle.inference.stack import fit_stack
-from aisle.model.features import FeatureStore
+from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.fit import fit

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from aisle.inference.threads import ahead, cores
+from aisle.inference.prefetch import ahead, cores
 from aisle.progress import Advance
 
 _ROUNDS = 3  # of asking which rows lie inside the margin: five are no more right (docs/lab-notes.md)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.catalog.duplicates import members
+from aisle.data import Catalog
+from aisle.data.duplicates import members
 from aisle.evaluation.audit.neighbours import Near
 from aisle.taxonomy import Taxonomy
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.catalog.writing import write_rows
+from aisle.data import Catalog
+from aisle.data.writing import write_rows
 from aisle.evaluation.audit.result import LIKELY, Audit
 from aisle.taxonomy import CategoryPath, format_path
 

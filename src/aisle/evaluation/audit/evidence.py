@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.decision import Calibration
+from aisle.data import Catalog
 from aisle.evaluation.audit.candidates import ANSWERED, BETTER, DOUBLED, VOTED, Cases, doubled, voted
 from aisle.evaluation.audit.neighbours import Near, nearest, votes
 from aisle.evaluation.branches import below
+from aisle.guarantee import Calibration
 from aisle.inference.predictor import Predictor
-from aisle.model.spec import views_of
+from aisle.models.spec import views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
@@ -207,7 +207,7 @@ def _vote(
 
 def _twins(cases: Cases) -> np.ndarray:
     """(n, C) the share of a product's duplicates that carry the label of each place; NaN without any."""
-    from aisle.catalog.duplicates import members
+    from aisle.data.duplicates import members
 
     out = np.full(cases.places.shape, np.nan, np.float32)
     for rows in members(np.unique(cases.group, return_inverse=True)[1]):

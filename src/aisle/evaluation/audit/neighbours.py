@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aisle.decision import Nearest
+from aisle.guarantee import Nearest
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aisle.evaluation.result import Picture, Record
-from aisle.inference.writing import whole_file
+from aisle.inference.prediction_files import whole_file
 from aisle.taxonomy import format_path
 
 LIKELY = 0.5  # from this chance on a label counts as likely wrong

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.catalog.splits import folds as fold_numbers
+from aisle.data import Catalog
+from aisle.data.splits import folds as fold_numbers
 from aisle.errors import CatalogError
 from aisle.evaluation.audit.candidates import Cases, cases_of
 from aisle.evaluation.audit.evidence import FEATURES, Evidence, gather
 from aisle.evaluation.audit.judge import Verdicts, judge
 from aisle.evaluation.audit.reasons import reasons
 from aisle.evaluation.audit.result import LIKELY, Audit, Beside, Finding, Place
-from aisle.evaluation.pictures import thumbnail
-from aisle.model.features import FeatureStore
+from aisle.evaluation.thumbnails import thumbnail
+from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath, Taxonomy
 from aisle.training.recipe import Recipe

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from aisle.catalog import Catalog, Product
-from aisle.decision.answer import STRANGE
+from aisle.data import Catalog, Product
 from aisle.errors import AisleError
 from aisle.evaluation.collect import chunks
 from aisle.evaluation.drift.languages import language
+from aisle.guarantee.predictions import STRANGE
 from aisle.inference.classifier import Classifier
-from aisle.model.spec import views_of
-from aisle.model.views import View
+from aisle.models.spec import views_of
+from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from aisle.evaluation.result import Limits, Record
-from aisle.inference.writing import whole_file
+from aisle.inference.prediction_files import whole_file
 
 
 class Moved(Record):

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog
-from aisle.decision import Policy
+from aisle.data import Catalog
 from aisle.errors import AisleError
+from aisle.evaluation.drift.permutation_tests import Tested, clouds, holm, occurrences, shares, values
 from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile
 from aisle.evaluation.drift.result import Aspect, Drift, Moved, Promise
-from aisle.evaluation.drift.shuffling import Tested, clouds, holm, occurrences, shares, values
 from aisle.evaluation.result import Limits
+from aisle.guarantee import Policy
 from aisle.inference.recalibrate import targets_in
 from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress

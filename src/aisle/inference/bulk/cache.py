@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from aisle.catalog import Catalog, Product
-from aisle.catalog.pictures import is_temporary
-from aisle.decision import Prediction
-from aisle.inference.answering import Listed
-from aisle.model.features import content_key
-from aisle.model.prepare import Pictures
+from aisle.data import Catalog, Product
+from aisle.data.images import is_temporary
+from aisle.guarantee import Prediction
+from aisle.inference.base_predictor import Listed
+from aisle.models.features import content_key
+from aisle.models.preprocessing import Pictures
 from aisle.progress import Advance
 
 AT_ONCE = 4096  # rows looked at together: a multiple of what models take at once

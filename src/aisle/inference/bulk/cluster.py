@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from aisle.catalog.pieces import FilePieces, Piece
-from aisle.catalog.problems import Problems
+from aisle.data.chunks import FilePieces, Piece
+from aisle.data.problems import Problems
 from aisle.errors import AisleError, extra, first_line
 from aisle.inference.bulk.cache import Answering
 from aisle.inference.bulk.folder import Folder

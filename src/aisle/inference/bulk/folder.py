@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aisle.catalog.paths import remote, told
+from aisle.data.paths import remote, told
 from aisle.inference.bulk.locking import locked
 from aisle.inference.bulk.shards import PROBLEMS, Record
-from aisle.inference.writing import OutputError, move, refusals, scratch_beside
+from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside
 
 _COPIED = 1 << 20  # bytes at once
 

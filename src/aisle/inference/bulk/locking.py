@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from aisle.catalog.paths import foreign, remote, told
-from aisle.inference.writing import OutputError, refusals
+from aisle.data.paths import foreign, remote, told
+from aisle.inference.prediction_files import OutputError, refusals
 
 STALE = 60.0  # seconds after which a note that nobody renewed belongs to a writer that is gone
 _RENEWED = 15.0

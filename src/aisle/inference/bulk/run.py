@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.catalog.paths import remote, told
-from aisle.catalog.pieces import FilePieces, Pieces
+from aisle.data.chunks import FilePieces, Pieces
+from aisle.data.paths import remote, told
 from aisle.errors import AisleError
 from aisle.inference.bulk.cache import REMEMBERED, Answering
 from aisle.inference.bulk.folder import Folder
 from aisle.inference.bulk.shards import Record, write_shard
-from aisle.inference.writing import OutputError
+from aisle.inference.prediction_files import OutputError
 from aisle.progress import SILENT, Advance, Progress
 
 if TYPE_CHECKING:

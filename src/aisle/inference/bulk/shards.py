@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aisle.catalog import Catalog
-from aisle.catalog.pieces import Piece
-from aisle.decision import Prediction
+from aisle.data import Catalog
+from aisle.data.chunks import Piece
+from aisle.guarantee import Prediction
 from aisle.inference.bulk.cache import Answering, Answers
-from aisle.inference.writing import refusals, write_whole
+from aisle.inference.prediction_files import refusals, write_whole
 from aisle.progress import Advance
 
 PROBLEMS = "problems.jsonl"  # beside the shard, while both are made

@@ -16,9 +16,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from aisle.catalog.catalog_format import FILE, CatalogFormat
-from aisle.decision import Policy
+from aisle.data.catalog_format import FILE, CatalogFormat
 from aisle.errors import AisleError, BundleError
+from aisle.guarantee import Policy
 from aisle.inference.folder import (
     MANIFEST,
     checked_manifest,
@@ -29,11 +29,11 @@ from aisle.inference.folder import (
     write_folder,
     write_json,
 )
-from aisle.inference.memory import Memory
+from aisle.inference.knn_index import Memory
 from aisle.inference.onnx.predictor import Counted, OnnxPredictor
 from aisle.inference.onnx.runtime import Encode, Encoder, Graph, Sight, Table
-from aisle.model import prepare
-from aisle.model.views import View
+from aisle.models import preprocessing
+from aisle.models.views import View
 from aisle.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
@@ -146,10 +146,10 @@ def _sight(
     folder: Path, name: str, said: dict[str, Any], graphs: dict[str, Graph], tables: dict[str, np.ndarray]
 ) -> Sight:
     view = View(name, said["modality"], tuple(said["fields"]), tuple(said["others"]), said["pictures"])
-    if said["preparer"] not in prepare.__all__:
+    if said["preparer"] not in preprocessing.__all__:
         raise BundleError(f"{folder}: there is no preparer {said['preparer']!r}; upgrade Aisle")
-    preparer = getattr(prepare, said["preparer"]).load(folder / "views" / name)
+    preparer = getattr(preprocessing, said["preparer"]).load(folder / "views" / name)
     encode: Encode = Encoder(graphs[said["graph"]]) if said["graph"] else Table(tables[name])
-    if isinstance(preparer, prepare.Vectors) and preparer.dim > _MOST_DIM:
+    if isinstance(preparer, preprocessing.Vectors) and preparer.dim > _MOST_DIM:
         raise BundleError(f"{folder}: view {name!r} has vectors of {preparer.dim}; at most {_MOST_DIM:,}")
     return Sight(view, preparer, encode, said["dim"])

@@ -10,20 +10,20 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from safetensors.numpy import save_file
 
-from aisle.catalog import Catalog, Product
-from aisle.decision import Policy
+from aisle.data import Catalog, Product
+from aisle.guarantee import Policy
 from aisle.inference.card import model_card
 from aisle.inference.classifier import Classifier
 from aisle.inference.folder import seal, write_json
-from aisle.inference.heldout import MOST_POINTS, Cost, cost_of, held_out
+from aisle.inference.holdout import MOST_POINTS, Cost, cost_of, held_out
 from aisle.inference.onnx import bundle
 from aisle.inference.onnx.graphs import ExportError, encoder_graph, joint_graph
 from aisle.inference.onnx.int8 import CALIBRATED_ON, quantised
 from aisle.inference.onnx.predictor import OnnxPredictor
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
-from aisle.model.encoders import Lexical
-from aisle.model.spec import views_of
+from aisle.models.encoders import Lexical
+from aisle.models.spec import views_of
 from aisle.progress import SILENT, Advance, Progress
 from aisle.taxonomy import Scores
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from aisle.errors import AisleError, extra, first_line
 from aisle.inference.onnx.recurrent import twin
-from aisle.model.encoders.pooling import condensed
-from aisle.model.model import Model
-from aisle.model.parts import Encoded, Encoder
-from aisle.model.prepare import Pictures, Preparer, Tokens, Vectors
+from aisle.models.encoders.pooling import condensed
+from aisle.models.model import Model
+from aisle.models.preprocessing import Pictures, Preparer, Tokens, Vectors
+from aisle.models.registry import Encoded, Encoder
 
 _LARGE = 1_000_000_000  # bytes; a graph of 2 GB and more does not fit into one file
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.errors import extra
 from aisle.inference.folder import write_json
 from aisle.inference.onnx.bundle import read

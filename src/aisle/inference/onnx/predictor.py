@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aisle.catalog import Catalog, Product
-from aisle.catalog.catalog_format import CatalogFormat
-from aisle.decision import Nearest, Policy
-from aisle.inference.answering import Answers, Scored, Spaces, in_fitting_batches, short_keys
-from aisle.inference.memory import SKETCH, Memory, sketch
+from aisle.data import Catalog, Product
+from aisle.data.catalog_format import CatalogFormat
+from aisle.guarantee import Nearest, Policy
+from aisle.inference.base_predictor import Answers, Scored, Spaces, in_fitting_batches, short_keys
+from aisle.inference.knn_index import SKETCH, Memory, sketch
 from aisle.inference.onnx.runtime import Encoding, Graph, Sight
-from aisle.inference.threads import ahead, cores
-from aisle.model.prepare import Lexical, Vectors
-from aisle.model.views import View
+from aisle.inference.prefetch import ahead, cores
+from aisle.models.preprocessing import Lexical, Vectors
+from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 

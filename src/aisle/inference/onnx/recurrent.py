@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from aisle.model.encoders import Recurrent
-from aisle.model.encoders.pooling import masked_mean
-from aisle.model.parts import Encoded
+from aisle.models.encoders import Recurrent
+from aisle.models.encoders.pooling import masked_mean
+from aisle.models.registry import Encoded
 
 # The order of the gates' rows: ONNX's, as positions in torch's.
 _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}

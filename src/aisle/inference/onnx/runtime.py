@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from aisle.errors import BundleError, extra, first_line
-from aisle.model.prepare import Prepared, Preparer
-from aisle.model.views import View
+from aisle.models.preprocessing import Prepared, Preparer
+from aisle.models.views import View
 
 _TEXTS, _PICTURES = 8, 4  # at once: more gains nothing on a core, leaves its caches, and pads more
 

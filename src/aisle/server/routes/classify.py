@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from aisle.decision import Prediction
+from aisle.guarantee import Prediction
 from aisle.server import schemas
 from aisle.server.batching import FailedAnswerError
 from aisle.server.items import Item, clean
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError, ItemError
-from aisle.server.routes import sending
+from aisle.server.routes import request_io
 from aisle.server.routes.queueing import queue
 from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
@@ -98,9 +98,9 @@ async def classify(
 ) -> Response:
     """One answer a product, in order: the library's `Prediction`, or an error where that one product cannot
     be read. Several models are asked on the very same products with `?models=a,b`."""
-    sent, files = await sending.read_body(request, server)
-    raw = sending.products_of(sent, server.settings.limits.products)
-    slots = sending.slots_of(server, models)
+    sent, files = await request_io.read_body(request, server)
+    raw = request_io.products_of(sent, server.settings.limits.products)
+    slots = request_io.slots_of(server, models)
     length = request.headers.get("content-length", "")
     pictured = bool(files) or any(isinstance(one, dict) and one.get("images") for one in raw)
     quick = not pictured and length.isdecimal() and int(length) < _SMALL
@@ -121,7 +121,7 @@ async def classify(
     for entry in answers:
         if entry["error"]:
             server.telemetry.faults.labels(entry["error"]["code"]).inc()
-    return sending.answer({"model": slots[0].name, "answers": answers})
+    return request_io.answer({"model": slots[0].name, "answers": answers})
 
 
 Found = Sequence[Prediction | FailedAnswerError | None]
@@ -139,7 +139,7 @@ async def ask(server: Server, slots: Sequence[Slot], items: Sequence[Item]) -> l
     by_model = []
     for future in futures:
         found: list[Any] = [None] * len(items)
-        for i, prediction in zip(good, await sending.asked(future), strict=True):
+        for i, prediction in zip(good, await request_io.asked(future), strict=True):
             found[i] = prediction
         by_model.append(found)
     return by_model
@@ -151,7 +151,7 @@ def one(item: Item, slots: Sequence[Slot], found: Found) -> dict[str, Any]:
     try:
         if item.error:
             raise item.error
-        said = [sending.told(p, item.problems) for p in found if p is not None]
+        said = [request_io.told(p, item.problems) for p in found if p is not None]
         entry["prediction"] = said[0]
         if item.product is not None:
             entry["images_read"] = slots[0].images_read(item.product)
@@ -202,11 +202,11 @@ async def suggest(
     title = clean(sent.title)
     if not title.strip():
         nothing = {"completed": None, "token": None, "suggestions": []}
-        return sending.answer({"model": slot.name, "model_id": slot.model_id, **nothing})
+        return request_io.answer({"model": slot.name, "model_id": slot.model_id, **nothing})
     given = {**sent.fields, "description": sent.description}
     fields = {clean(name): clean(text) for name, text in given.items() if text and text.strip()}
     query = slot.suggester.query(title, fields, sent.finished)
-    logp = await sending.asked(server.batcher.submit(slot.confidences, query.products))
+    logp = await request_io.asked(server.batcher.submit(slot.confidences, query.products))
     if any(isinstance(row, FailedAnswerError) for row in logp):
         raise ApiError(422, "model_failed", "the model failed on this title; the server's log says why")
     nodes = slot.taxonomy.nodes
@@ -221,4 +221,4 @@ async def suggest(
     ]
     mine = token({**fields, "title": title}, (), found[0]["id"])
     told = {"completed": query.completed, "token": mine, "suggestions": found}
-    return sending.answer({"model": slot.name, "model_id": slot.model_id, **told})
+    return request_io.answer({"model": slot.name, "model_id": slot.model_id, **told})

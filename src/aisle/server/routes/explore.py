@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from aisle.server import schemas
-from aisle.server.finding import address
 from aisle.server.items import clean
 from aisle.server.problems import ApiError
+from aisle.server.routes.request_io import answer
 from aisle.server.routes.review import shown
-from aisle.server.routes.sending import answer
 from aisle.server.routing import KeyRoute
+from aisle.server.search_service import address
 from aisle.server.security import COOKIE, Reviewer, Seller, Tried
 from aisle.server.state import Here
 from aisle.server.store import feedback as kept

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Header, Response
 from aisle.server import schemas
 from aisle.server.items import clean, pictures_of
 from aisle.server.models import Slot
-from aisle.server.pictures import small_copies
 from aisle.server.problems import ApiError, ItemError
-from aisle.server.routes.sending import answer
+from aisle.server.routes.request_io import answer
 from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here
 from aisle.server.store import feedback as kept
+from aisle.server.stored_images import small_copies
 from aisle.server.tokens import check, token
 from aisle.taxonomy import DELIMITER, Node
 

@@ -13,7 +13,7 @@ from aisle.server import schemas
 from aisle.server.models import Slot, Standing
 from aisle.server.problems import ApiError
 from aisle.server.promotion import judge
-from aisle.server.routes.sending import answer
+from aisle.server.routes.request_io import answer
 from aisle.server.routing import KeyRoute
 from aisle.server.security import Admin, Seller
 from aisle.server.state import Here

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
 from aisle.server import schemas, telemetry
-from aisle.server.routes.sending import answer
+from aisle.server.routes.request_io import answer
 from aisle.server.routing import KeyRoute
 from aisle.server.state import Here
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from aisle.decision import Prediction
+from aisle.guarantee import Prediction
 from aisle.server.batching import FailedAnswerError
 from aisle.server.items import Item
-from aisle.server.pictures import small_copies
-from aisle.server.routes.sending import told
+from aisle.server.routes.request_io import told
 from aisle.server.state import Server
 from aisle.server.store import reviews
 from aisle.server.store.keys import Holder
+from aisle.server.stored_images import small_copies
 
 
 def queue(

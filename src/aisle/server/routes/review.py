@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from aisle.server import schemas
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError
-from aisle.server.routes import sending
+from aisle.server.routes import request_io
 from aisle.server.routes.classify import BODY, ask, one, tally
 from aisle.server.routes.feedback import category
 from aisle.server.routes.queueing import queue
@@ -41,8 +41,8 @@ async def fill(
     every: Annotated[bool, Query(description="Also those the model is sure of.")] = False,
 ) -> Response:
     """Classify products, and queue those that the model does not accept by itself."""
-    sent, files = await sending.read_body(request, server)
-    raw = sending.products_of(sent, server.settings.limits.products)
+    sent, files = await request_io.read_body(request, server)
+    raw = request_io.products_of(sent, server.settings.limits.products)
     slot = server.models.standing.slot(None)
     items = await run_in_threadpool(server.items.read, raw, files)
     found = (await ask(server, [slot], items))[0]
@@ -52,7 +52,7 @@ async def fill(
     for i, number in numbers.items():
         answers[i]["review_id"] = number
     sure = sum(answer["prediction"] is not None for answer in answers) - len(numbers)
-    return sending.answer({"queued": len(numbers), "sure": sure, "answers": answers})
+    return request_io.answer({"queued": len(numbers), "sure": sure, "answers": answers})
 
 
 @router.post(
@@ -66,7 +66,7 @@ def following(sent: schemas.TakeIn, server: Here, holder: Reviewer) -> Response:
     `renew` keeps them for longer, `release` gives them back."""
     rows = reviews.take(server.store, holder.person, sent.count, sent.minutes)
     items = [shown(row, holder.person) for row in rows]
-    return sending.answer({"items": items, "batch_floor": server.settings.batch_floor})
+    return request_io.answer({"items": items, "batch_floor": server.settings.batch_floor})
 
 
 @router.post(
@@ -77,7 +77,7 @@ def following(sent: schemas.TakeIn, server: Here, holder: Reviewer) -> Response:
 )
 def renew(sent: schemas.RenewIn, server: Here, holder: Reviewer) -> Response:
     """Which of these you hold now; others have been decided, or somebody else looks at them."""
-    return sending.answer({"ids": reviews.renew(server.store, holder.person, sent.ids, sent.minutes)})
+    return request_io.answer({"ids": reviews.renew(server.store, holder.person, sent.ids, sent.minutes)})
 
 
 @router.post(
@@ -88,7 +88,7 @@ def renew(sent: schemas.RenewIn, server: Here, holder: Reviewer) -> Response:
 )
 def release(sent: schemas.ReleaseIn, server: Here, holder: Reviewer) -> Response:
     """These, or all that you hold: others may have them at once."""
-    return sending.answer({"released": reviews.release(server.store, holder.person, sent.ids)})
+    return request_io.answer({"released": reviews.release(server.store, holder.person, sent.ids)})
 
 
 @router.get(
@@ -97,9 +97,9 @@ def release(sent: schemas.ReleaseIn, server: Here, holder: Reviewer) -> Response
     response_model=schemas.ReviewOut,
     responses=FAILURES,
 )
-def item(number: sending.Number, server: Here, holder: Reviewer) -> Response:
+def item(number: request_io.Number, server: Here, holder: Reviewer) -> Response:
     """As it stands."""
-    return sending.answer(shown(reviews.get(server.store, number), holder.person))
+    return request_io.answer(shown(reviews.get(server.store, number), holder.person))
 
 
 @router.post(
@@ -109,7 +109,7 @@ def item(number: sending.Number, server: Here, holder: Reviewer) -> Response:
     responses=FAILURES,
 )
 def decide(
-    number: sending.Number,
+    number: request_io.Number,
     sent: schemas.DecideIn,
     server: Here,
     holder: Reviewer,
@@ -137,7 +137,7 @@ def accept(sent: schemas.AcceptIn, server: Here, holder: Reviewer) -> Response:
     for number in dict.fromkeys(sent.ids):
         entry: dict[str, Any] = {"id": number, "confidence": None, "feedback": None, "error": None}
         try:
-            sending.check_number(number)
+            request_io.check_number(number)
             row = reviews.get(server.store, number)
             check(sent.tokens.get(number), _token(row))
             entry["confidence"] = confidence = row["prediction"]["confidence"][-1]
@@ -153,13 +153,13 @@ def accept(sent: schemas.AcceptIn, server: Here, holder: Reviewer) -> Response:
         except ApiError as error:
             entry["error"] = {"code": error.code, "message": str(error)}
         done.append(entry)
-    return sending.answer({"items": done, "confirmed": sent.confirm, "floor": floor})
+    return request_io.answer({"items": done, "confirmed": sent.confirm, "floor": floor})
 
 
 @router.post(
     "/v1/review/items/{number}/skip", summary="Leave an item to others", status_code=204, responses=FAILURES
 )
-def skip(number: sending.Number, server: Here, holder: Reviewer) -> Response:
+def skip(number: request_io.Number, server: Here, holder: Reviewer) -> Response:
     """You will not be offered it again."""
     reviews.skip(server.store, number, holder.person)
     return Response(status_code=204)
@@ -173,7 +173,7 @@ def skip(number: sending.Number, server: Here, holder: Reviewer) -> Response:
 )
 def undo(server: Here, holder: Reviewer) -> Response:
     """The item is lent to you again, unless somebody else is looking at it just now (`lent_to_you`)."""
-    return sending.answer(shown(reviews.undo(server.store, holder.person), holder.person))
+    return request_io.answer(shown(reviews.undo(server.store, holder.person), holder.person))
 
 
 @router.get(
@@ -185,7 +185,7 @@ def undo(server: Here, holder: Reviewer) -> Response:
 def progress(server: Here, holder: Reviewer) -> Response:
     """What waits and what is done, by whom, how often the first suggestion was right, and how well people
     agree."""
-    return sending.answer(reviews.progress(server.store, holder.person))
+    return request_io.answer(reviews.progress(server.store, holder.person))
 
 
 def shown(row: dict[str, Any], person: str) -> dict[str, Any]:
@@ -235,7 +235,7 @@ def _kept(server: Server, number: int, event: kept.Event) -> Response:
     if not before:
         server.telemetry.feedback.labels(event.how).inc()
     told = {"id": feedback_id, "how": event.how, "chosen": list(event.chosen), "repeated": before}
-    return sending.answer({**told, "missing_images": list(event.missing_images)})
+    return request_io.answer({**told, "missing_images": list(event.missing_images)})
 
 
 def _id(slot: Slot, path: str) -> str:

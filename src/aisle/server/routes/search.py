@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from aisle.catalog import Product
+from aisle.data import Product
 from aisle.server import schemas
-from aisle.server.finding import Finder
 from aisle.server.items import clean
 from aisle.server.problems import ApiError, ItemError
-from aisle.server.routes.sending import answer
+from aisle.server.routes.request_io import answer
 from aisle.server.routing import KeyRoute
+from aisle.server.search_service import Finder
 from aisle.server.security import Seller
 from aisle.server.state import Here, Server
 

@@ -8,7 +8,7 @@ from aisle.server import schemas
 from aisle.server.items import clean
 from aisle.server.models import Slot
 from aisle.server.problems import ApiError
-from aisle.server.routes.sending import answer
+from aisle.server.routes.request_io import answer
 from aisle.server.routing import KeyRoute
 from aisle.server.security import Seller
 from aisle.server.state import Here

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
-from aisle.catalog import feedback_export
+from aisle.data import feedback_export
 from aisle.server.problems import ApiError
 from aisle.server.store.database import Store, StoreError, now
 from aisle.server.store.tables import feedback, pictures
@@ -211,7 +211,7 @@ def export(store: Store, file: Path, default_weight: float = 0.0, since: int = 0
     Raises:
         StoreError: the file cannot be written.
     """
-    from aisle.inference.writing import whole_file
+    from aisle.inference.prediction_files import whole_file
 
     folder = file.with_suffix("").with_name(f"{file.stem}-images")
     tally: dict[str, int] = dict.fromkeys(HOW, 0)

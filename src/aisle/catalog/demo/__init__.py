@@ -1,5 +1,0 @@
-"""A sample shop drawn and written by code: small, many-tongued, and as untidy as a real one."""
-
-from aisle.catalog.demo.shop import Shop, make_shop
-
-__all__ = ["Shop", "make_shop"]

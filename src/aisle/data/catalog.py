@@ -1,0 +1,475 @@
+"""A shop's products as a sequence: rows stay in Arrow, products are made when looked at."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+
+from aisle.data import column_parsers, duplicates, near_duplicates
+from aisle.data.catalog_format import CatalogFormat, resolved
+from aisle.data.columns import Columns
+from aisle.data.dates import Dates
+from aisle.data.image_refs import Pictures
+from aisle.data.image_scan import Hashes, Survey, first_pictures, survey
+from aisle.data.labels import Style
+from aisle.data.problems import Problems
+from aisle.data.product import ImageRef, Problem, Product
+from aisle.data.records import Records
+from aisle.data.split_names import SPLITS, read_splits
+from aisle.data.text import plain
+from aisle.data.vectors import VectorFile
+from aisle.errors import CatalogError
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import CategoryPath, Targets, Taxonomy
+
+
+class Part(NamedTuple):
+    """A file of the catalogue: its records are numbers `first` to `last`."""
+
+    path: Path
+    first: int
+    last: int
+
+
+@dataclass
+class Base:
+    """What all selections of one catalogue share: n records, and each fact about them found once.
+
+    first: the number of its first record, where it is a piece of a longer source. said: what the user said of
+    the source's columns and text files.
+    """
+
+    records: Records
+    columns: Columns
+    labels: column_parsers.Labels
+    problems: Problems
+    pictures: Pictures
+    parts: tuple[Part, ...] = ()
+    attached: Mapping[str, VectorFile] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
+    first: int = 1
+    said: CatalogFormat = field(default_factory=CatalogFormat)
+
+    @cached_property
+    def split(self) -> column_parsers.Coded | None:
+        """The given split of each record, by its usual name.
+
+        Raises:
+            CatalogError: a cell names no split that is known.
+        """
+        if self.columns.split is None:
+            return None
+        coded = column_parsers.encode(self.records.column(self.columns.split))
+        counts = np.bincount(coded.codes, minlength=len(coded.values)).tolist()
+        names = read_splits(dict(zip(coded.values, counts, strict=True)), self.columns.split)
+        values = ["", *SPLITS]
+        own = np.array([values.index(names[value]) for value in coded.values], np.int32)
+        return column_parsers.Coded(own[coded.codes], values)
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """(n,) float64; problems were noted when the catalogue was read."""
+        return column_parsers.read_weights(self.records, self.columns.weight, Problems())
+
+    @cached_property
+    def dates(self) -> Dates | None:
+        """The n dates, and whether their order is clear."""
+        return column_parsers.read_dates(
+            self.records, self.columns.date, Problems(), self.columns.date_format
+        )
+
+    @cached_property
+    def fatal(self) -> np.ndarray:
+        """(n,) bool."""
+        mask = np.zeros(len(self.records), dtype=bool)
+        mask[self.problems.fatal_rows() - self.first] = True
+        return mask
+
+    def product(self, row: int, record: Mapping[str, Any]) -> Product:
+        """Record number `row` (from 0) as a product."""
+        fields = {}
+        for name, column in self.columns.text.items():
+            value = record.get(column)
+            if isinstance(value, str) and not value.isspace() and value:
+                words = plain(value)
+                if words:
+                    fields[name] = words
+        vectors = {
+            name: np.asarray(record[name], dtype=np.float32)
+            for name in self.columns.vectors
+            if record.get(name) is not None and len(record[name])
+        }
+        code = int(self.labels.codes[row])
+        number = row + self.first
+        own = str(record.get(self.columns.id) or number) if self.columns.id else str(number)
+        found = {name: file.get(own) for name, file in self.attached.items()}
+        vectors |= {name: vector for name, vector in found.items() if vector is not None}
+        return Product(
+            id=own,
+            fields=fields,
+            images=self.pictures.refs(record),
+            vectors=vectors,
+            categories=self.labels.places.categories[code] if code >= 0 else (),
+        )
+
+
+class Catalog(Sequence[Product]):
+    """n products, each made from its row when asked for; iterating streams them in order.
+
+    Every record of the source is a row, bad ones too (`fatal`), so that each row in is one row out.
+    `read` makes one; `take` selects from it without copying.
+    """
+
+    def __init__(self, base: Base, index: np.ndarray | None = None) -> None:
+        self._base = base
+        self._index = index  # (n,) record numbers from 0; None: all of them
+
+    # -- products -----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._base.records) if self._index is None else len(self._index)
+
+    @overload
+    def __getitem__(self, i: int) -> Product: ...
+    @overload
+    def __getitem__(self, i: slice) -> "Catalog": ...
+    def __getitem__(self, i: "int | slice") -> "Product | Catalog":
+        if isinstance(i, slice):
+            return self.take(np.arange(len(self))[i])
+        row = self._record(i)
+        return self._base.product(row, self._base.records.row(row))
+
+    def __iter__(self) -> Iterator[Product]:
+        if self._index is None:
+            for row, record in enumerate(self._base.records.rows()):
+                yield self._base.product(row, record)
+        else:
+            for row in self._index.tolist():
+                yield self._base.product(row, self._base.records.row(row))
+
+    def __repr__(self) -> str:
+        return f"Catalog({len(self):,} products, {', '.join(self.fields)}; {len(self.problems)} problems)"
+
+    def raw(self, i: int) -> dict[str, Any]:
+        """Row i as the file says it: nothing stripped, decoded or renamed."""
+        return self._base.records.row(self._record(i))
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Catalog":
+        """The rows at these positions (or where a mask is true), in this order; a row may recur."""
+        chosen = np.asarray(indices)
+        if chosen.dtype != bool:
+            chosen = chosen.astype(np.int64)
+        return Catalog(self._base, (self.rows - self._base.first)[chosen])
+
+    def _record(self, i: int) -> int:
+        n = len(self)
+        if not -n <= i < n:
+            raise IndexError(f"row {i} of a catalogue of {n}")
+        return int(i) % n if self._index is None else int(self._index[i])
+
+    def _select(self, full: np.ndarray) -> np.ndarray:
+        return full if self._index is None else full[self._index]
+
+    # -- what the rows say --------------------------------------------------------------------
+
+    @property
+    def columns(self) -> Columns:
+        """Which column holds what."""
+        return self._base.columns
+
+    @property
+    def catalog_format(self) -> CatalogFormat:
+        """How the source is written: its columns, separators and encoding."""
+        base = self._base
+        columns = resolved(
+            base.columns, self.style if self.labelled else None, self.official, base.pictures.separator
+        )
+        return replace(base.said, columns=columns)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the text fields a product may have: title and description first."""
+        return tuple(self._base.columns.text)
+
+    @property
+    def names(self) -> list[str]:
+        """All columns of the source, in order."""
+        return self._base.records.names
+
+    def raw_column(self, name: str) -> Iterator[pa.Array]:
+        """One column's cells of these rows as the file says them, in pieces."""
+        if self._index is None:
+            yield from self._base.records.column(name)
+        elif len(self._index):
+            whole = pa.chunked_array(list(self._base.records.column(name)))
+            yield from whole.take(self._index).chunks
+
+    def codes(self, name: str) -> np.ndarray:
+        """(n,) int64 numbers of a text column's values, equal for equal ones; -1 where blank."""
+        coded = column_parsers.encode(self.raw_column(name))
+        blank = np.array([not value.strip() for value in coded.values], dtype=bool)
+        return np.where(blank[coded.codes], -1, coded.codes).astype(np.int64)
+
+    def value_counts(self, name: str, most: int) -> dict[str, int] | None:
+        """How often each value of a text column occurs, blanks aside; None for pictures and vectors, and
+        where there are more than `most` values."""
+        if not pa.types.is_string(self._base.records.types[name]):
+            return None
+        counts: Counter[str] = Counter()
+        for array in self.raw_column(name):
+            for item in array.value_counts().to_pylist():
+                if item["values"] and item["values"].strip():
+                    counts[item["values"]] += item["counts"]
+            if len(counts) > most:
+                return None
+        return dict(counts)
+
+    @property
+    def table(self) -> pa.Table:
+        """The raw rows as an Arrow table (of the same memory, unless rows were taken)."""
+        table = self._base.records.table()
+        return table if self._index is None else table.take(self._index)
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The official tree, or the one that the whole source's labels span, sorted by name.
+
+        Raises:
+            CatalogError: no tree was given and no row has a label.
+        """
+        taxonomy = self._base.labels.places.taxonomy
+        if taxonomy is None:
+            column = self.columns.label[0] if self.columns.label else None
+            why = f"column {column!r} is blank in every row" if column else "no column holds categories"
+            raise CatalogError(
+                f"the catalogue has no labels: {why}. Name the column (category=…) or give a tree"
+            )
+        return taxonomy
+
+    @property
+    def official(self) -> bool:
+        """Whether the tree was given; else the labels span it."""
+        return self._base.labels.places.official
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any row of the source has a known category."""
+        return bool((self._base.labels.places.node >= 0).any())
+
+    @property
+    def style(self) -> Style:
+        """How the labels are written: what parts levels, what parts several categories."""
+        return self._base.labels.places.style
+
+    @property
+    def spellings(self) -> Mapping[CategoryPath, CategoryPath]:
+        """Paths that differ from a commoner one in case or spacing only -> the one each is read as."""
+        return self._base.labels.places.variants
+
+    def category_counts(self) -> np.ndarray:
+        """(n,) int64: how many acceptable categories each row has."""
+        counts = [len(paths) for paths in self._base.labels.places.categories]
+        return np.array([*counts, 0], np.int64)[self._select(self._base.labels.codes)]
+
+    def pictured(self) -> np.ndarray:
+        """(n,) bool: which rows have a picture (that may turn out missing or broken)."""
+        pictures, n = self._base.pictures, len(self._base.records)
+        if not pictures.named:
+            return np.zeros(len(self), bool)
+        refs = (bool(pictures.refs(record)) for record in self._base.records.rows(pictures.named))
+        return self._select(np.fromiter(refs, bool, n))
+
+    def place_of(self, row: int) -> int | None:
+        """The position of the record with this number, if it is here."""
+        record = row - self._base.first
+        if self._index is None:
+            return record if 0 <= record < len(self) else None
+        found = np.flatnonzero(self._index == record)
+        return int(found[0]) if len(found) else None
+
+    def targets(self) -> Targets:
+        """Where each row belongs: `node` (n,) of its first category, -1 where unlabelled, unknown or
+        fatal; `exact` (n,): False where the label is a branch in which products cannot end."""
+        codes = self._select(self._base.labels.codes)
+        places = self._base.labels.places
+        node, exact = np.append(places.node, -1)[codes], np.append(places.exact, True)[codes]
+        return Targets(np.where(self.fatal, -1, node), exact)
+
+    @property
+    def split(self) -> np.ndarray | None:
+        """(n,) the split given for each row (train, validation, calibration or test), '' where blank; None
+        without such a column.
+
+        Raises:
+            CatalogError: a value names no split that is known.
+        """
+        coded = self._base.split
+        return None if coded is None else self._select(np.array(coded.values, dtype=object)[coded.codes])
+
+    def check_split(self) -> None:
+        """Look at the split column, if there is one.
+
+        Raises:
+            CatalogError: a value of it names no split that is known.
+        """
+        _ = self._base.split
+
+    @property
+    def split_codes(self) -> np.ndarray:
+        """(n,) int64 numbers of the splits, equal for equal ones; -1 where blank."""
+        coded = self._base.split
+        if coded is None:
+            return np.full(len(self), -1)
+        return self._select(coded.codes).astype(np.int64) - 1
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """(n,) float64, 1 where blank; None without a weight column."""
+        return None if self._base.weights is None else self._select(self._base.weights)
+
+    @property
+    def dates(self) -> np.ndarray | None:
+        """(n,) datetime64[s], NaT where blank; None without a date column."""
+        return None if self._base.dates is None else self._select(self._base.dates.values)
+
+    @property
+    def dates_unclear(self) -> str:
+        """Why the order of day and month in the date column cannot be told; empty where it can."""
+        return "" if self._base.dates is None else self._base.dates.unclear
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(n,) the number of each row's record in the source, from 1, all files counted through."""
+        return (np.arange(len(self)) if self._index is None else self._index) + self._base.first
+
+    @property
+    def attached(self) -> Mapping[str, VectorFile]:
+        """Files of vectors by name, matched by product id."""
+        return self._base.attached
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The files the records come from."""
+        return self._base.parts
+
+    # -- what is wrong with them --------------------------------------------------------------
+
+    @cached_property
+    def problems(self) -> Problems:
+        """Everything found wrong with these rows and with the file as a whole, in row order."""
+        return self._base.problems if self._index is None else self._base.problems.among(self.rows)
+
+    @property
+    def fatal(self) -> np.ndarray:
+        """(n,) bool: rows that are neither learned from nor scored."""
+        return self._select(self._base.fatal)
+
+    def problems_of(self, i: int) -> tuple[Problem, ...]:
+        """What is wrong with row i."""
+        return self._base.problems.of(self._record(i) + self._base.first)
+
+    # -- what is the same ---------------------------------------------------------------------
+
+    def keys(self) -> np.ndarray:
+        """(n,) bytes: a hash of what each row says, not of its id, label or split."""
+        return self._select(self._cached("keys", lambda: duplicates.keys(self._base)))
+
+    def groups(self, near: bool = True, pictures: bool = True, progress: Progress = SILENT) -> np.ndarray:
+        """(n,) int64 numbers from 0; rows that show the same product have the same.
+
+        Args:
+            near: nearly the same counts too: titles that are nearly equal, and first pictures that look
+                alike, for which each first picture is decoded. Else only equal title and description (case,
+                spacing and signs aside), the same first picture byte for byte, or one value in the group
+                column.
+            pictures: whether what pictures look like counts.
+            progress: told of the pictures.
+        """
+        pictures = near and pictures and bool(self._base.pictures.named)
+
+        def find() -> np.ndarray:
+            if not near:
+                return duplicates.groups(self._base)
+            seen = self._first_pictures(progress) if pictures else None
+            return near_duplicates.groups(self._base, seen)
+
+        full = self._cached(f"groups {near} {pictures}", find)
+        if self._index is None:
+            return full.astype(np.int64)
+        return np.unique(full[self._index], return_inverse=True)[1].astype(np.int64)
+
+    def _first_pictures(self, progress: Progress) -> Hashes:
+        looked: Survey | None = self._base.cache.get("survey")
+        if looked is not None:
+            return Hashes(looked.rows, looked.hashes)
+        return self._cached("first pictures", lambda: first_pictures(self._base, progress))
+
+    def survey(self, progress: Progress = SILENT) -> Survey:
+        """Every picture of the whole source, decoded once: what cannot be read, what looks alike."""
+        found = self._cached("survey", lambda: survey(self._base, progress))
+        if not found.whole:
+            self._base.cache.pop("survey", None)
+        return found
+
+    def _cached(self, name: str, make: Any) -> Any:
+        if name not in self._base.cache:
+            self._base.cache[name] = make()
+        return self._base.cache[name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all rows and of what each column means: equal catalogues, equal fingerprints."""
+        digest = hashlib.blake2b(repr(sorted(self.columns.to_dict().items())).encode(), digest_size=16)
+        for batch in self._base.records.batches:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            digest.update(sink.getvalue())
+        for name, file in sorted(self._base.attached.items()):
+            digest.update(f"{name} {file.fingerprint}".encode())
+        if self._index is not None:
+            digest.update(self._index.tobytes())
+        return digest.hexdigest()
+
+    # -- other labels -------------------------------------------------------------------------
+
+    def with_labels(
+        self, labels: Sequence[CategoryPath | str | None], taxonomy: Taxonomy | None = None
+    ) -> "Catalog":
+        """The same rows under other labels: a path or an id each, None for no label.
+
+        The tree is `taxonomy`, else the official one, else the one the new labels span.
+
+        Raises:
+            CatalogError: there are not as many labels as rows.
+        """
+        if len(labels) != len(self):
+            raise CatalogError(f"{len(labels)} labels were given for {len(self)} rows")
+        if taxonomy is None and self.official:
+            taxonomy = self.taxonomy
+        codes, texts, places = column_parsers.place_paths(labels, taxonomy)
+        full = np.full(len(self._base.records), -1, np.int32)
+        full[self.rows - self._base.first] = codes
+        return Catalog(replace(self._base, labels=column_parsers.Labels(full, texts, places)), self._index)
+
+    @property
+    def picture_root(self) -> Path | None:
+        """The folder that the pictures' paths are relative to; None where no column names any path."""
+        types, pictures = self._base.records.types, self._base.pictures
+        paths = [name for name in pictures.named if "binary" not in str(types[name])]
+        return pictures.root if paths else None
+
+    def picture_names(self, i: int) -> list[str | bytes]:
+        """The pictures of row i as the file names them: paths, web addresses, or the bytes themselves."""
+        return self._base.pictures.names(self.raw(i))
+
+    def images(self, i: int) -> tuple[ImageRef, ...]:
+        """The pictures of row i, without making the whole product."""
+        return self._base.pictures.refs(self.raw(i))

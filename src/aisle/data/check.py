@@ -1,0 +1,278 @@
+"""Everything a catalogue is asked before anyone learns from it, as one typed result.
+
+`check` looks at every row and every picture once; `Report` says what was found, how often, in which
+rows, and what Aisle does about it. The command line shows it as a page, JSON or HTML.
+"""
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.data import column_parsers
+from aisle.data.catalog import Catalog
+from aisle.data.checks import find_all
+from aisle.data.finding import Finding
+from aisle.data.problems import Problems
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import format_path
+
+TAIL = 5  # a class with fewer rows is in the long tail
+_BANDS = ((1, 1), (2, 4), (5, 9), (10, 19), (20, 49), (50, 99), (100, 999), (1000, 10**12))
+_EXAMPLES = 12  # largest and smallest classes shown
+_DISTINCT = 100_000  # distinct values are counted up to here
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its part, how many cells hold something, how many distinct values, the commonest one."""
+
+    name: str
+    part: str
+    filled: int
+    distinct: int | None
+    common: str
+    common_share: float
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the tree (1 is the top): its nodes, and the labelled rows that reach it."""
+
+    level: int
+    nodes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Band:
+    """Classes that have `least` to `most` rows: how many they are, and the rows in them together."""
+
+    least: int
+    most: int
+    classes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Classes:
+    """How labelled rows fall on classes (the nodes that labels name).
+
+    head_share: share of the rows in the largest tenth of the classes. tail: classes of fewer than 5
+    rows; ones: of one. sizes: rows of every class, largest first.
+    """
+
+    count: int
+    labelled: int
+    unlabelled: int
+    median: float
+    largest: int
+    head_share: float
+    tail: int
+    ones: int
+    bands: tuple[Band, ...]
+    top: tuple[tuple[str, int], ...]
+    bottom: tuple[tuple[str, int], ...]
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found. `rows` = `good` + `odd` (a problem, still used) + `bad` (not learned from)."""
+
+    source: str
+    rows: int
+    good: int
+    odd: int
+    bad: int
+    files: tuple[tuple[str, int], ...]
+    mapping: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    levels: tuple[Level, ...]
+    classes: Classes | None
+    missing: tuple[tuple[str, int], ...]
+    pictures: int
+    splits: tuple[tuple[str, int], ...]
+    findings: tuple[Finding, ...]
+    problems: Problems = field(repr=False)
+    catalog: Catalog = field(repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found that costs a row or misleads a judgement."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; each problem with its row, column, what, value and whether it is fatal."""
+        data: dict[str, Any] = {"ok": self.ok}
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if part.name == "problems":
+                data["problems"] = [problem._asdict() for problem in value]
+            elif part.name != "catalog":
+                data[part.name] = _plain(value)
+        return data
+
+    def to_json(self) -> str:
+        """The whole result as one JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write one self-contained page with pictures; returns its path.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        from aisle.data.check_page import render
+
+        path = Path(path)
+        path.write_text(render(self), encoding="utf-8")
+        return path
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def check(
+    catalog: Catalog, *, pictures: bool = True, strict: bool = False, progress: Progress = SILENT
+) -> Report:
+    """Look a catalogue over. pictures: decode each (else only whether it is there); strict: stop at the
+    first that cannot be decoded.
+
+    Raises:
+        FirstProblemError: strict, and a picture is unreadable.
+    """
+    problems = catalog.problems.copy(strict)
+    if pictures:
+        unreadable = catalog.survey(progress).unreadable
+        own = set(catalog.rows.tolist()) if unreadable else set()
+        for seen in unreadable:
+            if seen.row in own:
+                problems.add(seen.row, seen.column, seen.why, seen.name)
+        problems.sort()
+    rows, bad = len(catalog), int(catalog.fatal.sum())
+    odd = len(np.setdiff1d(problems.rows_with(), problems.fatal_rows()))
+    return Report(
+        source=", ".join(str(part.path) for part in catalog.parts[:3]) or "rows in memory",
+        rows=rows,
+        good=rows - odd - bad,
+        odd=odd,
+        bad=bad,
+        files=tuple((str(part.path), part.last - part.first + 1) for part in catalog.parts),
+        mapping=_mapping(catalog),
+        columns=tuple(_columns(catalog)),
+        levels=_levels(catalog),
+        classes=_classes(catalog),
+        missing=_missing(catalog),
+        pictures=catalog.survey().total if pictures else 0,
+        splits=_splits(catalog),
+        findings=find_all(catalog, problems, near=pictures, progress=progress),
+        problems=problems,
+        catalog=catalog,
+    )
+
+
+def _mapping(catalog: Catalog) -> tuple[tuple[str, str], ...]:
+    lines = catalog.columns.describe()
+    if catalog.columns.label:
+        named = catalog.labelled and catalog.style.delimiter is None and catalog.taxonomy.depth > 1
+        how = "ids or names of the tree's places" if named else str(catalog.style)
+        lines.append(("labels", how))
+    return tuple(lines)
+
+
+def _columns(catalog: Catalog) -> list[Column]:
+    parts = {
+        name: part
+        for part, value in catalog.columns.to_dict().items()
+        for name in (value if isinstance(value, list) else [value])
+    }
+    found = []
+    for name in catalog.names:
+        filled = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(name))
+        counts = _counts(catalog, name)
+        common, often = max(counts.items(), key=lambda item: item[1]) if counts else ("", 0)
+        share = often / filled if filled else 0.0
+        distinct = len(counts) if counts is not None else None
+        found.append(Column(name, parts.get(name, "unused"), filled, distinct, common[:80], share))
+    return found
+
+
+def _counts(catalog: Catalog, name: str) -> dict[str, int] | None:
+    """How often each value that is not blank occurs; None where that says nothing (bytes, vectors,
+    too many)."""
+    return catalog.value_counts(name, _DISTINCT)
+
+
+def _levels(catalog: Catalog) -> tuple[Level, ...]:
+    if not catalog.labelled:
+        return ()
+    node = catalog.targets().node
+    depth = catalog.taxonomy.node_depth
+    reached = depth[node[node >= 0]]
+    return tuple(
+        Level(level, len(catalog.taxonomy.level(level)), int((reached >= level).sum()))
+        for level in range(1, catalog.taxonomy.depth + 1)
+    )
+
+
+def _classes(catalog: Catalog) -> Classes | None:
+    node = catalog.targets().node
+    labelled = node[node >= 0]
+    if not len(labelled):
+        return None
+    counts = np.bincount(labelled)
+    which = np.flatnonzero(counts)
+    counts = counts[which]
+    order = np.argsort(-counts, kind="stable")
+    sizes = counts[order]
+    names = [format_path(catalog.taxonomy.nodes[n].path) for n in which[order]]
+    head = max(1, len(sizes) // 10)
+    named = [(name, int(size)) for name, size in zip(names, sizes, strict=True)]
+    return Classes(
+        count=len(sizes),
+        labelled=len(labelled),
+        unlabelled=int(((node < 0) & ~catalog.fatal).sum()),
+        median=float(np.median(sizes)),
+        largest=int(sizes[0]),
+        head_share=float(sizes[:head].sum() / sizes.sum()),
+        tail=int((sizes < TAIL).sum()),
+        ones=int((sizes == 1).sum()),
+        bands=tuple(_band(sizes, least, most) for least, most in _BANDS if least <= sizes[0]),
+        top=tuple(named[:_EXAMPLES]),
+        bottom=tuple(named[-_EXAMPLES:][::-1]) if len(named) > _EXAMPLES else (),
+        sizes=tuple(int(size) for size in sizes),
+    )
+
+
+def _band(sizes: np.ndarray, least: int, most: int) -> Band:
+    inside = sizes[(sizes >= least) & (sizes <= most)]
+    return Band(least, most, len(inside), int(inside.sum()))
+
+
+def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
+    """Rows without each part, among those a shop would want."""
+    found = []
+    for name in ("title", "description"):
+        column = catalog.columns.text.get(name)
+        if column is not None:
+            full = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(column))
+            found.append((name, len(catalog) - full))
+    if catalog.columns.images or catalog.columns.image_template:
+        found.append(("picture", len(catalog) - int(catalog.pictured().sum())))
+    if catalog.columns.label:
+        found.append(("category", int((catalog.targets().node < 0).sum())))
+    return tuple(found)
+
+
+def _splits(catalog: Catalog) -> tuple[tuple[str, int], ...]:
+    if catalog.split is None:
+        return ()
+    counts = Counter(catalog.split.tolist())
+    return tuple((str(name) or "(blank)", count) for name, count in sorted(counts.items()))

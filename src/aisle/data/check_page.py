@@ -1,0 +1,101 @@
+"""A check as one self-contained HTML page: it asks nothing of the outside, and users' words are escaped."""
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from aisle.data.images import PictureError, decode
+from aisle.data.product import Product
+from aisle.taxonomy import format_path
+
+if TYPE_CHECKING:
+    from aisle.data.check import Report
+
+_TICKS = re.compile("`([^`]*)`")  # commands, as they are written in findings
+_SIDE = 200  # pixels of a thumbnail
+_WALL = 24  # products shown
+_PROBLEMS = 300  # problems listed
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """A picture as a data URI, or why there is none (both empty: the product has no picture)."""
+
+    src: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A product on the wall."""
+
+    row: int
+    title: str
+    label: str
+    picture: Thumb
+
+
+def thumbnail(product: Product) -> Thumb:
+    """The product's first picture, re-encoded, so that nothing but its pixels gets into the page."""
+    if not product.images:
+        return Thumb()
+    try:
+        image = decode(product.images[0], _SIDE)
+    except PictureError as error:
+        return Thumb(why=str(error))
+    image.thumbnail((_SIDE * 2, _SIDE * 2))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=70)
+    return Thumb("data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode())
+
+
+def render(report: "Report") -> str:
+    """The page's HTML."""
+    environment = Environment(
+        loader=PackageLoader("aisle.data", "."),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters["ticks"] = lambda text: Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))
+    css = environment.loader.get_source(environment, "check.css")[0]  # type: ignore[union-attr]
+    return environment.get_template("check.html").render(
+        r=report,
+        css=Markup(css),
+        errors=sum(finding.severity == "error" for finding in report.findings),
+        pictured=bool(report.catalog.columns.images or report.catalog.columns.image_template),
+        thumbs=_thumbs(report),
+        wall=_wall(report),
+        problems=report.problems[:_PROBLEMS],
+        widest=max((band.classes for band in report.classes.bands), default=1) if report.classes else 1,
+    )
+
+
+def _thumbs(report: "Report") -> dict[int, Thumb]:
+    """The pictures of all rows shown in groups, by record number."""
+    catalog = report.catalog
+    shown = {example.row for finding in report.findings for group in finding.groups for example in group}
+    places = {row: catalog.place_of(row) for row in shown}
+    return {row: thumbnail(catalog[i]) for row, i in places.items() if i is not None}
+
+
+def _wall(report: "Report") -> list[Shown]:
+    """Products drawn from the whole catalogue, the same ones each time."""
+    catalog = report.catalog
+    usable = np.flatnonzero(~catalog.fatal)
+    chosen = np.random.default_rng(0).choice(usable, min(_WALL, len(usable)), replace=False)
+    wall = []
+    for i in sorted(chosen.tolist()):
+        product = catalog[i]
+        title = product.fields.get("title") or next(iter(product.fields.values()), product.id)
+        label = format_path(product.categories[0]) if product.categories else "no label"
+        wall.append(Shown(int(catalog.rows[i]), title[:160], label, thumbnail(product)))
+    return wall

@@ -1,0 +1,266 @@
+"""What a check finds in a catalogue, one function a question, and what Aisle does about each."""
+
+import heapq
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from aisle.data import column_findings, splits
+from aisle.data.catalog import Catalog
+from aisle.data.duplicates import members
+from aisle.data.finding import Example, Finding, Severity
+from aisle.data.problems import Kind, Problems
+from aisle.data.product import Problem
+from aisle.progress import SILENT, Progress
+from aisle.taxonomy import format_path
+
+SHOWN = 8  # examples kept of each finding
+_ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: Fibonacci hashing
+
+# Where the part of a problem begins that differs from row to row.
+_VARIES = re.compile(r"(?=\. Did you mean )|(?<=picture is broken)(?=: )|(?=; read as ')")
+# What is done about a problem, by the words it is told with; the first that fits.
+_ACTIONS = (
+    ("picture is not there", "the product is used without the picture"),
+    ("picture's address", "used without it; `aisle images` fetches pictures"),
+    ("picture", "the product is used without the picture"),
+    ("is not in the tree", "not learned from until its label is in the tree"),
+    ("no category", "classify answers them"),
+    ("same id", "kept; both answers carry this id"),
+    ("no id", "its row number is its id"),
+    ("not a weight", "counts once"),
+    ("order of day and month", "count as undated; a split by time asks for --date-format"),
+    ("not a date", "counts as undated, the oldest in a split by time"),
+    ("encoding was guessed", "if letters look wrong, name it with --encoding"),
+    ("ancestors of a category", "the deepest categories are learned"),
+    ("every label holds", "read as it stands"),
+    ("joined", "check that the joined text is one field"),
+)
+_HARMLESS = "ancestors of a category"  # starts what is told for information alone
+
+
+def find_all(
+    catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
+) -> tuple[Finding, ...]:
+    """Everything found, what costs most first. near: also pictures that look alike."""
+    groups = catalog.groups(near=False)
+    found = [
+        *_problems(catalog, problems),
+        *_spellings(catalog),
+        *_duplicates(catalog, groups),
+        *_leaks(catalog),
+        *_nearly_alike(catalog, groups, catalog.groups(pictures=near, progress=progress)),
+        *_labels(catalog),
+        *column_findings.choices(catalog),
+        *column_findings.proposals(catalog),
+        *column_findings.fields(catalog, groups),
+        *column_findings.weights(catalog),
+    ]
+    order = ("error", "warning", "note")
+    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+
+
+def _shown(catalog: Catalog, i: int) -> Example:
+    """A row by its title and its label."""
+    product = catalog[i]
+    label = format_path(product.categories[0]) if product.categories else "no label"
+    title = product.fields.get("title") or next(iter(product.fields.values()), "")
+    return Example(int(catalog.rows[i]), product.id, " ".join(title.split())[:80], label)
+
+
+def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
+    """The rows' own problems, one finding a kind; what varies from row to row is told in the examples."""
+    counts: Counter[Kind] = Counter()
+    shown: defaultdict[Kind, list[Problem]] = defaultdict(list)
+    last: dict[Kind, int] = {}
+    for problem in problems:  # in the order of their rows
+        kind = Kind(problem.column, _VARIES.split(problem.what)[0], problem.fatal)
+        if problem.row is not None and last.get(kind) == problem.row:
+            continue  # two pictures of one row are one row
+        last[kind] = problem.row or 0
+        counts[kind] += 1
+        if counts[kind] <= SHOWN:
+            shown[kind].append(problem)
+    for kind, count in counts.most_common():
+        if kind.what == "differs only in case or spacing":
+            continue  # told once a spelling, below
+        examples = (_problem_example(catalog, problem) for problem in shown[kind])
+        action = next((action for words, action in _ACTIONS if words in kind.what), "read as said")
+        if kind.fatal:
+            action = "left out of training; still answered, as `review`"
+        what = f"{kind.column}: {kind.what}" if kind.column else kind.what
+        harmless = kind.what.startswith(_HARMLESS)
+        severity: Severity = "error" if kind.fatal else "note" if harmless else "warning"
+        unit, about = "rows" if shown[kind][0].row else "files", kind.column or ""
+        yield Finding("problem", severity, what, count, unit, action, tuple(examples), column=about)
+
+
+def _problem_example(catalog: Catalog, problem: Problem) -> Example:
+    i = catalog.place_of(problem.row or 0)
+    shown = _shown(catalog, i) if i is not None else Example(0, "", "")
+    detail = problem.what[len(_VARIES.split(problem.what)[0]) :].strip(" .:;")
+    detail = detail.replace("Did you mean ", "→ ") if detail else ""
+    value = " ".join(part for part in (problem.value or shown.value, detail) if part)
+    return Example(shown.row, shown.id, value)
+
+
+def _spellings(catalog: Catalog) -> Iterator[Finding]:
+    variants = catalog.spellings
+    if variants:
+        shown = list(variants.items())[:SHOWN]
+        yield Finding(
+            "spelling",
+            "warning",
+            "label paths that differ only in case or spacing",
+            len(variants),
+            "spellings",
+            "each is read as the commonest spelling",
+            tuple(Example(0, "", f"{format_path(a)} → {format_path(b)}") for a, b in shown),
+        )
+
+
+def _duplicates(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
+    """Groups of more than one row: equal in all they say, or only alike, and labelled differently."""
+    node, content = catalog.targets().node, _contents(catalog)
+    exact, alike, torn = _Groups(), _Groups(), _Groups()
+    for rows in members(groups):
+        contents = len(np.unique(content[rows]))
+        if contents < len(rows):
+            exact.add(rows, len(rows) - contents)
+        if contents > 1:
+            alike.add(rows, len(rows))
+        if len(np.setdiff1d(node[rows], -1)) > 1:
+            torn.add(rows, len(rows))
+    kept = "kept together on one side of every split"
+    what = "exact duplicates: rows that say the same in every column but id, label and split"
+    yield from _grouped(catalog, "exact duplicates", "note", what, kept, exact)
+    what = "near duplicates: the same title and description, first picture or group"
+    yield from _grouped(catalog, "near duplicates", "note", what, kept, alike)
+    action = f"{kept}; at most one of their labels is right, so look at them"
+    what = "duplicates with different labels"
+    yield from _grouped(catalog, "conflicts", "warning", what, action, torn)
+
+
+def _contents(catalog: Catalog) -> np.ndarray:
+    """(n,) uint64 hashes of what each row says apart from its id, label and split."""
+    columns = catalog.columns
+    names = list(dict.fromkeys([*columns.text.values(), *columns.images]))
+    hashed = np.zeros(len(catalog), np.uint64)
+    for name in names:
+        start = 0
+        for array in catalog.raw_column(name):
+            values = pl.Series(pl.from_arrow(array))
+            if isinstance(values.dtype, pl.List):
+                values = values.map_elements(lambda items: repr(list(items)), pl.String)
+            part = values.fill_null(b"" if values.dtype == pl.Binary else "").hash(1).to_numpy()
+            piece = hashed[start : start + len(part)]
+            piece *= np.uint64(_ODD)  # wraps around, and so tells the columns apart
+            piece += part
+            start += len(part)
+    return hashed
+
+
+class _Groups:
+    """Groups of rows as they are met: how many, of how many rows, and the largest few."""
+
+    def __init__(self) -> None:
+        self.count = self.rows = 0
+        self._largest: list[tuple[int, int, np.ndarray]] = []
+
+    def add(self, rows: np.ndarray, counted: int) -> None:
+        """One more group, of which `counted` rows matter."""
+        self.count, self.rows = self.count + 1, self.rows + counted
+        entry = (len(rows), -self.count, rows[:SHOWN])
+        if len(self._largest) < SHOWN:
+            heapq.heappush(self._largest, entry)
+        elif entry > self._largest[0]:
+            heapq.heapreplace(self._largest, entry)
+
+    @property
+    def largest(self) -> list[np.ndarray]:
+        """Some rows of the largest, which come first."""
+        return [rows for _, _, rows in sorted(self._largest, reverse=True)]
+
+
+def _grouped(
+    catalog: Catalog, kind: str, severity: Severity, what: str, action: str, groups: _Groups
+) -> Iterator[Finding]:
+    """One finding, if there is any such group."""
+    if groups.count:
+        examples = tuple(tuple(_shown(catalog, int(i)) for i in rows) for rows in groups.largest)
+        unit = f"rows in {groups.count:,} group{'s' * (groups.count != 1)}"
+        yield Finding(kind, severity, what, groups.rows, unit, action, groups=examples)
+
+
+def _leaks(catalog: Catalog) -> Iterator[Finding]:
+    groups = _Groups()
+    for leak in splits.leakage(catalog):
+        groups.add(leak.rows, len(leak.rows))
+    what = "the same product on both sides of the given split"
+    action = "kept as given; scores on it flatter: split anew (`aisle split`) or drop these rows"
+    yield from _grouped(catalog, "leakage", "error", what, action, groups)
+
+
+def _nearly_alike(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
+    """Products whose titles are nearly equal or whose first pictures look alike, beyond those that are
+    duplicates anyway: one listing offered twice, or variants of a product; only a person can tell."""
+    alike, across = _Groups(), 0
+    given = None if catalog.columns.split is None else catalog.split_codes
+    for rows in members(near):
+        if len(np.unique(groups[rows])) > 1:
+            alike.add(rows, len(rows))
+            across += given is not None and len(np.setdiff1d(given[rows], -1)) > 1
+    beside = f"; {across:,} of the groups lie across the given split" if across else ""
+    what = "titles that are nearly equal, or first pictures that look alike"
+    action = f"kept together on one side of every split that Aisle makes{beside}"
+    yield from _grouped(catalog, "look-alikes", "note", what, action, alike)
+
+
+def _labels(catalog: Catalog) -> Iterator[Finding]:
+    node, exact = catalog.targets()
+    known = node >= 0
+    if not known.any():
+        yield Finding(
+            "labels",
+            "note",
+            "no row has a label",
+            len(catalog),
+            "rows",
+            "can be classified, not learned from",
+        )
+        return
+    branch = np.flatnonzero(known & ~exact)
+    if len(branch):
+        examples = tuple(_shown(catalog, int(i)) for i in branch[:SHOWN])
+        what, action = "labels that name a branch only", "learned as `somewhere in this branch`"
+        yield Finding("branches", "note", what, len(branch), "rows", action, examples)
+    several = int((catalog.category_counts() > 1).sum())
+    if several:
+        action = "the first is learned; any of them counts as right"
+        yield Finding("several", "note", "products with several categories", several, "rows", action)
+    classes, counts = np.unique(node[known], return_counts=True)
+    ones = classes[counts == 1]
+    if len(ones):
+        shown = tuple(Example(0, "", format_path(catalog.taxonomy.nodes[n].path)) for n in ones[:SHOWN])
+        action = "learned from where it lies in training; never both learned and tested"
+        yield Finding("long tail", "note", "classes of one row", len(ones), "classes", action, shown)
+    split = catalog.split
+    if split is not None and (split == "train").any() and (split == "test").any():
+        tested = np.flatnonzero((split == "test") & known)
+        unseen = tested[~np.isin(node[tested], np.unique(node[(split == "train") & known]))]
+        if len(unseen):
+            examples = tuple(_shown(catalog, int(i)) for i in unseen[:SHOWN])
+            total = len(tested)
+            ceiling = f"accuracy on test can reach {1 - len(unseen) / total:.1%} at most"
+            yield Finding(
+                "unseen",
+                "note",
+                "test rows of classes without a training row",
+                len(unseen),
+                "rows",
+                ceiling,
+                examples,
+            )

@@ -1,0 +1,152 @@
+"""From a record's cells to references of its pictures; nothing is opened here."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aisle.data.columns import Columns
+from aisle.data.files import LOG, PICTURES
+from aisle.data.image_names import image_names, structured
+from aisle.data.paths import remote
+from aisle.data.problems import Problems
+from aisle.data.product import ImageRef
+from aisle.data.records import Records
+from aisle.regular_files import read_text
+
+_SEPARATORS = ("|", ";", "\n", ",", " ")
+_URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
+
+
+class Pictures:
+    """Turns the picture cells of a record into `ImageRef`s.
+
+    root: the folder that paths are relative to. separator: parts several pictures in one cell.
+    """
+
+    def __init__(self, columns: Columns, root: Path, separator: str | None = None) -> None:
+        self.columns = columns
+        self.root = root
+        self.separator = columns.image_separator or separator
+        self._fetched: dict[str, str] | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The columns that say where pictures are, or hold them."""
+        template = re.findall(r"{([^{}]*)}", self.columns.image_template or "")
+        return list(dict.fromkeys([*self.columns.images, *template]))
+
+    def names(self, record: Mapping[str, Any]) -> list[str | bytes]:
+        """Paths, addresses or encoded bytes as the record holds them."""
+        return [name for _, name in self.cells(record)]
+
+    def cells(self, record: Mapping[str, Any]) -> list[tuple[str, str | bytes]]:
+        """(column, name or bytes) of each picture of a record."""
+        found: list[tuple[str, str | bytes]] = []
+        for column in self.columns.images:
+            value = record.get(column)
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, bytes):
+                    found += [(column, item)] if item else []
+                elif item:
+                    found += [(column, name) for name in self._split(str(item))]
+        if self.columns.image_template is not None:
+            cells = {k: "" if v is None else v for k, v in record.items()}
+            name = re.sub(r"{([^{}]*)}", lambda m: str(cells.get(m[1], "")), self.columns.image_template)
+            found.append(("image_template", name))
+        return found
+
+    def _split(self, cell: str) -> list[str]:
+        cell = cell.strip()
+        items = structured(cell)
+        if items is not None:
+            return image_names(items)
+        pieces = cell.split(self.separator) if self.separator else [cell]
+        return [piece.strip() for piece in pieces if piece.strip()]
+
+    def refs(self, record: Mapping[str, Any]) -> tuple[ImageRef, ...]:
+        """The pictures of a record; addresses not fetched yet have none."""
+        return tuple(ref for _, ref in self.found(record))
+
+    def found(self, record: Mapping[str, Any]) -> list[tuple[str, ImageRef]]:
+        """(column, picture) of each picture of a record that is here."""
+        found = []
+        for column, name in self.cells(record):
+            if isinstance(name, bytes):
+                found.append((column, ImageRef(data=name)))
+            else:
+                path = self.path(name)
+                if path is not None:
+                    found.append((column, ImageRef(path=path)))
+        return found
+
+    def path(self, name: str) -> Path | None:
+        """Where a picture lies; None for an address that was not fetched."""
+        if is_url(name):
+            fetched = self.fetched.get(name)
+            return self.root / fetched if fetched else None
+        return self.root / name
+
+    @property
+    def fetched(self) -> dict[str, str]:
+        """Address -> file, as `aisle images` noted them in the picture folder."""
+        if self._fetched is None:
+            self._fetched = {}
+            try:
+                lines = read_text(self.root / LOG).splitlines()
+            except (OSError, UnicodeError):
+                lines = []
+            for line in lines:
+                try:
+                    item = json.loads(line)
+                    if item.get("file"):
+                        self._fetched[item["url"]] = item["file"]
+                except (ValueError, AttributeError, KeyError):
+                    continue
+        return self._fetched
+
+    def check(self, records: Records, problems: Problems) -> None:
+        """Note each picture that is not where the record says."""
+        if not self.columns.images and self.columns.image_template is None:
+            return
+        paths = [name for name in self.named if "binary" not in str(records.types[name])]
+        far = remote(self.root)  # to ask a store for each picture takes as long as to read it
+        for row, record in enumerate(records.rows(paths), 1):
+            for column, name in self.cells(record):
+                if isinstance(name, bytes):
+                    continue
+                path = self.path(name)
+                if path is None:
+                    problems.add(row, column, "a picture's address; `aisle images` fetches it", name)
+                elif not far and not _is_file(path):
+                    problems.add(row, column, "the picture is not there", name)
+
+
+def is_url(name: str) -> bool:
+    """Whether a picture is named by an address on the web."""
+    return bool(_URL.match(name))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return os.path.isfile(path)
+    except ValueError:  # a null character in the name
+        return False
+
+
+def guess_separator(cells: Iterable[str]) -> str | None:
+    """The sign that parts several pictures in a cell, each of which looks like one."""
+    cells = [cell for cell in cells if cell and structured(cell) is None]
+    for mark in _SEPARATORS:
+        several = [
+            [p.strip() for p in cell.split(mark) if p.strip()] for cell in cells if mark in cell.strip()
+        ]
+        if several and sum(all(map(_looks, pieces)) for pieces in several) > len(several) / 2:
+            return mark
+    return None
+
+
+def _looks(name: str) -> bool:
+    return is_url(name) or Path(name.split("?")[0]).suffix.lower() in PICTURES

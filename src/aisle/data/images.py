@@ -1,0 +1,157 @@
+"""Pictures from anywhere become plain RGB or one kind of error, in bounded memory and time.
+
+Hostile and broken files make Pillow raise OSError, SyntaxError, TypeError, ValueError,
+DecompressionBombError and more; none of them leaves this module.
+"""
+
+import errno
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from aisle.data.paths import foreign
+from aisle.data.product import ImageRef
+from aisle.data.suppress_output import stderr_off, warnings_off
+from aisle.errors import CatalogError
+from aisle.regular_files import open_regular
+
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 50_000_000  # 150 MB decoded
+# Pictures and nothing else: EPS would start Ghostscript, the others that Pillow reads are rare and fragile.
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "ICO", "ICNS", "PPM"),
+    *("TGA", "PCX", "PSD", "SGI", "QOI"),
+)
+_WHITE = (255, 255, 255)
+
+
+NOT_NOW = "cannot be read at the moment"  # in the message where the file is not at fault
+_FILES_FAULT = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EINVAL, errno.ENXIO, errno.ENODEV),
+}
+
+
+class PictureError(CatalogError):
+    """A picture that is missing, broken, too large or no picture at all."""
+
+
+class TemporaryPictureError(PictureError):
+    """A picture that could not be read now, through no fault of its file: memory or the disk failed.
+
+    What depends on it is never kept.
+    """
+
+
+def is_temporary(problem: str) -> bool:
+    """Whether a problem is a `TemporaryPictureError`'s."""
+    return NOT_NOW in problem
+
+
+def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
+    """The picture as RGB, upright, on white; of an animation the first frame.
+
+    size: no more detail is needed than a shorter side of this many pixels. A larger picture may come
+    back smaller, though never below it; JPEG is then decoded at reduced size, many times faster.
+
+    Raises:
+        PictureError: whatever is wrong with it, in one line.
+        TemporaryPictureError: it could not be read now, through no fault of its file.
+    """
+    data = _read(ref)
+    # Pillow's decoders raise nearly anything on broken files, so everything is caught here, once.
+    try:
+        with warnings_off:
+            if data[:2] in (b"II", b"MM"):  # libtiff complains to the terminal, past Python
+                with stderr_off:
+                    return _decode(data, size)
+            return _decode(data, size)
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError("picture is too large once decoded (a decompression bomb?)") from error
+    except Image.UnidentifiedImageError as error:
+        raise PictureError("not a picture of a known format") from error
+    except (Exception, MemoryError) as error:
+        if _is_machines_fault(error):
+            raise _not_now(error) from error
+        why = " ".join(str(error).split())[:120] or type(error).__name__
+        raise PictureError(f"picture is broken: {why}") from error
+
+
+def _read(ref: ImageRef) -> bytes:
+    try:
+        if ref.data is None and ref.path is not None:
+            with open_regular(ref.path) as file:
+                data = file.read(MAX_BYTES + 1)
+        else:
+            data = ref.read()
+    except (OSError, ValueError, MemoryError, *foreign()) as error:
+        if _is_machines_fault(error) or isinstance(error, foreign()):
+            raise _not_now(error) from error
+        missing = isinstance(error, FileNotFoundError)
+        why = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise PictureError(f"picture {why}") from error
+    if len(data) > MAX_BYTES:
+        raise PictureError(f"picture file is larger than {MAX_BYTES // 2**20} MiB")
+    if not data:
+        raise PictureError("picture file is empty")
+    return data
+
+
+def _is_machines_fault(error: Exception) -> bool:
+    """Whether it may go well another time: no memory, no free file handle, a disk or a network that fails."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno not in _FILES_FAULT
+    return isinstance(error, MemoryError) or "out of memory" in str(error)  # libjpeg's and others', by Pillow
+
+
+def _not_now(error: Exception) -> TemporaryPictureError:
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return TemporaryPictureError(f"picture {NOT_NOW}: {' '.join(why.split())[:120]}")
+
+
+def _decode(data: bytes, size: int | None) -> Image.Image:
+    Image.init()  # registers the formats; does nothing the second time
+    image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
+    if size is not None:
+        image.draft("RGB", (size, size))
+    if image.width * image.height > MAX_PIXELS:
+        raise PictureError(f"picture is too large: {image.width:,} × {image.height:,} pixels")
+    image.load()
+    image = _upright(image)
+    if size is not None and min(image.size) >= 2 * size and image.mode in ("L", "RGB", "RGBA", "CMYK"):
+        image = image.reduce(min(image.size) // size)
+    return _rgb(image)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF says nothing about the pixels
+        return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGB", layer.size, _WHITE)
+        ground.paste(layer, mask=layer.getchannel("A"))
+        return ground
+    return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 of 16-bit, 32-bit or float samples; Pillow's own conversion clips them to white."""
+    values = np.nan_to_num(values.astype(np.float64))
+    top = values.max(initial=0)
+    if top > 255:
+        values = values / (257 if top <= 65535 else top / 255)
+    elif 0 < top <= 1 and values.dtype.kind == "f" and (values % 1).any():
+        values = values * 255
+    return np.clip(values, 0, 255).astype(np.uint8)

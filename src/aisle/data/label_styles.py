@@ -1,0 +1,333 @@
+"""How a column writes its labels, decided by the evidence of all its distinct labels."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from aisle.data.labels import (
+    LEVEL_MARK,
+    NOTHING,
+    Style,
+    cut_at,
+    from_json,
+    has_escapes,
+    levels_of,
+    protected,
+    root_of,
+)
+from aisle.data.text import spelled
+from aisle.encodings import decode_entities
+
+DELIMITERS = (
+    *(">>", "->", "=>", "::", "»", "›", "→", "⇒", "≫", "＞＞", ">", "＞", "|", "｜", "<", "/", "／"),
+    *("\\\\", "\\", "＼", "¥", "￥"),
+)
+SEPARATORS = ("|", ";", "\n", ",", "；", "，", "、")
+_COMMAS = {",", "，", "、"}
+_IN_NAMES = {"/", "／", "\\\\", "\\", "＼", "¥", "￥"}  # signs that also stand in flat names: TV/DVD Combos
+_LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
+_SIGN = re.compile(r"(?<=\S)(\s*)((?:[^\w\s()\[\]{}\"“”„«»]|_)+)(\s*)(?=\S)")
+_ANY = re.compile(r"[,;|\n]")  # a sign that may part categories
+_LISTING = re.compile(
+    r"&|\+|\b(?:and|und|et|y|e|en|og|och|i|и|ve)\b"
+)  # `Mugs, Cups & Jars` lists: it is one name
+_WEAK = {"-", "'", "’", ".", "&", "+", "_", ",", "–"}  # signs that many names hold
+
+
+def detect(labels: Iterable[str], delimiter: str | None = None, separator: str | None = None) -> Style:
+    """The style that explains a column of distinct labels best.
+
+    delimiter, separator: given by the user, then not guessed (`""`: there is none).
+    """
+    texts = _texts(labels)
+    if delimiter == LEVEL_MARK:
+        return Style(LEVEL_MARK)
+    if delimiter == "":
+        style = Style()
+    elif delimiter is not None:
+        mark = delimiter.strip() or delimiter
+        style = Style(mark, delimiter != mark and _mostly_spaced(texts, mark))
+    else:
+        style = _guess_delimiter(texts)
+    if style.delimiter == "<":
+        paths = [levels_of(piece, style) for text in texts for piece in _ANY.split(text)]
+        first, last = ({path[i].strip() for path in paths if len(path) > 1} for i in (0, -1))
+        style = style._replace(leaf_first=len(last) < len(first))  # roots are fewer than leaves
+    if separator is None:
+        return _with_separator(texts, style)
+    return style._replace(separator=separator or None)
+
+
+def detect_in_columns(labels: Iterable[str]) -> Style:
+    """The style of labels made of several columns: a level each, or, where their cells are whole paths
+    (`Home` and `Home > Fridges`), a category each."""
+    rows = [[protected(decode_entities(cell)) for cell in label.split(LEVEL_MARK)] for label in labels]
+    rows = [[cell for cell in row if cell.strip().casefold() not in NOTHING] for row in rows]
+    cells = list(dict.fromkeys(cell for row in rows for cell in row))
+    later = [row for row in rows if len(row) > 1]
+    style = _guess_delimiter(cells)
+    if style.delimiter is None or not later:
+        return Style(LEVEL_MARK)
+    nested = rooted = total = 0
+    roots = {root_of(row[0], style) for row in rows if row}
+    for row in later:
+        above = levels_of(row[0], style)
+        for cell in row[1:]:
+            path = levels_of(cell, style)
+            total += 1
+            nested += len(path) > len(above) and path[: len(above)] == above
+            rooted += root_of(cell, style) in roots
+            above = path
+    if sum(len(levels_of(cell, style)) > 1 for cell in cells) < len(cells) / 3:
+        return Style(LEVEL_MARK)
+    enough = nested if style.delimiter in _IN_NAMES else max(nested, rooted)
+    if enough < 0.9 * total:
+        return Style(LEVEL_MARK)
+    return style._replace(separator=LEVEL_MARK)
+
+
+def unread_sign(labels: Iterable[str], style: Style) -> str | None:
+    """A sign that every label of a flat column holds, with the blanks around it: it may well part levels."""
+    texts = [text.strip() for text in _texts(labels) if text.strip().casefold() not in NOTHING]
+    if style.delimiter is not None or style.separator is not None or len(texts) < 2:
+        return None
+    shared: set[str] | None = None
+    for text in texts:
+        signs = {found[2] for found in _SIGN.finditer(text)}
+        shared = signs if shared is None else shared & signs
+        if not shared:
+            return None
+    for sign in sorted(shared or (), key=lambda sign: (sign in _WEAK, -len(sign), sign)):
+        lefts = {text.split(sign, 1)[0].strip() for text in texts}
+        spaced = all(f" {sign} " in text for text in texts)
+        if sign not in _WEAK or (spaced and sign not in ("&", "+")) or len(lefts) < len(texts):
+            return f" {sign} " if spaced else sign
+    return None
+
+
+def _texts(labels: Iterable[str]) -> list[str]:
+    """The distinct strings in which a delimiter may occur: those inside JSON lists too."""
+    texts: dict[str, None] = {}
+    for label in labels:
+        if label.lstrip().startswith(("[", "&")):
+            nested = from_json(label, Style())
+            if nested is not None:
+                texts.update((name, None) for path in nested for name in path)
+                continue
+        texts[protected(decode_entities(label))] = None
+    return list(texts)
+
+
+# -- levels ---------------------------------------------------------------------------------------
+
+
+def _guess_delimiter(texts: Sequence[str]) -> Style:
+    found = Counter({mark: sum(_holds(text, mark) for text in texts) for mark in DELIMITERS})
+    # Signs that hold others (`>>` and `>`) stand first, so that a tie goes to the longer one.
+    for mark, count in sorted(found.items(), key=lambda item: (-item[1], DELIMITERS.index(item[0]))):
+        spaced = count > 0 and _mostly_spaced(texts, mark)
+        if mark == "|" and (other := _beside_bar(texts, found)):
+            return other
+        if count and (mark not in _IN_NAMES or _parts_levels(texts, mark, spaced)):
+            return Style(mark, spaced)
+    return Style()
+
+
+def _beside_bar(texts: Sequence[str], found: Counter[str]) -> Style | None:
+    """The style of a column whose bars part categories rather than levels."""
+    for mark, count in found.most_common():
+        if count and mark not in ("|", "<"):
+            style = Style(mark, _mostly_spaced(texts, mark))
+            if _evidence(texts, "|", style):
+                return style
+    return None
+
+
+_LONGER = {mark: [m for m in DELIMITERS if mark in m and m != mark] for mark in DELIMITERS}
+
+
+def _holds(text: str, mark: str) -> bool:
+    if mark not in text:
+        return False
+    for longer in _LONGER[mark]:
+        text = text.replace(longer, "")
+    if mark == "/":
+        text = _LETTERS.sub("", text)
+        return any(len(left) > 2 and len(right) > 2 for left, right in _pairs(text.split("/")))
+    return mark in text
+
+
+def _pairs(parts: list[str]) -> Iterable[tuple[str, str]]:
+    return zip((p.strip() for p in parts[:-1]), (p.strip() for p in parts[1:]), strict=True)
+
+
+def _mostly_spaced(texts: Sequence[str], mark: str) -> bool:
+    """Whether blanks belong to the delimiter, so that the bare sign inside a name is left alone."""
+    holding = [text for text in texts if mark in text]
+    spaced = sum(f" {mark} " in text for text in holding)
+    return spaced == len(holding) if mark != "/" else spaced > len(holding) / 2
+
+
+def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
+    """A slash also occurs in flat names (TV/DVD Combos), so it needs proof: first parts that recur."""
+    style = Style(mark, spaced)
+    paths = [[part.strip() for part in levels_of(text, style)] for text in texts]
+    deep = [path for path in paths if len(path) > 1]
+    roots = Counter(path[0] for path in paths)
+    shared = sum(roots[path[0]] > 1 for path in deep)
+    proof = mark not in ("/", "／") or shared >= len(deep) / 2 or len(deep) == len(paths)
+    if proof and len(deep) >= len(paths) / 2:
+        return True
+    pieces = {piece.strip() for text in texts for piece in _ANY.split(text)}
+    parents = {tuple(levels_of(piece, style)[:-1]) for piece in pieces} - {()}
+    return bool(parents) and all(
+        mark.join(parent) in pieces for parent in parents
+    )  # ancestors are listed too
+
+
+# -- several categories ---------------------------------------------------------------------------
+
+
+def _with_separator(texts: Sequence[str], style: Style) -> Style:
+    """The style with the sign that parts whole paths, if the column has one."""
+    for mark in SEPARATORS:
+        holding = [text for text in texts if mark in text]
+        if mark == style.delimiter:
+            continue
+        if has_escapes(texts, mark):  # who escapes a sign in names means it everywhere else
+            return style._replace(separator=mark)
+        if not holding or (style.delimiter is None and mark in _COMMAS):
+            continue
+        roots = _flat_roots(texts, mark, style) if _is_simple(style) else _evidence(texts, mark, style)
+        if roots:
+            return style._replace(separator=mark, roots=roots)
+    return style
+
+
+def _is_simple(style: Style) -> bool:
+    return style.delimiter is None or style.leaf_first
+
+
+def _flat_roots(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
+    """The roots, if what a sign parts mostly starts (the leaf first: ends) at one known from elsewhere."""
+    holding = [text for text in texts if mark in text]
+    cut = [[p for p in text.split(mark)[:: -1 if style.leaf_first else 1] if p.strip()] for text in texts]
+    roots = frozenset(root_of(pieces[0], style) for pieces in cut if pieces) - NOTHING
+    later = [pieces[1:] for pieces, text in zip(cut, texts, strict=True) if mark in text]
+    fitting = sum(all(root_of(piece, style) in roots for piece in pieces) for pieces in later)
+    deep = any(len(levels_of(p, style)) > 1 and root_of(p, style) in roots for ps in later for p in ps)
+    return roots if fitting >= len(holding) / 2 and (deep or style.delimiter is None) else frozenset()
+
+
+_Path = tuple[str, ...]
+
+
+def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
+    """What may start a category after the sign, if the sign parts categories; else nothing.
+
+    For it speaks what follows the sign and is a path (`Home > Fridges, Office > Pens`) under a root known
+    from elsewhere, or a name that follows several known paths (`Office > Pens, Sale`). A name that holds the
+    sign (`Mugs, Cups & Jars`) speaks neither for it nor against it: no root follows the sign there.
+    """
+    cells = [[_path(piece, style) for piece in cut_at(text, mark, style)] for text in texts]
+    cells = [[path for path in cell if path] for cell in cells]
+    joined = _joined_roots(cells, mark)
+    if joined:
+        cells = [_with_joined_roots(cell, joined, mark) for cell in cells]
+    known = {cell[0] for cell in cells if len(cell) == 1}
+    nodes = {path[:depth] for path in known for depth in range(1, len(path) + 1)}
+    roots, ancestors = _roots(cells), _ancestors(cells)
+    later = [path for cell in cells for path in cell[1:] if len(path) > 1]
+    rooted = [path for path in later if path[0] in roots]
+    extras = _extras(cells, known)
+    recurring = [n for n, lefts in extras.items() if len(lefts) > 1 or (n,) in known or n in roots]
+    pairs = [(left, right) for cell in cells for left, right in pairwise(cell) if len(right) > 1]
+    after_known = {right[0] for left, right in pairs if left in known and len(left) > 1}
+    if 2 * sum(left in known for left, _ in pairs) < len(pairs):
+        after_known = set()  # now and then a name that holds the sign starts like another name
+    proven = recurring or ancestors or after_known or any(path in nodes for path in rooted)
+    if not proven and 2 * len(rooted) < max(1, len(later)):
+        return frozenset()
+    if mark not in _COMMAS:  # names hold these hardly ever, and then no path follows
+        roots |= {path[0] for path in later}
+    roots |= after_known
+    extras = {n: lefts for n, lefts in extras.items() if n in recurring or not _LISTING.search(n)}
+    return frozenset(roots | ancestors | set(extras) | joined) - NOTHING
+
+
+def _path(text: str, style: Style) -> _Path:
+    names = (spelled(name) for name in levels_of(text, style))
+    return tuple(name for name in names if name)
+
+
+def _joined_roots(cells: Sequence[list[_Path]], mark: str) -> set[str]:
+    """Roots that hold the sign (`Clothes, Shoes > Boots`): names alone before a path under no other root."""
+    roots = _roots(cells) | _ancestors(cells)
+    found = set()
+    for cell in cells:
+        deep = next((i for i, path in enumerate(cell) if len(path) > 1), 0)
+        if deep and not {path[0] for path in cell[: deep + 1]} & roots:
+            found.add(spelled(f"{mark} ".join(path[0] for path in cell[: deep + 1])))
+    return found
+
+
+def _ancestors(cells: Sequence[list[_Path]]) -> set[str]:
+    """The roots of paths that go on from another path of their cell; some cell starts with each."""
+    first = {cell[0][0] for cell in cells if cell}
+    return {
+        path[0]
+        for cell in cells
+        for path in cell
+        if path[0] in first and any(len(other) > len(path) and other[: len(path)] == path for other in cell)
+    }
+
+
+def _with_joined_roots(cell: list[_Path], joined: set[str], mark: str) -> list[_Path]:
+    """A cell whose roots that hold the sign are whole again."""
+    out: list[_Path] = []
+    i = 0
+    while i < len(cell):
+        for stop in range(min(len(cell), i + 4), i + 1, -1):
+            names = cell[i:stop]
+            root = spelled(f"{mark} ".join(path[0] for path in names))
+            if root in joined and all(len(path) == 1 for path in names[:-1]):
+                out.append((root, *names[-1][1:]))
+                i = stop
+                break
+        else:
+            out.append(cell[i])
+            i += 1
+    return out
+
+
+def _roots(cells: Sequence[list[_Path]]) -> set[str]:
+    """Names that paths start with: of whole labels, of first segments that are paths, of what follows paths
+    that end differently, and names alone before a path."""
+    roots = {cell[0][0] for cell in cells if cell and (len(cell) == 1 or len(cell[0]) > 1)}
+    lefts: dict[str, set[str]] = {}
+    for cell in cells:
+        for left, right in pairwise(cell):
+            if len(right) > 1 and len(left) > 1:
+                lefts.setdefault(right[0], set()).add(left[-1])
+    roots |= {name for name, ends in lefts.items() if len(ends) > 1}
+    before: dict[str, set[str]] = {}
+    for cell in cells:
+        if len(cell) > 1 and len(cell[0]) == 1 and len(cell[1]) > 1:
+            before.setdefault(cell[0][0], set()).add(cell[1][0])
+    for names in before.values():
+        roots |= names if len(names) > 1 else set()
+    return roots | {cell[0][0] for cell in cells if len(cell) > 1 and cell[1][0] in roots}
+
+
+def _extras(cells: Sequence[list[_Path]], known: set[_Path]) -> dict[str, set[str]]:
+    """Names alone that follow a path which is known by itself -> the ends of these paths."""
+    found: dict[str, set[str]] = {}
+    for cell in cells:
+        left: _Path | None = None
+        for path in cell:
+            if len(path) > 1:
+                left = path
+            elif left is not None and left in known and path:
+                found.setdefault(path[0], set()).add(left[-1])
+    return found

@@ -1,0 +1,173 @@
+"""Everything found wrong in a catalogue, kept small: ten million rows may each have a problem."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, overload
+
+import numpy as np
+
+from aisle.data.product import Problem
+from aisle.errors import CatalogError
+
+_SHOWN = 200  # characters of a value that are kept
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _shown(half: re.Match[str]) -> str:
+    """A byte that could not be decoded as `\\x81`."""
+    code = ord(half[0]) - 0xDC00
+    return f"\\x{code:02x}" if 0 <= code < 256 else "�"
+
+
+class Kind(NamedTuple):
+    """What a problem is about, apart from where it occurs."""
+
+    column: str | None
+    what: str
+    fatal: bool
+
+
+class FirstProblemError(CatalogError):
+    """Raised in strict mode at the first problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem} (strict: stopped at the first)")
+        self.problem = problem
+
+
+class Problems(Sequence[Problem]):
+    """A growing list of `Problem`s, in the order of their rows once `sort` was called.
+
+    strict: the first one added is raised instead.
+    """
+
+    def __init__(self, strict: bool = False) -> None:
+        self.strict = strict
+        self._kinds: dict[Kind, int] = {}
+        self._listed: list[Kind] = []
+        self._row = array("q")  # 0 stands for the whole file
+        self._kind = array("l")
+        self._value: list[str] = []
+
+    def add(
+        self, row: int | None, column: str | None, what: str, value: str = "", *, fatal: bool = False
+    ) -> None:
+        """Note one problem.
+
+        Raises:
+            FirstProblemError: in strict mode.
+        """
+        value = _HALF.sub(_shown, value[:_SHOWN])
+        if self.strict:
+            raise FirstProblemError(Problem(row, column, what, value, fatal))
+        kind = Kind(column, what, fatal)
+        if kind not in self._kinds:
+            self._kinds[kind] = len(self._listed)
+            self._listed.append(kind)
+        self._row.append(row or 0)
+        self._kind.append(self._kinds[kind])
+        self._value.append(value)
+
+    def note(self, column: str | None, what: str, value: str = "") -> None:
+        """Note what holds for the whole file and is no fault of it; never raised in strict mode."""
+        strict, self.strict = self.strict, False
+        self.add(None, column, what, value)
+        self.strict = strict
+
+    def copy(self, strict: bool = False) -> "Problems":
+        """The same problems, to be added to."""
+        other = Problems(strict)
+        other._kinds, other._listed = dict(self._kinds), list(self._listed)
+        other._row, other._kind, other._value = self._row[:], self._kind[:], list(self._value)
+        return other
+
+    def drain(self, last: int) -> "Problems":
+        """Take out those of records up to this one, and of the file as a whole."""
+        gone, kept = Problems(), Problems(self.strict)
+        for problem in self:
+            taken = (problem.row or 0) <= last
+            (gone if taken else kept).add(*problem[:4], fatal=problem.fatal)
+        self._kinds, self._listed = kept._kinds, kept._listed
+        self._row, self._kind, self._value = kept._row, kept._kind, kept._value
+        return gone
+
+    def forget(self, rows: np.ndarray, since: int) -> None:
+        """Take out those of the given records that were added after the first `since` problems."""
+        later = np.arange(len(self)) >= since
+        kept = np.flatnonzero(~(later & np.isin(self._rows, rows)))
+        if len(kept) < len(self):
+            self._row = array("q", self._rows[kept].tobytes())
+            self._kind = array("l", np.frombuffer(self._kind, dtype=np.int64)[kept].tobytes())
+            self._value = [self._value[i] for i in kept]
+
+    def shift(self, by: int) -> None:
+        """Number the records otherwise: each by this much higher."""
+        rows = self._rows
+        self._row = array("q", np.where(rows > 0, rows + by, 0).astype(np.int64).tobytes())
+
+    def sort(self) -> None:
+        """Order by row, what concerns the whole file first; ties stay as found."""
+        order = np.argsort(self._rows, kind="stable")
+        if (order[1:] > order[:-1]).all():
+            return
+        self._row = array("q", self._rows[order].tobytes())
+        self._kind = array("l", np.frombuffer(self._kind, dtype=np.int64)[order].tobytes())
+        self._value = [self._value[i] for i in order]
+
+    @property
+    def _rows(self) -> np.ndarray:
+        return np.frombuffer(self._row, dtype=np.int64) if self._row else np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    @overload
+    def __getitem__(self, index: int) -> Problem: ...
+    @overload
+    def __getitem__(self, index: slice) -> "tuple[Problem, ...]": ...
+    def __getitem__(self, index: int | slice) -> "Problem | tuple[Problem, ...]":
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        kind = self._listed[self._kind[index]]
+        return Problem(self._row[index] or None, kind.column, kind.what, self._value[index], kind.fatal)
+
+    def __iter__(self) -> Iterator[Problem]:
+        kinds = self._listed
+        for row, code, value in zip(self._row, self._kind, self._value, strict=True):
+            kind = kinds[code]
+            yield Problem(row or None, kind.column, kind.what, value, kind.fatal)
+
+    def __repr__(self) -> str:
+        return f"Problems({len(self)}: {dict(self.counts().most_common(3))})"
+
+    def of(self, row: int) -> tuple[Problem, ...]:
+        """The problems of one record; needs `sort`."""
+        start, stop = np.searchsorted(self._rows, [row, row + 1])
+        return self[int(start) : int(stop)]
+
+    def fatal_rows(self) -> np.ndarray:
+        """Sorted numbers of the records with a fatal problem."""
+        fatal = np.array([kind.fatal for kind in self._kinds], dtype=bool)
+        if not len(self) or not fatal.any():
+            return np.empty(0, np.int64)
+        mask = fatal[np.frombuffer(self._kind, dtype=np.int64)]
+        return np.setdiff1d(self._rows[mask], [0])
+
+    def rows_with(self) -> np.ndarray:
+        """Sorted numbers of the records with any problem."""
+        return np.setdiff1d(self._rows, [0])
+
+    def counts(self) -> Counter[Kind]:
+        """How many of each kind."""
+        kinds = self._listed
+        return Counter({kinds[code]: n for code, n in Counter(self._kind).items()})
+
+    def among(self, rows: np.ndarray) -> "Problems":
+        """Those of the given records and of the file as a whole."""
+        kept = Problems()
+        mask = np.isin(self._rows, np.append(rows, 0))
+        for i in np.flatnonzero(mask):
+            kept.add(*self[int(i)][:4], fatal=self[int(i)].fatal)
+        return kept

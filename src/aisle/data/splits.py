@@ -1,0 +1,149 @@
+"""Cutting a catalogue into parts that share no product: seeded, stratified, duplicates kept together."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.data.catalog import Catalog
+from aisle.data.duplicates import members
+from aisle.errors import CatalogError
+
+
+class Leak(NamedTuple):
+    """Rows (positions in the catalogue) that show one product and lie in different splits."""
+
+    group: int
+    rows: np.ndarray
+    splits: tuple[str, ...]
+
+
+def split(catalog: Catalog, fractions: Sequence[float], seed: int = 0) -> list[np.ndarray]:
+    """Sorted row positions of each part; together they are all rows but fatal ones.
+
+    fractions: shares of the whole, one a part, summing to 1. Each class is shared out as the
+    fractions say, to the row; rows of one group (`Catalog.groups`: near-duplicates) stay together. The same
+    seed gives the same parts.
+
+    Raises:
+        CatalogError: fractions that are negative or do not sum to 1.
+    """
+    shares = _shares(fractions)
+    part = assign(catalog.targets().node, catalog.groups(), shares, seed)
+    usable = ~catalog.fatal
+    return [np.flatnonzero((part == k) & usable) for k in range(len(shares))]
+
+
+def folds(catalog: Catalog, k: int = 5, seed: int = 0) -> np.ndarray:
+    """(n,) fold numbers 0 to k - 1, stratified, rows of one group in one fold; -1 for fatal rows.
+
+    Raises:
+        CatalogError: fewer than two folds.
+    """
+    if k < 2:
+        raise CatalogError(f"{k} folds: at least 2 are needed")
+    part = assign(catalog.targets().node, catalog.groups(), np.full(k, 1 / k), seed)
+    return np.where(catalog.fatal, -1, part)
+
+
+def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """(n,) part numbers, by error diffusion: rows are lined up class by class (in tree order, from a
+    random class on, shuffled within), and each group goes to the part that then lags its share most.
+
+    So every stretch of the line, and with it every class, branch and the whole, holds its shares to
+    about a row (or a group's size); classes of one are shared out like any others.
+
+    node (n,) class of each row (-1 is a class like any other); groups (n,) from 0.
+    """
+    n, rng = len(node), np.random.default_rng(seed)
+    out = np.empty(n, dtype=np.int64)
+    if not n:
+        return out
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
+    stops = np.append(starts[1:], n)
+    label = node[order[starts]]  # a group stands where its first row's class does
+    turned = (label - rng.choice(label)) % (label.max() + 2)
+    lag = rng.random(len(shares)) * (shares > 0)
+    lag -= lag.sum() * shares
+    for g in np.lexsort((rng.permutation(len(starts)), turned)):
+        rows = order[starts[g] : stops[g]]
+        lag += shares * len(rows)
+        best = int(np.argmax(np.where(shares > 0, lag, -np.inf)))
+        lag[best] -= len(rows)
+        out[rows] = best
+    return out
+
+
+def split_by_time(catalog: Catalog, fractions: Sequence[float]) -> list[np.ndarray]:
+    """Parts in order of date: the first holds the oldest rows. A group goes where its newest row goes,
+    so that nothing in a later part was seen before; undated rows count as the oldest.
+
+    Raises:
+        CatalogError: no date column, no date in it, or fractions that do not sum to 1.
+    """
+    shares, usable = _shares(fractions), np.flatnonzero(~catalog.fatal)
+    part = assign_by_time(dates_of(catalog)[usable], catalog.groups()[usable], shares)
+    return [usable[part == k] for k in range(len(shares))]
+
+
+def dates_of(catalog: Catalog) -> np.ndarray:
+    """(n,) datetime64[s] of the date column.
+
+    Raises:
+        CatalogError: there is none, nothing in it is a date, or the order of day and month is unclear.
+    """
+    dates = catalog.dates
+    if dates is None:
+        raise CatalogError("a split by time needs a date column; name it with -c date=COLUMN")
+    if catalog.dates_unclear:
+        raise CatalogError(
+            f"a split by time needs dates; column {catalog.columns.date!r}: {catalog.dates_unclear}"
+        )
+    if np.isnat(dates).all():
+        raise CatalogError(f"a split by time needs dates; column {catalog.columns.date!r} holds none")
+    return dates
+
+
+def assign_by_time(when: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(n,) part numbers in order of date, the oldest rows in part 0; a group goes where its newest row
+    goes. when (n,) datetime64 (undated rows count as the oldest); groups (n,) numbers."""
+    seconds = when.astype("datetime64[s]").astype(np.int64)  # NaT is the smallest number
+    newest = np.full(groups.max(initial=-1) + 1, np.iinfo(np.int64).min)
+    np.maximum.at(newest, groups, seconds)
+    order = np.lexsort((np.arange(len(when)), groups, newest[groups]))
+    edges = np.round(np.cumsum(shares)[:-1] * len(order)).astype(int)
+    for k, edge in enumerate(edges):  # a cut inside a group moves to the group's end
+        while 0 < edge < len(order) and groups[order[edge]] == groups[order[edge - 1]]:
+            edge += 1
+        edges[k] = edge
+    out = np.empty(len(order), np.int64)
+    out[order] = np.searchsorted(edges, np.arange(len(order)), side="right")
+    return out
+
+
+def _shares(fractions: Sequence[float]) -> np.ndarray:
+    shares = np.asarray(fractions, dtype=float)
+    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise CatalogError(f"split fractions {list(fractions)} must not be negative and must sum to 1")
+    return shares
+
+
+def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:
+    """Groups whose rows lie in more than one value of the given split column; none without one. near: rows
+    that show nearly the same product make a group too."""
+    if catalog.split is None:
+        return []
+    groups, codes, given = catalog.groups(near), catalog.split_codes, catalog.split
+    most = np.full(groups.max(initial=-1) + 1, -1)
+    least = np.full(len(most), np.iinfo(np.int64).max)
+    said = codes >= 0
+    np.maximum.at(most, groups[said], codes[said])
+    np.minimum.at(least, groups[said], codes[said])
+    torn = np.flatnonzero((most >= 0) & (most != least))
+    where = np.flatnonzero(np.isin(groups, torn)) if len(torn) else np.empty(0, np.int64)
+    found = []
+    for some in members(np.unique(groups[where], return_inverse=True)[1]):
+        rows = where[some]
+        found.append(Leak(int(groups[rows[0]]), rows, tuple(sorted({str(given[i]) for i in rows} - {""}))))
+    return found

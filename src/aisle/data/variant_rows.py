@@ -1,0 +1,61 @@
+"""Rows of a product's variants and images, which repeat its handle and leave out what its first row says.
+
+Shopify writes an export so: title, description and category stand in the first row of a product only.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from aisle.data import column_parsers
+from aisle.data.column_names import rank
+from aisle.data.columns import Columns
+
+
+def are_expected(columns: Columns) -> bool:
+    """Whether the column that ties variants is one that names products elsewhere: a handle."""
+    handle = columns.group is not None and rank("id", columns.group) is not None
+    return handle and columns.title is not None
+
+
+def completed(batches: Iterable[pa.RecordBatch], columns: Columns) -> Iterator[pa.RecordBatch]:
+    """The same rows; where one repeats the handle of the row before and has no title, its blank text and
+    label cells hold what the product's first row says."""
+    names = {*columns.text.values(), *columns.label}
+    first: pa.RecordBatch | None = None  # the first row of the last product
+    for batch in batches:
+        if columns.group not in batch.schema.names or columns.title not in batch.schema.names:
+            first = None
+            yield batch
+            continue
+        if first is not None and first.schema != batch.schema:
+            first = None
+        shift = 0 if first is None else 1
+        rows = pa.Table.from_batches([batch] if first is None else [first, batch]).combine_chunks()
+        source = _sources(rows, columns)
+        repeats = source < np.arange(len(source))
+        arrays = []
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+            if name in names and repeats.any():
+                blank = repeats & ~column_parsers.filled(cells)
+                cells = cells.take(pa.array(np.where(blank, source, np.arange(len(source)))))
+            arrays.append(cells)
+        whole = pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
+        if len(source):
+            first = whole.slice(int(source[-1]), 1)
+        yield whole.slice(shift)
+
+
+def _sources(rows: pa.Table, columns: Columns) -> np.ndarray:
+    """(n,) for each row the number of the first row of its product."""
+    assert columns.group is not None
+    assert columns.title is not None
+    handles = rows.column(columns.group).to_pylist()
+    titled = column_parsers.filled(rows.column(columns.title).combine_chunks())
+    source = np.arange(len(handles))
+    for i in range(1, len(handles)):
+        if handles[i] and handles[i] == handles[i - 1] and not titled[i]:
+            source[i] = source[i - 1]
+    return source

@@ -1,0 +1,124 @@
+"""An evaluation beside an earlier one."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from aisle.data import Catalog
+from aisle.errors import AisleError
+from aisle.evaluation.result import Beside, Change, Evaluation, NodeChange
+from aisle.evaluation.summary import limits
+from aisle.metrics import paired_bootstrap
+
+FEWEST = 10  # products of a branch whose change means something
+MOST = 6  # branches told of that became better, and as many worse
+
+_NUMBERS = (
+    ("model.overall.accuracy.value", "accuracy"),
+    ("model.overall.macro_f1", "macro-F1"),
+    ("model.overall.weighted_f1", "weighted F1"),
+    ("model.overall.top5", "top 5"),
+    ("model.overall.hierarchical_f1", "hierarchical F1"),
+    ("model.overall.ece", "calibration error"),
+    ("decisions.accept.coverage", "accepted"),
+    ("decisions.accept.precision.value", "right among the accepted"),
+    ("decisions.placed.coverage", "placed at all"),
+    ("rows.ceiling", "ceiling"),
+)
+
+
+def put_beside(found: Evaluation, earlier: Evaluation) -> Evaluation:
+    """The same evaluation with an earlier one beside it.
+
+    Raises:
+        AisleError: the earlier one judged no product in common kind, such as one of another format.
+    """
+    if not earlier.rows.judged:
+        raise AisleError("the earlier report judged no product: there is nothing to put beside")
+    same = bool(found.products) and found.products == earlier.products
+    levels = [
+        (f"model.levels.{i}.accuracy", f"level {i + 1} accuracy") for i in range(len(found.model.levels))
+    ]
+    changes = [
+        Change(key=k, name=n, before=_number(earlier, k), now=_number(found, k))
+        for k, n in [*_NUMBERS, *levels]
+    ]
+    before = {node.path: node for node in earlier.nodes}
+    nodes = [
+        NodeChange(path=node.path, products=node.products, before=old.accuracy, now=node.accuracy)
+        for node in found.nodes
+        if (old := before.get(node.path)) is not None
+        and node.accuracy is not None
+        and old.accuracy is not None
+        and min(node.products, old.products) >= FEWEST
+    ]
+    by_change = sorted(nodes, key=lambda n: (n.now - n.before, n.path))
+    change = None
+    if same:
+        change = limits(paired_bootstrap(unpacked(found.hits, found), unpacked(earlier.hits, found)))
+    beside = Beside(
+        model_id=earlier.model_id,
+        source=earlier.source,
+        split=earlier.split,
+        judged=earlier.rows.judged,
+        same=same,
+        accuracy=change,
+        changes=tuple(c for c in changes if c.before is not None or c.now is not None),
+        worse=tuple(n for n in by_change[:MOST] if n.now < n.before),
+        better=tuple(n for n in by_change[::-1][:MOST] if n.now > n.before),
+    )
+    return found.model_copy(update={"beside": beside})
+
+
+def earlier(place: Path) -> Evaluation:
+    """The evaluation in a file, or in the `report/` of a run's folder.
+
+    Raises:
+        AisleError: there is none, or it is no saved evaluation.
+    """
+    tried = [
+        place,
+        place / "report.json",
+        place / "report" / "report.json",
+        place.with_name(f"{place.name}-report") / "report.json",
+    ]
+    file = next((file for file in tried if file.is_file()), None)
+    if file is None:
+        raise AisleError(f"{place} holds no report.json: name a report, or a run that was evaluated")
+    try:
+        return Evaluation.from_json(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise AisleError(f"{file} is not a saved evaluation: it is no text") from error
+    except OSError as error:
+        raise AisleError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def which(catalog: Catalog) -> str:
+    """A hash of what these products say and of their labels, in order."""
+    tree, node = catalog.taxonomy, catalog.targets().node
+    digest = hashlib.blake2b(catalog.keys().tobytes(), digest_size=12)
+    digest.update("\n".join(tree.nodes[n].id if n >= 0 else "" for n in node.tolist()).encode())
+    return digest.hexdigest()
+
+
+def packed(hits: np.ndarray) -> str:
+    """(B,) bool as base64."""
+    return base64.b64encode(np.packbits(hits.astype(bool)).tobytes()).decode("ascii")
+
+
+def unpacked(text: str, found: Evaluation) -> np.ndarray:
+    """What `packed` wrote."""
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8))
+    return bits[: found.rows.judged].astype(float)
+
+
+def _number(evaluation: Evaluation, key: str) -> float | None:
+    value: object = evaluation
+    for part in key.split("."):
+        if isinstance(value, tuple):
+            value = value[int(part)] if int(part) < len(value) else None
+        elif value is not None:
+            value = getattr(value, part)
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,91 @@
+"""What the decisions of `predict` were worth: how many products were placed, and how often rightly."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aisle.evaluation.result import Decided, Decisions, PromiseCurve, Promised, PromiseKept
+from aisle.evaluation.summary import limits
+from aisle.guarantee import Curve, Policy, Prediction, Verdict, risk_coverage
+from aisle.metrics import Truth, clopper_pearson
+
+POINTS = 60  # kept of each curve of a promise: what a small plot can show
+
+
+def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Decisions:
+    """Judge each decided path (`path`, as deep as was sure) against its product's acceptable places.
+
+    policy: what the predictions were decided by, for what it promised.
+    """
+    tree = truth.taxonomy
+    found = [tree.find(p.path) if p.path else None for p in predictions]
+    node = np.array([-1 if n is None else n for n in found], dtype=np.int64)
+    verdict = np.array([p.decision for p in predictions])
+    accept = (verdict == "accept") & (node >= 0)
+    partial = (verdict == "partial") & (node >= 0)
+    right = np.where(accept, truth.hits(node[:, None])[:, 0], _on_the_way(truth, node))
+    reached = np.where((node >= 0)[:, None], tree.ancestors[node], -1)  # (B, L)
+    levels = []
+    for depth in range(tree.depth):
+        here = reached[:, depth]
+        rows = (here >= 0) & (accept | partial)
+        levels.append(_decided(rows, rows & _on_the_way(truth, here)))
+    placed = accept | partial
+    while levels and not levels[-1].count:
+        levels.pop()
+    return Decisions(
+        accept=_decided(accept, accept & right, _promised(policy, "accept")),
+        partial=_decided(partial, partial & right, _promised(policy, "partial")),
+        placed=_decided(placed, placed & right),
+        review=_decided(~placed, None),
+        levels=tuple(levels),
+    )
+
+
+def promised(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Promised:
+    """Promised against realised precision and coverage of the same predictions, as curves."""
+    found = risk_coverage(predictions, truth, policy)
+    return Promised(
+        curves=tuple(_thin(curve) for curve in found.curves),
+        kept=tuple(
+            PromiseKept(
+                verdict=k.verdict, level=k.level, branch=k.branch, promised=k.promised, shown=k.shown,
+                count=k.rows, right=k.right, coverage=k.coverage, precision=k.precision,
+                lower=k.lower, upper=k.upper, broken=k.broken,
+            )
+            for k in found.kept
+        ),
+    )  # fmt: skip
+
+
+def _thin(curve: Curve) -> PromiseCurve:
+    """At most `POINTS` points, spread evenly, the last among them."""
+    kept = np.unique(np.linspace(0, len(curve.threshold) - 1, POINTS).round().astype(int))
+    names = ("threshold", "coverage", "precision", "lower", "upper")
+    points = {name: tuple(np.round(getattr(curve, name)[kept], 5).tolist()) for name in names}
+    return PromiseCurve(level=curve.level, branch=curve.branch, products=curve.rows, **points)
+
+
+def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
+    """(B,) an acceptable place is this node, lies below it, or is a branch that holds it."""
+    tree = truth.taxonomy
+    depth = np.maximum(tree.node_depth[node], 1)
+    below = (tree.ancestors[truth.node, depth[:, None] - 1] == node[:, None]) & (truth.node >= 0)  # (B, A)
+    return (node >= 0) & (below.any(1) | truth.hits(node[:, None])[:, 0])
+
+
+def _promised(policy: Policy | None, verdict: Verdict) -> float | None:
+    """The least precision shown to hold for this kind of answer over the whole tree."""
+    promises = [p for p in policy.promises if p.holds and not p.branch] if policy else []
+    return min((p.precision for p in promises if p.verdict == verdict), default=None)
+
+
+def _decided(rows: np.ndarray, right: np.ndarray | None, promised: float | None = None) -> Decided:
+    count = int(rows.sum())
+    precision = clopper_pearson(int(right.sum()), count) if right is not None and count else None
+    return Decided(
+        count=count,
+        coverage=count / len(rows) if len(rows) else 0.0,
+        precision=None if precision is None else limits(precision),
+        promised=promised,
+    )

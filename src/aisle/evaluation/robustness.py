@@ -1,0 +1,224 @@
+"""How steady are the answers? Products are changed in ways that should not change where they belong."""
+
+import io
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from aisle.data import ImageRef, Product
+from aisle.data.images import PictureError, decode
+from aisle.evaluation.collect import Ask, chunks
+from aisle.evaluation.result import Flipped, Perturbed
+from aisle.evaluation.summary import limits
+from aisle.metrics import Truth, clopper_pearson
+from aisle.progress import SILENT, Progress
+
+MOST = 1000  # products that are changed
+SHOWN = 3  # flips that are told
+SIDE = 512  # pixels of a picture before it is cropped
+KEPT = 0.8  # of its width and height
+TITLE = 120  # characters
+
+_COLOURS = {
+    "en": "black white red blue green yellow pink purple orange brown grey silver gold beige navy turquoise",
+    "de": "schwarz weiß rot blau grün gelb rosa lila orange braun grau silber gold beige türkis",
+    "fr": "noir blanc rouge bleu vert jaune rose violet orange marron gris argent doré beige turquoise",
+    "es": "negro blanco rojo azul verde amarillo rosa morado naranja marrón gris plata dorado beige turquesa",
+    "it": "nero bianco rosso blu verde giallo rosa viola arancione marrone grigio argento oro beige turchese",
+    "nl": "zwart wit rood blauw groen geel roze paars oranje bruin grijs zilver goud beige turkoois",
+}
+_LISTS = tuple(tuple(words.split()) for words in _COLOURS.values())
+_LETTERS = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL")
+_UNIT = r"mm|cm|m|inch|inches|in|ft|ml|cl|l|litres?|liters?|g|kg|oz|lb"
+_SIZE = re.compile(
+    rf"(?<!['’])\b(?:(?P<letters>(?-i:XXS|XS|XXXL|XXL|XL|[SML]))|(?P<number>\d+(?:[.,]\d+)?)(?P<unit>\s?(?:{_UNIT}))|"
+    r"(?P<word>size|taille|größe|talla|taglia|maat)\s(?P<worn>\d+))\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w+")
+
+Change = Callable[[Product, np.random.Generator], Product | None]
+
+
+def recoloured(product: Product, rng: np.random.Generator) -> Product | None:
+    """Every colour another one of the same language."""
+    every = {word for words in _LISTS for word in words}
+    named = {m[0].casefold() for text in product.fields.values() for m in _WORD.finditer(text)} & every
+    if not named:
+        return None
+    other = {}
+    for word in sorted(named):
+        words = max(_LISTS, key=lambda words: (word in words) * (1 + len(named & set(words))))
+        other[word] = str(rng.choice([w for w in words if w not in named]))
+    return _reworded(
+        product, lambda m: _as_written(other[m[0].casefold()], m[0]) if m[0].casefold() in other else m[0]
+    )
+
+
+def resized(product: Product, rng: np.random.Generator) -> Product | None:
+    """Every size another one of its kind: letters, a number with a unit, a number after the word."""
+
+    def another(m: re.Match[str]) -> str:
+        if m["letters"]:
+            return str(rng.choice([s for s in _LETTERS if s != m["letters"].upper()]))
+        if m["worn"]:
+            return f"{m['word']} {int(m['worn']) + int(rng.choice([-2, -1, 1, 2]))}"
+        number = float(m["number"].replace(",", "."))
+        return f"{max(round(number * float(rng.choice([0.5, 0.8, 1.25, 2.0])), 1), 0.1):g}{m['unit']}"
+
+    fields = {name: _SIZE.sub(another, text) for name, text in product.fields.items()}
+    return _changed(product, fields)
+
+
+def reordered(product: Product, rng: np.random.Generator) -> Product | None:
+    """The title's words in another order."""
+    words = product.fields.get("title", "").split()
+    return (
+        _changed(product, {**product.fields, "title": " ".join(rng.permutation(words))})
+        if len(words) > 1
+        else None
+    )
+
+
+def recased(product: Product, rng: np.random.Generator) -> Product | None:
+    """Shouted; what was shouted is whispered."""
+    fields = {name: text.lower() if text.isupper() else text.upper() for name, text in product.fields.items()}
+    return _changed(product, fields)
+
+
+def mistyped(product: Product, rng: np.random.Generator) -> Product | None:
+    """Two letters of one longer word of the title change places."""
+    title = product.fields.get("title", "")
+    inside = [i for m in _WORD.finditer(title) if len(m[0]) >= 4 for i in range(m.start() + 1, m.end() - 1)]
+    unlike = [i for i in inside if title[i] != title[i + 1]]
+    if not unlike:
+        return None
+    at = unlike[int(rng.integers(len(unlike)))]
+    typo = title[:at] + title[at + 1] + title[at] + title[at + 2 :]
+    return _changed(product, {**product.fields, "title": typo})
+
+
+def cropped(product: Product, rng: np.random.Generator) -> Product | None:
+    """A part of each picture, four fifths as wide and high, anywhere in it."""
+    images = []
+    for ref in product.images:
+        try:
+            picture = decode(ref, SIDE)
+        except PictureError:
+            images.append(ref)
+            continue
+        width, height = (max(1, round(KEPT * side)) for side in picture.size)
+        x, y = (
+            int(rng.integers(side - part + 1))
+            for side, part in zip(picture.size, (width, height), strict=True)
+        )
+        out = io.BytesIO()
+        picture.crop((x, y, x + width, y + height)).save(out, "BMP")
+        images.append(ImageRef(data=out.getvalue()))
+    return replace(product, images=tuple(images)) if any(ref.data for ref in images) else None
+
+
+CHANGES: Mapping[str, Change] = MappingProxyType(
+    {
+        "colour": recoloured, "size": resized, "word order": reordered, "case": recased, "typo": mistyped,
+        "crop": cropped,
+    }
+)  # fmt: skip
+
+
+def perturb(
+    ask: Ask, products: Sequence[Product], rows: np.ndarray, truth: Truth, progress: Progress = SILENT
+) -> tuple[Perturbed, ...]:
+    """How often each change flips the most probable path. rows: the products that `truth` is about; of more
+    than `MOST` some are drawn by chance."""
+    at = np.arange(len(rows))
+    if len(at) > MOST:
+        at = np.sort(np.random.default_rng(0).choice(at, MOST, replace=False))
+    tree = truth.taxonomy
+    before = _best(ask, products, rows[at])
+    found = []
+    with progress("changing products", len(CHANGES) * len(at)) as advance:
+        for kind, change in CHANGES.items():
+            pairs = []
+            for i, row in zip(at.tolist(), rows[at].tolist(), strict=True):
+                product = products[row]
+                made = change(product, np.random.default_rng([zlib.crc32(kind.encode()), row]))
+                if made is not None:
+                    pairs.append((i, product, made))
+                advance(1)
+            if pairs:
+                found.append(
+                    _told(kind, ask, pairs, dict(zip(at.tolist(), before, strict=True)), truth, tree.depth)
+                )
+    return tuple(found)
+
+
+def _told(
+    kind: str, ask: Ask, pairs: list[tuple[int, Product, Product]], before: dict[int, tuple[str, ...]],
+    truth: Truth, depth: int,
+) -> Perturbed:  # fmt: skip
+    made = [after for _, _, after in pairs]
+    after = _best(ask, made, np.arange(len(made)))
+    tree = truth.taxonomy
+    own = np.array([i for i, _, _ in pairs])
+    was = [before[i] for i in own.tolist()]
+    flipped = np.array([a != b for a, b in zip(was, after, strict=True)])
+    top = np.array([a[:1] != b[:1] for a, b in zip(was, after, strict=True)])
+    some = truth[own]
+    right = [some.hits(np.array([[_node(tree, p)] for p in paths]))[:, 0] for paths in (was, after)]
+    shown = np.flatnonzero(flipped)[np.argsort(~top[flipped], kind="stable")][:SHOWN].tolist()
+    return Perturbed(
+        kind=kind,
+        products=len(pairs),
+        flipped=limits(clopper_pearson(int(flipped.sum()), len(pairs))),
+        top=float(top.mean()),
+        lost=float((right[0] & ~right[1]).mean()),
+        won=float((~right[0] & right[1]).mean()),
+        examples=tuple(
+            Flipped(
+                id=pairs[n][1].id,
+                title=_title(pairs[n][1]),
+                changed=_title(pairs[n][2]),
+                before=was[n],
+                after=after[n],
+            )
+            for n in shown
+        ),
+    )
+
+
+def _node(tree, path: tuple[str, ...]) -> int:  # noqa: ANN001 - a Taxonomy
+    found = tree.find(path)
+    return -1 if found is None else found
+
+
+def _best(ask: Ask, products: Sequence[Product], rows: np.ndarray) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for some in chunks(products, rows):
+        scores = ask(some)
+        found += [scores.taxonomy.nodes[n].path for n in scores.best().tolist()]
+    return found
+
+
+def _reworded(product: Product, word: Callable[[re.Match[str]], str]) -> Product | None:
+    return _changed(product, {name: _WORD.sub(word, text) for name, text in product.fields.items()})
+
+
+def _changed(product: Product, fields: Mapping[str, str]) -> Product | None:
+    return None if dict(fields) == dict(product.fields) else replace(product, fields=dict(fields))
+
+
+def _as_written(word: str, like: str) -> str:
+    return (
+        word.upper() if like.isupper() and len(like) > 1 else word.capitalize() if like[0].isupper() else word
+    )
+
+
+def _title(product: Product) -> str:
+    text = product.fields.get("title") or next(iter(product.fields.values()), "")
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= TITLE else text[:TITLE].rstrip() + "…"

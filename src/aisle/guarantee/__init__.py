@@ -1,0 +1,39 @@
+"""Promising: calibration, where to stop, thresholds with guarantees. No torch here."""
+
+from aisle.guarantee.calibration import Calibration
+from aisle.guarantee.confidence import Confidences
+from aisle.guarantee.exact_tests import clopper_pearson
+from aisle.guarantee.fit import Sample, fit
+from aisle.guarantee.knn_calibration import Agreement
+from aisle.guarantee.nearest import Nearest, Neighbours
+from aisle.guarantee.ood import Novelty
+from aisle.guarantee.path_confidence import OUTSIDE
+from aisle.guarantee.policy import Policy, Promise, Rule
+from aisle.guarantee.prediction import Alternative, Prediction, Verdict
+from aisle.guarantee.risk_coverage import Curve, Curves, Kept, risk_coverage
+from aisle.guarantee.settings import PolicyError, Settings
+
+__all__ = [
+    "OUTSIDE",
+    "Agreement",
+    "Alternative",
+    "Calibration",
+    "Confidences",
+    "Curve",
+    "Curves",
+    "Kept",
+    "Nearest",
+    "Neighbours",
+    "Novelty",
+    "Policy",
+    "PolicyError",
+    "Prediction",
+    "Promise",
+    "Rule",
+    "Sample",
+    "Settings",
+    "Verdict",
+    "clopper_pearson",
+    "risk_coverage",
+    "fit",
+]

@@ -1,0 +1,127 @@
+"""How sure to be of a path: the calibrated probability, and how far the nearest products agree with it.
+
+A network is as sure of a wrong label it has learned by heart as of a right one; whether the products
+nearest in a space that knows nothing of the tree (a frozen encoder's vectors, words) belong where it says
+is news to it. On noisy labels it moves mistakes away from the sure end: docs/promise.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aisle.guarantee.nearest import Nearest
+from aisle.guarantee.path_confidence import Descent, Truth
+from aisle.taxonomy import Taxonomy
+
+_SUREST = 12.0  # log odds beyond which a probability says no more
+_FEWEST = 50  # known rows below which neighbours are not asked
+_SPREAD = (2.0, 0.5, 3.0)  # of the priors of offset, slope and weights, around 0, 1 and 0
+
+
+class Line(NamedTuple):
+    """Log odds of being right: offset + slope × log odds of the probability + weights · (vote - usual).
+
+    weights, usual: a space each; a space without a vote counts as usual.
+    """
+
+    offset: float
+    slope: float
+    weights: tuple[float, ...]
+    usual: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Logistic regression on a calibration part: of the full path, and of the branches above it."""
+
+    full: Line
+    branch: Line
+
+    @classmethod
+    def fit(
+        cls, taxonomy: Taxonomy, descent: Descent, truth: Truth, nearest: Nearest, weight: np.ndarray
+    ) -> "Agreement | None":
+        """From calibrated products not learned from; None of too few. weight: (B,) of each."""
+        vote = nearest.agreement(taxonomy, descent.nodes)  # (B, S, L)
+        last = descent.depth - 1
+        rows = np.flatnonzero(truth.full_known)
+        if len(rows) < _FEWEST:
+            return None
+        ends = last[rows]
+        full = _line(descent.confidence[rows, ends], vote[rows, :, ends], truth.full[rows], weight[rows])
+        above = (np.arange(descent.nodes.shape[1]) < last[:, None]) & truth.branch_known
+        rows, levels = np.nonzero(above)
+        if len(rows) < _FEWEST:
+            return cls(full, _as_it_is(vote.shape[1]))
+        branch = _line(
+            descent.confidence[rows, levels], vote[rows, :, levels], truth.branch[rows, levels], weight[rows]
+        )
+        return cls(full, branch)
+
+    def apply(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest) -> Descent:
+        """The same way down, surer or less; no level surer than the one above."""
+        vote = nearest.agreement(taxonomy, descent.nodes)
+        every, last = np.arange(len(descent.best)), descent.depth - 1
+        sure = _sure(self.branch, descent.confidence, np.moveaxis(vote, 1, -1))
+        sure[every, last] = _sure(self.full, descent.confidence[every, last], vote[every, :, last])
+        sure = np.minimum.accumulate(np.where(descent.nodes >= 0, sure, np.inf), axis=1)
+        return descent._replace(confidence=np.where(descent.nodes >= 0, sure, np.nan))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {"full": self.full._asdict(), "branch": self.branch._asdict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Agreement":
+        """Read back what `to_dict` wrote."""
+        return cls(*(_read(data[name]) for name in ("full", "branch")))
+
+
+def _read(data: Mapping[str, Any]) -> Line:
+    weights, usual = (tuple(map(float, data[name])) for name in ("weights", "usual"))
+    return Line(float(data["offset"]), float(data["slope"]), weights, usual)
+
+
+def _as_it_is(spaces: int) -> Line:
+    return Line(0.0, 1.0, (0.0,) * spaces, (0.0,) * spaces)
+
+
+def _log_odds(p: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip(np.log(p) - np.log1p(-p), -_SUREST, _SUREST)
+
+
+def _columns(p: np.ndarray, vote: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """(..., 2 + S) one, log odds, and each space's vote beyond the usual."""
+    beyond = np.where(np.isfinite(vote), vote - usual, 0.0)
+    return np.concatenate([np.ones((*p.shape, 1)), _log_odds(p)[..., None], beyond], -1)
+
+
+def _sure(line: Line, p: np.ndarray, vote: np.ndarray) -> np.ndarray:
+    x = _columns(p, vote, np.array(line.usual)) @ np.array([line.offset, line.slope, *line.weights])
+    return 1 / (1 + np.exp(-x))
+
+
+def _line(p: np.ndarray, vote: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
+    """The likeliest line under normal priors; p (R,), vote (R, S), right (R,), weight (R,)."""
+    from scipy.optimize import minimize  # takes a second to import, and what only answers fits nothing
+
+    told = np.isfinite(vote)
+    usual = np.where(told, vote, 0).sum(0) / np.maximum(told.sum(0), 1)
+    x, sign = _columns(p, vote, usual), np.where(right, 1.0, -1.0)
+    centre = np.array([0.0, 1.0] + [0.0] * vote.shape[1])
+    spread = np.array([*_SPREAD[:2]] + [_SPREAD[2]] * vote.shape[1])
+
+    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
+        off = (line - centre) / spread
+        margin = sign * (x @ line)
+        value = weight @ np.logaddexp(0, -margin) + 0.5 * off @ off
+        slope = -(weight * sign / (1 + np.exp(margin))) @ x + off / spread
+        return float(value), slope
+
+    # Neighbours who agree never make a path less sure, nor does a higher probability.
+    bounds = [(None, None), (0.0, None)] + [(0.0, None)] * vote.shape[1]
+    found = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds)["x"]
+    return Line(float(found[0]), float(found[1]), tuple(map(float, found[2:])), tuple(map(float, usual)))

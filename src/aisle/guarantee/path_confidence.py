@@ -1,0 +1,72 @@
+"""The way down to each product's best terminal, how sure each step is, and whether it is right."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.guarantee.calibration import blocks
+from aisle.taxonomy import Scores, Targets, Taxonomy
+
+OUTSIDE = -2  # as a target's node: this product belongs nowhere in the tree
+
+
+class Descent(NamedTuple):
+    """B products on their way down L levels.
+
+    best: (B,) the most probable terminal's node. nodes: (B, L) its ancestors, itself the last, -1
+    below. confidence: (B, L) float64 probability of each, of the last that products end exactly there, never
+    rising; NaN below. depth: (B,) levels.
+    """
+
+    best: np.ndarray
+    nodes: np.ndarray
+    confidence: np.ndarray
+    depth: np.ndarray
+
+
+def descend(scores: Scores) -> Descent:
+    """The path to the most probable terminal of each row."""
+    taxonomy = scores.taxonomy
+    best = scores.best() if len(scores) else np.zeros(0, dtype=np.int64)
+    nodes = taxonomy.ancestors[best]
+    depth = taxonomy.node_depth[best]
+    start, stop = np.moveaxis(taxonomy.span[nodes], -1, 0)  # (B, L) each; whatever stands at -1 is masked
+    own, ends = taxonomy.terminal_of[best], (np.arange(len(best)), depth - 1)
+    start[ends], stop[ends] = own, own + 1  # the path ends there: categories further down are others
+    confidence = np.empty(nodes.shape)
+    for rows in blocks(len(scores), scores.logp.shape[1]):
+        upto = np.exp(scores.logp[rows].astype(np.float64)).cumsum(1)  # (b, N)
+        upto = np.pad(upto, ((0, 0), (1, 0)))
+        inside = np.take_along_axis(upto, stop[rows], 1) - np.take_along_axis(upto, start[rows], 1)
+        confidence[rows] = inside / upto[:, -1:]
+    confidence = np.minimum.accumulate(np.clip(confidence, 0.0, 1.0), axis=1)
+    return Descent(best, nodes, np.where(nodes >= 0, confidence, np.nan), depth)
+
+
+class Truth(NamedTuple):
+    """What is known of a descent. full: (B,) the full path is right; branch: (B, L) the node at each
+    level is on the true path; full_known (B,), branch_known (B, L): the label tells."""
+
+    full: np.ndarray
+    branch: np.ndarray
+    full_known: np.ndarray
+    branch_known: np.ndarray
+
+
+def judge(taxonomy: Taxonomy, descent: Descent, targets: Targets) -> Truth:
+    """Compare with the labels.
+
+    An exact target is right at full depth only when met exactly. One known only to a branch tells
+    nothing about levels below its own. Node OUTSIDE: the product belongs nowhere in the tree, so
+    that every answer is wrong; any other negative node: nothing is known.
+    """
+    lineage = np.where((targets.node >= 0)[:, None], taxonomy.ancestors[targets.node], -1)  # (B, L)
+    outside = targets.node == OUTSIDE
+    exact = (targets.exact & (targets.node >= 0)) | outside
+    branch = (descent.nodes >= 0) & (descent.nodes == lineage)
+    return Truth(
+        full=exact & (descent.best == targets.node),
+        branch=branch,
+        full_known=exact,
+        branch_known=exact[:, None] | (lineage >= 0),
+    )

@@ -1,0 +1,95 @@
+"""What a predictor remembers of the products it learned from, to tell those that belong nowhere.
+
+Spaces that know nothing of the tree: a frozen pretrained encoder's vectors, and words. The folded table
+of a `Lexical` view was learned from labels, so words are remembered by a fixed random projection of
+their TF-IDF weights instead.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from aisle.guarantee import Nearest, Neighbours
+from aisle.taxonomy import Taxonomy
+
+SKETCH = 512  # dimensions of a projection of words: cosines come out within about 1/sqrt(512)
+_SIGNS = 4  # places that each feature falls on
+MOST = 5_000  # products remembered in each space
+
+
+def sketch(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(B, SKETCH) float32: sparse random projection of lexical arrays (Achlioptas 2003; hashed signs)."""
+    ids, weights, offsets = arrays["ids"], arrays["weights"], arrays["offsets"]
+    row = np.repeat(np.arange(len(offsets)), np.diff(offsets, append=len(ids)))
+    columns, signs = _projection(1 << int(ids.max(initial=0)).bit_length())
+    out = np.zeros(len(offsets) * SKETCH, dtype=np.float64)
+    for column, sign in zip(columns, signs, strict=True):
+        out += np.bincount(row * SKETCH + column[ids], weights * sign[ids], minlength=len(out))
+    return (out.reshape(-1, SKETCH) / _SIGNS**0.5).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _projection(features: int) -> tuple[np.ndarray, np.ndarray]:
+    """(_SIGNS, F) the places that each feature falls on, and the sign it has there."""
+    number = np.arange(features * _SIGNS, dtype=np.uint64).reshape(features, _SIGNS)
+    hashed = _mixed(np.ascontiguousarray(number.T))
+    sign = np.where(hashed & np.uint64(1), np.float32(1), np.float32(-1))
+    return ((hashed >> np.uint64(1)) % np.uint64(SKETCH)).astype(np.int32), sign
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    """A fixed scrambling of 64-bit numbers (SplitMix64's finaliser)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+class Memory:
+    """Neighbours by space, a space a view. Saved as half-precision vectors and ids of nodes."""
+
+    def __init__(self, spaces: Mapping[str, Neighbours]) -> None:
+        self.spaces = dict(spaces)
+
+    @classmethod
+    def of(
+        cls, vectors: Mapping[str, np.ndarray], places: Sequence[str], earlier: "Memory | None" = None
+    ) -> "Memory":
+        """vectors: by space, (n, D), zeros where the view is absent; places (n,) ids of their nodes. earlier:
+        what is remembered beside them."""
+        spaces = dict(earlier.spaces) if earlier else {}
+        for name, rows in vectors.items():
+            here = np.abs(rows).sum(1) > 0
+            if here.any():
+                rows, names = rows[here], np.asarray(places)[here].tolist()
+                if name in spaces:
+                    rows = np.concatenate([spaces[name].vectors, rows])
+                    names = [*map(str, spaces[name].places), *names]
+                spaces[name] = Neighbours(rows, names, MOST)
+                # As it will be read back: a saved predictor answers as this one.
+                spaces[name].vectors = spaces[name].vectors.astype(np.float16).astype(np.float32)
+        return cls(spaces)
+
+    def ask(self, vectors: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> Nearest:
+        """What the nearest products say, in each space."""
+        return Nearest.beside([near.ask(vectors[name], taxonomy) for name, near in self.spaces.items()])
+
+    def save(self, folder: Path) -> None:
+        """`neighbours.safetensors` and `neighbours.json`."""
+        vectors = {name: near.vectors.astype(np.float16) for name, near in self.spaces.items()}
+        save_file(vectors, str(folder / "neighbours.safetensors"))
+        places = {name: list(map(str, near.places)) for name, near in self.spaces.items()}
+        (folder / "neighbours.json").write_text(json.dumps(places, ensure_ascii=False))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Memory":
+        """Read back what `save` wrote."""
+        vectors = load_file(str(folder / "neighbours.safetensors"))
+        places = json.loads((folder / "neighbours.json").read_text())
+        spaces = {name: Neighbours(vectors[name], places[name], MOST) for name in places}
+        for name, near in spaces.items():
+            near.vectors = vectors[name].astype(np.float32)
+        return cls(spaces)

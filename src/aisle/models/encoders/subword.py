@@ -1,0 +1,45 @@
+"""Text read by a small transformer over a vocabulary learned on the catalogue: no download."""
+
+import torch
+from torch import Tensor, nn
+
+from aisle.models.encoders.pooling import masked_mean
+from aisle.models.preprocessing import Tokens
+from aisle.models.registry import Encoded, Encoder
+
+
+class Subword(Encoder):
+    """Byte-pair tokens, learned positions and pre-norm transformer layers, from scratch.
+
+    prepare: the learned vocabulary. dim: D. layers may be 0: then tokens know only themselves.
+    """
+
+    prepare_class = Tokens
+    modality = "text"
+
+    def __init__(
+        self, prepare: Tokens, dim: int = 192, layers: int = 1, heads: int = 4, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.dim, self.layers, self.heads, self.dropout = dim, layers, heads, dropout
+        self.table = nn.Embedding(prepare.size, dim)
+        self.position = nn.Parameter(torch.randn(prepare.length, dim) * 0.02)
+        nn.init.normal_(self.table.weight, std=0.02)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                dim, heads, 4 * dim, dropout, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
+        """ids (B, T), mask (B, T) -> tokens (B, T, D)."""
+        x = self.drop(self.table(ids) + self.position[: ids.shape[1]])  # (B, T, D)
+        # A row without tokens would make attention divide by zero; it may look at its padding instead.
+        visible = mask | ~mask.any(1, keepdim=True)
+        for block in self.blocks:
+            x = block(x, src_key_padding_mask=~visible)
+        x = self.norm(x)
+        return Encoded(masked_mean(x, mask), x, mask, mask.any(1))

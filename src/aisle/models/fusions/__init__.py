@@ -1,0 +1,23 @@
+"""How views become one vector. `__all__` is the list of choices; adding a fusion is adding a class.
+
+A fusion is constructed with the views' widths (and, if it asks, their modalities) and its own options,
+keeps `dim`, the width of what it gives, and never asks whether a view is present: `Model` has put a
+learned token where one is absent.
+"""
+
+from aisle.models.fusions.attention import Attention, CrossAttention
+from aisle.models.fusions.huse import Huse
+from aisle.models.fusions.multilevel import Multilevel
+from aisle.models.fusions.pooled import Average, Beside, Concat, Gated, Linear
+
+__all__ = [
+    "Attention",
+    "Average",
+    "Beside",
+    "Concat",
+    "CrossAttention",
+    "Gated",
+    "Huse",
+    "Linear",
+    "Multilevel",
+]

@@ -1,0 +1,89 @@
+"""Text to token ids."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from aisle.models.preprocessing.base import Prepared, hash_of, take_rows, write_settings
+
+
+class Tokens:
+    """Text to token ids with a `tokenizers` pipeline: one learned on the catalogue, or a model's own.
+
+    name: a folder or hub name whose tokenizer is used; without it, `fit` learns a byte-pair vocabulary
+    of `vocabulary` pieces. length: the most tokens kept of a text.
+    Arrays: `ids` (B, T) int64, `mask` (B, T) bool; T is the longest text of the batch.
+    """
+
+    def __init__(self, name: str | None = None, vocabulary: int = 8000, length: int = 64) -> None:
+        self.name, self.vocabulary, self.length = name, vocabulary, length
+        self.tokenizer: Tokenizer | None = None
+        if name is not None:
+            from aisle.models.pretrained import load_tokenizer
+
+            self._use(load_tokenizer(name))
+
+    def _use(self, tokenizer: Tokenizer) -> None:
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.length)
+        self.tokenizer = tokenizer
+
+    @property
+    def size(self) -> int:
+        """How many token ids there are."""
+        assert self.tokenizer is not None
+        return self.tokenizer.get_vocab_size()
+
+    def fit(self, values: Iterable[str | None]) -> None:
+        """Learn byte-pair pieces (Sennrich et al., arXiv 1508.07909) from the texts, unless `name` is set."""
+        if self.name is not None:
+            return
+        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.decoder = decoders.BPEDecoder()
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.vocabulary, special_tokens=["[PAD]", "[UNK]"], show_progress=False
+        )
+        tokenizer.train_from_iterator((v for v in values if v), trainer)
+        self._use(tokenizer)
+
+    def __call__(self, values: Sequence[str | None]) -> Prepared:
+        """B texts in; an absent one has no unmasked token."""
+        assert self.tokenizer is not None, "fit before use"
+        texts = [value or "" for value in values]
+        encodings = self.tokenizer.encode_batch(texts) if texts else []
+        width = max((len(e.ids) for e in encodings), default=0) or 1
+        ids = np.zeros((len(texts), width), dtype=np.int64)
+        mask = np.zeros((len(texts), width), dtype=bool)
+        for i, encoding in enumerate(encodings):
+            ids[i, : len(encoding.ids)] = encoding.ids
+            mask[i, : len(encoding.ids)] = values[i] is not None
+        return Prepared({"ids": ids, "mask": mask}, np.asarray(mask.any(1)), {})
+
+    def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Some products' arrays."""
+        return take_rows(arrays, rows)
+
+    def save(self, folder: Path) -> None:
+        """`prepare.json` and `tokenizer.json`."""
+        assert self.tokenizer is not None, "fit before saving"
+        write_settings(folder, {"name": None, "vocabulary": self.vocabulary, "length": self.length})
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read back what `save` wrote: the tokenizer itself, not the name it came from."""
+        self = cls(**json.loads((folder / "prepare.json").read_text()))
+        self._use(Tokenizer.from_file(str(folder / "tokenizer.json")))
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the tokenizer and the length."""
+        assert self.tokenizer is not None
+        return hash_of("tokens", self.length, self.tokenizer.to_str())

@@ -1,0 +1,167 @@
+import json
+
+import numpy as np
+import pytest
+
+from aisle.guarantee import Nearest, Neighbours, Novelty, Policy, PolicyError, Sample, fit
+from aisle.taxonomy import Scores, Targets, Taxonomy
+
+TREE = Taxonomy.from_paths([(a, b) for a in "ABCDEF" for b in "xyz"])
+TOPS = [TREE.nodes[t].id for t in TREE.level(1)]
+DIM = 32
+CENTRES = np.random.default_rng(7).normal(0, 1, (8, DIM))  # six categories, and two that belong nowhere
+
+
+def shop(rows, seed, strange=False):
+    """Scores, targets and vectors; strange products come from categories that the tree lacks, and the
+    network, which knows only the tree, puts them somewhere with confidence."""
+    rng = np.random.default_rng(seed)
+    top = rng.integers(6, 8, rows) if strange else rng.integers(0, 6, rows)
+    vectors = CENTRES[top] + rng.normal(0, 1.0, (rows, DIM))
+    said = np.where(strange, rng.integers(0, 6, rows), top)
+    leaf = said * 3 + rng.integers(0, 3, rows)
+    logits = rng.normal(0, 1, (rows, 18))
+    logits[np.arange(rows), leaf] += rng.gamma(4, 1.5, rows)
+    scores = Scores(TREE, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    return scores, Targets(TREE.terminals[leaf], np.ones(rows, dtype=bool)), vectors
+
+
+def auroc(known, strange):
+    return (strange[:, None] > known[None]).mean() + 0.5 * (strange[:, None] == known[None]).mean()
+
+
+@pytest.fixture(scope="module")
+def neighbours():
+    _, targets, vectors = shop(900, 1)
+    return Neighbours(vectors, [TREE.nodes[n].id for n in targets.node])
+
+
+def test_strangers_are_told_better_than_by_confidence(neighbours):
+    calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
+    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE))
+    told = [novelty.strangeness(s, neighbours.ask(v, TREE)) for s, _, v in (known, strange)]
+    assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
+
+
+def test_few_products_that_belong_are_flagged(neighbours):
+    calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
+    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE), alarms=0.05)
+    assert novelty.flagged(known[0], neighbours.ask(known[2], TREE)).mean() < 0.08
+    assert novelty.flagged(strange[0], neighbours.ask(strange[2], TREE)).mean() > 0.5
+
+
+def test_flagged_products_are_for_review_and_say_why(neighbours):
+    parts = [Sample(s, t, None, neighbours.ask(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
+    policy = Policy.from_json(fit(*parts, precision=0.8).to_json())
+    scores, _, vectors = shop(300, 5, strange=True)
+    found = policy.predict([""] * 300, scores, nearest=neighbours.ask(vectors, TREE))
+    flagged = [p for p in found if p.problems]
+    assert len(flagged) > 100
+    assert {(p.decision, p.path) for p in flagged} == {("review", ())}
+    assert "nowhere in the tree" in flagged[0].reason
+    with pytest.raises(ValueError, match="nearest"):
+        policy.predict([""] * 300, scores)
+
+
+def test_likeness_is_the_mean_cosine_of_the_nearest_three():
+    vectors = np.random.default_rng(0).normal(0, 1, (10, 4))
+    near = Neighbours(vectors, ["A"] * 6 + ["B"] * 4)
+    query = np.random.default_rng(1).normal(0, 1, 4)
+    cosine = [v @ query / np.linalg.norm(v) / np.linalg.norm(query) for v in vectors]
+    by_hand = [np.mean(sorted(cosine[:6])[-3:]), np.mean(sorted(cosine[6:])[-3:])]
+    found = near.ask(np.stack([query, np.zeros(4)]), TREE).likeness[:, 0]
+    assert found[0, :2] == pytest.approx(by_hand, abs=1e-6)
+    assert (found[0, 2:] == -1).all()
+    assert np.isnan(found[1]).all()
+
+
+def test_the_nearest_of_many_are_those_that_sorting_all_gives():
+    rng = np.random.default_rng(0)
+    vectors, queries = rng.normal(0, 1, (900, 8)), rng.normal(0, 1, (50, 8))
+    places = ["A"] * 500 + ["B"] * 330 + ["C"] * 2 + ["gone"] * 68
+    found = Neighbours(vectors, places).ask(queries, TREE)
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, vectors)]
+    cosine = unit[0] @ unit[1].T
+    order = np.argsort(-cosine, axis=1)[:, :20]
+    assert np.sort(found.similarity[:, 0]) == pytest.approx(np.sort(np.take_along_axis(cosine, order, 1)))
+    node = np.array([-1 if name == "gone" else TREE.index(name) for name in places])
+    np.testing.assert_array_equal(np.sort(found.place[:, 0]), np.sort(node[order]))
+    by_hand = [
+        np.sort(cosine[:, part])[:, -3:].mean(1) for part in (slice(500), slice(500, 830), slice(830, 832))
+    ]
+    assert found.likeness[:, 0, :3] == pytest.approx(np.stack(by_hand, 1), abs=1e-6)
+
+
+def nothing_of(nearest):
+    """What a space says of products that lack its view."""
+    return Nearest(*(np.full_like(part, -1 if part.dtype.kind == "i" else np.nan) for part in nearest))
+
+
+def test_a_space_that_a_product_lacks_says_nothing(neighbours):
+    scores, _, vectors = shop(600, 2)
+    one = neighbours.ask(vectors, TREE)
+    two = Nearest.beside([one, nothing_of(one)])
+    alone, beside = Novelty.fit(scores, one), Novelty.fit(scores, two)
+    assert np.allclose(alone.strangeness(scores, one), beside.strangeness(scores, two))
+    assert not beside.flagged(scores, nothing_of(two)).any()
+
+
+def test_strangeness_is_dispute_by_number_and_by_likeness_and_half_as_much_unlikeness():
+    """Three tops; of four neighbours two stand where the network is sure, one is gone from the tree."""
+    tree = Taxonomy.from_paths([("A",), ("B",), ("C",)])
+    a, b = tree.index("A"), tree.index("B")
+    scores = Scores(tree, np.log([[0.8, 0.1, 0.1]]))
+    nearest = Nearest(
+        np.array([[[0.7, 0.6, -1.0]]]), np.array([[[a, a, b, -1]]]), np.array([[[0.7, 0.7, 0.6, 0.5]]])
+    )
+    novelty = Novelty((0.0, 0.0, 0.5), (1.0, 1.0, 2.0), 0.0, 0.05)
+    vote = 1 / (1 + np.exp(-2))  # likeness .1 apart, at sharpness 20
+    by_hand = -((0.8 + 0.8 + 0.1) / 4 + np.sqrt(vote * 0.8) + 0.5 * (0.7 + 0.5) / 2) / 2.5
+    assert novelty.strangeness(scores, nearest) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_in_a_tree_of_one_top_category_likeness_tells():
+    """There is nothing to dispute about: what is unlike all is strange."""
+    tree = Taxonomy.from_paths([("A", leaf) for leaf in "xyz"])
+    rng = np.random.default_rng(0)
+    learned = Neighbours(rng.normal(5, 1, (90, 8)), [tree.nodes[t].id for t in np.repeat(tree.terminals, 30)])
+
+    def asked(vectors):
+        return Scores(tree, np.log(np.full((len(vectors), 3), 1 / 3))), learned.ask(vectors, tree)
+
+    novelty = Novelty.fit(*asked(rng.normal(5, 1, (200, 8))), alarms=0.05)
+    assert novelty.flagged(*asked(rng.normal(-5, 1, (50, 8)))).all()
+    assert novelty.flagged(*asked(rng.normal(5, 1, (200, 8)))).mean() < 0.12
+
+
+def test_a_policy_of_the_second_format_tells_strangers_as_it_did(neighbours):
+    """Unlikeness and dispute, each in its usual deviations, as fitted by the version that wrote it."""
+    parts = [Sample(s, t, None, neighbours.ask(v, TREE)) for s, t, v in (shop(300, 2), shop(300, 3))]
+    saved = json.loads(fit(*parts, precision=0.8).to_json())
+    saved["format"] = 2
+    saved["novelty"] = {"centre": [-0.6, 0.3], "spread": [0.1, 0.5], "flag": 1.0, "alarms": 0.02}
+    policy = Policy.from_json(json.dumps(saved))
+    scores, _, vectors = shop(200, 5, strange=True)
+    nearest, calibrated = neighbours.ask(vectors, TREE), policy.calibrate(scores)
+    likeness = nearest.likeness[:, 0].astype(float)
+    vote = np.exp(10 * (likeness - likeness.max(1, keepdims=True)))
+    agreed = (vote / vote.sum(1, keepdims=True) * np.exp(calibrated.level(1)[:, :-1])).sum(1)
+    by_hand = ((0.6 - likeness.max(1)) / 0.1 + (-np.log(agreed) - 0.3) / 0.5) / 2
+    np.testing.assert_allclose(policy.novelty.strangeness(calibrated, nearest), by_hand, rtol=1e-4)
+    again = Policy.from_json(policy.to_json())
+    found = [one.predict([""] * 200, scores, nearest=nearest) for one in (policy, again)]
+    assert found[0] == found[1]
+    assert [bool(p.problems) for p in found[0]] == (by_hand > 1).tolist()
+
+
+def test_of_many_products_small_categories_keep_all():
+    rng = np.random.default_rng(0)
+    kept = Neighbours(rng.normal(0, 1, (1000, 3)), ["A"] * 950 + ["B"] * 50, most=200)
+    assert (kept.places == "B").sum() == 50
+    assert len(kept.places) == 200
+
+
+def test_likeness_for_one_part_only_is_refused(neighbours):
+    scores, targets, vectors = shop(50, 1)
+    with pytest.raises(PolicyError, match="one part only"):
+        fit(Sample(scores, targets, None, neighbours.ask(vectors, TREE)), Sample(scores, targets))

@@ -1,0 +1,336 @@
+"""Every fusion's formula, recomputed with plain loops from its own weights."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from aisle.errors import RecipeError
+from aisle.models import fusions
+from aisle.models.encoders.pooling import masked_mean
+from aisle.models.registry import Encoded, build_part
+from aisle.models.spec import ModelSpec
+from tests.models.build import DIMS, MODALITIES, spelled
+
+
+def made(name, **options):
+    """A fusion with random weights, in eval mode."""
+    torch.manual_seed(3)
+    fusion = build_part(getattr(fusions, name), "fusion", options, dims=DIMS, modalities=MODALITIES)
+    with torch.no_grad():
+        for parameter in fusion.parameters():
+            parameter.copy_(torch.randn(parameter.shape) * 0.4)
+    return fusion.eval()
+
+
+def encoded(rows=3):
+    return {
+        name: Encoded(masked_mean(a["tokens"], a["mask"]), a["tokens"], a["mask"], a["mask"].any(1))
+        for name, a in spelled(rows).items()
+    }
+
+
+# -- plain arithmetic, one product at a time ---------------------------------------------------
+
+
+def array(tensor):
+    return tensor.detach().double().numpy()
+
+
+def norm(x, layer):
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + layer.eps)
+    return x * array(layer.weight) + array(layer.bias)
+
+
+def linear(x, layer):
+    return x @ array(layer.weight).T + array(layer.bias)
+
+
+def gelu(x):
+    return np.vectorize(lambda v: v * 0.5 * (1 + math.erf(v / math.sqrt(2))))(x)
+
+
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def project(x, layer):
+    return linear(norm(x, layer.layers[0]), layer.layers[2])
+
+
+def attend(layer, queries, keys, heads):
+    """Scaled dot products, a head and a query at a time (Vaswani et al., arXiv 1706.03762, equation 1)."""
+    dim = queries.shape[1]
+    weight, bias = array(layer.in_proj_weight), array(layer.in_proj_bias)
+    q, k, v = (
+        x @ weight[i * dim : (i + 1) * dim].T + bias[i * dim : (i + 1) * dim]
+        for i, x in enumerate([queries, keys, keys])
+    )
+    out, width = np.zeros_like(q), dim // heads
+    for head in range(heads):
+        part = slice(head * width, (head + 1) * width)
+        for i in range(len(q)):
+            share = softmax(np.array([q[i, part] @ k[j, part] / math.sqrt(width) for j in range(len(k))]))
+            out[i, part] = sum(share[j] * v[j, part] for j in range(len(k)))
+    return linear(out, layer.out_proj)
+
+
+def block(layer, x, other, heads):
+    x = x + attend(layer.attend, norm(x, layer.norm_query), norm(other, layer.norm_key), heads)
+    feed = layer.feed
+    return x + linear(gelu(linear(norm(x, feed[0]), feed[1])), feed[4])
+
+
+def side(layer, views, row):
+    """The real tokens of a side's views, one after the other."""
+    rows = []
+    for i, name in enumerate(layer.names):
+        tokens = array(views[name].tokens[row])[views[name].mask[row].numpy()]
+        standard, map_ = layer.project[name]
+        rows.append(linear(norm(tokens, standard), map_) + array(layer.kind[i]))
+    return np.concatenate(rows)
+
+
+def check(fusion, views, expected):
+    found = fusion(views).product
+    for row in range(len(found)):
+        np.testing.assert_allclose(array(found[row]), expected(row), rtol=1e-4, atol=1e-5)
+
+
+# -- one a fusion ------------------------------------------------------------------------------
+
+
+def pooled(views, row):
+    return {name: array(view.pooled[row]) for name, view in views.items()}
+
+
+def test_average():
+    fusion, views = made("Average", dim=8), encoded()
+    share = softmax(array(fusion.weight))
+    check(
+        fusion,
+        views,
+        lambda row: sum(
+            share[i] * project(x, fusion.project[name])
+            for i, (name, x) in enumerate(pooled(views, row).items())
+        ),
+    )
+
+
+def test_gated():
+    fusion, views = made("Gated", dim=4), encoded()
+
+    def expected(row):
+        each = [project(x, fusion.project[name]) for name, x in pooled(views, row).items()]
+        gate = linear(np.concatenate(each), fusion.gate).reshape(3, 4)
+        return [
+            sum(softmax(gate[:, d])[v] * each[v][d] for v in range(3)) for d in range(4)
+        ]  # each feature shares itself out among the views
+
+    check(fusion, views, expected)
+
+
+def test_concat():
+    fusion, views = made("Concat", dim=4), encoded()
+
+    def expected(row):
+        each = [project(x, fusion.project[name]) for name, x in pooled(views, row).items()]
+        return linear(gelu(np.concatenate(each)), fusion.join[2])
+
+    check(fusion, views, expected)
+
+
+def test_linear_and_beside():
+    fusion, views = made("Linear", dim=4), encoded()
+    check(
+        fusion,
+        views,
+        lambda row: sum(linear(x, fusion.project[name]) for name, x in pooled(views, row).items()),
+    )
+    beside = made("Beside", scales={"picture": 3.0})
+    check(
+        beside,
+        views,
+        lambda row: np.concatenate([x * (3 if n == "picture" else 1) for n, x in pooled(views, row).items()]),
+    )
+
+
+@pytest.mark.parametrize("first", ["addition", "average", "concatenation"])
+@pytest.mark.parametrize("second", ["addition", "average", "concatenation"])
+def test_multilevel(first, second):
+    fusion = made("Multilevel", dim=4, groups=[["title", "brand"]], first=first, second=second)
+    views = encoded()
+
+    def combine(layer, how, vectors):
+        if how == "concatenation":
+            return linear(np.concatenate(vectors), layer.join)
+        return sum(vectors) / (len(vectors) if how == "average" else 1)
+
+    def expected(row):
+        x = {name: project(v, fusion.project[name]) for name, v in pooled(views, row).items()}
+        text = gelu(combine(fusion.one[0], first, [x["title"], x["brand"]]))
+        return combine(fusion.two, second, [text, gelu(x["picture"])])
+
+    check(fusion, views, expected)
+
+
+def test_multilevel_without_groups_is_the_one_level_baseline():
+    fusion, views = made("Multilevel", dim=4, second="average"), encoded()
+    check(
+        fusion,
+        views,
+        lambda row: sum(gelu(project(x, fusion.project[n])) for n, x in pooled(views, row).items()) / 3,
+    )
+
+
+def test_huse():
+    fusion, views = made("Huse", dim=6, text=2, image=5), encoded()
+    share = softmax(array(fusion.weight))
+
+    def unit(x):
+        return x / math.sqrt(sum(v * v for v in x))
+
+    def tower(x, layers):
+        standard, *rest = layers
+        x = norm(x, standard)
+        for layer in rest:
+            if isinstance(layer, torch.nn.Linear):
+                x = linear(x, layer)
+            elif isinstance(layer, torch.nn.ReLU):
+                x = np.maximum(x, 0)
+        return unit(x)
+
+    def expected(row):
+        each = [tower(x, fusion.tower[name]) for name, x in pooled(views, row).items()]
+        return unit(sum(w * x for w, x in zip(share, each, strict=True)))
+
+    check(fusion, views, expected)
+    dense = {
+        name: sum(isinstance(layer, torch.nn.Linear) for layer in tower)
+        for name, tower in fusion.tower.items()
+    }
+    assert dense == {"title": 2, "picture": 5, "brand": 2}
+    for name, vector in fusion(views).views.items():
+        torch.testing.assert_close(vector.norm(dim=1), torch.ones(3))
+        torch.testing.assert_close(vector, F.normalize(fusion.tower[name](views[name].pooled), dim=1))
+
+
+def test_cross_attention():
+    fusion, views = made("CrossAttention", dim=8, blocks=2, heads=2), encoded()
+    assert (fusion.text.names, fusion.picture.names) == (["title", "brand"], ["picture"])
+
+    def expected(row):
+        text, picture = side(fusion.text, views, row), side(fusion.picture, views, row)
+        one, two = text, picture
+        for layer in fusion.by_text:
+            one = block(layer, one, picture, 2)
+        for layer in fusion.by_picture:
+            two = block(layer, two, text, 2)
+        beside = [
+            norm(one.mean(0), fusion.norm_text),
+            norm(two.mean(0), fusion.norm_picture),
+            norm(text.mean(0), fusion.vector),
+        ]
+        return linear(np.concatenate(beside), fusion.join)
+
+    check(fusion, views, expected)
+
+
+def test_attention():
+    fusion, views = made("Attention", dim=8, layers=2, heads=2), encoded()
+
+    def expected(row):
+        text, picture = side(fusion.text, views, row), side(fusion.picture, views, row)
+        text, picture = block(fusion.by_text, text, picture, 2), block(fusion.by_picture, picture, text, 2)
+        both = np.concatenate([text, picture])
+        for layer in fusion.together:
+            both = block(layer, both, both, 2)
+        means = [both[: len(text)].mean(0), both[len(text) :].mean(0)]
+        return linear(norm(np.concatenate(means), fusion.norm), fusion.join)
+
+    check(fusion, views, expected)
+
+
+# -- choices -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["CrossAttention", "Attention"])
+def test_sides_follow_modalities_names_or_the_last_view(name):
+    cls = getattr(fusions, name)
+    assert cls(DIMS, dim=4, modalities=MODALITIES).picture.names == ["picture"]
+    assert cls(DIMS, dim=4, image=["title", "brand"]).picture.names == ["title", "brand"]
+    assert cls(DIMS, dim=4).picture.names == ["brand"]
+    with pytest.raises(RecipeError, match="no view 'pictures' for the image side"):
+        build_part(cls, "fusion", {"image": ["pictures"]}, dims=DIMS)
+
+
+@pytest.mark.parametrize("name", fusions.__all__)
+@pytest.mark.parametrize("view", ["title", "picture"])
+def test_one_view_alone_is_enough(name, view):
+    """Text-only and image-only beside the fused recipe: leave a view out, keep the rest of the recipe."""
+    options = {"groups": [["title", "brand"]]} if name == "Multilevel" else {}
+    fusion = build_part(
+        getattr(fusions, name), "fusion", {}, dims={view: DIMS[view]}, modalities={view: MODALITIES[view]}
+    )
+    spec = ModelSpec(
+        views={n: {"encoder": {"type": "Vector"}} for n in DIMS},
+        fusion={"type": name, **options},
+        head={"type": "Tree"},
+    )
+    left = spec.without(set(DIMS) - {view}).fusion.options
+    build_part(getattr(fusions, name), "fusion", left, dims={view: DIMS[view]})
+    found = fusion({view: encoded()[view]}).product
+    assert found.shape == (3, fusion.dim)
+    assert torch.isfinite(found).all()
+
+
+def test_options_that_cannot_be_used_are_one_line():
+    with pytest.raises(RecipeError, match=r"groups: 'titel' is no view; the views are title, picture, brand"):
+        build_part(fusions.Multilevel, "fusion", {"groups": [["titel"]]}, dims=DIMS)
+    with pytest.raises(RecipeError, match="'brand' stands in two places"):
+        build_part(fusions.Multilevel, "fusion", {"groups": [["title", "brand"], ["brand"]]}, dims=DIMS)
+    with pytest.raises(RecipeError, match="'mean' is none of addition, average, concatenation"):
+        build_part(fusions.Multilevel, "fusion", {"second": "mean"}, dims=DIMS)
+    with pytest.raises(RecipeError, match="at least one layer"):
+        build_part(fusions.Huse, "fusion", {"image": 0}, dims=DIMS)
+    with pytest.raises(RecipeError, match="first: 'sum' is none of"):  # even where no group uses it
+        build_part(fusions.Multilevel, "fusion", {"first": "sum"}, dims=DIMS)
+    for name, depth in (("Attention", "layers"), ("CrossAttention", "blocks")):
+        with pytest.raises(RecipeError, match="a width of 256 cannot be shared by 7 heads"):
+            build_part(getattr(fusions, name), "fusion", {"heads": 7}, dims=DIMS)
+        with pytest.raises(RecipeError, match="at least one"):
+            build_part(getattr(fusions, name), "fusion", {depth: 0}, dims=DIMS)
+
+
+def test_a_gaussian_projection_sums_bells_around_landmarks():
+    rng = np.random.default_rng(0)
+    fusion = fusions.Linear({"a": 4, "b": 3}, dim=5, kernels={"a": 2.0})
+    marks = rng.normal(size=(7, 4)).astype(np.float32)
+    marks /= np.linalg.norm(marks, axis=1, keepdims=True)
+    weight, bias = rng.normal(size=(7, 5)).astype(np.float32), rng.normal(size=5).astype(np.float32)
+    fusion.project["a"].place(torch.from_numpy(marks), torch.from_numpy(weight), torch.from_numpy(bias), 0.8)
+    x = rng.normal(size=(3, 4)).astype(np.float32)
+    x[1] = 0  # what stands in for an absent view
+    found = fusion.project["a"](torch.from_numpy(x)).detach().numpy()
+    for row, value in zip(found, x, strict=True):
+        wanted = np.zeros(5)
+        if value.any():
+            unit = value / np.linalg.norm(value)
+            wanted = bias + sum(
+                w * np.exp(-2.0 * ((unit - m) ** 2).sum() / (2 * 0.8))
+                for w, m in zip(weight, marks, strict=True)
+            )
+        np.testing.assert_allclose(row, wanted, rtol=1e-4, atol=1e-5)
+    again = fusions.Linear({"a": 4, "b": 3}, dim=5, kernels={"a": 2.0})
+    again.load_state_dict(fusion.state_dict())  # as many landmarks as were kept
+    np.testing.assert_array_equal(again.project["a"](torch.from_numpy(x)).detach().numpy(), found)
+
+
+def test_a_view_is_direct_or_has_a_kernel():
+    with pytest.raises(ValueError, match="'a' is either direct or has a kernel"):
+        fusions.Linear({"a": 5}, dim=5, direct=["a"], kernels={"a": 1.0})
+    with pytest.raises(ValueError, match="must be above 0"):
+        fusions.Linear({"a": 5}, dim=5, kernels={"a": 0.0})
