@@ -60,7 +60,7 @@ COMMANDS = (
     Command("drift", "drift", "Compare new products with those a model was made for."),
     Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
     Command("classify", "classify", "Say where each product of a file belongs."),
-    Command("submit", "submit", "Write predictions in a contest's submission format."),
+    Command("submit", "export_submission", "Write predictions in a contest's submission format."),
     Command("show", "classify", "Say what a saved model is and how good."),
     Command("recipes", "train", "List the shipped recipes, or print one."),
     Command("embed", "index", "Write products' vectors, by the model that classifies."),

@@ -34,6 +34,6 @@ __all__ = [
     "Settings",
     "Verdict",
     "clopper_pearson",
-    "risk_coverage",
     "fit",
+    "risk_coverage",
 ]
