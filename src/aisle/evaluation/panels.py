@@ -1,13 +1,18 @@
 """The page's panels of a promise: one a level, then one a top category, each a curve and what happened."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from aisle.evaluation.plots import Marked, promise_plot
-from aisle.evaluation.result import Evaluation, PromiseCurve, PromiseKept
 from aisle.taxonomy import format_path
+
+if TYPE_CHECKING:
+    from aisle.evaluation.result import Evaluation, PromiseCurve, PromiseKept
 
 BRANCHES = 24  # the largest; report.json holds all
 FEWEST = 30  # products under a curve worth looking at

@@ -1,15 +1,19 @@
 """Curves as inline SVG whose colours follow the page (light, dark) through CSS variables."""
 
+from __future__ import annotations
+
 import io
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aisle.evaluation.result import CoveragePoint, Decisions, PromiseCurve, ReliabilityBin
+if TYPE_CHECKING:
+    from aisle.evaluation.result import CoveragePoint, Decisions, PromiseCurve, ReliabilityBin
+
 
 # Stand-ins that matplotlib can write; each becomes a variable of report.css.
 INK, FAINT, MODEL, GAP = "#010101", "#020202", "#030303", "#040404"

@@ -4,15 +4,20 @@ The page asks nothing of the outside (its content security policy forbids it, sc
 whatever users wrote is escaped.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from aisle.evaluation.pages import environment
 from aisle.evaluation.panels import branch_panels, level_panels
 from aisle.evaluation.plots import coverage_plot, reliability_plot
-from aisle.evaluation.result import Evaluation, NodeScore
+
+if TYPE_CHECKING:
+    from aisle.evaluation.result import Evaluation, NodeScore
 
 NODES = 6000  # more rows make a page too heavy for a phone; the JSON holds all of them
 
@@ -22,7 +27,7 @@ class Branch:
     """A node's score with those below it."""
 
     score: NodeScore
-    children: list["Branch"] = field(default_factory=list)
+    children: list[Branch] = field(default_factory=list)
 
 
 def render(evaluation: Evaluation) -> str:

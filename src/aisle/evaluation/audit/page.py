@@ -1,7 +1,13 @@
 """An audit as one self-contained HTML page."""
 
-from aisle.evaluation.audit.result import Audit
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from aisle.evaluation.pages import environment
+
+if TYPE_CHECKING:
+    from aisle.evaluation.audit.result import Audit
 
 
 def render(audit: Audit) -> str:
