@@ -53,7 +53,6 @@ def pages() -> dict[Path, str]:
 
 def cli_page() -> str:
     """Every command with its arguments and options."""
-    found = [command for command in COMMANDS if command.function is not None]
     lines = [
         "# The command line",
         "",
@@ -63,9 +62,9 @@ def cli_page() -> str:
         "input was read but is not good (`check --strict`, pictures that `images` could not fetch); 2 wrong",
         "use or bad input, said in one line; 130 interrupted.",
         "",
-        *table(("command", ""), ((f"[`aisle {c.name}`](#aisle-{c.name})", c.short) for c in found)),
+        *table(("command", ""), ((f"[`aisle {c.name}`](#aisle-{c.name})", c.short) for c in COMMANDS)),
     ]
-    for command in found:
+    for command in COMMANDS:
         lines += ["", *_command(command.name, command.function)]
     return "\n".join(lines) + "\n"
 

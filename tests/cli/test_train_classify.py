@@ -55,7 +55,7 @@ def test_help_and_import_are_light():
         f"try: main()\nexcept SystemExit: pass\nprint({heavy}, file=sys.stderr)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("train", "classify", "evaluate", "check", "show", "recipes", "demo"):
+    for command in ("train", "classify", "evaluate", "check", "info", "recipes", "demo"):
         assert command in found.stdout
     assert found.stderr.strip() == "set()"
 
@@ -136,7 +136,7 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(run, trained, shop, 
             "there is no folder",
         ),
         (("classify", trained.run, tmp_path / "none.csv", "--out", tmp_path / "a.csv"), "none.csv"),
-        (("show", tmp_path), "is not a saved model"),
+        (("info", tmp_path), "is not a saved model"),
         (("train", shop.products, "--recipe", "fats"), "Did you mean 'fast'"),
         (("train", shop.products, "--set", "stages.0.epohcs=1"), "Did you mean 'epochs'"),
         (("train", shop.products, "--out", trained.run), "already holds"),
@@ -161,7 +161,7 @@ def test_json_is_one_document_and_nothing_else(run, trained, shop, tmp_path):
     assert (code, err) == (0, "")
     assert found["rows"] == len(aisle.read(shop.incoming)) == sum(found["decisions"].values())
     assert found["model_id"] == trained.model.model_id
-    code, out, err = run("show", trained.run, "--json")
+    code, out, err = run("info", trained.run, "--json")
     found = strict(out)
     assert (code, err) == (0, "")
     assert [node["path"] for node in found["tree"]] == [
@@ -173,10 +173,10 @@ def test_json_is_one_document_and_nothing_else(run, trained, shop, tmp_path):
 
 
 def test_show_prints_the_card_and_the_tree(run, trained):
-    code, out, _ = run("show", trained.run)
+    code, out, _ = run("info", trained.run)
     assert code == 0
     assert "full-path accuracy" in out
-    code, out, _ = run("show", trained.run / "model", "--tree")
+    code, out, _ = run("info", trained.run / "model", "--tree")
     assert code == 0
     assert len(out.strip().splitlines()) == len(trained.model.taxonomy)
 

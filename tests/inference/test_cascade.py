@@ -111,7 +111,7 @@ def test_it_tells_each_stages_share_and_cost(made):
     assert said["milliseconds"] == pytest.approx(cheap["milliseconds"] + full["share"] * full["milliseconds"])
     assert said["cost"]["high"] <= 40
     assert aisle.load(folder).stages == said["stages"]
-    result = run_cli("show", folder)
+    result = run_cli("info", folder)
     assert f"answers {cheap['share']:>4.0%}" in result.output
 
 

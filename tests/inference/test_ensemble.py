@@ -109,7 +109,7 @@ def test_from_runs_to_a_stack_on_the_command_line(runs, shop, tmp_path, monkeypa
     assert json.loads(answers)["rows"] == len(rows)
     judged = json.loads(run("evaluate", out, file, "--out", tmp_path / "report", "--json"))
     assert judged["model"]["overall"]["accuracy"]["value"] > 0.5
-    assert "ensemble" in run("show", out)
+    assert "ensemble" in run("info", out)
     mean = tmp_path / "mean"
     run("ensemble", *pair, "--out", mean, "--weights", "2,1")
     assert aisle.load(mean).weights.tolist() == pytest.approx([2 / 3, 1 / 3])

@@ -184,7 +184,7 @@ def test_it_is_calibrated_shown_and_judged_like_any_model(promising, exported, s
     changed = aisle.load(copy)
     assert changed.model_id != promising.model.model_id  # other promises
     assert changed.policy.settings.precision == 0.5
-    result = run_cli("show", copy)
+    result = run_cli("info", copy)
     assert result.exit_code == 0, result.output
     assert "float32" in result.output
     result = run_cli("evaluate", copy, shop.products, "--out", tmp_path / "report", "--json")

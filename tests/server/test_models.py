@@ -320,8 +320,8 @@ def test_the_number_of_training_products_is_one_number(start, trained, tmp_path)
     found.write(tmp_path / "report")
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     page = (tmp_path / "report" / "report.html").read_text()
-    card = CliRunner().invoke(register(), ["show", str(trained.run)]).output
-    tree = CliRunner().invoke(register(), ["show", str(trained.run), "--tree"]).output
+    card = CliRunner().invoke(register(), ["info", str(trained.run)]).output
+    tree = CliRunner().invoke(register(), ["info", str(trained.run), "--tree"]).output
     lines = (
         (line.split("[")[-1].rstrip("]"), line.split()[0].replace(",", "")) for line in tree.splitlines()
     )

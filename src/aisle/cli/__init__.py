@@ -4,7 +4,6 @@ Heavy imports sit inside the commands, so that `aisle --help` answers at once.
 """
 
 import importlib
-import importlib.util
 import re
 import sys
 from collections.abc import Callable
@@ -37,11 +36,9 @@ class Command(NamedTuple):
     short: str
 
     @property
-    def function(self) -> Callable[..., None] | None:
-        """What the command does; None in a house without that room."""
-        if importlib.util.find_spec(f"aisle.cli.{self.module}") is None:
-            return None
-        return getattr(importlib.import_module(f"aisle.cli.{self.module}"), self.name)
+    def function(self) -> Callable[..., None]:
+        """The command's function; its module is imported here."""
+        return getattr(importlib.import_module(f"aisle.cli.{self.module}"), self.name.replace("-", "_"))
 
 
 COMMANDS = (
@@ -60,8 +57,8 @@ COMMANDS = (
     Command("drift", "drift", "Compare new products with those a model was made for."),
     Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
     Command("classify", "classify", "Say where each product of a file belongs."),
-    Command("submit", "export_submission", "Write predictions in a contest's submission format."),
-    Command("show", "classify", "Say what a saved model is and how good."),
+    Command("export-submission", "export_submission", "Write predictions in a contest's submission format."),
+    Command("info", "classify", "Say what a saved model is and how good."),
     Command("recipes", "train", "List the shipped recipes, or print one."),
     Command("embed", "index", "Write products' vectors, by the model that classifies."),
     Command("index", "index", "Make an index to search in, or change one."),
@@ -80,8 +77,7 @@ def register() -> typer.Typer:
 
     if not app.registered_commands:
         for command in COMMANDS:
-            if command.function is not None:
-                app.command(command.name, short_help=command.short)(guarded(command.function))
+            app.command(command.name, short_help=command.short)(guarded(command.function))
     return app
 
 

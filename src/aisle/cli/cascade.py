@@ -88,7 +88,7 @@ def describe(model: Any) -> None:
 
 
 def show(model: Any, as_json: bool) -> None:
-    """What `aisle show` says of a cascade."""
+    """What `aisle info` says of a cascade."""
     if as_json:
         found = {"model_id": model.model_id, "stages": model.stages, "results": dict(model.results)}
         console.print_json(found)

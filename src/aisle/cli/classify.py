@@ -1,4 +1,4 @@
-"""`aisle classify` and `aisle show`."""
+"""`aisle classify` and `aisle info`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -112,11 +112,11 @@ def classify(
         return
     tally.show(price_per_hour)
     if not model.policy.decides(model.taxonomy):
-        console.say("this model promises nothing, so a person has to look at everything: see `aisle show`")
+        console.say("this model promises nothing, so a person has to look at everything: see `aisle info`")
     console.places(**places)
 
 
-def show(
+def info(
     run: Run,
     tree: Annotated[
         bool, typer.Option("--tree", help="Print the whole tree, with training products.")

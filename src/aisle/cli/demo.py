@@ -48,5 +48,5 @@ def demo(
     console.places(
         report=page,
         model=run / "model",
-        next=f"aisle show {run}; or with a file of yours: aisle check products.csv; aisle train products.csv",
+        next=f"aisle info {run}; or with a file of yours: aisle check products.csv; aisle train products.csv",
     )

@@ -108,7 +108,7 @@ def describe(made: "Ensemble") -> None:
 
 
 def show(model: Any, as_json: bool) -> None:
-    """What `aisle show` says of an ensemble."""
+    """What `aisle info` says of an ensemble."""
     if as_json:
         members = [member.model_id for member in model.members]
         found = {"model_id": model.model_id, "members": members, "weights": model.weights.tolist()}

@@ -99,7 +99,7 @@ def judged_on(catalog: "Catalog") -> "Catalog":
 
 
 def show(model: Any, as_json: bool) -> None:
-    """What `aisle show` says of an exported model."""
+    """What `aisle info` says of an exported model."""
     said = model.results.get("exported", {})
     if as_json:
         found = {"model_id": model.model_id, "network": dict(model.network), "results": dict(model.results)}

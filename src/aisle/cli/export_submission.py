@@ -1,4 +1,4 @@
-"""`aisle submit`: predictions in the form that a contest asks for."""
+"""`aisle export-submission`: predictions in the form that a contest asks for."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from aisle.cli import console
 from aisle.errors import CatalogError
 
 
-def submit(
+def export_submission(
     run: Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")],
     source: Annotated[
         str, typer.Argument(help="The rows to answer: kakao:FOLDER:dev, rakuten:FOLDER:phase1, …")

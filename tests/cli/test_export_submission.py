@@ -29,13 +29,19 @@ def test_train_on_a_contest_and_submit(tmp_path):
     done = aisle("train", f"rakuten:{folder}", "--out", tmp_path / "run", *changes, *parts, "--quiet")
     assert done.exit_code == 0, done.output
     out = tmp_path / "out.tsv"
-    done = aisle("submit", tmp_path / "run", f"rakuten:{folder}:phase2", "--out", out, "--json")
+    done = aisle("export-submission", tmp_path / "run", f"rakuten:{folder}:phase2", "--out", out, "--json")
     assert json.loads(done.stdout)["rows"] == 2
     header, *lines = out.read_text().splitlines()
     assert header == "Integer_id\tImage_id\tProduct_id\tPrdtypecode"
     assert [line.split("\t")[0] for line in lines] == ["0", "1"]
     assert {line.split("\t")[3] for line in lines} <= {"10", "50", "2280"}
     with pytest.raises(CatalogError, match=r"'products\.csv' names no contest; write kakao:FOLDER:PHASE"):
-        aisle("submit", tmp_path / "run", "products.csv", "--out", out)
+        aisle("export-submission", tmp_path / "run", "products.csv", "--out", out)
     with pytest.raises(CatalogError, match="does not exist"):
-        aisle("submit", tmp_path / "run", f"rakuten:{folder}:phase2", "--out", tmp_path / "no" / "out.tsv")
+        aisle(
+            "export-submission",
+            tmp_path / "run",
+            f"rakuten:{folder}:phase2",
+            "--out",
+            tmp_path / "no" / "out.tsv",
+        )
