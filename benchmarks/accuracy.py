@@ -92,8 +92,8 @@ def recipe(name: str, changes: list[str]) -> Method:
 
 def methods(data: str, text: str | None, image: str | None) -> dict[str, Method]:
     """All methods that make sense on a set, rivals first."""
-    words = [f"views.{view}.encoder.name={text}" for view in MEANING if text]
-    pictures = [f"views.image.encoder.name={image}"] if image else []
+    words = [f"text_encoder={json.dumps(text)}"] if text else []
+    pictures = [f"image_encoder={json.dumps(image)}"] if image else []
     blind, both = ["views.image=false", *words], [*pictures, *words]
     found = {
         "linear SVM on TF-IDF": Method(svm),

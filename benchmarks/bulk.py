@@ -70,7 +70,7 @@ def main() -> None:
         run = args.demo / "run" if args.demo else home / "run"
         catalog = aisle.read(args.demo / "shop" if args.demo else make_shop(home / "shop", 600).products)
         if not args.demo:
-            aisle.train(catalog, "fast", changes=["stages.0.epochs=3", "stages.0.steps=0"], out=run)
+            aisle.train(catalog, "fast", out=run)
         words = sorted({word for product in catalog for word in product.fields["title"].split()})
         by_rows: list[Measured] = []
         for count in map(int, args.rows.split(",")):

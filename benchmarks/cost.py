@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from accuracy import MEANING, SETS
+from accuracy import SETS
 from results import SHARED, machine, write_section
 
 
@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("--text", help="folder of the text encoder's weights, in place of its hub name")
     parser.add_argument("--image", help="folder of the picture encoder's weights, in place of its hub name")
     args = parser.parse_args()
-    changes = [f"views.{view}.encoder.name={args.text}" for view in MEANING if args.text]
-    changes += [f"views.image.encoder.name={args.image}"] if args.image else []
+    changes = [f"text_encoder={args.text}"] if args.text else []
+    changes += [f"image_encoder={args.image}"] if args.image else []
     lines = ["| features | wall, s | processor, s | peak memory, GiB |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as scratch:
         for turn in ("from nothing", "kept"):

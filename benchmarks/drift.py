@@ -29,8 +29,7 @@ SETS = {"marketplace": "marketplace/products.csv", "fashion": "fashion/products.
 STRANGERS = "text/instacart.parquet"  # groceries belong nowhere in either tree
 # `fast` on text alone, cut down: what drift asks of a model is its answers, not good ones.
 CHANGES = (
-    "views.image=false", "views.text.axes=512", "views.title.axes=384", "stages.0.epochs=2",
-    "stages.0.steps=120", "stages.0.batch=128", "words=false", "ridge=false",
+    "views.image=false",
 )  # fmt: skip
 HALVES, PLANTED = 60, 4
 SHARES = (0.1, 0.3)

@@ -29,8 +29,7 @@ KINDS = {
 SIZES = (10_000, 100_000, 1_000_000)
 SEEDS = 3
 CHANGES = (
-    "views.image=false", "views.text.axes=256", "views.title.axes=192", "stages.0.epochs=1",
-    "stages.0.steps=60", "stages.0.batch=128", "words=false", "parts.stop=0", "parts.calibrate=0",
+    "views.image=false", "parts.stop=0", "parts.calibrate=0",
     "parts.promise=0",
 )  # fmt: skip
 

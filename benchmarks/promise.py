@@ -300,8 +300,8 @@ def balanced(
     from unknown import installed_encoder
 
     changes = [f"parts.{part}=0" for part in ("stop", "calibrate", "promise")]
-    changes += [f"views.{view}.encoder.name={installed_encoder()}" for view in ("title_meaning", "meaning")]
-    changes += [f"views.image.encoder.name={SHARED / 'weights' / 'mobilenet_v2'}"]
+    changes += [f"text_encoder={installed_encoder()}"]
+    changes += [f"image_encoder={SHARED / 'weights' / 'mobilenet_v2'}"]
     model = train(learn, "balanced", changes=changes)
     tree = model.taxonomy
     ids = [whole.nodes[whole.index(learn.taxonomy.nodes[n].path)].id for n in learn.targets().node]

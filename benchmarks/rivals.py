@@ -8,11 +8,9 @@ from scipy import sparse
 
 from aisle.data import Catalog
 from aisle.evaluation.baseline import CELLS, fit_planes, text_of, tfidf
-from aisle.inference.input_pipeline import Reader
 from aisle.models.features import FeatureStore
-from aisle.models.label_embeddings import context_of
-from aisle.models.spec import build, new_preparer, views_of
 from aisle.progress import Progress
+from aisle.training.linear import new_reader
 from aisle.training.recipe import load_recipe
 
 
@@ -24,27 +22,22 @@ class LinearStack:
     """
 
     def __init__(self, recipe: str, changes: Sequence[str], views: Sequence[str], progress: Progress) -> None:
-        whole = load_recipe(recipe, changes)
-        self.spec = whole.without(set(whole.views) - set(views)).network
+        whole: Any = load_recipe(recipe, changes)
+        self.recipe = whole.without(set(whole.views) - set(views))
         self.views, self.progress = list(views), progress
-
-    def _open(self, catalog: Catalog) -> Reader:
-        preparers = {name: new_preparer(view) for name, view in self.spec.views.items()}
-        nobody = np.zeros(len(catalog.taxonomy.terminals), np.int64)
-        model = build(self.spec, preparers, context_of(catalog.taxonomy, nobody))
-        return Reader(model.eval(), views_of(self.spec), preparers, FeatureStore())
 
     def _columns(self, catalog: Catalog, words: Any) -> Any:
         blocks = [words]
         for name in self.views:
-            kept = self.reader.kept(name, self.reader.views[name].values(catalog), self.progress)
-            length = np.linalg.norm(kept.arrays["pooled"], axis=1, keepdims=True)
-            blocks.append(sparse.csr_matrix(kept.arrays["pooled"] / np.maximum(length, 1e-9)))
+            values = self.reader.views[name].values(catalog)
+            vectors, _, _ = self.reader.encoders[name](values, self.reader.store, name, self.progress)
+            length = np.linalg.norm(vectors, axis=1, keepdims=True)
+            blocks.append(sparse.csr_matrix(vectors / np.maximum(length, 1e-9)))
         return sparse.hstack(blocks, format="csr")
 
     def fit(self, catalog: Catalog) -> None:
         """Learn from every product whose exact place is known."""
-        self.reader = self._open(catalog)
+        self.reader = new_reader(catalog, self.recipe, FeatureStore(), self.progress)
         targets = catalog.targets()
         rows = catalog.take(np.flatnonzero((targets.node >= 0) & targets.exact))
         self.places, label = np.unique(rows.targets().node, return_inverse=True)

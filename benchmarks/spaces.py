@@ -55,8 +55,8 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None, 
     if run is not None and (run / "model").is_dir():
         model = aisle.load(run).with_store(FeatureStore())
     else:
-        changes = [f"views.text.encoder.name={text}", f"losses.2.names={text}"] if text else []
-        changes += [f"views.image.encoder.name={image}"] if image else []
+        changes = [f"text_encoder={text}"] if text else []
+        changes += [f"image_encoder={image}"] if image else []
         changes += ["views.image.pictures=2"]  # as `balanced` has it, which may have encoded them already
         changes += given
         model = aisle.train(whole, "huse", changes=[*ALL_ROWS, *changes], out=run, progress=progress(False))

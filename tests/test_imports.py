@@ -18,6 +18,7 @@ ROOMS = [
     "metrics",
     "guarantee",
     "models",
+    "models",
     "inference",
     "training",
     "search",

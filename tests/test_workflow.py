@@ -133,6 +133,6 @@ def test_training_twice_gives_the_same_model(trained, tmp_path):
 def test_embeddings_are_the_joint_vectors(trained):
     few = trained.catalog.take(np.arange(7))
     vectors = trained.model.embed(few)
-    assert vectors.shape == (7, trained.model.model.fusion.dim)
+    assert vectors.shape == (7, trained.model.dim)
     assert np.isfinite(vectors).all()
     assert np.linalg.matrix_rank(vectors) > 1

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aisle.data import Catalog
     from aisle.evaluation import Evaluation
     from aisle.inference.predictor import Predictor
-    from aisle.training.recipe import Recipe
+    from aisle.training.recipe import AnyRecipe
 
 
 def read(source: Any, **options: Any) -> Catalog:
@@ -30,7 +30,7 @@ def read(source: Any, **options: Any) -> Catalog:
 
 def train(
     catalog: Catalog,
-    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
+    recipe: str | Path | Mapping[str, Any] | AnyRecipe | None = None,
     *,
     changes: Sequence[str] = (),
     out: str | Path | None = None,
@@ -55,22 +55,20 @@ def train(
         AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
     """
     from aisle.evaluation.drift import keep
-    from aisle.models.devices import device_of, precision_of
-    from aisle.training import parallel
+    from aisle.training import processes
     from aisle.training.fit import fit
     from aisle.training.run import Run
 
     run = Run(Path(out), track, progress) if out is not None else None
     if run is not None:
         run.check(resume)
-    where = device_of(device)
-    parallel.begin(where)
     place = start if isinstance(start, str | Path) else None
     resolved = resolve(recipe, changes, out if resume else None, place)
-    precision_of(resolved.precision, where)
     earlier = load(start, trust_code=trust_code) if isinstance(start, str | Path) else start
     rows = part(catalog, "train")
+    where = _device(resolved, device)
     try:
+        processes.begin(where)
         predictor = fit(
             rows,
             resolved,
@@ -94,16 +92,34 @@ def train(
         if run is not None:
             run.trackers.finish()
             run.release()
-        parallel.end()
+        processes.end()
     return predictor
 
 
+def _device(recipe: AnyRecipe, name: str) -> Any:
+    """Where a network learns; None for a linear model, which learns on the CPU.
+
+    Raises:
+        DeviceError: there is no such device here, it cannot learn in the recipe's precision, or the recipe is
+            linear and it is not the CPU.
+    """
+    from aisle.models.devices import DEVICES, DeviceError, device_of, precision_of
+
+    if recipe.family != "linear":
+        where = device_of(name)
+        precision_of(recipe.precision, where)
+        return where
+    if name in DEVICES and name not in ("auto", "cpu"):
+        raise DeviceError(f"recipe {recipe.name!r} is linear and learns on the CPU: leave --device out")
+    return None if name in DEVICES else device_of(name)
+
+
 def resolve(
-    recipe: str | Path | Mapping[str, Any] | Recipe | None,
+    recipe: str | Path | Mapping[str, Any] | AnyRecipe | None,
     changes: Sequence[str] = (),
     resumed: str | Path | None = None,
     start: str | Path | None = None,
-) -> Recipe:
+) -> AnyRecipe:
     """The recipe that is meant; where none is named, that of the run that is resumed or started from, else
     `fast`.
 

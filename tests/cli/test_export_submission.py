@@ -11,10 +11,6 @@ from tests.data.test_contests import sigir
 
 SMALL = [
     "views.image=false",
-    "views.text.axes=8",
-    "views.title.axes=8",
-    "stages.0.epochs=1",
-    "stages.0.steps=0",
 ]
 
 

@@ -138,7 +138,7 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(run, trained, shop, 
         (("classify", trained.run, tmp_path / "none.csv", "--out", tmp_path / "a.csv"), "none.csv"),
         (("info", tmp_path), "is not a saved model"),
         (("train", shop.products, "--recipe", "fats"), "Did you mean 'fast'"),
-        (("train", shop.products, "--set", "stages.0.epohcs=1"), "Did you mean 'epochs'"),
+        (("train", shop.products, "--set", "linear_svm.penality=1"), "Did you mean 'penalty'"),
         (("train", shop.products, "--out", trained.run), "already holds"),
         (("recipes", "fats"), "Did you mean 'fast'"),
     ]
@@ -194,7 +194,7 @@ def test_train_writes_a_run_reports_on_test_rows_and_says_where(run, shop, tmp_p
     sets = [word for change in QUICK for word in ("--set", change)]
     words = ("train", shop.products, "--out", tmp_path / "run", "--no-baseline", *sets)
     code, out, err = run(
-        *words, "--set", "views.image=false", "--set", "losses=[{type='CrossEntropy'}]", "--json"
+        *words, "--set", "views.image=false", "--set", "linear_svm.level1_weight=0", "--json"
     )
     assert (code, err) == (0, "")
     found = strict(out)

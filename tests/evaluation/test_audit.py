@@ -16,13 +16,7 @@ from aisle.taxonomy import Scores, Taxonomy
 from aisle.workflow import resolve
 from tests.evaluation.shop import PLACES, catalog, products
 
-QUICK = (
-    "views.image=false",
-    "stages.0.epochs=1",
-    "stages.0.steps=20",
-    "views.text.axes=60",
-    "views.title.axes=60",
-)
+QUICK = ("views.image=false",)
 TREE = Taxonomy.from_paths(PLACES)
 
 

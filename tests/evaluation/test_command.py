@@ -13,7 +13,7 @@ from tests.evaluation.shop import products
 pytestmark = pytest.mark.slow  # it trains a model
 command = typer.Typer()
 command.command()(evaluate)
-QUICK = ["stages.0.epochs=1", "stages.0.steps=30", "parts.promise=0.2"]
+QUICK = ["parts.promise=0.2"]
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from aisle.guarantee import Policy
 from aisle.inference.explain import GRID, Pieces, explain, log_odds, painted
 from aisle.inference.predictor import Predictor
 from aisle.models import fusions
+from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import context_of
-from aisle.models.spec import ModelSpec, build, new_preparer
+from aisle.models.spec import build, new_preparer
 from aisle.taxonomy import Taxonomy
 from tests.evaluation.shop import PLACES, WordModel, catalog
 from tests.models.build import SMALL
@@ -89,7 +90,7 @@ def options(fusion):
     given = {k: v for k, v in SMALL.get(fusion, {}).items() if k != "groups"}
     if fusion == "Multilevel":
         given["groups"] = []
-    return given if given or fusion == "Beside" else {"dim": 16}
+    return given if given else {"dim": 16}
 
 
 @pytest.mark.slow

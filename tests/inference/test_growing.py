@@ -140,9 +140,7 @@ def pets():
     small = (
         "views.image=false",
         "views.title=false",
-        "stages.0.steps=80",
-        "views.text.axes=60",
-        "names=false",
+        "label_name_examples=false",
     )
     parts = ("parts.calibrate=0.2", "parts.promise=0.2")
     model = aisle.train(read(listings(seen, 14, 0)), changes=(*small, *parts))

@@ -22,15 +22,17 @@ from aisle.inference.onnx.graphs import ExportError
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
 from aisle.models import encoders, fusions, heads
+from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import context_of
-from aisle.models.spec import ModelSpec, build, new_preparer, views_of
-from tests.conftest import QUICK
+from aisle.models.spec import build, new_preparer, views_of
+from aisle.training.recipe import load_recipe, to_toml
+from tests.conftest import NETWORK, Trained
 from tests.models.build import SMALL, tree
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.shared import DATA, SHARED, needs_shared
 
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'aisle[onnx]'")
-pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install 'aisle[onnx]'")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'aisle[torch]'")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install 'aisle[torch]'")
 pytestmark = pytest.mark.slow  # torch's exporter takes seconds a graph
 
 
@@ -38,6 +40,14 @@ def run_cli(*arguments):
     from typer.testing import CliRunner
 
     return CliRunner().invoke(register(), list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def trained(shop, tmp_path_factory):
+    """A network, trained for a moment on the sample shop."""
+    catalog = aisle.read(shop.products)
+    run = tmp_path_factory.mktemp("network") / "run"
+    return Trained(run, catalog, aisle.train(catalog, NETWORK, out=run, track=[]))
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +209,12 @@ def test_a_damaged_one_is_refused(exported, tmp_path):
         aisle.load(copy)
 
 
+def shop_rows(folder):
+    file = folder / "rows.csv"
+    file.write_text("title,category\nred shoes,Shoes\n")
+    return file
+
+
 def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path):
     result = run_cli("export", trained.run)
     assert "--onnx" in str(result.exception)
@@ -207,11 +223,18 @@ def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path
     copy = shutil.copytree(trained.run / "model", tmp_path / "model")
     result = run_cli("export", copy, "--onnx")
     assert "which catalogue it learned from" in str(result.exception)
+    linear = tmp_path / "linear"
+    aisle.train(aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3), "fast").save(linear)
+    result = run_cli("export", linear, shop_rows(tmp_path), "--onnx")
+    assert "already answers without torch" in str(result.exception)
 
 
 def test_a_run_of_the_command_line_knows_where_its_rows_are(shop, tmp_path):
-    changes = [part for change in QUICK for part in ("--set", change)]
-    result = run_cli("train", shop.products, "--out", tmp_path / "run", "--no-baseline", "-q", *changes)
+    recipe = tmp_path / "network.toml"
+    recipe.write_text(to_toml(load_recipe(NETWORK)))
+    result = run_cli(
+        "train", shop.products, "--recipe", recipe, "--out", tmp_path / "run", "--no-baseline", "-q"
+    )
     assert result.exit_code == 0, result.output
     result = run_cli("export", tmp_path / "run", "--onnx")
     assert result.exit_code == 0, result.output
@@ -220,7 +243,7 @@ def test_a_run_of_the_command_line_knows_where_its_rows_are(shop, tmp_path):
 
 
 def test_a_model_that_answers_otherwise_is_not_written(trained, tmp_path, monkeypatch):
-    from aisle.inference.onnx import runtime
+    from aisle.models import onnx_runtime as runtime
 
     plain = runtime.Table.__call__
 
@@ -363,7 +386,7 @@ def test_views_that_share_an_encoder_share_its_graph(pretrained, tmp_path):
 
 def test_a_tree_of_one_leaf_and_one_row(tmp_path):
     catalog = aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3)
-    model = aisle.train(catalog, "fast", changes=["stages.0.epochs=1", "stages.0.steps=0"])
+    model = aisle.train(catalog, NETWORK)
     made = export.export(model, catalog, tmp_path / "twin")
     assert made.predictor.predict(catalog.take(np.arange(1)))[0].best == ("Shoes",)
 

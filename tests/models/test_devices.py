@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import aisle
+from aisle.errors import AisleError
 from aisle.models.devices import DEVICES, DeviceError, device_of
 from tests.training.shop import catalog, recipe
 
@@ -34,12 +35,24 @@ def test_an_unknown_device_is_told_from_a_missing_one():
 
 
 @pytest.mark.skipif(not LACKING, reason="this machine has every device")
-def test_a_device_that_is_not_there_stops_before_a_folder_is_made(trained, tmp_path):
+def test_a_device_that_is_not_there_stops_before_a_folder_is_made(tmp_path):
     with pytest.raises(DeviceError, match="is usable on this machine"):
         aisle.train(catalog(20), recipe(), out=tmp_path / "run", device=LACKING[0])
     assert not (tmp_path / "run").exists()
+    network = tmp_path / "model"
+    aisle.train(catalog(20), recipe()).save(network)
     with pytest.raises(DeviceError, match="is usable on this machine"):
-        aisle.load(trained.run, device=LACKING[0])
+        aisle.load(network, device=LACKING[0])
+
+
+def test_a_linear_model_runs_on_the_cpu(trained, tmp_path):
+    with pytest.raises(AisleError, match="is a linear model, which runs on the CPU: leave --device out"):
+        aisle.load(trained.run, device="cuda")
+    with pytest.raises(DeviceError, match="is linear and learns on the CPU: leave --device out"):
+        aisle.train(trained.catalog, "fast", out=tmp_path / "run", device="cuda")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(DeviceError, match="no device 'cudo'"):
+        aisle.train(trained.catalog, "fast", device="cudo")
 
 
 def test_what_was_trained_elsewhere_answers_on_the_cpu(tmp_path):

@@ -11,7 +11,7 @@ from aisle.errors import MissingExtraError, MissingModelError, RecipeError
 from aisle.models.encoders import Recurrent, TimmImage, Vector
 from aisle.models.preprocessing import Pictures, Tokens, Vectors
 from aisle.models.registry import build_part
-from aisle.training import fit as fitting
+from aisle.training import network as fitting
 from tests.shared import SHARED, needs_shared
 from tests.training.shop import catalog, recipe
 

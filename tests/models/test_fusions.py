@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from aisle.errors import RecipeError
 from aisle.models import fusions
+from aisle.models.config import ModelSpec
 from aisle.models.encoders.pooling import masked_mean
 from aisle.models.registry import Encoded, build_part
-from aisle.models.spec import ModelSpec
 from tests.models.build import DIMS, MODALITIES, spelled
 
 
@@ -143,18 +143,12 @@ def test_concat():
     check(fusion, views, expected)
 
 
-def test_linear_and_beside():
+def test_linear():
     fusion, views = made("Linear", dim=4), encoded()
     check(
         fusion,
         views,
         lambda row: sum(linear(x, fusion.project[name]) for name, x in pooled(views, row).items()),
-    )
-    beside = made("Beside", scales={"picture": 3.0})
-    check(
-        beside,
-        views,
-        lambda row: np.concatenate([x * (3 if n == "picture" else 1) for n, x in pooled(views, row).items()]),
     )
 
 
@@ -303,34 +297,3 @@ def test_options_that_cannot_be_used_are_one_line():
             build_part(getattr(fusions, name), "fusion", {"heads": 7}, dims=DIMS)
         with pytest.raises(RecipeError, match="at least one"):
             build_part(getattr(fusions, name), "fusion", {depth: 0}, dims=DIMS)
-
-
-def test_a_gaussian_projection_sums_bells_around_landmarks():
-    rng = np.random.default_rng(0)
-    fusion = fusions.Linear({"a": 4, "b": 3}, dim=5, kernels={"a": 2.0})
-    marks = rng.normal(size=(7, 4)).astype(np.float32)
-    marks /= np.linalg.norm(marks, axis=1, keepdims=True)
-    weight, bias = rng.normal(size=(7, 5)).astype(np.float32), rng.normal(size=5).astype(np.float32)
-    fusion.project["a"].place(torch.from_numpy(marks), torch.from_numpy(weight), torch.from_numpy(bias), 0.8)
-    x = rng.normal(size=(3, 4)).astype(np.float32)
-    x[1] = 0  # what stands in for an absent view
-    found = fusion.project["a"](torch.from_numpy(x)).detach().numpy()
-    for row, value in zip(found, x, strict=True):
-        wanted = np.zeros(5)
-        if value.any():
-            unit = value / np.linalg.norm(value)
-            wanted = bias + sum(
-                w * np.exp(-2.0 * ((unit - m) ** 2).sum() / (2 * 0.8))
-                for w, m in zip(weight, marks, strict=True)
-            )
-        np.testing.assert_allclose(row, wanted, rtol=1e-4, atol=1e-5)
-    again = fusions.Linear({"a": 4, "b": 3}, dim=5, kernels={"a": 2.0})
-    again.load_state_dict(fusion.state_dict())  # as many landmarks as were kept
-    np.testing.assert_array_equal(again.project["a"](torch.from_numpy(x)).detach().numpy(), found)
-
-
-def test_a_view_is_direct_or_has_a_kernel():
-    with pytest.raises(ValueError, match="'a' is either direct or has a kernel"):
-        fusions.Linear({"a": 5}, dim=5, direct=["a"], kernels={"a": 1.0})
-    with pytest.raises(ValueError, match="must be above 0"):
-        fusions.Linear({"a": 5}, dim=5, kernels={"a": 0.0})

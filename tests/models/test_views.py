@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from aisle.models import fusions, heads
+from aisle.models.config import ModelSpec
 from aisle.models.heads import log_prior
 from aisle.models.registry import Target
-from aisle.models.spec import ModelSpec
 from aisle.taxonomy import Taxonomy
 from tests.models.build import DIMS, inputs, network
 
@@ -123,22 +123,6 @@ def test_single_views_answer_alone_where_the_fusion_has_a_shared_space(fusion, h
     other = model(changed(given, "title", slice(None), None), HERE, alone=["picture", "title"])
     torch.testing.assert_close(other.by_view["picture"].all(), output.by_view["picture"].all())
     assert (other.by_view["title"].all() - output.by_view["title"].all()).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_side_by_side_a_view_alone_has_zeros_around_it(training):
-    """A linear head multiplies no zeros; what it says is as if it did."""
-    model, given = network("Beside", "Tree", view_dropout=0.0), inputs()
-    model.head.norm, model.head.standardise = False, torch.nn.Identity()
-    model.train(training)
-    output = model(given, HERE, alone=list(DIMS))
-    for view in DIMS:
-        alone = output.joint.views[view]
-        assert alone.shape == output.joint.product.shape
-        slow = model.head(alone, HERE[:, 0])
-        torch.testing.assert_close(output.by_view[view].all(), slow.all())
-    whole = sum(output.joint.views.values())
-    torch.testing.assert_close(whole, output.joint.product)
 
 
 @EVERY

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import torch
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
@@ -24,13 +23,11 @@ from tests.server.test_classify import classify
 
 @pytest.fixture(scope="module")
 def worse(trained, tmp_path_factory):
-    """The same model with its last layer's weights shuffled: it loads, and knows nothing."""
-    import copy
-
-    model = copy.deepcopy(trained.model.model)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.copy_(torch.randn(weights.shape, generator=torch.Generator().manual_seed(1)) * 0.01)
+    """The same model with its categories' weights shuffled: it loads, and knows nothing."""
+    model = trained.model.model
+    order = np.random.default_rng(1).permutation(len(model.counts))
+    shuffled = model.terminals._replace(coef=model.terminals.coef[:, order])
+    model = model._replace(terminals=shuffled, level1=None, kernels={})
     folder = tmp_path_factory.mktemp("worse")
     dataclasses.replace(trained.model, model=model).save(folder)
     return folder

@@ -8,7 +8,7 @@ import torch
 
 import aisle
 from aisle.errors import RecipeError
-from aisle.training import fit as fitting
+from aisle.training import network as fitting
 from aisle.training.loop import Learned, _Course
 from aisle.training.run import Run
 from tests.models.pretrained import tiny_text, tiny_vision
@@ -178,17 +178,15 @@ STAGES = [
     {**QUICK, "name": "features", "rest": ["title"], "epochs": 2},
     {**QUICK, "name": "encoders", "epochs": 2, "rates": {"title": 0.1}},
 ]
-AXES = {
+LINEAR = {
     "fusion": {"type": "Linear", "dim": 64},
     "head": {"type": "Tree", "norm": False},
     "parts": {"stop": 0.1, "calibrate": 0, "promise": 0},
 }
 
 
-def staged(folders, along_axes=True, stages=STAGES, **title):
-    axes = {"axes": 12, "scale": 3.0} if along_axes else {}
-    given = pretrained(folders, stages, image={"frozen": True, **axes}, **title, **axes)
-    return given | AXES
+def staged(folders, stages=STAGES, **title):
+    return pretrained(folders, stages, **title) | LINEAR
 
 
 def test_before_it_learns_an_encoder_runs_once_a_row(folders, shop, monkeypatch):
@@ -205,46 +203,26 @@ def test_before_it_learns_an_encoder_runs_once_a_row(folders, shop, monkeypatch)
             hook.remove()
 
     monkeypatch.setattr(fitting, "run_stage", run_stage)
-    aisle.train(shop, staged(folders, along_axes=False))
+    aisle.train(shop, staged(folders))
     assert not [n for stage, n in rows if stage == "features"]
     learned = sum(n for stage, n in rows if stage == "encoders")
     assert learned >= 2 * 36  # every row in each of two epochs, and those to stop by
 
 
-def test_what_was_learned_along_axes_is_where_finetuning_begins(folders, shop, monkeypatch):
-    _, seen = watched(monkeypatch, shop, staged(folders, finetune={"last": 1}))
-    before, after = seen[2:]
-    assert not moved({k: v for k, v in before.items() if "layer.0" in k}, after)
-    assert moved(before, after)
-    gentle = [STAGES[0], {**STAGES[1], "rate": 1e-7}]
-    along = aisle.train(shop, staged(folders, stages=STAGES[:1]))
-    then = aisle.train(shop, staged(folders, stages=gentle))
-    np.testing.assert_allclose(then.score(shop).all(), along.score(shop).all(), atol=1e-2)
-
-
 def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were(folders, shop, monkeypatch):
     stages = [STAGES[0], STAGES[1], {**STAGES[1], "name": "again", "start": "features"}]
-    _, seen = watched(monkeypatch, shop, staged(folders, along_axes=False, stages=stages))
+    _, seen = watched(monkeypatch, shop, staged(folders, stages=stages))
     assert moved(seen[2], seen[3])
     monkeypatch.setattr(
         _Course, "learn", lambda self, advance: setattr(self, "done", self.done + 1) or NOTHING
     )
-    _, idle = watched(monkeypatch, shop, staged(folders, along_axes=False, stages=stages))
+    _, idle = watched(monkeypatch, shop, staged(folders, stages=stages))
     assert not moved(idle[0], idle[5])
-    with pytest.raises(RecipeError, match="starts from 'features', which is learned along axes"):
-        aisle.train(shop, staged(folders, stages=stages))
-
-
-def test_an_encoder_that_learns_at_once_has_no_axes(folders, shop):
-    with pytest.raises(
-        RecipeError, match="view 'title' has axes, but stage 'encoders' trains its encoder at"
-    ):
-        aisle.train(shop, staged(folders, stages=STAGES[1:]))
 
 
 @pytest.fixture(scope="module")
 def everything(folders):
-    """Axes, then adapters and varied rows."""
+    """Kept features, then adapters and varied rows."""
     pytest.importorskip("peft")
     return staged(folders, finetune={"lora": 2, "dropout": 0.1}, augment={})
 

@@ -120,23 +120,13 @@ def two_stages(home):
     return recipe(views=views, stages=stages, losses=losses)
 
 
-def along_axes(home):
-    """Two stages along principal axes that are folded at the end."""
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 32, "least": 1}, "axes": 20}}
-    stages = [
-        {**QUICK, "name": "first", "epochs": 4, "average": 0.9},
-        {**QUICK, "name": "second", "epochs": 4, "patience": 2, "rate": 0.003},
-    ]
-    return recipe(views=views, stages=stages, **LINEAR)
-
-
 def encoders(home):
-    """Pretrained encoders: kept features along axes, folded, then adapters and a whole encoder learned."""
+    """Pretrained encoders: kept features, then adapters and a whole encoder learned."""
     words = [word for words, _ in PLACES.values() for word in words.split()]
     text = {"type": "TransformerText", "name": str(tiny_text(home / "text", words)), "length": 16}
     image = {"type": "TransformerImage", "name": str(tiny_vision(home / "vision", 32)), "size": 32}
     views = {
-        "title": {"encoder": text, "finetune": {"lora": 2}, "axes": 8},
+        "title": {"encoder": text, "finetune": {"lora": 2}},
         "image": {"encoder": image, "frozen": True},
     }
     stages = [
@@ -160,7 +150,7 @@ def table(tmp_path_factory):
     return home / "products.csv"
 
 
-@pytest.mark.parametrize("kind", [two_stages, along_axes, encoders])
+@pytest.mark.parametrize("kind", [two_stages, encoders])
 def test_killed_at_any_instant_it_resumes_to_the_same_bytes(kind, table, tmp_path):
     file = tmp_path / "recipe.toml"
     file.write_text(to_toml(load_recipe(kind(tmp_path))))

@@ -7,6 +7,14 @@ from aisle import Product
 from aisle.taxonomy import Targets
 from aisle.training.data import WithNames
 
+WORDS = {
+    "views": {
+        name: {"encoder": {"type": "Lexical", "dim": 64, "least": 1}, "fields": fields}
+        for name, fields in (("text", ["title", "description"]), ("title", ["title"]))
+    },
+    "fusion": {"type": "Linear", "dim": 64},
+    "head": {"type": "Tree", "norm": False},
+}
 SHOP = [
     Product("1", {"title": "blue thing"}, categories=(("Kitchen", "Mugs"),)),
     Product("2", {"title": "green thing"}, categories=(("Kitchen", "Teapots"),)),
@@ -25,11 +33,17 @@ def test_a_row_for_each_place_that_has_a_product():
 
 
 def test_a_name_draws_its_words_to_its_place_though_only_others_say_them():
-    aside = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0", "stages.0.steps=60")
+    aside = (
+        "parts.stop=0",
+        "parts.calibrate=0",
+        "parts.promise=0",
+        "stages.0.epochs=20",
+        "stages.0.rate=0.02",
+    )
     query = [Product("q", {"title": "teapots"})]
     found = {}
     for names in ("true", "false"):
-        model = aisle.train(aisle.read(SHOP * 5), changes=(*aside, f"names={names}"))
+        model = aisle.train(aisle.read(SHOP * 5), WORDS, changes=(*aside, f"names={names}"))
         found[names] = np.exp(
             model.score(query).node(np.array([model.taxonomy.index(("Kitchen", "Teapots"))]))
         )
@@ -45,7 +59,13 @@ def test_a_weight_column_decides_how_much_a_row_counts():
         }
         for i in range(40)
     ]
-    aside = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0", "stages.0.steps=60", "names=false")
-    model = aisle.train(aisle.read(rows), changes=aside)
+    aside = (
+        "parts.stop=0",
+        "parts.calibrate=0",
+        "parts.promise=0",
+        "stages.0.epochs=20",
+        "stages.0.rate=0.02",
+    )
+    model = aisle.train(aisle.read(rows), WORDS, changes=aside)
     answers = model.predict([Product("q", {"title": f"thing {i}"}) for i in range(7)])
     assert {answer.best for answer in answers} == {("Mugs",)}

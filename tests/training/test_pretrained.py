@@ -1,4 +1,4 @@
-"""Any transformers text or vision model, by its folder: frozen along axes, frozen plain, or finetuned."""
+"""Any transformers text or vision model, by its folder: frozen or finetuned."""
 
 import dataclasses
 import shutil
@@ -9,7 +9,7 @@ import torch
 
 import aisle
 from aisle.errors import MissingModelError, RecipeError
-from aisle.training import fit as fitting
+from aisle.training import network as fitting
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, catalog, recipe
 
@@ -59,14 +59,9 @@ def test_finetuned_encoders_learn_and_so_do_their_statistics(folders, monkeypatc
     assert any("running_mean" in name for name in moved)
 
 
-@pytest.mark.parametrize("axes", [0, 12])
-def test_a_bundle_needs_the_pretrained_folder_no_more(folders, tmp_path, axes):
+def test_a_bundle_needs_the_pretrained_folder_no_more(folders, tmp_path):
     kept = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
     given = pretrained(kept, frozen=True)
-    if axes:
-        given |= {"fusion": {"type": "Linear", "dim": 64}, "head": {"type": "Tree", "norm": False}}
-        for view in given["views"].values():
-            view["axes"] = axes
     shop = catalog(40)
     model = aisle.train(shop, given, out=tmp_path / "run")
     expected = model.score(shop).all()

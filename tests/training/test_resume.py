@@ -10,7 +10,9 @@ import pytest
 
 import aisle
 from aisle.errors import AisleError
+from aisle.training.recipe import load_recipe, to_toml
 from aisle.training.run import Run, RunError
+from tests.conftest import NETWORK
 from tests.training.shop import catalog, recipe
 
 STAGES = [
@@ -141,7 +143,7 @@ def test_a_finished_run_is_not_trained_again(shop, undisturbed, monkeypatch):
     def never(*args):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("aisle.training.fit.run_stage", never)
+    monkeypatch.setattr("aisle.training.network.run_stage", never)
     model = aisle.train(shop, recipe(stages=STAGES), out=undisturbed, resume=True)
     assert model.model_id == aisle.load(undisturbed).model_id
 
@@ -190,9 +192,8 @@ def test_the_command_killed_between_epochs_resumes_to_the_same_bytes(shop, tmp_p
     from aisle.data.demo import make_shop
 
     source = make_shop(tmp_path / "shop", 200).products
-    quick = ["views.text.axes=0", "views.title.axes=0", "views.image.encoder.size=32", "stages.0.epochs=6"]
-    quick += ["stages.0.steps=0", "ridge=false", "words=false"]
-    sets = [part for change in quick for part in ("--set", change)]
+    file = tmp_path / "network.toml"
+    file.write_text(to_toml(load_recipe(NETWORK, ["stages.0.epochs=6"])))
     command = [
         sys.executable,
         "-m",
@@ -201,7 +202,8 @@ def test_the_command_killed_between_epochs_resumes_to_the_same_bytes(shop, tmp_p
         str(source),
         "--quiet",
         "--no-baseline",
-        *sets,
+        "--recipe",
+        str(file),
         "--out",
     ]
     subprocess.run([*command, str(tmp_path / "whole")], check=True)

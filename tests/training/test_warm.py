@@ -10,11 +10,6 @@ from aisle.training.run import RunError
 from tests.training.shop import products, recipe
 
 PARTS = {"stop": 0.2, "calibrate": 0.1, "promise": 0.1}
-ALONG = [
-    "stages.0.epochs=5", "stages.0.steps=0", "stages.0.batch=16", "views.text.axes=60", "views.title.axes=60",
-    "views.image=false", "parts.stop=0.2", "ridge=false", "words=false", "views.text.encoder.least=1",
-    "views.title.encoder.least=1",
-]  # fmt: skip
 STILL = ["stages.0.rate=1e-12", "stages.0.epochs=1"]
 
 
@@ -24,12 +19,11 @@ def shop(seed, garden=True, count=100):
     )
 
 
-@pytest.fixture(scope="module", params=["plain", "along axes"])
-def old(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
     """A run without the category Garden."""
     run = tmp_path_factory.mktemp("old") / "run"
-    given = ("fast", ALONG) if request.param == "along axes" else (recipe(parts=PARTS), ["stages.0.epochs=5"])
-    aisle.train(shop(0, garden=False), given[0], changes=given[1], out=run, track=[])
+    aisle.train(shop(0, garden=False), recipe(parts=PARTS), changes=["stages.0.epochs=5"], out=run, track=[])
     return run
 
 

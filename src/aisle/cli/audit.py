@@ -29,6 +29,8 @@ def audit(
         typer.Option(help="Also write the catalogue with likely wrong labels replaced by the proposed ones."),
     ] = None,
     changes: console.Set = None,
+    text_encoder: console.TextEncoder = None,
+    image_encoder: console.ImageEncoder = None,
     trust_code: console.TrustCode = False,
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
@@ -50,9 +52,11 @@ def audit(
     from aisle.data.writing import check_ending
     from aisle.errors import AisleError
     from aisle.evaluation import audit as auditing
+    from aisle.training.recipe import encoder_changes
 
     progress = console.progress(quiet or as_json)
-    resolved = workflow.resolve(recipe, changes or ())  # before a large file is read for nothing
+    changes = [*(changes or ()), *encoder_changes(text_encoder, image_encoder)]
+    resolved = workflow.resolve(recipe, changes)  # before a large file is read for nothing
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,

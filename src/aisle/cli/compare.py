@@ -27,6 +27,8 @@ def compare(
         "compare"
     ),
     changes: console.Set = None,
+    text_encoder: console.TextEncoder = None,
+    image_encoder: console.ImageEncoder = None,
     trust_code: console.TrustCode = False,
     taxonomy: flags.TaxonomyFlag = None,
     column: flags.ColumnFlag = None,
@@ -49,10 +51,12 @@ def compare(
     from aisle.evaluation.compare import compare as run
     from aisle.evaluation.compare import parse_variant
     from aisle.models.features import FeatureStore
+    from aisle.training.recipe import encoder_changes
     from aisle.workflow import part
 
     progress = console.progress(quiet or as_json)
-    variants = [parse_variant(text, changes or ()) for text in recipes]  # before a large file is read
+    encoders = encoder_changes(text_encoder, image_encoder)
+    variants = [parse_variant(text, changes or (), encoders) for text in recipes]  # before a large file
     if out.exists() and not out.is_dir():
         raise CatalogError(f"--out: {out} is a file; name a folder")
     catalog = flags.open_catalog(

@@ -31,6 +31,18 @@ Set = Annotated[
         "--set", metavar="KEY=VALUE", help="Change the recipe: views.title.encoder.dim=128. Repeatable."
     ),
 ]
+TextEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--text-encoder", metavar="PATH_OR_NAME", help="The recipe's text encoder: a folder or hub name."
+    ),
+]
+ImageEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--image-encoder", metavar="PATH_OR_NAME", help="The recipe's image encoder: a folder or hub name."
+    ),
+]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 

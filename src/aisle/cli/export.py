@@ -56,8 +56,6 @@ def export(
     from aisle import workflow
     from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
-    from aisle.inference.onnx.export import Asked
-    from aisle.inference.onnx.export import export as write
 
     folder = out or run / ("onnx-int8" if int8 else "onnx")
     check_vacant(folder)
@@ -67,10 +65,15 @@ def export(
         raise ExportUseError(
             f"{run} is no single network: export the models it was made of, or the one it was exported from"
         )
+    if getattr(model.spec, "family", "network") == "linear":
+        raise ExportUseError(f"{run} is a linear model and already answers without torch: use it as it is")
     given = {"column": column, "columns": columns, "image_root": image_root, "delimiter": delimiter}
     given |= {"max_expanded": max_expanded, "encoding": encoding, "date_format": date_format, "like": model}
     catalog = rows_of(run, source, **given)
     check_columns(model, catalog)
+    from aisle.inference.onnx.export import Asked
+    from aisle.inference.onnx.export import export as write
+
     made = write(model, judged_on(catalog), folder, Asked(int8, cost, force), progress)
     said = made.predictor.results["exported"]
     if as_json:

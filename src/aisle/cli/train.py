@@ -25,6 +25,8 @@ def train(
         Path | None, typer.Option(help="The run's folder (default: the next free runs/RECIPE-N).")
     ] = None,
     changes: console.Set = None,
+    text_encoder: console.TextEncoder = None,
+    image_encoder: console.ImageEncoder = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in --out.")] = False,
     start: Annotated[
         Path | None,
@@ -65,6 +67,7 @@ def train(
     from aisle.cli.evaluate import summary
     from aisle.cli.export import remember
     from aisle.cli.interrupts import continue_with, same_command
+    from aisle.training.recipe import encoder_changes
     from aisle.training.run import Run
 
     if resume and out is None:
@@ -72,7 +75,11 @@ def train(
     speaks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, the first
     progress = console.progress(quiet or as_json or not speaks)
     # Before a large file is read for nothing.
-    changes = [*(changes or ()), *([f"precision={precision}"] if precision is not None else [])]
+    changes = [
+        *(changes or ()),
+        *([f"precision={precision}"] if precision is not None else []),
+        *encoder_changes(text_encoder, image_encoder),
+    ]
     resolved = workflow.resolve(recipe, changes, resumed=out if resume else None, start=start)
     folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     Run(folder, ()).check(resume)

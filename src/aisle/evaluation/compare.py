@@ -7,6 +7,7 @@ that was killed goes on where it stood.
 import contextlib
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets
 from aisle.training.fit import fit
-from aisle.training.recipe import Recipe, load_recipe, to_toml
+from aisle.training.recipe import AnyRecipe, encoders_read, load_recipe, to_toml
 
 DRAWS = 1000  # of the bootstrap
 
@@ -36,7 +37,7 @@ class Variant(NamedTuple):
     """A recipe under the name it has in the table."""
 
     name: str
-    recipe: Recipe
+    recipe: AnyRecipe
 
 
 class Turn(NamedTuple):
@@ -56,8 +57,10 @@ class Cell(NamedTuple):
     parameters: int
 
 
-def parse_variant(text: str, changes: Sequence[str] = ()) -> Variant:
+def parse_variant(text: str, changes: Sequence[str] = (), encoders: Sequence[str] = ()) -> Variant:
     """`"text only: cross-attention views.image=false"`: a name (the rest, without one), a recipe, changes.
+
+    encoders: changes that name encoders, for recipes that read one.
 
     Raises:
         RecipeError: as `load_recipe`, or the quotes do not match.
@@ -69,7 +72,9 @@ def parse_variant(text: str, changes: Sequence[str] = ()) -> Variant:
         raise RecipeError(f"{text!r}: {error}; write NAME: RECIPE KEY=VALUE …") from error
     if not words:
         raise RecipeError(f"{text!r} names no recipe; write NAME: RECIPE KEY=VALUE …")
-    return Variant(name or text.strip(), load_recipe(words[0], [*changes, *words[1:]]))
+    read = encoders_read(load_recipe(words[0], [*changes, *words[1:]]))
+    told = [change for change in encoders if change.partition("=")[0] in read]
+    return Variant(name or text.strip(), load_recipe(words[0], [*changes, *told, *words[1:]]))
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -226,7 +231,7 @@ def _train(place: _Place, turn: Turn, store: FeatureStore | None, trust_code: bo
     best = model.score(whole.take(turn.judge)).best()
     rate = len(turn.judge) / max(time.perf_counter() - began, 1e-9)
     answers = [tree.index(model.taxonomy.nodes[node].path) for node in best]
-    parameters = sum(p.numel() for p in model.model.parameters())
+    parameters = model.parameters
     return Cell(np.array(answers, dtype=np.int64), seconds, rate, peak.mebibytes(), parameters)
 
 
@@ -234,9 +239,8 @@ class PeakMemory:
     """The most memory that this process holds from now on: resident, or a GPU's where there is one."""
 
     def __init__(self) -> None:
-        import torch
-
-        if torch.cuda.is_available():
+        torch = sys.modules.get("torch")  # a linear model brings none
+        if torch is not None and torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
@@ -245,9 +249,8 @@ class PeakMemory:
         """MiB."""
         import resource
 
-        import torch
-
-        if torch.cuda.is_available():
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
             return torch.cuda.max_memory_allocated() / 2**20
         try:
             for line in Path("/proc/self/status").read_text().splitlines():

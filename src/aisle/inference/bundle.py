@@ -6,10 +6,10 @@ answers, not of what was measured of them. Nothing is fetched while loading.
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,22 +34,12 @@ from aisle.inference.folder import (
 from aisle.inference.knn_index import Memory
 from aisle.inference.predictor import Predictor
 from aisle.inference.zero_shot import Growth
+from aisle.models.config import ModelSpec, validated
 from aisle.models.registry import Context
-from aisle.models.spec import ModelSpec, build, build_body, encoder_class, validated
+from aisle.models.spec import build, build_body, encoder_class
 from aisle.taxonomy import Taxonomy
 
 FORMAT_VERSION = 1
-
-
-class Content(NamedTuple):
-    """What changes between formats: `network` (network.json) and the weights' `tensors`."""
-
-    network: dict[str, Any]
-    tensors: dict[str, Tensor]
-
-
-# What turns the content of an older format into the next one's: {from_version: function}.
-UPGRADES: dict[int, Callable[[Content], Content]] = {}
 
 
 def save(predictor: Predictor, folder: Path) -> Predictor:
@@ -73,7 +63,7 @@ def _write(predictor: Predictor, folder: Path) -> Predictor:
     }
     # Cloned: tied weights would share memory, which safetensors refuses.
     state = predictor.model.state_dict()
-    tensors = {k: _halved(v.detach().cpu()).contiguous().clone() for k, v in state.items()}
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     save_file(tensors, str(folder / "weights.safetensors"))
     seen = np.sort(np.asarray(predictor.seen_keys, dtype=np.uint64))
     (folder / "seen.bin").write_bytes(seen.astype("<u8").tobytes())
@@ -110,7 +100,7 @@ def load(folder: Path, trust_code: bool = False) -> Predictor:
         RecipeError: it names code from outside Aisle and `trust_code` is False.
     """
     recover(folder)
-    manifest = checked_manifest(folder, min(UPGRADES, default=FORMAT_VERSION), FORMAT_VERSION)
+    manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
     try:
         return _read(folder, manifest, trust_code)
     except AisleError:
@@ -129,12 +119,8 @@ def load_run(folder: Path, trust_code: bool = False) -> Predictor:
 
 
 def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor:
-    content = Content(
-        json.loads((folder / "network.json").read_text()), load_file(str(folder / "weights.safetensors"))
-    )
-    for step in range(manifest["format_version"], FORMAT_VERSION):
-        content = UPGRADES[step](content)
-    network, tensors = content
+    network = json.loads((folder / "network.json").read_text())
+    tensors = load_file(str(folder / "weights.safetensors"))
     taxonomy = Taxonomy.from_json((folder / "taxonomy.json").read_text())
     spec = validated(ModelSpec, network["spec"], f"{folder}/network.json")
     preparers = {}
@@ -184,11 +170,3 @@ def _check_shapes(
     head = {size for name, tensor in tensors.items() if name.startswith("head.") for size in tensor.shape}
     if head and fusion.dim not in head:
         raise BundleError(f"no weight of the head is {fusion.dim} wide, which network.json asks for")
-
-
-def _halved(tensor: Tensor) -> Tensor:
-    """In half precision where that loses nothing: folded tables were rounded to it (aisle.training.pca)."""
-    if tensor.dtype != torch.float32 or tensor.numel() < 1_000_000:
-        return tensor
-    half = tensor.half()
-    return half if torch.equal(half.float(), tensor) else tensor

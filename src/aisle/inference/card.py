@@ -8,14 +8,10 @@ if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
 
-def model_card(predictor: "Predictor", model_id: str) -> str:
+def model_card(predictor: Any, model_id: str) -> str:
     """Markdown; the measured results come from `predictor.results`, nothing is claimed that is not there."""
     tree, results = predictor.taxonomy, predictor.results
-    views = "\n".join(
-        f"- `{name}`: {spec.encoder.type}{', frozen' if spec.frozen else ''}"
-        for name, spec in predictor.spec.views.items()
-    )
-    weights = sum(p.numel() for p in predictor.model.parameters())
+    views = "\n".join(f"- `{name}`: {_encoder(spec)}" for name, spec in predictor.spec.views.items())
     return f"""---
 library_name: aisle
 tags: [product-classification, taxonomy]
@@ -24,12 +20,12 @@ tags: [product-classification, taxonomy]
 
 Places products in a tree of {len(tree):,} categories ({len(tree.terminals):,} of them final, {tree.depth}
 levels). Recipe `{results.get("recipe", "?")}`, {training_products(predictor) or 0:,} training products,
-{weights:,} parameters.
+{predictor.parameters:,} parameters.
 
 Reads:
 {views}
 
-Fusion `{predictor.spec.fusion.type}`, head `{predictor.spec.head.type}`.
+{_architecture(predictor.spec)}
 
 ## Measured
 {_measured(results)}
@@ -48,6 +44,19 @@ print(model.predict([aisle.Product("1", {{"title": "red running shoes"}})])[0])
 It knows the categories of the shop it learned from and no other; products unlike those of its training
 rows should be reviewed. Accuracy on rare categories is lower than the overall figure.
 """
+
+
+def _encoder(view: Any) -> str:
+    encoder = getattr(view, "encoder", None)
+    if encoder is None:
+        return view.type
+    return f"{encoder.type}{', frozen' if view.frozen else ''}"
+
+
+def _architecture(spec: Any) -> str:
+    if getattr(spec, "family", "network") == "linear":
+        return "Linear model: TF-IDF views into a linear SVM, all others into ridge regression."
+    return f"Fusion `{spec.fusion.type}`, head `{spec.head.type}`."
 
 
 def _measured(results: dict[str, Any] | Any) -> str:

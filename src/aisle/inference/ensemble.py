@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -21,7 +21,6 @@ from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import AisleError, BundleError, first_line
 from aisle.guarantee import Policy
 from aisle.guarantee.nearest import Nearest
-from aisle.inference import bundle
 from aisle.inference.base_predictor import Answers, Scored, in_batches
 from aisle.inference.folder import (
     MANIFEST,
@@ -29,16 +28,19 @@ from aisle.inference.folder import (
     described,
     find,
     own_files,
+    runtime_of,
     seal,
     write_folder,
     write_json,
 )
-from aisle.inference.predictor import Predictor
+from aisle.inference.loading import open_model
 from aisle.inference.stack import Stack, mean_of
 from aisle.models.features import FeatureStore
-from aisle.models.registry import Context
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
 
 FORMAT_VERSION = 2
 RUNTIME = "ensemble"
@@ -54,7 +56,7 @@ class Ensemble(Answers):
         BundleError: no member, or members over different trees.
     """
 
-    members: tuple[Predictor, ...]
+    members: "tuple[Predictor, ...]"
     names: tuple[str, ...]
     weights: np.ndarray
     policy: Policy
@@ -74,7 +76,7 @@ class Ensemble(Answers):
 
     @classmethod
     def of(
-        cls, members: Sequence[Predictor], names: Sequence[str], weights: Sequence[float] | None = None
+        cls, members: "Sequence[Predictor]", names: Sequence[str], weights: Sequence[float] | None = None
     ) -> "Ensemble":
         """The mean of some models, which promises nothing yet. weights: of each, alike by default."""
         if weights is not None and (len(weights) != len(members) or min(weights) < 0 or not sum(weights)):
@@ -105,7 +107,7 @@ class Ensemble(Answers):
         return max(model.max_images for model in self.members)
 
     @property
-    def context(self) -> Context:
+    def context(self) -> Any:
         """The first member's: training products of each place."""
         return self.members[0].context
 
@@ -218,7 +220,7 @@ def _write(ensemble: Ensemble, folder: Path) -> Ensemble:
     return dataclasses.replace(ensemble, members=tuple(saved), model_id=model_id)
 
 
-def load(folder: Path, trust_code: bool = False) -> Ensemble:
+def load(folder: Path, trust_code: bool = False, device: str = "cpu") -> Ensemble:
     """Read an ensemble.
 
     Raises:
@@ -229,7 +231,7 @@ def load(folder: Path, trust_code: bool = False) -> Ensemble:
     try:
         made_of = json.loads((folder / "ensemble.json").read_text())
         homes = [folder / "members" / str(i) for i in range(len(made_of["members"]))]
-        members = [bundle.load(home, trust_code) for home in homes]
+        members = [_member(home, trust_code, device) for home in homes]
         for home, member, expected in zip(homes, members, made_of["members"], strict=True):
             if member.model_id != expected:
                 raise BundleError(f"{home} is another model than the ensemble was made of")
@@ -247,3 +249,8 @@ def load(folder: Path, trust_code: bool = False) -> Ensemble:
         raise
     except Exception as error:  # whatever a malformed but sealed file makes its reader raise
         raise BundleError(f"{folder}: cannot be read: {first_line(error)}") from error
+
+
+def _member(home: Path, trust_code: bool, device: str) -> "Predictor":
+    """A linear member runs on the CPU, wherever networks run."""
+    return open_model(home, trust_code, "cpu" if runtime_of(home) == "linear" else device)

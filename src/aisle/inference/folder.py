@@ -25,7 +25,13 @@ except ImportError:  # Windows: two writers of one bundle are not told apart the
 
 MANIFEST = "aisle.json"
 _MANIFEST_BYTES = 64 << 20
-_SUBFOLDERS = ("views", "graphs", "members", "stages")  # that a loader reads, besides the folder itself
+_SUBFOLDERS = (
+    "views",
+    "graphs",
+    "encoders",
+    "members",
+    "stages",
+)  # that a loader reads, besides the folder itself
 Made = TypeVar("Made")
 
 

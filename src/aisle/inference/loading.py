@@ -40,6 +40,12 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
                 f"{folder} is an exported model, which runs on the CPU: leave --device out"
             )
         return cast("Predictor", load(home))
+    if runtime_of(home) == "linear":
+        from aisle.inference.linear.bundle import load as load_linear
+
+        if device not in ("auto", "cpu"):
+            raise RuntimeDeviceError(f"{folder} is a linear model, which runs on the CPU: leave --device out")
+        return cast("Predictor", load_linear(home))
     from aisle.inference.bundle import load_run
     from aisle.models.devices import device_of
 
@@ -80,10 +86,5 @@ def _named(home: Path) -> tuple[str, str]:
 
 def _ensemble(folder: Path, trust_code: bool, device: str) -> "Predictor":
     from aisle.inference import ensemble
-    from aisle.models.devices import device_of
 
-    where = device_of(device)
-    found = ensemble.load(folder, trust_code)
-    for member in found.members:
-        member.model.to(where)
-    return cast("Predictor", found)
+    return cast("Predictor", ensemble.load(folder, trust_code, device))

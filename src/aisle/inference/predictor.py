@@ -1,7 +1,7 @@
 """A trained model as its users hold it: products in, scores or predictions out."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,27 +10,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from aisle.data import Catalog, Product
+from aisle.data import Product
 from aisle.data.catalog_format import CatalogFormat
-from aisle.errors import CatalogError
-from aisle.guarantee import Nearest, Policy
-from aisle.inference.base_predictor import Answers, Scored, Spaces, in_batches, in_fitting_batches, short_keys
+from aisle.guarantee import Policy
+from aisle.inference.base_predictor import Scored, Spaces, in_batches, in_fitting_batches
+from aisle.inference.growing_base import GrowingAnswers
 from aisle.inference.input_pipeline import Inputs, Reader
 from aisle.inference.knn_index import SKETCH, Memory, sketch
 from aisle.inference.prefetch import ahead, cores
-from aisle.inference.zero_shot import EXAMPLES, Growth, averages, fit, name_products
+from aisle.inference.zero_shot import Growth
+from aisle.models.config import ModelSpec
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import carry_counts, context_of
 from aisle.models.model import Model
 from aisle.models.preprocessing import Lexical, Preparer, Vectors
 from aisle.models.registry import Context
-from aisle.models.spec import ModelSpec, build_like, views_of
+from aisle.models.spec import build_like, views_of
 from aisle.models.views import View
-from aisle.taxonomy import Scores, Targets, Taxonomy
+from aisle.taxonomy import Scores, Taxonomy
 
 
 @dataclass(frozen=True)
-class Predictor(Answers):
+class Predictor(GrowingAnswers):
     """A model with everything it needs to answer, and nothing it needs to learn.
 
     seen: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
@@ -73,6 +74,16 @@ class Predictor(Answers):
         views = [view for view in self._reader.views.values() if view.modality == "image"]
         return max((view.pictures for view in views), default=0)
 
+    @property
+    def dim(self) -> int:
+        """Width of what `embed` gives."""
+        return self.model.fusion.dim
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        return sum(p.numel() for p in self.model.parameters())
+
     @cached_property
     def remembered(self) -> tuple[str, ...]:
         """The views by whose vectors products are remembered: frozen ones, read by a pretrained encoder or
@@ -95,17 +106,6 @@ class Predictor(Answers):
         product has, else the joint vector."""
         parts = [part.embedding for part in self.score_batches(products, ())]
         return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
-
-    def _nearest(self, scored: Scored) -> Nearest | None:
-        return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
-
-    def remembering(self, catalog: Catalog, places: Sequence[str]) -> "Predictor":
-        """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
-        nodes where they belong."""
-        if not self.remembered:
-            return self
-        memory = Memory.of(self.spaces(catalog), places, self.memory)
-        return dataclasses.replace(self, memory=memory if memory.spaces else None)
 
     def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
         """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
@@ -168,16 +168,6 @@ class Predictor(Answers):
             spaces,
         )
 
-    # -- knowing itself -----------------------------------------------------------------------
-
-    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
-        """(n,) bool: products whose content this model was trained on."""
-        return np.isin(short_keys(products), self.seen_keys)
-
-    def with_policy(self, policy: Policy) -> "Predictor":
-        """The same network making other promises."""
-        return dataclasses.replace(self, policy=policy)
-
     def with_store(self, store: FeatureStore | None) -> "Predictor":
         """The same, keeping frozen encoders' outputs on disk."""
         return dataclasses.replace(self, store=store)
@@ -191,65 +181,6 @@ class Predictor(Answers):
         policy = Policy.uncalibrated(taxonomy)
         grown = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
         return dataclasses.replace(grown, growth=grown._newcomers()) if self.growth else grown
-
-    def with_examples(self, catalog: Catalog) -> "Predictor":
-        """The same network, told by a handful of labelled products what categories without examples hold
-        (`with_taxonomy`): they are answered for by likeness to these at once. Nothing is promised.
-
-        Raises:
-            TaxonomyError: a label is not in the tree.
-            CatalogError: this model remembers no products, so that there is nothing to compare with.
-        """
-        if self.growth is None:
-            raise CatalogError(
-                "this model kept no rows aside when it was trained, so likeness to examples says nothing: "
-                "train it with [parts] calibrate and promise above 0, and a frozen view"
-            )
-        labelled = catalog.take([bool(p.categories) for p in catalog] if len(catalog) else [])
-        places = [self.taxonomy.nodes[self.taxonomy.index(p.categories[0])].id for p in labelled]
-        ending = [self.taxonomy.terminal_of[self.taxonomy.index(node)] >= 0 for node in places]
-        kept = [node for node, ends in zip(places, ending, strict=True) if ends]
-        if not kept:
-            return self
-        vectors = self.spaces(labelled.take(np.array(ending)))
-        growth = self.growth.with_examples(vectors, kept, self.taxonomy)
-        policy = Policy.uncalibrated(self.taxonomy)
-        return dataclasses.replace(self, growth=growth, policy=policy, model_id="unsaved")
-
-    def learning_to_grow(self, catalog: Catalog, targets: Targets) -> "Predictor":
-        """The same, knowing how much names and examples of new categories are worth: fitted on rows that
-        training never saw, with leaves held out (`aisle.inference.zero_shot`)."""
-        terminal = np.where(targets.node >= 0, self.taxonomy.terminal_of[targets.node], -1)
-        rows = np.flatnonzero((terminal >= 0) & targets.exact)
-        if self.memory is None or len(np.unique(terminal[rows])) < 2:
-            return self
-        parts = list(self.score_batches(catalog.take(rows)))
-        logp = np.concatenate([part.scores.logp for part in parts])
-        spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.remembered}
-        return dataclasses.replace(self, growth=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
-
-    def _vectors_of_places(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """By space (N, D): every terminal's name, and the mean of a few remembered products."""
-        names = self.spaces(name_products(self.taxonomy))
-        means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
-        for name, near in (self.memory.spaces if self.memory else {}).items():
-            found = [self.taxonomy.find(str(place)) for place in near.places]
-            terminal = np.array([-1 if n is None else self.taxonomy.terminal_of[n] for n in found])
-            few = np.concatenate(
-                [np.flatnonzero(terminal == t)[:EXAMPLES] for t in np.unique(terminal[terminal >= 0])]
-                or [np.zeros(0, np.int64)]
-            )
-            means[name] = averages(near.vectors[few], terminal[few], means[name])
-        return names, means
-
-    def _newcomers(self) -> Growth | None:
-        """What is known of the terminals that no product was learned for."""
-        terminals = self.taxonomy.terminals[np.asarray(self.context.counts) == 0]
-        if self.growth is None or not len(terminals) or len(terminals) == len(self.taxonomy.terminals):
-            return self.growth and Growth(self.growth.named, self.growth.shown)
-        names, means = self._vectors_of_places()
-        new = tuple(self.taxonomy.nodes[node].id for node in terminals)
-        return Growth(self.growth.named, self.growth.shown, new, names, means)
 
     def save(self, folder: str | Path) -> "Predictor":
         """Write a bundle that loads on another machine without training data; returns it with its id."""

@@ -1,10 +1,12 @@
 """Where a network runs, by name."""
 
 import os
-
-import torch
+from typing import TYPE_CHECKING
 
 from aisle.errors import AisleError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -13,7 +15,7 @@ class DeviceError(AisleError):
     """There is no such device here."""
 
 
-def device_of(name: str) -> torch.device:
+def device_of(name: str) -> "torch.device":
     """cpu, cuda (of several processes' each its own), mps; auto: the best one there is.
 
     Raises:
@@ -23,6 +25,8 @@ def device_of(name: str) -> torch.device:
         raise DeviceError(
             f"there is no device {name!r}.{did_you_mean(name, DEVICES)} Known: {', '.join(DEVICES)}"
         )
+    import torch
+
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(one for one, is_there in there.items() if is_there)
@@ -31,7 +35,7 @@ def device_of(name: str) -> torch.device:
     return torch.device(name, int(os.environ.get("LOCAL_RANK", 0))) if name == "cuda" else torch.device(name)
 
 
-def precision_of(name: str | None, device: torch.device) -> str:
+def precision_of(name: str | None, device: "torch.device") -> str:
     """What a network learns in on a device: fp32, bf16 or fp16. Without a name, bf16 on GPUs that compute in
     it (compute capability 8.0 and above; older ones emulate it), else fp32. On CPUs bf16 was 7 to 24 times
     slower.
@@ -39,6 +43,8 @@ def precision_of(name: str | None, device: torch.device) -> str:
     Raises:
         DeviceError: this device does not compute in it.
     """
+    import torch
+
     native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     if name is None:
         return "bf16" if native else "fp32"

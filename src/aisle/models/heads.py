@@ -4,8 +4,6 @@ A head is constructed with the `Context` and the joint width. Called with produc
 them anything is known of (B,), it returns `Scores`; where nothing is known, those of the prior.
 """
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -69,29 +67,8 @@ class Tree(nn.Module):
 
     def forward(self, product: Tensor, known: Tensor) -> TreeScores:
         """product (B, D), known (B,) bool -> scores."""
-        return self._scores(self.drop(self.standardise(product)) @ self.weight().T, known)
-
-    def _scores(self, said: Tensor, known: Tensor) -> TreeScores:
-        """said (B, N) of what is known (B,) -> scores; the prior's where nothing is."""
-        return TreeScores(torch.where(known.unsqueeze(1), said + self.bias, self.prior), self.index)
-
-    @property
-    def linear(self) -> bool:
-        """Whether a logit is a sum over the joint vector's coordinates."""
-        return not self.norm
-
-    def beside(
-        self, product: Tensor, widths: Mapping[str, int], alone: Sequence[str], known: Tensor
-    ) -> TreeScores:
-        """product (B, D), in which views of these widths lie side by side, known (B * (1 + alone),) -> scores
-        of the products, then of each view in `alone`, in that order. As `forward` of those views with zeros
-        around them, without multiplying the zeros: with five views a third of the work."""
-        weight = self.weight()  # (N, D)
-        sizes = list(widths.values())
-        vectors = dict(zip(widths, product.split(sizes, 1), strict=True))
-        parts = dict(zip(widths, weight.split(sizes, 1), strict=True))
-        apart = [self.drop(vectors[name]) @ parts[name].T for name in alone]
-        return self._scores(torch.cat([self.drop(product) @ weight.T, *apart]), known)
+        logits = self.drop(self.standardise(product)) @ self.weight().T + self.bias
+        return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
 
     @torch.no_grad()
     def adopt(self, old: "Tree") -> None:

@@ -3,11 +3,14 @@ what a pretrained text encoder makes of them."""
 
 import hashlib
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aisle.models.registry import Context
 from aisle.taxonomy import Targets, Taxonomy
+
+if TYPE_CHECKING:
+    from aisle.models.registry import Context
 
 _ABOVE = 0.5  # each ancestor's name counts half as much as the one below it
 
@@ -75,8 +78,10 @@ def path_vectors(taxonomy: Taxonomy, name: str, length: int = 32, batch: int = 6
     return out.reshape(len(taxonomy), -1).astype(np.float32)
 
 
-def context_of(taxonomy: Taxonomy, counts: np.ndarray) -> Context:
+def context_of(taxonomy: Taxonomy, counts: np.ndarray) -> "Context":
     """What heads and losses may know: the tree, training products a terminal (N,), and names' vectors."""
+    from aisle.models.registry import Context
+
     return Context(taxonomy, counts, name_vectors(taxonomy))
 
 
@@ -86,7 +91,7 @@ def count_terminals(taxonomy: Taxonomy, targets: Targets) -> np.ndarray:
     return np.bincount(taxonomy.terminal_of[here], minlength=len(taxonomy.terminals))
 
 
-def carry_counts(context: Context, taxonomy: Taxonomy) -> np.ndarray:
+def carry_counts(context: Any, taxonomy: Taxonomy) -> np.ndarray:
     """(N,) the counts of an earlier tree's terminals by id; 0 for those it did not have."""
     old = context.taxonomy
     counts = np.zeros(len(taxonomy.terminals), dtype=np.int64)

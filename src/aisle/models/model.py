@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from aisle.models.encoders.pooling import at_most
 from aisle.models.finetune import still
-from aisle.models.fusions import Beside
-from aisle.models.heads import Tree
 from aisle.models.registry import Encoded, Encoder, Fusion, Output, pooled_only
 from aisle.models.scores import Scores
 
@@ -42,7 +40,6 @@ class Model(nn.Module):
             {name: nn.Parameter(torch.randn(encoder.dim) * 0.02) for name, encoder in encoders.items()}
         )
         self.frozen: set[str] = set()
-        self.silent: set[str] = set()
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -70,19 +67,10 @@ class Model(nn.Module):
             parameter.requires_grad_(self.may_learn(name))
         self.train(self.training)
 
-    @torch.no_grad()
-    def silence(self, views: set[str]) -> None:
-        """Let these views' absence say nothing: zeros stand in for them, and stay."""
-        self.silent = views
-        for view in views:
-            self.absent[view].zero_()
-
     def may_learn(self, parameter: str) -> bool:
         """Whether a parameter may change at all."""
         top, _, rest = parameter.partition(".")
         view, _, inside = rest.partition(".")
-        if top == "absent":
-            return view not in self.silent
         if top != "encoders":
             return True
         return view not in self.frozen and inside not in self.encoders[view].fixed  # type: ignore[operator]
@@ -127,12 +115,8 @@ class Model(nn.Module):
         asked = [name for name in self.views if joint.views is not None and name in alone]
         # One call: a head may spend more on its weights than on a batch.
         known = torch.cat([present.any(1), *(present[:, self.views.index(name)] for name in asked)])
-        scores: Scores
-        if isinstance(self.fusion, Beside) and isinstance(self.head, Tree) and self.head.linear:
-            scores = self.head.beside(joint.product, self.fusion.dims, asked, known)
-        else:
-            vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
-            scores = self.head(torch.cat(vectors), known)
+        vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
+        scores: Scores = self.head(torch.cat(vectors), known)
         b = present.shape[0]  # not len(): that would be a constant of an exported graph
         by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}
         return Output(joint, scores[:b], by_view, dict(zip(self.views, present.unbind(1), strict=True)))

@@ -34,7 +34,7 @@ def load_tokenizer(name: str) -> "Tokenizer":
             return _flaubert(name)
         return AutoTokenizer.from_pretrained(name).backend_tokenizer
     except (OSError, ValueError, AttributeError) as error:
-        raise _missing(name, "tokenizer.json, config.json and model.safetensors", error) from error
+        raise missing_model(name, "tokenizer.json, config.json and model.safetensors", error) from error
 
 
 def _flaubert(name: str) -> "Tokenizer":
@@ -59,7 +59,7 @@ def load_config(name: str) -> Any:
     try:
         return AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise _missing(name, "config.json", error) from error
+        raise missing_model(name, "config.json", error) from error
 
 
 def load_model(name: str) -> Any:
@@ -76,7 +76,7 @@ def load_model(name: str) -> Any:
     try:
         return AutoModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
-        raise _missing(name, "config.json and model.safetensors", error) from error
+        raise missing_model(name, "config.json and model.safetensors", error) from error
 
 
 def build_model(config: dict[str, Any]) -> Any:
@@ -138,7 +138,8 @@ def _settings_of(name: str, file: str) -> Any:
     return json.loads(Path(str(cached_file(name, file))).read_text())
 
 
-def _missing(name: str, files: str, error: Exception) -> MissingModelError:
+def missing_model(name: str, files: str, error: Exception) -> MissingModelError:
+    """What to raise where a pretrained model's files cannot be read."""
     if Path(name).exists() or name.startswith((".", "/", "~")):
         where = f"folder {Path(name).expanduser().resolve()}"
     else:

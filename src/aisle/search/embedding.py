@@ -27,18 +27,14 @@ def modalities(model: "Predictor") -> dict[str, str]:
     Raises:
         SearchError: the model is an ensemble, whose members have a space each.
     """
-    from aisle.models.spec import views_of
-
     if not hasattr(model, "spec"):
         raise SearchError("an ensemble has no one space to search in: index with one of its members")
-    return {name: view.modality for name, view in views_of(model.spec, trust_code=True).items()}
+    return {view.name: view.modality for view in model.inputs}
 
 
 def text_field(model: "Predictor") -> str:
     """The field in which a model looks for words: the title, unless its text views read others only."""
-    from aisle.models.spec import views_of
-
-    views = views_of(model.spec, trust_code=True).values()
+    views = model.inputs
     fields = [name for view in views if view.modality == "text" for name in view.fields]
     named = [name for name in fields if name != "*"]
     return "title" if "title" in named or not named else named[0]
@@ -68,7 +64,7 @@ class Queried(NamedTuple):
 def queried(model: "Predictor", products: Sequence[Product]) -> Queried:
     """The vectors of queries, where they hold anything that the model reads."""
     views = ", ".join(f"{name} ({kind})" for name, kind in modalities(model).items())
-    parts, why = [np.zeros((0, model.model.fusion.dim), np.float32)], []
+    parts, why = [np.zeros((0, model.dim), np.float32)], []
     for scored in model.score_batches(products):
         parts.append(unit(scored.embedding))
         told = zip(scored.present, scored.problems, parts[-1], strict=True)
@@ -108,7 +104,7 @@ def write_vectors(
     """
     check_out(out)
     modalities(model)
-    dim = model.model.fusion.dim
+    dim = model.dim
     beside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     rows = 0
     try:

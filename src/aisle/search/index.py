@@ -295,7 +295,7 @@ def build(
         model_id=model.model_id,
         model=str(Path(run).absolute()),
         views=modalities(model),
-        dim=model.model.fusion.dim,
+        dim=model.dim,
         columns=filter_columns(rows),
         text_field=text_field(model),
     )

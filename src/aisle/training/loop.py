@@ -23,7 +23,7 @@ from aisle.models.losses import ByView
 from aisle.models.model import Model
 from aisle.models.registry import Output, Target
 from aisle.progress import Advance, Progress
-from aisle.training import parallel
+from aisle.training import parallel, processes
 from aisle.training.data import Batch, Rows
 from aisle.training.optim import at_rest, choose, optimizer_of, rate_at
 from aisle.training.recipe import Stage
@@ -153,7 +153,7 @@ class _Course:
         self.at_rest = at_rest(model, stage)
         self.alone = loss.asks(model.views)
         # In several processes gradients are added up by `parallel`, not by a wrapper around the network.
-        several = parallel.world() > 1
+        several = processes.world() > 1
         self.module = self.accelerator.prepare_model(model, evaluation_mode=several)
         self.criterion = loss.to(self.accelerator.device)
         parallel.agree(model, loss)
@@ -166,7 +166,7 @@ class _Course:
     def learn(self, advance: Advance) -> Learned:
         """One epoch."""
         self.norms.clear()
-        torch.manual_seed(hash_seed(self.position, self.done) + parallel.rank())
+        torch.manual_seed(hash_seed(self.position, self.done) + processes.rank())
         self.model.train()
         for part in self.at_rest:
             part.eval()

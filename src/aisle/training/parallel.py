@@ -6,61 +6,21 @@ shares then add up to the batch's, whatever its size and its rows' weights. All 
 one writes.
 """
 
-import os
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from accelerate import PartialState
 from torch import Tensor, nn
 
 from aisle.errors import AisleError
 from aisle.models.registry import Joint, Output
 from aisle.models.scores import LevelScores, Scores, TreeScores
-
-T = TypeVar("T")
+from aisle.training.processes import rank, world
 
 
 class ParallelError(AisleError):
     """Processes cannot learn together."""
-
-
-def world() -> int:
-    """How many processes learn together, as torchrun says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """The number of this one, from 0."""
-    return int(os.environ.get("RANK", "0")) if world() > 1 else 0
-
-
-def first() -> bool:
-    """Whether this process is the one that writes and speaks."""
-    return rank() == 0
-
-
-def begin(device: torch.device) -> None:
-    """Find the others, if there are any."""
-    if world() > 1:
-        PartialState(cpu=device.type == "cpu")
-
-
-def end() -> None:
-    """Part from the others."""
-    if world() > 1 and PartialState._shared_state:
-        PartialState().destroy_process_group()
-
-
-def share(value: T) -> T:
-    """What the first process has."""
-    if world() == 1:
-        return value
-    held = [value]
-    dist.broadcast_object_list(held, src=0)
-    return held[0]
 
 
 def agree(*modules: nn.Module) -> None:

@@ -12,7 +12,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator
 
 from aisle.errors import RecipeError, did_you_mean
-from aisle.models.spec import ModelSpec, PartSpec, Strict, validated
+from aisle.models.config import ModelSpec, PartSpec, validated
+from aisle.models.linear.config import LinearSpec, encoder_key
+from aisle.models.options import Strict
 from aisle.regular_files import read_text
 
 METRICS = ("accuracy", "macro_f1", "hierarchical_f1", "nll")  # and each level's accuracy
@@ -88,24 +90,6 @@ class Parts(Strict):
     most: int = Field(default=20_000, ge=1)
 
 
-class Ridge(Strict):
-    """After the stages along axes, what ridge regression finds there is added to the head
-    (`aisle.training.ridge`). penalty: in shares of a row's mean squared length. strength: how many
-    logits a score of 1 is worth."""
-
-    penalty: float = Field(default=0.15, gt=0)
-    strength: float = Field(default=25.0, gt=0)
-
-
-class WordsPart(Strict):
-    """After the stages along axes, a linear support vector machine over all features of the lexical views is
-    added to the head (`aisle.training.linear_svm`). penalty: in shares of a row's mean squared length, .5 is
-    scikit-learn's C = 1. strength: how many logits a margin of 1 is worth."""
-
-    penalty: float = Field(default=0.5, gt=0)
-    strength: float = Field(default=10.0, gt=0)
-
-
 class Promise(Strict):
     """`precision` of what is decided automatically, but for a chance `delta`."""
 
@@ -113,24 +97,31 @@ class Promise(Strict):
     delta: float = Field(default=0.05, gt=0, lt=1)
 
 
-class Recipe(ModelSpec):
-    """A network, its losses, its stages, what is kept aside and what is promised. names: each
-    category's name is a training row too. view_dropout: how often, in training, a present view is treated as
-    absent. tokens: the most that a view hands to a fusion that reads them; of more, consecutive ones are
-    averaged. precision: what the network learns in; without it, bf16 on GPUs of compute capability 8.0 and
-    above, else fp32. fp16 scales the loss, and needs a GPU."""
+class RecipeBase(Strict):
+    """What recipes of every family say: who they are, what is kept aside and what is promised."""
 
     name: str = "unnamed"
     description: str = ""
     seed: int = 0
+    parts: Parts = Parts()
+    promise: Promise = Promise()
+
+
+class Recipe(RecipeBase, ModelSpec):
+    """A network, its losses and its stages. text_encoder: a folder or hub name, for parts that name this
+    key in its place. image_encoder: the same. names: each category's name is a training row too.
+    view_dropout: how often, in training, a present view is treated as absent. tokens: the most that a view
+    hands to a fusion that reads them; of more, consecutive ones are averaged. precision: what the network
+    learns in; without it, bf16 on GPUs of compute capability 8.0 and above, else fp32. fp16 scales the loss,
+    and needs a GPU."""
+
+    family: Literal["network"] = "network"
+    text_encoder: str | None = None
+    image_encoder: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] | None = None
     names: bool = False
     losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
-    ridge: Ridge | None = None
-    words: WordsPart | None = None
-    parts: Parts = Parts()
-    promise: Promise = Promise()
 
     @property
     def network(self) -> ModelSpec:
@@ -155,6 +146,30 @@ class Recipe(ModelSpec):
         return fewer.model_copy(update={"stages": stages})
 
 
+class LinearRecipe(RecipeBase, LinearSpec):
+    """A linear model; see `aisle.models.linear.config.LinearSpec`."""
+
+    @property
+    def model(self) -> LinearSpec:
+        """The part that a bundle keeps."""
+        return LinearSpec(**{name: getattr(self, name) for name in LinearSpec.model_fields})
+
+    def without(self, names: set[str]) -> Self:
+        """The same with these views left out.
+
+        Raises:
+            RecipeError: no view is left.
+        """
+        kept = {name: view for name, view in self.views.items() if name not in names}
+        if not kept:
+            raise RecipeError(f"recipe {self.name!r} reads only views that are left out: {', '.join(names)}")
+        return self.model_copy(update={"views": kept})
+
+
+AnyRecipe = Recipe | LinearRecipe
+_FAMILIES: dict[str, type[Recipe] | type[LinearRecipe]] = {"network": Recipe, "linear": LinearRecipe}
+
+
 def shipped() -> dict[str, str]:
     """The recipes that come with Aisle: name -> TOML text."""
     folder = files("aisle.training") / "recipes"
@@ -162,14 +177,16 @@ def shipped() -> dict[str, str]:
     return {f.name.removesuffix(".toml"): f.read_text() for f in found if f.name.endswith(".toml")}
 
 
-def load_recipe(recipe: "str | Path | Recipe | Mapping[str, Any]", changes: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    recipe: "str | Path | AnyRecipe | Mapping[str, Any]", changes: Sequence[str] = ()
+) -> AnyRecipe:
     """A shipped recipe by name, a TOML file, a dict, or a recipe; with `changes` such as
     `"views.title.encoder.dim=128"` applied; `"views.image=false"` leaves a whole table out.
 
     Raises:
         RecipeError: no such recipe, an unknown key (the nearest is named) or a bad value.
     """
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, RecipeBase):
         recipe = recipe.model_dump(exclude_none=True)
     if isinstance(recipe, Mapping):
         return _checked(copy.deepcopy(dict(recipe)), changes, "recipe")
@@ -205,30 +222,75 @@ def left_out(change: str, file: Path) -> bool:
     return data is None and value.strip() == "false"
 
 
+ENCODER_KEYS = ("text_encoder", "image_encoder")  # name an encoder once; parts refer to it by this word
+# Encoders of a network that read a pretrained model, and the key that may name it.
+_ENCODERS = {"TransformerText": "text_encoder", "TransformerImage": "image_encoder"}
+
 # Lists that a recipe need not write down, as they are then: `--set` reaches into them too.
 _UNSAID: dict[str, list[dict[str, Any]]] = {"stages": [{}], "losses": [{"type": "CrossEntropy"}]}
 
 
-def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> Recipe:
+def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> AnyRecipe:
     before = _names_of_views(data)
     for change in changes:
         path, equals, value = change.partition("=")
         if not equals:
             raise RecipeError(f"--set {change!r} is not KEY=VALUE, such as views.title.encoder.dim=128")
         keys = path.strip().split(".")
-        if keys[0] in _UNSAID and len(keys) > 1:
+        if keys[0] in _UNSAID and len(keys) > 1 and data.get("family") != "linear":
             data.setdefault(keys[0], copy.deepcopy(_UNSAID[keys[0]]))
         _set(data, keys, _value(value.strip()), change)
+    family = data.get("family", "network")
+    if family not in _FAMILIES:
+        near = did_you_mean(str(family), _FAMILIES)
+        raise RecipeError(f"{what}: there is no family {family!r}.{near} Known: {', '.join(_FAMILIES)}")
+    told = {change.partition("=")[0].strip() for change in changes} & set(ENCODER_KEYS)
+    if family == "network":
+        data = _with_encoders(data, told, what)
     try:
-        recipe = validated(Recipe, data, what)
+        recipe = validated(_FAMILIES[family], data, what)
     except RecipeError as error:  # a misspelled view in --set is a new view, and half of one
         new = [name for name in _names_of_views(data) if name not in before]
         near = did_you_mean(new[0], before) if new else ""
         raise RecipeError(f"{error}.{near}" if near else str(error)) from None
     if gone := set(before) - set(recipe.views):
         recipe = recipe.without(gone)  # no stage or fusion speaks of them either
-    _check_stages(recipe, what)
+    if isinstance(recipe, Recipe):
+        _check_stages(recipe, what)
+    if unread := told - encoders_read(recipe):
+        key = min(unread)
+        raise RecipeError(f"{what} reads no {key.replace('_', ' ')}: leave --{key.replace('_', '-')} out")
     return recipe
+
+
+def _with_encoders(data: dict[str, Any], told: set[str], what: str) -> dict[str, Any]:
+    """A network's recipe with its encoders named wherever a part refers to one.
+
+    Args:
+        data: the recipe.
+        told: encoders that --set or a flag names: every part that reads one of their kind takes that.
+        what: the recipe, for messages.
+
+    Raises:
+        RecipeError: a part refers to an encoder that is not named.
+    """
+
+    def named(part: Any) -> Any:
+        if isinstance(part, list):
+            return [named(one) for one in part]
+        if isinstance(part, dict):
+            made = {key: named(value) for key, value in part.items()}
+            kind = _ENCODERS.get(str(part.get("type")))
+            if kind in told:
+                made["name"] = data[kind]
+            return made
+        if part in ENCODER_KEYS:
+            if not data.get(part):
+                raise RecipeError(f"{what}: a part refers to {part}, and the recipe names none")
+            return data[part]
+        return part
+
+    return {key: value if key in ENCODER_KEYS else named(value) for key, value in data.items()}
 
 
 def _names_of_views(data: Mapping[str, Any]) -> list[str]:
@@ -264,6 +326,19 @@ def _check_stages(recipe: Recipe, what: str) -> None:
             )
 
 
+def encoder_changes(text_encoder: str | None, image_encoder: str | None) -> list[str]:
+    """The changes that `--text-encoder` and `--image-encoder` stand for."""
+    given = zip(ENCODER_KEYS, (text_encoder, image_encoder), strict=True)
+    return [f"{key}={_string(value)}" for key, value in given if value is not None]
+
+
+def encoders_read(recipe: AnyRecipe) -> set[str]:
+    """Which of a recipe's two encoders its parts read."""
+    if isinstance(recipe, LinearRecipe):
+        return {key for view in recipe.views.values() if (key := encoder_key(view))}
+    return {_ENCODERS[v.encoder.type] for v in recipe.views.values() if v.encoder.type in _ENCODERS}
+
+
 def _value(text: str) -> Any:
     """A TOML value; anything that is none is a string, so that shells need no double quoting."""
     try:
@@ -285,8 +360,11 @@ def _set(data: Any, path: list[str], value: Any, change: str) -> None:
             else:
                 data = data[int(key)]
         elif isinstance(data, dict):
-            if last and value is False and isinstance(data.get(key), dict | list):
+            gone = last and value is False
+            if gone and isinstance(data.get(key), dict | list):
                 del data[key]
+            elif gone and path[:-1] == ["views"] and key not in data:
+                continue  # a view that the recipe does not have is left out already
             elif last:
                 data[key] = value
             else:
@@ -295,7 +373,7 @@ def _set(data: Any, path: list[str], value: Any, change: str) -> None:
             raise RecipeError(f"--set {change!r}: {'.'.join(path[:i])} is no table")
 
 
-def difference(one: Recipe, other: Recipe) -> str:
+def difference(one: AnyRecipe, other: AnyRecipe) -> str:
     """The first key in which two recipes differ, and its two values; empty where they are equal."""
 
     def first(a: Any, b: Any, path: str) -> str:
@@ -313,7 +391,7 @@ def difference(one: Recipe, other: Recipe) -> str:
     return "" if a == b else first(a, b, "")
 
 
-def to_toml(recipe: Recipe) -> str:
+def to_toml(recipe: AnyRecipe) -> str:
     """The resolved recipe as TOML that `load_recipe` reads back to an equal one."""
     lines: list[str] = []
     _write_table(recipe.model_dump(exclude_none=True), "", lines)

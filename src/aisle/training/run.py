@@ -18,22 +18,24 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import AisleError
 from aisle.inference.folder import MANIFEST, held, recover
-from aisle.models.model import Model
 from aisle.progress import SILENT, Progress
-from aisle.training import parallel
+from aisle.training import processes
 from aisle.training.curves import draw
-from aisle.training.loop import Epoch, State
-from aisle.training.recipe import Recipe, difference, load_recipe, to_toml
+from aisle.training.recipe import AnyRecipe, difference, load_recipe, to_toml
 from aisle.training.tracking import Trackers, chosen
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from aisle.models.model import Model
+    from aisle.training.loop import Epoch
+
+State = dict[str, Any]
 _LIBRARIES = ("aisle", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pillow", "scikit-learn")
 _DRAWN_EVERY = 30.0  # seconds at least between two pictures of a run under way
 
@@ -58,7 +60,7 @@ class Run:
 
     def __init__(self, folder: Path, track: Sequence[str] | None = None, progress: Progress = SILENT) -> None:
         self.folder, self.progress = folder, progress
-        self.writes = parallel.first()  # of several processes, one
+        self.writes = processes.first()  # of several processes, one
         self.trackers = Trackers(chosen(track) if self.writes else (), folder, progress)
         self._drawn = time.monotonic()
         self._made = False
@@ -106,7 +108,7 @@ class Run:
         except OSError:  # a file system without locks
             return
 
-    def begin(self, recipe: Recipe, data: dict[str, Any], resume: bool, written: CatalogFormat) -> None:
+    def begin(self, recipe: AnyRecipe, data: dict[str, Any], resume: bool, written: CatalogFormat) -> None:
         """Set the folder up, or check that it is the run to be resumed. Until `release`, no other process
         trains in it. written: how the catalog is written.
 
@@ -152,7 +154,7 @@ class Run:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
 
-    def _check(self, recipe: Recipe, old: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def _check(self, recipe: AnyRecipe, old: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if old.get("fingerprint") != data["fingerprint"]:
             raise RunError(
                 f"{self.folder} was trained on other rows; name a new folder, or the same catalogue"
@@ -185,6 +187,8 @@ class Run:
         """
         if not self.writes:
             return
+        import torch
+
         beside = self.folder / "checkpoint.part"
         try:
             with beside.open("wb") as file:
@@ -218,6 +222,8 @@ class Run:
         file = self.folder / "checkpoint.pt"
         if not file.exists():
             return None
+        import torch
+
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a damaged file makes torch's readers raise
@@ -270,9 +276,9 @@ class Journal:
     weights of stages that later ones start from.
     """
 
-    def __init__(self, run: Run | None, recipe: Recipe, later: set[str | None]) -> None:
+    def __init__(self, run: Run | None, recipe: AnyRecipe, later: set[str | None]) -> None:
         self.run, self.later = run, later
-        state = parallel.share(run.state() if run and run.writes else None) or {}
+        state = processes.share(run.state() if run and run.writes else None) or {}
         self.stage: int = state.get("stage", 0)
         self.now: State | None = state.get("now")
         self.model: State | None = state.get("model")
@@ -287,7 +293,7 @@ class Journal:
         """Whether nothing has been learned yet."""
         return self.stage == 0 and self.now is None and self.model is None
 
-    def epoch(self, now: State, metrics: Epoch) -> None:
+    def epoch(self, now: State, metrics: "Epoch") -> None:
         """A whole epoch is done."""
         self.now = now
         self.history.append(metrics.row())
@@ -295,7 +301,7 @@ class Journal:
         if self.run:
             self.run.trackers.log(self.history)
 
-    def end(self, name: str, model: Model, loss: nn.Module) -> None:
+    def end(self, name: str, model: "Model", loss: "nn.Module") -> None:
         """A stage is done."""
         self.model = {k: v.clone() for k, v in model.learned().items()}
         self.loss = {k: v.clone() for k, v in loss.state_dict().items()}

@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,13 +17,15 @@ from aisle.inference.ensemble import Ensemble
 from aisle.inference.folder import held
 from aisle.inference.holdout import unseen
 from aisle.inference.label_targets import targets_in
-from aisle.inference.predictor import Predictor
 from aisle.inference.stack import fit_stack
 from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.fit import fit
-from aisle.training.recipe import Recipe, to_toml
+from aisle.training.recipe import AnyRecipe, to_toml
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
 
 MOST = 50_000  # rows that trees are stacked on
 _PARTS = {"stop": 0.0, "calibrate": 0.0, "promise": 0.0}
@@ -31,7 +33,7 @@ _PARTS = {"stop": 0.0, "calibrate": 0.0, "promise": 0.0}
 
 def out_of_fold(
     catalog: Catalog,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     taxonomy: Taxonomy,
     number: np.ndarray,
     *,
@@ -78,7 +80,7 @@ def _keep(file: Path, array: np.ndarray) -> None:
 
 def fold_models(
     catalog: Catalog,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     taxonomy: Taxonomy,
     number: np.ndarray,
     *,
@@ -86,7 +88,7 @@ def fold_models(
     store: FeatureStore | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
-) -> Iterator[tuple[np.ndarray, Predictor]]:
+) -> "Iterator[tuple[np.ndarray, Predictor]]":
     """For each fold its rows and a model, over `taxonomy`, that has learned from all others.
 
     number: (n,) the fold of each row, -1 for rows that are left out of everything. only: of these folds.
@@ -107,9 +109,9 @@ def fold_models(
 
 
 def stacked(
-    members: Sequence[Predictor],
+    members: "Sequence[Predictor]",
     names: Sequence[str],
-    recipes: Sequence[Recipe],
+    recipes: Sequence[AnyRecipe],
     catalog: Catalog,
     *,
     count: int = 5,
@@ -176,7 +178,7 @@ def _working_in(keep: Path | None) -> Iterator[None]:
         yield
 
 
-def weighted(members: Sequence[Predictor], names: Sequence[str], catalog: Catalog) -> Ensemble:
+def weighted(members: "Sequence[Predictor]", names: Sequence[str], catalog: Catalog) -> Ensemble:
     """The mean whose weights make rows that no member saw most probable (EM for a mixture's shares); equal
     weights where there are no such rows."""
     plain = Ensemble.of(members, names)
@@ -207,7 +209,7 @@ def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, delt
     return ensemble.with_policy(fit_policy(*samples, precision=precision, delta=delta))
 
 
-def recipe_of(run: Path) -> Recipe:
+def recipe_of(run: Path) -> AnyRecipe:
     """What a run's folder was trained with.
 
     Raises:

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
-
 from aisle.errors import AisleError, did_you_mean
 from aisle.progress import Progress
 
@@ -55,7 +53,7 @@ class Trackers:
 
     def __init__(self, names: Sequence[str], folder: Path, progress: Progress) -> None:
         self.names, self.folder, self.progress = names, folder, progress
-        self.running: dict[str, GeneralTracker] = {}
+        self.running: dict[str, Any] = {}
         self._notes = folder / "trackers.json"  # {tracker: {"id", "logged"}}
 
     def start(self, recipe: Mapping[str, Any], history: Sequence[Row]) -> None:
@@ -76,7 +74,9 @@ class Trackers:
                 ) from error
             self._tell(name, history)
 
-    def _open(self, name: str, recipe: Mapping[str, Any]) -> GeneralTracker:
+    def _open(self, name: str, recipe: Mapping[str, Any]) -> Any:
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
         state, folder = self._state[name], self.folder
         if name == "tensorboard":
             shutil.rmtree(folder / name, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from aisle.evaluation.audit.candidates import ANSWERED, BETTER, DOUBLED, VOTED, 
 from aisle.evaluation.audit.neighbours import Near, nearest, votes
 from aisle.evaluation.branches import below
 from aisle.guarantee import Calibration
-from aisle.inference.predictor import Predictor
-from aisle.models.spec import views_of
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Scores, Targets, Taxonomy
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
 
 CHUNK = 256
 CALIBRATED = 1_000  # rows of a fold, at least where it has as many, by which its model is calibrated
@@ -55,7 +57,7 @@ def gather(
     catalog: Catalog,
     taxonomy: Taxonomy,
     cases: Cases,
-    models: Iterable[tuple[np.ndarray, Predictor]],
+    models: Iterable[tuple[np.ndarray, "Predictor"]],
     progress: Progress = SILENT,
 ) -> Evidence:
     """Ask models, each for rows (of the catalogue) that it has not learned from, nor from duplicates of."""
@@ -73,7 +75,7 @@ def gather(
         views = _by_modality(model)
         if near is None:  # spaces know words and pictures alone, so one model's serve all
             near = nearest(model.spaces(catalog.take(cases.rows)), cases.group, progress)
-            kinds = {name: view.modality for name, view in views_of(model.spec, trust_code=True).items()}
+            kinds = {view.name: view.modality for view in model.inputs}
             cases.places[:, VOTED] = voted(list(near.values()), cases.node, cases.node)
         mine = place_of[rows]
         mine = mine[mine >= 0]
@@ -91,7 +93,7 @@ def gather(
     return Evidence(cases, features, confidence, said, near, support[cases.node] - 1, agree)
 
 
-def _calibrated(model: Predictor, catalog: Catalog, cases: Cases, mine: np.ndarray) -> Predictor:
+def _calibrated(model: "Predictor", catalog: Catalog, cases: Cases, mine: np.ndarray) -> "Predictor":
     """The same model, calibrated on rows that it judges: it kept none of those that it learned from aside."""
     some = mine[:: max(1, len(mine) // CALIBRATED)]
     if not len(some):
@@ -101,9 +103,9 @@ def _calibrated(model: Predictor, catalog: Catalog, cases: Cases, mine: np.ndarr
     return model.with_policy(replace(model.policy, calibration=calibration))
 
 
-def _by_modality(model: Predictor) -> dict[str, list[str]]:
+def _by_modality(model: "Predictor") -> dict[str, list[str]]:
     """The views to leave out in order to hear text alone and pictures alone, where there are both."""
-    kinds = {name: view.modality for name, view in views_of(model.spec, trust_code=True).items()}
+    kinds = {view.name: view.modality for view in model.inputs}
     if not {"text", "image"} <= set(kinds.values()):
         return {}
     alone = {"text": "text", "picture": "image"}
@@ -111,7 +113,7 @@ def _by_modality(model: Predictor) -> dict[str, list[str]]:
 
 
 def _ask(
-    products: Catalog, some: np.ndarray, model: Predictor, views: dict[str, list[str]], cases: Cases,
+    products: Catalog, some: np.ndarray, model: "Predictor", views: dict[str, list[str]], cases: Cases,
     features: np.ndarray, confidence: np.ndarray, said: np.ndarray,
 ) -> None:  # fmt: skip
     scores = model.score(products)

@@ -15,7 +15,6 @@ from aisle.evaluation.collect import chunks
 from aisle.evaluation.drift.languages import language
 from aisle.guarantee.predictions import STRANGE
 from aisle.inference.classifier import Classifier
-from aisle.models.spec import views_of
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
@@ -151,9 +150,8 @@ def looked_at(classifier: Classifier) -> list[View]:
     """The views that a model, or the members of an ensemble, take from a product."""
     found: dict[str, View] = {}
     for member in getattr(classifier, "members", (classifier,)):
-        spec = getattr(member, "spec", None)
-        own = {v: View(v, "text", (v,)) for v in member.views} if spec is None else views_of(spec, True)
-        found |= {name: view for name, view in own.items() if name not in found}
+        own = getattr(member, "inputs", None) or [View(v, "text", (v,)) for v in member.views]
+        found |= {view.name: view for view in own if view.name not in found}
     return list(found.values())
 
 

@@ -16,7 +16,6 @@ from aisle.data.images import is_temporary
 from aisle.guarantee import Prediction
 from aisle.inference.base_predictor import Listed
 from aisle.models.features import content_key
-from aisle.models.preprocessing import Pictures
 from aisle.progress import Advance
 
 AT_ONCE = 4096  # rows looked at together: a multiple of what models take at once
@@ -46,12 +45,10 @@ class Reads(NamedTuple):
     def of(cls, model: Any) -> "Reads":
         """Of a model that tells; everything where it does not."""
         members = [cls.of(member) for member in getattr(model, "members", ())]
-        spec = getattr(model, "spec", None)
-        if spec is not None:
-            preparers = getattr(model, "preparers", {})
-            named = [(name, view, preparers.get(name)) for name, view in spec.views.items()]
-            fields = [field for name, view, _ in named for field in (view.fields or (name,))]
-            pictures = [view.pictures for _, view, p in named if p is None or isinstance(p, Pictures)]
+        views = getattr(model, "inputs", None)
+        if views is not None:
+            fields = [field for view in views for field in view.fields]
+            pictures = [view.pictures for view in views if view.modality == "image"]
             members.append(
                 cls(None if "*" in fields else tuple(sorted(set(fields))), max(pictures, default=0))
             )

@@ -31,8 +31,8 @@ from aisle.inference.folder import (
 )
 from aisle.inference.knn_index import Memory
 from aisle.inference.onnx.predictor import Counted, OnnxPredictor
-from aisle.inference.onnx.runtime import Encode, Encoder, Graph, Sight, Table
 from aisle.models import preprocessing
+from aisle.models.onnx_runtime import Encode, Encoder, Graph, Sight, Table
 from aisle.models.views import View
 from aisle.taxonomy import Taxonomy
 

@@ -162,7 +162,7 @@ def draft(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> On
             encoder, preparer = model.encoders[name], predictor.preparers[name]
             graph = None
             if isinstance(encoder, Lexical):
-                tables[name] = _table(encoder)
+                tables[name] = np.ascontiguousarray(encoder.table.weight.detach().cpu().numpy())
             else:
                 key = f"{model.fingerprint(name)}-{type(preparer).__name__}-{getattr(preparer, 'size', 0)}"
                 if key not in graphs:
@@ -201,10 +201,3 @@ def draft(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> On
         predictor.memory.save(folder)
     write_json(folder / "results.json", dict(predictor.results))
     return bundle.read(folder, predictor.model_id)
-
-
-def _table(encoder: Lexical) -> np.ndarray:
-    """(F, D), in half precision where that loses nothing: folded tables were rounded to it."""
-    table = encoder.table.weight.detach().cpu().numpy()
-    half = table.astype(np.float16)
-    return half if np.array_equal(half.astype(np.float32), table) else np.ascontiguousarray(table)

@@ -50,19 +50,20 @@ def encoder_graph(model: Model, name: str, preparer: Preparer, file: Path) -> No
     Raises:
         ExportError: torch cannot trace it.
     """
-    arrays, dynamic = _example(preparer, name)
     tokens = model.tokens if model.fusion.reads_tokens else 0
-    view = _View(twin(model.encoders[name]), list(arrays), tokens)
+    frozen_graph(twin(model.encoders[name]), preparer, f"encoder of view {name!r}", file, tokens)
+
+
+def frozen_graph(encoder: nn.Module, preparer: Preparer, what: str, file: Path, tokens: int = 0) -> None:
+    """An encoder alone: its arrays -> `pooled` (B, D); with `tokens`, at most so many of them too.
+
+    Raises:
+        ExportError: torch cannot trace it.
+    """
+    arrays, dynamic = _example(preparer, what)
     outputs = ["pooled", "tokens", "tokens_mask"] if tokens else ["pooled"]
-    _write(
-        view,
-        tuple(arrays.values()),
-        tuple(dynamic.values()),
-        list(arrays),
-        outputs,
-        file,
-        f"encoder of view {name!r}",
-    )
+    view = _View(encoder, list(arrays), tokens)
+    _write(view, tuple(arrays.values()), tuple(dynamic.values()), list(arrays), outputs, file, what)
 
 
 class _Given(Encoder):
@@ -153,7 +154,7 @@ def _example(preparer: Preparer, name: str) -> tuple[dict[str, Tensor], dict[str
     if isinstance(preparer, Vectors):
         return {"vector": torch.randn(b, preparer.dim)}, {"vector": {0: any_size}}
     raise ExportError(
-        f"view {name!r} cannot be exported: its preparer {type(preparer).__name__} is code from outside Aisle"
+        f"the {name} cannot be exported: its preparer {type(preparer).__name__} is code from outside Aisle"
     )
 
 
@@ -166,7 +167,7 @@ def _write(
     file: Path,
     what: str,
 ) -> None:
-    extra("onnxscript", "onnx", "exporting a model")
+    extra("onnxscript", "torch", "exporting a model")
     size = sum(p.numel() * p.element_size() for p in [*module.parameters(), *module.buffers()])
     fast = torch.backends.mha.get_fastpath_enabled()
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]

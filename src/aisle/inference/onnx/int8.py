@@ -24,7 +24,7 @@ from aisle.errors import extra
 from aisle.inference.folder import write_json
 from aisle.inference.onnx.bundle import read
 from aisle.inference.onnx.predictor import OnnxPredictor
-from aisle.inference.onnx.runtime import Arrays, Encoder, Sight
+from aisle.models.onnx_runtime import Arrays, Encoder, Sight
 from aisle.progress import SILENT, Progress
 
 CALIBRATED_ON = 160  # products that have the view; ranges hardly change after
@@ -41,7 +41,7 @@ def quantised(
     Raises:
         MissingExtraError: onnx or onnxruntime is not installed.
     """
-    quantization: Any = extra("onnxruntime.quantization", "onnx", "exporting in int8")
+    quantization: Any = extra("onnxruntime.quantization", "torch", "exporting in int8")
     shutil.copytree(twin.files, folder, dirs_exist_ok=True)
     network = json.loads((folder / "network.json").read_text())
     network["twin_of"] = None  # other weights, other answers: a name of its own
@@ -71,8 +71,8 @@ def _parts(sight: Sight, products: Sequence[Product], sharing: int) -> Iterator[
 
 def _quantise(quantization: Any, file: Path, rows: list[Arrays]) -> bool:
     """Rewrite a graph in place; False where it has nothing to quantise."""
-    onnx: Any = extra("onnx", "onnx", "exporting in int8")
-    shapes: Any = extra("onnxruntime.quantization.shape_inference", "onnx", "exporting in int8")
+    onnx: Any = extra("onnx", "torch", "exporting in int8")
+    shapes: Any = extra("onnxruntime.quantization.shape_inference", "torch", "exporting in int8")
     model = onnx.load(str(file), load_external_data=False)
     if not any(node.op_type in _MULTIPLYING for node in model.graph.node):
         return False

@@ -14,8 +14,8 @@ from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Nearest, Policy
 from aisle.inference.base_predictor import Answers, Scored, Spaces, in_fitting_batches, short_keys
 from aisle.inference.knn_index import SKETCH, Memory, sketch
-from aisle.inference.onnx.runtime import Encoding, Graph, Sight
 from aisle.inference.prefetch import ahead, cores
+from aisle.models.onnx_runtime import Encoding, Graph, Sight
 from aisle.models.preprocessing import Lexical, Vectors
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy

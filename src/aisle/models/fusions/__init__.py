@@ -8,12 +8,11 @@ learned token where one is absent.
 from aisle.models.fusions.attention import Attention, CrossAttention
 from aisle.models.fusions.huse import Huse
 from aisle.models.fusions.multilevel import Multilevel
-from aisle.models.fusions.pooled import Average, Beside, Concat, Gated, Linear
+from aisle.models.fusions.pooled import Average, Concat, Gated, Linear
 
 __all__ = [
     "Attention",
     "Average",
-    "Beside",
     "Concat",
     "CrossAttention",
     "Gated",

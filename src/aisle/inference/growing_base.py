@@ -1,0 +1,119 @@
+"""What every trained model knows besides its scores: products it remembers, rows it has seen, new categories.
+
+Shared by networks and linear models. No torch here.
+"""
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from aisle.data import Catalog, Product
+from aisle.errors import CatalogError
+from aisle.guarantee import Nearest, Policy
+from aisle.inference.base_predictor import Answers, Scored, short_keys
+from aisle.inference.knn_index import Memory
+from aisle.inference.zero_shot import EXAMPLES, Growth, averages, fit, name_products
+from aisle.taxonomy import Targets
+
+
+class GrowingAnswers(Answers):
+    """For dataclasses with `context` (tree and counts), `memory`, `growth` and `seen_keys`."""
+
+    context: Any
+    memory: Memory | None
+    growth: Growth | None
+    seen_keys: np.ndarray
+
+    @property
+    @abstractmethod
+    def remembered(self) -> tuple[str, ...]:
+        """The views by whose vectors products are remembered."""
+
+    @abstractmethod
+    def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
+        """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
+        view is absent."""
+
+    def _replaced(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    def _nearest(self, scored: Scored) -> Nearest | None:
+        return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
+
+    def remembering(self, catalog: Catalog, places: Sequence[str]) -> Self:
+        """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
+        nodes where they belong."""
+        if not self.remembered:
+            return self
+        memory = Memory.of(self.spaces(catalog), places, self.memory)
+        return self._replaced(memory=memory if memory.spaces else None)
+
+    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
+        """(n,) bool: products whose content this model was trained on."""
+        return np.isin(short_keys(products), self.seen_keys)
+
+    def with_policy(self, policy: Policy) -> Self:
+        """The same model making other promises."""
+        return self._replaced(policy=policy)
+
+    def with_examples(self, catalog: Catalog) -> Self:
+        """The same model, told by a handful of labelled products what categories without examples hold
+        (`with_taxonomy`): they are answered for by likeness to these at once. Nothing is promised.
+
+        Raises:
+            TaxonomyError: a label is not in the tree.
+            CatalogError: this model remembers no products, so that there is nothing to compare with.
+        """
+        if self.growth is None:
+            raise CatalogError(
+                "this model kept no rows aside when it was trained, so likeness to examples says nothing: "
+                "train it with [parts] calibrate and promise above 0, and a frozen view"
+            )
+        labelled = catalog.take([bool(p.categories) for p in catalog] if len(catalog) else [])
+        places = [self.taxonomy.nodes[self.taxonomy.index(p.categories[0])].id for p in labelled]
+        ending = [self.taxonomy.terminal_of[self.taxonomy.index(node)] >= 0 for node in places]
+        kept = [node for node, ends in zip(places, ending, strict=True) if ends]
+        if not kept:
+            return self
+        vectors = self.spaces(labelled.take(np.array(ending)))
+        growth = self.growth.with_examples(vectors, kept, self.taxonomy)
+        policy = Policy.uncalibrated(self.taxonomy)
+        return self._replaced(growth=growth, policy=policy, model_id="unsaved")
+
+    def learning_to_grow(self, catalog: Catalog, targets: Targets) -> Self:
+        """The same, knowing how much names and examples of new categories are worth: fitted on rows that
+        training never saw, with leaves held out (`aisle.inference.zero_shot`)."""
+        terminal = np.where(targets.node >= 0, self.taxonomy.terminal_of[targets.node], -1)
+        rows = np.flatnonzero((terminal >= 0) & targets.exact)
+        if self.memory is None or len(np.unique(terminal[rows])) < 2:
+            return self
+        parts = list(self.score_batches(catalog.take(rows)))
+        logp = np.concatenate([part.scores.logp for part in parts])
+        spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.remembered}
+        return self._replaced(growth=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
+
+    def _vectors_of_places(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """By space (N, D): every terminal's name, and the mean of a few remembered products."""
+        names = self.spaces(name_products(self.taxonomy))
+        means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
+        for name, near in (self.memory.spaces if self.memory else {}).items():
+            found = [self.taxonomy.find(str(place)) for place in near.places]
+            terminal = np.array([-1 if n is None else self.taxonomy.terminal_of[n] for n in found])
+            few = np.concatenate(
+                [np.flatnonzero(terminal == t)[:EXAMPLES] for t in np.unique(terminal[terminal >= 0])]
+                or [np.zeros(0, np.int64)]
+            )
+            means[name] = averages(near.vectors[few], terminal[few], means[name])
+        return names, means
+
+    def _newcomers(self) -> Growth | None:
+        """What is known of the terminals that no product was learned for."""
+        terminals = self.taxonomy.terminals[np.asarray(self.context.counts) == 0]
+        if self.growth is None or not len(terminals) or len(terminals) == len(self.taxonomy.terminals):
+            return self.growth and Growth(self.growth.named, self.growth.shown)
+        names, means = self._vectors_of_places()
+        new = tuple(self.taxonomy.nodes[node].id for node in terminals)
+        return Growth(self.growth.named, self.growth.shown, new, names, means)

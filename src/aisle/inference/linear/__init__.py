@@ -1,0 +1,1 @@
+"""Linear models as predictors, and their bundles. No torch here."""

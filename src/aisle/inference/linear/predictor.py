@@ -1,0 +1,168 @@
+"""A linear model as its users hold it: products in, scores or predictions out. No torch here."""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aisle.data import Product
+from aisle.data.catalog_format import CatalogFormat
+from aisle.guarantee import Policy
+from aisle.inference.base_predictor import Scored, Spaces, in_batches, in_fitting_batches
+from aisle.inference.growing_base import GrowingAnswers
+from aisle.inference.knn_index import Memory, sketch
+from aisle.inference.prefetch import ahead, cores
+from aisle.inference.zero_shot import Growth, name_products
+from aisle.models.features import FeatureStore
+from aisle.models.linear.config import LinearSpec
+from aisle.models.linear.model import LinearModel, grown, log_softmax
+from aisle.models.linear.reader import LinearInputs, LinearReader
+from aisle.models.views import View
+from aisle.taxonomy import Scores, Taxonomy
+
+
+class TreeCounts(NamedTuple):
+    """The tree and `counts` (N,), training products of each terminal."""
+
+    taxonomy: Taxonomy
+    counts: np.ndarray
+
+
+@dataclass(frozen=True)
+class LinearPredictor(GrowingAnswers):
+    """A linear model with everything it needs to answer, and nothing it needs to learn.
+
+    seen_keys: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
+    the model card. batch: products scored at once; answers do not depend on it. catalog_format: how the
+    catalog it was trained on is written.
+    """
+
+    model: LinearModel
+    reader: LinearReader
+    context: TreeCounts
+    policy: Policy
+    model_id: str = "unsaved"
+    seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    results: Mapping[str, Any] = field(default_factory=dict)
+    memory: Memory | None = None
+    growth: Growth | None = None
+    batch: int = 256
+    catalog_format: CatalogFormat | None = None
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree that answers are about."""
+        return self.context.taxonomy
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views it reads."""
+        return tuple(self.reader.views)
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views it reads, and of what."""
+        return tuple(self.reader.views.values())
+
+    @property
+    def max_images(self) -> int:
+        """How many images of a product are read, the first ones; 0: none."""
+        return max((view.pictures for view in self.inputs if view.modality == "image"), default=0)
+
+    @property
+    def spec(self) -> LinearSpec:
+        """Views and how scores are put together."""
+        return self.model.spec
+
+    @property
+    def preparers(self) -> Mapping[str, Any]:
+        """What turns each view's values into arrays."""
+        return self.reader.preparers
+
+    @property
+    def store(self) -> FeatureStore | None:
+        """Where encoders' outputs are kept."""
+        return self.reader.store
+
+    @property
+    def dim(self) -> int:
+        """Width of what `embed` gives."""
+        return self.model.basis.shape[1]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        return self.model.parameters
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """The views by whose vectors products are remembered: TF-IDF and pretrained encoders."""
+        return tuple(n for n in self.views if n in self.reader.lexical or n in self.reader.encoders)
+
+    # -- answering ----------------------------------------------------------------------------
+
+    def embed(self, products: Iterable[Product]) -> np.ndarray:
+        """(B, D) what products are found by: the directions in which logits vary most."""
+        parts = [part.embedding for part in self.score_batches(products)]
+        return np.concatenate([np.zeros((0, self.dim), np.float32), *parts])
+
+    def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
+        """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
+        view is missing."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.remembered}
+        others = set(self.views) - set(self.remembered)
+        for batch in in_batches(products, self.batch):
+            spaces = self._spaces(self.reader(batch, others))
+            for name, parts in found.items():
+                parts.append(spaces[name])
+        return {name: np.concatenate(parts) for name, parts in found.items() if parts}
+
+    def _spaces(self, inputs: LinearInputs) -> Spaces:
+        words = {name: partial(sketch, arrays) for name, arrays in inputs.lexical.items()}
+        vectors = {name: partial(inputs.dense.__getitem__, name) for name in self.reader.encoders}
+        return Spaces({name: {**words, **vectors}[name] for name in self.remembered})
+
+    def _scored(
+        self, products: Iterable[Product], without: Collection[str]
+    ) -> Iterator[tuple[list[Product], Scored]]:
+        self._check(without)
+        readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
+        batches = in_fitting_batches(products, self.batch, self.reader.large)
+        for batch, inputs in ahead(lambda batch: (batch, self.reader(batch, without)), batches, readers):
+            yield batch, self._score_batch(inputs)
+
+    def _score_batch(self, inputs: LinearInputs) -> Scored:
+        spaces = self._spaces(inputs) if self.memory else Spaces({})
+        logits = self.model.read(inputs, self.taxonomy)
+        logp = log_softmax(logits)
+        if self.growth:
+            logp = self.growth.apply(logp, spaces, self.taxonomy)
+        problems = [tuple(inputs.problems.get(i, ())) for i in range(len(inputs.present))]
+        scores = Scores(self.taxonomy, logp)
+        return Scored(scores, self.model.embed(logits), inputs.present, problems, spaces)
+
+    # -- becoming another ---------------------------------------------------------------------
+
+    def with_store(self, store: FeatureStore | None) -> "LinearPredictor":
+        """The same, keeping encoders' outputs on disk."""
+        return dataclasses.replace(self, reader=self.reader.with_store(store))
+
+    def with_taxonomy(self, taxonomy: Taxonomy) -> "LinearPredictor":
+        """The same model over another tree: nodes with known ids keep what was learned of them, new ones are
+        answered for from their names, as far as names were found to tell when leaves were held out. Nothing
+        is promised until it is calibrated again."""
+        names = self.reader(name_products(taxonomy))
+        model = grown(self.model, self.taxonomy, taxonomy, names)
+        context, policy = TreeCounts(taxonomy, model.counts), Policy.uncalibrated(taxonomy)
+        new = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
+        return dataclasses.replace(new, growth=new._newcomers()) if self.growth else new
+
+    def save(self, folder: str | Path) -> "LinearPredictor":
+        """Write a bundle that loads on another machine without training data; returns it with its id."""
+        from aisle.inference.linear.bundle import save
+
+        return save(self, Path(folder))

@@ -1,0 +1,1 @@
+"""TF-IDF and frozen embeddings into linear and kernel classifiers, on numpy and scipy. No torch."""

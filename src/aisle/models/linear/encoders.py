@@ -1,0 +1,107 @@
+"""Frozen text and image encoders as ONNX graphs, run by onnxruntime. No torch here.
+
+A graph is exported once from a transformers model (`aisle.training.encoder_export`) and kept in the cache; a
+bundle carries its own copy.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.models.features import Features as Encoded
+from aisle.models.features import FeatureStore, content_key
+from aisle.models.onnx_runtime import Encoder as GraphEncoder
+from aisle.models.onnx_runtime import Graph
+from aisle.models.preprocessing import Pictures, Prepared, Tokens
+from aisle.progress import SILENT, Progress
+
+_AT_ONCE = 64  # values prepared together; the graph is fed fewer of like length
+
+
+GRAPH, ABOUT = "encoder.onnx", "encoder.json"
+
+
+def open_encoders(homes: Mapping[str, Path], preparers: Mapping[str, Any]) -> "dict[str, FrozenEncoder]":
+    """By view, the encoder in its folder; views that name one folder share the graph.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        BundleError: a graph cannot be run.
+    """
+    graphs = {home: Graph(home / GRAPH) for home in set(homes.values())}
+    dims = {home: int(json.loads((home / ABOUT).read_text())["dim"]) for home in graphs}
+    return {
+        name: FrozenEncoder(graphs[home], home / GRAPH, preparers[name], dims[home])
+        for name, home in homes.items()
+    }
+
+
+class FrozenEncoder:
+    """One view's values to vectors (b, D) through a graph that several views may share.
+
+    Args:
+        graph: the loaded graph.
+        file: where it is; its content names the encoder.
+        preparer: texts to tokens, or images to pixels.
+        dim: D.
+    """
+
+    def __init__(self, graph: Graph, file: Path, preparer: Tokens | Pictures, dim: int) -> None:
+        self.file, self.preparer, self.dim = file, preparer, dim
+        self._run = GraphEncoder(graph)
+        self._fingerprint: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal outputs: weights and preprocessing. Names a space of the feature store."""
+        if self._fingerprint is None:
+            with self.file.open("rb") as handle:
+                weights = hashlib.file_digest(handle, "sha256").hexdigest()[:16]
+            self._fingerprint = f"onnx-{weights}-{self.preparer.fingerprint}"
+        return self._fingerprint
+
+    def encode(self, values: Sequence[Any]) -> tuple[np.ndarray, dict[int, str]]:
+        """b values, none of them None -> (b, D), NaN in rows that cannot be read, and why: {row: problem}."""
+        out, problems = np.full((len(values), self.dim), np.nan, np.float32), {}
+        for start in range(0, len(values), _AT_ONCE):
+            prepared: Prepared = self.preparer(values[start : start + _AT_ONCE])
+            problems |= {start + row: what for row, what in prepared.problems.items()}
+            good = np.flatnonzero(prepared.present)
+            if len(good):
+                out[start + good] = self._run(self.preparer.take(prepared.arrays, good)).pooled
+        return out, problems
+
+    def __call__(
+        self,
+        values: Sequence[Any],
+        store: FeatureStore | None = None,
+        label: str = "encoding",
+        progress: Progress = SILENT,
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+        """B values, None where the view is missing -> (B, D) with zeros there, present (B,), problems."""
+        here = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
+        out, present = np.zeros((len(values), self.dim), np.float32), np.zeros(len(values), bool)
+        told: dict[int, str] = {}
+        if not len(here):
+            return out, present, told
+        given = [values[i] for i in here]
+        if store is None:
+            found, problems = self.encode(given)
+        else:
+            keys, problems = [content_key(value) for value in given], {}
+
+            def compute(rows: list[int]) -> Encoded:
+                vectors, why = self.encode([given[row] for row in rows])
+                problems.update({rows[i]: what for i, what in why.items()})
+                return Encoded(vectors)
+
+            found = store.get(self.fingerprint, keys, compute, 256, label, progress).pooled
+        good = ~np.isnan(found[:, 0])
+        out[here], present[here] = np.nan_to_num(found), good
+        for row in np.flatnonzero(~good).tolist():
+            told[int(here[row])] = problems.get(row, f"{label} failed: the value cannot be read")
+        return out, present, told

@@ -1,0 +1,170 @@
+"""Training a linear model: features once, then the SVM and the ridge regression, each over its own views."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from aisle.data import Product
+from aisle.models.linear.config import LinearSpec
+from aisle.models.linear.model import LinearModel, find_basis
+from aisle.models.linear.rbf import RBFFeatures, RBFWeights, fit_ridge
+from aisle.models.linear.reader import LinearReader, stacked
+from aisle.models.linear.svm import fit_linear_svm
+from aisle.progress import Progress
+from aisle.taxonomy import Targets, Taxonomy
+
+_BLOCK = 4096  # rows read, and regressed, at once
+_SAMPLE = 4096  # rows by which directions of the embedding are found
+
+
+class TrainingRows(NamedTuple):
+    """Products, where they belong, and what each counts (n,)."""
+
+    products: Sequence[Product]
+    targets: Targets
+    weight: np.ndarray
+
+    def with_names(self, nodes: np.ndarray, names: Sequence[Product]) -> "TrainingRows":
+        """The same and a row for each of some categories (K,): its name."""
+        node = np.concatenate([self.targets.node, nodes])
+        exact = np.concatenate([self.targets.exact, np.ones(len(names), bool)])
+        weight = np.concatenate([self.weight, np.ones(len(names))])
+        return TrainingRows(Joined(self.products, names), Targets(node, exact), weight)
+
+
+class Joined(Sequence[Product]):
+    """Two sequences as one, neither copied."""
+
+    def __init__(self, first: Sequence[Product], second: Sequence[Product]) -> None:
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.first[i] if i < len(self.first) else self.second[i - len(self.first)]
+
+
+class _Read(NamedTuple):
+    """All rows' inputs: sparse (n, F), dense by view (n, D)."""
+
+    sparse: Any
+    dense: dict[str, np.ndarray]
+
+
+def fit_linear(
+    spec: LinearSpec,
+    reader: LinearReader,
+    rows: TrainingRows,
+    taxonomy: Taxonomy,
+    counts: np.ndarray,
+    *,
+    seed: int = 0,
+    progress: Progress,
+    start: LinearModel | None = None,
+) -> LinearModel:
+    """Train on all rows.
+
+    Args:
+        spec: what to learn.
+        reader: with fitted preparers.
+        rows: training rows, the categories' names among them if wanted.
+        taxonomy: the tree.
+        counts: (N,) training products a terminal.
+        seed: of draws of landmarks and negatives.
+        progress: is told how far it is.
+        start: an earlier model over this tree and these features (`--from`), of which the new rows' residual
+            is learned.
+    """
+    sizes = {name: one.size for name, one in reader.lexical.items()}
+    scales = {name: spec.views[name].scale for name in sizes}
+    read = _read(reader, rows.products, sizes, scales, progress)
+    terminal = np.where(rows.targets.exact, taxonomy.terminal_of[rows.targets.node], -1)
+    terminals, level1 = start and start.terminals, start and start.level1
+    if sizes:
+        n, tops = len(taxonomy.terminals), taxonomy.level(1)
+        top = np.searchsorted(tops, taxonomy.ancestors[rows.targets.node, 0])
+        given: dict[str, Any] = {"weight": rows.weight, "seed": seed}
+        with progress("fitting the linear SVM", n + len(tops), "categories") as advance:
+            given["advance"] = advance
+            penalty = spec.linear_svm.penalty
+            terminals = fit_linear_svm(read.sparse, terminal, n, penalty, start=terminals, **given)
+            level1 = fit_linear_svm(read.sparse, top, len(tops), penalty, start=level1, **given)
+    kernels, share = _ridge(spec, read.dense, terminal, rows.weight, len(counts), seed, start, progress)
+    basis = start.basis if start else np.zeros((len(counts), 0), np.float32)
+    model = LinearModel(spec, sizes, terminals, level1, kernels, share, counts, basis)
+    if start is not None:
+        return model
+    some = np.arange(0, len(rows.products), len(rows.products) // _SAMPLE + 1)
+    x, dense = read.sparse[some] if sizes else None, {name: rows[some] for name, rows in read.dense.items()}
+    return model._replace(basis=find_basis(model.logits(x, dense, len(some), taxonomy)))
+
+
+def _read(
+    reader: LinearReader,
+    products: Sequence[Product],
+    sizes: Mapping[str, int],
+    scales: Mapping[str, float],
+    progress: Progress,
+) -> _Read:
+    parts: list[Any] = []
+    dense: dict[str, list[np.ndarray]] = {name: [] for name in reader.views if name not in sizes}
+    with progress("reading", len(products), "products") as advance:
+        for start in range(0, len(products), _BLOCK):
+            block = [products[i] for i in range(start, min(start + _BLOCK, len(products)))]
+            inputs = reader(block)
+            if sizes:
+                parts.append(stacked(inputs.lexical, sizes, scales))
+            for name, rows in inputs.dense.items():
+                dense[name].append(rows)
+            advance(len(block))
+    together = {name: np.concatenate(rows) for name, rows in dense.items()}
+    return _Read(sparse.vstack(parts, format="csr") if parts else None, together)
+
+
+def _ridge(
+    spec: LinearSpec,
+    dense: Mapping[str, np.ndarray],
+    terminal: np.ndarray,
+    weight: np.ndarray,
+    classes: int,
+    seed: int,
+    start: LinearModel | None,
+    progress: Progress,
+) -> tuple[dict[str, RBFWeights], np.ndarray]:
+    """Weights by view, added to those of `start`, and the classes' shares (N,)."""
+    before = start.kernels if start else {}
+    features = {}
+    for name, rows in dense.items():
+        here = np.flatnonzero(np.abs(rows).sum(1) > 0)
+        if len(here):
+            view: Any = spec.views[name]
+            gamma = before[name].gamma if name in before else None
+            given = (view.sharpness, spec.ridge.n_components, view.scale, seed, gamma)
+            features[name] = RBFFeatures.fit(rows[here], *given)
+    if not features:
+        return dict(before), start.share if start else np.zeros(classes, np.float32)
+    known = np.flatnonzero(terminal >= 0)
+    with progress("solving the ridge regression", len(known), "rows") as advance:
+
+        def each() -> Any:
+            for begin in range(0, len(known), _BLOCK):
+                some = known[begin : begin + _BLOCK]
+                y = np.zeros((len(some), classes), np.float32)
+                y[np.arange(len(some)), terminal[some]] = 1
+                views = {name: dense[name][some] for name in features}
+                if start is not None:
+                    y -= start.share + sum(
+                        (one.scores(dense[name][some]) for name, one in before.items() if name in dense),
+                        np.zeros_like(y),
+                    )
+                yield views, y, weight[some]
+                advance(len(some))
+
+        found, share = fit_ridge(features, each(), classes, spec.ridge.penalty)
+    if start is None:
+        return found, share
+    joined = {name: one.joined(found[name]) if name in found else one for name, one in before.items()}
+    return joined | {n: one for n, one in found.items() if n not in before}, start.share + share

@@ -1,0 +1,101 @@
+"""From products to a linear model's inputs: sparse TF-IDF rows and dense embeddings.
+
+Shapes: B products, V views, F features of a TF-IDF view, D the width of an embedding.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from aisle.data import Product
+from aisle.models.features import FeatureStore
+from aisle.models.linear.encoders import FrozenEncoder
+from aisle.models.preprocessing import Lexical, Preparer
+from aisle.models.views import View
+from aisle.progress import SILENT, Progress
+
+
+class LinearInputs(NamedTuple):
+    """lexical: by TF-IDF view `ids`, `weights`, `offsets`; dense: by other view (B, D), zeros where missing;
+    present (B, V); problems {row: [message]}."""
+
+    lexical: dict[str, dict[str, np.ndarray]]
+    dense: dict[str, np.ndarray]
+    present: np.ndarray
+    problems: dict[int, list[str]]
+
+
+class LinearReader:
+    """Reads the views of a linear model.
+
+    Args:
+        views: what each view takes from a product.
+        preparers: a fitted one for each view.
+        encoders: of the views that a pretrained encoder reads.
+        store: where encoders' outputs are kept; computed each time without one.
+    """
+
+    def __init__(
+        self,
+        views: Mapping[str, View],
+        preparers: Mapping[str, Preparer],
+        encoders: Mapping[str, FrozenEncoder],
+        store: FeatureStore | None = None,
+    ) -> None:
+        self.views, self.preparers, self.encoders, self.store = views, preparers, encoders, store
+
+    @property
+    def lexical(self) -> dict[str, Lexical]:
+        """The TF-IDF views' preparers."""
+        return {name: one for name, one in self.preparers.items() if isinstance(one, Lexical)}
+
+    @property
+    def large(self) -> list[View]:
+        """The views that cost more than words do."""
+        return [view for name, view in self.views.items() if name not in self.lexical]
+
+    def with_store(self, store: FeatureStore | None) -> "LinearReader":
+        """The same, keeping encoders' outputs in `store`."""
+        return LinearReader(self.views, self.preparers, self.encoders, store)
+
+    def __call__(
+        self, products: Sequence[Product], without: Collection[str] = (), progress: Progress = SILENT
+    ) -> LinearInputs:
+        """B products -> inputs; views named in `without` count as missing."""
+        lexical: dict[str, dict[str, np.ndarray]] = {}
+        dense: dict[str, np.ndarray] = {}
+        present = np.zeros((len(products), len(self.views)), bool)
+        problems: dict[int, list[str]] = {}
+        for column, (name, view) in enumerate(self.views.items()):
+            values = [None] * len(products) if name in without else view.values(products)
+            if name in self.encoders:
+                dense[name], here, told = self.encoders[name](
+                    values, self.store, f"encoding {name}", progress
+                )
+            else:
+                prepared = self.preparers[name](values)
+                here, told = prepared.present, prepared.problems
+                if name in self.lexical:
+                    lexical[name] = prepared.arrays
+                else:
+                    dense[name] = prepared.arrays["vector"]
+            present[:, column] = here
+            for row, what in told.items():
+                problems.setdefault(row, []).append(what)
+        return LinearInputs(lexical, dense, present, problems)
+
+
+def tfidf_rows(arrays: Mapping[str, Any], features: int) -> sparse.csr_matrix:
+    """(B, F) CSR of a TF-IDF view's arrays."""
+    ends = np.append(arrays["offsets"], len(arrays["ids"]))
+    return sparse.csr_matrix((arrays["weights"], arrays["ids"], ends), shape=(len(ends) - 1, features))
+
+
+def stacked(
+    lexical: Mapping[str, Mapping[str, Any]], sizes: Mapping[str, int], scales: Mapping[str, float]
+) -> Any:
+    """(B, sum of F) the TF-IDF views side by side, each times its scale."""
+    parts = [tfidf_rows(lexical[name], size) * np.float32(scales[name]) for name, size in sizes.items()]
+    return sparse.hstack(parts, format="csr", dtype=np.float32)

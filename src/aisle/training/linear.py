@@ -1,0 +1,169 @@
+"""Training a linear model: preprocessors, encoders, then `aisle.models.linear.fit`. No torch here.
+
+An encoder that was never exported on this machine is the exception: exporting it takes torch once.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle import guarantee
+from aisle.data import Catalog, Product
+from aisle.errors import AisleError, RecipeError
+from aisle.inference.linear.bundle import load as load_bundle
+from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
+from aisle.models.features import FeatureStore
+from aisle.models.linear.config import AnyView, encoder_key
+from aisle.models.linear.config import readable_views as views_of_spec
+from aisle.models.linear.descriptor import ImageDescriptor
+from aisle.models.linear.encoders import open_encoders
+from aisle.models.linear.fit import TrainingRows, fit_linear
+from aisle.models.linear.model import LinearModel, grown, widened
+from aisle.models.linear.reader import LinearReader
+from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
+from aisle.models.views import View
+from aisle.progress import Progress
+from aisle.taxonomy import Taxonomy
+from aisle.training.encoder_export import encoder_folder, exported_encoder
+from aisle.training.fit import Assignment, learn_vocabularies, pick
+from aisle.training.processes import world
+from aisle.training.recipe import LinearRecipe
+from aisle.training.run import Run
+
+__all__ = ["check", "check_start", "check_tree", "load", "readable_views", "train"]
+
+
+def check(recipe: LinearRecipe, trust_code: bool) -> None:
+    """Before anything is learned.
+
+    Raises:
+        AisleError: several processes are to learn together.
+    """
+    if world() > 1:
+        raise AisleError(f"recipe {recipe.name!r} is linear and trains in one process: leave torchrun out")
+
+
+def check_start(start: Any, recipe: LinearRecipe) -> None:
+    """Whether a model can be gone on from by this recipe.
+
+    Raises:
+        RecipeError: it is no linear model, or one with other views.
+    """
+    if not isinstance(start, LinearPredictor):
+        raise RecipeError(
+            f"recipe {recipe.name!r} trains a linear model, and the model to start from is none: "
+            "name a recipe of its family, or leave --recipe out"
+        )
+    old, new = start.spec, recipe.model
+    for key in ("views", "text_encoder", "image_encoder"):
+        before, now = getattr(old, key), getattr(new, key)
+        if key == "views":
+            now = {name: view for name, view in now.items() if name in before}  # it had none of the others
+        if before != now:
+            raise RecipeError(
+                f"the recipe's {key} differ from those of the model to start from; "
+                "leave --recipe out to take the run's own"
+            )
+
+
+def check_tree(recipe: LinearRecipe, taxonomy: Taxonomy) -> None:
+    """A linear model learns any tree."""
+
+
+def load(folder: Path, trust_code: bool) -> LinearPredictor:
+    """A finished run's model."""
+    return load_bundle(folder)
+
+
+def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:
+    """What each view takes from a product."""
+    return views_of_spec(recipe.model)
+
+
+def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Progress) -> LinearPredictor:
+    """A linear model trained on the rows to fit, not calibrated yet."""
+    rows = given.catalog.take(given.parts.fit)
+    start: LinearPredictor | None = given.start
+    store = given.store or FeatureStore()
+    if start is None:
+        reader, before = new_reader(rows, recipe, store, progress), None
+    else:
+        reader, before = _grown_start(start, rows, given.taxonomy, store)
+    targets = pick(given.targets, given.parts.fit)
+    weight = np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, float)
+    lesson = TrainingRows(rows, targets, weight)
+    if recipe.label_name_examples:
+        places = np.unique(targets.node[targets.exact])
+        names = [_name_product(given.taxonomy.nodes[place].path) for place in places]
+        lesson = lesson.with_names(places, names)
+    spec = recipe.model if start is None else start.spec
+    model = fit_linear(
+        spec, reader, lesson, given.taxonomy, given.counts, seed=recipe.seed, progress=progress, start=before
+    )
+    return LinearPredictor(
+        model=model,
+        reader=reader,
+        context=TreeCounts(given.taxonomy, model.counts),
+        policy=guarantee.Policy.uncalibrated(given.taxonomy),
+        memory=start.memory if start is not None else None,
+    )
+
+
+def _name_product(path: tuple[str, ...]) -> Product:
+    """A category's name as a product: the title its own name, the description the names on its path."""
+    return Product("", {"title": path[-1], "description": " ".join(path)})
+
+
+def new_reader(rows: Catalog, recipe: LinearRecipe, store: FeatureStore, progress: Progress) -> LinearReader:
+    """A reader of a recipe's views, its vocabularies learned from these rows.
+
+    Raises:
+        MissingModelError, MissingExtraError: as `exported_encoder`.
+    """
+    spec = recipe.model
+    homes = {}
+    for name, view in spec.views.items():
+        key = encoder_key(view)
+        if key is not None:
+            kind, size = ("text", 0) if key == "text_encoder" else ("image", getattr(view, "size", 0))
+            homes[name] = exported_encoder(str(getattr(spec, key)), kind, size, progress)
+    views = views_of_spec(spec)
+    preparers = {name: new_preprocessor(view, recipe) for name, view in spec.views.items()}
+    learn_vocabularies(preparers, views, rows, recipe.seed)
+    return LinearReader(views, preparers, open_encoders(homes, preparers), store)
+
+
+def _values(view: View, rows: Iterable[Product]) -> Iterable[Any]:
+    return (view.value(product) for product in rows)
+
+
+def new_preprocessor(view: AnyView, recipe: LinearRecipe) -> Any:
+    """What turns a view's values into arrays, not fitted yet."""
+    if view.type == "Tfidf":
+        return Lexical(
+            words=view.max_words, pairs=view.word_bigrams, grams=view.max_features, least=view.min_df,
+            shortest=view.min_n, longest=view.max_n,
+        )  # fmt: skip
+    if view.type == "TextEncoder":
+        return Tokens(str(encoder_folder(str(recipe.text_encoder))), length=view.max_length)
+    if view.type == "ImageEncoder":
+        return Pictures(view.size, view.images)
+    return ImageDescriptor(view.size) if view.type == "ImageDescriptor" else Vectors()
+
+
+def _grown_start(
+    start: LinearPredictor, rows: Catalog, taxonomy: Taxonomy, store: FeatureStore
+) -> tuple[LinearReader, LinearModel]:
+    """The earlier model over the grown tree, and over vocabularies that know the new rows' words too."""
+    views, old = start.reader.views, start.reader.preparers
+    preparers = {
+        name: prepare.extended(_values(views[name], rows)) if isinstance(prepare, Lexical) else prepare
+        for name, prepare in old.items()
+    }
+    reader = LinearReader(views, preparers, start.reader.encoders, store)
+    paths = [taxonomy.nodes[node].path for node in taxonomy.terminals]
+    model = widened(start.model, {name: one.size for name, one in reader.lexical.items()})
+    names = reader([_name_product(path) for path in paths])
+    return reader, grown(model, start.taxonomy, taxonomy, names)

@@ -1,0 +1,220 @@
+"""Training a fusion network: parts, preprocessors, stages. Needs torch."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from aisle import guarantee
+from aisle.data import Catalog
+from aisle.errors import RecipeError
+from aisle.inference.bundle import load
+from aisle.inference.input_pipeline import Reader
+from aisle.inference.predictor import Predictor
+from aisle.models import fusions, heads, losses
+from aisle.models.features import FeatureStore
+from aisle.models.label_embeddings import context_of
+from aisle.models.model import Model
+from aisle.models.options import Augment
+from aisle.models.preprocessing import Preparer
+from aisle.models.registry import Context, build_part, check_options, find_part
+from aisle.models.spec import build, new_preparer, views_of
+from aisle.models.views import View
+from aisle.progress import Progress
+from aisle.taxonomy import Targets, Taxonomy
+from aisle.training import cca, warm_start
+from aisle.training.data import Lesson, Rows
+from aisle.training.fit import Assignment, PartRows, learn_vocabularies, pick
+from aisle.training.loop import Position, WeightedLoss, run_stage
+from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
+from aisle.training.recipe import Recipe
+from aisle.training.run import Journal, Run
+
+__all__ = ["check", "check_start", "check_tree", "load", "readable_views", "train"]
+
+
+class _Shop(NamedTuple):
+    """What a network is trained on."""
+
+    catalog: Catalog
+    targets: Targets
+    parts: PartRows
+    context: Context
+    warm: bool
+    trust_code: bool
+
+
+def readable_views(recipe: Recipe, trust_code: bool) -> dict[str, View]:
+    """What each view takes from a product."""
+    return views_of(recipe.network, trust_code)
+
+
+def check_start(start: Predictor, recipe: Recipe) -> None:
+    """Whether a model can be gone on from by this recipe.
+
+    Raises:
+        RecipeError: it is another network, or no network.
+    """
+    if not isinstance(start, Predictor):
+        raise RecipeError(
+            f"recipe {recipe.name!r} trains a network, and the model to start from is none: name a recipe of "
+            "its family, or leave --recipe out"
+        )
+    warm_start.check_shape(start, recipe.network)
+
+
+def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress) -> Predictor:
+    """A network trained on the rows to fit, not calibrated yet."""
+    start, trust_code = given.start, given.trust_code
+    device = torch.device("cpu") if given.device is None else given.device
+    torch.manual_seed(recipe.seed)
+    fit_rows = given.catalog.take(given.parts.fit)
+    context = context_of(given.taxonomy, given.counts)
+    if start is None:
+        preparers = _learn_preparers(fit_rows, recipe, trust_code)
+        model = build(recipe.network, preparers, context, trust_code=trust_code)
+    else:
+        preparers = warm_start.preparers_from(start, fit_rows)
+        model = warm_start.model_from(start, recipe.network, preparers, context)
+    model.to(device)
+    reader = Reader(model, readable_views(recipe, trust_code), preparers, given.store or FeatureStore())
+    shop = _Shop(given.catalog, given.targets, given.parts, context, start is not None, trust_code)
+    _phases(shop, recipe, reader, run, progress)
+    return Predictor(
+        spec=recipe.network,
+        context=context,
+        preparers=preparers,
+        model=model.to("cpu").eval(),
+        policy=guarantee.Policy.uncalibrated(given.taxonomy),
+        memory=start.memory if start is not None else None,
+        store=reader.store,
+    )
+
+
+def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preparer]:
+    preparers = {name: new_preparer(view, trust_code) for name, view in recipe.views.items()}
+    learn_vocabularies(preparers, readable_views(recipe, trust_code), catalog, recipe.seed)
+    return preparers
+
+
+def check(recipe: Recipe, trust_code: bool) -> None:
+    """Before anything is learned: every part is there and knows its options.
+
+    Raises:
+        RecipeError: as `find_part` and `check_options`.
+    """
+    for view in recipe.views.values():
+        new_preparer(view, trust_code)
+    fusion = find_part(fusions, "fusion", recipe.fusion.type, trust_code)
+    check_options(fusion, "fusion", recipe.fusion.options, {"dims", "modalities"})
+    head = find_part(heads, "head", recipe.head.type, trust_code)
+    check_options(head, "head", recipe.head.options, {"context", "dim"})
+    for spec in recipe.losses:
+        loss = find_part(losses, "loss", spec.type, trust_code)
+        check_options(loss, "loss", spec.options, {"context"}, more={"weight"})
+
+
+def check_tree(recipe: Recipe, taxonomy: Taxonomy) -> None:
+    """Whether every stage can be judged by its metric.
+
+    Raises:
+        RecipeError: the tree is not that deep.
+    """
+    for number, stage in enumerate(recipe.stages):
+        level = stage.metric.removeprefix("level")
+        if stage.patience and level.isdigit() and int(level) > taxonomy.depth:
+            raise RecipeError(
+                f"stages.{number}.metric: {stage.metric} cannot be judged by: "
+                f"this tree has {taxonomy.depth} levels"
+            )
+
+
+def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
+    built: list[nn.Module] = []
+    for spec in recipe.losses:
+        cls = find_part(losses, "loss", spec.type, trust_code)
+        built.append(build_part(cls, "loss", spec.options, context=context))
+    return WeightedLoss(built, [spec.weight for spec in recipe.losses])
+
+
+def _lesson(shop: _Shop, rows: np.ndarray) -> Lesson:
+    some = shop.catalog.take(rows)
+    return Lesson(some, pick(shop.targets, rows), some.weights)
+
+
+def _to_fit(shop: _Shop, recipe: Recipe) -> Lesson:
+    lesson = _lesson(shop, shop.parts.fit)
+    return lesson.with_names(shop.context.taxonomy) if recipe.names else lesson
+
+
+def _to_stop(shop: _Shop) -> Lesson:
+    return _lesson(shop, shop.parts.stop)
+
+
+class _Course(NamedTuple):
+    """What every phase of a run shares."""
+
+    shop: _Shop
+    recipe: Recipe
+    criterion: WeightedLoss
+    journal: Journal
+    progress: Progress
+
+
+def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progress: Progress) -> None:
+    """Every phase in turn; those that an interrupted run has behind it are not learned again."""
+    model = reader.model
+    device = next(model.parameters()).device
+    phases = phases_of(recipe, {name for name in model.views if model.encoders[name].costly})
+    journal = Journal(run, recipe, kept_for_later(recipe))
+    criterion = _losses(recipe, shop.context, shop.trust_code)
+    criterion.load_state_dict(journal.loss, strict=False)  # killed between two stages, it goes on with these
+    course = _Course(shop, recipe, criterion, journal, progress)
+    before: Phase | None = None
+    for phase in phases:
+        enter(model, recipe, phase, before)
+        model.to(device)
+        before = phase
+        built = model.learned()
+        for weights in journal.ended.values():
+            # A stage that starts there later finds the encoders that rested then as they were built.
+            weights |= {key: v.clone() for key, v in built.items() if key not in weights}
+        if journal.stage < phase.stages.stop:
+            _learn(course, phase, reader)
+    if journal.model is not None:
+        model.load_state_dict(journal.model, strict=False)
+    leave(model, recipe)
+    journal.close()
+
+
+def _learn(course: _Course, phase: Phase, reader: Reader) -> None:
+    """Train the reader's network through a phase."""
+    shop, recipe = course.shop, course.recipe
+    varied = {name: view.augment for name, view in recipe.views.items() if view.augment}
+    varied = {name: augment for name, augment in varied.items() if name not in phase.still}
+
+    def rows(lesson: Lesson, varied: Mapping[str, Augment]) -> Rows:
+        return Rows(lesson, shop.context.taxonomy, reader, {}, course.progress, varied)
+
+    fit_rows = rows(_to_fit(shop, recipe), varied)
+    stop_rows = rows(_to_stop(shop), {}) if len(shop.parts.stop) else None
+    if course.journal.blank and not shop.warm:
+        cca.begin(reader.model, fit_rows, phase.still, course.progress)
+    _stages(reader.model, course, phase, (fit_rows, stop_rows))
+
+
+def _stages(model: Model, course: _Course, phase: Phase, rows: tuple[Rows, Rows | None]) -> None:
+    """A phase's stages in turn, each from where the one before ended or from an earlier one's weights."""
+    recipe, journal = course.recipe, course.journal
+    for number in range(max(journal.stage, phase.stages.start), phase.stages.stop):
+        stage = recipe.stages[number]
+        start = journal.ended.get(stage.start) if stage.start else journal.model
+        if journal.now is None and start is not None:
+            model.load_state_dict(start, strict=False)
+        position = Position(number, recipe.seed, recipe.precision)
+        run_stage(model, course.criterion, stage, rows, position, journal.now, journal.epoch, course.progress)
+        journal.end(stage.name, model, course.criterion)
+    if journal.model is not None:
+        model.load_state_dict(journal.model, strict=False)
