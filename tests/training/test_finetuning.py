@@ -18,7 +18,7 @@ from tests.training.test_resume import Killed
 WORDS = [word for words, _ in PLACES.values() for word in words.split()]
 QUICK = {"epochs": 1, "batch": 16, "rate": 0.01}
 
-NOTHING = Learned(0, 0.0, 0.0, 0.0)
+NOTHING = Learned(0, 0.0, 0.0, 0.0, {})
 
 
 @pytest.fixture(scope="module")
