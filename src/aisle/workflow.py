@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def read(source: Any, **options: Any) -> Catalog:
-    """Read a catalogue: a file, a folder, several files, or rows. Options: see `aisle.catalog.read`.
+    """Read a catalogue: a file, a folder, several files, a data frame, or rows. Options: see
+    `aisle.data.read`.
 
     Raises:
         AisleError: the source cannot be read at all; bad rows become `catalog.problems` instead.

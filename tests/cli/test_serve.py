@@ -53,7 +53,7 @@ def test_feedback_is_exported_and_forgotten(tmp_path):
     store.close()
     options = ("--store", tmp_path / "s.db", "--json")
     told = json.loads(run("feedback", "export", tmp_path / "f.jsonl", *options).stdout)
-    assert told == {"chosen": 1, "accepted": 0, "default": 1}
+    assert told == {"chosen": 1, "accepted": 0, "default": 1, "batch": 0}
     assert json.loads(run("feedback", "forget", "ana", *options).stdout)["feedback"] == 1
     assert json.loads(run("feedback", "prune", "1", *options).stdout) == {"rows": 0}
     missing = run("feedback", "export", tmp_path / "none" / "f.jsonl", *options)

@@ -126,8 +126,29 @@ def test_a_flat_name_after_a_path_is_a_category_of_its_own(mark, level):
         ["Home > Fridges"],
         ["Home > Fridges", "Sale"],
         ["Office > Pens", "New in"],
-        ["Sale", "Home > Fridges"],
+        ["Home > Fridges", "Sale"],  # the place is learned, wherever the cell lists it
     ]
+
+
+def test_one_row_with_a_flat_name_after_a_known_path_makes_no_class():
+    pens, cups = "Office > Pens", "Kitchen > Mugs, Cups & Jars"
+    assert found([pens, f"{pens}, Sale", cups])[0] == [[pens], [pens, "Sale"], [cups]]
+    assert found([pens, f"Sale, {pens}", f"{cups}, Sale", cups])[0] == [
+        [pens],
+        [pens, "Sale"],
+        [cups, "Sale"],
+        [cups],
+    ]
+    assert found([pens, f"{pens}, Ink & Refills"])[0] == [[pens], [f"{pens}, Ink & Refills"]]
+    tree = Taxonomy.from_paths([("Office", "Pens"), ("Sale",)])
+    assert found([f"Sale, {pens}", pens], taxonomy=tree)[0] == [[pens, "Sale"], [pens]]
+
+
+def test_flat_names_are_listed_where_each_is_a_label_by_itself():
+    labels = ["pens", "mugs", "pens,mugs", "mugs,sale", "pens,sale"]
+    assert found(labels)[0] == [["pens"], ["mugs"], ["pens", "mugs"], ["mugs", "sale"], ["pens", "sale"]]
+    names = ["Clothing, Shoes & Jewelry", "Shoes", "Books", "Books, Movies & TV", "Dining, Living Room"]
+    assert found(names)[0] == [[name] for name in names]
 
 
 def test_escaped_separators_are_part_of_the_name():

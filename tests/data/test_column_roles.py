@@ -131,6 +131,13 @@ def test_variants_are_tied_by_their_parent_not_by_an_attribute_set(columns, expe
     assert groups == (len({columns[expected](i) for i in range(40)}) if filled else 40)
 
 
+def test_associations_of_products_are_no_variants():
+    listed = read(rows(sku=str, category=path, parent="", groups=lambda i: ("summer", "winter", "")[i % 3]))
+    assert listed.columns.group != "groups"
+    assert listed[0].fields["groups"] == "summer"
+    assert len(set(listed.groups().tolist())) == 40
+
+
 def test_a_handle_is_the_id_of_products_and_the_group_of_variants():
     products = read(rows(Handle=lambda i: f"thing-{i}", category=path))
     assert (products.columns.id, products.columns.group) == ("Handle", None)

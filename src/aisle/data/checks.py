@@ -239,7 +239,7 @@ def _labels(catalog: Catalog) -> Iterator[Finding]:
         yield Finding("branches", "note", what, len(branch), "rows", action, examples)
     several = int((catalog.category_counts() > 1).sum())
     if several:
-        action = "the first is learned; any of them counts as right"
+        action = "the first is learned, names without levels last; any of them counts as right"
         yield Finding("several", "note", "products with several categories", several, "rows", action)
     classes, counts = np.unique(node[known], return_counts=True)
     ones = classes[counts == 1]

@@ -92,6 +92,8 @@ def _names(role: str) -> tuple[_Names, ...]:
 
 def rank(role: str, header: str) -> Rank | None:
     """How well a header speaks for a role; None: not at all."""
+    if role == "group" and folded(header) == "groups":
+        return None  # Akeneo's lists of associated products
     ranks = []
     for added, form in _forms(header):
         keys = exact(form), folded(form), singular(folded(form))

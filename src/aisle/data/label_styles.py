@@ -197,9 +197,12 @@ def _with_separator(texts: Sequence[str], style: Style) -> Style:
             continue
         if has_escapes(texts, mark):  # who escapes a sign in names means it everywhere else
             return style._replace(separator=mark)
-        if not holding or (style.delimiter is None and mark in _COMMAS):
+        if not holding:
             continue
-        roots = _flat_roots(texts, mark, style) if _is_simple(style) else _evidence(texts, mark, style)
+        if style.delimiter is None and mark in _COMMAS:
+            roots = _listed_names(texts, mark)
+        else:
+            roots = _flat_roots(texts, mark, style) if _is_simple(style) else _evidence(texts, mark, style)
         if roots:
             return style._replace(separator=mark, roots=roots)
     return style
@@ -220,6 +223,21 @@ def _flat_roots(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]
     return roots if fitting >= len(holding) / 2 and (deep or style.delimiter is None) else frozenset()
 
 
+def _listed_names(texts: Sequence[str], mark: str) -> frozenset[str]:
+    """The names that follow another in a flat column (`Pens`, `Pens, Sale`), if a comma mostly lists names
+    that are labels by themselves or follow several of these; else nothing."""
+    known = {spelled(text) for text in texts if mark not in text}
+    lists = [[spelled(piece) for piece in text.split(mark)] for text in texts if mark in text]
+    lists = [names for names in lists if all(names)]
+    before: dict[str, set[str]] = {}
+    for names in lists:
+        for name in names[1:] if names[0] in known else ():
+            before.setdefault(name, set()).add(names[0])
+    listed = {name for name, firsts in before.items() if name in known or len(firsts) > 1}
+    fitting = sum(names[0] in known and listed.issuperset(names[1:]) for names in lists)
+    return frozenset(listed if fitting > 1 and fitting >= 0.8 * len(lists) else ())
+
+
 _Path = tuple[str, ...]
 
 
@@ -227,8 +245,8 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     """What may start a category after the sign, if the sign parts categories; else nothing.
 
     For it speaks what follows the sign and is a path (`Home > Fridges, Office > Pens`) under a root known
-    from elsewhere, or a name that follows several known paths (`Office > Pens, Sale`). A name that holds the
-    sign (`Mugs, Cups & Jars`) speaks neither for it nor against it: no root follows the sign there.
+    from elsewhere, or a name that follows a path known by itself (`Office > Pens, Sale`). A name that holds
+    the sign (`Mugs, Cups & Jars`) speaks neither for it nor against it: no root follows the sign there.
     """
     cells = [[_path(piece, style) for piece in cut_at(text, mark, style)] for text in texts]
     cells = [[path for path in cell if path] for cell in cells]
@@ -241,7 +259,11 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     later = [path for cell in cells for path in cell[1:] if len(path) > 1]
     rooted = [path for path in later if path[0] in roots]
     extras = _extras(cells, known)
-    recurring = [n for n, lefts in extras.items() if len(lefts) > 1 or (n,) in known or n in roots]
+    recurring = [
+        name
+        for name, lefts in extras.items()
+        if len(lefts) > 1 or (name,) in known or name in roots or not _LISTING.search(name)
+    ]
     pairs = [(left, right) for cell in cells for left, right in pairwise(cell) if len(right) > 1]
     after_known = {right[0] for left, right in pairs if left in known and len(left) > 1}
     if 2 * sum(left in known for left, _ in pairs) < len(pairs):
@@ -252,8 +274,7 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     if mark not in _COMMAS:  # names hold these hardly ever, and then no path follows
         roots |= {path[0] for path in later}
     roots |= after_known
-    extras = {n: lefts for n, lefts in extras.items() if n in recurring or not _LISTING.search(n)}
-    return frozenset(roots | ancestors | set(extras) | joined) - NOTHING
+    return frozenset(roots | ancestors | set(recurring) | joined) - NOTHING
 
 
 def _path(text: str, style: Style) -> _Path:

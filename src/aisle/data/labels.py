@@ -73,7 +73,8 @@ def parse(label: str, style: Style) -> Parsed:
     if nested is not None:
         return _several(nested)
     text = protected(decode_entities(label))
-    return _several([levels_of(piece, style) for piece in _pieces(text, style)])
+    paths, problem = _several([levels_of(piece, style) for piece in _pieces(text, style)])
+    return Parsed(tuple(sorted(paths, key=lambda path: len(path) == 1)), problem)  # `Sale` after a place
 
 
 def _pieces(label: str, style: Style) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -45,8 +45,16 @@ _BROKEN = (
     zstandard.ZstdError,
     pa.ArrowException,
 )
+
+
+class SupportsArrow(Protocol):
+    """A table in memory that hands its columns on as Arrow: a data frame of pandas or polars."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
 _LOOKED_AT = 1000  # rows whose labels are looked up to choose among columns
-Source = str | Path | Sequence[Any] | pa.Table | Stream
+Source = str | Path | Sequence[Any] | pa.Table | SupportsArrow | Stream
 
 
 def read(
@@ -67,7 +75,8 @@ def read(
     progress: Progress = SILENT,
 ) -> Catalog:
     """Read a catalogue: a CSV, TSV, JSONL or Parquet file (`.gz`, `.bz2`, `.xz`, `.zst`), a folder of them, a
-    folder of pictures in class folders, several files, an Arrow table, or rows as mappings or `Product`s.
+    folder of pictures in class folders, several files, an Arrow table, a data frame (pandas, polars), or rows
+    as mappings or `Product`s.
     `-` is standard input.
 
     taxonomy: an official tree or the file that holds one; without it the labels make the tree.
@@ -227,8 +236,8 @@ def batches_of(
     Raises:
         CatalogError: there is no such file, its format is not known, or it is no source at all.
     """
-    if isinstance(source, pa.Table):
-        yield None, lambda first: arrow_batches(source, problems)
+    if hasattr(source, "__arrow_c_stream__"):
+        yield None, lambda first: arrow_batches(pa.table(source), problems)
     elif is_place(source):
         path = located(source)
         _refuse_false_pairs(path)
@@ -247,7 +256,7 @@ def batches_of(
         yield None, lambda first: rows_to_batches(_rows(source), problems, first)
     else:
         kind = type(source).__name__
-        raise CatalogError(f"a catalogue is read from files, tables or rows, not from {kind}")
+        raise CatalogError(f"a catalogue is read from files, tables, data frames or rows, not from {kind}")
 
 
 def _refuse_false_pairs(source: Path) -> None:

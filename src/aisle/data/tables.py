@@ -352,7 +352,7 @@ def _batch_rows(metadata: Any) -> int:
 def arrow_batches(table: pa.Table, problems: Problems) -> Iterator[pa.RecordBatch]:
     """The batches of a table already in memory."""
     names, first = _names(table.column_names, problems), 1
-    for batch in table.to_batches(BATCH) or [pa.record_batch(table.slice(0, 0).combine_chunks())]:
+    for batch in table.to_batches(BATCH) or [pa.RecordBatch.from_pylist([], schema=table.schema)]:
         yield plain_batch(pa.table(batch), names, problems, first)
         first += batch.num_rows
 

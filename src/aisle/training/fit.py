@@ -141,16 +141,20 @@ def cut(
     aside of so few products that it would be missed in training more than it could tell.
 
     pictures: whether what they look like counts.
+
+    Raises:
+        CatalogError: the recipe goes by time and the catalog has no dates.
     """
-    groups = catalog.groups(pictures=pictures, progress=progress)
     n, parts = len(catalog), recipe.parts
+    dates = dates_of(catalog) if parts.by == "time" else None
+    groups = catalog.groups(pictures=pictures, progress=progress)
     whole = PartRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
     if len(np.unique(groups)) < _FEW:
         return whole
     aside = [min(share, parts.most / n) for share in (parts.stop, parts.calibrate, parts.promise)]
     shares = np.array([1 - sum(aside), *aside])
-    if parts.by == "time":
-        part = assign_by_time(dates_of(catalog), groups, shares)
+    if dates is not None:
+        part = assign_by_time(dates, groups, shares)
     else:
         part = assign(targets.node, groups, shares, recipe.seed)
     found = PartRows(*(np.flatnonzero(part == k) for k in range(4)))
