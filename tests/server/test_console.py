@@ -69,6 +69,8 @@ def test_only_pictures_that_were_read_are_counted(site, tab, tmp_path, shop):
     tab.set_input_files("#file", str(broken))
     tab.wait_for_selector("text=from the words alone")
     assert "picture 1: not a picture of a known format" in tab.locator(".told").inner_text()
+    tab.wait_for_selector(".draft span.face")  # in the list nothing stands for what cannot be shown
+    assert tab.locator(".draft img").count() == 0
     tab.set_input_files("#file", str(good))
     tab.wait_for_selector("text=from the words and 1 of 2 pictures")
     tab.press("#title", "Enter")

@@ -277,6 +277,7 @@ def test_what_waits_for_the_server_and_is_changed_is_placed_anew(site, tab):
 
 
 def test_a_review_item_sent_anew_is_shown_anew_and_not_decided(site, tab):
+    site.server.settings = site.server.settings.model_copy(update={"batch_floor": 0.0})
     fill(site, {"id": "A-1", "title": FIRST})
     tab.goto(site.address + "#/review")
     tab.wait_for_selector(f"h2:has-text('{FIRST}')")
@@ -289,6 +290,8 @@ def test_a_review_item_sent_anew_is_shown_anew_and_not_decided(site, tab):
     unlock(site)
     fill(site, {"id": "A-1", "title": FIRST})
     tab.keyboard.press("Shift+A")
+    tab.wait_for_selector("dialog:has-text('None of these can be accepted together')")
+    tab.click("dialog >> text=Close")
     tab.wait_for_selector(f"h2:has-text('{FIRST}')")
     assert site.said() == []
     tab.keyboard.press("a")

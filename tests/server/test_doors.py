@@ -80,12 +80,14 @@ def test_a_server_others_reach_does_not_start_without_a_key_in_use(trained, tmp_
     with pytest.raises(ServerError, match="aisle keys add NAME --role admin --store ") as first:
         Server.start(settings)
     assert "\n" not in str(first.value)
+    assert "--open" in str(first.value)
     store = Store(settings.store)
     keys.add(store, "sol", "admin")
     keys.revoke(store, "sol")
     store.close()
-    with pytest.raises(ServerError, match="aisle keys add NAME --role admin --store "):
+    with pytest.raises(ServerError, match="aisle keys add NAME --role admin --store ") as then:
         Server.start(settings)
+    assert "--open" not in str(then.value)  # it would be refused: there was a key
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])

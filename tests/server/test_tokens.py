@@ -104,13 +104,14 @@ def borrowed(client):
 
 
 def test_a_review_item_that_changed_is_not_decided(client):
+    client.server.settings = client.server.settings.model_copy(update={"batch_floor": 0.0})
     number = queued(client, "oak wall clock")
     item = borrowed(client)
     assert queued(client, "blue cotton shirt") == number
     best = item["prediction"]["best_id"]
     answer = client.post(f"/v1/review/items/{number}/decide", json={"chosen": best, "token": item["token"]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "stale_suggestion")
-    together = {"ids": [number], "tokens": {str(number): item["token"]}}
+    together = {"ids": [number], "tokens": {str(number): item["token"]}, "confirm": True}
     (entry,) = client.post("/v1/review/accept", json=together).json()["items"]
     assert (entry["feedback"], entry["error"]["code"]) == (None, "stale_suggestion")
     assert count(client) == 0

@@ -116,7 +116,8 @@ class Sell {
     this.summary.textContent = `${open} to place, ${placed} done`;
     fill(this.list, kept.drafts.map((draft) => {
       const name = draft.title.trim() || "Untitled product";
-      const face = draft.pictures[0] ? h("img", { src: draft.pictures[0].url, alt: "", class: "face" }) : h("span", { class: "face", "aria-hidden": "true" });
+      const blank = h("span", { class: "face", "aria-hidden": "true" });
+      const face = draft.pictures[0] ? h("img", { src: draft.pictures[0].url, alt: "", class: "face", onerror: (event) => event.target.replaceWith(blank) }) : blank;
       const where = draft.path && !kept.open(draft) ? draft.path.join(" › ") : "";
       return h("li", { class: `draft ${draft.state}` },
         h("button", { type: "button", class: "open", "aria-current": draft === this.draft ? "true" : null, onclick: () => this.open(draft, true) },
