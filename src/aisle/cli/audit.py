@@ -46,6 +46,7 @@ def audit(
     Every product is judged by a model that learned neither from it nor from a duplicate.
     """
     from aisle import workflow
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.cli.summary import tell
     from aisle.data.writing import check_ending
     from aisle.errors import AisleError
@@ -53,6 +54,9 @@ def audit(
 
     progress = console.progress(quiet or as_json)
     resolved = workflow.resolve(recipe, changes or ())  # before a large file is read for nothing
+    if out.exists() and not out.is_dir():
+        raise AisleError(f"--out: {out} is a file; name a folder")
+    continue_with(same_command)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,

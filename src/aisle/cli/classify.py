@@ -93,6 +93,7 @@ def classify(
         check_ending(place)
         if ray is not None:
             raise OutputError(f"--ray writes shards: name a folder, such as --out {place.stem}/")
+    continue_with(same_command)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = quickest(run, device)
     if opened != run:
@@ -101,7 +102,6 @@ def classify(
     given = (column, columns, image_root, max_expanded, delimiter, encoding, date_format)
     reading = Reading(sources, *given, like=model)
     if into_folder:
-        continue_with(same_command)
         cluster = classify_io.cluster(ray, opened, trust_code, device)
         how = classify_io.How(form, shard_rows, cache, cluster)
         tally, places = classify_io.into_folder(model, reading, place, how, progress)

@@ -55,6 +55,7 @@ def compare(
     variants = [parse_variant(text, changes or ()) for text in recipes]  # before a large file is read
     if out.exists() and not out.is_dir():
         raise CatalogError(f"--out: {out} is a file; name a folder")
+    continue_with(same_command)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -67,7 +68,6 @@ def compare(
         date_format=date_format,
     )
     tell(catalog, progress)
-    continue_with(same_command)
     if test and (catalog.split is None or "test" not in set(catalog.split)):
         raise CatalogError(f"--test: no row of {source} is marked `test` in a split column")
     found = run(

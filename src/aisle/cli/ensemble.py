@@ -60,6 +60,7 @@ def ensemble(
         raise EnsembleError("--how stack learns from labelled rows: give --on CATALOGUE")
     share = _numbers(weights)
     check_vacant(out)
+    continue_with(same_command)
     progress = console.progress(quiet or as_json)
     members = [_member(workflow.load(run, trust_code=trust_code), run) for run in runs]
     names = _names(runs)
@@ -73,7 +74,6 @@ def ensemble(
         catalog = workflow.part(whole, "train")
     if how == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
-        continue_with(same_command)
         keep = out.parent / f".{out.name}.folds"
         options: Any = {"count": folds, "keep": keep, "trust_code": trust_code, "progress": progress}
         made = stacking.stacked(members, names, recipes, catalog, **options)

@@ -36,9 +36,11 @@ def embed(
     as_json: console.AsJson = False,
 ) -> None:
     """Write each row's vector, by the model that classifies: each row in, one row out, in order."""
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.search.embedding import check_out, write_vectors
 
     check_out(out)
+    continue_with(same_command)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
     given = {
@@ -81,12 +83,14 @@ def index(
 ) -> None:
     """Make an index of a catalogue for `aisle search`, or change one: whole, or as it was."""
     from aisle import search
+    from aisle.cli.interrupts import continue_with, same_command
     from aisle.search.manifest import check_vacant
 
     if add + delete + replace > 1:
         raise SearchError("say one of --add, --delete and --replace")
     if not (add or delete):
         check_vacant(out, replace)
+    continue_with(same_command)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
     if add or delete:

@@ -76,8 +76,8 @@ def train(
     resolved = workflow.resolve(recipe, changes, resumed=out if resume else None, start=start)
     folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     Run(folder, ()).check(resume)
-    begun = folder / "data.json"
-    continue_with(lambda: same_command("--out", str(folder), "--resume") if begun.exists() else None)
+    resumed = ("--out", str(folder), "--resume")
+    continue_with(lambda: same_command(*(resumed if _begun(folder) else ())))
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -121,6 +121,10 @@ def train(
         report=page if report is not None else None,
         next=_next(folder, source, image_root, vectors, trust_code),
     )
+
+
+def _begun(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _written(resumed: Path | None, start: Path | None) -> Any:

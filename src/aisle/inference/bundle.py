@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from aisle.data.catalog_format import FILE, CatalogFormat
-from aisle.errors import AisleError, BundleError
+from aisle.errors import AisleError, BundleError, RecipeError, first_line
 from aisle.guarantee import Policy
 from aisle.inference.card import model_card
 from aisle.inference.folder import (
@@ -34,7 +34,8 @@ from aisle.inference.folder import (
 from aisle.inference.knn_index import Memory
 from aisle.inference.predictor import Predictor
 from aisle.inference.zero_shot import Growth
-from aisle.models.registry import Context
+from aisle.models import fusions
+from aisle.models.registry import Context, find_part
 from aisle.models.spec import ModelSpec, build, build_body, encoder_class, validated
 from aisle.taxonomy import Taxonomy
 
@@ -145,8 +146,12 @@ def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor
     vectors = tensors.get("head.class_vectors")
     class_vectors = vectors.numpy() if vectors is not None else np.zeros((len(taxonomy), 1), np.float32)
     context = Context(taxonomy, counts, class_vectors)
-    with torch.device("meta"):  # before memory is taken for what network.json asks for
-        _check_shapes(*build_body(spec, preparers, network["configs"], trust_code), tensors)
+    find_part(fusions, "fusion", spec.fusion.type, trust_code)  # untrusted code is a RecipeError
+    try:
+        with torch.device("meta"):  # before memory is taken for what network.json asks for
+            _check_shapes(*build_body(spec, preparers, network["configs"], trust_code), tensors)
+    except RecipeError as error:
+        raise BundleError(f"{folder}/network.json is damaged: {first_line(error)}") from error
     model = build(spec, preparers, context, network["configs"], trust_code)
     model.load_state_dict(tensors)
     return Predictor(
