@@ -65,6 +65,7 @@ def train(
     from aisle.cli.evaluate import summary
     from aisle.cli.export import remember
     from aisle.cli.interrupts import continue_with, same_command
+    from aisle.models.devices import device_of, precision_of
     from aisle.training.run import Run
 
     if resume and out is None:
@@ -76,6 +77,7 @@ def train(
     resolved = workflow.resolve(recipe, changes, resumed=out if resume else None, start=start)
     folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     Run(folder, ()).check(resume)
+    precision_of(resolved.precision, device_of(device))
     resumed = ("--out", str(folder), "--resume")
     continue_with(lambda: same_command(*(resumed if _begun(folder) else ())))
     catalog = flags.open_catalog(

@@ -34,8 +34,7 @@ from aisle.inference.folder import (
 from aisle.inference.knn_index import Memory
 from aisle.inference.predictor import Predictor
 from aisle.inference.zero_shot import Growth
-from aisle.models import fusions
-from aisle.models.registry import Context, find_part
+from aisle.models.registry import Context, OutsideCodeError
 from aisle.models.spec import ModelSpec, build, build_body, encoder_class, validated
 from aisle.taxonomy import Taxonomy
 
@@ -114,10 +113,14 @@ def load(folder: Path, trust_code: bool = False) -> Predictor:
     manifest = checked_manifest(folder, min(UPGRADES, default=FORMAT_VERSION), FORMAT_VERSION)
     try:
         return _read(folder, manifest, trust_code)
+    except OutsideCodeError:
+        raise
+    except RecipeError as error:
+        raise BundleError(f"{folder} is damaged: {error}") from error
     except AisleError:
         raise
     except Exception as error:  # whatever a malformed but sealed file makes its reader raise
-        raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
+        raise BundleError(f"{folder}: cannot be read: {first_line(error)}") from error
 
 
 def load_run(folder: Path, trust_code: bool = False) -> Predictor:
@@ -146,12 +149,8 @@ def _read(folder: Path, manifest: dict[str, Any], trust_code: bool) -> Predictor
     vectors = tensors.get("head.class_vectors")
     class_vectors = vectors.numpy() if vectors is not None else np.zeros((len(taxonomy), 1), np.float32)
     context = Context(taxonomy, counts, class_vectors)
-    find_part(fusions, "fusion", spec.fusion.type, trust_code)  # untrusted code is a RecipeError
-    try:
-        with torch.device("meta"):  # before memory is taken for what network.json asks for
-            _check_shapes(*build_body(spec, preparers, network["configs"], trust_code), tensors)
-    except RecipeError as error:
-        raise BundleError(f"{folder}/network.json is damaged: {first_line(error)}") from error
+    with torch.device("meta"):  # before memory is taken for what network.json asks for
+        _check_shapes(*build_body(spec, preparers, network["configs"], trust_code), tensors)
     model = build(spec, preparers, context, network["configs"], trust_code)
     model.load_state_dict(tensors)
     return Predictor(
