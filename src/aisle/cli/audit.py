@@ -45,8 +45,10 @@ def audit(
 
     Every product is judged by a model that learned neither from it nor from a duplicate.
     """
-    from aisle import workflow
     from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
+    from aisle import workflow
     from aisle.cli.summary import tell
     from aisle.data.writing import check_ending
     from aisle.errors import AisleError
@@ -56,7 +58,6 @@ def audit(
     resolved = workflow.resolve(recipe, changes or ())  # before a large file is read for nothing
     if out.exists() and not out.is_dir():
         raise AisleError(f"--out: {out} is a file; name a folder")
-    continue_with(same_command)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,

@@ -80,9 +80,11 @@ def classify(
 ) -> None:
     """Say where each row belongs: each row in, one row out, in order. Into a folder, files of any length
     in little memory; what was interrupted goes on when the same command is given again."""
+    from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle import workflow
     from aisle.cli import classify_io
-    from aisle.cli.interrupts import continue_with, same_command
     from aisle.data.paths import located, remote
     from aisle.inference.loading import quickest
     from aisle.inference.prediction_files import OutputError, check_ending
@@ -93,7 +95,6 @@ def classify(
         check_ending(place)
         if ray is not None:
             raise OutputError(f"--ray writes shards: name a folder, such as --out {place.stem}/")
-    continue_with(same_command)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = quickest(run, device)
     if opened != run:

@@ -44,6 +44,8 @@ def compare(
     A comparison that was interrupted goes on where it stood: run it again with the same --out.
     """
     from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle.cli.summary import tell
     from aisle.errors import CatalogError
     from aisle.evaluation.compare import compare as run
@@ -55,7 +57,6 @@ def compare(
     variants = [parse_variant(text, changes or ()) for text in recipes]  # before a large file is read
     if out.exists() and not out.is_dir():
         raise CatalogError(f"--out: {out} is a file; name a folder")
-    continue_with(same_command)
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,

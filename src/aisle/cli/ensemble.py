@@ -47,8 +47,10 @@ def ensemble(
     as_json: console.AsJson = False,
 ) -> None:
     """Average some models, or stack a boosted one on them; `evaluate` and `classify` take the result."""
-    from aisle import workflow
     from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
+    from aisle import workflow
     from aisle.inference.ensemble import Ensemble
     from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
@@ -60,7 +62,6 @@ def ensemble(
         raise EnsembleError("--how stack learns from labelled rows: give --on CATALOGUE")
     share = _numbers(weights)
     check_vacant(out)
-    continue_with(same_command)
     progress = console.progress(quiet or as_json)
     members = [_member(workflow.load(run, trust_code=trust_code), run) for run in runs]
     names = _names(runs)

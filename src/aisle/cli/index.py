@@ -37,10 +37,11 @@ def embed(
 ) -> None:
     """Write each row's vector, by the model that classifies: each row in, one row out, in order."""
     from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle.search.embedding import check_out, write_vectors
 
     check_out(out)
-    continue_with(same_command)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
     given = {
@@ -82,15 +83,16 @@ def index(
     as_json: console.AsJson = False,
 ) -> None:
     """Make an index of a catalogue for `aisle search`, or change one: whole, or as it was."""
-    from aisle import search
     from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
+    from aisle import search
     from aisle.search.manifest import check_vacant
 
     if add + delete + replace > 1:
         raise SearchError("say one of --add, --delete and --replace")
     if not (add or delete):
         check_vacant(out, replace)
-    continue_with(same_command)
     progress = console.progress(quiet or as_json)
     model = _model(run, trust_code, device)
     if add or delete:

@@ -61,10 +61,12 @@ def train(
     as_json: console.AsJson = False,
 ) -> None:
     """Learn a shop's tree from its catalogue; report on its `test` rows where it has a `split` column."""
+    from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle import workflow
     from aisle.cli.evaluate import summary
     from aisle.cli.export import remember
-    from aisle.cli.interrupts import continue_with, same_command
     from aisle.models.devices import device_of, precision_of
     from aisle.training.run import Run
 
