@@ -31,7 +31,8 @@ def test_an_exported_model_pools_as_the_model_does(pooling, encoder, tmp_path):
     )
     model = aisle.train(aisle.read(rows), given, out=tmp_path / "run", track=[])
     catalog = aisle.read(rows)
-    exported = export(model, catalog, tmp_path / "onnx")
+    export(model, catalog, tmp_path / "onnx")
+    exported = aisle.load(tmp_path / "onnx")
     odd = [
         aisle.Product(str(i), {"title": title})
         for i, title in enumerate(["", "red", "red mug " * 12, "a b c"])

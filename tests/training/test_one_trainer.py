@@ -98,25 +98,6 @@ def test_interrupted_it_says_how_to_go_on_and_ends_with_130(files, trainer):
 
 
 @pytest.mark.slow  # whole processes start
-@pytest.mark.parametrize(
-    "words", [("train", "-", "--quiet"), ("audit", "-", "--quiet"), ("compare", "-", "fast", "--quiet")]
-)
-def test_interrupted_while_it_reads_it_names_the_same_command(words, tmp_path):
-    """More is written than a pipe holds: when all is taken, the command is reading."""
-    line = b"1,red pen,Pens\n"
-    command = [sys.executable, "-m", "aisle", *words]
-    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=tmp_path, **pipes) as process:
-        process.stdin.write(b"id,title,category\n" + line * (200_000 // len(line)))
-        process.stdin.flush()
-        process.send_signal(signal.SIGINT)
-        told = process.stderr.read().decode()
-    assert process.returncode == 130
-    assert told == f"interrupted: continue with aisle {' '.join(words)}\n"
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow  # whole processes start
 def test_a_second_command_is_refused_in_one_line_until_the_first_is_killed(
     files, trainer, typed, monkeypatch
 ):
