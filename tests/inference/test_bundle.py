@@ -336,7 +336,8 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(copy, kind, name)
         here = os.getcwd()
         os.chdir(place.parent)  # a socket's path is short
         try:
-            socket.socket(socket.AF_UNIX).bind(place.name)
+            with socket.socket(socket.AF_UNIX) as bound:  # its file stays
+                bound.bind(place.name)
         finally:
             os.chdir(here)
     if name.startswith(".copy") or (name == "more" and kind == "folder"):
@@ -375,5 +376,5 @@ def test_a_size_beyond_the_weights_is_refused_before_memory_is_taken(network, tm
         file = copy / "views" / "image" / "prepare.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"size": value}))
     reseal(copy, files={k: v for k, v in bundle.described(copy).items() if k != "aisle.json"})
-    with pytest.raises(BundleError, match=r"asks for|not between 1 and"):
+    with pytest.raises(BundleError, match=r"asks for|not between 1|network\.json is damaged: .*1000000000"):
         aisle.load(copy)

@@ -32,13 +32,17 @@ def test_the_host_processs_garbage_collector_is_left_alone(trained, tmp_path):
 
     def predictions():
         for prediction in trained.model.predict(list(trained.catalog)[:5]):
-            seen.append((gc.get_threshold(), gc.get_freeze_count()))
+            seen.append((gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()))
             yield prediction
 
     gc.freeze()
     try:
-        before = gc.get_threshold(), gc.get_freeze_count()
+        frozen = gc.get_freeze_count()
+        own = [[] for _ in range(5000)]  # of the host, and not frozen
+        before = gc.isenabled(), gc.get_threshold()
         assert write_whole(predictions(), tmp_path / "placed.jsonl") == 5
-        assert {*seen, (gc.get_threshold(), gc.get_freeze_count())} == {before}
+        seen.append((gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()))
+        assert {state[:2] for state in seen} == {before}
+        assert all(frozen - len(own) < count < frozen + len(own) for *_, count in seen)  # some end meanwhile
     finally:
         gc.unfreeze()

@@ -37,6 +37,16 @@ def placed(site, trained):
     for i, node in enumerate(nodes):
         product = {"id": f"A/{i} ü", "title": f"product number {i}", "images": [image] * (i == 0)}
         said = {"product": product, "chosen": node.id, "suggested": [{"id": nodes[0].id, "confidence": 0.6}]}
+        if node is nodes[0]:  # an accepted suggestion carries its token
+            answer = httpx2.post(
+                f"{site.address}v1/classify", json={"products": [product]}, timeout=60
+            ).json()
+            (one,) = answer["answers"]
+            said |= {
+                "token": one["token"],
+                "suggested": [{"id": one["prediction"]["best_id"], "confidence": 0.6}],
+            }
+            said["how"] = "accepted"
         assert httpx2.post(f"{site.address}v1/feedback", json=said, timeout=60).status_code == 200
     return [node.path for node in nodes]
 

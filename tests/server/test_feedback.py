@@ -36,7 +36,12 @@ def test_a_choice_is_kept_with_what_was_suggested(client):
     assert (row["chosen_id"], row["how"], row["person"]) == (second, "chosen", "anonymous")
     assert row["suggested"] == [[first, 0.5], [second, 0.3]]
     assert row["model_id"] == client.server.models.standing.slot(None).model_id
-    assert send(client, first, suggested=suggested).json()["how"] == "accepted"
+    refused = send(client, first, suggested=suggested)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "token_missing")
+    found = client.post("/v1/suggest", json={"title": "red shoes"}).json()
+    best = found["suggestions"][0]["id"]
+    offered = {"suggested": [{"id": best, "confidence": 0.5}], "token": found["token"]}
+    assert send(client, best, **offered).json()["how"] == "accepted"
     assert send(client, first, how="default").json()["how"] == "default"
 
 

@@ -196,7 +196,14 @@ def test_bf16_learns_on_the_cpu_and_what_is_learned_answers_in_full_precision(tm
     [("fp16", "fp16 needs a CUDA GPU, not cpu: use fp32 or bf16"), ("fp8", "'fp32', 'bf16' or 'fp16'")],
 )
 def test_a_precision_that_cannot_be_is_refused_before_anything_is_written(precision, why, files, typed):
-    words = ["train", files / "shop.csv", "--out", files / "run", "--device", "cpu"]
+    words = [
+        "train",
+        files / "nothere.csv",
+        "--out",
+        files / "run",
+        "--device",
+        "cpu",
+    ]  # said before it is read
     code, _, told = typed(*words, "--precision", precision)
     assert code == 2
     assert why in told

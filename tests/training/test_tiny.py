@@ -60,7 +60,7 @@ def test_rows_of_one_group_are_all_learned_from(seed):
     """A group lies in one part; were that kept aside, nothing would be left to learn from."""
     shop = read(table([PEN, MUG, HAT, ("old pen", "Pens")], group="the same"))
     model = aisle.train(shop, "fast", changes=[*QUICK, f"seed={seed}"])
-    assert model.results["training_rows"] == 4
+    assert model.results["training_products"] == 4
     assert answers(model, shop) == ["Pens", "Mugs", "Hats", "Pens"]
 
 

@@ -47,6 +47,9 @@ def audit(
 
     Every product is judged by a model that learned neither from it nor from a duplicate.
     """
+    from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle import workflow
     from aisle.cli.summary import tell
     from aisle.data.writing import check_ending
@@ -57,6 +60,8 @@ def audit(
     progress = console.progress(quiet or as_json)
     changes = [*(changes or ()), *encoder_changes(text_encoder, image_encoder)]
     resolved = workflow.resolve(recipe, changes)  # before a large file is read for nothing
+    if out.exists() and not out.is_dir():
+        raise AisleError(f"--out: {out} is a file; name a folder")
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,

@@ -80,9 +80,11 @@ def classify(
 ) -> None:
     """Say where each row belongs: each row in, one row out, in order. Into a folder, files of any length
     in little memory; what was interrupted goes on when the same command is given again."""
+    from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle import workflow
     from aisle.cli import classify_io
-    from aisle.cli.interrupts import continue_with, same_command
     from aisle.data.paths import located, remote
     from aisle.inference.loading import quickest
     from aisle.inference.prediction_files import OutputError, check_ending
@@ -101,7 +103,6 @@ def classify(
     given = (column, columns, image_root, max_expanded, delimiter, encoding, date_format)
     reading = Reading(sources, *given, like=model)
     if into_folder:
-        continue_with(same_command)
         cluster = classify_io.cluster(ray, opened, trust_code, device)
         how = classify_io.How(form, shard_rows, cache, cluster)
         tally, places = classify_io.into_folder(model, reading, place, how, progress)

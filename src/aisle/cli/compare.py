@@ -46,6 +46,8 @@ def compare(
     A comparison that was interrupted goes on where it stood: run it again with the same --out.
     """
     from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle.cli.summary import tell
     from aisle.errors import CatalogError
     from aisle.evaluation.compare import compare as run
@@ -71,7 +73,6 @@ def compare(
         date_format=date_format,
     )
     tell(catalog, progress)
-    continue_with(same_command)
     if test and (catalog.split is None or "test" not in set(catalog.split)):
         raise CatalogError(f"--test: no row of {source} is marked `test` in a split column")
     found = run(

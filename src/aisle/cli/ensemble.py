@@ -47,8 +47,10 @@ def ensemble(
     as_json: console.AsJson = False,
 ) -> None:
     """Average some models, or stack a boosted one on them; `evaluate` and `classify` take the result."""
-    from aisle import workflow
     from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
+    from aisle import workflow
     from aisle.inference.ensemble import Ensemble
     from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
@@ -73,7 +75,6 @@ def ensemble(
         catalog = workflow.part(whole, "train")
     if how == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
-        continue_with(same_command)
         keep = out.parent / f".{out.name}.folds"
         options: Any = {"count": folds, "keep": keep, "trust_code": trust_code, "progress": progress}
         made = stacking.stacked(members, names, recipes, catalog, **options)

@@ -36,6 +36,9 @@ def embed(
     as_json: console.AsJson = False,
 ) -> None:
     """Write each row's vector, by the model that classifies: each row in, one row out, in order."""
+    from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle.search.embedding import check_out, write_vectors
 
     check_out(out)
@@ -80,6 +83,9 @@ def index(
     as_json: console.AsJson = False,
 ) -> None:
     """Make an index of a catalogue for `aisle search`, or change one: whole, or as it was."""
+    from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle import search
     from aisle.search.manifest import check_vacant
 

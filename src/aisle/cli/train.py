@@ -63,10 +63,12 @@ def train(
     as_json: console.AsJson = False,
 ) -> None:
     """Learn a shop's tree from its catalogue; report on its `test` rows where it has a `split` column."""
+    from aisle.cli.interrupts import continue_with, same_command
+
+    continue_with(same_command)  # also while libraries are imported
     from aisle import workflow
     from aisle.cli.evaluate import summary
     from aisle.cli.export import remember
-    from aisle.cli.interrupts import continue_with, same_command
     from aisle.training.recipe import encoder_changes
     from aisle.training.run import Run
 
@@ -83,8 +85,12 @@ def train(
     resolved = workflow.resolve(recipe, changes, resumed=out if resume else None, start=start)
     folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     Run(folder, ()).check(resume)
-    begun = folder / "data.json"
-    continue_with(lambda: same_command("--out", str(folder), "--resume") if begun.exists() else None)
+    if resolved.family == "network":
+        from aisle.models.devices import device_of, precision_of
+
+        precision_of(resolved.precision, device_of(device))
+    resumed = ("--out", str(folder), "--resume")
+    continue_with(lambda: same_command(*(resumed if _begun(folder) else ())))
     catalog = flags.open_catalog(
         source,
         taxonomy=taxonomy,
@@ -128,6 +134,10 @@ def train(
         report=page if report is not None else None,
         next=_next(folder, source, image_root, vectors, trust_code),
     )
+
+
+def _begun(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _written(resumed: Path | None, start: Path | None) -> Any:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from aisle.data.catalog_format import FILE, CatalogFormat
-from aisle.errors import AisleError, BundleError
+from aisle.errors import AisleError, BundleError, RecipeError, first_line
 from aisle.guarantee import Policy
 from aisle.inference.card import model_card
 from aisle.inference.folder import (
@@ -35,7 +35,7 @@ from aisle.inference.knn_index import Memory
 from aisle.inference.predictor import Predictor
 from aisle.inference.zero_shot import Growth
 from aisle.models.config import ModelSpec, validated
-from aisle.models.registry import Context
+from aisle.models.registry import Context, OutsideCodeError
 from aisle.models.spec import build, build_body, encoder_class
 from aisle.taxonomy import Taxonomy
 
@@ -103,10 +103,14 @@ def load(folder: Path, trust_code: bool = False) -> Predictor:
     manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
     try:
         return _read(folder, manifest, trust_code)
+    except OutsideCodeError:
+        raise
+    except RecipeError as error:
+        raise BundleError(f"{folder} is damaged: {error}") from error
     except AisleError:
         raise
     except Exception as error:  # whatever a malformed but sealed file makes its reader raise
-        raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
+        raise BundleError(f"{folder}: cannot be read: {first_line(error)}") from error
 
 
 def load_run(folder: Path, trust_code: bool = False) -> Predictor:

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -25,13 +26,8 @@ except ImportError:  # Windows: two writers of one bundle are not told apart the
 
 MANIFEST = "aisle.json"
 _MANIFEST_BYTES = 64 << 20
-_SUBFOLDERS = (
-    "views",
-    "graphs",
-    "encoders",
-    "members",
-    "stages",
-)  # that a loader reads, besides the folder itself
+_MODEL_ID = re.compile("[0-9a-f]{12}|unsaved")  # an exported model may have been made of one never saved
+_SUBFOLDERS = ("views", "graphs", "encoders", "members", "stages")  # that a loader reads, besides the folder
 Made = TypeVar("Made")
 
 
@@ -182,8 +178,9 @@ def checked_manifest(folder: Path, oldest: int, newest: int) -> dict[str, Any]:
         raise BundleError(f"{folder} has format {found}; this Aisle reads up to {newest}: upgrade Aisle")
     if own_seal != sealed:
         raise BundleError(f"{file} was edited: its content does not match its seal")
-    if not isinstance(files, dict) or not isinstance(manifest.get("model_id"), str):
-        raise BundleError(f"{file} is damaged: it needs a table `files` and a text `model_id`")
+    name = manifest.get("model_id")
+    if not isinstance(files, dict) or not isinstance(name, str) or not _MODEL_ID.fullmatch(name):
+        raise BundleError(f"{file} is damaged: it needs a table `files` and a `model_id` of 12 hex digits")
     for name, expected in files.items():
         try:
             _check_file(folder, name, expected)

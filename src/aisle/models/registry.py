@@ -128,6 +128,10 @@ def pooled_only(pooled: Tensor) -> Encoded:
     return Encoded(pooled, pooled.unsqueeze(1), ones.unsqueeze(1), ones)
 
 
+class OutsideCodeError(RecipeError):
+    """A part is code from outside Aisle, which is not trusted or cannot be loaded."""
+
+
 def find_part(module: ModuleType, kind: str, name: str, trust_code: bool) -> Any:
     """The class called `name` in a module's `__all__`, or outside code named as `"my_file:Bilinear"`.
 
@@ -182,7 +186,7 @@ def build_part(cls: type[Part], kind: str, options: Mapping[str, Any], **given: 
 def _outside(name: str, kind: str, trust_code: bool) -> Any:
     where, _, attribute = name.rpartition(":")
     if not trust_code:
-        raise RecipeError(
+        raise OutsideCodeError(
             f"{kind} {name!r} is code from outside Aisle; pass trust_code=True (--trust-code) if you trust it"
         )
     file = Path(where if where.endswith(".py") else where + ".py")
@@ -190,7 +194,8 @@ def _outside(name: str, kind: str, trust_code: bool) -> Any:
         module = _run(file.resolve()) if file.is_file() else importlib.import_module(where)
         return getattr(module, attribute)
     except Exception as error:  # whatever code from outside raises
-        raise RecipeError(f"{kind} {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+        why = f"{type(error).__name__}: {error}"
+        raise OutsideCodeError(f"{kind} {name!r} cannot be loaded: {why}") from error
 
 
 @cache

@@ -32,10 +32,11 @@ def feedback(
     holder: Seller,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
-    """The answer comes once the choice is on disk. Send the `token` that came with the suggestions back:
-    where it was given for another text, or other images, the choice is refused. What was suggested, what
-    was chosen, by whom, by which model and when is kept, and exported by `aisle feedback export` for
-    training. Images that cannot be read are listed in the answer, and kept with the choice."""
+    """The answer comes once the choice is on disk. Send the `token` that came with the suggestions back: an
+    accepted suggestion needs it. Where it was given for another text, or other images, the choice is refused.
+    What was suggested, what was chosen, by whom, by which model and when is kept, and exported by `aisle
+    feedback export` for training. Images that cannot be read are listed in the answer, and kept with the
+    choice."""
     slot = server.models.standing.slot(sent.model)
     node = category(slot, sent.chosen)
     try:
@@ -46,6 +47,9 @@ def feedback(
     check(sent.token, token(product.fields, pictures_of(sent.product, product), first or ""))
     images, missing_images = small_copies(product.images), [one.to_dict() for one in missing]
     how = sent.how or ("accepted" if first == node.id else "chosen")
+    if how == "accepted" and sent.token is None:
+        message = "an accepted suggestion needs the `token` that came with it; else send `how`: chosen"
+        raise ApiError(422, "token_missing", message)
     event = kept.Event(
         person=clean(sent.person or holder.person),
         role=holder.role,
