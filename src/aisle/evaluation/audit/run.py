@@ -17,7 +17,7 @@ from aisle.evaluation.thumbnails import thumbnail
 from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath, Taxonomy
-from aisle.training.recipe import Recipe
+from aisle.training.recipe import AnyRecipe
 from aisle.training.stacking import fold_models
 
 SHOWN = 100  # findings with pictures on the page
@@ -29,7 +29,7 @@ _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
 def audit(
     catalog: Catalog,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     *,
     folds: int = 5,
     most: int = 10_000,

@@ -102,7 +102,7 @@ def fit_linear_svm(
     blocks = [np.arange(k, min(k + _CLASSES, classes)) for k in range(0, classes, _CLASSES)]
     parts: list[Any] = []
     intercept = np.zeros(classes, np.float32)
-    work = Parallel(n_jobs=usable_cpus(), prefer="threads", return_as="generator")
+    work: Any = Parallel(n_jobs=usable_cpus(), prefer="threads", return_as="generator")
     for block, coef, offset in work(delayed(solve)(block) for block in blocks):
         parts.append(coef)
         intercept[block] = offset
