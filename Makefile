@@ -18,15 +18,16 @@ install: $(CORE)
 
 test: $(DEV)  ## everything, slow tests too
 	HF_HUB_OFFLINE=1 AISLE_REQUIRE_TIMM=1 PYTHONPATH=$(TIMM) $(BIN)/python -m pytest -rs -m timm tests/model
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs -m "not timm"
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs -m "not timm" -n 2 --dist loadfile
 
 quick: $(DEV)  ## the quick tests alone, on two cores
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow and not timm" -n 2 --dist loadfile
 
-lint: $(DEV)  ## style and types
+lint: $(DEV)  ## style, types, layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	PYTHONPATH=src $(BIN)/lint-imports
 
 docs: $(DEV)  ## generated pages (docs/cli.md, tables of docs/recipes.md), then the site in site/, without warnings
 	$(BIN)/python docs/generate.py

@@ -38,7 +38,7 @@ def workbook(*names):
         ("x.csv", FEED.encode("utf-16-le"), "XML, an RSS feed"),
         ("x.jsonl", FEED.encode(), "XML, an RSS feed"),
         ("x.parquet", FEED.encode(), "XML, an RSS feed"),
-        ("x.csv.gz", gzip.compress(FEED.encode()), "XML, an RSS feed"),
+        ("x.csv.gz", gzip.compress(FEED.encode(), mtime=0), "XML, an RSS feed"),
         ("x.csv.zst", zstandard.compress(TABLE.encode()), "HTML"),
         ("x.xls", TABLE.encode(), "HTML"),
         ("x.csv", ("<!DOCTYPE html>\n<html><body>" + TABLE).encode(), "HTML"),
@@ -123,7 +123,7 @@ BODY = "id;title;category\r\n1;mug, big;Mugs\r\n2;pen;Pens\r\n"
         ("x.csv", ("Sep = ~\r\n" + BODY.replace(";", "~")).encode()),
         ("x.csv", ("sep=,\n" + BODY.replace("mug, big", '"mug, big"').replace(";", ",")).encode()),
         ("x.tsv", ("sep=;\n" + BODY).encode()),
-        ("x.csv.gz", gzip.compress(("sep=;\n" + BODY).encode())),
+        ("x.csv.gz", gzip.compress(("sep=;\n" + BODY).encode(), mtime=0)),
     ],
 )
 def test_a_first_line_that_says_sep_names_the_delimiter(tmp_path, name, data):
