@@ -17,7 +17,7 @@ demo: $(CORE)  ## a sample shop, trained, evaluated and classified: see demo/
 install: $(CORE)
 
 test: $(DEV)  ## everything, slow tests too
-	HF_HUB_OFFLINE=1 AISLE_REQUIRE_TIMM=1 PYTHONPATH=$(TIMM) $(BIN)/python -m pytest -rs -m timm tests/model
+	HF_HUB_OFFLINE=1 AISLE_REQUIRE_TIMM=1 PYTHONPATH=$(TIMM) $(BIN)/python -m pytest -rs -m timm tests/models
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs -m "not timm" -n 2 --dist loadfile
 
 quick: $(DEV)  ## the quick tests alone, on two cores
