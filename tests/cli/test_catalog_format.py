@@ -11,11 +11,9 @@ from typer.testing import CliRunner
 import aisle
 from aisle.cli import main, register
 from aisle.errors import CatalogError
+from tests.conftest import NETWORK
 
-QUICK = (
-    "stages.0.epochs=4", "stages.0.steps=0", "views.text.axes=100", "views.title.axes=60",
-    "views.image=false", "words=false",
-)  # fmt: skip
+QUICK = ("views.image=false",)
 GOODS = {
     "Küche": ("kettle", "toaster", "pan"),
     "Garten": ("spade", "hose", "rake"),
@@ -114,7 +112,11 @@ def test_a_mapping_survives_calibration_export_cascade_and_ensemble(shop, run, t
     pytest.importorskip("onnxruntime")
     _, file, folder, _ = shop
     assert run("calibrate", folder, file, "--out", tmp_path / "calibrated", "-c", "split=")[0] == 0
-    assert run("export", folder, "--onnx", "--out", tmp_path / "onnx")[0] == 0
+    network = tmp_path / "network"
+    aisle.train(
+        aisle.read(file, like=aisle.load(folder)), {**NETWORK, "stages": [{"epochs": 20}]}, out=network
+    )
+    assert run("export", network, file, "--onnx", "--out", tmp_path / "onnx")[0] == 0
     assert run("ensemble", folder, folder, "--out", tmp_path / "both")[0] == 0
     rows = [(f"m{i}", f"{text} more", group, "") for i, (_, text, group, _) in enumerate(goods())]
     new = write(tmp_path / "new.csv", rows)

@@ -102,7 +102,7 @@ def test_a_model_that_reads_no_images_has_read_none(start, tmp_path):
     import aisle
 
     catalog = aisle.read([{"id": str(i), "title": t, "category": c} for i, (t, c) in enumerate(TEXTS * 6)])
-    aisle.train(catalog, "fast", changes=("stages.0.epochs=1",), out=tmp_path / "run")
+    aisle.train(catalog, "fast", out=tmp_path / "run")
     client = start(runs={"words": tmp_path / "run"})
     sent = {"products": [{"title": "clock", "images": [GOOD, GOOD]}]}
     (answer,) = client.post("/v1/classify", json=sent).json()["answers"]

@@ -50,7 +50,7 @@ class Spooled:
 
     def original(self, path: Path) -> Path:
         """What the user named, where this is its temporary file."""
-        return Path(self._sources.get(path, path))
+        return Path(self._sources[path]) if path in self._sources else path
 
     def file(self, source: Any, max_expanded: int | None = None) -> Path:
         """What came through a pipe, as a file whose name ends as its content says.

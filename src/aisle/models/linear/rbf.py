@@ -152,7 +152,8 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def _kernel(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
-    return np.exp((a @ b.T - 1) * np.float32(gamma))
+    # Rounding may put a product of unit rows above 1.
+    return np.exp(np.minimum(a @ b.T - 1, 0) * np.float32(gamma))
 
 
 def _halved(array: np.ndarray) -> np.ndarray:
