@@ -19,12 +19,12 @@ QUICK = (
     "promise.precision=0.6",
     "parts.promise=0.2",
 )
-# A network over the same views, trained for a moment.
+# A network over the same views, trained for a moment. Products are remembered by a frozen view.
 NETWORK = {
     "name": "network",
     "views": {
         "text": {"fields": ["title", "description"], "encoder": {"type": "Lexical", "dim": 64}},
-        "title": {"fields": ["title"], "encoder": {"type": "Lexical", "dim": 64}},
+        "title": {"fields": ["title"], "frozen": True, "encoder": {"type": "Lexical", "dim": 64}},
         "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 32}},
     },
     "fusion": {"type": "Linear", "dim": 64},

@@ -26,6 +26,7 @@ from aisle.inference.prediction_files import write_predictions
 from aisle.server.app import create_app
 from aisle.server.settings import Settings
 from aisle.server.state import Server
+from tests.conftest import NETWORK
 
 NEW = aisle.Product("new-1", {"title": "oak wall clock", "description": "with roman numerals"})
 ALIKE = 1e-6
@@ -52,6 +53,15 @@ def torch_model(trained):
     return trained.model.with_policy(deciding(trained.model.policy, spaces))
 
 
+@pytest.fixture(scope="module")
+def network(trained):
+    """A linear model has no ONNX twin: it runs without torch as it is."""
+    model = aisle.train(trained.catalog, NETWORK)
+    spaces = len(model.memory.spaces)
+    assert spaces
+    return model.with_policy(deciding(model.policy, spaces))
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def kind(request, torch_model, trained, tmp_path_factory):
     """(a folder with a model of this kind, the model as it is loaded from there)."""
@@ -61,7 +71,7 @@ def kind(request, torch_model, trained, tmp_path_factory):
         pytest.importorskip("onnxscript")
         from aisle.inference.onnx.export import export
 
-        export(torch_model, trained.catalog, home)
+        export(request.getfixturevalue("network"), trained.catalog, home)
     elif request.param == "ensemble":
         both = Ensemble.of([torch_model, trained.model], ["a", "b"], [3, 1])
         both.with_policy(torch_model.policy).save(home)

@@ -124,6 +124,8 @@ def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
     np.testing.assert_allclose(twin.embed(few), model.embed(few), atol=1e-3)
     np.testing.assert_array_equal(twin.seen(promising.catalog), model.seen(promising.catalog))
     nearest = twin.nearest(few)
+    assert nearest is not None
+    assert nearest.likeness.any()
     np.testing.assert_allclose(nearest.likeness, model.nearest(few).likeness, atol=1e-4)
     assert twin.score([]).logp.shape == (0, len(model.taxonomy.terminals))
     nothing = [aisle.Product("1", {}), aisle.Product("2", {"title": "red shoes"})]
@@ -237,6 +239,9 @@ def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path
     aisle.train(aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3), "fast").save(linear)
     result = run_cli("export", linear, shop_rows(tmp_path), "--onnx")
     assert "already answers without torch" in str(result.exception)
+    with pytest.raises(ExportError, match=r"^a linear model already answers without torch[^\n]*$"):
+        export.export(aisle.load(linear), trained.catalog, tmp_path / "twin")
+    assert not (tmp_path / "twin").exists()
 
 
 def test_a_run_of_the_command_line_knows_where_its_rows_are(shop, tmp_path):

@@ -72,10 +72,12 @@ def export(
     not seen, and its promise is made anew on them.
 
     Raises:
-        ExportError: a part cannot be exported, answers differ, or int8 may cost too much.
+        ExportError: the model or a part of it cannot be exported, answers differ, or int8 may cost too much.
         BundleError: the folder exists and is no bundle, or cannot be written.
         MissingExtraError: onnx, onnxruntime or onnxscript is not installed.
     """
+    if getattr(predictor.spec, "family", "network") == "linear":
+        raise ExportError("a linear model already answers without torch: use it as it is")
     with tempfile.TemporaryDirectory(prefix="aisle-export-") as made:
         first, second = Path(made) / "float32", Path(made) / "int8"
         first.mkdir()
