@@ -135,7 +135,8 @@ def resolve(
     # A run killed while it was set up may have no more than half a recipe, and no catalog.json.
     homes = [Path(resumed)] if resumed is not None else []
     homes += [Path(start), Path(start).parent] if start is not None else []  # a run, or the bundle in it
-    own = next((home / "recipe.toml" for home in homes if (home / "catalog.json").exists()), None)
+    kept = ("catalog.json", "recipe.toml")  # a bundle has the former alone
+    own = next((home / kept[1] for home in homes if all((home / name).exists() for name in kept)), None)
     if own is not None:
         return load_recipe(own, [change for change in changes if not left_out(change, own)])
     if start is not None:

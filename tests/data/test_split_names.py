@@ -8,8 +8,8 @@ from aisle import workflow
 from aisle.data.check import check
 from aisle.data.splits import leakage
 from aisle.errors import CatalogError
-from tests.cli.test_catalog_format import QUICK
 
+QUICK = ("views.image=false",)
 SPELLED = {
     "train": (
         "train",

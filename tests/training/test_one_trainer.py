@@ -199,6 +199,8 @@ def test_a_precision_that_cannot_be_is_refused_before_anything_is_written(precis
     words = [
         "train",
         files / "nothere.csv",
+        "--recipe",
+        files / "mine.toml",
         "--out",
         files / "run",
         "--device",

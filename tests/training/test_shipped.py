@@ -39,6 +39,10 @@ def catalog():
 def small(name, folders):
     """A shipped recipe with tiny encoders and layers; what it says of stages, views and losses stays."""
     data = load_recipe(name).model_dump(exclude_none=True)
+    return (_small_linear if data["family"] == "linear" else _small_network)(data, folders)
+
+
+def _small_network(data, folders):
     for view in data["views"].values():
         encoder = view["encoder"]
         if encoder["type"] == "TransformerText":
@@ -60,6 +64,19 @@ def small(name, folders):
             data["fusion"][key] = value
     for stage in data["stages"]:
         stage |= {"epochs": 1, "steps": 0, "batch": 64}
+    return data
+
+
+def _small_linear(data, folders):
+    """The same of a linear recipe."""
+    for key, folder in (("text_encoder", "text"), ("image_encoder", "vision")):
+        if key in data:
+            data[key] = str(folders[folder])
+    for view in data["views"].values():
+        if view["type"] == "TextEncoder":
+            view["max_length"] = 12
+        elif view["type"] in ("ImageEncoder", "ImageDescriptor"):
+            view["size"] = 32
     return data
 
 

@@ -252,7 +252,7 @@ def test_test_rows_are_never_trained_on():
     shop = read(rows)
     model = aisle.train(shop, recipe())
     assert not model.seen(shop)[shop.split == "test"].any()
-    assert model.seen(shop)[shop.split == "training"].any()
+    assert model.seen(shop)[shop.split == "train"].any()
     for row in rows:
         row["split"] = row["split"].replace("training", "train")
     shop = read(rows)
