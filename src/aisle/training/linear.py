@@ -11,7 +11,7 @@ import numpy as np
 
 from aisle import guarantee
 from aisle.data import Catalog, Product
-from aisle.errors import AisleError, RecipeError
+from aisle.errors import AisleError, CatalogError, RecipeError
 from aisle.inference.linear.bundle import load as load_bundle
 from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
 from aisle.models.features import FeatureStore
@@ -33,6 +33,9 @@ from aisle.training.recipe import LinearRecipe
 from aisle.training.run import Run
 
 __all__ = ["check", "check_start", "check_tree", "load", "readable_views", "train"]
+
+
+_BLOCK = 256  # rows read at once to see whether a view can be read
 
 
 def check(recipe: LinearRecipe, trust_code: bool) -> None:
@@ -89,6 +92,9 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
     store = given.store or FeatureStore()
     if start is None:
         reader, before = new_reader(rows, recipe, store, progress), None
+        if unreadable := _unreadable_views(reader, rows):
+            recipe = _without(recipe, unreadable, progress)
+            reader = new_reader(rows, recipe, store, progress)
     else:
         reader, before = _grown_start(start, rows, given.taxonomy, store)
     targets = pick(given.targets, given.parts.fit)
@@ -109,6 +115,25 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
         policy=guarantee.Policy.uncalibrated(given.taxonomy),
         memory=start.memory if start is not None else None,
     )
+
+
+def _unreadable_views(reader: LinearReader, rows: Catalog) -> set[str]:
+    """Dense views that no row has in a form that can be read, such as broken images alone."""
+    lacking = set(reader.views) - set(reader.lexical)
+    for start in range(0, len(rows), _BLOCK):
+        if not lacking:
+            break
+        dense = reader([rows[i] for i in range(start, min(start + _BLOCK, len(rows)))]).dense
+        lacking = {name for name in lacking if not np.abs(dense[name]).any()}
+    return lacking
+
+
+def _without(recipe: LinearRecipe, names: set[str], progress: Progress) -> LinearRecipe:
+    if names >= set(recipe.views):
+        raise CatalogError(f"no row has a view that can be read: {', '.join(sorted(names))}")
+    for name in sorted(names):
+        progress.say(f"view {name!r} is left out: no row has one that can be read")
+    return recipe.without(names)
 
 
 def _name_product(path: tuple[str, ...]) -> Product:

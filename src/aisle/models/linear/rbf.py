@@ -15,6 +15,7 @@ from scipy import linalg
 
 LANDMARKS = 2048
 _TINY = 1e-5  # of the largest variance: components below it are rounding
+_ROUNDING = 1e-5  # squared distance of unit rows below which they are equal
 _SPREAD = 1000  # rows by which the width of the kernel is found
 
 
@@ -49,7 +50,9 @@ class RBFFeatures(NamedTuple):
         rows = unit_rows(rows)
         rng = np.random.default_rng(seed)
         some = rows[rng.permutation(len(rows))[:_SPREAD]]
-        spread = float(np.median(2 - 2 * some @ some.T)) or 1.0  # a single row, or equal ones
+        spread = float(np.median(2 - 2 * some @ some.T))
+        if spread < _ROUNDING:  # a single row, or equal ones
+            spread = 1.0
         if len(rows) > LANDMARKS:
             rows = rows[np.sort(rng.choice(len(rows), LANDMARKS, replace=False))]
         landmarks = _halved(rows)
@@ -102,7 +105,7 @@ class RBFWeights(NamedTuple):
         here = np.flatnonzero(np.abs(rows).sum(1) > 0)
         if len(here):
             unit = unit_rows(rows[here]).astype(np.float64)
-            near = np.exp((unit @ self.landmarks.T.astype(np.float64) - 1) * self.gamma)
+            near = np.exp(np.minimum(unit @ self.landmarks.T.astype(np.float64) - 1, 0) * self.gamma)
             out[here] = near @ self.coef.astype(np.float64) + self.intercept
         return out
 
