@@ -18,7 +18,7 @@ export class Lease {
     Object.assign(this, { held, lost, seen: Date.now(), idle: false, ending: new AbortController() });
     const on = (target, name, act) => target.addEventListener(name, act, { signal: this.ending.signal, passive: true });
     for (const name of ["keydown", "pointerdown", "pointermove", "wheel", "focus"]) on(window, name, () => this.active());
-    on(window, "server-back", () => this.renew());
+    on(window, "server-back", () => { if (!this.idle) this.renew(); });
     on(window, "pagehide", () => this.release());
     on(window, "pageshow", (event) => { if (event.persisted) this.renew(); });
     this.first = setTimeout(() => this.beat(), FIRST);

@@ -324,6 +324,7 @@ class Sell {
   /** What was suggested for a word that is not typed out is kept only as far as the title as it stands agrees. */
   async finish({ id, path }, chosen) {
     const { draft, found } = this;
+    this.laterWord.cancel();
     let whole;
     try {
       whole = await this.fromText(draft, undefined, true);
@@ -331,7 +332,7 @@ class Sell {
       if (!error.code) throw error;
       whole = { ...found, completed: null, places: [], token: null }; // a person's word, without suggestions
     }
-    if (draft !== this.draft || this.found !== found) return;
+    if (draft !== this.draft) return;
     const agrees = chosen || !whole.places.length || whole.places[0].id === id;
     this.shown(draft, whole);
     if (!this.fresh) toast(LATE);
