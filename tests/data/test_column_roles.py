@@ -185,6 +185,8 @@ SHOP = {
         ({"題": SHOP["headline"], "売り場": leaf}, ["-c category=売り場", "-c title=題"]),
         ({"title": SHOP["headline"], "category": "", "dept": leaf}, ["-c category=dept"]),
         ({"name $x": SHOP["headline"], "category": path}, ["-c 'title=name $x'"]),
+        ({"artikeltext": SHOP["headline"], "gruppe": lambda i: f"{i % 6:03}"}, ["-c category=gruppe"]),
+        ({"tekst": SHOP["headline"], "afdeling": lambda i: f"{i % 6:03}"}, ["-c category=afdeling"]),
     ],
 )
 def test_check_names_the_likeliest_columns_and_flags_that_can_be_pasted(tmp_path, columns, flags):

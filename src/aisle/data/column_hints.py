@@ -97,7 +97,8 @@ def _label_score(name: str, cells: Profile) -> float:
     like = is_label_like(name)
     if not cells.as_label or not cells.recurs or cells.common == 1 or is_about_label(name):
         return 0.0
-    if not like and (cells.numbers >= 0.5 or (is_other(name) and cells.paths < 0.5) or cells.length > 100):
+    numbers = cells.numbers >= 0.5 and not (hints_at_label(name) and cells.distinct <= 0.5)  # else codes
+    if not like and (numbers or (is_other(name) and cells.paths < 0.5) or cells.length > 100):
         return 0.0
     return 4 * like + 3 * cells.paths + 2 * hints_at_label(name) + cells.filled + 1 - cells.distinct
 
