@@ -19,7 +19,7 @@ from aisle.models.linear.config import AnyView, encoder_key
 from aisle.models.linear.config import readable_views as views_of_spec
 from aisle.models.linear.descriptor import ImageDescriptor
 from aisle.models.linear.encoders import open_encoders
-from aisle.models.linear.fit import TrainingRows, fit_linear
+from aisle.models.linear.fit import TrainingRows, fit_linear, read_inputs
 from aisle.models.linear.model import LinearModel, grown, widened
 from aisle.models.linear.reader import LinearReader
 from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
@@ -105,9 +105,11 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
         names = [_name_product(given.taxonomy.nodes[place].path) for place in places]
         lesson = lesson.with_names(places, names)
     spec = recipe.model if start is None else start.spec
+    inputs = read_inputs(spec, reader, lesson.products, progress)
     model = fit_linear(
-        spec, reader, lesson, given.taxonomy, given.counts, seed=recipe.seed, progress=progress, start=before
-    )
+        spec, inputs, lesson.targets, lesson.weight, given.taxonomy, given.counts, seed=recipe.seed,
+        progress=progress, start=before,
+    )  # fmt: skip
     return LinearPredictor(
         model=model,
         reader=reader,

@@ -47,17 +47,28 @@ class Joined(Sequence[Product]):
         return self.first[i] if i < len(self.first) else self.second[i - len(self.first)]
 
 
-class _Read(NamedTuple):
-    """All rows' inputs: sparse (n, F), dense by view (n, D)."""
+class TrainingInputs(NamedTuple):
+    """What a reader made of n products.
 
+    sizes: features of each TF-IDF view, in the columns' order. sparse: (n, F) CSR, None without such views.
+    dense: by other view (n, D), zeros where missing.
+    """
+
+    sizes: dict[str, int]
     sparse: Any
     dense: dict[str, np.ndarray]
+
+    def select(self, rows: np.ndarray) -> "TrainingInputs":
+        """Those of some rows."""
+        dense = {name: values[rows] for name, values in self.dense.items()}
+        return TrainingInputs(self.sizes, None if self.sparse is None else self.sparse[rows], dense)
 
 
 def fit_linear(
     spec: LinearSpec,
-    reader: LinearReader,
-    rows: TrainingRows,
+    inputs: TrainingInputs,
+    targets: Targets,
+    weight: np.ndarray,
     taxonomy: Taxonomy,
     counts: np.ndarray,
     *,
@@ -69,8 +80,9 @@ def fit_linear(
 
     Args:
         spec: what to learn.
-        reader: with fitted preparers.
-        rows: training rows, the categories' names among them if wanted.
+        inputs: of n training rows, the categories' names among them if wanted.
+        targets: where they belong.
+        weight: (n,) what each counts.
         taxonomy: the tree.
         counts: (N,) training products a terminal.
         seed: of draws of landmarks and negatives.
@@ -78,50 +90,59 @@ def fit_linear(
         start: an earlier model over this tree and these features (`--from`), of which the new rows' residual
             is learned.
     """
-    sizes = {name: one.size for name, one in reader.lexical.items()}
-    scales = {name: spec.views[name].scale for name in sizes}
-    read = _read(reader, rows.products, sizes, scales, progress)
-    terminal = np.where(rows.targets.exact, taxonomy.terminal_of[rows.targets.node], -1)
+    terminal = np.where(targets.exact, taxonomy.terminal_of[targets.node], -1)
     terminals, level1 = start and start.terminals, start and start.level1
-    if sizes:
+    if inputs.sizes:
         n, tops = len(taxonomy.terminals), taxonomy.level(1)
-        top = np.searchsorted(tops, taxonomy.ancestors[rows.targets.node, 0])
-        given: dict[str, Any] = {"weight": rows.weight, "seed": seed}
+        top = np.searchsorted(tops, taxonomy.ancestors[targets.node, 0])
+        given: dict[str, Any] = {"weight": weight, "seed": seed}
         with progress("fitting the linear SVM", n + len(tops), "categories") as advance:
             given["advance"] = advance
             penalty = spec.linear_svm.penalty
-            terminals = fit_linear_svm(read.sparse, terminal, n, penalty, start=terminals, **given)
-            level1 = fit_linear_svm(read.sparse, top, len(tops), penalty, start=level1, **given)
-    kernels, share = _ridge(spec, read.dense, terminal, rows.weight, len(counts), seed, start, progress)
+            terminals = fit_linear_svm(inputs.sparse, terminal, n, penalty, start=terminals, **given)
+            level1 = fit_linear_svm(inputs.sparse, top, len(tops), penalty, start=level1, **given)
+    kernels, share = _ridge(spec, inputs.dense, terminal, weight, len(counts), seed, start, progress)
     basis = start.basis if start else np.zeros((len(counts), 0), np.float32)
-    model = LinearModel(spec, sizes, terminals, level1, kernels, share, counts, basis)
+    model = LinearModel(spec, inputs.sizes, terminals, level1, kernels, share, counts, basis)
     if start is not None:
         return model
-    some = np.arange(0, len(rows.products), len(rows.products) // _SAMPLE + 1)
-    x, dense = read.sparse[some] if sizes else None, {name: rows[some] for name, rows in read.dense.items()}
-    return model._replace(basis=find_basis(model.logits(x, dense, len(some), taxonomy)))
+    sample = np.arange(0, len(terminal), len(terminal) // _SAMPLE + 1)
+    some = inputs.select(sample)
+    return model._replace(basis=find_basis(model.logits(some.sparse, some.dense, len(sample), taxonomy)))
 
 
-def _read(
+def read_inputs(
+    spec: LinearSpec,
     reader: LinearReader,
     products: Sequence[Product],
-    sizes: Mapping[str, int],
-    scales: Mapping[str, float],
     progress: Progress,
-) -> _Read:
+    dense: Mapping[str, np.ndarray] | None = None,
+) -> TrainingInputs:
+    """Read n products, a block at a time.
+
+    Args:
+        spec: has the views' scales.
+        reader: with fitted preparers.
+        products: the rows.
+        progress: is told how far it is.
+        dense: by view (n, D), those that were read before; only TF-IDF views are read then.
+    """
+    sizes = {name: one.size for name, one in reader.lexical.items()}
+    scales = {name: spec.views[name].scale for name in sizes}
+    known = set(reader.views) - set(sizes) if dense is not None else set()
     parts: list[Any] = []
-    dense: dict[str, list[np.ndarray]] = {name: [] for name in reader.views if name not in sizes}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in reader.views if name not in sizes}
     with progress("reading", len(products), "products") as advance:
         for start in range(0, len(products), _BLOCK):
             block = [products[i] for i in range(start, min(start + _BLOCK, len(products)))]
-            inputs = reader(block)
+            inputs = reader(block, known)
             if sizes:
                 parts.append(stacked(inputs.lexical, sizes, scales))
             for name, rows in inputs.dense.items():
-                dense[name].append(rows)
+                found[name].append(rows)
             advance(len(block))
-    together = {name: np.concatenate(rows) for name, rows in dense.items()}
-    return _Read(sparse.vstack(parts, format="csr") if parts else None, together)
+    together = {name: np.concatenate(rows) for name, rows in found.items()} if dense is None else dict(dense)
+    return TrainingInputs(sizes, sparse.vstack(parts, format="csr") if parts else None, together)
 
 
 def _ridge(
