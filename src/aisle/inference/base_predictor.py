@@ -4,7 +4,8 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from aisle.data import Catalog, Problem, Product
 from aisle.data.duplicates import product_key
 from aisle.guarantee import Confidences, Policy, Prediction
 from aisle.guarantee.nearest import Nearest
+from aisle.inference.bundle import write_bundle
 from aisle.inference.known_columns import Reading, check_columns
 from aisle.models.views import View
 from aisle.progress import Advance
@@ -30,6 +32,13 @@ class Scored(NamedTuple):
     present: np.ndarray
     problems: list[tuple[str, ...]]
     spaces: Mapping[str, np.ndarray]
+
+
+class TreeCounts(NamedTuple):
+    """The tree and `counts` (N,), training products of each terminal."""
+
+    taxonomy: Taxonomy
+    counts: np.ndarray
 
 
 class Spaces(Mapping[str, np.ndarray]):
@@ -136,8 +145,14 @@ def short_keys(products: Catalog | Iterable[Product]) -> np.ndarray:
 
 
 class Answers(ABC):
-    """How every model answers: scores, predictions and neighbours, made of what it says batch by batch."""
+    """Base class of all models: scores, predictions and neighbours from what `_scored` gives, and saving.
 
+    Subclasses are frozen dataclasses. `runtime` is the kind of model, as its manifest says it;
+    `members_folder` the subfolder of a bundle that holds whole models, for a combination of models.
+    """
+
+    runtime: ClassVar[str]
+    members_folder: ClassVar[str | None] = None
     policy: Policy
     model_id: str
 
@@ -225,6 +240,21 @@ class Answers(ABC):
         """Everything that is said, a batch at a time."""
         for _, scored in self._scored(products, without):
             yield scored
+
+    @abstractmethod
+    def write_files(self, folder: Path) -> str | None:
+        """Write the files that only this kind of model has. Returns the id to give it; None to derive one."""
+
+    def save(self, folder: str | Path) -> Self:
+        """Write a bundle that loads on another machine without training data; returns the model with its id.
+
+        Raises:
+            BundleError: the folder exists and is no bundle, or cannot be written.
+        """
+        return self._replace(model_id=write_bundle(self, Path(folder)))
+
+    def _replace(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
     def _check(self, without: Collection[str]) -> None:
         if unknown := set(without) - set(self.views):

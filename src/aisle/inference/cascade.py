@@ -7,35 +7,23 @@ torch, unless a stage needs it.
 
 import dataclasses
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
-from aisle.errors import AisleError, BundleError, first_line
+from aisle.errors import BundleError
 from aisle.guarantee import Nearest, Policy
 from aisle.inference.base_predictor import Answers, Scored, Spaces, in_batches
-from aisle.inference.folder import (
-    MANIFEST,
-    checked_manifest,
-    find,
-    own_files,
-    seal,
-    write_folder,
-    write_json,
-)
-from aisle.inference.loading import open_model
+from aisle.inference.bundle import open_members, read_bundle, read_policy
+from aisle.inference.folder import write_json
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
-
-FORMAT_VERSION = 2
-RUNTIME = "cascade"
 
 
 @dataclass(frozen=True)
@@ -51,6 +39,9 @@ class Cascade(Answers):
     Raises:
         BundleError: two of them place products in different trees.
     """
+
+    runtime: ClassVar[str] = "cascade"
+    members_folder: ClassVar[str | None] = "stages"
 
     models: tuple[Any, ...]
     thresholds: tuple[float, ...]
@@ -168,14 +159,26 @@ class Cascade(Answers):
             stage[unsure] = i + 1
         return scored, stage
 
-    def save(self, folder: str | Path) -> "Cascade":
-        """Write it with all stages; returns it with its id.
+    def write_files(self, folder: Path) -> None:
+        """Write every stage as a bundle, and the thresholds."""
+        saved = [model.save(folder / "stages" / str(i)) for i, model in enumerate(self.models)]
+        made_of = {"thresholds": list(self.thresholds), "stages": [stage.model_id for stage in saved]}
+        write_json(folder / "cascade.json", made_of)
+
+    @classmethod
+    def load(cls, folder: Path, open_stage: Callable[[Path], Any]) -> "Cascade":
+        """Read a cascade. open_stage: opens the bundle of a stage.
 
         Raises:
-            BundleError: the folder exists and is no bundle, or cannot be written.
+            BundleError: it or a stage is missing, truncated, edited, malformed or of another format.
         """
-        made = write_folder(Path(folder), lambda beside: _write(self, beside))
-        return dataclasses.replace(self, model_id=made)
+
+        def read(home: Path, manifest: dict[str, Any]) -> Cascade:
+            made_of = json.loads((home / "cascade.json").read_text())
+            models = tuple(open_members(home / "stages", made_of["stages"], open_stage))
+            return cls(models, tuple(made_of["thresholds"]), **read_policy(home, manifest))
+
+        return read_bundle(folder, cls.runtime, read)
 
 
 def _together(model: Any, products: list[Product], without: Collection[str]) -> Scored:
@@ -203,40 +206,3 @@ def _overruled(first: Scored, rows: np.ndarray, second: Scored) -> Scored:
     for row, told in zip(rows, second.problems, strict=True):
         problems[row] = tuple(dict.fromkeys((*problems[row], *told)))
     return first._replace(scores=Scores(first.scores.taxonomy, logp), present=present, problems=problems)
-
-
-def _write(cascade: Cascade, folder: Path) -> str:
-    saved = [model.save(folder / "stages" / str(i)) for i, model in enumerate(cascade.models)]
-    (folder / "policy.json").write_text(cascade.policy.to_json())
-    said = {"thresholds": list(cascade.thresholds), "stages": [stage.model_id for stage in saved]}
-    write_json(folder / "cascade.json", said)
-    model_id = seal(said | {"policy": json.loads(cascade.policy.to_json())})
-    write_json(folder / "results.json", dict(cascade.results))
-    manifest = {"format_version": FORMAT_VERSION, "runtime": RUNTIME, "model_id": model_id}
-    manifest |= {"aisle": version("aisle"), "files": own_files(folder, "stages")}
-    write_json(folder / MANIFEST, {**manifest, "seal": seal(manifest)})
-    return model_id
-
-
-def load(folder: Path, trust_code: bool = False, device: str = "cpu") -> Cascade:
-    """Read a cascade.
-
-    Raises:
-        BundleError: it or a stage is missing, truncated, edited, or from a newer version.
-    """
-    folder = find(folder)
-    manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
-    try:
-        said = json.loads((folder / "cascade.json").read_text())
-        homes = [folder / "stages" / str(i) for i in range(len(said["stages"]))]
-        return Cascade(
-            tuple(open_model(home, trust_code, device) for home in homes),
-            tuple(said["thresholds"]),
-            policy=Policy.from_json((folder / "policy.json").read_text()),
-            model_id=manifest["model_id"],
-            results=json.loads((folder / "results.json").read_text()),
-        )
-    except AisleError:
-        raise
-    except Exception as error:  # whatever a malformed but sealed file makes its reader raise
-        raise BundleError(f"{folder}: cannot be read: {first_line(error)}") from error

@@ -7,33 +7,21 @@ bundle each, so that it loads where its members are not.
 
 import dataclasses
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from safetensors import SafetensorError
 
 from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
-from aisle.errors import AisleError, BundleError, first_line
+from aisle.errors import BundleError
 from aisle.guarantee import Policy
 from aisle.guarantee.nearest import Nearest
 from aisle.inference.base_predictor import Answers, Scored, in_batches
-from aisle.inference.folder import (
-    MANIFEST,
-    checked_manifest,
-    described,
-    find,
-    own_files,
-    runtime_of,
-    seal,
-    write_folder,
-    write_json,
-)
-from aisle.inference.loading import open_model
+from aisle.inference.bundle import open_members, read_bundle, read_policy
+from aisle.inference.folder import write_json
 from aisle.inference.stack import Stack, mean_of
 from aisle.models.features import FeatureStore
 from aisle.models.views import View
@@ -41,9 +29,6 @@ from aisle.taxonomy import Scores, Taxonomy
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
-
-FORMAT_VERSION = 2
-RUNTIME = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -55,6 +40,9 @@ class Ensemble(Answers):
     Raises:
         BundleError: no member, or members over different trees.
     """
+
+    runtime: ClassVar[str] = "ensemble"
+    members_folder: ClassVar[str | None] = "members"
 
     members: "tuple[Predictor, ...]"
     names: tuple[str, ...]
@@ -186,71 +174,40 @@ class Ensemble(Answers):
         memory = next((member.memory for member in self.members if member.memory), None)
         return memory.ask(scored.spaces, self.taxonomy) if memory else None
 
-    def save(self, folder: str | Path) -> "Ensemble":
-        """Write it with all its members; returns it with its id.
+    def write_files(self, folder: Path) -> None:
+        """Write every member as a bundle, the weights, and the trees stacked on them."""
+        saved = [member.save(folder / "members" / str(i)) for i, member in enumerate(self.members)]
+        if self.stack is not None:
+            (folder / "stack.txt").write_text(self.stack.model)
+        made_of = {
+            "names": list(self.names),
+            "weights": self.weights.tolist(),
+            "members": [member.model_id for member in saved],
+        }
+        write_json(folder / "ensemble.json", made_of)
+
+    @classmethod
+    def load(cls, folder: Path, open_member: "Callable[[Path], Predictor]") -> "Ensemble":
+        """Read an ensemble. open_member: opens the bundle of a member.
 
         Raises:
-            BundleError: the folder exists and holds something else.
+            BundleError: it or a member is missing, truncated, edited, malformed or of another format.
         """
-        return write_folder(Path(folder), lambda beside: _write(self, beside), (SafetensorError,))
+
+        def read(home: Path, manifest: dict[str, Any]) -> Ensemble:
+            made_of = json.loads((home / "ensemble.json").read_text())
+            stack = (home / "stack.txt").read_text() if "stack.txt" in manifest["files"] else None
+            return cls(
+                tuple(open_members(home / "members", made_of["members"], open_member)),
+                tuple(made_of["names"]),
+                np.array(made_of["weights"], dtype=float),
+                stack=None if stack is None else Stack(made_of["names"], stack),
+                **read_policy(home, manifest),
+            )
+
+        return read_bundle(folder, cls.runtime, read)
 
 
 def _joined(problems: Sequence[list[tuple[str, ...]]]) -> Iterator[list[str]]:
     for told in zip(*problems, strict=True):
         yield [what for one in told for what in one]
-
-
-def _write(ensemble: Ensemble, folder: Path) -> Ensemble:
-    saved = [member.save(folder / "members" / str(i)) for i, member in enumerate(ensemble.members)]
-    (folder / "policy.json").write_text(ensemble.policy.to_json())
-    if ensemble.stack is not None:
-        (folder / "stack.txt").write_text(ensemble.stack.model)
-    made_of = {
-        "names": list(ensemble.names),
-        "weights": ensemble.weights.tolist(),
-        "members": [member.model_id for member in saved],
-    }
-    write_json(folder / "ensemble.json", made_of)
-    decides = ("ensemble.json", "policy.json", "stack.txt")
-    model_id = seal({name: what for name, what in described(folder).items() if name in decides})
-    write_json(folder / "results.json", dict(ensemble.results))
-    manifest = {"format_version": FORMAT_VERSION, "runtime": RUNTIME, "model_id": model_id}
-    manifest |= {"aisle": version("aisle"), "files": own_files(folder, "members")}
-    write_json(folder / MANIFEST, {**manifest, "seal": seal(manifest)})
-    return dataclasses.replace(ensemble, members=tuple(saved), model_id=model_id)
-
-
-def load(folder: Path, trust_code: bool = False, device: str = "cpu") -> Ensemble:
-    """Read an ensemble.
-
-    Raises:
-        BundleError: it or a member is missing, truncated, edited, or from a newer version.
-    """
-    folder = find(folder)
-    manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
-    try:
-        made_of = json.loads((folder / "ensemble.json").read_text())
-        homes = [folder / "members" / str(i) for i in range(len(made_of["members"]))]
-        members = [_member(home, trust_code, device) for home in homes]
-        for home, member, expected in zip(homes, members, made_of["members"], strict=True):
-            if member.model_id != expected:
-                raise BundleError(f"{home} is another model than the ensemble was made of")
-        stack = (folder / "stack.txt").read_text() if "stack.txt" in manifest["files"] else None
-        return Ensemble(
-            tuple(members),
-            tuple(made_of["names"]),
-            np.array(made_of["weights"], dtype=float),
-            Policy.from_json((folder / "policy.json").read_text()),
-            None if stack is None else Stack(made_of["names"], stack),
-            manifest["model_id"],
-            json.loads((folder / "results.json").read_text()),
-        )
-    except AisleError:
-        raise
-    except Exception as error:  # whatever a malformed but sealed file makes its reader raise
-        raise BundleError(f"{folder}: cannot be read: {first_line(error)}") from error
-
-
-def _member(home: Path, trust_code: bool, device: str) -> "Predictor":
-    """A linear member runs on the CPU, wherever networks run."""
-    return open_model(home, trust_code, "cpu" if runtime_of(home) == "linear" else device)

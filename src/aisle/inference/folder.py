@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -103,7 +102,7 @@ def recover(folder: Path) -> None:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        return bool(checked_manifest(folder, 0, sys.maxsize))
+        return bool(checked_manifest(folder, None))
     except BundleError:
         return False
 
@@ -146,8 +145,8 @@ def find(folder: Path) -> Path:
 
 
 def runtime_of(folder: Path) -> str:
-    """What answers in this folder: `onnx`, `cascade`, `ensemble`; `torch` where it does not say, or is no
-    bundle."""
+    """The kind of model in a folder: `torch`, `linear`, `onnx`, `cascade` or `ensemble`; `torch` where the
+    folder is no bundle."""
     try:
         found = read_manifest(folder).get("runtime", "torch")
     except (BundleError, AttributeError):
@@ -155,9 +154,12 @@ def runtime_of(folder: Path) -> str:
     return found if isinstance(found, str) else "torch"
 
 
-def checked_manifest(folder: Path, oldest: int, newest: int) -> dict[str, Any]:
-    """What the manifest says, every file being as it says, and none that it does not list. oldest, newest:
-    formats that are read.
+def checked_manifest(folder: Path, format_version: int | None) -> dict[str, Any]:
+    """Read a bundle's manifest, and check that the folder holds exactly the files that it lists.
+
+    Args:
+        folder: the bundle.
+        format_version: the one that is read; None for any.
 
     Raises:
         BundleError: the manifest is malformed; a file is missing, truncated, edited or not listed; or the
@@ -172,10 +174,10 @@ def checked_manifest(folder: Path, oldest: int, newest: int) -> dict[str, Any]:
         own_seal = seal(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{file} is damaged: {first_line(error)}") from error
-    if not isinstance(found, int) or isinstance(found, bool) or found < oldest:
-        raise BundleError(f"{folder} has format {found!s:.40}; this Aisle reads {oldest} to {newest}")
-    if found > newest:
-        raise BundleError(f"{folder} has format {found}; this Aisle reads up to {newest}: upgrade Aisle")
+    if format_version is not None and (type(found) is not int or found != format_version):
+        advice = ": upgrade Aisle" if isinstance(found, int) and found > format_version else ""
+        known = f"this Aisle reads format {format_version}"
+        raise BundleError(f"{folder} has format {found!s:.40}; {known}{advice}")
     if own_seal != sealed:
         raise BundleError(f"{file} was edited: its content does not match its seal")
     name = manifest.get("model_id")
@@ -256,20 +258,18 @@ def _describe(file: Path) -> dict[str, Any]:
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
 
 
-def described(folder: Path) -> dict[str, Any]:
-    """Size and hash of every file, by its path in the folder."""
-    return {f.relative_to(folder).as_posix(): _describe(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+def described(folder: Path, members_folder: str | None = None) -> dict[str, Any]:
+    """Size and hash of every file, by its path in the folder.
 
-
-def own_files(folder: Path, models: str) -> dict[str, Any]:
-    """The same of what is made of saved models, which lie in a subfolder: each one's manifest seals the rest
-    of it."""
-    found = described(folder)
-    return {
-        name: what
-        for name, what in found.items()
-        if (parts := PurePosixPath(name).parts)[0] != models or (len(parts) == 3 and parts[2] == MANIFEST)
-    }
+    Args:
+        members_folder: a subfolder of whole models. Only their manifests are listed, which list the rest.
+    """
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    names = {file.relative_to(folder).as_posix(): file for file in files}
+    if members_folder is not None:
+        own = re.compile(rf"(?!{re.escape(members_folder)}/).*|[^/]+/[^/]+/{re.escape(MANIFEST)}", re.DOTALL)
+        names = {name: file for name, file in names.items() if own.fullmatch(name)}
+    return {name: _describe(file) for name, file in names.items()}
 
 
 def seal(data: dict[str, Any]) -> str:

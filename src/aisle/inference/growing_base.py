@@ -3,7 +3,6 @@
 Shared by networks and linear models. No torch here.
 """
 
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -37,9 +36,6 @@ class GrowingAnswers(Answers):
         """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
         view is absent."""
 
-    def _replaced(self, **changes: Any) -> Self:
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
-
     def _nearest(self, scored: Scored) -> Nearest | None:
         return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
 
@@ -49,7 +45,7 @@ class GrowingAnswers(Answers):
         if not self.remembered:
             return self
         memory = Memory.of(self.spaces(catalog), places, self.memory)
-        return self._replaced(memory=memory if memory.spaces else None)
+        return self._replace(memory=memory if memory.spaces else None)
 
     def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
         """(n,) bool: products whose content this model was trained on."""
@@ -57,7 +53,7 @@ class GrowingAnswers(Answers):
 
     def with_policy(self, policy: Policy) -> Self:
         """The same model making other promises."""
-        return self._replaced(policy=policy)
+        return self._replace(policy=policy)
 
     def with_examples(self, catalog: Catalog) -> Self:
         """The same model, told by a handful of labelled products what categories without examples hold
@@ -81,7 +77,7 @@ class GrowingAnswers(Answers):
         vectors = self.spaces(labelled.take(np.array(ending)))
         growth = self.growth.with_examples(vectors, kept, self.taxonomy)
         policy = Policy.uncalibrated(self.taxonomy)
-        return self._replaced(growth=growth, policy=policy, model_id="unsaved")
+        return self._replace(growth=growth, policy=policy, model_id="unsaved")
 
     def learning_to_grow(self, catalog: Catalog, targets: Targets) -> Self:
         """The same, knowing how much names and examples of new categories are worth: fitted on rows that
@@ -93,7 +89,7 @@ class GrowingAnswers(Answers):
         parts = list(self.score_batches(catalog.take(rows)))
         logp = np.concatenate([part.scores.logp for part in parts])
         spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.remembered}
-        return self._replaced(growth=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
+        return self._replace(growth=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
 
     def _vectors_of_places(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """By space (N, D): every terminal's name, and the mean of a few remembered products."""

@@ -1,9 +1,9 @@
-"""Whatever was saved, loaded by what its folder says it is. No torch here: only what needs it imports it."""
+"""Opens saved models of any kind. No torch here: only what needs it imports it."""
 
 import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from aisle.errors import AisleError, BundleError, first_line
 from aisle.inference.folder import MANIFEST, find, read_manifest, runtime_of
@@ -17,42 +17,51 @@ class RuntimeDeviceError(AisleError):
 
 
 def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "Predictor":
-    """A bundle, the run that holds one, an exported model, a cascade or an ensemble; all answer what a
-    predictor is asked by those who load one. device: where a network runs (cpu, cuda, mps, auto); exported
-    ones run on the CPU.
+    """Open a saved model of any kind: a bundle, or the run that holds one.
+
+    Args:
+        folder: the bundle or the run.
+        trust_code: import code from outside Aisle that the model names.
+        device: where networks run (cpu, cuda, mps, auto); linear and exported models run on the CPU.
 
     Raises:
-        BundleError: missing, truncated, edited, or from a newer version.
+        BundleError: missing, truncated, edited, malformed or of another format.
         DeviceError: there is no such device here.
     """
     home = find(folder)
-    if runtime_of(home) == "ensemble":
-        return _ensemble(home, trust_code, device)
-    if runtime_of(home) == "cascade":
-        from aisle.inference import cascade
+    runtime = runtime_of(home)
+    if runtime in ("linear", "onnx") and device not in ("auto", "cpu"):
+        kind = "an exported model" if runtime == "onnx" else "a linear model"
+        raise RuntimeDeviceError(f"{folder} is {kind}, which runs on the CPU: leave --device out")
 
-        return cast("Predictor", cascade.load(home, trust_code, device))
-    if runtime_of(home) == "onnx":
-        from aisle.inference.onnx.bundle import load
+    def member(folder: Path) -> Any:
+        on_cpu = runtime_of(folder) in ("linear", "onnx")
+        return open_model(folder, trust_code, "cpu" if on_cpu else device)
 
-        if device not in ("auto", "cpu"):
-            raise RuntimeDeviceError(
-                f"{folder} is an exported model, which runs on the CPU: leave --device out"
-            )
-        return cast("Predictor", load(home))
-    if runtime_of(home) == "linear":
-        from aisle.inference.linear.bundle import load as load_linear
+    if runtime == "ensemble":
+        from aisle.inference.ensemble import Ensemble
 
-        if device not in ("auto", "cpu"):
-            raise RuntimeDeviceError(f"{folder} is a linear model, which runs on the CPU: leave --device out")
-        return cast("Predictor", load_linear(home))
-    from aisle.inference.bundle import load_run
-    from aisle.models.devices import device_of
+        found: Any = Ensemble.load(home, member)
+    elif runtime == "cascade":
+        from aisle.inference.cascade import Cascade
 
-    where = device_of(device)
-    predictor = load_run(folder, trust_code)
-    predictor.model.to(where)
-    return predictor
+        found = Cascade.load(home, member)
+    elif runtime == "onnx":
+        from aisle.inference.onnx.predictor import OnnxPredictor
+
+        found = OnnxPredictor.load(home)
+    elif runtime == "linear":
+        from aisle.inference.linear.predictor import LinearPredictor
+
+        found = LinearPredictor.load(home)
+    else:
+        from aisle.inference.predictor import Predictor
+        from aisle.models.devices import device_of
+
+        where = device_of(device)
+        found = Predictor.load(home, trust_code)
+        found.model.to(where)
+    return found
 
 
 def quickest(folder: Path, device: str = "cpu") -> Path:
@@ -82,9 +91,3 @@ def _named(home: Path) -> tuple[str, str]:
         return manifest["model_id"], manifest["files"]["policy.json"]["sha256"]
     except (KeyError, TypeError) as error:
         raise BundleError(f"{home}: its {MANIFEST} is damaged: {first_line(error)}") from error
-
-
-def _ensemble(folder: Path, trust_code: bool, device: str) -> "Predictor":
-    from aisle.inference import ensemble
-
-    return cast("Predictor", ensemble.load(folder, trust_code, device))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from aisle.data import Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Policy
 from aisle.inference.base_predictor import Scored, Spaces, in_batches, in_fitting_batches
+from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.growing_base import GrowingAnswers
 from aisle.inference.input_pipeline import Inputs, Reader
 from aisle.inference.knn_index import SKETCH, Memory, sketch
+from aisle.inference.network_bundle import NetworkParts, read_network, write_network
 from aisle.inference.prefetch import ahead, cores
 from aisle.inference.zero_shot import Growth
 from aisle.models.config import ModelSpec
@@ -24,7 +26,7 @@ from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import carry_counts, context_of
 from aisle.models.model import Model
 from aisle.models.preprocessing import Lexical, Preparer, Vectors
-from aisle.models.registry import Context
+from aisle.models.registry import Context, OutsideCodeError
 from aisle.models.spec import build_like, views_of
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
@@ -38,6 +40,8 @@ class Predictor(GrowingAnswers):
     the model card. batch: products scored at once; answers do not depend on it. catalog_format: how the
     catalog it was trained on is written.
     """
+
+    runtime: ClassVar[str] = "torch"
 
     spec: ModelSpec
     context: Context
@@ -182,8 +186,20 @@ class Predictor(GrowingAnswers):
         grown = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
         return dataclasses.replace(grown, growth=grown._newcomers()) if self.growth else grown
 
-    def save(self, folder: str | Path) -> "Predictor":
-        """Write a bundle that loads on another machine without training data; returns it with its id."""
-        from aisle.inference.bundle import save
+    def write_files(self, folder: Path) -> None:
+        """Write the network's own files of a bundle."""
+        write_network(NetworkParts(self.spec, self.context, self.preparers, self.model), folder)
 
-        return save(self, Path(folder))
+    @classmethod
+    def load(cls, folder: Path, trust_code: bool = False) -> "Predictor":
+        """Read a bundle, or the one inside a run's folder.
+
+        Raises:
+            BundleError: it is missing, truncated, edited, malformed or of another format.
+            OutsideCodeError: it names code from outside Aisle and `trust_code` is False.
+        """
+
+        def read(home: Path, manifest: dict[str, Any]) -> Predictor:
+            return cls(**read_network(home, trust_code)._asdict(), **read_learned(home, manifest))
+
+        return read_bundle(folder, cls.runtime, read, (OutsideCodeError,))

@@ -12,7 +12,6 @@ import numpy as np
 from aisle import guarantee
 from aisle.data import Catalog, Product
 from aisle.errors import AisleError, CatalogError, RecipeError
-from aisle.inference.linear.bundle import load as load_bundle
 from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
 from aisle.models.features import FeatureStore
 from aisle.models.linear.config import AnyView, encoder_key
@@ -77,7 +76,7 @@ def check_tree(recipe: LinearRecipe, taxonomy: Taxonomy) -> None:
 
 def load(folder: Path, trust_code: bool) -> LinearPredictor:
     """A finished run's model."""
-    return load_bundle(folder)
+    return LinearPredictor.load(folder)
 
 
 def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:

@@ -1,6 +1,7 @@
 """Training a fusion network: parts, preprocessors, stages. Needs torch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,6 @@ from torch import nn
 from aisle import guarantee
 from aisle.data import Catalog
 from aisle.errors import RecipeError
-from aisle.inference.bundle import load
 from aisle.inference.input_pipeline import Reader
 from aisle.inference.predictor import Predictor
 from aisle.models import fusions, heads, losses
@@ -44,6 +44,11 @@ class _Shop(NamedTuple):
     context: Context
     warm: bool
     trust_code: bool
+
+
+def load(folder: Path, trust_code: bool) -> Predictor:
+    """A finished run's model."""
+    return Predictor.load(folder, trust_code)
 
 
 def readable_views(recipe: Recipe, trust_code: bool) -> dict[str, View]:

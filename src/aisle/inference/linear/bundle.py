@@ -1,38 +1,19 @@
-"""A linear model in a folder: safetensors and JSON, checked as every bundle is. No torch here.
+"""The files of a linear model in its bundle. No torch here.
 
-`aisle.json` says `"runtime": "linear"`; `model.json` how scores are put together; `weights.safetensors` the
-learned arrays; `views/NAME/` preparers; `encoders/KEY/` graphs of pretrained encoders.
+`model.json` says how scores are put together; `weights.safetensors` holds the learned arrays; `views/NAME/`
+the preprocessors; `encoders/KEY/` graphs of pretrained encoders.
 """
 
-import dataclasses
 import json
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
-from aisle.data.catalog_format import FILE, CatalogFormat
-from aisle.errors import AisleError, BundleError
-from aisle.guarantee import Policy
-from aisle.inference.card import model_card
-from aisle.inference.folder import (
-    MANIFEST,
-    checked_manifest,
-    described,
-    find,
-    recover,
-    seal,
-    write_folder,
-    write_json,
-)
-from aisle.inference.knn_index import Memory
-from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
-from aisle.inference.zero_shot import Growth
+from aisle.inference.folder import write_json
 from aisle.models.linear.config import LinearSpec, encoder_key, readable_views
 from aisle.models.linear.descriptor import ImageDescriptor
 from aisle.models.linear.encoders import ABOUT, GRAPH, open_encoders
@@ -41,10 +22,7 @@ from aisle.models.linear.rbf import RBFWeights
 from aisle.models.linear.reader import LinearReader
 from aisle.models.linear.svm import LinearWeights
 from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
-from aisle.taxonomy import Taxonomy
 
-FORMAT_VERSION = 1
-RUNTIME = "linear"
 _PREPARERS: dict[str, Any] = {
     "Tfidf": Lexical,
     "TextEncoder": Tokens,
@@ -52,20 +30,10 @@ _PREPARERS: dict[str, Any] = {
     "ImageDescriptor": ImageDescriptor,
     "Vector": Vectors,
 }
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "tokenizers", "onnxruntime", "pillow")
 
 
-def save(predictor: LinearPredictor, folder: Path) -> LinearPredictor:
-    """Write a bundle beside and rename it into place: a killed writer leaves the old one or the new one.
-
-    Raises:
-        BundleError: the folder exists and is no bundle, or cannot be written.
-    """
-    return write_folder(folder, lambda beside: _write(predictor, beside), (SafetensorError,))
-
-
-def _write(predictor: LinearPredictor, folder: Path) -> LinearPredictor:
-    model, reader = predictor.model, predictor.reader
+def write_linear(model: LinearModel, reader: LinearReader, folder: Path) -> None:
+    """Write the model's files into a folder."""
     for name, preparer in reader.preparers.items():
         preparer.save(folder / "views" / name)
     for name, encoder in reader.encoders.items():
@@ -81,70 +49,17 @@ def _write(predictor: LinearPredictor, folder: Path) -> LinearPredictor:
         "gammas": {name: one.gamma for name, one in model.kernels.items()},
     }
     write_json(folder / "model.json", about)
-    seen = np.sort(np.asarray(predictor.seen_keys, dtype=np.uint64))
-    (folder / "seen.bin").write_bytes(seen.astype("<u8").tobytes())
-    (folder / "taxonomy.json").write_text(predictor.taxonomy.to_json())
-    (folder / "policy.json").write_text(predictor.policy.to_json())
-    if predictor.memory is not None:
-        predictor.memory.save(folder)
-    if predictor.growth is not None:
-        predictor.growth.save(folder)
-    model_id = seal(described(folder))
-    write_json(folder / "results.json", dict(predictor.results))
-    if predictor.catalog_format is not None:
-        predictor.catalog_format.save(folder)
-    (folder / "README.md").write_text(model_card(predictor, model_id))
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "runtime": RUNTIME,
-        "model_id": model_id,
-        "aisle": version("aisle"),
-        "versions": {name: version(name) for name in _LIBRARIES},
-        "files": described(folder),
-    }
-    write_json(folder / MANIFEST, {**manifest, "seal": seal(manifest)})
-    return dataclasses.replace(predictor, model_id=model_id)
 
 
-def load(folder: Path) -> LinearPredictor:
-    """Read a bundle, or the one inside a run's folder.
-
-    Raises:
-        BundleError: it is missing, truncated, edited, or from a newer version.
-        MissingExtraError: it reads a pretrained encoder, and onnxruntime is not installed.
-    """
-    folder = find(folder)
-    recover(folder)
-    manifest = checked_manifest(folder, FORMAT_VERSION, FORMAT_VERSION)
-    try:
-        return _read(folder, manifest)
-    except AisleError:
-        raise
-    except Exception as error:  # whatever a malformed but sealed file makes its reader raise
-        raise BundleError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
-
-
-def _read(folder: Path, manifest: dict[str, Any]) -> LinearPredictor:
+def read_linear(folder: Path) -> tuple[LinearModel, LinearReader]:
+    """Read what `write_linear` wrote."""
     about = json.loads((folder / "model.json").read_text())
     spec = LinearSpec.model_validate(about["spec"])
-    taxonomy = Taxonomy.from_json((folder / "taxonomy.json").read_text())
     preparers = {n: _PREPARERS[v.type].load(folder / "views" / n) for n, v in spec.views.items()}
     keys = {name: encoder_key(view) for name, view in spec.views.items()}
     homes = {name: folder / "encoders" / key for name, key in keys.items() if key}
     reader = LinearReader(readable_views(spec), preparers, open_encoders(homes, preparers))
-    model = _model(spec, about, load_file(str(folder / "weights.safetensors")))
-    return LinearPredictor(
-        model=model,
-        reader=reader,
-        context=TreeCounts(taxonomy, model.counts),
-        policy=Policy.from_json((folder / "policy.json").read_text()),
-        model_id=manifest["model_id"],
-        seen_keys=np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
-        results=json.loads((folder / "results.json").read_text()),
-        memory=Memory.load(folder) if (folder / "neighbours.json").exists() else None,
-        growth=Growth.load(folder),
-        catalog_format=CatalogFormat.load(folder) if FILE in manifest["files"] else None,
-    )
+    return _model(spec, about, load_file(str(folder / "weights.safetensors"))), reader
 
 
 def _tensors(model: LinearModel) -> dict[str, np.ndarray]:

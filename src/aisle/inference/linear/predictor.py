@@ -5,16 +5,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from aisle.data import Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Policy
-from aisle.inference.base_predictor import Scored, Spaces, in_batches, in_fitting_batches
+from aisle.inference.base_predictor import Scored, Spaces, TreeCounts, in_batches, in_fitting_batches
+from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.growing_base import GrowingAnswers
 from aisle.inference.knn_index import Memory, sketch
+from aisle.inference.linear.bundle import read_linear, write_linear
 from aisle.inference.prefetch import ahead, cores
 from aisle.inference.zero_shot import Growth, name_products
 from aisle.models.features import FeatureStore
@@ -25,13 +27,6 @@ from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 
-class TreeCounts(NamedTuple):
-    """The tree and `counts` (N,), training products of each terminal."""
-
-    taxonomy: Taxonomy
-    counts: np.ndarray
-
-
 @dataclass(frozen=True)
 class LinearPredictor(GrowingAnswers):
     """A linear model with everything it needs to answer, and nothing it needs to learn.
@@ -40,6 +35,8 @@ class LinearPredictor(GrowingAnswers):
     the model card. batch: products scored at once; answers do not depend on it. catalog_format: how the
     catalog it was trained on is written.
     """
+
+    runtime: ClassVar[str] = "linear"
 
     model: LinearModel
     reader: LinearReader
@@ -161,8 +158,22 @@ class LinearPredictor(GrowingAnswers):
         new = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
         return dataclasses.replace(new, growth=new._newcomers()) if self.growth else new
 
-    def save(self, folder: str | Path) -> "LinearPredictor":
-        """Write a bundle that loads on another machine without training data; returns it with its id."""
-        from aisle.inference.linear.bundle import save
+    def write_files(self, folder: Path) -> None:
+        """Write the model's own files of a bundle."""
+        write_linear(self.model, self.reader, folder)
 
-        return save(self, Path(folder))
+    @classmethod
+    def load(cls, folder: Path) -> "LinearPredictor":
+        """Read a bundle, or the one inside a run's folder.
+
+        Raises:
+            BundleError: it is missing, truncated, edited, malformed or of another format.
+            MissingExtraError: it reads a pretrained encoder, and onnxruntime is not installed.
+        """
+
+        def read(home: Path, manifest: dict[str, Any]) -> LinearPredictor:
+            model, reader = read_linear(home)
+            tree = Taxonomy.from_json((home / "taxonomy.json").read_text())
+            return cls(model, reader, TreeCounts(tree, model.counts), **read_learned(home, manifest))
+
+        return read_bundle(folder, cls.runtime, read)

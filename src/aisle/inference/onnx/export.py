@@ -16,10 +16,9 @@ from aisle.inference.card import model_card
 from aisle.inference.classifier import Classifier
 from aisle.inference.folder import seal, write_json
 from aisle.inference.holdout import MOST_POINTS, Cost, cost_of, held_out
-from aisle.inference.onnx import bundle
 from aisle.inference.onnx.graphs import ExportError, encoder_graph, joint_graph
 from aisle.inference.onnx.int8 import CALIBRATED_ON, quantised
-from aisle.inference.onnx.predictor import OnnxPredictor
+from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
 from aisle.models.encoders import Lexical
@@ -93,7 +92,7 @@ def export(
         if asked.int8:
             twin, told, found = _in_int8(twin, catalog, second, asked, progress)
             said = {"precision": "int8", "parity": told._asdict(), "cost": found and found._asdict()}
-        saved = bundle.save(dataclasses.replace(twin, results={**twin.results, "exported": said}), folder)
+        saved = dataclasses.replace(twin, results={**twin.results, "exported": said}).save(folder)
     return Exported(saved, told, found)
 
 
@@ -183,23 +182,18 @@ def draft(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> On
         advance(1)
     if tables:
         save_file(tables, str(folder / "tables.safetensors"))
-    twin = {"model_id": predictor.model_id, "policy": seal(json.loads(predictor.policy.to_json()))}
     network = {
         "views": views,
         "tables": sorted(tables),
         "dim": model.fusion.dim,
         "remembered": list(predictor.remembered),
         "terminal_counts": np.asarray(predictor.context.counts).tolist(),
-        "twin_of": twin,
+        "exported_from": {
+            "model_id": predictor.model_id,
+            "policy": seal(json.loads(predictor.policy.to_json())),
+        },
     }
     write_json(folder / "network.json", network)
-    if predictor.catalog_format is not None:
-        predictor.catalog_format.save(folder)
     (folder / "README.md").write_text(model_card(predictor, predictor.model_id))
     (folder / "taxonomy.json").write_text(predictor.taxonomy.to_json())
-    (folder / "policy.json").write_text(predictor.policy.to_json())
-    (folder / "seen.bin").write_bytes(np.sort(predictor.seen_keys).astype("<u8").tobytes())
-    if predictor.memory is not None:
-        predictor.memory.save(folder)
-    write_json(folder / "results.json", dict(predictor.results))
-    return bundle.read(folder, predictor.model_id)
+    return OnnxPredictor.of_files(folder, learned_of(predictor))

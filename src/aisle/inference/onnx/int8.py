@@ -7,7 +7,6 @@ of two products of 8-bit numbers saturates at 16 bits, and accuracy falls (one c
 7 bits it cannot, on whatever CPU the model later runs.
 """
 
-import dataclasses
 import json
 import logging
 import shutil
@@ -22,8 +21,7 @@ import numpy as np
 from aisle.data import Product
 from aisle.errors import extra
 from aisle.inference.folder import write_json
-from aisle.inference.onnx.bundle import read
-from aisle.inference.onnx.predictor import OnnxPredictor
+from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
 from aisle.models.onnx_runtime import Arrays, Encoder, Sight
 from aisle.progress import SILENT, Progress
 
@@ -44,7 +42,7 @@ def quantised(
     quantization: Any = extra("onnxruntime.quantization", "torch", "exporting in int8")
     shutil.copytree(twin.files, folder, dirs_exist_ok=True)
     network = json.loads((folder / "network.json").read_text())
-    network["twin_of"] = None  # other weights, other answers: a name of its own
+    network["exported_from"] = None  # other weights, other predictions: an id of its own
     graphs: dict[str, list[str]] = {}
     for name, said in network["views"].items():
         if said["graph"]:
@@ -58,7 +56,7 @@ def quantised(
             advance(1)
     network["int8"] = done
     write_json(folder / "network.json", network)
-    return dataclasses.replace(read(folder), results=twin.results, catalog_format=twin.catalog_format)
+    return OnnxPredictor.of_files(folder, {**learned_of(twin), "model_id": "unsaved"})
 
 
 def _parts(sight: Sight, products: Sequence[Product], sharing: int) -> Iterator[Arrays]:

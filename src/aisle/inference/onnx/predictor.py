@@ -1,31 +1,28 @@
 """The ONNX twin of a predictor: the same answers on CPUs, without torch."""
 
 import dataclasses
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Nearest, Policy
-from aisle.inference.base_predictor import Answers, Scored, Spaces, in_fitting_batches, short_keys
+from aisle.inference.base_predictor import Answers, Scored, Spaces, TreeCounts, in_fitting_batches, short_keys
+from aisle.inference.bundle import read_bundle, read_learned
+from aisle.inference.folder import seal
 from aisle.inference.knn_index import SKETCH, Memory, sketch
+from aisle.inference.onnx.bundle import copy_files, read_onnx
 from aisle.inference.prefetch import ahead, cores
 from aisle.models.onnx_runtime import Encoding, Graph, Sight
 from aisle.models.preprocessing import Lexical, Vectors
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
-
-
-class Counted(NamedTuple):
-    """The tree and `counts` (N,), training products of each terminal."""
-
-    taxonomy: Taxonomy
-    counts: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,9 @@ class OnnxPredictor(Answers):
     the catalog it was trained on is written.
     """
 
-    context: Counted
+    runtime: ClassVar[str] = "onnx"
+
+    context: TreeCounts
     sights: Mapping[str, Sight]
     joint: Graph
     policy: Policy
@@ -134,11 +133,51 @@ class OnnxPredictor(Answers):
         """The same: it keeps no encoder's output."""
         return self
 
-    def save(self, folder: str | Path) -> "OnnxPredictor":
-        """Write it into another folder, or over its own; returns it with its id."""
-        from aisle.inference.onnx.bundle import save
+    def write_files(self, folder: Path) -> str | None:
+        """Write the exported model's own files of a bundle."""
+        copy_files(self.files, folder)
+        exported = self.network["exported_from"]
+        same = exported and exported["policy"] == seal(json.loads(self.policy.to_json()))
+        return exported["model_id"] if same else None  # the same weights and policy have the same id
 
-        return save(self, Path(folder))
+    def save(self, folder: str | Path) -> "OnnxPredictor":
+        """Write it into another folder, or over its own; returns it with its id.
+
+        Raises:
+            BundleError: the folder exists and is no bundle, or cannot be written.
+        """
+        return dataclasses.replace(super().save(folder), files=Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path) -> "OnnxPredictor":
+        """Read an exported model, or the one inside a run's folder.
+
+        Raises:
+            BundleError: it is missing, truncated, edited, malformed or of another format.
+            MissingExtraError: onnxruntime is not installed.
+        """
+
+        def read(home: Path, manifest: dict[str, Any]) -> OnnxPredictor:
+            learned = read_learned(home, manifest)
+            del learned["growth"]  # export refuses a model that has new categories
+            return cls.of_files(home, learned)
+
+        return read_bundle(folder, cls.runtime, read)
+
+    @classmethod
+    def of_files(cls, folder: Path, learned: Mapping[str, Any]) -> "OnnxPredictor":
+        """The model whose own files lie in a folder. learned: the other arguments."""
+        network, sights, joint = read_onnx(folder)
+        tree = Taxonomy.from_json((folder / "taxonomy.json").read_text())
+        counts = TreeCounts(tree, np.array(network["terminal_counts"], dtype=np.int64))
+        remembered = tuple(network["remembered"])
+        return cls(counts, sights, joint, files=folder, network=network, remembered=remembered, **learned)
+
+
+def learned_of(model: Any) -> dict[str, Any]:
+    """The arguments of `OnnxPredictor` that a network and its exported model have in common."""
+    names = ("policy", "model_id", "seen_keys", "results", "memory", "catalog_format")
+    return {name: getattr(model, name) for name in names}
 
 
 def _feed(encoded: Mapping[str, Encoding], present: np.ndarray) -> dict[str, np.ndarray]:
