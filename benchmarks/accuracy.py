@@ -40,7 +40,7 @@ SETS = {
 }
 PICTURES = {"marketplace", "fashion"}
 MEANING = ["title_meaning", "meaning"]
-ALL_ROWS = ["parts.stop=0", "parts.calibrate=0", "parts.promise=0"]
+ALL_ROWS = ["split.validation=0", "split.calibration=0", "split.threshold=0"]
 
 
 class Answers(NamedTuple):

@@ -61,8 +61,8 @@ def variants(data: str) -> list[Variant]:
     def made(
         name: str, fusion: dict[str, Any], head: Any = TREE, losses: Any = None, some: Any = own
     ) -> Variant:
-        parts = {"stop": 0, "calibrate": 0, "promise": 0}
-        recipe = {"views": some, "fusion": fusion, "head": head, "stages": [STAGE], "parts": parts}
+        parts = {"validation": 0, "calibration": 0, "threshold": 0}
+        recipe = {"views": some, "fusion": fusion, "head": head, "stages": [STAGE], "split": parts}
         recipe |= {"view_dropout": 0.3, "losses": losses or [{"type": "CrossEntropy"}]}
         return Variant(name, load_recipe(recipe))
 

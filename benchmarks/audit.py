@@ -41,7 +41,7 @@ FOLDS = 3
 CHANGES = (
     "views.image=false",
 )  # fmt: skip
-PLAIN = (*CHANGES, "parts.stop=0", "parts.calibrate=0", "parts.promise=0")
+PLAIN = (*CHANGES, "split.validation=0", "split.calibration=0", "split.threshold=0")
 RIVALS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 
 

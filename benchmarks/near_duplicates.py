@@ -29,8 +29,8 @@ KINDS = {
 SIZES = (10_000, 100_000, 1_000_000)
 SEEDS = 3
 CHANGES = (
-    "views.image=false", "parts.stop=0", "parts.calibrate=0",
-    "parts.promise=0",
+    "views.image=false", "split.validation=0", "split.calibration=0",
+    "split.threshold=0",
 )  # fmt: skip
 
 

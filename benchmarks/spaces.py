@@ -32,7 +32,11 @@ from results import SHARED, machine, write_section
 SETS = {"fashion": "fashion/products.parquet", "marketplace": "marketplace/products.csv"}
 TEXT = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"  # the recipe's
 K = 10
-ALL_ROWS = ("parts.stop=0", "parts.calibrate=0", "parts.promise=0")  # the maps learn from all rows too
+ALL_ROWS = (
+    "split.validation=0",
+    "split.calibration=0",
+    "split.threshold=0",
+)  # the maps too
 Sides = dict[str, np.ndarray]
 Map = Callable[[Sides], tuple[np.ndarray, np.ndarray]]  # unit rows of texts and of pictures in one space
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (texts, pictures) -> (n,) of each product

@@ -44,7 +44,7 @@ def main() -> None:
     seen = drawn(rng, asked & ~left & np.isin(node, node[learn]), 800)
     unseen, given = drawn(rng, asked & left, 800), few(rng, node, (catalog.split == "train") & left)
     train = aisle.read([*catalog.take(learn)])
-    parts = ("parts.calibrate=0.1", "parts.promise=0.1")
+    parts = ("split.calibration=0.1", "split.threshold=0.1")
     changes = SMALL if args.recipe == "fast" else ("views.image=false", *read_by_minilm())
     model = aisle.train(train, args.recipe, changes=(*changes, *parts))
     known = {n.id for n in model.taxonomy.nodes}

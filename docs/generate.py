@@ -19,10 +19,10 @@ from aisle.models.config import ViewSpec
 from aisle.models.linear.config import LinearSpec, LinearSVMSpec, RidgeSpec, view_types
 from aisle.models.options import Augment, Finetune
 from aisle.training.recipe import (
+    GuaranteeOptions,
     LossSpec,
-    Parts,
-    Promise,
     Recipe,
+    Split,
     Stage,
     load_recipe,
     shipped,
@@ -191,10 +191,10 @@ SLOTS: dict[str, Callable[[], list[str]]] = {
     "linear_views": linear_views_table,
     "linear_svm": lambda: keys_of(LinearSVMSpec),
     "ridge": lambda: keys_of(RidgeSpec),
-    "parts": lambda: keys_of(Parts),
-    "promise": lambda: keys_of(Promise),
+    "split": lambda: keys_of(Split),
+    "guarantee": lambda: keys_of(GuaranteeOptions),
     "recipe": lambda: keys_of(
-        Recipe, leave=("views", "fusion", "head", "losses", "stages", "parts", "promise")
+        Recipe, leave=("views", "fusion", "head", "losses", "stages", "split", "guarantee")
     ),
 }
 

@@ -15,9 +15,9 @@ from tests.timm_extra import WHY_NOT
 # `fast`, cut down to what a test needs.
 QUICK = (
     "views.image.size=32",
-    "parts.stop=0.1",
-    "promise.precision=0.6",
-    "parts.promise=0.2",
+    "split.validation=0.1",
+    "guarantee.precision=0.6",
+    "split.threshold=0.2",
 )
 # A network over the same views, trained for a moment. Products are remembered by a frozen view.
 NETWORK = {
@@ -32,7 +32,7 @@ NETWORK = {
     "losses": [{"type": "CrossEntropy", "smoothing": 0.1}, {"type": "ByView", "weight": 2.0}],
     "stages": [{"epochs": 3, "rate": 0.005}],
     "names": True,
-    "parts": {"stop": 0.1, "promise": 0.2},
+    "split": {"validation": 0.1, "threshold": 0.2},
     "promise": {"precision": 0.6},
 }
 

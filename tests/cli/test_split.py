@@ -106,8 +106,8 @@ def test_pictures_and_vectors_need_parquet(tmp_path):
 def test_a_recipe_may_learn_from_the_oldest_and_promise_on_the_newest(shop):
     catalog = read(shop, columns={"split": ""})  # "x" names none
     catalog = catalog.take(np.flatnonzero(catalog.targets().node >= 0))
-    aside = ["parts.stop=0.1", "parts.calibrate=0.2", "parts.promise=0.2"]
-    recipe = load_recipe("fast", ["parts.by=time", *aside])
+    aside = ["split.validation=0.1", "split.calibration=0.2", "split.threshold=0.2"]
+    recipe = load_recipe("fast", ["split.by=time", *aside])
     parts = cut(catalog, catalog.targets(), recipe)
     assert sorted(np.concatenate(parts)) == list(range(len(catalog)))
     moved = np.isin(catalog.rows, [10])  # goes with its newer copy

@@ -13,7 +13,7 @@ from tests.evaluation.shop import products
 pytestmark = pytest.mark.slow  # it trains a model
 command = typer.Typer()
 command.command()(evaluate)
-QUICK = ["parts.promise=0.2"]
+QUICK = ["split.threshold=0.2"]
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from tests.training.shop import catalog, recipe
 
 
 def variants():
-    parts = {"stop": 0, "calibrate": 0, "promise": 0}
+    parts = {"validation": 0, "calibration": 0, "threshold": 0}
     stages = [{"epochs": 8, "batch": 8, "rate": 0.02}]
-    whole = load_recipe(recipe(parts=parts, stages=stages))
+    whole = load_recipe(recipe(split=parts, stages=stages))
     pictures = whole.without({"title"})
-    dull = load_recipe(recipe(parts=parts, stages=[{"epochs": 1, "batch": 64, "rate": 1e-6}]))
+    dull = load_recipe(recipe(split=parts, stages=[{"epochs": 1, "batch": 64, "rate": 1e-6}]))
     return [comparing.Variant(*v) for v in [("both", whole), ("pictures", pictures), ("untrained", dull)]]
 
 
@@ -150,7 +150,7 @@ def test_rows_marked_test_are_judged_once():
     plain = load_recipe(
         recipe(
             views={"title": {"encoder": {"type": "Lexical", "dim": 16, "least": 1}}},
-            parts={"stop": 0, "calibrate": 0, "promise": 0},
+            split={"validation": 0, "calibration": 0, "threshold": 0},
         )
     )
     found = compare(

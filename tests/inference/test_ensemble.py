@@ -71,7 +71,7 @@ def test_it_keeps_the_classifier_protocol(members, shop):
 
 
 def test_other_trees_and_bad_weights_are_refused(members):
-    other = aisle.train(catalog(20), recipe(stages=[{"epochs": 1}]), changes=["parts.stop=0"])
+    other = aisle.train(catalog(20), recipe(stages=[{"epochs": 1}]), changes=["split.validation=0"])
     smaller = other.with_taxonomy(Taxonomy.from_paths([("Only",), ("Two",)]))
     with pytest.raises(BundleError, match="b and a place products in different trees"):
         Ensemble.of([members[0], smaller], ["a", "b"])

@@ -142,7 +142,7 @@ def pets():
         "views.title=false",
         "label_name_examples=false",
     )
-    parts = ("parts.calibrate=0.2", "parts.promise=0.2")
+    parts = ("split.calibration=0.2", "split.threshold=0.2")
     model = aisle.train(read(listings(seen, 14, 0)), changes=(*small, *parts))
     new = [(f"{thing}s", f"{animal} {thing}") for animal, thing in sorted(UNSEEN)]
     tree = Taxonomy([*model.taxonomy.nodes, *(Node(format_path(path), path) for path in new)])

@@ -13,7 +13,7 @@ WORDS = {
     ("Shoes", "Boots"): "leather walking boots, waterproof, laces, size seven, rubber sole",
     ("Shoes", "Sandals"): "summer sandals with straps, cork footbed, size six, light",
 }
-SMALL = ("views.image=false", "parts.calibrate=0.15", "parts.promise=0.3")
+SMALL = ("views.image=false", "split.calibration=0.15", "split.threshold=0.3")
 
 
 def shop(rows=400):

@@ -15,7 +15,7 @@ from aisle.taxonomy import Node, Taxonomy
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, products
 
-ASIDE = {"stop": 0.0, "calibrate": 0.15, "promise": 0.2}
+ASIDE = {"validation": 0.0, "calibration": 0.15, "threshold": 0.2}
 
 
 def linear(**changes):
@@ -26,7 +26,7 @@ def linear(**changes):
             "title": {"type": "Tfidf", "min_df": 1, "scale": 8.0},
             "image": {"type": "ImageDescriptor", "size": 32, "scale": 5.0},
         },
-        "parts": ASIDE,
+        "split": ASIDE,
     } | changes
 
 
@@ -177,8 +177,10 @@ def test_a_name_draws_its_words_to_its_category():
 
 def test_logit_adjustment_favours_rare_categories():
     rare = [p for p in products(150, images=False) if p.categories[0] != ("Garden",) or int(p.id[1:]) < 20]
-    plain = aisle.train(read(rare), linear(parts={"calibrate": 0.0, "promise": 0.0}))
-    adjusted = aisle.train(read(rare), linear(parts={"calibrate": 0.0, "promise": 0.0}, logit_adjustment=1.0))
+    plain = aisle.train(read(rare), linear(split={"calibration": 0.0, "threshold": 0.0}))
+    adjusted = aisle.train(
+        read(rare), linear(split={"calibration": 0.0, "threshold": 0.0}, logit_adjustment=1.0)
+    )
     probe = [Product("x", {"title": "nothing known"})]
     place = plain.taxonomy.terminal_of[plain.taxonomy.index(("Garden",))]
     counts = np.asarray(plain.context.counts)

@@ -128,7 +128,7 @@ def test_nothing_is_learned_from_what_nobody_looked_at(client, tmp_path, trained
     kept.export(client.server.store, tmp_path / "f.jsonl")
     catalog = aisle.read(tmp_path / "f.jsonl")
     model = aisle.train(
-        catalog, "fast", changes=(*QUICK, "parts.stop=0", "parts.calibrate=0", "parts.promise=0")
+        catalog, "fast", changes=(*QUICK, "split.validation=0", "split.calibration=0", "split.threshold=0")
     )
     assert model.results["training_products"] == 24
     assert model.seen(catalog).sum() == 24

@@ -100,7 +100,7 @@ def test_hostile_posts_are_exported_read_and_trained_with_the_right_columns(clie
     assert catalog[0].images[0].path.parent == tmp_path / "feedback-images"
     assert catalog[0].fields["brand"] == "Holt"
     assert catalog[0].fields["title"] == "oak clock"
-    changes = (*QUICK, "parts.stop=0", "parts.calibrate=0", "parts.promise=0")
+    changes = (*QUICK, "split.validation=0", "split.calibration=0", "split.threshold=0")
     model = aisle.train(catalog, "fast", changes=changes)
     assert {node.path[0] for node in model.taxonomy.nodes} == {above[0], below[0]}
     assert model.results["training_products"] == 9

@@ -51,5 +51,5 @@ def recipe(**changes):
         "fusion": {"type": "Linear", "dim": 16},
         "head": {"type": "Tree"},
         "stages": [{"epochs": 2, "batch": 16, "rate": 0.01}],
-        "parts": {"stop": 0.1, "calibrate": 0.1, "promise": 0.1},
+        "split": {"validation": 0.1, "calibration": 0.1, "threshold": 0.1},
     } | changes

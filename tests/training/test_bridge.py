@@ -37,7 +37,7 @@ def recipe(bridge, **more):
         "fusion": {"type": "Huse", "dim": 16 + bridge, "text": 1, "image": 1, "bridge": bridge},
         "head": {"type": "Tree"},
         "stages": [{"epochs": 1, "batch": 64}],
-        "parts": {"stop": 0, "calibrate": 0, "promise": 0},
+        "split": {"validation": 0, "calibration": 0, "threshold": 0},
     } | more
 
 

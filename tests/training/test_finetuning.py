@@ -181,7 +181,7 @@ STAGES = [
 LINEAR = {
     "fusion": {"type": "Linear", "dim": 64},
     "head": {"type": "Tree", "norm": False},
-    "parts": {"stop": 0.1, "calibrate": 0, "promise": 0},
+    "split": {"validation": 0.1, "calibration": 0, "threshold": 0},
 }
 
 

@@ -15,7 +15,7 @@ from tests.training.shop import catalog, recipe
 from tests.training.test_stages import snapshots
 
 WORDS = {"title": {"encoder": {"type": "Lexical", "dim": 8, "least": 1}}}
-ALL = {"stop": 0, "calibrate": 0, "promise": 0}
+ALL = {"validation": 0, "calibration": 0, "threshold": 0}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def train(shop, out, stage, **more):
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
 def test_the_rate_rises_then_falls_as_the_formula_says(shop, tmp_path, schedule):
     stage = {"epochs": 10, "batch": 60, "rate": 0.02, "warmup": 0.3, "schedule": schedule}
-    _, history = train(shop, tmp_path / "run", stage, parts=ALL)
+    _, history = train(shop, tmp_path / "run", stage, split=ALL)
     falling = {
         "cosine": lambda x: 0.5 * (1 + math.cos(math.pi * x)),
         "linear": lambda x: 1 - x,
@@ -46,9 +46,9 @@ def test_the_rate_rises_then_falls_as_the_formula_says(shop, tmp_path, schedule)
 def test_a_step_is_no_longer_than_the_clipped_gradient(shop, monkeypatch, tmp_path, clip):
     stage = {"epochs": 1, "batch": 60, "optimizer": "SGD", "rate": 0.5, "decay": 0, "clip": clip}
     stage |= {"warmup": 0, "schedule": "constant"}
-    ((before, after),) = snapshots(monkeypatch, shop, [stage], views=WORDS, parts=ALL, view_dropout=0.0)
+    ((before, after),) = snapshots(monkeypatch, shop, [stage], views=WORDS, split=ALL, view_dropout=0.0)
     moved = math.sqrt(sum(float((after[k] - before[k]).pow(2).sum()) for k in before))
-    _, history = train(shop, tmp_path / "run", stage, parts=ALL, view_dropout=0.0)
+    _, history = train(shop, tmp_path / "run", stage, split=ALL, view_dropout=0.0)
     norm = float(history[0]["norm"])
     assert 1e-2 < norm < 1e3
     assert moved == pytest.approx(0.5 * min(norm, clip), rel=1e-3)
@@ -58,7 +58,7 @@ def test_one_seed_gives_one_network_and_another_seed_another(shop):
     made = {}
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
         torch.manual_seed(len(made))  # whatever came before
-        model = aisle.train(shop, recipe(views=WORDS, seed=seed, parts=ALL))
+        model = aisle.train(shop, recipe(views=WORDS, seed=seed, split=ALL))
         made[name] = model.score(shop).all()
     assert np.array_equal(made["first"], made["again"])
     assert not np.allclose(made["first"], made["other"])
@@ -66,14 +66,14 @@ def test_one_seed_gives_one_network_and_another_seed_another(shop):
 
 @pytest.mark.parametrize("metric", ["nll", "accuracy", "macro_f1", "hierarchical_f1", "level2"])
 def test_it_stops_by_the_metric_that_is_named_and_keeps_the_best(shop, tmp_path, metric):
-    parts = {"stop": 0.3, "calibrate": 0, "promise": 0}
+    parts = {"validation": 0.3, "calibration": 0, "threshold": 0}
     stage = {"epochs": 40, "batch": 8, "rate": 0.1, "patience": 2, "metric": metric, "schedule": "constant"}
-    model, history = train(shop, tmp_path / "run", stage, parts=parts)
+    model, history = train(shop, tmp_path / "run", stage, split=parts)
     sign = -1 if metric == "nll" else 1
     values = [sign * float(line[metric]) for line in history]
     best = int(np.argmax(values))
     assert len(history) == best + 1 + 2 < 40
-    rows = shop.take(cut(shop, shop.targets(), load_recipe(recipe(parts=parts))).stop)
+    rows = shop.take(cut(shop, shop.targets(), load_recipe(recipe(split=parts))).validation)
     target = rows.targets()
     tree, scores = model.taxonomy, model.score(rows)
     nodes = np.array([tree.index(rows.taxonomy.nodes[node].path) for node in target.node])
@@ -93,7 +93,7 @@ def test_it_stops_by_the_metric_that_is_named_and_keeps_the_best(shop, tmp_path,
     [
         (["stages.0.metric=acuracy"], "no metric 'acuracy'.* Did you mean 'accuracy'"),
         (["stages.0.metric=level0"], "no metric 'level0'"),
-        (["stages.0.patience=2", "parts.stop=0"], r"no rows to judge by.*parts\.stop = 0\.05"),
+        (["stages.0.patience=2", "split.validation=0"], r"no rows to judge by.*split\.validation = 0\.05"),
         (["stages.0.patience=2", "stages.0.metric=level7"], "level7.* 3 levels"),
     ],
 )

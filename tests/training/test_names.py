@@ -34,9 +34,9 @@ def test_a_row_for_each_place_that_has_a_product():
 
 def test_a_name_draws_its_words_to_its_place_though_only_others_say_them():
     aside = (
-        "parts.stop=0",
-        "parts.calibrate=0",
-        "parts.promise=0",
+        "split.validation=0",
+        "split.calibration=0",
+        "split.threshold=0",
         "stages.0.epochs=20",
         "stages.0.rate=0.02",
     )
@@ -60,9 +60,9 @@ def test_a_weight_column_decides_how_much_a_row_counts():
         for i in range(40)
     ]
     aside = (
-        "parts.stop=0",
-        "parts.calibrate=0",
-        "parts.promise=0",
+        "split.validation=0",
+        "split.calibration=0",
+        "split.threshold=0",
         "stages.0.epochs=20",
         "stages.0.rate=0.02",
     )

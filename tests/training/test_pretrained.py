@@ -98,12 +98,12 @@ def test_ten_thousand_categories_are_learned_saved_and_answered(tmp_path):
         Product(str(i), {"title": f"thing number {i} of {p[1]}"}, (), {}, (p,)) for i, p in enumerate(paths)
     ]
     views = {"title": {"encoder": {"type": "Lexical", "dim": 64, "least": 1, "grams": 0}}}
-    parts = {"stop": 0, "calibrate": 0, "promise": 0}
+    parts = {"validation": 0, "calibration": 0, "threshold": 0}
     stages = [{"epochs": 5, "batch": 256, "rate": 0.03}]
     losses = [{"type": "CrossEntropy", "smoothing": 0.05}]
     shop = read(rows)
     given = recipe(
-        views=views, parts=parts, stages=stages, losses=losses, fusion={"type": "Linear", "dim": 64}
+        views=views, split=parts, stages=stages, losses=losses, fusion={"type": "Linear", "dim": 64}
     )
     model = aisle.train(shop, given, out=tmp_path / "run")
     assert len(model.taxonomy.terminals) == 10_000

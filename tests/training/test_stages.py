@@ -127,8 +127,8 @@ def test_an_accumulated_step_is_the_step_of_the_whole_batch(shop, monkeypatch):
     """Without dropout or BatchNorm, four batches of 4 are one of 16, and the last few rows count too."""
     views = {"title": {"encoder": {"type": "Lexical", "dim": 8, "least": 1}}}
     common = {"epochs": 2, "optimizer": "SGD", "schedule": "constant", "warmup": 0, "clip": 1e9, "decay": 0}
-    parts = {"stop": 0, "calibrate": 0, "promise": 0}
-    more = {"views": views, "parts": parts, "view_dropout": 0.0}
+    parts = {"validation": 0, "calibration": 0, "threshold": 0}
+    more = {"views": views, "split": parts, "view_dropout": 0.0}
     ((_, whole),) = snapshots(monkeypatch, shop, [{**common, "batch": 80}], **more)
     ((_, pieces),) = snapshots(monkeypatch, shop, [{**common, "batch": 16, "accumulate": 5}], **more)
     for name in whole:
@@ -224,7 +224,9 @@ def test_parts_are_disjoint_whole_and_keep_near_duplicates_together():
     twins = [Product(f"twin{p.id}", p.fields, (), {}, p.categories) for p in rows[::2]]
     shop = read([*rows, *twins])
     parts = cut(
-        shop, shop.targets(), load_recipe(recipe(parts={"stop": 0.1, "calibrate": 0.2, "promise": 0.3}))
+        shop,
+        shop.targets(),
+        load_recipe(recipe(split={"validation": 0.1, "calibration": 0.2, "threshold": 0.3})),
     )
     together = np.concatenate(parts)
     assert sorted(together) == list(range(150))
@@ -237,10 +239,10 @@ def test_parts_are_disjoint_whole_and_keep_near_duplicates_together():
 def test_rows_trained_on_are_recognised_and_others_are_not(learned, shop):
     seen = learned.seen(shop)
     parts = cut(shop, shop.targets(), load_recipe(recipe()))
-    assert seen[parts.fit].all()
-    assert seen[parts.stop].all()
-    assert not seen[parts.calibrate].any()
-    assert not seen[parts.promise].any()
+    assert seen[parts.train].all()
+    assert seen[parts.validation].all()
+    assert not seen[parts.calibration].any()
+    assert not seen[parts.threshold].any()
     assert not learned.seen(catalog(30, seed=7)).any()
 
 

@@ -157,8 +157,8 @@ def test_a_view_of_three_rows_among_many_is_learned():
     for row in there:
         few[row] = dataclasses.replace(few[row], vectors={"clip": np.eye(4, dtype=np.float32)[place[row]]})
     views = {"title": {"type": "Tfidf", "max_features": 10, "max_words": 10}, "clip": {"type": "Vector"}}
-    parts = {"stop": 0, "calibrate": 0, "promise": 0}
-    model = aisle.train(read(few), linear(views, parts=parts))
+    parts = {"validation": 0, "calibration": 0, "threshold": 0}
+    model = aisle.train(read(few), linear(views, split=parts))
     assert model.views == ("title", "clip")
     asked = [few[row] for row in there]
     assert np.abs(model.score(asked).all() - model.score(asked, without=["clip"]).all()).max() > 1e-4

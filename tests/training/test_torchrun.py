@@ -43,10 +43,10 @@ epochs = 3
 batch = 13
 accumulate = 2
 rate = 0.01
-[parts]
-stop = 0.1
-calibrate = 0.1
-promise = 0.1
+[split]
+validation = 0.1
+calibration = 0.1
+threshold = 0.1
 """
 
 

@@ -9,7 +9,7 @@ from aisle.errors import BundleError, RecipeError
 from aisle.training.run import RunError
 from tests.training.shop import products, recipe
 
-PARTS = {"stop": 0.2, "calibrate": 0.1, "promise": 0.1}
+PARTS = {"validation": 0.2, "calibration": 0.1, "threshold": 0.1}
 STILL = ["stages.0.rate=1e-12", "stages.0.epochs=1"]
 
 
@@ -23,7 +23,7 @@ def shop(seed, garden=True, count=100):
 def old(tmp_path_factory):
     """A run without the category Garden."""
     run = tmp_path_factory.mktemp("old") / "run"
-    aisle.train(shop(0, garden=False), recipe(parts=PARTS), changes=["stages.0.epochs=5"], out=run, track=[])
+    aisle.train(shop(0, garden=False), recipe(split=PARTS), changes=["stages.0.epochs=5"], out=run, track=[])
     return run
 
 

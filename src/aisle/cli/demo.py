@@ -8,7 +8,7 @@ import typer
 from aisle.cli import console
 
 # A promise is shown on rows kept aside, and so small a shop has few: more of them, for a smaller promise.
-SMALL_SHOP = ("promise.precision=0.9", "parts.promise=0.25")
+SMALL_SHOP = ("guarantee.precision=0.9", "split.threshold=0.25")
 
 
 def demo(

@@ -66,7 +66,7 @@ class GrowingAnswers(Answers):
         if self.growth is None:
             raise CatalogError(
                 "this model kept no rows aside when it was trained, so likeness to examples says nothing: "
-                "train it with [parts] calibrate and promise above 0, and a frozen view"
+                "train it with [split] calibration and threshold above 0, and a frozen view"
             )
         labelled = catalog.take([bool(p.categories) for p in catalog] if len(catalog) else [])
         places = [self.taxonomy.nodes[self.taxonomy.index(p.categories[0])].id for p in labelled]

@@ -29,13 +29,13 @@ _ENOUGH = 20_000  # of them that have a view; where fewer do, its vocabulary is 
 _REMEMBERED = 20_000  # products looked through for those that a predictor remembers
 
 
-class PartRows(NamedTuple):
-    """Sorted, disjoint row numbers of one catalogue: to learn from, to stop by, to calibrate, to promise."""
+class SplitRows(NamedTuple):
+    """Sorted, disjoint row numbers of one catalog."""
 
-    fit: np.ndarray
-    stop: np.ndarray
-    calibrate: np.ndarray
-    promise: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    calibration: np.ndarray
+    threshold: np.ndarray
 
 
 class Assignment(NamedTuple):
@@ -44,7 +44,7 @@ class Assignment(NamedTuple):
 
     catalog: Catalog
     targets: Targets
-    parts: PartRows
+    split: SplitRows
     taxonomy: Taxonomy
     counts: np.ndarray
     store: FeatureStore | None = None
@@ -100,34 +100,34 @@ def fit(
     views = family.readable_views(recipe, trust_code)
     # To a model of words alone, what pictures look like says nothing.
     pictures = any(view.modality == "image" for view in views.values())
-    parts = cut(catalog, targets, recipe, pictures, progress)
+    split = cut(catalog, targets, recipe, pictures, progress)
     family.check(recipe, trust_code)
     if start is None:
-        recipe = _without_absent_views(catalog.take(parts.fit), recipe, views, progress)
+        recipe = _without_absent_views(catalog.take(split.train), recipe, views, progress)
     else:
         family.check_start(start, recipe)
         taxonomy, targets = grow(start, taxonomy, targets, catalog.official, progress)
-        parts = PartRows(*seen_to_fit(parts, start.seen(catalog), catalog.groups(pictures=pictures)))
+        split = SplitRows(*seen_to_fit(split, start.seen(catalog), catalog.groups(pictures=pictures)))
     family.check_tree(recipe, taxonomy)
     if run is not None:
-        data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in parts._asdict().items()}}
+        data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in split._asdict().items()}}
         data |= {"start": start.model_id} if start is not None else {}
         run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume, catalog.catalog_format)
         if share(run.finished):
             progress.say(f"{run.folder} is trained already")
             return family.load(run.model, trust_code)
-    counts = count_terminals(taxonomy, pick(targets, parts.fit))
-    seen = short_keys(catalog.take(np.concatenate([parts.fit, parts.stop])))
+    counts = count_terminals(taxonomy, pick(targets, split.train))
+    seen = short_keys(catalog.take(np.concatenate([split.train, split.validation])))
     if start is not None:
         counts, seen = counts_of(start, taxonomy, counts), np.union1d(seen, start.seen_keys)
-    given = Assignment(catalog, targets, parts, taxonomy, counts, store, start, device, trust_code)
+    given = Assignment(catalog, targets, split, taxonomy, counts, store, start, device, trust_code)
     predictor = dataclasses.replace(
         family.train(given, recipe, run, progress),
         seen_keys=seen,
         results={"recipe": recipe.name, **count_training(taxonomy, targets.node, start)},
         catalog_format=catalog.catalog_format,
     )
-    return promised(predictor, catalog, targets, parts, recipe, pictures)
+    return promised(predictor, catalog, targets, split, recipe, pictures)
 
 
 def cut(
@@ -136,7 +136,7 @@ def cut(
     recipe: AnyRecipe,
     pictures: bool = True,
     progress: Progress = SILENT,
-) -> PartRows:
+) -> SplitRows:
     """The four parts, stratified or by date, near-duplicates on one side (design rule 9). Nothing is kept
     aside of so few products that it would be missed in training more than it could tell.
 
@@ -145,42 +145,44 @@ def cut(
     Raises:
         CatalogError: the recipe goes by time and the catalog has no dates.
     """
-    n, parts = len(catalog), recipe.parts
-    dates = dates_of(catalog) if parts.by == "time" else None
+    n, split = len(catalog), recipe.split
+    dates = dates_of(catalog) if split.by == "time" else None
     groups = catalog.groups(pictures=pictures, progress=progress)
-    whole = PartRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
+    whole = SplitRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
     if len(np.unique(groups)) < _FEW:
         return whole
-    aside = [min(share, parts.most / n) for share in (parts.stop, parts.calibrate, parts.promise)]
+    aside = [
+        min(share, split.max_rows / n) for share in (split.validation, split.calibration, split.threshold)
+    ]
     shares = np.array([1 - sum(aside), *aside])
     if dates is not None:
         part = assign_by_time(dates, groups, shares)
     else:
         part = assign(targets.node, groups, shares, recipe.seed)
-    found = PartRows(*(np.flatnonzero(part == k) for k in range(4)))
-    return found if len(found.fit) else whole
+    found = SplitRows(*(np.flatnonzero(part == k) for k in range(4)))
+    return found if len(found.train) else whole
 
 
 def promised(
     predictor: Any,
     catalog: Catalog,
     targets: Targets,
-    parts: PartRows,
+    split: SplitRows,
     recipe: AnyRecipe,
     pictures: bool = True,
 ) -> Any:
     """The predictor with a policy fitted on the two parts that training never saw."""
-    if not len(parts.calibrate) or not len(parts.promise):
+    if not len(split.calibration) or not len(split.threshold):
         return predictor
     groups, tree = catalog.groups(pictures=pictures), predictor.taxonomy
-    some = parts.fit[:: len(parts.fit) // _REMEMBERED + 1]
+    some = split.train[:: len(split.train) // _REMEMBERED + 1]
     predictor = predictor.remembering(catalog.take(some), [tree.nodes[n].id for n in targets.node[some]])
     samples = []
-    for rows in (parts.calibrate, parts.promise):
+    for rows in (split.calibration, split.threshold):
         held = catalog.take(rows)
         samples.append((predictor.score(held), pick(targets, rows), groups[rows], predictor.nearest(held)))
-    policy = guarantee.fit(*samples, precision=recipe.promise.precision, delta=recipe.promise.delta)
-    aside = np.concatenate([parts.calibrate, parts.promise])
+    policy = guarantee.fit(*samples, precision=recipe.guarantee.precision, delta=recipe.guarantee.alpha)
+    aside = np.concatenate([split.calibration, split.threshold])
     return predictor.learning_to_grow(catalog.take(aside), pick(targets, aside)).with_policy(policy)
 
 

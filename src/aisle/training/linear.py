@@ -86,7 +86,7 @@ def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:
 
 def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Progress) -> LinearPredictor:
     """A linear model trained on the rows to fit, not calibrated yet."""
-    rows = given.catalog.take(given.parts.fit)
+    rows = given.catalog.take(given.split.train)
     start: LinearPredictor | None = given.start
     store = given.store or FeatureStore()
     if start is None:
@@ -96,7 +96,7 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
             reader = new_reader(rows, recipe, store, progress)
     else:
         reader, before = _grown_start(start, rows, given.taxonomy, store)
-    targets = pick(given.targets, given.parts.fit)
+    targets = pick(given.targets, given.split.train)
     weight = np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, float)
     lesson = TrainingRows(rows, targets, weight)
     if recipe.label_name_examples:

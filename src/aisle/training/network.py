@@ -26,7 +26,7 @@ from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training import cca, warm_start
 from aisle.training.data import Lesson, Rows
-from aisle.training.fit import Assignment, PartRows, learn_vocabularies, pick
+from aisle.training.fit import Assignment, SplitRows, learn_vocabularies, pick
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
@@ -40,7 +40,7 @@ class _Shop(NamedTuple):
 
     catalog: Catalog
     targets: Targets
-    parts: PartRows
+    split: SplitRows
     context: Context
     warm: bool
     trust_code: bool
@@ -75,7 +75,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     start, trust_code = given.start, given.trust_code
     device = torch.device("cpu") if given.device is None else given.device
     torch.manual_seed(recipe.seed)
-    fit_rows = given.catalog.take(given.parts.fit)
+    fit_rows = given.catalog.take(given.split.train)
     context = context_of(given.taxonomy, given.counts)
     if start is None:
         preparers = _learn_preparers(fit_rows, recipe, trust_code)
@@ -85,7 +85,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
         model = warm_start.model_from(start, recipe.network, preparers, context)
     model.to(device)
     reader = Reader(model, readable_views(recipe, trust_code), preparers, given.store or FeatureStore())
-    shop = _Shop(given.catalog, given.targets, given.parts, context, start is not None, trust_code)
+    shop = _Shop(given.catalog, given.targets, given.split, context, start is not None, trust_code)
     _phases(shop, recipe, reader, run, progress)
     return Predictor(
         spec=recipe.network,
@@ -150,12 +150,12 @@ def _lesson(shop: _Shop, rows: np.ndarray) -> Lesson:
 
 
 def _to_fit(shop: _Shop, recipe: Recipe) -> Lesson:
-    lesson = _lesson(shop, shop.parts.fit)
+    lesson = _lesson(shop, shop.split.train)
     return lesson.with_names(shop.context.taxonomy) if recipe.names else lesson
 
 
 def _to_stop(shop: _Shop) -> Lesson:
-    return _lesson(shop, shop.parts.stop)
+    return _lesson(shop, shop.split.validation)
 
 
 class _Course(NamedTuple):
@@ -204,7 +204,7 @@ def _learn(course: _Course, phase: Phase, reader: Reader) -> None:
         return Rows(lesson, shop.context.taxonomy, reader, {}, course.progress, varied)
 
     fit_rows = rows(_to_fit(shop, recipe), varied)
-    stop_rows = rows(_to_stop(shop), {}) if len(shop.parts.stop) else None
+    stop_rows = rows(_to_stop(shop), {}) if len(shop.split.validation) else None
     if course.journal.blank and not shop.warm:
         cca.begin(reader.model, fit_rows, phase.still, course.progress)
     _stages(reader.model, course, phase, (fit_rows, stop_rows))

@@ -35,7 +35,7 @@ class Stage(Strict):
     earlier stage's name; by default where the stage before ended. batch: products a step. rate: the highest
     learning rate; rates: multiples of it for single views, `fusion` or `head`. decay: weight decay. warmup:
     share of all steps over which the rate rises; then it falls by `schedule`. clip: the largest gradient
-    norm. accumulate: batches a step. patience: epochs without a better `metric` on the stopping part before
+    norm. accumulate: batches a step. patience: epochs without a better `metric` on the validation part before
     it ends with the best weights (0: it never does). metric: accuracy (of the whole path), macro_f1,
     hierarchical_f1, nll, or the accuracy of a level: level1, level2, …. average: decay of the running mean
     of weights that is kept in place of the last ones (0: off; Polyak averaging).
@@ -78,33 +78,34 @@ class Stage(Strict):
         return self.model_copy(update={"views": shown, "train": train, "rest": rest, "rates": rates})
 
 
-class Parts(Strict):
-    """Shares of the training rows kept aside, disjoint and duplicate-aware (design rule 9): to choose when
-    to stop, to calibrate, and to set the thresholds of the promise; each at most `most` rows. by: `random`,
-    or `time`: learned from the oldest rows, stopped, calibrated and promised on ever newer ones."""
+class Split(Strict):
+    """Shares of the training rows kept aside, disjoint, near-duplicates on one side: for early stopping, for
+    calibration and for the thresholds of the guarantee; each at most `max_rows` rows. by: `random`, or
+    `time`: trained on the oldest rows; validation, calibration and threshold rows are ever newer ones."""
 
     by: Literal["random", "time"] = "random"
-    stop: float = Field(default=0.05, ge=0, lt=0.5)
-    calibrate: float = Field(default=0.05, ge=0, lt=0.5)
-    promise: float = Field(default=0.1, ge=0, lt=0.5)
-    most: int = Field(default=20_000, ge=1)
+    validation: float = Field(default=0.05, ge=0, lt=0.5)
+    calibration: float = Field(default=0.05, ge=0, lt=0.5)
+    threshold: float = Field(default=0.1, ge=0, lt=0.5)
+    max_rows: int = Field(default=20_000, ge=1)
 
 
-class Promise(Strict):
-    """`precision` of what is decided automatically, but for a chance `delta`."""
+class GuaranteeOptions(Strict):
+    """At least `precision` of the automatic decisions are right, except with probability `alpha` over the
+    labelled rows it was fitted on."""
 
     precision: float = Field(default=0.95, gt=0, lt=1)
-    delta: float = Field(default=0.05, gt=0, lt=1)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
 
 
 class RecipeBase(Strict):
-    """What recipes of every family say: who they are, what is kept aside and what is promised."""
+    """What recipes of every family say: who they are, what is kept aside and what is guaranteed."""
 
     name: str = "unnamed"
     description: str = ""
     seed: int = 0
-    parts: Parts = Parts()
-    promise: Promise = Promise()
+    split: Split = Split()
+    guarantee: GuaranteeOptions = GuaranteeOptions()
 
 
 class Recipe(RecipeBase, ModelSpec):
@@ -313,10 +314,10 @@ def _check_stages(recipe: Recipe, what: str) -> None:
             )
         if stage.name in stages[:i]:
             raise RecipeError(f"{what}: two stages are called {stage.name!r}; give each a name of its own")
-        if stage.patience and not recipe.parts.stop:
+        if stage.patience and not recipe.split.validation:
             raise RecipeError(
                 f"{what}: stage {stage.name!r} has patience, but no rows to judge by are kept aside; "
-                f"set parts.stop = 0.05, or stages.{i}.patience = 0"
+                f"set split.validation = 0.05, or stages.{i}.patience = 0"
             )
         still = [name for name in stage.train if name in recipe.views and recipe.views[name].frozen]
         if still:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
 MOST = 50_000  # rows that trees are stacked on
-_PARTS = {"stop": 0.0, "calibrate": 0.0, "promise": 0.0}
+_SPLIT = {"validation": 0.0, "calibration": 0.0, "threshold": 0.0}
 
 
 def out_of_fold(
@@ -99,7 +99,7 @@ def fold_models(
     node = targets_in(taxonomy, catalog).node
     labels = [taxonomy.nodes[n].path if n >= 0 else None for n in node]
     pinned = catalog.with_labels(labels, taxonomy)  # so that every fold's model answers for the same places
-    plain = recipe.model_copy(update={"parts": recipe.parts.model_copy(update=_PARTS)})
+    plain = recipe.model_copy(update={"split": recipe.split.model_copy(update=_SPLIT)})
     for k in np.unique(number[number >= 0]):
         if only is not None and k not in only:
             continue
