@@ -1,5 +1,18 @@
-"""`python -m aisle` is the command line."""
+"""`python -m aisle` and `aisle`: the command line."""
 
-from aisle.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line. Ctrl-C ends it with one line and exit code 130, also while it is imported."""
+    try:
+        from aisle.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

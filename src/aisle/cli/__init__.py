@@ -117,6 +117,3 @@ def main() -> None:
     except AisleError as error:
         console.err.print(f"error: {error}", style="bold red", markup=False)
         sys.exit(2)
-    except KeyboardInterrupt:  # before the command began
-        console.err.print("interrupted")
-        sys.exit(130)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from aisle.errors import CatalogError
 _DESCRIPTOR = re.compile(r"^/(?:dev|proc/(?:self|\d+))/fd/(\d+)$")
 _STDIN = {"-", "/dev/stdin"}
 _CHUNK = MIB
+_WAIT = 500  # milliseconds after which a signal that came just before the wait is noticed
 
 
 def is_pipe(source: Any) -> bool:
@@ -85,16 +87,26 @@ def _opened(source: Any) -> BinaryIO:
         found = _DESCRIPTOR.match(str(source))
         assert found is not None
         number = int(found[1])
-    return os.fdopen(os.dup(number), "rb")
+    return os.fdopen(os.dup(number), "rb", buffering=0)
 
 
 def _copy(pipe: BinaryIO, out: BinaryIO, source: Any, most: int | None) -> None:
     size = 0
-    while chunk := pipe.read(_CHUNK):
+    while chunk := _read(pipe):
         size += len(chunk)
         if most is not None and size > most:
             raise CatalogError(f"{_name(source)} is longer than {most:,} bytes: raise --max-expanded")
         out.write(chunk)
+
+
+def _read(pipe: BinaryIO) -> bytes:
+    """The next bytes, none at the end. Ctrl-C ends the wait: polars installs a handler of SIGINT after which
+    the system restarts `read`, but never `poll`."""
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    while not waiting.poll(_WAIT):
+        pass
+    return os.read(pipe.fileno(), _CHUNK)
 
 
 def _name(source: Any) -> str:
