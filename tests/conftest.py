@@ -33,7 +33,7 @@ NETWORK = {
     "stages": [{"epochs": 3, "rate": 0.005}],
     "names": True,
     "split": {"validation": 0.1, "threshold": 0.2},
-    "promise": {"precision": 0.6},
+    "guarantee": {"precision": 0.6},
 }
 
 

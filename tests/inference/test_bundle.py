@@ -1,5 +1,6 @@
 """The saved folder: whole or refused, without pickle, on another machine, in a later version."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -380,4 +381,100 @@ def test_a_size_beyond_the_weights_is_refused_before_memory_is_taken(network, tm
         file.write_text(json.dumps(json.loads(file.read_text()) | {"size": value}))
     reseal(copy, files={k: v for k, v in files.described(copy).items() if k != "aisle.json"})
     with pytest.raises(BundleError, match=r"asks for|not between 1|damaged: .*(1000000000|overflowed)"):
+        aisle.load(copy)
+
+
+def replaced(value, path, other):
+    """A copy of a JSON value with another value at a path; without the key where `other` is `...`."""
+    if not path:
+        return other
+    key, *rest = path
+    found = dict(value) if isinstance(value, dict) else list(value)
+    if not rest and other is ...:
+        del found[key]
+    else:
+        found[key] = replaced(value[key], rest, other)
+    return found
+
+
+def paths(value, before=()):
+    """Every path in a JSON value, at most three items of a list."""
+    yield before
+    inner = (
+        value if isinstance(value, dict) else dict(enumerate(value[:3])) if isinstance(value, list) else {}
+    )
+    for key, one in inner.items():
+        yield from paths(one, (*before, key))
+
+
+def malform(folder, data):
+    """Change one value of one JSON file, or one file's bytes, and seal the bundle again."""
+    names = [f for f in folder.rglob("*") if f.suffix in (".json", ".bin") and f.name != "aisle.json"]
+    file = data.draw(st.sampled_from(sorted(names)))
+    before = file.read_bytes()
+    if file.suffix == ".bin" or data.draw(st.integers(0, 9)) == 0:
+        file.write_bytes(data.draw(st.binary(max_size=20)))
+    else:
+        value = json.loads(before)
+        path = data.draw(st.sampled_from(list(paths(value))))
+        other = data.draw(JSON | st.just(...) if path else JSON)
+        file.write_text(json.dumps(replaced(value, path, other)))
+    reseal(folder, files={k: v for k, v in files.described(folder).items() if k != "aisle.json"})
+    return file, before
+
+
+def loads_or_refuses(folder, data):
+    manifest = (folder / "aisle.json").read_bytes()
+    file, before = malform(folder, data)
+    try:
+        with contextlib.suppress(BundleError):
+            aisle.load(folder).predict(SAMPLE)
+    finally:
+        file.write_bytes(before)
+        (folder / "aisle.json").write_bytes(manifest)
+
+
+MALFORMED = settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
+)
+
+
+@pytest.mark.slow
+@MALFORMED
+@given(data=st.data())
+def test_a_malformed_file_of_a_linear_model_is_a_bundle_error(copy, data):
+    loads_or_refuses(copy, data)
+
+
+@pytest.mark.slow
+@MALFORMED
+@given(data=st.data())
+def test_a_malformed_file_of_a_network_is_a_bundle_error(network, data):
+    loads_or_refuses(network, data)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("policy.json", "{}"),
+        ("policy.json", '{"format": "three"}'),
+        ("taxonomy.json", "[]"),
+        ("taxonomy.json", '{"nodes": [], "aliases": {}}'),
+        (
+            "catalog.json",
+            '{"given": {"aisle": "x"}, "columns": {}, "delimiter": null, "encoding": null}',
+        ),
+        ("results.json", "[1]"),
+        ("model.json", "{}"),
+        ("seen.bin", "abc"),
+        ("neighbours.json", '{"text": 3}'),
+    ],
+)
+def test_a_file_with_the_wrong_content_is_a_bundle_error(copy, name, text):
+    (copy / name).write_text(text)
+    reseal(copy, files={k: v for k, v in files.described(copy).items() if k != "aisle.json"})
+    with pytest.raises(BundleError, match="is damaged"):
         aisle.load(copy)

@@ -5,7 +5,7 @@ of model adds files of its own: `network_bundle`, `linear.bundle`, `onnx.bundle`
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from safetensors import SafetensorError
 
+from aisle.data import Product
 from aisle.data.catalog_format import FILE, CatalogFormat
 from aisle.errors import AisleError, BundleError, MissingExtraError, first_line
 from aisle.guarantee import Policy
@@ -28,13 +29,13 @@ from aisle.inference.folder import (
 )
 from aisle.inference.knn_index import Memory
 from aisle.inference.zero_shot import Growth
+from aisle.models.views import View
 
 FORMAT_VERSIONS = {"torch": 1, "linear": 1, "onnx": 1, "ensemble": 2, "cascade": 2}
 _LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "tokenizers", "onnxruntime", "onnx", "torch", "transformers", "pillow",
 )  # fmt: skip
-Read = TypeVar("Read")
-Member = TypeVar("Member", bound=Any)
+Model = TypeVar("Model", bound=Any)
 
 
 def write_bundle(model: Any, folder: Path) -> str:
@@ -97,9 +98,9 @@ def _versions() -> dict[str, str]:
 def read_bundle(
     folder: Path,
     runtime: str,
-    read: Callable[[Path, dict[str, Any]], Read],
+    read: Callable[[Path, dict[str, Any]], Model],
     passed: tuple[type[Exception], ...] = (),
-) -> Read:
+) -> Model:
     """Read a checked bundle.
 
     Args:
@@ -115,13 +116,21 @@ def read_bundle(
     folder = find(folder)
     manifest = checked_manifest(folder, FORMAT_VERSIONS[runtime])
     try:
-        return read(folder, manifest)
+        model = read(folder, manifest)
+        model.predict([_probe(model.inputs)])  # a malformed value may be noticed only when it is used
+        return model
     except (BundleError, MissingExtraError, *passed):
         raise
     except AisleError as error:
         raise BundleError(f"{folder} is damaged: {error}") from error
     except Exception as error:  # whatever a malformed but sealed file makes its reader raise
         raise BundleError(f"{folder} is damaged: {first_line(error)}") from error
+
+
+def _probe(views: Iterable[View]) -> Product:
+    """A product that has every text view."""
+    names = {field for view in views if view.modality == "text" for field in view.fields}
+    return Product("probe", dict.fromkeys(sorted(names), "red running shoes"))
 
 
 def read_policy(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def read_learned(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def open_members(folder: Path, ids: Sequence[str], open_member: Callable[[Path], Member]) -> list[Member]:
+def open_members(folder: Path, ids: Sequence[str], open_member: Callable[[Path], Model]) -> list[Model]:
     """The models of a combination, each a bundle in a folder named by its number.
 
     Raises:
