@@ -31,7 +31,7 @@ from aisle.training.recipe import load_recipe
 from aisle.workflow import part
 from results import SHARED, machine, write_section
 
-STAGE = {"epochs": 8, "steps": 600, "batch": 128, "rate": 1e-3, "decay": 0.01, "warmup": 0.05}
+STAGE = {"epochs": 8, "min_steps": 600, "batch_size": 128, "lr": 1e-3, "weight_decay": 0.01, "warmup": 0.05}
 TREE = {"type": "Tree", "dropout": 0.3}
 SPACE = [{"type": "CrossEntropy"}, {"type": "ByView"}]
 FOLDS = 5
@@ -46,9 +46,9 @@ def views(data: str) -> dict[str, Any]:
     text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model")}
     size = 128 if data == "marketplace" else 96  # pictures of fashion are 80 pixels high
     image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2"), "size": size}
-    found: dict[str, Any] = {"title": {"frozen": True, "encoder": text | {"length": 32}}}
+    found: dict[str, Any] = {"title": {"frozen": True, "encoder": text | {"max_length": 32}}}
     if data == "marketplace":
-        words = {"type": "Lexical", "dim": 128, "words": 20_000, "pairs": 0, "grams": 0}
+        words = {"type": "Lexical", "dim": 128, "max_words": 20_000, "word_bigrams": 0, "max_features": 0}
         found["words"] = {"fields": ["title", "description"], "encoder": words}
     return found | {"image": {"frozen": True, "encoder": image}}
 
@@ -67,7 +67,7 @@ def variants(data: str) -> list[Variant]:
         return Variant(name, load_recipe(recipe))
 
     concat = {"type": "Concat", "dim": 512, "hidden": 512, "dropout": 0.3}
-    huse = [*SPACE, {"type": "SemanticGraph", "names": texts["title"]["encoder"]["name"]}]
+    huse = [*SPACE, {"type": "SemanticGraph", "label_encoder": texts["title"]["encoder"]["name"]}]
     huse += [{"type": "Gap", "weight": 0.5}, {"type": "Contrastive", "weight": 0.5}]
     mixed = [
         made("concat", concat),
@@ -88,7 +88,7 @@ def balanced(views: dict[str, Any]) -> list[Variant]:
     for view, kind in (("title_meaning", "title"), ("meaning", "title"), ("image", "image")):
         changes.append(f"views.{view}.encoder.name={views[kind]['encoder']['name']}")
     if "words" not in views:  # fashion: one small picture a product
-        changes += ["views.image.pictures=1", f"views.image.encoder.size={views['image']['encoder']['size']}"]
+        changes += ["views.image.images=1", f"views.image.encoder.size={views['image']['encoder']['size']}"]
     whole = load_recipe("balanced", changes)
     alone = [f"balanced, {name}" for name in SINGLE]
     return [

@@ -61,7 +61,7 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None, 
     else:
         changes = [f"text_encoder={text}"] if text else []
         changes += [f"image_encoder={image}"] if image else []
-        changes += ["views.image.pictures=2"]  # as `balanced` has it, which may have encoded them already
+        changes += ["views.image.images=2"]  # as `balanced` has it, which may have encoded them already
         changes += given
         model = aisle.train(whole, "huse", changes=[*ALL_ROWS, *changes], out=run, progress=progress(False))
     train, test = (both(part(whole, name)) for name in ("train", "test"))

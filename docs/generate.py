@@ -144,7 +144,7 @@ def parts_table(kind: str, module: ModuleType, leave: Iterable[str] = ()) -> lis
 def keys_of(model: Any, leave: Iterable[str] = ()) -> list[str]:
     """The keys of a table of a recipe, with what its docstring says of them (`key: what it means.`)."""
     names = [name for name in model.model_fields if name not in leave]
-    said = " ".join(inspect.cleandoc(model.__doc__ or "").split())
+    said = " ".join(inspect.cleandoc(model.__doc__ or "").replace("Attributes:", "").split())
     intro, *meanings = re.split(rf"(?<!`)\b({'|'.join(names)}): ", said)
     meaning = {name: text.strip(" .;") for name, text in zip(meanings[::2], meanings[1::2], strict=True)}
     rows = []

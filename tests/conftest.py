@@ -29,9 +29,9 @@ NETWORK = {
     },
     "fusion": {"type": "Linear", "dim": 64},
     "head": {"type": "Tree", "norm": False},
-    "losses": [{"type": "CrossEntropy", "smoothing": 0.1}, {"type": "ByView", "weight": 2.0}],
-    "stages": [{"epochs": 3, "rate": 0.005}],
-    "names": True,
+    "losses": [{"type": "CrossEntropy", "label_smoothing": 0.1}, {"type": "ByView", "weight": 2.0}],
+    "stages": [{"epochs": 3, "lr": 0.005}],
+    "label_name_examples": True,
     "split": {"validation": 0.1, "threshold": 0.2},
     "guarantee": {"precision": 0.6},
 }

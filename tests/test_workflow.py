@@ -65,7 +65,7 @@ class Shrink(nn.Module):
 
 
 def outside_recipe():
-    lexical = {"type": "Lexical", "dim": 8, "least": 1}
+    lexical = {"type": "Lexical", "dim": 8, "min_df": 1}
     return {
         "views": {
             "title": {"encoder": lexical},

@@ -91,7 +91,9 @@ def test_set_reaches_stages_that_a_recipe_does_not_write_down():
             "fusion": {"type": "Concat"},
             "head": {"type": "Tree"},
         },
-        ["stages.0.epochs=3", "losses.0.smoothing=0.1"],
+        ["stages.0.epochs=3", "losses.0.label_smoothing=0.1"],
     )
     assert [stage.epochs for stage in recipe.stages] == [3]
-    assert [(loss.type, loss.options) for loss in recipe.losses] == [("CrossEntropy", {"smoothing": 0.1})]
+    assert [(loss.type, loss.options) for loss in recipe.losses] == [
+        ("CrossEntropy", {"label_smoothing": 0.1})
+    ]

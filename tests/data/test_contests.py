@@ -156,12 +156,12 @@ def test_a_model_trained_on_kakao_answers_with_its_ids(shop, tmp_path):
     parts = {"stop": 0.1, "calibrate": 0.1, "promise": 0.1}
     recipe = {
         "views": {
-            "title": {"encoder": {"type": "Lexical", "dim": 16, "least": 1}},
+            "title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}},
             "img_feat": {"encoder": {"type": "Vector"}},
         },
         "fusion": {"type": "Concat", "dim": 16},
         "head": {"type": "Levels", "weights": [1.0, 1.2, 1.3, 1.4]},
-        "stages": [{"epochs": 5, "batch": 16, "rate": 0.02}],
+        "stages": [{"epochs": 5, "batch_size": 16, "lr": 0.02}],
         "parts": parts,
     }
     model = aisle.train(kakao(shop[0]), recipe)

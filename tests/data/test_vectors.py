@@ -75,7 +75,7 @@ def test_training_on_a_vector_file_and_answering_without_it(tmp_path):
         },
         "fusion": {"type": "Concat", "dim": 16},
         "head": {"type": "Tree"},
-        "stages": [{"epochs": 10, "batch": 16, "rate": 0.02}],
+        "stages": [{"epochs": 10, "batch_size": 16, "lr": 0.02}],
     }
     model = aisle.train(catalog, recipe, out=tmp_path / "run")
     right = [a.best == p.categories[0] for a, p in zip(model.predict(catalog), catalog, strict=True)]

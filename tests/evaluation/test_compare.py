@@ -18,10 +18,10 @@ from tests.training.shop import catalog, recipe
 
 def variants():
     parts = {"validation": 0, "calibration": 0, "threshold": 0}
-    stages = [{"epochs": 8, "batch": 8, "rate": 0.02}]
+    stages = [{"epochs": 8, "batch_size": 8, "lr": 0.02}]
     whole = load_recipe(recipe(split=parts, stages=stages))
     pictures = whole.without({"title"})
-    dull = load_recipe(recipe(split=parts, stages=[{"epochs": 1, "batch": 64, "rate": 1e-6}]))
+    dull = load_recipe(recipe(split=parts, stages=[{"epochs": 1, "batch_size": 64, "lr": 1e-6}]))
     return [comparing.Variant(*v) for v in [("both", whole), ("pictures", pictures), ("untrained", dull)]]
 
 
@@ -149,7 +149,7 @@ def test_rows_marked_test_are_judged_once():
     whole = aisle.read(rows)
     plain = load_recipe(
         recipe(
-            views={"title": {"encoder": {"type": "Lexical", "dim": 16, "least": 1}}},
+            views={"title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}}},
             split={"validation": 0, "calibration": 0, "threshold": 0},
         )
     )

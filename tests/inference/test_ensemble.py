@@ -22,7 +22,7 @@ from aisle.taxonomy import Scores, Taxonomy
 from tests.training.shop import catalog, recipe
 
 lightgbm = pytest.importorskip("lightgbm", reason="the extra stack is not installed")
-STAGES = [{"epochs": 4, "batch": 16, "rate": 0.02}]
+STAGES = [{"epochs": 4, "batch_size": 16, "lr": 0.02}]
 NAMES = ("words", "pictures")
 
 

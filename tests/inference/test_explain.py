@@ -59,8 +59,8 @@ def learned(fusion, products, steps=40):
     spec = ModelSpec.model_validate(
         {
             "views": {
-                "title": {"encoder": {"type": "Subword", "dim": 16, "vocabulary": 60}},
-                "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16, "drop": 0.0}},
+                "title": {"encoder": {"type": "Subword", "dim": 16, "vocab_size": 60}},
+                "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16, "dropout": 0.0}},
             },
             "fusion": {"type": fusion, **options(fusion)},
             "head": {"type": "Tree"},

@@ -23,7 +23,7 @@ def grown(old):
 def learned(request):
     return aisle.train(
         catalog(80),
-        recipe(head={"type": request.param}, stages=[{"epochs": 12, "batch": 16, "rate": 0.01}]),
+        recipe(head={"type": request.param}, stages=[{"epochs": 12, "batch_size": 16, "lr": 0.01}]),
     )
 
 
@@ -95,10 +95,10 @@ def test_a_new_leaf_that_shares_a_products_words_is_nearer_than_one_that_does_no
         for t in things
         if (a, t) not in {("cat", "toy"), ("sheep", "brush")}
     ]
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 64, "least": 2}}}
+    views = {"title": {"encoder": {"type": "Lexical", "dim": 64, "min_df": 2}}}
     model = aisle.train(
         read(rows),
-        recipe(views=views, stages=[{"epochs": 40, "batch": 32, "rate": 0.02}]),
+        recipe(views=views, stages=[{"epochs": 40, "batch_size": 32, "lr": 0.02}]),
     )
     new = [("toys", "cat toy"), ("brushs", "sheep brush")]
     tree = Taxonomy([*model.taxonomy.nodes, *(Node(format_path(p), p) for p in new)])

@@ -28,7 +28,7 @@ def shop(rows=400):
 
 def test_a_sketch_keeps_cosines():
     texts = ["red running shoes for men", "red running shoes for women", "garden chair", None]
-    prepare = Lexical(least=1)
+    prepare = Lexical(min_df=1)
     prepare.fit(texts)
     vectors = sketch(prepare(texts).arrays)
     assert vectors.shape == (4, SKETCH)

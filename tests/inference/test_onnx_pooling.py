@@ -25,9 +25,9 @@ def test_an_exported_model_pools_as_the_model_does(pooling, encoder, tmp_path):
     from aisle.inference.onnx.export import export
 
     rows = products(40, images=False)
-    text = {"type": "TransformerText", "name": str(encoder), "length": 16, "pooling": pooling}
+    text = {"type": "TransformerText", "name": str(encoder), "max_length": 16, "pooling": pooling}
     given = recipe(
-        views={"title": {"fields": ["title"], "encoder": text}}, stages=[{"epochs": 1, "batch": 16}]
+        views={"title": {"fields": ["title"], "encoder": text}}, stages=[{"epochs": 1, "batch_size": 16}]
     )
     model = aisle.train(aisle.read(rows), given, out=tmp_path / "run", track=[])
     catalog = aisle.read(rows)

@@ -29,7 +29,7 @@ MODALITIES = {"title": "text", "picture": "image", "brand": "text"}
 SMALL = {
     "CrossAttention": {"dim": 16, "heads": 2},
     "Attention": {"dim": 16, "heads": 2},
-    "Huse": {"dim": 16, "image": 3, "bridge": 4},
+    "Huse": {"dim": 16, "image_layers": 3, "cca_dim": 4},
     "Multilevel": {"dim": 16, "groups": [["title", "brand"]], "first": "addition"},
 }
 

@@ -17,7 +17,7 @@ from tests.training.shop import catalog, recipe
 
 
 def tokens():
-    prepare = Tokens(length=8, vocabulary=60)
+    prepare = Tokens(max_length=8, vocab_size=60)
     prepare.fit(["red leather boot", "blue cotton shirt", "small desk lamp"])
     return prepare
 
@@ -58,7 +58,7 @@ def test_recurrent_networks_read_in_order_and_never_the_padding(kind):
 @pytest.mark.parametrize(
     "encoder",
     [
-        {"type": "Recurrent", "kind": "gru", "dim": 16, "length": 12},
+        {"type": "Recurrent", "kind": "gru", "dim": 16, "max_length": 12},
         {"type": "Vector", "hidden": [16, 8]},
     ],
     ids=lambda e: e["type"],
@@ -66,7 +66,7 @@ def test_recurrent_networks_read_in_order_and_never_the_padding(kind):
 def test_a_recipe_names_them(encoder, tmp_path):
     rows = catalog(60, vectors=True)
     view = {"encoder": encoder, **({"fields": ["clip"]} if encoder["type"] == "Vector" else {})}
-    given = recipe(views={"title": view}, stages=[{"epochs": 12, "batch": 8, "rate": 0.02}])
+    given = recipe(views={"title": view}, stages=[{"epochs": 12, "batch_size": 8, "lr": 0.02}])
     model = aisle.train(rows, given, out=tmp_path / "run")
     expected = model.score(rows).all()
     np.testing.assert_allclose(aisle.load(tmp_path / "run").score(rows).all(), expected, atol=1e-5)
@@ -142,11 +142,11 @@ def test_an_untrained_se_resnext_takes_a_real_finetuning_step(monkeypatch, tmp_p
 
     monkeypatch.setattr(fitting, "run_stage", run_stage)
     image = {"type": "TimmImage", "name": "seresnext50_32x4d", "pretrained": False, "size": 64}
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 16, "least": 1}}, "image": {"encoder": image}}
+    views = {"title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}}, "image": {"encoder": image}}
     rows = catalog(24)
     model = aisle.train(
         rows,
-        recipe(views=views, stages=[{"epochs": 1, "batch": 32, "optimizer": "RAdam"}]),
+        recipe(views=views, stages=[{"epochs": 1, "batch_size": 32, "optimizer": "RAdam"}]),
         out=tmp_path / "run",
     )
     assert any(".se.fc1.weight" in key for key in moved)  # squeeze and excitation learns

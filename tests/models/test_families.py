@@ -68,7 +68,7 @@ def again(cls, encoder, prepare):
 
 
 def only_the_last_layer_learns(encoder, arrays):
-    prepare(encoder, Finetune(last=1), "view")
+    prepare(encoder, Finetune(last_layers=1), "view")
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad_(name not in encoder.fixed)
     encoder(**arrays).pooled.square().sum().backward()
@@ -84,7 +84,7 @@ def only_the_last_layer_learns(encoder, arrays):
 def adapters_add_up(encoder, arrays):
     pytest.importorskip("peft")
     before = encoder(**arrays).pooled
-    prepare(encoder, Finetune(lora=2), "view")
+    prepare(encoder, Finetune(lora_rank=2), "view")
     torch.testing.assert_close(encoder(**arrays).pooled, before)
     with torch.no_grad():
         for name, parameter in encoder.named_parameters():
@@ -99,7 +99,7 @@ def adapters_add_up(encoder, arrays):
 @pytest.mark.parametrize("family", TEXTS)
 def test_every_family_of_texts(tmp_path, tokenizer, family):
     name = folder_of(tmp_path, family, TEXTS[family], tokenizer)
-    tokens = Tokens(name, length=8)
+    tokens = Tokens(name, max_length=8)
     encoder = TransformerText(tokens, name).eval()
     arrays = {k: torch.from_numpy(v) for k, v in tokens([*WORDS, None]).arrays.items()}
     encoded = encoder(**arrays)
@@ -127,7 +127,7 @@ def test_every_family_of_pictures(tmp_path, family):
 
 def test_the_models_own_pooling_is_used_unless_another_is_named(tmp_path, tokenizer):
     name = folder_of(tmp_path, "Bert", SMALL, tokenizer)
-    tokens = Tokens(name, length=8)
+    tokens = Tokens(name, max_length=8)
     arrays = {k: torch.from_numpy(v) for k, v in tokens(WORDS).arrays.items()}
     mean, first = (TransformerText(tokens, name, pooling)(**arrays).pooled for pooling in ("mean", "cls"))
     assert torch.equal(TransformerText(tokens, name)(**arrays).pooled, mean)
@@ -159,11 +159,11 @@ def test_attention_over_patches_begins_as_their_mean_and_can_look_at_one(tmp_pat
 
 def test_more_layers_than_there_are_is_one_line(tmp_path, tokenizer):
     name = folder_of(tmp_path, "Bert", SMALL, tokenizer)
-    encoder = TransformerText(Tokens(name, length=8), name)
+    encoder = TransformerText(Tokens(name, max_length=8), name)
     with pytest.raises(
         RecipeError, match=r"views\.title\.finetune\.last is 4, but TransformerText has 3 layers"
     ):
-        prepare(encoder, Finetune(last=4), "title")
+        prepare(encoder, Finetune(last_layers=4), "title")
 
 
 POOLED = {
@@ -201,7 +201,7 @@ def test_a_folders_own_pooling_is_computed(how, tmp_path):
     folder = tiny_text(tmp_path / "text", ["red shoes leather", "oak table", "blue"])
     texts = ["red shoes red leather", "oak", "blue table"]
     pooled_as(folder, {f"pooling_mode_{name}": said == how for said, name in SAID.items()})
-    tokens = Tokens(str(folder), length=16)
+    tokens = Tokens(str(folder), max_length=16)
     encoder = TransformerText(tokens, str(folder)).eval()
     arrays = {k: torch.from_numpy(v) for k, v in tokens([*texts, None]).arrays.items()}
     with torch.no_grad():
@@ -233,7 +233,7 @@ def test_a_folders_own_pooling_is_computed(how, tmp_path):
 def test_a_pooling_that_is_not_known_is_refused_and_one_that_is_named_counts(settings, why, tmp_path):
     folder = tiny_text(tmp_path / "text", ["red shoes"])
     pooled_as(folder, settings)
-    tokens = Tokens(str(folder), length=16)
+    tokens = Tokens(str(folder), max_length=16)
     with pytest.raises(ValueError, match=why) as told:
         TransformerText(tokens, str(folder))
     assert "\n" not in str(told.value)
@@ -242,10 +242,10 @@ def test_a_pooling_that_is_not_known_is_refused_and_one_that_is_named_counts(set
 
 def test_flaubert_reads_as_many_tokens_as_it_has_positions(tmp_path):
     folder = tiny_flaubert(tmp_path / "flaubert", ["boot leather", "lamp"], length=24)
-    tokens = Tokens(str(folder), length=24)
+    tokens = Tokens(str(folder), max_length=24)
     encoder = TransformerText(tokens, str(folder)).eval()
     arrays = tokens([" ".join(["boot"] * 60)]).arrays
     assert arrays["mask"].sum() == 24
     assert encoder(**{k: torch.from_numpy(v) for k, v in arrays.items()}).tokens.shape[1] == 24
     with pytest.raises(ValueError, match="length 25 is more than the 24 positions"):
-        TransformerText(Tokens(str(folder), length=25), str(folder))
+        TransformerText(Tokens(str(folder), max_length=25), str(folder))

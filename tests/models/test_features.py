@@ -45,7 +45,7 @@ class Setup:
 
     def __init__(self, folders, store, length=16, size=32, text=0):
         self.counts = Counter()
-        preparers = {"title": Tokens(str(folders[text]), length=length), "image": Pictures(size)}
+        preparers = {"title": Tokens(str(folders[text]), max_length=length), "image": Pictures(size)}
         encoders = {
             "title": TransformerText(preparers["title"], str(folders[text])),
             "image": TransformerImage(preparers["image"], str(folders[1])),
@@ -101,7 +101,7 @@ def test_order_and_repetition_recompute_nothing(folders, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
-    [({"length": 8}, {"title": 9}), ({"size": 48}, {"image": 4}), ({"text": 2}, {"title": 9})],
+    [({"max_length": 8}, {"title": 9}), ({"size": 48}, {"image": 4}), ({"text": 2}, {"title": 9})],
     ids=["length", "size", "weights"],
 )
 def test_preprocessing_and_weights_recompute_all_they_touch(folders, tmp_path, changes, expected):

@@ -213,7 +213,7 @@ def test_huse():
 
 
 def test_cross_attention():
-    fusion, views = made("CrossAttention", dim=8, blocks=2, heads=2), encoded()
+    fusion, views = made("CrossAttention", dim=8, layers=2, heads=2), encoded()
     assert (fusion.text.names, fusion.picture.names) == (["title", "brand"], ["picture"])
 
     def expected(row):

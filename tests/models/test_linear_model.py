@@ -216,7 +216,7 @@ class TestEncoders:
         some = [*products(8, seed=2), *products(4, seed=3, images=False)]
         dense = model.reader(some).dense
         for name, prepare, encoder, values in (
-            ("title", Tokens(folders[0], length=16), TransformerText, [p.fields["title"] for p in some]),
+            ("title", Tokens(folders[0], max_length=16), TransformerText, [p.fields["title"] for p in some]),
             ("image", Pictures(32, 2), TransformerImage, [p.images or None for p in some]),
         ):
             prepared = prepare(values)

@@ -84,7 +84,7 @@ def test_smoothing_makes_a_near_miss_cheaper_than_a_far_one():
     logits[0, TREE.terminal_of[sandals]] = logits[1, TREE.terminal_of[garden]] = 5
     target = Target(torch.tensor([boots, boots]), torch.tensor([True, True]))
     found = TreeScores(logits, TreeIndex(TREE))
-    near, far = CrossEntropy(context(TREE), smoothing=0.2).each(found, target)
+    near, far = CrossEntropy(context(TREE), label_smoothing=0.2).each(found, target)
     assert near < far - 0.1
     plain = CrossEntropy(context(TREE)).each(found, target)
     assert plain[0] == pytest.approx(plain[1].item())
@@ -97,7 +97,7 @@ def test_smoothing_is_exact_over_ten_thousand_leaves():
     found.logits = found.logits * 4 - 2
     node = taxonomy.index(("57", "31"))
     target = Target(torch.tensor([node]), torch.tensor([True]))
-    loss = CrossEntropy(context(taxonomy), smoothing=1.0).each(found, target)
+    loss = CrossEntropy(context(taxonomy), label_smoothing=1.0).each(found, target)
     expected = slow_smoothing(found.all()[0].double().numpy(), taxonomy, node)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 

@@ -35,10 +35,10 @@ def given(tmp_path):
         if kind != "encoder":
             return {"dims": DIMS, "dim": 8, "context": context()}, {}
         prepare = {
-            "Lexical": Lexical(least=1),
-            "Recurrent": Tokens(vocabulary=60),
+            "Lexical": Lexical(min_df=1),
+            "Recurrent": Tokens(vocab_size=60),
             "SmallConv": Pictures(32),
-            "Subword": Tokens(vocabulary=60),
+            "Subword": Tokens(vocab_size=60),
             "TimmImage": Pictures(32),
             "TransformerImage": Pictures(32),
             "TransformerText": Tokens(str(texts)),
@@ -89,7 +89,7 @@ def test_unknown_parts_and_options_are_told_their_neighbours():
 
 @pytest.mark.parametrize("options", [{"dim": -3}, {"dim": "wide"}, {"dim": 2.5}, {"dim": 16, "heads": 3}])
 def test_values_a_constructor_refuses_are_one_clean_line(options):
-    prepare = Tokens(vocabulary=60)
+    prepare = Tokens(vocab_size=60)
     prepare.fit(WORDS)
     with pytest.raises(RecipeError, match=r"^encoder Subword: [^\n]+$"):
         build_part(encoders.Subword, "encoder", options, prepare=prepare)

@@ -49,7 +49,7 @@ def grams(text, prepare):
 
 @pytest.mark.parametrize("least", [1, 2])
 def test_words_pairs_and_grams_weigh_what_scikit_learn_says(least):
-    prepare = Lexical(least=least)
+    prepare = Lexical(min_df=least)
     prepare.fit(TEXTS)
     common = {"min_df": least, "sublinear_tf": True, "lowercase": False, "token_pattern": None}
     words = TfidfVectorizer(tokenizer=prepare.split, ngram_range=(1, 2), **common)
@@ -69,13 +69,16 @@ def test_words_pairs_and_grams_weigh_what_scikit_learn_says(least):
 
 
 def test_only_the_most_frequent_features_are_kept():
-    prepare = Lexical(words=3, pairs=2, grams=5, least=1)
+    prepare = Lexical(max_words=3, word_bigrams=2, max_features=5, min_df=1)
     prepare.fit(TEXTS)
     assert prepare.size == 3 + 2 + 5
 
 
 def test_the_order_of_the_texts_changes_nothing():
-    one, other = Lexical(least=1, words=9, pairs=4, grams=20), Lexical(least=1, words=9, pairs=4, grams=20)
+    one, other = (
+        Lexical(min_df=1, max_words=9, word_bigrams=4, max_features=20),
+        Lexical(min_df=1, max_words=9, word_bigrams=4, max_features=20),
+    )
     one.fit(TEXTS)
     other.fit(TEXTS[::-1])
     assert one.fingerprint == other.fingerprint
@@ -84,7 +87,7 @@ def test_the_order_of_the_texts_changes_nothing():
 def prepared(folder):
     """Every kind of preparer, fitted, with values it has not seen."""
     pictures = [(picture(),), None, (picture((9, 9, 9)), ImageRef(data=b"broken"))]
-    lexical, tokens, vectors = Lexical(least=1), Tokens(vocabulary=120), Vectors()
+    lexical, tokens, vectors = Lexical(min_df=1), Tokens(vocab_size=120), Vectors()
     lexical.fit(TEXTS)
     tokens.fit(TEXTS)
     vectors.fit([None, np.ones(3, np.float32)])
@@ -92,7 +95,7 @@ def prepared(folder):
     return [
         (lexical, texts),
         (tokens, texts),
-        (Pictures(32, pictures=2), pictures),
+        (Pictures(32, images=2), pictures),
         (vectors, [np.arange(3.0), None, np.ones(4), np.array([1, np.nan, 2])]),
     ]
 
@@ -132,7 +135,7 @@ def test_no_value_at_all_is_absent_and_none_of_nothing_is_nothing(kind, tmp_path
     assert not prepare(values).present[1]
 
 
-@pytest.mark.parametrize("make", [lambda: Lexical(), lambda: Tokens(vocabulary=50)])
+@pytest.mark.parametrize("make", [lambda: Lexical(), lambda: Tokens(vocab_size=50)])
 def test_a_vocabulary_learned_from_nothing_answers_all_the_same(make, tmp_path):
     prepare = make()
     prepare.fit([None, ""])
@@ -144,7 +147,7 @@ def test_a_vocabulary_learned_from_nothing_answers_all_the_same(make, tmp_path):
 
 
 @needs_shared
-@pytest.mark.parametrize("make", [lambda: Lexical(least=1), lambda: Tokens(vocabulary=2000, length=32)])
+@pytest.mark.parametrize("make", [lambda: Lexical(min_df=1), lambda: Tokens(vocab_size=2000, max_length=32)])
 def test_naughty_strings_are_read_like_any_other(make, tmp_path):
     texts = json.loads((DATA / "bad_inputs" / "blns.json").read_text())
     prepare = make()
@@ -173,7 +176,7 @@ def test_pictures_are_decoded_squared_and_lined_up_and_broken_ones_told():
         None,
         (picture((5, 5, 5)), picture((6, 6, 6)), picture((7, 7, 7))),
     ]
-    found = Pictures(32, pictures=2)(values)
+    found = Pictures(32, images=2)(values)
     assert found.arrays["pixels"].shape == (5, 2, 3, 32, 32)
     assert found.arrays["pixels"].dtype == np.uint8
     assert found.present.tolist() == [True, True, False, False, True]
@@ -199,7 +202,7 @@ def test_no_broken_file_stops_a_batch():
 
 
 def test_a_length_cuts_tokens_and_a_vector_of_another_width_is_absent():
-    tokens = Tokens(vocabulary=80, length=4)
+    tokens = Tokens(vocab_size=80, max_length=4)
     tokens.fit(TEXTS)
     assert tokens(["red shoes " * 50]).arrays["ids"].shape == (1, 4)
     vectors = Vectors(3)
@@ -210,7 +213,7 @@ def test_a_length_cuts_tokens_and_a_vector_of_another_width_is_absent():
 
 
 def test_blanks_of_every_kind_and_signs_part_words_as_the_tokenizer_parts_them():
-    prepare = Lexical(least=1)
+    prepare = Lexical(min_df=1)
     texts = [f"red{chr(code)}shoes {chr(code)} blue{chr(code)}" for code in range(1, 0x3001)]
     prepare.fit(texts)
     words = []
@@ -224,7 +227,7 @@ def test_blanks_of_every_kind_and_signs_part_words_as_the_tokenizer_parts_them()
 
 
 def test_what_was_said_before_and_who_else_asks_changes_nothing():
-    prepare, fresh = Lexical(least=1), Lexical(least=1)
+    prepare, fresh = Lexical(min_df=1), Lexical(min_df=1)
     texts = [f"red shoes no {i}, and shoes-{i % 7} Größe {i}" for i in range(200)]
     for one in (prepare, fresh):
         one.fit(texts[:50])

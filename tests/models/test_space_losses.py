@@ -233,8 +233,8 @@ def test_names_are_embedded_by_any_text_encoder_along_the_whole_path(tmp_path):
     assert boots @ shoes == pytest.approx(2 / math.sqrt(6), abs=1e-5)  # two of three names are the same
     assert clothing @ shoes == pytest.approx(1 / math.sqrt(2), abs=1e-5)
     assert boots @ sandals > boots @ clothing > boots @ garden
-    loss = SemanticGraph(context(TREE), names=str(folder))
+    loss = SemanticGraph(context(TREE), label_encoder=str(folder))
     assert loss.classes.shape == (len(TREE), 48)
     assert "classes" not in loss.state_dict()  # nothing of it is kept in checkpoints
     with pytest.raises(MissingModelError, match="nowhere"):
-        SemanticGraph(context(TREE), names=str(tmp_path / "nowhere"))
+        SemanticGraph(context(TREE), label_encoder=str(tmp_path / "nowhere"))

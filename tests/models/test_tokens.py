@@ -49,16 +49,16 @@ def folders(tmp_path_factory):
 
 
 def reader(folders, store, most=64):
-    preparers = {"title": Tokens(str(folders[0]), length=24), "image": Pictures(64, 2)}
+    preparers = {"title": Tokens(str(folders[0]), max_length=24), "image": Pictures(64, 2)}
     encoders = {
         "title": TransformerText(preparers["title"], str(folders[0])),
         "image": TransformerImage(preparers["image"], str(folders[1])),
     }
     fusion = Longest({name: encoder.dim for name, encoder in encoders.items()})
     torch.manual_seed(3)
-    model = Model(encoders, fusion, Tree(context(), 16), tokens=most).eval()
+    model = Model(encoders, fusion, Tree(context(), 16), max_tokens=most).eval()
     model.freeze({"title", "image"})
-    views = {"title": View("title", "text", ("title",)), "image": View("image", "image", pictures=2)}
+    views = {"title": View("title", "text", ("title",)), "image": View("image", "image", images=2)}
     return Reader(model, views, preparers, store)
 
 

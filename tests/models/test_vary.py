@@ -11,7 +11,16 @@ from aisle.models.options import Augment
 from aisle.models.preprocessing import Pictures
 from aisle.models.preprocessing.augmentation import vary_picture, vary_text
 
-NOTHING = {"words": 0, "order": 0, "typos": 0, "case": 0, "fields": 0, "crop": 1, "flip": 0, "colour": 0}
+NOTHING = {
+    "word_dropout": 0,
+    "word_swap": 0,
+    "typos": 0,
+    "case": 0,
+    "field_dropout": 0,
+    "min_crop": 1,
+    "flip": 0,
+    "color_jitter": 0,
+}
 TEXT = "Red leather boots size 42\nworn twice, as good as new"
 
 
@@ -24,20 +33,20 @@ def test_nothing_asked_nothing_changed_but_line_breaks():
     assert set(texts(5)) == {TEXT.replace("\n", " ")}
 
 
-@pytest.mark.parametrize("change", ["words", "order", "typos", "case", "fields"])
+@pytest.mark.parametrize("change", ["word_dropout", "word_swap", "typos", "case", "field_dropout"])
 def test_a_seed_decides(change):
     assert texts(20, **{change: 0.4}) == texts(20, **{change: 0.4})
     assert len(set(texts(20, **{change: 0.4}))) > 1
 
 
 def test_words_are_left_out_at_the_share_asked_and_one_is_always_left():
-    count = np.mean([len(text.split()) for text in texts(400, words=0.3)])
+    count = np.mean([len(text.split()) for text in texts(400, word_dropout=0.3)])
     assert count == pytest.approx(0.7 * 11, rel=0.08)
-    assert all(texts(50, text="two words", words=0.99))
+    assert all(texts(50, text="two words", word_dropout=0.99))
 
 
 def test_order_changes_and_the_words_stay():
-    for text in texts(20, order=0.5):
+    for text in texts(20, word_swap=0.5):
         assert sorted(text.split()) == sorted(TEXT.split())
 
 
@@ -53,10 +62,10 @@ def test_case_is_all_or_nothing():
 
 
 def test_later_fields_are_left_out_together_where_there_are_several():
-    assert {vary_text(TEXT, Augment(**NOTHING | {"fields": 1.0}), np.random.default_rng(0), 2)} == {
+    assert {vary_text(TEXT, Augment(**NOTHING | {"field_dropout": 1.0}), np.random.default_rng(0), 2)} == {
         "Red leather boots size 42"
     }
-    whole = vary_text(TEXT, Augment(**NOTHING | {"fields": 1.0}), np.random.default_rng(0), 1)
+    whole = vary_text(TEXT, Augment(**NOTHING | {"field_dropout": 1.0}), np.random.default_rng(0), 1)
     assert whole == TEXT.replace("\n", " ")
 
 
@@ -73,13 +82,13 @@ def pictures(count=60, **changes):
 
 
 def test_pictures_are_squares_of_the_size_asked_and_a_seed_decides():
-    found = pictures(crop=0.3, flip=0.5, colour=0.3)
+    found = pictures(min_crop=0.3, flip=0.5, color_jitter=0.3)
     assert found.shape == (60, 32, 32, 3)
-    np.testing.assert_array_equal(found, pictures(crop=0.3, flip=0.5, colour=0.3))
+    np.testing.assert_array_equal(found, pictures(min_crop=0.3, flip=0.5, color_jitter=0.3))
 
 
 def test_a_crop_is_a_part_and_a_small_one_a_small_part():
-    shown = [np.ptp(p[..., 0]) * np.ptp(p[..., 1]) / 255**2 for p in pictures(crop=0.25)]
+    shown = [np.ptp(p[..., 0]) * np.ptp(p[..., 1]) / 255**2 for p in pictures(min_crop=0.25)]
     assert 0.2 < min(shown) < 0.4
     assert max(shown) > 0.8
 
@@ -91,7 +100,7 @@ def test_half_are_mirrored():
 
 
 def test_light_changes_by_the_most_asked():
-    grey, augment = Image.new("RGB", (40, 40), (100, 100, 100)), Augment(**NOTHING | {"colour": 0.2})
+    grey, augment = Image.new("RGB", (40, 40), (100, 100, 100)), Augment(**NOTHING | {"color_jitter": 0.2})
     made = [vary_picture(grey, 32, augment, np.random.default_rng(i)) for i in range(100)]
     means = [np.asarray(picture).mean() for picture in made]
     assert 79 <= min(means) < 84
@@ -101,7 +110,7 @@ def test_light_changes_by_the_most_asked():
 def test_every_picture_of_a_product_varies_by_itself():
     out = io.BytesIO()
     wedge().save(out, "PNG")
-    rng, augment = np.random.default_rng(0), Augment(**NOTHING | {"crop": 0.3})
+    rng, augment = np.random.default_rng(0), Augment(**NOTHING | {"min_crop": 0.3})
     two = (ImageRef(data=out.getvalue()),) * 2
     found = Pictures(32, 2)([two, None], [lambda p, s: vary_picture(p, s, augment, rng)] * 2)
     assert found.present.tolist() == [True, False]

@@ -34,9 +34,15 @@ def recipe(bridge, **more):
     view = {"frozen": True, "encoder": {"type": "Vector"}}
     return {
         "views": {"one": view, "two": view},
-        "fusion": {"type": "Huse", "dim": 16 + bridge, "text": 1, "image": 1, "bridge": bridge},
+        "fusion": {
+            "type": "Huse",
+            "dim": 16 + bridge,
+            "text_layers": 1,
+            "image_layers": 1,
+            "cca_dim": bridge,
+        },
         "head": {"type": "Tree"},
-        "stages": [{"epochs": 1, "batch": 64}],
+        "stages": [{"epochs": 1, "batch_size": 64}],
         "split": {"validation": 0, "calibration": 0, "threshold": 0},
     } | more
 
@@ -105,6 +111,6 @@ def test_directions_and_their_weights_are_those_of_a_plain_decomposition(lacking
 
 def test_a_bridge_leaves_room_for_towers():
     with pytest.raises(ValueError, match="leave some to the towers"):
-        Huse({"one": 4}, dim=8, bridge=8)
+        Huse({"one": 4}, dim=8, cca_dim=8)
     with pytest.raises(RecipeError, match="leave some to the towers"):
-        aisle.train(read(shop(30)), recipe(8) | {"fusion": {"type": "Huse", "dim": 8, "bridge": 9}})
+        aisle.train(read(shop(30)), recipe(8) | {"fusion": {"type": "Huse", "dim": 8, "cca_dim": 9}})

@@ -16,7 +16,7 @@ from tests.training.shop import PLACES, catalog, recipe
 from tests.training.test_resume import Killed
 
 WORDS = [word for words, _ in PLACES.values() for word in words.split()]
-QUICK = {"epochs": 1, "batch": 16, "rate": 0.01}
+QUICK = {"epochs": 1, "batch_size": 16, "lr": 0.01}
 
 NOTHING = Learned(0, 0.0, 0.0, 0.0, {})
 
@@ -33,7 +33,7 @@ def shop():
 
 
 def pretrained(folders, stages=(QUICK,), image=None, **title):
-    text = {"type": "TransformerText", "name": str(folders[0]), "length": 16}
+    text = {"type": "TransformerText", "name": str(folders[0]), "max_length": 16}
     pictures = {"type": "TransformerImage", "name": str(folders[1]), "size": 32}
     views = {
         "title": {"encoder": text, **title},
@@ -71,7 +71,7 @@ def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monk
         return original(self, *args)
 
     monkeypatch.setattr(_Course, "_step", step)
-    _, (before, after) = watched(monkeypatch, shop, pretrained(folders, finetune={"last": 1}))
+    _, (before, after) = watched(monkeypatch, shop, pretrained(folders, finetune={"last_layers": 1}))
     changed = moved(before, after)
     assert changed
     assert all(name.startswith("encoders.title.body.encoder.layer.1.") for name in changed)
@@ -82,7 +82,7 @@ def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monk
 
 
 def test_the_last_stage_of_a_convolutional_network_learns_with_its_statistics(folders, shop, monkeypatch):
-    given = pretrained(folders, frozen=True, image={"finetune": {"last": 1}})
+    given = pretrained(folders, frozen=True, image={"finetune": {"last_layers": 1}})
     _, (before, after) = watched(monkeypatch, shop, given)
     changed = moved(before, after)
     assert any(name.endswith("running_mean") for name in changed)
@@ -101,8 +101,8 @@ def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
         return original(self, advance)
 
     monkeypatch.setattr(_Course, "learn", learn)
-    stage = {**QUICK, "rates": {"title": 0.1}}
-    aisle.train(shop, pretrained(folders, [stage], finetune={"decay": 0.5}))
+    stage = {**QUICK, "lr_multipliers": {"title": 0.1}}
+    aisle.train(shop, pretrained(folders, [stage], finetune={"layer_decay": 0.5}))
     rates = {name: top for name, top in tops["by name"].items() if top is not None}
     assert rates["body.encoder.layer.1.attention.self.query.weight"] == pytest.approx(1e-3)
     assert rates["body.encoder.layer.0.attention.self.query.weight"] == pytest.approx(5e-4)
@@ -113,7 +113,7 @@ def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
 def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_path, monkeypatch, view):
     pytest.importorskip("peft")
     kept = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
-    plan = {"finetune": {"lora": 4, "alpha": 8.0}}
+    plan = {"finetune": {"lora_rank": 4, "lora_alpha": 8.0}}
     given = pretrained(kept, **plan) if view == "title" else pretrained(kept, frozen=True, image=plan)
     states = []
     original = Run.save
@@ -144,7 +144,7 @@ def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_pa
 
 def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
     pytest.importorskip("peft")
-    given = pretrained(folders, finetune={"lora": 2, "targets": ["query", "value"]})
+    given = pretrained(folders, finetune={"lora_rank": 2, "target_modules": ["query", "value"]})
     _, (before, _) = watched(monkeypatch, shop, given)
     adapted = {name.split(".lora_")[0].rpartition(".")[2] for name in before if ".lora_" in name}
     assert adapted == {"query", "value"}
@@ -153,14 +153,26 @@ def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["views.title.finetune={last = 3}"], "finetune.last is 3, but TransformerText has 2 layers"),
-        (["views.title.finetune={lora = 2, last = 1}"], "`last` and `lora` are two ways: keep one"),
-        (["views.title.finetune={lora = 2, targets = ['querry']}"], "no layer 'querry'.*mean 'query'"),
-        (["views.image.finetune={last = 1}"], "a frozen encoder neither finetunes"),
-        (["views.image={encoder={type='Vector'}, finetune={lora=2}}"], "image.*Vector has no linear or conv"),
         (
-            ["views.title.finetune={lasst = 1}"],
-            "unknown key 'views.title.finetune.lasst'. Did you mean 'last'",
+            ["views.title.finetune={last_layers = 3}"],
+            "finetune.last_layers is 3, but TransformerText has 2 layers",
+        ),
+        (
+            ["views.title.finetune={lora_rank = 2, last_layers = 1}"],
+            "`last_layers` and `lora_rank` are two ways: keep one",
+        ),
+        (
+            ["views.title.finetune={lora_rank = 2, target_modules = ['querry']}"],
+            "no layer 'querry'.*mean 'query'",
+        ),
+        (["views.image.finetune={last_layers = 1}"], "a frozen encoder neither finetunes"),
+        (
+            ["views.image={encoder={type='Vector'}, finetune={lora_rank=2}}"],
+            "image.*Vector has no linear or conv",
+        ),
+        (
+            ["views.title.finetune={last_layer = 1}"],
+            "unknown key 'views.title.finetune.last_layer'. Did you mean 'last_layers'",
         ),
     ],
 )
@@ -175,8 +187,8 @@ def test_what_cannot_be_finetuned_is_said_in_one_line(folders, changes, message)
 # -- first with frozen features, then with the encoder ------------------------------------------------
 
 STAGES = [
-    {**QUICK, "name": "features", "rest": ["title"], "epochs": 2},
-    {**QUICK, "name": "encoders", "epochs": 2, "rates": {"title": 0.1}},
+    {**QUICK, "name": "features", "freeze": ["title"], "epochs": 2},
+    {**QUICK, "name": "encoders", "epochs": 2, "lr_multipliers": {"title": 0.1}},
 ]
 LINEAR = {
     "fusion": {"type": "Linear", "dim": 64},
@@ -210,7 +222,7 @@ def test_before_it_learns_an_encoder_runs_once_a_row(folders, shop, monkeypatch)
 
 
 def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were(folders, shop, monkeypatch):
-    stages = [STAGES[0], STAGES[1], {**STAGES[1], "name": "again", "start": "features"}]
+    stages = [STAGES[0], STAGES[1], {**STAGES[1], "name": "again", "init_from": "features"}]
     _, seen = watched(monkeypatch, shop, staged(folders, stages=stages))
     assert moved(seen[2], seen[3])
     monkeypatch.setattr(
@@ -224,7 +236,7 @@ def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were
 def everything(folders):
     """Kept features, then adapters and varied rows."""
     pytest.importorskip("peft")
-    return staged(folders, finetune={"lora": 2, "dropout": 0.1}, augment={})
+    return staged(folders, finetune={"lora_rank": 2, "lora_dropout": 0.1}, augment={})
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +285,7 @@ def test_training_rows_vary_and_others_do_not(folders, shop, monkeypatch):
     for _ in range(2):
         texts.clear()
         stages = [{**QUICK, "epochs": 2}]
-        model = aisle.train(shop, pretrained(folders, stages, augment={"words": 0.5}))
+        model = aisle.train(shop, pretrained(folders, stages, augment={"word_dropout": 0.5}))
         runs.append((texts.copy(), model.score(shop).all()))
     assert set(runs[0][0]) == {"title"}
     assert runs[0][0] == runs[1][0]

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 KILLS = 20
 TRIES = 60
 ROOT = Path(__file__).parents[2]
-QUICK = {"batch": 16, "rate": 0.01}
+QUICK = {"batch_size": 16, "lr": 0.01}
 LINEAR = {"fusion": {"type": "Linear", "dim": 32}, "head": {"type": "Tree", "norm": False}}
 
 
@@ -109,12 +109,19 @@ def outcome(out):
 def two_stages(home):
     """Words and pictures one after the other, with a loss that learns a parameter of its own."""
     views = {
-        "title": {"encoder": {"type": "Lexical", "dim": 16, "least": 1}},
+        "title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}},
         "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}},
     }
     stages = [
         {**QUICK, "name": "text", "train": ["title", "fusion", "head"], "epochs": 4},
-        {**QUICK, "name": "both", "epochs": 5, "average": 0.9, "patience": 3, "accumulate": 2},
+        {
+            **QUICK,
+            "name": "both",
+            "epochs": 5,
+            "ema_decay": 0.9,
+            "patience": 3,
+            "gradient_accumulation_steps": 2,
+        },
     ]
     losses = [{"type": "CrossEntropy"}, {"type": "Contrastive", "weight": 0.5}]
     return recipe(views=views, stages=stages, losses=losses)
@@ -123,14 +130,14 @@ def two_stages(home):
 def encoders(home):
     """Pretrained encoders: kept features, then adapters and a whole encoder learned."""
     words = [word for words, _ in PLACES.values() for word in words.split()]
-    text = {"type": "TransformerText", "name": str(tiny_text(home / "text", words)), "length": 16}
+    text = {"type": "TransformerText", "name": str(tiny_text(home / "text", words)), "max_length": 16}
     image = {"type": "TransformerImage", "name": str(tiny_vision(home / "vision", 32)), "size": 32}
     views = {
-        "title": {"encoder": text, "finetune": {"lora": 2}},
+        "title": {"encoder": text, "finetune": {"lora_rank": 2}},
         "image": {"encoder": image, "frozen": True},
     }
     stages = [
-        {**QUICK, "name": "still", "rest": ["title"], "epochs": 3, "rate": 0.01},
+        {**QUICK, "name": "still", "freeze": ["title"], "epochs": 3, "lr": 0.01},
         {**QUICK, "name": "deep", "epochs": 3},
     ]
     return recipe(views=views, stages=stages, **LINEAR)

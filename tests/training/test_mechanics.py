@@ -14,7 +14,7 @@ from aisle.training.run import Run
 from tests.training.shop import catalog, recipe
 from tests.training.test_stages import snapshots
 
-WORDS = {"title": {"encoder": {"type": "Lexical", "dim": 8, "least": 1}}}
+WORDS = {"title": {"encoder": {"type": "Lexical", "dim": 8, "min_df": 1}}}
 ALL = {"validation": 0, "calibration": 0, "threshold": 0}
 
 
@@ -30,7 +30,7 @@ def train(shop, out, stage, **more):
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
 def test_the_rate_rises_then_falls_as_the_formula_says(shop, tmp_path, schedule):
-    stage = {"epochs": 10, "batch": 60, "rate": 0.02, "warmup": 0.3, "schedule": schedule}
+    stage = {"epochs": 10, "batch_size": 60, "lr": 0.02, "warmup": 0.3, "schedule": schedule}
     _, history = train(shop, tmp_path / "run", stage, split=ALL)
     falling = {
         "cosine": lambda x: 0.5 * (1 + math.cos(math.pi * x)),
@@ -39,17 +39,24 @@ def test_the_rate_rises_then_falls_as_the_formula_says(shop, tmp_path, schedule)
     }[schedule]
     expected = [0.02 * (s + 1) / 4 if s < 3 else 0.02 * falling((s - 3) / 7) for s in range(10)]
     assert [int(line["step"]) for line in history] == list(range(1, 11))
-    np.testing.assert_allclose([float(line["rate"]) for line in history], expected)
+    np.testing.assert_allclose([float(line["lr"]) for line in history], expected)
 
 
 @pytest.mark.parametrize("clip", [1e-3, 1e9])
 def test_a_step_is_no_longer_than_the_clipped_gradient(shop, monkeypatch, tmp_path, clip):
-    stage = {"epochs": 1, "batch": 60, "optimizer": "SGD", "rate": 0.5, "decay": 0, "clip": clip}
+    stage = {
+        "epochs": 1,
+        "batch_size": 60,
+        "optimizer": "SGD",
+        "lr": 0.5,
+        "weight_decay": 0,
+        "max_grad_norm": clip,
+    }
     stage |= {"warmup": 0, "schedule": "constant"}
     ((before, after),) = snapshots(monkeypatch, shop, [stage], views=WORDS, split=ALL, view_dropout=0.0)
     moved = math.sqrt(sum(float((after[k] - before[k]).pow(2).sum()) for k in before))
     _, history = train(shop, tmp_path / "run", stage, split=ALL, view_dropout=0.0)
-    norm = float(history[0]["norm"])
+    norm = float(history[0]["grad_norm"])
     assert 1e-2 < norm < 1e3
     assert moved == pytest.approx(0.5 * min(norm, clip), rel=1e-3)
 
@@ -67,7 +74,14 @@ def test_one_seed_gives_one_network_and_another_seed_another(shop):
 @pytest.mark.parametrize("metric", ["nll", "accuracy", "macro_f1", "hierarchical_f1", "level2"])
 def test_it_stops_by_the_metric_that_is_named_and_keeps_the_best(shop, tmp_path, metric):
     parts = {"validation": 0.3, "calibration": 0, "threshold": 0}
-    stage = {"epochs": 40, "batch": 8, "rate": 0.1, "patience": 2, "metric": metric, "schedule": "constant"}
+    stage = {
+        "epochs": 40,
+        "batch_size": 8,
+        "lr": 0.1,
+        "patience": 2,
+        "metric": metric,
+        "schedule": "constant",
+    }
     model, history = train(shop, tmp_path / "run", stage, split=parts)
     sign = -1 if metric == "nll" else 1
     values = [sign * float(line[metric]) for line in history]

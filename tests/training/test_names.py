@@ -9,7 +9,7 @@ from aisle.training.data import WithNames
 
 WORDS = {
     "views": {
-        name: {"encoder": {"type": "Lexical", "dim": 64, "least": 1}, "fields": fields}
+        name: {"encoder": {"type": "Lexical", "dim": 64, "min_df": 1}, "fields": fields}
         for name, fields in (("text", ["title", "description"]), ("title", ["title"]))
     },
     "fusion": {"type": "Linear", "dim": 64},
@@ -38,12 +38,12 @@ def test_a_name_draws_its_words_to_its_place_though_only_others_say_them():
         "split.calibration=0",
         "split.threshold=0",
         "stages.0.epochs=20",
-        "stages.0.rate=0.02",
+        "stages.0.lr=0.02",
     )
     query = [Product("q", {"title": "teapots"})]
     found = {}
     for names in ("true", "false"):
-        model = aisle.train(aisle.read(SHOP * 5), WORDS, changes=(*aside, f"names={names}"))
+        model = aisle.train(aisle.read(SHOP * 5), WORDS, changes=(*aside, f"label_name_examples={names}"))
         found[names] = np.exp(
             model.score(query).node(np.array([model.taxonomy.index(("Kitchen", "Teapots"))]))
         )
@@ -64,7 +64,7 @@ def test_a_weight_column_decides_how_much_a_row_counts():
         "split.calibration=0",
         "split.threshold=0",
         "stages.0.epochs=20",
-        "stages.0.rate=0.02",
+        "stages.0.lr=0.02",
     )
     model = aisle.train(aisle.read(rows), WORDS, changes=aside)
     answers = model.predict([Product("q", {"title": f"thing {i}"}) for i in range(7)])

@@ -13,7 +13,7 @@ from aisle.training.recipe import load_recipe, to_toml
 from aisle.training.run import RunError
 from tests.training.shop import catalog, products, recipe
 
-QUICK = [{"epochs": 3, "batch": 16, "rate": 0.01}]
+QUICK = [{"epochs": 3, "batch_size": 16, "lr": 0.01}]
 
 
 class During:
@@ -67,7 +67,7 @@ def files(tmp_path):
     lines = ["id,title,category"]
     lines += [f"{p.id},{p.fields['title']},{' > '.join(p.categories[0])}" for p in products(40, images=False)]
     (tmp_path / "shop.csv").write_text("\n".join(lines) + "\n")
-    given = recipe(stages=[{"epochs": 4000, "batch": 16, "rate": 0.01}])
+    given = recipe(stages=[{"epochs": 4000, "batch_size": 16, "lr": 0.01}])
     given["views"].pop("image")
     (tmp_path / "mine.toml").write_text(to_toml(load_recipe(given)))
     return tmp_path
@@ -110,7 +110,7 @@ def test_a_second_command_is_refused_in_one_line_until_the_first_is_killed(
     )
     process.kill()
     process.wait()
-    quick = recipe(stages=[{"epochs": 1, "batch": 16}])
+    quick = recipe(stages=[{"epochs": 1, "batch_size": 16}])
     with pytest.raises(AisleError, match="another recipe"):  # the folder itself is free
         aisle.train(aisle.read("shop.csv"), quick, out="run", resume=True, track=[])
 
@@ -169,7 +169,7 @@ def test_each_loss_is_logged_without_its_weight(tmp_path):
 
 
 def test_two_losses_of_one_kind_are_told_apart(tmp_path):
-    losses = [{"type": "CrossEntropy"}, {"type": "CrossEntropy", "smoothing": 0.2}]
+    losses = [{"type": "CrossEntropy"}, {"type": "CrossEntropy", "label_smoothing": 0.2}]
     aisle.train(catalog(40), recipe(stages=QUICK, losses=losses), out=tmp_path / "run", track=[])
     header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0].split(",")
     assert [name for name in header if name.startswith("loss")] == [

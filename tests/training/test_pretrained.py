@@ -22,10 +22,10 @@ def folders(tmp_path_factory):
 
 
 def pretrained(folders, frozen, **more):
-    text = {"type": "TransformerText", "name": str(folders[0]), "length": 16}
+    text = {"type": "TransformerText", "name": str(folders[0]), "max_length": 16}
     image = {"type": "TransformerImage", "name": str(folders[1]), "size": 32}
     views = {name: {"encoder": one, "frozen": frozen} for name, one in (("title", text), ("image", image))}
-    return recipe(views=views, stages=[{"epochs": 1, "batch": 16}], **more)
+    return recipe(views=views, stages=[{"epochs": 1, "batch_size": 16}], **more)
 
 
 def encoders_before_and_after(monkeypatch, given):
@@ -84,7 +84,7 @@ def test_what_is_missing_or_too_long_is_one_line(folders, tmp_path):
     with pytest.raises(MissingModelError, match=r"pretrained model '.*nowhere'.*Name a local folder"):
         aisle.train(shop, pretrained((tmp_path / "nowhere", folders[1]), frozen=True))
     with pytest.raises(RecipeError, match=r"length 65 is more than the 64 positions"):
-        aisle.train(shop, pretrained(folders, frozen=True), changes=["views.title.encoder.length=65"])
+        aisle.train(shop, pretrained(folders, frozen=True), changes=["views.title.encoder.max_length=65"])
     with pytest.raises(RecipeError, match="needs a `name`"):
         aisle.train(shop, recipe(views={"title": {"encoder": {"type": "TransformerImage"}}}))
 
@@ -97,10 +97,10 @@ def test_ten_thousand_categories_are_learned_saved_and_answered(tmp_path):
     rows = [
         Product(str(i), {"title": f"thing number {i} of {p[1]}"}, (), {}, (p,)) for i, p in enumerate(paths)
     ]
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 64, "least": 1, "grams": 0}}}
+    views = {"title": {"encoder": {"type": "Lexical", "dim": 64, "min_df": 1, "max_features": 0}}}
     parts = {"validation": 0, "calibration": 0, "threshold": 0}
-    stages = [{"epochs": 5, "batch": 256, "rate": 0.03}]
-    losses = [{"type": "CrossEntropy", "smoothing": 0.05}]
+    stages = [{"epochs": 5, "batch_size": 256, "lr": 0.03}]
+    losses = [{"type": "CrossEntropy", "label_smoothing": 0.05}]
     shop = read(rows)
     given = recipe(
         views=views, split=parts, stages=stages, losses=losses, fusion={"type": "Linear", "dim": 64}

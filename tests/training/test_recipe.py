@@ -25,7 +25,7 @@ def test_every_shipped_recipe_loads_describes_itself_and_survives_toml(name, tmp
         ("stages.0.epohcs=3", r"unknown key 'stages\.0\.epohcs'.* Did you mean 'epochs'"),
         ("split.validatio=0.1", r"unknown key 'split\.validatio'.* Did you mean 'validation'"),
         ("guarantee.presicion=0.9", r"unknown key 'guarantee\.presicion'.* Did you mean 'precision'"),
-        ("stages.0.rate=-1", r"stages\.0\.rate: .*greater than 0 \(got -1\)"),
+        ("stages.0.lr=-1", r"stages\.0\.lr: .*greater than 0 \(got -1\)"),
         ("stages.0.epochs=many", r"stages\.0\.epochs: .*integer.*\(got 'many'\)"),
         ("stages.0.optimizer=Adan", r"stages\.0\.optimizer: .*'AdamW'"),
         ("stages.7.epochs=1", "stages is a list; use 0 to 0"),
@@ -33,7 +33,7 @@ def test_every_shipped_recipe_loads_describes_itself_and_survives_toml(name, tmp
         ("seed", "is not KEY=VALUE"),
         ('stages.0.train=["texts"]', "stage 'train' names 'texts'. Did you mean 'text'"),
         ('stages.0.train=["text"]', "trains 'text', which is frozen"),
-        ("stages.0.start=before", "starts from 'before', no earlier stage"),
+        ("stages.0.init_from=before", "starts from 'before', no earlier stage"),
         ("fusion.type=false", "fusion.type"),
     ],
 )
@@ -70,7 +70,8 @@ def test_an_encoder_is_named_once():
     huse = load_recipe("huse", ["text_encoder=/my/texts", "image_encoder=/my/images"])
     assert huse.views["text"].encoder.options["name"] == "/my/texts"
     assert huse.views["image"].encoder.options["name"] == "/my/images"
-    assert [loss.options["names"] for loss in huse.losses if "names" in loss.options] == ["/my/texts"]
+    named = [loss.options.get("label_encoder") for loss in huse.losses]
+    assert [name for name in named if name] == ["/my/texts"]
     assert load_recipe("balanced", ["text_encoder=/my/texts"]).text_encoder == "/my/texts"
     every = load_recipe("multilevel", ["text_encoder=/my/texts"])
     assert {v.encoder.options["name"] for n, v in every.views.items() if "bert" in n} == {"/my/texts"}
@@ -90,7 +91,10 @@ def test_an_encoder_is_named_once():
         ("views.title.encoder.type=Lexicon", "no encoder 'Lexicon'.* Did you mean 'Lexical'"),
         ("fusion.dims=4", "fusion Linear has no option 'dims'.* Did you mean 'dim'"),
         ("head.droput=0.1", "head Tree has no option 'droput'.* Did you mean 'dropout'"),
-        ("losses.0.smothing=0.1", "loss CrossEntropy has no option 'smothing'.* Did you mean 'smoothing'"),
+        (
+            "losses.0.label_smothing=0.1",
+            "loss CrossEntropy has no option 'label_smothing'.* Did you mean 'label_smoothing'",
+        ),
         ("losses.0.wieght=0.1", "loss CrossEntropy has no option 'wieght'.* Did you mean 'weight'"),
         ("losses.0.type=CrosEntropy", "no loss 'CrosEntropy'.* Did you mean 'CrossEntropy'"),
     ],
@@ -114,10 +118,11 @@ def test_a_views_name_that_torch_or_a_folder_cannot_bear_is_refused(name):
 def test_set_overrides_anything_and_changes_no_dict_of_the_callers():
     given = recipe()
     found = load_recipe(
-        given, ["views.title.encoder.dim=99", "stages.0.rates.head=0.5", "name=mine", "views.image=false"]
+        given,
+        ["views.title.encoder.dim=99", "stages.0.lr_multipliers.head=0.5", "name=mine", "views.image=false"],
     )
     assert found.views["title"].encoder.options["dim"] == 99
-    assert found.stages[0].rates == {"head": 0.5}
+    assert found.stages[0].lr_multipliers == {"head": 0.5}
     assert found.name == "mine"
     assert list(found.views) == ["title"]
     assert given == recipe()
@@ -139,7 +144,7 @@ def test_a_view_left_out_is_out_of_stages_and_fusion_too(name):
 def test_strange_values_survive_toml(tmp_path):
     views = {"été-2": {"encoder": {"type": "Lexical"}, "fields": ['a "b"\\', "\x7f\x00\t", "日本 🛍", ""]}}
     given = recipe(views=views, name='"', losses=[{"type": "CrossEntropy", "weight": 1e-7}])
-    found = load_recipe(given, ["stages.0.rate=1.5e-5"])
+    found = load_recipe(given, ["stages.0.lr=1.5e-5"])
     (tmp_path / "r.toml").write_text(to_toml(found))
     assert load_recipe(tmp_path / "r.toml") == found
 

@@ -16,14 +16,21 @@ from tests.conftest import NETWORK
 from tests.training.shop import catalog, recipe
 
 STAGES = [
-    {"name": "text", "train": ["title", "head"], "views": ["title"], "epochs": 2, "batch": 16, "rate": 0.01},
+    {
+        "name": "text",
+        "train": ["title", "head"],
+        "views": ["title"],
+        "epochs": 2,
+        "batch_size": 16,
+        "lr": 0.01,
+    },
     {
         "name": "both",
-        "start": "text",
+        "init_from": "text",
         "epochs": 3,
-        "batch": 16,
-        "accumulate": 2,
-        "average": 0.9,
+        "batch_size": 16,
+        "gradient_accumulation_steps": 2,
+        "ema_decay": 0.9,
         "patience": 2,
     },
 ]
@@ -92,7 +99,7 @@ def test_interrupted_again_and_again_it_ends_bit_identical(shop, undisturbed, tm
 
 
 def test_killed_between_two_stages_what_a_loss_has_learned_is_not_lost(shop, tmp_path, monkeypatch):
-    quick = {"epochs": 1, "batch": 16, "rate": 0.1}
+    quick = {"epochs": 1, "batch_size": 16, "lr": 0.1}
     own = [{"type": "CrossEntropy"}, {"type": "Contrastive", "weight": 0.5}]  # learns its temperature
     given = recipe(losses=own, stages=[{"name": "one", **quick}, {"name": "two", **quick}])
     aisle.train(shop, given, out=tmp_path / "whole", track=[])

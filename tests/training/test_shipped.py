@@ -47,23 +47,30 @@ def _small_network(data, folders):
         encoder = view["encoder"]
         if encoder["type"] == "TransformerText":
             kinds = [kind for kind in ("camembert", "flaubert") if kind in encoder["name"]]
-            encoder |= {"name": str(folders[(kinds or ["text"])[0]]), "length": 12}
+            encoder |= {"name": str(folders[(kinds or ["text"])[0]]), "max_length": 12}
         elif encoder["type"] in ("TransformerImage", "TimmImage"):
             view["encoder"] = {"type": "TransformerImage", "name": str(folders["vision"]), "size": 32}
         elif encoder["type"] == "SmallConv":
             encoder |= {"size": 32, "dim": 16}
         elif encoder["type"] == "Lexical":
-            encoder["least"] = 1
-        if (view.get("finetune") or {}).get("last"):
-            view["finetune"]["last"] = 1
+            encoder["min_df"] = 1
+        if (view.get("finetune") or {}).get("last_layers"):
+            view["finetune"]["last_layers"] = 1
     for loss in data["losses"]:
-        if "names" in loss:
-            loss["names"] = str(folders["text"])
-    for key, value in {"dim": 16, "hidden": 16, "heads": 2, "blocks": 1, "feed": 16, "bridge": 8}.items():
+        if "label_encoder" in loss:
+            loss["label_encoder"] = str(folders["text"])
+    for key, value in {
+        "dim": 16,
+        "hidden": 16,
+        "heads": 2,
+        "layers": 1,
+        "feedforward_dim": 16,
+        "cca_dim": 8,
+    }.items():
         if key in data["fusion"] and (key, data["fusion"]["type"]) != ("dim", "Linear"):
             data["fusion"][key] = value
     for stage in data["stages"]:
-        stage |= {"epochs": 1, "steps": 0, "batch": 64}
+        stage |= {"epochs": 1, "min_steps": 0, "batch_size": 64}
     return data
 
 
@@ -100,7 +107,7 @@ def test_each_takes_a_step_in_every_stage_and_moves_what_it_trains(name, folders
     recipe = load_recipe(given)
     for stage, changed in zip(recipe.stages, moved, strict=True):
         parts = set(recipe.views) | {"fusion", "head"} if "*" in stage.train else set(stage.train)
-        parts -= set(stage.rest)
+        parts -= set(stage.freeze)
         for part in (*recipe.views, "fusion", "head"):
             frozen = part in recipe.views and recipe.views[part].frozen
             own = [k for k in changed if k.startswith((f"encoders.{part}.", f"{part}."))]
@@ -156,7 +163,7 @@ def test_flauberts_words_are_split_as_moses_does(folders):
 
 
 def test_flauberts_tokenizer_needs_only_its_two_files_and_travels_in_the_bundle(folders, tmp_path):
-    tokens = Tokens(str(folders["flaubert"]), length=16)
+    tokens = Tokens(str(folders["flaubert"]), max_length=16)
     (ids,) = tokens(["boot «leather»"]).arrays["ids"]
     vocabulary = tokens.tokenizer.get_vocab()
     assert ids[0] == vocabulary["<s>"]

@@ -28,7 +28,7 @@ def shop():
 
 @pytest.fixture(scope="module")
 def learned(shop):
-    return aisle.train(shop, recipe(stages=[{"epochs": 12, "batch": 16, "rate": 0.01}]))
+    return aisle.train(shop, recipe(stages=[{"epochs": 12, "batch_size": 16, "lr": 0.01}]))
 
 
 def test_it_learns(learned):
@@ -88,9 +88,9 @@ def changed(before, after):
 
 def test_only_what_a_stage_names_changes(shop, monkeypatch):
     stages = [
-        {"name": "text", "train": ["title", "head"], "views": ["title"], "epochs": 1, "average": 0.5},
-        {"name": "joint", "train": ["fusion", "head"], "start": "text", "epochs": 1},
-        {"name": "picture", "train": ["image"], "start": "text", "epochs": 1, "batch": 8},
+        {"name": "text", "train": ["title", "head"], "views": ["title"], "epochs": 1, "ema_decay": 0.5},
+        {"name": "joint", "train": ["fusion", "head"], "init_from": "text", "epochs": 1},
+        {"name": "picture", "train": ["image"], "init_from": "text", "epochs": 1, "batch_size": 8},
     ]
     text, joint, pictured = snapshots(monkeypatch, shop, stages)
     own = {name.split(".")[0] for name in changed(*text)}
@@ -109,14 +109,14 @@ def test_a_frozen_view_stays_as_it_was_but_learns_what_its_absence_means(shop, m
     given = recipe()["views"]
     given["image"] = {**given["image"], "frozen": True}
     some = read([p if i % 2 else Product(p.id, p.fields, (), {}, p.categories) for i, p in enumerate(shop)])
-    ((before, after),) = snapshots(monkeypatch, some, [{"epochs": 1, "batch": 8}], views=given)
+    ((before, after),) = snapshots(monkeypatch, some, [{"epochs": 1, "batch_size": 8}], views=given)
     assert "encoders.image" not in changed(before, after)
     assert "absent.image" in changed(before, after)
 
 
 def test_batches_without_a_picture_leave_the_picture_networks_statistics_alone(shop, monkeypatch):
     kept = [p if i < 3 else Product(p.id, p.fields, (), {}, p.categories) for i, p in enumerate(shop)]
-    stages = [{"epochs": 1, "batch": 1, "views": ["title"]}]
+    stages = [{"epochs": 1, "batch_size": 1, "views": ["title"]}]
     ((before, after),) = snapshots(monkeypatch, read(kept), stages)
     statistics = [name for name in before if "running" in name]
     assert statistics
@@ -125,19 +125,28 @@ def test_batches_without_a_picture_leave_the_picture_networks_statistics_alone(s
 
 def test_an_accumulated_step_is_the_step_of_the_whole_batch(shop, monkeypatch):
     """Without dropout or BatchNorm, four batches of 4 are one of 16, and the last few rows count too."""
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 8, "least": 1}}}
-    common = {"epochs": 2, "optimizer": "SGD", "schedule": "constant", "warmup": 0, "clip": 1e9, "decay": 0}
+    views = {"title": {"encoder": {"type": "Lexical", "dim": 8, "min_df": 1}}}
+    common = {
+        "epochs": 2,
+        "optimizer": "SGD",
+        "schedule": "constant",
+        "warmup": 0,
+        "max_grad_norm": 1e9,
+        "weight_decay": 0,
+    }
     parts = {"validation": 0, "calibration": 0, "threshold": 0}
     more = {"views": views, "split": parts, "view_dropout": 0.0}
-    ((_, whole),) = snapshots(monkeypatch, shop, [{**common, "batch": 80}], **more)
-    ((_, pieces),) = snapshots(monkeypatch, shop, [{**common, "batch": 16, "accumulate": 5}], **more)
+    ((_, whole),) = snapshots(monkeypatch, shop, [{**common, "batch_size": 80}], **more)
+    ((_, pieces),) = snapshots(
+        monkeypatch, shop, [{**common, "batch_size": 16, "gradient_accumulation_steps": 5}], **more
+    )
     for name in whole:
         torch.testing.assert_close(pieces[name], whole[name], atol=1e-5, rtol=1e-4)
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(shop):
-    stages = [{"epochs": 3, "rate": 1e30, "optimizer": "SGD", "warmup": 0, "clip": 1e30}]
-    with pytest.raises(TrainingError, match=r"the loss is .*lower the rate \(stages\.0\.rate"):
+    stages = [{"epochs": 3, "lr": 1e30, "optimizer": "SGD", "warmup": 0, "max_grad_norm": 1e30}]
+    with pytest.raises(TrainingError, match=r"the loss is .*lower the rate \(stages\.0\.lr"):
         aisle.train(shop, recipe(stages=stages))
 
 
@@ -161,8 +170,8 @@ def test_a_view_no_row_has_is_left_out_of_network_and_stages_and_said_so(tmp_pat
         {"name": "picture", "train": ["image"], "epochs": 1},
         {
             "name": "all",
-            "start": "picture",
-            "rates": {"image": 0.1},
+            "init_from": "picture",
+            "lr_multipliers": {"image": 0.1},
             "views": ["title", "image"],
             "epochs": 1,
         },
@@ -183,7 +192,7 @@ def test_pictures_alone_vectors_alone_and_several_views_learn():
     assert pictures.views == ("image",)
     views = {"clip": {"encoder": {"type": "Vector"}}}
     vectors = aisle.train(
-        catalog(60, vectors=True), recipe(views=views, stages=[{"epochs": 20, "rate": 0.02, "batch": 8}])
+        catalog(60, vectors=True), recipe(views=views, stages=[{"epochs": 20, "lr": 0.02, "batch_size": 8}])
     )
     given = products(30, seed=4, vectors=True)
     right = [p.best == g.categories[0] for p, g in zip(vectors.predict(given), given, strict=True)]

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.slow
 RECIPE = """
 view_dropout = 0.0
 [views.title]
-encoder = { type = "Lexical", dim = 16, least = 1 }
+encoder = { type = "Lexical", dim = 16, min_df = 1 }
 [views.description]
-encoder = { type = "Lexical", dim = 16, least = 1 }
+encoder = { type = "Lexical", dim = 16, min_df = 1 }
 [fusion]
 type = "Gated"
 dim = 16
@@ -40,9 +40,9 @@ type = "Contrastive"
 weight = 0.3
 [[stages]]
 epochs = 3
-batch = 13
-accumulate = 2
-rate = 0.01
+batch_size = 13
+gradient_accumulation_steps = 2
+lr = 0.01
 [split]
 validation = 0.1
 calibration = 0.1
@@ -120,7 +120,7 @@ def test_only_the_first_process_writes_and_speaks(shop, two):
 def test_a_batch_smaller_than_the_processes_are_many_counts_too(shop):
     rows = json.loads((shop / "two" / "data.json").read_text())["rows"]["fit"]
     batch = next(size for size in range(5, rows) if rows % size == 1)
-    change = ("--set", f"stages.0.batch={batch}", "--set", "stages.0.epochs=1")
+    change = ("--set", f"stages.0.batch_size={batch}", "--set", "stages.0.epochs=1")
     train(shop, shop / "small2", 2, *change)
     train(shop, shop / "small1", 1, *change)
     one, other = weights(shop / "small1"), weights(shop / "small2")

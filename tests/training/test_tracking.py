@@ -15,8 +15,8 @@ from tests.training.test_resume import Killed
 from ..waiting import wait_until
 
 STAGES = [
-    {"name": "text", "train": ["title", "head"], "views": ["title"], "epochs": 2, "batch": 30},
-    {"name": "both", "epochs": 3, "batch": 30},
+    {"name": "text", "train": ["title", "head"], "views": ["title"], "epochs": 2, "batch_size": 30},
+    {"name": "both", "epochs": 3, "batch_size": 30},
 ]
 
 
@@ -38,7 +38,7 @@ def test_tensorboard_and_a_picture_say_what_the_table_says(shop, tmp_path):
     run = tmp_path / "run"
     aisle.train(shop, recipe(stages=STAGES), out=run)
     events = accumulator.EventAccumulator(str(run / "tensorboard")).Reload()
-    for tag, column in (("train/loss", "loss"), ("train/rate", "rate"), ("stop/level1", "level1")):
+    for tag, column in (("train/loss", "loss"), ("train/lr", "lr"), ("stop/level1", "level1")):
         told = events.Scalars(tag)
         assert [one.step for one in told] == steps(run)
         assert [one.value for one in told] == pytest.approx([float(x[column]) for x in Run(run).history()])
@@ -86,7 +86,7 @@ def test_mlflow_goes_on_in_the_same_run_when_it_is_resumed(shop, tmp_path, monke
         (named,) = db.execute("select name, status from runs").fetchall()
         assert named == ("run", "FINISHED")
         told = db.execute("select step, value from metrics where key = 'train/loss' order by step").fetchall()
-        rate = db.execute("select value from params where key = 'stages.1.rate'").fetchall()
+        rate = db.execute("select value from params where key = 'stages.1.lr'").fetchall()
     assert [step for step, _ in told] == steps(run)
     assert [value for _, value in told] == pytest.approx([float(x["loss"]) for x in Run(run).history()])
     assert rate == [("0.001",)]

@@ -10,7 +10,7 @@ from aisle.training.run import RunError
 from tests.training.shop import products, recipe
 
 PARTS = {"validation": 0.2, "calibration": 0.1, "threshold": 0.1}
-STILL = ["stages.0.rate=1e-12", "stages.0.epochs=1"]
+STILL = ["stages.0.lr=1e-12", "stages.0.epochs=1"]
 
 
 def shop(seed, garden=True, count=100):

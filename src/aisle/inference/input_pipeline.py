@@ -127,7 +127,7 @@ class Reader:
         """The store's space for a frozen view: its encoder's weights and its preprocessing."""
         if name not in self._spaces:
             made = f"{self.model.fingerprint(name)}-{self.preparers[name].fingerprint}"
-            tokens = f"-tokens{self.model.tokens}" if self.model.fusion.reads_tokens else ""
+            tokens = f"-tokens{self.model.max_tokens}" if self.model.fusion.reads_tokens else ""
             self._spaces[name] = made + tokens
         return self._spaces[name]
 

@@ -76,7 +76,7 @@ class Predictor(GrowingAnswers):
     def max_images(self) -> int:
         """How many images of a product are read, the first ones; 0: none."""
         views = [view for view in self._reader.views.values() if view.modality == "image"]
-        return max((view.pictures for view in views), default=0)
+        return max((view.images for view in views), default=0)
 
     @property
     def dim(self) -> int:

@@ -101,14 +101,14 @@ class ViewSpec(Strict):
     """One view.
 
     fields: what it reads (text: the view's own name unless given; `["*"]`: all that no other view names).
-    pictures: at most so many of a product's (image). frozen: its encoder stays as it is.
+    images: at most so many of a product's (image). frozen: its encoder stays as it is.
     finetune: how much of its encoder learns. augment: how texts and pictures vary meanwhile; without this
     table they do not.
     """
 
     encoder: PartSpec
     fields: list[str] | None = None
-    pictures: int = Field(default=1, ge=1)
+    images: int = Field(default=1, ge=1)
     frozen: bool = False
     finetune: Finetune | None = None
     augment: Augment | None = None
@@ -124,13 +124,13 @@ class ViewSpec(Strict):
 
 class ModelSpec(Strict):
     """views -> fusion -> head. view_dropout: how often, in training, a present view is treated as absent.
-    tokens: the most that a view hands to a fusion that reads them."""
+    max_tokens: the most that a view hands to a fusion that reads them."""
 
     views: dict[str, ViewSpec] = Field(min_length=1)
     fusion: PartSpec
     head: PartSpec
     view_dropout: float = Field(default=0.1, ge=0, lt=1)
-    tokens: int = Field(default=64, ge=1)
+    max_tokens: int = Field(default=64, ge=1)
 
     @field_validator("views")
     @classmethod

@@ -19,7 +19,7 @@ _UNUSED = "pooler."  # its output is not read: no gradient would reach it
 
 def prepare(encoder: Encoder, plan: Finetune, view: str) -> None:
     """Set an encoder up to be finetuned: `encoder.fixed` names the parameters that stay, `encoder.slower`
-    says how the rate falls from layer to layer; with `lora` the adapters are put in.
+    says how the rate falls from layer to layer; with `lora_rank` the adapters are put in.
 
     Raises:
         RecipeError: it has fewer layers, or none that an adapter fits.
@@ -27,20 +27,22 @@ def prepare(encoder: Encoder, plan: Finetune, view: str) -> None:
     """
     names = [name for name, _ in encoder.named_parameters()]
     fixed = {name for name in names if _UNUSED in name}
-    if plan.last is not None:
+    if plan.last_layers is not None:
         depth = depths(encoder)
         count = max(depth.values(), default=0)
-        if plan.last > count:
+        if plan.last_layers > count:
             kind = type(encoder).__name__
-            raise RecipeError(f"views.{view}.finetune.last is {plan.last}, but {kind} has {count} layers")
-        fixed |= {name for name in names if depth.get(name, 0) >= plan.last}
-    if plan.lora is not None:
+            raise RecipeError(
+                f"views.{view}.finetune.last_layers is {plan.last_layers}, but {kind} has {count} layers"
+            )
+        fixed |= {name for name in names if depth.get(name, 0) >= plan.last_layers}
+    if plan.lora_rank is not None:
         _add_adapters(encoder, plan, view)
         inside = "body." if hasattr(encoder, "body") else ""
         fixed = {n for n, _ in encoder.named_parameters() if n.startswith(inside) and ".lora_" not in n}
-    if plan.checkpoint:
+    if plan.gradient_checkpointing:
         _checkpoint(encoder, view)
-    encoder.fixed, encoder.slower = frozenset(fixed), plan.decay
+    encoder.fixed, encoder.slower = frozenset(fixed), plan.layer_decay
 
 
 def depths(encoder: nn.Module) -> dict[str, int]:
@@ -98,12 +100,16 @@ def _still(module: nn.Module, path: str, fixed: frozenset[str]) -> Iterator[str]
 
 
 def _add_adapters(encoder: Encoder, plan: Finetune, view: str) -> None:
-    peft = extra("peft", "finetune", f"views.{view}.finetune.lora")
-    assert plan.lora is not None
+    peft = extra("peft", "finetune", f"views.{view}.finetune.lora_rank")
+    assert plan.lora_rank is not None
     targets = _targets(encoder, plan, view)
-    alpha: Any = plan.alpha  # peft's own type is narrower than what it takes
+    alpha: Any = plan.lora_alpha  # peft's own type is narrower than what it takes
     config = peft.LoraConfig(
-        r=plan.lora, lora_alpha=alpha, lora_dropout=plan.dropout, target_modules=targets, bias="none"
+        r=plan.lora_rank,
+        lora_alpha=alpha,
+        lora_dropout=plan.lora_dropout,
+        target_modules=targets,
+        bias="none",
     )
     peft.inject_adapter_in_model(config, encoder)
     for module in encoder.modules():
@@ -118,21 +124,23 @@ def _targets(encoder: Encoder, plan: Finetune, view: str) -> list[str]:
     body = getattr(encoder, "body", encoder)
     inside = "body." if body is not encoder else ""
     usable = {inside + n: m for n, m in body.named_modules() if _UNUSED not in f"{n}." and _fits(m)}
-    if plan.targets:
+    if plan.target_modules:
         ends = {name.split(".")[-1] for name in usable}
-        for target in plan.targets:
+        for target in plan.target_modules:
             if not any(f".{name}".endswith(f".{target}") for name in usable):
                 near = did_you_mean(target, ends)
                 raise RecipeError(
-                    f"views.{view}.finetune.targets: no layer {target!r} of {type(encoder).__name__} takes "
-                    f"adapters.{near} There are: {', '.join(sorted(ends)[:12]) or 'none'}"
+                    f"views.{view}.finetune.target_modules: no layer {target!r} of "
+                    f"{type(encoder).__name__} takes adapters.{near} "
+                    f"There are: {', '.join(sorted(ends)[:12]) or 'none'}"
                 )
-        return [n for n in usable if any(f".{n}".endswith(f".{target}") for target in plan.targets)]
+        ends_with = tuple(f".{target}" for target in plan.target_modules)
+        return [name for name in usable if f".{name}".endswith(ends_with)]
     linear = [name for name, module in usable.items() if type(module) is nn.Linear]
     if not usable:
         raise RecipeError(
-            f"views.{view}.finetune.lora: {type(encoder).__name__} has no linear or convolution layer to "
-            "adapt; use `last`, or leave `finetune` out"
+            f"views.{view}.finetune.lora_rank: {type(encoder).__name__} has no linear or convolution layer "
+            "to adapt; use `last_layers`, or leave `finetune` out"
         )
     return linear or list(usable)
 
@@ -165,8 +173,8 @@ def _checkpoint(encoder: Encoder, view: str) -> None:
     body = getattr(encoder, "body", None)
     if not getattr(body, "supports_gradient_checkpointing", False):
         raise RecipeError(
-            f"views.{view}.finetune.checkpoint: {type(getattr(encoder, 'body', encoder)).__name__} cannot "
-            "recompute its activations; leave it out"
+            f"views.{view}.finetune.gradient_checkpointing: "
+            f"{type(body or encoder).__name__} cannot recompute its activations; leave it out"
         )
     start: Any = body.gradient_checkpointing_enable  # type: ignore[union-attr]
     start(gradient_checkpointing_kwargs={"use_reentrant": False})

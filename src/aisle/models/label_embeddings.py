@@ -47,11 +47,11 @@ def _direction(feature: str, dim: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(dim).astype(np.float32) * dim**-0.5
 
 
-def path_vectors(taxonomy: Taxonomy, name: str, length: int = 32, batch: int = 64) -> np.ndarray:
+def path_vectors(taxonomy: Taxonomy, name: str, max_length: int = 32, batch: int = 64) -> np.ndarray:
     """(M, L * C) a text encoder's unit vectors of the names on each node's path, level by level side by side,
     zeros below its end: two nodes are as alike as the names they have at the same levels.
 
-    name: a folder or hub name of a `transformers` text encoder. length: tokens kept of a name.
+    name: a folder or hub name of a `transformers` text encoder. max_length: tokens kept of a name.
 
     Raises:
         MissingModelError: it is not here and cannot be fetched.
@@ -62,7 +62,7 @@ def path_vectors(taxonomy: Taxonomy, name: str, length: int = 32, batch: int = 6
     from aisle.models.preprocessing import Tokens
 
     names = sorted({node.name for node in taxonomy.nodes})
-    prepare = Tokens(name, length=length)
+    prepare = Tokens(name, max_length=max_length)
     encoder = TransformerText(prepare, name).eval()
     parts = []
     with torch.inference_mode():

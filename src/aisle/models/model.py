@@ -18,7 +18,7 @@ class Model(nn.Module):
     """The network over one shop's views.
 
     encoders: one a view, in the order of the recipe. view_dropout: how often, in training, a present
-    view is treated as absent (never the last one a product has). tokens: the most that a view hands to a
+    view is treated as absent (never the last one a product has). max_tokens: the most that a view hands to a
     fusion that reads them; of more, consecutive ones are averaged.
 
     An absent view becomes one learned, unmasked token (design rule 2), so no fusion asks; a product
@@ -31,11 +31,11 @@ class Model(nn.Module):
         fusion: Fusion,
         head: nn.Module,
         view_dropout: float = 0.1,
-        tokens: int = 64,
+        max_tokens: int = 64,
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(dict(encoders))
-        self.fusion, self.head, self.view_dropout, self.tokens = fusion, head, view_dropout, tokens
+        self.fusion, self.head, self.view_dropout, self.max_tokens = fusion, head, view_dropout, max_tokens
         self.absent = nn.ParameterDict(
             {name: nn.Parameter(torch.randn(encoder.dim) * 0.02) for name, encoder in encoders.items()}
         )
@@ -132,7 +132,7 @@ class Model(nn.Module):
         if "pooled" not in arrays:
             encoded = self.encoders[view](**arrays)
             if self.fusion.reads_tokens:
-                tokens, mask = at_most(encoded.tokens, encoded.mask, self.tokens)
+                tokens, mask = at_most(encoded.tokens, encoded.mask, self.max_tokens)
                 encoded = encoded._replace(tokens=tokens, mask=mask)
             return encoded
         encoded = pooled_only(arrays["pooled"].float())

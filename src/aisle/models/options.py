@@ -12,46 +12,54 @@ class Strict(BaseModel):
 
 
 class Finetune(Strict):
-    """How much of an encoder learns, where the view is not `frozen`; all of it without this table.
+    """How much of an encoder is trained, where the view is not frozen; all of it without this table.
 
-    last: so many of its last layers, and what comes after them. lora: adapters of this rank beside its
-    linear maps (its convolutions where it has none), the weights themselves staying as they are; needs the
-    extra `finetune`. alpha: adapters count alpha / rank times. targets: the layers that get one, by the
-    ends of their names, in place of all. dropout: of what adapters read. decay: each layer learns at this
-    multiple of the rate of the one above. checkpoint: activations are computed again instead of kept: less
-    memory, a third more time.
+    Attributes:
+        last_layers: only this many of its last layers, and what comes after them.
+        lora_rank: rank of low-rank adapters (LoRA, arXiv 2106.09685) on its linear layers, or its
+            convolutions where it has no linear layer; the weights themselves stay fixed. Needs the extra
+            `finetune`.
+        lora_alpha: adapters are scaled by lora_alpha / lora_rank.
+        target_modules: the layers that get an adapter, by the end of their names; all by default.
+        lora_dropout: dropout on the adapters' input.
+        layer_decay: factor on the learning rate from each layer to the one below it (arXiv 1801.06146).
+        gradient_checkpointing: recompute activations in the backward pass: less memory, a third more time.
     """
 
-    last: int | None = Field(default=None, ge=1)
-    lora: int | None = Field(default=None, ge=1)
-    alpha: float = Field(default=16.0, gt=0)
-    targets: list[str] | None = None
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    decay: float = Field(default=1.0, gt=0, le=1)
-    checkpoint: bool = False
+    last_layers: int | None = Field(default=None, ge=1)
+    lora_rank: int | None = Field(default=None, ge=1)
+    lora_alpha: float = Field(default=16.0, gt=0)
+    target_modules: list[str] | None = None
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    gradient_checkpointing: bool = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if self.last is not None and self.lora is not None:
-            raise ValueError("`last` and `lora` are two ways: keep one")
+        if self.last_layers is not None and self.lora_rank is not None:
+            raise ValueError("`last_layers` and `lora_rank` are two ways: keep one")
         return self
 
 
 class Augment(Strict):
-    """How a view's texts and pictures vary from epoch to epoch while its encoder learns; never otherwise.
+    """Random changes of a view's texts and images in training, while its encoder is trained.
 
-    words: the share of words left out. order: the share that changes places with the next. typos: the share
-    with a letter changed, lost or doubled. case: the chance that a text is all in capitals or in small
-    letters. fields: the chance that all fields after the first (a description) are left out. crop: the
-    least share of a picture's area that is kept. flip: the chance that it is mirrored. colour: how far its
-    brightness, contrast and saturation change at most.
+    Attributes:
+        word_dropout: share of words left out.
+        word_swap: share of words swapped with the next one.
+        typos: share of words with one letter changed, lost or doubled.
+        case: probability that a text is in capitals or in small letters.
+        field_dropout: probability that all fields after the first (a description) are left out.
+        min_crop: smallest share of an image's area that a random crop keeps.
+        flip: probability that an image is mirrored.
+        color_jitter: largest relative change of brightness, contrast and saturation.
     """
 
-    words: float = Field(default=0.1, ge=0, lt=1)
-    order: float = Field(default=0.05, ge=0, le=1)
+    word_dropout: float = Field(default=0.1, ge=0, lt=1)
+    word_swap: float = Field(default=0.05, ge=0, le=1)
     typos: float = Field(default=0.02, ge=0, le=1)
     case: float = Field(default=0.1, ge=0, le=1)
-    fields: float = Field(default=0.1, ge=0, le=1)
-    crop: float = Field(default=0.5, gt=0, le=1)
+    field_dropout: float = Field(default=0.1, ge=0, le=1)
+    min_crop: float = Field(default=0.5, gt=0, le=1)
     flip: float = Field(default=0.5, ge=0, le=1)
-    colour: float = Field(default=0.2, ge=0, lt=1)
+    color_jitter: float = Field(default=0.2, ge=0, lt=1)

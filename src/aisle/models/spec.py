@@ -23,7 +23,7 @@ def views_of(spec: ModelSpec, trust_code: bool = False) -> dict[str, View]:
     named = {name: _fields(name, view) for name, view in spec.views.items()}
     taken = tuple(field for fields in named.values() for field in fields if field != "*")
     return {
-        name: View(name, encoder_class(view, trust_code).modality, named[name], taken, view.pictures)
+        name: View(name, encoder_class(view, trust_code).modality, named[name], taken, view.images)
         for name, view in spec.views.items()
     }
 
@@ -37,14 +37,14 @@ def new_preparer(spec: ViewSpec, trust_code: bool = False) -> Preparer:
     cls = encoder_class(spec, trust_code)
     prepare = cls.prepare_class
     known = inspect.signature(prepare).parameters
-    both = {*known, *inspect.signature(cls).parameters} - {"prepare", "config", "pictures"}
+    both = {*known, *inspect.signature(cls).parameters} - {"prepare", "config", "images"}
     for key in spec.encoder.options:
         if key not in both:
             near = did_you_mean(key, both)
             raise RecipeError(f"encoder {spec.encoder.type} has no option {key!r}.{near}")
     own = {key: value for key, value in spec.encoder.options.items() if key in known}
-    if "pictures" in known:
-        own["pictures"] = spec.pictures
+    if "images" in known:
+        own["images"] = spec.images
     try:
         return prepare(**own)
     except REFUSALS as error:
@@ -68,7 +68,7 @@ def build(
     built, fusion = build_body(spec, preparers, configs, trust_code)
     head_class = find_part(heads, "head", spec.head.type, trust_code)
     head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
-    model = Model(built, fusion, head, spec.view_dropout, spec.tokens)
+    model = Model(built, fusion, head, spec.view_dropout, spec.max_tokens)
     model.freeze({name for name, view in spec.views.items() if view.frozen})
     return model
 
@@ -104,7 +104,7 @@ def build_like(model: Model, spec: ModelSpec, context: Context) -> Model:
     head_class = find_part(heads, "head", spec.head.type, trust_code=True)  # as it was when it was built
     head = build_part(head_class, "head", spec.head.options, context=context, dim=model.fusion.dim)
     head.adopt(model.head)
-    like = Model(model.encoders, model.fusion, head, model.view_dropout, model.tokens)  # type: ignore[arg-type]
+    like = Model(model.encoders, model.fusion, head, model.view_dropout, model.max_tokens)  # type: ignore[arg-type]
     like.absent = model.absent
     like.freeze(model.frozen)
     return like.eval()

@@ -13,19 +13,19 @@ class View(NamedTuple):
 
     fields: for text, the product's fields, joined in this order (`*`: every field no other view
     names, as `name value`); for vectors, the vector's name. An image view takes the product's
-    pictures, at most `pictures` of them.
+    images, at most `images` of them.
     """
 
     name: str
     modality: Modality
     fields: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
-    pictures: int = 1
+    images: int = 1
 
     def value(self, product: Product) -> Any:
         """The text, the tuple of pictures or the vector; None when the product lacks this view."""
         if self.modality == "image":
-            return product.images[: self.pictures] or None
+            return product.images[: self.images] or None
         if self.modality == "vector":
             return product.vectors.get(self.fields[0])
         return self._text(product) or None

@@ -37,14 +37,14 @@ class Moments(NamedTuple):
 def begin(model: Model, rows: Rows, frozen: Collection[str], progress: Progress) -> None:
     """Find the bridges of the network's fusion, where it has any, between views whose encoders keep still."""
     fusion = model.fusion
-    if not isinstance(fusion, Huse) or not fusion.bridge:
+    if not isinstance(fusion, Huse) or not fusion.cca_dim:
         return
     names = [name for name in model.views if name in frozen]
     if len(names) < 2:
         return
     progress.say(f"finding where {' and '.join(names)} vary together")
     widths = [model.dim_of(name) for name in names]
-    maps = canonical(_moments(model, rows, names), widths, fusion.bridge)
+    maps = canonical(_moments(model, rows, names), widths, fusion.cca_dim)
     for name, (mean, weight) in zip(names, maps, strict=True):
         fusion.bridges[name].mean.copy_(torch.from_numpy(mean))  # type: ignore[operator, union-attr]
         fusion.bridges[name].weight.copy_(torch.from_numpy(weight))  # type: ignore[operator, union-attr]

@@ -38,11 +38,11 @@ def draw(history: Sequence[Row], file: Path) -> None:
     if "nll" in history[-1]:
         _line(axes[0], steps, history, "nll", "NLL of rows kept aside", COLOURS[1], 1.8)
     axes[0].set_title("loss")
-    _line(axes[-1], steps, history, "rate", "learning rate", COLOURS[2], 1.8)
+    _line(axes[-1], steps, history, "lr", "learning rate", COLOURS[2], 1.8)
     axes[-1].set_title("learning rate and gradient norm")
     axes[-1].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     norm = axes[-1].twinx()
-    _line(norm, steps, history, "norm", "gradient norm (right)", COLOURS[3], 1.2)
+    _line(norm, steps, history, "grad_norm", "gradient norm (right)", COLOURS[3], 1.2)
     for one in axes:
         _dress(one, steps, history)
     norm.spines[["top", "left", "bottom"]].set_visible(False)

@@ -88,7 +88,7 @@ def _export(folder: Path, name: str, kind: Kind, size: int, home: Path) -> None:
 
     preparer: Any
     if kind == "text":
-        preparer = Tokens(str(folder), length=16)
+        preparer = Tokens(str(folder), max_length=16)
         encoder = TransformerText(preparer, str(folder))
     else:
         preparer = Pictures(size, 2)  # so that the number of images is not fixed in the graph

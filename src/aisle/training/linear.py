@@ -169,11 +169,11 @@ def new_preprocessor(view: AnyView, recipe: LinearRecipe) -> Any:
     """What turns a view's values into arrays, not fitted yet."""
     if view.type == "Tfidf":
         return Lexical(
-            words=view.max_words, pairs=view.word_bigrams, grams=view.max_features, least=view.min_df,
-            shortest=view.min_n, longest=view.max_n,
+            max_words=view.max_words, word_bigrams=view.word_bigrams, max_features=view.max_features,
+            min_df=view.min_df, min_n=view.min_n, max_n=view.max_n,
         )  # fmt: skip
     if view.type == "TextEncoder":
-        return Tokens(str(encoder_folder(str(recipe.text_encoder))), length=view.max_length)
+        return Tokens(str(encoder_folder(str(recipe.text_encoder))), max_length=view.max_length)
     if view.type == "ImageEncoder":
         return Pictures(view.size, view.images)
     return ImageDescriptor(view.size) if view.type == "ImageDescriptor" else Vectors()

@@ -58,15 +58,15 @@ class WeightedLoss(nn.Module):
 
 class Epoch(NamedTuple):
     """One line of `metrics.csv`. step: batches of the stage so far; loss: its mean over the epoch, the sum of
-    the recipe's losses with their weights; rate: of the last step; norm: the mean length of the gradient
+    the recipe's losses with their weights; lr: of the last step; grad_norm: the mean length of the gradient
     before clipping; losses: the mean of each without its weight; metrics: of the stopping part."""
 
     stage: str
     epoch: int
     step: int
     loss: float
-    rate: float
-    norm: float
+    lr: float
+    grad_norm: float
     losses: dict[str, float]
     metrics: dict[str, float]
     seconds: float
@@ -131,8 +131,8 @@ class Learned(NamedTuple):
 
     step: int
     loss: float
-    rate: float
-    norm: float
+    lr: float
+    grad_norm: float
     losses: dict[str, float]
 
 
@@ -140,13 +140,13 @@ class _Course:
     """One stage under way: what is trained, how far it has come, and the best weights so far.
 
     done: whole epochs; steps: batches in each; total: batches in all. mean: the running mean of weights,
-    empty without `average`. best: the weights to go back to, where the stage has `patience`.
+    empty without `ema_decay`. best: the weights to go back to, where the stage has `patience`.
     """
 
     def __init__(self, model: Model, loss: WeightedLoss, stage: Stage, fit: Rows, position: Position) -> None:
         self.model, self.loss, self.stage, self.fit, self.position = model, loss, stage, fit, position
-        self.steps = math.ceil(len(fit) / stage.batch)
-        self.epochs = max(stage.epochs, math.ceil(stage.steps / self.steps))
+        self.steps = math.ceil(len(fit) / stage.batch_size)
+        self.epochs = max(stage.epochs, math.ceil(stage.min_steps / self.steps))
         self.total = self.steps * self.epochs
         self.accelerator = accelerator_of(model, position.precision)
         self.trained = choose(model, stage)
@@ -158,7 +158,7 @@ class _Course:
         self.criterion = loss.to(self.accelerator.device)
         parallel.agree(model, loss)
         self.optimizer = self.accelerator.prepare(optimizer_of(model, loss, stage, self.trained))
-        self.mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.average else {}
+        self.mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.ema_decay else {}
         self.best: State = {"value": -math.inf, "epoch": -1, "weights": {}}
         self.done = 0
         self.norms: list[float] = []
@@ -172,7 +172,7 @@ class _Course:
             part.eval()
         seed = [self.position.seed, self.position.stage, self.done]
         total, each = 0.0, np.zeros(len(self.loss.names))
-        for number, batch in enumerate(self.fit.shuffled(self.stage.batch, seed, self.stage.views)):
+        for number, batch in enumerate(self.fit.shuffled(self.stage.batch_size, seed, self.stage.views)):
             rows = len(batch.target.node)
             value, parts = self._step(number, _to(batch, self.accelerator.device))
             total += value * rows
@@ -183,10 +183,10 @@ class _Course:
         if not math.isfinite(total):
             raise TrainingError(
                 f"stage {self.stage.name!r}, epoch {self.done}: the loss is {total}; lower the rate "
-                f"(stages.{self.position.stage}.rate, now {self.stage.rate:g})"
+                f"(stages.{self.position.stage}.lr, now {self.stage.lr:g})"
             )
         last = self.done * self.steps - 1
-        rate = self.stage.rate * rate_at(self.stage, last, self.total)
+        rate = self.stage.lr * rate_at(self.stage, last, self.total)
         means = dict(zip(self.loss.names, (each / len(self.fit)).tolist(), strict=True))
         return Learned(
             last + 1,
@@ -197,8 +197,9 @@ class _Course:
         )
 
     def _step(self, number: int, batch: Batch) -> tuple[float, np.ndarray]:
-        """Learn from one batch: the weights change after every `accumulate` batches, and after the last."""
-        step, group = self.done * self.steps + number, self.stage.accumulate
+        """One batch; the optimizer steps every `gradient_accumulation_steps` batches and after the last."""
+        step = self.done * self.steps + number
+        group = self.stage.gradient_accumulation_steps
         first = number - number % group
         last = min(first + group, self.steps) - 1
         changes = number == last
@@ -210,13 +211,13 @@ class _Course:
             parallel.add_up(self.trained)
             for table in self.optimizer.param_groups:
                 table["lr"] = table["top"] * rate_at(self.stage, step, self.total)
-            norm = self.accelerator.clip_grad_norm_(self.trained, self.stage.clip)
+            norm = self.accelerator.clip_grad_norm_(self.trained, self.stage.max_grad_norm)
             if norm is not None and math.isfinite(norm):  # not where fp16's scale was too large
                 self.norms.append(float(norm))
             self.optimizer.step()
             self.optimizer.zero_grad()
             if self.mean:
-                _follow(self.mean, self.model, min(self.stage.average, (1 + step) / (10 + step)))
+                _follow(self.mean, self.model, min(self.stage.ema_decay, (1 + step) / (10 + step)))
         return float(value.detach()), parts.double().cpu().numpy()
 
     def weights(self) -> dict[str, Tensor]:

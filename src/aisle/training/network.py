@@ -151,7 +151,7 @@ def _lesson(shop: _Shop, rows: np.ndarray) -> Lesson:
 
 def _to_fit(shop: _Shop, recipe: Recipe) -> Lesson:
     lesson = _lesson(shop, shop.split.train)
-    return lesson.with_names(shop.context.taxonomy) if recipe.names else lesson
+    return lesson.with_names(shop.context.taxonomy) if recipe.label_name_examples else lesson
 
 
 def _to_stop(shop: _Shop) -> Lesson:
@@ -215,7 +215,7 @@ def _stages(model: Model, course: _Course, phase: Phase, rows: tuple[Rows, Rows 
     recipe, journal = course.recipe, course.journal
     for number in range(max(journal.stage, phase.stages.start), phase.stages.stop):
         stage = recipe.stages[number]
-        start = journal.ended.get(stage.start) if stage.start else journal.model
+        start = journal.ended.get(stage.init_from) if stage.init_from else journal.model
         if journal.now is None and start is not None:
             model.load_state_dict(start, strict=False)
         position = Position(number, recipe.seed, recipe.precision)

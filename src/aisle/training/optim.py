@@ -29,7 +29,7 @@ def chosen_parts(model: Model, stage: Stage) -> set[str]:
 
 def at_rest(model: Model, stage: Stage) -> list[nn.Module]:
     """The parts that keep still in a stage: no dropout in, and no running statistics of them."""
-    chosen = chosen_parts(model, stage) - set(stage.rest)
+    chosen = chosen_parts(model, stage) - set(stage.freeze)
     return [part for name, part in parts_of(model).items() if name not in chosen]
 
 
@@ -39,7 +39,7 @@ def choose(model: Model, stage: Stage) -> list[nn.Parameter]:
     chosen = chosen_parts(model, stage)
     for name, parameter in model.named_parameters():
         part = part_of(name)
-        rests = name.startswith("encoders.") and part in stage.rest
+        rests = name.startswith("encoders.") and part in stage.freeze
         parameter.requires_grad_(part in chosen and not rests and model.may_learn(name))
     return [p for p in model.parameters() if p.requires_grad]
 
@@ -58,16 +58,16 @@ def optimizer_of(
     tables: list[dict[str, Any]] = [
         {
             "params": parameters,
-            "top": stage.rate * stage.rates.get(part, 1.0) * share,
-            "weight_decay": stage.decay if decayed else 0.0,
+            "top": stage.lr * stage.lr_multipliers.get(part, 1.0) * share,
+            "weight_decay": stage.weight_decay if decayed else 0.0,
         }
         for (part, decayed, share), parameters in groups.items()
     ]
     own = [p for p in loss.parameters() if p.requires_grad]
     if own:
-        tables.append({"params": own, "top": stage.rate, "weight_decay": 0.0})
+        tables.append({"params": own, "top": stage.lr, "weight_decay": 0.0})
     options = {"fused": True} if stage.optimizer in ("AdamW", "Adam", "SGD") else {}  # one pass over memory
-    return getattr(torch.optim, stage.optimizer)(tables, lr=stage.rate, **options)
+    return getattr(torch.optim, stage.optimizer)(tables, lr=stage.lr, **options)
 
 
 def _layer_rates(model: Model) -> dict[str, float]:

@@ -26,7 +26,7 @@ def phases_of(recipe: Recipe, costly: Collection[str]) -> list[Phase]:
     learning: set[str] = set()
     found: list[Phase] = []
     for number, stage in enumerate(recipe.stages):
-        named = set(recipe.views if "*" in stage.train else stage.train) - set(stage.rest)
+        named = set(recipe.views if "*" in stage.train else stage.train) - set(stage.freeze)
         learning |= named & set(recipe.views) - frozen
         still = frozenset(frozen | set(costly) - learning)
         begun = found.pop().stages.start if found and found[-1].still == still else number
@@ -36,7 +36,7 @@ def phases_of(recipe: Recipe, costly: Collection[str]) -> list[Phase]:
 
 def kept_for_later(recipe: Recipe) -> set[str | None]:
     """The names of stages from whose weights later ones start."""
-    return {stage.start for stage in recipe.stages}
+    return {stage.init_from for stage in recipe.stages}
 
 
 def enter(model: Model, recipe: Recipe, phase: Phase, before: Phase | None) -> None:

@@ -27,39 +27,52 @@ class LossSpec(PartSpec):
 
 
 class Stage(Strict):
-    """What is trained, from which earlier weights, for how long (design rule 7).
+    """One training stage: what is trained, from which weights, and for how long.
 
-    epochs: passes over the rows, more of them where they are so few that it would be less than `steps`
-    steps. train: views' names, `fusion`, `head`, or `*`. rest: views whose encoders keep still all the
-    same; what their absence means is learned. views: those shown; the others count as absent. start: an
-    earlier stage's name; by default where the stage before ended. batch: products a step. rate: the highest
-    learning rate; rates: multiples of it for single views, `fusion` or `head`. decay: weight decay. warmup:
-    share of all steps over which the rate rises; then it falls by `schedule`. clip: the largest gradient
-    norm. accumulate: batches a step. patience: epochs without a better `metric` on the validation part before
-    it ends with the best weights (0: it never does). metric: accuracy (of the whole path), macro_f1,
-    hierarchical_f1, nll, or the accuracy of a level: level1, level2, …. average: decay of the running mean
-    of weights that is kept in place of the last ones (0: off; Polyak averaging).
+    Attributes:
+        name: name of the stage, for messages and for `init_from`.
+        train: views, `fusion` and `head` that are trained; `*` is all of them.
+        freeze: views whose encoders are not trained all the same; their missing token is.
+        views: views that are shown; the others count as missing. All by default.
+        init_from: an earlier stage whose weights this one starts from; the previous stage by default.
+        epochs: passes over the rows; more where `min_steps` needs them.
+        min_steps: the fewest optimizer steps.
+        batch_size: rows a batch.
+        optimizer: a class of `torch.optim`.
+        lr: the highest learning rate.
+        lr_multipliers: factors on `lr` for single views, `fusion` or `head`.
+        weight_decay: L2 penalty on matrices; biases, norms and tokens have none.
+        warmup: share of all steps in which the learning rate rises.
+        schedule: how the learning rate falls after that.
+        max_grad_norm: the largest gradient norm.
+        gradient_accumulation_steps: batches an optimizer step.
+        patience: epochs without a better `metric` before the stage ends with its best weights; 0 never
+            stops early.
+        metric: accuracy (of the full path), macro_f1, hierarchical_f1, nll, or the accuracy of a level:
+            level1, level2, …
+        ema_decay: decay of the exponential moving average of weights, which replaces the last weights; 0 is
+            off.
     """
 
     name: str = "train"
     train: list[str] = Field(default_factory=lambda: ["*"])
-    rest: list[str] = Field(default_factory=list)
+    freeze: list[str] = Field(default_factory=list)
     views: list[str] | None = None
-    start: str | None = None
+    init_from: str | None = None
     epochs: int = Field(default=20, ge=1)
-    steps: int = Field(default=0, ge=0)
-    batch: int = Field(default=64, ge=1)
+    min_steps: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=64, ge=1)
     optimizer: Literal["AdamW", "Adam", "RAdam", "RMSprop", "SGD"] = "AdamW"
-    rate: float = Field(default=1e-3, gt=0)
-    rates: dict[str, float] = Field(default_factory=dict)
-    decay: float = Field(default=0.01, ge=0)
+    lr: float = Field(default=1e-3, gt=0)
+    lr_multipliers: dict[str, float] = Field(default_factory=dict)
+    weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    clip: float = Field(default=1.0, gt=0)
-    accumulate: int = Field(default=1, ge=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
     patience: int = Field(default=0, ge=0)
     metric: str = "accuracy"
-    average: float = Field(default=0.0, ge=0, lt=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
 
     @field_validator("metric")
     @classmethod
@@ -73,9 +86,11 @@ class Stage(Strict):
         """The same with these views neither shown nor trained."""
         shown = None if self.views is None else [name for name in self.views if name not in names]
         train = [name for name in self.train if name not in names]
-        rates = {name: rate for name, rate in self.rates.items() if name not in names}
-        rest = [name for name in self.rest if name not in names]
-        return self.model_copy(update={"views": shown, "train": train, "rest": rest, "rates": rates})
+        rates = {name: rate for name, rate in self.lr_multipliers.items() if name not in names}
+        freeze = [name for name in self.freeze if name not in names]
+        return self.model_copy(
+            update={"views": shown, "train": train, "freeze": freeze, "lr_multipliers": rates}
+        )
 
 
 class Split(Strict):
@@ -109,18 +124,24 @@ class RecipeBase(Strict):
 
 
 class Recipe(RecipeBase, ModelSpec):
-    """A network, its losses and its stages. text_encoder: a folder or hub name, for parts that name this
-    key in its place. image_encoder: the same. names: each category's name is a training row too.
-    view_dropout: how often, in training, a present view is treated as absent. tokens: the most that a view
-    hands to a fusion that reads them; of more, consecutive ones are averaged. precision: what the network
-    learns in; without it, bf16 on GPUs of compute capability 8.0 and above, else fp32. fp16 scales the loss,
-    and needs a GPU."""
+    """A fusion network, its losses and its stages.
+
+    Attributes:
+        text_encoder: folder or hub name of a text encoder, for parts that name this key instead.
+        image_encoder: the same for images.
+        precision: precision of training; by default bf16 on GPUs of compute capability 8.0 or more, else
+            fp32. fp16 scales the loss and needs a GPU.
+        label_name_examples: add each category's name as a training row.
+        view_dropout: probability that a present view is treated as missing in training.
+        max_tokens: the most tokens a view gives to a fusion that reads them; of more, neighbors are
+            averaged.
+    """
 
     family: Literal["network"] = "network"
     text_encoder: str | None = None
     image_encoder: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] | None = None
-    names: bool = False
+    label_name_examples: bool = False
     losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
 
@@ -143,7 +164,7 @@ class Recipe(RecipeBase, ModelSpec):
                 f"recipe {self.name!r} trains only views that are left out: {', '.join(sorted(names))}"
             )
         there = {stage.name for stage in kept}
-        stages = [s if s.start in there else s.model_copy(update={"start": None}) for s in kept]
+        stages = [s if s.init_from in there else s.model_copy(update={"init_from": None}) for s in kept]
         return fewer.model_copy(update={"stages": stages})
 
 
@@ -304,13 +325,13 @@ def _check_stages(recipe: Recipe, what: str) -> None:
     named = {*recipe.views, "fusion", "head", "*"}
     stages = [stage.name for stage in recipe.stages]
     for i, stage in enumerate(recipe.stages):
-        for name in (*stage.train, *stage.rest, *stage.rates, *(stage.views or ())):
+        for name in (*stage.train, *stage.freeze, *stage.lr_multipliers, *(stage.views or ())):
             if name not in named:
                 raise RecipeError(f"{what}: stage {stage.name!r} names {name!r}.{did_you_mean(name, named)}")
-        if stage.start is not None and stage.start not in stages[:i]:
-            near = did_you_mean(stage.start, stages[:i])
+        if stage.init_from is not None and stage.init_from not in stages[:i]:
+            near = did_you_mean(stage.init_from, stages[:i])
             raise RecipeError(
-                f"{what}: stage {stage.name!r} starts from {stage.start!r}, no earlier stage.{near}"
+                f"{what}: stage {stage.name!r} starts from {stage.init_from!r}, no earlier stage.{near}"
             )
         if stage.name in stages[:i]:
             raise RecipeError(f"{what}: two stages are called {stage.name!r}; give each a name of its own")

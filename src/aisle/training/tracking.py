@@ -138,14 +138,14 @@ def total_steps(history: Sequence[Row]) -> list[int]:
 
 def _named(row: Row) -> dict[str, float]:
     """As trackers group them: what is of training, and what is of the stopping part."""
-    own = ("loss", "rate", "norm", "seconds", "epoch")
+    own = ("loss", "lr", "grad_norm", "seconds", "epoch")
     left = {"stage", "step"}
     trained = {k for k in row if k in own or k.startswith("loss.")}
     return {f"{'train' if k in trained else 'stop'}/{k}": float(v) for k, v in row.items() if k not in left}
 
 
 def _flat(table: Any, path: str = "") -> dict[str, Any]:
-    """`{"stages.0.rate": 0.01}`."""
+    """`{"stages.0.lr": 0.01}`."""
     if isinstance(table, Mapping):
         parts = [_flat(v, f"{path}.{k}" if path else str(k)) for k, v in table.items()]
     elif isinstance(table, list) and any(isinstance(v, Mapping) for v in table):

@@ -67,6 +67,6 @@ def model_from(
         encoder = model.encoders[name]
         if isinstance(encoder, encoders.Lexical) and isinstance(prepare, Lexical):
             encoder.widen(prepare.size)
-    model.view_dropout, model.tokens = spec.view_dropout, spec.tokens
+    model.view_dropout, model.max_tokens = spec.view_dropout, spec.max_tokens
     model.freeze({name for name, view in spec.views.items() if view.frozen})
     return model

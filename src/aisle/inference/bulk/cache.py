@@ -48,7 +48,7 @@ class Reads(NamedTuple):
         views = getattr(model, "inputs", None)
         if views is not None:
             fields = [field for view in views for field in view.fields]
-            pictures = [view.pictures for view in views if view.modality == "image"]
+            pictures = [view.images for view in views if view.modality == "image"]
             members.append(
                 cls(None if "*" in fields else tuple(sorted(set(fields))), max(pictures, default=0))
             )

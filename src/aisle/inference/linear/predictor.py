@@ -68,7 +68,7 @@ class LinearPredictor(GrowingAnswers):
     @property
     def max_images(self) -> int:
         """How many images of a product are read, the first ones; 0: none."""
-        return max((view.pictures for view in self.inputs if view.modality == "image"), default=0)
+        return max((view.images for view in self.inputs if view.modality == "image"), default=0)
 
     @property
     def spec(self) -> LinearSpec:

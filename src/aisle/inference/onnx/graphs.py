@@ -50,7 +50,7 @@ def encoder_graph(model: Model, name: str, preparer: Preparer, file: Path) -> No
     Raises:
         ExportError: torch cannot trace it.
     """
-    tokens = model.tokens if model.fusion.reads_tokens else 0
+    tokens = model.max_tokens if model.fusion.reads_tokens else 0
     frozen_graph(twin(model.encoders[name]), preparer, f"encoder of view {name!r}", file, tokens)
 
 
@@ -80,7 +80,7 @@ class _Joint(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         given = {name: _Given(model.dim_of(name)) for name in model.views}
-        self.model = Model(given, model.fusion, model.head, 0.0, model.tokens)
+        self.model = Model(given, model.fusion, model.head, 0.0, model.max_tokens)
         self.model.absent = model.absent
         self.eval()
 
@@ -140,13 +140,13 @@ def _example(preparer: Preparer, name: str) -> tuple[dict[str, Tensor], dict[str
     """Arrays such as this preparer makes, and which of their axes differ from batch to batch."""
     b, any_size = 3, torch.export.Dim.DYNAMIC
     if isinstance(preparer, Tokens):
-        t = min(7, preparer.length)
+        t = min(7, preparer.max_length)
         axes = {0: any_size, 1: any_size} if t > 1 else {0: any_size}
         ids = torch.randint(0, max(preparer.size, 1), (b, t))
         mask = torch.arange(t) < torch.tensor([[t], [max(t - 2, 1)], [1]])
         return {"ids": ids, "mask": mask}, {"ids": axes, "mask": axes}
     if isinstance(preparer, Pictures):
-        p = min(2, preparer.pictures)
+        p = min(2, preparer.images)
         axes = {0: any_size, 1: any_size} if p > 1 else {0: any_size}
         pixels = torch.randint(0, 255, (b, p, 3, preparer.size, preparer.size), dtype=torch.uint8)
         shown = torch.arange(p) < torch.tensor([[p], [1], [1]])

@@ -71,7 +71,7 @@ class OnnxPredictor(Answers):
     def max_images(self) -> int:
         """How many images of a product are read, the first ones; 0: none."""
         views = [one.view for one in self.sights.values() if one.view.modality == "image"]
-        return max((view.pictures for view in views), default=0)
+        return max((view.images for view in views), default=0)
 
     @property
     def store(self) -> None:

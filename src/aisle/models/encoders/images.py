@@ -57,21 +57,21 @@ def _block(before: int, after: int) -> nn.Sequential:
 class SmallConv(Encoder):
     """A small convolutional network, trained from nothing: for drawn or studio pictures, no download.
 
-    prepare: gives the picture size. dim: D, also the width of the last block. drop: of whole channels
+    prepare: gives the picture size. dim: D, also the width of the last block. dropout: of whole channels
     of the last map. Tokens are the cells of the last map.
     """
 
     prepare_class = Pictures
     modality = "image"
 
-    def __init__(self, prepare: Pictures, dim: int = 128, drop: float = 0.1) -> None:
+    def __init__(self, prepare: Pictures, dim: int = 128, dropout: float = 0.1) -> None:
         super().__init__()
         if prepare.size < SMALLEST or dim < 8:
             raise ValueError(f"size {prepare.size} must be at least {SMALLEST}, and dim {dim} at least 8")
-        self.dim, self.drop = dim, drop
+        self.dim, self.dropout = dim, dropout
         widths = [3, dim // 8, dim // 4, dim // 2, dim]
         self.body = nn.Sequential(*(_block(a, b) for a, b in pairwise(widths)))
-        self.dropout = nn.Dropout2d(drop)
+        self.drop = nn.Dropout2d(dropout)
 
     def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
         """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
@@ -79,7 +79,7 @@ class SmallConv(Encoder):
 
     def _patches(self, pixels: Tensor) -> Tensor:
         x = pixels.float().div(127.5).sub(1)  # in [-1, 1]
-        x = self.dropout(self.body(x.contiguous(memory_format=torch.channels_last)))  # (n, D, s, s)
+        x = self.drop(self.body(x.contiguous(memory_format=torch.channels_last)))  # (n, D, s, s)
         return x.flatten(2).transpose(1, 2)  # (n, T, D)
 
 

@@ -11,15 +11,15 @@ from aisle.models.registry import Encoded, Encoder, pooled_only
 class Lexical(Encoder):
     """A weighted bag of words, word pairs and character n-grams; one hidden vector a feature.
 
-    prepare: the learned vocabulary. dim: D. drop: the share of features left out in training.
+    prepare: the learned vocabulary. dim: D. dropout: the share of features left out in training.
     """
 
     prepare_class = preparing.Lexical
     modality = "text"
 
-    def __init__(self, prepare: preparing.Lexical, dim: int = 256, drop: float = 0.0) -> None:
+    def __init__(self, prepare: preparing.Lexical, dim: int = 256, dropout: float = 0.0) -> None:
         super().__init__()
-        self.dim, self.drop = dim, drop
+        self.dim, self.dropout = dim, dropout
         self.table = nn.EmbeddingBag(max(prepare.size, 1), dim, mode="sum", include_last_offset=False)
         nn.init.normal_(self.table.weight, std=dim**-0.5)
 
@@ -34,5 +34,5 @@ class Lexical(Encoder):
 
     def forward(self, ids: Tensor, weights: Tensor, offsets: Tensor) -> Encoded:
         """ids (F,), weights (F,), offsets (B,) -> pooled (B, D), as the only token."""
-        weights = F.dropout(weights, self.drop, self.training)
+        weights = F.dropout(weights, self.dropout, self.training)
         return pooled_only(self.table(ids, offsets, weights))  # (B, D)

@@ -23,7 +23,7 @@ class Subword(Encoder):
         super().__init__()
         self.dim, self.layers, self.heads, self.dropout = dim, layers, heads, dropout
         self.table = nn.Embedding(prepare.size, dim)
-        self.position = nn.Parameter(torch.randn(prepare.length, dim) * 0.02)
+        self.position = nn.Parameter(torch.randn(prepare.max_length, dim) * 0.02)
         nn.init.normal_(self.table.weight, std=0.02)
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(

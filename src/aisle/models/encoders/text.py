@@ -43,10 +43,10 @@ class TransformerText(Encoder):
         self.body, self.config = _from_config(config) if config else _from_name(name, pooling)
         self.config.setdefault("pooling", "mean")
         self.dim = int(self.body.config.hidden_size)  # whatever the family calls it
-        most = getattr(self.body.config, "max_position_embeddings", None) or prepare.length
+        most = getattr(self.body.config, "max_position_embeddings", None) or prepare.max_length
         most -= _unused_positions(getattr(self.body, "embeddings", None))
-        if prepare.length > most:
-            raise ValueError(f"length {prepare.length} is more than the {most} positions of {name}")
+        if prepare.max_length > most:
+            raise ValueError(f"max_length {prepare.max_length} is more than the {most} positions of {name}")
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
         """ids (B, T), mask (B, T) -> tokens (B, T, D)."""

@@ -109,9 +109,9 @@ class CrossAttention(Fusion):
     """Two stacks of cross-attention, one asked by the text's tokens and one by the picture's patches, joined
     with the text's vector.
 
-    Each stack is `blocks` pre-norm blocks whose keys and values are the other side as it was encoded
+    Each stack is `layers` pre-norm blocks whose keys and values are the other side as it was encoded
     (cf. Tsai et al., arXiv 1906.00295). image: the views of the picture's side, by default all that are no
-    text. feed: width of the feed-forward layers, by default 2 D.
+    text. feedforward_dim: width of the feed-forward layers, by default 2 D.
     """
 
     reads_tokens = True
@@ -120,22 +120,23 @@ class CrossAttention(Fusion):
         self,
         dims: dict[str, int],
         dim: int = 256,
-        blocks: int = 2,
+        layers: int = 2,
         heads: int = 4,
-        feed: int | None = None,
+        feedforward_dim: int | None = None,
         dropout: float = 0.1,
         image: list[str] | None = None,
         modalities: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
-        if blocks < 1:
-            raise ValueError(f"each stack has at least one block, not {blocks}")
-        self.dims, self.dim, self.blocks, self.heads, self.feed = dims, dim, blocks, heads, feed
+        if layers < 1:
+            raise ValueError(f"each stack has at least one block, not {layers}")
+        self.dims, self.dim, self.layers, self.heads = dims, dim, layers, heads
+        self.feedforward_dim = feedforward_dim
         self.dropout, self.image, self.modalities = dropout, image, modalities
         self.text, self.picture = two_sides(dims, dim, modalities, image)
-        wide = feed or 2 * dim
-        self.by_text = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(blocks))
-        self.by_picture = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(blocks))
+        wide = feedforward_dim or 2 * dim
+        self.by_text = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(layers))
+        self.by_picture = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(layers))
         self.norm_text, self.norm_picture = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.vector = nn.LayerNorm(dim)
         self.join = nn.Linear(3 * dim, dim)
@@ -160,7 +161,7 @@ class Attention(Fusion):
     """Cross-attention both ways, then self-attention over both sides' tokens as one sequence, with residuals
     and norms around each.
 
-    image, feed: as CrossAttention's. layers: of self-attention.
+    image, feedforward_dim: as CrossAttention's. layers: of self-attention.
     """
 
     reads_tokens = True
@@ -171,7 +172,7 @@ class Attention(Fusion):
         dim: int = 256,
         layers: int = 1,
         heads: int = 4,
-        feed: int | None = None,
+        feedforward_dim: int | None = None,
         dropout: float = 0.1,
         image: list[str] | None = None,
         modalities: dict[str, str] | None = None,
@@ -179,10 +180,11 @@ class Attention(Fusion):
         super().__init__()
         if layers < 1:
             raise ValueError(f"there is at least one layer of self-attention, not {layers}")
-        self.dims, self.dim, self.layers, self.heads, self.feed = dims, dim, layers, heads, feed
+        self.dims, self.dim, self.layers, self.heads = dims, dim, layers, heads
+        self.feedforward_dim = feedforward_dim
         self.dropout, self.image, self.modalities = dropout, image, modalities
         self.text, self.picture = two_sides(dims, dim, modalities, image)
-        wide = feed or 2 * dim
+        wide = feedforward_dim or 2 * dim
         self.by_text = Block(dim, heads, wide, dropout)
         self.by_picture = Block(dim, heads, wide, dropout)
         self.together = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(layers))

@@ -17,10 +17,11 @@ class Huse(Fusion):
     weighted average of its views (Narayana et al., arXiv 1911.05978).
 
     Any head is then a classifier shared by all views: it reads a view's own vector just as a product's.
-    text, image: layers of a text view's tower and of any other view's, with ReLU and dropout between them.
+    text_layers, image_layers: layers of a text view's tower and of any other view's, with ReLU and dropout
+    between them.
     The average's weights are learned: a softmax over V numbers.
 
-    bridge: how many of the D dimensions are not a tower's but a linear map's, of frozen encoders' vectors,
+    cca_dim: how many of the D dimensions are not a tower's but a linear map's, of frozen encoders' vectors,
     found in closed form before the first stage and fixed from then on (aisle.training.cca): the
     directions in which a product's views vary together. It is `SAY` times as long as what a tower gives: a
     few thousand products teach towers what categories look like, hardly which picture is whose.
@@ -30,24 +31,25 @@ class Huse(Fusion):
         self,
         dims: dict[str, int],
         dim: int = 512,
-        text: int = 2,
-        image: int = 5,
+        text_layers: int = 2,
+        image_layers: int = 5,
         dropout: float = 0.15,
-        bridge: int = 0,
+        cca_dim: int = 0,
         modalities: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
-        if min(text, image) < 1:
-            raise ValueError(f"a tower has at least one layer, not {min(text, image)}")
-        if not 0 <= bridge < dim:
-            raise ValueError(f"the bridge takes {bridge} of the {dim} dimensions; leave some to the towers")
-        self.dims, self.dim, self.text, self.image, self.dropout = dims, dim, text, image, dropout
-        self.bridge, self.modalities = bridge, modalities
+        if min(text_layers, image_layers) < 1:
+            raise ValueError(f"a tower has at least one layer, not {min(text_layers, image_layers)}")
+        if not 0 <= cca_dim < dim:
+            raise ValueError(f"cca_dim takes {cca_dim} of the {dim} dimensions; leave some to the towers")
+        self.dims, self.dim, self.dropout = dims, dim, dropout
+        self.text_layers, self.image_layers = text_layers, image_layers
+        self.cca_dim, self.modalities = cca_dim, modalities
         kinds = modalities or {}
-        layers = {name: text if kinds.get(name, "text") == "text" else image for name in dims}
-        towers = {name: _tower(width, dim - bridge, layers[name], dropout) for name, width in dims.items()}
+        layers = {name: text_layers if kinds.get(name, "text") == "text" else image_layers for name in dims}
+        towers = {name: _tower(width, dim - cca_dim, layers[name], dropout) for name, width in dims.items()}
         self.tower = nn.ModuleDict(towers)
-        bridges = {name: Bridge(width, bridge) for name, width in dims.items()} if bridge else {}
+        bridges = {name: Bridge(width, cca_dim) for name, width in dims.items()} if cca_dim else {}
         self.bridges = nn.ModuleDict(bridges)
         self.weight = nn.Parameter(torch.zeros(len(dims)))
 
@@ -60,7 +62,7 @@ class Huse(Fusion):
     def _place(self, view: str, pooled: Tensor) -> Tensor:
         """(B, width) -> (B, D) of length 1."""
         place = F.normalize(self.tower[view](pooled), dim=1)
-        if self.bridge:
+        if self.cca_dim:
             place = F.normalize(torch.cat([place, SAY * self.bridges[view](pooled)], 1), dim=1)
         return place
 

@@ -15,17 +15,17 @@ from aisle.models.scores import Scores, TreeIndex, TreeScores
 class CrossEntropy(nn.Module):
     """The mean negative log-likelihood of where products belong, exact or known only to a branch.
 
-    smoothing: the share of each exact target given away, half to its siblings' branch, level by level
+    label_smoothing: the share of each exact target given away, half to its siblings' branch, level by level
     up the tree, so that a near miss costs less than a far one (cf. Bertinetto et al., arXiv 1912.09393).
-    adjust: strength of logit adjustment (Menon et al., arXiv 2007.07314, eq. 10); 0 is off, 1 balances
-    the classes as if all were equally frequent.
+    logit_adjustment: strength of logit adjustment (Menon et al., arXiv 2007.07314, eq. 10); 0 is off, 1
+    balances the classes as if all were equally frequent.
     """
 
     prior: Tensor
 
-    def __init__(self, context: Context, smoothing: float = 0.0, adjust: float = 0.0) -> None:
+    def __init__(self, context: Context, label_smoothing: float = 0.0, logit_adjustment: float = 0.0) -> None:
         super().__init__()
-        self.smoothing, self.adjust = smoothing, adjust
+        self.label_smoothing, self.logit_adjustment = label_smoothing, logit_adjustment
         self.index = TreeIndex(context.taxonomy)
         self.register_buffer("prior", log_prior(context.taxonomy, context.counts), persistent=False)
 
@@ -35,11 +35,13 @@ class CrossEntropy(nn.Module):
 
     def each(self, scores: Scores, target: Target) -> Tensor:
         """(B,) the loss of these scores."""
-        if self.adjust:
-            scores = TreeScores(scores.all() + self.adjust * self.prior, self.index)
+        if self.logit_adjustment:
+            scores = TreeScores(scores.all() + self.logit_adjustment * self.prior, self.index)
         loss = scores.nll(target.node, target.exact)  # (B,)
-        if self.smoothing:
-            loss = (1 - self.smoothing) * loss + self.smoothing * self._along_the_tree(scores, target)
+        if self.label_smoothing:
+            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * self._along_the_tree(
+                scores, target
+            )
         return loss
 
     def _along_the_tree(self, scores: Scores, target: Target) -> Tensor:
@@ -69,9 +71,13 @@ class ByView(CrossEntropy):
     """
 
     def __init__(
-        self, context: Context, smoothing: float = 0.0, adjust: float = 0.0, views: list[str] | None = None
+        self,
+        context: Context,
+        label_smoothing: float = 0.0,
+        logit_adjustment: float = 0.0,
+        views: list[str] | None = None,
     ) -> None:
-        super().__init__(context, smoothing, adjust)
+        super().__init__(context, label_smoothing, logit_adjustment)
         self.views = views
 
     def asks(self, views: Sequence[str]) -> list[str]:
@@ -101,9 +107,13 @@ class Focal(CrossEntropy):
     already counts less (Lin et al., arXiv 1708.02002, equation 4). gamma 0 is cross-entropy."""
 
     def __init__(
-        self, context: Context, gamma: float = 2.0, smoothing: float = 0.0, adjust: float = 0.0
+        self,
+        context: Context,
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        logit_adjustment: float = 0.0,
     ) -> None:
-        super().__init__(context, smoothing, adjust)
+        super().__init__(context, label_smoothing, logit_adjustment)
         if gamma < 0:
             raise ValueError(f"gamma is at least 0, not {gamma}")
         self.gamma = gamma
@@ -127,9 +137,13 @@ class ClassBalanced(CrossEntropy):
     effective: Tensor
 
     def __init__(
-        self, context: Context, beta: float = 0.999, smoothing: float = 0.0, adjust: float = 0.0
+        self,
+        context: Context,
+        beta: float = 0.999,
+        label_smoothing: float = 0.0,
+        logit_adjustment: float = 0.0,
     ) -> None:
-        super().__init__(context, smoothing, adjust)
+        super().__init__(context, label_smoothing, logit_adjustment)
         if not 0 <= beta < 1:
             raise ValueError(f"beta is at least 0 and less than 1, not {beta}")
         self.beta = beta

@@ -97,8 +97,9 @@ class SemanticGraph(SpaceLoss):
 
     over all pairs of the batch's U universal embeddings, each of one view of one product of class i or j; d
     and the graph's weights A are cosine distances. margin: ζ; pairs farther apart than it, as classes or as
-    embeddings, are left alone. names: a folder or hub name of a text encoder that embeds the classes' names
-    along the whole path; without one, the hashed words and spelling that heads know.
+    embeddings, are left alone. label_encoder: folder or hub name of a text encoder that
+    embeds the classes' names along the whole path; without one, the hashed
+    words and spelling that heads know.
     """
 
     classes: Tensor
@@ -107,14 +108,16 @@ class SemanticGraph(SpaceLoss):
         self,
         context: Context,
         margin: float = 0.7,
-        names: str | None = None,
+        label_encoder: str | None = None,
         views: list[str] | None = None,
     ) -> None:
         super().__init__(views)
         if margin <= 0:
             raise ValueError(f"the margin is above 0, not {margin}: no pair would count")
-        self.margin, self.names = margin, names
-        vectors = context.class_vectors if names is None else path_vectors(context.taxonomy, names)
+        self.margin, self.label_encoder = margin, label_encoder
+        vectors = (
+            context.class_vectors if label_encoder is None else path_vectors(context.taxonomy, label_encoder)
+        )
         unit = F.normalize(torch.from_numpy(np.asarray(vectors, dtype=np.float32)), dim=1)
         self.register_buffer("classes", unit, persistent=False)  # (M, C)
 

@@ -15,16 +15,16 @@ _NARROW, _WIDE = math.log(3 / 4), math.log(4 / 3)  # a crop's sides
 def vary_text(text: str, augment: Augment, rng: np.random.Generator, fields: int = 1) -> str:
     """The text with words lost, exchanged and misspelled; at least one is left. fields: how many a line break
     may part; the first is never left out."""
-    if fields > 1 and rng.random() < augment.fields:
+    if fields > 1 and rng.random() < augment.field_dropout:
         text = text.partition("\n")[0] or text
     words = text.split()
     if not words:
         return text
     chance = rng.random((len(words), 3))
-    kept = chance[:, 0] >= augment.words
+    kept = chance[:, 0] >= augment.word_dropout
     kept[rng.integers(len(words))] = True
     words = [_typo(w, rng) if c < augment.typos else w for w, c in zip(words, chance[:, 1], strict=True)]
-    for i in np.flatnonzero(chance[:-1, 2] < augment.order):
+    for i in np.flatnonzero(chance[:-1, 2] < augment.word_swap):
         words[i], words[i + 1] = words[i + 1], words[i]
     text = " ".join(word for word, stays in zip(words, kept, strict=True) if stays)
     if rng.random() < augment.case:
@@ -47,7 +47,7 @@ def vary_picture(picture: Image.Image, size: int, augment: Augment, rng: np.rand
     The crop is Inception's (Szegedy et al., arXiv 1409.4842): a share of the area and a ratio of the sides.
     """
     width, height = picture.size
-    area = width * height * rng.uniform(augment.crop, 1)
+    area = width * height * rng.uniform(augment.min_crop, 1)
     ratio = math.exp(rng.uniform(_NARROW, _WIDE))
     w, h = min(math.sqrt(area * ratio), width), min(math.sqrt(area / ratio), height)
     left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
@@ -55,7 +55,7 @@ def vary_picture(picture: Image.Image, size: int, augment: Augment, rng: np.rand
     picture = picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
     if rng.random() < augment.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if augment.colour:
+    if augment.color_jitter:
         for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-            picture = enhance(picture).enhance(1 + rng.uniform(-augment.colour, augment.colour))
+            picture = enhance(picture).enhance(1 + rng.uniform(-augment.color_jitter, augment.color_jitter))
     return picture

@@ -30,10 +30,10 @@ class Pictures:
     of the batch has. A product none of whose pictures can be read counts as having none, and says why.
     """
 
-    def __init__(self, size: int = 64, pictures: int = 1) -> None:
+    def __init__(self, size: int = 64, images: int = 1) -> None:
         if not 0 < size <= MOST_PIXELS:
             raise ValueError(f"size {size} is not between 1 and {MOST_PIXELS:,} pixels")
-        self.size, self.pictures = size, pictures
+        self.size, self.images = size, images
 
     def fit(self, values: Iterable[Any]) -> None:
         """Nothing to learn."""
@@ -42,12 +42,12 @@ class Pictures:
         self, values: Sequence[Sequence[ImageRef] | None], vary: Sequence[Vary] | None = None
     ) -> Prepared:
         """B tuples of pictures in. vary: what makes squares of each product's, in place of the centre."""
-        width = min(self.pictures, max((len(v) for v in values if v), default=1))
+        width = min(self.images, max((len(v) for v in values if v), default=1))
         pixels = np.zeros((len(values), width, 3, self.size, self.size), dtype=np.uint8)
         shown = np.zeros((len(values), width), dtype=bool)
         problems: dict[int, str] = {}
         for i, refs in enumerate(values):
-            for ref in (refs or ())[: self.pictures]:
+            for ref in (refs or ())[: self.images]:
                 picture, problem = read_pixels(ref, self.size, vary[i] if vary else _centred)
                 if picture is None:
                     told = f"picture {ref}: {problem}"
@@ -63,7 +63,7 @@ class Pictures:
 
     def save(self, folder: Path) -> None:
         """`prepare.json`."""
-        write_settings(folder, {"size": self.size, "pictures": self.pictures})
+        write_settings(folder, {"size": self.size, "images": self.images})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -73,7 +73,7 @@ class Pictures:
     @property
     def fingerprint(self) -> str:
         """A hash of size and number."""
-        return hash_of("pictures", self.size, self.pictures)
+        return hash_of("pictures", self.size, self.images)
 
 
 def read_pixels(ref: ImageRef, size: int, vary: Vary = _centred) -> tuple[np.ndarray | None, str]:

@@ -28,10 +28,10 @@ _DAMPED = 1 + np.log(np.arange(1, 100_001))  # sublinear counts; nobody means it
 class Lexical:
     """A vocabulary of features learned on the catalogue, with document frequencies.
 
-    words, pairs, grams: how many of each are kept at most (the most frequent); least: the fewest texts
-    a feature must occur in (1 of fewer than ten texts, or where no word occurs in so many). shortest,
-    longest: lengths of character n-grams, taken inside space-padded words. sample: texts read by `fit` at
-    most.
+    max_words, word_bigrams, max_features: how many words, word pairs and character n-grams are kept at most
+    (the most frequent); min_df: the fewest texts a feature must occur in (1 of fewer than ten texts, or where
+    no word occurs in so many). min_n, max_n: lengths of character n-grams, taken inside space-padded words.
+    fit_sample: texts read by `fit` at most.
 
     Arrays: `ids` (F,) int64 feature numbers of all texts in a row, `weights` (F,) float32, `offsets`
     (B,) int64 where each text begins. Words with pairs, and n-grams, each have unit length.
@@ -39,16 +39,21 @@ class Lexical:
 
     def __init__(
         self,
-        words: int = 50_000,
-        pairs: int = 50_000,
-        grams: int = 100_000,
-        least: int = 2,
-        shortest: int = 3,
-        longest: int = 5,
-        sample: int = 500_000,
+        max_words: int = 50_000,
+        word_bigrams: int = 50_000,
+        max_features: int = 100_000,
+        min_df: int = 2,
+        min_n: int = 3,
+        max_n: int = 5,
+        fit_sample: int = 500_000,
     ) -> None:
-        self.words, self.pairs, self.grams, self.least = words, pairs, grams, least
-        self.shortest, self.longest, self.sample = shortest, longest, sample
+        self.max_words, self.word_bigrams, self.max_features, self.min_df = (
+            max_words,
+            word_bigrams,
+            max_features,
+            min_df,
+        )
+        self.min_n, self.max_n, self.fit_sample = min_n, max_n, fit_sample
         self._fitted: int | None = None
         self._learned([], np.zeros((0, 2), np.int64), [], np.zeros(0, np.float32))
 
@@ -107,11 +112,11 @@ class Lexical:
             if value:
                 texts.append(self.split(value))
                 in_texts.update(set(texts[-1]))
-                if len(texts) == self.sample:
+                if len(texts) == self.fit_sample:
                     break
-        often = len(texts) >= _FEW and max(in_texts.values(), default=0) >= self.least
-        least = self.least if often else 1
-        words = self._keep(in_texts, self.words, least)
+        often = len(texts) >= _FEW and max(in_texts.values(), default=0) >= self.min_df
+        least = self.min_df if often else 1
+        words = self._keep(in_texts, self.max_words, least)
         known = {word: i for i, word in enumerate(words)}
         pair_counts: Counter[tuple[int, int]] = Counter()
         gram_counts: Counter[str] = Counter()
@@ -123,9 +128,9 @@ class Lexical:
             for word in distinct - spelled.keys():
                 spelled[word] = set(self._spell(word))
             gram_counts.update(set().union(*(spelled[word] for word in distinct)))
-        pairs = self._keep(pair_counts, self.pairs, least)
+        pairs = self._keep(pair_counts, self.word_bigrams, least)
         pairs.sort(key=_pair_sort)
-        grams = self._keep(gram_counts, self.grams, least)
+        grams = self._keep(gram_counts, self.max_features, least)
         df = [in_texts[w] for w in words] + [pair_counts[p] for p in pairs] + [gram_counts[g] for g in grams]
         idf = np.log((1 + len(texts)) / (1 + np.array(df, dtype=np.float64))) + 1
         self._fitted = len(texts)
@@ -167,7 +172,7 @@ class Lexical:
         """How many texts it was learned from; read from a folder, as the rarest features tell."""
         if self._fitted is not None:
             return self._fitted
-        return (1 + self.least) * float(np.exp(self.idf.max() - 1)) - 1 if self.size else 0.0
+        return (1 + self.min_df) * float(np.exp(self.idf.max() - 1)) - 1 if self.size else 0.0
 
     def _keep(self, counts: Counter[Any], most: int, least: int) -> list[Any]:
         """The most frequent features, in an order that does not depend on the texts' order."""
@@ -176,7 +181,7 @@ class Lexical:
 
     def _spell(self, word: str) -> list[str]:
         padded = f" {word} "
-        lengths = range(self.shortest, min(self.longest, len(padded)) + 1)
+        lengths = range(self.min_n, min(self.max_n, len(padded)) + 1)
         return [padded[i : i + n] for n in lengths for i in range(len(padded) - n + 1)]
 
     def __call__(self, values: Sequence[str | None]) -> Prepared:
@@ -256,7 +261,7 @@ class Lexical:
         return self
 
     def _settings(self) -> dict[str, int]:
-        names = ("words", "pairs", "grams", "least", "shortest", "longest", "sample")
+        names = ("max_words", "word_bigrams", "max_features", "min_df", "min_n", "max_n", "fit_sample")
         return {name: getattr(self, name) for name in names}
 
     @property

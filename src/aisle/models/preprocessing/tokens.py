@@ -15,12 +15,12 @@ class Tokens:
     """Text to token ids with a `tokenizers` pipeline: one learned on the catalogue, or a model's own.
 
     name: a folder or hub name whose tokenizer is used; without it, `fit` learns a byte-pair vocabulary
-    of `vocabulary` pieces. length: the most tokens kept of a text.
+    of `vocab_size` pieces. max_length: the most tokens kept of a text.
     Arrays: `ids` (B, T) int64, `mask` (B, T) bool; T is the longest text of the batch.
     """
 
-    def __init__(self, name: str | None = None, vocabulary: int = 8000, length: int = 64) -> None:
-        self.name, self.vocabulary, self.length = name, vocabulary, length
+    def __init__(self, name: str | None = None, vocab_size: int = 8000, max_length: int = 64) -> None:
+        self.name, self.vocab_size, self.max_length = name, vocab_size, max_length
         self.tokenizer: Tokenizer | None = None
         if name is not None:
             from aisle.models.pretrained import load_tokenizer
@@ -29,7 +29,7 @@ class Tokens:
 
     def _use(self, tokenizer: Tokenizer) -> None:
         tokenizer.no_padding()
-        tokenizer.enable_truncation(self.length)
+        tokenizer.enable_truncation(self.max_length)
         self.tokenizer = tokenizer
 
     @property
@@ -47,7 +47,7 @@ class Tokens:
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.BPEDecoder()
         trainer = trainers.BpeTrainer(
-            vocab_size=self.vocabulary, special_tokens=["[PAD]", "[UNK]"], show_progress=False
+            vocab_size=self.vocab_size, special_tokens=["[PAD]", "[UNK]"], show_progress=False
         )
         tokenizer.train_from_iterator((v for v in values if v), trainer)
         self._use(tokenizer)
@@ -72,7 +72,7 @@ class Tokens:
     def save(self, folder: Path) -> None:
         """`prepare.json` and `tokenizer.json`."""
         assert self.tokenizer is not None, "fit before saving"
-        write_settings(folder, {"name": None, "vocabulary": self.vocabulary, "length": self.length})
+        write_settings(folder, {"name": None, "vocab_size": self.vocab_size, "max_length": self.max_length})
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
@@ -86,4 +86,4 @@ class Tokens:
     def fingerprint(self) -> str:
         """A hash of the tokenizer and the length."""
         assert self.tokenizer is not None
-        return hash_of("tokens", self.length, self.tokenizer.to_str())
+        return hash_of("tokens", self.max_length, self.tokenizer.to_str())
