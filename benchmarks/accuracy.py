@@ -197,7 +197,7 @@ def main() -> None:
     else:
         number = folds(train, args.folds)
         turns = [
-            (train.take(np.flatnonzero(number != k)), train.take(np.flatnonzero(number == k)))
+            (train.select(np.flatnonzero(number != k)), train.select(np.flatnonzero(number == k)))
             for k in range(args.folds)
         ]
     nodes = catalog.taxonomy

@@ -62,7 +62,7 @@ def spoil(catalog: Catalog, kind: str, rate: float, seed: int = 1) -> tuple[Cata
 def some(catalog: Catalog, rows: int) -> Catalog:
     """So many of the labelled rows, drawn by chance."""
     known = np.random.default_rng(0).permutation(np.flatnonzero(catalog.targets().node >= 0))
-    return catalog.take(np.sort(known[: rows or None]))
+    return catalog.select(np.sort(known[: rows or None]))
 
 
 def tempered(logp: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ def gathered(noisy: Catalog, wrong: np.ndarray, tree: Taxonomy) -> Gathered:
 
     def models() -> Any:
         for rows, model in fold_models(noisy, resolve("fast", CHANGES), tree, number):
-            logp[rows] = model.score(noisy.take(rows)).all()
+            logp[rows] = model.score(noisy.select(rows)).all()
             yield rows, model
 
     return Gathered(wrong, logp, gather(noisy, tree, cases, models()))
@@ -151,7 +151,7 @@ def retrained(
     likely = verdicts.chance >= 0.5
     node[cases.rows[likely]] = proposed[likely]
     corrected = noisy.with_labels([tree.nodes[n].path for n in node], tree)
-    left = noisy.take(np.setdiff1d(np.arange(len(noisy)), cases.rows[likely]))
+    left = noisy.select(np.setdiff1d(np.arange(len(noisy)), cases.rows[likely]))
     recipe, true = resolve("fast", PLAIN), test.targets().node
     right = {}
     for name, rows in {"noisy": noisy, "corrected": corrected, "left": left}.items():

@@ -148,7 +148,7 @@ def speech(
         before, now = halves(len(rows), rng)
         picked = np.zeros(len(now), bool)
         picked[rng.choice(len(now), round(share * len(now)), replace=False)] = True
-        other = aisle.read(plant.change(list(rows.take(now)), picked, rng))
+        other = aisle.read(plant.change(list(rows.select(now)), picked, rng))
         return changed(whole.take(before), profile(model, other))
 
     lines = [

@@ -14,7 +14,7 @@ import numpy as np
 from aisle.data import Catalog, read
 from aisle.data.near_titles import near_titles
 from aisle.data.splits import assign
-from aisle.data.text import normal
+from aisle.data.text import normalize
 from aisle.inference.holdout import Held
 from aisle.taxonomy import Targets
 from aisle.training.fit import fit
@@ -57,18 +57,18 @@ def accuracy(catalog: Catalog, groups: np.ndarray, seed: int) -> float:
     """Of a fifth of the rows, held out with their groups, of a model of the others."""
     node, exact = catalog.targets()
     part = assign(node, groups, np.array([0.8, 0.2]), seed)
-    model = fit(catalog.take(part == 0), resolve("fast", [*CHANGES, f"seed={seed}"]))
+    model = fit(catalog.select(part == 0), resolve("fast", [*CHANGES, f"seed={seed}"]))
     rows = np.flatnonzero(part == 1)
     places = [model.taxonomy.find(catalog.taxonomy.nodes[n].path) for n in node[rows]]
     found = np.array([-1 if place is None else place for place in places])
-    held = Held(catalog.take(rows), Targets(found, exact[rows]), groups[rows])
+    held = Held(catalog.select(rows), Targets(found, exact[rows]), groups[rows])
     return float(held.right(model.score(held.catalog)).mean())
 
 
 def titles(catalog: Catalog, count: int) -> list[str]:
     """So many distinct titles: real ones with a word of another in the place of one."""
     rng = np.random.default_rng(0)
-    real = [normal(product.fields.get("title", "")).split() for product in catalog]
+    real = [normalize(product.fields.get("title", "")).split() for product in catalog]
     real = [words for words in real if words]
     made: set[str] = set()
     while len(made) < count:
@@ -87,7 +87,7 @@ def main() -> None:
     options.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     asked = options.parse_args()
     catalog = read(SHARED / "data" / "marketplace" / "products.csv")
-    catalog = catalog.take(catalog.targets().node >= 0)
+    catalog = catalog.select(catalog.targets().node >= 0)
     lines = [
         "## Near-duplicates on one side",
         "",

@@ -239,7 +239,7 @@ def rows_of(name: str) -> Catalog:
     data = name.rpartition("-")[0]
     where = "marketplace/products.csv" if data == "marketplace" else f"text/{data}.parquet"
     catalog = read(SHARED / "data" / where)
-    return catalog.take(np.flatnonzero((catalog.split == "train") & (catalog.targets().node >= 0)))
+    return catalog.select(np.flatnonzero((catalog.split == "train") & (catalog.targets().node >= 0)))
 
 
 def texts(catalog: Catalog) -> list[str]:
@@ -258,10 +258,10 @@ def predict_out_of_fold(name: str, file: Path) -> None:
     for k in range(number):
         learn, asked = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         if learner == "balanced":
-            places, found, nearest = balanced(catalog.take(learn), catalog.take(asked), tree)
+            places, found, nearest = balanced(catalog.select(learn), catalog.select(asked), tree)
             near.append(nearest)
         else:
-            places, found = linear_svm(catalog.take(learn), catalog.take(asked))
+            places, found = linear_svm(catalog.select(learn), catalog.select(asked))
         columns = [tree.terminal_of[tree.index(place)] for place in places]
         logits[np.ix_(asked, columns)] = np.maximum(found, LEAST)
         print(

@@ -39,7 +39,7 @@ class LinearStack:
         """Learn from every product whose exact place is known."""
         self.reader = new_reader(catalog, self.recipe, FeatureStore(), self.progress)
         targets = catalog.targets()
-        rows = catalog.take(np.flatnonzero((targets.node >= 0) & targets.exact))
+        rows = catalog.select(np.flatnonzero((targets.node >= 0) & targets.exact))
         self.places, label = np.unique(rows.targets().node, return_inverse=True)
         self.features = tfidf(len(rows), CELLS // len(self.places))
         x = self._columns(rows, self.features.fit_transform([text_of(p) for p in rows]))

@@ -101,7 +101,7 @@ def measure(path: str) -> dict:
     before, start = peak.most / 1024, time.process_time()
     report = check(catalog)
     seconds["check"] = time.process_time() - start
-    assert report.good + report.odd + report.bad == report.rows == count
+    assert report.clean + report.flagged + report.fatal == report.rows == count
     return {
         "rows": count,
         "known": int((node >= 0).sum()),

@@ -23,7 +23,7 @@ import numpy as np
 
 import aisle
 from aisle.data import Catalog, ImageRef, Product
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.data.vectors import VectorFile
 from aisle.workflow import part
 from results import SHARED, machine, write_section
@@ -218,7 +218,7 @@ def altered(catalog: Catalog) -> tuple[Catalog, dict[int, int]]:
             fields["description"] = " ".join(words[: max(1, int(len(words) * rng.uniform(0.7, 1)))])
         try:
             images = tuple(recut(ref, rng) for ref in product.images[:1])
-        except PictureError:
+        except ImageError:
             images = ()
         origin[len(made)] = i
         made.append(Product(f"copy of {product.id}", fields, images))

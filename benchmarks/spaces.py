@@ -87,7 +87,7 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None, 
 
 def both(catalog: Catalog) -> Catalog:
     """The products with a picture and a known place."""
-    return catalog.take(np.flatnonzero(catalog.pictured() & (catalog.targets().node >= 0)))
+    return catalog.select(np.flatnonzero(catalog.has_image() & (catalog.targets().node >= 0)))
 
 
 def ask(catalog: Catalog) -> Asked:

@@ -35,7 +35,7 @@ from PIL import Image
 
 import aisle
 from aisle.data import Catalog, Product
-from aisle.data.chunks import FilePieces
+from aisle.data.chunks import ChunkReader
 from aisle.inference.base_predictor import in_batches
 from aisle.inference.bulk import Job, classify_into
 from aisle.inference.holdout import Held, cost_of
@@ -168,7 +168,7 @@ def texts(model: Any, rows: int, folder: Path, described: bool) -> Spent:
         writer.writerows([i, *listings[i % len(listings)]] for i in range(rows))
     cold(folder)
     list(model.predict_stream([Product("", {"title": "warm up"})]))
-    return spent(rows, lambda: classify_into(Job(model, FilePieces([file]), folder / "out", remembered=0)))
+    return spent(rows, lambda: classify_into(Job(model, ChunkReader([file]), folder / "out", remembered=0)))
 
 
 def without_neighbours(model: Any) -> Any:
@@ -179,7 +179,7 @@ def without_neighbours(model: Any) -> Any:
 def accuracy(full: Any, others: dict[str, Any]) -> str:
     """What the others cost on all `test` rows, each answered once."""
     catalog = aisle.read(SHARED / "data/marketplace/products.csv")
-    catalog = catalog.take(np.flatnonzero(catalog.split == "test"))
+    catalog = catalog.select(np.flatnonzero(catalog.split == "test"))
     held = Held(catalog, targets_in(full.taxonomy, catalog), catalog.groups())
     before = held.right(full.score(catalog))
     told = []

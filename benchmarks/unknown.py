@@ -87,7 +87,7 @@ def read_shop(name: str, cache: Path) -> Shop:
     rows = np.flatnonzero((catalog.split == "train") & (catalog.targets().node >= 0))
     if len(rows) > 7000:
         rows = np.sort(np.random.default_rng(0).choice(rows, 7000, replace=False))
-    catalog, file = catalog.take(rows), cache / f"{name}.npy"
+    catalog, file = catalog.select(rows), cache / f"{name}.npy"
     text = [" . ".join(p.fields.get(f, "") for f in ("title", "description")) for p in catalog]
     if not file.exists():
         encoder = installed_encoder()

@@ -43,14 +43,14 @@ def main() -> None:
     asked = (catalog.split == "test") & (node >= 0)
     seen = drawn(rng, asked & ~left & np.isin(node, node[learn]), 800)
     unseen, given = drawn(rng, asked & left, 800), few(rng, node, (catalog.split == "train") & left)
-    train = aisle.read([*catalog.take(learn)])
+    train = aisle.read([*catalog.select(learn)])
     parts = ("split.calibration=0.1", "split.threshold=0.1")
     changes = SMALL if args.recipe == "fast" else ("views.image=false", *read_by_minilm())
     model = aisle.train(train, args.recipe, changes=(*changes, *parts))
     known = {n.id for n in model.taxonomy.nodes}
     more = [tree.nodes[n] for n in out if tree.nodes[n].id not in known]
     grown = model.with_taxonomy(Taxonomy([*model.taxonomy.nodes, *more]))
-    shown = grown.with_examples(catalog.take(given))
+    shown = grown.with_examples(catalog.select(given))
     ways: dict[str, Callable[[Catalog], list[tuple[str, ...]]]] = {
         "nearest class name alone": lambda rows: nearest(grown, rows),
         "a weight made of the name, as the head gives it": lambda rows: best(plain(grown), rows),
@@ -69,7 +69,7 @@ def main() -> None:
         "|---|---|---|---|",
     ]
     for name, way in ways.items():
-        a, b = (accuracy(way(catalog.take(rows)), catalog.take(rows)) for rows in (seen, unseen))
+        a, b = (accuracy(way(catalog.select(rows)), catalog.select(rows)) for rows in (seen, unseen))
         lines.append(f"| {name} | {a:.3f} | {b:.3f} | {2 * a * b / max(a + b, 1e-9):.3f} |")
         print(lines[-1], flush=True)
     name = f"unseen {args.data}" if args.recipe == "fast" else f"unseen {args.data} {args.recipe}"

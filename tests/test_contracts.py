@@ -26,7 +26,7 @@ def test_a_predictor_is_a_classifier(trained):
             if callable(member):
                 own = inspect.signature(getattr(type(model), name)).parameters
                 assert list(inspect.signature(member).parameters) == list(own)
-    few = trained.catalog.take(np.arange(5))
+    few = trained.catalog.select(np.arange(5))
     scores = model.score(few, without=model.views[:1])
     assert isinstance(scores, Scores)
     assert scores.taxonomy == model.taxonomy
@@ -76,7 +76,7 @@ def test_the_list_of_choices_is_true(module):
 
 
 def test_a_prediction_leaves_as_plain_data(trained):
-    (answer,) = trained.model.predict(trained.catalog.take(np.arange(1)))
+    (answer,) = trained.model.predict(trained.catalog.select(np.arange(1)))
     data = answer.to_dict()
     assert data["best"] == " > ".join(answer.best)
     assert answer.path == answer.best[: len(answer.path)]

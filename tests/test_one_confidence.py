@@ -76,7 +76,7 @@ def kind(request, torch_model, trained, tmp_path_factory):
         both = Ensemble.of([torch_model, trained.model], ["a", "b"], [3, 1])
         both.with_policy(torch_model.policy).save(home)
     elif request.param == "cascade":
-        usual = float(np.median(torch_model.score(trained.catalog.take(np.arange(60))).logp.max(1)))
+        usual = float(np.median(torch_model.score(trained.catalog.select(np.arange(60))).logp.max(1)))
         Cascade((torch_model, trained.model), (usual,), torch_model.policy).save(home)
     else:
         torch_model.save(home)
@@ -197,7 +197,7 @@ def test_the_server_suggests_reviews_and_keeps_the_same(kind, tmp_path):
 
 def test_reports_and_drift(kind, trained):
     _, model = kind
-    rows = trained.catalog.take(np.arange(48))
+    rows = trained.catalog.select(np.arange(48))
     by_id = {one.id: one for one in model.predict(rows)}
     found = evaluate(model, rows, per_view=False, why=False)
     shown = {e.id: e for e in (*found.examples.best, *found.examples.worst, *found.examples.confused)}

@@ -81,7 +81,7 @@ def outside_recipe():
 def test_outside_code_trains_saves_and_loads_if_trusted(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_parts.py").write_text(OUTSIDE)
-    few = trained.catalog.take(np.arange(60))
+    few = trained.catalog.select(np.arange(60))
     with pytest.raises(RecipeError, match=r"code from outside Aisle.*trust_code=True"):
         aisle.train(few, outside_recipe())
     model = aisle.train(few, outside_recipe(), trust_code=True, out="run")
@@ -113,7 +113,7 @@ def test_half_characters_and_empty_fields_are_answered(trained):
 
 
 def test_reports_are_written_only_where_rows_are_marked_test(trained, tmp_path):
-    bare = trained.catalog.take(np.flatnonzero(trained.catalog.split == "train"))
+    bare = trained.catalog.select(np.flatnonzero(trained.catalog.split == "train"))
     model, found = workflow.report(trained.model, bare, tmp_path)
     assert found is None
     assert model is trained.model
@@ -131,7 +131,7 @@ def test_training_twice_gives_the_same_model(trained, tmp_path):
 
 
 def test_embeddings_are_the_joint_vectors(trained):
-    few = trained.catalog.take(np.arange(7))
+    few = trained.catalog.select(np.arange(7))
     vectors = trained.model.embed(few)
     assert vectors.shape == (7, trained.model.dim)
     assert np.isfinite(vectors).all()

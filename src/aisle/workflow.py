@@ -184,8 +184,8 @@ def part(catalog: Catalog, name: str) -> Catalog:
     if catalog.split is None:
         return catalog
     if name in set(catalog.split):
-        return catalog.take(catalog.split == name)
-    return catalog.take(catalog.split != "test") if name == "train" else catalog
+        return catalog.select(catalog.split == name)
+    return catalog.select(catalog.split != "test") if name == "train" else catalog
 
 
 def report(

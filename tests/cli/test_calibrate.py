@@ -59,7 +59,7 @@ def test_wrong_use_is_told(copy, shop, flags, error, what):
 
 
 def test_a_file_of_training_rows_alone_is_refused(copy, trained, tmp_path):
-    seen = trained.catalog.take(np.flatnonzero(trained.model.seen(trained.catalog)))
+    seen = trained.catalog.select(np.flatnonzero(trained.model.seen(trained.catalog)))
     lines = [json.dumps({"title": p.fields.get("title", ""), "description": p.fields.get("description", ""),
                          "category": " > ".join(p.categories[0])}) for p in seen if p.categories]  # fmt: skip
     file = tmp_path / "seen.jsonl"

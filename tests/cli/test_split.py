@@ -105,7 +105,7 @@ def test_pictures_and_vectors_need_parquet(tmp_path):
 
 def test_a_recipe_may_learn_from_the_oldest_and_promise_on_the_newest(shop):
     catalog = read(shop, columns={"split": ""})  # "x" names none
-    catalog = catalog.take(np.flatnonzero(catalog.targets().node >= 0))
+    catalog = catalog.select(np.flatnonzero(catalog.targets().node >= 0))
     aside = ["split.validation=0.1", "split.calibration=0.2", "split.threshold=0.2"]
     recipe = load_recipe("fast", ["split.by=time", *aside])
     parts = cut(catalog, catalog.targets(), recipe)

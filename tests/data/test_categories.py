@@ -12,7 +12,7 @@ from aisle.taxonomy import Taxonomy
 def found(labels, **more):
     """Each label's categories, ` > ` between levels; and what was noted of the file as a whole."""
     catalog = read([{"title": f"t{i}", "category": label} for i, label in enumerate(labels)], **more)
-    told = [p.what for p in catalog.problems if p.row is None]
+    told = [p.message for p in catalog.problems if p.row is None]
     return [[" > ".join(path) for path in product.categories] for product in catalog], told
 
 
@@ -50,7 +50,7 @@ def test_label_columns_that_hold_whole_paths_are_a_category_each():
     def columns(*rows):
         catalog = read([{"title": "t", "level1": a, "level2": b} for a, b in rows])
         return [[" > ".join(path) for path in p.categories] for p in catalog], [
-            p.what for p in catalog.problems
+            p.message for p in catalog.problems
         ]
 
     assert columns(("Home", "Home > Fridges"), ("Office > Pens", "Office")) == (
@@ -81,9 +81,9 @@ def test_a_shop_that_lists_ancestors_learns_its_leaves(tmp_path):
         f'{i},{text} {i},"{name.split(" > ")[0]}, {name}"' for i in range(12) for name, text in words.items()
     ]
     path.write_text("\n".join(["id,name,categories", *lines]) + "\n")
-    report = check(read(path), pictures=False)
+    report = check(read(path), images=False)
     assert sorted(report.classes.top) == [(name, 12) for name in sorted(words)]
-    (told,) = [f for f in report.findings if "ancestors" in f.what]
+    (told,) = [f for f in report.findings if "ancestors" in f.message]
     assert (told.severity, told.count, told.unit) == ("note", 1, "files")
     assert told.examples[0].value == "36 rows, such as Home, Home > Fridges"
 

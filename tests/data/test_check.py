@@ -60,9 +60,11 @@ def found(report, kind):
 
 def test_a_check_finds_one_of_everything(shop):
     report = check(read(shop))
-    assert (report.rows, report.good, report.odd, report.bad) == (10, 6, 2, 2)
-    assert report.good + report.odd + report.bad == report.rows
-    assert [(p.row, p.column, p.value) for p in report.problems if "picture" in p.what and not p.fatal] == [
+    assert (report.rows, report.clean, report.flagged, report.fatal) == (10, 6, 2, 2)
+    assert report.clean + report.flagged + report.fatal == report.rows
+    assert [
+        (p.row, p.column, p.value) for p in report.problems if "picture" in p.message and not p.fatal
+    ] == [
         (7, "images", "broken.jpg"),
         (8, "images", "gone.jpg"),
     ]
@@ -79,9 +81,9 @@ def test_a_check_finds_one_of_everything(shop):
     (leak,) = found(report, "leakage")
     assert [e.row for e in leak.groups[0]] == [3, 4]
     assert not report.ok
-    assert any("shop: one value" in f.what for f in found(report, "column"))
+    assert any("shop: one value" in f.message for f in found(report, "column"))
     assert report.classes.sizes == (3, 2, 1, 1, 1)
-    assert (report.classes.ones, report.classes.labelled) == (3, 8)
+    assert (report.classes.singletons, report.classes.labelled) == (3, 8)
     assert [(level.level, level.nodes, level.rows) for level in report.levels] == [(1, 2, 8), (2, 5, 8)]
     assert dict(report.missing)["picture"] == 2
     assert all(f.action for f in report.findings)
@@ -89,8 +91,8 @@ def test_a_check_finds_one_of_everything(shop):
 
 def test_json_holds_every_problem_and_the_counts_add_up(shop):
     data = json.loads(check(read(shop)).to_json())
-    assert data["good"] + data["odd"] + data["bad"] == data["rows"] == sum(n for _, n in data["files"])
-    assert {"row", "column", "what", "value", "fatal"} == set(data["problems"][0])
+    assert data["clean"] + data["flagged"] + data["fatal"] == data["rows"] == sum(n for _, n in data["files"])
+    assert {"row", "column", "message", "value", "fatal"} == set(data["problems"][0])
     assert {p["row"] for p in data["problems"] if p["fatal"]} == {9, 10}
 
 
@@ -118,7 +120,7 @@ def test_columns_that_give_the_label_away_are_told(tmp_path):
         for i in range(40)
     ]
     findings = check(read(rows)).findings
-    assert [f.what for f in findings if f.kind == "column"] == ["code: nearly gives the label away"]
+    assert [f.message for f in findings if f.kind == "column"] == ["code: nearly gives the label away"]
 
 
 def test_the_command_prints_a_page_json_and_html(shop, tmp_path):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from aisle.cli.check import check as command
 from aisle.data import read
 from aisle.data.check import check
-from aisle.data.chunks import FilePieces
+from aisle.data.chunks import ChunkReader
 
 PATHS = ["Office > Pens", "Kitchen > Mugs", "Toys > Cars"]
 LEAVES = ["Pens", "Mugs", "Cars"]
@@ -41,7 +41,7 @@ def rows(count=40, **columns):
 
 
 def found(catalog, kind):
-    return [finding for finding in check(catalog, pictures=False).findings if finding.kind == kind]
+    return [finding for finding in check(catalog, images=False).findings if finding.kind == kind]
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ def test_with_an_official_tree_the_label_is_what_the_tree_knows(tmp_path):
 def test_check_says_which_label_column_was_left_and_why():
     (choice,) = found(read(rows(google_product_category=half, product_type=path)), "label choice")
     assert choice.severity == "warning"
-    assert choice.what == (
+    assert choice.message == (
         "label: read from product_type (filled in 100% of rows), for it labels more rows; "
         "not from google_product_category (50%)"
     )
     assert choice.action == "to learn another one: -c category=google_product_category"
     (choice,) = found(read(rows(google_product_category=path, product_type=path)), "label choice")
     assert choice.severity == "note"
-    assert "product_type (100%)" in choice.what
+    assert "product_type (100%)" in choice.message
     (choice,) = found(read(rows(Product__Category=half, Type=leaf)), "label choice")
     assert choice.action.endswith("-c category=Type")
     (choice,) = found(read(rows(category_slug=leaf)), "label choice")
-    assert "no column with a label's name is filled" in choice.what
+    assert "no column with a label's name is filled" in choice.message
     assert not found(read(rows(category=path, brand=leaf)), "label choice")
 
 
@@ -199,12 +199,12 @@ def test_check_names_the_likeliest_columns_and_flags_that_can_be_pasted(tmp_path
     pasted = shlex.split(" ".join(flags))
     data = json.loads(CliRunner().invoke(app, [str(path), *pasted, "--json"]).stdout)
     assert data["classes"]["labelled"] == 40
-    assert not [f for f in data["findings"] if f["kind"] == "proposal" and "label" in f["what"]]
+    assert not [f for f in data["findings"] if f["kind"] == "proposal" and "label" in f["message"]]
 
 
 def test_nothing_is_proposed_that_the_cells_contradict():
     shop = rows(brand=lambda i: ["Acme", "Bolt"][i % 2], price=lambda i: f"{i}", sold=lambda i: str(i % 2))
-    assert [f.what for f in found(read(shop), "proposal")] == []
+    assert [f.message for f in found(read(shop), "proposal")] == []
     assert not found(read(rows(category=path)), "proposal")
 
 
@@ -286,14 +286,14 @@ def test_rows_of_variants_and_images_say_what_their_product_says(tmp_path):
     names = [[ref.path.name for ref in p.images] for p in catalog]
     assert names == [["a.jpg"], ["b.jpg"], ["c.jpg"], ["d.jpg"], [], ["e.jpg"]]  # each row's own
     assert catalog.groups().tolist() == [0, 0, 0, 1, 1, 2]
-    assert [p.row for p in catalog.problems if "category" in p.what] == [6]
+    assert [p.row for p in catalog.problems if "category" in p.message] == [6]
 
 
 def test_bulk_work_reads_variant_rows_as_a_catalog_does(tmp_path):
     export = tmp_path / "export.csv"
     export.write_text(SHOPIFY)
     titles = []
-    for piece in FilePieces([export], rows=2):  # a product's rows lie in several pieces
+    for piece in ChunkReader([export], rows=2):  # a product's rows lie in several pieces
         titles += [product.fields.get("title") for product in piece.catalog()]
     assert titles == [product.fields.get("title") for product in read(export)]
 

@@ -182,11 +182,11 @@ def test_a_weight_in_words_is_a_field():
 def test_bytes_in_parquet_rows_and_an_official_trees_oddities():
     catalog = read(DATA / "fashion" / "products.parquet")
     assert (len(catalog), len(catalog.taxonomy.terminals), catalog.problems[:]) == (7810, 78, ())
-    assert all(p.images[0].data[:4] == b"RIFF" for p in catalog.take(range(50)))
+    assert all(p.images[0].data[:4] == b"RIFF" for p in catalog.select(range(50)))
     rows = [{"title": "a", "category": "cat02843"}]
     official = read(rows, taxonomy=DATA / "taxonomies" / "bestbuy_categories.json", strict=True)
     assert official[0].categories[0][-1] == "Christmas"
-    assert [p.value for p in official.problems if "no name" in p.what] == ["pcmcat748300293073"]
+    assert [p.value for p in official.problems if "no name" in p.message] == ["pcmcat748300293073"]
 
 
 def test_a_large_catalogue_lives_on_disk_and_selections_copy_nothing(tmp_path):
@@ -198,7 +198,7 @@ def test_a_large_catalogue_lives_on_disk_and_selections_copy_nothing(tmp_path):
             file.write(json.dumps({"id": i, "title": f"t{i}", "description": filler, **extra}) + "\n")
     catalog = read(path)
     assert pa.total_allocated_bytes() < 60 * 2**20  # of 90 MB of text
-    assert [p.fields["title"] for p in catalog.take([2999, 3])] == ["t2999", "t3"]
+    assert [p.fields["title"] for p in catalog.select([2999, 3])] == ["t2999", "t3"]
     assert catalog[2999].fields["late"] == "2999"
     assert "late" not in catalog[3].fields
     assert catalog.table.num_rows == 3000

@@ -11,7 +11,7 @@ from aisle.errors import CatalogError
 
 def dates(cells, **more):
     catalog = read([{"title": f"t{i}", "date": cell} for i, cell in enumerate(cells)], **more)
-    return [str(date)[:16] for date in catalog.dates], [(p.row, p.what) for p in catalog.problems]
+    return [str(date)[:16] for date in catalog.dates], [(p.row, p.message) for p in catalog.problems]
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 from aisle.cli.images import images as command
 from aisle.data import fetch as fetching
 from aisle.data import read
-from aisle.data.downloads import Manners, addresses, download
-from aisle.data.fetch import FetchError, Limits, fetch, is_public
+from aisle.data.downloads import RateLimits, addresses, download
+from aisle.data.fetch import FetchError, FetchLimits, fetch, is_public
 
 app = typer.Typer()
 app.command()(command)
-OPEN = Limits(private=True, max_bytes=100_000, seconds=1.0)
+OPEN = FetchLimits(private=True, max_bytes=100_000, seconds=1.0)
 
 
 def png(colour="red"):
@@ -274,14 +274,14 @@ def test_a_catalogue_is_fetched_politely_and_resumed(server, tmp_path):
     catalog = read(path)
     urls = list(addresses(catalog))
     assert len(urls) == 42
-    assert sum("`aisle images` fetches it" in p.what for p in catalog.problems) == 82
+    assert sum("`aisle images` fetches it" in p.message for p in catalog.problems) == 82
 
-    first = download(urls[:10], out, limits=OPEN, manners=Manners(8, 3))
+    first = download(urls[:10], out, limits=OPEN, rates=RateLimits(8, 3))
     assert first == (10, 0, {})
     assert server.most <= 3
     with (out / "images.jsonl").open("a") as log:
         log.write('{"url": "cut sh')  # as an interruption leaves it
-    second = download(urls, out, limits=OPEN, manners=Manners(8, 3))
+    second = download(urls, out, limits=OPEN, rates=RateLimits(8, 3))
     assert (second.fetched, second.present, len(second.failed)) == (31, 10, 1)
     assert "404" in second.failed[f"{server.url}/none"]
     assert max(server.asked[f"/ok/{i}"] for i in range(40)) == 1

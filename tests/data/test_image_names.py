@@ -62,13 +62,13 @@ def test_each_image_has_one_name_however_it_is_held(tmp_path, value, names):
         tmp_path / "b.csv",
         [{"title": "mug", "images": value}],
     ):
-        assert read(source).picture_names(0) == names
+        assert read(source).image_names(0) == names
 
 
 def test_objects_side_by_side_in_one_cell_are_several_images():
     cells = ['{"src": "a.jpg"}, {"src": "b.jpg"}', '{"src": "a.jpg"}|{"src": "b.jpg"}']
     catalog = read([{"title": "mug", "images": cell} for cell in cells])
-    assert [catalog.picture_names(i) for i in range(2)] == [["a.jpg", "b.jpg"]] * 2
+    assert [catalog.image_names(i) for i in range(2)] == [["a.jpg", "b.jpg"]] * 2
 
 
 def test_native_structs_of_parquet_are_read(tmp_path):
@@ -78,5 +78,5 @@ def test_native_structs_of_parquet_are_read(tmp_path):
     pictures = [[{"bytes": out.getvalue(), "path": None}] * 2, None]
     pq.write_table(pa.table({"title": ["mug", "pen"], "images": addresses}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"title": ["mug", "pen"], "images": pictures}), tmp_path / "b.parquet")
-    assert [read(tmp_path / "a.parquet").picture_names(i) for i in range(2)] == [["a.jpg", "b.jpg"], []]
+    assert [read(tmp_path / "a.parquet").image_names(i) for i in range(2)] == [["a.jpg", "b.jpg"], []]
     assert [ref.read() for ref in read(tmp_path / "b.parquet")[0].images] == [out.getvalue()] * 2

@@ -75,7 +75,7 @@ def test_blank_levels_end_a_path_and_gaps_are_told():
         (("Home", "Chairs"),),
         (),
     ]
-    assert [(p.row, p.what.split(" is ")[0]) for p in catalog.problems] == [
+    assert [(p.row, p.message.split(" is ")[0]) for p in catalog.problems] == [
         (3, "level 2"),
         (4, "no category; the row"),
     ]
@@ -112,7 +112,7 @@ def test_labels_that_differ_in_case_or_spacing_are_read_as_the_commonest():
     assert [p.categories[0] for p in catalog][:3] == [("A", "Shoes")] * 3
     assert len(catalog.taxonomy) == 3
     assert [(p.row, p.value) for p in catalog.problems] == [(3, "a >  SHOES ")]
-    assert "read as 'A > Shoes'" in catalog.problems[0].what
+    assert "read as 'A > Shoes'" in catalog.problems[0].message
 
 
 OFFICIAL = Taxonomy(
@@ -144,7 +144,7 @@ def test_an_official_tree_is_met_by_path_id_alias_and_spelling():
     ]
     assert exact.tolist()[:6] == [True, True, True, True, False, True]
     assert [p.row for p in catalog.problems] == [4, 7, 8]
-    assert "Did you mean 'Home > A/C Units'?" in catalog.problems[1].what
+    assert "Did you mean 'Home > A/C Units'?" in catalog.problems[1].message
     assert not catalog.fatal.any()
 
 
@@ -192,6 +192,6 @@ def test_the_right_name_under_a_wrong_path_is_suggested():
 
     tree = Taxonomy.from_paths([("Clothing", "Hats"), ("Clothing", "Shoes", "Boots"), ("Home", "Lamps")])
     labels = ["Hats", "Shop > Boots", "Home > Lampss", "Zzzz"]
-    told = [p.what for p in read([{"title": "a", "category": c} for c in labels], taxonomy=tree).problems]
+    told = [p.message for p in read([{"title": "a", "category": c} for c in labels], taxonomy=tree).problems]
     assert ["Clothing > Hats" in told[0], "Shoes > Boots" in told[1], "Home > Lamps" in told[2]] == [True] * 3
     assert "Did you mean" not in told[3]

@@ -123,7 +123,7 @@ def test_a_resized_or_recompressed_picture_is_the_same_product(copy):
     catalog = read(rows)
     assert catalog.groups()[8] == catalog.groups()[2]
     assert len(np.unique(catalog.groups())) == 8
-    assert len(np.unique(catalog.groups(pictures=False))) == 9
+    assert len(np.unique(catalog.groups(images=False))) == 9
 
 
 def test_no_titles_few_titles_and_odd_ones():

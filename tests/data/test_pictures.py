@@ -1,4 +1,4 @@
-"""Any picture becomes RGB or a PictureError, whatever its file does to Pillow."""
+"""Any picture becomes RGB or a ImageError, whatever its file does to Pillow."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from aisle.data import ImageRef
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from tests.shared import DATA, needs_shared
 
 
@@ -27,7 +27,7 @@ def encoded(image, kind="PNG", **options):
 def attempt(path, size):
     try:
         return decode(ImageRef(path), size)
-    except PictureError as error:
+    except ImageError as error:
         return str(error)
 
 
@@ -117,20 +117,20 @@ def test_a_size_bounds_the_work_but_never_undercuts(kind):
 def test_bombs_truncations_and_strangers_are_refused(tmp_path):
     bomb = encoded(Image.new("1", (20000, 20000)))
     assert len(bomb.data) < 100_000
-    with pytest.raises(PictureError, match="too large"):
+    with pytest.raises(ImageError, match="too large"):
         decode(bomb)
     whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)), "JPEG")
-    with pytest.raises(PictureError, match="broken"):
+    with pytest.raises(ImageError, match="broken"):
         decode(ImageRef(data=whole.data[: len(whole.data) // 2]))
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(ImageError, match="not a picture"):
         decode(ImageRef(data=b"<svg/>"))
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(ImageError, match="not a picture"):
         decode(ImageRef(data=b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"))  # never run Ghostscript
-    with pytest.raises(PictureError, match="empty"):
+    with pytest.raises(ImageError, match="empty"):
         decode(ImageRef(data=b""))
-    with pytest.raises(PictureError, match="not there"):
+    with pytest.raises(ImageError, match="not there"):
         decode(ImageRef(tmp_path / "none.jpg"))
-    with pytest.raises(PictureError, match="cannot be read"):
+    with pytest.raises(ImageError, match="cannot be read"):
         decode(ImageRef(tmp_path))
 
 
@@ -138,14 +138,14 @@ ALONE = """
 import resource, sys, time
 from pathlib import Path
 from aisle.data import ImageRef
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 700 * 2**20, resource.RLIM_INFINITY))  # bytes
 for line in sys.stdin:
     start = time.process_time()
     try:
         outcome = decode(ImageRef(Path(line.strip()))).mode
-    except PictureError as error:
+    except ImageError as error:
         outcome = str(error)
     print(f"{time.process_time() - start:.2f}", outcome, sep="\\t")
 """

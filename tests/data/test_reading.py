@@ -35,7 +35,7 @@ def test_columns_are_found_by_name_and_the_rest_become_fields(shop):
 def test_every_row_stays_and_what_is_wrong_is_told(shop):
     assert len(shop) == 4
     assert shop.fatal.tolist() == [False, False, True, False]
-    assert [(p.row, p.column, p.what.split(";")[0]) for p in shop.problems] == [
+    assert [(p.row, p.column, p.message.split(";")[0]) for p in shop.problems] == [
         (3, None, "nothing to go by: no text and no picture"),
         (4, "category", "no category"),
     ]
@@ -55,7 +55,7 @@ def test_targets_are_nodes_of_the_tree_the_labels_span(shop):
 
 
 def test_taking_rows_keeps_their_record_numbers(shop):
-    taken = shop.take([3, 0]).take(np.array([False, True]))
+    taken = shop.select([3, 0]).select(np.array([False, True]))
     assert [p.id for p in taken] == ["1"]
     assert taken.rows.tolist() == [1]
     assert len(shop[1:]) == 3
@@ -78,19 +78,19 @@ def test_the_marketplace_reads_as_its_readme_says():
 
 def test_positions_may_be_negative_masks_or_wrong(shop):
     assert shop[-1].id == "4"
-    assert [p.id for p in shop.take([-1, 0])] == ["4", "1"]
+    assert [p.id for p in shop.select([-1, 0])] == ["4", "1"]
     assert shop.raw(-1)["sku"] == "4"
     for wrong in (4, -5):
         with pytest.raises(IndexError):
             shop[wrong]
         with pytest.raises(IndexError):
-            shop.take([wrong])
+            shop.select([wrong])
 
 
 def test_a_catalogue_can_be_handed_to_another_process(shop, tmp_path):
-    again = pickle.loads(pickle.dumps(shop.take([2, 0])))
+    again = pickle.loads(pickle.dumps(shop.select([2, 0])))
     assert [p.id for p in again] == ["3", "1"]
-    assert again.fingerprint == shop.take([2, 0]).fingerprint != shop.fingerprint
+    assert again.fingerprint == shop.select([2, 0]).fingerprint != shop.fingerprint
 
 
 def test_a_folder_of_tables_leaves_notes_and_fetched_pictures_alone(tmp_path):
@@ -99,7 +99,7 @@ def test_a_folder_of_tables_leaves_notes_and_fetched_pictures_alone(tmp_path):
     (tmp_path / "settings.json").write_text("{}")
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "images.jsonl").write_text('{"url": "http://a/b.png", "file": "b.png"}\n')
-    assert [part.path.name for part in read(tmp_path).parts] == ["a.csv"]
+    assert [part.path.name for part in read(tmp_path).files] == ["a.csv"]
 
 
 def test_official_trees_stay_when_labels_are_replaced():

@@ -181,22 +181,22 @@ def test_counts_add_up_and_every_problem_says_where_and_what(tmp_path, records, 
     catalog = read(path)
     report = check(catalog)
     assert (
-        report.good + report.odd + report.bad
+        report.clean + report.flagged + report.fatal
         == report.rows
         == len(catalog)
         == sum(n for _, n in report.files)
     )
     told = json.loads(report.to_json())["problems"]
     for problem in told:
-        assert problem["what"]
+        assert problem["message"]
         assert isinstance(problem["value"], str)
         assert problem["row"] is None or 1 <= problem["row"] <= report.rows
         assert problem["column"] is None or set(problem["column"].split(" / ")) & set(catalog.names)
     rows = {problem["row"] for problem in told} - {None}
-    assert report.bad == len({p["row"] for p in told if p["fatal"]})
-    assert report.odd == len(rows) - report.bad
+    assert report.fatal == len({p["row"] for p in told if p["fatal"]})
+    assert report.flagged == len(rows) - report.fatal
     assert sum(f.count for f in report.findings if f.kind == "problem") + sum(
-        "only in case" in p["what"] for p in told
+        "only in case" in p["message"] for p in told
     ) == len(told)
     if report.classes:
         assert sum(report.classes.sizes) == report.classes.labelled

@@ -16,7 +16,7 @@ from PIL import Image
 import aisle
 from aisle.data import ImageRef
 from aisle.data.check import check
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.errors import AisleError, CatalogError
 
 TEXT = b"id,title,category\n1,red pen,A > B\n2,pan,A > C\n"
@@ -58,7 +58,7 @@ def test_a_special_file_is_no_catalog_tree_table_of_columns_or_vectors(special):
 
 
 def test_a_special_file_is_no_picture(special, tmp_path):
-    with pytest.raises(PictureError, match=r"not a file|not there|cannot be read"):
+    with pytest.raises(ImageError, match=r"not a file|not there|cannot be read"):
         decode(ImageRef(special))
     with pytest.raises(OSError, match="not a file"):
         ImageRef(special).read()
@@ -114,7 +114,7 @@ def test_a_pipe_may_hold_any_format():
         finally:
             os.close(read)
         assert len(catalog) == 2
-        assert str(catalog.parts[0].path) == f"/dev/fd/{read}"
+        assert str(catalog.files[0].path) == f"/dev/fd/{read}"
 
 
 PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}
@@ -158,12 +158,12 @@ def test_a_broken_row_is_listed_once(tmp_path):
     lines[7] = "7,a,b,c,d,e"
     file.write_text("id,title,category,images\n" + "\n".join(lines) + "\n")
     catalog = aisle.read(file)
-    assert [p.what for p in catalog.problems_of(3)] == ["2 fields instead of 4"]
-    report = check(catalog, pictures=False)
-    counts = {f.what: f.count for f in report.findings if f.kind == "problem"}
+    assert [p.message for p in catalog.problems_of(3)] == ["2 fields instead of 4"]
+    report = check(catalog, images=False)
+    counts = {f.message: f.count for f in report.findings if f.kind == "problem"}
     assert counts["images: the picture is not there"] == 18  # rows, not pictures
     assert sum(counts.values()) == 20
-    assert (report.good, report.odd, report.bad) == (0, 18, 2)
+    assert (report.clean, report.flagged, report.fatal) == (0, 18, 2)
 
 
 def test_an_image_of_a_known_format_is_still_read(tmp_path):

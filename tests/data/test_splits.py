@@ -85,7 +85,7 @@ def test_what_shows_the_same_product_is_one_group():
     catalog = read(rows)
     assert catalog.groups(near=False).tolist() == [0, 0, 0, 1, 2, 2, 3]
     assert catalog.groups().tolist() == [0, 0, 0, 0, 1, 1, 2]
-    assert catalog.take([6, 3, 0]).groups().tolist() == [1, 0, 0]
+    assert catalog.select([6, 3, 0]).groups().tolist() == [1, 0, 0]
 
 
 def test_a_split_by_time_puts_the_newest_last_and_groups_where_their_newest_is():

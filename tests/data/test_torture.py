@@ -40,7 +40,7 @@ def test_line_breaks_in_unquoted_fields_are_joined_and_told():
     catalog = read(BAD / "real_csv" / "gumtree_mixed_newlines_unquoted.csv")
     assert len(catalog) == 100
     assert len(catalog.problems) == 40
-    assert {p.what for p in catalog.problems} == {
+    assert {p.message for p in catalog.problems} == {
         "unquoted line breaks: lines that are too short were joined into one record"
     }
     sofa = next(p for p in catalog if "Modern Shannon" in p.fields["title"])
@@ -165,7 +165,7 @@ def test_two_encodings_in_one_file_are_both_read(tmp_path):
     path.write_bytes(b"sku,title\n" + b"1,T\xfcr\n" * 9 + "2,Tür\n".encode())
     catalog = read(path)
     assert {p.fields["title"] for p in catalog} == {"Tür"}
-    assert len([p for p in catalog.problems if "Windows-1252" in p.what]) == 9
+    assert len([p for p in catalog.problems if "Windows-1252" in p.message]) == 9
 
 
 def test_long_fields_are_read_and_endless_ones_are_the_problem_of_their_row(tmp_path):
@@ -173,13 +173,15 @@ def test_long_fields_are_read_and_endless_ones_are_the_problem_of_their_row(tmp_
     path.write_text(f"sku,title\n1,{'x' * 1_000_000}\n2,{'y' * 34_000_000}\n3,z\n")
     catalog = read(path)
     assert [len(p.fields["title"]) for p in catalog] == [1_000_000, 1000, 1]
-    assert [(p.row, "longer than 16,777,216 characters" in p.what) for p in catalog.problems] == [(2, True)]
+    assert [(p.row, "longer than 16,777,216 characters" in p.message) for p in catalog.problems] == [
+        (2, True)
+    ]
 
 
 def test_labels_that_do_not_matter_are_not_looked_at(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("sku,title,category\n1,a,Shoes\n2,b,\n")
-    assert [p.what for p in read(path).problems] == ["no category; the row is not learned from"]
+    assert [p.message for p in read(path).problems] == ["no category; the row is not learned from"]
     catalog = read(path, labels=False)
     assert not catalog.problems
     assert not catalog.labelled
@@ -222,11 +224,11 @@ def test_a_folder_of_files_is_one_catalogue(tmp_path):
     catalog = read(tmp_path)
     assert [p.id for p in catalog] == ["1", "2", "3", "4"]
     assert catalog[2].fields == {"title": "z", "colour": "red"}
-    assert [(part.path.name, part.first, part.last) for part in catalog.parts] == [
+    assert [(part.path.name, part.first, part.last) for part in catalog.files] == [
         ("a.csv", 1, 2),
         ("c.jsonl", 3, 4),
     ]
-    assert [(p.row, p.fatal) for p in catalog.problems if p.what.startswith("not JSON")] == [(4, True)]
+    assert [(p.row, p.fatal) for p in catalog.problems if p.message.startswith("not JSON")] == [(4, True)]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_headers_that_are_missing_single_or_late(tmp_path):
     path.write_text("1,Red boots,Shoes,12.5\n2,Lamp,Home,3\n")
     (problem,) = read(path).problems
     assert (problem.row, problem.column) == (None, "12.5")
-    assert "first line looks like a record" in problem.what
+    assert "first line looks like a record" in problem.message
     path.write_text("title\nred boots\nblue, small; new\n")
     assert [p.fields["title"] for p in read(path)] == ["red boots", "blue, small; new"]
     path.write_text("Export of 2026\nid,title\n" + "".join(f"{i},t\n" for i in range(5)))

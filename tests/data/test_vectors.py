@@ -50,7 +50,7 @@ def test_vectors_are_matched_by_id_whatever_the_order(kind, tmp_path):
     np.testing.assert_array_equal(catalog[0].vectors["clip"], VALUES[3])
     np.testing.assert_array_equal([p.vectors.get("clip", np.zeros(3)) for p in catalog][1], VALUES[0])
     assert not catalog[2].vectors  # an absent view, not a dropped row
-    np.testing.assert_array_equal(catalog.take([1])[0].vectors["clip"], VALUES[0])
+    np.testing.assert_array_equal(catalog.select([1])[0].vectors["clip"], VALUES[0])
     assert catalog.fingerprint != aisle.read(ROWS).fingerprint
 
 

@@ -40,7 +40,7 @@ def test_text_is_read_as_it_was_written(tmp_path, encoding, language, rows):
     path.write_bytes(("id,title\n" + "".join(f"{i},{t}\n" for i, t in enumerate(titles))).encode(encoding))
     catalog = read(path)
     assert [p.fields["title"] for p in catalog] == titles
-    assert [(p.row, p.what) for p in catalog.problems] == [(None, "not UTF-8; the encoding was guessed")]
+    assert [(p.row, p.message) for p in catalog.problems] == [(None, "not UTF-8; the encoding was guessed")]
 
 
 HEADS = {

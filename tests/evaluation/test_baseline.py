@@ -48,7 +48,7 @@ def test_without_text_or_labels_it_says_why_it_cannot_learn():
     with pytest.raises(AisleError, match="title or description"):
         LinearBaseline.fit(read([Product("1", {"colour": "red"}, (), {}, (("A",),))]))
     with pytest.raises(AisleError, match="label"):
-        LinearBaseline.fit(catalog(20).take(np.array([], int)))
+        LinearBaseline.fit(catalog(20).select(np.array([], int)))
 
 
 @needs_shared
@@ -56,8 +56,8 @@ def test_without_text_or_labels_it_says_why_it_cannot_learn():
 def test_on_a_real_marketplace_it_is_as_good_as_published():
     """The reference for a linear SVM on TF-IDF of title and description: .634 / .406 / .799."""
     rows = read(SHARED / "data" / "marketplace" / "products.csv")
-    svm = LinearBaseline.fit(rows.take(rows.split == "train"))
-    found = evaluate(svm, rows.take(rows.split == "test"), per_view=False).model
+    svm = LinearBaseline.fit(rows.select(rows.split == "train"))
+    found = evaluate(svm, rows.select(rows.split == "test"), per_view=False).model
     assert 0.63 < found.overall.accuracy.value < 0.68
     assert 0.39 < found.overall.macro_f1 < 0.45
     assert 0.79 < found.levels[0].accuracy < 0.84

@@ -64,7 +64,7 @@ def test_it_goes_on_where_it_stood(done, monkeypatch):
     again = compare(rows, variants(), folds=3, seeds=(0, 1), out=out)
     assert again == found
     with pytest.raises(pytest.fail.Exception):  # other rows are another comparison
-        compare(rows.take(np.arange(40)), variants(), folds=3, seeds=(0, 1), out=out)
+        compare(rows.select(np.arange(40)), variants(), folds=3, seeds=(0, 1), out=out)
 
 
 def test_markdown_page_and_json_say_the_same(done, tmp_path):
@@ -154,9 +154,9 @@ def test_rows_marked_test_are_judged_once():
         )
     )
     found = compare(
-        whole.take(whole.split == "train"),
+        whole.select(whole.split == "train"),
         [comparing.Variant("words", plain)],
-        test=whole.take(whole.split == "test"),
+        test=whole.select(whole.split == "test"),
     )
     assert (found.judged, found.folds) == (12, 0)
     assert found.rows[0].deviation is None

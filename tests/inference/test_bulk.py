@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import aisle
-from aisle.data.chunks import FilePieces
+from aisle.data.chunks import ChunkReader
 from aisle.errors import AisleError
 from aisle.inference.bulk import Answers, Job, classify_into
 from aisle.inference.bulk.folder import Folder
@@ -96,7 +96,7 @@ def test_bad_rows_are_answered_for_review_and_listed_with_reasons(run, trained, 
 
 def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(trained, tmp_path):
     file = csv_of(tmp_path, [*listings(30), ("x", "", ""), *listings(9)])
-    pieces = FilePieces([file], 6)
+    pieces = ChunkReader([file], 6)
     classify_into(Job(trained.model, pieces, tmp_path / "whole"))
     expected = tree(tmp_path / "whole")
     for most in (0, 13, 39):
@@ -118,7 +118,7 @@ Faithful.__name__ = "LinearPredictor"
 
 def test_a_shard_that_was_damaged_is_written_again(trained, tmp_path):
     file = csv_of(tmp_path, listings(20))
-    job = Job(trained.model, FilePieces([file], 6), tmp_path / "out")
+    job = Job(trained.model, ChunkReader([file], 6), tmp_path / "out")
     classify_into(job)
     expected = tree(tmp_path / "out")
     (tmp_path / "out" / "part-00001.jsonl").write_text("half")
@@ -184,7 +184,7 @@ def test_it_never_writes_among_files_that_are_not_its_own(run, trained, tmp_path
 def test_a_second_writer_is_refused_while_the_first_is_at_work(run, trained, tmp_path):
     file, out = csv_of(tmp_path, listings(5)), tmp_path / "out"
     words = ("classify", trained.run, file, "--out", out)
-    job = Job(trained.model, FilePieces([file]), out)
+    job = Job(trained.model, ChunkReader([file]), out)
     with Folder(out, job.said()).writing():
         code, _, err = run(*words)
         assert code == 2
@@ -196,8 +196,8 @@ def test_a_second_writer_is_refused_while_the_first_is_at_work(run, trained, tmp
 def test_a_full_disk_is_one_line_and_what_is_written_stays(trained, tmp_path):
     rows = [(f"{'long' * (i // 10)}{i}", *rest) for i, (_, *rest) in enumerate(listings(30))]
     file = csv_of(tmp_path, rows)
-    job = Job(trained.model, FilePieces([file], 10), tmp_path / "out")
-    classify_into(Job(trained.model, FilePieces([file], 10), tmp_path / "whole"))
+    job = Job(trained.model, ChunkReader([file], 10), tmp_path / "out")
+    classify_into(Job(trained.model, ChunkReader([file], 10), tmp_path / "whole"))
     expected = tree(tmp_path / "whole")
     biggest = max(len(data) for name, data in expected.items() if name.startswith("part"))
     first = len(expected["part-00000.jsonl"])
@@ -227,8 +227,8 @@ def repeated(n):
 def test_listings_that_say_the_same_are_asked_once_and_keep_their_ids(trained, tmp_path):
     file = csv_of(tmp_path, repeated(60))
     once, always = Counting(trained.model), Counting(trained.model)
-    done = classify_into(Job(once, FilePieces([file]), tmp_path / "once"))
-    classify_into(Job(always, FilePieces([file]), tmp_path / "always", remembered=0))
+    done = classify_into(Job(once, ChunkReader([file]), tmp_path / "once"))
+    classify_into(Job(always, ChunkReader([file]), tmp_path / "always", remembered=0))
     assert (once.asked, always.asked, done.cached) == (20, 60, 40)
     rows = jsonl(tmp_path / "once" / "part-00000.jsonl")
     assert rows == jsonl(tmp_path / "always" / "part-00000.jsonl")
@@ -258,7 +258,7 @@ def test_what_no_view_reads_does_not_part_two_listings(trained):
 def test_memory_of_answers_is_bounded(trained, tmp_path):
     catalog = aisle.read(csv_of(tmp_path, [*listings(12), *listings(12)]))
     small = Answers(Counting(trained.model), 5)
-    few = [small(catalog.take([i])) for i in range(24)]
+    few = [small(catalog.select([i])) for i in range(24)]
     assert [p.id for one in few for p in one] == [f"p{i}" for i in (*range(12), *range(12))]
     assert small.model.asked == 24  # of 12 listings the first 7 were forgotten before they came again
     assert len(small._kept) == 5

@@ -355,7 +355,7 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(copy, kind, name)
 def network(trained, tmp_path_factory):
     """A network's bundle."""
     folder = tmp_path_factory.mktemp("network") / "model"
-    aisle.train(trained.catalog.take(np.arange(60)), NETWORK, changes=["stages.0.epochs=1"]).save(folder)
+    aisle.train(trained.catalog.select(np.arange(60)), NETWORK, changes=["stages.0.epochs=1"]).save(folder)
     return folder
 
 

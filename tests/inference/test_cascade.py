@@ -47,7 +47,7 @@ def made(cheap, trained, shop, tmp_path_factory):
 
 
 def test_only_what_the_cheap_stage_is_unsure_of_reaches_the_full_one(cheap, trained):
-    rows = trained.catalog.take(np.arange(90))
+    rows = trained.catalog.select(np.arange(90))
     first, second = cheap.score(rows).logp, trained.model.score(rows).logp
     threshold = float(np.median(first.max(1)))
     asked = []
@@ -71,7 +71,7 @@ def test_only_what_the_cheap_stage_is_unsure_of_reaches_the_full_one(cheap, trai
 
 
 def test_three_stages_each_answer_what_those_before_are_unsure_of(cheap, trained):
-    rows = trained.catalog.take(np.arange(90))
+    rows = trained.catalog.select(np.arange(90))
     middle = aisle.train(trained.catalog, "fast", changes=[*QUICK, "views.image=false"])
     models = cheap, middle, trained.model
     said = [model.score(rows).logp for model in models]

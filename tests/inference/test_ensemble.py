@@ -46,7 +46,7 @@ def members(runs):
 
 
 def test_a_mean_is_the_mean_of_probabilities(members, shop):
-    few = shop.take(np.arange(7))
+    few = shop.select(np.arange(7))
     made = Ensemble.of(members, NAMES, [3, 1])
     expected = 0.75 * np.exp(members[0].score(few).all()) + 0.25 * np.exp(members[1].score(few).all())
     np.testing.assert_allclose(np.exp(made.score(few).all()), expected, rtol=1e-4)
@@ -120,7 +120,7 @@ def test_saved_and_loaded_it_answers_alike_and_notices_damage(members, shop, tmp
     again = aisle.load(tmp_path / "both")
     assert again.model_id == made.model_id != "unsaved"
     np.testing.assert_allclose(again.score(shop).all(), made.score(shop).all(), atol=1e-5)
-    assert {p.model_id for p in again.predict(shop.take([0, 1]))} == {made.model_id}
+    assert {p.model_id for p in again.predict(shop.select([0, 1]))} == {made.model_id}
     moved = shutil.copytree(tmp_path / "both", tmp_path / "elsewhere")
     manifest = moved / "ensemble.json"
     manifest.write_text(manifest.read_text().replace('"words"', '"wards"'))
@@ -162,7 +162,7 @@ def test_a_writer_killed_at_any_rename_leaves_the_old_ensemble_or_the_new(
     found = aisle.load(out)
     assert found.weights.tolist() == ([0.75, 0.25] if new else [0.5, 0.5])
     assert (found.model_id == old.model_id) == (not new)
-    assert len(found.predict(shop.take([0, 1]))) == 2
+    assert len(found.predict(shop.select([0, 1]))) == 2
     assert os.listdir(tmp_path) == ["both"]
 
 

@@ -126,7 +126,7 @@ def test_predictions_are_equal_in_every_field(promising, exported):
 
 
 def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
-    twin, model, few = aisle.load(exported[0]), promising.model, promising.catalog.take(np.arange(40))
+    twin, model, few = aisle.load(exported[0]), promising.model, promising.catalog.select(np.arange(40))
     assert twin.views == model.views
     assert twin.taxonomy == model.taxonomy
     for view in model.views:
@@ -148,7 +148,7 @@ def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
 def test_an_answer_does_not_depend_on_its_batch_or_its_threads(promising, exported):
     import dataclasses
 
-    twin, few = aisle.load(exported[0]), promising.catalog.take(np.arange(60))
+    twin, few = aisle.load(exported[0]), promising.catalog.select(np.arange(60))
     alone = np.concatenate([twin.score([product]).logp for product in few])
     beside = dataclasses.replace(twin, batch=7, threads=3).score(few).logp
     np.testing.assert_allclose(beside, alone, atol=1e-4)
@@ -414,7 +414,7 @@ def test_a_tree_of_one_leaf_and_one_row(tmp_path):
     catalog = aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3)
     model = aisle.train(catalog, NETWORK)
     made = export.export(model, catalog, tmp_path / "twin")
-    assert made.predictor.predict(catalog.take(np.arange(1)))[0].best == ("Shoes",)
+    assert made.predictor.predict(catalog.select(np.arange(1)))[0].best == ("Shoes",)
 
 
 # -- 8-bit integers -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 import aisle
 from aisle.data import ImageRef, Product
-from aisle.data.images import PictureError, TemporaryPictureError, decode
+from aisle.data.images import ImageError, TemporaryImageError, decode
 from aisle.models.features import FeatureStore
 from aisle.models.preprocessing import Pictures
 from tests.evaluation.shop import picture
@@ -41,7 +41,7 @@ def test_what_the_file_is_not_to_blame_for_is_told_apart(monkeypatch, name):
     ref = picture((9, 9, 9))
     with monkeypatch.context() as patch:
         failing(patch, FAILURES[name])
-        with pytest.raises(TemporaryPictureError, match="at the moment"):
+        with pytest.raises(TemporaryImageError, match="at the moment"):
             decode(ref)
     assert decode(ref).size[0] > 0
 
@@ -50,9 +50,9 @@ def test_the_files_own_faults_are_not_temporary(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (tmp_path / "folder").mkdir()
     for ref in (tmp_path / "broken.png", tmp_path / "folder", tmp_path / "none.png", tmp_path / ("x" * 999)):
-        with pytest.raises(PictureError) as told:
+        with pytest.raises(ImageError) as told:
             decode(ImageRef(ref))
-        assert not isinstance(told.value, TemporaryPictureError)
+        assert not isinstance(told.value, TemporaryImageError)
 
 
 @pytest.mark.parametrize("name", ["memory", "handles"])

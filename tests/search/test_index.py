@@ -112,7 +112,7 @@ def test_what_is_no_index_is_said(tmp_path, indexed, trained):
     with pytest.raises(SearchError, match="no index"):
         search.build(trained.model, trained.catalog, tmp_path, run=trained.run, replace=True)
     with pytest.raises(SearchError, match="no row"):
-        search.build(trained.model, trained.catalog.take([]), tmp_path / "empty", run=trained.run)
+        search.build(trained.model, trained.catalog.select([]), tmp_path / "empty", run=trained.run)
 
 
 # -- rows that change ---------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_a_killed_writer_loses_no_acknowledged_row(tmp_path):
 
 
 def test_a_build_that_was_killed_leaves_what_was_there(tmp_path, trained, monkeypatch):
-    few = trained.catalog.take(np.arange(10))
+    few = trained.catalog.select(np.arange(10))
     index = search.build(trained.model, few, tmp_path / "index", run=trained.run)
     left = tmp_path / ".index.0badf00d.part"
     left.mkdir()
@@ -206,7 +206,11 @@ def test_a_build_that_was_killed_leaves_what_was_there(tmp_path, trained, monkey
     assert len(search.open(tmp_path / "index")) == 10
     assert not left.exists()
     built = search.build(
-        trained.model, trained.catalog.take(np.arange(20)), tmp_path / "index", run=trained.run, replace=True
+        trained.model,
+        trained.catalog.select(np.arange(20)),
+        tmp_path / "index",
+        run=trained.run,
+        replace=True,
     )
     assert len(built) == 20
     assert sorted(p.name for p in tmp_path.iterdir()) == ["index"]

@@ -307,7 +307,7 @@ def test_a_model_that_decides_nothing_has_no_guarantee(start, trained, tmp_path)
 def test_the_number_of_training_products_is_one_number(start, trained, tmp_path):
     """In the API, the tree, the report, the model card and on the command line."""
     catalog = trained.catalog
-    train = catalog.take(catalog.split == "train")
+    train = catalog.select(catalog.split == "train")
     expected = int(((train.targets().node >= 0) & ~train.fatal).sum())
     (told,) = start().get("/v1/models").json()["models"]
     nodes = start().get("/v1/taxonomy").json()["nodes"]

@@ -107,7 +107,7 @@ def test_ten_thousand_categories_are_learned_saved_and_answered(tmp_path):
     )
     model = aisle.train(shop, given, out=tmp_path / "run")
     assert len(model.taxonomy.terminals) == 10_000
-    few = shop.take(np.arange(0, 10_000, 97))
+    few = shop.select(np.arange(0, 10_000, 97))
     answers = aisle.load(tmp_path / "run").predict(few)
     right = np.mean([a.best[1] == p.categories[0][1] for a, p in zip(answers, few, strict=True)])
     assert right > 0.8

@@ -22,9 +22,9 @@ def place(text: str) -> Path:
     """A path, or an address such as `s3://bucket/products.csv`."""
     if "://" not in text:
         return Path(text)
-    from aisle.data.paths import located
+    from aisle.data.paths import to_path
 
-    return located(text)
+    return to_path(text)
 
 
 Source = Annotated[
@@ -116,9 +116,9 @@ def described(column: list[str] | None, columns: Path | None) -> Described:
     Raises:
         CatalogError: a `--column` that is not PART=NAME.
     """
-    from aisle.data.columns import wanted
+    from aisle.data.columns import parse_columns
 
-    given = wanted(columns)
+    given = parse_columns(columns)
     vectors: dict[str, str] = {}
     for text in column or []:
         part, sign, name = text.partition("=")

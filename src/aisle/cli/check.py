@@ -23,7 +23,7 @@ from aisle.cli.catalog_flags import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aisle.data.check import Column, Report
+    from aisle.data.check import CheckReport, ColumnSummary
     from aisle.data.finding import Finding
 
 _MARKS = {"error": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
@@ -68,7 +68,7 @@ def check(
     progress = console.progress(quiet or as_json)
     try:
         catalog = open_catalog(source, **given, strict=strict, progress=progress)
-        report = look_over(catalog, pictures=pictures, strict=strict, progress=progress)
+        report = look_over(catalog, images=pictures, strict=strict, progress=progress)
     except FirstProblemError as error:
         if as_json:
             console.print_json({"ok": False, "problems": [error.problem._asdict()]})
@@ -84,7 +84,7 @@ def check(
         console.say(f"page: {html}", quiet)
 
 
-def show(report: "Report", out: "Console", quiet: bool = False) -> None:
+def show(report: "CheckReport", out: "Console", quiet: bool = False) -> None:
     """The report as a terminal page; quiet: what is wrong alone."""
     if not quiet:
         _header(report, out)
@@ -107,7 +107,7 @@ def show(report: "Report", out: "Console", quiet: bool = False) -> None:
 def _finding(finding: "Finding", out: "Console", quiet: bool) -> None:
     mark, colour = _MARKS[finding.severity]
     out.print(f"{mark} ", style=colour, end="")
-    out.print(f"{_printable(finding.what)}: ", end="", markup=False)
+    out.print(f"{_printable(finding.message)}: ", end="", markup=False)
     out.print(finding.amount, style="bold", markup=False)
     out.print(f"    → {_printable(finding.action)}", style="dim", markup=False)
     for line in _examples(finding)[: 0 if quiet else 3]:
@@ -125,7 +125,7 @@ def _alike(findings: "list[Finding]") -> "list[list[Finding]]":
 
 def _general(finding: "Finding") -> str:
     """What a finding says of its column, without the column's name and shares."""
-    return re.sub(r"\d[\d.,]*%", "nearly all", finding.what.removeprefix(f"{finding.column}: "))
+    return re.sub(r"\d[\d.,]*%", "nearly all", finding.message.removeprefix(f"{finding.column}: "))
 
 
 def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
@@ -147,18 +147,18 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
     out.print(f"    {names}{more}", markup=False)
 
 
-def _header(report: "Report", out: "Console") -> None:
+def _header(report: "CheckReport", out: "Console") -> None:
     out.print(report.source, style="bold", markup=False)
     out.print(
-        f"{report.rows:,} rows: {report.good:,} without a problem, {report.odd:,} with one, "
-        f"{report.bad:,} not learned from"
+        f"{report.rows:,} rows: {report.clean:,} without a problem, {report.flagged:,} with one, "
+        f"{report.fatal:,} not learned from"
     )
     if len(report.files) > 1:
         out.print(f"{len(report.files):,} files", markup=False)
     if report.splits:
         out.print("split: " + ", ".join(f"{name} {count:,}" for name, count in report.splits), markup=False)
-    if report.pictures:
-        out.print(f"{report.pictures:,} pictures looked at")
+    if report.images:
+        out.print(f"{report.images:,} pictures looked at")
     lacking = [f"{count:,} without {name}" for name, count in report.missing if count]
     if lacking:
         out.print("rows: " + ", ".join(lacking), markup=False)
@@ -167,7 +167,7 @@ def _header(report: "Report", out: "Console") -> None:
         out.print(f"labels: {labels}", markup=False)
 
 
-def _columns(report: "Report", out: "Console") -> None:
+def _columns(report: "CheckReport", out: "Console") -> None:
     """A line a column, of a wide file's fields the first; the commonest value gets what room is left."""
     lines = [("column", "read as", "filled", "distinct", "commonest value")]
     listed = _listed(report)
@@ -188,7 +188,7 @@ def _columns(report: "Report", out: "Console") -> None:
         out.print(f"… and {left:,} more columns (--json lists all)", style="dim")
 
 
-def _listed(report: "Report") -> "list[Column]":
+def _listed(report: "CheckReport") -> "list[ColumnSummary]":
     """The columns that get a line: all of a file of usual width, else those with a role and some others."""
     if len(report.columns) <= _WIDE:
         return list(report.columns)
@@ -198,7 +198,7 @@ def _listed(report: "Report") -> "list[Column]":
     return shown[:_WIDE]
 
 
-def _classes(report: "Report", out: "Console") -> None:
+def _classes(report: "CheckReport", out: "Console") -> None:
     classes = report.classes
     if classes is None:
         return
@@ -208,16 +208,17 @@ def _classes(report: "Report", out: "Console") -> None:
     out.print(levels, style="dim")
     out.print(
         f"rows a class: median {classes.median:g}, most {classes.largest:,}; the largest tenth hold "
-        f"{classes.head_share:.0%} of the rows; {classes.tail:,} have fewer than 5, {classes.ones:,} just one"
+        f"{classes.head_share:.0%} of the rows; {classes.tail:,} have fewer than 5, "
+        f"{classes.singletons:,} just one"
     )
     widest = max(band.classes for band in classes.bands)
     for band in classes.bands:
         if not band.classes:
             continue
-        most = "" if band.most >= 10**12 else f"–{band.most:,}"
-        name = f"{band.least:,}{most}" if band.least != band.most else f"{band.least:,}"
+        most = "" if band.max_rows >= 10**12 else f"–{band.max_rows:,}"
+        name = f"{band.min_rows:,}{most}" if band.min_rows != band.max_rows else f"{band.min_rows:,}"
         bar = "█" * round(30 * band.classes / widest) if widest else ""
-        name += " row" if band.most == 1 else " rows"
+        name += " row" if band.max_rows == 1 else " rows"
         out.print(f"  {name:<16}{bar:<31}{band.classes:>6,} classes {band.rows:>9,} rows")
     for name, size in classes.top[:5]:
         out.print(

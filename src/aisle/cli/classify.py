@@ -85,12 +85,12 @@ def classify(
     continue_with(same_command)  # also while libraries are imported
     from aisle import workflow
     from aisle.cli import classify_io
-    from aisle.data.paths import located, remote
+    from aisle.data.paths import is_remote, to_path
     from aisle.inference.loading import quickest
     from aisle.inference.prediction_files import OutputError, check_ending
 
-    place = located(out)
-    into_folder = out.endswith("/") or not place.suffix or (not remote(place) and place.is_dir())
+    place = to_path(out)
+    into_folder = out.endswith("/") or not place.suffix or (not is_remote(place) and place.is_dir())
     if not into_folder:
         check_ending(place)
         if ray is not None:

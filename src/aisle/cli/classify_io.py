@@ -14,7 +14,7 @@ from aisle.errors import CatalogError
 
 if TYPE_CHECKING:
     from aisle.data import Catalog
-    from aisle.data.chunks import Pieces
+    from aisle.data.chunks import Chunks
     from aisle.guarantee import Prediction
     from aisle.inference.bulk import Done
     from aisle.inference.bulk.cluster import Cluster
@@ -49,7 +49,7 @@ class Reading(NamedTuple):
         del named["sources"]
         return flags.open_catalog(sources[0] if len(sources) == 1 else sources, **named, labels=False)
 
-    def pieces(self, rows: int) -> "Pieces":
+    def pieces(self, rows: int) -> "Chunks":
         """A piece at a time, of so many rows at most.
 
         Raises:
@@ -57,20 +57,22 @@ class Reading(NamedTuple):
         """
         from aisle.data import benchmark_datasets
         from aisle.data.catalog_format import format_of
-        from aisle.data.chunks import CatalogPieces, FilePieces
+        from aisle.data.chunks import CatalogChunks, ChunkReader
         from aisle.data.dates import checked_format
-        from aisle.data.tables import Hints
+        from aisle.data.tables import ReadOptions
 
         sources = self.files()
         contest = benchmark_datasets.parse_contest(sources[0])
         if contest is not None:
-            return CatalogPieces(self.catalog(), [contest.folder], rows)
+            return CatalogChunks(self.catalog(), [contest.folder], rows)
         said = flags.described(self.column, self.columns)
         if self.date_format is not None:
             said.columns["date_format"] = checked_format(self.date_format)
         limit = flags.size(self.max_expanded)
-        hints = Hints(flags.mark(self.delimiter), self.encoding, format_of(self.like), max_expanded=limit)
-        return FilePieces(sources, rows, said.columns, self.image_root, hints, said.vectors)
+        hints = ReadOptions(
+            flags.mark(self.delimiter), self.encoding, format_of(self.like), max_expanded=limit
+        )
+        return ChunkReader(sources, rows, said.columns, self.image_root, hints, said.vectors)
 
     def settings(self) -> dict[str, Any]:
         """What of it decides the answers."""
@@ -85,9 +87,9 @@ class Reading(NamedTuple):
 
     def files(self) -> list[Path]:
         """What the patterns among the sources mean."""
-        from aisle.data.paths import expanded
+        from aisle.data.paths import expand_pattern
 
-        return [file for source in self.sources for file in expanded(source)]
+        return [file for source in self.sources for file in expand_pattern(source)]
 
 
 @dataclass

@@ -58,7 +58,7 @@ def drift(
     if reference is not None:
         old = flags.open_catalog(reference, **given)
         before, named = (
-            drifting.profile(model, old.take(~drifting.trained_on(model, old)), progress),
+            drifting.profile(model, old.select(~drifting.trained_on(model, old)), progress),
             reference.name,
         )
     else:

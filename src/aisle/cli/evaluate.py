@@ -106,13 +106,13 @@ def rows_to_judge(catalog: "Catalog", split: str | None) -> "Catalog":
     Raises:
         CatalogError: no row is of that split.
     """
-    from aisle.data.split_names import split_named
+    from aisle.data.split_names import parse_split
     from aisle.workflow import part
 
     if split is None:
         return part(catalog, "test")
     given = [] if catalog.split is None else sorted({str(s) for s in catalog.split if s})
-    split = split_named(split) or split
+    split = parse_split(split) or split
     if split not in given:
         there = f"its splits are {', '.join(given)}." if given else "it has no split column."
         raise CatalogError(f"no row is of split {split!r}: {there}{did_you_mean(split, given)}")

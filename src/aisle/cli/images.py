@@ -39,8 +39,8 @@ def images(
     """Fetch the pictures that a catalogue names by address into a folder, to read it with
     --image-root FOLDER. Exit 0: all are there; 1: some could not be fetched; 2: wrong use."""
     from aisle.cli import console
-    from aisle.data.downloads import Manners, addresses, download
-    from aisle.data.fetch import Limits
+    from aisle.data.downloads import RateLimits, addresses, download
+    from aisle.data.fetch import FetchLimits
 
     catalog = open_catalog(
         source,
@@ -55,8 +55,8 @@ def images(
     result = download(
         addresses(catalog),
         out,
-        limits=Limits(max_bytes=int(max_mb * 2**20), private=allow_private),
-        manners=Manners(workers, per_host, pause),
+        limits=FetchLimits(max_bytes=int(max_mb * 2**20), private=allow_private),
+        rates=RateLimits(workers, per_host, pause),
         progress=console.progress(quiet or as_json),
     )
     if as_json:

@@ -106,7 +106,7 @@ def index(
     if delete:
         gone = opened.delete(product.id for product in catalog)
     elif add:
-        opened.add(catalog.take(~catalog.fatal), progress)
+        opened.add(catalog.select(~catalog.fatal), progress)
     else:
         opened = search.build(model, catalog, out, run=run, replace=replace, progress=progress)
     told = {

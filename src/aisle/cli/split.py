@@ -84,7 +84,7 @@ def split(
     left = len(catalog) - sum(map(len, rows))
     if left:
         console.say(f"rows that cannot be used, in no part: {left:,} (`aisle check {source}`)", quiet)
-    root = catalog.picture_root
+    root = catalog.image_root
     moved = root is not None and root.absolute() != out.absolute().parent
     moved_root = ("--image-root", root) if moved else ()
     console.places(file=out, next=console.command("train", out, *moved_root))
@@ -96,7 +96,7 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
     Raises:
         CatalogError: it is not written so.
     """
-    from aisle.data.split_names import SPLITS, split_named
+    from aisle.data.split_names import SPLITS, parse_split
 
     names, shares = [], []
     for piece in text.split(","):
@@ -105,7 +105,7 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
             shares.append(float(share))
         except ValueError:
             sign = ""
-        known = split_named(name)
+        known = parse_split(name)
         if sign and name.strip() and not known:
             raise CatalogError(f"--parts {text!r}: {name.strip()!r} names no split; use {', '.join(SPLITS)}")
         if not sign or not known or known in names:
@@ -118,7 +118,7 @@ def _part(catalog: "Catalog", name: str, rows: Any) -> dict[str, Any]:
     """What one part holds."""
     import numpy as np
 
-    some = catalog.take(rows)
+    some = catalog.select(rows)
     node, dates = some.targets().node, some.dates
     known = np.empty(0, "datetime64[s]") if dates is None else dates[~np.isnat(dates)]
     first, last = (str(known.min())[:10], str(known.max())[:10]) if len(known) else (None, None)

@@ -2,7 +2,7 @@
 
 from aisle.data.benchmark_datasets.kakao import kakao
 from aisle.data.benchmark_datasets.rakuten import rakuten
-from aisle.data.catalog import Catalog, Part
+from aisle.data.catalog import Catalog, SourceFile
 from aisle.data.columns import Columns
 from aisle.data.problems import Problems
 from aisle.data.product import ImageRef, Problem, Product
@@ -12,10 +12,10 @@ __all__ = [
     "Catalog",
     "Columns",
     "ImageRef",
-    "Part",
     "Problem",
     "Problems",
     "Product",
+    "SourceFile",
     "kakao",
     "rakuten",
     "read",

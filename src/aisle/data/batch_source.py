@@ -10,7 +10,7 @@ from aisle.data.problems import Problems
 from aisle.taxonomy import Taxonomy
 
 
-class Stream(NamedTuple):
+class BatchSource(NamedTuple):
     """name: what it is called in messages. batches: record batches of text, bytes and vectors, in order; what
     is wrong is noted on the way. taxonomy: asked when all batches have been read. columns: what they hold.
     home: the folder that picture paths are relative to. total: records, if that is known before."""

@@ -16,21 +16,21 @@ from aisle.data import column_parsers, duplicates, near_duplicates
 from aisle.data.catalog_format import CatalogFormat, resolved
 from aisle.data.columns import Columns
 from aisle.data.dates import Dates
-from aisle.data.image_refs import Pictures
-from aisle.data.image_scan import Hashes, Survey, first_pictures, survey
-from aisle.data.labels import Style
+from aisle.data.image_refs import ImageResolver
+from aisle.data.image_scan import ImageHashes, ImageScan, hash_first_images, scan_images
+from aisle.data.labels import LabelStyle
 from aisle.data.problems import Problems
 from aisle.data.product import ImageRef, Problem, Product
 from aisle.data.records import Records
 from aisle.data.split_names import SPLITS, read_splits
-from aisle.data.text import plain
+from aisle.data.text import strip_markup
 from aisle.data.vectors import VectorFile
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath, Targets, Taxonomy
 
 
-class Part(NamedTuple):
+class SourceFile(NamedTuple):
     """A file of the catalogue: its records are numbers `first` to `last`."""
 
     path: Path
@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
 
 @dataclass
-class Base:
+class CatalogData:
     """What all selections of one catalogue share: n records, and each fact about them found once.
 
     first: the number of its first record, where it is a piece of a longer source. said: what the user said of
@@ -50,15 +50,15 @@ class Base:
     columns: Columns
     labels: column_parsers.Labels
     problems: Problems
-    pictures: Pictures
-    parts: tuple[Part, ...] = ()
-    attached: Mapping[str, VectorFile] = field(default_factory=dict)
+    images: ImageResolver
+    files: tuple[SourceFile, ...] = ()
+    vector_files: Mapping[str, VectorFile] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
-    first: int = 1
-    said: CatalogFormat = field(default_factory=CatalogFormat)
+    first_row: int = 1
+    user_format: CatalogFormat = field(default_factory=CatalogFormat)
 
     @cached_property
-    def split(self) -> column_parsers.Coded | None:
+    def split(self) -> column_parsers.DictionaryEncoded | None:
         """The given split of each record, by its usual name.
 
         Raises:
@@ -71,7 +71,7 @@ class Base:
         names = read_splits(dict(zip(coded.values, counts, strict=True)), self.columns.split)
         values = ["", *SPLITS]
         own = np.array([values.index(names[value]) for value in coded.values], np.int32)
-        return column_parsers.Coded(own[coded.codes], values)
+        return column_parsers.DictionaryEncoded(own[coded.codes], values)
 
     @cached_property
     def weights(self) -> np.ndarray | None:
@@ -89,7 +89,7 @@ class Base:
     def fatal(self) -> np.ndarray:
         """(n,) bool."""
         mask = np.zeros(len(self.records), dtype=bool)
-        mask[self.problems.fatal_rows() - self.first] = True
+        mask[self.problems.fatal_rows() - self.first_row] = True
         return mask
 
     def product(self, row: int, record: Mapping[str, Any]) -> Product:
@@ -98,7 +98,7 @@ class Base:
         for name, column in self.columns.text.items():
             value = record.get(column)
             if isinstance(value, str) and not value.isspace() and value:
-                words = plain(value)
+                words = strip_markup(value)
                 if words:
                     fields[name] = words
         vectors = {
@@ -107,16 +107,16 @@ class Base:
             if record.get(name) is not None and len(record[name])
         }
         code = int(self.labels.codes[row])
-        number = row + self.first
+        number = row + self.first_row
         own = str(record.get(self.columns.id) or number) if self.columns.id else str(number)
-        found = {name: file.get(own) for name, file in self.attached.items()}
+        found = {name: file.get(own) for name, file in self.vector_files.items()}
         vectors |= {name: vector for name, vector in found.items() if vector is not None}
         return Product(
             id=own,
             fields=fields,
-            images=self.pictures.refs(record),
+            images=self.images.refs(record),
             vectors=vectors,
-            categories=self.labels.places.categories[code] if code >= 0 else (),
+            categories=self.labels.mapping.categories[code] if code >= 0 else (),
         )
 
 
@@ -127,7 +127,7 @@ class Catalog(Sequence[Product]):
     `read` makes one; `take` selects from it without copying.
     """
 
-    def __init__(self, base: Base, index: np.ndarray | None = None) -> None:
+    def __init__(self, base: CatalogData, index: np.ndarray | None = None) -> None:
         self._base = base
         self._index = index  # (n,) record numbers from 0; None: all of them
 
@@ -142,7 +142,7 @@ class Catalog(Sequence[Product]):
     def __getitem__(self, i: slice) -> "Catalog": ...
     def __getitem__(self, i: "int | slice") -> "Product | Catalog":
         if isinstance(i, slice):
-            return self.take(np.arange(len(self))[i])
+            return self.select(np.arange(len(self))[i])
         row = self._record(i)
         return self._base.product(row, self._base.records.row(row))
 
@@ -161,12 +161,12 @@ class Catalog(Sequence[Product]):
         """Row i as the file says it: nothing stripped, decoded or renamed."""
         return self._base.records.row(self._record(i))
 
-    def take(self, indices: Sequence[int] | np.ndarray) -> "Catalog":
+    def select(self, indices: Sequence[int] | np.ndarray) -> "Catalog":
         """The rows at these positions (or where a mask is true), in this order; a row may recur."""
         chosen = np.asarray(indices)
         if chosen.dtype != bool:
             chosen = chosen.astype(np.int64)
-        return Catalog(self._base, (self.rows - self._base.first)[chosen])
+        return Catalog(self._base, (self.rows - self._base.first_row)[chosen])
 
     def _record(self, i: int) -> int:
         n = len(self)
@@ -189,9 +189,9 @@ class Catalog(Sequence[Product]):
         """How the source is written: its columns, separators and encoding."""
         base = self._base
         columns = resolved(
-            base.columns, self.style if self.labelled else None, self.official, base.pictures.separator
+            base.columns, self.style if self.labelled else None, self.official, base.images.separator
         )
-        return replace(base.said, columns=columns)
+        return replace(base.user_format, columns=columns)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -244,7 +244,7 @@ class Catalog(Sequence[Product]):
         Raises:
             CatalogError: no tree was given and no row has a label.
         """
-        taxonomy = self._base.labels.places.taxonomy
+        taxonomy = self._base.labels.mapping.taxonomy
         if taxonomy is None:
             column = self.columns.label[0] if self.columns.label else None
             why = f"column {column!r} is blank in every row" if column else "no column holds categories"
@@ -256,39 +256,39 @@ class Catalog(Sequence[Product]):
     @property
     def official(self) -> bool:
         """Whether the tree was given; else the labels span it."""
-        return self._base.labels.places.official
+        return self._base.labels.mapping.official
 
     @property
     def labelled(self) -> bool:
         """Whether any row of the source has a known category."""
-        return bool((self._base.labels.places.node >= 0).any())
+        return bool((self._base.labels.mapping.node >= 0).any())
 
     @property
-    def style(self) -> Style:
+    def style(self) -> LabelStyle:
         """How the labels are written: what parts levels, what parts several categories."""
-        return self._base.labels.places.style
+        return self._base.labels.mapping.style
 
     @property
     def spellings(self) -> Mapping[CategoryPath, CategoryPath]:
         """Paths that differ from a commoner one in case or spacing only -> the one each is read as."""
-        return self._base.labels.places.variants
+        return self._base.labels.mapping.variants
 
     def category_counts(self) -> np.ndarray:
         """(n,) int64: how many acceptable categories each row has."""
-        counts = [len(paths) for paths in self._base.labels.places.categories]
+        counts = [len(paths) for paths in self._base.labels.mapping.categories]
         return np.array([*counts, 0], np.int64)[self._select(self._base.labels.codes)]
 
-    def pictured(self) -> np.ndarray:
+    def has_image(self) -> np.ndarray:
         """(n,) bool: which rows have a picture (that may turn out missing or broken)."""
-        pictures, n = self._base.pictures, len(self._base.records)
+        pictures, n = self._base.images, len(self._base.records)
         if not pictures.named:
             return np.zeros(len(self), bool)
         refs = (bool(pictures.refs(record)) for record in self._base.records.rows(pictures.named))
         return self._select(np.fromiter(refs, bool, n))
 
-    def place_of(self, row: int) -> int | None:
+    def position_of(self, row: int) -> int | None:
         """The position of the record with this number, if it is here."""
-        record = row - self._base.first
+        record = row - self._base.first_row
         if self._index is None:
             return record if 0 <= record < len(self) else None
         found = np.flatnonzero(self._index == record)
@@ -298,7 +298,7 @@ class Catalog(Sequence[Product]):
         """Where each row belongs: `node` (n,) of its first category, -1 where unlabelled, unknown or
         fatal; `exact` (n,): False where the label is a branch in which products cannot end."""
         codes = self._select(self._base.labels.codes)
-        places = self._base.labels.places
+        places = self._base.labels.mapping
         node, exact = np.append(places.node, -1)[codes], np.append(places.exact, True)[codes]
         return Targets(np.where(self.fatal, -1, node), exact)
 
@@ -347,17 +347,17 @@ class Catalog(Sequence[Product]):
     @property
     def rows(self) -> np.ndarray:
         """(n,) the number of each row's record in the source, from 1, all files counted through."""
-        return (np.arange(len(self)) if self._index is None else self._index) + self._base.first
+        return (np.arange(len(self)) if self._index is None else self._index) + self._base.first_row
 
     @property
-    def attached(self) -> Mapping[str, VectorFile]:
+    def vector_files(self) -> Mapping[str, VectorFile]:
         """Files of vectors by name, matched by product id."""
-        return self._base.attached
+        return self._base.vector_files
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def files(self) -> tuple[SourceFile, ...]:
         """The files the records come from."""
-        return self._base.parts
+        return self._base.files
 
     # -- what is wrong with them --------------------------------------------------------------
 
@@ -373,7 +373,7 @@ class Catalog(Sequence[Product]):
 
     def problems_of(self, i: int) -> tuple[Problem, ...]:
         """What is wrong with row i."""
-        return self._base.problems.of(self._record(i) + self._base.first)
+        return self._base.problems.of(self._record(i) + self._base.first_row)
 
     # -- what is the same ---------------------------------------------------------------------
 
@@ -381,7 +381,7 @@ class Catalog(Sequence[Product]):
         """(n,) bytes: a hash of what each row says, not of its id, label or split."""
         return self._select(self._cached("keys", lambda: duplicates.keys(self._base)))
 
-    def groups(self, near: bool = True, pictures: bool = True, progress: Progress = SILENT) -> np.ndarray:
+    def groups(self, near: bool = True, images: bool = True, progress: Progress = SILENT) -> np.ndarray:
         """(n,) int64 numbers from 0; rows that show the same product have the same.
 
         Args:
@@ -392,29 +392,29 @@ class Catalog(Sequence[Product]):
             pictures: whether what pictures look like counts.
             progress: told of the pictures.
         """
-        pictures = near and pictures and bool(self._base.pictures.named)
+        images = near and images and bool(self._base.images.named)
 
         def find() -> np.ndarray:
             if not near:
                 return duplicates.groups(self._base)
-            seen = self._first_pictures(progress) if pictures else None
+            seen = self._first_pictures(progress) if images else None
             return near_duplicates.groups(self._base, seen)
 
-        full = self._cached(f"groups {near} {pictures}", find)
+        full = self._cached(f"groups {near} {images}", find)
         if self._index is None:
             return full.astype(np.int64)
         return np.unique(full[self._index], return_inverse=True)[1].astype(np.int64)
 
-    def _first_pictures(self, progress: Progress) -> Hashes:
-        looked: Survey | None = self._base.cache.get("survey")
+    def _first_pictures(self, progress: Progress) -> ImageHashes:
+        looked: ImageScan | None = self._base.cache.get("survey")
         if looked is not None:
-            return Hashes(looked.rows, looked.hashes)
-        return self._cached("first pictures", lambda: first_pictures(self._base, progress))
+            return ImageHashes(looked.rows, looked.hashes)
+        return self._cached("first pictures", lambda: hash_first_images(self._base, progress))
 
-    def survey(self, progress: Progress = SILENT) -> Survey:
+    def scan_images(self, progress: Progress = SILENT) -> ImageScan:
         """Every picture of the whole source, decoded once: what cannot be read, what looks alike."""
-        found = self._cached("survey", lambda: survey(self._base, progress))
-        if not found.whole:
+        found = self._cached("survey", lambda: scan_images(self._base, progress))
+        if not found.complete:
             self._base.cache.pop("survey", None)
         return found
 
@@ -432,7 +432,7 @@ class Catalog(Sequence[Product]):
             with pa.ipc.new_stream(sink, batch.schema) as writer:
                 writer.write_batch(batch)
             digest.update(sink.getvalue())
-        for name, file in sorted(self._base.attached.items()):
+        for name, file in sorted(self._base.vector_files.items()):
             digest.update(f"{name} {file.fingerprint}".encode())
         if self._index is not None:
             digest.update(self._index.tobytes())
@@ -454,22 +454,22 @@ class Catalog(Sequence[Product]):
             raise CatalogError(f"{len(labels)} labels were given for {len(self)} rows")
         if taxonomy is None and self.official:
             taxonomy = self.taxonomy
-        codes, texts, places = column_parsers.place_paths(labels, taxonomy)
+        codes, texts, places = column_parsers.labels_from_values(labels, taxonomy)
         full = np.full(len(self._base.records), -1, np.int32)
-        full[self.rows - self._base.first] = codes
+        full[self.rows - self._base.first_row] = codes
         return Catalog(replace(self._base, labels=column_parsers.Labels(full, texts, places)), self._index)
 
     @property
-    def picture_root(self) -> Path | None:
+    def image_root(self) -> Path | None:
         """The folder that the pictures' paths are relative to; None where no column names any path."""
-        types, pictures = self._base.records.types, self._base.pictures
+        types, pictures = self._base.records.types, self._base.images
         paths = [name for name in pictures.named if "binary" not in str(types[name])]
         return pictures.root if paths else None
 
-    def picture_names(self, i: int) -> list[str | bytes]:
+    def image_names(self, i: int) -> list[str | bytes]:
         """The pictures of row i as the file names them: paths, web addresses, or the bytes themselves."""
-        return self._base.pictures.names(self.raw(i))
+        return self._base.images.names(self.raw(i))
 
     def images(self, i: int) -> tuple[ImageRef, ...]:
         """The pictures of row i, without making the whole product."""
-        return self._base.pictures.refs(self.raw(i))
+        return self._base.images.refs(self.raw(i))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aisle.data.columns import Columns, wanted
+from aisle.data.columns import Columns, parse_columns
 from aisle.errors import CatalogError
 
 FILE = "catalog.json"
@@ -95,7 +95,7 @@ class CatalogFormat:
         """
         try:
             data = json.loads(text)
-            given, columns = (wanted(data[key]) for key in ("given", "columns"))
+            given, columns = (parse_columns(data[key]) for key in ("given", "columns"))
             marks = [data["delimiter"], data["encoding"]]
             if not all(mark is None or isinstance(mark, str) for mark in marks):
                 raise TypeError("delimiter and encoding are text")

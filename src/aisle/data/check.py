@@ -27,7 +27,7 @@ _DISTINCT = 100_000  # distinct values are counted up to here
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnSummary:
     """One column: its part, how many cells hold something, how many distinct values, the commonest one."""
 
     name: str
@@ -39,7 +39,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Level:
+class LevelSummary:
     """One level of the tree (1 is the top): its nodes, and the labelled rows that reach it."""
 
     level: int
@@ -48,17 +48,17 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Band:
+class SizeBand:
     """Classes that have `least` to `most` rows: how many they are, and the rows in them together."""
 
-    least: int
-    most: int
+    min_rows: int
+    max_rows: int
     classes: int
     rows: int
 
 
 @dataclass(frozen=True)
-class Classes:
+class ClassSummary:
     """How labelled rows fall on classes (the nodes that labels name).
 
     head_share: share of the rows in the largest tenth of the classes. tail: classes of fewer than 5
@@ -72,29 +72,29 @@ class Classes:
     largest: int
     head_share: float
     tail: int
-    ones: int
-    bands: tuple[Band, ...]
+    singletons: int
+    bands: tuple[SizeBand, ...]
     top: tuple[tuple[str, int], ...]
     bottom: tuple[tuple[str, int], ...]
     sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What `check` found. `rows` = `good` + `odd` (a problem, still used) + `bad` (not learned from)."""
 
     source: str
     rows: int
-    good: int
-    odd: int
-    bad: int
+    clean: int
+    flagged: int
+    fatal: int
     files: tuple[tuple[str, int], ...]
     mapping: tuple[tuple[str, str], ...]
-    columns: tuple[Column, ...]
-    levels: tuple[Level, ...]
-    classes: Classes | None
+    columns: tuple[ColumnSummary, ...]
+    levels: tuple[LevelSummary, ...]
+    classes: ClassSummary | None
     missing: tuple[tuple[str, int], ...]
-    pictures: int
+    images: int
     splits: tuple[tuple[str, int], ...]
     findings: tuple[Finding, ...]
     problems: Problems = field(repr=False)
@@ -140,8 +140,8 @@ def _plain(value: Any) -> Any:
 
 
 def check(
-    catalog: Catalog, *, pictures: bool = True, strict: bool = False, progress: Progress = SILENT
-) -> Report:
+    catalog: Catalog, *, images: bool = True, strict: bool = False, progress: Progress = SILENT
+) -> CheckReport:
     """Look a catalogue over. pictures: decode each (else only whether it is there); strict: stop at the
     first that cannot be decoded.
 
@@ -149,8 +149,8 @@ def check(
         FirstProblemError: strict, and a picture is unreadable.
     """
     problems = catalog.problems.copy(strict)
-    if pictures:
-        unreadable = catalog.survey(progress).unreadable
+    if images:
+        unreadable = catalog.scan_images(progress).unreadable
         own = set(catalog.rows.tolist()) if unreadable else set()
         for seen in unreadable:
             if seen.row in own:
@@ -158,21 +158,21 @@ def check(
         problems.sort()
     rows, bad = len(catalog), int(catalog.fatal.sum())
     odd = len(np.setdiff1d(problems.rows_with(), problems.fatal_rows()))
-    return Report(
-        source=", ".join(str(part.path) for part in catalog.parts[:3]) or "rows in memory",
+    return CheckReport(
+        source=", ".join(str(part.path) for part in catalog.files[:3]) or "rows in memory",
         rows=rows,
-        good=rows - odd - bad,
-        odd=odd,
-        bad=bad,
-        files=tuple((str(part.path), part.last - part.first + 1) for part in catalog.parts),
+        clean=rows - odd - bad,
+        flagged=odd,
+        fatal=bad,
+        files=tuple((str(part.path), part.last - part.first + 1) for part in catalog.files),
         mapping=_mapping(catalog),
         columns=tuple(_columns(catalog)),
         levels=_levels(catalog),
         classes=_classes(catalog),
         missing=_missing(catalog),
-        pictures=catalog.survey().total if pictures else 0,
+        images=catalog.scan_images().total if images else 0,
         splits=_splits(catalog),
-        findings=find_all(catalog, problems, near=pictures, progress=progress),
+        findings=find_all(catalog, problems, near=images, progress=progress),
         problems=problems,
         catalog=catalog,
     )
@@ -187,7 +187,7 @@ def _mapping(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
-def _columns(catalog: Catalog) -> list[Column]:
+def _columns(catalog: Catalog) -> list[ColumnSummary]:
     parts = {
         name: part
         for part, value in catalog.columns.to_dict().items()
@@ -200,7 +200,7 @@ def _columns(catalog: Catalog) -> list[Column]:
         common, often = max(counts.items(), key=lambda item: item[1]) if counts else ("", 0)
         share = often / filled if filled else 0.0
         distinct = len(counts) if counts is not None else None
-        found.append(Column(name, parts.get(name, "unused"), filled, distinct, common[:80], share))
+        found.append(ColumnSummary(name, parts.get(name, "unused"), filled, distinct, common[:80], share))
     return found
 
 
@@ -210,19 +210,19 @@ def _counts(catalog: Catalog, name: str) -> dict[str, int] | None:
     return catalog.value_counts(name, _DISTINCT)
 
 
-def _levels(catalog: Catalog) -> tuple[Level, ...]:
+def _levels(catalog: Catalog) -> tuple[LevelSummary, ...]:
     if not catalog.labelled:
         return ()
     node = catalog.targets().node
     depth = catalog.taxonomy.node_depth
     reached = depth[node[node >= 0]]
     return tuple(
-        Level(level, len(catalog.taxonomy.level(level)), int((reached >= level).sum()))
+        LevelSummary(level, len(catalog.taxonomy.level(level)), int((reached >= level).sum()))
         for level in range(1, catalog.taxonomy.depth + 1)
     )
 
 
-def _classes(catalog: Catalog) -> Classes | None:
+def _classes(catalog: Catalog) -> ClassSummary | None:
     node = catalog.targets().node
     labelled = node[node >= 0]
     if not len(labelled):
@@ -235,7 +235,7 @@ def _classes(catalog: Catalog) -> Classes | None:
     names = [format_path(catalog.taxonomy.nodes[n].path) for n in which[order]]
     head = max(1, len(sizes) // 10)
     named = [(name, int(size)) for name, size in zip(names, sizes, strict=True)]
-    return Classes(
+    return ClassSummary(
         count=len(sizes),
         labelled=len(labelled),
         unlabelled=int(((node < 0) & ~catalog.fatal).sum()),
@@ -243,7 +243,7 @@ def _classes(catalog: Catalog) -> Classes | None:
         largest=int(sizes[0]),
         head_share=float(sizes[:head].sum() / sizes.sum()),
         tail=int((sizes < TAIL).sum()),
-        ones=int((sizes == 1).sum()),
+        singletons=int((sizes == 1).sum()),
         bands=tuple(_band(sizes, least, most) for least, most in _BANDS if least <= sizes[0]),
         top=tuple(named[:_EXAMPLES]),
         bottom=tuple(named[-_EXAMPLES:][::-1]) if len(named) > _EXAMPLES else (),
@@ -251,9 +251,9 @@ def _classes(catalog: Catalog) -> Classes | None:
     )
 
 
-def _band(sizes: np.ndarray, least: int, most: int) -> Band:
+def _band(sizes: np.ndarray, least: int, most: int) -> SizeBand:
     inside = sizes[(sizes >= least) & (sizes <= most)]
-    return Band(least, most, len(inside), int(inside.sum()))
+    return SizeBand(least, most, len(inside), int(inside.sum()))
 
 
 def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
@@ -265,7 +265,7 @@ def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
             full = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(column))
             found.append((name, len(catalog) - full))
     if catalog.columns.images or catalog.columns.image_template:
-        found.append(("picture", len(catalog) - int(catalog.pictured().sum())))
+        found.append(("picture", len(catalog) - int(catalog.has_image().sum())))
     if catalog.columns.label:
         found.append(("category", int((catalog.targets().node < 0).sum())))
     return tuple(found)

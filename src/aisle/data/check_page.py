@@ -10,12 +10,12 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.data.product import Product
 from aisle.taxonomy import format_path
 
 if TYPE_CHECKING:
-    from aisle.data.check import Report
+    from aisle.data.check import CheckReport
 
 _TICKS = re.compile("`([^`]*)`")  # commands, as they are written in findings
 _SIDE = 200  # pixels of a thumbnail
@@ -47,7 +47,7 @@ def thumbnail(product: Product) -> Thumb:
         return Thumb()
     try:
         image = decode(product.images[0], _SIDE)
-    except PictureError as error:
+    except ImageError as error:
         return Thumb(why=str(error))
     image.thumbnail((_SIDE * 2, _SIDE * 2))
     out = io.BytesIO()
@@ -55,7 +55,7 @@ def thumbnail(product: Product) -> Thumb:
     return Thumb("data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode())
 
 
-def render(report: "Report") -> str:
+def render(report: "CheckReport") -> str:
     """The page's HTML."""
     environment = Environment(
         loader=PackageLoader("aisle.data", "."),
@@ -79,15 +79,15 @@ def render(report: "Report") -> str:
     )
 
 
-def _thumbs(report: "Report") -> dict[int, Thumb]:
+def _thumbs(report: "CheckReport") -> dict[int, Thumb]:
     """The pictures of all rows shown in groups, by record number."""
     catalog = report.catalog
     shown = {example.row for finding in report.findings for group in finding.groups for example in group}
-    places = {row: catalog.place_of(row) for row in shown}
+    places = {row: catalog.position_of(row) for row in shown}
     return {row: thumbnail(catalog[i]) for row, i in places.items() if i is not None}
 
 
-def _wall(report: "Report") -> list[Shown]:
+def _wall(report: "CheckReport") -> list[Shown]:
     """Products drawn from the whole catalogue, the same ones each time."""
     catalog = report.catalog
     usable = np.flatnonzero(~catalog.fatal)

@@ -12,7 +12,7 @@ from aisle.data import column_findings, splits
 from aisle.data.catalog import Catalog
 from aisle.data.duplicates import members
 from aisle.data.finding import Example, Finding, Severity
-from aisle.data.problems import Kind, Problems
+from aisle.data.problems import Problems, ProblemType
 from aisle.data.product import Problem
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
@@ -52,7 +52,7 @@ def find_all(
         *_spellings(catalog),
         *_duplicates(catalog, groups),
         *_leaks(catalog),
-        *_nearly_alike(catalog, groups, catalog.groups(pictures=near, progress=progress)),
+        *_nearly_alike(catalog, groups, catalog.groups(images=near, progress=progress)),
         *_labels(catalog),
         *column_findings.choices(catalog),
         *column_findings.proposals(catalog),
@@ -73,11 +73,11 @@ def _shown(catalog: Catalog, i: int) -> Example:
 
 def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
     """The rows' own problems, one finding a kind; what varies from row to row is told in the examples."""
-    counts: Counter[Kind] = Counter()
-    shown: defaultdict[Kind, list[Problem]] = defaultdict(list)
-    last: dict[Kind, int] = {}
+    counts: Counter[ProblemType] = Counter()
+    shown: defaultdict[ProblemType, list[Problem]] = defaultdict(list)
+    last: dict[ProblemType, int] = {}
     for problem in problems:  # in the order of their rows
-        kind = Kind(problem.column, _VARIES.split(problem.what)[0], problem.fatal)
+        kind = ProblemType(problem.column, _VARIES.split(problem.message)[0], problem.fatal)
         if problem.row is not None and last.get(kind) == problem.row:
             continue  # two pictures of one row are one row
         last[kind] = problem.row or 0
@@ -85,23 +85,23 @@ def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
         if counts[kind] <= SHOWN:
             shown[kind].append(problem)
     for kind, count in counts.most_common():
-        if kind.what == "differs only in case or spacing":
+        if kind.message == "differs only in case or spacing":
             continue  # told once a spelling, below
         examples = (_problem_example(catalog, problem) for problem in shown[kind])
-        action = next((action for words, action in _ACTIONS if words in kind.what), "read as said")
+        action = next((action for words, action in _ACTIONS if words in kind.message), "read as said")
         if kind.fatal:
             action = "left out of training; still answered, as `review`"
-        what = f"{kind.column}: {kind.what}" if kind.column else kind.what
-        harmless = kind.what.startswith(_HARMLESS)
+        what = f"{kind.column}: {kind.message}" if kind.column else kind.message
+        harmless = kind.message.startswith(_HARMLESS)
         severity: Severity = "error" if kind.fatal else "note" if harmless else "warning"
         unit, about = "rows" if shown[kind][0].row else "files", kind.column or ""
         yield Finding("problem", severity, what, count, unit, action, tuple(examples), column=about)
 
 
 def _problem_example(catalog: Catalog, problem: Problem) -> Example:
-    i = catalog.place_of(problem.row or 0)
+    i = catalog.position_of(problem.row or 0)
     shown = _shown(catalog, i) if i is not None else Example(0, "", "")
-    detail = problem.what[len(_VARIES.split(problem.what)[0]) :].strip(" .:;")
+    detail = problem.message[len(_VARIES.split(problem.message)[0]) :].strip(" .:;")
     detail = detail.replace("Did you mean ", "→ ") if detail else ""
     value = " ".join(part for part in (problem.value or shown.value, detail) if part)
     return Example(shown.row, shown.id, value)

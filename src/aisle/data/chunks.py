@@ -12,15 +12,15 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from aisle.data import column_parsers, variant_rows
-from aisle.data.catalog import Base, Catalog
-from aisle.data.columns import Columns, wanted
-from aisle.data.files import Table, estimate_rows
-from aisle.data.paths import told
+from aisle.data.catalog import Catalog, CatalogData
+from aisle.data.columns import Columns, parse_columns
+from aisle.data.files import TableFile, estimate_rows
+from aisle.data.paths import wrap_store_errors
 from aisle.data.pipes import Spooled
 from aisle.data.problems import Problems
 from aisle.data.reading import batches_of, blaming, feedback_join, home_of, understood
 from aisle.data.records import Records
-from aisle.data.tables import Hints
+from aisle.data.tables import ReadOptions
 from aisle.data.vectors import open_vectors
 from aisle.errors import CatalogError
 
@@ -30,7 +30,7 @@ _LOOKED_AT = 1000  # records of a file by which its columns are understood
 _FILES = 32  # files whose first records are looked at
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """Records in a row: `number` counts pieces from 0; `first` is the number of its first record, from 1.
 
     catalog: its rows, which know their numbers in the whole source; made when asked for. batches, told: what
@@ -42,10 +42,10 @@ class Piece(NamedTuple):
     rows: int
     catalog: Callable[[], Catalog]
     batches: Sequence[pa.RecordBatch] = ()
-    told: Problems | None = None
+    problems: Problems | None = None
 
 
-class Pieces(Protocol):
+class Chunks(Protocol):
     """What bulk work goes through: pieces that are the same each time they are asked for."""
 
     @property
@@ -63,12 +63,12 @@ class Pieces(Protocol):
         """What the records come from, in order."""
         ...
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[Chunk]:
         """One after the other, read as they are asked for."""
         ...
 
 
-class FilePieces:
+class ChunkReader:
     """Files as pieces of `rows` records, or of `BYTES` where that is less.
 
     Raises:
@@ -81,7 +81,7 @@ class FilePieces:
         rows: int = ROWS,
         columns: Mapping[str, Any] | None = None,
         image_root: str | Path | None = None,
-        hints: Hints = Hints(),  # noqa: B008 - frozen
+        hints: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
         vectors: Mapping[str, str | Path] | None = None,
     ) -> None:
         self._pipes, self.rows, self.hints = Spooled(), rows, hints
@@ -89,10 +89,10 @@ class FilePieces:
         home = home_of(source)
         self.attached = open_vectors(vectors)
         self.first_told = Problems()
-        with told(self.source[0]):
+        with wrap_store_errors(self.source[0]):
             sample, self.total = self._looked()
             root = column_parsers.resolve_root(image_root, home)
-        given = wanted(columns)
+        given = parse_columns(columns)
         self.join = feedback_join(sample, given, root, hints.like)
         if self.join is not None:
             sample, given = sample.mapped(self.join.batch), self.join.given
@@ -112,16 +112,16 @@ class FilePieces:
     def files(self) -> list[Path]:
         """The tables, or the folder of pictures, in order."""
         parts = (part for part, _ in batches_of(self.source, Problems(), self.hints))
-        return [part.path if isinstance(part, Table) else part for part in parts if part is not None]
+        return [part.path if isinstance(part, TableFile) else part for part in parts if part is not None]
 
     def _looked(self) -> tuple[Records, int | None]:
         """The first records of the first files, and about how many there are in all."""
         seen: list[pa.RecordBatch] = []
         total: int | None = 0
         for number, (part, batches) in enumerate(batches_of(self.source, Problems(), self.hints)):
-            path = part.path if isinstance(part, Table) else part
+            path = part.path if isinstance(part, TableFile) else part
             with blaming(path):
-                estimate = estimate_rows(part) if isinstance(part, Table) else None
+                estimate = estimate_rows(part) if isinstance(part, TableFile) else None
                 total = None if total is None or estimate is None else total + estimate
                 count = 0
                 for batch in batches(1) if number < _FILES else ():
@@ -131,7 +131,7 @@ class FilePieces:
                         break
         return Records(seen), total
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[Chunk]:
         problems = self.first_told.copy()
         first = 1
         records = self._batches(problems)
@@ -140,14 +140,14 @@ class FilePieces:
         for number, batches in enumerate(_cut(records, self.rows)):
             rows = sum(batch.num_rows for batch in batches)
             noted = problems.drain(first + rows - 1)
-            yield Piece(number, first, rows, partial(self.catalog, batches, first, noted), batches, noted)
+            yield Chunk(number, first, rows, partial(self.catalog, batches, first, noted), batches, noted)
             first += rows
 
     def _batches(self, problems: Problems) -> Iterator[pa.RecordBatch]:
         """Every batch of every file; columns that nobody knew of are told once."""
         first, known = 1, set(self.types)
         for part, batches in batches_of(self.source, problems, self.hints):
-            with blaming(part.path if isinstance(part, Table) else part):
+            with blaming(part.path if isinstance(part, TableFile) else part):
                 for raw in batches(first):
                     batch = raw if self.join is None else self.join.batch(raw)
                     for name in [name for name in batch.schema.names if name not in known]:
@@ -171,11 +171,13 @@ class FilePieces:
         problems.shift(first - 1)
         labels = column_parsers.no_labels(records, self.columns, None, problems)
         return Catalog(
-            Base(records, self.columns, labels, problems, self.pictures, (), self.attached, first=first)
+            CatalogData(
+                records, self.columns, labels, problems, self.pictures, (), self.attached, first_row=first
+            )
         )
 
 
-class CatalogPieces:
+class CatalogChunks:
     """A catalogue that is read already, such as a contest's, as pieces of `rows` records."""
 
     def __init__(self, catalog: Catalog, files: Sequence[Path], rows: int = ROWS) -> None:
@@ -191,11 +193,11 @@ class CatalogPieces:
         """How many records there are."""
         return len(self.whole)
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[Chunk]:
         for number, start in enumerate(range(0, len(self.whole), self.rows)):
             stop = min(start + self.rows, len(self.whole))
             take = partial(self.whole.__getitem__, slice(start, stop))
-            yield Piece(number, start + 1, stop - start, take)
+            yield Chunk(number, start + 1, stop - start, take)
 
 
 def _cut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[list[pa.RecordBatch]]:

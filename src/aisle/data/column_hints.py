@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aisle.data.catalog import Catalog
 from aisle.data.column_names import folded, hints_at_label, is_about_label, is_label_like, is_other, rank
-from aisle.data.column_profile import Profile, Profiles, profiles
+from aisle.data.column_profile import ColumnProfile, Profiles, profiles
 from aisle.data.columns import flag
 
 _TITLE = re.compile(r"name|tit[eluo]|nom|bez|descr|opis|item|produ|artikel|naz|назв|наимен|名|标题|اسم")
@@ -40,7 +40,9 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
     free = [name for name in catalog.names if name not in taken and profile(name).seen]
     found: list[Proposal] = []
 
-    def add(role: str, score: Callable[[str, Profile], float], reason: Callable[[Profile], str]) -> None:
+    def add(
+        role: str, score: Callable[[str, ColumnProfile], float], reason: Callable[[ColumnProfile], str]
+    ) -> None:
         scores = {name: score(name, profile(name)) for name in free}
         best = max(scores, key=lambda name: scores[name], default=None)
         if best is not None and scores[best] > 0:
@@ -84,15 +86,15 @@ def advice(catalog: Catalog) -> str:
     return f"The likeliest columns are {named}: add {' '.join(one.flag for one in found)}"
 
 
-def _images_reason(cells: Profile) -> str:
+def _images_reason(cells: ColumnProfile) -> str:
     return f"{max(cells.images, cells.urls):.0%} of its cells name images"
 
 
-def _label_reason(cells: Profile) -> str:
+def _label_reason(cells: ColumnProfile) -> str:
     return f"{round(cells.distinct * cells.seen):,} values in {cells.seen:,} cells"
 
 
-def _label_score(name: str, cells: Profile) -> float:
+def _label_score(name: str, cells: ColumnProfile) -> float:
     """Above 0 for what may be a label; most where values recur and hold levels, and the name hints at it."""
     like = is_label_like(name)
     if not cells.as_label or not cells.recurs or cells.common == 1 or is_about_label(name):
@@ -103,7 +105,7 @@ def _label_score(name: str, cells: Profile) -> float:
     return 4 * like + 3 * cells.paths + 2 * hints_at_label(name) + cells.filled + 1 - cells.distinct
 
 
-def _title_score(name: str, cells: Profile) -> float:
+def _title_score(name: str, cells: ColumnProfile) -> float:
     """Above 0 for what may be a title; most where each row has other words of its own."""
     if (
         not cells.as_title
@@ -117,7 +119,7 @@ def _title_score(name: str, cells: Profile) -> float:
     return named + cells.distinct + cells.words + cells.filled
 
 
-def _images_score(name: str, cells: Profile) -> float:
+def _images_score(name: str, cells: ColumnProfile) -> float:
     """Above 0 for what may name images: a page's address may not."""
     named = bool(_IMAGE.search(folded(name)))
     if not cells.as_images or (cells.images < 0.5 and not named):

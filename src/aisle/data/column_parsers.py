@@ -11,9 +11,9 @@ import pyarrow.compute as _compute
 
 from aisle.data import dates
 from aisle.data.columns import Columns
-from aisle.data.label_mapping import Places, place, place_levels
+from aisle.data.label_mapping import LabelMapping, map_labels, map_level_columns
 from aisle.data.labels import LEVEL_MARK
-from aisle.data.paths import located
+from aisle.data.paths import to_path
 from aisle.data.problems import Problems
 from aisle.data.records import Records
 from aisle.data.vectors import VectorFile
@@ -23,14 +23,14 @@ from aisle.taxonomy import DELIMITER, CategoryPath, Taxonomy
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
 
 
-class Coded(NamedTuple):
+class DictionaryEncoded(NamedTuple):
     """A column of n values as numbers (n,) int32 into its distinct values, in order of appearance."""
 
     codes: np.ndarray
     values: list[str]
 
 
-def encode(arrays: Iterator[pa.Array]) -> Coded:
+def encode(arrays: Iterator[pa.Array]) -> DictionaryEncoded:
     """Distinct text and where it occurs; null counts as blank. Memory grows with what is distinct."""
     known: dict[str, int] = {}
     codes: list[np.ndarray] = []
@@ -38,7 +38,7 @@ def encode(arrays: Iterator[pa.Array]) -> Coded:
         coded = pc.fill_null(_as_text(array), "").dictionary_encode()
         numbers = [known.setdefault(value, len(known)) for value in coded.dictionary.to_pylist()]
         codes.append(np.array(numbers, np.int32)[coded.indices.to_numpy(zero_copy_only=False)])
-    return Coded(np.concatenate(codes) if codes else np.empty(0, np.int32), list(known))
+    return DictionaryEncoded(np.concatenate(codes) if codes else np.empty(0, np.int32), list(known))
 
 
 def _as_text(array: pa.Array) -> pa.Array:
@@ -54,7 +54,7 @@ class Labels(NamedTuple):
 
     codes: np.ndarray
     texts: list[str]
-    places: Places
+    mapping: LabelMapping
 
 
 def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
@@ -67,11 +67,11 @@ def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, p
     counts = np.bincount(coded.codes, minlength=len(coded.values))
     labels = dict(zip(coded.values, counts.tolist(), strict=True))
     if one:
-        places = place(labels, taxonomy, columns.delimiter, columns.separator)
+        places = map_labels(labels, taxonomy, columns.delimiter, columns.separator)
     elif columns.delimiter == "":
-        places = place(labels, taxonomy, LEVEL_MARK, "")
+        places = map_labels(labels, taxonomy, LEVEL_MARK, "")
     else:
-        places = place_levels(labels, taxonomy)
+        places = map_level_columns(labels, taxonomy)
     _report_labels(coded, places, name, problems)
     _report_column(coded, places, name, problems)
     return Labels(coded.codes, coded.values, places)
@@ -79,7 +79,7 @@ def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, p
 
 def no_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
     """The labels of records that have none, or whose labels do not matter."""
-    return Labels(np.full(len(records), -1, np.int32), [], place({}, taxonomy, "", ""))
+    return Labels(np.full(len(records), -1, np.int32), [], map_labels({}, taxonomy, "", ""))
 
 
 def _joined(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:
@@ -88,27 +88,29 @@ def _joined(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:
         yield pc.binary_join_element_wise(*filled, LEVEL_MARK)
 
 
-def _report_labels(coded: Coded, places: Places, column: str, problems: Problems) -> None:
+def _report_labels(coded: DictionaryEncoded, places: LabelMapping, column: str, problems: Problems) -> None:
     blank = np.array([not paths for paths in places.categories], dtype=bool)
-    odd = np.array([i in places.odd for i in range(len(coded.values))], dtype=bool)
+    odd = np.array([i in places.messages for i in range(len(coded.values))], dtype=bool)
     for i in np.flatnonzero(odd[coded.codes]) if odd.any() else ():
         code = int(coded.codes[i])
-        problems.add(int(i) + 1, column, places.odd[code], coded.values[code].replace(LEVEL_MARK, DELIMITER))
+        problems.add(
+            int(i) + 1, column, places.messages[code], coded.values[code].replace(LEVEL_MARK, DELIMITER)
+        )
     if not blank.all():  # a file without any label is a file to classify
         for i in np.flatnonzero((blank & ~odd)[coded.codes]):
             problems.add(int(i) + 1, column, "no category; the row is not learned from")
 
 
-def _report_column(coded: Coded, places: Places, column: str, problems: Problems) -> None:
+def _report_column(coded: DictionaryEncoded, places: LabelMapping, column: str, problems: Problems) -> None:
     """What concerns all labels: told once."""
     if places.ancestors:
         listed = np.isin(coded.codes, list(places.ancestors))
         shown = coded.values[min(places.ancestors)].replace(LEVEL_MARK, ", ")
         rows = f"{int(listed.sum()):,} row{'s' * (int(listed.sum()) != 1)}, such as {shown}"
         problems.note(column, "ancestors of a category are listed with it; they are left out", rows)
-    if places.unread:
-        flag = shlex.quote(f"delimiter={places.unread}")
-        sign = places.unread.strip()
+    if places.unread_sign:
+        flag = shlex.quote(f"delimiter={places.unread_sign}")
+        sign = places.unread_sign.strip()
         what = f"every label holds {sign!r} and is read as one level; if it parts levels: -c {flag}"
         shown = next(text for text in coded.values if text.strip())
         problems.note(column, what, shown)
@@ -249,17 +251,17 @@ def read_dates(
 def resolve_root(root: str | Path | None, source: Path | None) -> Path:
     """The folder that picture paths are relative to: as given, else where the catalogue lies."""
     if root is not None:
-        return located(root)
+        return to_path(root)
     if source is None:
         return Path()
     return source if source.is_dir() else source.parent
 
 
-def place_paths(labels: Sequence[CategoryPath | str | None], taxonomy: Taxonomy | None) -> Labels:
+def labels_from_values(labels: Sequence[CategoryPath | str | None], taxonomy: Taxonomy | None) -> Labels:
     """Labels given as paths or ids rather than read from a file."""
     texts = ["" if v is None else v if isinstance(v, str) else LEVEL_MARK.join(v) for v in labels]
     known: dict[str, int] = {}
     codes = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
     counts = np.bincount(codes, minlength=len(known)).tolist()
-    places = place(dict(zip(known, counts, strict=True)), taxonomy, LEVEL_MARK, "")
+    places = map_labels(dict(zip(known, counts, strict=True)), taxonomy, LEVEL_MARK, "")
     return Labels(codes, list(known), places)

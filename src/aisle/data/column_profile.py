@@ -23,7 +23,7 @@ _HEAD = 500  # characters of a cell that are looked at
 _IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(PICTURES)))})(?:\W|$)", re.IGNORECASE)
 
 
-class Profile(NamedTuple):
+class ColumnProfile(NamedTuple):
     """A column by its cells. `filled` is the share of all rows; the others are shares of the filled cells
     that were looked at (`seen` of them).
 
@@ -74,7 +74,7 @@ class Profile(NamedTuple):
         return self.seen < 10 or self.common <= 0.5
 
 
-Profiles = Callable[[str], Profile]
+Profiles = Callable[[str], ColumnProfile]
 
 
 def profiles(column: Callable[[str], Iterator[pa.Array]], rows: int) -> Profiles:
@@ -86,7 +86,7 @@ def profiles(column: Callable[[str], Iterator[pa.Array]], rows: int) -> Profiles
     """
 
     @cache
-    def of(name: str) -> Profile:
+    def of(name: str) -> ColumnProfile:
         filled, cells = 0, []
         for array in column(name):
             full = column_parsers.filled(array)
@@ -98,17 +98,17 @@ def profiles(column: Callable[[str], Iterator[pa.Array]], rows: int) -> Profiles
     return of
 
 
-def looks(cells: Sequence[str]) -> Profile:
+def looks(cells: Sequence[str]) -> ColumnProfile:
     """The profile of some cells that are not blank."""
     if not cells:
-        return Profile()
+        return ColumnProfile()
     counts = Counter(cell.strip() for cell in cells)
     tested = Counter(cell.strip()[:_HEAD] for cell in cells[:_TESTED])
 
     def share(test: Callable[[str], object]) -> float:
         return sum(count for cell, count in tested.items() if test(cell)) / tested.total()
 
-    return Profile(
+    return ColumnProfile(
         seen=len(cells),
         distinct=len(counts) / len(cells),
         words=share(lambda cell: " " in cell),

@@ -17,8 +17,8 @@ from aisle.data.column_names import (
     named_levels,
     rank,
 )
-from aisle.data.column_profile import Profile, Profiles
-from aisle.data.columns import CALLER, Columns
+from aisle.data.column_profile import ColumnProfile, Profiles
+from aisle.data.columns import CALLER_PREFIX, Columns
 from aisle.errors import CatalogError, did_you_mean
 
 _SETTINGS = ("image_template", "delimiter", "separator", "image_separator", "date_format")
@@ -34,7 +34,7 @@ def find(
     given: Mapping[str, Any],
     binary: Iterable[str] = (),
     vectors: Iterable[str] = (),
-    profile: Profiles = lambda name: Profile(),
+    profile: Profiles = lambda name: ColumnProfile(),
     labelled: Callable[[tuple[str, ...]], float] | None = None,
     vague: bool = True,
     kept: Iterable[str] = (),
@@ -62,7 +62,9 @@ def find(
         taken = _named(chosen) | without | stay
         return [name for name in names if name not in taken and name not in lists]
 
-    callers = {name for name in names if name.startswith(CALLER)}  # only the user can give these a role
+    callers = {
+        name for name in names if name.startswith(CALLER_PREFIX)
+    }  # only the user can give these a role
     for role in ROLES:
         if role in given:
             continue
@@ -125,12 +127,12 @@ def _best(role: str, names: list[str], profile: Profiles) -> str | None:
     return next(n for n in fitting if worth[n] >= enough)
 
 
-def _worth(role: str, cells: Profile) -> float:
+def _worth(role: str, cells: ColumnProfile) -> float:
     """Of an id, the share of rows that it tells apart; else the share of rows that it fills."""
     return cells.filled * cells.distinct if role == "id" and cells.seen else cells.filled
 
 
-def _fits(role: str, name: str, found: Rank, cells: Profile) -> bool:
+def _fits(role: str, name: str, found: Rank, cells: ColumnProfile) -> bool:
     """Whether the cells do not contradict what the name says."""
     if role == "group":
         return cells.as_group

@@ -12,7 +12,7 @@ from typing import Any
 from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import read_text
 
-CALLER = "fields."  # starts the columns of fields whose names callers of a server made up
+CALLER_PREFIX = "fields."  # starts the columns of fields whose names callers of a server made up
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Columns:
         named = {"title": self.title, "description": self.description}
         found = {name: column for name, column in named.items() if column is not None}
         for column in self.fields:
-            name = column.removeprefix(CALLER)
+            name = column.removeprefix(CALLER_PREFIX)
             free = name and name not in found and name not in self.fields
             found.setdefault(name if free else column, column)
         return found
@@ -85,7 +85,7 @@ class Columns:
 _LISTS = {"levels", "images", "vectors", "fields", "ignored"}
 
 
-def wanted(columns: "Mapping[str, Any] | Columns | str | Path | None") -> dict[str, Any]:
+def parse_columns(columns: "Mapping[str, Any] | Columns | str | Path | None") -> dict[str, Any]:
     """The user's own mapping, checked: a mapping, a `Columns`, or a TOML file that holds one.
 
     Raises:

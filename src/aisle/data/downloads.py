@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TextIO
 from urllib.parse import urlsplit
 
 from aisle.data.catalog import Catalog
-from aisle.data.fetch import FetchError, Limits, fetch
+from aisle.data.fetch import FetchError, FetchLimits, fetch
 from aisle.data.files import LOG
 from aisle.data.image_refs import is_url
 from aisle.errors import CatalogError
@@ -27,7 +27,7 @@ _TRIES = 3
 _LONGEST_WAIT = 30.0  # seconds; a server that asks for more is left alone this time
 
 
-class Manners(NamedTuple):
+class RateLimits(NamedTuple):
     """How hard servers are asked. workers: fetches at once; per_host: of them at one host; pause:
     seconds between the ends and beginnings of a worker's fetches at one host."""
 
@@ -36,7 +36,7 @@ class Manners(NamedTuple):
     pause: float = 0.0
 
 
-_USUAL = Manners()
+_USUAL = RateLimits()
 
 
 class Downloaded(NamedTuple):
@@ -51,7 +51,7 @@ def addresses(catalog: Catalog) -> Iterator[str]:
     """Every web address among the pictures of a catalogue, in row order, each once."""
     seen: set[str] = set()
     for i in range(len(catalog)):
-        for name in catalog.picture_names(i):
+        for name in catalog.image_names(i):
             if isinstance(name, str) and is_url(name) and name not in seen:
                 seen.add(name)
                 yield name
@@ -61,8 +61,8 @@ def download(
     urls: Iterable[str],
     folder: str | Path,
     *,
-    limits: Limits | None = None,
-    manners: Manners = _USUAL,
+    limits: FetchLimits | None = None,
+    rates: RateLimits = _USUAL,
     progress: Progress = SILENT,
 ) -> Downloaded:
     """Fetch what the folder does not hold yet; what failed before is tried again.
@@ -77,7 +77,7 @@ def download(
         wanted = list(dict.fromkeys(urls))
         todo = [url for url in wanted if url not in present]
         with (folder / LOG).open("a", encoding="utf-8") as log:
-            failed = _fetch_all(todo, folder, log, limits or Limits(), manners, progress)
+            failed = _fetch_all(todo, folder, log, limits or FetchLimits(), rates, progress)
     except OSError as error:
         raise CatalogError(f"{folder}: pictures cannot be kept there: {error.strerror or error}") from error
     return Downloaded(len(todo) - len(failed), len(wanted) - len(todo), failed)
@@ -104,7 +104,7 @@ def _present(folder: Path) -> set[str]:
 
 
 def _fetch_all(
-    urls: list[str], folder: Path, log: TextIO, limits: Limits, manners: Manners, progress: Progress
+    urls: list[str], folder: Path, log: TextIO, limits: FetchLimits, manners: RateLimits, progress: Progress
 ) -> dict[str, str]:
     """Hosts take turns, and no host is asked by more than `per_host` workers at once."""
     waiting: defaultdict[str, deque[str]] = defaultdict(deque)
@@ -154,7 +154,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def _keep(url: str, folder: Path, limits: Limits, pause: float, stop: threading.Event) -> str:
+def _keep(url: str, folder: Path, limits: FetchLimits, pause: float, stop: threading.Event) -> str:
     """Fetch one picture into the folder, whole or not at all; its name there."""
     picture = None
     for attempt in range(_TRIES):

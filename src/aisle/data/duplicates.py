@@ -10,11 +10,11 @@ import numpy as np
 
 from aisle.data import column_parsers
 from aisle.data.product import ImageRef, Product
-from aisle.data.text import normal
+from aisle.data.text import normalize
 from aisle.regular_files import read_bytes
 
 if TYPE_CHECKING:
-    from aisle.data.catalog import Base
+    from aisle.data.catalog import CatalogData
 
 _SIZE = 16  # bytes of a hash
 
@@ -24,7 +24,7 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=_SIZE).digest()
 
 
-def keys(base: "Base") -> np.ndarray:
+def keys(base: "CatalogData") -> np.ndarray:
     """(n,) S16: what each row says. Title and description where there are any, else its pictures,
     else all its fields."""
     out = np.zeros(len(base.records), dtype=f"V{_SIZE}")
@@ -34,21 +34,21 @@ def keys(base: "Base") -> np.ndarray:
     return out
 
 
-def _key(base: "Base", record: Mapping[str, Any]) -> bytes:
+def _key(base: "CatalogData", record: Mapping[str, Any]) -> bytes:
     text = _words(base, record)
     if text:
         return digest(b"text\0" + text.encode())
-    images = base.pictures.names(record)
+    images = base.images.names(record)
     if images:
         parts = [name if isinstance(name, bytes) else name.encode() for name in images]
         return digest(b"images\0" + b"\0".join(digest(part) for part in parts))
-    fields = {name: normal(str(record.get(column) or "")) for name, column in base.columns.text.items()}
+    fields = {name: normalize(str(record.get(column) or "")) for name, column in base.columns.text.items()}
     return digest(b"fields\0" + repr(sorted(fields.items())).encode())
 
 
 def product_key(product: Product) -> bytes:
     """The same of one product: as `keys` has it for its row wherever that has a title or a description."""
-    words = [normal(product.fields.get(name, "")) for name in ("title", "description")]
+    words = [normalize(product.fields.get(name, "")) for name in ("title", "description")]
     if any(words):
         return digest(b"text\0" + "\0".join(words).encode())
     if product.images:
@@ -56,18 +56,18 @@ def product_key(product: Product) -> bytes:
             image.data if image.data is not None else str(image.path).encode() for image in product.images
         ]
         return digest(b"images\0" + b"\0".join(map(digest, parts)))
-    fields = {name: normal(text) for name, text in product.fields.items()}
+    fields = {name: normalize(text) for name, text in product.fields.items()}
     return digest(b"fields\0" + repr(sorted(fields.items())).encode())
 
 
-def _words(base: "Base", record: Mapping[str, Any]) -> str:
+def _words(base: "CatalogData", record: Mapping[str, Any]) -> str:
     """Title and description as they are compared; blank where the row has neither."""
     columns = (base.columns.title, base.columns.description)
-    words = [normal(str(record.get(column) or "")) if column else "" for column in columns]
+    words = [normalize(str(record.get(column) or "")) if column else "" for column in columns]
     return "\0".join(words) if any(words) else ""
 
 
-def groups(base: "Base", pictures: bool = True) -> np.ndarray:
+def groups(base: "CatalogData", pictures: bool = True) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows: connected components of "shares its
     words, its first picture's bytes or its group column with".
 
@@ -79,8 +79,8 @@ def groups(base: "Base", pictures: bool = True) -> np.ndarray:
         coded = column_parsers.encode(base.records.column(base.columns.group))
         named = np.array([bool(value.strip()) for value in coded.values], dtype=bool)
         edges.append(_shared(np.where(named[coded.codes], coded.codes.astype(np.int64) + 1, 0)))
-    if pictures and base.pictures.named:
-        edges.append(same_pictures(base))
+    if pictures and base.images.named:
+        edges.append(same_images(base))
     return components(np.concatenate(edges), len(base.records))
 
 
@@ -95,7 +95,7 @@ def components(edges: np.ndarray, n: int) -> np.ndarray:
     return connected_components(graph.tocsr(), directed=False)[1]
 
 
-def same_pictures(base: "Base") -> np.ndarray:
+def same_images(base: "CatalogData") -> np.ndarray:
     """(E, 2) rows whose first pictures are the same byte for byte, chained."""
     return _shared(_contents(base))
 
@@ -125,7 +125,7 @@ def _short(hashed: bytes) -> int:
     return int.from_bytes(hashed[:8], "little") or 1
 
 
-def _said(base: "Base") -> np.ndarray:
+def _said(base: "CatalogData") -> np.ndarray:
     """(n,) uint64 hashes of title and description; 0 where there are none."""
     out = np.zeros(len(base.records), np.uint64)
     names = [name for name in (base.columns.title, base.columns.description) if name is not None]
@@ -137,7 +137,7 @@ def _said(base: "Base") -> np.ndarray:
     return out
 
 
-def _contents(base: "Base") -> np.ndarray:
+def _contents(base: "CatalogData") -> np.ndarray:
     """(n,) uint64 hashes of the first pictures' bytes; 0 where there is none. Files are read only where
     another has the same size: pictures of different sizes are different."""
 
@@ -158,9 +158,9 @@ def _contents(base: "Base") -> np.ndarray:
     return out
 
 
-def _first_pictures(base: "Base") -> Iterator[ImageRef | None]:
-    for record in base.records.rows(base.pictures.named):
-        refs = base.pictures.refs(record)
+def _first_pictures(base: "CatalogData") -> Iterator[ImageRef | None]:
+    for record in base.records.rows(base.images.named):
+        refs = base.images.refs(record)
         yield refs[0] if refs else None
 
 

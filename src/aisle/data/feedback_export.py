@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from aisle.data.columns import CALLER, Columns
-from aisle.data.paths import remote
+from aisle.data.columns import CALLER_PREFIX, Columns
+from aisle.data.paths import is_remote
 from aisle.data.problems import Problems
 from aisle.data.records import Records
 from aisle.errors import CatalogError
@@ -70,11 +70,13 @@ def _flat(
     for name, value in (fields if isinstance(fields, dict) else {}).items():
         name = " ".join(name.split())
         if name not in known and len(known) >= MOST_FIELDS:
-            problems.add(None, CALLER + name, f"not read: more than {MOST_FIELDS} field names in the export")
+            problems.add(
+                None, CALLER_PREFIX + name, f"not read: more than {MOST_FIELDS} field names in the export"
+            )
             continue
         if name:
             known.add(name)
-            found[CALLER + name] = _text(value)
+            found[CALLER_PREFIX + name] = _text(value)
     return found
 
 
@@ -87,7 +89,7 @@ def _images(names: Any, path: Path, problems: Problems, number: int) -> Iterator
         if not isinstance(name, str) or not _IMAGE.fullmatch(name):
             problems.add(number, "images", "not an image of this export; it is not opened", str(name))
             continue
-        yield name if remote(path) else str(path.absolute().parent / name)
+        yield name if is_remote(path) else str(path.absolute().parent / name)
 
 
 def marked(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -95,7 +97,7 @@ def marked(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.rename_columns([_MARK + name for name in batch.schema.names])
 
 
-class Joined(NamedTuple):
+class FeedbackMerge(NamedTuple):
     """How rows of exports join the rows of other files. names: the column of each part of an export's row;
     None: left out. levels: the columns of the label's levels, where the other files have such. given: what
     every column holds. root: the folder that image paths are relative to."""
@@ -112,7 +114,7 @@ class Joined(NamedTuple):
         found: dict[str, pa.Array] = {}
         for marked_name, array in zip(batch.schema.names, batch.columns, strict=True):
             part = marked_name.removeprefix(_MARK)
-            name = self.names.get(part, part if part.startswith(CALLER) else None)
+            name = self.names.get(part, part if part.startswith(CALLER_PREFIX) else None)
             if part == "images":
                 array = pa.array([self._relative(cell) for cell in array.to_pylist()], pa.string())
             if part == "category" and self.levels:
@@ -122,7 +124,7 @@ class Joined(NamedTuple):
         return pa.record_batch(list(found.values()), names=list(found))
 
     def _relative(self, cell: str | None) -> str:
-        root = self.root if remote(self.root) else self.root.absolute()
+        root = self.root if is_remote(self.root) else self.root.absolute()
         paths = [Path(name) for name in json.loads(cell or "[]")]
         inside = [path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
         return json.dumps([str(path) for path in inside]) if inside else ""
@@ -139,7 +141,7 @@ def _is_marked(batch: pa.RecordBatch) -> bool:
     return any(name.startswith(_MARK) for name in batch.schema.names)
 
 
-def joined(records: Records, given: dict[str, Any], root: Path, find: _Columns) -> Joined | None:
+def joined(records: Records, given: dict[str, Any], root: Path, find: _Columns) -> FeedbackMerge | None:
     """How the exports among the records join the others; None: there is none. The columns of the other
     files are found as ever (`find`); an export's parts go into those that hold the same."""
     exports = [batch for batch in records.batches if _is_marked(batch)]
@@ -167,8 +169,8 @@ def joined(records: Records, given: dict[str, Any], root: Path, find: _Columns) 
     names["category"] = None if levels else theirs.category or new("category")
     parts = {part for batch in exports for part in (n.removeprefix(_MARK) for n in batch.schema.names)}
     for part in parts:
-        own = part.removeprefix(CALLER)
-        if part.startswith(CALLER) and own in theirs.fields:
+        own = part.removeprefix(CALLER_PREFIX)
+        if part.startswith(CALLER_PREFIX) and own in theirs.fields:
             names[part] = own
     roles: dict[str, Any] = {role: names[role] or "" for role in (*_ROLES, "weight")}
     label = {"levels": levels} if levels else {"category": names["category"]}
@@ -180,7 +182,7 @@ def joined(records: Records, given: dict[str, Any], root: Path, find: _Columns) 
     if not len(others):
         said |= {key: value for key, value in given.items() if value}
         label = {} if "levels" in said else label
-    return Joined(names, levels, {**roles, **label, **rest, **images, **said}, root)
+    return FeedbackMerge(names, levels, {**roles, **label, **rest, **images, **said}, root)
 
 
 def _levels(

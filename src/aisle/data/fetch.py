@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.data.product import ImageRef
 from aisle.errors import CatalogError
 
@@ -49,7 +49,7 @@ _OF_CLOUDS = set(
 _ISATAP = {0x00005EFE, 0x02005EFE}  # the 32 bits before an IPv4 address, after any prefix
 
 
-class Limits(NamedTuple):
+class FetchLimits(NamedTuple):
     """What one fetch may cost. seconds: for the whole of it. private: also addresses that are not public
     (a shop's own picture server)."""
 
@@ -77,10 +77,10 @@ class Fetched(NamedTuple):
     ending: str
 
 
-_USUAL = Limits()
+_USUAL = FetchLimits()
 
 
-def fetch(url: str, limits: Limits = _USUAL) -> Fetched:
+def fetch(url: str, limits: FetchLimits = _USUAL) -> Fetched:
     """The picture at this address, decodable or not at all.
 
     Raises:
@@ -100,7 +100,7 @@ def fetch(url: str, limits: Limits = _USUAL) -> Fetched:
     raise FetchError(f"more than {_REDIRECTS} redirects")
 
 
-def _request(url: str, limits: Limits, deadline: float) -> bytes | str:
+def _request(url: str, limits: FetchLimits, deadline: float) -> bytes | str:
     """The body, or where the answer redirects to."""
     parts = urlsplit(url)
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
@@ -128,7 +128,9 @@ def _request(url: str, limits: Limits, deadline: float) -> bytes | str:
 
 
 @contextmanager
-def _connected(parts: SplitResult, limits: Limits, deadline: float) -> Iterator[http.client.HTTPConnection]:
+def _connected(
+    parts: SplitResult, limits: FetchLimits, deadline: float
+) -> Iterator[http.client.HTTPConnection]:
     """A connection to an address that was checked, not to whatever the name means a moment later; cut
     at the deadline, however slowly the server drips."""
     host = parts.hostname or ""
@@ -203,7 +205,7 @@ def _meant(address: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     return [ip, low] if (int(ip) >> 32) & 0xFFFFFFFF in _ISATAP else [ip]
 
 
-def _body(response: http.client.HTTPResponse, limits: Limits, deadline: float) -> bytes:
+def _body(response: http.client.HTTPResponse, limits: FetchLimits, deadline: float) -> bytes:
     kind = (response.getheader("Content-Type") or "").split(";")[0].strip().lower()
     if (
         kind
@@ -230,7 +232,7 @@ def _body(response: http.client.HTTPResponse, limits: Limits, deadline: float) -
 def _as_picture(data: bytes) -> Fetched:
     try:
         decode(ImageRef(data=data), 32)
-    except PictureError as error:
+    except ImageError as error:
         raise FetchError(str(error)) from error
     return Fetched(data, _ending(data))
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import zstandard
 from pyarrow.parquet import ParquetFile
 
-from aisle.data.paths import remote
+from aisle.data.paths import is_remote
 from aisle.encodings import KEPT
 from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import open_regular, special
@@ -38,7 +38,7 @@ LONGEST = 32 * 2**20  # characters of a line that are read
 CUT = "\udfff"  # stands for the rest of a longer one
 
 
-class Table(NamedTuple):
+class TableFile(NamedTuple):
     """One file of a catalogue: its format (`csv`, `text` as CSV, `tsv`, `jsonl`, `json`, `parquet`)."""
 
     path: Path
@@ -54,7 +54,7 @@ class Table(NamedTuple):
         """
         kind, file = self.path.suffix.lower(), open_regular(self.path)
         if kind not in _PACKED:
-            return io.BufferedReader(file) if remote(self.path) else file  # type: ignore[return-value, arg-type]
+            return io.BufferedReader(file) if is_remote(self.path) else file  # type: ignore[return-value, arg-type]
         unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(kind, _Zstd)
         unpacked = unpack(file)
         most = allowed(self.path.stat().st_size, self.max_expanded)
@@ -139,7 +139,7 @@ class _Zstd(io.RawIOBase):
         return b"".join(out)
 
 
-def find_tables(source: Path) -> list[Table]:
+def find_tables(source: Path) -> list[TableFile]:
     """The file itself, or all tables in a folder and its subfolders, by name; none in a folder of pictures.
 
     Raises:
@@ -147,7 +147,7 @@ def find_tables(source: Path) -> list[Table]:
     """
     if source.is_dir():
         found = (p for p in source.rglob("*") if _format(p) in _SURE and p.is_file() and p.name != LOG)
-        return [Table(path, _format(path)) for path in sorted(found) if not _hidden(path, source)]
+        return [TableFile(path, _format(path)) for path in sorted(found) if not _hidden(path, source)]
     if not source.exists():
         near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
         raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, near)}")
@@ -156,7 +156,7 @@ def find_tables(source: Path) -> list[Table]:
         raise CatalogError(
             f"{source}: {what}, not a file. To read what a command writes: aisle … - < {source}"
         )
-    return [Table(source, _format(source) or "csv")]
+    return [TableFile(source, _format(source) or "csv")]
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -174,7 +174,7 @@ def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
 
 
-def estimate_rows(table: Table) -> int | None:
+def estimate_rows(table: TableFile) -> int | None:
     """About how many records a file has, by the length of its first lines; None for packed files."""
     if table.path.suffix.lower() in _PACKED:
         return None
@@ -188,7 +188,7 @@ def estimate_rows(table: Table) -> int | None:
     return lines * table.path.stat().st_size // len(sample) if lines else 1
 
 
-def lines_of(table: Table, encoding: str) -> Iterator[str]:
+def lines_of(table: TableFile, encoding: str) -> Iterator[str]:
     """Text lines with their endings (`\\n`, `\\r` or `\\r\\n` alone end one). Bytes that cannot be decoded
     survive as half surrogates, and `CUT` stands for what is beyond `LONGEST` characters of a line, to be
     noticed where the row is known."""

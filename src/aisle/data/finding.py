@@ -27,7 +27,7 @@ class Finding:
 
     kind: str
     severity: Severity
-    what: str
+    message: str
     count: int
     unit: str
     action: str

@@ -10,7 +10,7 @@ from typing import Any
 from aisle.data.columns import Columns
 from aisle.data.files import LOG, PICTURES
 from aisle.data.image_names import image_names, structured
-from aisle.data.paths import remote
+from aisle.data.paths import is_remote
 from aisle.data.problems import Problems
 from aisle.data.product import ImageRef
 from aisle.data.records import Records
@@ -20,7 +20,7 @@ _SEPARATORS = ("|", ";", "\n", ",", " ")
 _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 
 
-class Pictures:
+class ImageResolver:
     """Turns the picture cells of a record into `ImageRef`s.
 
     root: the folder that paths are relative to. separator: parts several pictures in one cell.
@@ -112,7 +112,7 @@ class Pictures:
         if not self.columns.images and self.columns.image_template is None:
             return
         paths = [name for name in self.named if "binary" not in str(records.types[name])]
-        far = remote(self.root)  # to ask a store for each picture takes as long as to read it
+        far = is_remote(self.root)  # to ask a store for each picture takes as long as to read it
         for row, record in enumerate(records.rows(paths), 1):
             for column, name in self.cells(record):
                 if isinstance(name, bytes):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from aisle.data.images import PictureError, decode, is_temporary
+from aisle.data.images import ImageError, decode, is_temporary
 from aisle.data.perceptual_hash import perceptual_hash
 from aisle.data.product import ImageRef
 from aisle.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from aisle.data.catalog import Base
+    from aisle.data.catalog import CatalogData
 
 _CHUNK = 256
 
@@ -27,7 +27,7 @@ class Unreadable(NamedTuple):
     why: str
 
 
-class Survey(NamedTuple):
+class ImageScan(NamedTuple):
     """All pictures of a catalogue, looked at.
 
     total: how many there are. rows: record numbers whose first picture can be told apart, with
@@ -40,22 +40,22 @@ class Survey(NamedTuple):
     hashes: np.ndarray
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether all of it can be kept: nothing failed through no fault of a file."""
         return not any(is_temporary(one.why) for one in self.unreadable)
 
 
-class Hashes(NamedTuple):
+class ImageHashes(NamedTuple):
     """Record numbers (K,) whose first picture can be told apart, and perceptual hashes (K, 32) of it."""
 
     rows: np.ndarray
     hashes: np.ndarray
 
 
-def survey(base: "Base", progress: Progress = SILENT) -> Survey:
+def scan_images(base: "CatalogData", progress: Progress = SILENT) -> ImageScan:
     """Decode every picture, on all cores; missing files are left out (reading told of them)."""
-    if not base.pictures.named:
-        return Survey(0, (), np.empty(0, np.int64), np.empty((0, 32), np.uint8))
+    if not base.images.named:
+        return ImageScan(0, (), np.empty(0, np.int64), np.empty((0, 32), np.uint8))
     total, unreadable = 0, []
     rows: list[int] = []
     hashes: list[np.ndarray] = []
@@ -63,12 +63,10 @@ def survey(base: "Base", progress: Progress = SILENT) -> Survey:
         ThreadPoolExecutor(os.cpu_count()) as pool,
         progress("looking at pictures", len(base.records)) as done,
     ):
-        records = enumerate(base.records.rows(base.pictures.named), 1)
+        records = enumerate(base.records.rows(base.images.named), 1)
         while chunk := list(islice(records, _CHUNK)):
             refs = [
-                (row, k, *found)
-                for row, record in chunk
-                for k, found in enumerate(base.pictures.found(record))
+                (row, k, *found) for row, record in chunk for k, found in enumerate(base.images.found(record))
             ]
             for (row, place, column, ref), seen in zip(refs, pool.map(_look, refs), strict=True):
                 if isinstance(seen, str) and seen.endswith("is not there"):
@@ -81,7 +79,7 @@ def survey(base: "Base", progress: Progress = SILENT) -> Survey:
                     hashes.append(seen)
             done(len(chunk))
     table = np.stack(hashes) if hashes else np.empty((0, 32), np.uint8)
-    return Survey(total, tuple(unreadable), np.array(rows, np.int64), table)
+    return ImageScan(total, tuple(unreadable), np.array(rows, np.int64), table)
 
 
 def _look(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
@@ -89,35 +87,35 @@ def _look(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
     _, place, _, ref = item
     try:
         image = decode(ref, 64)
-    except PictureError as error:
+    except ImageError as error:
         return str(error)
     return perceptual_hash(image) if place == 0 else None
 
 
-def _name(ref: ImageRef, base: "Base") -> str:
+def _name(ref: ImageRef, base: "CatalogData") -> str:
     if ref.path is None:
         return f"<{len(ref.data or b'')} bytes>"
     try:
-        return str(ref.path.relative_to(base.pictures.root))
+        return str(ref.path.relative_to(base.images.root))
     except ValueError:
         return str(ref.path)
 
 
-def first_pictures(base: "Base", progress: Progress = SILENT) -> Hashes:
+def hash_first_images(base: "CatalogData", progress: Progress = SILENT) -> ImageHashes:
     """What the first picture of each record looks like, for which it is decoded, on all cores."""
     rows: list[int] = []
     hashes: list[np.ndarray] = []
-    records = enumerate(base.records.rows(base.pictures.named), 1) if base.pictures.named else iter(())
+    records = enumerate(base.records.rows(base.images.named), 1) if base.images.named else iter(())
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         progress("comparing pictures", len(base.records)) as done,
     ):
         while chunk := list(islice(records, _CHUNK)):
-            found = [(row, 0, *pictures[0]) for row, r in chunk if (pictures := base.pictures.found(r))]
+            found = [(row, 0, *pictures[0]) for row, r in chunk if (pictures := base.images.found(r))]
             for (row, *_), seen in zip(found, pool.map(_look, found), strict=True):
                 if isinstance(seen, np.ndarray):
                     rows.append(row)
                     hashes.append(seen)
             done(len(chunk))
     table = np.stack(hashes) if hashes else np.empty((0, 32), np.uint8)
-    return Hashes(np.array(rows, np.int64), table)
+    return ImageHashes(np.array(rows, np.int64), table)

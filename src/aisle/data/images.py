@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
-from aisle.data.paths import foreign
+from aisle.data.paths import store_errors
 from aisle.data.product import ImageRef
 from aisle.data.suppress_output import stderr_off, warnings_off
 from aisle.errors import CatalogError
@@ -33,11 +33,11 @@ _FILES_FAULT = {
 }
 
 
-class PictureError(CatalogError):
+class ImageError(CatalogError):
     """A picture that is missing, broken, too large or no picture at all."""
 
 
-class TemporaryPictureError(PictureError):
+class TemporaryImageError(ImageError):
     """A picture that could not be read now, through no fault of its file: memory or the disk failed.
 
     What depends on it is never kept.
@@ -45,7 +45,7 @@ class TemporaryPictureError(PictureError):
 
 
 def is_temporary(problem: str) -> bool:
-    """Whether a problem is a `TemporaryPictureError`'s."""
+    """Whether a problem is a `TemporaryImageError`'s."""
     return NOT_NOW in problem
 
 
@@ -56,8 +56,8 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
     back smaller, though never below it; JPEG is then decoded at reduced size, many times faster.
 
     Raises:
-        PictureError: whatever is wrong with it, in one line.
-        TemporaryPictureError: it could not be read now, through no fault of its file.
+        ImageError: whatever is wrong with it, in one line.
+        TemporaryImageError: it could not be read now, through no fault of its file.
     """
     data = _read(ref)
     # Pillow's decoders raise nearly anything on broken files, so everything is caught here, once.
@@ -67,17 +67,17 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
                 with stderr_off:
                     return _decode(data, size)
             return _decode(data, size)
-    except PictureError:
+    except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise PictureError("picture is too large once decoded (a decompression bomb?)") from error
+        raise ImageError("picture is too large once decoded (a decompression bomb?)") from error
     except Image.UnidentifiedImageError as error:
-        raise PictureError("not a picture of a known format") from error
+        raise ImageError("not a picture of a known format") from error
     except (Exception, MemoryError) as error:
         if _is_machines_fault(error):
             raise _not_now(error) from error
         why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise PictureError(f"picture is broken: {why}") from error
+        raise ImageError(f"picture is broken: {why}") from error
 
 
 def _read(ref: ImageRef) -> bytes:
@@ -87,16 +87,16 @@ def _read(ref: ImageRef) -> bytes:
                 data = file.read(MAX_BYTES + 1)
         else:
             data = ref.read()
-    except (OSError, ValueError, MemoryError, *foreign()) as error:
-        if _is_machines_fault(error) or isinstance(error, foreign()):
+    except (OSError, ValueError, MemoryError, *store_errors()) as error:
+        if _is_machines_fault(error) or isinstance(error, store_errors()):
             raise _not_now(error) from error
         missing = isinstance(error, FileNotFoundError)
         why = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise PictureError(f"picture {why}") from error
+        raise ImageError(f"picture {why}") from error
     if len(data) > MAX_BYTES:
-        raise PictureError(f"picture file is larger than {MAX_BYTES // 2**20} MiB")
+        raise ImageError(f"picture file is larger than {MAX_BYTES // 2**20} MiB")
     if not data:
-        raise PictureError("picture file is empty")
+        raise ImageError("picture file is empty")
     return data
 
 
@@ -107,9 +107,9 @@ def _is_machines_fault(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error)  # libjpeg's and others', by Pillow
 
 
-def _not_now(error: Exception) -> TemporaryPictureError:
+def _not_now(error: Exception) -> TemporaryImageError:
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return TemporaryPictureError(f"picture {NOT_NOW}: {' '.join(why.split())[:120]}")
+    return TemporaryImageError(f"picture {NOT_NOW}: {' '.join(why.split())[:120]}")
 
 
 def _decode(data: bytes, size: int | None) -> Image.Image:
@@ -118,7 +118,7 @@ def _decode(data: bytes, size: int | None) -> Image.Image:
     if size is not None:
         image.draft("RGB", (size, size))
     if image.width * image.height > MAX_PIXELS:
-        raise PictureError(f"picture is too large: {image.width:,} × {image.height:,} pixels")
+        raise ImageError(f"picture is too large: {image.width:,} × {image.height:,} pixels")
     image.load()
     image = _upright(image)
     if size is not None and min(image.size) >= 2 * size and image.mode in ("L", "RGB", "RGBA", "CMYK"):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.data.label_styles import DELIMITERS, detect, detect_in_columns, unread_sign
-from aisle.data.labels import Parsed, Style, parse
-from aisle.data.text import spelled
+from aisle.data.labels import LabelStyle, Parsed, parse
+from aisle.data.text import fold_spelling
 from aisle.encodings import decode_entities
 from aisle.errors import did_you_mean
 from aisle.taxonomy import CategoryPath, Taxonomy, format_path
@@ -17,7 +17,7 @@ from aisle.taxonomy import CategoryPath, Taxonomy, format_path
 _SUGGESTED = 500  # distinct unknown labels that get a "did you mean": each costs a search of the tree
 
 
-class Places(NamedTuple):
+class LabelMapping(NamedTuple):
     """What K distinct labels mean.
 
     categories: for each label its acceptable paths. node (K,) the first one's node, -1 where unknown.
@@ -28,34 +28,34 @@ class Places(NamedTuple):
     """
 
     taxonomy: Taxonomy | None
-    style: Style
+    style: LabelStyle
     categories: tuple[tuple[CategoryPath, ...], ...]
     node: np.ndarray
     exact: np.ndarray
-    odd: Mapping[int, str]
+    messages: Mapping[int, str]
     variants: Mapping[CategoryPath, CategoryPath]
     official: bool = False
     ancestors: frozenset[int] = frozenset()
-    unread: str | None = None
+    unread_sign: str | None = None
 
 
-def place(
+def map_labels(
     labels: Mapping[str, int],
     taxonomy: Taxonomy | None,
     delimiter: str | None = None,
     separator: str | None = None,
-) -> Places:
+) -> LabelMapping:
     """Read a column of distinct labels (with counts), in the order given."""
     style = detect(labels, delimiter, separator)
     if taxonomy is None:
         sign = unread_sign(labels, style) if delimiter is None else None
-        return _spanned(labels, style)._replace(unread=sign)
+        return _spanned(labels, style)._replace(unread_sign=sign)
     if delimiter is None:
         style = _fitting(list(labels)[:2000], taxonomy, style, separator)
     return _official(labels, taxonomy, style)._replace(official=True)
 
 
-def place_levels(labels: Mapping[str, int], taxonomy: Taxonomy | None) -> Places:
+def map_level_columns(labels: Mapping[str, int], taxonomy: Taxonomy | None) -> LabelMapping:
     """Read the labels of several columns, whose cells `LEVEL_MARK` joins."""
     style = detect_in_columns(labels)
     if taxonomy is None:
@@ -63,7 +63,7 @@ def place_levels(labels: Mapping[str, int], taxonomy: Taxonomy | None) -> Places
     return _official(labels, taxonomy, style)._replace(official=True)
 
 
-def _spanned(labels: Mapping[str, int], style: Style) -> Places:
+def _spanned(labels: Mapping[str, int], style: LabelStyle) -> LabelMapping:
     parsed = [parse(label, style) for label in labels]
     listed = frozenset(i for i, one in enumerate(parsed) if len(_deepest(one.paths)) < len(one.paths))
     parsed = [Parsed(_deepest(one.paths), one.problem) for one in parsed]
@@ -81,7 +81,7 @@ def _spanned(labels: Mapping[str, int], style: Style) -> Places:
     paths = {path for several in categories for path in several}
     taxonomy = Taxonomy.from_paths(paths) if paths else None
     node = [taxonomy.index(several[0]) if taxonomy and several else -1 for several in categories]
-    return Places(
+    return LabelMapping(
         taxonomy,
         style,
         tuple(categories),
@@ -97,7 +97,7 @@ def _deepest(paths: tuple[CategoryPath, ...]) -> tuple[CategoryPath, ...]:
     """The paths of one label that no other of its paths goes on from."""
     if len(paths) < 2:
         return paths
-    keys = [tuple(spelled(name) for name in path) for path in paths]
+    keys = [tuple(fold_spelling(name) for name in path) for path in paths]
     above = {key[:depth] for key in keys for depth in range(1, len(key))}
     return tuple(path for path, key in zip(paths, keys, strict=True) if key not in above)
 
@@ -106,31 +106,31 @@ def _spelling(counts: Mapping[CategoryPath, int]) -> Callable[[CategoryPath], Ca
     """Reads each name as its commonest spelling under the same parent ("SHOES " as "Shoes")."""
     seen: defaultdict[CategoryPath, Counter[str]] = defaultdict(Counter)
     for path, count in counts.items():
-        key = tuple(spelled(name) for name in path)
+        key = tuple(fold_spelling(name) for name in path)
         for depth, name in enumerate(path, 1):
             seen[key[:depth]][name] += count
     chosen = {key: min(names, key=lambda n: (-names[n], n)) for key, names in seen.items()}
 
     def best(path: CategoryPath) -> CategoryPath:
-        key = tuple(spelled(name) for name in path)
+        key = tuple(fold_spelling(name) for name in path)
         return tuple(chosen[key[:depth]] for depth in range(1, len(path) + 1))
 
     return best
 
 
-def _fitting(labels: list[str], taxonomy: Taxonomy, guess: Style, separator: str | None) -> Style:
+def _fitting(labels: list[str], taxonomy: Taxonomy, guess: LabelStyle, separator: str | None) -> LabelStyle:
     """The style under which most labels are in the tree; the column's own guess wins a tie."""
     tried = [guess]
-    roots = frozenset(spelled(node.path[0]) for node in taxonomy.nodes)
+    roots = frozenset(fold_spelling(node.path[0]) for node in taxonomy.nodes)
     for mark in DELIMITERS:
         for spaced in (True, False):
             for leaf_first in (False, True) if mark == "<" else (False,):
-                tried.append(Style(mark, spaced, separator or guess.separator, leaf_first, roots))
+                tried.append(LabelStyle(mark, spaced, separator or guess.separator, leaf_first, roots))
     found = [sum(_look_up(label, taxonomy, style)[1] == "" for label in labels) for style in tried]
     return tried[int(np.argmax(found))]
 
 
-def _official(labels: Mapping[str, int], taxonomy: Taxonomy, style: Style) -> Places:
+def _official(labels: Mapping[str, int], taxonomy: Taxonomy, style: LabelStyle) -> LabelMapping:
     node = np.full(len(labels), -1, dtype=np.int64)
     exact = np.ones(len(labels), dtype=bool)
     categories: list[tuple[CategoryPath, ...]] = []
@@ -155,10 +155,10 @@ def _official(labels: Mapping[str, int], taxonomy: Taxonomy, style: Style) -> Pl
             odd[i] += _suggestion(label, taxonomy, style)
         categories.append(tuple(taxonomy.nodes[n].path for n in nodes))
     listed = frozenset(ancestors)
-    return Places(taxonomy, style, tuple(categories), node, exact, odd, {}, ancestors=listed)
+    return LabelMapping(taxonomy, style, tuple(categories), node, exact, odd, {}, ancestors=listed)
 
 
-def _look_up(label: str, taxonomy: Taxonomy, style: Style) -> tuple[list[int], str]:
+def _look_up(label: str, taxonomy: Taxonomy, style: LabelStyle) -> tuple[list[int], str]:
     """The nodes a label names, and what is wrong with it (empty: nothing)."""
     whole = taxonomy.find(label.strip())  # an id, and ids may hold any sign
     if whole is None and "&" in label:
@@ -172,7 +172,7 @@ def _look_up(label: str, taxonomy: Taxonomy, style: Style) -> tuple[list[int], s
         if found is None and len(path) == 1:
             found = taxonomy.find("".join(path))  # one of several ids
         if found is None:
-            found = _spelled_index(taxonomy).get(tuple(spelled(name) for name in path))
+            found = _spelled_index(taxonomy).get(tuple(fold_spelling(name) for name in path))
             if found is not None and not problem:
                 read = format_path(taxonomy.nodes[found].path)
                 problem = f"differs from the tree in case or spacing; read as {read!r}"
@@ -192,7 +192,7 @@ def _spelled_index(taxonomy: Taxonomy) -> dict[CategoryPath, int]:
         _INDEXES.clear()  # one tree at a time is what a process uses
         index: dict[CategoryPath, int] = {}
         for i, node in enumerate(taxonomy.nodes):
-            index.setdefault(tuple(spelled(decode_entities(name)) for name in node.path), i)
+            index.setdefault(tuple(fold_spelling(decode_entities(name)) for name in node.path), i)
         _INDEXES[taxonomy.fingerprint] = index
     return _INDEXES[taxonomy.fingerprint]
 
@@ -202,15 +202,15 @@ def _named_index(taxonomy: Taxonomy) -> dict[str, list[int]]:
     """Nodes by the spelling of their own name."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     for i, node in enumerate(taxonomy.nodes):
-        found[spelled(node.name)].append(i)
+        found[fold_spelling(node.name)].append(i)
     return found
 
 
-def _suggestion(label: str, taxonomy: Taxonomy, style: Style) -> str:
+def _suggestion(label: str, taxonomy: Taxonomy, style: LabelStyle) -> str:
     """` Did you mean …?`: looked for among the nodes that share most letter triples with the label."""
     paths = parse(label, style).paths
     text = format_path(paths[0]) if paths else label
-    same = _named_index(taxonomy).get(spelled(paths[0][-1]), ()) if paths else ()
+    same = _named_index(taxonomy).get(fold_spelling(paths[0][-1]), ()) if paths else ()
     if len(same) == 1:  # the right name, under another path or none
         return f". Did you mean {format_path(taxonomy.nodes[same[0]].path)!r}?"
     names, lengths, where = _triple_index(taxonomy)

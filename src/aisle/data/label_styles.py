@@ -8,7 +8,7 @@ from itertools import pairwise
 from aisle.data.labels import (
     LEVEL_MARK,
     NOTHING,
-    Style,
+    LabelStyle,
     cut_at,
     from_json,
     has_escapes,
@@ -16,7 +16,7 @@ from aisle.data.labels import (
     protected,
     root_of,
 )
-from aisle.data.text import spelled
+from aisle.data.text import fold_spelling
 from aisle.encodings import decode_entities
 
 DELIMITERS = (
@@ -35,19 +35,19 @@ _LISTING = re.compile(
 _WEAK = {"-", "'", "’", ".", "&", "+", "_", ",", "–"}  # signs that many names hold
 
 
-def detect(labels: Iterable[str], delimiter: str | None = None, separator: str | None = None) -> Style:
+def detect(labels: Iterable[str], delimiter: str | None = None, separator: str | None = None) -> LabelStyle:
     """The style that explains a column of distinct labels best.
 
     delimiter, separator: given by the user, then not guessed (`""`: there is none).
     """
     texts = _texts(labels)
     if delimiter == LEVEL_MARK:
-        return Style(LEVEL_MARK)
+        return LabelStyle(LEVEL_MARK)
     if delimiter == "":
-        style = Style()
+        style = LabelStyle()
     elif delimiter is not None:
         mark = delimiter.strip() or delimiter
-        style = Style(mark, delimiter != mark and _mostly_spaced(texts, mark))
+        style = LabelStyle(mark, delimiter != mark and _mostly_spaced(texts, mark))
     else:
         style = _guess_delimiter(texts)
     if style.delimiter == "<":
@@ -59,7 +59,7 @@ def detect(labels: Iterable[str], delimiter: str | None = None, separator: str |
     return style._replace(separator=separator or None)
 
 
-def detect_in_columns(labels: Iterable[str]) -> Style:
+def detect_in_columns(labels: Iterable[str]) -> LabelStyle:
     """The style of labels made of several columns: a level each, or, where their cells are whole paths
     (`Home` and `Home > Fridges`), a category each."""
     rows = [[protected(decode_entities(cell)) for cell in label.split(LEVEL_MARK)] for label in labels]
@@ -68,7 +68,7 @@ def detect_in_columns(labels: Iterable[str]) -> Style:
     later = [row for row in rows if len(row) > 1]
     style = _guess_delimiter(cells)
     if style.delimiter is None or not later:
-        return Style(LEVEL_MARK)
+        return LabelStyle(LEVEL_MARK)
     nested = rooted = total = 0
     roots = {root_of(row[0], style) for row in rows if row}
     for row in later:
@@ -80,14 +80,14 @@ def detect_in_columns(labels: Iterable[str]) -> Style:
             rooted += root_of(cell, style) in roots
             above = path
     if sum(len(levels_of(cell, style)) > 1 for cell in cells) < len(cells) / 3:
-        return Style(LEVEL_MARK)
+        return LabelStyle(LEVEL_MARK)
     enough = nested if style.delimiter in _IN_NAMES else max(nested, rooted)
     if enough < 0.9 * total:
-        return Style(LEVEL_MARK)
+        return LabelStyle(LEVEL_MARK)
     return style._replace(separator=LEVEL_MARK)
 
 
-def unread_sign(labels: Iterable[str], style: Style) -> str | None:
+def unread_sign(labels: Iterable[str], style: LabelStyle) -> str | None:
     """A sign that every label of a flat column holds, with the blanks around it: it may well part levels."""
     texts = [text.strip() for text in _texts(labels) if text.strip().casefold() not in NOTHING]
     if style.delimiter is not None or style.separator is not None or len(texts) < 2:
@@ -111,7 +111,7 @@ def _texts(labels: Iterable[str]) -> list[str]:
     texts: dict[str, None] = {}
     for label in labels:
         if label.lstrip().startswith(("[", "&")):
-            nested = from_json(label, Style())
+            nested = from_json(label, LabelStyle())
             if nested is not None:
                 texts.update((name, None) for path in nested for name in path)
                 continue
@@ -122,7 +122,7 @@ def _texts(labels: Iterable[str]) -> list[str]:
 # -- levels ---------------------------------------------------------------------------------------
 
 
-def _guess_delimiter(texts: Sequence[str]) -> Style:
+def _guess_delimiter(texts: Sequence[str]) -> LabelStyle:
     found = Counter({mark: sum(_holds(text, mark) for text in texts) for mark in DELIMITERS})
     # Signs that hold others (`>>` and `>`) stand first, so that a tie goes to the longer one.
     for mark, count in sorted(found.items(), key=lambda item: (-item[1], DELIMITERS.index(item[0]))):
@@ -130,15 +130,15 @@ def _guess_delimiter(texts: Sequence[str]) -> Style:
         if mark == "|" and (other := _beside_bar(texts, found)):
             return other
         if count and (mark not in _IN_NAMES or _parts_levels(texts, mark, spaced)):
-            return Style(mark, spaced)
-    return Style()
+            return LabelStyle(mark, spaced)
+    return LabelStyle()
 
 
-def _beside_bar(texts: Sequence[str], found: Counter[str]) -> Style | None:
+def _beside_bar(texts: Sequence[str], found: Counter[str]) -> LabelStyle | None:
     """The style of a column whose bars part categories rather than levels."""
     for mark, count in found.most_common():
         if count and mark not in ("|", "<"):
-            style = Style(mark, _mostly_spaced(texts, mark))
+            style = LabelStyle(mark, _mostly_spaced(texts, mark))
             if _evidence(texts, "|", style):
                 return style
     return None
@@ -171,7 +171,7 @@ def _mostly_spaced(texts: Sequence[str], mark: str) -> bool:
 
 def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
     """A slash also occurs in flat names (TV/DVD Combos), so it needs proof: first parts that recur."""
-    style = Style(mark, spaced)
+    style = LabelStyle(mark, spaced)
     paths = [[part.strip() for part in levels_of(text, style)] for text in texts]
     deep = [path for path in paths if len(path) > 1]
     roots = Counter(path[0] for path in paths)
@@ -189,7 +189,7 @@ def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
 # -- several categories ---------------------------------------------------------------------------
 
 
-def _with_separator(texts: Sequence[str], style: Style) -> Style:
+def _with_separator(texts: Sequence[str], style: LabelStyle) -> LabelStyle:
     """The style with the sign that parts whole paths, if the column has one."""
     for mark in SEPARATORS:
         holding = [text for text in texts if mark in text]
@@ -208,11 +208,11 @@ def _with_separator(texts: Sequence[str], style: Style) -> Style:
     return style
 
 
-def _is_simple(style: Style) -> bool:
+def _is_simple(style: LabelStyle) -> bool:
     return style.delimiter is None or style.leaf_first
 
 
-def _flat_roots(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
+def _flat_roots(texts: Sequence[str], mark: str, style: LabelStyle) -> frozenset[str]:
     """The roots, if what a sign parts mostly starts (the leaf first: ends) at one known from elsewhere."""
     holding = [text for text in texts if mark in text]
     cut = [[p for p in text.split(mark)[:: -1 if style.leaf_first else 1] if p.strip()] for text in texts]
@@ -226,8 +226,8 @@ def _flat_roots(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]
 def _listed_names(texts: Sequence[str], mark: str) -> frozenset[str]:
     """The names that follow another in a flat column (`Pens`, `Pens, Sale`), if a comma mostly lists names
     that are labels by themselves or follow several of these; else nothing."""
-    known = {spelled(text) for text in texts if mark not in text}
-    lists = [[spelled(piece) for piece in text.split(mark)] for text in texts if mark in text]
+    known = {fold_spelling(text) for text in texts if mark not in text}
+    lists = [[fold_spelling(piece) for piece in text.split(mark)] for text in texts if mark in text]
     lists = [names for names in lists if all(names)]
     before: dict[str, set[str]] = {}
     for names in lists:
@@ -241,7 +241,7 @@ def _listed_names(texts: Sequence[str], mark: str) -> frozenset[str]:
 _Path = tuple[str, ...]
 
 
-def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
+def _evidence(texts: Sequence[str], mark: str, style: LabelStyle) -> frozenset[str]:
     """What may start a category after the sign, if the sign parts categories; else nothing.
 
     For it speaks what follows the sign and is a path (`Home > Fridges, Office > Pens`) under a root known
@@ -277,8 +277,8 @@ def _evidence(texts: Sequence[str], mark: str, style: Style) -> frozenset[str]:
     return frozenset(roots | ancestors | set(recurring) | joined) - NOTHING
 
 
-def _path(text: str, style: Style) -> _Path:
-    names = (spelled(name) for name in levels_of(text, style))
+def _path(text: str, style: LabelStyle) -> _Path:
+    names = (fold_spelling(name) for name in levels_of(text, style))
     return tuple(name for name in names if name)
 
 
@@ -289,7 +289,7 @@ def _joined_roots(cells: Sequence[list[_Path]], mark: str) -> set[str]:
     for cell in cells:
         deep = next((i for i, path in enumerate(cell) if len(path) > 1), 0)
         if deep and not {path[0] for path in cell[: deep + 1]} & roots:
-            found.add(spelled(f"{mark} ".join(path[0] for path in cell[: deep + 1])))
+            found.add(fold_spelling(f"{mark} ".join(path[0] for path in cell[: deep + 1])))
     return found
 
 
@@ -311,7 +311,7 @@ def _with_joined_roots(cell: list[_Path], joined: set[str], mark: str) -> list[_
     while i < len(cell):
         for stop in range(min(len(cell), i + 4), i + 1, -1):
             names = cell[i:stop]
-            root = spelled(f"{mark} ".join(path[0] for path in names))
+            root = fold_spelling(f"{mark} ".join(path[0] for path in names))
             if root in joined and all(len(path) == 1 for path in names[:-1]):
                 out.append((root, *names[-1][1:]))
                 i = stop

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from aisle.data.text import listed, plain, spelled
+from aisle.data.text import fold_spelling, parse_list, strip_markup
 from aisle.encodings import decode_entities
 from aisle.taxonomy import CategoryPath
 
@@ -22,7 +22,7 @@ _ESCAPED = re.compile(r"\\([,;|>])")
 _LITERAL = {ord(kept): sign for sign, kept in _ESCAPES.items()}
 
 
-class Style(NamedTuple):
+class LabelStyle(NamedTuple):
     """How a column writes its labels.
 
     delimiter: parts levels (None: the column is flat). spaced: only where blanks surround it.
@@ -67,7 +67,7 @@ def has_escapes(labels: Iterable[str], mark: str) -> bool:
     return mark in _ESCAPES and any(_ESCAPES[mark] in label for label in labels)
 
 
-def parse(label: str, style: Style) -> Parsed:
+def parse(label: str, style: LabelStyle) -> Parsed:
     """Read one label (never raises): a path, several, a JSON list, or nothing."""
     nested = from_json(label, style)
     if nested is not None:
@@ -77,7 +77,7 @@ def parse(label: str, style: Style) -> Parsed:
     return Parsed(tuple(sorted(paths, key=lambda path: len(path) == 1)), problem)  # `Sale` after a place
 
 
-def _pieces(label: str, style: Style) -> list[str]:
+def _pieces(label: str, style: LabelStyle) -> list[str]:
     """The whole paths in one cell; a separator inside a name is followed by no root."""
     if style.separator is None:
         return [label]
@@ -94,7 +94,7 @@ def _pieces(label: str, style: Style) -> list[str]:
     return pieces
 
 
-def cut_at(label: str, mark: str, style: Style) -> list[str]:
+def cut_at(label: str, mark: str, style: LabelStyle) -> list[str]:
     """A label cut at a sign, but not where the sign starts a level's name (`Sony > |Home Theater`)."""
     pieces: list[str] = []
     for piece in label.split(mark):
@@ -105,7 +105,7 @@ def cut_at(label: str, mark: str, style: Style) -> list[str]:
     return pieces
 
 
-def _starts_with_root(cut: list[str], style: Style) -> bool:
+def _starts_with_root(cut: list[str], style: LabelStyle) -> bool:
     """Whether the first piece starts with a root, or with the first part of one that holds the separator."""
     if root_of(cut[0], style) in style.roots:
         return True
@@ -114,16 +114,16 @@ def _starts_with_root(cut: list[str], style: Style) -> bool:
     return not style.leaf_first and any(root_of(start, style) in style.roots for start in starts)
 
 
-def root_of(text: str, style: Style) -> str:
+def root_of(text: str, style: LabelStyle) -> str:
     """The topmost name of a path, as `spelled` writes it."""
-    return spelled(levels_of(text, style)[0])
+    return fold_spelling(levels_of(text, style)[0])
 
 
 def _several(pieces: Iterable[list[str]]) -> Parsed:
     paths: list[CategoryPath] = []
     problem = ""
     for raw in pieces:
-        names = [" ".join(plain(name.translate(_LITERAL)).split()) for name in raw]
+        names = [" ".join(strip_markup(name.translate(_LITERAL)).split()) for name in raw]
         names = ["" if name.casefold() in NOTHING else name for name in names]
         while names and not names[-1]:
             names.pop()
@@ -136,7 +136,7 @@ def _several(pieces: Iterable[list[str]]) -> Parsed:
     return Parsed(tuple(paths), problem)
 
 
-def levels_of(text: str, style: Style) -> list[str]:
+def levels_of(text: str, style: LabelStyle) -> list[str]:
     """The names of one path as the style parts them, the topmost first."""
     mark = style.delimiter
     if mark is None:
@@ -157,11 +157,11 @@ def levels_of(text: str, style: Style) -> list[str]:
     return parts[::-1] if style.leaf_first else parts
 
 
-def from_json(label: str, style: Style) -> list[list[str]] | None:
+def from_json(label: str, style: LabelStyle) -> list[list[str]] | None:
     """Paths of a JSON list: of names, of paths, of lists of names, or of `{"name": …}` objects."""
-    data = listed(label)
+    data = parse_list(label)
     if data is None:
-        data = listed(decode_entities(label)) if "&" in label else None
+        data = parse_list(decode_entities(label)) if "&" in label else None
     if data is None:
         return None
     items = [_name(item) for item in data]

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aisle.data import duplicates
-from aisle.data.image_scan import Hashes
+from aisle.data.image_scan import ImageHashes
 from aisle.data.near_titles import near_titles
 from aisle.data.perceptual_hash import pairs
-from aisle.data.text import normal
+from aisle.data.text import normalize
 
 if TYPE_CHECKING:
-    from aisle.data.catalog import Base
+    from aisle.data.catalog import CatalogData
 
 _COSINES = (0.88, 0.95)  # from the second and from the third level of closeness on
 _BITS = (12, 4)
@@ -31,7 +31,7 @@ def most_joined(rows: int) -> int:
     return min(max(10, rows // 20), 200)
 
 
-def groups(base: "Base", seen: Hashes | None) -> np.ndarray:
+def groups(base: "CatalogData", seen: ImageHashes | None) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows.
 
     Args:
@@ -62,14 +62,14 @@ def _bounded(edges: np.ndarray, closeness: np.ndarray, n: int, most: int) -> np.
     return duplicates.components(edges, n)
 
 
-def _title_edges(base: "Base") -> tuple[np.ndarray, np.ndarray]:
+def _title_edges(base: "CatalogData") -> tuple[np.ndarray, np.ndarray]:
     """(E, 2) rows with equal or nearly equal titles, and how close they are."""
     column = base.columns.title or base.columns.description
     empty = np.empty((0, 2), np.int64), np.empty(0, np.int64)
     if column is None:
         return empty
     cells = (cell for array in base.records.column(column) for cell in array.to_pylist())
-    rows = [(text, row) for row, cell in enumerate(cells) if (text := normal(str(cell or "")))]
+    rows = [(text, row) for row, cell in enumerate(cells) if (text := normalize(str(cell or "")))]
     rows.sort()
     same = [[row for _, row in some] for _, some in groupby(rows, key=lambda pair: pair[0])]
     chains = [pair for some in same for pair in pairwise(some)]
@@ -82,11 +82,11 @@ def _title_edges(base: "Base") -> tuple[np.ndarray, np.ndarray]:
     return edges, np.concatenate([np.full(len(equal), _CLOSEST), closeness])
 
 
-def _picture_edges(base: "Base", seen: Hashes | None) -> tuple[np.ndarray, np.ndarray]:
+def _picture_edges(base: "CatalogData", seen: ImageHashes | None) -> tuple[np.ndarray, np.ndarray]:
     """(E, 2) rows whose first pictures are the same or look alike, and how close they are."""
-    if not base.pictures.named:
+    if not base.images.named:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    same = duplicates.same_pictures(base).astype(np.int64)
+    same = duplicates.same_images(base).astype(np.int64)
     if seen is None:
         return same, np.full(len(same), _CLOSEST)
     alike, bits = pairs(seen.hashes)

@@ -13,7 +13,7 @@ _LOCAL = {"file", "local"}
 _NEEDS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
-def located(place: str | Path) -> Path:
+def to_path(place: str | Path) -> Path:
     """A path, or what stands for one in another file system: it opens, lists and joins as a path does.
 
     Raises:
@@ -39,36 +39,36 @@ def located(place: str | Path) -> Path:
         raise CatalogError(f"{text}: not an address of a file: {first_line(error)}") from error
 
 
-def is_place(source: Any) -> TypeGuard[str | Path]:
+def is_path(source: Any) -> TypeGuard[str | Path]:
     """Whether it names a file or folder, here or elsewhere."""
     return isinstance(source, str | Path) or hasattr(source, "storage_options")
 
 
-def remote(path: Any) -> bool:
+def is_remote(path: Any) -> bool:
     """Whether it lies in another file system than this machine's."""
     return not isinstance(path, Path)
 
 
-def expanded(place: str | Path) -> list[Path]:
+def expand_pattern(place: str | Path) -> list[Path]:
     """The file meant, or the several that a pattern (`s3://bucket/day/*.parquet`) means: shells expand local
     ones alone.
 
     Raises:
         CatalogError: no file is of that pattern; and as `located`.
     """
-    path = located(place)
-    if not remote(path) or not re.search(r"[*?\[]", str(path)):
+    path = to_path(place)
+    if not is_remote(path) or not re.search(r"[*?\[]", str(path)):
         return [path]
-    with told(path):
+    with wrap_store_errors(path):
         store: Any = path
         found = sorted(store.fs.glob(store.path))
         if not found:
             raise CatalogError(f"{path}: no file is of that pattern")
-        return [located(store.fs.unstrip_protocol(name)) for name in found]
+        return [to_path(store.fs.unstrip_protocol(name)) for name in found]
 
 
 @contextmanager
-def told(path: object, kind: type[AisleError] = CatalogError) -> Iterator[None]:
+def wrap_store_errors(path: object, kind: type[AisleError] = CatalogError) -> Iterator[None]:
     """Whatever a store's library raises becomes one line of ours.
 
     Raises:
@@ -76,11 +76,11 @@ def told(path: object, kind: type[AisleError] = CatalogError) -> Iterator[None]:
     """
     try:
         yield
-    except foreign() as error:
+    except store_errors() as error:
         raise kind(f"{path}: {first_line(error)}") from error
 
 
-def foreign() -> tuple[type[Exception], ...]:
+def store_errors() -> tuple[type[Exception], ...]:
     """What the libraries of object stores raise that is no OSError, of those that are imported."""
     found: list[type[Exception]] = []
     for module, names in (

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from aisle.data.files import MIB, Table
+from aisle.data.files import MIB, TableFile
 from aisle.errors import CatalogError
 
 _DESCRIPTOR = re.compile(r"^/(?:dev|proc/(?:self|\d+))/fd/(\d+)$")
@@ -125,7 +125,7 @@ def _ending(path: Path) -> str:
         named = path.with_name(path.name + packed)
         path.rename(named)
         try:
-            with Table(named, "csv").open() as file:
+            with TableFile(named, "csv").open() as file:
                 first = file.read(8)
         finally:
             named.rename(path)

@@ -21,11 +21,11 @@ def _shown(half: re.Match[str]) -> str:
     return f"\\x{code:02x}" if 0 <= code < 256 else "�"
 
 
-class Kind(NamedTuple):
+class ProblemType(NamedTuple):
     """What a problem is about, apart from where it occurs."""
 
     column: str | None
-    what: str
+    message: str
     fatal: bool
 
 
@@ -45,14 +45,14 @@ class Problems(Sequence[Problem]):
 
     def __init__(self, strict: bool = False) -> None:
         self.strict = strict
-        self._kinds: dict[Kind, int] = {}
-        self._listed: list[Kind] = []
+        self._kinds: dict[ProblemType, int] = {}
+        self._listed: list[ProblemType] = []
         self._row = array("q")  # 0 stands for the whole file
         self._kind = array("l")
         self._value: list[str] = []
 
     def add(
-        self, row: int | None, column: str | None, what: str, value: str = "", *, fatal: bool = False
+        self, row: int | None, column: str | None, message: str, value: str = "", *, fatal: bool = False
     ) -> None:
         """Note one problem.
 
@@ -61,8 +61,8 @@ class Problems(Sequence[Problem]):
         """
         value = _HALF.sub(_shown, value[:_SHOWN])
         if self.strict:
-            raise FirstProblemError(Problem(row, column, what, value, fatal))
-        kind = Kind(column, what, fatal)
+            raise FirstProblemError(Problem(row, column, message, value, fatal))
+        kind = ProblemType(column, message, fatal)
         if kind not in self._kinds:
             self._kinds[kind] = len(self._listed)
             self._listed.append(kind)
@@ -70,10 +70,10 @@ class Problems(Sequence[Problem]):
         self._kind.append(self._kinds[kind])
         self._value.append(value)
 
-    def note(self, column: str | None, what: str, value: str = "") -> None:
+    def note(self, column: str | None, message: str, value: str = "") -> None:
         """Note what holds for the whole file and is no fault of it; never raised in strict mode."""
         strict, self.strict = self.strict, False
-        self.add(None, column, what, value)
+        self.add(None, column, message, value)
         self.strict = strict
 
     def copy(self, strict: bool = False) -> "Problems":
@@ -131,13 +131,13 @@ class Problems(Sequence[Problem]):
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self))))
         kind = self._listed[self._kind[index]]
-        return Problem(self._row[index] or None, kind.column, kind.what, self._value[index], kind.fatal)
+        return Problem(self._row[index] or None, kind.column, kind.message, self._value[index], kind.fatal)
 
     def __iter__(self) -> Iterator[Problem]:
         kinds = self._listed
         for row, code, value in zip(self._row, self._kind, self._value, strict=True):
             kind = kinds[code]
-            yield Problem(row or None, kind.column, kind.what, value, kind.fatal)
+            yield Problem(row or None, kind.column, kind.message, value, kind.fatal)
 
     def __repr__(self) -> str:
         return f"Problems({len(self)}: {dict(self.counts().most_common(3))})"
@@ -159,7 +159,7 @@ class Problems(Sequence[Problem]):
         """Sorted numbers of the records with any problem."""
         return np.setdiff1d(self._rows, [0])
 
-    def counts(self) -> Counter[Kind]:
+    def counts(self) -> Counter[ProblemType]:
         """How many of each kind."""
         kinds = self._listed
         return Counter({kinds[code]: n for code, n in Counter(self._kind).items()})

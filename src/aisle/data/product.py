@@ -58,7 +58,7 @@ class Problem(NamedTuple):
 
     row: int | None
     column: str | None
-    what: str
+    message: str
     value: str = ""
     fatal: bool = False
 
@@ -66,4 +66,4 @@ class Problem(NamedTuple):
         where = "catalogue" if self.row is None else f"catalogue row {self.row:,}"
         column = f", column {self.column!r}" if self.column else ""
         value = f" {self.value[:80]!r}" if self.value else ""
-        return f"{where}{column}: {self.what}{':' if value else ''}{value}"
+        return f"{where}{column}: {self.message}{':' if value else ''}{value}"

@@ -16,21 +16,21 @@ import pyarrow as pa
 import zstandard
 
 from aisle.data import column_parsers, feedback_export, variant_rows
-from aisle.data.batch_source import Stream
-from aisle.data.catalog import Base, Catalog, Part
+from aisle.data.batch_source import BatchSource
+from aisle.data.catalog import Catalog, CatalogData, SourceFile
 from aisle.data.catalog_format import CatalogFormat, format_of
 from aisle.data.column_profile import profiles
 from aisle.data.column_roles import find
-from aisle.data.columns import Columns, wanted
+from aisle.data.columns import Columns, parse_columns
 from aisle.data.dates import checked_format, looks_like_date
-from aisle.data.files import Table, estimate_rows, find_pictures, find_tables
-from aisle.data.image_refs import Pictures, guess_separator
-from aisle.data.paths import foreign, is_place, located
+from aisle.data.files import TableFile, estimate_rows, find_pictures, find_tables
+from aisle.data.image_refs import ImageResolver, guess_separator
+from aisle.data.paths import is_path, store_errors, to_path
 from aisle.data.pipes import Spooled, is_pipe
 from aisle.data.problems import Problems
 from aisle.data.product import Product
-from aisle.data.records import Records, Spool
-from aisle.data.tables import VECTOR, Hints, arrow_batches, read_table, rows_to_batches
+from aisle.data.records import Records, SpillBuffer
+from aisle.data.tables import VECTOR, ReadOptions, arrow_batches, read_table, rows_to_batches
 from aisle.data.vectors import VectorFile, open_vectors
 from aisle.errors import AisleError, CatalogError
 from aisle.progress import SILENT, Progress
@@ -54,7 +54,7 @@ class SupportsArrow(Protocol):
 
 
 _LOOKED_AT = 1000  # rows whose labels are looked up to choose among columns
-Source = str | Path | Sequence[Any] | pa.Table | SupportsArrow | Stream
+Source = str | Path | Sequence[Any] | pa.Table | SupportsArrow | BatchSource
 
 
 def read(
@@ -96,11 +96,11 @@ def read(
             the catalogue's `problems`.
         TaxonomyError: the official tree cannot be read.
     """
-    stated, written = wanted(columns), format_of(like)
+    stated, written = parse_columns(columns), format_of(like)
     if date_format is not None:
         stated["date_format"] = checked_format(date_format)
     given: dict[str, Any] = stated
-    hints = Hints(delimiter, encoding, written, {}, max_expanded)
+    hints = ReadOptions(delimiter, encoding, written, {}, max_expanded)
     problems = Problems()
     tree, attached = _tree(taxonomy, problems), open_vectors(vectors)
     problems.strict = strict  # about the rows: an official tree's oddities are its owner's
@@ -109,7 +109,7 @@ def read(
         home = home_of(source)
         source = pipes.plain(source, max_expanded)
         records, parts = _gather(source, problems, hints, progress)
-        if isinstance(source, Stream):
+        if isinstance(source, BatchSource):
             given, tree = source.columns | given, tree or source.taxonomy()
         if isinstance(source, Sequence) and source and isinstance(source[0], Product):
             given = _product_columns(records) | given
@@ -128,20 +128,22 @@ def read(
     except AisleError as error:
         error.args = tuple(pipes.named(arg) if isinstance(arg, str) else arg for arg in error.args)
         raise
-    except (*_BROKEN, *foreign()) as error:
+    except (*_BROKEN, *store_errors()) as error:
         raise CatalogError(pipes.named(f"{_called(source)}: cannot be read: {_why(error)}")) from error
     finally:
         pipes.close()
     parts = tuple(part._replace(path=pipes.original(part.path)) for part in parts)
-    said = CatalogFormat({**(written.given if written else {}), **stated}, {}, **(hints.chosen or {}))
-    catalog = Catalog(Base(records, chosen, found, problems, pictures, parts, attached, said=said))
+    said = CatalogFormat({**(written.given if written else {}), **stated}, {}, **(hints.detected or {}))
+    catalog = Catalog(
+        CatalogData(records, chosen, found, problems, pictures, parts, attached, user_format=said)
+    )
     if labels and splits:
         catalog.check_split()
     return catalog
 
 
 def _stored(batches: Iterator[pa.RecordBatch]) -> Records:
-    spool = Spool()
+    spool = SpillBuffer()
     for batch in batches:
         spool.add(batch)
     return spool.records()
@@ -154,7 +156,7 @@ def feedback_join(
     written: CatalogFormat | None = None,
     tree: Taxonomy | None = None,
     labels: bool = False,
-) -> feedback_export.Joined | None:
+) -> feedback_export.FeedbackMerge | None:
     """How exported feedback among the records joins the rest; None where there is none."""
     find_columns = partial(_columns, written=written, tree=tree, labels=labels)
     return feedback_export.joined(records, given, root, find_columns)
@@ -168,7 +170,7 @@ def understood(
     written: CatalogFormat | None = None,
     tree: Taxonomy | None = None,
     labels: bool = False,
-) -> Pictures:
+) -> ImageResolver:
     """What the columns hold and how pictures are found, by what the user said, how such catalogs are written,
     and the records.
 
@@ -178,7 +180,7 @@ def understood(
     chosen = _columns(records, given, written, tree, labels)
     _ask_for_names(chosen, records.names, problems)
     cells = [cell for column in chosen.images for cell in _sample(records, column)]
-    return Pictures(chosen, root, guess_separator(cells))
+    return ImageResolver(chosen, root, guess_separator(cells))
 
 
 def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonomy | None:
@@ -191,22 +193,22 @@ def _tree(taxonomy: str | Path | Taxonomy | None, problems: Problems) -> Taxonom
 
 
 def _gather(
-    source: Source, problems: Problems, hints: Hints, progress: Progress
-) -> tuple[Records, tuple[Part, ...]]:
+    source: Source, problems: Problems, hints: ReadOptions, progress: Progress
+) -> tuple[Records, tuple[SourceFile, ...]]:
     """Store every record of the source."""
-    spool, parts, first = Spool(), [], 1
+    spool, parts, first = SpillBuffer(), [], 1
     for table, batches in batches_of(source, problems, hints):
-        start, total = first, estimate_rows(table) if isinstance(table, Table) else None
-        if isinstance(source, Stream):
+        start, total = first, estimate_rows(table) if isinstance(table, TableFile) else None
+        if isinstance(source, BatchSource):
             total = source.total
-        named = table.path if isinstance(table, Table) else table
+        named = table.path if isinstance(table, TableFile) else table
         with progress("reading", total, "rows") as advance, blaming(named):
             for batch in batches(first):
                 spool.add(batch)
                 first += batch.num_rows
                 advance(batch.num_rows)
         if table is not None:
-            parts.append(Part(named or Path(), start, first - 1))
+            parts.append(SourceFile(named or Path(), start, first - 1))
     return spool.records(), tuple(parts)
 
 
@@ -215,7 +217,7 @@ def blaming(path: Path | None) -> Iterator[None]:
     """Of a folder's files, name the one that cannot be read."""
     try:
         yield
-    except (*_BROKEN, *foreign()) as error:
+    except (*_BROKEN, *store_errors()) as error:
         if path is None:
             raise
         raise CatalogError(f"{path}: cannot be read: {_why(error)}") from error
@@ -229,8 +231,8 @@ _Batches = Callable[[int], Iterator[pa.RecordBatch]]  # from the number of the f
 
 
 def batches_of(
-    source: Source, problems: Problems, hints: Hints
-) -> Iterator[tuple[Table | Path | None, _Batches]]:
+    source: Source, problems: Problems, hints: ReadOptions
+) -> Iterator[tuple[TableFile | Path | None, _Batches]]:
     """(file or folder, its batches) for each part of the source.
 
     Raises:
@@ -238,8 +240,8 @@ def batches_of(
     """
     if hasattr(source, "__arrow_c_stream__"):
         yield None, lambda first: arrow_batches(pa.table(source), problems)
-    elif is_place(source):
-        path = located(source)
+    elif is_path(source):
+        path = to_path(source)
         _refuse_false_pairs(path)
         tables = [table._replace(max_expanded=hints.max_expanded) for table in find_tables(path)]
         for table in tables:
@@ -247,10 +249,10 @@ def batches_of(
         if not tables:
             rows = list(_class_folders(path))
             yield path, lambda first: rows_to_batches(rows, problems, first)
-    elif isinstance(source, Sequence) and source and all(is_place(s) for s in source):
+    elif isinstance(source, Sequence) and source and all(is_path(s) for s in source):
         for path in source:
             yield from batches_of(path, problems, hints)
-    elif isinstance(source, Stream):
+    elif isinstance(source, BatchSource):
         yield None, lambda first: source.batches(problems)
     elif isinstance(source, Sequence):
         yield None, lambda first: rows_to_batches(_rows(source), problems, first)
@@ -377,7 +379,7 @@ def _share_in_tree(
     first = Records([batch.slice(0, _LOOKED_AT) for batch in records.batches[:1]])
     first.types = records.types
     labels = column_parsers.read_labels(first, chosen, tree, Problems())
-    return float((labels.places.node[labels.codes] >= 0).mean()) if len(first) else 0.0
+    return float((labels.mapping.node[labels.codes] >= 0).mean()) if len(first) else 0.0
 
 
 def _ask_for_names(columns: Columns, names: list[str], problems: Problems) -> None:
@@ -413,7 +415,7 @@ def _look(
     records: Records,
     taxonomy: Taxonomy | None,
     problems: Problems,
-    pictures: Pictures,
+    pictures: ImageResolver,
     progress: Progress,
     read_labels: Callable[..., column_parsers.Labels],
     has_vector: np.ndarray | None,
@@ -442,14 +444,14 @@ def _look(
 
 def home_of(source: Source) -> Path | None:
     """The folder or file that picture paths are near to, if there is one."""
-    if isinstance(source, Stream):
+    if isinstance(source, BatchSource):
         return source.home
     if isinstance(source, Sequence) and not isinstance(source, str) and source:
         source = source[0]
-    return located(source) if is_place(source) and not is_pipe(source) else None
+    return to_path(source) if is_path(source) and not is_pipe(source) else None
 
 
 def _called(source: Source) -> str:
-    if isinstance(source, Stream):
+    if isinstance(source, BatchSource):
         return source.name
-    return str(source) if is_place(source) else f"the given {type(source).__name__}"
+    return str(source) if is_path(source) else f"the given {type(source).__name__}"

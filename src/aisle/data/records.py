@@ -24,7 +24,7 @@ class _Folder:
         self._end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-class Spool:
+class SpillBuffer:
     """Takes record batches as they are read; `records()` gives them back.
 
     Beyond 64 MiB they are written to a temporary Arrow file and memory-mapped, so that memory stays

@@ -41,7 +41,7 @@ def _folded(value: str) -> str:
 _MEANING = {_folded(text): split for split, spellings in _SPELLINGS.items() for text in spellings}
 
 
-def split_named(value: str) -> str | None:
+def parse_split(value: str) -> str | None:
     """One of `SPLITS`; `""` for a blank cell, None for what names no split that is known."""
     if not value.strip():
         return ""
@@ -61,7 +61,7 @@ def read_splits(counts: Mapping[str, int], column: str) -> dict[str, str]:
     Raises:
         CatalogError: cells name no split that is known; the message names them and their rows.
     """
-    found = {value: split_named(value) for value in counts}
+    found = {value: parse_split(value) for value in counts}
     unknown = sorted((v for v, split in found.items() if split is None), key=lambda v: (-counts[v], v))
     if unknown:
         shown = ", ".join(f"{value[:40]!r} ({_rows(counts[value])})" for value in unknown[:_SHOWN])

@@ -16,9 +16,9 @@ from pyarrow.parquet import ParquetFile
 from aisle.data import feedback_export
 from aisle.data.catalog_format import CatalogFormat
 from aisle.data.csv_rows import Dialect, read_records, sniff
-from aisle.data.files import Table, lines_of
+from aisle.data.files import TableFile, lines_of
 from aisle.data.fix_encoding import mended
-from aisle.data.paths import remote
+from aisle.data.paths import is_remote
 from aisle.data.problems import Problems
 from aisle.data.records import BATCH
 from aisle.encodings import HEAD, KEPT, SAMPLE, detect, foreign_format, foreign_text, separator_line
@@ -31,7 +31,7 @@ _SNIFFED = 2 * 2**20  # characters that the delimiter is told by
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
 
 
-class Hints(NamedTuple):
+class ReadOptions(NamedTuple):
     """What the user knows of a text file; None: it is detected.
 
     like: how the catalog of a model is written, which is tried before anything is guessed. chosen: takes down
@@ -41,16 +41,18 @@ class Hints(NamedTuple):
     delimiter: str | None = None
     encoding: str | None = None
     like: CatalogFormat | None = None
-    chosen: dict[str, str] | None = None
+    detected: dict[str, str] | None = None
     max_expanded: int | None = None
 
     def note(self, **found: str) -> None:
         """What a file is read by."""
-        if self.chosen is not None:
-            self.chosen.update({key: value for key, value in found.items() if key not in self.chosen})
+        if self.detected is not None:
+            self.detected.update({key: value for key, value in found.items() if key not in self.detected})
 
 
-def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
+def read_table(
+    table: TableFile, problems: Problems, first: int, hints: ReadOptions
+) -> Iterator[pa.RecordBatch]:
     """One file's batches; its records are numbered from `first`."""
     if table.format == "parquet":
         yield from _read_parquet(table, problems, first)
@@ -63,7 +65,9 @@ def read_table(table: Table, problems: Problems, first: int, hints: Hints) -> It
 # -- CSV --------------------------------------------------------------------------------------
 
 
-def _read_csv(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
+def _read_csv(
+    table: TableFile, problems: Problems, first: int, hints: ReadOptions
+) -> Iterator[pa.RecordBatch]:
     encoding = _encoding(table, problems, hints)
     lines = lines_of(table, encoding)
     sample, named = _without_separator_line(_sample(lines))
@@ -115,7 +119,7 @@ def _header(names: Iterable[str], encoding: str, problems: Problems) -> list[str
     return [name.text for name in found]
 
 
-def _encoding(table: Table, problems: Problems, hints: Hints) -> str:
+def _encoding(table: TableFile, problems: Problems, hints: ReadOptions) -> str:
     """The name of the file's encoding; a guess is told.
 
     Raises:
@@ -207,7 +211,9 @@ def _text(
 # -- JSON -------------------------------------------------------------------------------------
 
 
-def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> Iterator[pa.RecordBatch]:
+def _read_json(
+    table: TableFile, problems: Problems, first: int, hints: ReadOptions
+) -> Iterator[pa.RecordBatch]:
     encoding = _encoding(table, problems, hints)
     hints.note(encoding=encoding)
     lines = lines_of(table, encoding)
@@ -223,7 +229,7 @@ def _read_json(table: Table, problems: Problems, first: int, hints: Hints) -> It
         yield from rows_to_batches(rows, problems, first, encoding)
 
 
-def _array_items(table: Table, text: str) -> Iterator[Any]:
+def _array_items(table: TableFile, text: str) -> Iterator[Any]:
     """The objects of one JSON array; a `.json` file of one object a line is read as JSONL."""
     try:
         data = json.loads(text)
@@ -325,14 +331,14 @@ def plain_float(value: float) -> str | None:
 # -- Parquet and Arrow ------------------------------------------------------------------------
 
 
-def _read_parquet(table: Table, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
+def _read_parquet(table: TableFile, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
     with table.open() as opened:
         found = foreign_format(opened.peek(HEAD)[:HEAD])
     if found is not None and not found.startswith("Parquet"):
         raise CatalogError(f"{table.path}: not Parquet, but {found}")
     packed = table.path.suffix.lower() not in (".parquet", ".pq")
     source: Any = str(table.path)
-    if packed or remote(table.path):
+    if packed or is_remote(table.path):
         source = io.BytesIO(table.open().read()) if packed else table.path.open("rb")
     with ParquetFile(source) as file:
         names = _names(file.schema_arrow.names, problems)

@@ -28,7 +28,7 @@ _WORDS = re.compile(r"[\W_]+")
 _ASCII_WORDS = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 
 
-def plain(text: str) -> str:
+def strip_markup(text: str) -> str:
     """The words of a field: formatting markup stripped, entities decoded, Unicode in NFC.
 
     A value whose markup could do something (event handlers, script addresses) or is written out as
@@ -54,7 +54,7 @@ def _strip(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def listed(text: str) -> list[Any] | None:
+def parse_list(text: str) -> list[Any] | None:
     """The list that a cell writes out, as JSON or as Python does (`['a', 'b']`); None if it is none."""
     text = text.strip()
     if not text.startswith("[") or not text.endswith("]"):
@@ -68,15 +68,15 @@ def listed(text: str) -> list[Any] | None:
     return None
 
 
-def normal(text: str) -> str:
+def normalize(text: str) -> str:
     """What two spellings of the same words share: `normal(" T-SHIRT ") == normal("t shirt")`."""
     if text.isascii() and "<" not in text and "&" not in text:  # most text, by a shorter way to the same
         return " ".join(text.translate(_ASCII_WORDS).split()) or " ".join(text.casefold().split())
-    folded = unicodedata.normalize("NFKC", plain(text)).casefold()
+    folded = unicodedata.normalize("NFKC", strip_markup(text)).casefold()
     return _WORDS.sub(" ", folded).strip() or " ".join(folded.split())
 
 
 @lru_cache(100_000)
-def spelled(name: str) -> str:
+def fold_spelling(name: str) -> str:
     """A category's name as it is compared: case and spacing do not count."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -50,7 +50,7 @@ def check_ending(path: Path, catalog: Catalog | None = None) -> None:
         raise CatalogError(f"{path}: folder {path.absolute().parent} does not exist")
     if catalog is None:
         return
-    if any(part.path.exists() and path.exists() and part.path.samefile(path) for part in catalog.parts):
+    if any(part.path.exists() and path.exists() and part.path.samefile(path) for part in catalog.files):
         raise CatalogError(f"{path} is the catalogue itself; name another file")
     types = catalog.table.schema
     held = [name for name in catalog.names if not pa.types.is_string(types.field(name).type)]

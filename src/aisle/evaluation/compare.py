@@ -162,7 +162,7 @@ def compare(
     groups = whole.groups()[judged_rows]
     rows = _rows(found, truth, groups)
     return Comparison(
-        source=source or ", ".join(part.path.name for part in catalog.parts) or "the catalogue given",
+        source=source or ", ".join(part.path.name for part in catalog.files) or "the catalogue given",
         judged=len(judged_rows),
         folds=0 if test is not None else folds,
         seeds=tuple(int(seed) for seed in seeds),
@@ -179,11 +179,11 @@ def _turns(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog,
     if test is not None:
         both = test.targets().node >= 0
         numbers = np.concatenate([catalog.rows[usable], test.rows[both]]) - 1
-        whole = _all_of(catalog).take(numbers)
+        whole = _all_of(catalog).select(numbers)
         return whole, [Turn(np.arange(len(usable)), np.arange(len(usable), len(numbers)))]
     if folds < 2:
         raise CatalogError(f"a comparison takes turns in at least 2 folds, not {folds}")
-    whole = catalog.take(usable)
+    whole = catalog.select(usable)
     part = fold_numbers(whole, folds)
     turns = [Turn(np.flatnonzero((part != k) & (part >= 0)), np.flatnonzero(part == k)) for k in range(folds)]
     if any(not len(turn.judge) or not len(turn.learn) for turn in turns):
@@ -225,10 +225,10 @@ def _train(place: _Place, turn: Turn, store: FeatureStore | None, trust_code: bo
     whole, tree = place.whole, place.whole.taxonomy
     peak = PeakMemory()
     began = time.perf_counter()
-    model = fit(whole.take(turn.learn), place.recipe, store=store, trust_code=trust_code)
+    model = fit(whole.select(turn.learn), place.recipe, store=store, trust_code=trust_code)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
-    best = model.score(whole.take(turn.judge)).best()
+    best = model.score(whole.select(turn.judge)).best()
     rate = len(turn.judge) / max(time.perf_counter() - began, 1e-9)
     answers = [tree.index(model.taxonomy.nodes[node].path) for node in best]
     parameters = model.parameters

@@ -76,7 +76,7 @@ def evaluate(
     curve = precision_coverage(ours.sure, ours.judged.right)
     return Evaluation(
         model_id=classifier.model_id,
-        source=", ".join(part.path.name for part in catalog.parts),
+        source=", ".join(part.path.name for part in catalog.files),
         split=_split(catalog),
         rows=case.count(catalog, classifier.taxonomy, _seen(classifier, catalog)),
         training_products=_training_products(classifier),
@@ -102,7 +102,7 @@ def evaluate(
             ours.answers, ours.judged, case.truth, case.products, case.rows, classifier if why else None
         ),
         perturbed=_perturbed(case, classifier, progress) if perturb else (),
-        products=which(catalog.take(case.rows)),
+        products=which(catalog.select(case.rows)),
         hits=packed(ours.judged.right),
     )
 

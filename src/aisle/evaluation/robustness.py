@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from aisle.data import ImageRef, Product
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.evaluation.collect import Ask, chunks
 from aisle.evaluation.result import Flipped, Perturbed
 from aisle.evaluation.summary import limits
@@ -108,7 +108,7 @@ def cropped(product: Product, rng: np.random.Generator) -> Product | None:
     for ref in product.images:
         try:
             picture = decode(ref, SIDE)
-        except PictureError:
+        except ImageError:
             images.append(ref)
             continue
         width, height = (max(1, round(KEPT * side)) for side in picture.size)

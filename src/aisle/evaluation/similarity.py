@@ -25,7 +25,7 @@ def alike(
     rows = np.flatnonzero(node >= 0)
     if len(rows) > AMONG:
         rows = np.sort(np.random.default_rng(0).choice(rows, AMONG, replace=False))
-    among = catalog.take(rows)
+    among = catalog.select(rows)
     theirs, ours = spaces(among), spaces(products)
     near = np.full((len(products), len(rows)), -1.0)
     for name, vectors in theirs.items():

@@ -4,7 +4,7 @@ import base64
 import io
 
 from aisle.data import Product
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.evaluation.result import Picture
 
 SIDE = 240  # pixels: sharp at 120 px on a phone's dense screen
@@ -17,7 +17,7 @@ def thumbnail(product: Product, side: int = SIDE) -> Picture:
         return Picture(state="none")
     try:
         image = decode(product.images[0], side)
-    except PictureError as error:
+    except ImageError as error:
         return Picture(state="broken", reason=str(error))
     image.thumbnail((side, side))
     out = io.BytesIO()

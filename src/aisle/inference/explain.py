@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from aisle.data import ImageRef, Product
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.errors import extra
 from aisle.guarantee import Policy
 from aisle.inference.classifier import Classifier, confidences
@@ -237,7 +237,7 @@ def _square(product: Product) -> np.ndarray | None:
 
     try:
         picture = decode(product.images[0], SIDE)
-    except PictureError:
+    except ImageError:
         return None
     return np.asarray(ImageOps.fit(picture, (SIDE, SIDE), Image.Resampling.BICUBIC))
 

@@ -68,13 +68,13 @@ class GrowingAnswers(Answers):
                 "this model kept no rows aside when it was trained, so likeness to examples says nothing: "
                 "train it with [split] calibration and threshold above 0, and a frozen view"
             )
-        labelled = catalog.take([bool(p.categories) for p in catalog] if len(catalog) else [])
+        labelled = catalog.select([bool(p.categories) for p in catalog] if len(catalog) else [])
         places = [self.taxonomy.nodes[self.taxonomy.index(p.categories[0])].id for p in labelled]
         ending = [self.taxonomy.terminal_of[self.taxonomy.index(node)] >= 0 for node in places]
         kept = [node for node, ends in zip(places, ending, strict=True) if ends]
         if not kept:
             return self
-        vectors = self.spaces(labelled.take(np.array(ending)))
+        vectors = self.spaces(labelled.select(np.array(ending)))
         growth = self.growth.with_examples(vectors, kept, self.taxonomy)
         policy = Policy.uncalibrated(self.taxonomy)
         return self._replace(growth=growth, policy=policy, model_id="unsaved")
@@ -86,7 +86,7 @@ class GrowingAnswers(Answers):
         rows = np.flatnonzero((terminal >= 0) & targets.exact)
         if self.memory is None or len(np.unique(terminal[rows])) < 2:
             return self
-        parts = list(self.score_batches(catalog.take(rows)))
+        parts = list(self.score_batches(catalog.select(rows)))
         logp = np.concatenate([part.scores.logp for part in parts])
         spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.remembered}
         return self._replace(growth=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))

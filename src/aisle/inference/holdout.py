@@ -39,7 +39,7 @@ class Held(NamedTuple):
     def take(self, rows: np.ndarray) -> "Held":
         """Some of them."""
         targets = Targets(self.targets.node[rows], self.targets.exact[rows])
-        return Held(self.catalog.take(rows), targets, self.groups[rows])
+        return Held(self.catalog.select(rows), targets, self.groups[rows])
 
     def right(self, scores: Scores) -> np.ndarray:
         """(n,) bool: the best answer is the label, or lies in its branch where no more is known."""
@@ -64,7 +64,7 @@ def held_out(model: Seeing, catalog: Catalog) -> Held:
     groups = catalog.groups()[rows]
     _, first = np.unique(groups, return_index=True)
     first.sort()
-    return Held(catalog.take(rows), targets, groups).take(first)
+    return Held(catalog.select(rows), targets, groups).take(first)
 
 
 class Cost(NamedTuple):

@@ -9,7 +9,7 @@ from aisle.errors import CatalogError
 from aisle.models.views import View
 
 if TYPE_CHECKING:
-    from aisle.data.chunks import Pieces
+    from aisle.data.chunks import Chunks
 
 _SHOWN = 30  # columns that a message names
 
@@ -56,7 +56,7 @@ def check_products(model: Reading, products: Sequence[Product]) -> None:
             raise _nothing_known(model, product.fields, f"product {product.id!r} has nothing")
 
 
-def check_pieces(model: Reading, pieces: "Pieces") -> list[str]:
+def check_pieces(model: Reading, pieces: "Chunks") -> list[str]:
     """As `check_columns`, of a source of any length: it is read up to the first row that has a view."""
     rows, names = 0, list[str]()
     for piece in pieces:
@@ -73,7 +73,9 @@ def check_pieces(model: Reading, pieces: "Pieces") -> list[str]:
 
 def _lacking(model: Reading, catalog: Catalog) -> list[str]:
     lacking = _lacking_columns(model, catalog.columns)
-    attached = {v.name for v in model.inputs if v.modality == "vector" and v.fields[0] in catalog.attached}
+    attached = {
+        v.name for v in model.inputs if v.modality == "vector" and v.fields[0] in catalog.vector_files
+    }
     return sorted(lacking - attached)
 
 

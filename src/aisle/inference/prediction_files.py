@@ -15,7 +15,7 @@ from typing import Any, Protocol, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aisle.data.paths import foreign, remote
+from aisle.data.paths import is_remote, store_errors
 from aisle.errors import AisleError, first_line
 from aisle.guarantee import Prediction
 from aisle.taxonomy import CategoryPath, format_path
@@ -143,7 +143,7 @@ def check_ending(file: Path) -> None:
             f"{file}: predictions are written as {known}; name a file ending in one, or a folder "
             f"({file.name}/)"
         )
-    if not remote(file) and not file.absolute().parent.is_dir():
+    if not is_remote(file) and not file.absolute().parent.is_dir():
         raise OutputError(f"{file}: folder {file.absolute().parent} does not exist")
 
 
@@ -194,7 +194,7 @@ def refusals(place: Path, advice: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, *foreign()) as error:
+    except (OSError, *store_errors()) as error:
         why = getattr(error, "strerror", None) or first_line(error)
         raise OutputError(f"{place} cannot be written: {why}{advice}") from error
 
@@ -202,7 +202,7 @@ def refusals(place: Path, advice: str = "") -> Iterator[None]:
 @contextmanager
 def scratch_beside(file: Path) -> Iterator[Path]:
     """A folder of this machine that is gone afterwards; on the same disk as `file`, where that is here."""
-    home = None if remote(file) else file.absolute().parent
+    home = None if is_remote(file) else file.absolute().parent
     with refusals(file):
         made = Path(tempfile.mkdtemp(prefix=f".{file.name}.", suffix=".part", dir=home))
     try:
@@ -218,7 +218,7 @@ def move(part: Path, file: Path) -> None:
         OutputError: the disk or the store refuses.
     """
     with refusals(file):
-        if remote(file):
+        if is_remote(file):
             store: Any = file
             store.fs.put_file(str(part), store.path)
             return

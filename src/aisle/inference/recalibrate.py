@@ -71,7 +71,7 @@ def recalibrate(predictor: "Predictor", catalog: Catalog, settings: Settings, se
 def _sample(
     predictor: "Predictor", catalog: Catalog, targets: Targets, groups: np.ndarray, rows: np.ndarray
 ) -> Sample:
-    some = catalog.take(rows)
+    some = catalog.select(rows)
     scores: Scores = predictor.score(some)
     return Sample(
         scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows], predictor.nearest(some)

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from aisle.data import ImageRef
-from aisle.data.paths import foreign
+from aisle.data.paths import store_errors
 from aisle.progress import SILENT, Progress
 
 KEY_BYTES = 16
@@ -56,7 +56,11 @@ def _picture_key(ref: ImageRef) -> bytes:
         ValueError,
     ):  # it may appear later: a key of its own till then
         return f"missing {ref.path}".encode()
-    except (OSError, MemoryError, *foreign()):  # another time it may be read: a key that never comes again
+    except (
+        OSError,
+        MemoryError,
+        *store_errors(),
+    ):  # another time it may be read: a key that never comes again
         return os.urandom(KEY_BYTES)
 
 

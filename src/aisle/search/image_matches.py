@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from aisle.data import ImageRef
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.progress import SILENT, Advance, Progress
 from aisle.search.ivf import Lists, arrange
 
@@ -100,7 +100,7 @@ def _look(ref: ImageRef | None) -> np.ndarray | None:
         return None
     try:
         image = decode(ref, _SIDE).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    except PictureError:
+    except ImageError:
         return None
     grey = np.asarray(image)
     return None if grey.std() < _BLANK else grey

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from aisle.data import Catalog, ImageRef, Product
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.errors import BundleError, SearchError, did_you_mean
 from aisle.progress import SILENT, Progress
 from aisle.search.embedding import modalities, placed, queried, text_field
@@ -286,7 +286,7 @@ def build(
     Raises:
         SearchError: there is something already, no row can be indexed, or the disk refuses.
     """
-    folder, rows = Path(out), catalog.take(~catalog.fatal)
+    folder, rows = Path(out), catalog.select(~catalog.fatal)
     if not len(rows):
         raise SearchError("the catalogue holds no row to index")
     if model.model_id == "unsaved":
@@ -322,7 +322,7 @@ def query(text: str | None = None, image: str | Path | None = None, index: Index
         images = (ImageRef(path=Path(image)),)
         try:
             decode(images[0], 32)
-        except PictureError as error:
+        except ImageError as error:
             raise SearchError(f"{image}: {error}") from error
         if index is not None and "image" not in index.manifest.views.values():
             kinds = ", ".join(f"{name} ({kind})" for name, kind in index.manifest.views.items())

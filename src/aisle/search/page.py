@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from aisle.data.images import PictureError
+from aisle.data.images import ImageError
 from aisle.search.index import Hit
 from aisle.search.rows import small_jpeg
 
@@ -78,7 +78,7 @@ def _card(hit: Hit) -> Card:
     if hit.image is not None:
         try:
             src = data_uri(small_jpeg(hit.image, _SIDE))
-        except PictureError as error:
+        except ImageError as error:
             why = str(error)
     kept = [(name, " ".join(value.split())) for name, value in hit.fields.items()]
     shown = [(name, value) for name, value in kept if name not in _ELSEWHERE and len(value) <= _LONG]

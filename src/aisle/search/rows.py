@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as _compute
 
 from aisle.data import Catalog, ImageRef, Product
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 from aisle.search.bm25 import word_keys
 from aisle.search.filters import Column, place
 from aisle.taxonomy import CategoryPath, format_path
@@ -157,7 +157,7 @@ def _picture(ref: ImageRef) -> tuple[str | None, bytes | None]:
         return str(Path(ref.path).absolute()), None
     try:
         return None, small_jpeg(ref)
-    except PictureError:
+    except ImageError:
         return None, None
 
 
@@ -165,7 +165,7 @@ def small_jpeg(ref: ImageRef, side: int = _SIDE) -> bytes:
     """A picture at most so many pixels wide and high, re-encoded: nothing of it but its pixels.
 
     Raises:
-        PictureError: it cannot be read.
+        ImageError: it cannot be read.
     """
     image = decode(ref, side)
     image.thumbnail((side, side))

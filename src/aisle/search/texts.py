@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from aisle.data.text import normal
+from aisle.data.text import normalize
 from aisle.search.bm25 import word_keys
 
 ALIKE = 0.7  # cosine from which on two texts say the same
@@ -25,8 +25,8 @@ _PRIME = (1 << 31) - 1  # a Mersenne prime: hashes are (a x + b) mod p
 def alike_texts(titles: Sequence[str], descriptions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of positions (E, 2), the lower first, and how alike their texts are (E,): the cosine of what is
     said, title and description together, rare words counting more."""
-    named = [normal(title) for title in titles]
-    texts = [f"{a} {normal(b)}".strip() for a, b in zip(named, descriptions, strict=True)]
+    named = [normalize(title) for title in titles]
+    texts = [f"{a} {normalize(b)}".strip() for a, b in zip(named, descriptions, strict=True)]
     pairs = _candidates(texts)
     matrix, told = _weighted(texts)
     pairs = pairs[(told[pairs] >= _TOLD).all(1)]

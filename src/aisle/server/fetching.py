@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from aisle.data.fetch import FetchError, PrivateAddressError, fetch
-from aisle.data.fetch import Limits as FetchLimits
+from aisle.data.fetch import FetchLimits as FetchLimits
 from aisle.server.problems import BusyError
 from aisle.server.settings import Limits, Urls
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from aisle.data import ImageRef, Product
 from aisle.data.fetch import FetchError
-from aisle.data.images import FORMATS, PictureError, decode
+from aisle.data.images import FORMATS, ImageError, decode
 from aisle.data.suppress_output import warnings_off
 from aisle.server.fetching import Fetches, Fetching
 from aisle.server.problems import ItemError
@@ -159,7 +159,7 @@ class Items:
                 image = ImageRef(data=self._bytes(picture, files, fetches))
                 decode(image, _CHECKED_SIDE)
                 images.append(image)
-            except (FetchError, PictureError) as error:
+            except (FetchError, ImageError) as error:
                 address = None if picture.url is None else clean(picture.url)
                 missing.append(MissingImage(number, address, clean(str(error))))
             except ItemError as error:

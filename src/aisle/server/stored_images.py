@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from PIL import Image
 
 from aisle.data import ImageRef
-from aisle.data.images import PictureError, decode
+from aisle.data.images import ImageError, decode
 
 _SIDE = 512  # pixels of the longer side
 
@@ -22,7 +22,7 @@ def small(ref: ImageRef) -> bytes | None:
     """A small JPEG; None where it does not decode."""
     try:
         image = decode(ref, _SIDE)
-    except PictureError:
+    except ImageError:
         return None
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     sink = io.BytesIO()

@@ -94,7 +94,7 @@ def fit(
     usable = np.flatnonzero((catalog.targets().node >= 0) & (True if weights is None else weights > 0))
     if not len(usable):
         raise CatalogError(f"no row has a usable category: nothing to learn from. {advice(catalog)}")
-    catalog = catalog.take(usable)
+    catalog = catalog.select(usable)
     taxonomy, targets = _tree(catalog)
     family = family_of(recipe)
     views = family.readable_views(recipe, trust_code)
@@ -103,11 +103,11 @@ def fit(
     split = cut(catalog, targets, recipe, pictures, progress)
     family.check(recipe, trust_code)
     if start is None:
-        recipe = _without_absent_views(catalog.take(split.train), recipe, views, progress)
+        recipe = _without_absent_views(catalog.select(split.train), recipe, views, progress)
     else:
         family.check_start(start, recipe)
         taxonomy, targets = grow(start, taxonomy, targets, catalog.official, progress)
-        split = SplitRows(*seen_to_fit(split, start.seen(catalog), catalog.groups(pictures=pictures)))
+        split = SplitRows(*seen_to_fit(split, start.seen(catalog), catalog.groups(images=pictures)))
     family.check_tree(recipe, taxonomy)
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in split._asdict().items()}}
@@ -117,7 +117,7 @@ def fit(
             progress.say(f"{run.folder} is trained already")
             return family.load(run.model, trust_code)
     counts = count_terminals(taxonomy, pick(targets, split.train))
-    seen = short_keys(catalog.take(np.concatenate([split.train, split.validation])))
+    seen = short_keys(catalog.select(np.concatenate([split.train, split.validation])))
     if start is not None:
         counts, seen = counts_of(start, taxonomy, counts), np.union1d(seen, start.seen_keys)
     given = Assignment(catalog, targets, split, taxonomy, counts, store, start, device, trust_code)
@@ -147,7 +147,7 @@ def cut(
     """
     n, split = len(catalog), recipe.split
     dates = dates_of(catalog) if split.by == "time" else None
-    groups = catalog.groups(pictures=pictures, progress=progress)
+    groups = catalog.groups(images=pictures, progress=progress)
     whole = SplitRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
     if len(np.unique(groups)) < _FEW:
         return whole
@@ -174,16 +174,16 @@ def promised(
     """The predictor with a policy fitted on the two parts that training never saw."""
     if not len(split.calibration) or not len(split.threshold):
         return predictor
-    groups, tree = catalog.groups(pictures=pictures), predictor.taxonomy
+    groups, tree = catalog.groups(images=pictures), predictor.taxonomy
     some = split.train[:: len(split.train) // _REMEMBERED + 1]
-    predictor = predictor.remembering(catalog.take(some), [tree.nodes[n].id for n in targets.node[some]])
+    predictor = predictor.remembering(catalog.select(some), [tree.nodes[n].id for n in targets.node[some]])
     samples = []
     for rows in (split.calibration, split.threshold):
-        held = catalog.take(rows)
+        held = catalog.select(rows)
         samples.append((predictor.score(held), pick(targets, rows), groups[rows], predictor.nearest(held)))
     policy = guarantee.fit(*samples, precision=recipe.guarantee.precision, delta=recipe.guarantee.alpha)
     aside = np.concatenate([split.calibration, split.threshold])
-    return predictor.learning_to_grow(catalog.take(aside), pick(targets, aside)).with_policy(policy)
+    return predictor.learning_to_grow(catalog.select(aside), pick(targets, aside)).with_policy(policy)
 
 
 def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
@@ -227,7 +227,7 @@ def learn_vocabularies(
 ) -> None:
     """Fit each view's preparer on the catalogue, or on a sample of it."""
     whole = len(catalog) <= FIT_SAMPLE
-    some = catalog if whole else catalog.take(_sample(len(catalog), seed))
+    some = catalog if whole else catalog.select(_sample(len(catalog), seed))
     for name, view in views.items():
         rare = not whole and not _has_many(view, some)
         preparers[name].fit(view.value(product) for product in (catalog if rare else some))

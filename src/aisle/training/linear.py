@@ -86,7 +86,7 @@ def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:
 
 def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Progress) -> LinearPredictor:
     """A linear model trained on the rows to fit, not calibrated yet."""
-    rows = given.catalog.take(given.split.train)
+    rows = given.catalog.select(given.split.train)
     start: LinearPredictor | None = given.start
     store = given.store or FeatureStore()
     if start is None:

@@ -75,7 +75,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     start, trust_code = given.start, given.trust_code
     device = torch.device("cpu") if given.device is None else given.device
     torch.manual_seed(recipe.seed)
-    fit_rows = given.catalog.take(given.split.train)
+    fit_rows = given.catalog.select(given.split.train)
     context = context_of(given.taxonomy, given.counts)
     if start is None:
         preparers = _learn_preparers(fit_rows, recipe, trust_code)
@@ -145,7 +145,7 @@ def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
 
 
 def _lesson(shop: _Shop, rows: np.ndarray) -> Lesson:
-    some = shop.catalog.take(rows)
+    some = shop.catalog.select(rows)
     return Lesson(some, pick(shop.targets, rows), some.weights)
 
 

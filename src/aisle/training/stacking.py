@@ -59,7 +59,7 @@ def out_of_fold(
         else:
             given: Any = {"store": store, "trust_code": trust_code, "only": {int(k)}}
             for rows, model in fold_models(catalog, recipe, taxonomy, number, **given):
-                out[rows] = model.score(catalog.take(rows)).all()
+                out[rows] = model.score(catalog.select(rows)).all()
                 if file is not None:
                     _keep(file, out[rows])
         each()
@@ -103,7 +103,7 @@ def fold_models(
     for k in np.unique(number[number >= 0]):
         if only is not None and k not in only:
             continue
-        learned = pinned.take((number != k) & (number >= 0))
+        learned = pinned.select((number != k) & (number >= 0))
         model = fit(learned, plain, store=store, trust_code=trust_code, progress=progress)
         yield np.flatnonzero(number == k), model
 
@@ -140,7 +140,7 @@ def stacked(
         )
     if len(usable) > MOST:
         usable = np.sort(np.random.default_rng(0).choice(usable, MOST, replace=False))
-    rows = catalog.take(usable)
+    rows = catalog.select(usable)
     number = folds(rows, count)
     scores = []
     with _working_in(keep), progress("training in folds", len(recipes) * count, "models") as advance:
@@ -185,7 +185,7 @@ def weighted(members: "Sequence[Predictor]", names: Sequence[str], catalog: Cata
     rows, targets = unseen(plain, catalog)
     if not len(rows):
         return plain
-    held = catalog.take(rows)
+    held = catalog.select(rows)
     likely = np.exp(-np.stack([member.score(held).nll(targets) for member in members], 1))  # (n, M)
     share = plain.weights
     for _ in range(100):
@@ -203,7 +203,7 @@ def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, delt
     part = assign(targets.node, groups, np.array([0.4, 0.6]), 0)
     samples = []
     for k in (0, 1):
-        held = catalog.take(rows[part == k])
+        held = catalog.select(rows[part == k])
         own = Targets(targets.node[part == k], targets.exact[part == k])
         samples.append((ensemble.score(held), own, groups[part == k], ensemble.nearest(held)))
     return ensemble.with_policy(fit_policy(*samples, precision=precision, delta=delta))

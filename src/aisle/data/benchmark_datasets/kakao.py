@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aisle.data.batch_source import Stream
+from aisle.data.batch_source import BatchSource
 from aisle.data.benchmark_datasets.submission import write_lines
 from aisle.data.catalog import Catalog
 from aisle.data.problems import Problems
@@ -62,7 +62,7 @@ def kakao(
         **dict.fromkeys(("description", "split", "weight", "date", "group"), ""),
         "images": (),
     }
-    stream = Stream(
+    stream = BatchSource(
         f"kakao {phase}",
         lambda problems: _chunks(chunks, phase, vectors, seen, problems),
         lambda: _tree(seen, _names(home)),

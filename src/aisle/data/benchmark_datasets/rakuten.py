@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from aisle.data.batch_source import Stream
+from aisle.data.batch_source import BatchSource
 from aisle.data.benchmark_datasets.submission import write_lines
 from aisle.data.catalog import Catalog
-from aisle.data.files import Table
+from aisle.data.files import TableFile
 from aisle.data.problems import Problems
 from aisle.data.reading import read
-from aisle.data.tables import Hints, read_table
+from aisle.data.tables import ReadOptions, read_table
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Node, Taxonomy
@@ -78,7 +78,7 @@ def rakuten(folder: str | Path, phase: str = "train", *, progress: Progress = SI
         columns["image_template"] = (
             f"{pictures}/image_{{{header['image']}}}_product_{{{header['product']}}}.jpg"
         )
-    stream = Stream(
+    stream = BatchSource(
         f"rakuten {phase}",
         lambda problems: _rows(files, header["id"], codes, problems),
         lambda: _tree(set(codes.values()), files.names),
@@ -105,12 +105,12 @@ def _find(home: Path, phase: str) -> _Files:
     return _Files(products, labels, first(r"catalog_english_taxonomy.*"))
 
 
-def _table(path: Path) -> Table:
-    return Table(path, "tsv" if path.suffix.lower() == ".tsv" else "csv")
+def _table(path: Path) -> TableFile:
+    return TableFile(path, "tsv" if path.suffix.lower() == ".tsv" else "csv")
 
 
 def _batches(path: Path, problems: Problems | None = None) -> Iterator[pa.RecordBatch]:
-    return read_table(_table(path), problems or Problems(), 1, Hints())
+    return read_table(_table(path), problems or Problems(), 1, ReadOptions())
 
 
 def _header(path: Path) -> dict[str, str]:

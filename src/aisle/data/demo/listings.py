@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from aisle.data.demo.categories import LANGUAGES, Category, categories, shares
 from aisle.data.demo.photos import COLOURS
 from aisle.data.demo.texts import Facts, write
-from aisle.data.text import normal
+from aisle.data.text import normalize
 
 PICTURED_SHARE = 0.125
 """Of all products, those that only their picture can place; one in ten is the promise."""
@@ -88,7 +88,7 @@ def _listing(item: int, category: Category, vague: bool, used: set[str], rng: ra
     while True:
         facts = _facts(category, vague, language, colour, rng)
         title, description = write(facts, rng)
-        words = normal(f"{title}\0{description}")
+        words = normalize(f"{title}\0{description}")
         if words not in used:
             used.add(words)
             break

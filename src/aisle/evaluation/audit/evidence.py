@@ -74,7 +74,7 @@ def gather(
     for rows, model in models:
         views = _by_modality(model)
         if near is None:  # spaces know words and pictures alone, so one model's serve all
-            near = nearest(model.spaces(catalog.take(cases.rows)), cases.group, progress)
+            near = nearest(model.spaces(catalog.select(cases.rows)), cases.group, progress)
             kinds = {view.name: view.modality for view in model.inputs}
             cases.places[:, VOTED] = voted(list(near.values()), cases.node, cases.node)
         mine = place_of[rows]
@@ -83,7 +83,7 @@ def gather(
         with progress("asking a model that has not seen them", len(mine)) as advance:
             for start in range(0, len(mine), CHUNK):
                 some = mine[start : start + CHUNK]
-                _ask(catalog.take(cases.rows[some]), some, model, views, cases, features, confidence, said)
+                _ask(catalog.select(cases.rows[some]), some, model, views, cases, features, confidence, said)
                 advance(len(some))
     near = near or {}
     _vote(features, taxonomy, cases, near, kinds)
@@ -99,7 +99,7 @@ def _calibrated(model: "Predictor", catalog: Catalog, cases: Cases, mine: np.nda
     if not len(some):
         return model
     targets = Targets(cases.node[some], cases.exact[some])
-    calibration = Calibration.fit(model.score(catalog.take(cases.rows[some])), targets)
+    calibration = Calibration.fit(model.score(catalog.select(cases.rows[some])), targets)
     return model.with_policy(replace(model.policy, calibration=calibration))
 
 

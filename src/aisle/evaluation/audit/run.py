@@ -58,7 +58,7 @@ def audit(
     if len(np.unique(node[labelled])) < 2:
         raise CatalogError("all labelled rows are in one category: there is nothing to confuse it with")
     number = np.full(len(catalog), -1)
-    number[labelled] = fold_numbers(catalog.take(labelled), folds)
+    number[labelled] = fold_numbers(catalog.select(labelled), folds)
     cases = cases_of(catalog, taxonomy, number, group)
     models = fold_models(
         catalog, recipe, taxonomy, number, store=store or FeatureStore(), trust_code=trust_code
@@ -77,7 +77,7 @@ def audit(
         for a, b in zip(cases.node[likely], proposed[likely], strict=True)
     ]
     return Audit(
-        source=", ".join(part.path.name for part in catalog.parts),
+        source=", ".join(part.path.name for part in catalog.files),
         recipe=recipe.name,
         folds=folds,
         rows=len(catalog),

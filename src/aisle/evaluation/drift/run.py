@@ -47,7 +47,7 @@ def keep(classifier: Any, catalog: Catalog, run: Path, progress: Progress = SILE
     if len(rows) < FEWEST:
         return
     try:
-        profile(classifier, catalog.take(rows), progress).save(run / FILE)
+        profile(classifier, catalog.select(rows), progress).save(run / FILE)
     except OSError as error:
         progress.say(f"{run / FILE} cannot be written: {error.strerror or error}")
 
@@ -73,7 +73,7 @@ def drift(
             "give --reference FILE"
         )
     seen = trained_on(classifier, catalog)
-    fresh = catalog.take(~seen)
+    fresh = catalog.select(~seen)
     if min(len(fresh), len(reference)) < FEWEST:
         left = f" ({int(seen.sum()):,} more were trained on)" if seen.any() else ""
         raise AisleError(
@@ -84,7 +84,7 @@ def drift(
     aspects = compared(reference, now, progress)
     return Drift(
         model_id=classifier.model_id,
-        source=", ".join(part.path.name for part in catalog.parts),
+        source=", ".join(part.path.name for part in catalog.files),
         reference=named,
         rows=len(now),
         reference_rows=len(reference),
@@ -266,7 +266,7 @@ def _measured(classifier: Any, catalog: Catalog) -> Limits | None:
     if len(rows) < FEWEST:
         return None
     tree = classifier.taxonomy
-    answers = classifier.predict(list(catalog.take(rows)))
+    answers = classifier.predict(list(catalog.select(rows)))
     accepted = np.array([a.decision == "accept" for a in answers])
     if accepted.sum() < FEWEST:
         return None

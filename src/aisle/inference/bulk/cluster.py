@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from aisle.data.chunks import FilePieces, Piece
+from aisle.data.chunks import Chunk, ChunkReader
 from aisle.data.problems import Problems
 from aisle.errors import AisleError, extra, first_line
 from aisle.inference.bulk.cache import Answering
@@ -44,7 +44,7 @@ class Cluster:
 
     def written(
         self,
-        pieces: FilePieces,
+        pieces: ChunkReader,
         how: tuple[str, int],
         folder: Folder,
         before: Mapping[int, Record],
@@ -95,7 +95,7 @@ class Worker:
     def __init__(
         self,
         load: Callable[[], Answering],
-        pieces: FilePieces,
+        pieces: ChunkReader,
         how: tuple[str, int],
         threads: int | None,
         home: str,
@@ -119,18 +119,16 @@ class Worker:
         batches = _unpacked(row["rows"])
         told = Problems()
         for problem in row["told"]:
-            told.add(
-                problem["row"], problem["column"], problem["what"], problem["value"], fatal=problem["fatal"]
-            )
+            told.add(*(problem[key] for key in ("row", "column", "message", "value")), fatal=problem["fatal"])
         catalog = partial(self.pieces.catalog, batches, row["first"], told)
-        piece = Piece(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, told)
+        piece = Chunk(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, told)
         with tempfile.TemporaryDirectory(prefix="aisle-") as made:
             record = write_shard(self.model, piece, Path(made), ending, remembered)
             body, problems = (Path(made, name).read_bytes() for name in (record.file, PROBLEMS))
         return record.to_json(), body, problems
 
 
-def _source(data: Any, pieces: FilePieces, done: Mapping[int, tuple[int, int]]) -> Any:
+def _source(data: Any, pieces: ChunkReader, done: Mapping[int, tuple[int, int]]) -> Any:
     """A source of Ray Data that is read by one task, and gives a block of one row a piece."""
     home = os.getcwd()
 
@@ -138,7 +136,7 @@ def _source(data: Any, pieces: FilePieces, done: Mapping[int, tuple[int, int]]) 
         _go_to(home)
         for piece in pieces:
             if done.get(piece.number) != (piece.first, piece.rows):
-                told = [problem._asdict() for problem in piece.told or ()]
+                told = [problem._asdict() for problem in piece.problems or ()]
                 row = {"number": [piece.number], "first": [piece.first], "told": [told]}
                 columns = {name: pa.array(value, _TRAVELS[name]) for name, value in row.items()}
                 yield pa.table({**columns, "rows": pa.array([_packed(piece.batches)], _TRAVELS["rows"])})
@@ -159,7 +157,7 @@ _TOLD = pa.struct(
     [
         ("row", pa.int64()),
         ("column", pa.string()),
-        ("what", pa.string()),
+        ("message", pa.string()),
         ("value", pa.string()),
         ("fatal", pa.bool_()),
     ]

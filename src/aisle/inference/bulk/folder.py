@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aisle.data.paths import remote, told
+from aisle.data.paths import is_remote, wrap_store_errors
 from aisle.inference.bulk.locking import locked
 from aisle.inference.bulk.shards import PROBLEMS, Record
 from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside
@@ -46,14 +46,14 @@ class Folder:
         Raises:
             OutputError: another writer holds it, and as the class says.
         """
-        with told(self.place, OutputError):
+        with wrap_store_errors(self.place, OutputError):
             self._set_up()
         with locked(self.own):
             self._begin()
             yield self
 
     def _set_up(self) -> None:
-        if not remote(self.place):
+        if not is_remote(self.place):
             if self.place.is_file():
                 raise OutputError(f"{self.place} is a file; name a folder")
             if not self.place.absolute().parent.is_dir():
@@ -61,7 +61,7 @@ class Folder:
         there = sorted(self._names())
         if there and "_aisle" not in there:
             raise OutputError(f"{self.place} already holds {there[0]}; name a new folder")
-        if not remote(self.place):
+        if not is_remote(self.place):
             with refusals(self.place):
                 (self.own / "shards").mkdir(parents=True, exist_ok=True)
                 (self.own / "problems").mkdir(exist_ok=True)
@@ -74,7 +74,7 @@ class Folder:
 
     def _begin(self) -> None:
         """Write down what it is begun with, or see that it is the same."""
-        for left in () if remote(self.place) else self.own.glob(".*.part"):  # of a writer that was killed
+        for left in () if is_remote(self.place) else self.own.glob(".*.part"):  # of a writer that was killed
             shutil.rmtree(left, ignore_errors=True)
         file = self.own / "run.json"
         text = json.dumps(self.said, ensure_ascii=False, indent=1)
@@ -92,7 +92,7 @@ class Folder:
 
     def _read(self, file: Path) -> Any:
         try:
-            with told(file, OutputError):
+            with wrap_store_errors(file, OutputError):
                 return json.loads(file.read_bytes())
         except FileNotFoundError:
             return None
@@ -107,7 +107,7 @@ class Folder:
         """The shards that are whole, by number. One whose file is not what its record says is not."""
         sizes = {path.name: path.stat().st_size for path in self._parts()}
         found: dict[int, Record] = {}
-        with told(self.place, OutputError):
+        with wrap_store_errors(self.place, OutputError):
             records = self._listed(self.own / "shards")
             for file in records:
                 try:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from aisle.data.paths import foreign, remote, told
+from aisle.data.paths import is_remote, store_errors, wrap_store_errors
 from aisle.inference.prediction_files import OutputError, refusals
 
 STALE = 60.0  # seconds after which a note that nobody renewed belongs to a writer that is gone
@@ -24,7 +24,7 @@ def locked(folder: Path) -> AbstractContextManager[None]:
     Raises:
         OutputError: another writer holds it.
     """
-    return _noted(folder / "writer.json") if remote(folder) else _flocked(folder / "lock")
+    return _noted(folder / "writer.json") if is_remote(folder) else _flocked(folder / "lock")
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _noted(file: Path) -> Iterator[None]:
     ended = threading.Event()
 
     def note() -> None:
-        with told(file, OutputError), refusals(file):
+        with wrap_store_errors(file, OutputError), refusals(file):
             file.write_text(json.dumps({**mine, "at": time.time()}))
 
     def renew() -> None:
@@ -78,13 +78,13 @@ def _noted(file: Path) -> Iterator[None]:
         thread.join()
         try:
             file.unlink(missing_ok=True)
-        except (OSError, *foreign()):  # it goes stale by itself
+        except (OSError, *store_errors()):  # it goes stale by itself
             pass
 
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        with told(file, OutputError):
+        with wrap_store_errors(file, OutputError):
             found = json.loads(file.read_bytes())
         return found if {"pid", "host", "at"} <= set(found) else None
     except FileNotFoundError:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.data.chunks import FilePieces, Pieces
-from aisle.data.paths import remote, told
+from aisle.data.chunks import ChunkReader, Chunks
+from aisle.data.paths import is_remote, wrap_store_errors
 from aisle.errors import AisleError
 from aisle.inference.bulk.cache import REMEMBERED, Answering
 from aisle.inference.bulk.folder import Folder
@@ -35,7 +35,7 @@ class Job:
     """
 
     model: Answering
-    pieces: Pieces
+    pieces: Chunks
     out: Path
     ending: str = ".jsonl"
     remembered: int = REMEMBERED
@@ -113,7 +113,7 @@ def _written(
     job: Job, folder: Folder, before: Mapping[int, Record], advance: Advance, cluster: "Cluster | None"
 ) -> Iterator[Record]:
     if cluster is not None:
-        if not isinstance(job.pieces, FilePieces):
+        if not isinstance(job.pieces, ChunkReader):
             raise OutputError("a contest's files are answered here, not on a cluster: leave --ray away")
         yield from cluster.written(job.pieces, (job.ending, job.remembered), folder, before, advance)
         return
@@ -150,8 +150,8 @@ def identity(file: Path) -> dict[str, Any]:
     Raises:
         CatalogError: it cannot be read.
     """
-    with told(file):
-        if remote(file):
+    with wrap_store_errors(file):
+        if is_remote(file):
             store: Any = file
             info = store.fs.info(store.path)
             return {"name": file.name, "bytes": info.get("size"), "digest": str(store.fs.ukey(store.path))}

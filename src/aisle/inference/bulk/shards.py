@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.data import Catalog
-from aisle.data.chunks import Piece
+from aisle.data.chunks import Chunk
 from aisle.guarantee import Prediction
 from aisle.inference.bulk.cache import Answering, Answers
 from aisle.inference.prediction_files import refusals, write_whole
@@ -58,7 +58,7 @@ def shard_name(number: int, ending: str) -> str:
 
 
 def write_shard(
-    model: Answering, piece: Piece, folder: Path, ending: str, remembered: int, advance: Advance | None = None
+    model: Answering, piece: Chunk, folder: Path, ending: str, remembered: int, advance: Advance | None = None
 ) -> Record:
     """Answer a piece; its predictions go to `folder/part-…`, its problems beside them.
 

@@ -98,7 +98,7 @@ def export(
 
 def spread(catalog: Catalog, most: int) -> Catalog:
     """At most so many rows, from all over a catalogue."""
-    return catalog.take(np.unique(np.linspace(0, len(catalog) - 1, min(most, len(catalog))).astype(int)))
+    return catalog.select(np.unique(np.linspace(0, len(catalog) - 1, min(most, len(catalog))).astype(int)))
 
 
 def _in_int8(

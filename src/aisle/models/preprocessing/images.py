@@ -78,12 +78,12 @@ class Pictures:
 
 def read_pixels(ref: ImageRef, size: int, vary: Vary = _centred) -> tuple[np.ndarray | None, str]:
     """(3, size, size) uint8 covering the square, or None and what is wrong with the picture."""
-    from aisle.data.images import NOT_NOW, PictureError, decode
+    from aisle.data.images import NOT_NOW, ImageError, decode
 
     try:
         picture = decode(ref, size)
         return np.asarray(vary(picture, size), dtype=np.uint8).transpose(2, 0, 1), ""
-    except PictureError as error:
+    except ImageError as error:
         return None, str(error)
     except MemoryError:
         return None, f"picture {NOT_NOW}: out of memory"
