@@ -88,7 +88,7 @@ def test_three_stages_each_answer_what_those_before_are_unsure_of(cheap, trained
 
 def test_a_report_tells_which_stage_answered(made, shop, tmp_path):
     rows = aisle.read(shop.products)
-    rows = rows.take(np.flatnonzero(~rows.fatal & (rows.targets().node >= 0)))
+    rows = rows.select(np.flatnonzero(~rows.fatal & (rows.targets().node >= 0)))
     both = aisle.load(made[0])
     found = evaluate(both, rows, per_view=False, why=False)
     page = found.write(tmp_path).read_text()
