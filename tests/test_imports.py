@@ -10,6 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "aisle"
 ROOMS = [
     "errors",
+    "charts",
     "progress",
     "regular_files",
     "encodings",

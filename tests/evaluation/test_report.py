@@ -161,7 +161,7 @@ def test_promised_and_realised_precision_are_drawn_by_level_and_by_top_category(
     titles = page.locator("#promise .panel h4").all_text_contents()
     assert titles[:4] == ["Full path", "Level 1", "Level 2", "Level 3"]
     assert "Clothing" in titles[4:]
-    assert page.locator("#promise .panel svg").count() == len(titles)
+    assert page.locator("#promise .panel svg[viewBox]").count() == len(titles)
     assert "kept" in page.locator("#promise tbody tr").first.inner_text()
     data = json.loads(promised.to_json())
     for element in page.locator("#promise data").all():

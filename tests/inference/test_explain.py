@@ -1,4 +1,5 @@
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -202,8 +203,10 @@ def test_the_command_writes_a_page_and_pictures(trained, shop, tmp_path):
     html = (tmp_path / "why" / "explain.html").read_text()
     assert "<script" not in html
     assert "http" not in html.replace("http-equiv", "")
-    with Image.open(tmp_path / "why" / "explain-1.png") as drawn:
-        assert drawn.width > 500
+    drawn = ElementTree.parse(tmp_path / "why" / "explain-1.svg").getroot()
+    shown = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"words", "views", *found[0]["views"]} <= shown
+    assert drawn.get("aria-label").startswith(f"{product.id}: {' > '.join(found[0]['path'])} (confidence")
 
 
 def test_products_can_be_written_out_and_mistakes_are_said(trained, shop, tmp_path):

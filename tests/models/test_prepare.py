@@ -2,12 +2,14 @@
 
 import io
 import json
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.feature_extraction.text import TfidfVectorizer
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 from aisle.data import ImageRef
 from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
@@ -212,18 +214,25 @@ def test_a_length_cuts_tokens_and_a_vector_of_another_width_is_absent():
     assert np.isfinite(found.arrays["vector"]).all()
 
 
-def test_blanks_of_every_kind_and_signs_part_words_as_the_tokenizer_parts_them():
+def test_blanks_of_every_kind_and_signs_separate_words_as_a_tokenizer_of_unicode_does():
+    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    splitter = pre_tokenizers.Split(Regex(r"\w+|[^\w\s]"), behavior="removed", invert=True)
     prepare = Lexical(min_df=1)
-    texts = [f"red{chr(code)}shoes {chr(code)} blue{chr(code)}" for code in range(1, 0x3001)]
+    codes = [c for c in range(1, 0x3001) if unicodedata.category(chr(c)) not in ("Cn", "No", "Pc")]
+    texts = [f"red{chr(code)}shoes {chr(code)} blue{chr(code)}x" for code in codes]
     prepare.fit(texts)
-    words = []
-    for text in texts:
-        normalised = prepare.tokenizer.normalizer.normalize_str(text)
-        words.append([word for word, _ in prepare.tokenizer.pre_tokenizer.pre_tokenize_str(normalised)])
-        assert prepare.split(text) == words[-1]
+    words = [prepare.split(text) for text in texts]
+    for code, text, found in zip(codes, texts, words, strict=True):
+        if code not in range(0x1C, 0x20):  # separators to Python, signs to tokenizers
+            parts = splitter.pre_tokenize_str(normalizer.normalize_str(text))
+            assert found == [word for word, _ in parts], hex(code)
     said, plain = prepare(texts), prepare([" ".join(some) for some in words])
     for name, array in said.arrays.items():
         np.testing.assert_array_equal(plain.arrays[name], array)
+
+
+def test_vowel_signs_stay_in_their_words():
+    assert Lexical().split("हिन्दी किताब ไม้ ½ 🙂") == ["हिन्दी", "किताब", "ไม้", "1", "⁄", "2", "🙂"]
 
 
 def test_what_was_said_before_and_who_else_asks_changes_nothing():

@@ -18,7 +18,7 @@ def duplicates(
         str, typer.Option(help="either: alike in text or picture; both: in both; text; picture.")
     ] = "either",
     out: Annotated[
-        Path | None, typer.Option(help="Write a line a row in a group: .csv, .jsonl or .parquet.")
+        Path | None, typer.Option(help="Write a line a row in a group: .csv, .tsv, .jsonl or .parquet.")
     ] = None,
     column: flags.ColumnFlag = None,
     columns: flags.ColumnsFlag = None,
@@ -32,10 +32,11 @@ def duplicates(
 ) -> None:
     """Group the rows that list the same product twice, however text and picture were altered."""
     from aisle.cli.summary import tell
+    from aisle.data.writing import check_ending
     from aisle.search import duplicates as room
 
     if out is not None:
-        room.check_out(out)
+        check_ending(out)
     progress = console.progress(quiet or as_json)
     catalog = flags.open_catalog(
         source,

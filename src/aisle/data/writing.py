@@ -26,9 +26,18 @@ def write_rows(catalog: Catalog, path: Path, column: str, values: np.ndarray) ->
         CatalogError: another ending, a format that cannot hold the columns, or the disk refuses.
     """
     check_ending(path, catalog)
+    write_tables(_pieces(catalog, column, values), path)
+
+
+def write_tables(pieces: Iterator[pa.Table], path: Path) -> None:
+    """Tables of one schema, at least one, to a file: written under a temporary name, then renamed.
+
+    Raises:
+        CatalogError: the disk refuses.
+    """
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        _WRITERS[path.suffix.lower()](_pieces(catalog, column, values), beside)
+        _WRITERS[path.suffix.lower()](pieces, beside)
         beside.replace(path)
     except OSError as error:
         raise CatalogError(f"{path} cannot be written: {error.strerror or error}") from error

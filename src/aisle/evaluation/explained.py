@@ -2,12 +2,14 @@
 
 import base64
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from aisle.charts import Chart, figure
 from aisle.data import Product
 from aisle.evaluation.numbers import percent
 from aisle.evaluation.pages import environment
@@ -15,6 +17,7 @@ from aisle.evaluation.result import Explained, Picture, Word
 from aisle.evaluation.thumbnails import QUALITY
 from aisle.inference.explain import Explanation, Pieces
 from aisle.inference.prediction_files import whole_file
+from aisle.taxonomy import format_path
 
 FOR, AGAINST = (11, 122, 107), (185, 58, 31)  # report.css: --model and --wrong
 DEEPEST = 0.75  # of the colour over the region that counts most
@@ -38,15 +41,20 @@ def contributions(explanation: Explanation) -> list[tuple[str, float]]:
 
 
 def heat(explanation: Explanation, product: Product, side: int) -> Picture:
-    """The product's picture with what spoke for the place in one colour and what spoke against in another."""
+    """The product's image: one color where it supports the category, another where it speaks against it."""
+    jpeg = _heat_jpeg(explanation, product, (side, side))
+    if jpeg is None:
+        return Picture(state="none")
+    return Picture(state="shown", src="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"))
+
+
+def _heat_jpeg(explanation: Explanation, product: Product, size: tuple[int, int]) -> bytes | None:
     image = heat_image(explanation, product)
     if image is None:
-        return Picture(state="none")
+        return None
     out = io.BytesIO()
-    image.resize((side, side)).save(out, "JPEG", quality=QUALITY, optimize=True)
-    return Picture(
-        state="shown", src="data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
-    )
+    image.resize(size).save(out, "JPEG", quality=QUALITY, optimize=True)
+    return out.getvalue()
 
 
 def heat_image(explanation: Explanation, product: Product) -> Image.Image | None:
@@ -64,40 +72,38 @@ def heat_image(explanation: Explanation, product: Product) -> Image.Image | None
 
 
 def draw(explanation: Explanation, product: Product, file: Path) -> None:
-    """One explanation as a PNG: picture, words and views.
+    """Write one explanation as SVG: the image, words and views.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
-    from aisle.taxonomy import format_path
-
-    image = heat_image(explanation, product)
-    figure = Figure(figsize=(11 if image else 8, 4.2), layout="constrained")
-    axes = figure.subplots(1, 3 if image else 2, width_ratios=[1.1, 1.2, 0.9] if image else [1.4, 1])
-    if image is not None:
-        axes[0].imshow(np.asarray(image))
-        axes[0].set_axis_off()
+    charts = []
+    jpeg = _heat_jpeg(explanation, product, (276, 276))
+    if jpeg is not None:
+        charts.append(Chart(300, 300, title="image", x_ticks=0, y_ticks=0))
+        charts[0].image(jpeg)
     ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:TOLD][::-1]
-    _bars(axes[-2], [(w.word, w.weight) for w in ranked], "words")
-    _bars(axes[-1], contributions(explanation)[::-1], "views")
-    sure = f"confidence {percent(explanation.confidence)}"
-    figure.suptitle(
-        f"{explanation.id}: {format_path(explanation.path)} ({sure})", fontsize=11, parse_math=False
+    charts.append(_bars([(w.word, w.weight) for w in ranked], "words", 380))
+    charts.append(_bars(contributions(explanation)[::-1], "views", 320))
+    title = (
+        f"{explanation.id}: {format_path(explanation.path)} (confidence {percent(explanation.confidence)})"
     )
-    figure.savefig(file, dpi=110)
+    file.write_text(figure(charts, title=title), encoding="utf-8")
 
 
-def _bars(axes, rows: list[tuple[str, float]], title: str) -> None:  # noqa: ANN001 - matplotlib's Axes
+def _bars(rows: Sequence[tuple[str, float]], title: str, width: float) -> Chart:
+    """Horizontal bars from 0, one color for support and another for the opposite."""
     names = [name if len(name) <= 28 else name[:27] + "…" for name, _ in rows]
-    colours = [tuple(c / 255 for c in (FOR if weight > 0 else AGAINST)) for _, weight in rows]
-    axes.barh(range(len(rows)), [weight for _, weight in rows], color=colours)
-    axes.set_yticks(range(len(rows)), names, fontsize=9, parse_math=False)
-    axes.axvline(0, color="0.5", lw=0.8)
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel("log-odds", fontsize=9)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    low, high = (edge([0.0, *(weight for _, weight in rows)]) * 1.05 for edge in (min, max))
+    chart = Chart(
+        width, 300, x=(low, high), y=(-0.5, len(rows) - 0.5), title=title, x_label="log-odds", x_ticks=4,
+        names=names,
+    )  # fmt: skip
+    for i, (_, weight) in enumerate(rows):
+        color = "rgb({}, {}, {})".format(*(FOR if weight > 0 else AGAINST))
+        chart.rectangle((0, weight), (i - 0.4, i + 0.4), color)
+    chart.line([(0, -0.5), (0, len(rows) - 0.5)], chart.ink, 0.8)
+    return chart
 
 
 def write(
@@ -106,7 +112,7 @@ def write(
     near: Sequence[Sequence[dict]],
     folder: Path,
 ) -> Path:
-    """`explain.html`, `explain.json` and a PNG a product; returns the page's path.
+    """`explain.html`, `explain.json` and an SVG a product; returns the page's path.
 
     near: for each product the labelled products nearest to it, as dictionaries of `id`, `title`, `path`,
     `similarity` and `picture`.
@@ -114,14 +120,12 @@ def write(
     Raises:
         OSError: the folder cannot be written.
     """
-    import json
-
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for number, (explanation, product, others) in enumerate(
         zip(explanations, products, near, strict=True), 1
     ):
-        draw(explanation, product, folder / f"explain-{number}.png")
+        draw(explanation, product, folder / f"explain-{number}.svg")
         told = explanation.to_dict()
         told["nearest_products"] = [{k: v for k, v in other.items() if k != "picture"} for other in others]
         found.append(told)

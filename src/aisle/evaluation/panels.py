@@ -51,7 +51,7 @@ def branch_panels(evaluation: Evaluation) -> list[Panel]:
         kept, key = _find(evaluation, "accept", curve.branch)
         both = [curve, *([above[curve.branch]] if curve.branch in above else [])]
         title = format_path(names.get(curve.branch, (curve.branch,)))
-        plot = promise_plot(both, _asked(kept), _marked(kept), low, f"branch-{len(panels)}")
+        plot = promise_plot(both, _asked(kept), _marked(kept), low)
         panels.append(Panel(title, curve.products, Markup(plot), kept, key))
     return panels
 
@@ -65,7 +65,7 @@ def _levels(evaluation: Evaluation) -> Iterator[Panel]:
     placed = evaluation.decisions.levels if evaluation.decisions else ()
     for curve in curves:
         if not curve.level:
-            plot = promise_plot([curve], _asked(accept), _marked(accept), low, "full")
+            plot = promise_plot([curve], _asked(accept), _marked(accept), low)
             yield Panel("Full path", curve.products, Markup(plot), accept, key)
             continue
         there = placed[curve.level - 1] if curve.level <= len(placed) else None
@@ -73,7 +73,7 @@ def _levels(evaluation: Evaluation) -> Iterator[Panel]:
         if there and there.precision:
             share = min(there.count / curve.products, 1.0)  # of those whose best path is as deep
             marked = Marked(share, there.precision.value, there.precision.low, there.precision.high)
-        plot = promise_plot([curve], _asked(partial), marked, low, f"level-{curve.level}")
+        plot = promise_plot([curve], _asked(partial), marked, low)
         yield Panel(f"Level {curve.level}", curve.products, Markup(plot), None, "")
 
 

@@ -37,7 +37,7 @@ class Graph:
     """
 
     def __init__(self, file: Path) -> None:
-        runtime: Any = extra("onnxruntime", "torch", "an ONNX model")
+        runtime: Any = extra("onnxruntime", "onnx", "an ONNX model")
         options = runtime.SessionOptions()
         # Batches run beside each other, a thread each; threads inside of one would wait for each other.
         options.intra_op_num_threads = options.inter_op_num_threads = 1

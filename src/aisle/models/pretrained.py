@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.errors import MissingModelError
+from aisle.errors import MissingModelError, extra
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -21,7 +21,9 @@ def load_tokenizer(name: str) -> "Tokenizer":
 
     Raises:
         MissingModelError: it is not here and cannot be fetched.
+        MissingExtraError: tokenizers is not installed.
     """
+    extra("tokenizers", "onnx", "a text encoder")
     from tokenizers import Tokenizer
 
     file = Path(name) / "tokenizer.json"

@@ -1,15 +1,15 @@
 """The same product listed twice: pairs by text and by picture, joined into groups that do not chain."""
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 
 from aisle.data import Catalog
+from aisle.data.writing import check_ending, write_tables
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Progress
 from aisle.search.image_matches import alike_pictures
@@ -126,35 +126,17 @@ def to_rows(groups: Iterable[Group], catalog: Catalog) -> list[dict[str, Any]]:
     ]
 
 
-_COLUMNS = {"group": pl.Int64, "size": pl.Int64, "alike": pl.String, "row": pl.Int64}
-_COLUMNS |= {"id": pl.String, "title": pl.String}
-_WRITERS = {".csv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
-
-
-def check_out(out: Path) -> None:
-    """Before any work is done for nothing.
-
-    Raises:
-        SearchError: the ending says no known format, or there is no such folder.
-    """
-    if out.suffix.lower() not in _WRITERS:
-        raise SearchError(f"{out}: groups are written as {', '.join(_WRITERS)}; name a file ending in one")
-    if not out.absolute().parent.is_dir():
-        raise SearchError(f"{out}: folder {out.absolute().parent} does not exist")
+_SCHEMA = pa.schema(
+    [(name, pa.int64() if name in ("group", "size", "row") else pa.string())
+     for name in ("group", "size", "alike", "row", "id", "title")]
+)  # fmt: skip
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """What `to_rows` gave as a file, beside and then renamed.
+    """Write what `to_rows` returns as CSV, TSV, JSON lines or Parquet, by the file's ending.
 
     Raises:
-        SearchError: as `check_out`; or the disk refuses.
+        CatalogError: another ending, no such folder, or the disk refuses.
     """
-    check_out(out)
-    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        getattr(pl.DataFrame(rows, schema=_COLUMNS), _WRITERS[out.suffix.lower()])(beside)
-        beside.replace(out)
-    except OSError as error:
-        raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    check_ending(out)
+    write_tables(iter([pa.Table.from_pylist(list(rows), _SCHEMA)]), out)

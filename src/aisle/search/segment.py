@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute as _compute
 
 from aisle.search.bm25 import Words
 from aisle.search.filters import Both, Condition, Either, Not, Test
 from aisle.search.ivf import Lists, arrange
 
+pc: Any = _compute  # its functions are made at run time, unknown to type checkers
 LISTED = 50_000  # rows from which on vectors are kept in lists; fewer are compared one by one
 PROBED = 12  # lists looked into
 _FEW = 0.05  # share of rows up to which those that a filter keeps are compared one by one
@@ -63,9 +63,7 @@ class Segment:
 
     def find(self, ids: list[str]) -> np.ndarray:
         """The rows of those of these ids that are here."""
-        mask = pc.call_function(
-            "is_in", [self.table.column("id")], pc.SetLookupOptions(pa.array(ids, pa.string()))
-        )
+        mask = pc.is_in(self.table.column("id"), value_set=pa.array(ids, pa.string()))
         return np.flatnonzero(mask.to_numpy(zero_copy_only=False))
 
     def nearest(
@@ -97,19 +95,12 @@ class Segment:
         """(n,) bool: the rows that a filter lets through."""
         found = self._masks.get(where)
         if found is None:
-            mask = self._frame.select(_expression(where).fill_null(False).alias("holds"))["holds"]
-            found = mask.to_numpy()
+            mask = pc.fill_null(_mask(where, self.table), False)
+            found = np.asarray(mask.to_numpy(zero_copy_only=False))
             while len(self._masks) >= _FILTERS:
                 self._masks.pop(next(iter(self._masks)))
             self._masks[where] = found
         return found
-
-    @cached_property
-    def _frame(self) -> pl.DataFrame:
-        shown = ("vector", "words", "fields", "text", "picture", "image")
-        frame = pl.from_arrow(self.table.drop_columns(shown))
-        assert isinstance(frame, pl.DataFrame)
-        return frame
 
 
 def _piece(table: pa.Table, name: str) -> Any:
@@ -155,38 +146,39 @@ def _best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.
     return rows, scores
 
 
-def _expression(condition: Condition) -> pl.Expr:
-    """A filter as Polars asks it. A comparison with what is missing is neither true nor false."""
+def _mask(condition: Condition, table: pa.Table) -> Any:
+    """A filter's result as Arrow booleans; null where a missing value is compared (Kleene logic)."""
     if isinstance(condition, Not):
-        return ~_expression(condition.part)
+        return pc.invert(_mask(condition.part, table))
     if isinstance(condition, Both):
-        return reduce(lambda a, b: a & b, map(_expression, condition.parts))
+        return reduce(pc.and_kleene, (_mask(part, table) for part in condition.parts))
     if isinstance(condition, Either):
-        return reduce(lambda a, b: a | b, map(_expression, condition.parts))
-    return _comparison(condition)
+        return reduce(pc.or_kleene, (_mask(part, table) for part in condition.parts))
+    return _comparison(condition, _piece(table, condition.column.key), table)
 
 
-def _comparison(test: Test) -> pl.Expr:
-    field = pl.col(test.column.key)
+def _comparison(test: Test, field: Any, table: pa.Table) -> Any:
     if test.operator == "missing":
-        return field.is_null()
+        return pc.is_null(field)
     if test.operator == "in":
-        return field.is_in(list(test.values))
-    value = test.values[0]
-    match test.operator:
-        case "under":
-            return pl.col("places").list.contains(value)
-        case "contains":
-            return field.str.contains(str(value), literal=True)
-        case "=":
-            return field == value
-        case "!=":
-            return field != value
-        case "<":
-            return field < value
-        case "<=":
-            return field <= value
-        case ">":
-            return field > value
-        case _:
-            return field >= value
+        found = pc.is_in(field, value_set=pa.array(test.values, field.type))
+        return pc.if_else(pc.is_valid(field), found, None)
+    value = pa.scalar(test.values[0], field.type)
+    if test.operator == "under":
+        places = _piece(table, "places")
+        under = np.zeros(len(places), bool)
+        under[pc.list_parent_indices(places).filter(pc.equal(places.flatten(), value)).to_numpy()] = True
+        return pa.array(under)
+    if test.operator == "contains":
+        return pc.match_substring(field, value.as_py())
+    return _COMPARISONS[test.operator](field, value)
+
+
+_COMPARISONS: dict[str, Any] = {
+    "=": pc.equal,
+    "!=": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}

@@ -1,7 +1,7 @@
 """A run's folder: what it was told, what it saw, how it went, where it stands, what came out.
 
 recipe.toml     the resolved recipe            metrics.csv    one line an epoch
-data.json       fingerprint and sizes          curves.png     the same as a picture
+data.json       fingerprint and sizes          curves.svg     the same as a chart
 catalog.json    which column holds what
 versions.json   Python and libraries           tensorboard/   the same, where TensorBoard is installed
 checkpoint.pt   the last whole epoch, until it ends           model/  the bundle
@@ -204,14 +204,14 @@ class Run:
             self.draw(state["history"])
 
     def draw(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """Write `curves.png`."""
+        """Write `curves.svg`."""
         self._drawn = time.monotonic()
         if not self.writes:
             return
         try:
-            draw(history, self.folder / "curves.png")
+            draw(history, self.folder / "curves.svg")
         except OSError as error:  # a picture is no reason to lose a run
-            self.progress.say(f"curves.png cannot be written: {error.strerror or error}")
+            self.progress.say(f"curves.svg cannot be written: {error.strerror or error}")
 
     def state(self) -> State | None:
         """Where an interrupted run stands; None if it has not finished an epoch.

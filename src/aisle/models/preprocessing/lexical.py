@@ -8,19 +8,21 @@ same; weighting words as TF-IDF does (sublinear counts, smooth idf, unit length:
 import itertools
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from aisle.models.preprocessing.base import Prepared, hash_of, write_settings
 from aisle.models.preprocessing.word_cache import Pieces
 
 _ASCII_WORDS = re.compile(r"\w+|[^\w\s]", re.ASCII)
+_LAST_PLANE = range(0xE0100, 0xE01F0)  # variation selectors: the only marks beyond the first two planes
 _FEW = 10  # texts below which every feature counts
 _DAMPED = 1 + np.log(np.arange(1, 100_001))  # sublinear counts; nobody means it who says a word more often
 
@@ -71,13 +73,6 @@ class Lexical:
         self._numbers = np.arange(len(idf)) if numbers is None else numbers
         self._words = words
         self._grams = grams
-        vocabulary = {"[UNK]": 0} | {word: i + 1 for i, word in enumerate(words)}
-        self.tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-        self.tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-        # Words of letters and digits; any other visible sign is a word of its own (emoji, currency).
-        self.tokenizer.pre_tokenizer = pre_tokenizers.Split(
-            Regex(r"\w+|[^\w\s]"), behavior="removed", invert=True
-        )
         self._word_ids = {word: i for i, word in enumerate(words)}
         first = len(words)
         self._pairs = pairs
@@ -101,8 +96,7 @@ class Lexical:
         """A text's words, normalised."""
         if text.isascii():  # the same by a shorter way
             return _ASCII_WORDS.findall(text.lower())
-        normalised = self.tokenizer.normalizer.normalize_str(text)
-        return [word for word, _ in self.tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]
+        return _words().findall(unicodedata.normalize("NFKC", text).lower())
 
     def fit(self, values: Iterable[str | None]) -> None:
         """Learn which features there are and how many texts each occurs in."""
@@ -238,7 +232,7 @@ class Lexical:
         return {"ids": arrays["ids"][place], "weights": arrays["weights"][place], "offsets": offsets[:-1]}
 
     def save(self, folder: Path) -> None:
-        """Settings, vocabulary and idf; and, for other tools, `tokenizer.json`."""
+        """Write settings, vocabulary and idf."""
         from safetensors.numpy import save_file
 
         write_settings(folder, self._settings())
@@ -246,7 +240,6 @@ class Lexical:
         (folder / "vocabulary.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
         arrays = {"pairs": self._pairs, "idf": self.idf, "numbers": self._numbers}
         save_file(arrays, str(folder / "features.safetensors"))
-        self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -269,6 +262,17 @@ class Lexical:
         """A hash of the vocabulary and its weights."""
         arrays = (self.idf.tobytes().hex(), self._numbers.tobytes().hex())
         return hash_of("lexical", self._settings(), self._words, self._grams, *arrays)
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    """Words of letters, digits and combining marks; any other visible sign is a word of its own (emoji, `€`).
+
+    Python's `\\w` leaves marks out, and with them the vowel signs of Hindi or Thai.
+    """
+    codes = (*range(0x20000), *_LAST_PLANE)
+    marks = "".join(chr(c) for c in codes if unicodedata.category(chr(c)).startswith("M"))
+    return re.compile(rf"[\w{marks}]+|[^\w\s]")
 
 
 def _pair_key(pairs: np.ndarray) -> np.ndarray:

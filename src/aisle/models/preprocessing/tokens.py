@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from aisle.errors import extra
 from aisle.models.preprocessing.base import Prepared, hash_of, take_rows, write_settings
+from aisle.models.pretrained import load_tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 class Tokens:
@@ -23,11 +27,9 @@ class Tokens:
         self.name, self.vocab_size, self.max_length = name, vocab_size, max_length
         self.tokenizer: Tokenizer | None = None
         if name is not None:
-            from aisle.models.pretrained import load_tokenizer
-
             self._use(load_tokenizer(name))
 
-    def _use(self, tokenizer: Tokenizer) -> None:
+    def _use(self, tokenizer: "Tokenizer") -> None:
         tokenizer.no_padding()
         tokenizer.enable_truncation(self.max_length)
         self.tokenizer = tokenizer
@@ -42,6 +44,9 @@ class Tokens:
         """Learn byte-pair pieces (Sennrich et al., arXiv 1508.07909) from the texts, unless `name` is set."""
         if self.name is not None:
             return
+        extra("tokenizers", "onnx", "a subword vocabulary")
+        from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
         tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
         tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -79,7 +84,7 @@ class Tokens:
     def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote: the tokenizer itself, not the name it came from."""
         self = cls(**json.loads((folder / "prepare.json").read_text()))
-        self._use(Tokenizer.from_file(str(folder / "tokenizer.json")))
+        self._use(load_tokenizer(str(folder)))
         return self
 
     @property

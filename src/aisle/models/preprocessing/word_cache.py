@@ -4,7 +4,6 @@ Catalogues say the same words over and over: most pieces of a batch were met bef
 becomes a lookup a piece and a few gathers of arrays, in place of work on every word and its spelling.
 """
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
@@ -13,8 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 MOST = 100_000  # pieces remembered, of about a quarter kilobyte each; then all are forgotten
-# Blank to Python, but signs to tokenizers: a text that holds one stays in one piece.
-_SIGNS = re.compile(r"[\x1c-\x1f]")
 
 Look = Callable[[str], tuple[list[int], list[int]]]
 
@@ -42,7 +39,7 @@ class Pieces:
 
     def __call__(self, texts: Sequence[str | None]) -> Found:
         """N texts, None for an absent one."""
-        split = [_split(text) if text else () for text in texts]
+        split = [text.split() if text else () for text in texts]
         pieces = list(chain.from_iterable(split))
         row = np.repeat(np.arange(len(split)), np.fromiter(map(len, split), np.int64, len(split)))
         if len(self._kept.number) > self.most:  # streams of titles never stop inventing words
@@ -57,10 +54,6 @@ class Pieces:
         words, in_words = kept.words.take(number)
         features, in_features = kept.features.take(number)
         return Found(words, np.repeat(row, in_words), features, np.repeat(row, in_features))
-
-
-def _split(text: str) -> list[str]:
-    return [text] if _SIGNS.search(text) else text.split()
 
 
 def _numbers(kept: "_Kept", pieces: list[str]) -> np.ndarray:
