@@ -190,6 +190,18 @@ def test_logit_adjustment_favours_rare_categories():
     assert np.allclose(moved, -(prior - prior[place]), atol=1e-4)
 
 
+def test_class_balance_counts_classes_alike_in_the_ridge_regression():
+    rows = [p for p in products(150, text=False) if p.categories[0] != ("Garden",) or int(p.id[1:]) < 20]
+    changes = {"split": {"calibration": 0.0, "threshold": 0.0}, "label_name_examples": False}
+    shares = []
+    for power in (0.0, 1.0):
+        model = aisle.train(read(rows), linear(ridge={"class_balance": power}, **changes))
+        counts = np.asarray(model.context.counts)
+        shares.append(model.model.share)
+    assert np.allclose(shares[0], counts / counts.sum(), atol=1e-4)
+    assert np.allclose(shares[1], (counts > 0) / (counts > 0).sum(), atol=1e-4)
+
+
 class TestEncoders:
     @pytest.fixture(scope="class")
     def folders(self, tmp_path_factory):

@@ -40,6 +40,16 @@ def test_a_row_that_counts_twice_counts_as_two_rows():
     assert np.abs(once.margins(x) - both.margins(x)).max() < 0.05
 
 
+def test_positive_weight_counts_the_rows_of_each_class_more():
+    x, label = rows(60)
+    label = np.minimum(label, 1)
+    found = fit_linear_svm(x, label, 2, 0.5, positive_weight=3.0)
+    for one in (0, 1):
+        weight = np.where(label == one, 3.0, 1.0)
+        want = fit_linear_svm(x, label, 2, 0.5, weight=weight)
+        assert np.abs(found.margins(x)[:, one] - want.margins(x)[:, one]).max() < 1e-3
+
+
 def test_rows_of_unknown_class_are_left_out():
     x, label = rows(60)
     unknown = np.append(label, [-1] * 20)

@@ -82,20 +82,24 @@ AnyView = Annotated[
 class LinearSVMSpec(Strict):
     """Over the TF-IDF views. penalty: in units of a row's mean squared length, .5 is C = 1 of scikit-learn's
     `LinearSVC`. scale: logits that a margin of 1 is worth. level1_weight: how much the margin of a category's
-    level-1 ancestor adds to its own."""
+    level-1 ancestor adds to its own. positive_weight: what a product of a category counts, relative to a
+    product of the others; above 1 it favours rare categories."""
 
     penalty: float = Field(default=0.5, gt=0)
     scale: float = Field(default=10.0, gt=0)
     level1_weight: float = Field(default=0.35, ge=0)
+    positive_weight: float = Field(default=1.0, gt=0)
 
 
 class RidgeSpec(Strict):
     """Over all other views. penalty: in units of a row's mean squared length. scale: logits that a score of 1
-    is worth. n_components: of each view's kernel, at most."""
+    is worth. n_components: of each view's kernel, at most. class_balance: a row counts its class's size to
+    the power of minus this: 0 counts all rows alike, 1 all classes."""
 
     penalty: float = Field(default=0.15, gt=0)
     scale: float = Field(default=25.0, gt=0)
     n_components: int = Field(default=1024, ge=1)
+    class_balance: float = Field(default=0.0, ge=0, le=1)
 
 
 class LinearSpec(Strict):

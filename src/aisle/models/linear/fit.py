@@ -98,9 +98,10 @@ def fit_linear(
         given: dict[str, Any] = {"weight": weight, "seed": seed}
         with progress("fitting the linear SVM", n + len(tops), "categories") as advance:
             given["advance"] = advance
-            penalty = spec.linear_svm.penalty
-            terminals = fit_linear_svm(inputs.sparse, terminal, n, penalty, start=terminals, **given)
-            level1 = fit_linear_svm(inputs.sparse, top, len(tops), penalty, start=level1, **given)
+            svm = spec.linear_svm
+            more = {"start": terminals, "positive_weight": svm.positive_weight}
+            terminals = fit_linear_svm(inputs.sparse, terminal, n, svm.penalty, **more, **given)
+            level1 = fit_linear_svm(inputs.sparse, top, len(tops), svm.penalty, start=level1, **given)
     kernels, share = _ridge(spec, inputs.dense, terminal, weight, len(counts), seed, start, progress)
     basis = start.basis if start else np.zeros((len(counts), 0), np.float32)
     model = LinearModel(spec, inputs.sizes, terminals, level1, kernels, share, counts, basis)
@@ -168,6 +169,7 @@ def _ridge(
     if not features:
         return dict(before), start.share if start else np.zeros(classes, np.float32)
     known = np.flatnonzero(terminal >= 0)
+    weight = _balanced(weight[known], terminal[known], spec.ridge.class_balance)
     with progress("solving the ridge regression", len(known), "rows") as advance:
 
         def each() -> Any:
@@ -181,7 +183,7 @@ def _ridge(
                         (one.scores(dense[name][some]) for name, one in before.items() if name in dense),
                         np.zeros_like(y),
                     )
-                yield views, y, weight[some]
+                yield views, y, weight[begin : begin + _BLOCK]
                 advance(len(some))
 
         found, share = fit_ridge(features, each(), classes, spec.ridge.penalty)
@@ -189,3 +191,9 @@ def _ridge(
         return found, share
     joined = {name: one.joined(found[name]) if name in found else one for name, one in before.items()}
     return joined | {n: one for n, one in found.items() if n not in before}, start.share + share
+
+
+def _balanced(weight: np.ndarray, label: np.ndarray, power: float) -> np.ndarray:
+    """(n,) the weights times the weight of each row's class to the power of minus `power`, of equal sum."""
+    found = weight * np.maximum(np.bincount(label, weight)[label], 1e-9) ** -power
+    return found * (weight.sum() / max(found.sum(), 1e-9))

@@ -51,6 +51,7 @@ def fit_linear_svm(
     classes: int,
     penalty: float,
     *,
+    positive_weight: float = 1.0,
     weight: np.ndarray | None = None,
     start: LinearWeights | None = None,
     advance: Advance | None = None,
@@ -63,6 +64,7 @@ def fit_linear_svm(
         label: (n,) class of each row, -1 where it is not known; such rows are left out.
         classes: N.
         penalty: in units of a row's mean squared length; .5 equals C = 1 in `LinearSVC`.
+        positive_weight: what a row of the class counts, relative to a row of the others.
         weight: (n,) row weights.
         start: weights to go on from: the penalty then holds the difference small (adaptive SVM, Yang et al.,
             ACM MM 2007).
@@ -92,7 +94,8 @@ def fit_linear_svm(
         before = np.zeros_like(target)
         if start is not None:
             before += x[seen] @ start.columns(block) + start.intercept[block]
-        found = _newton(mine, across, target, before, counts[seen, None], scale)
+        counted = counts[seen, None] * np.where(target > 0, np.float32(positive_weight), np.float32(1))
+        found = _newton(mine, across, target, before, counted, scale)
         coef, intercept = found[:-1], found[-1] * length
         if start is not None:
             coef, intercept = coef + start.columns(block), intercept + start.intercept[block]
