@@ -40,7 +40,7 @@ class Served:
         self.store = folder / "store.db"
         bundle = run / "model" if (run / "model").is_dir() else run
         command = [sys.executable, "-m", "aisle", "serve", f"one={run}", f"two={bundle}"]
-        command += ["--port", str(self.port), "--store", str(self.store), "--gold", str(gold)]
+        command += ["--port", str(self.port), "--store", str(self.store), "--golden-set", str(gold)]
         command += ["--rate", "100000", "--shadow", "two"]
         self.log = (folder / "log").open("w")
         self.process = subprocess.Popen(command, stderr=self.log)

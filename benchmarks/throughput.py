@@ -6,7 +6,7 @@
         --set views.image=false --out titles
     aisle export words marketplace/products.csv --onnx --out words-onnx
     aisle export full marketplace/products.csv --onnx --out full-onnx    # the judge
-    aisle export full marketplace/products.csv --onnx --int8 --cost 1.5 --out full-int8    # titles too
+    aisle export full marketplace/products.csv --onnx --int8 --max-loss 1.5 --out full-int8    # titles too
     aisle cascade words-onnx titles-int8 full-int8 marketplace/products.csv --out three
     aisle cascade words-onnx full-int8 marketplace/products.csv --out two
     python benchmarks/throughput.py full-int8 words-onnx three two --judge full-onnx

@@ -1,4 +1,4 @@
-"""Aisle puts every product of a shop or marketplace in its place.
+"""Aisle: multimodal hierarchical product classification with a guaranteed precision.
 
     import aisle
 
@@ -6,7 +6,7 @@
     model = aisle.train(catalog, recipe="fast")
     predictions = model.predict(catalog)
 
-Public names are loaded when first used, so that `import aisle` costs nothing.
+Public names are imported when first used, so that `import aisle` is fast.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "AisleError": "aisle.errors",
     "Catalog": "aisle.data",
     "ImageRef": "aisle.data",
@@ -28,15 +28,15 @@ _HOMES = {
     "train": "aisle.workflow",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [*_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "search":  # a room of its own: aisle.search.open("INDEX")
+    if name == "search":  # a package: aisle.search.open("INDEX")
         return importlib.import_module("aisle.search")
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'aisle' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

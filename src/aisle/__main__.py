@@ -1,4 +1,4 @@
-"""`python -m aisle` and `aisle`: the command line."""
+"""Entry point of `aisle` and `python -m aisle`."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""The exceptions Aisle raises on purpose: one tree, so that `except AisleError` catches them all.
+"""Exceptions of Aisle, all derived from `AisleError`.
 
-A message says what, where, and what next, on one line.
+A message says on one line what is wrong, where, and what to do.
 """
 
 import difflib
@@ -10,11 +10,11 @@ from types import ModuleType
 
 
 class AisleError(Exception):
-    """Anything a user can mend: the message says how. The command line prints it without a traceback."""
+    """An error that the user can correct; the message says how. The CLI prints it without a traceback."""
 
 
 class CatalogError(AisleError):
-    """A file cannot be read as a catalogue."""
+    """A file cannot be read as a catalog."""
 
 
 class TaxonomyError(AisleError):
@@ -22,7 +22,7 @@ class TaxonomyError(AisleError):
 
 
 class RecipeError(AisleError):
-    """A recipe names an unknown key, part or value."""
+    """A recipe has an unknown key, part or value."""
 
 
 class BundleError(AisleError):
@@ -30,11 +30,11 @@ class BundleError(AisleError):
 
 
 class SearchError(AisleError):
-    """An index is missing, damaged, in use or another model's; or a query or filter cannot be answered."""
+    """An index is missing, damaged, in use or of another model; or a query or filter is invalid."""
 
 
 class MissingModelError(AisleError):
-    """Pretrained weights are not on this machine and cannot be fetched."""
+    """Pretrained weights are not on this machine and cannot be downloaded."""
 
 
 class MissingExtraError(AisleError):
@@ -42,29 +42,40 @@ class MissingExtraError(AisleError):
 
 
 def extra(module: str, name: str, what: str) -> ModuleType:
-    """Import an optional package. name: the extra that brings it; what: what needs it.
+    """Import an optional package.
+
+    Args:
+        module: The module to import.
+        name: The extra of Aisle that installs it.
+        what: What needs it, for the message.
 
     Raises:
-        MissingExtraError: it is not installed, or something it needs is broken.
+        MissingExtraError: It is not installed, or cannot be imported.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         missing = error.name or module
         raise MissingExtraError(f"{what} needs {missing}: pip install 'aisle[{name}]'") from None
-    except Exception as error:  # a package beside another build of what it links to fails in many ways
+    except Exception as error:  # incompatible builds fail in many ways
         raise MissingExtraError(
             f"{what} needs {module}, which is installed but cannot be imported ({first_line(error)})"
         ) from error
 
 
 def first_line(error: Exception) -> str:
-    """What another library's exception says, short enough for a line of ours."""
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0][:160]}" if said else type(error).__name__
+    """Type and first line of another library's exception, at most 160 characters of it."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
 
 
 def did_you_mean(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
-    """` Did you mean 'x'?` (with a leading space) for the nearest of `choices`, or an empty string."""
-    near = difflib.get_close_matches(word, list(choices), 1, cutoff)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    """` Did you mean 'x'?` (with a leading space) for the most similar choice, or an empty string.
+
+    Args:
+        word: What the user wrote.
+        choices: What is allowed.
+        cutoff: Minimum similarity, from 0 to 1 (`difflib.get_close_matches`).
+    """
+    similar = difflib.get_close_matches(word, list(choices), 1, cutoff)
+    return f" Did you mean {similar[0]!r}?" if similar else ""

@@ -1,4 +1,4 @@
-"""How long work tells of itself: the library calls, the command line draws."""
+"""Progress-reporting protocol. Library code reports progress; the CLI renders it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,21 +8,30 @@ Advance = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """`with progress("encoding title", total=5_000) as advance: … advance(64)`."""
+    """Reports progress: `with progress("encoding title", total=5_000) as advance: … advance(64)`."""
 
     def __call__(
         self, label: str, total: int | None = None, unit: str = "products"
     ) -> AbstractContextManager[Advance]:
-        """Begin a piece of work of `total` units, if known; `advance(n)` says that n are done."""
+        """Begin a task.
+
+        Args:
+            label: The task's name.
+            total: Number of units, if known.
+            unit: Name of the units.
+
+        Returns:
+            A context manager that gives `advance(n)`, to be called when n more units are done.
+        """
         ...
 
     def say(self, message: str) -> None:
-        """One line about what was found or decided."""
+        """Report one line of text."""
         ...
 
 
 class Silent:
-    """Says nothing."""
+    """Reports nothing."""
 
     @contextmanager
     def __call__(self, label: str, total: int | None = None, unit: str = "products") -> Iterator[Advance]:

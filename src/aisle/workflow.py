@@ -1,4 +1,4 @@
-"""The few verbs of the Python API: read, train, load, evaluate."""
+"""The functions of the Python API: `read`, `train`, `load`, `evaluate`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 
 def read(source: Any, **options: Any) -> Catalog:
-    """Read a catalogue: a file, a folder, several files, a data frame, or rows. Options: see
-    `aisle.data.read`.
+    """Read a catalog.
+
+    Args:
+        source: A file, a folder, several files, a data frame, or an iterable of rows.
+        options: As for `aisle.data.read`.
 
     Raises:
-        AisleError: the source cannot be read at all; bad rows become `catalog.problems` instead.
+        AisleError: The source cannot be read at all. Bad rows become `catalog.problems` instead.
     """
     from aisle import data
 
@@ -36,24 +39,34 @@ def train(
     changes: Sequence[str] = (),
     out: str | Path | None = None,
     resume: bool = False,
-    start: str | Path | Predictor | None = None,
+    init_from: str | Path | Predictor | None = None,
     device: str = "auto",
     track: Sequence[str] | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Predictor:
-    """Learn the shop's tree from its labelled rows.
+    """Train a model on the labelled rows of a catalog; only on its `train` rows where it has a `split`
+    column.
 
-    Where the catalogue has a `split` column, only its `train` rows are learned from. recipe: `fast` unless
-    another is named; of a run that is resumed, its own. changes: such as `"stages.0.epochs=5"`. out: a run's
-    folder, which keeps the bundle (`out/model`), checkpoints and metrics; with `resume`, an interrupted run
-    there is continued. start: a run, a bundle or a predictor to go on from, with new rows and
-    new categories, by the recipe of its run, or another with the same network. device: cpu, cuda, mps or
-    auto. track: trackers of metrics beside the folder's metrics.csv: tensorboard, mlflow, wandb (TensorBoard,
-    where it is installed).
+    Args:
+        catalog: The training data.
+        recipe: A shipped recipe's name, a .toml file, or the recipe itself. Default: the recipe of the run
+            that
+            is resumed or started from, else `fast`.
+        changes: Changes to recipe keys, such as `"stages.0.epochs=5"`.
+        out: A run folder for the bundle (`out/model`), checkpoints and metrics.
+        resume: Continue an interrupted run in `out`.
+        init_from: A run, bundle or predictor to start from, with new rows and categories. The recipe must
+            have
+            the same network.
+        device: cpu, cuda, mps or auto.
+        track: Experiment trackers, in addition to metrics.csv: tensorboard, mlflow, wandb. Default:
+            TensorBoard, where it is installed.
+        trust_code: Allow recipes to import your own code (`my_file:ClassName`).
+        progress: Reports progress.
 
     Raises:
-        AisleError: nothing to learn from, a bad recipe, missing pretrained weights, a folder in use.
+        AisleError: No usable rows, a bad recipe, missing pretrained weights, or a folder in use.
     """
     from aisle.evaluation.drift import keep
     from aisle.training import processes
@@ -63,9 +76,9 @@ def train(
     run = Run(Path(out), track, progress) if out is not None else None
     if run is not None:
         run.check(resume)
-    place = start if isinstance(start, str | Path) else None
-    resolved = resolve(recipe, changes, out if resume else None, place)
-    earlier = load(start, trust_code=trust_code) if isinstance(start, str | Path) else start
+    saved = init_from if isinstance(init_from, str | Path) else None
+    resolved = resolve(recipe, changes, out if resume else None, saved)
+    earlier = load(init_from, trust_code=trust_code) if isinstance(init_from, str | Path) else init_from
     rows = part(catalog, "train")
     where = _device(resolved, device)
     try:
@@ -98,11 +111,12 @@ def train(
 
 
 def _device(recipe: AnyRecipe, name: str) -> Any:
-    """Where a network learns; None for a linear model, which learns on the CPU.
+    """The device a network is trained on; None for a linear model, which is trained on the CPU.
 
     Raises:
-        DeviceError: there is no such device here, it cannot learn in the recipe's precision, or the recipe is
-            linear and it is not the CPU.
+        DeviceError: The device does not exist or does not support the recipe's precision, or the recipe is
+            linear
+            and the device is not the CPU.
     """
     from aisle.models.devices import DEVICES, DeviceError, device_of, precision_of
 
@@ -111,7 +125,7 @@ def _device(recipe: AnyRecipe, name: str) -> Any:
         precision_of(recipe.precision, where)
         return where
     if name in DEVICES and name not in ("auto", "cpu"):
-        raise DeviceError(f"recipe {recipe.name!r} is linear and learns on the CPU: leave --device out")
+        raise DeviceError(f"recipe {recipe.name!r} is linear and trained on the CPU: leave --device out")
     return None if name in DEVICES else device_of(name)
 
 
@@ -119,14 +133,19 @@ def resolve(
     recipe: str | Path | Mapping[str, Any] | AnyRecipe | None,
     changes: Sequence[str] = (),
     resumed: str | Path | None = None,
-    start: str | Path | None = None,
+    init_from: str | Path | None = None,
 ) -> AnyRecipe:
-    """The recipe that is meant; where none is named, that of the run that is resumed or started from, else
-    `fast`.
+    """Load the recipe; by default that of the run that is resumed or started from, else `fast`.
+
+    Args:
+        recipe: A shipped recipe's name, a .toml file, or the recipe itself.
+        changes: Changes to recipe keys.
+        resumed: The run that is resumed.
+        init_from: The run or bundle that training starts from.
 
     Raises:
-        RecipeError: as `aisle.training.recipe.load_recipe`; or the model to start from lies in no run.
-        BundleError: there is no such folder to start from.
+        RecipeError: As `aisle.training.recipe.load_recipe`; or `init_from` has no recipe.
+        BundleError: The folder `init_from` does not exist.
     """
     from aisle.training.recipe import left_out, load_recipe
 
@@ -134,25 +153,31 @@ def resolve(
         return load_recipe(recipe, changes)
     # A run killed while it was set up may have no more than half a recipe, and no catalog.json.
     homes = [Path(resumed)] if resumed is not None else []
-    homes += [Path(start), Path(start).parent] if start is not None else []  # a run, or the bundle in it
+    homes += (
+        [Path(init_from), Path(init_from).parent] if init_from is not None else []
+    )  # a run, or the bundle in it
     kept = ("catalog.json", "recipe.toml")  # a bundle has the former alone
     own = next((home / kept[1] for home in homes if all((home / name).exists() for name in kept)), None)
     if own is not None:
         return load_recipe(own, [change for change in changes if not left_out(change, own)])
-    if start is not None:
-        if not Path(start).exists():
-            raise BundleError(f"there is no folder {start}")
-        raise RecipeError(f"{start} is in no run that keeps its recipe: name the recipe")
+    if init_from is not None:
+        if not Path(init_from).exists():
+            raise BundleError(f"there is no folder {init_from}")
+        raise RecipeError(f"{init_from} is not in a run folder with a recipe: name the recipe")
     return load_recipe("fast", changes)
 
 
 def load(folder: str | Path, *, trust_code: bool = False, device: str = "cpu") -> Predictor:
-    """A saved model: a bundle, the run that holds one, an exported model or an ensemble. device: where a
-    network answers: cpu, cuda, mps or auto.
+    """Load a saved model.
+
+    Args:
+        folder: A bundle, a run folder, an exported model, an ensemble or a cascade.
+        trust_code: Allow the model to import your own code (`my_file:ClassName`).
+        device: The device of a network: cpu, cuda, mps or auto.
 
     Raises:
-        DeviceError: there is no such device here.
-        BundleError: missing, truncated, edited, or from a newer version.
+        DeviceError: The device does not exist.
+        BundleError: The bundle is missing, truncated, edited, or of a newer version.
     """
     from aisle.inference.loading import open_model
 
@@ -162,13 +187,18 @@ def load(folder: str | Path, *, trust_code: bool = False, device: str = "cpu") -
 def evaluate(
     model: Predictor, catalog: Catalog, *, baseline: Catalog | None = None, progress: Progress = SILENT
 ) -> Evaluation:
-    """Judge a model on labelled rows: `catalog`'s `test` rows where it has a `split` column, else all.
+    """Evaluate a model on labelled rows: the `test` rows where there is a `split` column, else all.
 
-    baseline: rows to fit a linear SVM on TF-IDF on, to be judged beside it (its `train` rows where it
-    has a `split` column). `aisle.read(file, like=model)` reads a file by the columns of the training catalog.
+    Args:
+        model: The model.
+        catalog: Labelled products. `aisle.read(file, like=model)` reads a file by the columns of the training
+            catalog.
+        baseline: Training rows of a linear SVM on TF-IDF to compare with (the `train` rows where there is a
+            `split` column).
+        progress: Reports progress.
 
     Raises:
-        CatalogError: no row has anything that the model reads.
+        CatalogError: No row has any view that the model reads.
     """
     from aisle import evaluation
     from aisle.inference.known_columns import check_columns
@@ -179,8 +209,8 @@ def evaluate(
 
 
 def part(catalog: Catalog, name: str) -> Catalog:
-    """The rows whose `split` column says `name`; all of them where there is no such column or value, but
-    never `test` rows to train on."""
+    """The rows of a split; all rows where there is no split column or no such value, but never `test` rows as
+    `train`."""
     if catalog.split is None:
         return catalog
     if name in set(catalog.split):
@@ -188,12 +218,29 @@ def part(catalog: Catalog, name: str) -> Catalog:
     return catalog.select(catalog.split != "test") if name == "train" else catalog
 
 
+def rows_to_choose_on(catalog: Catalog) -> Catalog:
+    """The rows that settings are chosen on: without `test` rows, where there are others."""
+    rows = part(catalog, "train")
+    return rows if len(rows) else catalog
+
+
 def report(
     model: Predictor, catalog: Catalog, run: Path, *, baseline: bool = True, progress: Progress = SILENT
 ) -> tuple[Predictor, Evaluation | None]:
-    """Judge a model just trained on the `test` rows; write `run/report/` and put what was measured
-    into the bundle. Nothing is evaluated where no row is marked `test`: the rows it was trained on would
-    flatter it."""
+    """Evaluate a newly trained model on the `test` rows; write `run/report/` and the metrics into the bundle.
+
+    Nothing is evaluated where no row is marked `test`, because accuracy on training rows is too high.
+
+    Args:
+        model: The model.
+        catalog: The catalog it was trained on.
+        run: The run folder.
+        baseline: Compare with a linear SVM.
+        progress: Reports progress.
+
+    Returns:
+        The model, saved again with the metrics, and the evaluation or None.
+    """
     if catalog.split is None or "test" not in set(catalog.split):
         progress.say("no row is marked `test` in a split column: nothing was evaluated")
         return model, None
@@ -206,6 +253,6 @@ def report(
         "top-5": overall.top5,
     }
     metrics |= {f"level {level.level} accuracy": level.accuracy for level in found.model.levels}
-    judged = f"{found.rows.judged:,} `test` rows of the shop's catalogue"
-    results = {**model.results, "metrics": metrics, "evaluated_on": judged}
+    evaluated_on = f"{found.rows.judged:,} `test` rows of the catalog"
+    results = {**model.results, "metrics": metrics, "evaluated_on": evaluated_on}
     return dataclasses.replace(model, results=results).save(run / "model"), found

@@ -121,7 +121,7 @@ def test_a_mapping_survives_calibration_export_cascade_and_ensemble(shop, run, t
     rows = [(f"m{i}", f"{text} more", group, "") for i, (_, text, group, _) in enumerate(goods())]
     new = write(tmp_path / "new.csv", rows)
     code, _, said = run(
-        "cascade", tmp_path / "onnx", folder, new, "--out", tmp_path / "cascade", "--cost", 50
+        "cascade", tmp_path / "onnx", folder, new, "--out", tmp_path / "cascade", "--max-loss", 50
     )
     assert code == 0, said
     for made in ("calibrated", "onnx", "both", "cascade"):
@@ -218,6 +218,6 @@ def test_resuming_and_going_on_need_no_flags_again(tmp_path, shop, run):
     code, said, _ = run("train", file, "--resume", "--out", folder, "--json", "--no-baseline")
     assert code == 0, said
     more = write(tmp_path / "more.csv", goods(30))
-    code, _, said = run("train", more, "--from", folder, "--out", tmp_path / "second", "--no-baseline")
+    code, _, said = run("train", more, "--init-from", folder, "--out", tmp_path / "second", "--no-baseline")
     assert code == 0
     assert "title: artikeltext" in said

@@ -84,7 +84,7 @@ def test_train_names_the_likeliest_columns_and_what_it_prints_can_be_pasted(run,
     shop = export(tmp_path / "shop.csv", header, categories)
     code, out, err = run("train", shop, "--out", tmp_path / "run", *TRAIN)
     assert (code, out, (tmp_path / "run").exists()) == (2, "", False)
-    assert "no filled column is named like the title; the likeliest is 'Wortlaut': -c title=Wortlaut" in err
+    assert "no column is recognised as the title; the most likely is 'Wortlaut': -c title=Wortlaut" in err
     error = err.strip().splitlines()[-1]
     assert error.startswith("error: no row has a usable category: nothing to learn from.")
     assert "'Regal Ort' for the label (2 values in 60 cells)" in error

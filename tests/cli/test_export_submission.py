@@ -21,7 +21,7 @@ def aisle(*words):
 def test_train_on_a_contest_and_submit(tmp_path):
     folder = sigir(tmp_path)
     changes = [word for change in SMALL for word in ("--set", change)]
-    parts = [w for p in ("stop", "calibrate", "promise") for w in ("--set", f"parts.{p}=0")]
+    parts = [w for p in ("validation", "calibration", "threshold") for w in ("--set", f"split.{p}=0")]
     done = aisle("train", f"rakuten:{folder}", "--out", tmp_path / "run", *changes, *parts, "--quiet")
     assert done.exit_code == 0, done.output
     out = tmp_path / "out.tsv"
@@ -31,7 +31,9 @@ def test_train_on_a_contest_and_submit(tmp_path):
     assert header == "Integer_id\tImage_id\tProduct_id\tPrdtypecode"
     assert [line.split("\t")[0] for line in lines] == ["0", "1"]
     assert {line.split("\t")[3] for line in lines} <= {"10", "50", "2280"}
-    with pytest.raises(CatalogError, match=r"'products\.csv' names no contest; write kakao:FOLDER:PHASE"):
+    with pytest.raises(
+        CatalogError, match=r"'products\.csv' is not a benchmark data set; write kakao:FOLDER:PHASE"
+    ):
         aisle("export-submission", tmp_path / "run", "products.csv", "--out", out)
     with pytest.raises(CatalogError, match="does not exist"):
         aisle(

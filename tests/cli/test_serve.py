@@ -29,21 +29,34 @@ def test_keys_are_made_listed_and_revoked(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("keys", "lst"), "Did you mean 'list'"),
-        (("keys", "add"), "aisle keys add ana"),
         (("keys", "add", "ana", "--role", "boss"), "seller, reviewer, admin"),
         (("keys", "revoke", "nobody"), "aisle keys list"),
-        (("feedback", "export"), "FILE.jsonl"),
         (("feedback", "export", "a.csv"), ".jsonl"),
-        (("feedback", "prune", "soon"), "1 or more"),
-        (("feedback", "forgt", "ana"), "Did you mean 'forget'"),
     ],
 )
-def test_wrong_use_is_one_line(tmp_path, arguments, said):
+def test_an_error_is_one_line(tmp_path, arguments, said):
     done = run(*arguments, "--store", tmp_path / "s.db")
     assert isinstance(done.exception, AisleError)
     assert said in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("keys", "lst"), "No such command 'lst'. Did you mean 'list'?"),
+        (("keys", "add"), "Missing argument 'PERSON'."),
+        (("feedback", "export"), "Missing argument 'FILE.jsonl'."),
+        (("feedback", "prune", "soon"), "Invalid value for 'DAYS': "),
+        (("feedback", "prune", "0"), "Invalid value for 'DAYS': "),
+        (("feedback", "forgt", "ana"), "No such command 'forgt'. Did you mean 'forget'?"),
+    ],
+)
+def test_wrong_usage_is_named_under_the_usage(arguments, message):
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1].startswith(f"Error: {message}")
+    assert done.stdout == ""
 
 
 def test_feedback_is_exported_and_forgotten(tmp_path):

@@ -127,7 +127,7 @@ def test_the_command_prints_a_page_json_and_html(shop, tmp_path):
     run = CliRunner()
     page = run.invoke(app, [str(shop)])
     assert page.exit_code == 0
-    assert "10 rows: 6 without a problem, 2 with one, 2 not learned from" in page.stdout
+    assert "10 rows: 6 without a problem, 2 with one, 2 not used for training" in page.stdout
     assert "the same product on both sides of the given split: 2 rows in 1 group" in page.stdout
     data = json.loads(run.invoke(app, [str(shop), "--json"]).stdout)
     assert data["rows"] == 10

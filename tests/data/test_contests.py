@@ -153,7 +153,7 @@ def test_kakaos_submission_maps_ids_back(shop, tmp_path):
 
 
 def test_a_model_trained_on_kakao_answers_with_its_ids(shop, tmp_path):
-    parts = {"stop": 0.1, "calibrate": 0.1, "promise": 0.1}
+    split = {"validation": 0.1, "calibration": 0.1, "threshold": 0.1}
     recipe = {
         "views": {
             "title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}},
@@ -162,7 +162,7 @@ def test_a_model_trained_on_kakao_answers_with_its_ids(shop, tmp_path):
         "fusion": {"type": "Concat", "dim": 16},
         "head": {"type": "Levels", "weights": [1.0, 1.2, 1.3, 1.4]},
         "stages": [{"epochs": 5, "batch_size": 16, "lr": 0.02}],
-        "parts": parts,
+        "split": split,
     }
     model = aisle.train(kakao(shop[0]), recipe)
     dev = kakao(shop[0], "dev")

@@ -202,7 +202,7 @@ def test_a_catalogue_without_addresses_has_nothing_to_fetch(tmp_path):
     (tmp_path / "x.csv").write_text("title,images\na,b.png\n")
     done = CliRunner().invoke(app, [str(tmp_path / "x.csv"), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0
-    assert "nothing to fetch" in done.stdout
+    assert "nothing to download" in done.stdout
 
 
 def test_public_addresses_are_told_from_wrapped_private_ones():

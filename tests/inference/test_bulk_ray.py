@@ -38,7 +38,7 @@ def test_a_worker_is_killed_and_the_output_is_the_same(trained, tmp_path):
     file = csv_of(tmp_path, rows)
     subprocess.run(command(trained.run, file, tmp_path / "here", "--shard-rows", "50"), check=True)
     out = tmp_path / "there"
-    process = subprocess.Popen(command(trained.run, file, out, "--shard-rows", "50", "--ray"))
+    process = subprocess.Popen(command(trained.run, file, out, "--shard-rows", "50", "--ray", "local"))
     killed = set()
 
     def workers(shards=0):
@@ -58,7 +58,7 @@ def test_a_worker_is_killed_and_the_output_is_the_same(trained, tmp_path):
 def test_begun_on_a_cluster_it_is_ended_here(trained, tmp_path):
     file, out = csv_of(tmp_path, listings(600)), tmp_path / "out"
     subprocess.run(command(trained.run, file, tmp_path / "whole", "--shard-rows", "20"), check=True)
-    process = subprocess.Popen(command(trained.run, file, out, "--shard-rows", "20", "--ray"))
+    process = subprocess.Popen(command(trained.run, file, out, "--shard-rows", "20", "--ray", "local"))
     wait_until(lambda: process.poll() is not None or records(out) >= 3)
     process.kill()
     process.wait()
@@ -70,7 +70,7 @@ def test_begun_on_a_cluster_it_is_ended_here(trained, tmp_path):
 def test_what_a_cluster_cannot_do_is_one_line(trained, tmp_path):
     file = csv_of(tmp_path, listings(5))
     one = subprocess.run(
-        command(trained.run, file, tmp_path / "one.csv", "--ray"), capture_output=True, text=True
+        command(trained.run, file, tmp_path / "one.csv", "--ray", "local"), capture_output=True, text=True
     )
     assert (one.returncode, one.stderr.splitlines()[-1][:7]) == (2, "error: ")
     assert "--ray writes shards: name a folder" in one.stderr

@@ -40,7 +40,7 @@ def made(cheap, trained, shop, tmp_path_factory):
     home = tmp_path_factory.mktemp("cascade")
     cheap.save(home / "cheap")
     stages = home / "cheap", trained.run
-    options = "--cost", "40", "--precision", "0.5", "--json"
+    options = "--max-loss", "40", "--precision", "0.5", "--json"
     result = run_cli("cascade", *stages, shop.products, "--out", home / "both", *options)
     assert result.exit_code == 0, result.output
     return home / "both", json.loads(result.stdout)
@@ -112,7 +112,7 @@ def test_it_tells_each_stages_share_and_cost(made):
     assert said["cost"]["high"] <= 40
     assert aisle.load(folder).stages == said["stages"]
     result = run_cli("info", folder)
-    assert f"answers {cheap['share']:>4.0%}" in result.output
+    assert f"{cheap['share']:>4.0%} of products" in result.output
 
 
 def test_a_saved_one_answers_as_any_model(made, trained, shop, tmp_path):

@@ -100,7 +100,7 @@ def test_from_runs_to_a_stack_on_the_command_line(runs, shop, tmp_path, monkeypa
     out = tmp_path / "both"
     pair = [runs[0], runs[0]]  # rows without pictures: the one model twice
     said = json.loads(
-        run("ensemble", *pair, "--how", "stack", "--on", file, "--folds", 2, "--out", out, "--json")
+        run("ensemble", *pair, "--method", "stack", "--on", file, "--folds", 2, "--out", out, "--json")
     )
     assert said["members"] == ["words 1", "words 2"]
     assert sum(said["results"]["importances"].values()) == pytest.approx(1)

@@ -214,10 +214,10 @@ def test_products_can_be_written_out_and_mistakes_are_said(trained, shop, tmp_pa
     assert [w["word"] for w in json.loads(said.stdout)[0]["words"]] == ["green", "cotton", "bag"]
     for wrong, message in (
         (("--product", "A1"), "add --source FILE"),
-        (("--product", "{title}"), "no JSON"),
+        (("--product", "{title}"), "not JSON"),
         (("--product", "A1000l", "--source", shop.products), "Did you mean"),
         (("--product", '{"title": "x"}', "--method", "shaply"), "Did you mean 'shapley'"),
-        (("--product", '{"title": "x"}', "--place", "Nowhere"), "not in the tree"),
+        (("--product", '{"title": "x"}', "--category", "Nowhere"), "not in the tree"),
     ):
         with pytest.raises(AisleError, match=message):
             run(trained.run, *wrong, "--out", tmp_path)

@@ -242,7 +242,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path
     result = run_cli("export", trained.run)
     assert "--onnx" in str(result.exception)
     result = run_cli("export", exported[0], "--onnx")
-    assert "no single network" in str(result.exception)
+    assert "not a single network" in str(result.exception)
     copy = shutil.copytree(trained.run / "model", tmp_path / "model")
     result = run_cli("export", copy, "--onnx")
     assert "which catalogue it learned from" in str(result.exception)

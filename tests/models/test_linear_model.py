@@ -150,7 +150,7 @@ def test_going_on_from_a_run_learns_new_categories_and_keeps_old_ones(tmp_path):
     first = read([p for p in products(100, images=False) if p.categories[0] != garden])
     aisle.train(first, linear(), out=tmp_path / "old", track=[])
     new = read(products(100, seed=1, images=False))
-    model = aisle.train(new, start=tmp_path / "old", out=tmp_path / "new", track=[])
+    model = aisle.train(new, init_from=tmp_path / "old", out=tmp_path / "new", track=[])
     before = aisle.load(tmp_path / "old")
     assert {n.id for n in before.taxonomy.nodes} < {n.id for n in model.taxonomy.nodes}
     fresh = products(50, seed=5, images=False)
@@ -161,7 +161,7 @@ def test_going_on_from_a_run_learns_new_categories_and_keeps_old_ones(tmp_path):
     loaded = aisle.load(tmp_path / "new")
     assert np.array_equal(loaded.score(new).all(), model.score(new).all())
     with pytest.raises(RecipeError, match="views differ"):
-        aisle.train(new, linear(views={"title": {"type": "Tfidf", "min_df": 2}}), start=tmp_path / "old")
+        aisle.train(new, linear(views={"title": {"type": "Tfidf", "min_df": 2}}), init_from=tmp_path / "old")
 
 
 def test_a_name_draws_its_words_to_its_category():

@@ -74,11 +74,11 @@ def test_a_table_is_whole_in_a_pipe_and_wrong_use_is_said(indexed):
     assert len(table.splitlines()) == 4
     assert "…" not in table
     for words, said in [
-        ((), "say what to search for"),
-        (("--text", " "), "say what to search for"),
+        ((), "name a query"),
+        (("--text", " "), "name a query"),
         (("--text", "a", "--product", "b"), "a query of its own"),
         (("--image", "nothing.jpg"), "is not there"),
-        (("--text", "a", "--by", "magic"), "vectors, words or both"),
+        (("--text", "a", "--mode", "magic"), "vectors, words or both"),
         (("--text", "a", "--html", "no/where.html"), "does not exist"),
     ]:
         with pytest.raises(AisleError, match=said):
@@ -90,9 +90,9 @@ def test_the_page_is_in_the_order_that_it_says(indexed, tmp_path, query):
     """By words and vectors the mean of both counts, and the page says so; by one of them alone, that one."""
     page = tmp_path / "sheet.html"
     for words, said, number in (
-        (("--by", "both"), "best match first", r">match (-?[\d.]+)<"),
-        (("--by", "vectors"), "most alike first", r">like (-?[\d.]+)<"),
-        (("--by", "words"), "best fitting words first", r">words (-?[\d.]+)<"),
+        (("--mode", "both"), "best match first", r">match (-?[\d.]+)<"),
+        (("--mode", "vectors"), "most alike first", r">like (-?[\d.]+)<"),
+        (("--mode", "words"), "best fitting words first", r">words (-?[\d.]+)<"),
     ):
         run("search", indexed.folder, "--text", query, "-k", 30, "--html", page, *words)
         written = page.read_text()

@@ -164,7 +164,7 @@ def test_the_command_lists_groups_and_writes_them(tmp_path):
     rows = [*TITLES, "Singer 201k treadle sewing machine, vintage"]
     table.write_text("id,title\n" + "".join(f'p{i},"{t}"\n' for i, t in enumerate(rows)))
     told = run("duplicates", table, "--quiet")
-    assert "1 products are listed more than once, in 2 rows; 1 too many" in told
+    assert "1 products are listed more than once, in 2 rows; 1 rows are redundant" in told
     listed = run_json("duplicates", table)["listed"]
     assert [row["id"] for row in listed] == ["p4", "p6"]
     for name in ("groups.csv", "groups.jsonl", "groups.parquet"):

@@ -42,16 +42,27 @@ def test_a_model_is_promoted_and_gone_back_from(site):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["promot"], "Did you mean 'promote'"),
-        (["promote"], "say which"),
-        (["load", "x"], "--library"),
         (["promote", "shp"], "Did you mean 'shop'"),
         (["rollback"], "no other model was live"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(site, words, said):
+def test_what_the_server_refuses_is_one_line(site, words, said):
     done = aisle(site, *words)
     assert said in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["promot"], "No such command 'promot'. Did you mean 'promote'?"),
+        (["promote"], "Missing argument 'NAME'."),
+        (["load", "x"], "Missing argument 'FOLDER'."),
+    ],
+)
+def test_wrong_usage_is_named_under_the_usage(site, words, message):
+    done = aisle(site, *words)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == f"Error: {message}"
 
 
 def test_a_key_is_asked_for_and_may_stand_in_the_environment(site, monkeypatch):

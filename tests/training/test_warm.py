@@ -42,8 +42,8 @@ def nll(model, seed=5):
 def test_new_categories_are_learned_in_fewer_steps_and_old_ones_kept(old, tmp_path):
     new = shop(1)
     warm = tmp_path / "warm"
-    model = aisle.train(new, start=old, out=warm, track=[])
-    short = aisle.train(new, start=old, changes=["stages.0.epochs=1"])
+    model = aisle.train(new, init_from=old, out=warm, track=[])
+    short = aisle.train(new, init_from=old, changes=["stages.0.epochs=1"])
     cold = aisle.train(new, old / "recipe.toml", changes=["stages.0.epochs=1"])
     assert nll(short) < nll(cold)  # on rows that none of them knows: a stopping part is not the same for both
     before = aisle.load(old)
@@ -59,7 +59,7 @@ def test_new_categories_are_learned_in_fewer_steps_and_old_ones_kept(old, tmp_pa
 
 def test_what_does_not_learn_stays_as_it_was_for_words_that_no_new_row_has_too(old):
     lamps = [p for p in products(60, seed=3, images=False) if p.categories[0] == ("Home", "Lamps")]
-    before, same = aisle.load(old), aisle.train(read(lamps), start=old, changes=STILL)
+    before, same = aisle.load(old), aisle.train(read(lamps), init_from=old, changes=STILL)
     assert same.taxonomy.nodes == before.taxonomy.nodes
 
     def words(model, product):
@@ -74,7 +74,7 @@ def test_what_does_not_learn_stays_as_it_was_for_words_that_no_new_row_has_too(o
 
 
 def test_products_of_then_are_remembered_beside_new_ones(old):
-    before, model = aisle.load(old), aisle.train(shop(1), start=old, changes=STILL)
+    before, model = aisle.load(old), aisle.train(shop(1), init_from=old, changes=STILL)
     if before.memory is None:  # a network that learns its words remembers no products
         assert model.memory is None
         return
@@ -89,29 +89,29 @@ def test_rows_it_has_seen_are_not_calibrated_on(old):
     then, new = shop(0, garden=False), shop(1)
     both = read([*then, *new])
     before = aisle.load(old)
-    model = aisle.train(both, start=old, changes=STILL)
+    model = aisle.train(both, init_from=old, changes=STILL)
     assert model.seen(both)[before.seen(both)].all()
     assert not model.seen(both).all()
 
 
 def test_a_resumed_warm_start_must_start_from_the_same_model(old, tmp_path):
     new, run = shop(1), tmp_path / "run"
-    aisle.train(new, start=old, out=run, changes=STILL, track=[])
+    aisle.train(new, init_from=old, out=run, changes=STILL, track=[])
     (run / "model").rename(tmp_path / "elsewhere")
     with pytest.raises(RunError, match=r"was started from model .*, not from nothing; see --from"):
         aisle.train(new, out=run, resume=True, track=[])
-    again = aisle.train(new, out=run, resume=True, start=old, track=[])
+    again = aisle.train(new, out=run, resume=True, init_from=old, track=[])
     assert again.model_id == aisle.load(tmp_path / "elsewhere").model_id
 
 
 def test_another_network_or_no_run_is_refused(old, tmp_path):
     with pytest.raises(RecipeError, match="is not that of the model to start from: views"):
-        aisle.train(shop(1), recipe(views={"title": {"encoder": {"type": "Subword"}}}), start=old)
+        aisle.train(shop(1), recipe(views={"title": {"encoder": {"type": "Subword"}}}), init_from=old)
     with pytest.raises(BundleError, match="there is no folder"):
-        aisle.train(shop(1), start=tmp_path / "nowhere")
+        aisle.train(shop(1), init_from=tmp_path / "nowhere")
     aisle.load(old).save(tmp_path / "bundle")
     with pytest.raises(RecipeError, match="name the recipe"):
-        aisle.train(shop(1), start=tmp_path / "bundle")
+        aisle.train(shop(1), init_from=tmp_path / "bundle")
 
 
 def test_an_official_tree_without_an_old_category_says_what_is_left_behind(old, tmp_path):
@@ -125,6 +125,6 @@ def test_an_official_tree_without_an_old_category_says_what_is_left_behind(old, 
         def say(self, message):
             said.append(message)
 
-    model = aisle.train(kept, start=old, changes=STILL, progress=Lines())
+    model = aisle.train(kept, init_from=old, changes=STILL, progress=Lines())
     assert len(model.taxonomy) == 4
     assert any("are not in this tree any more, such as" in line for line in said)

@@ -1,94 +1,67 @@
-"""The door: one small module a command group; each parses, calls the library, prints.
+"""Command-line interface: one module per command, which parses options, calls the library and prints.
 
-Heavy imports sit inside the commands, so that `aisle --help` answers at once.
+Heavy imports are inside the commands, so that `aisle --help` starts quickly.
 """
 
-import importlib
-import re
 import sys
-from collections.abc import Callable
-from itertools import pairwise
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from aisle.errors import AisleError
 
+_SETTINGS: dict[str, Any] = {
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+    "no_args_is_help": True,
+    "add_completion": False,
+    "rich_markup_mode": None,
+}
+
+
+class SectionedGroup(TyperGroup):
+    """A group of commands whose help lists them by section."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one list of commands per section."""
+        from aisle.cli.command import SECTIONS, commands
+
+        listed = [one for one in commands() if " " not in one.name]
+        width = max(len(one.name) for one in listed)
+        for section in SECTIONS:
+            rows = [(f"{one.name:<{width}}", one.short) for one in listed if one.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="aisle",
-    help="Puts every product of a shop in its place: learns the shop's own category tree from the shop's own "
-    "catalogue, and says where new products belong.",
-    epilog="Begin with `aisle demo`, or with a file of yours: `aisle check products.csv`, then `aisle train "
+    cls=SectionedGroup,
+    help="Classify products of a shop into the shop's own category tree, from text and images, with "
+    "a guaranteed "
+    "precision.",
+    epilog="Start with `aisle demo`, or with your own file: `aisle check products.csv`, then `aisle train "
     "products.csv`.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-class Command(NamedTuple):
-    """A function called `name` in a module under aisle.cli; `short` is its line in `aisle --help`."""
-
-    name: str
-    module: str
-    short: str
-
-    @property
-    def function(self) -> Callable[..., None]:
-        """The command's function; its module is imported here."""
-        return getattr(importlib.import_module(f"aisle.cli.{self.module}"), self.name.replace("-", "_"))
-
-
-COMMANDS = (
-    Command("demo", "demo", "Write a sample shop; train, evaluate and classify."),
-    Command("check", "check", "Look a catalogue over before learning from it."),
-    Command("duplicates", "duplicates", "Group rows that list the same product twice."),
-    Command("split", "split", "Split a catalog into parts, at random or by time."),
-    Command("train", "train", "Learn a shop's tree from its catalogue."),
-    Command("evaluate", "evaluate", "Judge a model on labelled products."),
-    Command("audit", "audit", "Rank labels by how likely they are wrong."),
-    Command("ensemble", "ensemble", "Average several models, or stack one on them."),
-    Command("export", "export", "Write a network as ONNX graphs, in int8 if asked."),
-    Command("cascade", "cascade", "Combine cheap models with a full one, in stages."),
-    Command("compare", "compare", "Train recipes on the same folds, in one table."),
-    Command("explain", "explain", "Show what moved a decision, as a picture."),
-    Command("drift", "drift", "Compare new products with the training products."),
-    Command("calibrate", "calibrate", "Fit what a model promises on rows of your own."),
-    Command("classify", "classify", "Say where each product of a file belongs."),
-    Command("export-submission", "export_submission", "Write predictions in a contest's submission format."),
-    Command("info", "classify", "Say what a saved model is and how good."),
-    Command("recipes", "train", "List the shipped recipes, or print one."),
-    Command("embed", "index", "Write the embeddings of products to a file."),
-    Command("index", "index", "Make an index to search in, or change one."),
-    Command("search", "search", "Find products by words, picture or another product."),
-    Command("serve", "serve", "Serve models: API, suggestions, feedback."),
-    Command("keys", "keys", "Make, list and revoke a server's keys."),
-    Command("models", "models", "See a server's models; promote one, go back."),
-    Command("feedback", "feedback", "Export what people chose, or delete it."),
-    Command("images", "images", "Fetch the pictures a catalogue names by address."),
+    **_SETTINGS,
 )
 
 
 def register() -> typer.Typer:
-    """The app with every command on it."""
-    from aisle.cli.interrupts import guarded
+    """The app with every command registered."""
+    from aisle.cli.command import commands
 
-    if not app.registered_commands:
-        for command in COMMANDS:
-            app.command(command.name, short_help=command.short)(guarded(command.function))
+    if app.registered_commands:
+        return app
+    groups: dict[str, typer.Typer] = {}
+    for one in commands():
+        parent, _, name = one.name.rpartition(" ")
+        if one.function is None:
+            groups[one.name] = typer.Typer(help=one.short, **_SETTINGS)
+            app.add_typer(groups[one.name], name=one.name, short_help=one.short)
+        else:
+            (groups[parent] if parent else app).command(name, short_help=one.short)(one.function)
     return app
-
-
-_ADDRESS = re.compile(r"auto|ray://\S+|[\w.-]+:\d+")  # of a Ray cluster
-
-
-def _with_addresses(words: list[str]) -> list[str]:
-    """`--ray` alone means a cluster of this machine; typer knows no option whose value may be left out."""
-    said = [*words, ""]
-    alone = (w == "--ray" and not _ADDRESS.fullmatch(after) for w, after in pairwise(said))
-    return [f"{word}=local" if one else word for word, one in zip(words, alone, strict=True)]
 
 
 def _version(asked: bool) -> None:
@@ -109,11 +82,11 @@ def _app(
 
 
 def main() -> None:
-    """Run the command line; an error a user can mend becomes one clean line and exit code 2."""
+    """Run the command line. An error that the user can correct is printed on one line; the exit code is 2."""
     from aisle.cli import console
 
     try:
-        register()(_with_addresses(sys.argv[1:]))
+        register()(sys.argv[1:])
     except AisleError as error:
         console.err.print(f"error: {error}", style="bold red", markup=False)
         sys.exit(2)

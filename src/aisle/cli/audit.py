@@ -1,83 +1,64 @@
-"""`aisle audit`: which labels of this catalogue are likely wrong?"""
+"""`aisle audit`: finds labels of a catalog that are likely wrong."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, RecipeOptions, Source, TrustCode
 
 if TYPE_CHECKING:
     from aisle.evaluation.audit import Audit
 
-SHOWN = 8  # findings on the terminal
+MAX_PRINTED = 8  # findings on the terminal
 
 
+@command("audit", "Rank labels by how likely they are wrong.", section="Catalog", resumes=True)
 def audit(
-    source: flags.Source,
+    source: Source,
+    options: LabelledCatalogOptions,
+    changes: RecipeOptions,
     recipe: Annotated[
-        str, typer.Option(help="The recipe of the models that judge (see `aisle recipes`), or a .toml file.")
+        str,
+        typer.Option(
+            help="Recipe of the models that judge the labels (see `aisle recipes`), or a .toml file."
+        ),
     ] = "fast",
-    folds: Annotated[int, typer.Option(help="Parts of the rows that take turns being judged.")] = 5,
-    most: Annotated[int, typer.Option(min=1, help="Write at most so many findings.")] = 10_000,
+    folds: Annotated[int, typer.Option(help="Number of cross-validation folds.")] = 5,
+    max_findings: Annotated[int, typer.Option(min=1, help="Write at most this many findings.")] = 10_000,
     out: Annotated[
         Path, typer.Option(help="Folder for audit.html, audit.csv, audit.jsonl and audit.json.")
     ] = Path("audit"),
     corrected: Annotated[
         Path | None,
-        typer.Option(help="Also write the catalogue with likely wrong labels replaced by the proposed ones."),
+        typer.Option(help="Also write the catalog with likely wrong labels replaced by the proposed ones."),
     ] = None,
-    changes: console.Set = None,
-    text_encoder: console.TextEncoder = None,
-    image_encoder: console.ImageEncoder = None,
-    trust_code: console.TrustCode = False,
-    taxonomy: flags.TaxonomyFlag = None,
-    column: flags.ColumnFlag = None,
-    columns: flags.ColumnsFlag = None,
-    image_root: flags.ImageRootFlag = None,
-    max_expanded: flags.MaxExpandedFlag = None,
-    delimiter: flags.DelimiterFlag = None,
-    encoding: flags.EncodingFlag = None,
-    date_format: flags.DateFormatFlag = None,
-    quiet: console.Quiet = False,
-    as_json: console.AsJson = False,
+    trust_code: TrustCode = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Rank labels by how likely they are wrong, with a better place and the evidence, as table and page.
+    """Rank labels by how likely they are wrong, with a proposed category and the evidence, as table and page.
 
-    Every product is judged by a model that learned neither from it nor from a duplicate.
+    Every product is judged by a model trained neither on it nor on a duplicate of it.
     """
-    from aisle.cli.interrupts import continue_with, same_command
-
-    continue_with(same_command)  # also while libraries are imported
     from aisle import workflow
-    from aisle.cli.summary import tell
+    from aisle.cli.summary import print_catalog_summary
     from aisle.data.writing import check_ending
     from aisle.errors import AisleError
     from aisle.evaluation import audit as auditing
-    from aisle.training.recipe import encoder_changes
 
     progress = console.progress(quiet or as_json)
-    changes = [*(changes or ()), *encoder_changes(text_encoder, image_encoder)]
-    resolved = workflow.resolve(recipe, changes)  # before a large file is read for nothing
+    resolved = workflow.resolve(recipe, changes.all())  # before a large file is read
     if out.exists() and not out.is_dir():
         raise AisleError(f"--out: {out} is a file; name a folder")
-    catalog = flags.open_catalog(
-        source,
-        taxonomy=taxonomy,
-        column=column,
-        columns=columns,
-        image_root=image_root,
-        max_expanded=max_expanded,
-        delimiter=delimiter,
-        encoding=encoding,
-        date_format=date_format,
-    )
-    tell(catalog, progress)
+    catalog = options.read(source)
+    print_catalog_summary(catalog, progress)
     if corrected is not None:
         check_ending(corrected, catalog)
     found = auditing.audit(
-        catalog, resolved, folds=folds, most=most, trust_code=trust_code, progress=progress
+        catalog, resolved, folds=folds, most=max_findings, trust_code=trust_code, progress=progress
     )
     try:
         page = found.write(out)
@@ -88,12 +69,12 @@ def audit(
     if as_json:
         console.print_json(found.model_dump(mode="json"))
         return
-    summary(found)
-    console.places(report=page, table=out / "audit.csv", corrected=corrected)
+    print_audit(found)
+    console.print_paths(report=page, table=out / "audit.csv", corrected=corrected)
 
 
-def summary(found: "Audit") -> None:
-    """The most suspicious labels, on standard output."""
+def print_audit(found: "Audit") -> None:
+    """Print the labels that are most likely wrong."""
     from rich.table import Table
 
     from aisle.evaluation.numbers import percent
@@ -101,14 +82,15 @@ def summary(found: "Audit") -> None:
 
     console.out.print(
         f"{found.likely:,} of {found.audited:,} labels are likely wrong "
-        f"({found.siblings:,} of them belong in a sibling); estimated wrong: {percent(found.share)} of all",
+        f"({found.siblings:,} of them belong in a sibling category); estimated wrong: "
+        f"{percent(found.share)} of all",
         markup=False,
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("chance", justify="right")
-    for name in ("id", "title", "labelled", "rather"):
+    for name in ("id", "title", "label", "proposed"):
         table.add_column(name)
-    for finding in found.findings[:SHOWN]:
+    for finding in found.findings[:MAX_PRINTED]:
         cells = (finding.id, finding.title[:40], format_path(finding.present), format_path(finding.proposed))
         table.add_row(percent(finding.chance, 0), *(cell.replace("[", "\\[") for cell in cells))
     console.out.print(table)

@@ -1,12 +1,13 @@
-"""`aisle calibrate`: what may this model decide by itself, and how sure is that?"""
+"""`aisle calibrate`: fits the guarantee of a model on labelled rows."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import Alpha, AsJson, LabelledCatalogOptions, Precision, Quiet, Run, Source, TrustCode
 from aisle.errors import AisleError
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 Never = Annotated[
     list[str] | None,
-    typer.Option("--never", metavar="ID", help="Nothing at or below this category is decided. Repeatable."),
+    typer.Option("--never", metavar="ID", help="Never decide in this category or below it. Repeatable."),
 ]
 Cost = Annotated[
     list[str] | None,
     typer.Option(
-        "--cost", metavar="ID=COST", help="What a mistake there costs; an ordinary one costs 1. Repeatable."
+        "--cost", metavar="ID=COST", help="Cost of a mistake in this category (default: 1). Repeatable."
     ),
 ]
 Branch = Annotated[
@@ -31,57 +32,43 @@ Branch = Annotated[
 ]
 Level = Annotated[
     list[str] | None,
-    typer.Option("--level", metavar="LEVEL=PRECISION", help="Another for paths that end there. Repeatable."),
+    typer.Option(
+        "--level",
+        metavar="LEVEL=PRECISION",
+        help="Another precision for paths that end at this level. Repeatable.",
+    ),
 ]
 
 
+@command("calibrate", "Fit the guarantee of a model on your own rows.", section="Training")
 def calibrate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")],
-    source: flags.Source,
-    precision: Annotated[float, typer.Option(help="The least share of decisions that must be right.")] = 0.95,
-    delta: Annotated[float, typer.Option(help="The chance that the promise is broken.")] = 0.05,
+    run: Run,
+    source: Source,
+    options: LabelledCatalogOptions,
+    precision: Precision = 0.95,
+    alpha: Alpha = 0.05,
     never: Never = None,
     cost: Cost = None,
     branch: Branch = None,
     level: Level = None,
     out: Annotated[Path | None, typer.Option(help="Write the model here (default: in place).")] = None,
-    trust_code: console.TrustCode = False,
-    taxonomy: flags.TaxonomyFlag = None,
-    column: flags.ColumnFlag = None,
-    columns: flags.ColumnsFlag = None,
-    image_root: flags.ImageRootFlag = None,
-    max_expanded: flags.MaxExpandedFlag = None,
-    delimiter: flags.DelimiterFlag = None,
-    encoding: flags.EncodingFlag = None,
-    date_format: flags.DateFormatFlag = None,
-    quiet: console.Quiet = False,
-    as_json: console.AsJson = False,
+    trust_code: TrustCode = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Fit what a model promises on labelled rows of your own; those it was trained on are left out."""
+    """Fit the guarantee of a model on labelled rows of your own. Rows it was trained on are left out."""
     from aisle import workflow
     from aisle.evaluation.drift import keep
     from aisle.guarantee import Settings
     from aisle.inference.known_columns import check_columns
     from aisle.inference.recalibrate import recalibrate
 
-    levels = {int(k): v for k, v in numbers("--level", level, whole_keys=True).items()}
-    settings = Settings(
-        precision, delta, tuple(never or ()), numbers("--cost", cost), numbers("--branch", branch), levels
-    )
+    levels = {int(k): v for k, v in parse_numbers("--level", level, whole_keys=True).items()}
+    costs, branches = parse_numbers("--cost", cost), parse_numbers("--branch", branch)
+    settings = Settings(precision, alpha, tuple(never or ()), costs, branches, levels)
     model = workflow.load(run, trust_code=trust_code)
     settings.check(model.taxonomy)
-    catalog = flags.open_catalog(
-        source,
-        taxonomy=taxonomy,
-        column=column,
-        columns=columns,
-        image_root=image_root,
-        max_expanded=max_expanded,
-        delimiter=delimiter,
-        encoding=encoding,
-        date_format=date_format,
-        like=model,
-    )
+    catalog = options.read(source, like=model)
     check_columns(model, catalog)
     found = recalibrate(model, catalog, settings)
     folder = out or (run / "model" if (run / "model").is_dir() else run)
@@ -98,15 +85,15 @@ def calibrate(
             }
         )
         return
-    tell(found, quiet)
+    print_calibration(found, quiet)
     console.out.print(f"model   {folder}", markup=False)
 
 
-def numbers(flag: str, given: list[str] | None, whole_keys: bool = False) -> dict[str, float]:
+def parse_numbers(flag: str, given: list[str] | None, whole_keys: bool = False) -> dict[str, float]:
     """`["A > b=5"]` -> `{"A > b": 5.0}`.
 
     Raises:
-        AisleError: not NAME=NUMBER.
+        AisleError: A text is not NAME=NUMBER.
     """
     found = {}
     for text in given or []:
@@ -121,8 +108,8 @@ def numbers(flag: str, given: list[str] | None, whole_keys: bool = False) -> dic
     return found
 
 
-def tell(found: "Recalibrated", quiet: bool = False) -> None:
-    """What the rows were used for, and what is promised now, for a person."""
+def print_calibration(found: "Recalibrated", quiet: bool = False) -> None:
+    """Print what the rows were used for, and what is guaranteed now."""
     policy = found.predictor.policy
     console.say(f"calibrated on {found.calibration:,} rows, thresholds tested on {found.thresholds:,}", quiet)
     if found.seen:
@@ -131,55 +118,58 @@ def tell(found: "Recalibrated", quiet: bool = False) -> None:
         console.say(f"left out {found.unlabelled:,} rows without a usable category", quiet)
     rows = found.calibration + found.thresholds
     whole = rows / max(found.thresholds, 1)  # rows in a file, for each that thresholds are tested on
-    console.out.print(promised(policy, found.thresholds, whole))
-    refused = [p for p in policy.promises if not p.branch and not p.holds]
-    for promise in refused:
-        console.out.print(_missing(promise, rows, whole), markup=False)
+    console.out.print(guarantee_table(policy, found.thresholds, whole))
+    for guarantee in policy.promises:
+        if not guarantee.branch and not guarantee.holds:
+            console.out.print(_missing(guarantee, rows, whole), markup=False)
 
 
-def promised(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
-    """A table: each kind of answer together, then each top category alone. rows: that thresholds were
-    tested on, of `whole` times as many."""
+def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
+    """A table of what is guaranteed: each decision type as a whole, then each top category.
+
+    Args:
+        policy: The fitted policy.
+        rows: Number of rows that thresholds were tested on.
+        whole: Labelled rows needed for each row that thresholds are tested on.
+    """
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True, overflow="ellipsis")
-    for name in ("answered", "", "wrong", "promised", "needs rows"):
+    for name in ("decided", "", "wrong", "guaranteed", "needs rows"):
         table.add_column(name, justify="right", no_wrap=True)
-    for promise in policy.promises:
-        wrong = f"{promise.errors / promise.rows:.1%}" if promise.rows else "–"
-        shown = f"{promise.precision:.1%}" if promise.holds else "no"
-        needed = (
-            "" if promise.holds else "–" if promise.needed is None else f"~{_about(promise.needed * whole):,}"
-        )
-        share = "" if promise.branch else f"{promise.rows / max(rows, 1):.0%}"
-        style = "" if promise.branch else "bold"
-        several = len({p.precision for p in policy.promises if p.verdict == promise.verdict}) > 1
-        table.add_row(_name(promise, several), f"{promise.rows:,}", share, wrong, shown, needed, style=style)
+    for one in policy.promises:
+        wrong = f"{one.errors / one.rows:.1%}" if one.rows else "–"
+        shown = f"{one.precision:.1%}" if one.holds else "no"
+        needed = "" if one.holds else "–" if one.needed is None else f"~{_about(one.needed * whole):,}"
+        share = "" if one.branch else f"{one.rows / max(rows, 1):.0%}"
+        style = "" if one.branch else "bold"
+        several = len({p.precision for p in policy.promises if p.verdict == one.verdict}) > 1
+        table.add_row(_name(one, several), f"{one.rows:,}", share, wrong, shown, needed, style=style)
     return table
 
 
-def _name(promise: "Promise", several: bool = False) -> str:
-    """several: answers of this kind are asked for at more than one precision."""
-    if promise.branch:
-        return f"  {promise.branch}"
-    kind = "full paths" if promise.verdict == "accept" else "branches"
-    kind = f"{kind}, ending at level {promise.level}" if promise.level else kind
-    return f"{kind} asked for at {promise.precision:.1%}" if several else kind
+def _name(guarantee: "Promise", several: bool = False) -> str:
+    """Its name in the table. several: decisions of this type are requested at more than one precision."""
+    if guarantee.branch:
+        return f"  {guarantee.branch}"
+    kind = "full paths" if guarantee.verdict == "accept" else "partial paths"
+    kind = f"{kind}, ending at level {guarantee.level}" if guarantee.level else kind
+    return f"{kind} at {guarantee.precision:.1%}" if several else kind
 
 
-def _missing(promise: "Promise", rows: int, whole: float) -> str:
-    asked = f"{promise.precision:.1%} of {_name(promise)}"
-    if promise.needed is None:
-        return f"{asked} cannot be promised: at no confidence is the model right that often; ask for less"
+def _missing(guarantee: "Promise", rows: int, whole: float) -> str:
+    wanted = f"A precision of {guarantee.precision:.1%} for {_name(guarantee)} cannot be guaranteed"
+    if guarantee.needed is None:
+        return f"{wanted}: the model reaches it at no confidence. Ask for a lower precision."
     return (
-        f"{asked} cannot be promised yet: it takes about {_about(promise.needed * whole):,} labelled rows "
-        f"that training has not seen; here are {rows:,}"
+        f"{wanted} yet: it needs about {_about(guarantee.needed * whole):,} labelled rows that were not used "
+        f"for training; this file has {rows:,}."
     )
 
 
 def _about(rows: float) -> int:
-    """Two figures are all that such a number is worth; rounded up."""
+    """Rounded up to two digits."""
     from math import ceil, floor, log10
 
     step = 10 ** max(floor(log10(max(rows, 1))) - 1, 0)

@@ -1,4 +1,4 @@
-"""`aisle check`: look a catalogue over before anyone learns from it."""
+"""`aisle check`: summarises a catalog and lists its problems."""
 
 import re
 from pathlib import Path
@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.cells import cell_len, set_cell_size
 
-from aisle.cli.catalog_flags import (
-    ColumnFlag,
-    ColumnsFlag,
-    DateFormatFlag,
-    DelimiterFlag,
-    EncodingFlag,
-    ImageRootFlag,
-    MaxExpandedFlag,
-    Source,
-    TaxonomyFlag,
-    open_catalog,
-)
+from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, Source
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,48 +18,31 @@ if TYPE_CHECKING:
     from aisle.data.finding import Finding
 
 _MARKS = {"error": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
-_WIDE, _FIELDS = 60, 20  # columns that all get a line; else how many of those without a role do
-_TOGETHER, _NAMED = 4, 8  # columns of which one thing is said at once; how many of them are named
+_WIDE, _FIELDS = 60, 20  # columns that are all printed; else how many of those without a role are
+_TOGETHER, _NAMED = 4, 8  # columns with one finding that are grouped; how many of them are named
 
 
+@command("check", "Check a catalog and list its problems.", section="Catalog")
 def check(
     source: Source,
-    taxonomy: TaxonomyFlag = None,
-    column: ColumnFlag = None,
-    columns: ColumnsFlag = None,
-    image_root: ImageRootFlag = None,
-    max_expanded: MaxExpandedFlag = None,
-    delimiter: DelimiterFlag = None,
-    encoding: EncodingFlag = None,
-    date_format: DateFormatFlag = None,
+    options: LabelledCatalogOptions,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write the findings as one page with pictures.")
+        Path | None, typer.Option("--html", help="Write the findings as one HTML page with images.")
     ] = None,
-    pictures: Annotated[bool, typer.Option(help="Decode every picture, and compare them.")] = True,
+    images: Annotated[bool, typer.Option(help="Decode and compare all images.")] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first problem (exit 1).")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and errors alone.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Look a catalogue over: rows, columns, classes, duplicates, pictures, problems, and what is done
-    about each. Exit 0: it was read; 1: --strict met a problem; 2: it cannot be read."""
-    from aisle.cli import console
-    from aisle.data.check import check as look_over
+    """Summarise a catalog: rows, columns, classes, duplicates, images, problems, and what is done about each
+    problem. Exit code 1: --strict found a problem; 2: the catalog cannot be read."""
+    from aisle.data.check import check as check_catalog
     from aisle.data.problems import FirstProblemError
 
-    given = {
-        "taxonomy": taxonomy,
-        "column": column,
-        "columns": columns,
-        "image_root": image_root,
-        "max_expanded": max_expanded,
-        "delimiter": delimiter,
-        "encoding": encoding,
-        "date_format": date_format,
-    }
     progress = console.progress(quiet or as_json)
     try:
-        catalog = open_catalog(source, **given, strict=strict, progress=progress)
-        report = look_over(catalog, images=pictures, strict=strict, progress=progress)
+        catalog = options.read(source, strict=strict, progress=progress)
+        report = check_catalog(catalog, images=images, strict=strict, progress=progress)
     except FirstProblemError as error:
         if as_json:
             console.print_json({"ok": False, "problems": [error.problem._asdict()]})
@@ -79,13 +53,13 @@ def check(
     if as_json:
         console.print_json(report.to_dict())
     else:
-        show(report, console.out, quiet)
+        print_report(report, console.out, quiet)
     if html is not None:
         console.say(f"page: {html}", quiet)
 
 
-def show(report: "CheckReport", out: "Console", quiet: bool = False) -> None:
-    """The report as a terminal page; quiet: what is wrong alone."""
+def print_report(report: "CheckReport", out: "Console", quiet: bool = False) -> None:
+    """Print the report; quiet: only errors."""
     if not quiet:
         _header(report, out)
         _columns(report, out)
@@ -101,21 +75,23 @@ def show(report: "CheckReport", out: "Console", quiet: bool = False) -> None:
         else:
             _findings_of_columns(alike, out)
     if not quiet and not report.findings:
-        out.print("\nNothing found that wants a look.", style="green")
+        out.print("\nNo problems found.", style="green")
 
 
 def _finding(finding: "Finding", out: "Console", quiet: bool) -> None:
     mark, colour = _MARKS[finding.severity]
     out.print(f"{mark} ", style=colour, end="")
-    out.print(f"{_printable(finding.message)}: ", end="", markup=False)
+    out.print(f"{console.printable(finding.message)}: ", end="", markup=False)
     out.print(finding.amount, style="bold", markup=False)
-    out.print(f"    → {_printable(finding.action)}", style="dim", markup=False)
+    out.print(f"    → {console.printable(finding.action)}", style="dim", markup=False)
     for line in _examples(finding)[: 0 if quiet else 3]:
-        out.print(f"    {_printable(line)}", markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False)
+        out.print(
+            f"    {console.printable(line)}", markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False
+        )
 
 
 def _alike(findings: "list[Finding]") -> "list[list[Finding]]":
-    """The findings; those that say the same of several columns together, where the first of them stood."""
+    """The findings in order; equal ones of several columns are grouped."""
     found: dict[tuple[str, ...], list[Finding]] = {}
     for place, finding in enumerate(findings):
         own = () if finding.column else (str(place),)
@@ -124,25 +100,25 @@ def _alike(findings: "list[Finding]") -> "list[list[Finding]]":
 
 
 def _general(finding: "Finding") -> str:
-    """What a finding says of its column, without the column's name and shares."""
+    """A finding's message without the column's name and shares."""
     return re.sub(r"\d[\d.,]*%", "nearly all", finding.message.removeprefix(f"{finding.column}: "))
 
 
 def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
-    """One finding of many columns: how many, the first few names, and what to do."""
+    """One finding of many columns: their number, the first names, and what to do."""
     from aisle.data.columns import flag
 
     first = findings[0]
     mark, colour = _MARKS[first.severity]
     out.print(f"{mark} ", style=colour, end="")
-    out.print(f"{_printable(_general(first))}: ", end="", markup=False)
+    out.print(f"{console.printable(_general(first))}: ", end="", markup=False)
     out.print(f"{len(findings):,} columns", style="bold", markup=False)
     columns = [finding.column for finding in findings]
     few = len(columns) <= _NAMED and not any("," in column for column in columns)
     drop = flag("ignored", *columns) if few else "-c ignored=NAME,NAME,…"
     action, said, _ = first.action.partition("-c ")
-    out.print(f"    → {_printable(action + drop if said else action)}", style="dim", markup=False)
-    names = ", ".join(map(_printable, columns[:_NAMED]))
+    out.print(f"    → {console.printable(action + drop if said else action)}", style="dim", markup=False)
+    names = ", ".join(map(console.printable, columns[:_NAMED]))
     more = f" and {len(columns) - _NAMED:,} more (--json lists all)" if len(columns) > _NAMED else ""
     out.print(f"    {names}{more}", markup=False)
 
@@ -151,14 +127,14 @@ def _header(report: "CheckReport", out: "Console") -> None:
     out.print(report.source, style="bold", markup=False)
     out.print(
         f"{report.rows:,} rows: {report.clean:,} without a problem, {report.flagged:,} with one, "
-        f"{report.fatal:,} not learned from"
+        f"{report.fatal:,} not used for training"
     )
     if len(report.files) > 1:
         out.print(f"{len(report.files):,} files", markup=False)
     if report.splits:
         out.print("split: " + ", ".join(f"{name} {count:,}" for name, count in report.splits), markup=False)
     if report.images:
-        out.print(f"{report.images:,} pictures looked at")
+        out.print(f"{report.images:,} images decoded")
     lacking = [f"{count:,} without {name}" for name, count in report.missing if count]
     if lacking:
         out.print("rows: " + ", ".join(lacking), markup=False)
@@ -168,14 +144,16 @@ def _header(report: "CheckReport", out: "Console") -> None:
 
 
 def _columns(report: "CheckReport", out: "Console") -> None:
-    """A line a column, of a wide file's fields the first; the commonest value gets what room is left."""
-    lines = [("column", "read as", "filled", "distinct", "commonest value")]
+    """One line per column; the most frequent value gets the remaining width."""
+    lines = [("column", "role", "filled", "distinct", "most frequent value")]
     listed = _listed(report)
     for column in listed:
         part = {"fields": "field", "levels": "level"}.get(column.part, column.part)
         filled = f"{column.filled / max(report.rows, 1):.0%}"
         distinct = "" if column.distinct is None else f"{column.distinct:,}"
-        lines.append((_printable(column.name), part, filled, distinct, _printable(column.common)))
+        lines.append(
+            (console.printable(column.name), part, filled, distinct, console.printable(column.common))
+        )
     widths = [min(40, max(cell_len(line[k]) for line in lines)) for k in range(4)]
     out.print()
     for place, (name, part, filled, distinct, common) in enumerate(lines):
@@ -189,7 +167,7 @@ def _columns(report: "CheckReport", out: "Console") -> None:
 
 
 def _listed(report: "CheckReport") -> "list[ColumnSummary]":
-    """The columns that get a line: all of a file of usual width, else those with a role and some others."""
+    """The columns that are printed: all of a narrow file, else those with a role and some others."""
     if len(report.columns) <= _WIDE:
         return list(report.columns)
     vague = [column for column in report.columns if column.part in ("fields", "ignored", "unused")]
@@ -207,7 +185,7 @@ def _classes(report: "CheckReport", out: "Console") -> None:
     out.print(f"{classes.count:,} classes", style="bold", end="  ")
     out.print(levels, style="dim")
     out.print(
-        f"rows a class: median {classes.median:g}, most {classes.largest:,}; the largest tenth hold "
+        f"rows per class: median {classes.median:g}, most {classes.largest:,}; the largest tenth hold "
         f"{classes.head_share:.0%} of the rows; {classes.tail:,} have fewer than 5, "
         f"{classes.singletons:,} just one"
     )
@@ -222,7 +200,7 @@ def _classes(report: "CheckReport", out: "Console") -> None:
         out.print(f"  {name:<16}{bar:<31}{band.classes:>6,} classes {band.rows:>9,} rows")
     for name, size in classes.top[:5]:
         out.print(
-            f"  {size:>7,}  {_printable(name)}",
+            f"  {size:>7,}  {console.printable(name)}",
             markup=False,
             no_wrap=True,
             overflow="ellipsis",
@@ -231,7 +209,7 @@ def _classes(report: "CheckReport", out: "Console") -> None:
 
 
 def _examples(finding: "Finding") -> list[str]:
-    """A few rows that show a finding, a line each."""
+    """Example rows of a finding, one line each."""
     lines = []
     for group in finding.groups:
         labels = " | ".join(dict.fromkeys(example.label for example in group))
@@ -240,8 +218,3 @@ def _examples(finding: "Finding") -> list[str]:
         text = f"{example.value} — {example.label}" if example.label else example.value
         lines.append(f"row {example.row:,}: {text}" if example.row else text)
     return [line for line in lines if line]
-
-
-def _printable(text: str) -> str:
-    """Sellers' text on a terminal: control characters (colours, cursor moves) are shown, not obeyed."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)

@@ -1,4 +1,4 @@
-"""What `aisle classify` is told, and what it tells: rows to answer, where they go, what became of them."""
+"""Input and output of `aisle classify`: rows to classify, where predictions go, counts of decisions."""
 
 import time
 from collections import Counter
@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.options import CatalogOptions
 from aisle.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -21,39 +21,32 @@ if TYPE_CHECKING:
     from aisle.progress import Progress
 
 
-class Reading(NamedTuple):
-    """The rows to answer, as the flags of a catalogue say. like: the model that answers."""
+class ProductReader(NamedTuple):
+    """Reads the rows to classify, as a whole or in chunks. `like` is the model that classifies them."""
 
     sources: Sequence[Path]
-    column: list[str] | None = None
-    columns: Path | None = None
-    image_root: Path | None = None
-    max_expanded: str | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    date_format: str | None = None
+    options: CatalogOptions
     like: Any = None
 
     def catalog(self) -> "Catalog":
-        """All of them at once.
+        """All rows at once.
 
         Raises:
-            CatalogError: they cannot be read.
+            CatalogError: They cannot be read.
         """
         from aisle.data import benchmark_datasets
 
         sources = self.files()
         if len(sources) > 1 and any(benchmark_datasets.parse_contest(source) for source in sources):
-            raise CatalogError("a contest is classified by itself: name it alone")
-        named = self._replace(sources=sources)._asdict()
-        del named["sources"]
-        return flags.open_catalog(sources[0] if len(sources) == 1 else sources, **named, labels=False)
+            raise CatalogError("a benchmark data set cannot be combined with other files: name it alone")
+        source = sources[0] if len(sources) == 1 else sources
+        return self.options.read(source, labels=False, like=self.like)
 
-    def pieces(self, rows: int) -> "Chunks":
-        """A piece at a time, of so many rows at most.
+    def chunks(self, rows: int) -> "Chunks":
+        """Chunks of at most `rows` rows.
 
         Raises:
-            CatalogError: they cannot be read.
+            CatalogError: The rows cannot be read.
         """
         from aisle.data import benchmark_datasets
         from aisle.data.catalog_format import format_of
@@ -61,32 +54,33 @@ class Reading(NamedTuple):
         from aisle.data.dates import checked_format
         from aisle.data.tables import ReadOptions
 
-        sources = self.files()
-        contest = benchmark_datasets.parse_contest(sources[0])
-        if contest is not None:
-            return CatalogChunks(self.catalog(), [contest.folder], rows)
-        said = flags.described(self.column, self.columns)
-        if self.date_format is not None:
-            said.columns["date_format"] = checked_format(self.date_format)
-        limit = flags.size(self.max_expanded)
+        sources, options = self.files(), self.options
+        named = benchmark_datasets.parse_contest(sources[0])
+        if named is not None:
+            return CatalogChunks(self.catalog(), [named.folder], rows)
+        described = options.described()
+        if options.date_format is not None:
+            described.columns["date_format"] = checked_format(options.date_format)
         hints = ReadOptions(
-            flags.mark(self.delimiter), self.encoding, format_of(self.like), max_expanded=limit
+            options.field_delimiter(),
+            options.encoding,
+            format_of(self.like),
+            max_expanded=options.max_bytes(),
         )
-        return ChunkReader(sources, rows, said.columns, self.image_root, hints, said.vectors)
+        return ChunkReader(sources, rows, described.columns, options.image_root, hints, described.vectors)
 
     def settings(self) -> dict[str, Any]:
-        """What of it decides the answers."""
-        root = None if self.image_root is None else str(self.image_root)
-        vectors = flags.described(self.column, self.columns).vectors
+        """The options that change predictions."""
+        root = self.options.image_root
         return {
-            "image_root": root,
-            "delimiter": self.delimiter,
-            "encoding": self.encoding,
-            "vectors": [f"{name}={file}" for name, file in vectors.items()],
+            "image_root": None if root is None else str(root),
+            "delimiter": self.options.delimiter,
+            "encoding": self.options.encoding,
+            "vectors": [f"{name}={file}" for name, file in self.options.described().vectors.items()],
         }
 
     def files(self) -> list[Path]:
-        """What the patterns among the sources mean."""
+        """The sources, patterns expanded."""
         from aisle.data.paths import expand_pattern
 
         return [file for source in self.sources for file in expand_pattern(source)]
@@ -94,12 +88,12 @@ class Reading(NamedTuple):
 
 @dataclass
 class Tally:
-    """What became of the products, counted while they stream by. before: those that an earlier run wrote."""
+    """Counts decisions while predictions are streamed. `before` are the rows that an earlier run wrote."""
 
     meaning: ClassVar = {
-        "accept": "placed, full path",
-        "partial": "placed in a branch",
-        "review": "for a person to look at",
+        "accept": "full path, decided automatically",
+        "partial": "partial path, decided automatically",
+        "review": "left for review",
     }
 
     decisions: Counter[str] = field(default_factory=Counter)
@@ -112,12 +106,12 @@ class Tally:
 
     @classmethod
     def of(cls, done: "Done") -> "Tally":
-        """Of a folder that is written."""
+        """The counts of a folder that is written."""
         return cls(done.decisions, done.branches, done.troubled, done.cached, done.before, done.seconds)
 
     @property
     def rows(self) -> int:
-        """All of them."""
+        """Number of predictions."""
         return sum(self.decisions.values())
 
     def counted(self, predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":
@@ -130,7 +124,7 @@ class Tally:
         self.seconds = time.perf_counter() - self.started
 
     def to_dict(self, model_id: str, price: float | None) -> dict[str, Any]:
-        """For a machine."""
+        """The counts as JSON data."""
         now = self.rows - self.before
         found: dict[str, Any] = {
             "rows": self.rows,
@@ -146,8 +140,8 @@ class Tally:
             found["cost_per_million"] = price * self.seconds / 3600 / now * 1e6
         return found
 
-    def show(self, price: float | None) -> None:
-        """A line a decision, the categories most answers lie in, the pace and its price."""
+    def print(self, price: float | None) -> None:
+        """Print one line per decision type, the most frequent top categories, the speed and its cost."""
         rows, say = self.rows, console.out.print
         note = f", {self.troubled:,} of them with problems (see `problems`)" if self.troubled else ""
         say(f"{rows:,} products{note}")
@@ -157,9 +151,12 @@ class Tally:
             say(f"  {decision:<8} {count:>9,}  {share:>4}  {meaning}")
         if rows:
             top = ", ".join(f"{name} {count:,}" for name, count in self.branches.most_common(3))
-            say(f"  best answers mostly in: {top}", markup=False)
+            say(f"  most frequent: {top}", markup=False)
         if self.cached:
-            say(f"  {self.cached:,} ({self.cached / rows:.0%}) say what another listing says: asked once")
+            say(
+                f"  {self.cached:,} ({self.cached / rows:.0%}) equal another listing and were "
+                f"classified with it"
+            )
         now = rows - self.before
         if now and self.seconds:
             pace = f"  {now / self.seconds:,.0f} products/s"
@@ -167,29 +164,32 @@ class Tally:
 
 
 def into_file(
-    model: Any, reading: Reading, place: Path, cache: bool, progress: "Progress"
+    model: Any, reader: ProductReader, path: Path, cache: bool, progress: "Progress"
 ) -> tuple[Tally, dict[str, str]]:
-    """Answer all rows into one file. Returns what became of them, and where things are.
+    """Write the predictions of all rows to one file.
+
+    Returns:
+        The counts, and the output path by name.
 
     Raises:
-        AisleError: the rows cannot be read, or the file cannot be written.
+        AisleError: The rows cannot be read, or the file cannot be written.
     """
-    from aisle.cli.summary import tell
+    from aisle.cli.summary import print_catalog_summary
     from aisle.inference.bulk import REMEMBERED, Answers
     from aisle.inference.prediction_files import write_predictions
 
-    catalog = reading.catalog()
-    tell(catalog, progress, model)
-    tally, answers = Tally(), Answers(model, REMEMBERED if cache else 0)
+    catalog = reader.catalog()
+    print_catalog_summary(catalog, progress, model)
+    tally, cached = Tally(), Answers(model, REMEMBERED if cache else 0)
     with progress("classifying", len(catalog)) as advance:
-        write_predictions(tally.counted(answers(catalog, advance)), place)
-    tally.cached = answers.hits
-    return tally, {"predictions": str(place)}
+        write_predictions(tally.counted(cached(catalog, advance)), path)
+    tally.cached = cached.hits
+    return tally, {"predictions": str(path)}
 
 
-class How(NamedTuple):
-    """How a folder is written: the shards' format, their rows, whether answers are remembered, and where the
-    work is done (None: in this process)."""
+class ShardSettings(NamedTuple):
+    """How a folder is written: file format, rows per shard, whether identical listings are classified
+    once, and the Ray cluster (None: this process)."""
 
     form: str
     rows: int
@@ -197,8 +197,8 @@ class How(NamedTuple):
     cluster: "Cluster | None" = None
 
 
-def cluster(address: str | None, run: Path, trust_code: bool, device: str) -> "Cluster | None":
-    """What `--ray` means: `local` a cluster of this machine; None: none."""
+def open_cluster(address: str | None, run: Path, trust_code: bool, device: str) -> "Cluster | None":
+    """The Ray cluster at an address; `local` starts one on this machine, None means no cluster."""
     if address is None:
         return None
     from aisle import workflow
@@ -209,23 +209,26 @@ def cluster(address: str | None, run: Path, trust_code: bool, device: str) -> "C
 
 
 def into_folder(
-    model: Any, reading: Reading, place: Path, how: How, progress: "Progress"
+    model: Any, reader: ProductReader, folder: Path, shards: ShardSettings, progress: "Progress"
 ) -> tuple[Tally, dict[str, str]]:
-    """Answer all rows into shards in a folder, or those that are left.
+    """Write the predictions of all rows, or of those that an earlier run left, to shards in a folder.
+
+    Returns:
+        The counts, and the output paths by name.
 
     Raises:
-        AisleError: the rows cannot be read, the folder is another run's, or it cannot be written.
+        AisleError: The rows cannot be read, the folder belongs to another run, or it cannot be written.
     """
-    from aisle.cli.summary import columns_line, say_lacking
+    from aisle.cli.summary import columns_line, print_missing_views
     from aisle.inference.bulk import REMEMBERED, Job, classify_into
     from aisle.inference.known_columns import check_pieces
 
-    pieces = reading.pieces(how.rows)
+    pieces = reader.chunks(shards.rows)
     about = "" if pieces.total is None else f"about {pieces.total:,} rows; "
     progress.say(f"{about}columns: {columns_line(pieces.columns)}")
-    say_lacking(check_pieces(model, pieces), progress)
-    settings = {"shard_rows": how.rows, **reading.settings()}
-    job = Job(model, pieces, place, f".{how.form}", REMEMBERED if how.cache else 0, settings)
-    tally = Tally.of(classify_into(job, progress, how.cluster))
-    name = f"part-*.{how.form}"
-    return tally, {"predictions": str(place / name), "problems": str(place / "_problems.jsonl")}
+    print_missing_views(check_pieces(model, pieces), progress)
+    settings = {"shard_rows": shards.rows, **reader.settings()}
+    job = Job(model, pieces, folder, f".{shards.form}", REMEMBERED if shards.cache else 0, settings)
+    tally = Tally.of(classify_into(job, progress, shards.cluster))
+    name = f"part-*.{shards.form}"
+    return tally, {"predictions": str(folder / name), "problems": str(folder / "_problems.jsonl")}

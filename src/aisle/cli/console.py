@@ -1,7 +1,7 @@
-"""What every command shares: where output goes, progress, and how errors leave.
+"""Output of all commands: results, progress bars and errors.
 
-Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 the input
-was read but is not good (`check --strict`, …); 2 wrong use or bad input (any AisleError).
+Results go to standard output, everything else to standard error. Exit codes: 0 done; 1 the input was read
+but has problems (`check --strict`, …); 2 wrong usage or bad input (any AisleError).
 """
 
 import json
@@ -10,9 +10,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -21,42 +20,17 @@ from rich.text import Text
 
 from aisle.progress import SILENT, Advance, Progress
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results.")]
-Device = Annotated[
-    str, typer.Option("--device", help="Where the network runs: cpu, cuda, mps, or auto: the best there is.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change the recipe: views.title.encoder.dim=128. Repeatable."
-    ),
-]
-TextEncoder = Annotated[
-    str | None,
-    typer.Option(
-        "--text-encoder", metavar="PATH_OR_NAME", help="The recipe's text encoder: a folder or hub name."
-    ),
-]
-ImageEncoder = Annotated[
-    str | None,
-    typer.Option(
-        "--image-encoder", metavar="PATH_OR_NAME", help="The recipe's image encoder: a folder or hub name."
-    ),
-]
-TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow parts named my_file:Part.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
-# A terminal's lines break between words; a file's or a pipe's do not break at all.
+# On a terminal, lines break between words; in a file or a pipe they do not break at all.
 out.soft_wrap, err.soft_wrap = not out.is_terminal, not err.is_terminal
 
-_SOON = 1.0  # seconds of work after which it is worth a bar
-_EVERY = 10.0  # seconds between plain lines
+_BAR_AFTER = 1.0  # seconds of work after which a bar is shown
+_LINE_EVERY = 10.0  # seconds between plain lines
 
 
 def say(message: str, quiet: bool = False) -> None:
-    """A line for the person watching, on standard error; markup is not interpreted."""
+    """Print a remark to standard error; markup is not interpreted."""
     if not quiet:
         words = message.lstrip()
         err.print(
@@ -65,13 +39,13 @@ def say(message: str, quiet: bool = False) -> None:
 
 
 def print_json(data: Any) -> None:
-    """The one JSON document of a command run with --json."""
+    """Print the one JSON document of a command run with --json."""
     json.dump(data, sys.stdout, ensure_ascii=False, indent=2, default=str)
     sys.stdout.write("\n")
 
 
 def print_markdown(text: str) -> None:
-    """Laid out on a terminal, as it is elsewhere; a front matter is for machines and left out of both."""
+    """Print Markdown, rendered on a terminal and as it is elsewhere; the front matter is left out."""
     body = text.split("---\n", 2)[2] if text.startswith("---\n") else text
     if out.is_terminal:
         from rich.markdown import Markdown
@@ -81,11 +55,16 @@ def print_markdown(text: str) -> None:
         out.print(body, markup=False)
 
 
-def places(**named: object) -> None:
-    """Where things are and what to do next, one a line; None is left out."""
-    for name, place in named.items():
-        if place is not None:
-            out.print(f"{name:<12} {place}", markup=False, soft_wrap=True)  # a broken path is no path
+def print_paths(**named: object) -> None:
+    """Print where results are and what to do next, one per line; None is left out."""
+    for name, path in named.items():
+        if path is not None:
+            out.print(f"{name:<12} {path}", markup=False, soft_wrap=True)  # a path must not be broken
+
+
+def printable(text: str) -> str:
+    """Text of a catalog for a terminal: control characters (colours, cursor moves) are replaced."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
 
 
 def command(*words: object) -> str:
@@ -96,21 +75,23 @@ def command(*words: object) -> str:
 def progress(quiet: bool, price: float | None = None) -> Progress:
     """Bars on a terminal, plain lines elsewhere, nothing when quiet.
 
-    price: of an hour, to tell what a million costs.
+    Args:
+        quiet: Report nothing.
+        price: Cost of this machine per hour; the cost per million products is shown with it.
     """
     if quiet:
         return SILENT
-    return _Bars(price) if err.is_terminal else _Lines(price)
+    return _Bars(price) if err.is_terminal else _PlainLines(price)
 
 
 def cost(price: float, done: int, seconds: float) -> str:
-    """What a million would cost at this pace: `0.43 a million`."""
+    """Cost of a million products at this speed: `0.43 per million`."""
     each = price * seconds / 3600 / max(done, 1) * 1e6
-    return f"{each:,.2f} a million" if each >= 1 else f"{each:.2g} a million"
+    return f"{each:,.2f} per million" if each >= 1 else f"{each:.2g} per million"
 
 
 class _Bars:
-    """A bar with rate and time left for whatever takes longer than a second."""
+    """A progress bar with rate and time left for work that takes longer than a second."""
 
     def __init__(self, price: float | None = None) -> None:
         self.price = price
@@ -134,11 +115,11 @@ class _Bars:
             nonlocal shown, done
             done += n
             passed = time.monotonic() - started
-            if not shown and passed > _SOON:
+            if not shown and passed > _BAR_AFTER:
                 bar.start()
                 shown = True
-            told = f"  {cost(self.price, done, passed)}" if self.price is not None else ""
-            bar.update(task, advance=n, pace=f"{done / max(passed, 1e-9):,.0f}", cost=told)
+            priced = f"  {cost(self.price, done, passed)}" if self.price is not None else ""
+            bar.update(task, advance=n, pace=f"{done / max(passed, 1e-9):,.0f}", cost=priced)
 
         try:
             yield advance
@@ -150,8 +131,8 @@ class _Bars:
         say(message)
 
 
-class _Lines:
-    """One line every ten seconds of work, and one at its end: for logs."""
+class _PlainLines:
+    """One line per ten seconds of work, and one at its end, for logs."""
 
     def __init__(self, price: float | None = None) -> None:
         self.price = price
@@ -165,15 +146,15 @@ class _Lines:
             nonlocal done, last
             done += n
             now = time.monotonic()
-            if now - last >= _EVERY:
+            if now - last >= _LINE_EVERY:
                 last = now
                 passed = now - started
-                told = f", {cost(self.price, done, passed)}" if self.price is not None else ""
-                say(_line(label, done, total, unit, passed) + told)
+                priced = f", {cost(self.price, done, passed)}" if self.price is not None else ""
+                say(_line(label, done, total, unit, passed) + priced)
 
         yield advance
         passed = time.monotonic() - started
-        if passed > _SOON:
+        if passed > _BAR_AFTER:
             say(f"{label}: {done:,} {unit} in {passed:,.0f} s")
 
     def say(self, message: str) -> None:

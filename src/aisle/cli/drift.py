@@ -1,62 +1,51 @@
-"""`aisle drift`: are these products still like those the model was made for?"""
+"""`aisle drift`: compares products with those that a model was calibrated on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, Source, TrustCode
 from aisle.errors import AisleError
 
 if TYPE_CHECKING:
     from aisle.evaluation.drift import Drift
 
 
+@command("drift", "Compare new products with the calibration products.", section="Evaluation")
 def drift(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")],
-    source: flags.Source,
+    run: Run,
+    source: Source,
+    options: LabelledCatalogOptions,
     reference: Annotated[
         Path | None,
-        typer.Option(
-            help="Compare with these rows (default: what the run kept of those it was calibrated on)."
-        ),
+        typer.Option(help="Compare with these rows (default: the calibration rows that the run kept)."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for drift.html and drift.json (default: drift/ in the run).")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything changed.")] = False,
-    trust_code: console.TrustCode = False,
-    device: console.Device = "auto",
-    taxonomy: flags.TaxonomyFlag = None,
-    column: flags.ColumnFlag = None,
-    columns: flags.ColumnsFlag = None,
-    image_root: flags.ImageRootFlag = None,
-    max_expanded: flags.MaxExpandedFlag = None,
-    delimiter: flags.DelimiterFlag = None,
-    encoding: flags.EncodingFlag = None,
-    date_format: flags.DateFormatFlag = None,
-    quiet: console.Quiet = False,
-    as_json: console.AsJson = False,
+    trust_code: TrustCode = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say what changed since a model was calibrated, where, and whether its promise can still be trusted."""
+    """Report what changed since a model was calibrated, in which categories, and whether its guarantee
+    still holds."""
     from aisle import workflow
-    from aisle.cli.summary import tell
+    from aisle.cli.summary import print_catalog_summary
     from aisle.evaluation import drift as drifting
     from aisle.models.features import FeatureStore
 
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code, device=device)
     model = model.with_store(model.store or FeatureStore()) if hasattr(model, "store") else model
-    given = {
-        "taxonomy": taxonomy, "column": column, "columns": columns, "image_root": image_root,
-        "delimiter": delimiter, "encoding": encoding, "date_format": date_format,
-        "max_expanded": max_expanded, "like": model,
-    }  # fmt: skip
-    catalog = flags.open_catalog(source, **given)
-    tell(catalog, progress, model)
+    catalog = options.read(source, like=model)
+    print_catalog_summary(catalog, progress, model)
     if reference is not None:
-        old = flags.open_catalog(reference, **given)
+        old = options.read(reference, like=model)
         before, named = (
             drifting.profile(model, old.select(~drifting.trained_on(model, old)), progress),
             reference.name,
@@ -65,7 +54,7 @@ def drift(
         kept = drifting.reference_of(run)
         if not kept.is_file():
             raise AisleError(
-                f"{run} kept no rows to compare with (it set none aside, or is a model alone): "
+                f"{run} has no rows to compare with (it kept none aside, or is a model without a run): "
                 "give --reference FILE"
             )
         before, named = drifting.Profile.load(kept), "the rows it was calibrated on"
@@ -78,19 +67,19 @@ def drift(
     if as_json:
         console.print_json(found.model_dump(mode="json"))
     else:
-        summary(found)
-        console.places(report=page)
+        print_drift(found)
+        console.print_paths(report=page)
     if strict and found.changed:
         raise typer.Exit(1)
 
 
-def summary(found: "Drift") -> None:
-    """What changed, on standard output."""
+def print_drift(found: "Drift") -> None:
+    """Print what changed."""
     from aisle.evaluation.numbers import percent
 
     names = {"holds": "can be trusted", "doubtful": "is doubtful", "broken": "is broken", "none": ""}
     promise = found.promise
-    verdict = f"the promise {names[promise.verdict]}: {promise.why}" if promise.promised else promise.why
+    verdict = f"the guarantee {names[promise.verdict]}: {promise.why}" if promise.promised else promise.why
     console.out.print(
         f"{len(found.changed)} of {len(found.aspects)} aspects changed; {verdict}", markup=False
     )

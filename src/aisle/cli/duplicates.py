@@ -1,83 +1,70 @@
-"""`aisle duplicates`: the same product listed twice."""
+"""`aisle duplicates`: groups rows that list the same product."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, CatalogOptions, Quiet, Source
 
-_SHOWN = 10  # groups printed
-_ROWS = 4  # rows of a group that are printed
+MAX_GROUPS = 10  # printed
+MAX_ROWS = 4  # printed per group
 
 
+@command("duplicates", "Group rows that list the same product.", section="Catalog")
 def duplicates(
-    source: flags.Source,
+    source: Source,
+    options: CatalogOptions,
     by: Annotated[
-        str, typer.Option(help="either: alike in text or picture; both: in both; text; picture.")
+        str, typer.Option(help="Compare by: either (text or image is similar), both, text, or picture.")
     ] = "either",
     out: Annotated[
-        Path | None, typer.Option(help="Write a line a row in a group: .csv, .tsv, .jsonl or .parquet.")
+        Path | None, typer.Option(help="Write one line per grouped row: .csv, .tsv, .jsonl or .parquet.")
     ] = None,
-    column: flags.ColumnFlag = None,
-    columns: flags.ColumnsFlag = None,
-    image_root: flags.ImageRootFlag = None,
-    max_expanded: flags.MaxExpandedFlag = None,
-    delimiter: flags.DelimiterFlag = None,
-    encoding: flags.EncodingFlag = None,
-    date_format: flags.DateFormatFlag = None,
-    quiet: console.Quiet = False,
-    as_json: console.AsJson = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Group the rows that list the same product twice, however text and picture were altered."""
-    from aisle.cli.summary import tell
+    """Group rows that list the same product, also where its text or image was changed."""
+    from aisle.cli.summary import print_catalog_summary
     from aisle.data.writing import check_ending
-    from aisle.search import duplicates as room
+    from aisle.search import duplicates as finder
 
     if out is not None:
         check_ending(out)
     progress = console.progress(quiet or as_json)
-    catalog = flags.open_catalog(
-        source,
-        column=column,
-        columns=columns,
-        image_root=image_root,
-        max_expanded=max_expanded,
-        delimiter=delimiter,
-        encoding=encoding,
-        date_format=date_format,
-        labels=False,
-    )
-    tell(catalog, progress)
-    groups = room.find(catalog, by, progress)  # type: ignore[arg-type]
-    rows = room.to_rows(groups, catalog)
+    catalog = options.read(source, labels=False)
+    print_catalog_summary(catalog, progress)
+    groups = finder.find(catalog, by, progress)  # type: ignore[arg-type]
+    rows = finder.to_rows(groups, catalog)
     if out is not None:
-        room.write_rows(rows, out)
+        finder.write_rows(rows, out)
     if as_json:
         console.print_json({"rows": len(catalog), "groups": len(groups), "listed": rows})
         return
     spare = len(rows) - len(groups)
     console.out.print(
-        f"{len(groups):,} products are listed more than once, in {len(rows):,} rows; {spare:,} too many"
+        f"{len(groups):,} products are listed more than once, in {len(rows):,} rows; {spare:,} rows "
+        f"are redundant"
     )
     _show(rows)
-    console.places(groups=out)
+    console.print_paths(groups=out)
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
     place = -1
     for before, row in zip([None, *rows], rows, strict=False):
-        if row["group"] > _SHOWN:
-            console.out.print("… (all of them: --out groups.csv)")
+        if row["group"] > MAX_GROUPS:
+            console.out.print("… (--out groups.csv writes all of them)")
             return
         place = place + 1 if before and before["group"] == row["group"] else 0
         if place == 0:
-            console.out.print(f"\ngroup {row['group']}: {row['size']} rows alike in {row['alike']}")
-        if place < _ROWS:
-            title = "".join(c if c.isprintable() else " " for c in row["title"])
+            console.out.print(f"\ngroup {row['group']}: {row['size']} rows with similar {row['alike']}")
+        if place < MAX_ROWS:
+            title = console.printable(row["title"])
             console.out.print(
                 f"  row {row['row']:>7,}  {row['id']}  {title[:100]}", markup=False, soft_wrap=True
             )
-        elif place == _ROWS:
-            console.out.print(f"  … and {row['size'] - _ROWS:,} more")
+        elif place == MAX_ROWS:
+            console.out.print(f"  … and {row['size'] - MAX_ROWS:,} more")

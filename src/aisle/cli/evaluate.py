@@ -1,12 +1,13 @@
-"""`aisle evaluate`: how good is this model on these products?"""
+"""`aisle evaluate`: measures a model on labelled products."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, Source, TrustCode
 from aisle.errors import CatalogError, did_you_mean
 
 if TYPE_CHECKING:
@@ -14,80 +15,62 @@ if TYPE_CHECKING:
     from aisle.evaluation import Evaluation
 
 
+@command("evaluate", "Evaluate a model on labelled products.", section="Evaluation")
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")],
-    source: flags.Source,
+    run: Run,
+    source: Source,
+    options: LabelledCatalogOptions,
     split: Annotated[
-        str | None, typer.Option(help="Judge these rows of the split column (default: test, else all rows).")
+        str | None, typer.Option(help="Evaluate the rows of this split (default: test, else all rows).")
     ] = None,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="Fit a linear SVM on the training rows and judge it beside.")
+        bool, typer.Option("--baseline", help="Compare with a linear SVM trained on the training rows.")
     ] = False,
     train: Annotated[
-        Path | None, typer.Option(help="Training rows, where the file has no `train` split.")
+        Path | None, typer.Option(help="A file of training rows, where the catalog has no `train` split.")
     ] = None,
-    perturb: Annotated[
+    robustness: Annotated[
         bool,
         typer.Option(
-            "--perturb", help="Also change colour, size, word order, case, letters and crops: what flips?"
+            "--robustness",
+            help="Also measure how often predictions change when colour, size, word order, case, letters or "
+            "crops do.",
         ),
     ] = False,
-    beside: Annotated[
+    compare_with: Annotated[
         Path | None,
-        typer.Option(help="An earlier run, or its report.json, to put beside."),
+        typer.Option(metavar="RUN", help="An earlier run, or its report.json, to compare with."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for report.html and report.json (default: report/ in the run)."),
     ] = None,
-    trust_code: console.TrustCode = False,
-    device: console.Device = "auto",
-    taxonomy: flags.TaxonomyFlag = None,
-    column: flags.ColumnFlag = None,
-    columns: flags.ColumnsFlag = None,
-    image_root: flags.ImageRootFlag = None,
-    max_expanded: flags.MaxExpandedFlag = None,
-    delimiter: flags.DelimiterFlag = None,
-    encoding: flags.EncodingFlag = None,
-    date_format: flags.DateFormatFlag = None,
-    quiet: console.Quiet = False,
-    as_json: console.AsJson = False,
+    trust_code: TrustCode = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Judge a model on labelled products, as numbers and as one page with pictures."""
+    """Evaluate a model on labelled products; print the metrics and write a report with images."""
     from aisle import evaluation, workflow
-    from aisle.cli.summary import tell
+    from aisle.cli.summary import print_catalog_summary
     from aisle.models.features import FeatureStore
 
-    def read(file: Path) -> "Catalog":
-        return flags.open_catalog(
-            file,
-            taxonomy=taxonomy,
-            column=column,
-            columns=columns,
-            image_root=image_root,
-            max_expanded=max_expanded,
-            delimiter=delimiter,
-            encoding=encoding,
-            date_format=date_format,
-            like=model,
-        )
-
     progress = console.progress(quiet or as_json)
-    earlier = None if beside is None else evaluation.earlier(beside)  # before a long judging, for nothing
+    earlier = None if compare_with is None else evaluation.earlier(compare_with)  # before long work
     model = workflow.load(run, trust_code=trust_code, device=device)
-    catalog = read(source)
-    tell(catalog, progress, model)
-    known = training_rows(read(train) if train else catalog, train)
+    catalog = options.read(source, like=model)
+    print_catalog_summary(catalog, progress, model)
+    known = training_rows(options.read(train, like=model) if train else catalog, train)
     if baseline and known is None:
         raise CatalogError(
-            f"--baseline has nothing to learn from: {source} has no `train` split. Give --train FILE"
+            f"--baseline needs training rows: {source} has no `train` split. Give --train FILE"
         )
     found = evaluation.evaluate(
-        model.with_store(model.store or FeatureStore()),  # each view is encoded once, not once a view removed
-        rows_to_judge(catalog, split),
+        model.with_store(model.store or FeatureStore()),  # each view is encoded once
+        rows_to_evaluate(catalog, split),
         train_counts=None if known is None else evaluation.label_counts(known),
         baseline=known if baseline else None,
-        perturb=perturb,
+        perturb=robustness,
         progress=progress,
     )
     if earlier is not None:
@@ -96,15 +79,15 @@ def evaluate(
     if as_json:
         console.print_json(found.to_dict())
         return
-    summary(found)
+    print_evaluation(found)
     console.out.print(f"report  {page}", markup=False)
 
 
-def rows_to_judge(catalog: "Catalog", split: str | None) -> "Catalog":
-    """The rows of one split; without a name those of `test`, or all where there are none.
+def rows_to_evaluate(catalog: "Catalog", split: str | None) -> "Catalog":
+    """The rows of one split; by default those of `test`, or all where there are none.
 
     Raises:
-        CatalogError: no row is of that split.
+        CatalogError: No row is of that split.
     """
     from aisle.data.split_names import parse_split
     from aisle.workflow import part
@@ -120,7 +103,7 @@ def rows_to_judge(catalog: "Catalog", split: str | None) -> "Catalog":
 
 
 def training_rows(catalog: "Catalog", named: Path | None) -> "Catalog | None":
-    """What the baseline learns from: the `train` rows, or all of a file named for that; else None."""
+    """Training rows of the baseline: the `train` rows, or all of a file named for that; else None."""
     from aisle.workflow import part
 
     has_train = catalog.split is not None and "train" in set(catalog.split)
@@ -128,17 +111,17 @@ def training_rows(catalog: "Catalog", named: Path | None) -> "Catalog | None":
 
 
 def default_folder(run: Path) -> Path:
-    """Beside the model, never in it: a bundle's files are sealed."""
+    """The report's default folder, next to the model: a bundle lists its own files."""
     return run / "report" if (run / "model").is_dir() else run.parent / f"{run.name}-report"
 
 
-def summary(found: "Evaluation") -> None:
-    """The numbers that matter, on standard output."""
+def print_evaluation(found: "Evaluation") -> None:
+    """Print the main metrics."""
     from rich.table import Table
 
     from aisle.evaluation.numbers import decimal, percent
 
-    overall, rival = found.model.overall, found.baseline
+    overall, baseline = found.model.overall, found.baseline
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(f"{found.rows.judged:,} products")
     for name in ("accuracy", "macro-F1", "weighted F1", "top 5", "ECE"):
@@ -156,16 +139,16 @@ def summary(found: "Evaluation") -> None:
     row("full path", overall.accuracy.value, overall, "bold")
     for level in found.model.levels:
         row(f"level {level.level}", level.accuracy, level)
-    if rival:
-        row(f"{rival.name}", rival.summary.overall.accuracy.value, rival.summary.overall)
-        row("  level 1", rival.summary.levels[0].accuracy, rival.summary.levels[0])
+    if baseline:
+        row(f"{baseline.name}", baseline.summary.overall.accuracy.value, baseline.summary.overall)
+        row("  level 1", baseline.summary.levels[0].accuracy, baseline.summary.levels[0])
     console.out.print(table)
     for line in [*compared(found), *remarks(found)]:
         console.out.print(line, markup=False)
 
 
 def compared(found: "Evaluation") -> list[str]:
-    """The model against the baseline, with 95 % limits."""
+    """Differences to the baseline, with 95 % confidence intervals."""
     from aisle.evaluation.numbers import points, step
 
     if found.baseline is None:
@@ -175,28 +158,28 @@ def compared(found: "Evaluation") -> list[str]:
     for metric, x in found.baseline.differences.items():
         name, shown = names[metric]
         parts.append(f"{name} {shown(x.value)} ({shown(x.low)} to {shown(x.high)})")
-    return [f"against it: {', '.join(parts)}"]
+    return [f"compared with it: {', '.join(parts)}"]
 
 
 def moved(found: "Evaluation") -> list[str]:
-    """What changed since an earlier run, and which changes flip answers."""
+    """What changed since an earlier run, and which changes of a product change its prediction."""
     from aisle.evaluation.numbers import percent, points
 
     lines = []
     if found.beside:
         then, x = found.beside, found.beside.accuracy
-        told = f" ({points(x.low)} to {points(x.high)}, paired)" if x else " (other products were judged)"
+        note = f" ({points(x.low)} to {points(x.high)}, paired)" if x else " (other products were evaluated)"
         change = next(c for c in then.changes if c.name == "accuracy")
         step = points((change.now or 0.0) - (change.before or 0.0))
-        lines.append(f"beside {then.model_id}: accuracy {step} points{told}")
+        lines.append(f"compared with {then.model_id}: accuracy {step} points{note}")
     if found.perturbed:
         flips = ", ".join(f"{p.kind} {percent(p.flipped.value)}" for p in found.perturbed)
-        lines.append(f"answers that a change flips: {flips}")
+        lines.append(f"predictions that change with: {flips}")
     return lines
 
 
 def remarks(found: "Evaluation") -> list[str]:
-    """One line each: near misses, the long tail, views, decisions, what was left out."""
+    """One line each: hierarchical F1, rare categories, views, decisions, rows left out."""
     from aisle.evaluation.numbers import decimal, percent, points
 
     overall, rows = found.model.overall, found.rows
@@ -204,31 +187,33 @@ def remarks(found: "Evaluation") -> list[str]:
     lines = [*moved(found), f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
     if found.model.bands:
         bands = ", ".join(f"{b.name}: {percent(b.accuracy)}" for b in found.model.bands)
-        lines.append(f"by training products of a label: {bands}")
+        lines.append(f"accuracy by training products per category: {bands}")
     if found.views:
         views = ", ".join(f"{v.view} {points(v.change.value)}" for v in found.views)
-        lines.append(f"without a view, in points: {views}")
+        lines.append(f"accuracy without a view, in points: {views}")
     if found.decisions:
         accept, partial = found.decisions.accept, found.decisions.partial
-        for name, x in (("accepted", accept), ("partial", partial)):
+        for name, x in (("full paths", accept), ("partial paths", partial)):
             if x.precision:
-                promise = f", {percent(x.promised, 0)} promised" if x.promised else ""
+                guarantee = f", {percent(x.promised, 0)} guaranteed" if x.promised else ""
                 lines.append(
-                    f"{name}: {percent(x.coverage)} of products, {percent(x.precision.value)} right{promise}"
+                    f"{name}: {percent(x.coverage)} of products, {percent(x.precision.value)} "
+                    f"correct{guarantee}"
                 )
         if not accept.count and not partial.count:
             lines.append(
-                "decisions: everything is left for review (`aisle calibrate` says what a promise needs)"
+                "decisions: every product is left for review (`aisle calibrate` says what a guarantee needs)"
             )
     if rows.branch:
-        lines.append(
-            f"{rows.branch:,} labels are known only to a branch; to the letter {percent(overall.strict)}"
-        )
+        lines.append(f"{rows.branch:,} labels are inner categories; exact accuracy {percent(overall.strict)}")
     if rows.outside:
-        lines.append(f"{rows.outside:,} labels are not in the model's tree: at best {percent(rows.ceiling)}")
+        lines.append(
+            f"{rows.outside:,} labels are not in the model's tree: accuracy is at most "
+            f"{percent(rows.ceiling)}"
+        )
     if rows.trained_on:
         lines.append(
-            f"{rows.trained_on:,} of these products say the same as rows it was trained on: they flatter it"
+            f"{rows.trained_on:,} of these products equal training rows, so the accuracy is too high"
         )
     if rows.unlabelled or rows.faulty:
         lines.append(f"left out: {rows.unlabelled:,} products without a label, {rows.faulty:,} faulty rows")

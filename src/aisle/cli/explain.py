@@ -1,59 +1,54 @@
-"""`aisle explain`: why does the model put this product there?"""
+"""`aisle explain`: explains the prediction for a product."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, TrustCode
 from aisle.errors import AisleError, CatalogError, did_you_mean
 
 if TYPE_CHECKING:
     from aisle.data import Catalog, Product
 
-MOST = 50  # products on one page
+MAX_PRODUCTS = 50  # on one page
 
 
+@command("explain", "Explain the prediction for a product.", section="Evaluation")
 def explain(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or the model in it.")],
+    run: Run,
+    options: LabelledCatalogOptions,
     product: Annotated[
         list[str],
         typer.Option(
             "--product",
-            help="The id of a product of --source, or a product written out as JSON: "
+            help="The id of a product in --source, or a product as JSON: "
             '\'{"title": "…", "image": "photo.jpg"}\'. Repeatable.',
         ),
     ],
     source: Annotated[
         Path | None,
         typer.Option(
-            "--source", help="The catalogue that holds the products; its labelled rows are neighbours."
+            "--source", help="The catalog of the products; its labelled rows are used as neighbours."
         ),
     ] = None,
-    place: Annotated[
-        str | None, typer.Option(help="Explain this category (path or id) rather than the most probable one.")
+    category: Annotated[
+        str | None, typer.Option(help="Explain this category (path or id) instead of the most probable one.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="occlusion, or shapley (slower, shares among words that repeat each other).")
+        str, typer.Option(help="occlusion, or shapley (slower; divides the effect between redundant words).")
     ] = "occlusion",
     out: Annotated[
-        Path, typer.Option(help="Folder for explain.html, explain.json and a picture each.")
+        Path, typer.Option(help="Folder for explain.html, explain.json and one image per product.")
     ] = Path("explain"),
-    trust_code: console.TrustCode = False,
-    device: console.Device = "auto",
-    taxonomy: flags.TaxonomyFlag = None,
-    column: flags.ColumnFlag = None,
-    columns: flags.ColumnsFlag = None,
-    image_root: flags.ImageRootFlag = None,
-    max_expanded: flags.MaxExpandedFlag = None,
-    delimiter: flags.DelimiterFlag = None,
-    encoding: flags.EncodingFlag = None,
-    date_format: flags.DateFormatFlag = None,
-    quiet: console.Quiet = False,
-    as_json: console.AsJson = False,
+    trust_code: TrustCode = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the words and picture regions that moved a decision, each view's share, and what is near."""
+    """Show the words and image regions that changed a prediction, each view's share, and similar products."""
     from aisle import workflow
     from aisle.evaluation import explained
     from aisle.evaluation.similarity import alike
@@ -62,44 +57,33 @@ def explain(
 
     if method not in ("occlusion", "shapley"):
         near = did_you_mean(method, ["occlusion", "shapley"])
-        raise AisleError(f"--method {method}: it is occlusion or shapley.{near}")
-    if len(product) > MOST:
-        raise AisleError(f"{len(product)} products: a page shows at most {MOST}")
+        raise AisleError(f"--method {method}: use occlusion or shapley.{near}")
+    if len(product) > MAX_PRODUCTS:
+        raise AisleError(f"{len(product)} products: a page has at most {MAX_PRODUCTS}")
     model = workflow.load(run, trust_code=trust_code, device=device)
-    node = None if place is None else model.taxonomy.index(_place(place))
+    node = None if category is None else model.taxonomy.index(_category(category))
     catalog = None
     if source is not None:
-        catalog = flags.open_catalog(
-            source,
-            taxonomy=taxonomy,
-            column=column,
-            columns=columns,
-            image_root=image_root,
-            max_expanded=max_expanded,
-            delimiter=delimiter,
-            encoding=encoding,
-            date_format=date_format,
-            like=model,
-        )
+        catalog = options.read(source, like=model)
     chosen = [
         _written(text, model) if text.lstrip().startswith("{") else _find(text, catalog) for text in product
     ]
     check_products(model, chosen)
     found = ask(model, chosen, node, method)  # type: ignore[arg-type]
-    beside = alike(model, chosen, catalog)
+    similar = alike(model, chosen, catalog)
     try:
-        page = explained.write(found, chosen, beside, out)
+        page = explained.write(found, chosen, similar, out)
     except OSError as error:
         raise AisleError(f"{out} cannot be written: {error.strerror or error}") from error
     if as_json:
         console.print_json([one.to_dict() for one in found])
         return
     for one in found:
-        _say(one)
-    console.places(report=page)
+        _print(one)
+    console.print_paths(report=page)
 
 
-def _place(text: str) -> str | tuple[str, ...]:
+def _category(text: str) -> str | tuple[str, ...]:
     parts = tuple(part.strip() for part in text.split(">"))
     return parts if len(parts) > 1 else text.strip()
 
@@ -107,8 +91,8 @@ def _place(text: str) -> str | tuple[str, ...]:
 def _find(wanted: str, catalog: "Catalog | None") -> "Product":
     if catalog is None:
         raise CatalogError(
-            f"--product {wanted}: an id needs the catalogue that holds it: add --source FILE, or write the "
-            'product as JSON: --product \'{"title": "…"}\''
+            f"--product {wanted}: an id needs the catalog it is in: add --source FILE, or write the product "
+            'as JSON: --product \'{"title": "…"}\''
         )
     ids = []
     for one in catalog:
@@ -119,8 +103,8 @@ def _find(wanted: str, catalog: "Catalog | None") -> "Product":
 
 
 def _written(text: str, model: Any) -> "Product":
-    """A product written out: fields as text; `image` or `images` are files. Columns that the training catalog
-    had mean here what they meant there."""
+    """A product from JSON: fields are text, `image` or `images` are files. Columns have the roles that
+    they had in the training catalog."""
     import json
 
     from aisle.data import ImageRef, Product
@@ -129,11 +113,11 @@ def _written(text: str, model: Any) -> "Product":
     try:
         given: Any = json.loads(text)
     except ValueError as error:
-        raise CatalogError(f"--product is no JSON: {error}") from error
+        raise CatalogError(f"--product is not JSON: {error}") from error
     images = given.pop("images", None) or given.pop("image", None) or []
     images = [images] if isinstance(images, str) else images
     if not isinstance(images, list) or not all(isinstance(i, str) for i in images):
-        raise CatalogError("--product: images are the names of files")
+        raise CatalogError("--product: images must be file names")
     name = str(given.pop("id", "product"))
     fields = {str(key): str(value) for key, value in given.items() if value not in (None, "")}
     roles = (model.catalog_format or CatalogFormat()).roles(fields, {}).given
@@ -142,7 +126,7 @@ def _written(text: str, model: Any) -> "Product":
     return Product(name, fields, tuple(ImageRef(path=Path(i)) for i in images))
 
 
-def _say(one: Any) -> None:
+def _print(one: Any) -> None:
     from aisle.evaluation.explained import contributions
     from aisle.evaluation.numbers import percent
     from aisle.taxonomy import format_path
@@ -154,12 +138,12 @@ def _say(one: Any) -> None:
     )
     if one.seen:
         console.out.print(
-            "  seen     the model was trained on this product: its confidence says little about new ones",
+            "  seen     the model was trained on this product, so its confidence is too high",
             markup=False,
         )
     if words:
-        told = ", ".join(f"{w.word} {w.weight:+.1f}" for w in words)
-        console.out.print(f"  words    {told}", markup=False)
+        shown = ", ".join(f"{w.word} {w.weight:+.1f}" for w in words)
+        console.out.print(f"  words    {shown}", markup=False)
     console.out.print(f"  views    {views}", markup=False)
     if one.nearest:
         near = "; ".join(f"{format_path(n.path)} ({n.similarity:.2f})" for n in one.nearest)

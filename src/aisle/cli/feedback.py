@@ -1,4 +1,4 @@
-"""`aisle feedback`: what people chose, as a file to train from; and its deletion."""
+"""`aisle feedback`: exports and deletes what users of a server chose."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,69 +7,78 @@ from typing import Annotated
 import typer
 
 from aisle.cli import console
-from aisle.cli.serve import STORE, Store, needs_serve
-from aisle.errors import AisleError, did_you_mean
+from aisle.cli.command import command, group
+from aisle.cli.options import STORE, AsJson, Store
+from aisle.cli.store import opened
+from aisle.errors import AisleError
 
-_DOES = ("export", "forget", "prune")
+group("feedback", "Export or delete what users of a server chose.", section="Server")
 
 
-def feedback(
-    do: Annotated[str, typer.Argument(metavar="export|forget|prune", help="`export`, `forget` or `prune`.")],
-    what: Annotated[
-        str | None, typer.Argument(help="export: the .jsonl file; forget: the person; prune: days to keep.")
-    ] = None,
+@command("feedback export", "Write feedback as a file to train on.", section="Server")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="The output file.")],
     default_weight: Annotated[
         float,
-        typer.Option(
-            min=0, help="export: the weight of suggestions that stood without anyone looking; 0: not learned."
-        ),
+        typer.Option(min=0, help="Weight of suggestions that nobody looked at; 0: not used for training."),
     ] = 0.0,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="export: only from this day (UTC) on.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only feedback from this day (UTC) on.")
     ] = None,
     store: Store = STORE,
-    as_json: console.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Export feedback for `aisle train` (one row a product: its last word, a reviewer's before a seller's),
-    delete a person's data, or delete what is old."""
-    needs_serve()
-    from aisle.server.store import Store as Opened
-    from aisle.server.store import feedback as kept
-    from aisle.server.store import retention
+    """Write feedback as a file for `aisle train`: one row per product, with its last label. A reviewer's
+    label takes precedence over a seller's."""
+    if file.suffix != ".jsonl":
+        raise AisleError(f"{file}: feedback is written as JSON lines; name a file ending in .jsonl")
+    start = int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
+    with opened(store) as database:
+        from aisle.server.store import feedback as kept
 
-    if do not in _DOES:
-        raise AisleError(f"aisle feedback {do}: say {', '.join(_DOES)}.{did_you_mean(do, _DOES)}")
-    if not what:
-        needed = {"export": "FILE.jsonl", "forget": "PERSON", "prune": "DAYS"}[do]
-        raise AisleError(f"aisle feedback {do}: say aisle feedback {do} {needed}")
-    if do == "export" and Path(what).suffix != ".jsonl":
-        raise AisleError(f"{what}: feedback is written as JSON lines; name a file ending in .jsonl")
-    if do == "prune" and not (what.isdigit() and int(what) > 0):
-        raise AisleError(f"aisle feedback prune {what}: say how many days to keep, 1 or more")
-    opened = Opened(store)
-    try:
-        if do == "export":
-            start = int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
-            found = kept.export(opened, Path(what), default_weight, start)
-        else:
-            found = (
-                retention.forget(opened, what)
-                if do == "forget"
-                else {"rows": retention.prune(opened, int(what))}
-            )
-    finally:
-        opened.close()
+        found = kept.export(database, file, default_weight, start)
     if as_json:
         console.print_json(found)
-    elif do == "export":
-        console.out.print(
-            f"{sum(found.values()):,} products: {found['chosen']:,} chosen, {found['accepted']:,} accepted, "
-            f"{found['batch']:,} accepted in a batch, "
-            f"{found['default']:,} that nobody looked at (weight {default_weight:g})"
-        )
-        console.places(
-            feedback=what, next=f"aisle train {what}, or put it beside the catalogue and train on both"
-        )
-    else:
-        told = ", ".join(f"{number:,} {name}" for name, number in found.items())
-        console.out.print(f"deleted: {told}", markup=False)
+        return
+    console.out.print(
+        f"{sum(found.values()):,} products: {found['chosen']:,} chosen, {found['accepted']:,} accepted, "
+        f"{found['batch']:,} accepted in a batch, "
+        f"{found['default']:,} that nobody looked at (weight {default_weight:g})"
+    )
+    console.print_paths(
+        feedback=file, next=f"aisle train {file}, or put it next to the catalog and train on both"
+    )
+
+
+@command("feedback forget", "Delete all data of a person.", section="Server")
+def forget(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="The name on the person's key.")],
+    store: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Delete all data that carries a person's name."""
+    with opened(store) as database:
+        from aisle.server.store import retention
+
+        _print_deleted(retention.forget(database, person), as_json)
+
+
+@command("feedback prune", "Delete old data.", section="Server")
+def prune(
+    days: Annotated[int, typer.Argument(metavar="DAYS", min=1, help="Keep the data of this many days.")],
+    store: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Delete data that is older than a number of days."""
+    with opened(store) as database:
+        from aisle.server.store import retention
+
+        _print_deleted({"rows": retention.prune(database, days)}, as_json)
+
+
+def _print_deleted(found: dict[str, int], as_json: bool) -> None:
+    if as_json:
+        console.print_json(found)
+        return
+    counts = ", ".join(f"{number:,} {name}" for name, number in found.items())
+    console.out.print(f"deleted: {counts}", markup=False)

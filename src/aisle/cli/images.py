@@ -1,57 +1,36 @@
-"""`aisle images`: fetch the pictures that a catalogue names by address."""
+"""`aisle images`: downloads the images of a catalog that are given as URLs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from aisle.cli.catalog_flags import (
-    ColumnFlag,
-    ColumnsFlag,
-    DateFormatFlag,
-    DelimiterFlag,
-    EncodingFlag,
-    MaxExpandedFlag,
-    Source,
-    open_catalog,
-)
+from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, FileOptions, Quiet, Source
 
 
+@command("images", "Download images that a catalog gives as URLs.", section="Catalog")
 def images(
     source: Source,
-    out: Annotated[Path, typer.Option("--out", help="The folder to keep pictures in; run again to go on.")],
-    column: ColumnFlag = None,
-    columns: ColumnsFlag = None,
-    max_expanded: MaxExpandedFlag = None,
-    delimiter: DelimiterFlag = None,
-    encoding: EncodingFlag = None,
-    date_format: DateFormatFlag = None,
-    workers: Annotated[int, typer.Option(min=1, help="Pictures fetched at once.")] = 16,
-    per_host: Annotated[int, typer.Option(min=1, help="Of them, at one host.")] = 4,
-    pause: Annotated[float, typer.Option(min=0, help="Seconds a worker rests after each.")] = 0.0,
-    max_mb: Annotated[float, typer.Option(min=0, help="Larger pictures are refused.")] = 20.0,
+    options: FileOptions,
+    out: Annotated[Path, typer.Option("--out", help="Image folder; run the command again to continue.")],
+    workers: Annotated[int, typer.Option(min=1, help="Parallel downloads.")] = 16,
+    per_host: Annotated[int, typer.Option(min=1, help="Parallel downloads per host.")] = 4,
+    pause: Annotated[float, typer.Option(min=0, help="Seconds a worker waits after each download.")] = 0.0,
+    max_mb: Annotated[float, typer.Option(min=0, help="Maximum size of an image, in MiB.")] = 20.0,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Also from addresses inside your own network.")
+        bool, typer.Option("--allow-private", help="Allow addresses inside your own network.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what became of them as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Fetch the pictures that a catalogue names by address into a folder, to read it with
-    --image-root FOLDER. Exit 0: all are there; 1: some could not be fetched; 2: wrong use."""
-    from aisle.cli import console
+    """Download the images that a catalog gives as URLs into a folder; then read the catalog with
+    --image-root FOLDER. Exit code 1: some images could not be downloaded."""
     from aisle.data.downloads import RateLimits, addresses, download
     from aisle.data.fetch import FetchLimits
 
-    catalog = open_catalog(
-        source,
-        column=column,
-        columns=columns,
-        max_expanded=max_expanded,
-        delimiter=delimiter,
-        encoding=encoding,
-        date_format=date_format,
-        labels=False,
-    )
+    catalog = options.read(source, labels=False)
     result = download(
         addresses(catalog),
         out,
@@ -63,17 +42,16 @@ def images(
         console.print_json(result._asdict())
     elif result == (0, 0, {}):
         named = ", ".join(catalog.columns.images) or "no column"
-        console.out.print(
-            f"nothing to fetch: no picture is named by an address (pictures: {named})", markup=False
-        )
+        console.out.print(f"nothing to download: no image is given as a URL (images: {named})", markup=False)
     else:
         for url, why in list(result.failed.items())[:10]:
             console.say(f"{url}: {why}")
         more = len(result.failed) - 10
         console.say(f"… and {more:,} more; all are in {out / 'images.jsonl'}" if more > 0 else "", more <= 0)
         console.out.print(
-            f"{result.fetched:,} fetched, {result.present:,} there already, {len(result.failed):,} failed; "
-            f"read the catalogue with --image-root {out}",
+            f"{result.fetched:,} downloaded, {result.present:,} already present, "
+            f"{len(result.failed):,} failed; "
+            f"read the catalog with --image-root {out}",
             markup=False,
         )
     if result.failed:

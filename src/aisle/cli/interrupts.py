@@ -1,4 +1,5 @@
-"""Ctrl-C: one line, with the command that continues where there is one, and exit code 130."""
+"""Ctrl-C: prints one line, with the command that continues the work where there is one, and exits with
+130."""
 
 import functools
 import os
@@ -9,12 +10,17 @@ from typing import Any
 
 import typer
 
-_next: Callable[[], list[str] | None] = lambda: None  # noqa: E731
+Words = Callable[[], list[str] | None]
+_next: Words = lambda: None  # noqa: E731
 
 
-def continue_with(words: Callable[[], list[str] | None]) -> None:
-    """What a command is continued with, asked when it is interrupted: the words of the command line after
-    `aisle`; None: nothing can be continued."""
+def continue_with(words: Words) -> None:
+    """Set how the running command is continued after an interrupt.
+
+    Args:
+        words: Called on the interrupt; returns the words after `aisle`, or None where nothing can be
+            continued.
+    """
     global _next
     _next = words
 
@@ -35,26 +41,31 @@ def _alone(words: tuple[str, ...], i: int) -> bool:
     return i + 1 == len(words) or words[i + 1].startswith("--")
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """The command; interrupted, it prints one line and exits with 130."""
+def guarded(command: Callable[..., None], words: Words | None = None) -> Callable[..., None]:
+    """The command; interrupted, it prints one line and exits with 130.
+
+    Args:
+        command: A command's function.
+        words: How it is continued; the command itself may set another way.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:
-        continue_with(lambda: None)
+        continue_with(words or (lambda: None))
         try:
             command(*args, **given)
         except KeyboardInterrupt:
-            say()
+            print_interrupted()
             raise typer.Exit(130) from None
 
     return run
 
 
-def say() -> None:
-    """Print what is to be said of an interruption."""
+def print_interrupted() -> None:
+    """Print that the command was interrupted and how it is continued."""
     from aisle.cli import console
 
-    if os.environ.get("RANK", "0") != "0":  # of the processes that torchrun starts, the first speaks
+    if os.environ.get("RANK", "0") != "0":  # of the processes that torchrun starts, the first prints
         return
     words = _next()
     line = "interrupted" if words is None else f"interrupted: continue with {_start()} {shlex.join(words)}"

@@ -1,4 +1,4 @@
-"""`aisle keys`: who may call a server."""
+"""`aisle keys`: creates, lists and revokes a server's API keys."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,71 +6,75 @@ from typing import Annotated
 import typer
 
 from aisle.cli import console
-from aisle.cli.serve import STORE, Store, needs_serve
-from aisle.errors import AisleError, did_you_mean
+from aisle.cli.command import command, group
+from aisle.cli.options import STORE, AsJson, Store
+from aisle.cli.store import opened
 
-_DOES = ("add", "list", "revoke")
+group("keys", "Create, list and revoke a server's API keys.", section="Server")
 
 
-def keys(
-    do: Annotated[str, typer.Argument(metavar="add|list|revoke", help="`add`, `list` or `revoke`.")],
-    who: Annotated[
-        str | None, typer.Argument(help="add: the person; revoke: the person, or one key's id.")
-    ] = None,
+@command("keys add", "Create a key.", section="Server")
+def add(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who uses the key.")],
     role: Annotated[
-        str, typer.Option(help="seller: classify, give feedback; reviewer: the queue too; admin: models too.")
+        str,
+        typer.Option(
+            help="seller: classify and give feedback; reviewer: also the review queue; admin: also models."
+        ),
     ] = "seller",
     store: Store = STORE,
-    as_json: console.AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Make, list and revoke keys. A key is shown once, when it is made; only a hash of it is kept. A running
-    server knows of a change within two seconds."""
-    needs_serve()
-    from aisle.server.store import Store as Opened
-    from aisle.server.store import keys as kept
+    """Create a key and print it. It is shown once; only its hash is stored."""
+    with opened(store) as database:
+        from aisle.server.store import keys
 
-    if do not in _DOES:
-        raise AisleError(f"aisle keys {do}: say {', '.join(_DOES)}.{did_you_mean(do, _DOES)}")
-    if do != "list" and not who:
-        raise AisleError(f"aisle keys {do}: say whose, as in `aisle keys {do} ana`")
-    opened = Opened(store)
-    try:
-        if do == "add":
-            made = kept.add(opened, who or "", role)
-            if as_json:
-                console.print_json({"key": made, "person": who, "role": role})
-            else:
-                console.out.print(made, markup=False, soft_wrap=True)
-                console.say(f"the key of {who} ({role}); it cannot be shown again")
-        elif do == "revoke":
-            ended = kept.revoke(opened, who or "")
-            console.say(f"{ended} key{'s' if ended > 1 else ''} of {who} ended")
-        else:
-            _show(kept.listed(opened), as_json)
-    finally:
-        opened.close()
+        key = keys.add(database, person, role)
+    if as_json:
+        console.print_json({"key": key, "person": person, "role": role})
+    else:
+        console.out.print(key, markup=False, soft_wrap=True)
+        console.say(f"the key of {person} ({role}); it cannot be shown again")
 
 
-def _show(holders: list, as_json: bool) -> None:  # type: ignore[type-arg]
-    rows = [
-        {
-            "id": holder.id,
-            "person": holder.person,
-            "role": holder.role,
-            "created": _day(holder.created),
-            "revoked": _day(holder.revoked) if holder.revoked else None,
-        }
-        for holder in holders
-    ]
+@command("keys revoke", "Revoke a person's keys, or one key.", section="Server")
+def revoke(
+    who: Annotated[str, typer.Argument(metavar="PERSON_OR_ID", help="A person, or the id of one key.")],
+    store: Store = STORE,
+) -> None:
+    """Revoke a person's keys, or one key. A running server notices within two seconds."""
+    with opened(store) as database:
+        from aisle.server.store import keys
+
+        revoked = keys.revoke(database, who)
+    console.say(f"revoked {revoked} key{'s' if revoked > 1 else ''} of {who}")
+
+
+@command("keys list", "List all keys.", section="Server")
+def list_(store: Store = STORE, as_json: AsJson = False) -> None:
+    """List all keys: id, role, date and person."""
+    with opened(store) as database:
+        from aisle.server.store import keys
+
+        rows = [
+            {
+                "id": one.id,
+                "person": one.person,
+                "role": one.role,
+                "created": _day(one.created),
+                "revoked": _day(one.revoked) if one.revoked else None,
+            }
+            for one in keys.listed(database)
+        ]
     if as_json:
         console.print_json(rows)
         return
     for row in rows:
-        ended = f"revoked {row['revoked']}" if row["revoked"] else ""
-        line = f"{row['id']}  {row['role']:<8}  {row['created']}  {row['person']}  {ended}"
+        revoked = f"revoked {row['revoked']}" if row["revoked"] else ""
+        line = f"{row['id']}  {row['role']:<8}  {row['created']}  {row['person']}  {revoked}"
         console.out.print(line.rstrip(), markup=False)
     if not rows:
-        console.say("there are no keys; `aisle keys add NAME --role admin` makes one")
+        console.say("there are no keys; `aisle keys add NAME --role admin` creates one")
 
 
 def _day(milliseconds: int) -> str:

@@ -1,74 +1,102 @@
-"""`aisle models`: which models a running server has, and which one of them answers."""
+"""`aisle models`: lists, loads and promotes the models of a running server."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from aisle.cli import console
-from aisle.cli.serve import needs_serve
-from aisle.errors import AisleError, did_you_mean
+from aisle.cli.command import command, group
+from aisle.cli.options import AsJson
+from aisle.cli.store import check_serve_installed
 
-_DOES = ("list", "load", "promote", "remove", "rollback", "shadow")
-_NAMED = ("load", "promote", "remove")
+group("models", "List, load and promote the models of a running server.", section="Server")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
+Server = Annotated[str, typer.Option("--server", envvar="AISLE_SERVER", help="The server's URL.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="AISLE_KEY", help="A key of role admin, where the server needs one."),
+]
+SERVER = "http://127.0.0.1:8000"
 
 
-def models(
-    do: Annotated[
-        str,
-        typer.Argument(
-            metavar="list|load|promote|remove|rollback|shadow",
-            help="promote: let a model answer, if it is not worse on the server's fixed set; rollback: the "
-            "one before answers again; shadow: let one answer along, unseen (without a name: none).",
-        ),
-    ] = "list",
-    name: Annotated[str | None, typer.Argument(help="The model's name.")] = None,
-    folder: Annotated[
-        str | None, typer.Argument(help="load: its folder below the server's --library.")
-    ] = None,
-    server: Annotated[
-        str, typer.Option(envvar="AISLE_SERVER", help="Where the server is.")
-    ] = "http://127.0.0.1:8000",
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="AISLE_KEY", help="A key of role admin, where the server asks for one."),
-    ] = None,
-    as_json: console.AsJson = False,
+@command("models list", "List the models.", section="Server")
+def list_(server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+    """List a server's models: name, role, id and accuracy."""
+    with _client(server, key) as client:
+        _print(client.models(), as_json)
+
+
+@command("models load", "Load a model.", section="Server")
+def load(
+    name: Name,
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Its folder below the server's --library.")],
+    server: Server = SERVER,
+    key: Key = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask a running server for its models, and let another one answer: judged first, and without a dropped
-    request. Exit 2: the server refuses, or cannot be reached."""
-    needs_serve()
+    """Load a model from the server's library folder."""
+    with _client(server, key) as client:
+        _print(client.load(name, folder), as_json)
+
+
+@command("models promote", "Make a model the live one.", section="Server")
+def promote(name: Name, server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+    """Make a model the live one, if it is not worse on the server's golden set. No request is dropped."""
+    with _client(server, key) as client:
+        found = client.promote(name)
+    measured = found.get("measured")
+    if measured and not as_json:
+        console.say(
+            f"of {measured['products']:,} products, {name} classifies {measured['candidate']:,} "
+            f"correctly, the "
+            f"live model {measured['live']:,} ({measured['difference']:+.1%}; 95 % interval "
+            f"{measured['low']:+.1%} to {measured['high']:+.1%})"
+        )
+    _print(found, as_json)
+
+
+@command("models rollback", "Make the previous model live again.", section="Server")
+def rollback(server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+    """Make the model live that was live before."""
+    with _client(server, key) as client:
+        _print(client.roll_back(), as_json)
+
+
+@command("models shadow", "Run a model in shadow mode.", section="Server")
+def shadow(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The model's name (default: no shadow model).")
+    ] = None,
+    server: Server = SERVER,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a model classify the same requests without returning its predictions, to compare it."""
+    with _client(server, key) as client:
+        _print(client.shadow(name), as_json)
+
+
+@command("models remove", "Unload a model.", section="Server")
+def remove(name: Name, server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+    """Unload a model."""
+    with _client(server, key) as client:
+        _print(client.remove(name), as_json)
+
+
+def _client(server: str, key: str | None) -> Any:
+    check_serve_installed()
     from aisle.server.client import Client
 
-    if do not in _DOES:
-        raise AisleError(f"aisle models {do}: say {', '.join(_DOES)}.{did_you_mean(do, _DOES)}")
-    if do in _NAMED and not name:
-        raise AisleError(f"aisle models {do}: say which, as in `aisle models {do} new`")
-    if do == "load" and not folder:
-        raise AisleError(f"aisle models load {name}: say the folder below the server's --library")
-    with Client(server, key, seconds=600) as client:
-        if do == "list":
-            told = client.models()
-        elif do == "load":
-            told = client.load(name or "", folder or "")
-        elif do == "promote":
-            told = client.promote(name or "")
-        elif do == "remove":
-            told = client.remove(name or "")
-        elif do == "rollback":
-            told = client.roll_back()
-        else:
-            told = client.shadow(name)
+    return Client(server, key, seconds=600)
+
+
+def _print(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        console.print_json(told)
+        console.print_json(found)
         return
-    if measured := told.get("measured"):
-        low, high, all_ = measured["low"], measured["high"], measured["products"]
-        console.say(
-            f"of {all_:,} products {name} gets {measured['candidate']:,} right, the one before "
-            f"{measured['live']:,} ({measured['difference']:+.1%}; 95 % limits {low:+.1%} to {high:+.1%})"
-        )
-    for one in told["models"]:
+    for one in found["models"]:
         stands = "live" if one["live"] else "shadow" if one["shadow"] else ""
-        shares = [f"{what} {value:.3f}" for what, value in one["metrics"].items() if 0 <= value <= 1][:2]
+        shares = [f"{name} {value:.3f}" for name, value in one["metrics"].items() if 0 <= value <= 1][:2]
         about = ", ".join([f"{one['categories']:,} categories", *shares])
         console.out.print(f"{one['name']:<16} {stands:<7} {one['model_id']}  {about}", markup=False)

@@ -1,4 +1,4 @@
-"""`aisle search`: the products of an index that are most like words, a picture or another product."""
+"""`aisle search`: finds products of an index by text, image or another product."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,60 +6,65 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, TrustCode
 from aisle.errors import SearchError
 
 if TYPE_CHECKING:
     from aisle.search import Hit, Index
 
 
+@command("search", "Find products by text, image or another product.", section="Search")
 def search(
-    index: Annotated[Path, typer.Argument(help="An index: see `aisle index`.")],
-    text: Annotated[str | None, typer.Option(help="Words to search by.")] = None,
-    image: Annotated[
-        Path | None, typer.Option(help="A picture to search by, alone or beside --text.")
-    ] = None,
+    index: Annotated[
+        Path, typer.Argument(metavar="INDEX", help="An index folder, written by `aisle index`.")
+    ],
+    text: Annotated[str | None, typer.Option(help="Query text.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Query image, alone or with --text.")] = None,
     product: Annotated[
-        str | None, typer.Option(metavar="ID", help="What is like this product of the index?")
+        str | None, typer.Option(metavar="ID", help="Find products similar to this product of the index.")
     ] = None,
     where: Annotated[
         str | None,
         typer.Option(
-            help="Only products of which this holds: \"category under 'Apparel' and price < 50\". Also =, "
-            "!=, in, contains, is missing, or, not, brackets."
+            help="Filter: \"category under 'Apparel' and price < 50\". Also =, !=, in, contains, is missing, "
+            "or, not, parentheses."
         ),
     ] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many products.")] = 10,
-    by: Annotated[
-        str, typer.Option(help="vectors: by meaning; words: by the very words; both: fused.")
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of results.")] = 10,
+    mode: Annotated[
+        str, typer.Option(help="vectors: by embedding; words: by BM25; both: fused ranks.")
     ] = "both",
-    html: Annotated[Path | None, typer.Option(help="Write a sheet of pictures to this .html file.")] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="Where the model that made the index lies now, if it was moved.")
+    html: Annotated[
+        Path | None, typer.Option(help="Write the results with images to this .html file.")
     ] = None,
-    version: Annotated[int | None, typer.Option("--version", help="An earlier version of the index.")] = None,
-    versions: Annotated[
-        bool, typer.Option("--versions", help="List the versions that can be searched.")
-    ] = False,
-    trust_code: console.TrustCode = False,
-    as_json: console.AsJson = False,
+    model: Annotated[
+        Path | None, typer.Option(help="The model that built the index, if it was moved.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", help="Search an earlier version of the index.")
+    ] = None,
+    versions: Annotated[bool, typer.Option("--versions", help="List the versions of the index.")] = False,
+    trust_code: TrustCode = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Find products: by words, a picture, both, or another product."""
-    from aisle import search as room
+    """Find products by text, image, both, or another product."""
+    from aisle import search as library
 
-    opened = room.open(index, model, version, trust_code)
+    opened = library.open(index, model, version, trust_code)
     if versions:
         _versions(opened, as_json)
         return
-    if by not in ("both", "vectors", "words"):
-        raise SearchError(f"--by {by}: say vectors, words or both")
+    if mode not in ("both", "vectors", "words"):
+        raise SearchError(f"--mode {mode}: use vectors, words or both")
     if html is not None and not html.absolute().parent.is_dir():
         raise SearchError(f"{html}: folder {html.absolute().parent} does not exist")
     if product is not None and (text is not None or image is not None):
-        raise SearchError("--product is a query of its own: leave out --text and --image")
+        raise SearchError("--product cannot be combined with --text or --image")
     if product is not None:
         hits = opened.like(product, k, where)
     else:
-        hits = opened.search([_query(opened, text, image)], k, where, by)[0]  # type: ignore[arg-type]
+        hits = opened.search([_query(opened, text, image)], k, where, mode)[0]  # type: ignore[arg-type]
     parts = [text and f"“{text}”", image and image.name, product and f"like {product}"]
     asked = " + ".join(part for part in parts if part)
     if html is not None:
@@ -69,7 +74,7 @@ def search(
         console.print_json(found | {"hits": [hit.to_dict() for hit in hits]})
         return
     _table(hits)
-    console.places(page=html)
+    console.print_paths(page=html)
 
 
 def _query(opened: "Index", text: str | None, image: Path | None) -> Any:
@@ -78,9 +83,7 @@ def _query(opened: "Index", text: str | None, image: Path | None) -> Any:
     if text is not None and not text.strip():
         text = None
     if text is None and image is None:
-        raise SearchError(
-            'say what to search for: --text "red running shoes", --image photo.jpg or --product ID'
-        )
+        raise SearchError('name a query: --text "red running shoes", --image photo.jpg or --product ID')
     return query(text, image, opened)
 
 
@@ -91,7 +94,7 @@ def _table(hits: "list[Hit]") -> None:
     from aisle.taxonomy import format_path
 
     if not hits:
-        console.out.print("no product fits")
+        console.out.print("no product matches")
         return
     mixed = order_of(hits) == "match"  # then the order follows neither of the two columns after it
     rows = [["", "match" if mixed else "", "like", "words", "id", "title", "category"]]
@@ -107,12 +110,8 @@ def _table(hits: "list[Hit]") -> None:
             widths[i] = min(widths[i], int(left * share))
     for row in rows:
         cells = [cell.rjust(widths[i]) for i, cell in enumerate(row[:4]) if widths[i] or not i]
-        cells += [set_cell_size(_printable(row[i]), widths[i]) for i in (4, 5, 6)]
+        cells += [set_cell_size(console.printable(row[i]), widths[i]) for i in (4, 5, 6)]
         console.out.print("  ".join(cells).rstrip(), markup=False, soft_wrap=True)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)  # control characters move a cursor
 
 
 def _versions(opened: "Index", as_json: bool) -> None:

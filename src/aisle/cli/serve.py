@@ -1,86 +1,81 @@
-"""`aisle serve`: the API and the console, in one process."""
+"""`aisle serve`: runs the HTTP API and the web console."""
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import STORE, Store
+from aisle.cli.store import check_serve_installed
 from aisle.errors import AisleError
 
-Store = Annotated[
-    str,
-    typer.Option(
-        envvar="AISLE_STORE",
-        help="Where keys and feedback are kept: a SQLite file, or postgresql://USER:PASSWORD@HOST/NAME.",
-    ),
-]
-STORE = "aisle-server.db"
 
-
+@command("serve", "Run the HTTP API and the web console.", section="Server")
 def serve(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN…", help="Runs or models, the live one first; NAME=RUN gives it a name."),
+        typer.Argument(
+            metavar="RUN…", help="Run folders or models, the live one first; NAME=RUN sets its name."
+        ),
     ],
-    host: Annotated[str, typer.Option(envvar="AISLE_HOST", help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="AISLE_PORT", min=0, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(envvar="AISLE_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="AISLE_PORT", min=0, max=65535, help="Port to listen on.")
+    ] = 8000,
     store: Store = STORE,
     open_: Annotated[
         bool,
-        typer.Option(
-            "--open", help="Ask nobody for a key, as long as there never was one, though others may reach it."
-        ),
+        typer.Option("--open", help="Need no key on a public address, as long as no key was ever created."),
     ] = False,
     allow_host: Annotated[
-        list[str] | None, typer.Option("--allow-host", help="A name it is reached under. Repeatable.")
+        list[str] | None, typer.Option("--allow-host", help="A host name of this server. Repeatable.")
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option("--allow-origin", help="Pages of this origin may call it (CORS). Repeatable."),
+        typer.Option("--allow-origin", help="An origin whose pages may call the API (CORS). Repeatable."),
     ] = None,
     proxy: Annotated[
         list[str] | None,
-        typer.Option("--proxy", help="A reverse proxy's address, whose X-Forwarded-For is true. Repeatable."),
+        typer.Option("--proxy", help="A reverse proxy whose X-Forwarded-For is trusted. Repeatable."),
     ] = None,
     fetch_urls: Annotated[
-        bool, typer.Option("--fetch-urls", help="Fetch pictures that products name by address.")
+        bool, typer.Option("--fetch-urls", help="Download images that products give as URLs.")
     ] = False,
     shadow: Annotated[
         str | None,
-        typer.Option(help="The name of the model that answers along, unseen, to compare."),
+        typer.Option(help="Name of the shadow model: it classifies the same requests, to compare it."),
     ] = None,
-    gold: Annotated[
-        Path | None, typer.Option(help="Labelled products on which a model must not be worse to go live.")
+    golden_set: Annotated[
+        Path | None, typer.Option(help="Labelled products on which a new live model must not be worse.")
     ] = None,
     library: Annotated[
-        Path | None, typer.Option(help="The folder from which administrators may load further models.")
+        Path | None, typer.Option(help="Folder from which administrators may load models.")
     ] = None,
-    index: Annotated[
-        Path | None, typer.Option(help="Products to search, an index that `aisle index` made.")
-    ] = None,
-    rate: Annotated[float, typer.Option(min=0.01, help="Requests a second for each key or address.")] = 500,
+    index: Annotated[Path | None, typer.Option(help="Search index, written by `aisle index`.")] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.01, help="Maximum requests per second and key or address.")
+    ] = 500,
     max_wait: Annotated[
-        float, typer.Option(min=0.01, help="Seconds to wait for others; who would wait longer gets 503.")
-    ] = 3.0,
-    max_mb: Annotated[float, typer.Option(min=0.001, help="Larger requests are refused.")] = 64,
-    double: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of reviews that two people do, to compare.")
-    ] = 0.1,
-    batch_floor: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Suggestions of less confidence cannot be accepted several at a time."
+            min=0.01, help="Maximum queueing time in seconds; requests that would wait longer get 503."
         ),
+    ] = 3.0,
+    max_mb: Annotated[float, typer.Option(min=0.001, help="Maximum request size in MiB.")] = 64,
+    double_review_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of reviews that two people do independently.")
+    ] = 0.1,
+    batch_min_confidence: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Minimum confidence of suggestions that are accepted in a batch."),
     ] = 0.8,
-    keep_days: Annotated[
-        int | None, typer.Option(min=1, help="Delete what was kept this many days ago.")
-    ] = None,
+    keep_days: Annotated[int | None, typer.Option(min=1, help="Delete data after this many days.")] = None,
 ) -> None:
-    """Serve one model or several: an API with its documentation at /docs. It stops on SIGTERM, once what is
-    under way is answered. Exit 2: wrong use, a port in use."""
-    needs_serve()
+    """Serve one or more models. The API documentation is at /docs. On SIGTERM, running requests are finished
+    first."""
+    check_serve_installed()
     from aisle.server.run import serve as listen
     from aisle.server.settings import Limits, Settings, Urls
 
@@ -95,10 +90,10 @@ def serve(
         origins=tuple(allow_origin or ()),
         library=library,
         index=index,
-        gold=gold,
+        gold=golden_set,
         shadow=shadow,
-        double=double,
-        batch_floor=batch_floor,
+        double=double_review_rate,
+        batch_floor=batch_min_confidence,
         keep_days=keep_days,
         limits=Limits(
             rate=rate,
@@ -111,21 +106,11 @@ def serve(
     listen(settings, lambda: console.say(f"http://{host}:{port}  documentation: http://{host}:{port}/docs"))
 
 
-def needs_serve() -> None:
-    """Before what is not there is imported.
-
-    Raises:
-        AisleError: the packages of the extra are not installed.
-    """
-    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "sqlalchemy", "alembic")):
-        raise AisleError("serving needs more packages: pip install 'aisle[serve]'")
-
-
 def named(runs: list[str]) -> dict[str, Path]:
-    """`runs/shop` is called shop, `new=runs/shop-2` new.
+    """Names of models: `runs/shop` is `shop`, `new=runs/shop-2` is `new`.
 
     Raises:
-        AisleError: two of one name.
+        AisleError: Two have one name.
     """
     found: dict[str, Path] = {}
     for text in runs:
@@ -135,7 +120,7 @@ def named(runs: list[str]) -> dict[str, Path]:
             whole = path.absolute()
             name = whole.parent.name if whole.name == "model" else whole.name
         if name in found or not name or "," in name or "/" in name:
-            why = "is taken" if name in found else "cannot be one"
-            raise AisleError(f"{text}: the name {name!r} {why}; give another: NAME={path}")
+            why = "is used twice" if name in found else "is not valid"
+            raise AisleError(f"{text}: the name {name!r} {why}; choose another: NAME={path}")
         found[name] = path
     return found

@@ -1,4 +1,4 @@
-"""`aisle split`: say of each row which part it belongs to."""
+"""`aisle split`: assigns each row to a split."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,46 +6,43 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aisle.cli import catalog_flags as flags
 from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, Source
 from aisle.errors import CatalogError
 
 if TYPE_CHECKING:
     from aisle.data import Catalog
 
 
-class By(StrEnum):
-    """What decides where a row goes."""
+class SplitMethod(StrEnum):
+    """How rows are assigned to splits."""
 
     RANDOM = "random"
     TIME = "time"
 
 
+@command("split", "Split a catalog, at random or by time.", section="Catalog")
 def split(
-    source: flags.Source,
+    source: Source,
+    options: LabelledCatalogOptions,
     out: Annotated[
-        Path, typer.Option(help="The same rows and their `split`: .csv, .tsv, .jsonl or .parquet.")
+        Path,
+        typer.Option(help="Output file, the rows with a `split` column: .csv, .tsv, .jsonl or .parquet."),
     ],
     parts: Annotated[
-        str, typer.Option(metavar="NAME=SHARE,…", help="The parts; by time, the oldest rows in the first.")
+        str,
+        typer.Option(metavar="NAME=SHARE,…", help="The splits; by time, the oldest rows are in the first."),
     ] = "train=0.8,test=0.2",
     by: Annotated[
-        By, typer.Option(help="random: stratified by category; time: in order of the date column.")
-    ] = By.RANDOM,
-    seed: Annotated[int, typer.Option(help="Another seed, another random split.")] = 0,
-    taxonomy: flags.TaxonomyFlag = None,
-    column: flags.ColumnFlag = None,
-    columns: flags.ColumnsFlag = None,
-    image_root: flags.ImageRootFlag = None,
-    max_expanded: flags.MaxExpandedFlag = None,
-    delimiter: flags.DelimiterFlag = None,
-    encoding: flags.EncodingFlag = None,
-    date_format: flags.DateFormatFlag = None,
-    quiet: console.Quiet = False,
-    as_json: console.AsJson = False,
+        SplitMethod, typer.Option(help="random: stratified by category; time: in order of the date column.")
+    ] = SplitMethod.RANDOM,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Part a catalogue for training and judging: rows that show the same product, or nearly (by their words,
-    first picture or `group` column), stay on one side. Rows that cannot be used get no part."""
+    """Split a catalog for training and evaluation. Rows of the same or nearly the same product (by text,
+    first image or `group` column) stay together. Rows that cannot be used get no split."""
     import numpy as np
 
     from aisle.data import splits
@@ -54,21 +51,9 @@ def split(
     names, shares = _parts(parts)
     check_ending(out)
     progress = console.progress(quiet or as_json)
-    catalog = flags.open_catalog(
-        source,
-        taxonomy=taxonomy,
-        column=column,
-        columns=columns,
-        image_root=image_root,
-        max_expanded=max_expanded,
-        delimiter=delimiter,
-        encoding=encoding,
-        date_format=date_format,
-        splits=False,  # it is made anew
-        progress=progress,
-    )
+    catalog = options.read(source, splits=False, progress=progress)
     check_ending(out, catalog)
-    in_time = by is By.TIME
+    in_time = by is SplitMethod.TIME
     rows = splits.split_by_time(catalog, shares) if in_time else splits.split(catalog, shares, seed)
     given = np.full(len(catalog), "", dtype=object)
     for name, some in zip(names, rows, strict=True):
@@ -79,22 +64,22 @@ def split(
         console.print_json({"file": str(out), "by": by.value, "parts": found})
         return
     for part in found:
-        dates = f", {part['first']} to {part['last']}" if by is By.TIME and part["last"] else ""
+        dates = f", {part['first']} to {part['last']}" if by is SplitMethod.TIME and part["last"] else ""
         console.out.print(f"{part['name']:<12} rows {part['rows']:>9,}, classes {part['classes']:>6,}{dates}")
     left = len(catalog) - sum(map(len, rows))
     if left:
-        console.say(f"rows that cannot be used, in no part: {left:,} (`aisle check {source}`)", quiet)
+        console.say(f"rows that cannot be used, in no split: {left:,} (`aisle check {source}`)", quiet)
     root = catalog.image_root
     moved = root is not None and root.absolute() != out.absolute().parent
     moved_root = ("--image-root", root) if moved else ()
-    console.places(file=out, next=console.command("train", out, *moved_root))
+    console.print_paths(file=out, next=console.command("train", out, *moved_root))
 
 
 def _parts(text: str) -> tuple[list[str], list[float]]:
     """`train=0.8,test=0.2` -> names and shares.
 
     Raises:
-        CatalogError: it is not written so.
+        CatalogError: The text is not of that form.
     """
     from aisle.data.split_names import SPLITS, parse_split
 
@@ -107,15 +92,15 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
             sign = ""
         known = parse_split(name)
         if sign and name.strip() and not known:
-            raise CatalogError(f"--parts {text!r}: {name.strip()!r} names no split; use {', '.join(SPLITS)}")
+            raise CatalogError(f"--parts {text!r}: {name.strip()!r} is not a split; use {', '.join(SPLITS)}")
         if not sign or not known or known in names:
-            raise CatalogError(f"--parts {text!r}: write each part once as NAME=SHARE, train=0.8,test=0.2")
+            raise CatalogError(f"--parts {text!r}: write each split once as NAME=SHARE, train=0.8,test=0.2")
         names.append(known)
     return names, shares
 
 
 def _part(catalog: "Catalog", name: str, rows: Any) -> dict[str, Any]:
-    """What one part holds."""
+    """Rows, classes and dates of one split."""
     import numpy as np
 
     some = catalog.select(rows)

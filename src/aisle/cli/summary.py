@@ -1,4 +1,4 @@
-"""What several commands say of the catalogue they were given."""
+"""What several commands print about the catalog that they read."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,51 +6,51 @@ if TYPE_CHECKING:
     from aisle.data import Catalog, Columns
     from aisle.progress import Progress
 
-SHOWN = 3  # problems that are named before work begins
-COLUMNS = 12  # columns of one part that are named
+MAX_PROBLEMS = 3  # printed before work begins
+MAX_COLUMNS = 12  # printed per role
 
 
-def tell(catalog: "Catalog", progress: "Progress", model: Any = None) -> None:
-    """What was read, how its columns were understood, which are missed, and how much of it is bad.
+def print_catalog_summary(catalog: "Catalog", progress: "Progress", model: Any = None) -> None:
+    """Print the rows, the role of each column, missing columns and problems.
 
     Args:
-        catalog: what was read.
-        progress: where it is said.
-        model: what will read it.
+        catalog: The catalog.
+        progress: Receives the lines.
+        model: The model that will read it.
 
     Raises:
-        CatalogError: no row has any view that the model reads.
+        CatalogError: No row has any view that the model reads.
     """
     from aisle.data.column_hints import CALLED, propose
 
     progress.say(f"read {len(catalog):,} rows; columns: {columns_line(catalog.columns)}")
     for one in propose(catalog):
-        if one.role != "category":  # what needs labels says so itself
-            likely = f"the likeliest is {one.column!r}: {one.flag}"
-            progress.say(f"no filled column is named like the {CALLED[one.role]}; {likely}")
+        if one.role != "category":  # a command that needs labels reports that itself
+            likely = f"the most likely is {one.column!r}: {one.flag}"
+            progress.say(f"no column is recognised as the {CALLED[one.role]}; {likely}")
     if catalog.problems:
         rows = len(catalog.problems.rows_with())
         progress.say(f"{len(catalog.problems):,} problems in {rows:,} rows (`aisle check` lists all):")
-        for problem in catalog.problems[:SHOWN]:
+        for problem in catalog.problems[:MAX_PROBLEMS]:
             progress.say(f"  {problem}")
     if model is not None:
         from aisle.inference.known_columns import check_columns
 
-        say_lacking(check_columns(model, catalog), progress)
+        print_missing_views(check_columns(model, catalog), progress)
 
 
-def say_lacking(views: list[str], progress: "Progress") -> None:
-    """The views that a model reads and no column feeds."""
+def print_missing_views(views: list[str], progress: "Progress") -> None:
+    """Print the views that a model reads and that no column provides."""
     if views:
-        progress.say(f"the model also reads {', '.join(views)}; no column of this file holds it")
+        progress.say(f"the model also reads {', '.join(views)}; no column of this file has it")
 
 
 def columns_line(columns: "Columns") -> str:
-    """`id · title: ProductName · category`: each part, and its columns if called otherwise, the first few."""
+    """`id · title: ProductName · category`: each role, and its columns where their name is another."""
     parts = []
     for part, held in columns.describe():
         names = held.split(", ")
-        if len(names) > COLUMNS:
-            held = f"{', '.join(names[:COLUMNS])} and {len(names) - COLUMNS:,} more"
+        if len(names) > MAX_COLUMNS:
+            held = f"{', '.join(names[:MAX_COLUMNS])} and {len(names) - MAX_COLUMNS:,} more"
         parts.append(part if part == held else f"{part}: {held}")
     return " · ".join(parts)

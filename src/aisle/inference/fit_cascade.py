@@ -129,7 +129,7 @@ def choose(judged: Judged, most: float) -> tuple[tuple[float, ...], Cost]:
     if chosen is None:
         raise CascadeError(
             f"answering the surest {SHARES[0]:.0%} cheaply costs {cost}: more than {most:g} cannot be ruled "
-            "out. Name a file of more labelled rows, or allow more with --cost"
+            "out. Name a file of more labelled rows, or allow more with --max-loss"
         )
     return chosen
 

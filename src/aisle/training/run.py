@@ -162,7 +162,7 @@ class Run:
         if old.get("start") != data.get("start"):
             told = {None: "nothing"}
             started, now = (told.get(x.get("start"), f"model {x.get('start')}") for x in (old, data))
-            raise RunError(f"{self.folder} was started from {started}, not from {now}; see --from")
+            raise RunError(f"{self.folder} was started from {started}, not from {now}; see --init-from")
         differs = difference(load_recipe(self.folder / "recipe.toml"), recipe)
         if differs:
             raise RunError(

@@ -1,4 +1,5 @@
-"""Going on from an earlier model (`--from`): its tree, grown, and the rows it has seen. No torch here."""
+"""Going on from an earlier model (`--init-from`): its tree, grown, and the rows it has seen. No torch
+here."""
 
 from collections.abc import Sequence
 from typing import Any

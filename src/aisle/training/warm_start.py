@@ -1,4 +1,4 @@
-"""Going on from an earlier model with new rows and new categories (`--from`).
+"""Going on from an earlier model with new rows and new categories (`--init-from`).
 
 Nodes keep their ids, and what was learned of them; new ones begin with what their names generate. Words that
 are new join the vocabularies. Views along axes learn beside the earlier network: what it made of them is one

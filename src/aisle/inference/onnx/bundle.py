@@ -58,7 +58,7 @@ def read_onnx(folder: Path) -> OnnxParts:
 def _sight(
     folder: Path, name: str, said: dict[str, Any], graphs: dict[str, Graph], tables: dict[str, np.ndarray]
 ) -> Sight:
-    view = View(name, said["modality"], tuple(said["fields"]), tuple(said["others"]), said["pictures"])
+    view = View(name, said["modality"], tuple(said["fields"]), tuple(said["others"]), said["images"])
     if said["preparer"] not in preprocessing.__all__:
         raise BundleError(f"{folder}: there is no preparer {said['preparer']!r}; upgrade Aisle")
     preparer = getattr(preprocessing, said["preparer"]).load(folder / "views" / name)

@@ -120,7 +120,7 @@ def _in_int8(
         few = f"; {ENOUGH} rows are the fewest that could show 0.5" if len(held) < ENOUGH else ""
         raise ExportError(
             f"int8 costs {cost}: more than {asked.cost:g} cannot be ruled out{few}. Name a file of more "
-            "labelled rows, allow more with --cost, or pass --force"
+            "labelled rows, allow more with --max-loss, or pass --force"
         )
     if twin.policy.rules:
         settings = twin.policy.settings

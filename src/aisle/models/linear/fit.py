@@ -87,7 +87,8 @@ def fit_linear(
         counts: (N,) training products a terminal.
         seed: of draws of landmarks and negatives.
         progress: is told how far it is.
-        start: an earlier model over this tree and these features (`--from`), of which the new rows' residual
+        start: an earlier model over this tree and these features (`--init-from`), of which the new rows'
+            residual
             is learned.
     """
     terminal = np.where(targets.exact, taxonomy.terminal_of[targets.node], -1)

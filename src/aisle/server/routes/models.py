@@ -104,14 +104,14 @@ def compared(server: Here, holder: Admin) -> Response:
     responses=FAILURES,
 )
 async def promote(server: Here, holder: Admin, name: str = Name) -> Response:
-    """Both are judged on the fixed set (`aisle serve --gold FILE`); 409 where the new one gets fewer right.
-    Requests under way are finished by the model that they began with."""
+    """Both are judged on the fixed set (`aisle serve --golden-set FILE`); 409 where the new one gets fewer
+    right. Requests under way are finished by the model that they began with."""
     standing = server.models.standing
     mine, live = standing.slot(name), standing.slot(None)
     if mine is live:
         raise ApiError(409, "is_live", f"{name} is live already")
     if not server.gold:
-        raise ApiError(409, "no_gold", "there is no fixed set to judge by: start with --gold FILE")
+        raise ApiError(409, "no_gold", "there is no fixed set to judge by: start with --golden-set FILE")
     if server.promoting.locked():
         raise ApiError(409, "under_way", "another model is being judged just now")
     async with server.promoting:

@@ -130,8 +130,8 @@ def decide(
 )
 def accept(sent: schemas.AcceptIn, server: Here, holder: Reviewer) -> Response:
     """Each by itself: one that cannot be accepted says why. One of less confidence than the floor
-    (`aisle serve --batch-floor`) cannot. Without `confirm` nothing is accepted: the answer says what could
-    be. It is kept as `batch`, which does not count in the share of right first suggestions."""
+    (`aisle serve --batch-min-confidence`) cannot. Without `confirm` nothing is accepted: the answer says
+    what could be. It is kept as `batch`, which does not count in the share of right first suggestions."""
     floor = max(server.settings.batch_floor, sent.min_confidence or 0.0)
     done = []
     for number in dict.fromkeys(sent.ids):
