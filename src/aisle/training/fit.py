@@ -10,7 +10,7 @@ from aisle import guarantee
 from aisle.data import Catalog
 from aisle.data.column_hints import advice
 from aisle.data.splits import assign, assign_by_time, dates_of
-from aisle.errors import CatalogError
+from aisle.errors import CatalogError, RecipeError
 from aisle.inference.base_predictor import short_keys
 from aisle.inference.training_counts import count_training
 from aisle.models.features import FeatureStore
@@ -18,6 +18,7 @@ from aisle.models.label_embeddings import count_terminals
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
+from aisle.training.cross_fit import REMEMBERED, OutOfFold
 from aisle.training.processes import share
 from aisle.training.recipe import AnyRecipe
 from aisle.training.run import Run
@@ -26,7 +27,6 @@ from aisle.training.start_rows import counts_of, grow, seen_to_fit
 FIT_SAMPLE = 500_000  # products from which vocabularies are learned
 _FEW = 10  # products, duplicates counted once, below which all are learned from
 _ENOUGH = 20_000  # of them that have a view; where fewer do, its vocabulary is learned from all products
-_REMEMBERED = 20_000  # products looked through for those that a predictor remembers
 
 
 class SplitRows(NamedTuple):
@@ -40,7 +40,8 @@ class SplitRows(NamedTuple):
 
 class Assignment(NamedTuple):
     """What a family of models is trained on. counts (N,): training products a terminal. start: a model to go
-    on from. device: where a network learns, the CPU by default."""
+    on from. device: where a network learns, the CPU by default. folds: of each row in `split.train`, see
+    `aisle.training.cross_fit`; None without cross-fitting."""
 
     catalog: Catalog
     targets: Targets
@@ -51,6 +52,14 @@ class Assignment(NamedTuple):
     start: Any = None
     device: Any = None
     trust_code: bool = False
+    folds: np.ndarray | None = None
+
+
+class Trained(NamedTuple):
+    """A predictor without a policy, and what fold models say of its training rows, where there are folds."""
+
+    predictor: Any
+    out_of_fold: OutOfFold | None = None
 
 
 def family_of(recipe: AnyRecipe) -> Any:
@@ -98,6 +107,8 @@ def fit(
     taxonomy, targets = _tree(catalog)
     family = family_of(recipe)
     views = family.readable_views(recipe, trust_code)
+    method, reason = guarantee_method(recipe, len(catalog))
+    progress.say(f"guarantee: {method}, because {reason}")
     # To a model of words alone, what pictures look like says nothing.
     pictures = any(view.modality == "image" for view in views.values())
     split = cut(catalog, targets, recipe, pictures, progress)
@@ -121,13 +132,66 @@ def fit(
     if start is not None:
         counts, seen = counts_of(start, taxonomy, counts), np.union1d(seen, start.seen_keys)
     given = Assignment(catalog, targets, split, taxonomy, counts, store, start, device, trust_code)
+    groups = catalog.groups(images=pictures)
+    if method == "cross-fit":
+        known = None if start is None else start.seen(catalog)
+        given = given._replace(folds=folds_of(targets, groups, recipe, known))
+    trained = family.train(given, recipe, run, progress)
     predictor = dataclasses.replace(
-        family.train(given, recipe, run, progress),
+        trained.predictor,
         seen_keys=seen,
         results={"recipe": recipe.name, **count_training(taxonomy, targets.node, start)},
         catalog_format=catalog.catalog_format,
     )
-    return promised(predictor, catalog, targets, split, recipe, pictures)
+    if trained.out_of_fold is not None:
+        return cross_fitted(predictor, catalog, targets, groups, trained.out_of_fold, recipe)
+    return held_out(predictor, catalog, targets, split, recipe, groups)
+
+
+def guarantee_method(recipe: AnyRecipe, rows: int) -> tuple[str, str]:
+    """How the guarantee is fitted, `cross-fit`, `hold-out` or `none`, and why.
+
+    Raises:
+        RecipeError: the recipe asks for cross-fitting of a network, or of a split by time.
+    """
+    asked, linear, timed = recipe.guarantee.method, recipe.family == "linear", recipe.split.by == "time"
+    if asked == "cross-fit" and not linear:
+        raise RecipeError(
+            f"recipe {recipe.name!r} trains a network, which is not cross-fitted: "
+            'set guarantee.method = "hold-out" or "auto"'
+        )
+    if asked == "cross-fit" and timed:
+        raise RecipeError('split.by = "time" needs guarantee.method = "hold-out": folds mix old rows and new')
+    if asked != "auto":
+        return asked, "the recipe says so"
+    if not linear:
+        return "hold-out", "a network is too dear to train for each fold"
+    if timed:
+        return "hold-out", "split.by is time"
+    if rows > recipe.guarantee.max_rows:
+        return "hold-out", f"{rows:,} rows are more than guarantee.max_rows = {recipe.guarantee.max_rows:,}"
+    return "cross-fit", "the model is linear: every labelled row trains and calibrates"
+
+
+def folds_of(
+    targets: Targets, groups: np.ndarray, recipe: AnyRecipe, seen: np.ndarray | None = None
+) -> np.ndarray | None:
+    """(n,) fold numbers, stratified, near-duplicates in one fold; None of too few rows.
+
+    Args:
+        targets: of n rows.
+        groups: (n,) what near-duplicates share.
+        recipe: has the number of folds and the seed.
+        seen: (n,) rows that an earlier model was trained on; these and their duplicates get -1.
+    """
+    known = np.isin(groups, groups[seen]) if seen is not None else np.zeros(len(groups), bool)
+    if len(np.unique(groups[~known])) < _FEW:
+        return None
+    shares = np.full(recipe.guarantee.folds, 1 / recipe.guarantee.folds)
+    folds = np.full(len(groups), -1)
+    own = np.unique(groups[~known], return_inverse=True)[1]
+    folds[~known] = assign(targets.node[~known], own, shares, recipe.seed)
+    return folds
 
 
 def cut(
@@ -154,6 +218,9 @@ def cut(
     aside = [
         min(share, split.max_rows / n) for share in (split.validation, split.calibration, split.threshold)
     ]
+    method, _ = guarantee_method(recipe, n)
+    if method != "hold-out":  # a linear model is not stopped early
+        aside = [0.0 if recipe.family == "linear" else aside[0], 0.0, 0.0]
     shares = np.array([1 - sum(aside), *aside])
     if dates is not None:
         part = assign_by_time(dates, groups, shares)
@@ -163,20 +230,37 @@ def cut(
     return found if len(found.train) else whole
 
 
-def promised(
+def cross_fitted(
+    predictor: Any,
+    catalog: Catalog,
+    targets: Targets,
+    groups: np.ndarray,
+    found: OutOfFold,
+    recipe: AnyRecipe,
+) -> Any:
+    """The predictor with a policy fitted on out-of-fold scores of its training rows."""
+    predictor = _remembering(predictor, catalog, targets, np.arange(len(catalog)))
+    own, parts = groups[found.rows], []
+    for rows in (np.flatnonzero(found.fold < 2), np.flatnonzero(found.fold >= 2)):
+        near = None if found.nearest is None else found.nearest.take(rows)
+        parts.append((found.scores[rows], pick(targets, found.rows[rows]), own[rows], near))
+    asked = recipe.guarantee
+    policy = guarantee.fit(*parts, precision=asked.precision, delta=asked.alpha)
+    return dataclasses.replace(predictor, growth=found.growth).with_policy(policy)
+
+
+def held_out(
     predictor: Any,
     catalog: Catalog,
     targets: Targets,
     split: SplitRows,
     recipe: AnyRecipe,
-    pictures: bool = True,
+    groups: np.ndarray,
 ) -> Any:
     """The predictor with a policy fitted on the two parts that training never saw."""
     if not len(split.calibration) or not len(split.threshold):
         return predictor
-    groups, tree = catalog.groups(images=pictures), predictor.taxonomy
-    some = split.train[:: len(split.train) // _REMEMBERED + 1]
-    predictor = predictor.remembering(catalog.select(some), [tree.nodes[n].id for n in targets.node[some]])
+    predictor = _remembering(predictor, catalog, targets, split.train)
     samples = []
     for rows in (split.calibration, split.threshold):
         held = catalog.select(rows)
@@ -184,6 +268,11 @@ def promised(
     policy = guarantee.fit(*samples, precision=recipe.guarantee.precision, delta=recipe.guarantee.alpha)
     aside = np.concatenate([split.calibration, split.threshold])
     return predictor.learning_to_grow(catalog.select(aside), pick(targets, aside)).with_policy(policy)
+
+
+def _remembering(predictor: Any, catalog: Catalog, targets: Targets, rows: np.ndarray) -> Any:
+    tree, some = predictor.taxonomy, rows[:: len(rows) // REMEMBERED + 1]
+    return predictor.remembering(catalog.select(some), [tree.nodes[n].id for n in targets.node[some]])
 
 
 def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:

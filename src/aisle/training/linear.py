@@ -14,22 +14,25 @@ from aisle.data import Catalog, Product
 from aisle.errors import AisleError, CatalogError, RecipeError
 from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
 from aisle.models.features import FeatureStore
+from aisle.models.label_embeddings import count_terminals
 from aisle.models.linear.config import AnyView, encoder_key
 from aisle.models.linear.config import readable_views as views_of_spec
 from aisle.models.linear.descriptor import ImageDescriptor
 from aisle.models.linear.encoders import open_encoders
-from aisle.models.linear.fit import TrainingRows, fit_linear, read_inputs
+from aisle.models.linear.fit import TrainingInputs, TrainingRows, fit_linear, read_inputs
 from aisle.models.linear.model import LinearModel, grown, widened
 from aisle.models.linear.reader import LinearReader
 from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
 from aisle.models.views import View
-from aisle.progress import Progress
+from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy
+from aisle.training.cross_fit import FoldModel, cross_fit
 from aisle.training.encoder_export import encoder_folder, exported_encoder
-from aisle.training.fit import Assignment, learn_vocabularies, pick
+from aisle.training.fit import Assignment, Trained, learn_vocabularies, pick
 from aisle.training.processes import world
 from aisle.training.recipe import LinearRecipe
 from aisle.training.run import Run
+from aisle.training.start_rows import counts_of
 
 __all__ = ["check", "check_start", "check_tree", "load", "readable_views", "train"]
 
@@ -84,9 +87,9 @@ def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:
     return views_of_spec(recipe.model)
 
 
-def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Progress) -> LinearPredictor:
-    """A linear model trained on the rows to fit, not calibrated yet."""
-    rows = given.catalog.select(given.split.train)
+def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Progress) -> Trained:
+    """A linear model trained on the rows to fit, not calibrated yet; cross-fitted where there are folds."""
+    rows, targets = given.catalog.select(given.split.train), pick(given.targets, given.split.train)
     start: LinearPredictor | None = given.start
     store = given.store or FeatureStore()
     if start is None:
@@ -96,26 +99,55 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
             reader = new_reader(rows, recipe, store, progress)
     else:
         reader, before = _grown_start(start, rows, given.taxonomy, store)
-    targets = pick(given.targets, given.split.train)
-    weight = np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, float)
-    lesson = TrainingRows(rows, targets, weight)
-    if recipe.label_name_examples:
-        places = np.unique(targets.node[targets.exact])
-        names = [_name_product(given.taxonomy.nodes[place].path) for place in places]
-        lesson = lesson.with_names(places, names)
     spec = recipe.model if start is None else start.spec
+    lesson = TrainingRows(rows, targets, np.ones(len(rows)) if rows.weights is None else rows.weights)
+    places = np.unique(targets.node[targets.exact]) if recipe.label_name_examples else np.zeros(0, np.int64)
+    lesson = lesson.with_names(places, [_name_product(given.taxonomy.nodes[node].path) for node in places])
     inputs = read_inputs(spec, reader, lesson.products, progress)
-    model = fit_linear(
-        spec, inputs, lesson.targets, lesson.weight, given.taxonomy, given.counts, seed=recipe.seed,
-        progress=progress, start=before,
-    )  # fmt: skip
-    return LinearPredictor(
-        model=model,
-        reader=reader,
-        context=TreeCounts(given.taxonomy, model.counts),
-        policy=guarantee.Policy.uncalibrated(given.taxonomy),
-        memory=start.memory if start is not None else None,
-    )
+
+    def fitted(reader: LinearReader, inputs: TrainingInputs, kept: np.ndarray, counts: np.ndarray,
+               before: LinearModel | None, progress: Progress) -> LinearPredictor:  # fmt: skip
+        """A model of some rows of the lesson."""
+        model = fit_linear(
+            spec, inputs.select(kept), pick(lesson.targets, kept), lesson.weight[kept], given.taxonomy,
+            counts, seed=recipe.seed, progress=progress, start=before,
+        )  # fmt: skip
+        return LinearPredictor(
+            model=model,
+            reader=reader,
+            context=TreeCounts(given.taxonomy, model.counts),
+            policy=guarantee.Policy.uncalibrated(given.taxonomy),
+            memory=start.memory if start is not None else None,
+        )
+
+    def without(learned: np.ndarray) -> FoldModel:
+        """A model that knows only these rows: their words, their categories' names, their counts."""
+        some = rows.select(learned)
+        if start is None:
+            preparers = {**reader.preparers, **_new_vocabularies(recipe, some)}
+            fold_reader, before = LinearReader(reader.views, preparers, reader.encoders, store), None
+        else:
+            fold_reader, before = _grown_start(start, some, given.taxonomy, store)
+        read = read_inputs(spec, fold_reader, lesson.products, SILENT, inputs.dense)
+        counts = count_terminals(given.taxonomy, pick(targets, learned))
+        counts = counts if start is None else counts_of(start, given.taxonomy, counts)
+        named = np.flatnonzero(np.isin(places, targets.node[learned][targets.exact[learned]]))
+        kept = np.concatenate([learned, len(rows) + named])
+        return FoldModel(fitted(fold_reader, read, kept, counts, before, SILENT), read)
+
+    predictor = fitted(reader, inputs, np.arange(len(lesson.weight)), given.counts, before, progress)
+    if given.folds is None:
+        return Trained(predictor)
+    return Trained(predictor, cross_fit(without, rows, targets, given.folds, progress))
+
+
+def _new_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, Lexical]:
+    """TF-IDF preprocessors fitted on these rows."""
+    every = views_of_spec(recipe.model)
+    views = {name: view for name, view in every.items() if recipe.views[name].type == "Tfidf"}
+    preparers = {name: new_preprocessor(recipe.views[name], recipe) for name in views}
+    learn_vocabularies(preparers, views, rows, recipe.seed)
+    return preparers
 
 
 def _unreadable_views(reader: LinearReader, rows: Catalog) -> set[str]:

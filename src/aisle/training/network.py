@@ -26,7 +26,7 @@ from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training import cca, warm_start
 from aisle.training.data import Lesson, Rows
-from aisle.training.fit import Assignment, SplitRows, learn_vocabularies, pick
+from aisle.training.fit import Assignment, SplitRows, Trained, learn_vocabularies, pick
 from aisle.training.loop import Position, WeightedLoss, run_stage
 from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
 from aisle.training.recipe import Recipe
@@ -70,7 +70,7 @@ def check_start(start: Predictor, recipe: Recipe) -> None:
     warm_start.check_shape(start, recipe.network)
 
 
-def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress) -> Predictor:
+def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress) -> Trained:
     """A network trained on the rows to fit, not calibrated yet."""
     start, trust_code = given.start, given.trust_code
     device = torch.device("cpu") if given.device is None else given.device
@@ -87,7 +87,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     reader = Reader(model, readable_views(recipe, trust_code), preparers, given.store or FeatureStore())
     shop = _Shop(given.catalog, given.targets, given.split, context, start is not None, trust_code)
     _phases(shop, recipe, reader, run, progress)
-    return Predictor(
+    predictor = Predictor(
         spec=recipe.network,
         context=context,
         preparers=preparers,
@@ -96,6 +96,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
         memory=start.memory if start is not None else None,
         store=reader.store,
     )
+    return Trained(predictor)
 
 
 def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preparer]:

@@ -107,10 +107,18 @@ class Split(Strict):
 
 class GuaranteeOptions(Strict):
     """At least `precision` of the automatic decisions are right, except with probability `alpha` over the
-    labelled rows it was fitted on."""
+    labelled rows it was fitted on. prefer: full paths at the price of fewer decisions (`depth`), or as many
+    decisions as possible, full paths or branches (`coverage`). method: `cross-fit` trains on every labelled
+    row and calibrates on every row's out-of-fold scores (linear models only); `hold-out` calibrates on the
+    rows that `split` keeps aside; `none` gives no guarantee; `auto` takes `cross-fit` for linear models of at
+    most `max_rows` rows, and `hold-out` otherwise. folds: of `cross-fit`."""
 
     precision: float = Field(default=0.95, gt=0, lt=1)
     alpha: float = Field(default=0.05, gt=0, lt=1)
+    prefer: Literal["depth", "coverage"] = "depth"
+    method: Literal["auto", "cross-fit", "hold-out", "none"] = "auto"
+    folds: int = Field(default=5, ge=2)
+    max_rows: int = Field(default=100_000, ge=1)
 
 
 class RecipeBase(Strict):

@@ -1,0 +1,129 @@
+"""Cross-fitting of linear models: each labelled row is scored by a model that was not trained on it.
+
+K models are trained, each without one fold; near-duplicates share a fold. Frozen embeddings are computed
+once; vocabularies, document frequencies, class counts and neighbors come from a fold's training rows alone.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from aisle.data import Catalog
+from aisle.guarantee.nearest import Nearest
+from aisle.inference.knn_index import Memory, sketch
+from aisle.inference.linear.predictor import LinearPredictor
+from aisle.inference.zero_shot import Growth
+from aisle.models.linear.fit import TrainingInputs
+from aisle.models.linear.model import log_softmax
+from aisle.progress import Progress
+from aisle.taxonomy import Scores, Targets, Taxonomy
+
+FOLDS = 5
+REMEMBERED = 20_000  # rows looked through for those that a model compares new products with
+
+
+class OutOfFold(NamedTuple):
+    """What fold models say of the rows they were not trained on.
+
+    Attributes:
+        rows: (n,) sorted row numbers.
+        scores: (n, N) raw log-probabilities, over the final model's tree.
+        nearest: the most similar training rows of the same fold model.
+        fold: (n,) which fold a row was in.
+        growth: how new categories are scored, fitted on the first fold.
+    """
+
+    rows: np.ndarray
+    scores: Scores
+    nearest: Nearest | None
+    fold: np.ndarray
+    growth: Growth | None
+
+
+class FoldModel(NamedTuple):
+    """A model trained without one fold, and all rows as it reads them."""
+
+    predictor: LinearPredictor
+    inputs: TrainingInputs
+
+
+def cross_fit(
+    train_without: Callable[[np.ndarray], FoldModel],
+    products: Catalog,
+    targets: Targets,
+    folds: np.ndarray,
+    progress: Progress,
+) -> OutOfFold | None:
+    """Train a model for each fold and score the fold with it.
+
+    Args:
+        train_without: trains on these rows (sorted numbers).
+        products: all n training rows.
+        targets: where they belong.
+        folds: (n,) fold numbers from 0; -1: always trained on, never scored.
+        progress: reports the folds.
+    """
+    logp: list[np.ndarray] = []
+    nearest: list[Nearest | None] = []
+    order: list[np.ndarray] = []
+    tree: Taxonomy | None = None
+    growth: Growth | None = None
+    for fold in range(int(folds.max(initial=-1)) + 1):
+        held, learned = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        if not len(held) or not len(learned):
+            continue
+        progress.say(f"fold {fold + 1} of {folds.max() + 1}: training on {len(learned):,} rows")
+        model, inputs = train_without(learned)
+        tree = model.taxonomy
+        spaces = _spaces(model, inputs)
+        ids = [model.taxonomy.nodes[node].id for node in targets.node]
+        model = _remembering(model, spaces, ids, learned)
+        scores, near = _score(model, inputs.select(held), {n: v[held] for n, v in spaces.items()})
+        logp.append(scores)
+        nearest.append(near)
+        order.append(held)
+        if growth is None:
+            known = Targets(targets.node[held], targets.exact[held])
+            growth = model.learning_to_grow(products.select(held), known).growth
+    if tree is None:
+        return None
+    rows = np.concatenate(order)
+    back = np.argsort(rows)
+    near = [n for n in nearest if n is not None]
+    together = Nearest.join(near).take(back) if len(near) == len(nearest) else None
+    rows = rows[back]
+    return OutOfFold(rows, Scores(tree, np.concatenate(logp)[back]), together, folds[rows], growth)
+
+
+def _spaces(model: LinearPredictor, inputs: TrainingInputs) -> dict[str, np.ndarray]:
+    """(n, D) vectors of each view that products are compared by."""
+    found: dict[str, np.ndarray] = {}
+    begin = 0
+    for name, size in inputs.sizes.items():
+        part = inputs.sparse[:, begin : begin + size].tocsr()
+        begin += size
+        if name in model.remembered:
+            found[name] = sketch({"ids": part.indices, "weights": part.data, "offsets": part.indptr[:-1]})
+    return found | {name: inputs.dense[name] for name in model.remembered if name not in found}
+
+
+def _remembering(
+    model: LinearPredictor, spaces: dict[str, np.ndarray], ids: list[str], learned: np.ndarray
+) -> LinearPredictor:
+    if not spaces:
+        return model
+    some = learned[:: len(learned) // REMEMBERED + 1]
+    vectors = {name: rows[some] for name, rows in spaces.items()}
+    memory = Memory.of(vectors, [ids[i] for i in some], model.memory)
+    return dataclasses.replace(model, memory=memory if memory.spaces else None)
+
+
+def _score(
+    model: LinearPredictor, inputs: TrainingInputs, spaces: dict[str, np.ndarray]
+) -> tuple[np.ndarray, Nearest | None]:
+    rows = len(next(iter(spaces.values()))) if spaces else 0
+    logits = model.model.logits(inputs.sparse, inputs.dense, rows, model.taxonomy)
+    near = model.memory.ask(spaces, model.taxonomy) if model.memory else None
+    return log_softmax(logits), near
