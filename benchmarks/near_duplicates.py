@@ -23,7 +23,7 @@ from results import SHARED, machine, write_section
 
 KINDS = {
     "equal content": {"near": False},
-    "and nearly equal titles": {"pictures": False},
+    "and nearly equal titles": {"images": False},
     "and pictures that look alike": {},
 }
 SIZES = (10_000, 100_000, 1_000_000)

@@ -1,5 +1,7 @@
 """Recipes compared on the same folds and seeds, as a user sees it."""
 
+import html
+import itertools
 import json
 import math
 
@@ -56,6 +58,12 @@ def test_the_table_counts_what_each_answered_on_the_same_rows(done):
     assert untrained.gain.value == pytest.approx(untrained.accuracy - both.accuracy)
     assert untrained.gain.high < 0  # worse, and that is sure
     assert both.parameters > found.rows[1].parameters
+    ranked = sorted(found.rows, key=lambda row: -row.accuracy)
+    names = [(a.name, b.name) for a, b in itertools.combinations(ranked, 2)]
+    assert [(pair.better, pair.worse) for pair in found.differences] == names
+    pair = next(p for p in found.differences if {p.better, p.worse} == {"both", "untrained"})
+    assert pair.accuracy.value == pytest.approx(both.accuracy - untrained.accuracy)
+    assert pair in found.significant
 
 
 def test_it_goes_on_where_it_stood(done, monkeypatch):
@@ -86,33 +94,55 @@ def row(name, accuracy, gain=None):
     return {"name": name, "gain": limits, "gain_f1": limits} | judged | same
 
 
+def pair(better, worse, value, low, high):
+    return {"better": better, "worse": worse, "accuracy": {"value": value, "low": low, "high": high}}
+
+
 @pytest.mark.parametrize(
-    ("rows", "verdict"),
+    ("pairs", "verdict", "winner"),
     [
-        ([row("fast", 0.70), row("wide", 0.783, (0.083, -0.01, 0.17))], "No recipe is better than the first"),
+        ([pair("wide", "fast", 0.083, -0.01, 0.17)], "No recipe is more accurate than another", None),
         (
-            [row("fast", 0.70), row("wide", 0.78, (0.08, 0.02, 0.14))],
-            "wide is more accurate than fast by +0.08",
+            [pair("wide", "fast", 0.08, 0.02, 0.14)],
+            "wide is more accurate than fast by +0.080 (+0.020 to +0.140)",
+            "wide",
         ),
-        ([row("fast", 0.78), row("wide", 0.70, (-0.08, -0.2, 0.01))], "is the most accurate, but not beyond"),
         (
-            [row("fast", 0.78), row("wide", 0.70, (-0.08, -0.2, -0.01))],
-            "fast is more accurate than all others",
+            [
+                pair("wide", "fast", 0.08, -0.01, 0.14),
+                pair("wide", "dull", 0.3, 0.2, 0.4),
+                pair("fast", "dull", 0.22, 0.1, 0.3),
+            ],
+            "wide is more accurate than dull by +0.300 (+0.200 to +0.400); "
+            "fast is more accurate than dull by +0.220 (+0.100 to +0.300)",
+            None,
+        ),
+        (
+            [
+                pair("wide", "fast", 0.08, 0.01, 0.14),
+                pair("wide", "dull", 0.3, 0.2, 0.4),
+                pair("fast", "dull", 0.22, -0.1, 0.3),
+            ],
+            "wide is more accurate than fast by +0.080 (+0.010 to +0.140) and dull by +0.300",
+            "wide",
         ),
     ],
 )
-def test_a_winner_is_named_where_its_interval_leaves_zero_out(rows, verdict):
+def test_the_verdict_names_every_pair_whose_interval_excludes_zero(pairs, verdict, winner):
     source = {"source": "shop.parquet", "judged": 40, "folds": 5, "seeds": (0,), "levels": 3}
-    found = Comparison.model_validate({**source, "rows": rows})
+    names = dict.fromkeys(name for p in reversed(pairs) for name in (p["worse"], p["better"]))
+    rows = [row(name, {"wide": 0.78, "fast": 0.70, "dull": 0.48}[name]) for name in names]
+    found = Comparison.model_validate({**source, "rows": rows, "differences": pairs})
     text, page = found.markdown(), found.html()
     assert verdict in text
+    assert verdict in html.unescape(page)
     assert "40 products of shop.parquet" in text
     assert "| level 1 | level 2 | level 3 |" in text
     assert "| 0.875 | 0.625 | 0.500 |" in text
+    assert (found.winner and found.winner.name) == winner
     head = page[page.index("<h1>") : page.index("</h1>")]
-    sure = verdict.startswith(("wide", "fast"))
-    assert (f"with {verdict.split()[0]}" in head) == sure
-    assert ('class="best"' in page) == sure
+    assert (f"with {winner}" in head) == (winner is not None)
+    assert ('class="best"' in page) == (winner is not None)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,12 @@
-"""Train recipes on the same folds and seeds, and say which is better, by how much and at what price.
-
-Every training (variant, seed, fold) is written to its own file as soon as it is done, so that a comparison
-that was killed goes on where it stood.
-"""
+"""Recipes trained on the same folds and seeds, and compared."""
 
 import contextlib
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +16,7 @@ from aisle.data import Catalog
 from aisle.data.column_hints import advice
 from aisle.data.splits import folds as fold_numbers
 from aisle.errors import CatalogError, RecipeError
-from aisle.evaluation.comparison import Compared, Comparison
+from aisle.evaluation.comparison import Comparison, PairedDifference, VariantScores
 from aisle.evaluation.result import Limits
 from aisle.evaluation.summary import limits
 from aisle.inference.prediction_files import whole_file
@@ -40,15 +37,23 @@ class Variant(NamedTuple):
     recipe: AnyRecipe
 
 
-class Turn(NamedTuple):
-    """Rows to learn from and rows to be judged on, by number."""
+class Fold(NamedTuple):
+    """Row numbers to train on and to evaluate on."""
 
-    learn: np.ndarray
-    judge: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
 
 
-class Cell(NamedTuple):
-    """One training: the node answered for each judged row, and what it took."""
+class TrainingResult(NamedTuple):
+    """One training: the predicted node of each evaluated row, and what it cost.
+
+    Attributes:
+        answers: (n,) predicted nodes.
+        seconds: of the training.
+        per_second: products classified.
+        memory: the most MiB the process held.
+        parameters: of the model.
+    """
 
     answers: np.ndarray
     seconds: float
@@ -58,9 +63,12 @@ class Cell(NamedTuple):
 
 
 def parse_variant(text: str, changes: Sequence[str] = (), encoders: Sequence[str] = ()) -> Variant:
-    """`"text only: cross-attention views.image=false"`: a name (the rest, without one), a recipe, changes.
+    """Parse `"text only: cross-attention views.image=false"`: a name, a recipe, changes.
 
-    encoders: changes that name encoders, for recipes that read one.
+    Args:
+        text: without a name and a colon, the rest is the name.
+        changes: `KEY=VALUE`, made before those in `text`.
+        encoders: changes that name encoders, for recipes that read one.
 
     Raises:
         RecipeError: as `load_recipe`, or the quotes do not match.
@@ -73,8 +81,8 @@ def parse_variant(text: str, changes: Sequence[str] = (), encoders: Sequence[str
     if not words:
         raise RecipeError(f"{text!r} names no recipe; write NAME: RECIPE KEY=VALUE …")
     read = encoders_read(load_recipe(words[0], [*changes, *words[1:]]))
-    told = [change for change in encoders if change.partition("=")[0] in read]
-    return Variant(name or text.strip(), load_recipe(words[0], [*changes, *told, *words[1:]]))
+    named = [change for change in encoders if change.partition("=")[0] in read]
+    return Variant(name or text.strip(), load_recipe(words[0], [*changes, *named, *words[1:]]))
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -128,11 +136,22 @@ def compare(
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Comparison:
-    """Train every variant on the same rows and judge it on the same others.
+    """Train every variant on the same rows and evaluate it on the same others.
 
-    folds: parts that take turns being judged, near-duplicates together. test: rows to judge on instead; then
-    there is one turn. seeds: every variant is trained with each. out: where finished trainings are kept.
-    source: what the table calls the rows (the files' names by default).
+    Every training (variant, seed, fold) is written to its own file as soon as it is done, so that an
+    interrupted comparison continues where it stopped.
+
+    Args:
+        catalog: labelled rows.
+        variants: recipes; gains are over the first.
+        folds: parts that are evaluated in turn, near-duplicates together.
+        seeds: every variant is trained with each.
+        test: rows to evaluate on instead of folds; then every variant is trained once a seed.
+        out: folder of finished trainings.
+        source: what the table calls the rows; the files' names by default.
+        store: cache of encoder outputs.
+        trust_code: as `fit`.
+        progress: reports trainings.
 
     Raises:
         CatalogError: no labelled row, or fewer groups of them than folds.
@@ -142,37 +161,45 @@ def compare(
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise RecipeError(f"two variants are called {twice!r}; write NAME: RECIPE KEY=VALUE")
-    whole, turns = _turns(catalog, folds, test)
-    judged_rows = np.concatenate([turn.judge for turn in turns])
+    whole, splits = _folds(catalog, folds, test)
+    test_rows = np.concatenate([fold.test for fold in splits])
     targets = whole.targets()
-    truth = Truth.of(whole.taxonomy, Targets(targets.node[judged_rows], targets.exact[judged_rows]))
-    found: dict[str, list[list[Cell]]] = {}
-    with progress("comparing", len(variants) * len(seeds) * len(turns), "trainings") as advance:
+    truth = Truth.of(whole.taxonomy, Targets(targets.node[test_rows], targets.exact[test_rows]))
+    found: dict[str, list[list[TrainingResult]]] = {}
+    with progress("comparing", len(variants) * len(seeds) * len(splits), "trainings") as advance:
         for variant in variants:
             found[variant.name] = []
             for seed in seeds:
-                cells = []
-                for number, turn in enumerate(turns):
-                    place = _Place(out, variant, seed, number, whole)
-                    cells.append(place.kept() or place.keep(_train(place, turn, store, trust_code)))
+                results = []
+                for number, fold in enumerate(splits):
+                    cache = _CachedTraining(out, variant, seed, number, whole)
+                    result = cache.load()
+                    if result is None:
+                        result = _train_fold(cache, fold, store, trust_code)
+                        cache.save(result)
+                    results.append(result)
                     advance(1)
-                found[variant.name].append(cells)
-                right = np.concatenate([c.answers for c in cells]) == truth.node[:, 0]
+                found[variant.name].append(results)
+                right = np.concatenate([c.answers for c in results]) == truth.node[:, 0]
                 progress.say(f"{variant.name}, seed {seed}: {right.mean():.4f}")
-    groups = whole.groups()[judged_rows]
-    rows = _rows(found, truth, groups)
+    scored = {
+        name: [_score(truth, np.concatenate([result.answers for result in one])) for one in runs]
+        for name, runs in found.items()
+    }
+    groups = whole.groups()[test_rows]
     return Comparison(
-        source=source or ", ".join(part.path.name for part in catalog.files) or "the catalogue given",
-        judged=len(judged_rows),
+        source=source or ", ".join(part.path.name for part in catalog.files) or "the catalog given",
+        judged=len(test_rows),
         folds=0 if test is not None else folds,
         seeds=tuple(int(seed) for seed in seeds),
         levels=truth.taxonomy.depth,
-        rows=tuple(rows),
+        rows=tuple(_rows(found, scored, truth, groups)),
+        differences=tuple(_differences(scored, groups)),
     )
 
 
-def _turns(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog, list[Turn]]:
-    """One catalogue of all rows, and who learns from which of them."""
+def _folds(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog, list[Fold]]:
+    """One catalog of all rows, and the folds over it."""
     usable = np.flatnonzero(catalog.targets().node >= 0)
     if not len(usable):
         raise CatalogError(f"no row has a usable category: nothing to compare on. {advice(catalog)}")
@@ -180,59 +207,62 @@ def _turns(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog,
         both = test.targets().node >= 0
         numbers = np.concatenate([catalog.rows[usable], test.rows[both]]) - 1
         whole = _all_of(catalog).select(numbers)
-        return whole, [Turn(np.arange(len(usable)), np.arange(len(usable), len(numbers)))]
+        return whole, [Fold(np.arange(len(usable)), np.arange(len(usable), len(numbers)))]
     if folds < 2:
-        raise CatalogError(f"a comparison takes turns in at least 2 folds, not {folds}")
+        raise CatalogError(f"a comparison needs at least 2 folds, not {folds}")
     whole = catalog.select(usable)
     part = fold_numbers(whole, folds)
-    turns = [Turn(np.flatnonzero((part != k) & (part >= 0)), np.flatnonzero(part == k)) for k in range(folds)]
-    if any(not len(turn.judge) or not len(turn.learn) for turn in turns):
+    splits = [
+        Fold(np.flatnonzero((part != k) & (part >= 0)), np.flatnonzero(part == k)) for k in range(folds)
+    ]
+    if any(not len(fold.test) or not len(fold.train) for fold in splits):
         raise CatalogError(f"{len(whole):,} rows are too few for {folds} folds; name fewer")
-    return whole, turns
+    return whole, splits
 
 
 def _all_of(catalog: Catalog) -> Catalog:
-    """Every record of the catalogue's source."""
+    """Every record of the catalog's source."""
     return Catalog(catalog._base)
 
 
-class _Place:
-    """Where one training's result is kept, under everything that decided it."""
+class _CachedTraining:
+    """The file of one training's result; its name is a hash of recipe, rows and fold."""
 
     def __init__(self, out: Path | None, variant: Variant, seed: int, number: int, whole: Catalog) -> None:
         self.recipe = variant.recipe.model_copy(update={"seed": seed})
         self.whole = whole
-        said = [to_toml(self.recipe), whole.fingerprint, str(number)]
-        key = hashlib.sha256("\0".join(said).encode()).hexdigest()[:12]
+        parts = [to_toml(self.recipe), whole.fingerprint, str(number)]
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
         slug = "".join(c if c.isalnum() else "-" for c in variant.name)[:40]
         self.file = out / "trainings" / f"{slug}-{seed}-{number}-{key}.json" if out is not None else None
 
-    def kept(self) -> Cell | None:
+    def load(self) -> TrainingResult | None:
         if self.file is None or not self.file.exists():
             return None
         data = json.loads(self.file.read_text())
-        return Cell(**{**data, "answers": np.array(data["answers"], dtype=np.int64)})
+        return TrainingResult(**{**data, "answers": np.array(data["answers"], dtype=np.int64)})
 
-    def keep(self, cell: Cell) -> Cell:
+    def save(self, result: TrainingResult) -> None:
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self.file) as handle:
-                json.dump({**cell._asdict(), "answers": cell.answers.tolist()}, handle)
-        return cell
+                json.dump({**result._asdict(), "answers": result.answers.tolist()}, handle)
 
 
-def _train(place: _Place, turn: Turn, store: FeatureStore | None, trust_code: bool) -> Cell:
-    whole, tree = place.whole, place.whole.taxonomy
+def _train_fold(
+    cache: _CachedTraining, fold: Fold, store: FeatureStore | None, trust_code: bool
+) -> TrainingResult:
+    whole, tree = cache.whole, cache.whole.taxonomy
     peak = PeakMemory()
     began = time.perf_counter()
-    model = fit(whole.select(turn.learn), place.recipe, store=store, trust_code=trust_code)
+    model = fit(whole.select(fold.train), cache.recipe, store=store, trust_code=trust_code)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
-    best = model.score(whole.select(turn.judge)).best()
-    rate = len(turn.judge) / max(time.perf_counter() - began, 1e-9)
+    best = model.score(whole.select(fold.test)).best()
+    rate = len(fold.test) / max(time.perf_counter() - began, 1e-9)
     answers = [tree.index(model.taxonomy.nodes[node].path) for node in best]
     parameters = model.parameters
-    return Cell(np.array(answers, dtype=np.int64), seconds, rate, peak.mebibytes(), parameters)
+    return TrainingResult(np.array(answers, dtype=np.int64), seconds, rate, peak.mebibytes(), parameters)
 
 
 class PeakMemory:
@@ -261,62 +291,63 @@ class PeakMemory:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-class _Judgement(NamedTuple):
-    """One variant with one seed, over all judged rows: right (n,), pairs (n, 2) of true and answered."""
+class _SeedScores(NamedTuple):
+    """One variant with one seed, over n evaluated rows: right (n,), pairs (n, 2) of true and predicted."""
 
     judged: Judged
     right: np.ndarray
     pairs: np.ndarray
 
 
-def _rows(found: dict[str, list[list[Cell]]], truth: Truth, groups: np.ndarray) -> list[Compared]:
-    judged = {
-        name: [_judge(truth, np.concatenate([cell.answers for cell in cells])) for cells in runs]
-        for name, runs in found.items()
-    }
-    first = next(iter(judged.values()))
-    rows = []
-    for name, runs in judged.items():
-        cells = [cell for one in found[name] for cell in one]
-        spread = [value for seed, one in enumerate(found[name]) for value in _fold_accuracy(runs[seed], one)]
-        rival = None if runs is first else first
-        deep = truth.taxonomy.depth == len(CONTEST_WEIGHTS)
-        rows.append(
-            Compared(
-                name=name,
-                accuracy=float(np.mean([run.right.mean() for run in runs])),
-                deviation=float(np.std(spread, ddof=1)) if len(spread) > 1 else None,
-                macro_f1=float(np.mean([_macro(run.pairs) for run in runs])),
-                levels=tuple(
-                    float(np.mean([_level(run, depth) for run in runs])) for depth in _depths(truth)
-                ),
-                contest=float(np.mean([contest_score(run.judged) for run in runs])) if deep else None,
-                gain=_gain(runs, rival, groups),
-                gain_f1=_gain_f1(runs, rival, groups),
-                parameters=cells[0].parameters,
-                seconds=float(np.mean([cell.seconds for cell in cells])),
-                per_second=float(np.mean([cell.per_second for cell in cells])),
-                memory=float(np.max([cell.memory for cell in cells])),
-            )
-        )
-    return rows
-
-
-def _judge(truth: Truth, answers: np.ndarray) -> _Judgement:
+def _score(truth: Truth, answers: np.ndarray) -> _SeedScores:
     judged = truth.judge(answers)
-    return _Judgement(judged, judged.right.astype(float), np.stack([judged.node, judged.answer], 1))
+    return _SeedScores(judged, judged.right.astype(float), np.stack([judged.node, judged.answer], 1))
 
 
-def _fold_accuracy(run: _Judgement, cells: Sequence[Cell]) -> list[float]:
-    ends = np.cumsum([len(cell.answers) for cell in cells])[:-1]
+def _rows(
+    found: dict[str, list[list[TrainingResult]]],
+    scored: dict[str, list[_SeedScores]],
+    truth: Truth,
+    groups: np.ndarray,
+) -> Iterator[VariantScores]:
+    first = next(iter(scored.values()))
+    depth = truth.taxonomy.depth
+    for name, runs in scored.items():
+        results = [result for one in found[name] for result in one]
+        spread = [value for seed, one in enumerate(found[name]) for value in _fold_accuracy(runs[seed], one)]
+        contest = [contest_score(run.judged) for run in runs] if depth == len(CONTEST_WEIGHTS) else None
+        yield VariantScores(
+            name=name,
+            accuracy=float(np.mean([run.right.mean() for run in runs])),
+            deviation=float(np.std(spread, ddof=1)) if len(spread) > 1 else None,
+            macro_f1=float(np.mean([_macro(run.pairs) for run in runs])),
+            levels=tuple(
+                float(np.mean([_level(run, level) for run in runs])) for level in range(1, depth + 1)
+            ),
+            contest=None if contest is None else float(np.mean(contest)),
+            gain=None if runs is first else _gain(runs, first, groups),
+            gain_f1=None if runs is first else _gain_f1(runs, first, groups),
+            parameters=results[0].parameters,
+            seconds=float(np.mean([result.seconds for result in results])),
+            per_second=float(np.mean([result.per_second for result in results])),
+            memory=float(np.max([result.memory for result in results])),
+        )
+
+
+def _differences(scored: dict[str, list[_SeedScores]], groups: np.ndarray) -> Iterator[PairedDifference]:
+    """Every pair of variants, the more accurate one first."""
+    ranked = sorted(scored, key=lambda name: -np.mean([run.right.mean() for run in scored[name]]))
+    for better, worse in combinations(ranked, 2):
+        accuracy = _gain(scored[better], scored[worse], groups)
+        yield PairedDifference(better=better, worse=worse, accuracy=accuracy)
+
+
+def _fold_accuracy(run: _SeedScores, results: Sequence[TrainingResult]) -> list[float]:
+    ends = np.cumsum([len(result.answers) for result in results])[:-1]
     return [float(part.mean()) for part in np.split(run.right, ends)]
 
 
-def _depths(truth: Truth) -> range:
-    return range(1, truth.taxonomy.depth + 1)
-
-
-def _level(run: _Judgement, depth: int) -> float:
+def _level(run: _SeedScores, depth: int) -> float:
     right = at_level(run.judged, depth).right
     return float(right.mean()) if len(right) else float("nan")
 
@@ -325,22 +356,14 @@ def _macro(pairs: np.ndarray) -> float:
     return f1_scores(pairs[:, 0], pairs[:, 1]).macro
 
 
-def _gain(
-    runs: Sequence[_Judgement], rival: Sequence[_Judgement] | None, groups: np.ndarray
-) -> Limits | None:
-    """Accuracy above the rival's on the same products; with several seeds, of their mean."""
-    if rival is None:
-        return None
-    own, other = (np.mean([run.right for run in some], 0) for some in (runs, rival))
+def _gain(runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray) -> Limits:
+    """Accuracy minus the baseline's on the same products; with several seeds, of their mean."""
+    own, other = (np.mean([run.right for run in some], 0) for some in (runs, baseline))
     return limits(paired_bootstrap(own, other, groups=groups, resamples=DRAWS))
 
 
-def _gain_f1(
-    runs: Sequence[_Judgement], rival: Sequence[_Judgement] | None, groups: np.ndarray
-) -> Limits | None:
+def _gain_f1(runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray) -> Limits:
     """The same of macro-F1, with the first seed of each."""
-    if rival is None:
-        return None
     return limits(
-        paired_bootstrap(runs[0].pairs, rival[0].pairs, _macro, groups=groups, resamples=DRAWS // 2)
+        paired_bootstrap(runs[0].pairs, baseline[0].pairs, _macro, groups=groups, resamples=DRAWS // 2)
     )

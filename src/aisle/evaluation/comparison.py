@@ -1,4 +1,4 @@
-"""What a comparison found: one table, as Markdown, as a page and as JSON."""
+"""Result of comparing recipes: one table, as Markdown, as a page and as JSON."""
 
 from pathlib import Path
 
@@ -8,12 +8,24 @@ from aisle.evaluation.result import Limits, Record
 from aisle.inference.prediction_files import whole_file
 
 
-class Compared(Record):
-    """One variant. `accuracy`: of full paths, over all judged products, averaged over seeds; `deviation`: of
-    the accuracies of single trainings (null: there was one). `levels`: accuracy level by level, of the
-    products whose label reaches it. `gain`, `gain_f1`: against the first variant, paired bootstrap over
-    products, near-duplicates drawn together (null: it is the first). `seconds`: of one training; `memory`:
-    the most MiB the process held; `per_second`: products answered."""
+class VariantScores(Record):
+    """One variant.
+
+    Attributes:
+        name: of the variant.
+        accuracy: of full paths, over all evaluated products, averaged over seeds.
+        deviation: standard deviation of the accuracies of single trainings; None: there was one.
+        macro_f1: averaged over seeds.
+        levels: accuracy of each level, over the products whose label reaches it.
+        contest: score of Kakao Arena's contest; None for trees not of four levels.
+        gain: accuracy minus the first variant's, paired bootstrap over products, near-duplicates drawn
+            together; None: it is the first.
+        gain_f1: the same of macro-F1.
+        parameters: of the model.
+        seconds: of one training.
+        per_second: products classified.
+        memory: the most MiB that the process held.
+    """
 
     name: str
     accuracy: float
@@ -29,59 +41,75 @@ class Compared(Record):
     memory: float
 
 
+class PairedDifference(Record):
+    """Accuracy of `better` minus that of `worse` on the same products, with 95 % limits."""
+
+    better: str
+    worse: str
+    accuracy: Limits
+
+
 class Comparison(Record):
-    """Variants trained on the same rows and judged on the same `judged` products. folds: 0 where rows set
-    aside for testing were judged."""
+    """Variants trained on the same rows and evaluated on the same products.
+
+    Attributes:
+        source: name of the rows.
+        judged: evaluated products.
+        folds: 0 where rows marked `test` were evaluated.
+        seeds: each variant was trained with all of them.
+        levels: depth of the tree.
+        rows: a variant each, as given.
+        differences: every pair of variants, the more accurate one first.
+    """
 
     source: str
     judged: int
     folds: int
     seeds: tuple[int, ...]
     levels: int
-    rows: tuple[Compared, ...]
+    rows: tuple[VariantScores, ...]
+    differences: tuple[PairedDifference, ...] = ()
 
     @property
     def how(self) -> str:
         """One line: on what, how often."""
-        turns = f"{self.folds} folds" if self.folds else "rows marked `test`"
+        parts = f"{self.folds} folds" if self.folds else "rows marked `test`"
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        return f"{self.judged:,} products of {self.source}, {turns}{seeds}"
+        return f"{self.judged:,} products of {self.source}, {parts}{seeds}"
 
     @property
-    def best(self) -> Compared:
+    def best(self) -> VariantScores:
         """The most accurate one."""
         return max(self.rows, key=lambda row: row.accuracy)
 
     @property
-    def winner(self) -> Compared | None:
-        """The best one, where that is more than chance: of the others, the limits of its gain over the first
-        (of the first, those of all others') do not include zero. None of a single one."""
-        best, others = self.best, [row.gain for row in self.rows if row.gain is not None]
-        if not others:
-            return None
-        sure = best.gain.low > 0 if best.gain is not None else all(gain.high < 0 for gain in others)
-        return best if sure else None
+    def significant(self) -> tuple[PairedDifference, ...]:
+        """The pairs whose interval excludes zero."""
+        return tuple(pair for pair in self.differences if pair.accuracy.low > 0)
+
+    @property
+    def winner(self) -> VariantScores | None:
+        """The variant that is more accurate than every other beyond chance; None without one."""
+        beaten = {pair.worse for pair in self.significant if pair.better == self.best.name}
+        return self.best if beaten and len(beaten) == len(self.rows) - 1 else None
 
     @property
     def verdict(self) -> str:
-        """One line: which is better, or that none is."""
+        """Which recipe is more accurate than which beyond chance, or that none is."""
         if len(self.rows) == 1:
             return f"{self.best.name}: {self.best.accuracy:.3f} of full paths are right"
-        if self.winner is None:
-            return (
-                "No recipe is better than the first beyond chance"
-                if self.best.gain is not None
-                else ("The first recipe is the most accurate, but not beyond chance")
-            )
-        over = f"{self.rows[0].name} by {_between(self.best.gain)}" if self.best.gain else "all others"
-        return f"{self.best.name} is more accurate than {over}"
+        over: dict[str, list[str]] = {}
+        for pair in self.significant:
+            over.setdefault(pair.better, []).append(f"{pair.worse} by {_between(pair.accuracy)}")
+        found = [f"{better} is more accurate than {' and '.join(worse)}" for better, worse in over.items()]
+        return "; ".join(found) or "No recipe is more accurate than another beyond chance"
 
     def markdown(self) -> str:
         """The table."""
         contest = any(row.contest is not None for row in self.rows)
         levels = [f"level {level}" for level in range(1, self.levels + 1)]
         head = ["recipe", "accuracy", "macro-F1", *levels, *(["contest score"] if contest else [])]
-        head += ["accuracy, gain", "macro-F1, gain", "parameters", "train, s", "answers/s", "memory, MiB"]
+        head += ["accuracy, gain", "macro-F1, gain", "parameters", "train, s", "products/s", "memory, MiB"]
         lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         for row in self.rows:
             deviation = "" if row.deviation is None else f" ± {row.deviation:.3f}"
@@ -106,7 +134,7 @@ class Comparison(Record):
         return environment().get_template("compare.html").render(c=self, low=low - margin, high=high + margin)
 
     def write(self, folder: str | Path) -> Path:
-        """`compare.md`, `compare.html` and `compare.json` in a folder; returns the page's path."""
+        """Write `compare.md`, `compare.html` and `compare.json` into a folder; returns the page's path."""
         home = Path(folder)
         home.mkdir(parents=True, exist_ok=True)
         texts = {"md": self.markdown() + "\n", "html": self.html(), "json": self.model_dump_json(indent=1)}
