@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from aisle import cli
 from aisle.errors import CatalogError
-from tests.data.test_contests import sigir
+from tests.data.test_benchmark_datasets import sigir
 
 SMALL = [
     "views.image=false",

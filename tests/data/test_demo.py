@@ -1,4 +1,4 @@
-"""The sample shop is what it claims to be: untidy, long-tailed, and not solvable from its words."""
+"""The sample shop has the flaws, the rare categories and the difficulty that docs/demo.md describes."""
 
 import csv
 import json

@@ -37,7 +37,7 @@ class ProductReader(NamedTuple):
         from aisle.data import benchmark_datasets
 
         sources = self.files()
-        if len(sources) > 1 and any(benchmark_datasets.parse_contest(source) for source in sources):
+        if len(sources) > 1 and any(benchmark_datasets.parse_benchmark(source) for source in sources):
             raise CatalogError("a benchmark data set cannot be combined with other files: name it alone")
         source = sources[0] if len(sources) == 1 else sources
         return self.options.read(source, labels=False, like=self.like)
@@ -55,9 +55,9 @@ class ProductReader(NamedTuple):
         from aisle.data.tables import ReadOptions
 
         sources, options = self.files(), self.options
-        named = benchmark_datasets.parse_contest(sources[0])
-        if named is not None:
-            return CatalogChunks(self.catalog(), [named.folder], rows)
+        benchmark = benchmark_datasets.parse_benchmark(sources[0])
+        if benchmark is not None:
+            return CatalogChunks(self.catalog(), [benchmark.folder], rows)
         described = options.described()
         if options.date_format is not None:
             described.columns["date_format"] = checked_format(options.date_format)

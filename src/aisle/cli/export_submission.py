@@ -32,19 +32,19 @@ def export_submission(
     from aisle.cli.summary import print_catalog_summary
     from aisle.data import benchmark_datasets
 
-    named = benchmark_datasets.parse_contest(source)
+    named = benchmark_datasets.parse_benchmark(source)
     if named is None:
-        known = ", ".join(f"{name}:FOLDER:PHASE" for name in benchmark_datasets.CONTESTS)
+        known = ", ".join(f"{name}:FOLDER:PHASE" for name in benchmark_datasets.BENCHMARKS)
         raise CatalogError(f"{source!r} is not a benchmark data set; write {known}")
     if not out.absolute().parent.is_dir():
         raise CatalogError(f"{out}: folder {out.absolute().parent} does not exist")
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code)
-    catalog = benchmark_datasets.open_contest(named, progress)
+    catalog = benchmark_datasets.open_benchmark(named, progress)
     print_catalog_summary(catalog, progress, model)
     with progress("classifying", len(catalog)) as advance:
         predictions = model.predict_stream(catalog, advance)
-        rows = benchmark_datasets.write_submission(named.contest, catalog, predictions, out)
+        rows = benchmark_datasets.write_submission(named.name, catalog, predictions, out)
     if as_json:
         console.print_json({"rows": rows, "submission": str(out), "model_id": model.model_id})
         return

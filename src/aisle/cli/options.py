@@ -215,9 +215,9 @@ class FileOptions(OptionGroup):
         from aisle.data import benchmark_datasets, read
         from aisle.progress import SILENT
 
-        named = None if isinstance(source, list) else benchmark_datasets.parse_contest(source)
+        named = None if isinstance(source, list) else benchmark_datasets.parse_benchmark(source)
         if named is not None:
-            return benchmark_datasets.open_contest(named, progress or SILENT)
+            return benchmark_datasets.open_benchmark(named, progress or SILENT)
         described = self.described()
         return read(
             source,

@@ -34,7 +34,7 @@ def read_run_source(run: Path, source: Path | None, options: CatalogOptions, lik
     Raises:
         AisleError: The run does not name its catalog, or the catalog is gone.
     """
-    from aisle.data.benchmark_datasets import parse_contest
+    from aisle.data.benchmark_datasets import parse_benchmark
 
     if source is not None:
         return options.read(source, like=like)
@@ -46,7 +46,7 @@ def read_run_source(run: Path, source: Path | None, options: CatalogOptions, lik
             f"{run} does not name the catalog it was trained on: add one, aisle export {run} FILE --onnx"
         ) from None
     path = path_or_url(found["source"])
-    if isinstance(path, Path) and not path.exists() and parse_contest(path) is None:
+    if isinstance(path, Path) and not path.exists() and parse_benchmark(path) is None:
         raise AisleError(
             f"{path}, the catalog that {run} was trained on, does not exist: name another file of "
             f"labelled rows"

@@ -1,4 +1,4 @@
-"""A source that is read batch by batch by code of its own, such as a contest's files."""
+"""A source that is read batch by batch by its own code, such as a benchmark data set."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

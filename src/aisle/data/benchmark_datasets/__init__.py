@@ -1,6 +1,6 @@
-"""Public contests' data, read in their own formats, and predictions written in the form they ask for.
+"""Public benchmark data sets: readers of their formats, and writers of their submission formats.
 
-`open_contest("kakao:FOLDER:dev")` is what the command line calls; a contest is a pair of functions in a file.
+Each is a module with the two functions in `BENCHMARKS`.
 """
 
 from collections.abc import Iterable
@@ -13,62 +13,71 @@ from aisle.data.catalog import Catalog
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 
-CONTESTS = {"kakao": _kakao, "rakuten": _rakuten}
+BENCHMARKS = {"kakao": _kakao, "rakuten": _rakuten}
 
 
-class Answer(Protocol):
-    """What a submission needs of a prediction."""
+class SubmittedPrediction(Protocol):
+    """The attributes of a prediction that a submission needs."""
 
     @property
     def id(self) -> str:
-        """The product's."""
+        """The product's id."""
         ...
 
     @property
     def best_id(self) -> str:
-        """The id of the place it was given."""
+        """The id of the predicted category."""
         ...
 
 
-class Named(NamedTuple):
-    """`kakao:FOLDER:dev` taken apart; phase "" is the training phase."""
+class BenchmarkSource(NamedTuple):
+    """A parsed source such as `kakao:FOLDER:dev`; phase "" is the training phase."""
 
-    contest: str
+    name: str
     folder: Path
     phase: str
 
 
-def parse_contest(source: str | Path) -> Named | None:
-    """What `CONTEST:FOLDER[:PHASE]` names; None if it is no such thing (a path, most likely)."""
-    contest, colon, rest = str(source).partition(":")
-    if not colon or contest not in CONTESTS or Path(source).exists():
+def parse_benchmark(source: str | Path) -> BenchmarkSource | None:
+    """Parse `NAME:FOLDER[:PHASE]`; None if the source is anything else, such as a path."""
+    name, colon, rest = str(source).partition(":")
+    if not colon or name not in BENCHMARKS or Path(source).exists():
         return None
     folder, colon, phase = rest.rpartition(":")
-    return Named(contest, Path(folder), phase) if colon else Named(contest, Path(rest), "")
+    return BenchmarkSource(name, Path(folder), phase) if colon else BenchmarkSource(name, Path(rest), "")
 
 
-def open_contest(named: Named, progress: Progress = SILENT) -> Catalog:
-    """The catalogue of a contest's phase.
+def open_benchmark(source: BenchmarkSource, progress: Progress = SILENT) -> Catalog:
+    """Read one phase of a benchmark data set as a catalog.
 
     Raises:
-        CatalogError: the folder lacks its files, or there is no such phase.
+        CatalogError: The folder lacks a file, or there is no such phase.
     """
-    module = CONTESTS[named.contest]
-    phase = named.phase or "train"
+    module = BENCHMARKS[source.name]
+    phase = source.phase or "train"
     if phase not in module.PHASES:
-        raise CatalogError(f"{named.contest} has no phase {phase!r}; it has {', '.join(module.PHASES)}")
-    return getattr(module, named.contest)(named.folder, phase, progress=progress)
+        raise CatalogError(f"{source.name} has no phase {phase!r}; it has {', '.join(module.PHASES)}")
+    return getattr(module, source.name)(source.folder, phase, progress=progress)
 
 
-def write_submission(contest: str, catalog: Catalog, answers: Iterable[Answer], file: str | Path) -> int:
-    """Write answers, one a row of `catalog` in order, in the form a contest asks for; returns how many.
+def write_submission(
+    name: str, catalog: Catalog, predictions: Iterable[SubmittedPrediction], file: str | Path
+) -> int:
+    """Write predictions in a benchmark's submission format. The file is written under a temporary name first.
 
-    The file is written beside and renamed, so it is whole or not there.
+    Args:
+        name: The benchmark's name, a key of `BENCHMARKS`.
+        catalog: The rows.
+        predictions: One per row, in order.
+        file: The output file.
+
+    Returns:
+        The number of rows.
 
     Raises:
-        CatalogError: an answer is missing, too many or in another order; a category is not the contest's; the
-            disk refuses.
+        CatalogError: Predictions are missing, too many or in another order; a category is not one of the
+            benchmark; or the file cannot be written.
     """
-    if contest not in CONTESTS:
-        raise CatalogError(f"there is no contest {contest!r}; there are {', '.join(CONTESTS)}")
-    return CONTESTS[contest].write_submission(catalog, answers, Path(file))
+    if name not in BENCHMARKS:
+        raise CatalogError(f"there is no benchmark data set {name!r}; there are {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name].write_submission(catalog, predictions, Path(file))

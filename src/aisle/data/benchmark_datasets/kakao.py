@@ -1,7 +1,7 @@
-"""Kakao Arena's shopping classification: HDF5 chunks of titles, makers and picture vectors, four levels.
+"""Kakao Arena shopping classification: HDF5 chunks of titles, makers and image vectors; four levels.
 
-Chunks are streamed in slices, each file opened once; picture vectors are read by slice, never by row. A
-category's id here is its four numbers, `b.m.s.d`, so that a prediction maps back whatever the names say.
+Chunks are read in slices, and each file is opened once. The id of a category is its four numbers,
+`b.m.s.d`, which submissions need.
 """
 
 import json
@@ -24,7 +24,7 @@ from aisle.taxonomy import Node, Taxonomy
 
 PHASES = ("train", "dev", "test")
 LEVELS = ("b", "m", "s", "d")
-_SLICE = 4096  # records; 32 MiB of picture vectors
+_SLICE = 4096  # records; 32 MiB of image vectors
 _TEXT = ("pid", "product", "brand", "model", "maker", "updttm")
 _VECTOR = "img_feat"
 _MISSING = -1
@@ -33,13 +33,19 @@ _MISSING = -1
 def kakao(
     folder: str | Path, phase: str = "train", *, vectors: bool = True, progress: Progress = SILENT
 ) -> Catalog:
-    """The products of one phase, from `train.chunk.01`, `dev.chunk.01`, … and the names in `cate1.json`.
+    """Read one phase from `train.chunk.01`, `dev.chunk.01`, … and the category names in `cate1.json`.
 
-    Fields: `title` (the contest's `product`), `brand`, `model`, `maker`, `price`; a vector `img_feat` of
-    2,048 numbers, absent where all are 0. vectors: whether to read those (8.1 million take 66 GB of disk).
+    The catalog has the fields `title` (named `product` in the file), `brand`, `model`, `maker` and
+    `price`, and the vector `img_feat` of 2,048 numbers, missing where all are 0.
+
+    Args:
+        folder: The folder of the files.
+        phase: `train`, `dev` or `test`.
+        vectors: Read the vectors (66 GB for the 8.1 million training products).
+        progress: Reports progress.
 
     Raises:
-        CatalogError: no such phase or chunk, or a chunk is not what it should be.
+        CatalogError: There is no such phase or chunk, or a chunk is malformed.
         MissingExtraError: h5py is not installed.
     """
     if phase not in PHASES:
@@ -47,9 +53,7 @@ def kakao(
     home = Path(folder)
     chunks = sorted(home.glob(f"{phase}.chunk.*"))
     if not chunks:
-        raise CatalogError(
-            f"{home}: no {phase}.chunk.01; name the folder that holds the contest's HDF5 chunks"
-        )
+        raise CatalogError(f"{home}: no {phase}.chunk.01; name the folder of the HDF5 chunks")
     seen: set[str] = set()
     columns = {
         "id": "pid",
@@ -75,7 +79,7 @@ def kakao(
 def _chunks(
     chunks: list[Path], phase: str, vectors: bool, seen: set[str], problems: Problems
 ) -> Iterator[pa.RecordBatch]:
-    h5py = extra("h5py", "hdf5", "the contest's chunks")
+    h5py = extra("h5py", "hdf5", "reading kakao")
     first = 1
     for path in chunks:
         try:
@@ -87,7 +91,9 @@ def _chunks(
                     yield _batch(group, part, vectors, seen, problems, first + start)
                 first += size
         except (OSError, KeyError, StopIteration, AttributeError, ValueError) as error:
-            raise CatalogError(f"{path}: not a chunk of the contest: {str(error).splitlines()[0]}") from error
+            raise CatalogError(
+                f"{path}: not a chunk of this data set: {str(error).splitlines()[0]}"
+            ) from error
 
 
 def _batch(
@@ -115,7 +121,7 @@ def _decoded(values: np.ndarray) -> pa.Array:
 
 
 def _vectors(values: np.ndarray) -> pa.Array:
-    """A list a row; null where all numbers are 0: no picture gives that."""
+    """One list per row; null where all numbers are 0 (no image)."""
     given = values.any(1)
     kept = values[given]
     offsets = np.concatenate([[0], np.cumsum(np.where(given, values.shape[1], 0))]).astype(np.int32)
@@ -124,7 +130,7 @@ def _vectors(values: np.ndarray) -> pa.Array:
 
 
 def _labels(group: Any, part: slice, problems: Problems, row: int) -> list[str | None]:
-    """`b.m.s.d` of each record; None where it has none (dev and test)."""
+    """`b.m.s.d` of each record; None without labels (dev and test)."""
     names = [f"{level}cateid" for level in LEVELS]
     if any(name not in group for name in names):
         return [None] * (part.stop - part.start)
@@ -134,7 +140,7 @@ def _labels(group: Any, part: slice, problems: Problems, row: int) -> list[str |
         problems.add(
             row + int(i),
             "category",
-            "a level is missing above one that is given; read down to it",
+            "a level above a given one is missing; the levels above it are read",
             str(ids[i]),
         )
     depth = known.cumprod(1).sum(1)  # levels from the top that are given
@@ -151,11 +157,11 @@ def _names(home: Path) -> list[dict[int, str]]:
         data = json.loads(file.read_text("utf-8"))
         return [{int(i): str(name) for name, i in data.get(level, {}).items()} for level in LEVELS]
     except (OSError, ValueError, AttributeError) as error:
-        raise CatalogError(f"{file}: not the names of the contest's categories: {error}") from error
+        raise CatalogError(f"{file}: not the category names of this data set: {error}") from error
 
 
 def _tree(seen: set[str], names: list[dict[int, str]]) -> Taxonomy | None:
-    """The tree that these paths of ids span; None without any."""
+    """The tree of these paths of ids; None without any."""
     ends = {tuple(int(i) for i in text.split(".") if int(i) != _MISSING) for text in seen}
     paths = sorted({path[:depth] for path in ends for depth in range(1, len(path) + 1)})
     named: dict[tuple[int, ...], tuple[str, ...]] = {(): ()}
@@ -165,7 +171,7 @@ def _tree(seen: set[str], names: list[dict[int, str]]) -> Taxonomy | None:
         level = len(path) - 1
         name = names[level].get(path[-1], "").strip() or f"{LEVELS[level]} {path[-1]}"
         full = (*named[path[:-1]], name)
-        if full in taken:  # two ids of one name under one parent
+        if full in taken:  # two ids with one name and one parent
             full = (*full[:-1], f"{name} ({path[-1]})")
         taken.add(full)
         named[path] = full
@@ -174,19 +180,25 @@ def _tree(seen: set[str], names: list[dict[int, str]]) -> Taxonomy | None:
     return Taxonomy(nodes) if nodes else None
 
 
-def write_submission(catalog: Catalog, answers: Iterable[Any], file: Path) -> int:
-    """`pid, b, m, s, d` parted by tabs, without a header; -1 where there is no level.
+def write_submission(catalog: Catalog, predictions: Iterable[Any], file: Path) -> int:
+    """Write `pid, b, m, s, d`, tab-separated, without a header; -1 where there is no level.
+
+    Args:
+        catalog: The rows.
+        predictions: One per row, in order.
+        file: The output file.
 
     Raises:
-        CatalogError: as `aisle.data.benchmark_datasets.write_submission`.
+        CatalogError: As `aisle.data.benchmark_datasets.write_submission`.
     """
 
-    def line(record: dict[str, Any], answer: Any) -> str:
-        ids = answer.best_id.split(".")
+    def line(record: dict[str, Any], prediction: Any) -> str:
+        ids = prediction.best_id.split(".")
         if len(ids) != len(LEVELS) or not all(i.lstrip("-").isdigit() for i in ids):
             raise CatalogError(
-                f"category {answer.best_id!r} is not the contest's: the model must learn from kakao:FOLDER"
+                f"category {prediction.best_id!r} is not one of this data set: train the model on "
+                f"kakao:FOLDER"
             )
         return "\t".join([str(record["pid"]), *ids]) + "\n"
 
-    return write_lines(catalog, answers, file, line)
+    return write_lines(catalog, predictions, file, line)

@@ -1,7 +1,7 @@
-"""Rakuten France's multimodal classification: 27 type codes, French titles, one picture a product.
+"""Rakuten France multimodal classification: 27 type codes, French titles, one image per product.
 
-Both distributions are read: the SIGIR workshop's TSVs (`X_train.tsv`, …) and the challenge site's CSVs
-(`X_train_update.csv`, …). A category's id here is its type code, so that a prediction maps back.
+Reads both distributions: the TSV files of the SIGIR workshop (`X_train.tsv`, …) and the CSV files of the
+challenge site (`X_train_update.csv`, …). The id of a category is its type code, which submissions need.
 """
 
 import re
@@ -29,15 +29,15 @@ _FILES = {
     "phase1": r"x_test.*phase1.*",
     "phase2": r"x_test.*phase2.*",
 }
-_PICTURES = {
+_IMAGE_FOLDERS = {
     "train": ("images/image_train", "image_train", "images/image_training", "image_training", "images"),
     "test": ("images/image_test", "image_test", "images"),
 }
 _IDS = ("integer_id", "image_id", "product_id")
 
 
-class _Files(NamedTuple):
-    """The files of one phase: products, labels (train), names of the codes."""
+class _PhaseFiles(NamedTuple):
+    """The files of one phase: products, labels (train), names of the type codes."""
 
     products: Path
     labels: Path | None
@@ -45,14 +45,19 @@ class _Files(NamedTuple):
 
 
 def rakuten(folder: str | Path, phase: str = "train", *, progress: Progress = SILENT) -> Catalog:
-    """The products of one phase: `train`, `test` (the challenge site's), `phase1` or `phase2` (SIGIR's).
+    """Read one phase.
 
-    Fields `title` (or `designation`) and `description`; the picture
-    `image_{imageid}_product_{productid}.jpg` from wherever the distribution puts it. With
-    `catalog_english_taxonomy.tsv` the labels have two levels, without it the codes are flat.
+    The catalog has the fields `title` (or `designation`) and `description`, and the image
+    `image_{imageid}_product_{productid}.jpg`. With `catalog_english_taxonomy.tsv` the labels have two levels,
+    without it one.
+
+    Args:
+        folder: The folder of the files.
+        phase: `train`, `test` (challenge site), `phase1` or `phase2` (SIGIR workshop).
+        progress: Reports progress.
 
     Raises:
-        CatalogError: no such phase, its file is not there, or the labels belong to other products.
+        CatalogError: There is no such phase, a file is missing, or the labels belong to other products.
     """
     if phase not in PHASES:
         raise CatalogError(f"rakuten has no phase {phase!r}; it has {', '.join(PHASES)}")
@@ -71,12 +76,12 @@ def rakuten(folder: str | Path, phase: str = "train", *, progress: Progress = SI
         "images": (),
         "fields": (),
     }
-    pictures = next(
-        (p for p in _PICTURES["train" if phase == "train" else "test"] if (home / p).is_dir()), None
+    images = next(
+        (p for p in _IMAGE_FOLDERS["train" if phase == "train" else "test"] if (home / p).is_dir()), None
     )
-    if pictures is not None:
+    if images is not None:
         columns["image_template"] = (
-            f"{pictures}/image_{{{header['image']}}}_product_{{{header['product']}}}.jpg"
+            f"{images}/image_{{{header['image']}}}_product_{{{header['product']}}}.jpg"
         )
     stream = BatchSource(
         f"rakuten {phase}",
@@ -88,7 +93,7 @@ def rakuten(folder: str | Path, phase: str = "train", *, progress: Progress = SI
     return read(stream, progress=progress)
 
 
-def _find(home: Path, phase: str) -> _Files:
+def _find(home: Path, phase: str) -> _PhaseFiles:
     there = sorted(p for p in home.iterdir() if p.suffix.lower() in (".tsv", ".csv")) if home.is_dir() else []
 
     def first(pattern: str) -> Path | None:
@@ -98,11 +103,11 @@ def _find(home: Path, phase: str) -> _Files:
     if products is None:
         example = {"train": "X_train.tsv or X_train_update.csv", "test": "X_test_update.csv"}
         wanted = example.get(phase, f"x_test_task1_{phase}.tsv")
-        raise CatalogError(f"{home}: no {wanted}; name the folder that holds the contest's files")
+        raise CatalogError(f"{home}: no {wanted}; name the folder of the data set")
     labels = first(r"y_train.*") if phase == "train" else None
     if phase == "train" and labels is None:
-        raise CatalogError(f"{home}: no Y_train.tsv or Y_train_….csv beside {products.name}")
-    return _Files(products, labels, first(r"catalog_english_taxonomy.*"))
+        raise CatalogError(f"{home}: no Y_train.tsv or Y_train_….csv next to {products.name}")
+    return _PhaseFiles(products, labels, first(r"catalog_english_taxonomy.*"))
 
 
 def _table(path: Path) -> TableFile:
@@ -150,7 +155,9 @@ def _codes(path: Path) -> dict[str, str]:
     return found
 
 
-def _rows(files: _Files, own: str, codes: Mapping[str, str], problems: Problems) -> Iterator[pa.RecordBatch]:
+def _rows(
+    files: _PhaseFiles, own: str, codes: Mapping[str, str], problems: Problems
+) -> Iterator[pa.RecordBatch]:
     matched = rows = 0
     for batch in _batches(files.products, problems):
         ids = batch.column(batch.schema.get_field_index(own)).to_pylist()
@@ -165,7 +172,7 @@ def _rows(files: _Files, own: str, codes: Mapping[str, str], problems: Problems)
 
 
 def _tree(codes: set[str], names: Path | None) -> Taxonomy | None:
-    """The codes under their top categories, where the names are known; None without a label."""
+    """The type codes under their top categories, where the names are known; None without a label."""
     if not codes:
         return None
     paths = _paths(names) if names else {}
@@ -198,31 +205,44 @@ def _paths(file: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def write_submission(catalog: Catalog, answers: Iterable[Any], file: Path) -> int:
-    """The test file's ids and `Prdtypecode` as TSV (SIGIR), or index and `prdtypecode` as CSV (the site's).
+def write_submission(catalog: Catalog, predictions: Iterable[Any], file: Path) -> int:
+    """Write the ids and `Prdtypecode` as TSV (SIGIR workshop), or index and `prdtypecode` as CSV
+    (challenge site).
+
+    Args:
+        catalog: The rows.
+        predictions: One per row, in order.
+        file: The output file.
 
     Raises:
-        CatalogError: as `aisle.data.benchmark_datasets.write_submission`.
+        CatalogError: As `aisle.data.benchmark_datasets.write_submission`.
     """
     known = {name.lower(): name for name in catalog.names}
     ids = [known[name] for name in _IDS if name in known]
     own = catalog.columns.id or ""
 
-    def code(answer: Any) -> str:
-        if not answer.best_id.isdigit():
+    def code(prediction: Any) -> str:
+        if not prediction.best_id.isdigit():
             raise CatalogError(
-                f"category {answer.best_id!r} is not the contest's: the model must learn from rakuten:FOLDER"
+                f"category {prediction.best_id!r} is not one of this data set: train the model on "
+                f"rakuten:FOLDER"
             )
-        return answer.best_id
+        return prediction.best_id
 
     if len(ids) == len(_IDS):
         return write_lines(
             catalog,
-            answers,
+            predictions,
             file,
-            lambda record, answer: "\t".join([*(str(record[n] or "") for n in ids), code(answer)]) + "\n",
+            lambda record, prediction: (
+                "\t".join([*(str(record[n] or "") for n in ids), code(prediction)]) + "\n"
+            ),
             "\t".join([*ids, "Prdtypecode"]) + "\n",
         )
     return write_lines(
-        catalog, answers, file, lambda record, answer: f"{record[own]},{code(answer)}\n", ",prdtypecode\n"
+        catalog,
+        predictions,
+        file,
+        lambda record, prediction: f"{record[own]},{code(prediction)}\n",
+        ",prdtypecode\n",
     )

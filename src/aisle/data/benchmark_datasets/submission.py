@@ -1,4 +1,4 @@
-"""What submissions of every contest share: one line a row, in order, in a file that is whole or not there."""
+"""Writes submission files: one line per row, in order; the file is complete or absent."""
 
 import os
 import uuid
@@ -12,46 +12,58 @@ from aisle.errors import CatalogError
 
 def write_lines(
     catalog: Catalog,
-    answers: Iterable[Any],
+    predictions: Iterable[Any],
     file: Path,
     line: Callable[[dict[str, Any], Any], str],
     header: str = "",
 ) -> int:
-    """One `line(record, answer)` a row of the catalogue; returns how many.
+    """Write one line per row.
+
+    Args:
+        catalog: The rows.
+        predictions: One per row, in order.
+        file: The output file.
+        line: Makes a line from a row's raw record and its prediction.
+        header: The first line.
+
+    Returns:
+        The number of rows.
 
     Raises:
-        CatalogError: the answers are not those of the rows, or the disk refuses.
+        CatalogError: The predictions are not those of the rows, or the file cannot be written.
     """
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
+    part = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
     count = 0
     try:
-        with beside.open("w", encoding="utf-8", newline="") as handle:
+        with part.open("w", encoding="utf-8", newline="") as handle:
             handle.write(header)
-            for record, answer in _paired(catalog, answers):
-                handle.write(line(record, answer))
+            for record, prediction in _paired(catalog, predictions):
+                handle.write(line(record, prediction))
                 count += 1
             handle.flush()
             os.fsync(handle.fileno())
-        beside.replace(file)
+        part.replace(file)
     except OSError as error:
         raise CatalogError(f"{file} cannot be written: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     return count
 
 
-def _paired(catalog: Catalog, answers: Iterable[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
-    given = iter(answers)
+def _paired(catalog: Catalog, predictions: Iterable[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    given = iter(predictions)
     for row in range(len(catalog)):
         record = catalog.raw(row)
-        answer = next(given, None)
-        if answer is None:
-            raise CatalogError(f"{row:,} answers for {len(catalog):,} rows: a submission needs one each")
-        own = str(record.get(catalog.columns.id or "") or row + 1)
-        if answer.id != own:
+        prediction = next(given, None)
+        if prediction is None:
             raise CatalogError(
-                f"answer {row + 1:,} is of product {answer.id!r}, the row of {own!r}: keep the order"
+                f"{row:,} predictions for {len(catalog):,} rows: a submission needs one per row"
             )
-        yield record, answer
+        own = str(record.get(catalog.columns.id or "") or row + 1)
+        if prediction.id != own:
+            raise CatalogError(
+                f"prediction {row + 1:,} is of product {prediction.id!r}, the row of {own!r}: keep the order"
+            )
+        yield record, prediction
     if next(given, None) is not None:
-        raise CatalogError(f"more answers than the {len(catalog):,} rows: a submission needs one each")
+        raise CatalogError(f"more predictions than the {len(catalog):,} rows: a submission needs one per row")

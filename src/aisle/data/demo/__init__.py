@@ -1,4 +1,4 @@
-"""A sample shop drawn and written by code: small, many-tongued, and as untidy as a real one."""
+"""A sample shop written by code: multilingual listings and images with the flaws of a real catalog."""
 
 from aisle.data.demo.shop import Shop, make_shop
 

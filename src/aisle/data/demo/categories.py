@@ -1,4 +1,4 @@
-"""The sample shop's category tree, with the words and the drawing of each category."""
+"""The sample shop's category tree, with the words and the image template of each category."""
 
 import tomllib
 from functools import cache
@@ -11,10 +11,10 @@ Words = dict[str, tuple[str, ...]]
 
 
 class Department(NamedTuple):
-    """A category of the second level, and the words that fit all of its products.
+    """A category of level 2, and the words for all of its products.
 
-    `vague` words fit every category of the department equally; empty where no listing is that vague.
-    `details` that exclude each other (sizes, say) are one entry, separated by ~.
+    `vague` words fit every category of the department equally; empty where no listing uses them. Mutually
+    exclusive `details`, such as sizes, are one entry, separated by ~.
     """
 
     path: str
@@ -25,7 +25,7 @@ class Department(NamedTuple):
 
 
 class Category(NamedTuple):
-    """A category that products belong to: its path, share of the products, names and drawing.
+    """A category with products: its path, share of the products, names and image template.
 
     `needs_image`: some listings use only the department's `vague` words.
     """
@@ -75,7 +75,7 @@ def _words(raw: dict[str, str]) -> Words:
 
 
 def shares(total: int) -> list[int]:
-    """How many of `total` products each category has: by weight, largest remainders first, at least one."""
+    """Number of products per category: by weight, largest remainders first, at least one."""
     weights = [category.weight for category in categories()]
     exact = [total * weight / sum(weights) for weight in weights]
     counts = [max(1, int(share)) for share in exact]

@@ -1,4 +1,4 @@
-"""Draws a product from the shapes that `drawings.toml` lists for its category."""
+"""Draws a product from the shapes in `image_templates.toml`."""
 
 import math
 import random
@@ -24,7 +24,7 @@ _SHADES = {"main": 0.0, "dark": -0.3, "light": 0.35}
 _TURN = np.linspace(0, 2 * np.pi, 44, endpoint=False)
 _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)  # (44, 2)
 _STEP = np.linspace(0, 1, 9)[:-1, None]
-_WOBBLE = 0.03  # each shape of a product is moved and scaled by up to this share: no two are the same
+_WOBBLE = 0.03  # each shape is moved and scaled by up to this share
 
 
 class Shape(NamedTuple):
@@ -37,7 +37,7 @@ class Shape(NamedTuple):
 
 
 class Pose(NamedTuple):
-    """Where the unit square lands: centre and half-width in pixels, tilt in radians, stretch, mirrored."""
+    """Position of the unit square: centre and half-width in pixels, tilt in radians, stretch, mirrored."""
 
     x: float
     y: float
@@ -55,9 +55,9 @@ class Pose(NamedTuple):
 
 
 @cache
-def drawings() -> dict[str, tuple[Shape, ...]]:
-    """The shapes of every drawing, by its name."""
-    text = resources.files("aisle.data.demo").joinpath("drawings.toml").read_text(encoding="utf-8")
+def image_templates() -> dict[str, tuple[Shape, ...]]:
+    """The shapes of every template, by its name."""
+    text = resources.files("aisle.data.demo").joinpath("image_templates.toml").read_text(encoding="utf-8")
     return {name: tuple(map(_parse, line.split(";"))) for name, line in tomllib.loads(text).items()}
 
 
@@ -80,14 +80,14 @@ def draw(
     """Draw one product.
 
     Args:
-        canvas: What is drawn on.
-        name: The drawing's name in `drawings.toml`.
-        pose: Where the drawing's unit square lands.
+        canvas: The canvas.
+        name: The template's name in `image_templates.toml`.
+        pose: Position of the template's unit square.
         main: The product's colour.
         accent: Its second colour.
         rng: Varies the shapes.
     """
-    for shape in drawings()[name]:
+    for shape in image_templates()[name]:
         shade = _SHADES.get(shape.colour)
         fill = accent if shape.colour == "accent" else NAMED.get(shape.colour) or tint(main, shade or 0.0)
         scale = 1 + rng.uniform(-_WOBBLE, _WOBBLE)

@@ -1,4 +1,4 @@
-"""Which products the sample shop has: what each is, what its seller says, and on which side of the split."""
+"""The listings of the sample shop: category, text, label and split."""
 
 import random
 from collections import Counter, defaultdict
@@ -10,21 +10,23 @@ from aisle.data.demo.texts import Facts, write
 from aisle.data.text import normalize
 
 PICTURED_SHARE = 0.125
-"""Of all products, those that only their picture can place; one in ten is the promise."""
+"""Share of products that only their image can classify; at least one in ten is wanted."""
 MISLABELLED_SHARE = 0.02
 RELISTED_SHARE = 0.03
 TEST_SHARE = 0.3
 COMMON = 24
-"""Shelves of less weight are left out of relisting and mislabelling, so that the tail stays a tail."""
+"""Categories of less weight have no relistings and no wrong labels, so that they stay rare."""
 
 
 @dataclass(frozen=True)
 class Listing:
     """One row of the shop.
 
-    item: the thing itself; a relisting shares it, and with it pictures and split side.
-    label: the category the seller chose; `category` is where the item truly belongs.
-    picture_only: its text fits every needs_image category of the department equally.
+    Attributes:
+        item: The item; a relisting has the same item, images and split.
+        category: The true category.
+        label: The category the seller chose.
+        picture_only: The text fits every `needs_image` category of the department equally.
     """
 
     id: str
@@ -42,7 +44,7 @@ class Listing:
 
 
 def stock(products: int, rng: random.Random) -> list[Listing]:
-    """The shop's `products` rows in no order, labelled and split."""
+    """The labelled rows of the shop, in random order, with their split."""
     found: list[Listing] = []
     used: set[str] = set()
     needs_image = [category.needs_image for category in categories()]
@@ -72,13 +74,13 @@ def arrivals(count: int, rng: random.Random) -> list[Listing]:
 
 
 def _even(total: int, parts: int) -> list[int]:
-    """`total` in `parts` as equal as can be, so that vague words favour no category."""
+    """`total` divided as evenly as possible, so that vague words favour no category."""
     return [total // parts + (i < total % parts) for i in range(parts)]
 
 
 def _listing(item: int, category: Category, vague: bool, used: set[str], rng: random.Random) -> Listing:
-    """One item's listing, in words that nobody used before: `used` holds those, so that equal words always
-    mean a relisting, and a split by items never has one text on both sides."""
+    """One item's listing. Its text is not in `used`, so that equal texts are always relistings and never
+    in two splits."""
     language = rng.choices(LANGUAGES, weights=(45, 25, 17, 13))[0]
     colour = rng.choice(list(COLOURS))
     low, high = category.price
@@ -110,7 +112,7 @@ def _listing(item: int, category: Category, vague: bool, used: set[str], rng: ra
 def _facts(category: Category, vague: bool, language: str, colour: str, rng: random.Random) -> Facts:
     department = category.department
     names = department.vague if vague else category.names
-    # What else a vague listing mentions comes from other departments: its own category would be a hint.
+    # Other products in a vague listing are from other departments: its own would be a hint.
     elsewhere = [s for s in categories() if (s.department is not department if vague else s is not category)]
     return Facts(
         language,
@@ -123,13 +125,13 @@ def _facts(category: Category, vague: bool, language: str, colour: str, rng: ran
 
 
 def _relist(listing: Listing, rng: random.Random) -> Listing:
-    """The same item offered again: the same pictures, a lower price, the title sometimes touched up."""
+    """The same item listed again: the same images, a lower price, the title sometimes changed."""
     title = rng.choice([listing.title, listing.title, listing.title.lower(), f"{listing.title} !!!"])
     return replace(listing, title=title, price=round(listing.price * rng.choice([1, 0.9, 0.8]), 2))
 
 
 def _split(listings: list[Listing], rng: random.Random) -> list[Listing]:
-    """Test and train, per category and kind of text. A lone item trains; rows of an item stay together."""
+    """Split per category and kind of text. A single item is a train row; rows of an item stay together."""
     strata: dict[tuple[str, bool], set[int]] = defaultdict(set)
     for listing in listings:
         strata[listing.category.path, listing.picture_only].add(listing.item)
@@ -141,7 +143,7 @@ def _split(listings: list[Listing], rng: random.Random) -> list[Listing]:
 
 
 def _mislabel(listings: list[Listing], rng: random.Random) -> list[Listing]:
-    """Some sellers choose the wrong category, mostly a neighbouring one."""
+    """Give some rows a wrong label, mostly of a sibling category."""
     rows = Counter(row.item for row in listings)
     common = [category for category in categories() if category.weight >= COMMON]
     chosen = [
@@ -163,6 +165,6 @@ def _wrong(category: Category, common: list[Category], rng: random.Random) -> st
 
 
 def _numbered(listings: list[Listing], letter: str, rng: random.Random) -> list[Listing]:
-    """Shuffled, then given ids, so that an id says nothing."""
+    """Shuffled, then given ids, so that ids carry no information."""
     rng.shuffle(listings)
     return [replace(row, id=f"{letter}{10_001 + i}") for i, row in enumerate(listings)]

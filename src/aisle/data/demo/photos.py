@@ -1,4 +1,4 @@
-"""Product photographs of the sample shop: a drawing in some pose, on some background, in some light."""
+"""Product images of the sample shop: a template with random pose, background and light."""
 
 import io
 import random
@@ -40,7 +40,7 @@ BACKDROPS: tuple[Colour, ...] = (
 
 
 def draw_photo(drawing: str, main: Colour, rng: random.Random) -> Image.Image:
-    """One photograph of one product in its colour: RGB, 96 to 160 pixels a side."""
+    """One image of a product in its colour: RGB, 96 to 160 pixels per side."""
     width, height = _frame(rng)
     main = _jitter(main, rng)
     accent = _jitter(_apart(main, list(COLOURS.values()), rng), rng)
@@ -55,7 +55,7 @@ def draw_photo(drawing: str, main: Colour, rng: random.Random) -> Image.Image:
 
 
 def encode(image: Image.Image, rng: random.Random) -> tuple[bytes, str]:
-    """The file's bytes and its ending: mostly JPEG of varying quality, some WebP and PNG."""
+    """The file's bytes and extension: mostly JPEG of varying quality, some WebP and PNG."""
     kind = rng.choices(["JPEG", "WEBP", "PNG"], weights=(80, 15, 5))[0]
     file = io.BytesIO()
     if kind == "PNG":
@@ -66,7 +66,7 @@ def encode(image: Image.Image, rng: random.Random) -> tuple[bytes, str]:
 
 
 def corrupt(data: bytes, kind: str, name: str) -> bytes:
-    """A broken file that no decoder turns into an image: `truncated`, `empty` or `text`."""
+    """A broken file that no decoder can read: `truncated`, `empty` or `text`."""
     if kind == "truncated":
         return data[: len(data) // 3]
     if kind == "empty":
@@ -107,7 +107,7 @@ def _pose(size: tuple[int, int], rng: random.Random) -> Pose:
 def _background(
     canvas: ImageDraw.ImageDraw, size: tuple[int, int], colour: Colour, rng: random.Random
 ) -> None:
-    """A bare backdrop, a floor, a wooden table or stripes, and sometimes another object at an edge."""
+    """A plain background, a floor, a wooden table or stripes, and sometimes another object at an edge."""
     width, height = size
     match rng.choices(["bare", "floor", "planks", "stripes"], weights=(5, 3, 2, 2))[0]:
         case "floor":
@@ -130,7 +130,7 @@ def _background(
 
 
 def _compose(scene: Image.Image, item: Image.Image, rng: random.Random) -> Image.Image:
-    """The item on its background with a soft shadow, then one light over both."""
+    """The item on its background, with a soft shadow and one light over both."""
     *bands, alpha = item.split()
     depth = rng.uniform(3, 7)
     shadow = Image.new("L", alpha.size)
@@ -143,7 +143,7 @@ def _compose(scene: Image.Image, item: Image.Image, rng: random.Random) -> Image
 
 
 def _light(image: Image.Image, rng: random.Random) -> Image.Image:
-    """A gradient of light, exposure, a warm or cold cast, and for some the grain of a phone at night."""
+    """A gradient of light, exposure, a colour cast, and grain for some."""
     pixels = np.asarray(image, dtype=np.float32)  # (H, W, 3)
     height, width = pixels.shape[:2]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * rng.uniform(-0.13, 0.05)

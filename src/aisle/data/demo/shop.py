@@ -1,4 +1,4 @@
-"""Writes the sample shop to a folder: two CSV files, the pictures, and the truth kept apart."""
+"""Writes the sample shop to a folder: two CSV files, the images, and the true labels."""
 
 import csv
 import json
@@ -13,21 +13,23 @@ from aisle.errors import CatalogError
 from aisle.progress import SILENT, Advance, Progress
 
 COLUMNS = ("id", "title", "description", "brand", "colour", "price", "category", "images", "split")
-FEWEST = 120
-"""Products a shop needs so that every category has one and the large ones stay large."""
+MIN_PRODUCTS = 120
+"""Minimum size, so that every category has a product and large categories stay large."""
 _PICTURELESS, _BROKEN, _SECOND_VIEW = 0.08, 0.01, 0.1
 _FLAWS = ("truncated", "empty", "text", "absent")
 
 
 class Shop(NamedTuple):
-    """Where everything is.
+    """The files of a sample shop.
 
-    products: CSV with `category` and a `split` column of train and test.
-    incoming: CSV of new products with neither, to classify.
-    truth: JSON for tests and benchmarks, never for training: true `labels` of all ids, and the ids that are
-        `picture_only`, `mislabelled`, `duplicates` (lists of ids of one item), `broken` (id to flaw), and
-        `languages` by id.
-    picture_only: ids, labelled and incoming, whose text fits two or more sibling categories equally.
+    Attributes:
+        folder: Their folder.
+        products: CSV with the columns `category` and `split` (train, test).
+        incoming: CSV of new products without these columns, to classify.
+        truth: JSON for tests and benchmarks, not for training: true `labels` by id, and the ids that are
+            `picture_only`, `mislabelled`, `duplicates` (lists of ids of one item), `broken` (id to flaw), and
+            `languages` by id.
+        picture_only: Ids of products whose text fits two or more sibling categories equally.
     """
 
     folder: Path
@@ -43,15 +45,21 @@ def make_shop(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Shop:
-    """Draw and write a sample shop of `products` labelled rows, and a tenth as many incoming ones.
+    """Write a sample shop. The same `products` and `seed` give the same bytes.
 
-    The same `products` and `seed` give the same bytes.
+    Args:
+        folder: The output folder.
+        products: Number of labelled rows, at least 120; a tenth as many unlabelled ones are added.
+        seed: Random seed.
+        progress: Reports progress.
 
     Raises:
-        CatalogError: fewer than 120 products are asked for, or `folder` cannot be written.
+        CatalogError: `products` is too small, or `folder` cannot be written.
     """
-    if products < FEWEST:
-        raise CatalogError(f"a sample shop of {products:,} products is too small: ask for {FEWEST} or more")
+    if products < MIN_PRODUCTS:
+        raise CatalogError(
+            f"a sample shop of {products:,} products is too small: ask for {MIN_PRODUCTS} or more"
+        )
     folder = Path(folder)
     rng = random.Random(f"aisle shop {seed}")
     labelled, incoming = stock(products, rng), arrivals(max(20, products // 10), rng)
@@ -65,7 +73,7 @@ def make_shop(
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
         with progress("drawing the sample shop", len(labelled) + len(incoming)) as advance:
-            images, broken = _write_pictures(folder, [*labelled, *incoming], seed, advance)
+            images, broken = _write_images(folder, [*labelled, *incoming], seed, advance)
         _write_rows(shop.products, labelled, images, COLUMNS, rng)
         _write_rows(shop.incoming, incoming, images, COLUMNS[:6] + COLUMNS[7:8], rng)
         _write_truth(shop.truth, labelled, incoming, broken)
@@ -74,14 +82,14 @@ def make_shop(
     return shop
 
 
-def _write_pictures(
+def _write_images(
     folder: Path, rows: list[Listing], seed: int, advance: Advance
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Draw every row's pictures; (relative paths by id, flaw by id of a broken picture)."""
+    """Draw every row's images; returns relative paths by id, and the flaw of each broken image by id."""
     kinds = _flaws(rows, random.Random(f"aisle flaws {seed}"))
     images: dict[str, list[str]] = {}
     for row in rows:
-        # Seeded by the item, not the row: a relisting shows the very same photographs.
+        # Seeded by the item, not the row: a relisting has the same images.
         rng = random.Random(f"aisle item {seed} {row.id[0]} {row.item}")
         images[row.id] = []
         views = 2 if rng.random() < _SECOND_VIEW else 1
@@ -100,7 +108,7 @@ def _write_pictures(
 
 
 def _flaws(rows: list[Listing], rng: random.Random) -> dict[str, str]:
-    """id -> `none` (no picture) or how its pictures are broken; picture-only rows are spared."""
+    """id -> `none` (no image) or the flaw of its images; image-only rows have none."""
     chosen = [row.id for row in rows if not row.picture_only]
     rng.shuffle(chosen)
     broken = max(len(_FLAWS), round(len(rows) * _BROKEN))

@@ -1,6 +1,6 @@
-"""How sellers write: titles and descriptions composed in four languages, then roughened.
+"""Titles and descriptions in four languages, with the flaws of sellers' texts.
 
-Phrases around the noun never have to agree with it in gender or number, so any noun fits any phrase.
+Phrases need not agree with the noun in gender or number, so any noun fits any phrase.
 """
 
 import html
@@ -109,7 +109,7 @@ EMOJI = ("🔥", "✨", "❤️", "👍", "🌸", "‼️", "✅", "🎁")
 
 
 class Facts(NamedTuple):
-    """What a seller has to say about one item, in one language: `others` names things it is not."""
+    """What a listing says about one item, in one language; `others` are names of other products."""
 
     language: str
     noun: str
@@ -119,7 +119,7 @@ class Facts(NamedTuple):
     others: tuple[str, ...]
 
     def slots(self, rng: random.Random) -> dict[str, str]:
-        """What fills the slots of all phrases about this item, so that its texts agree with each other."""
+        """Values of the slots of all phrases about this item, so that its texts are consistent."""
         return {
             "noun": self.noun,
             "brand": self.brand,
@@ -130,13 +130,13 @@ class Facts(NamedTuple):
 
 
 def write(facts: Facts, rng: random.Random) -> tuple[str, str]:
-    """Title and description, as typed."""
+    """Title and description."""
     slots = facts.slots(rng)
     return _title(facts, slots, rng), _description(facts, slots, rng)
 
 
 def _title(facts: Facts, slots: dict[str, str], rng: random.Random) -> str:
-    """Composed, then with promises, swaps, slips of the finger, capitals and emoji."""
+    """A title with optional promotion, swap offer, typing errors, capitals and emoji."""
     grammar = GRAMMARS[facts.language]
     title = _fill(_one(grammar.titles, rng), facts, slots, rng)
     if rng.random() < 0.08:
@@ -160,7 +160,7 @@ def _title(facts: Facts, slots: dict[str, str], rng: random.Random) -> str:
 
 
 def _description(facts: Facts, slots: dict[str, str], rng: random.Random) -> str:
-    """A few sentences, or nothing: three in ten sellers leave the description out."""
+    """A few sentences, or nothing for 30 % of the products."""
     if rng.random() < 0.3:
         return ""
     grammar = GRAMMARS[facts.language]
@@ -179,7 +179,7 @@ def _description(facts: Facts, slots: dict[str, str], rng: random.Random) -> str
 
 
 def mistype(text: str, rng: random.Random) -> str:
-    """One slip in a longer word: two letters swapped, one lost, one doubled, or an accent forgotten."""
+    """One typing error in a longer word: two letters swapped, one lost, one doubled, or accents removed."""
     words = text.split(" ")
     long = [i for i, word in enumerate(words) if len(word) > 4 and word.isalpha()]
     if not long:
@@ -215,7 +215,7 @@ def _fill(phrase: str, facts: Facts, slots: dict[str, str], rng: random.Random) 
 
 
 def _entities(text: str) -> str:
-    """As a careless export writes it: named HTML entities for everything that has one."""
+    """HTML entities for every character that has a name."""
     escaped = html.escape(text, quote=False)
     return "".join(f"&{html.entities.codepoint2name[ord(c)]};" if ord(c) in _NAMED else c for c in escaped)
 

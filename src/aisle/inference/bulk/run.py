@@ -114,7 +114,7 @@ def _written(
 ) -> Iterator[Record]:
     if cluster is not None:
         if not isinstance(job.pieces, ChunkReader):
-            raise OutputError("a contest's files are answered here, not on a cluster: leave --ray away")
+            raise OutputError("a benchmark data set cannot be classified on a cluster: leave --ray out")
         yield from cluster.written(job.pieces, (job.ending, job.remembered), folder, before, advance)
         return
     for piece in job.pieces:

@@ -1,4 +1,4 @@
-"""Public contests' files, made small in their own formats, quirks included."""
+"""Small files in the formats of public benchmark data sets, with their peculiarities."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ from aisle.errors import CatalogError
 h5py = pytest.importorskip("h5py", reason="the extra hdf5 is not installed")
 
 
-class Said(NamedTuple):
+class Predicted(NamedTuple):
     id: str
     best_id: str
 
@@ -66,7 +66,7 @@ def shop(tmp_path_factory):
     return folder, np.concatenate(given)
 
 
-def test_kakaos_chunks_are_one_catalogue(shop):
+def test_kakaos_chunks_are_one_catalog(shop):
     folder, vectors = shop
     catalog = kakao(folder)
     assert len(catalog) == 60
@@ -96,7 +96,7 @@ def test_kakaos_missing_levels_end_the_path_and_ids_come_back(shop):
     assert tree.depth == 4
 
 
-def test_what_is_said_of_a_contest_is_true_of_it(shop):
+def test_the_label_summary_of_kakao_is_correct(shop):
     catalog = kakao(shop[0])
     mapping = dict(check(catalog).mapping)
     assert mapping["labels"] == "ids or names of the tree's places"  # not "flat": the tree has four levels
@@ -135,17 +135,17 @@ def test_each_chunk_is_opened_once_and_vectors_are_read_by_slice(shop, monkeypat
 
 def test_kakaos_submission_maps_ids_back(shop, tmp_path):
     catalog = kakao(shop[0], "dev")
-    answers = [Said(p.id, ".".join(map(str, PATHS[i % 5]))) for i, p in enumerate(catalog)]
+    answers = [Predicted(p.id, ".".join(map(str, PATHS[i % 5]))) for i, p in enumerate(catalog)]
     assert benchmark_datasets.write_submission("kakao", catalog, answers, tmp_path / "out.tsv") == 12
     lines = (tmp_path / "out.tsv").read_text().splitlines()
     assert lines[0] == "P000100\t1\t10\t100\t1000"
     assert lines[2] == "P000102\t2\t11\t-1\t-1"
     assert len(lines) == 12
     for wrong, why in [
-        (answers[:-1], "11 answers for 12 rows"),
-        ([*answers, answers[0]], "more answers than the 12 rows"),
+        (answers[:-1], "11 predictions for 12 rows"),
+        ([*answers, answers[0]], "more predictions than the 12 rows"),
         ([*answers[:1], *answers], "is of product 'P000100', the row of 'P000101'"),
-        ([Said(a.id, "Shoes") for a in answers], "category 'Shoes' is not the contest's"),
+        ([Predicted(a.id, "Shoes") for a in answers], "category 'Shoes' is not one of this data set"),
     ]:
         with pytest.raises(CatalogError, match=why):
             benchmark_datasets.write_submission("kakao", catalog, wrong, tmp_path / "again.tsv")
@@ -175,13 +175,13 @@ def test_a_model_trained_on_kakao_answers_with_its_ids(shop, tmp_path):
     assert np.mean([r == e for r, e in zip(rows, expected, strict=True)]) > 0.5
 
 
-def test_what_is_no_kakao_folder_is_one_line(tmp_path, shop):
+def test_a_malformed_kakao_folder_gives_a_one_line_error(tmp_path, shop):
     with pytest.raises(CatalogError, match=r"no train.chunk.01; name the folder"):
         kakao(tmp_path)
     with pytest.raises(CatalogError, match="kakao has no phase 'eval'; it has train, dev, test"):
         kakao(shop[0], "eval")
     (tmp_path / "train.chunk.01").write_bytes(b"not HDF5")
-    with pytest.raises(CatalogError, match=r"train.chunk.01: not a chunk of the contest"):
+    with pytest.raises(CatalogError, match=r"train.chunk.01: not a chunk of this data set"):
         kakao(tmp_path)
 
 
@@ -201,7 +201,7 @@ def write(file, header, rows, delimiter):
         csv.writer(handle, delimiter=delimiter).writerows([header, *rows])
 
 
-def pictures(folder, rows):
+def write_images(folder, rows):
     folder.mkdir(parents=True)
     for _, _, image, product, _ in rows:
         Image.new("RGB", (8, 8), (image % 255, 0, 0)).save(folder / f"image_{image}_product_{product}.jpg")
@@ -217,8 +217,8 @@ def sigir(folder):
         write(folder / f"x_test_task1_phase{phase}.tsv", header, ids[:2], "\t")
     header = ["Prdtypecode", "Top level category", "Lower level category"]
     write(folder / "catalog_english_taxonomy.tsv", header, TAXONOMY, "\t")
-    pictures(folder / "image_training", ROWS)
-    pictures(folder / "image_test", ROWS[:2])
+    write_images(folder / "image_training", ROWS)
+    write_images(folder / "image_test", ROWS[:2])
     return folder
 
 
@@ -230,8 +230,8 @@ def challenge(folder):
     write(folder / "Y_train_CVw08PX.csv", ["", "prdtypecode"], [(i, r[4]) for i, r in enumerate(ROWS)], ",")
     test = [(84916 + i, *row[1:]) for i, row in enumerate(rows[:3])]
     write(folder / "X_test_update.csv", ["", "designation", "description", "productid", "imageid"], test, ",")
-    pictures(folder / "images" / "image_train", ROWS)
-    pictures(folder / "images" / "image_test", ROWS[:3])
+    write_images(folder / "images" / "image_train", ROWS)
+    write_images(folder / "images" / "image_test", ROWS[:3])
     return folder
 
 
@@ -261,7 +261,9 @@ def test_rakutens_test_phases_and_submissions(tmp_path):
     assert len(catalog) == 2
     assert catalog[0].images[0].path.parent.name == "image_test"
     out = tmp_path / "out.tsv"
-    benchmark_datasets.write_submission("rakuten", catalog, [Said("0", "2280"), Said("1", "10")], out)
+    benchmark_datasets.write_submission(
+        "rakuten", catalog, [Predicted("0", "2280"), Predicted("1", "10")], out
+    )
     assert out.read_text() == (
         "Integer_id\tImage_id\tProduct_id\tPrdtypecode\n"
         "0\t3804725264\t1263597046\t2280\n"
@@ -273,12 +275,12 @@ def test_rakutens_test_phases_and_submissions(tmp_path):
 
 def test_the_challenge_sites_submission(tmp_path):
     catalog = rakuten(challenge(tmp_path), "test")
-    answers = [Said(str(84916 + i), code) for i, code in enumerate(["10", "50", "2280"])]
+    answers = [Predicted(str(84916 + i), code) for i, code in enumerate(["10", "50", "2280"])]
     benchmark_datasets.write_submission("rakuten", catalog, answers, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == ",prdtypecode\n84916,10\n84917,50\n84918,2280\n"
-    with pytest.raises(CatalogError, match="category 'top Books' is not the contest's"):
+    with pytest.raises(CatalogError, match="category 'top Books' is not one of this data set"):
         benchmark_datasets.write_submission(
-            "rakuten", catalog, [Said("84916", "top Books")], tmp_path / "no.csv"
+            "rakuten", catalog, [Predicted("84916", "top Books")], tmp_path / "no.csv"
         )
 
 
@@ -292,22 +294,27 @@ def test_labels_of_other_products_are_refused(tmp_path):
         rakuten(folder)
 
 
-def test_a_source_names_contest_folder_and_phase(tmp_path, monkeypatch):
-    assert benchmark_datasets.parse_contest("kakao:data/k:dev") == (
+def test_a_source_has_name_folder_and_phase(tmp_path, monkeypatch):
+    assert benchmark_datasets.parse_benchmark("kakao:data/k:dev") == (
         "kakao",
         benchmark_datasets.Path("data/k"),
         "dev",
     )
-    assert benchmark_datasets.parse_contest("rakuten:data") == (
+    assert benchmark_datasets.parse_benchmark("rakuten:data") == (
         "rakuten",
         benchmark_datasets.Path("data"),
         "",
     )
-    assert benchmark_datasets.parse_contest("products.csv") is None
+    assert benchmark_datasets.parse_benchmark("products.csv") is None
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kakao:folder").mkdir()
-    assert benchmark_datasets.parse_contest("kakao:folder") is None  # a path that exists is a path
+    assert benchmark_datasets.parse_benchmark("kakao:folder") is None  # a path that exists is a path
     folder = sigir(tmp_path)
-    assert len(benchmark_datasets.open_contest(benchmark_datasets.Named("rakuten", folder, "phase2"))) == 2
+    assert (
+        len(
+            benchmark_datasets.open_benchmark(benchmark_datasets.BenchmarkSource("rakuten", folder, "phase2"))
+        )
+        == 2
+    )
     with pytest.raises(CatalogError, match="rakuten has no phase 'dev'"):
-        benchmark_datasets.open_contest(benchmark_datasets.Named("rakuten", folder, "dev"))
+        benchmark_datasets.open_benchmark(benchmark_datasets.BenchmarkSource("rakuten", folder, "dev"))
