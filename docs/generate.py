@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 _SLOT = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.S)
 _SUPPLIED = {
     "self",
-    "prepare",
+    "preprocessor",
     "config",
     "dims",
     "modalities",
@@ -119,11 +119,11 @@ def shipped_table() -> list[str]:
 
 
 def encoders_table() -> list[str]:
-    """Encoders with their options and their preparers'."""
+    """Encoders with their options and their preprocessors'."""
     rows = []
     for name in encoders.__all__:
         part = getattr(encoders, name)
-        options = {**_options(part), **_options(part.prepare_class)}
+        options = {**_options(part), **_options(part.preprocessor_class)}
         rows.append((f"`{name}`", part.modality, first_sentence(part), _shown(options)))
     return table(("encoder", "reads", "", "options"), rows)
 

@@ -79,7 +79,7 @@ def test_the_readmes_blocks_run_in_order(shop):
     assert ids(shop / "placed.csv") == ids(shop / "new.csv")
     assert (shop / "runs/shop/report/report.html").exists()
     assert (shop / "shop-model/aisle.json").exists()
-    assert 'type = "Average"' in (shop / "runs/mine-1/recipe.toml").read_text()
+    assert 'type = "AverageFusion"' in (shop / "runs/mine-1/recipe.toml").read_text()
 
 
 @pytest.mark.slow

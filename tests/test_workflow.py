@@ -11,10 +11,10 @@ OUTSIDE = '''
 import torch
 from torch import nn
 from aisle.models.registry import Encoder, Fusion, Joint, pooled_only
-from aisle.models.preprocessing import Vectors
+from aisle.models.preprocessing import VectorPreprocessor
 
 
-class Length(Vectors):
+class Length(VectorPreprocessor):
     """How long a text is."""
 
     def __init__(self, dim=1):
@@ -30,7 +30,7 @@ class Length(Vectors):
 
 
 class Long(Encoder):
-    prepare_class = Length
+    preprocessor_class = Length
     modality = "text"
 
     def __init__(self, prepare, dim=4):
@@ -65,15 +65,15 @@ class Shrink(nn.Module):
 
 
 def outside_recipe():
-    lexical = {"type": "Lexical", "dim": 8, "min_df": 1}
+    lexical = {"type": "TfidfEncoder", "dim": 8, "min_df": 1}
     return {
         "views": {
             "title": {"encoder": lexical},
             "long": {"encoder": {"type": "my_parts:Long", "dim": 5}, "fields": ["description", "title"]},
         },
         "fusion": {"type": "my_parts:Bilinear", "scale": 2.0},
-        "head": {"type": "Tree"},
-        "losses": [{"type": "CrossEntropy"}, {"type": "my_parts:Shrink", "weight": 0.1}],
+        "head": {"type": "TreeHead"},
+        "losses": [{"type": "CrossEntropyLoss"}, {"type": "my_parts:Shrink", "weight": 0.1}],
         "stages": [{"epochs": 1}],
     }
 

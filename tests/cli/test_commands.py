@@ -86,13 +86,13 @@ def test_set_reaches_stages_that_a_recipe_does_not_write_down():
 
     recipe = load_recipe(
         {
-            "views": {"title": {"encoder": {"type": "Lexical"}}},
-            "fusion": {"type": "Concat"},
-            "head": {"type": "Tree"},
+            "views": {"title": {"encoder": {"type": "TfidfEncoder"}}},
+            "fusion": {"type": "ConcatFusion"},
+            "head": {"type": "TreeHead"},
         },
         ["stages.0.epochs=3", "losses.0.label_smoothing=0.1"],
     )
     assert [stage.epochs for stage in recipe.stages] == [3]
     assert [(loss.type, loss.options) for loss in recipe.losses] == [
-        ("CrossEntropy", {"label_smoothing": 0.1})
+        ("CrossEntropyLoss", {"label_smoothing": 0.1})
     ]

@@ -156,11 +156,11 @@ def test_a_model_trained_on_kakao_answers_with_its_ids(shop, tmp_path):
     split = {"validation": 0.1, "calibration": 0.1, "threshold": 0.1}
     recipe = {
         "views": {
-            "title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}},
-            "img_feat": {"encoder": {"type": "Vector"}},
+            "title": {"encoder": {"type": "TfidfEncoder", "dim": 16, "min_df": 1}},
+            "img_feat": {"encoder": {"type": "VectorEncoder"}},
         },
-        "fusion": {"type": "Concat", "dim": 16},
-        "head": {"type": "Levels", "weights": [1.0, 1.2, 1.3, 1.4]},
+        "fusion": {"type": "ConcatFusion", "dim": 16},
+        "head": {"type": "LevelsHead", "weights": [1.0, 1.2, 1.3, 1.4]},
         "stages": [{"epochs": 5, "batch_size": 16, "lr": 0.02}],
         "split": split,
     }

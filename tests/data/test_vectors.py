@@ -70,11 +70,11 @@ def test_training_on_a_vector_file_and_answering_without_it(tmp_path):
     catalog = aisle.read(rows, vectors={"clip": tmp_path / "v.npz"})
     recipe = {
         "views": {
-            "clip": {"encoder": {"type": "Vector"}},
-            "title": {"encoder": {"type": "Lexical", "dim": 4}},
+            "clip": {"encoder": {"type": "VectorEncoder"}},
+            "title": {"encoder": {"type": "TfidfEncoder", "dim": 4}},
         },
-        "fusion": {"type": "Concat", "dim": 16},
-        "head": {"type": "Tree"},
+        "fusion": {"type": "ConcatFusion", "dim": 16},
+        "head": {"type": "TreeHead"},
         "stages": [{"epochs": 10, "batch_size": 16, "lr": 0.02}],
     }
     model = aisle.train(catalog, recipe, out=tmp_path / "run")

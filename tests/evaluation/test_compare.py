@@ -148,8 +148,8 @@ def test_the_verdict_names_every_pair_whose_interval_excludes_zero(pairs, verdic
 @pytest.mark.parametrize(
     ("text", "name", "path", "value"),
     [
-        ("x: attention fusion={type='Concat',dim=128}", "x", ("fusion", "type"), "Concat"),
-        ('x: attention fusion={type = "Concat", dim = 128}', "x", ("fusion", "options"), {"dim": 128}),
+        ("x: attention fusion={type='ConcatFusion',dim=128}", "x", ("fusion", "type"), "ConcatFusion"),
+        ('x: attention fusion={type = "ConcatFusion", dim = 128}', "x", ("fusion", "options"), {"dim": 128}),
         ('fast description="it\'s: new"', 'fast description="it\'s: new"', ("description",), "it's: new"),
         ("Bob's: fast seed=3", "Bob's", ("seed",), 3),
         ("dim=128: fast 'seed=4'", "dim=128", ("seed",), 4),
@@ -166,7 +166,10 @@ def test_a_variants_quotes_and_tables_are_read_as_toml(text, name, path, value):
 
 
 def test_a_variant_without_a_recipe_or_a_closing_bracket_is_one_line():
-    for text, why in (("name: ", "names no recipe"), ("fast fusion={type='Concat'", "No closing bracket")):
+    for text, why in (
+        ("name: ", "names no recipe"),
+        ("fast fusion={type='ConcatFusion'", "No closing bracket"),
+    ):
         with pytest.raises(RecipeError, match=why):
             parse_variant(text)
 
@@ -179,7 +182,7 @@ def test_rows_marked_test_are_judged_once():
     whole = aisle.read(rows)
     plain = load_recipe(
         recipe(
-            views={"title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}}},
+            views={"title": {"encoder": {"type": "TfidfEncoder", "dim": 16, "min_df": 1}}},
             split={"validation": 0, "calibration": 0, "threshold": 0},
         )
     )

@@ -376,8 +376,8 @@ def test_a_size_beyond_the_weights_is_refused_before_memory_is_taken(network, tm
         place = place[key]
     place[path[-1]] = value
     (copy / "network.json").write_text(json.dumps(said))
-    if path[-1] == "size":  # a preparer's own file says it
-        file = copy / "views" / "image" / "prepare.json"
+    if path[-1] == "size":  # a preprocessor's own file says it
+        file = copy / "views" / "image" / "preprocessor.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"size": value}))
     reseal(copy, files={k: v for k, v in files.described(copy).items() if k != "aisle.json"})
     with pytest.raises(BundleError, match=r"asks for|not between 1|damaged: .*(1000000000|overflowed)"):

@@ -16,7 +16,7 @@ from aisle.inference.predictor import Predictor
 from aisle.models import fusions
 from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import context_of
-from aisle.models.spec import build, new_preparer
+from aisle.models.spec import build, new_preprocessor
 from aisle.taxonomy import Taxonomy
 from tests.evaluation.shop import PLACES, WordModel, catalog
 from tests.models.build import SMALL
@@ -60,20 +60,20 @@ def learned(fusion, products, steps=40):
     spec = ModelSpec.model_validate(
         {
             "views": {
-                "title": {"encoder": {"type": "Subword", "dim": 16, "vocab_size": 60}},
-                "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16, "dropout": 0.0}},
+                "title": {"encoder": {"type": "SubwordEncoder", "dim": 16, "vocab_size": 60}},
+                "image": {"encoder": {"type": "ConvEncoder", "size": 32, "dim": 16, "dropout": 0.0}},
             },
             "fusion": {"type": fusion, **options(fusion)},
-            "head": {"type": "Tree"},
+            "head": {"type": "TreeHead"},
             "view_dropout": 0.3,
         }
     )
     tree = Taxonomy.from_paths(WORDS)
     context = context_of(tree, np.full(len(tree.terminals), 15))
-    preparers = {name: new_preparer(view) for name, view in spec.views.items()}
-    preparers["title"].fit(p.fields["title"] for p in products)
-    model = build(spec, preparers, context)
-    predictor = Predictor(spec, context, preparers, model, Policy.uncalibrated(tree))
+    preprocessors = {name: new_preprocessor(view) for name, view in spec.views.items()}
+    preprocessors["title"].fit(p.fields["title"] for p in products)
+    model = build(spec, preprocessors, context)
+    predictor = Predictor(spec, context, preprocessors, model, Policy.uncalibrated(tree))
     inputs = predictor._reader(products)
     target = torch.tensor([tree.terminal_of[tree.index(p.categories[0])] for p in products])
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
@@ -89,7 +89,7 @@ def learned(fusion, products, steps=40):
 
 def options(fusion):
     given = {k: v for k, v in SMALL.get(fusion, {}).items() if k != "groups"}
-    if fusion == "Multilevel":
+    if fusion == "MultilevelFusion":
         given["groups"] = []
     return given if given else {"dim": 16}
 
@@ -128,7 +128,7 @@ def test_what_counts_most_lowers_confidence_more_than_chance(fusion, products):
 
 
 def test_views_share_out_what_they_add_together(products):
-    model = learned("Concat", products)
+    model = learned("ConcatFusion", products)
     told = explain(model, products[:1])[0]
     node = model.taxonomy.index(told.path)
     whole = log_odds(model.score(products[:1]), node)[0]

@@ -19,7 +19,7 @@ def grown(old):
     return Taxonomy([*more, *reversed(old.nodes)])
 
 
-@pytest.fixture(scope="module", params=["Tree", "Levels"])
+@pytest.fixture(scope="module", params=["TreeHead", "LevelsHead"])
 def learned(request):
     return aisle.train(
         catalog(80),
@@ -43,7 +43,7 @@ def test_known_places_keep_their_relative_scores_and_new_ones_have_finite_answer
     before = learned.score(shop).all()[:, columns(learned.taxonomy, paths)]
     after = model.score(shop).all()[:, columns(tree, paths)]
     assert np.isfinite(model.score(shop).all()).all()
-    if learned.spec.head.type == "Tree":
+    if learned.spec.head.type == "TreeHead":
         np.testing.assert_allclose(after - after[:, :1], before - before[:, :1], atol=1e-4)
     assert (before.argmax(1) == after.argmax(1)).all()
     assert model.context.counts.sum() == learned.context.counts.sum()
@@ -95,7 +95,7 @@ def test_a_new_leaf_that_shares_a_products_words_is_nearer_than_one_that_does_no
         for t in things
         if (a, t) not in {("cat", "toy"), ("sheep", "brush")}
     ]
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 64, "min_df": 2}}}
+    views = {"title": {"encoder": {"type": "TfidfEncoder", "dim": 64, "min_df": 2}}}
     model = aisle.train(
         read(rows),
         recipe(views=views, stages=[{"epochs": 40, "batch_size": 32, "lr": 0.02}]),

@@ -5,7 +5,7 @@ import numpy as np
 import aisle
 from aisle import Product
 from aisle.inference.knn_index import SKETCH, sketch
-from aisle.models.preprocessing import Lexical
+from aisle.models.preprocessing import TfidfPreprocessor
 
 WORDS = {
     ("Kitchen", "Mugs"): "blue ceramic mug for coffee and tea, dishwasher safe, large handle",
@@ -28,7 +28,7 @@ def shop(rows=400):
 
 def test_a_sketch_keeps_cosines():
     texts = ["red running shoes for men", "red running shoes for women", "garden chair", None]
-    prepare = Lexical(min_df=1)
+    prepare = TfidfPreprocessor(min_df=1)
     prepare.fit(texts)
     vectors = sketch(prepare(texts).arrays)
     assert vectors.shape == (4, SKETCH)

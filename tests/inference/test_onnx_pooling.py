@@ -25,7 +25,7 @@ def test_an_exported_model_pools_as_the_model_does(pooling, encoder, tmp_path):
     from aisle.inference.onnx.export import export
 
     rows = products(40, images=False)
-    text = {"type": "TransformerText", "name": str(encoder), "max_length": 16, "pooling": pooling}
+    text = {"type": "TransformerTextEncoder", "name": str(encoder), "max_length": 16, "pooling": pooling}
     given = recipe(
         views={"title": {"fields": ["title"], "encoder": text}}, stages=[{"epochs": 1, "batch_size": 16}]
     )

@@ -5,11 +5,11 @@ import torch
 
 from aisle.data import Product
 from aisle.models import fusions, heads
-from aisle.models.encoders import Vector
+from aisle.models.encoders import VectorEncoder
 from aisle.models.encoders.pooling import masked_mean
 from aisle.models.label_embeddings import context_of
 from aisle.models.model import Model
-from aisle.models.preprocessing import Vectors
+from aisle.models.preprocessing import VectorPreprocessor
 from aisle.models.registry import Encoded, build_part
 from aisle.taxonomy import Taxonomy
 
@@ -27,10 +27,10 @@ DIMS = {"title": 6, "picture": 8, "brand": 5}
 MODALITIES = {"title": "text", "picture": "image", "brand": "text"}
 # Small where the defaults are made for real catalogues.
 SMALL = {
-    "CrossAttention": {"dim": 16, "heads": 2},
-    "Attention": {"dim": 16, "heads": 2},
-    "Huse": {"dim": 16, "image_layers": 3, "cca_dim": 4},
-    "Multilevel": {"dim": 16, "groups": [["title", "brand"]], "first": "addition"},
+    "CrossAttentionFusion": {"dim": 16, "heads": 2},
+    "AttentionFusion": {"dim": 16, "heads": 2},
+    "HuseFusion": {"dim": 16, "image_layers": 3, "cca_dim": 4},
+    "MultilevelFusion": {"dim": 16, "groups": [["title", "brand"]], "first": "addition"},
 }
 
 
@@ -44,11 +44,11 @@ def context(taxonomy=None, seed=0):
     return context_of(taxonomy, counts)
 
 
-def network(fusion="Concat", head="Tree", dims=None, taxonomy=None, view_dropout=0.1, seed=0):
+def network(fusion="ConcatFusion", head="TreeHead", dims=None, taxonomy=None, view_dropout=0.1, seed=0):
     """A network over vector views, with random weights everywhere."""
     torch.manual_seed(seed)
     dims = dims or DIMS
-    encoders = {name: Trained(Vectors(dim)) for name, dim in dims.items()}
+    encoders = {name: Trained(VectorPreprocessor(dim)) for name, dim in dims.items()}
     return assemble(encoders, fusion, head, taxonomy, view_dropout)
 
 
@@ -66,7 +66,7 @@ def assemble(encoders, fusion, head, taxonomy=None, view_dropout=0.1):
     return model.eval()
 
 
-class Trained(Vector):
+class Trained(VectorEncoder):
     """A vector view whose encoder has weights, so that gradients can be seen to reach it."""
 
     def __init__(self, prepare):
@@ -77,7 +77,7 @@ class Trained(Vector):
         return super().forward(self.linear(vector))
 
 
-class Spelled(Vector):
+class Spelled(VectorEncoder):
     """A view of several tokens, whose encoder has weights."""
 
     def __init__(self, prepare):
@@ -96,7 +96,11 @@ def sequences(fusion, head, view_dropout=0.0, seed=0, random=True):
     """A network whose views are sequences of tokens, with random weights everywhere (or as it begins)."""
     torch.manual_seed(seed)
     model = assemble(
-        {name: Spelled(Vectors(dim)) for name, dim in DIMS.items()}, fusion, head, None, view_dropout
+        {name: Spelled(VectorPreprocessor(dim)) for name, dim in DIMS.items()},
+        fusion,
+        head,
+        None,
+        view_dropout,
     )
     with torch.no_grad():
         for parameter in model.parameters() if random else ():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from aisle.models.encoders import SmallConv, TransformerImage, TransformerText
-from aisle.models.preprocessing import Pictures, Tokens
+from aisle.models.encoders import ConvEncoder, TransformerImageEncoder, TransformerTextEncoder
+from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor
 from tests.models.pretrained import tiny_text, tiny_vision
 
 WORDS = ["red", "blue", "running", "shoes", "lamp", "of", "oak", "for", "a", "small", "desk"]
@@ -16,8 +16,8 @@ def test_texts_of_all_lengths_are_read_as_each_alone(tmp_path):
     texts = [" ".join(pick.choice(WORDS, int(pick.integers(1, 30)))) for _ in range(70)]
     texts[3] = texts[40] = None  # an absent one is not masked into nothing
     name = str(tiny_text(tmp_path / "text", [text for text in texts if text]))
-    tokens = Tokens(name)
-    encoder = TransformerText(tokens, name).eval()
+    tokens = TokenPreprocessor(name)
+    encoder = TransformerTextEncoder(tokens, name).eval()
 
     def read(some):
         return encoder(**{k: torch.from_numpy(v) for k, v in tokens(some).arrays.items()})
@@ -39,9 +39,9 @@ def test_texts_of_all_lengths_are_read_as_each_alone(tmp_path):
 @pytest.mark.parametrize("kind", ["own", "pretrained"])
 def test_pictures_are_read_as_each_alone_and_empty_places_not_at_all(kind, tmp_path, monkeypatch):
     if kind == "own":
-        encoder = SmallConv(Pictures(32), dim=16)
+        encoder = ConvEncoder(ImagePreprocessor(32), dim=16)
     else:
-        encoder = TransformerImage(Pictures(32), str(tiny_vision(tmp_path / "vision", 32)))
+        encoder = TransformerImageEncoder(ImagePreprocessor(32), str(tiny_vision(tmp_path / "vision", 32)))
     encoder.eval()
     pick = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (11, 3, 3, 32, 32), dtype=torch.uint8, generator=pick)

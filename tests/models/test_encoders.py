@@ -8,8 +8,8 @@ import torch
 
 import aisle
 from aisle.errors import MissingExtraError, MissingModelError, RecipeError
-from aisle.models.encoders import Recurrent, TimmImage, Vector
-from aisle.models.preprocessing import Pictures, Tokens, Vectors
+from aisle.models.encoders import RecurrentEncoder, TimmEncoder, VectorEncoder
+from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor, VectorPreprocessor
 from aisle.models.registry import build_part
 from aisle.training import network as fitting
 from tests.shared import SHARED, needs_shared
@@ -17,16 +17,16 @@ from tests.training.shop import catalog, recipe
 
 
 def tokens():
-    prepare = Tokens(max_length=8, vocab_size=60)
+    prepare = TokenPreprocessor(max_length=8, vocab_size=60)
     prepare.fit(["red leather boot", "blue cotton shirt", "small desk lamp"])
     return prepare
 
 
-@pytest.mark.parametrize("kind", Recurrent.kinds)
+@pytest.mark.parametrize("kind", RecurrentEncoder.kinds)
 def test_recurrent_networks_read_in_order_and_never_the_padding(kind):
     torch.manual_seed(0)
     prepare = tokens()
-    encoder = Recurrent(prepare, kind, dim=12, layers=2).eval()
+    encoder = RecurrentEncoder(prepare, kind, dim=12, layers=2).eval()
 
     def read(*texts):
         arrays = prepare(texts).arrays
@@ -38,7 +38,7 @@ def test_recurrent_networks_read_in_order_and_never_the_padding(kind):
     assert beside.tokens.shape == (3, beside.mask.shape[1], 12)
     assert beside.present.tolist() == [True, True, False]
     # word by word, both ways, by hand: a cell of one layer read step by step
-    one = Recurrent(prepare, kind, dim=4).eval()
+    one = RecurrentEncoder(prepare, kind, dim=4).eval()
     arrays = {key: torch.from_numpy(a) for key, a in prepare(["red boot"]).arrays.items()}
     x = one.table(arrays["ids"])
     forward, backward = [], []
@@ -58,14 +58,14 @@ def test_recurrent_networks_read_in_order_and_never_the_padding(kind):
 @pytest.mark.parametrize(
     "encoder",
     [
-        {"type": "Recurrent", "kind": "gru", "dim": 16, "max_length": 12},
-        {"type": "Vector", "hidden": [16, 8]},
+        {"type": "RecurrentEncoder", "kind": "gru", "dim": 16, "max_length": 12},
+        {"type": "VectorEncoder", "hidden": [16, 8]},
     ],
     ids=lambda e: e["type"],
 )
 def test_a_recipe_names_them(encoder, tmp_path):
     rows = catalog(60, vectors=True)
-    view = {"encoder": encoder, **({"fields": ["clip"]} if encoder["type"] == "Vector" else {})}
+    view = {"encoder": encoder, **({"fields": ["clip"]} if encoder["type"] == "VectorEncoder" else {})}
     given = recipe(views={"title": view}, stages=[{"epochs": 12, "batch_size": 8, "lr": 0.02}])
     model = aisle.train(rows, given, out=tmp_path / "run")
     expected = model.score(rows).all()
@@ -75,28 +75,28 @@ def test_a_recipe_names_them(encoder, tmp_path):
 
 
 def test_a_perceptron_on_vectors_is_that():
-    assert Vector(Vectors(3), hidden=5).dim == 5
-    encoder = Vector(Vectors(3), hidden=[5, 2]).eval()
+    assert VectorEncoder(VectorPreprocessor(3), hidden=5).dim == 5
+    encoder = VectorEncoder(VectorPreprocessor(3), hidden=[5, 2]).eval()
     assert encoder.dim == 2
     x = torch.randn(4, 3)
     y = x
     for linear, norm, _, _ in zip(*[iter(encoder.body)] * 4, strict=True):
         y = torch.relu(norm(linear(y)))
     torch.testing.assert_close(encoder(x).pooled, y)
-    assert torch.equal(Vector(Vectors(3))(x).pooled, x)
+    assert torch.equal(VectorEncoder(VectorPreprocessor(3))(x).pooled, x)
 
 
 def test_options_that_cannot_be_used_are_one_line():
     with pytest.raises(RecipeError, match="kind is one of lstm, gru, rnn, not 'LSTM'"):
-        build_part(Recurrent, "encoder", {"kind": "LSTM"}, prepare=tokens())
+        build_part(RecurrentEncoder, "encoder", {"kind": "LSTM"}, preprocessor=tokens())
     with pytest.raises(RecipeError, match="dim 7 must be even"):
-        build_part(Recurrent, "encoder", {"dim": 7}, prepare=tokens())
+        build_part(RecurrentEncoder, "encoder", {"dim": 7}, preprocessor=tokens())
 
 
 def test_without_timm_the_encoder_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(MissingExtraError, match=r"TimmImage needs timm: pip install 'aisle\[timm\]'"):
-        TimmImage(Pictures(32), "vgg11")
+    with pytest.raises(MissingExtraError, match=r"TimmEncoder needs timm: pip install 'aisle\[timm\]'"):
+        TimmEncoder(ImagePreprocessor(32), "vgg11")
 
 
 # -- with timm ---------------------------------------------------------------------------------
@@ -116,14 +116,14 @@ FAMILIES = [
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families_of_timm_give_patches(name):
     size = 224 if "swin" in name else 64
-    encoder = TimmImage(Pictures(size), name, pretrained=False).eval()
+    encoder = TimmEncoder(ImagePreprocessor(size), name, pretrained=False).eval()
     pixels = torch.randint(0, 255, (2, 1, 3, size, size), dtype=torch.uint8)
     found = encoder(pixels, torch.tensor([[True], [False]]))
     assert found.tokens.shape[2] == encoder.dim == encoder.body.num_features
     assert found.tokens.shape[1] == found.mask.shape[1] >= 4
     assert found.present.tolist() == [True, False]
     assert found.pooled[0].abs().max() > 0
-    again = TimmImage(Pictures(size), config=encoder.config).eval()
+    again = TimmEncoder(ImagePreprocessor(size), config=encoder.config).eval()
     again.load_state_dict(encoder.state_dict())
     torch.testing.assert_close(again(pixels, torch.ones(2, 1).bool()).pooled[0], found.pooled[0])
 
@@ -141,8 +141,11 @@ def test_an_untrained_se_resnext_takes_a_real_finetuning_step(monkeypatch, tmp_p
         moved.extend(key for key in before if not torch.equal(before[key], after[key]))
 
     monkeypatch.setattr(fitting, "run_stage", run_stage)
-    image = {"type": "TimmImage", "name": "seresnext50_32x4d", "pretrained": False, "size": 64}
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}}, "image": {"encoder": image}}
+    image = {"type": "TimmEncoder", "name": "seresnext50_32x4d", "pretrained": False, "size": 64}
+    views = {
+        "title": {"encoder": {"type": "TfidfEncoder", "dim": 16, "min_df": 1}},
+        "image": {"encoder": image},
+    }
     rows = catalog(24)
     model = aisle.train(
         rows,
@@ -160,10 +163,10 @@ def test_an_untrained_se_resnext_takes_a_real_finetuning_step(monkeypatch, tmp_p
 @needs_shared
 @pytest.mark.slow
 def test_a_timm_folder_is_read_offline_with_its_own_normalisation():
-    encoder = TimmImage(Pictures(96), str(SHARED / "weights" / "tf_mobilenetv3_small_075")).eval()
+    encoder = TimmEncoder(ImagePreprocessor(96), str(SHARED / "weights" / "tf_mobilenetv3_small_075")).eval()
     assert encoder.mean.flatten().tolist() == pytest.approx([127.5] * 3)
     assert encoder.body.num_features == encoder.dim
-    again = TimmImage(Pictures(96), config=encoder.config).eval()
+    again = TimmEncoder(ImagePreprocessor(96), config=encoder.config).eval()
     again.load_state_dict(encoder.state_dict())
     pixels = torch.randint(0, 255, (1, 1, 3, 96, 96), dtype=torch.uint8)
     shown = torch.ones(1, 1).bool()
@@ -173,6 +176,6 @@ def test_a_timm_folder_is_read_offline_with_its_own_normalisation():
 @pytest.mark.timm
 def test_what_timm_cannot_make_is_one_line(tmp_path):
     with pytest.raises(MissingModelError, match=r"timm model 'resnext-nowhere' cannot be had"):
-        TimmImage(Pictures(64), "resnext-nowhere", pretrained=False)
+        TimmEncoder(ImagePreprocessor(64), "resnext-nowhere", pretrained=False)
     with pytest.raises(MissingModelError, match="cannot read its config"):
-        TimmImage(Pictures(64), str(tmp_path))
+        TimmEncoder(ImagePreprocessor(64), str(tmp_path))

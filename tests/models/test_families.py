@@ -7,10 +7,10 @@ import torch
 import transformers
 
 from aisle.errors import RecipeError
-from aisle.models.encoders import TransformerImage, TransformerText
+from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
 from aisle.models.finetune import depths, merge, prepare
 from aisle.models.options import Finetune
-from aisle.models.preprocessing import Pictures, Tokens
+from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor
 from tests.models.pretrained import tiny_flaubert, tiny_text, tiny_vision
 
 WORDS = ["red boots", "blue lamp", "green chair of wood"]
@@ -99,13 +99,15 @@ def adapters_add_up(encoder, arrays):
 @pytest.mark.parametrize("family", TEXTS)
 def test_every_family_of_texts(tmp_path, tokenizer, family):
     name = folder_of(tmp_path, family, TEXTS[family], tokenizer)
-    tokens = Tokens(name, max_length=8)
-    encoder = TransformerText(tokens, name).eval()
+    tokens = TokenPreprocessor(name, max_length=8)
+    encoder = TransformerTextEncoder(tokens, name).eval()
     arrays = {k: torch.from_numpy(v) for k, v in tokens([*WORDS, None]).arrays.items()}
     encoded = encoder(**arrays)
     assert encoded.pooled.shape == (4, 16)
     assert encoded.present.tolist() == [True, True, True, False]
-    torch.testing.assert_close(again(TransformerText, encoder, tokens)(**arrays).pooled, encoded.pooled)
+    torch.testing.assert_close(
+        again(TransformerTextEncoder, encoder, tokens)(**arrays).pooled, encoded.pooled
+    )
     only_the_last_layer_learns(encoder, arrays)
     adapters_add_up(encoder, arrays)
 
@@ -113,42 +115,46 @@ def test_every_family_of_texts(tmp_path, tokenizer, family):
 @pytest.mark.parametrize("family", PICTURES)
 def test_every_family_of_pictures(tmp_path, family):
     name = folder_of(tmp_path, family, PICTURES[family])
-    pictures = Pictures(32, 2)
-    encoder = TransformerImage(pictures, name).eval()
+    pictures = ImagePreprocessor(32, 2)
+    encoder = TransformerImageEncoder(pictures, name).eval()
     pixels = torch.randint(0, 255, (2, 2, 3, 32, 32), dtype=torch.uint8)
     arrays = {"pixels": pixels, "shown": torch.tensor([[True, True], [True, False]])}
     encoded = encoder(**arrays)
     alone = encoder(pixels[1:, :1], torch.tensor([[True]])).pooled
     torch.testing.assert_close(encoded.pooled[1:], alone, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(again(TransformerImage, encoder, pictures)(**arrays).pooled, encoded.pooled)
+    torch.testing.assert_close(
+        again(TransformerImageEncoder, encoder, pictures)(**arrays).pooled, encoded.pooled
+    )
     only_the_last_layer_learns(encoder, arrays)
     adapters_add_up(encoder, arrays)
 
 
 def test_the_models_own_pooling_is_used_unless_another_is_named(tmp_path, tokenizer):
     name = folder_of(tmp_path, "Bert", SMALL, tokenizer)
-    tokens = Tokens(name, max_length=8)
+    tokens = TokenPreprocessor(name, max_length=8)
     arrays = {k: torch.from_numpy(v) for k, v in tokens(WORDS).arrays.items()}
-    mean, first = (TransformerText(tokens, name, pooling)(**arrays).pooled for pooling in ("mean", "cls"))
-    assert torch.equal(TransformerText(tokens, name)(**arrays).pooled, mean)
+    mean, first = (
+        TransformerTextEncoder(tokens, name, pooling)(**arrays).pooled for pooling in ("mean", "cls")
+    )
+    assert torch.equal(TransformerTextEncoder(tokens, name)(**arrays).pooled, mean)
     (tmp_path / "1_Pooling").mkdir()
     said = tmp_path / "1_Pooling" / "config.json"
     said.write_text(json.dumps({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}))
-    encoder = TransformerText(tokens, name)
+    encoder = TransformerTextEncoder(tokens, name)
     assert torch.equal(encoder(**arrays).pooled, first)
-    assert torch.equal(again(TransformerText, encoder, tokens)(**arrays).pooled, first)
-    assert torch.equal(TransformerText(tokens, name, "mean")(**arrays).pooled, mean)
+    assert torch.equal(again(TransformerTextEncoder, encoder, tokens)(**arrays).pooled, first)
+    assert torch.equal(TransformerTextEncoder(tokens, name, "mean")(**arrays).pooled, mean)
     with pytest.raises(ValueError, match="pooling 'last' is none of auto, mean, cls, max, lasttoken"):
-        TransformerText(tokens, name, "last")
+        TransformerTextEncoder(tokens, name, "last")
 
 
 def test_attention_over_patches_begins_as_their_mean_and_can_look_at_one(tmp_path):
     name = str(tiny_vision(tmp_path, 64))
-    pictures = Pictures(64, 2)
+    pictures = ImagePreprocessor(64, 2)
     pixels = torch.randint(0, 255, (2, 2, 3, 64, 64), dtype=torch.uint8)
     shown = torch.tensor([[True, True], [True, False]])
-    mean = TransformerImage(pictures, name)(pixels, shown)
-    encoder = TransformerImage(pictures, name, pooling="attention")
+    mean = TransformerImageEncoder(pictures, name)(pixels, shown)
+    encoder = TransformerImageEncoder(pictures, name, pooling="attention")
     torch.testing.assert_close(encoder(pixels, shown).pooled, mean.pooled)
     with torch.no_grad():
         encoder.attend.weight[0, 0] = 1e6
@@ -159,9 +165,9 @@ def test_attention_over_patches_begins_as_their_mean_and_can_look_at_one(tmp_pat
 
 def test_more_layers_than_there_are_is_one_line(tmp_path, tokenizer):
     name = folder_of(tmp_path, "Bert", SMALL, tokenizer)
-    encoder = TransformerText(Tokens(name, max_length=8), name)
+    encoder = TransformerTextEncoder(TokenPreprocessor(name, max_length=8), name)
     with pytest.raises(
-        RecipeError, match=r"views\.title\.finetune\.last is 4, but TransformerText has 3 layers"
+        RecipeError, match=r"views\.title\.finetune\.last is 4, but TransformerTextEncoder has 3 layers"
     ):
         prepare(encoder, Finetune(last_layers=4), "title")
 
@@ -201,8 +207,8 @@ def test_a_folders_own_pooling_is_computed(how, tmp_path):
     folder = tiny_text(tmp_path / "text", ["red shoes leather", "oak table", "blue"])
     texts = ["red shoes red leather", "oak", "blue table"]
     pooled_as(folder, {f"pooling_mode_{name}": said == how for said, name in SAID.items()})
-    tokens = Tokens(str(folder), max_length=16)
-    encoder = TransformerText(tokens, str(folder)).eval()
+    tokens = TokenPreprocessor(str(folder), max_length=16)
+    encoder = TransformerTextEncoder(tokens, str(folder)).eval()
     arrays = {k: torch.from_numpy(v) for k, v in tokens([*texts, None]).arrays.items()}
     with torch.no_grad():
         found = encoder(**arrays)
@@ -212,7 +218,7 @@ def test_a_folders_own_pooling_is_computed(how, tmp_path):
             torch.testing.assert_close(found.pooled[i], POOLED[how](alone), atol=1e-5, rtol=1e-4)
     assert torch.isfinite(found.pooled).all()
     pooled_as(folder, {"pooling_mode": how}, "3_Pooling")  # as newer versions write it, anywhere
-    again = TransformerText(tokens, str(folder)).eval()
+    again = TransformerTextEncoder(tokens, str(folder)).eval()
     with torch.no_grad():
         assert torch.equal(again(**arrays).pooled, found.pooled)
 
@@ -233,19 +239,19 @@ def test_a_folders_own_pooling_is_computed(how, tmp_path):
 def test_a_pooling_that_is_not_known_is_refused_and_one_that_is_named_counts(settings, why, tmp_path):
     folder = tiny_text(tmp_path / "text", ["red shoes"])
     pooled_as(folder, settings)
-    tokens = Tokens(str(folder), max_length=16)
+    tokens = TokenPreprocessor(str(folder), max_length=16)
     with pytest.raises(ValueError, match=why) as told:
-        TransformerText(tokens, str(folder))
+        TransformerTextEncoder(tokens, str(folder))
     assert "\n" not in str(told.value)
-    assert TransformerText(tokens, str(folder), "mean").config["pooling"] == "mean"
+    assert TransformerTextEncoder(tokens, str(folder), "mean").config["pooling"] == "mean"
 
 
 def test_flaubert_reads_as_many_tokens_as_it_has_positions(tmp_path):
     folder = tiny_flaubert(tmp_path / "flaubert", ["boot leather", "lamp"], length=24)
-    tokens = Tokens(str(folder), max_length=24)
-    encoder = TransformerText(tokens, str(folder)).eval()
+    tokens = TokenPreprocessor(str(folder), max_length=24)
+    encoder = TransformerTextEncoder(tokens, str(folder)).eval()
     arrays = tokens([" ".join(["boot"] * 60)]).arrays
     assert arrays["mask"].sum() == 24
     assert encoder(**{k: torch.from_numpy(v) for k, v in arrays.items()}).tokens.shape[1] == 24
     with pytest.raises(ValueError, match="length 25 is more than the 24 positions"):
-        TransformerText(Tokens(str(folder), max_length=25), str(folder))
+        TransformerTextEncoder(TokenPreprocessor(str(folder), max_length=25), str(folder))

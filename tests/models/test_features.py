@@ -9,12 +9,12 @@ import pytest
 from aisle.data import ImageRef, Product
 from aisle.data import read as read_catalog
 from aisle.inference.input_pipeline import Reader
-from aisle.models.encoders import TransformerImage, TransformerText
+from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
 from aisle.models.features import Features, FeatureStore, content_key
-from aisle.models.fusions import Concat
-from aisle.models.heads import Tree
+from aisle.models.fusions import ConcatFusion
+from aisle.models.heads import TreeHead
 from aisle.models.model import Model
-from aisle.models.preprocessing import Pictures, Tokens
+from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor
 from aisle.models.views import View
 from tests.evaluation.shop import picture
 from tests.models.build import context
@@ -45,18 +45,21 @@ class Setup:
 
     def __init__(self, folders, store, length=16, size=32, text=0):
         self.counts = Counter()
-        preparers = {"title": Tokens(str(folders[text]), max_length=length), "image": Pictures(size)}
+        preprocessors = {
+            "title": TokenPreprocessor(str(folders[text]), max_length=length),
+            "image": ImagePreprocessor(size),
+        }
         encoders = {
-            "title": TransformerText(preparers["title"], str(folders[text])),
-            "image": TransformerImage(preparers["image"], str(folders[1])),
+            "title": TransformerTextEncoder(preprocessors["title"], str(folders[text])),
+            "image": TransformerImageEncoder(preprocessors["image"], str(folders[1])),
         }
         dims = {name: encoder.dim for name, encoder in encoders.items()}
-        self.model = Model(encoders, Concat(dims, 8), Tree(context(), 8)).eval()
+        self.model = Model(encoders, ConcatFusion(dims, 8), TreeHead(context(), 8)).eval()
         self.model.freeze({"title", "image"})
         for name, encoder in self.model.encoders.items():
             encoder.register_forward_hook(self.counted(name))
         views = {"title": View("title", "text", ("title",)), "image": View("image", "image")}
-        self.reader = Reader(self.model, views, preparers, store)
+        self.reader = Reader(self.model, views, preprocessors, store)
 
     def counted(self, name):
         def hook(module, args, output):
@@ -101,7 +104,7 @@ def test_order_and_repetition_recompute_nothing(folders, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
-    [({"max_length": 8}, {"title": 9}), ({"size": 48}, {"image": 4}), ({"text": 2}, {"title": 9})],
+    [({"length": 8}, {"title": 9}), ({"size": 48}, {"image": 4}), ({"text": 2}, {"title": 9})],
     ids=["length", "size", "weights"],
 )
 def test_preprocessing_and_weights_recompute_all_they_touch(folders, tmp_path, changes, expected):

@@ -108,7 +108,7 @@ def pooled(views, row):
 
 
 def test_average():
-    fusion, views = made("Average", dim=8), encoded()
+    fusion, views = made("AverageFusion", dim=8), encoded()
     share = softmax(array(fusion.weight))
     check(
         fusion,
@@ -121,7 +121,7 @@ def test_average():
 
 
 def test_gated():
-    fusion, views = made("Gated", dim=4), encoded()
+    fusion, views = made("GatedFusion", dim=4), encoded()
 
     def expected(row):
         each = [project(x, fusion.project[name]) for name, x in pooled(views, row).items()]
@@ -134,7 +134,7 @@ def test_gated():
 
 
 def test_concat():
-    fusion, views = made("Concat", dim=4), encoded()
+    fusion, views = made("ConcatFusion", dim=4), encoded()
 
     def expected(row):
         each = [project(x, fusion.project[name]) for name, x in pooled(views, row).items()]
@@ -144,7 +144,7 @@ def test_concat():
 
 
 def test_linear():
-    fusion, views = made("Linear", dim=4), encoded()
+    fusion, views = made("LinearFusion", dim=4), encoded()
     check(
         fusion,
         views,
@@ -155,7 +155,7 @@ def test_linear():
 @pytest.mark.parametrize("first", ["addition", "average", "concatenation"])
 @pytest.mark.parametrize("second", ["addition", "average", "concatenation"])
 def test_multilevel(first, second):
-    fusion = made("Multilevel", dim=4, groups=[["title", "brand"]], first=first, second=second)
+    fusion = made("MultilevelFusion", dim=4, groups=[["title", "brand"]], first=first, second=second)
     views = encoded()
 
     def combine(layer, how, vectors):
@@ -172,7 +172,7 @@ def test_multilevel(first, second):
 
 
 def test_multilevel_without_groups_is_the_one_level_baseline():
-    fusion, views = made("Multilevel", dim=4, second="average"), encoded()
+    fusion, views = made("MultilevelFusion", dim=4, second="average"), encoded()
     check(
         fusion,
         views,
@@ -181,7 +181,7 @@ def test_multilevel_without_groups_is_the_one_level_baseline():
 
 
 def test_huse():
-    fusion, views = made("Huse", dim=6, text=2, image=5), encoded()
+    fusion, views = made("HuseFusion", dim=6, text_layers=2, image_layers=5), encoded()
     share = softmax(array(fusion.weight))
 
     def unit(x):
@@ -213,7 +213,7 @@ def test_huse():
 
 
 def test_cross_attention():
-    fusion, views = made("CrossAttention", dim=8, layers=2, heads=2), encoded()
+    fusion, views = made("CrossAttentionFusion", dim=8, layers=2, heads=2), encoded()
     assert (fusion.text.names, fusion.picture.names) == (["title", "brand"], ["picture"])
 
     def expected(row):
@@ -234,7 +234,7 @@ def test_cross_attention():
 
 
 def test_attention():
-    fusion, views = made("Attention", dim=8, layers=2, heads=2), encoded()
+    fusion, views = made("AttentionFusion", dim=8, layers=2, heads=2), encoded()
 
     def expected(row):
         text, picture = side(fusion.text, views, row), side(fusion.picture, views, row)
@@ -251,7 +251,7 @@ def test_attention():
 # -- choices -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["CrossAttention", "Attention"])
+@pytest.mark.parametrize("name", ["CrossAttentionFusion", "AttentionFusion"])
 def test_sides_follow_modalities_names_or_the_last_view(name):
     cls = getattr(fusions, name)
     assert cls(DIMS, dim=4, modalities=MODALITIES).picture.names == ["picture"]
@@ -265,14 +265,14 @@ def test_sides_follow_modalities_names_or_the_last_view(name):
 @pytest.mark.parametrize("view", ["title", "picture"])
 def test_one_view_alone_is_enough(name, view):
     """Text-only and image-only beside the fused recipe: leave a view out, keep the rest of the recipe."""
-    options = {"groups": [["title", "brand"]]} if name == "Multilevel" else {}
+    options = {"groups": [["title", "brand"]]} if name == "MultilevelFusion" else {}
     fusion = build_part(
         getattr(fusions, name), "fusion", {}, dims={view: DIMS[view]}, modalities={view: MODALITIES[view]}
     )
     spec = ModelSpec(
-        views={n: {"encoder": {"type": "Vector"}} for n in DIMS},
+        views={n: {"encoder": {"type": "VectorEncoder"}} for n in DIMS},
         fusion={"type": name, **options},
-        head={"type": "Tree"},
+        head={"type": "TreeHead"},
     )
     left = spec.without(set(DIMS) - {view}).fusion.options
     build_part(getattr(fusions, name), "fusion", left, dims={view: DIMS[view]})
@@ -283,16 +283,16 @@ def test_one_view_alone_is_enough(name, view):
 
 def test_options_that_cannot_be_used_are_one_line():
     with pytest.raises(RecipeError, match=r"groups: 'titel' is no view; the views are title, picture, brand"):
-        build_part(fusions.Multilevel, "fusion", {"groups": [["titel"]]}, dims=DIMS)
+        build_part(fusions.MultilevelFusion, "fusion", {"groups": [["titel"]]}, dims=DIMS)
     with pytest.raises(RecipeError, match="'brand' stands in two places"):
-        build_part(fusions.Multilevel, "fusion", {"groups": [["title", "brand"], ["brand"]]}, dims=DIMS)
+        build_part(fusions.MultilevelFusion, "fusion", {"groups": [["title", "brand"], ["brand"]]}, dims=DIMS)
     with pytest.raises(RecipeError, match="'mean' is none of addition, average, concatenation"):
-        build_part(fusions.Multilevel, "fusion", {"second": "mean"}, dims=DIMS)
+        build_part(fusions.MultilevelFusion, "fusion", {"second": "mean"}, dims=DIMS)
     with pytest.raises(RecipeError, match="at least one layer"):
-        build_part(fusions.Huse, "fusion", {"image": 0}, dims=DIMS)
+        build_part(fusions.HuseFusion, "fusion", {"image_layers": 0}, dims=DIMS)
     with pytest.raises(RecipeError, match="first: 'sum' is none of"):  # even where no group uses it
-        build_part(fusions.Multilevel, "fusion", {"first": "sum"}, dims=DIMS)
-    for name, depth in (("Attention", "layers"), ("CrossAttention", "blocks")):
+        build_part(fusions.MultilevelFusion, "fusion", {"first": "sum"}, dims=DIMS)
+    for name, depth in (("AttentionFusion", "layers"), ("CrossAttentionFusion", "layers")):
         with pytest.raises(RecipeError, match="a width of 256 cannot be shared by 7 heads"):
             build_part(getattr(fusions, name), "fusion", {"heads": 7}, dims=DIMS)
         with pytest.raises(RecipeError, match="at least one"):

@@ -221,15 +221,20 @@ class TestEncoders:
     def test_vectors_are_those_of_torch(self, given, folders, shop):
         import torch
 
-        from aisle.models.encoders import TransformerImage, TransformerText
-        from aisle.models.preprocessing import Pictures, Tokens
+        from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
+        from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor
 
         model = aisle.train(shop, given)
         some = [*products(8, seed=2), *products(4, seed=3, images=False)]
         dense = model.reader(some).dense
         for name, prepare, encoder, values in (
-            ("title", Tokens(folders[0], max_length=16), TransformerText, [p.fields["title"] for p in some]),
-            ("image", Pictures(32, 2), TransformerImage, [p.images or None for p in some]),
+            (
+                "title",
+                TokenPreprocessor(folders[0], max_length=16),
+                TransformerTextEncoder,
+                [p.fields["title"] for p in some],
+            ),
+            ("image", ImagePreprocessor(32, 2), TransformerImageEncoder, [p.images or None for p in some]),
         ):
             prepared = prepare(values)
             with torch.inference_mode():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from aisle.models.losses import ByView, CrossEntropy
+from aisle.models.losses import CrossEntropyLoss, PerViewLoss
 from aisle.models.registry import Joint, Output, Target, build_part
 from aisle.models.scores import TreeIndex, TreeScores
 from aisle.taxonomy import Taxonomy
@@ -65,7 +65,7 @@ def slow_smoothing(logp, taxonomy, node):
 def test_cross_entropy_smoothed_along_the_tree_and_adjusted(smoothing, adjust):
     shop, target = context(TREE), targets()
     found = scores(len(target.node))
-    loss = CrossEntropy(shop, smoothing, adjust)(output(found), target)
+    loss = CrossEntropyLoss(shop, smoothing, adjust)(output(found), target)
     prior = np.log((shop.counts + 0.5) / (shop.counts + 0.5).sum())
     expected = []
     for row, (node, exact) in enumerate(zip(target.node.tolist(), target.exact.tolist(), strict=True)):
@@ -84,9 +84,9 @@ def test_smoothing_makes_a_near_miss_cheaper_than_a_far_one():
     logits[0, TREE.terminal_of[sandals]] = logits[1, TREE.terminal_of[garden]] = 5
     target = Target(torch.tensor([boots, boots]), torch.tensor([True, True]))
     found = TreeScores(logits, TreeIndex(TREE))
-    near, far = CrossEntropy(context(TREE), label_smoothing=0.2).each(found, target)
+    near, far = CrossEntropyLoss(context(TREE), label_smoothing=0.2).each(found, target)
     assert near < far - 0.1
-    plain = CrossEntropy(context(TREE)).each(found, target)
+    plain = CrossEntropyLoss(context(TREE)).each(found, target)
     assert plain[0] == pytest.approx(plain[1].item())
 
 
@@ -97,7 +97,7 @@ def test_smoothing_is_exact_over_ten_thousand_leaves():
     found.logits = found.logits * 4 - 2
     node = taxonomy.index(("57", "31"))
     target = Target(torch.tensor([node]), torch.tensor([True]))
-    loss = CrossEntropy(context(taxonomy), label_smoothing=1.0).each(found, target)
+    loss = CrossEntropyLoss(context(taxonomy), label_smoothing=1.0).each(found, target)
     expected = slow_smoothing(found.all()[0].double().numpy(), taxonomy, node)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
@@ -111,7 +111,7 @@ def test_by_view_asks_views_where_they_are_present_and_nowhere_else():
         "brand": torch.ones(rows, dtype=torch.bool),
     }
     by_view = {name: scores(rows, seed=i + 1) for i, name in enumerate(there)}
-    loss = ByView(context(TREE))(output(scores(rows), by_view, there), target)
+    loss = PerViewLoss(context(TREE))(output(scores(rows), by_view, there), target)
     expected = []
     for name, present in there.items():
         each = [
@@ -121,12 +121,12 @@ def test_by_view_asks_views_where_they_are_present_and_nowhere_else():
         ]
         expected.append(np.mean(each) if each else 0.0)
     assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
-    only = ByView(context(TREE), views=["brand"])(output(scores(rows), by_view, there), target)
+    only = PerViewLoss(context(TREE), views=["brand"])(output(scores(rows), by_view, there), target)
     assert only.item() == pytest.approx(expected[2], rel=1e-5)
 
 
 def test_by_view_teaches_each_view_from_the_rows_that_have_it():
-    model, loss = network("Linear", view_dropout=0.0).train(), ByView(context(), views=["title"])
+    model, loss = network("LinearFusion", view_dropout=0.0).train(), PerViewLoss(context(), views=["title"])
     present = torch.ones(5, 3, dtype=torch.bool)
     present[:, 0] = torch.tensor([True, False, False, True, False])
     given = inputs()
@@ -141,9 +141,9 @@ def test_by_view_teaches_each_view_from_the_rows_that_have_it():
 
 
 def test_by_view_is_silent_where_the_fusion_has_no_shared_space():
-    found = network("Concat")(inputs(), torch.ones(5, 3, dtype=torch.bool), alone=list(DIMS))
+    found = network("ConcatFusion")(inputs(), torch.ones(5, 3, dtype=torch.bool), alone=list(DIMS))
     target = Target(torch.full((5,), 4), torch.ones(5, dtype=torch.bool))
-    assert ByView(context())(found, target).item() == 0
+    assert PerViewLoss(context())(found, target).item() == 0
 
 
 def test_losses_are_added_with_their_weights_and_may_own_parameters():
@@ -157,10 +157,10 @@ def test_losses_are_added_with_their_weights_and_may_own_parameters():
 
     target = targets()
     found = output(scores(len(target.node)))
-    plain = CrossEntropy(context(TREE))
+    plain = CrossEntropyLoss(context(TREE))
     total = WeightedLoss([plain, build_part(Own, "loss", {}, context=context(TREE))], [0.5, 3.0])
     both, each = total(found, target)
     assert both.item() == pytest.approx(0.5 * plain(found, target).item() + 6.0)
     assert each.tolist() == pytest.approx([plain(found, target).item(), 2.0])
-    assert total.names == ["CrossEntropy", "Own"]
+    assert total.names == ["CrossEntropyLoss", "Own"]
     assert [p.item() for p in total.parameters()] == [2.0]

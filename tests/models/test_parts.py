@@ -10,19 +10,24 @@ from torch import nn
 
 from aisle.errors import RecipeError
 from aisle.models import encoders, fusions, heads, losses
-from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
+from aisle.models.preprocessing import (
+    ImagePreprocessor,
+    TfidfPreprocessor,
+    TokenPreprocessor,
+    VectorPreprocessor,
+)
 from aisle.models.registry import build_part, find_part
 from tests.models.build import DIMS, context
 from tests.models.pretrained import tiny_text, tiny_vision
 
 KINDS = {"encoder": encoders, "fusion": fusions, "head": heads, "loss": losses}
 EVERY = [
-    pytest.param(kind, name, marks=pytest.mark.timm if name == "TimmImage" else ())
+    pytest.param(kind, name, marks=pytest.mark.timm if name == "TimmEncoder" else ())
     for kind, module in KINDS.items()
     for name in module.__all__
 ]
 WORDS = ["red boots", "red lamp", "desk lamp", "boots for rain"]
-SUPPLIED = {"prepare", "context", "dims", "config", "modalities"}  # by the house, not by the recipe
+SUPPLIED = {"preprocessor", "context", "dims", "config", "modalities"}  # by the house, not by the recipe
 
 
 @pytest.fixture
@@ -35,20 +40,20 @@ def given(tmp_path):
         if kind != "encoder":
             return {"dims": DIMS, "dim": 8, "context": context()}, {}
         prepare = {
-            "Lexical": Lexical(min_df=1),
-            "Recurrent": Tokens(vocab_size=60),
-            "SmallConv": Pictures(32),
-            "Subword": Tokens(vocab_size=60),
-            "TimmImage": Pictures(32),
-            "TransformerImage": Pictures(32),
-            "TransformerText": Tokens(str(texts)),
-            "Vector": Vectors(4),
+            "TfidfEncoder": TfidfPreprocessor(min_df=1),
+            "RecurrentEncoder": TokenPreprocessor(vocab_size=60),
+            "ConvEncoder": ImagePreprocessor(32),
+            "SubwordEncoder": TokenPreprocessor(vocab_size=60),
+            "TimmEncoder": ImagePreprocessor(32),
+            "TransformerImageEncoder": ImagePreprocessor(32),
+            "TransformerTextEncoder": TokenPreprocessor(str(texts)),
+            "VectorEncoder": VectorPreprocessor(4),
         }[name]
-        prepare.fit([torch.zeros(4).numpy()] if name == "Vector" else WORDS)
-        folders = {"TransformerImage": pictures, "TransformerText": texts}
-        if name == "TimmImage":
-            return {"prepare": prepare}, {"name": "mobilenetv2_035", "pretrained": False}
-        return {"prepare": prepare}, {"name": str(folders[name])} if name in folders else {}
+        prepare.fit([torch.zeros(4).numpy()] if name == "VectorEncoder" else WORDS)
+        folders = {"TransformerImageEncoder": pictures, "TransformerTextEncoder": texts}
+        if name == "TimmEncoder":
+            return {"preprocessor": prepare}, {"name": "mobilenetv2_035", "pretrained": False}
+        return {"preprocessor": prepare}, {"name": str(folders[name])} if name in folders else {}
 
     return supply
 
@@ -81,18 +86,18 @@ def test_a_misspelled_option_names_the_nearest_one(kind, name, given):
 
 
 def test_unknown_parts_and_options_are_told_their_neighbours():
-    with pytest.raises(RecipeError, match=r"there is no fusion 'Conkat'\. Did you mean 'Concat'"):
-        find_part(fusions, "fusion", "Conkat", trust_code=False)
+    with pytest.raises(RecipeError, match=r"there is no fusion 'ConkatFusion'\. Did you mean 'ConcatFusion'"):
+        find_part(fusions, "fusion", "ConkatFusion", trust_code=False)
     with pytest.raises(RecipeError, match=r"has no option 'hiden'\. Did you mean 'hidden'"):
-        build_part(fusions.Gated, "fusion", {"hiden": 1}, dims=DIMS)
+        build_part(fusions.GatedFusion, "fusion", {"hiden": 1}, dims=DIMS)
 
 
 @pytest.mark.parametrize("options", [{"dim": -3}, {"dim": "wide"}, {"dim": 2.5}, {"dim": 16, "heads": 3}])
 def test_values_a_constructor_refuses_are_one_clean_line(options):
-    prepare = Tokens(vocab_size=60)
+    prepare = TokenPreprocessor(vocab_size=60)
     prepare.fit(WORDS)
-    with pytest.raises(RecipeError, match=r"^encoder Subword: [^\n]+$"):
-        build_part(encoders.Subword, "encoder", options, prepare=prepare)
+    with pytest.raises(RecipeError, match=r"^encoder SubwordEncoder: [^\n]+$"):
+        build_part(encoders.SubwordEncoder, "encoder", options, preprocessor=prepare)
 
 
 def test_outside_code_is_run_only_if_trusted_and_only_once(tmp_path, monkeypatch):

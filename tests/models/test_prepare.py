@@ -12,7 +12,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 from aisle.data import ImageRef
-from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
+from aisle.models.preprocessing import (
+    ImagePreprocessor,
+    TfidfPreprocessor,
+    TokenPreprocessor,
+    VectorPreprocessor,
+)
 from tests.shared import DATA, needs_shared
 
 TEXTS = [
@@ -51,7 +56,7 @@ def grams(text, prepare):
 
 @pytest.mark.parametrize("least", [1, 2])
 def test_words_pairs_and_grams_weigh_what_scikit_learn_says(least):
-    prepare = Lexical(min_df=least)
+    prepare = TfidfPreprocessor(min_df=least)
     prepare.fit(TEXTS)
     common = {"min_df": least, "sublinear_tf": True, "lowercase": False, "token_pattern": None}
     words = TfidfVectorizer(tokenizer=prepare.split, ngram_range=(1, 2), **common)
@@ -71,15 +76,15 @@ def test_words_pairs_and_grams_weigh_what_scikit_learn_says(least):
 
 
 def test_only_the_most_frequent_features_are_kept():
-    prepare = Lexical(max_words=3, word_bigrams=2, max_features=5, min_df=1)
+    prepare = TfidfPreprocessor(max_words=3, word_bigrams=2, max_features=5, min_df=1)
     prepare.fit(TEXTS)
     assert prepare.size == 3 + 2 + 5
 
 
 def test_the_order_of_the_texts_changes_nothing():
     one, other = (
-        Lexical(min_df=1, max_words=9, word_bigrams=4, max_features=20),
-        Lexical(min_df=1, max_words=9, word_bigrams=4, max_features=20),
+        TfidfPreprocessor(min_df=1, max_words=9, word_bigrams=4, max_features=20),
+        TfidfPreprocessor(min_df=1, max_words=9, word_bigrams=4, max_features=20),
     )
     one.fit(TEXTS)
     other.fit(TEXTS[::-1])
@@ -87,9 +92,13 @@ def test_the_order_of_the_texts_changes_nothing():
 
 
 def prepared(folder):
-    """Every kind of preparer, fitted, with values it has not seen."""
+    """Every kind of preprocessor, fitted, with values it has not seen."""
     pictures = [(picture(),), None, (picture((9, 9, 9)), ImageRef(data=b"broken"))]
-    lexical, tokens, vectors = Lexical(min_df=1), Tokens(vocab_size=120), Vectors()
+    lexical, tokens, vectors = (
+        TfidfPreprocessor(min_df=1),
+        TokenPreprocessor(vocab_size=120),
+        VectorPreprocessor(),
+    )
     lexical.fit(TEXTS)
     tokens.fit(TEXTS)
     vectors.fit([None, np.ones(3, np.float32)])
@@ -97,7 +106,7 @@ def prepared(folder):
     return [
         (lexical, texts),
         (tokens, texts),
-        (Pictures(32, images=2), pictures),
+        (ImagePreprocessor(32, images=2), pictures),
         (vectors, [np.arange(3.0), None, np.ones(4), np.array([1, np.nan, 2])]),
     ]
 
@@ -137,7 +146,7 @@ def test_no_value_at_all_is_absent_and_none_of_nothing_is_nothing(kind, tmp_path
     assert not prepare(values).present[1]
 
 
-@pytest.mark.parametrize("make", [lambda: Lexical(), lambda: Tokens(vocab_size=50)])
+@pytest.mark.parametrize("make", [lambda: TfidfPreprocessor(), lambda: TokenPreprocessor(vocab_size=50)])
 def test_a_vocabulary_learned_from_nothing_answers_all_the_same(make, tmp_path):
     prepare = make()
     prepare.fit([None, ""])
@@ -149,7 +158,9 @@ def test_a_vocabulary_learned_from_nothing_answers_all_the_same(make, tmp_path):
 
 
 @needs_shared
-@pytest.mark.parametrize("make", [lambda: Lexical(min_df=1), lambda: Tokens(vocab_size=2000, max_length=32)])
+@pytest.mark.parametrize(
+    "make", [lambda: TfidfPreprocessor(min_df=1), lambda: TokenPreprocessor(vocab_size=2000, max_length=32)]
+)
 def test_naughty_strings_are_read_like_any_other(make, tmp_path):
     texts = json.loads((DATA / "bad_inputs" / "blns.json").read_text())
     prepare = make()
@@ -178,7 +189,7 @@ def test_pictures_are_decoded_squared_and_lined_up_and_broken_ones_told():
         None,
         (picture((5, 5, 5)), picture((6, 6, 6)), picture((7, 7, 7))),
     ]
-    found = Pictures(32, images=2)(values)
+    found = ImagePreprocessor(32, images=2)(values)
     assert found.arrays["pixels"].shape == (5, 2, 3, 32, 32)
     assert found.arrays["pixels"].dtype == np.uint8
     assert found.present.tolist() == [True, True, False, False, True]
@@ -197,17 +208,17 @@ def test_pictures_are_decoded_squared_and_lined_up_and_broken_ones_told():
 @needs_shared
 def test_no_broken_file_stops_a_batch():
     files = sorted((DATA / "bad_inputs" / "images").rglob("*"))[::7]
-    found = Pictures(32)([(ImageRef(file),) for file in files if file.is_file()])
+    found = ImagePreprocessor(32)([(ImageRef(file),) for file in files if file.is_file()])
     assert found.present.sum() > 0
     assert set(found.problems) == set(np.flatnonzero(~found.present))
     assert not found.arrays["pixels"][~found.present].any()
 
 
 def test_a_length_cuts_tokens_and_a_vector_of_another_width_is_absent():
-    tokens = Tokens(vocab_size=80, max_length=4)
+    tokens = TokenPreprocessor(vocab_size=80, max_length=4)
     tokens.fit(TEXTS)
     assert tokens(["red shoes " * 50]).arrays["ids"].shape == (1, 4)
-    vectors = Vectors(3)
+    vectors = VectorPreprocessor(3)
     found = vectors([np.ones(3), np.ones(4), np.array([1, np.inf, 0])])
     assert found.present.tolist() == [True, False, False]
     assert "(4,) is not (3,)" in found.problems[1]
@@ -217,7 +228,7 @@ def test_a_length_cuts_tokens_and_a_vector_of_another_width_is_absent():
 def test_blanks_of_every_kind_and_signs_separate_words_as_a_tokenizer_of_unicode_does():
     normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     splitter = pre_tokenizers.Split(Regex(r"\w+|[^\w\s]"), behavior="removed", invert=True)
-    prepare = Lexical(min_df=1)
+    prepare = TfidfPreprocessor(min_df=1)
     codes = [c for c in range(1, 0x3001) if unicodedata.category(chr(c)) not in ("Cn", "No", "Pc")]
     texts = [f"red{chr(code)}shoes {chr(code)} blue{chr(code)}x" for code in codes]
     prepare.fit(texts)
@@ -232,11 +243,11 @@ def test_blanks_of_every_kind_and_signs_separate_words_as_a_tokenizer_of_unicode
 
 
 def test_vowel_signs_stay_in_their_words():
-    assert Lexical().split("हिन्दी किताब ไม้ ½ 🙂") == ["हिन्दी", "किताब", "ไม้", "1", "⁄", "2", "🙂"]
+    assert TfidfPreprocessor().split("हिन्दी किताब ไม้ ½ 🙂") == ["हिन्दी", "किताब", "ไม้", "1", "⁄", "2", "🙂"]
 
 
 def test_what_was_said_before_and_who_else_asks_changes_nothing():
-    prepare, fresh = Lexical(min_df=1), Lexical(min_df=1)
+    prepare, fresh = TfidfPreprocessor(min_df=1), TfidfPreprocessor(min_df=1)
     texts = [f"red shoes no {i}, and shoes-{i % 7} Größe {i}" for i in range(200)]
     for one in (prepare, fresh):
         one.fit(texts[:50])

@@ -8,7 +8,15 @@ import torch
 
 from aisle.errors import MissingModelError, RecipeError
 from aisle.models.label_embeddings import path_vectors
-from aisle.models.losses import ByView, ClassBalanced, Contrastive, CrossEntropy, Focal, Gap, SemanticGraph
+from aisle.models.losses import (
+    ClassBalancedLoss,
+    ContrastiveLoss,
+    CrossEntropyLoss,
+    CrossModalGapLoss,
+    FocalLoss,
+    PerViewLoss,
+    SemanticGraphLoss,
+)
 from aisle.models.registry import Joint, Output, Target, build_part
 from tests.models.build import context, inputs, network
 from tests.models.pretrained import tiny_text
@@ -27,7 +35,7 @@ def test_focal_counts_less_what_is_answered_well(gamma):
     target = targets()
     found = scores(len(target.node))
     expected = [(1 - math.exp(-nll)) ** gamma * nll for nll in slow(target, found)]
-    loss = Focal(context(TREE), gamma)(output(found), target)
+    loss = FocalLoss(context(TREE), gamma)(output(found), target)
     assert loss.item() == pytest.approx(np.mean(expected), rel=1e-4)
 
 
@@ -42,7 +50,7 @@ def test_focals_worked_number():
         found.logits = logits
         target = Target(torch.tensor([int(TREE.terminals[2])]), torch.tensor([True]))
         plain, focal = (
-            loss(output(found), target).item() for loss in (CrossEntropy(context()), Focal(context()))
+            loss(output(found), target).item() for loss in (CrossEntropyLoss(context()), FocalLoss(context()))
         )
         assert plain / focal == pytest.approx(times, rel=0.01)
 
@@ -62,21 +70,21 @@ def test_class_balance_weighs_by_the_effective_number():
     ):
         n = shop.counts[TREE.terminal_of[node]] if exact else shop.counts[under(TREE, node)].sum()
         expected.append(nll / effective(n) / mean)
-    assert ClassBalanced(shop, beta)(output(found), target).item() == pytest.approx(
+    assert ClassBalancedLoss(shop, beta)(output(found), target).item() == pytest.approx(
         np.mean(expected), rel=1e-4
     )
-    alike = ClassBalanced(shop, 0.0)(output(found), target)
-    assert alike.item() == pytest.approx(CrossEntropy(shop)(output(found), target).item(), rel=1e-5)
+    alike = ClassBalancedLoss(shop, 0.0)(output(found), target)
+    assert alike.item() == pytest.approx(CrossEntropyLoss(shop)(output(found), target).item(), rel=1e-5)
     with pytest.raises(RecipeError, match="beta is at least 0 and less than 1, not 1"):
-        build_part(ClassBalanced, "loss", {"beta": 1.0}, context=shop)
+        build_part(ClassBalancedLoss, "loss", {"beta": 1.0}, context=shop)
 
 
 @pytest.mark.parametrize(
     ("kind", "option", "why"),
     [
-        (Focal, {"gamma": -1.0}, "gamma is at least 0"),
-        (Contrastive, {"temperature": 0.0}, "the temperature is above 0"),
-        (SemanticGraph, {"margin": 0.0}, "the margin is above 0"),
+        (FocalLoss, {"gamma": -1.0}, "gamma is at least 0"),
+        (ContrastiveLoss, {"temperature": 0.0}, "the temperature is above 0"),
+        (SemanticGraphLoss, {"margin": 0.0}, "the margin is above 0"),
     ],
 )
 def test_options_that_teach_nothing_are_refused(kind, option, why):
@@ -132,7 +140,7 @@ def test_contrastive_finds_the_other_view_of_the_same_product():
                 each.append(-math.log(likeness[i] / sum(likeness.values())))
         losses.append(np.mean(each))
     assert len(losses) == 1  # title and picture: no two products have a brand
-    loss = Contrastive(context(TREE), temperature)
+    loss = ContrastiveLoss(context(TREE), temperature)
     assert loss(found, ANY).item() == pytest.approx(np.mean(losses), rel=1e-5)
     loss(found, ANY).backward()
     assert loss.scale.grad.abs() > 0
@@ -147,12 +155,12 @@ def test_gap_is_the_mean_distance_of_a_products_views():
         for one, other in PAIRS
         for i in both(found, one, other)
     ]
-    loss = Gap(context(TREE))(found, ANY)
+    loss = CrossModalGapLoss(context(TREE))(found, ANY)
     assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
     loss.backward()
     for name, here in found.present.items():
         assert not found.joint.views[name].grad[~here].any()
-    only = Gap(context(TREE), views=["title", "brand"])(found, ANY)
+    only = CrossModalGapLoss(context(TREE), views=["title", "brand"])(found, ANY)
     assert only.item() == pytest.approx(expected[0], rel=1e-5)
 
 
@@ -172,7 +180,7 @@ def test_the_semantic_graph_keeps_classes_as_far_apart_as_their_names(margin):
             distance = 1 - u @ v
             if graph < margin and distance < margin:
                 total += (distance - graph) ** 2
-    loss = SemanticGraph(shop, margin)(found, target)
+    loss = SemanticGraphLoss(shop, margin)(found, target)
     assert loss.item() == pytest.approx(total / len(embeddings) ** 2, rel=1e-4)
     loss.backward()
     for name, here in found.present.items():
@@ -191,7 +199,7 @@ def test_minimising_the_graph_loss_places_classes_like_their_names():
     target = Target(node, torch.ones(3, dtype=torch.bool))
     generator = torch.Generator().manual_seed(1)
     vectors = torch.randn(3, 8, generator=generator).requires_grad_()
-    loss, optimizer = SemanticGraph(shop, margin=3.0), torch.optim.Adam([vectors], lr=0.05)
+    loss, optimizer = SemanticGraphLoss(shop, margin=3.0), torch.optim.Adam([vectors], lr=0.05)
     for _ in range(200):
         found = Output(Joint(vectors, {"title": vectors}), scores(3), {}, {"title": torch.ones(3).bool()})
         optimizer.zero_grad()
@@ -205,18 +213,18 @@ def test_minimising_the_graph_loss_places_classes_like_their_names():
 
 def test_a_view_that_there_is_not_is_no_silent_zero():
     with pytest.raises(RecipeError, match="no view 'pictures'; the views are title, brand, picture"):
-        ByView(context(TREE), views=["pictures"])(space(), ANY)
+        PerViewLoss(context(TREE), views=["pictures"])(space(), ANY)
 
 
-@pytest.mark.parametrize("kind", [Contrastive, Gap, SemanticGraph])
+@pytest.mark.parametrize("kind", [ContrastiveLoss, CrossModalGapLoss, SemanticGraphLoss])
 def test_without_views_to_compare_the_loss_is_zero_and_without_a_space_it_says_so(kind):
     loss, found = kind(context(TREE)), space()
     nobody = {name: torch.zeros(ROWS, dtype=torch.bool) for name in found.present}
     assert loss(found._replace(present=nobody), ANY).item() == 0
     with pytest.raises(
-        RecipeError, match=rf"loss {kind.__name__} needs a fusion with a shared space, such as Huse"
+        RecipeError, match=rf"loss {kind.__name__} needs a fusion with a shared space, such as HuseFusion"
     ):
-        loss(network("Concat")(inputs(), torch.ones(5, 3, dtype=torch.bool)), ANY)
+        loss(network("ConcatFusion")(inputs(), torch.ones(5, 3, dtype=torch.bool)), ANY)
     with pytest.raises(RecipeError, match="no view 'pictures'; the views are title, brand, picture"):
         kind(context(TREE), views=["pictures"])(found, ANY)
 
@@ -233,8 +241,8 @@ def test_names_are_embedded_by_any_text_encoder_along_the_whole_path(tmp_path):
     assert boots @ shoes == pytest.approx(2 / math.sqrt(6), abs=1e-5)  # two of three names are the same
     assert clothing @ shoes == pytest.approx(1 / math.sqrt(2), abs=1e-5)
     assert boots @ sandals > boots @ clothing > boots @ garden
-    loss = SemanticGraph(context(TREE), label_encoder=str(folder))
+    loss = SemanticGraphLoss(context(TREE), label_encoder=str(folder))
     assert loss.classes.shape == (len(TREE), 48)
     assert "classes" not in loss.state_dict()  # nothing of it is kept in checkpoints
     with pytest.raises(MissingModelError, match="nowhere"):
-        SemanticGraph(context(TREE), label_encoder=str(tmp_path / "nowhere"))
+        SemanticGraphLoss(context(TREE), label_encoder=str(tmp_path / "nowhere"))

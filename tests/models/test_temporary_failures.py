@@ -12,7 +12,7 @@ import aisle
 from aisle.data import ImageRef, Product
 from aisle.data.images import ImageError, TemporaryImageError, decode
 from aisle.models.features import FeatureStore
-from aisle.models.preprocessing import Pictures
+from aisle.models.preprocessing import ImagePreprocessor
 from tests.evaluation.shop import picture
 from tests.models.test_features import Setup
 from tests.models.test_features import folders as _folders
@@ -87,7 +87,7 @@ def test_without_a_free_handle_a_file_is_read_later(tmp_path):
     Image.new("RGB", (40, 40), (1, 2, 3)).save(out, "PNG")
     (tmp_path / "a.png").write_bytes(out.getvalue())
     catalog = aisle.read([{"title": "pen", "image": str(tmp_path / "a.png")}])
-    reads = Pictures(32)
+    reads = ImagePreprocessor(32)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = []
     try:

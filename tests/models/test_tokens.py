@@ -6,12 +6,12 @@ import torch
 
 from aisle.data import Product
 from aisle.inference.input_pipeline import Reader
-from aisle.models.encoders import TransformerImage, TransformerText
+from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
 from aisle.models.encoders.pooling import at_most
 from aisle.models.features import FeatureStore
-from aisle.models.heads import Tree
+from aisle.models.heads import TreeHead
 from aisle.models.model import Model
-from aisle.models.preprocessing import Pictures, Tokens
+from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor
 from aisle.models.registry import Fusion, Joint
 from aisle.models.views import View
 from tests.evaluation.shop import picture
@@ -49,17 +49,20 @@ def folders(tmp_path_factory):
 
 
 def reader(folders, store, most=64):
-    preparers = {"title": Tokens(str(folders[0]), max_length=24), "image": Pictures(64, 2)}
+    preprocessors = {
+        "title": TokenPreprocessor(str(folders[0]), max_length=24),
+        "image": ImagePreprocessor(64, 2),
+    }
     encoders = {
-        "title": TransformerText(preparers["title"], str(folders[0])),
-        "image": TransformerImage(preparers["image"], str(folders[1])),
+        "title": TransformerTextEncoder(preprocessors["title"], str(folders[0])),
+        "image": TransformerImageEncoder(preprocessors["image"], str(folders[1])),
     }
     fusion = Longest({name: encoder.dim for name, encoder in encoders.items()})
     torch.manual_seed(3)
-    model = Model(encoders, fusion, Tree(context(), 16), max_tokens=most).eval()
+    model = Model(encoders, fusion, TreeHead(context(), 16), max_tokens=most).eval()
     model.freeze({"title", "image"})
     views = {"title": View("title", "text", ("title",)), "image": View("image", "image", images=2)}
-    return Reader(model, views, preparers, store)
+    return Reader(model, views, preprocessors, store)
 
 
 def answer(reader, products=PRODUCTS):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from aisle.data import ImageRef
 from aisle.models.options import Augment
-from aisle.models.preprocessing import Pictures
+from aisle.models.preprocessing import ImagePreprocessor
 from aisle.models.preprocessing.augmentation import vary_picture, vary_text
 
 NOTHING = {
@@ -112,7 +112,7 @@ def test_every_picture_of_a_product_varies_by_itself():
     wedge().save(out, "PNG")
     rng, augment = np.random.default_rng(0), Augment(**NOTHING | {"min_crop": 0.3})
     two = (ImageRef(data=out.getvalue()),) * 2
-    found = Pictures(32, 2)([two, None], [lambda p, s: vary_picture(p, s, augment, rng)] * 2)
+    found = ImagePreprocessor(32, 2)([two, None], [lambda p, s: vary_picture(p, s, augment, rng)] * 2)
     assert found.present.tolist() == [True, False]
     assert found.arrays["shown"].tolist() == [[True, True], [False, False]]
     assert not np.array_equal(found.arrays["pixels"][0, 0], found.arrays["pixels"][0, 1])

@@ -82,7 +82,7 @@ def test_without_any_view_the_answer_is_the_prior(fusion, head):
 
 
 def test_the_prior_is_the_share_of_training_products():
-    model = network("Concat", "Tree")
+    model = network("ConcatFusion", "TreeHead")
     taxonomy = model.head.index.taxonomy
     found = model(inputs(), torch.zeros(5, 3, dtype=torch.bool)).scores.all()[0]
     from tests.models.build import context
@@ -107,8 +107,10 @@ def test_views_are_dropped_in_training_alone_and_never_the_last_one():
 
 
 def test_view_dropout_is_on_by_default():
-    part = {"type": "Vector"}
-    spec = ModelSpec(views={"a": {"encoder": part}}, fusion={"type": "Concat"}, head={"type": "Tree"})
+    part = {"type": "VectorEncoder"}
+    spec = ModelSpec(
+        views={"a": {"encoder": part}}, fusion={"type": "ConcatFusion"}, head={"type": "TreeHead"}
+    )
     assert spec.view_dropout > 0
 
 

@@ -130,7 +130,7 @@ def test_half_a_surrogate_pair_and_nul_are_answered(client):
 
 def test_suggestions_are_full_paths_that_use_the_unfinished_word(client, trained):
     word = max(
-        trained.model.preparers["title"].frequencies().items(), key=lambda item: (len(item[0]), item[1])
+        trained.model.preprocessors["title"].frequencies().items(), key=lambda item: (len(item[0]), item[1])
     )[0]
     whole = client.post("/v1/suggest", json={"title": f"{word} "}).json()["suggestions"]
     stump = client.post("/v1/suggest", json={"title": word[:-2]}).json()["suggestions"]
@@ -151,7 +151,7 @@ def test_a_finished_title_is_suggested_for_as_it_is_classified(client):
 
 
 def test_a_known_word_is_no_beginning_of_another(client, trained):
-    shares = trained.model.preparers["title"].frequencies()
+    shares = trained.model.preprocessors["title"].frequencies()
     word = next(w for w in shares if len(w) > 4 and sum(other.startswith(w) for other in shares) == 1)
     told = client.post("/v1/suggest", json={"title": f"blue {word}"}).json()
     sent = {"products": [{"title": f"blue {word}"}]}

@@ -145,7 +145,7 @@ def endings(site, trained):
     """Titles that end in an unfinished word: whether they belong where the word, finished, would put them."""
     import httpx2
 
-    shares = trained.model.preparers["title"].frequencies()
+    shares = trained.model.preprocessors["title"].frequencies()
     found = {}
     with httpx2.Client(base_url=site.address, timeout=60) as client:
         for word in (word for word in shares if len(word) > 5 and word.isalpha()):

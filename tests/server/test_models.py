@@ -183,7 +183,7 @@ def test_a_shuffled_model_is_really_worse(worse, trained):
     assert np.mean(right) < 0.3
 
 
-class Gated:
+class GatedFusion:
     """A model that answers only once it may, and says when it is asked."""
 
     def __init__(self, model):
@@ -231,7 +231,7 @@ def test_weights_loaded_while_their_name_is_promoted_do_not_go_live(racing, wors
 
 
 def test_a_candidate_that_was_replaced_while_it_was_judged_is_not_promoted(racing, worse):
-    model = racing.made["slow"] = Gated(racing.server.models.standing.slot("live").predictor)
+    model = racing.made["slow"] = GatedFusion(racing.server.models.standing.slot("live").predictor)
     model.go.set()
     racing.post("/v1/models", json={"name": "slow", "folder": "slow"})
     model.asked.clear()
@@ -250,7 +250,7 @@ def test_a_candidate_that_was_replaced_while_it_was_judged_is_not_promoted(racin
 def test_what_was_judged_against_another_live_model_is_not_promoted(racing):
     """A rollback in the middle: the candidate was compared with a model that is not live any more."""
     racing.post("/v1/models/new/promote")
-    model = racing.made["slow"] = Gated(racing.server.models.standing.slot("live").predictor)
+    model = racing.made["slow"] = GatedFusion(racing.server.models.standing.slot("live").predictor)
     model.go.set()
     racing.post("/v1/models", json={"name": "slow", "folder": "slow"})
     model.asked.clear()

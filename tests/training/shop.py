@@ -45,11 +45,11 @@ def recipe(**changes):
     """Words and pictures, joined linearly, for two epochs."""
     return {
         "views": {
-            "title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}},
-            "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}},
+            "title": {"encoder": {"type": "TfidfEncoder", "dim": 16, "min_df": 1}},
+            "image": {"encoder": {"type": "ConvEncoder", "size": 32, "dim": 16}},
         },
-        "fusion": {"type": "Linear", "dim": 16},
-        "head": {"type": "Tree"},
+        "fusion": {"type": "LinearFusion", "dim": 16},
+        "head": {"type": "TreeHead"},
         "stages": [{"epochs": 2, "batch_size": 16, "lr": 0.01}],
         "split": {"validation": 0.1, "calibration": 0.1, "threshold": 0.1},
     } | changes

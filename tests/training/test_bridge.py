@@ -6,7 +6,7 @@ import pytest
 import aisle
 from aisle.data import Product, read
 from aisle.errors import RecipeError
-from aisle.models.fusions import Huse
+from aisle.models.fusions import HuseFusion
 from aisle.training.cca import PENALTY, POWER, Moments, canonical
 
 WIDTHS = {"one": 12, "two": 9}
@@ -31,17 +31,17 @@ def shop(count=240, lacking=(), seed=0):
 
 
 def recipe(bridge, **more):
-    view = {"frozen": True, "encoder": {"type": "Vector"}}
+    view = {"frozen": True, "encoder": {"type": "VectorEncoder"}}
     return {
         "views": {"one": view, "two": view},
         "fusion": {
-            "type": "Huse",
+            "type": "HuseFusion",
             "dim": 16 + bridge,
             "text_layers": 1,
             "image_layers": 1,
             "cca_dim": bridge,
         },
-        "head": {"type": "Tree"},
+        "head": {"type": "TreeHead"},
         "stages": [{"epochs": 1, "batch_size": 64}],
         "split": {"validation": 0, "calibration": 0, "threshold": 0},
     } | more
@@ -111,6 +111,6 @@ def test_directions_and_their_weights_are_those_of_a_plain_decomposition(lacking
 
 def test_a_bridge_leaves_room_for_towers():
     with pytest.raises(ValueError, match="leave some to the towers"):
-        Huse({"one": 4}, dim=8, cca_dim=8)
+        HuseFusion({"one": 4}, dim=8, cca_dim=8)
     with pytest.raises(RecipeError, match="leave some to the towers"):
-        aisle.train(read(shop(30)), recipe(8) | {"fusion": {"type": "Huse", "dim": 8, "cca_dim": 9}})
+        aisle.train(read(shop(30)), recipe(8) | {"fusion": {"type": "HuseFusion", "dim": 8, "cca_dim": 9}})

@@ -33,8 +33,8 @@ def shop():
 
 
 def pretrained(folders, stages=(QUICK,), image=None, **title):
-    text = {"type": "TransformerText", "name": str(folders[0]), "max_length": 16}
-    pictures = {"type": "TransformerImage", "name": str(folders[1]), "size": 32}
+    text = {"type": "TransformerTextEncoder", "name": str(folders[0]), "max_length": 16}
+    pictures = {"type": "TransformerImageEncoder", "name": str(folders[1]), "size": 32}
     views = {
         "title": {"encoder": text, **title},
         "image": {"encoder": pictures, **(image if image is not None else {"frozen": True})},
@@ -155,7 +155,7 @@ def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
     [
         (
             ["views.title.finetune={last_layers = 3}"],
-            "finetune.last_layers is 3, but TransformerText has 2 layers",
+            "finetune.last_layers is 3, but TransformerTextEncoder has 2 layers",
         ),
         (
             ["views.title.finetune={lora_rank = 2, last_layers = 1}"],
@@ -167,7 +167,7 @@ def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
         ),
         (["views.image.finetune={last_layers = 1}"], "a frozen encoder neither finetunes"),
         (
-            ["views.image={encoder={type='Vector'}, finetune={lora_rank=2}}"],
+            ["views.image={encoder={type='VectorEncoder'}, finetune={lora_rank=2}}"],
             "image.*Vector has no linear or conv",
         ),
         (
@@ -179,7 +179,7 @@ def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
 def test_what_cannot_be_finetuned_is_said_in_one_line(folders, changes, message):
     pytest.importorskip("peft")
     rows = catalog(20, vectors=True)
-    more = ["views.image.fields=['clip']"] if "Vector" in changes[0] else []
+    more = ["views.image.fields=['clip']"] if "VectorEncoder" in changes[0] else []
     with pytest.raises(RecipeError, match=message):
         aisle.train(rows, pretrained(folders), changes=changes + more)
 
@@ -191,8 +191,8 @@ STAGES = [
     {**QUICK, "name": "encoders", "epochs": 2, "lr_multipliers": {"title": 0.1}},
 ]
 LINEAR = {
-    "fusion": {"type": "Linear", "dim": 64},
-    "head": {"type": "Tree", "norm": False},
+    "fusion": {"type": "LinearFusion", "dim": 64},
+    "head": {"type": "TreeHead", "norm": False},
     "split": {"validation": 0.1, "calibration": 0, "threshold": 0},
 }
 
@@ -209,7 +209,7 @@ def test_before_it_learns_an_encoder_runs_once_a_row(folders, shop, monkeypatch)
         def count(module, args, output):
             rows.append((stage.name, len(output.pooled)))
 
-        hooks = [e.register_forward_hook(count) for e in model.encoders.values() if e.costly]
+        hooks = [e.register_forward_hook(count) for e in model.encoders.values() if e.cacheable]
         original(model, loss, stage, *rest)
         for hook in hooks:
             hook.remove()

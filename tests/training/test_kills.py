@@ -27,7 +27,7 @@ KILLS = 20
 TRIES = 60
 ROOT = Path(__file__).parents[2]
 QUICK = {"batch_size": 16, "lr": 0.01}
-LINEAR = {"fusion": {"type": "Linear", "dim": 32}, "head": {"type": "Tree", "norm": False}}
+LINEAR = {"fusion": {"type": "LinearFusion", "dim": 32}, "head": {"type": "TreeHead", "norm": False}}
 
 
 class Mortal:
@@ -109,8 +109,8 @@ def outcome(out):
 def two_stages(home):
     """Words and pictures one after the other, with a loss that learns a parameter of its own."""
     views = {
-        "title": {"encoder": {"type": "Lexical", "dim": 16, "min_df": 1}},
-        "image": {"encoder": {"type": "SmallConv", "size": 32, "dim": 16}},
+        "title": {"encoder": {"type": "TfidfEncoder", "dim": 16, "min_df": 1}},
+        "image": {"encoder": {"type": "ConvEncoder", "size": 32, "dim": 16}},
     }
     stages = [
         {**QUICK, "name": "text", "train": ["title", "fusion", "head"], "epochs": 4},
@@ -123,15 +123,15 @@ def two_stages(home):
             "gradient_accumulation_steps": 2,
         },
     ]
-    losses = [{"type": "CrossEntropy"}, {"type": "Contrastive", "weight": 0.5}]
+    losses = [{"type": "CrossEntropyLoss"}, {"type": "ContrastiveLoss", "weight": 0.5}]
     return recipe(views=views, stages=stages, losses=losses)
 
 
 def encoders(home):
     """Pretrained encoders: kept features, then adapters and a whole encoder learned."""
     words = [word for words, _ in PLACES.values() for word in words.split()]
-    text = {"type": "TransformerText", "name": str(tiny_text(home / "text", words)), "max_length": 16}
-    image = {"type": "TransformerImage", "name": str(tiny_vision(home / "vision", 32)), "size": 32}
+    text = {"type": "TransformerTextEncoder", "name": str(tiny_text(home / "text", words)), "max_length": 16}
+    image = {"type": "TransformerImageEncoder", "name": str(tiny_vision(home / "vision", 32)), "size": 32}
     views = {
         "title": {"encoder": text, "finetune": {"lora_rank": 2}},
         "image": {"encoder": image, "frozen": True},

@@ -14,7 +14,7 @@ from aisle.training.run import Run
 from tests.training.shop import catalog, recipe
 from tests.training.test_stages import snapshots
 
-WORDS = {"title": {"encoder": {"type": "Lexical", "dim": 8, "min_df": 1}}}
+WORDS = {"title": {"encoder": {"type": "TfidfEncoder", "dim": 8, "min_df": 1}}}
 ALL = {"validation": 0, "calibration": 0, "threshold": 0}
 
 

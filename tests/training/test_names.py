@@ -9,11 +9,11 @@ from aisle.training.data import WithNames
 
 WORDS = {
     "views": {
-        name: {"encoder": {"type": "Lexical", "dim": 64, "min_df": 1}, "fields": fields}
+        name: {"encoder": {"type": "TfidfEncoder", "dim": 64, "min_df": 1}, "fields": fields}
         for name, fields in (("text", ["title", "description"]), ("title", ["title"]))
     },
-    "fusion": {"type": "Linear", "dim": 64},
-    "head": {"type": "Tree", "norm": False},
+    "fusion": {"type": "LinearFusion", "dim": 64},
+    "head": {"type": "TreeHead", "norm": False},
 }
 SHOP = [
     Product("1", {"title": "blue thing"}, categories=(("Kitchen", "Mugs"),)),

@@ -145,7 +145,7 @@ def test_a_used_folder_is_refused_before_anything_is_read(command, why, tmp_path
 
 
 def test_each_loss_is_logged_without_its_weight(tmp_path):
-    losses = [{"type": "CrossEntropy"}, {"type": "Contrastive", "weight": 0.25}]
+    losses = [{"type": "CrossEntropyLoss"}, {"type": "ContrastiveLoss", "weight": 0.25}]
     said = []
     lines = During(None)
     lines.say = said.append
@@ -157,19 +157,19 @@ def test_each_loss_is_logged_without_its_weight(tmp_path):
     history = Run(tmp_path / "run", track=[]).history()
     assert len(history) == 3
     for row in history:
-        parts = float(row["loss.CrossEntropy"]), float(row["loss.Contrastive"])
+        parts = float(row["loss.CrossEntropyLoss"]), float(row["loss.Contrastive"])
         assert float(row["loss"]) == pytest.approx(parts[0] + 0.25 * parts[1], rel=1e-4)
         assert parts[0] != parts[1]
     last = history[-1]
     assert said[-1] == (
         f"train: epoch 3 of 3, loss {float(last['loss']):.4g} "
-        f"(CrossEntropy {float(last['loss.CrossEntropy']):.4g}, "
+        f"(CrossEntropyLoss {float(last['loss.CrossEntropyLoss']):.4g}, "
         f"Contrastive {float(last['loss.Contrastive']):.4g})"
     )
 
 
 def test_two_losses_of_one_kind_are_told_apart(tmp_path):
-    losses = [{"type": "CrossEntropy"}, {"type": "CrossEntropy", "label_smoothing": 0.2}]
+    losses = [{"type": "CrossEntropyLoss"}, {"type": "CrossEntropyLoss", "label_smoothing": 0.2}]
     aisle.train(catalog(40), recipe(stages=QUICK, losses=losses), out=tmp_path / "run", track=[])
     header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0].split(",")
     assert [name for name in header if name.startswith("loss")] == [

@@ -22,8 +22,8 @@ def folders(tmp_path_factory):
 
 
 def pretrained(folders, frozen, **more):
-    text = {"type": "TransformerText", "name": str(folders[0]), "max_length": 16}
-    image = {"type": "TransformerImage", "name": str(folders[1]), "size": 32}
+    text = {"type": "TransformerTextEncoder", "name": str(folders[0]), "max_length": 16}
+    image = {"type": "TransformerImageEncoder", "name": str(folders[1]), "size": 32}
     views = {name: {"encoder": one, "frozen": frozen} for name, one in (("title", text), ("image", image))}
     return recipe(views=views, stages=[{"epochs": 1, "batch_size": 16}], **more)
 
@@ -86,7 +86,7 @@ def test_what_is_missing_or_too_long_is_one_line(folders, tmp_path):
     with pytest.raises(RecipeError, match=r"length 65 is more than the 64 positions"):
         aisle.train(shop, pretrained(folders, frozen=True), changes=["views.title.encoder.max_length=65"])
     with pytest.raises(RecipeError, match="needs a `name`"):
-        aisle.train(shop, recipe(views={"title": {"encoder": {"type": "TransformerImage"}}}))
+        aisle.train(shop, recipe(views={"title": {"encoder": {"type": "TransformerImageEncoder"}}}))
 
 
 @pytest.mark.slow
@@ -97,13 +97,13 @@ def test_ten_thousand_categories_are_learned_saved_and_answered(tmp_path):
     rows = [
         Product(str(i), {"title": f"thing number {i} of {p[1]}"}, (), {}, (p,)) for i, p in enumerate(paths)
     ]
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 64, "min_df": 1, "max_features": 0}}}
+    views = {"title": {"encoder": {"type": "TfidfEncoder", "dim": 64, "min_df": 1, "max_features": 0}}}
     parts = {"validation": 0, "calibration": 0, "threshold": 0}
     stages = [{"epochs": 5, "batch_size": 256, "lr": 0.03}]
-    losses = [{"type": "CrossEntropy", "label_smoothing": 0.05}]
+    losses = [{"type": "CrossEntropyLoss", "label_smoothing": 0.05}]
     shop = read(rows)
     given = recipe(
-        views=views, split=parts, stages=stages, losses=losses, fusion={"type": "Linear", "dim": 64}
+        views=views, split=parts, stages=stages, losses=losses, fusion={"type": "LinearFusion", "dim": 64}
     )
     model = aisle.train(shop, given, out=tmp_path / "run")
     assert len(model.taxonomy.terminals) == 10_000

@@ -79,7 +79,7 @@ def test_an_encoder_is_named_once():
         load_recipe(
             {
                 **load_recipe("huse").model_dump(exclude_none=True, exclude={"image_encoder"}),
-                "views": {"image": {"encoder": {"type": "TransformerImage", "name": "image_encoder"}}},
+                "views": {"image": {"encoder": {"type": "TransformerImageEncoder", "name": "image_encoder"}}},
             }
         )
 
@@ -87,16 +87,16 @@ def test_an_encoder_is_named_once():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("views.title.encoder.dims=4", "encoder Lexical has no option 'dims'.* Did you mean 'dim'"),
-        ("views.title.encoder.type=Lexicon", "no encoder 'Lexicon'.* Did you mean 'Lexical'"),
-        ("fusion.dims=4", "fusion Linear has no option 'dims'.* Did you mean 'dim'"),
-        ("head.droput=0.1", "head Tree has no option 'droput'.* Did you mean 'dropout'"),
+        ("views.title.encoder.dims=4", "encoder TfidfEncoder has no option 'dims'.* Did you mean 'dim'"),
+        ("views.title.encoder.type=TfidfEncodr", "no encoder 'TfidfEncodr'.* Did you mean 'TfidfEncoder'"),
+        ("fusion.dims=4", "fusion LinearFusion has no option 'dims'.* Did you mean 'dim'"),
+        ("head.droput=0.1", "head TreeHead has no option 'droput'.* Did you mean 'dropout'"),
         (
             "losses.0.label_smothing=0.1",
-            "loss CrossEntropy has no option 'label_smothing'.* Did you mean 'label_smoothing'",
+            "loss CrossEntropyLoss has no option 'label_smothing'.* Did you mean 'label_smoothing'",
         ),
-        ("losses.0.wieght=0.1", "loss CrossEntropy has no option 'wieght'.* Did you mean 'weight'"),
-        ("losses.0.type=CrosEntropy", "no loss 'CrosEntropy'.* Did you mean 'CrossEntropy'"),
+        ("losses.0.wieght=0.1", "loss CrossEntropyLoss has no option 'wieght'.* Did you mean 'weight'"),
+        ("losses.0.type=CrosEntropy", "no loss 'CrosEntropy'.* Did you mean 'CrossEntropyLoss'"),
     ],
 )
 def test_options_of_parts_are_checked_before_anything_is_learned(change, message, monkeypatch):
@@ -105,12 +105,12 @@ def test_options_of_parts_are_checked_before_anything_is_learned(change, message
 
     monkeypatch.setattr("aisle.training.network._learn_preparers", never)
     with pytest.raises(RecipeError, match=message):
-        aisle.train(catalog(20), recipe(losses=[{"type": "CrossEntropy"}]), changes=[change])
+        aisle.train(catalog(20), recipe(losses=[{"type": "CrossEntropyLoss"}]), changes=[change])
 
 
 @pytest.mark.parametrize("name", ["type", "values", "fusion", "a.b", "../up", "1st", ""])
 def test_a_views_name_that_torch_or_a_folder_cannot_bear_is_refused(name):
-    views = {name: {"encoder": {"type": "Lexical"}, "fields": ["title"]}}
+    views = {name: {"encoder": {"type": "TfidfEncoder"}, "fields": ["title"]}}
     with pytest.raises(RecipeError, match="view name"):
         load_recipe(recipe(views=views))
 
@@ -142,8 +142,10 @@ def test_a_view_left_out_is_out_of_stages_and_fusion_too(name):
 
 
 def test_strange_values_survive_toml(tmp_path):
-    views = {"été-2": {"encoder": {"type": "Lexical"}, "fields": ['a "b"\\', "\x7f\x00\t", "日本 🛍", ""]}}
-    given = recipe(views=views, name='"', losses=[{"type": "CrossEntropy", "weight": 1e-7}])
+    views = {
+        "été-2": {"encoder": {"type": "TfidfEncoder"}, "fields": ['a "b"\\', "\x7f\x00\t", "日本 🛍", ""]}
+    }
+    given = recipe(views=views, name='"', losses=[{"type": "CrossEntropyLoss", "weight": 1e-7}])
     found = load_recipe(given, ["stages.0.lr=1.5e-5"])
     (tmp_path / "r.toml").write_text(to_toml(found))
     assert load_recipe(tmp_path / "r.toml") == found

@@ -100,7 +100,7 @@ def test_interrupted_again_and_again_it_ends_bit_identical(shop, undisturbed, tm
 
 def test_killed_between_two_stages_what_a_loss_has_learned_is_not_lost(shop, tmp_path, monkeypatch):
     quick = {"epochs": 1, "batch_size": 16, "lr": 0.1}
-    own = [{"type": "CrossEntropy"}, {"type": "Contrastive", "weight": 0.5}]  # learns its temperature
+    own = [{"type": "CrossEntropyLoss"}, {"type": "ContrastiveLoss", "weight": 0.5}]  # learns its temperature
     given = recipe(losses=own, stages=[{"name": "one", **quick}, {"name": "two", **quick}])
     aisle.train(shop, given, out=tmp_path / "whole", track=[])
     train_until(monkeypatch, shop, tmp_path / "run", 2, given=given)
@@ -233,12 +233,17 @@ def measured(run):
 
 
 def test_what_failed_before_anything_was_learned_is_no_obstacle(tmp_path):
-    wrong = recipe(views={"title": {"encoder": {"type": "TransformerText", "name": str(tmp_path / "none")}}})
+    wrong = recipe(
+        views={"title": {"encoder": {"type": "TransformerTextEncoder", "name": str(tmp_path / "none")}}}
+    )
     with pytest.raises(AisleError, match="none"):
         aisle.train(catalog(20), wrong, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    for loss, why in (({"type": "Focal", "gamma": -1}, "gamma"), ({"type": "Contrastive"}, "shared space")):
-        wrong_loss = recipe(losses=[loss], fusion={"type": "Concat", "dim": 8})
+    for loss, why in (
+        ({"type": "FocalLoss", "gamma": -1}, "gamma"),
+        ({"type": "ContrastiveLoss"}, "shared space"),
+    ):
+        wrong_loss = recipe(losses=[loss], fusion={"type": "ConcatFusion", "dim": 8})
         with pytest.raises(AisleError, match=why):  # found out after trackers began
             aisle.train(catalog(20), wrong_loss, out=tmp_path / "run")
         assert not (tmp_path / "run").exists()

@@ -6,7 +6,7 @@ import torch
 
 import aisle
 from aisle.data import Product, read
-from aisle.models.preprocessing import Tokens
+from aisle.models.preprocessing import TokenPreprocessor
 from aisle.training import network as fitting
 from aisle.training.recipe import load_recipe, shipped
 from tests.models.pretrained import tiny_camembert, tiny_flaubert, tiny_text, tiny_vision
@@ -45,14 +45,14 @@ def small(name, folders):
 def _small_network(data, folders):
     for view in data["views"].values():
         encoder = view["encoder"]
-        if encoder["type"] == "TransformerText":
+        if encoder["type"] == "TransformerTextEncoder":
             kinds = [kind for kind in ("camembert", "flaubert") if kind in encoder["name"]]
             encoder |= {"name": str(folders[(kinds or ["text"])[0]]), "max_length": 12}
-        elif encoder["type"] in ("TransformerImage", "TimmImage"):
-            view["encoder"] = {"type": "TransformerImage", "name": str(folders["vision"]), "size": 32}
-        elif encoder["type"] == "SmallConv":
+        elif encoder["type"] in ("TransformerImageEncoder", "TimmEncoder"):
+            view["encoder"] = {"type": "TransformerImageEncoder", "name": str(folders["vision"]), "size": 32}
+        elif encoder["type"] == "ConvEncoder":
             encoder |= {"size": 32, "dim": 16}
-        elif encoder["type"] == "Lexical":
+        elif encoder["type"] == "TfidfEncoder":
             encoder["min_df"] = 1
         if (view.get("finetune") or {}).get("last_layers"):
             view["finetune"]["last_layers"] = 1
@@ -67,7 +67,7 @@ def _small_network(data, folders):
         "feedforward_dim": 16,
         "cca_dim": 8,
     }.items():
-        if key in data["fusion"] and (key, data["fusion"]["type"]) != ("dim", "Linear"):
+        if key in data["fusion"] and (key, data["fusion"]["type"]) != ("dim", "LinearFusion"):
             data["fusion"][key] = value
     for stage in data["stages"]:
         stage |= {"epochs": 1, "min_steps": 0, "batch_size": 64}
@@ -163,12 +163,12 @@ def test_flauberts_words_are_split_as_moses_does(folders):
 
 
 def test_flauberts_tokenizer_needs_only_its_two_files_and_travels_in_the_bundle(folders, tmp_path):
-    tokens = Tokens(str(folders["flaubert"]), max_length=16)
+    tokens = TokenPreprocessor(str(folders["flaubert"]), max_length=16)
     (ids,) = tokens(["boot «leather»"]).arrays["ids"]
     vocabulary = tokens.tokenizer.get_vocab()
     assert ids[0] == vocabulary["<s>"]
     assert ids[-1] == vocabulary["</s>"]
     assert tokens.tokenizer.encode("boot").tokens[1:-1] == ["boot</w>"]
     tokens.save(tmp_path / "view")
-    again = Tokens.load(tmp_path / "view")
+    again = TokenPreprocessor.load(tmp_path / "view")
     assert (again(["boot «leather»"]).arrays["ids"] == ids).all()

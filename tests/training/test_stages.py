@@ -125,7 +125,7 @@ def test_batches_without_a_picture_leave_the_picture_networks_statistics_alone(s
 
 def test_an_accumulated_step_is_the_step_of_the_whole_batch(shop, monkeypatch):
     """Without dropout or BatchNorm, four batches of 4 are one of 16, and the last few rows count too."""
-    views = {"title": {"encoder": {"type": "Lexical", "dim": 8, "min_df": 1}}}
+    views = {"title": {"encoder": {"type": "TfidfEncoder", "dim": 8, "min_df": 1}}}
     common = {
         "epochs": 2,
         "optimizer": "SGD",
@@ -190,7 +190,7 @@ def test_a_view_no_row_has_is_left_out_of_network_and_stages_and_said_so(tmp_pat
 def test_pictures_alone_vectors_alone_and_several_views_learn():
     pictures = aisle.train(catalog(30, text=False), recipe())
     assert pictures.views == ("image",)
-    views = {"clip": {"encoder": {"type": "Vector"}}}
+    views = {"clip": {"encoder": {"type": "VectorEncoder"}}}
     vectors = aisle.train(
         catalog(60, vectors=True), recipe(views=views, stages=[{"epochs": 20, "lr": 0.02, "batch_size": 8}])
     )
@@ -222,7 +222,7 @@ def test_nothing_to_learn_from_is_an_error():
     with pytest.raises(CatalogError, match="no row has a usable category"):
         aisle.train(read([Product(p.id, p.fields) for p in products(10)]), recipe())
     with pytest.raises(CatalogError, match=r"no row has any of the views.*\(brand\).*title"):
-        aisle.train(catalog(10), recipe(views={"brand": {"encoder": {"type": "Lexical"}}}))
+        aisle.train(catalog(10), recipe(views={"brand": {"encoder": {"type": "TfidfEncoder"}}}))
 
 
 # -- parts kept apart -----------------------------------------------------------------------------

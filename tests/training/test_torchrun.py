@@ -21,22 +21,22 @@ pytestmark = pytest.mark.slow
 RECIPE = """
 view_dropout = 0.0
 [views.title]
-encoder = { type = "Lexical", dim = 16, min_df = 1 }
+encoder = { type = "TfidfEncoder", dim = 16, min_df = 1 }
 [views.description]
-encoder = { type = "Lexical", dim = 16, min_df = 1 }
+encoder = { type = "TfidfEncoder", dim = 16, min_df = 1 }
 [fusion]
-type = "Gated"
+type = "GatedFusion"
 dim = 16
 dropout = 0.0
 [head]
-type = "Tree"
+type = "TreeHead"
 [[losses]]
-type = "CrossEntropy"
+type = "CrossEntropyLoss"
 [[losses]]
-type = "ByView"
+type = "PerViewLoss"
 weight = 0.5
 [[losses]]
-type = "Contrastive"
+type = "ContrastiveLoss"
 weight = 0.3
 [[stages]]
 epochs = 3

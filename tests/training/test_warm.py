@@ -63,7 +63,7 @@ def test_what_does_not_learn_stays_as_it_was_for_words_that_no_new_row_has_too(o
     assert same.taxonomy.nodes == before.taxonomy.nodes
 
     def words(model, product):
-        prepare = model.preparers["title"]
+        prepare = model.preprocessors["title"]
         return sorted(prepare([product.fields["title"]]).arrays["weights"].tolist())
 
     # A new word of a title takes of the weight of the others.
@@ -106,7 +106,7 @@ def test_a_resumed_warm_start_must_start_from_the_same_model(old, tmp_path):
 
 def test_another_network_or_no_run_is_refused(old, tmp_path):
     with pytest.raises(RecipeError, match="is not that of the model to start from: views"):
-        aisle.train(shop(1), recipe(views={"title": {"encoder": {"type": "Subword"}}}), init_from=old)
+        aisle.train(shop(1), recipe(views={"title": {"encoder": {"type": "SubwordEncoder"}}}), init_from=old)
     with pytest.raises(BundleError, match="there is no folder"):
         aisle.train(shop(1), init_from=tmp_path / "nowhere")
     aisle.load(old).save(tmp_path / "bundle")

@@ -14,7 +14,7 @@ from aisle.data.images import is_temporary
 from aisle.models.features import Features, FeatureStore, Found, content_key
 from aisle.models.model import Model
 from aisle.models.options import Augment
-from aisle.models.preprocessing import Pictures, Prepared, Preparer
+from aisle.models.preprocessing import ImagePreprocessor, Prepared, Preprocessor
 from aisle.models.preprocessing.augmentation import vary_picture, vary_text
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
@@ -40,16 +40,16 @@ class Reader:
         self,
         model: Model,
         views: Mapping[str, View],
-        preparers: Mapping[str, Preparer],
+        preprocessors: Mapping[str, Preprocessor],
         store: FeatureStore | None = None,
     ) -> None:
-        self.model, self.views, self.preparers, self.store = model, views, preparers, store
+        self.model, self.views, self.preprocessors, self.store = model, views, preprocessors, store
         self._spaces: dict[str, str] = {}
 
     def only(self, names: Collection[str]) -> "Reader":
         """The same, of some views alone."""
         views = {name: view for name, view in self.views.items() if name in names}
-        return Reader(self.model, views, self.preparers, self.store)
+        return Reader(self.model, views, self.preprocessors, self.store)
 
     def __call__(self, products: Sequence[Product], without: Collection[str] = ()) -> Inputs:
         """B products -> inputs; views named in `without` count as absent."""
@@ -73,7 +73,7 @@ class Reader:
             empty = np.zeros((len(values), self.model.dim_of(name)), np.float32)
             return Prepared({"pooled": empty}, np.zeros(len(values), bool), {})
         if name not in self.stored:
-            return self.preparers[name](values)
+            return self.preprocessors[name](values)
         kept = self.kept(name, values)
         return kept._replace(arrays=take_kept(kept.arrays, np.arange(len(values))))
 
@@ -81,22 +81,22 @@ class Reader:
         self, name: str, values: Sequence[Any], augment: Augment, seeds: Sequence[Sequence[int]]
     ) -> Prepared:
         """One view's arrays of texts and pictures as they might also have been; a seed decides each."""
-        view, preparer = self.views[name], self.preparers[name]
+        view, preprocessor = self.views[name], self.preprocessors[name]
         rngs = [np.random.default_rng([*seed, zlib.crc32(name.encode())]) for seed in seeds]
-        if isinstance(preparer, Pictures):
-            return preparer(values, [partial(vary_picture, augment=augment, rng=rng) for rng in rngs])
+        if isinstance(preprocessor, ImagePreprocessor):
+            return preprocessor(values, [partial(vary_picture, augment=augment, rng=rng) for rng in rngs])
         if view.modality == "text":
             count = 2 if "*" in view.fields else len(view.fields)
             pairs = zip(values, rngs, strict=True)
             values = [None if text is None else vary_text(text, augment, rng, count) for text, rng in pairs]
-        return preparer(values)
+        return preprocessor(values)
 
     @property
     def stored(self) -> set[str]:
         """Views whose encoder's output is kept on disk: frozen ones that cost more to run than to read."""
         if self.store is None:
             return set()
-        return {name for name in self.model.frozen if self.model.encoders[name].costly}
+        return {name for name in self.model.frozen if self.model.encoders[name].cacheable}
 
     def kept(self, name: str, values: Sequence[Any], progress: Progress = SILENT) -> Prepared:
         """A frozen encoder's output, from the store or computed into it. Arrays: `pooled` (B, D); where the
@@ -106,7 +106,7 @@ class Reader:
         keys = [content_key(values[i]) for i in here]
 
         def compute(positions: list[int]) -> Features:
-            return self._encode(name, self.preparers[name]([values[here[i]] for i in positions]))
+            return self._encode(name, self.preprocessors[name]([values[here[i]] for i in positions]))
 
         pooled = np.zeros((len(values), self.model.dim_of(name)), np.float32)
         present = np.zeros(len(values), dtype=bool)
@@ -126,7 +126,7 @@ class Reader:
     def space(self, name: str) -> str:
         """The store's space for a frozen view: its encoder's weights and its preprocessing."""
         if name not in self._spaces:
-            made = f"{self.model.fingerprint(name)}-{self.preparers[name].fingerprint}"
+            made = f"{self.model.fingerprint(name)}-{self.preprocessors[name].fingerprint}"
             tokens = f"-tokens{self.model.max_tokens}" if self.model.fusion.reads_tokens else ""
             self._spaces[name] = made + tokens
         return self._spaces[name]
@@ -139,7 +139,7 @@ class Reader:
         tokens: list[np.ndarray] = []
         for start in range(0, len(prepared.present), batch):
             rows = np.arange(start, min(start + batch, len(prepared.present)))
-            arrays = self.preparers[name].take(prepared.arrays, rows)
+            arrays = self.preprocessors[name].take(prepared.arrays, rows)
             encoded = self.model.encode(name, {k: torch.from_numpy(v).to(device) for k, v in arrays.items()})
             pooled.append(encoded.pooled.float().cpu().numpy())
             if self.model.fusion.reads_tokens:

@@ -1,7 +1,7 @@
 """What a predictor remembers of the products it learned from, to tell those that belong nowhere.
 
 Spaces that know nothing of the tree: a frozen pretrained encoder's vectors, and words. The folded table
-of a `Lexical` view was learned from labels, so words are remembered by a fixed random projection of
+of a `TfidfEncoder` view was learned from labels, so words are remembered by a fixed random projection of
 their TF-IDF weights instead.
 """
 

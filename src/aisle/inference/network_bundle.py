@@ -14,7 +14,7 @@ from aisle.errors import BundleError
 from aisle.inference.folder import write_json
 from aisle.models.config import ModelSpec, validated
 from aisle.models.model import Model
-from aisle.models.preprocessing import Preparer
+from aisle.models.preprocessing import Preprocessor
 from aisle.models.registry import Context
 from aisle.models.spec import build, build_body, encoder_class
 from aisle.taxonomy import Taxonomy
@@ -25,14 +25,14 @@ class NetworkParts(NamedTuple):
 
     spec: ModelSpec
     context: Context
-    preparers: Mapping[str, Preparer]
+    preprocessors: Mapping[str, Preprocessor]
     model: Model
 
 
 def write_network(parts: NetworkParts, folder: Path) -> None:
     """Write the network's files into a folder."""
-    for name, preparer in parts.preparers.items():
-        preparer.save(folder / "views" / name)
+    for name, preprocessor in parts.preprocessors.items():
+        preprocessor.save(folder / "views" / name)
     encoders = parts.model.encoders
     network = {
         "spec": parts.spec.model_dump(mode="json", exclude_none=True),
@@ -57,19 +57,19 @@ def read_network(folder: Path, trust_code: bool) -> NetworkParts:
     tensors = load_file(str(folder / "weights.safetensors"))
     taxonomy = Taxonomy.from_json((folder / "taxonomy.json").read_text())
     spec = validated(ModelSpec, network["spec"], f"{folder}/network.json")
-    preparers = {}
+    preprocessors = {}
     for name, view in spec.views.items():
-        prepare_class = encoder_class(view, trust_code).prepare_class
-        preparers[name] = prepare_class.load(folder / "views" / name)
+        preprocessor_class = encoder_class(view, trust_code).preprocessor_class
+        preprocessors[name] = preprocessor_class.load(folder / "views" / name)
     counts = np.array(network["terminal_counts"], dtype=np.int64)
     vectors = tensors.get("head.class_vectors")
     class_vectors = vectors.numpy() if vectors is not None else np.zeros((len(taxonomy), 1), np.float32)
     context = Context(taxonomy, counts, class_vectors)
     with torch.device("meta"):  # before memory is taken for what network.json asks for
-        _check_shapes(*build_body(spec, preparers, network["configs"], trust_code), tensors)
-    model = build(spec, preparers, context, network["configs"], trust_code)
+        _check_shapes(*build_body(spec, preprocessors, network["configs"], trust_code), tensors)
+    model = build(spec, preprocessors, context, network["configs"], trust_code)
     model.load_state_dict(tensors)
-    return NetworkParts(spec, context, preparers, model.eval())
+    return NetworkParts(spec, context, preprocessors, model.eval())
 
 
 def _check_shapes(

@@ -25,7 +25,7 @@ from aisle.models.config import ModelSpec
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import carry_counts, context_of
 from aisle.models.model import Model
-from aisle.models.preprocessing import Lexical, Preparer, Vectors
+from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor, VectorPreprocessor
 from aisle.models.registry import Context, OutsideCodeError
 from aisle.models.spec import build_like, views_of
 from aisle.models.views import View
@@ -45,7 +45,7 @@ class Predictor(GrowingAnswers):
 
     spec: ModelSpec
     context: Context
-    preparers: Mapping[str, Preparer]
+    preprocessors: Mapping[str, Preprocessor]
     model: Model
     policy: Policy
     model_id: str = "unsaved"
@@ -96,12 +96,13 @@ class Predictor(GrowingAnswers):
         return tuple(
             n
             for n in self.views
-            if n in self.model.frozen and (encoders[n].costly or isinstance(self.preparers[n], Lexical))
+            if n in self.model.frozen
+            and (encoders[n].cacheable or isinstance(self.preprocessors[n], TfidfPreprocessor))
         )
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader(self.model, views_of(self.spec, trust_code=True), self.preparers, self.store)
+        return Reader(self.model, views_of(self.spec, trust_code=True), self.preprocessors, self.store)
 
     # -- answering ----------------------------------------------------------------------------
 
@@ -127,7 +128,7 @@ class Predictor(GrowingAnswers):
         """What makes a remembered view's vectors (B, D), zeros where absent. A pretrained encoder's output
         takes the place of its arrays, so that the network need not run it again."""
         arrays = inputs.arrays[name]
-        if self.model.encoders[name].costly:
+        if self.model.encoders[name].cacheable:
             encoded = self.model.encode(name, arrays)
             kept = {"pooled": encoded.pooled, "tokens": encoded.tokens, "mask": encoded.mask}
             inputs.arrays[name] = kept
@@ -152,7 +153,11 @@ class Predictor(GrowingAnswers):
 
     def _batches(self, products: Iterable[Product]) -> Iterator[list[Product]]:
         views = self._reader.views.values()
-        large = [view for view in views if not isinstance(self.preparers[view.name], Lexical | Vectors)]
+        large = [
+            view
+            for view in views
+            if not isinstance(self.preprocessors[view.name], TfidfPreprocessor | VectorPreprocessor)
+        ]
         return in_fitting_batches(products, self.batch, large)
 
     @torch.inference_mode()
@@ -188,7 +193,7 @@ class Predictor(GrowingAnswers):
 
     def write_files(self, folder: Path) -> None:
         """Write the network's own files of a bundle."""
-        write_network(NetworkParts(self.spec, self.context, self.preparers, self.model), folder)
+        write_network(NetworkParts(self.spec, self.context, self.preprocessors, self.model), folder)
 
     @classmethod
     def load(cls, folder: Path, trust_code: bool = False) -> "Predictor":

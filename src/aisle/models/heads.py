@@ -12,7 +12,7 @@ from aisle.models.registry import Context
 from aisle.models.scores import LevelScores, TreeIndex, TreeScores
 from aisle.taxonomy import Taxonomy
 
-__all__ = ["Levels", "Tree"]
+__all__ = ["LevelsHead", "TreeHead"]
 
 
 def log_prior(taxonomy: Taxonomy, counts: np.ndarray) -> Tensor:
@@ -21,7 +21,7 @@ def log_prior(taxonomy: Taxonomy, counts: np.ndarray) -> Tensor:
     return (smoothed / smoothed.sum()).log()
 
 
-class Tree(nn.Module):
+class TreeHead(nn.Module):
     """One softmax over terminals (design rule 1).
 
     A terminal's weight is learned plus generated: the sum of a learned vector for every node on its
@@ -71,7 +71,7 @@ class Tree(nn.Module):
         return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
 
     @torch.no_grad()
-    def adopt(self, old: "Tree") -> None:
+    def adopt(self, old: "TreeHead") -> None:
         """Take over what another tree's head has learned: rows by id, shared weights as they are."""
         mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
         self.node[mine] = old.node[theirs]
@@ -82,10 +82,10 @@ class Tree(nn.Module):
         self.standardise.load_state_dict(old.standardise.state_dict())
 
 
-class Levels(nn.Module):
+class LevelsHead(nn.Module):
     """A softmax per level, each with a class for paths that ended above; decoded over valid paths.
 
-    A class's weight is learned plus generated from the embedding of its name, as `Tree`'s.
+    A class's weight is learned plus generated from the embedding of its name, as `TreeHead`'s.
     weights: what each level counts in the likelihood, 1 by default; the last one counts for all below too.
     """
 
@@ -137,7 +137,7 @@ class Levels(nn.Module):
         return LevelScores(logits, self.index, self.weights)
 
     @torch.no_grad()
-    def adopt(self, old: "Levels") -> None:
+    def adopt(self, old: "LevelsHead") -> None:
         """Take over what another tree's head has learned: rows by id, shared weights as they are."""
         mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
         depth = torch.from_numpy(self.index.taxonomy.node_depth)

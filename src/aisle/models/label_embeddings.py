@@ -58,12 +58,12 @@ def path_vectors(taxonomy: Taxonomy, name: str, max_length: int = 32, batch: int
     """
     import torch
 
-    from aisle.models.encoders import TransformerText
-    from aisle.models.preprocessing import Tokens
+    from aisle.models.encoders import TransformerTextEncoder
+    from aisle.models.preprocessing import TokenPreprocessor
 
     names = sorted({node.name for node in taxonomy.nodes})
-    prepare = Tokens(name, max_length=max_length)
-    encoder = TransformerText(prepare, name).eval()
+    prepare = TokenPreprocessor(name, max_length=max_length)
+    encoder = TransformerTextEncoder(prepare, name).eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, len(names), batch):

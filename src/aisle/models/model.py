@@ -64,10 +64,10 @@ class Model(nn.Module):
         Of the others, the same holds for what their finetuning leaves alone."""
         self.frozen = set(views)
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(self.may_learn(name))
+            parameter.requires_grad_(self.is_trainable(name))
         self.train(self.training)
 
-    def may_learn(self, parameter: str) -> bool:
+    def is_trainable(self, parameter: str) -> bool:
         """Whether a parameter may change at all."""
         top, _, rest = parameter.partition(".")
         view, _, inside = rest.partition(".")
@@ -78,7 +78,7 @@ class Model(nn.Module):
     def learned(self) -> dict[str, Tensor]:
         """The state without what stays as it was built."""
         keys = tuple(f"{path}." for path in self._still())
-        built = {name for name, _ in self.named_parameters() if not self.may_learn(name)}
+        built = {name for name, _ in self.named_parameters() if not self.is_trainable(name)}
         state = self.state_dict()
         return {key: v for key, v in state.items() if key not in built and not key.startswith(keys)}
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from aisle.errors import BundleError, extra, first_line
-from aisle.models.preprocessing import Prepared, Preparer
+from aisle.models.preprocessing import Prepared, Preprocessor
 from aisle.models.views import View
 
 _TEXTS, _PICTURES = 8, 4  # at once: more gains nothing on a core, leaves its caches, and pads more
@@ -149,17 +149,17 @@ class Sight(NamedTuple):
     """One view as the runtime reads it. dim: its width."""
 
     view: View
-    preparer: Preparer
+    preprocessor: Preprocessor
     encode: Encode
     dim: int
 
     def read(self, values: Sequence[Any]) -> tuple[Prepared, np.ndarray]:
         """The arrays of those products that have it, and which of B those are: rows (b,)."""
         rows = np.flatnonzero([value is not None for value in values])
-        prepared = self.preparer([value for value in values if value is not None])
+        prepared = self.preprocessor([value for value in values if value is not None])
         problems = {int(rows[i]): what for i, what in prepared.problems.items()}
         good = np.flatnonzero(prepared.present)
-        arrays = prepared.arrays if len(good) == len(rows) else self.preparer.take(prepared.arrays, good)
+        arrays = prepared.arrays if len(good) == len(rows) else self.preprocessor.take(prepared.arrays, good)
         present = np.zeros(len(values), bool)
         present[rows[good]] = True
         return Prepared(arrays, present, problems), rows[good]

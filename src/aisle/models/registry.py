@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from aisle.errors import RecipeError, did_you_mean
-from aisle.models.preprocessing import Preparer
+from aisle.models.preprocessing import Preprocessor
 from aisle.models.scores import Scores
 from aisle.models.views import Modality
 from aisle.taxonomy import Taxonomy
@@ -76,22 +76,28 @@ _HISTORY = {"_name_or_path", "name_or_path", "transformers_version", "architectu
 
 
 class Encoder(nn.Module):
-    """What reads one view: `dim` is its width; `prepare_class` makes its arrays, which `forward` takes by
-    name and answers with `Encoded`. costly: worth keeping its output on disk when it is frozen. fixed: the
-    parameters that stay as they are even where it is finetuned; slower: each layer's rate is so many times
-    that of the one above (aisle.models.finetune)."""
+    """Base of encoders: reads one view. Its `forward` takes the arrays of its preprocessor by name.
 
-    costly: ClassVar[bool] = False
+    Attributes:
+        cacheable: its output is worth keeping on disk while it is frozen.
+        fixed: names of parameters that are not trained even where it is finetuned.
+        slower: factor on the learning rate from each layer to the one below it.
+        modality: what it reads.
+        preprocessor_class: makes its arrays.
+        dim: width of its output.
+    """
+
+    cacheable: ClassVar[bool] = False
     fixed: frozenset[str] = frozenset()
     slower: float = 1.0
     modality: ClassVar[Modality]
-    prepare_class: ClassVar[type[Preparer]]
+    preprocessor_class: ClassVar[type[Preprocessor]]
     dim: int
 
     def settings(self) -> dict[str, Any]:
         """What decides its output beside its weights: the constructor's options, and where they come from a
         pretrained model its configuration."""
-        options = inspect.signature(type(self)).parameters.keys() - {"prepare", "name"}
+        options = inspect.signature(type(self)).parameters.keys() - {"preprocessor", "name"}
         found = {key: getattr(self, key) for key in sorted(options) if hasattr(self, key)}
         if isinstance(found.get("config"), dict):
             config = {k: v for k, v in sorted(found["config"].items()) if k not in _HISTORY}

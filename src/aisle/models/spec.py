@@ -8,7 +8,7 @@ from aisle.errors import RecipeError, did_you_mean
 from aisle.models import encoders, fusions, heads
 from aisle.models.config import ModelSpec, ViewSpec
 from aisle.models.model import Model
-from aisle.models.preprocessing import Preparer
+from aisle.models.preprocessing import Preprocessor
 from aisle.models.registry import REFUSALS, Context, Encoder, Fusion, build_part, find_part
 from aisle.models.views import View
 
@@ -32,12 +32,12 @@ def _fields(name: str, view: ViewSpec) -> tuple[str, ...]:
     return tuple(view.fields) if view.fields else (name,)
 
 
-def new_preparer(spec: ViewSpec, trust_code: bool = False) -> Preparer:
-    """An unfitted preparer for a view, with those of the encoder's options that are its own."""
+def new_preprocessor(spec: ViewSpec, trust_code: bool = False) -> Preprocessor:
+    """An unfitted preprocessor for a view, with those of the encoder's options that are its own."""
     cls = encoder_class(spec, trust_code)
-    prepare = cls.prepare_class
+    prepare = cls.preprocessor_class
     known = inspect.signature(prepare).parameters
-    both = {*known, *inspect.signature(cls).parameters} - {"prepare", "config", "images"}
+    both = {*known, *inspect.signature(cls).parameters} - {"preprocessor", "config", "images"}
     for key in spec.encoder.options:
         if key not in both:
             near = did_you_mean(key, both)
@@ -53,7 +53,7 @@ def new_preparer(spec: ViewSpec, trust_code: bool = False) -> Preparer:
 
 def build(
     spec: ModelSpec,
-    preparers: Mapping[str, Preparer],
+    preprocessors: Mapping[str, Preprocessor],
     context: Context,
     configs: Mapping[str, dict[str, Any]] | None = None,
     trust_code: bool = False,
@@ -65,7 +65,7 @@ def build(
         RecipeError: a part is unknown or refuses its options.
         MissingModelError: pretrained weights are not here.
     """
-    built, fusion = build_body(spec, preparers, configs, trust_code)
+    built, fusion = build_body(spec, preprocessors, configs, trust_code)
     head_class = find_part(heads, "head", spec.head.type, trust_code)
     head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
     model = Model(built, fusion, head, spec.view_dropout, spec.max_tokens)
@@ -75,7 +75,7 @@ def build(
 
 def build_body(
     spec: ModelSpec,
-    preparers: Mapping[str, Preparer],
+    preprocessors: Mapping[str, Preprocessor],
     configs: Mapping[str, dict[str, Any]] | None = None,
     trust_code: bool = False,
 ) -> tuple[dict[str, Encoder], Fusion]:
@@ -91,7 +91,7 @@ def build_body(
         options = {key: value for key, value in view.encoder.options.items() if key in known}
         config = (configs or {}).get(name)
         given = {"config": config} if config is not None else {}
-        built[name] = build_part(cls, "encoder", options, prepare=preparers[name], **given)
+        built[name] = build_part(cls, "encoder", options, preprocessor=preprocessors[name], **given)
     dims = {name: encoder.dim for name, encoder in built.items()}
     fusion_class: type[Fusion] = find_part(fusions, "fusion", spec.fusion.type, trust_code)
     modalities = {name: encoder_class(view, trust_code).modality for name, view in spec.views.items()}

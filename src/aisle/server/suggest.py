@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from aisle.data import Product
-from aisle.models.preprocessing import Lexical
+from aisle.models.preprocessing import TfidfPreprocessor
 from aisle.taxonomy import Scores, Taxonomy
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Suggester:
     def of(cls, predictor: "Predictor") -> "Suggester":
         """From the words a model's lexical views know, or else from its categories' names."""
         vocabulary: dict[str, float] = {}
-        lexical = [one for one in _preparers(predictor) if isinstance(one, Lexical)]
+        lexical = [one for one in _preprocessors(predictor) if isinstance(one, TfidfPreprocessor)]
         for word, share in (pair for one in lexical for pair in one.frequencies().items()):
             vocabulary[word] = max(vocabulary.get(word, 0.0), share * 1000)
         if not vocabulary:
@@ -111,11 +111,11 @@ class Suggester:
         return found
 
 
-def _preparers(predictor: Any) -> Iterator[Any]:
+def _preprocessors(predictor: Any) -> Iterator[Any]:
     """Of a model, of its ONNX twin, or of all that an ensemble or a cascade is made of."""
     for part in (*getattr(predictor, "members", ()), *getattr(predictor, "models", ())):
-        yield from _preparers(part)
-    yield from getattr(predictor, "preparers", {}).values()
+        yield from _preprocessors(part)
+    yield from getattr(predictor, "preprocessors", {}).values()
     yield from (sight.preparer for sight in getattr(predictor, "sights", {}).values())
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy import linalg
 
-from aisle.models.fusions import Huse
+from aisle.models.fusions import HuseFusion
 from aisle.models.model import Model
 from aisle.progress import Progress
 from aisle.training.data import Rows
@@ -37,7 +37,7 @@ class Moments(NamedTuple):
 def begin(model: Model, rows: Rows, frozen: Collection[str], progress: Progress) -> None:
     """Find the bridges of the network's fusion, where it has any, between views whose encoders keep still."""
     fusion = model.fusion
-    if not isinstance(fusion, Huse) or not fusion.cca_dim:
+    if not isinstance(fusion, HuseFusion) or not fusion.cca_dim:
         return
     names = [name for name in model.views if name in frozen]
     if len(names) < 2:

@@ -73,13 +73,13 @@ class WithNames(Sequence[Product]):
 def keep(reader: Reader, name: str, catalog: Sequence[Product], progress: Progress) -> Prepared | None:
     """One view of all rows at once, a frozen encoder's output from the reader's store; None if too large."""
     n = len(catalog)
-    preparer = reader.preparers[name]
+    preprocessor = reader.preprocessors[name]
     if name in reader.stored:
         return reader.kept(name, _values(reader, name, catalog, range(n)), progress)
-    probe = preparer(_values(reader, name, catalog, range(min(_PROBE, n))))
+    probe = preprocessor(_values(reader, name, catalog, range(min(_PROBE, n))))
     if sum(array.nbytes for array in probe.arrays.values()) / max(min(_PROBE, n), 1) * n > KEEP_BYTES:
         return None
-    return preparer(_values(reader, name, catalog, range(n)))
+    return preprocessor(_values(reader, name, catalog, range(n)))
 
 
 class Rows:
@@ -141,7 +141,7 @@ class Rows:
     def _take(self, name: str, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
         if "pooled" in arrays:
             return take_kept(arrays, rows)
-        return self.reader.preparers[name].take(arrays, rows)
+        return self.reader.preprocessors[name].take(arrays, rows)
 
     def shuffled(self, size: int, seed: Sequence[int], views: Sequence[str] | None = None) -> Iterator[Batch]:
         """Every row once, in an order that the seed decides; the last batch may be smaller. Of each, this

@@ -78,25 +78,25 @@ def _key(folder: Path, kind: Kind, size: int) -> str:
 def _export(folder: Path, name: str, kind: Kind, size: int, home: Path) -> None:
     try:
         from aisle.inference.onnx.graphs import frozen_graph
-        from aisle.models.encoders import TransformerImage, TransformerText
+        from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
     except ImportError as error:
         raise MissingExtraError(
             f"encoder {name!r} was not exported on this machine yet, which takes torch once: "
             "pip install 'aisle[torch]', or use recipe 'fast'"
         ) from error
-    from aisle.models.preprocessing import Pictures, Tokens
+    from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor
 
-    preparer: Any
+    preprocessor: Any
     if kind == "text":
-        preparer = Tokens(str(folder), max_length=16)
-        encoder = TransformerText(preparer, str(folder))
+        preprocessor = TokenPreprocessor(str(folder), max_length=16)
+        encoder = TransformerTextEncoder(preprocessor, str(folder))
     else:
-        preparer = Pictures(size, 2)  # so that the number of images is not fixed in the graph
-        encoder = TransformerImage(preparer, str(folder))
+        preprocessor = ImagePreprocessor(size, 2)  # so that the number of images is not fixed in the graph
+        encoder = TransformerImageEncoder(preprocessor, str(folder))
     beside = home.with_name(f".{home.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         beside.mkdir(parents=True)
-        frozen_graph(encoder.eval(), preparer, f"{kind} encoder {name}", beside / GRAPH)
+        frozen_graph(encoder.eval(), preprocessor, f"{kind} encoder {name}", beside / GRAPH)
         about = {"name": name, "kind": kind, "dim": encoder.dim}
         (beside / ABOUT).write_text(json.dumps(about, ensure_ascii=False))
         if not home.exists():

@@ -312,14 +312,14 @@ def _without_absent_views(
 
 
 def learn_vocabularies(
-    preparers: dict[str, Any], views: dict[str, View], catalog: Catalog, seed: int
+    preprocessors: dict[str, Any], views: dict[str, View], catalog: Catalog, seed: int
 ) -> None:
-    """Fit each view's preparer on the catalogue, or on a sample of it."""
+    """Fit each view's preprocessor on the catalogue, or on a sample of it."""
     whole = len(catalog) <= FIT_SAMPLE
     some = catalog if whole else catalog.select(_sample(len(catalog), seed))
     for name, view in views.items():
         rare = not whole and not _has_many(view, some)
-        preparers[name].fit(view.value(product) for product in (catalog if rare else some))
+        preprocessors[name].fit(view.value(product) for product in (catalog if rare else some))
 
 
 def _has_many(view: View, catalog: Catalog) -> bool:

@@ -22,7 +22,12 @@ from aisle.models.linear.encoders import open_encoders
 from aisle.models.linear.fit import TrainingInputs, TrainingRows, fit_linear, read_inputs
 from aisle.models.linear.model import LinearModel, grown, widened
 from aisle.models.linear.reader import LinearReader
-from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
+from aisle.models.preprocessing import (
+    ImagePreprocessor,
+    TfidfPreprocessor,
+    TokenPreprocessor,
+    VectorPreprocessor,
+)
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy
@@ -124,8 +129,8 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
         """A model that knows only these rows: their words, their categories' names, their counts."""
         some = rows.select(learned)
         if start is None:
-            preparers = {**reader.preparers, **_new_vocabularies(recipe, some)}
-            fold_reader, before = LinearReader(reader.views, preparers, reader.encoders, store), None
+            preprocessors = {**reader.preprocessors, **_new_vocabularies(recipe, some)}
+            fold_reader, before = LinearReader(reader.views, preprocessors, reader.encoders, store), None
         else:
             fold_reader, before = _grown_start(start, some, given.taxonomy, store)
         read = read_inputs(spec, fold_reader, lesson.products, SILENT, inputs.dense)
@@ -141,13 +146,13 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
     return Trained(predictor, cross_fit(without, rows, targets, given.folds, progress))
 
 
-def _new_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, Lexical]:
+def _new_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, TfidfPreprocessor]:
     """TF-IDF preprocessors fitted on these rows."""
     every = views_of_spec(recipe.model)
     views = {name: view for name, view in every.items() if recipe.views[name].type == "Tfidf"}
-    preparers = {name: new_preprocessor(recipe.views[name], recipe) for name in views}
-    learn_vocabularies(preparers, views, rows, recipe.seed)
-    return preparers
+    preprocessors = {name: new_preprocessor(recipe.views[name], recipe) for name in views}
+    learn_vocabularies(preprocessors, views, rows, recipe.seed)
+    return preprocessors
 
 
 def _unreadable_views(reader: LinearReader, rows: Catalog) -> set[str]:
@@ -188,9 +193,9 @@ def new_reader(rows: Catalog, recipe: LinearRecipe, store: FeatureStore, progres
             kind, size = ("text", 0) if key == "text_encoder" else ("image", getattr(view, "size", 0))
             homes[name] = exported_encoder(str(getattr(spec, key)), kind, size, progress)
     views = views_of_spec(spec)
-    preparers = {name: new_preprocessor(view, recipe) for name, view in spec.views.items()}
-    learn_vocabularies(preparers, views, rows, recipe.seed)
-    return LinearReader(views, preparers, open_encoders(homes, preparers), store)
+    preprocessors = {name: new_preprocessor(view, recipe) for name, view in spec.views.items()}
+    learn_vocabularies(preprocessors, views, rows, recipe.seed)
+    return LinearReader(views, preprocessors, open_encoders(homes, preprocessors), store)
 
 
 def _values(view: View, rows: Iterable[Product]) -> Iterable[Any]:
@@ -200,27 +205,29 @@ def _values(view: View, rows: Iterable[Product]) -> Iterable[Any]:
 def new_preprocessor(view: AnyView, recipe: LinearRecipe) -> Any:
     """What turns a view's values into arrays, not fitted yet."""
     if view.type == "Tfidf":
-        return Lexical(
+        return TfidfPreprocessor(
             max_words=view.max_words, word_bigrams=view.word_bigrams, max_features=view.max_features,
             min_df=view.min_df, min_n=view.min_n, max_n=view.max_n,
         )  # fmt: skip
     if view.type == "TextEncoder":
-        return Tokens(str(encoder_folder(str(recipe.text_encoder))), max_length=view.max_length)
+        return TokenPreprocessor(str(encoder_folder(str(recipe.text_encoder))), max_length=view.max_length)
     if view.type == "ImageEncoder":
-        return Pictures(view.size, view.images)
-    return ImageDescriptor(view.size) if view.type == "ImageDescriptor" else Vectors()
+        return ImagePreprocessor(view.size, view.images)
+    return ImageDescriptor(view.size) if view.type == "ImageDescriptor" else VectorPreprocessor()
 
 
 def _grown_start(
     start: LinearPredictor, rows: Catalog, taxonomy: Taxonomy, store: FeatureStore
 ) -> tuple[LinearReader, LinearModel]:
     """The earlier model over the grown tree, and over vocabularies that know the new rows' words too."""
-    views, old = start.reader.views, start.reader.preparers
-    preparers = {
-        name: prepare.extended(_values(views[name], rows)) if isinstance(prepare, Lexical) else prepare
+    views, old = start.reader.views, start.reader.preprocessors
+    preprocessors = {
+        name: prepare.extended(_values(views[name], rows))
+        if isinstance(prepare, TfidfPreprocessor)
+        else prepare
         for name, prepare in old.items()
     }
-    reader = LinearReader(views, preparers, start.reader.encoders, store)
+    reader = LinearReader(views, preprocessors, start.reader.encoders, store)
     paths = [taxonomy.nodes[node].path for node in taxonomy.terminals]
     model = widened(start.model, {name: one.size for name, one in reader.lexical.items()})
     names = reader([_name_product(path) for path in paths])

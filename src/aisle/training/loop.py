@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from aisle.errors import AisleError
 from aisle.metrics import Truth, accuracy, at_level, f1_scores, hierarchical_f1
 from aisle.models.devices import precision_of
-from aisle.models.losses import ByView
+from aisle.models.losses import PerViewLoss
 from aisle.models.model import Model
 from aisle.models.registry import Output, Target
 from aisle.progress import Advance, Progress
@@ -47,7 +47,7 @@ class WeightedLoss(nn.Module):
 
     def asks(self, views: Sequence[str]) -> set[str]:
         """The views whose own scores some loss needs."""
-        return {name for loss in self.losses if isinstance(loss, ByView) for name in loss.asks(views)}
+        return {name for loss in self.losses if isinstance(loss, PerViewLoss) for name in loss.asks(views)}
 
     def forward(self, output: Output, target: Target) -> tuple[Tensor, Tensor]:
         """-> the weighted sum (), and each loss without its weight (L,)."""

@@ -18,9 +18,9 @@ from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import context_of
 from aisle.models.model import Model
 from aisle.models.options import Augment
-from aisle.models.preprocessing import Preparer
+from aisle.models.preprocessing import Preprocessor
 from aisle.models.registry import Context, build_part, check_options, find_part
-from aisle.models.spec import build, new_preparer, views_of
+from aisle.models.spec import build, new_preprocessor, views_of
 from aisle.models.views import View
 from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
@@ -78,19 +78,19 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     fit_rows = given.catalog.select(given.split.train)
     context = context_of(given.taxonomy, given.counts)
     if start is None:
-        preparers = _learn_preparers(fit_rows, recipe, trust_code)
-        model = build(recipe.network, preparers, context, trust_code=trust_code)
+        preprocessors = _learn_preparers(fit_rows, recipe, trust_code)
+        model = build(recipe.network, preprocessors, context, trust_code=trust_code)
     else:
-        preparers = warm_start.preparers_from(start, fit_rows)
-        model = warm_start.model_from(start, recipe.network, preparers, context)
+        preprocessors = warm_start.preparers_from(start, fit_rows)
+        model = warm_start.model_from(start, recipe.network, preprocessors, context)
     model.to(device)
-    reader = Reader(model, readable_views(recipe, trust_code), preparers, given.store or FeatureStore())
+    reader = Reader(model, readable_views(recipe, trust_code), preprocessors, given.store or FeatureStore())
     shop = _Shop(given.catalog, given.targets, given.split, context, start is not None, trust_code)
     _phases(shop, recipe, reader, run, progress)
     predictor = Predictor(
         spec=recipe.network,
         context=context,
-        preparers=preparers,
+        preprocessors=preprocessors,
         model=model.to("cpu").eval(),
         policy=guarantee.Policy.uncalibrated(given.taxonomy),
         memory=start.memory if start is not None else None,
@@ -99,10 +99,10 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     return Trained(predictor)
 
 
-def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preparer]:
-    preparers = {name: new_preparer(view, trust_code) for name, view in recipe.views.items()}
-    learn_vocabularies(preparers, readable_views(recipe, trust_code), catalog, recipe.seed)
-    return preparers
+def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preprocessor]:
+    preprocessors = {name: new_preprocessor(view, trust_code) for name, view in recipe.views.items()}
+    learn_vocabularies(preprocessors, readable_views(recipe, trust_code), catalog, recipe.seed)
+    return preprocessors
 
 
 def check(recipe: Recipe, trust_code: bool) -> None:
@@ -112,7 +112,7 @@ def check(recipe: Recipe, trust_code: bool) -> None:
         RecipeError: as `find_part` and `check_options`.
     """
     for view in recipe.views.values():
-        new_preparer(view, trust_code)
+        new_preprocessor(view, trust_code)
     fusion = find_part(fusions, "fusion", recipe.fusion.type, trust_code)
     check_options(fusion, "fusion", recipe.fusion.options, {"dims", "modalities"})
     head = find_part(heads, "head", recipe.head.type, trust_code)
@@ -173,7 +173,7 @@ def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progre
     """Every phase in turn; those that an interrupted run has behind it are not learned again."""
     model = reader.model
     device = next(model.parameters()).device
-    phases = phases_of(recipe, {name for name in model.views if model.encoders[name].costly})
+    phases = phases_of(recipe, {name for name in model.views if model.encoders[name].cacheable})
     journal = Journal(run, recipe, kept_for_later(recipe))
     criterion = _losses(recipe, shop.context, shop.trust_code)
     criterion.load_state_dict(journal.loss, strict=False)  # killed between two stages, it goes on with these

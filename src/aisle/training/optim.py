@@ -40,7 +40,7 @@ def choose(model: Model, stage: Stage) -> list[nn.Parameter]:
     for name, parameter in model.named_parameters():
         part = part_of(name)
         rests = name.startswith("encoders.") and part in stage.freeze
-        parameter.requires_grad_(part in chosen and not rests and model.may_learn(name))
+        parameter.requires_grad_(part in chosen and not rests and model.is_trainable(name))
     return [p for p in model.parameters() if p.requires_grad]
 
 

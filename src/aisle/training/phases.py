@@ -20,15 +20,15 @@ class Phase(NamedTuple):
     still: frozenset[str]
 
 
-def phases_of(recipe: Recipe, costly: Collection[str]) -> list[Phase]:
-    """The phases of a recipe. costly: views read by pretrained encoders."""
+def phases_of(recipe: Recipe, cacheable: Collection[str]) -> list[Phase]:
+    """The phases of a recipe. cacheable: views read by pretrained encoders."""
     frozen = {name for name, view in recipe.views.items() if view.frozen}
     learning: set[str] = set()
     found: list[Phase] = []
     for number, stage in enumerate(recipe.stages):
         named = set(recipe.views if "*" in stage.train else stage.train) - set(stage.freeze)
         learning |= named & set(recipe.views) - frozen
-        still = frozenset(frozen | set(costly) - learning)
+        still = frozenset(frozen | set(cacheable) - learning)
         begun = found.pop().stages.start if found and found[-1].still == still else number
         found.append(Phase(range(begun, number + 1), still))
     return found

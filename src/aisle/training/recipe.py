@@ -150,7 +150,7 @@ class Recipe(RecipeBase, ModelSpec):
     image_encoder: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] | None = None
     label_name_examples: bool = False
-    losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropy")])
+    losses: list[LossSpec] = Field(default_factory=lambda: [LossSpec(type="CrossEntropyLoss")])
     stages: list[Stage] = Field(default_factory=lambda: [Stage()], min_length=1)
 
     @property
@@ -254,10 +254,10 @@ def left_out(change: str, file: Path) -> bool:
 
 ENCODER_KEYS = ("text_encoder", "image_encoder")  # name an encoder once; parts refer to it by this word
 # Encoders of a network that read a pretrained model, and the key that may name it.
-_ENCODERS = {"TransformerText": "text_encoder", "TransformerImage": "image_encoder"}
+_ENCODERS = {"TransformerTextEncoder": "text_encoder", "TransformerImageEncoder": "image_encoder"}
 
 # Lists that a recipe need not write down, as they are then: `--set` reaches into them too.
-_UNSAID: dict[str, list[dict[str, Any]]] = {"stages": [{}], "losses": [{"type": "CrossEntropy"}]}
+_UNSAID: dict[str, list[dict[str, Any]]] = {"stages": [{}], "losses": [{"type": "CrossEntropyLoss"}]}
 
 
 def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> AnyRecipe:

@@ -15,7 +15,7 @@ from aisle.inference.predictor import Predictor
 from aisle.models import encoders
 from aisle.models.config import ModelSpec
 from aisle.models.model import Model
-from aisle.models.preprocessing import Lexical, Preparer
+from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor
 from aisle.models.registry import Context
 from aisle.models.spec import build_like, views_of
 
@@ -47,25 +47,25 @@ def _shape(spec: ModelSpec) -> dict[str, Any]:
     return {**views, "fusion": spec.fusion.model_dump(), "head": head}
 
 
-def preparers_from(start: Predictor, catalog: Catalog) -> dict[str, Preparer]:
+def preparers_from(start: Predictor, catalog: Catalog) -> dict[str, Preprocessor]:
     """The earlier model's, whose vocabularies know the words of these rows too."""
     views = views_of(start.spec, trust_code=True)  # asked for when it was loaded
     return {
         name: prepare.extended(views[name].value(product) for product in catalog)
-        if isinstance(prepare, Lexical)
+        if isinstance(prepare, TfidfPreprocessor)
         else prepare
-        for name, prepare in start.preparers.items()
+        for name, prepare in start.preprocessors.items()
     }
 
 
 def model_from(
-    start: Predictor, spec: ModelSpec, preparers: Mapping[str, Preparer], context: Context
+    start: Predictor, spec: ModelSpec, preprocessors: Mapping[str, Preprocessor], context: Context
 ) -> Model:
     """The earlier network over the grown tree and vocabularies, to be trained further."""
     model = build_like(copy.deepcopy(start.model), spec, context)
-    for name, prepare in preparers.items():
+    for name, prepare in preprocessors.items():
         encoder = model.encoders[name]
-        if isinstance(encoder, encoders.Lexical) and isinstance(prepare, Lexical):
+        if isinstance(encoder, encoders.TfidfEncoder) and isinstance(prepare, TfidfPreprocessor):
             encoder.widen(prepare.size)
     model.view_dropout, model.max_tokens = spec.view_dropout, spec.max_tokens
     model.freeze({name for name, view in spec.views.items() if view.frozen})

@@ -21,21 +21,26 @@ from aisle.models.linear.model import LinearModel
 from aisle.models.linear.rbf import RBFWeights
 from aisle.models.linear.reader import LinearReader
 from aisle.models.linear.svm import LinearWeights
-from aisle.models.preprocessing import Lexical, Pictures, Tokens, Vectors
+from aisle.models.preprocessing import (
+    ImagePreprocessor,
+    TfidfPreprocessor,
+    TokenPreprocessor,
+    VectorPreprocessor,
+)
 
 _PREPARERS: dict[str, Any] = {
-    "Tfidf": Lexical,
-    "TextEncoder": Tokens,
-    "ImageEncoder": Pictures,
+    "Tfidf": TfidfPreprocessor,
+    "TextEncoder": TokenPreprocessor,
+    "ImageEncoder": ImagePreprocessor,
     "ImageDescriptor": ImageDescriptor,
-    "Vector": Vectors,
+    "Vector": VectorPreprocessor,
 }
 
 
 def write_linear(model: LinearModel, reader: LinearReader, folder: Path) -> None:
     """Write the model's files into a folder."""
-    for name, preparer in reader.preparers.items():
-        preparer.save(folder / "views" / name)
+    for name, preprocessor in reader.preprocessors.items():
+        preprocessor.save(folder / "views" / name)
     for name, encoder in reader.encoders.items():
         home = folder / "encoders" / str(encoder_key(model.spec.views[name]))
         if not home.exists():
@@ -55,10 +60,10 @@ def read_linear(folder: Path) -> tuple[LinearModel, LinearReader]:
     """Read what `write_linear` wrote."""
     about = json.loads((folder / "model.json").read_text())
     spec = LinearSpec.model_validate(about["spec"])
-    preparers = {n: _PREPARERS[v.type].load(folder / "views" / n) for n, v in spec.views.items()}
+    preprocessors = {n: _PREPARERS[v.type].load(folder / "views" / n) for n, v in spec.views.items()}
     keys = {name: encoder_key(view) for name, view in spec.views.items()}
     homes = {name: folder / "encoders" / key for name, key in keys.items() if key}
-    reader = LinearReader(readable_views(spec), preparers, open_encoders(homes, preparers))
+    reader = LinearReader(readable_views(spec), preprocessors, open_encoders(homes, preprocessors))
     return _model(spec, about, load_file(str(folder / "weights.safetensors"))), reader
 
 

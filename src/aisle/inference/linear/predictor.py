@@ -76,9 +76,9 @@ class LinearPredictor(GrowingAnswers):
         return self.model.spec
 
     @property
-    def preparers(self) -> Mapping[str, Any]:
+    def preprocessors(self) -> Mapping[str, Any]:
         """What turns each view's values into arrays."""
-        return self.reader.preparers
+        return self.reader.preprocessors
 
     @property
     def store(self) -> FeatureStore | None:

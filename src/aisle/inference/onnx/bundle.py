@@ -59,10 +59,10 @@ def _sight(
     folder: Path, name: str, said: dict[str, Any], graphs: dict[str, Graph], tables: dict[str, np.ndarray]
 ) -> Sight:
     view = View(name, said["modality"], tuple(said["fields"]), tuple(said["others"]), said["images"])
-    if said["preparer"] not in preprocessing.__all__:
-        raise BundleError(f"{folder}: there is no preparer {said['preparer']!r}; upgrade Aisle")
-    preparer = getattr(preprocessing, said["preparer"]).load(folder / "views" / name)
+    if said["preprocessor"] not in preprocessing.__all__:
+        raise BundleError(f"{folder}: there is no preprocessor {said['preprocessor']!r}; upgrade Aisle")
+    preprocessor = getattr(preprocessing, said["preprocessor"]).load(folder / "views" / name)
     encode: Encode = Encoder(graphs[said["graph"]]) if said["graph"] else Table(tables[name])
-    if isinstance(preparer, preprocessing.Vectors) and preparer.dim > _MOST_DIM:
-        raise BundleError(f"{folder}: view {name!r} has vectors of {preparer.dim}; at most {_MOST_DIM:,}")
-    return Sight(view, preparer, encode, said["dim"])
+    if isinstance(preprocessor, preprocessing.VectorPreprocessor) and preprocessor.dim > _MOST_DIM:
+        raise BundleError(f"{folder}: view {name!r} has vectors of {preprocessor.dim}; at most {_MOST_DIM:,}")
+    return Sight(view, preprocessor, encode, said["dim"])

@@ -21,7 +21,7 @@ from aisle.inference.onnx.int8 import CALIBRATED_ON, quantised
 from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
-from aisle.models.encoders import Lexical
+from aisle.models.encoders import TfidfEncoder
 from aisle.models.spec import views_of
 from aisle.progress import SILENT, Advance, Progress
 from aisle.taxonomy import Scores
@@ -160,20 +160,21 @@ def draft(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> On
     named = views_of(predictor.spec, trust_code=True)
     with progress("exporting", len(named) + 1, "graphs") as advance:
         for name, view in named.items():
-            encoder, preparer = model.encoders[name], predictor.preparers[name]
+            encoder, preprocessor = model.encoders[name], predictor.preprocessors[name]
             graph = None
-            if isinstance(encoder, Lexical):
+            if isinstance(encoder, TfidfEncoder):
                 tables[name] = np.ascontiguousarray(encoder.table.weight.detach().cpu().numpy())
             else:
-                key = f"{model.fingerprint(name)}-{type(preparer).__name__}-{getattr(preparer, 'size', 0)}"
+                size = getattr(preprocessor, "size", 0)
+                key = f"{model.fingerprint(name)}-{type(preprocessor).__name__}-{size}"
                 if key not in graphs:
                     graphs[key] = f"{name}.onnx"
-                    encoder_graph(model, name, preparer, folder / "graphs" / graphs[key])
+                    encoder_graph(model, name, preprocessor, folder / "graphs" / graphs[key])
                 graph = graphs[key]
-            preparer.save(folder / "views" / name)
+            preprocessor.save(folder / "views" / name)
             views[name] = {
                 **view._asdict(),
-                "preparer": type(preparer).__name__,
+                "preprocessor": type(preprocessor).__name__,
                 "graph": graph,
                 "dim": model.dim_of(name),
             }

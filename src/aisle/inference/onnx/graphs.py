@@ -18,7 +18,7 @@ from aisle.errors import AisleError, extra, first_line
 from aisle.inference.onnx.recurrent import twin
 from aisle.models.encoders.pooling import condensed
 from aisle.models.model import Model
-from aisle.models.preprocessing import Pictures, Preparer, Tokens, Vectors
+from aisle.models.preprocessing import ImagePreprocessor, Preprocessor, TokenPreprocessor, VectorPreprocessor
 from aisle.models.registry import Encoded, Encoder
 
 _LARGE = 1_000_000_000  # bytes; a graph of 2 GB and more does not fit into one file
@@ -43,7 +43,7 @@ class _View(nn.Module):
         return (encoded.pooled, *condensed(encoded.tokens, encoded.mask, self.tokens))
 
 
-def encoder_graph(model: Model, name: str, preparer: Preparer, file: Path) -> None:
+def encoder_graph(model: Model, name: str, preprocessor: Preprocessor, file: Path) -> None:
     """One view's encoder: its arrays -> `pooled` (B, D); where the fusion reads them `tokens`, `tokens_mask`,
     which no input is called.
 
@@ -51,16 +51,18 @@ def encoder_graph(model: Model, name: str, preparer: Preparer, file: Path) -> No
         ExportError: torch cannot trace it.
     """
     tokens = model.max_tokens if model.fusion.reads_tokens else 0
-    frozen_graph(twin(model.encoders[name]), preparer, f"encoder of view {name!r}", file, tokens)
+    frozen_graph(twin(model.encoders[name]), preprocessor, f"encoder of view {name!r}", file, tokens)
 
 
-def frozen_graph(encoder: nn.Module, preparer: Preparer, what: str, file: Path, tokens: int = 0) -> None:
+def frozen_graph(
+    encoder: nn.Module, preprocessor: Preprocessor, what: str, file: Path, tokens: int = 0
+) -> None:
     """An encoder alone: its arrays -> `pooled` (B, D); with `tokens`, at most so many of them too.
 
     Raises:
         ExportError: torch cannot trace it.
     """
-    arrays, dynamic = _example(preparer, what)
+    arrays, dynamic = _example(preprocessor, what)
     outputs = ["pooled", "tokens", "tokens_mask"] if tokens else ["pooled"]
     view = _View(encoder, list(arrays), tokens)
     _write(view, tuple(arrays.values()), tuple(dynamic.values()), list(arrays), outputs, file, what)
@@ -136,25 +138,26 @@ def _settled(head: nn.Module) -> Iterator[None]:
         del head.weight
 
 
-def _example(preparer: Preparer, name: str) -> tuple[dict[str, Tensor], dict[str, dict[int, Any]]]:
-    """Arrays such as this preparer makes, and which of their axes differ from batch to batch."""
+def _example(preprocessor: Preprocessor, name: str) -> tuple[dict[str, Tensor], dict[str, dict[int, Any]]]:
+    """Arrays such as this preprocessor makes, and which of their axes differ from batch to batch."""
     b, any_size = 3, torch.export.Dim.DYNAMIC
-    if isinstance(preparer, Tokens):
-        t = min(7, preparer.max_length)
+    if isinstance(preprocessor, TokenPreprocessor):
+        t = min(7, preprocessor.max_length)
         axes = {0: any_size, 1: any_size} if t > 1 else {0: any_size}
-        ids = torch.randint(0, max(preparer.size, 1), (b, t))
+        ids = torch.randint(0, max(preprocessor.size, 1), (b, t))
         mask = torch.arange(t) < torch.tensor([[t], [max(t - 2, 1)], [1]])
         return {"ids": ids, "mask": mask}, {"ids": axes, "mask": axes}
-    if isinstance(preparer, Pictures):
-        p = min(2, preparer.images)
+    if isinstance(preprocessor, ImagePreprocessor):
+        p = min(2, preprocessor.images)
         axes = {0: any_size, 1: any_size} if p > 1 else {0: any_size}
-        pixels = torch.randint(0, 255, (b, p, 3, preparer.size, preparer.size), dtype=torch.uint8)
+        pixels = torch.randint(0, 255, (b, p, 3, preprocessor.size, preprocessor.size), dtype=torch.uint8)
         shown = torch.arange(p) < torch.tensor([[p], [1], [1]])
         return {"pixels": pixels, "shown": shown}, {"pixels": axes, "shown": axes}
-    if isinstance(preparer, Vectors):
-        return {"vector": torch.randn(b, preparer.dim)}, {"vector": {0: any_size}}
+    if isinstance(preprocessor, VectorPreprocessor):
+        return {"vector": torch.randn(b, preprocessor.dim)}, {"vector": {0: any_size}}
     raise ExportError(
-        f"the {name} cannot be exported: its preparer {type(preparer).__name__} is code from outside Aisle"
+        f"the {name} cannot be exported: its preprocessor {type(preprocessor).__name__} is code from "
+        "outside Aisle"
     )
 
 

@@ -20,7 +20,7 @@ from aisle.inference.knn_index import SKETCH, Memory, sketch
 from aisle.inference.onnx.bundle import copy_files, read_onnx
 from aisle.inference.prefetch import ahead, cores
 from aisle.models.onnx_runtime import Encoding, Graph, Sight
-from aisle.models.preprocessing import Lexical, Vectors
+from aisle.models.preprocessing import TfidfPreprocessor, VectorPreprocessor
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
@@ -93,7 +93,11 @@ class OnnxPredictor(Answers):
     ) -> Iterator[tuple[list[Product], Scored]]:
         self._check(without)
         threads = self.threads if self.threads > 1 else 0
-        large = [one.view for one in self.sights.values() if not isinstance(one.preparer, Lexical | Vectors)]
+        large = [
+            one.view
+            for one in self.sights.values()
+            if not isinstance(one.preprocessor, TfidfPreprocessor | VectorPreprocessor)
+        ]
         yield from ahead(
             lambda batch: (batch, self._score_batch(batch, without)),
             in_fitting_batches(products, self.batch, large),
@@ -192,7 +196,7 @@ def _feed(encoded: Mapping[str, Encoding], present: np.ndarray) -> dict[str, np.
 
 def _space(sight: Sight, arrays: Mapping[str, np.ndarray], rows: np.ndarray, encoded: Encoding) -> np.ndarray:
     """(B, D) a remembered view's vectors, zeros where absent."""
-    if not isinstance(sight.preparer, Lexical):
+    if not isinstance(sight.preprocessor, TfidfPreprocessor):
         return encoded.pooled
     space = np.zeros((len(encoded.pooled), SKETCH), np.float32)
     if len(rows):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from aisle.models.encoders import Recurrent
+from aisle.models.encoders import RecurrentEncoder
 from aisle.models.encoders.pooling import masked_mean
 from aisle.models.registry import Encoded
 
@@ -13,13 +13,13 @@ _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 def twin(encoder: nn.Module) -> nn.Module:
     """What is exported in place of an encoder: itself, unless it packs sequences."""
-    return RecurrentTwin(encoder) if isinstance(encoder, Recurrent) else encoder
+    return RecurrentTwin(encoder) if isinstance(encoder, RecurrentEncoder) else encoder
 
 
 class RecurrentTwin(nn.Module):
-    """A `Recurrent` whose layers are ONNX operators that are told each row's length."""
+    """A `RecurrentEncoder` whose layers are ONNX operators that are told each row's length."""
 
-    def __init__(self, encoder: Recurrent) -> None:
+    def __init__(self, encoder: RecurrentEncoder) -> None:
         super().__init__()
         self.table, self.kind, self.layers = encoder.table, encoder.kind, encoder.layers
         for layer in range(encoder.layers):
@@ -42,7 +42,7 @@ class RecurrentTwin(nn.Module):
         return torch.cat([gates[i] for i in _GATES[self.kind]])
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
-        """As `Recurrent`."""
+        """As `RecurrentEncoder`."""
         x = self.table(ids).transpose(0, 1)  # (T, B, D)
         length = mask.sum(1).clamp(min=1).to(torch.int32)
         for layer in range(self.layers):

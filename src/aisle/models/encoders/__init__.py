@@ -1,24 +1,24 @@
 """What reads one view. `__all__` is the list of choices; adding an encoder is adding a class.
 
-An encoder is a plain module with `dim` (its width), `modality`, and `prepare_class`: the torch-free
+An encoder is a plain module with `dim` (its width), `modality`, and `preprocessor_class`: the torch-free
 object that makes its arrays. Its `forward` takes those arrays by name and returns `Encoded`.
 """
 
-from aisle.models.encoders.images import SmallConv, TransformerImage
-from aisle.models.encoders.lexical import Lexical
-from aisle.models.encoders.recurrent import Recurrent
-from aisle.models.encoders.subword import Subword
-from aisle.models.encoders.text import TransformerText
-from aisle.models.encoders.timm import TimmImage
-from aisle.models.encoders.vector import Vector
+from aisle.models.encoders.images import ConvEncoder, TransformerImageEncoder
+from aisle.models.encoders.lexical import TfidfEncoder
+from aisle.models.encoders.recurrent import RecurrentEncoder
+from aisle.models.encoders.subword import SubwordEncoder
+from aisle.models.encoders.text import TransformerTextEncoder
+from aisle.models.encoders.timm import TimmEncoder
+from aisle.models.encoders.vector import VectorEncoder
 
 __all__ = [
-    "Lexical",
-    "Recurrent",
-    "SmallConv",
-    "Subword",
-    "TimmImage",
-    "TransformerImage",
-    "TransformerText",
-    "Vector",
+    "ConvEncoder",
+    "RecurrentEncoder",
+    "SubwordEncoder",
+    "TfidfEncoder",
+    "TimmEncoder",
+    "TransformerImageEncoder",
+    "TransformerTextEncoder",
+    "VectorEncoder",
 ]

@@ -1,4 +1,4 @@
-"""Pictures: what every image encoder shares, and a small network from scratch."""
+"""ImagePreprocessor: what every image encoder shares, and a small network from scratch."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from aisle.models.encoders.chunks import at_once
 from aisle.models.encoders.pooling import attention_pool, masked_mean
-from aisle.models.preprocessing import Pictures
+from aisle.models.preprocessing import ImagePreprocessor
 from aisle.models.pretrained import build_model, half_of, load_model
 from aisle.models.registry import Encoded, Encoder
 
@@ -54,20 +54,22 @@ def _block(before: int, after: int) -> nn.Sequential:
     )
 
 
-class SmallConv(Encoder):
+class ConvEncoder(Encoder):
     """A small convolutional network, trained from nothing: for drawn or studio pictures, no download.
 
-    prepare: gives the picture size. dim: D, also the width of the last block. dropout: of whole channels
+    preprocessor: gives the picture size. dim: D, also the width of the last block. dropout: of whole channels
     of the last map. Tokens are the cells of the last map.
     """
 
-    prepare_class = Pictures
+    preprocessor_class = ImagePreprocessor
     modality = "image"
 
-    def __init__(self, prepare: Pictures, dim: int = 128, dropout: float = 0.1) -> None:
+    def __init__(self, preprocessor: ImagePreprocessor, dim: int = 128, dropout: float = 0.1) -> None:
         super().__init__()
-        if prepare.size < SMALLEST or dim < 8:
-            raise ValueError(f"size {prepare.size} must be at least {SMALLEST}, and dim {dim} at least 8")
+        if preprocessor.size < SMALLEST or dim < 8:
+            raise ValueError(
+                f"size {preprocessor.size} must be at least {SMALLEST}, and dim {dim} at least 8"
+            )
         self.dim, self.dropout = dim, dropout
         widths = [3, dim // 8, dim // 4, dim // 2, dim]
         self.body = nn.Sequential(*(_block(a, b) for a, b in pairwise(widths)))
@@ -83,7 +85,7 @@ class SmallConv(Encoder):
         return x.flatten(2).transpose(1, 2)  # (n, T, D)
 
 
-class TransformerImage(Encoder):
+class TransformerImageEncoder(Encoder):
     """Any `transformers` vision model by hub name or folder (MobileNetV2, ResNet, ConvNeXt, ViT, …).
 
     name: where its weights are; config: the configuration as a dict instead, for a network whose
@@ -93,15 +95,15 @@ class TransformerImage(Encoder):
     none. Of a model of texts and pictures (CLIP, SigLIP) the half that reads pictures is taken.
     """
 
-    costly = True
-    prepare_class = Pictures
+    cacheable = True
+    preprocessor_class = ImagePreprocessor
     modality = "image"
     mean: Tensor
     std: Tensor
 
     def __init__(
         self,
-        prepare: Pictures,
+        preprocessor: ImagePreprocessor,
         name: str | None = None,
         pooling: str = "mean",
         config: dict[str, Any] | None = None,
@@ -115,7 +117,7 @@ class TransformerImage(Encoder):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
         with torch.no_grad():
-            blank = torch.zeros(1, 3, prepare.size, prepare.size, dtype=torch.uint8)
+            blank = torch.zeros(1, 3, preprocessor.size, preprocessor.size, dtype=torch.uint8)
             self.dim = self._patches(blank).shape[-1]
         self.attend = nn.Linear(self.dim, 1, bias=False) if pooling == "attention" else None
         if self.attend is not None:

@@ -4,23 +4,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aisle.models import preprocessing as preparing
+from aisle.models import preprocessing as preprocessing
 from aisle.models.registry import Encoded, Encoder, pooled_only
 
 
-class Lexical(Encoder):
+class TfidfEncoder(Encoder):
     """A weighted bag of words, word pairs and character n-grams; one hidden vector a feature.
 
-    prepare: the learned vocabulary. dim: D. dropout: the share of features left out in training.
+    preprocessor: the learned vocabulary. dim: D. dropout: the share of features left out in training.
     """
 
-    prepare_class = preparing.Lexical
+    preprocessor_class = preprocessing.TfidfPreprocessor
     modality = "text"
 
-    def __init__(self, prepare: preparing.Lexical, dim: int = 256, dropout: float = 0.0) -> None:
+    def __init__(
+        self, preprocessor: preprocessing.TfidfPreprocessor, dim: int = 256, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.dim, self.dropout = dim, dropout
-        self.table = nn.EmbeddingBag(max(prepare.size, 1), dim, mode="sum", include_last_offset=False)
+        self.table = nn.EmbeddingBag(max(preprocessor.size, 1), dim, mode="sum", include_last_offset=False)
         nn.init.normal_(self.table.weight, std=dim**-0.5)
 
     @torch.no_grad()

@@ -6,22 +6,27 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from aisle.models.encoders.pooling import masked_mean
-from aisle.models.preprocessing import Tokens
+from aisle.models.preprocessing import TokenPreprocessor
 from aisle.models.registry import Encoded, Encoder
 
 
-class Recurrent(Encoder):
+class RecurrentEncoder(Encoder):
     """A recurrent network (`lstm`, `gru` or `rnn`) over byte-pair tokens, both ways, from scratch.
 
-    prepare: the learned vocabulary. kind: its cells. dim: D, half of it each way. layers: one on another.
+    preprocessor: the learned vocabulary. kind: its cells. dim: D, half of it each way. layers: stacked ones.
     """
 
-    prepare_class = Tokens
+    preprocessor_class = TokenPreprocessor
     modality = "text"
     kinds: ClassVar = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
     def __init__(
-        self, prepare: Tokens, kind: str = "lstm", dim: int = 256, layers: int = 1, dropout: float = 0.1
+        self,
+        preprocessor: TokenPreprocessor,
+        kind: str = "lstm",
+        dim: int = 256,
+        layers: int = 1,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if kind not in self.kinds:
@@ -29,7 +34,7 @@ class Recurrent(Encoder):
         if dim % 2 or dim < 2 or layers < 1:
             raise ValueError(f"dim {dim} must be even, half of it each way, and layers {layers} at least 1")
         self.kind, self.dim, self.layers, self.dropout = kind, dim, layers, dropout
-        self.table = nn.Embedding(prepare.size, dim)
+        self.table = nn.Embedding(preprocessor.size, dim)
         nn.init.normal_(self.table.weight, std=0.1)
         between = dropout if layers > 1 else 0.0
         self.body = self.kinds[kind](

@@ -4,26 +4,31 @@ import torch
 from torch import Tensor, nn
 
 from aisle.models.encoders.pooling import masked_mean
-from aisle.models.preprocessing import Tokens
+from aisle.models.preprocessing import TokenPreprocessor
 from aisle.models.registry import Encoded, Encoder
 
 
-class Subword(Encoder):
+class SubwordEncoder(Encoder):
     """Byte-pair tokens, learned positions and pre-norm transformer layers, from scratch.
 
-    prepare: the learned vocabulary. dim: D. layers may be 0: then tokens know only themselves.
+    preprocessor: the learned vocabulary. dim: D. layers may be 0: then tokens know only themselves.
     """
 
-    prepare_class = Tokens
+    preprocessor_class = TokenPreprocessor
     modality = "text"
 
     def __init__(
-        self, prepare: Tokens, dim: int = 192, layers: int = 1, heads: int = 4, dropout: float = 0.1
+        self,
+        preprocessor: TokenPreprocessor,
+        dim: int = 192,
+        layers: int = 1,
+        heads: int = 4,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.dim, self.layers, self.heads, self.dropout = dim, layers, heads, dropout
-        self.table = nn.Embedding(prepare.size, dim)
-        self.position = nn.Parameter(torch.randn(prepare.max_length, dim) * 0.02)
+        self.table = nn.Embedding(preprocessor.size, dim)
+        self.position = nn.Parameter(torch.randn(preprocessor.max_length, dim) * 0.02)
         nn.init.normal_(self.table.weight, std=0.02)
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(

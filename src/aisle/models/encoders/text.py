@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from aisle.errors import did_you_mean
 from aisle.models.encoders.chunks import at_once, by_length
 from aisle.models.encoders.pooling import POOLINGS
-from aisle.models.preprocessing import Tokens
+from aisle.models.preprocessing import TokenPreprocessor
 from aisle.models.pretrained import build_model, half_of, load_model, pooling_of
 from aisle.models.registry import Encoded, Encoder
 
 _AT_ONCE = 16  # texts: no slower on a processor than more, and closer in length
 
 
-class TransformerText(Encoder):
+class TransformerTextEncoder(Encoder):
     """Any `transformers` text encoder by hub name or folder (MiniLM, CamemBERT, FlauBERT, …).
 
     name: where its weights and tokenizer are; config: the configuration as a dict instead, for a
@@ -24,13 +24,13 @@ class TransformerText(Encoder):
     (CLIP) the half that reads texts is taken, of an encoder with a decoder (T5) the encoder.
     """
 
-    costly = True
-    prepare_class = Tokens
+    cacheable = True
+    preprocessor_class = TokenPreprocessor
     modality = "text"
 
     def __init__(
         self,
-        prepare: Tokens,
+        preprocessor: TokenPreprocessor,
         name: str | None = None,
         pooling: str = "auto",
         config: dict[str, Any] | None = None,
@@ -43,10 +43,12 @@ class TransformerText(Encoder):
         self.body, self.config = _from_config(config) if config else _from_name(name, pooling)
         self.config.setdefault("pooling", "mean")
         self.dim = int(self.body.config.hidden_size)  # whatever the family calls it
-        most = getattr(self.body.config, "max_position_embeddings", None) or prepare.max_length
+        most = getattr(self.body.config, "max_position_embeddings", None) or preprocessor.max_length
         most -= _unused_positions(getattr(self.body, "embeddings", None))
-        if prepare.max_length > most:
-            raise ValueError(f"max_length {prepare.max_length} is more than the {most} positions of {name}")
+        if preprocessor.max_length > most:
+            raise ValueError(
+                f"max_length {preprocessor.max_length} is more than the {most} positions of {name}"
+            )
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
         """ids (B, T), mask (B, T) -> tokens (B, T, D)."""

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from aisle.errors import MissingModelError, extra, first_line
 from aisle.models.encoders.images import IMAGENET_MEAN, IMAGENET_STD, encode_pictures
-from aisle.models.preprocessing import Pictures
+from aisle.models.preprocessing import ImagePreprocessor
 from aisle.models.registry import Encoded, Encoder
 
 
-class TimmImage(Encoder):
+class TimmEncoder(Encoder):
     """Any `timm` model by its name, or a folder of one (SE-ResNeXt, VGG, EfficientNet, …); extra `timm`.
 
     name: what `timm.create_model` takes, or a local folder. pretrained: false begins untrained. config: its
@@ -22,15 +22,15 @@ class TimmImage(Encoder):
     model's own mean and deviation.
     """
 
-    costly = True
-    prepare_class = Pictures
+    cacheable = True
+    preprocessor_class = ImagePreprocessor
     modality = "image"
     mean: Tensor
     std: Tensor
 
     def __init__(
         self,
-        prepare: Pictures,
+        preprocessor: ImagePreprocessor,
         name: str | None = None,
         pretrained: bool = True,
         config: dict[str, Any] | None = None,
@@ -43,7 +43,7 @@ class TimmImage(Encoder):
             self.register_buffer(key, value.view(3, 1, 1) * 255, persistent=False)
         self.body.eval()
         with torch.no_grad():
-            blank = torch.zeros(1, 3, prepare.size, prepare.size, dtype=torch.uint8)
+            blank = torch.zeros(1, 3, preprocessor.size, preprocessor.size, dtype=torch.uint8)
             self.dim = self._patches(blank).shape[-1]
 
     def _patches(self, pixels: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class TimmImage(Encoder):
 def _from_name(name: str | None, pretrained: bool) -> tuple[Any, dict[str, Any]]:
     if name is None:
         raise ValueError("needs a `name`: a timm model's, or a folder that holds one")
-    timm = extra("timm", "timm", "the encoder TimmImage")
+    timm = extra("timm", "timm", "the encoder TimmEncoder")
     folder = Path(name)
     arguments: dict[str, Any] = {}
     if folder.is_dir():
@@ -86,6 +86,6 @@ def _from_name(name: str | None, pretrained: bool) -> tuple[Any, dict[str, Any]]
 
 
 def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    timm = extra("timm", "timm", "the encoder TimmImage")
+    timm = extra("timm", "timm", "the encoder TimmEncoder")
     body = timm.create_model(config["architecture"], pretrained=False, num_classes=0, **config["arguments"])
     return body, config

@@ -5,18 +5,18 @@ keeps `dim`, the width of what it gives, and never asks whether a view is presen
 learned token where one is absent.
 """
 
-from aisle.models.fusions.attention import Attention, CrossAttention
-from aisle.models.fusions.huse import Huse
-from aisle.models.fusions.multilevel import Multilevel
-from aisle.models.fusions.pooled import Average, Concat, Gated, Linear
+from aisle.models.fusions.attention import AttentionFusion, CrossAttentionFusion
+from aisle.models.fusions.huse import HuseFusion
+from aisle.models.fusions.multilevel import MultilevelFusion
+from aisle.models.fusions.pooled import AverageFusion, ConcatFusion, GatedFusion, LinearFusion
 
 __all__ = [
-    "Attention",
-    "Average",
-    "Concat",
-    "CrossAttention",
-    "Gated",
-    "Huse",
-    "Linear",
-    "Multilevel",
+    "AttentionFusion",
+    "AverageFusion",
+    "ConcatFusion",
+    "CrossAttentionFusion",
+    "GatedFusion",
+    "HuseFusion",
+    "LinearFusion",
+    "MultilevelFusion",
 ]

@@ -105,7 +105,7 @@ class Block(nn.Module):
         return Sequence(x + self.drop(self.feed(x)), own.mask)
 
 
-class CrossAttention(Fusion):
+class CrossAttentionFusion(Fusion):
     """Two stacks of cross-attention, one asked by the text's tokens and one by the picture's patches, joined
     with the text's vector.
 
@@ -157,11 +157,11 @@ class CrossAttention(Fusion):
         return Joint(self.join(torch.cat(found, 1)))
 
 
-class Attention(Fusion):
+class AttentionFusion(Fusion):
     """Cross-attention both ways, then self-attention over both sides' tokens as one sequence, with residuals
     and norms around each.
 
-    image, feedforward_dim: as CrossAttention's. layers: of self-attention.
+    image, feedforward_dim: as CrossAttentionFusion's. layers: of self-attention.
     """
 
     reads_tokens = True

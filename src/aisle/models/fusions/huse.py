@@ -12,7 +12,7 @@ from aisle.models.registry import Encoded, Fusion, Joint
 SAY = 2.0
 
 
-class Huse(Fusion):
+class HuseFusion(Fusion):
     """A tower of dense layers a view into one shared space, on the unit sphere, where a product is the
     weighted average of its views (Narayana et al., arXiv 1911.05978).
 

@@ -30,7 +30,7 @@ class Combine(nn.Module):
         return stacked.sum(0) if self.how == "addition" else stacked.mean(0)
 
 
-class Multilevel(Fusion):
+class MultilevelFusion(Fusion):
     """Two levels: the views of each group are combined first, then the groups with the views of none.
 
     groups: lists of views, such as title and description as one encoder reads them; without groups this is

@@ -34,7 +34,7 @@ def projections(dims: dict[str, int], dim: int, hidden: int = 0, dropout: float 
     return nn.ModuleDict({name: Project(width, dim, hidden, dropout) for name, width in dims.items()})
 
 
-class Average(Fusion):
+class AverageFusion(Fusion):
     """A learned average: each view in one shared space, weighted by a softmax over V learned numbers."""
 
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
@@ -50,7 +50,7 @@ class Average(Fusion):
         return Joint((torch.stack(list(shared.values()), -1) * share).sum(-1), shared)  # (B, D)
 
 
-class Concat(Fusion):
+class ConcatFusion(Fusion):
     """Views side by side, then one linear map back to D."""
 
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
@@ -65,7 +65,7 @@ class Concat(Fusion):
         return Joint(self.join(beside))
 
 
-class Gated(Fusion):
+class GatedFusion(Fusion):
     """Let each feature choose how much of every view to take (cf. Arevalo et al., arXiv 1702.01992)."""
 
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
@@ -82,7 +82,7 @@ class Gated(Fusion):
         return Joint((share * stacked).sum(1), shared)  # (B, D)
 
 
-class Linear(Fusion):
+class LinearFusion(Fusion):
     """One linear map a view into a shared space, summed. Under a linear head that is late fusion: each
     terminal's logit is the sum of what the views say, so no view can hide another."""
 

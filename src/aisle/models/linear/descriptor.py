@@ -53,13 +53,13 @@ class ImageDescriptor:
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`prepare.json`."""
+        """`preprocessor.json`."""
         write_settings(folder, {"size": self.size})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote."""
-        return cls(**json.loads((folder / "prepare.json").read_text()))
+        return cls(**json.loads((folder / "preprocessor.json").read_text()))
 
     @property
     def fingerprint(self) -> str:

@@ -16,7 +16,7 @@ from aisle.models.features import Features as Encoded
 from aisle.models.features import FeatureStore, content_key
 from aisle.models.onnx_runtime import Encoder as GraphEncoder
 from aisle.models.onnx_runtime import Graph
-from aisle.models.preprocessing import Pictures, Prepared, Tokens
+from aisle.models.preprocessing import ImagePreprocessor, Prepared, TokenPreprocessor
 from aisle.progress import SILENT, Progress
 
 _AT_ONCE = 64  # values prepared together; the graph is fed fewer of like length
@@ -25,7 +25,7 @@ _AT_ONCE = 64  # values prepared together; the graph is fed fewer of like length
 GRAPH, ABOUT = "encoder.onnx", "encoder.json"
 
 
-def open_encoders(homes: Mapping[str, Path], preparers: Mapping[str, Any]) -> "dict[str, FrozenEncoder]":
+def open_encoders(homes: Mapping[str, Path], preprocessors: Mapping[str, Any]) -> "dict[str, FrozenEncoder]":
     """By view, the encoder in its folder; views that name one folder share the graph.
 
     Raises:
@@ -35,7 +35,7 @@ def open_encoders(homes: Mapping[str, Path], preparers: Mapping[str, Any]) -> "d
     graphs = {home: Graph(home / GRAPH) for home in set(homes.values())}
     dims = {home: int(json.loads((home / ABOUT).read_text())["dim"]) for home in graphs}
     return {
-        name: FrozenEncoder(graphs[home], home / GRAPH, preparers[name], dims[home])
+        name: FrozenEncoder(graphs[home], home / GRAPH, preprocessors[name], dims[home])
         for name, home in homes.items()
     }
 
@@ -46,12 +46,14 @@ class FrozenEncoder:
     Args:
         graph: the loaded graph.
         file: where it is; its content names the encoder.
-        preparer: texts to tokens, or images to pixels.
+        preprocessor: texts to tokens, or images to pixels.
         dim: D.
     """
 
-    def __init__(self, graph: Graph, file: Path, preparer: Tokens | Pictures, dim: int) -> None:
-        self.file, self.preparer, self.dim = file, preparer, dim
+    def __init__(
+        self, graph: Graph, file: Path, preprocessor: TokenPreprocessor | ImagePreprocessor, dim: int
+    ) -> None:
+        self.file, self.preprocessor, self.dim = file, preprocessor, dim
         self._run = GraphEncoder(graph)
         self._fingerprint: str | None = None
 
@@ -61,18 +63,18 @@ class FrozenEncoder:
         if self._fingerprint is None:
             with self.file.open("rb") as handle:
                 weights = hashlib.file_digest(handle, "sha256").hexdigest()[:16]
-            self._fingerprint = f"onnx-{weights}-{self.preparer.fingerprint}"
+            self._fingerprint = f"onnx-{weights}-{self.preprocessor.fingerprint}"
         return self._fingerprint
 
     def encode(self, values: Sequence[Any]) -> tuple[np.ndarray, dict[int, str]]:
         """b values, none of them None -> (b, D), NaN in rows that cannot be read, and why: {row: problem}."""
         out, problems = np.full((len(values), self.dim), np.nan, np.float32), {}
         for start in range(0, len(values), _AT_ONCE):
-            prepared: Prepared = self.preparer(values[start : start + _AT_ONCE])
+            prepared: Prepared = self.preprocessor(values[start : start + _AT_ONCE])
             problems |= {start + row: what for row, what in prepared.problems.items()}
             good = np.flatnonzero(prepared.present)
             if len(good):
-                out[start + good] = self._run(self.preparer.take(prepared.arrays, good)).pooled
+                out[start + good] = self._run(self.preprocessor.take(prepared.arrays, good)).pooled
         return out, problems
 
     def __call__(

@@ -124,7 +124,7 @@ def read_inputs(
 
     Args:
         spec: has the views' scales.
-        reader: with fitted preparers.
+        reader: with fitted preprocessors.
         products: the rows.
         progress: is told how far it is.
         dense: by view (n, D), those that were read before; only TF-IDF views are read then.

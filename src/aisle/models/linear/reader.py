@@ -12,7 +12,7 @@ from scipy import sparse
 from aisle.data import Product
 from aisle.models.features import FeatureStore
 from aisle.models.linear.encoders import FrozenEncoder
-from aisle.models.preprocessing import Lexical, Preparer
+from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 
@@ -32,7 +32,7 @@ class LinearReader:
 
     Args:
         views: what each view takes from a product.
-        preparers: a fitted one for each view.
+        preprocessors: a fitted one for each view.
         encoders: of the views that a pretrained encoder reads.
         store: where encoders' outputs are kept; computed each time without one.
     """
@@ -40,16 +40,16 @@ class LinearReader:
     def __init__(
         self,
         views: Mapping[str, View],
-        preparers: Mapping[str, Preparer],
+        preprocessors: Mapping[str, Preprocessor],
         encoders: Mapping[str, FrozenEncoder],
         store: FeatureStore | None = None,
     ) -> None:
-        self.views, self.preparers, self.encoders, self.store = views, preparers, encoders, store
+        self.views, self.preprocessors, self.encoders, self.store = views, preprocessors, encoders, store
 
     @property
-    def lexical(self) -> dict[str, Lexical]:
-        """The TF-IDF views' preparers."""
-        return {name: one for name, one in self.preparers.items() if isinstance(one, Lexical)}
+    def lexical(self) -> dict[str, TfidfPreprocessor]:
+        """The TF-IDF views' preprocessors."""
+        return {name: one for name, one in self.preprocessors.items() if isinstance(one, TfidfPreprocessor)}
 
     @property
     def large(self) -> list[View]:
@@ -58,7 +58,7 @@ class LinearReader:
 
     def with_store(self, store: FeatureStore | None) -> "LinearReader":
         """The same, keeping encoders' outputs in `store`."""
-        return LinearReader(self.views, self.preparers, self.encoders, store)
+        return LinearReader(self.views, self.preprocessors, self.encoders, store)
 
     def __call__(
         self, products: Sequence[Product], without: Collection[str] = (), progress: Progress = SILENT
@@ -75,7 +75,7 @@ class LinearReader:
                     values, self.store, f"encoding {name}", progress
                 )
             else:
-                prepared = self.preparers[name](values)
+                prepared = self.preprocessors[name](values)
                 here, told = prepared.present, prepared.problems
                 if name in self.lexical:
                     lexical[name] = prepared.arrays

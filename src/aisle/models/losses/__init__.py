@@ -3,7 +3,15 @@
 A loss is constructed with the `Context` and its own options, and called `(output, target) -> scalar`.
 """
 
-from aisle.models.losses.likelihood import ByView, ClassBalanced, CrossEntropy, Focal
-from aisle.models.losses.space import Contrastive, Gap, SemanticGraph
+from aisle.models.losses.likelihood import ClassBalancedLoss, CrossEntropyLoss, FocalLoss, PerViewLoss
+from aisle.models.losses.space import ContrastiveLoss, CrossModalGapLoss, SemanticGraphLoss
 
-__all__ = ["ByView", "ClassBalanced", "Contrastive", "CrossEntropy", "Focal", "Gap", "SemanticGraph"]
+__all__ = [
+    "ClassBalancedLoss",
+    "ContrastiveLoss",
+    "CrossEntropyLoss",
+    "CrossModalGapLoss",
+    "FocalLoss",
+    "PerViewLoss",
+    "SemanticGraphLoss",
+]

@@ -12,7 +12,7 @@ from aisle.models.registry import Context, Output, Target
 from aisle.models.scores import Scores, TreeIndex, TreeScores
 
 
-class CrossEntropy(nn.Module):
+class CrossEntropyLoss(nn.Module):
     """The mean negative log-likelihood of where products belong, exact or known only to a branch.
 
     label_smoothing: the share of each exact target given away, half to its siblings' branch, level by level
@@ -63,7 +63,7 @@ class CrossEntropy(nn.Module):
         return -loss / share
 
 
-class ByView(CrossEntropy):
+class PerViewLoss(CrossEntropyLoss):
     """The same likelihood asked of views alone, where they are present, so that each learns to tell: a view
     that is slow to learn from gets no gradient once the others have explained the training rows.
 
@@ -92,7 +92,9 @@ class ByView(CrossEntropy):
         """
         for view in self.views or ():
             if view not in output.present:
-                raise RecipeError(f"loss ByView: no view {view!r}; the views are {', '.join(output.present)}")
+                raise RecipeError(
+                    f"loss PerViewLoss: no view {view!r}; the views are {', '.join(output.present)}"
+                )
         losses = []
         for name, scores in output.by_view.items():
             if name in self.asks([name]):
@@ -102,7 +104,7 @@ class ByView(CrossEntropy):
         return torch.stack(losses).mean() if losses else output.joint.product.new_zeros(())
 
 
-class Focal(CrossEntropy):
+class FocalLoss(CrossEntropyLoss):
     """(1 - p)^gamma times the negative log-likelihood, p the probability of the target: what is answered well
     already counts less (Lin et al., arXiv 1708.02002, equation 4). gamma 0 is cross-entropy."""
 
@@ -126,7 +128,7 @@ class Focal(CrossEntropy):
         return missing**self.gamma * super().each(scores, target)
 
 
-class ClassBalanced(CrossEntropy):
+class ClassBalancedLoss(CrossEntropyLoss):
     """The negative log-likelihood, each product times (1 - beta) / (1 - beta^n), n its class's training
     products: the inverse of their effective number (Cui et al., arXiv 1901.05555, equation 2).
 

@@ -34,7 +34,8 @@ class SpaceLoss(nn.Module):
         shared, name = output.joint.views, type(self).__name__
         if shared is None:
             raise RecipeError(
-                f"loss {name} needs a fusion with a shared space, such as Huse, Average, Gated or Linear"
+                f"loss {name} needs a fusion with a shared space, such as HuseFusion, "
+                "AverageFusion, GatedFusion or LinearFusion"
             )
         for view in self.views or ():
             if view not in shared:
@@ -43,7 +44,7 @@ class SpaceLoss(nn.Module):
         return {view: (F.normalize(shared[view].float(), dim=1), output.present[view]) for view in asked}
 
 
-class Contrastive(SpaceLoss):
+class ContrastiveLoss(SpaceLoss):
     """Each view must find the same product's other view among the batch's, and the other way round: the
     symmetric InfoNCE of CLIP (Radford et al., arXiv 2103.00020), averaged over pairs of views.
 
@@ -72,7 +73,7 @@ class Contrastive(SpaceLoss):
         return torch.stack(losses).mean() if losses else output.joint.product.new_zeros(())
 
 
-class Gap(SpaceLoss):
+class CrossModalGapLoss(SpaceLoss):
     """The mean cosine distance between the views of a product: HUSE's cross-modal gap (arXiv 1911.05978,
     the third loss), over every pair of views that are both present."""
 
@@ -89,7 +90,7 @@ class Gap(SpaceLoss):
         return found.mean() if len(found) else output.joint.product.new_zeros(())
 
 
-class SemanticGraph(SpaceLoss):
+class SemanticGraphLoss(SpaceLoss):
     """Embeddings of products shall lie as far apart as the names of their classes do: HUSE's second loss
     (arXiv 1911.05978, equations 9 and 10),
 

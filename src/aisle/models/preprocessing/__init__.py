@@ -2,10 +2,17 @@
 twins. `__all__` is the list of choices; a bundle names which one each view uses.
 """
 
-from aisle.models.preprocessing.base import Prepared, Preparer
-from aisle.models.preprocessing.images import Pictures
-from aisle.models.preprocessing.lexical import Lexical
-from aisle.models.preprocessing.tokens import Tokens
-from aisle.models.preprocessing.vectors import Vectors
+from aisle.models.preprocessing.base import Prepared, Preprocessor
+from aisle.models.preprocessing.images import ImagePreprocessor
+from aisle.models.preprocessing.lexical import TfidfPreprocessor
+from aisle.models.preprocessing.tokens import TokenPreprocessor
+from aisle.models.preprocessing.vectors import VectorPreprocessor
 
-__all__ = ["Lexical", "Pictures", "Prepared", "Preparer", "Tokens", "Vectors"]
+__all__ = [
+    "ImagePreprocessor",
+    "Prepared",
+    "Preprocessor",
+    "TfidfPreprocessor",
+    "TokenPreprocessor",
+    "VectorPreprocessor",
+]

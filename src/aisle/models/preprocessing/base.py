@@ -1,6 +1,6 @@
 """From a view's values to arrays: torch-free, saved with the model, shared by the network and its twins.
 
-A preparer is called with one value a product (None where the view is absent) and returns
+A preprocessor is called with one value a product (None where the view is absent) and returns
 `Prepared`. It is learned once (`fit`), then frozen; `save` and `load` use JSON and safetensors only.
 """
 
@@ -24,7 +24,7 @@ class Prepared(NamedTuple):
     problems: dict[int, str]
 
 
-class Preparer(Protocol):
+class Preprocessor(Protocol):
     """What turns one view's values into arrays."""
 
     def fit(self, values: Iterable[Any]) -> None:
@@ -55,9 +55,9 @@ class Preparer(Protocol):
 
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Write the constructor's arguments as `prepare.json`."""
+    """Write the constructor's arguments as `preprocessor.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prepare.json").write_text(json.dumps(settings, ensure_ascii=False))
+    (folder / "preprocessor.json").write_text(json.dumps(settings, ensure_ascii=False))
 
 
 def hash_of(*parts: Any) -> str:

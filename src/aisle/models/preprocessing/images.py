@@ -23,7 +23,7 @@ def _centred(picture: "Image", size: int) -> "Image":
     return ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
 
 
-class Pictures:
+class ImagePreprocessor:
     """Pictures to pixels: decoded, resized to cover a square and cropped at the centre.
 
     Arrays: `pixels` (B, P, 3, size, size) uint8, `shown` (B, P) bool; P is the most pictures any product
@@ -62,13 +62,13 @@ class Pictures:
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`prepare.json`."""
+        """`preprocessor.json`."""
         write_settings(folder, {"size": self.size, "images": self.images})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote."""
-        return cls(**json.loads((folder / "prepare.json").read_text()))
+        return cls(**json.loads((folder / "preprocessor.json").read_text()))
 
     @property
     def fingerprint(self) -> str:

@@ -27,7 +27,7 @@ _FEW = 10  # texts below which every feature counts
 _DAMPED = 1 + np.log(np.arange(1, 100_001))  # sublinear counts; nobody means it who says a word more often
 
 
-class Lexical:
+class TfidfPreprocessor:
     """A vocabulary of features learned on the catalogue, with document frequencies.
 
     max_words, word_bigrams, max_features: how many words, word pairs and character n-grams are kept at most
@@ -130,11 +130,11 @@ class Lexical:
         self._fitted = len(texts)
         self._learned(words, np.array(pairs, np.int64).reshape(-1, 2), grams, idf.astype(np.float32))
 
-    def extended(self, values: Iterable[str | None]) -> "Lexical":
+    def extended(self, values: Iterable[str | None]) -> "TfidfPreprocessor":
         """The same, and what is new in these texts; features that are known keep their numbers and weights,
         so that what was learned of them stays, and new ones follow. A text without new ones reads as before.
         """
-        fresh = Lexical(**self._settings())
+        fresh = TfidfPreprocessor(**self._settings())
         fresh.fit(values)
         before, among = self._texts(), fresh._texts()
         words = [*self._words, *(w for w in fresh._words if w not in self._word_ids)]
@@ -158,7 +158,7 @@ class Lexical:
             first, second = self._first_pair, self._first_gram
             both = np.concatenate([old[first:second], more_pairs])[order]
             joined.append(np.concatenate([old[:first], more_words, both, old[second:], more_grams]))
-        wider = Lexical(**self._settings())
+        wider = TfidfPreprocessor(**self._settings())
         wider._learned(words, pairs[order], [*self._grams, *grams], *joined)
         return wider
 
@@ -246,7 +246,7 @@ class Lexical:
         """Read back what `save` wrote."""
         from safetensors.numpy import load_file
 
-        self = cls(**json.loads((folder / "prepare.json").read_text()))
+        self = cls(**json.loads((folder / "preprocessor.json").read_text()))
         vocabulary = json.loads((folder / "vocabulary.json").read_text())
         arrays = load_file(str(folder / "features.safetensors"))
         numbers = arrays.get("numbers")  # bundles from before vocabularies could grow have none

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-class Tokens:
+class TokenPreprocessor:
     """Text to token ids with a `tokenizers` pipeline: one learned on the catalogue, or a model's own.
 
     name: a folder or hub name whose tokenizer is used; without it, `fit` learns a byte-pair vocabulary
@@ -75,7 +75,7 @@ class Tokens:
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`prepare.json` and `tokenizer.json`."""
+        """`preprocessor.json` and `tokenizer.json`."""
         assert self.tokenizer is not None, "fit before saving"
         write_settings(folder, {"name": None, "vocab_size": self.vocab_size, "max_length": self.max_length})
         self.tokenizer.save(str(folder / "tokenizer.json"))
@@ -83,7 +83,7 @@ class Tokens:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote: the tokenizer itself, not the name it came from."""
-        self = cls(**json.loads((folder / "prepare.json").read_text()))
+        self = cls(**json.loads((folder / "preprocessor.json").read_text()))
         self._use(load_tokenizer(str(folder)))
         return self
 

@@ -10,7 +10,7 @@ import numpy as np
 from aisle.models.preprocessing.base import Prepared, hash_of, take_rows, write_settings
 
 
-class Vectors:
+class VectorPreprocessor:
     """Precomputed vectors by name, as they come. Arrays: `vector` (B, D) float32; D is learned by `fit`."""
 
     def __init__(self, dim: int = 0) -> None:
@@ -39,13 +39,13 @@ class Vectors:
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`prepare.json`."""
+        """`preprocessor.json`."""
         write_settings(folder, {"dim": self.dim})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read back what `save` wrote."""
-        return cls(**json.loads((folder / "prepare.json").read_text()))
+        return cls(**json.loads((folder / "preprocessor.json").read_text()))
 
     @property
     def fingerprint(self) -> str:
