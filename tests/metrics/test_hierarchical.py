@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from aisle.metrics import Truth, at_level, contest_score, hierarchical_f1, standing
+from aisle.metrics import Truth, at_level, contest_score, hierarchical_scores, standing
 from aisle.taxonomy import Targets, Taxonomy
 from tests.metrics.helpers import TREE, judged_by_hand, path_of, places, random_scores, random_truth
 
@@ -18,7 +18,7 @@ def test_worked_by_hand():
     judged = exact(TREE, [("A", "y", "1"), ("B",)]).judge(
         np.array([TREE.index(("A", "x")), TREE.index(("B",))])
     )
-    assert hierarchical_f1(judged) == pytest.approx((2 / 3, 2 / 4, 4 / 7))
+    assert hierarchical_scores(judged) == pytest.approx((2 / 3, 2 / 4, 4 / 7))
 
 
 def test_micro_averages_are_those_of_ancestor_sets():
@@ -34,13 +34,13 @@ def test_micro_averages_are_those_of_ancestor_sets():
             common + len(sets[0] & sets[1]), of_predicted + len(sets[0]), of_true + len(sets[1]),
         )  # fmt: skip
     p, r = common / of_predicted, common / of_true
-    assert hierarchical_f1(truth.judge(predicted)) == pytest.approx((p, r, 2 * p * r / (p + r)))
+    assert hierarchical_scores(truth.judge(predicted)) == pytest.approx((p, r, 2 * p * r / (p + r)))
 
 
 def test_a_near_miss_costs_less_than_a_far_one():
     near = exact(TREE, [("A", "y", "1")]).judge(np.array([TREE.index(("A", "y", "2"))]))
     far = exact(TREE, [("A", "y", "1")]).judge(np.array([TREE.index(("B",))]))
-    assert hierarchical_f1(near).f1 > hierarchical_f1(far).f1 == 0
+    assert hierarchical_scores(near).f1 > hierarchical_scores(far).f1 == 0
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -183,7 +183,9 @@ def remarks(found: "Evaluation") -> list[str]:
     from aisle.evaluation.numbers import decimal, percent, points
 
     overall, rows = found.model.overall, found.rows
-    contest = "" if overall.contest is None else f", contest score {decimal(overall.contest)} of 1.225"
+    contest = (
+        "" if overall.contest_score is None else f", contest score {decimal(overall.contest_score)} of 1.225"
+    )
     lines = [*moved(found), f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
     if found.model.bands:
         bands = ", ".join(f"{b.name}: {percent(b.accuracy)}" for b in found.model.bands)
@@ -205,7 +207,8 @@ def remarks(found: "Evaluation") -> list[str]:
                 "decisions: every product is left for review (`aisle calibrate` says what a guarantee needs)"
             )
     if rows.branch:
-        lines.append(f"{rows.branch:,} labels are inner categories; exact accuracy {percent(overall.strict)}")
+        exact = percent(overall.strict_accuracy)
+        lines.append(f"{rows.branch:,} labels are inner categories; exact accuracy {exact}")
     if rows.outside:
         lines.append(
             f"{rows.outside:,} labels are not in the model's tree: accuracy is at most "

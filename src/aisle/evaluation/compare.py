@@ -20,7 +20,7 @@ from aisle.evaluation.comparison import Comparison, PairedDifference, VariantSco
 from aisle.evaluation.result import Limits
 from aisle.evaluation.summary import limits
 from aisle.inference.prediction_files import whole_file
-from aisle.metrics import CONTEST_WEIGHTS, Judged, Truth, at_level, contest_score, f1_scores, paired_bootstrap
+from aisle.metrics import Judged, Truth, at_level, macro_f1_of_pairs, overall_metrics, paired_bootstrap
 from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets
@@ -315,16 +315,16 @@ def _rows(
     for name, runs in scored.items():
         results = [result for one in found[name] for result in one]
         spread = [value for seed, one in enumerate(found[name]) for value in _fold_accuracy(runs[seed], one)]
-        contest = [contest_score(run.judged) for run in runs] if depth == len(CONTEST_WEIGHTS) else None
+        metrics = [overall_metrics(run.judged) for run in runs]
+        others = [metric for metric in metrics[0] if metric != "accuracy"]
         yield VariantScores(
             name=name,
             accuracy=float(np.mean([run.right.mean() for run in runs])),
             deviation=float(np.std(spread, ddof=1)) if len(spread) > 1 else None,
-            macro_f1=float(np.mean([_macro(run.pairs) for run in runs])),
+            metrics={metric: float(np.mean([one[metric] for one in metrics])) for metric in others},
             levels=tuple(
                 float(np.mean([_level(run, level) for run in runs])) for level in range(1, depth + 1)
             ),
-            contest=None if contest is None else float(np.mean(contest)),
             gain=None if runs is first else _gain(runs, first, groups),
             gain_f1=None if runs is first else _gain_f1(runs, first, groups),
             parameters=results[0].parameters,
@@ -352,10 +352,6 @@ def _level(run: _SeedScores, depth: int) -> float:
     return float(right.mean()) if len(right) else float("nan")
 
 
-def _macro(pairs: np.ndarray) -> float:
-    return f1_scores(pairs[:, 0], pairs[:, 1]).macro
-
-
 def _gain(runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray) -> Limits:
     """Accuracy minus the baseline's on the same products; with several seeds, of their mean."""
     own, other = (np.mean([run.right for run in some], 0) for some in (runs, baseline))
@@ -365,5 +361,7 @@ def _gain(runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: 
 def _gain_f1(runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray) -> Limits:
     """The same of macro-F1, with the first seed of each."""
     return limits(
-        paired_bootstrap(runs[0].pairs, baseline[0].pairs, _macro, groups=groups, resamples=DRAWS // 2)
+        paired_bootstrap(
+            runs[0].pairs, baseline[0].pairs, macro_f1_of_pairs, groups=groups, resamples=DRAWS // 2
+        )
     )

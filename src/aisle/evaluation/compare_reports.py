@@ -10,7 +10,7 @@ from aisle.data import Catalog
 from aisle.errors import AisleError
 from aisle.evaluation.result import Beside, Change, Evaluation, NodeChange
 from aisle.evaluation.summary import limits
-from aisle.metrics import paired_bootstrap
+from aisle.metrics import metric_label, paired_bootstrap
 
 FEWEST = 10  # products of a branch whose change means something
 MOST = 6  # branches told of that became better, and as many worse
@@ -38,7 +38,8 @@ def put_beside(found: Evaluation, earlier: Evaluation) -> Evaluation:
     if not earlier.rows.judged:
         raise AisleError("the earlier report judged no product: there is nothing to put beside")
     same = bool(found.products) and found.products == earlier.products
-    levels = [
+    more = [name for name in found.model.overall.model_extra or {} if name in earlier.model.overall.numbers]
+    levels = [(f"model.overall.{name}", metric_label(name)) for name in more] + [
         (f"model.levels.{i}.accuracy", f"level {i + 1} accuracy") for i in range(len(found.model.levels))
     ]
     changes = [

@@ -6,6 +6,7 @@ from aisle.evaluation.numbers import count, decimal
 from aisle.evaluation.pages import environment
 from aisle.evaluation.result import Limits, Record
 from aisle.inference.prediction_files import whole_file
+from aisle.metrics import metric_label
 
 
 class VariantScores(Record):
@@ -15,9 +16,8 @@ class VariantScores(Record):
         name: of the variant.
         accuracy: of full paths, over all evaluated products, averaged over seeds.
         deviation: standard deviation of the accuracies of single trainings; None: there was one.
-        macro_f1: averaged over seeds.
+        metrics: the other metrics of `aisle.metrics.overall`, averaged over seeds.
         levels: accuracy of each level, over the products whose label reaches it.
-        contest: score of Kakao Arena's contest; None for trees not of four levels.
         gain: accuracy minus the first variant's, paired bootstrap over products, near-duplicates drawn
             together; None: it is the first.
         gain_f1: the same of macro-F1.
@@ -30,9 +30,8 @@ class VariantScores(Record):
     name: str
     accuracy: float
     deviation: float | None
-    macro_f1: float
+    metrics: dict[str, float]
     levels: tuple[float, ...]
-    contest: float | None
     gain: Limits | None
     gain_f1: Limits | None
     parameters: int
@@ -71,6 +70,12 @@ class Comparison(Record):
     differences: tuple[PairedDifference, ...] = ()
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of `aisle.metrics.overall`, except accuracy, that every variant has."""
+        first, *others = (row.metrics for row in self.rows)
+        return tuple(name for name in first if all(name in other for other in others))
+
+    @property
     def how(self) -> str:
         """One line: on what, how often."""
         parts = f"{self.folds} folds" if self.folds else "rows marked `test`"
@@ -106,15 +111,14 @@ class Comparison(Record):
 
     def markdown(self) -> str:
         """The table."""
-        contest = any(row.contest is not None for row in self.rows)
         levels = [f"level {level}" for level in range(1, self.levels + 1)]
-        head = ["recipe", "accuracy", "macro-F1", *levels, *(["contest score"] if contest else [])]
+        head = ["recipe", "accuracy", *map(metric_label, self.metrics), *levels]
         head += ["accuracy, gain", "macro-F1, gain", "parameters", "train, s", "products/s", "memory, MiB"]
         lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         for row in self.rows:
             deviation = "" if row.deviation is None else f" ± {row.deviation:.3f}"
-            cells = [row.name.replace("|", "\\|"), f"{row.accuracy:.3f}{deviation}", decimal(row.macro_f1)]
-            cells += [*map(decimal, row.levels), *([decimal(row.contest)] if contest else [])]
+            cells = [row.name.replace("|", "\\|"), f"{row.accuracy:.3f}{deviation}"]
+            cells += map(decimal, [*(row.metrics[name] for name in self.metrics), *row.levels])
             cells += [_between(row.gain), _between(row.gain_f1)]
             cells += [
                 count(row.parameters),

@@ -30,7 +30,7 @@ from aisle.inference import Classifier
 from aisle.inference.cascade import Cascade
 from aisle.inference.classifier import confidences
 from aisle.inference.training_counts import own_training_counts, training_products
-from aisle.metrics import macro_f1, paired_bootstrap, precision_coverage, reliability
+from aisle.metrics import macro_f1_of_pairs, paired_bootstrap, precision_coverage, reliability
 from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath
@@ -183,7 +183,7 @@ def _rival(case: Case, ours: Method, train: Catalog, progress: Progress) -> Base
     theirs = case.ask(svm.score, "judging the baseline", progress, probable=False)
     compared = {
         "accuracy": paired_bootstrap(ours.judged.right, theirs.judged.right),
-        "macro_f1": paired_bootstrap(ours.pairs, theirs.pairs, macro_f1),
+        "macro_f1": paired_bootstrap(ours.pairs, theirs.pairs, macro_f1_of_pairs),
         "level1": paired_bootstrap(ours.top_right, theirs.top_right),
     }
     return BaselineResult(

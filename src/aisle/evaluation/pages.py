@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from aisle.evaluation.numbers import count, decimal, percent, points, step
+from aisle.metrics import metric_label
 from aisle.taxonomy import CategoryPath
 
 
@@ -20,6 +21,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
+    found.filters["metric"] = metric_label
     found.globals |= {"apart": apart, "points": points, "step": step, "css": stylesheet("report.css")}
     return found
 

@@ -52,22 +52,30 @@ class Rows(Record):
 
 class Overall(Record):
     """Over all products. `accuracy`: the most probable full path is right, a label known only to a
-    branch asking for that branch alone; limits are Clopper-Pearson's. `strict`: the path is the
+    branch asking for that branch alone; limits are Clopper-Pearson's. `strict_accuracy`: the path is the
     label's to the letter. F1s average as scikit-learn's do by default, over the union of true and
-    predicted labels. `nll` counts the products that can be right (natural logarithm). `contest`: the score
-    of Kakao Arena's shopping contest, for trees of four levels."""
+    predicted labels. `nll` counts the products that can be right (natural logarithm). `contest_score`: of
+    Kakao Arena's shopping contest, for trees of four levels. Other metrics of `aisle.metrics.overall` are
+    further keys."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     accuracy: Limits
-    strict: float
+    strict_accuracy: float
     macro_f1: float
     weighted_f1: float
     top5: float
     hierarchical_precision: float
     hierarchical_recall: float
     hierarchical_f1: float
-    ece: float | None
-    nll: float | None
-    contest: float | None = None
+    ece: float | None = None
+    nll: float | None = None
+    contest_score: float | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Every metric that is one number, by name."""
+        return {name: value for name, value in self.model_dump().items() if isinstance(value, float)}
 
 
 class LevelScore(Record):

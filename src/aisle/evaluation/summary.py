@@ -1,23 +1,20 @@
 """Numbers over all products, per level and per class-frequency band."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from aisle.evaluation.collect import Answers
 from aisle.evaluation.result import BandScore, LevelScore, Limits, Overall, Summary
 from aisle.metrics import (
-    CONTEST_WEIGHTS,
     Interval,
     Judged,
     at_level,
     by_frequency,
     clopper_pearson,
-    contest_score,
     expected_calibration_error,
-    f1_scores,
-    hierarchical_f1,
-    strict_accuracy,
+    overall_metrics,
 )
 
 TOP = 5
@@ -48,20 +45,13 @@ def summarise(
 
 
 def _overall(answers: Answers, judged: Judged, hit: np.ndarray, probable: bool) -> Overall:
-    f1, paths = f1_scores(judged.node, judged.answer), hierarchical_f1(judged)
-    return Overall(
-        accuracy=limits(clopper_pearson(int(judged.right.sum()), len(judged))),
-        strict=strict_accuracy(judged),
-        macro_f1=f1.macro,
-        weighted_f1=f1.weighted,
-        top5=float(hit.mean()),
-        hierarchical_precision=paths.precision,
-        hierarchical_recall=paths.recall,
-        hierarchical_f1=paths.f1,
-        ece=expected_calibration_error(confidence(answers, judged), judged.right) if probable else None,
-        nll=_finite_mean(answers.nll) if probable else None,
-        contest=contest_score(judged) if judged.taxonomy.depth == len(CONTEST_WEIGHTS) else None,
-    )
+    metrics: dict[str, Any] = dict(overall_metrics(judged))
+    metrics["accuracy"] = limits(clopper_pearson(int(judged.right.sum()), len(judged)))
+    metrics["top5"] = float(hit.mean())
+    if probable:
+        metrics["ece"] = expected_calibration_error(confidence(answers, judged), judged.right)
+        metrics["nll"] = _finite_mean(answers.nll)
+    return Overall(**metrics)
 
 
 def _level(answers: Answers, judged: Judged, depth: int, probable: bool) -> LevelScore:

@@ -13,7 +13,7 @@ from aisle.metrics.calibration import (
     precision_coverage,
     reliability,
 )
-from aisle.metrics.flat import F1, accuracy, f1_scores, macro_f1, strict_accuracy, topk_accuracy
+from aisle.metrics.flat import F1, accuracy, f1_scores, macro_f1_of_pairs, strict_accuracy, topk_accuracy
 from aisle.metrics.hierarchical import (
     CONTEST_WEIGHTS,
     Hierarchical,
@@ -21,10 +21,11 @@ from aisle.metrics.hierarchical import (
     Standing,
     at_level,
     contest_score,
-    hierarchical_f1,
+    hierarchical_scores,
     standing,
 )
 from aisle.metrics.intervals import Interval, clopper_pearson, paired_bootstrap, paired_difference
+from aisle.metrics.overall import metric_label, overall_metrics
 from aisle.metrics.truth import Judged, Truth
 
 __all__ = [
@@ -47,8 +48,10 @@ __all__ = [
     "contest_score",
     "expected_calibration_error",
     "f1_scores",
-    "hierarchical_f1",
-    "macro_f1",
+    "hierarchical_scores",
+    "macro_f1_of_pairs",
+    "metric_label",
+    "overall_metrics",
     "paired_bootstrap",
     "paired_difference",
     "precision_coverage",

@@ -38,7 +38,7 @@ def f1_scores(true: np.ndarray, predicted: np.ndarray) -> F1:
     return F1(macro, weighted, labels, _ratio(hit, answered), _ratio(hit, support), f1, support)
 
 
-def macro_f1(pairs: np.ndarray) -> float:
+def macro_f1_of_pairs(pairs: np.ndarray) -> float:
     """Macro-F1 of (B, 2) pairs (true, predicted): the form that `paired_bootstrap` resamples."""
     return f1_scores(pairs[:, 0], pairs[:, 1]).macro
 

@@ -18,7 +18,7 @@ class Hierarchical(NamedTuple):
     f1: float
 
 
-def hierarchical_f1(judged: Judged) -> Hierarchical:
+def hierarchical_scores(judged: Judged) -> Hierarchical:
     """hP = Σ|P∩T| / Σ|P|, hR = Σ|P∩T| / Σ|T|, hF = 2·hP·hR / (hP + hR), where P and T hold the
     predicted and the true place with all their ancestors, the root left out.
 

@@ -7,10 +7,11 @@ from itertools import cycle
 from pathlib import Path
 
 from aisle.charts import Chart, figure
+from aisle.metrics import metric_label, overall
 from aisle.training.tracking import total_steps
 
 COLORS = ("#0b6e99", "#c4571b", "#5b8c2a", "#8a4fa3", "#9a7b00", "#55738a", "#b0413e")
-_NAMES = {"accuracy": "full path", "macro_f1": "macro-F1", "hierarchical_f1": "hierarchical F1"}
+_NAMES = {"accuracy": "full path"}
 
 Row = Mapping[str, float | str]
 
@@ -27,14 +28,14 @@ def draw(history: Sequence[Row], file: Path) -> None:
     """
     if not history:
         return
-    measured = [k for k in history[-1] if k in ("macro_f1", "accuracy") or k.startswith(("hier", "level"))]
+    measured = [k for k in history[-1] if k in overall.__all__ or k.startswith("level")]
     charts = [
         _chart(history, "loss", {"loss": "training", "nll": "validation NLL"}),
         _chart(history, "learning rate", {"lr": ""}),
         _chart(history, "gradient norm", {"grad_norm": ""}),
     ]
     if measured:
-        labels = {k: _NAMES.get(k, k.replace("level", "level ")) for k in measured}
+        labels = {k: _NAMES.get(k, metric_label(k.replace("level", "level "))) for k in measured}
         charts.insert(1, _chart(history, "validation", labels, percent="y"))
     partial = file.with_suffix(".svg.part")
     partial.write_text(figure(charts, title="Learning curves"), encoding="utf-8")

@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from aisle.errors import AisleError
-from aisle.metrics import Truth, accuracy, at_level, f1_scores, hierarchical_f1
+from aisle.metrics import Truth, at_level, overall_metrics
 from aisle.models.devices import precision_of
 from aisle.models.losses import PerViewLoss
 from aisle.models.model import Model
@@ -322,8 +322,8 @@ def _follow(mean: dict[str, Tensor], model: Model, decay: float) -> None:
 def judge(model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage: Stage) -> dict[str, float]:
     """How the network does on these rows with these weights; its own are put back. Empty without rows.
 
-    accuracy, macro_f1, hierarchical_f1, level1, level2, …: as `aisle.metrics` counts them, a label known only
-    to a branch asking for that branch; nll: the mean negative log-likelihood, in nats.
+    The metrics of `aisle.metrics.overall`; level1, level2, …: accuracy of each level; nll: the mean negative
+    log-likelihood, in nats.
     """
     if rows is None:
         return {}
@@ -341,9 +341,7 @@ def judge(model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage:
     judged = Truth.of(rows.taxonomy, rows.targets).judge(np.concatenate(best))
     levels = {f"level{n}": at_level(judged, n).right for n in range(1, rows.taxonomy.depth + 1)}
     return {
-        "accuracy": accuracy(judged),
         "nll": float(np.concatenate(nll).mean()),
-        "macro_f1": f1_scores(judged.node, judged.answer).macro,
-        "hierarchical_f1": hierarchical_f1(judged).f1,
+        **overall_metrics(judged),
         **{name: float(right.mean()) if len(right) else math.nan for name, right in levels.items()},
     }

@@ -12,12 +12,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator
 
 from aisle.errors import RecipeError, did_you_mean
+from aisle.metrics import overall
 from aisle.models.config import ModelSpec, PartSpec, validated
 from aisle.models.linear.config import LinearSpec, encoder_key
 from aisle.models.options import Strict
 from aisle.regular_files import read_text
-
-METRICS = ("accuracy", "macro_f1", "hierarchical_f1", "nll")  # and each level's accuracy
 
 
 class LossSpec(PartSpec):
@@ -48,8 +47,7 @@ class Stage(Strict):
         gradient_accumulation_steps: batches an optimizer step.
         patience: epochs without a better `metric` before the stage ends with its best weights; 0 never
             stops early.
-        metric: accuracy (of the full path), macro_f1, hierarchical_f1, nll, or the accuracy of a level:
-            level1, level2, …
+        metric: nll, one of `aisle.metrics.overall`, or the accuracy of a level: level1, level2, …
         ema_decay: decay of the exponential moving average of weights, which replaces the last weights; 0 is
             off.
     """
@@ -77,9 +75,10 @@ class Stage(Strict):
     @field_validator("metric")
     @classmethod
     def _known_metric(cls, name: str) -> str:
-        if name not in METRICS and not re.fullmatch(r"level[1-9]\d*", name):
-            known = f"{', '.join(METRICS)}, level1, level2, …"
-            raise ValueError(f"no metric {name!r}: {known}.{did_you_mean(name, METRICS)}")
+        metrics = (*overall.__all__, "nll")
+        if name not in metrics and not re.fullmatch(r"level[1-9]\d*", name):
+            known = f"{', '.join(metrics)}, level1, level2, …"
+            raise ValueError(f"no metric {name!r}: {known}.{did_you_mean(name, metrics)}")
         return name
 
     def without(self, names: set[str]) -> "Stage":
