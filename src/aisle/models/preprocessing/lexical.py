@@ -23,7 +23,7 @@ from aisle.models.preprocessing.word_cache import Pieces
 
 _ASCII_WORDS = re.compile(r"\w+|[^\w\s]", re.ASCII)
 _LAST_PLANE = range(0xE0100, 0xE01F0)  # variation selectors: the only marks beyond the first two planes
-_FEW = 10  # texts below which every feature counts
+_FEW = 1000  # texts below which every feature is kept: a category of one product has no others
 _DAMPED = 1 + np.log(np.arange(1, 100_001))  # sublinear counts; nobody means it who says a word more often
 
 
@@ -31,8 +31,8 @@ class TfidfPreprocessor:
     """A vocabulary of features learned on the catalogue, with document frequencies.
 
     max_words, word_bigrams, max_features: how many words, word pairs and character n-grams are kept at most
-    (the most frequent); min_df: the fewest texts a feature must occur in (1 of fewer than ten texts, or where
-    no word occurs in so many). min_n, max_n: lengths of character n-grams, taken inside space-padded words.
+    (the most frequent); min_df: the fewest texts a feature must occur in (1 of fewer than 1,000 texts, or
+    where no word occurs in so many). min_n, max_n: lengths of character n-grams, taken inside space-padded words.
     fit_sample: texts read by `fit` at most.
 
     Arrays: `ids` (F,) int64 feature numbers of all texts in a row, `weights` (F,) float32, `offsets`
@@ -160,13 +160,12 @@ class TfidfPreprocessor:
             joined.append(np.concatenate([old[:first], more_words, both, old[second:], more_grams]))
         wider = TfidfPreprocessor(**self._settings())
         wider._learned(words, pairs[order], [*self._grams, *grams], *joined)
+        wider._fitted = int(before + among)
         return wider
 
     def _texts(self) -> float:
-        """How many texts it was learned from; read from a folder, as the rarest features tell."""
-        if self._fitted is not None:
-            return self._fitted
-        return (1 + self.min_df) * float(np.exp(self.idf.max() - 1)) - 1 if self.size else 0.0
+        """How many texts it was learned from."""
+        return float(self._fitted or 0)
 
     def _keep(self, counts: Counter[Any], most: int, least: int) -> list[Any]:
         """The most frequent features, in an order that does not depend on the texts' order."""
@@ -236,7 +235,7 @@ class TfidfPreprocessor:
         from safetensors.numpy import save_file
 
         write_settings(folder, self._settings())
-        vocabulary = {"words": self._words, "grams": self._grams}
+        vocabulary = {"texts": self._fitted, "words": self._words, "grams": self._grams}
         (folder / "vocabulary.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
         arrays = {"pairs": self._pairs, "idf": self.idf, "numbers": self._numbers}
         save_file(arrays, str(folder / "features.safetensors"))
@@ -251,6 +250,7 @@ class TfidfPreprocessor:
         arrays = load_file(str(folder / "features.safetensors"))
         numbers = arrays.get("numbers")  # bundles from before vocabularies could grow have none
         self._learned(vocabulary["words"], arrays["pairs"], vocabulary["grams"], arrays["idf"], numbers)
+        self._fitted = vocabulary["texts"]
         return self
 
     def _settings(self) -> dict[str, int]:
