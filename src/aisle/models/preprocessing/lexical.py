@@ -31,8 +31,9 @@ class TfidfPreprocessor:
     """A vocabulary of features learned on the catalogue, with document frequencies.
 
     max_words, word_bigrams, max_features: how many words, word pairs and character n-grams are kept
-    at most (the most frequent). min_df: the fewest texts a feature must occur in,
-    1 of fewer than 1,000 texts or where no word occurs in so many. min_n, max_n: lengths of character n-grams, inside space-padded words.
+    at most (the most frequent). min_df: the fewest texts a feature must occur in; 1 where there are fewer
+    than 1,000 texts, or where no word occurs in so many. min_n, max_n: lengths of character n-grams, taken
+    inside space-padded words.
     fit_sample: texts read by `fit` at most.
 
     Arrays: `ids` (F,) int64 feature numbers of all texts in a row, `weights` (F,) float32, `offsets`
