@@ -1,4 +1,4 @@
-"""Generates docs/cli.md and the tables in docs/recipes.md from the code.
+"""Generates docs/cli.md, the tables in docs/recipes.md, and the table of results in README.md.
 
 `python docs/generate.py` (or `make docs`) writes them; a test fails where they are out of date.
 """
@@ -43,8 +43,8 @@ _SUPPLIED = {
 
 def pages() -> dict[Path, str]:
     """Every generated page as it should be."""
-    recipes = HERE / "recipes.md"
-    return {HERE / "cli.md": cli_page(), recipes: _SLOT.sub(_filled, recipes.read_text())}
+    filled = (HERE / "recipes.md", HERE.parent / "README.md")
+    return {HERE / "cli.md": cli_page(), **{page: _SLOT.sub(_filled, page.read_text()) for page in filled}}
 
 
 # -- the command line ---------------------------------------------------------------------------------
@@ -180,7 +180,27 @@ def _shown(options: dict[str, str]) -> str:
     return ", ".join(f"`{option}`" for option in said) or "–"
 
 
+def accuracy_table() -> list[str]:
+    """The methods of `METHODS` on the held-out rows of `marketplace`, as benchmarks/RESULTS.md gives them."""
+    results = (HERE.parent / "benchmarks" / "RESULTS.md").read_text()
+    section = results.split("<!-- accuracy marketplace test -->")[1].split("<!-- /accuracy")[0]
+    measured = dict(re.findall(r"^\| ([^|]+?) \| (\d[^\n]+) \|$", section, re.M))
+    rows = [(shown, *measured[name].split(" | ")[:3]) for name, shown in METHODS.items() if name in measured]
+    products = re.search(r"([\d,]+) products judged", section)
+    judged = f"Measured on {products[1]} held-out products" if products else "Measured on held-out products"
+    head = ("method", "path accuracy", "macro-F1", "level-1 accuracy")
+    links = "([all results](benchmarks/RESULTS.md), with intervals and other data sets)"
+    return [*table(head, rows), "", f"{judged} {links}."]
+
+
+METHODS = {
+    "linear SVM on TF-IDF": "linear SVM on TF-IDF (baseline)",
+    "linear stack": "linear models on TF-IDF, MiniLM and MobileNetV2, stacked (baseline)",
+    "fast": "Aisle, `fast`",
+    "balanced": "Aisle, `balanced` (MiniLM, MobileNetV2)",
+}
 SLOTS: dict[str, Callable[[], list[str]]] = {
+    "accuracy": accuracy_table,
     "shipped": shipped_table,
     "encoders": encoders_table,
     "fusions": lambda: parts_table("fusion", fusions),

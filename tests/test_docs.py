@@ -1,4 +1,4 @@
-"""What the documents say is run: their blocks in order, in a folder beside a small sample shop."""
+"""Runs the code blocks of the documentation in order, in a folder with a small sample shop."""
 
 import csv
 import importlib.util
@@ -76,7 +76,7 @@ def test_the_readmes_blocks_run_in_order(shop):
     for block in blocks("README.md"):
         if block.kind in ("sh", "python", "toml") and not block.text.startswith("make "):
             run(block, shop)
-    assert ids(shop / "placed.csv") == ids(shop / "new.csv")
+    assert ids(shop / "predictions.csv") == ids(shop / "new.csv")
     assert (shop / "runs/shop/report/report.html").exists()
     assert (shop / "shop-model/aisle.json").exists()
     assert 'type = "AverageFusion"' in (shop / "runs/mine-1/recipe.toml").read_text()
@@ -88,7 +88,7 @@ def test_a_fusion_in_one_file_works_as_contributing_says(shop):
         if not block.text.startswith("make "):
             run(block, shop)
     assert "Fusion `bilinear:Bilinear`" in (shop / "runs/pairs/model/README.md").read_text()
-    with (shop / "placed.jsonl").open() as lines:
+    with (shop / "predictions.jsonl").open() as lines:
         assert [json.loads(line)["id"] for line in lines] == ids(shop / "new.csv")
     with pytest.raises(RecipeError, match="trust_code"):
         load(shop / "runs/pairs")

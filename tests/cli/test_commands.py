@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +97,17 @@ def test_set_reaches_stages_that_a_recipe_does_not_write_down():
     assert [(loss.type, loss.options) for loss in recipe.losses] == [
         ("CrossEntropyLoss", {"label_smoothing": 0.1})
     ]
+
+
+def test_a_command_is_one_function_as_contributing_shows(products, tmp_path):
+    page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    block = page.split("```python\n# count.py\n")[1].split("```")[0]
+    (tmp_path / "with_count.py").write_text(f"{block}\nfrom aisle.cli import main\n\nmain()\n")
+    call = [sys.executable, str(tmp_path / "with_count.py")]
+    done = subprocess.run([*call, "count", str(products), "--delimiter", ","], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
+    listed = subprocess.run([*call, "--help"], capture_output=True, text=True).stdout
+    assert [line.split() for line in listed.splitlines() if line.startswith("  count")] == [
+        ["count", "Print", "the", "number", "of", "rows."]
+    ]
+    assert "--image-root" in subprocess.run([*call, "count", "--help"], capture_output=True, text=True).stdout
