@@ -65,7 +65,7 @@ def main() -> None:
             found: dict[str, np.ndarray] = {}
             alike: dict[str, float] = {}
             for by in WAYS:
-                hits = index.search(queries, K, by=by)  # type: ignore[arg-type]
+                hits = index.search(queries, K, mode=by)  # type: ignore[arg-type]
                 rows = [[place[hit.id] for hit in one] for one in hits]
                 own = np.zeros((len(asked), K), bool)
                 for q, (one, i) in enumerate(zip(rows, asked, strict=True)):

@@ -52,13 +52,16 @@ def measure(folder: Path) -> dict[str, float]:
     """Build an index of `vectors.npy`, ask it `queries.npy`; in this process alone, for its memory."""
     import pyarrow as pa
 
-    from aisle.search.filters import Column
+    from aisle.search.filters import FilterColumn
     from aisle.search.manifest import Manifest
     from aisle.search.rows import schema
     from aisle.search.store import create
 
-    columns = {"id": Column("id", "exact"), "category": Column("category_key", "places")}
-    columns |= {"bucket": Column("f2", "number")}
+    columns = {
+        "id": FilterColumn("id", "exact"),
+        "category": FilterColumn("category_key", "category"),
+    }
+    columns |= {"bucket": FilterColumn("f2", "number")}
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     layout = schema(columns, DIM)
 
@@ -89,7 +92,7 @@ def measure(folder: Path) -> dict[str, float]:
 
 def ask(folder: Path) -> dict[str, float]:
     from aisle.search.filters import parse
-    from aisle.search.store import Store
+    from aisle.search.store import IndexStore
 
     def anonymous() -> float:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -102,7 +105,7 @@ def ask(folder: Path) -> dict[str, float]:
     queries = np.load(folder / "queries.npy")
     truth = {name: np.load(folder / f"{name}.npy") for name in ("all", "few")}
     before, resident_before = anonymous(), resident()
-    store = Store.open(folder / "index")
+    store = IndexStore.open(folder / "index")
     where = parse("bucket = 7", store.manifest.columns)
     found: dict[str, float] = {}
     for name, condition in (("all", None), ("few", where)):
@@ -252,11 +255,11 @@ def duplicates() -> None:
         "| | by | precision | recall | CPU-s |",
         "|---|---|---|---|---|",
     ]
-    for by in ("text", "picture", "either"):
+    for by in ("text", "image", "either"):
         start = time.process_time()
         found = pairs_of(find(luma, by))
         lines.append(_judged("`luma`", by, found, variants, time.process_time() - start))
-    for by in ("text", "picture", "either"):
+    for by in ("text", "image", "either"):
         start = time.process_time()
         found = pairs_of(find(listed, by))
         spent = time.process_time() - start

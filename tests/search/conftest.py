@@ -4,7 +4,7 @@ import pytest
 
 from aisle import search
 from aisle.search.manifest import Manifest
-from aisle.search.store import Store, create
+from aisle.search.store import IndexStore, create
 from tests.search.filtering import COLUMNS, DIM, rows
 
 
@@ -13,7 +13,7 @@ def new_store(folder, table=None):
     folder.mkdir()
     table = rows() if table is None else table
     create(folder, Manifest("model", "nowhere", {"title": "text"}, DIM, COLUMNS), [table])
-    return Store.open(folder)
+    return IndexStore.open(folder)
 
 
 @pytest.fixture(scope="module")

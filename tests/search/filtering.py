@@ -3,16 +3,16 @@
 import numpy as np
 
 from aisle.data import Product
-from aisle.search.filters import Column
-from aisle.search.rows import Placed, to_arrow
+from aisle.search.filters import FilterColumn
+from aisle.search.rows import EmbeddedBatch, to_arrow
 
 DIM = 4
 COLUMNS = {
-    "id": Column("id", "exact"),
-    "category": Column("category_key", "places"),
-    "title": Column("f0", "text"),
-    "colour": Column("f1", "text"),
-    "price": Column("f2", "number"),
+    "id": FilterColumn("id", "exact"),
+    "category": FilterColumn("category_key", "category"),
+    "title": FilterColumn("f0", "text"),
+    "colour": FilterColumn("f1", "text"),
+    "price": FilterColumn("f2", "number"),
 }
 ROWS = [
     ("a", "O'Neill boots", "red", "80.00", ("Apparel", "Shoes", "Boots")),
@@ -36,7 +36,7 @@ def rows(made=None, seed=0):
     made = products() if made is None else made
     vectors = np.random.default_rng(seed).normal(size=(len(made), DIM))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return to_arrow(Placed(made, vectors, [p.categories for p in made]), COLUMNS, DIM)
+    return to_arrow(EmbeddedBatch(made, vectors, [p.categories for p in made]), COLUMNS, DIM)
 
 
 def kept(store, where):

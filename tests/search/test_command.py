@@ -51,9 +51,9 @@ def test_an_index_is_made_searched_added_to_and_deleted_from(trained, shop, tmp_
     first = found["hits"][0]
     like = run_json("search", tmp_path / "index", "--product", first["id"])
     assert first["id"] not in [hit["id"] for hit in like["hits"]]
-    picture = next(p.images[0].path for p in trained.catalog if p.images and p.images[0].path.exists())
+    image = next(p.images[0].path for p in trained.catalog if p.images and p.images[0].path.exists())
     page = tmp_path / "sheet.html"
-    run("search", tmp_path / "index", "--image", picture, "--text", "<b>shoes", "--html", page)
+    run("search", tmp_path / "index", "--image", image, "--text", "<b>shoes", "--html", page)
     written = page.read_text()
     assert "data:image/jpeg" in written
     assert "<b>shoes" not in written
@@ -76,7 +76,7 @@ def test_a_table_is_whole_in_a_pipe_and_wrong_use_is_said(indexed):
     for words, said in [
         ((), "name a query"),
         (("--text", " "), "name a query"),
-        (("--text", "a", "--product", "b"), "a query of its own"),
+        (("--text", "a", "--product", "b"), "cannot be combined"),
         (("--image", "nothing.jpg"), "is not there"),
         (("--text", "a", "--mode", "magic"), "vectors, words or both"),
         (("--text", "a", "--html", "no/where.html"), "does not exist"),

@@ -1,4 +1,4 @@
-"""The same product listed twice: altered texts, altered pictures, and groups that do not chain."""
+"""The same product listed twice: altered texts, altered images, and groups that do not chain."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ from PIL import Image, ImageEnhance
 import aisle
 from aisle.data import ImageRef, Product
 from aisle.errors import CatalogError, SearchError
-from aisle.search.duplicates import Pair, find, grouped
-from aisle.search.image_matches import alike_pictures
-from aisle.search.texts import alike_texts, within_buckets
+from aisle.search.duplicates import DuplicatePair, find, grouped
+from aisle.search.image_matches import similar_images
+from aisle.search.texts import similar_texts, within_buckets
 from tests.search.test_command import run, run_json
 from tests.shared import DATA, needs_shared
 
@@ -54,16 +54,16 @@ def altered(image):
 
 @pytest.mark.parametrize("how", altered(scene(0)))
 def test_an_altered_picture_is_known_again_among_others(how):
-    pictures = [saved(scene(seed)) for seed in range(8)]
-    pairs, likeness = alike_pictures([*pictures, altered(scene(3))[how], None, ImageRef(data=b"broken")])
+    images = [saved(scene(seed)) for seed in range(8)]
+    pairs, similarity = similar_images([*images, altered(scene(3))[how], None, ImageRef(data=b"broken")])
     assert pairs.tolist() == [[3, 8]]
-    assert likeness[0] > 0.95
+    assert similarity[0] > 0.95
 
 
 def test_blank_pictures_are_like_nothing():
     blank = [saved(Image.new("RGB", (50, 50), "white")) for _ in range(3)]
-    assert not len(alike_pictures(blank)[0])
-    assert not len(alike_pictures([])[0])
+    assert not len(similar_images(blank)[0])
+    assert not len(similar_images([])[0])
 
 
 def framed(seed, bars=62):
@@ -83,19 +83,19 @@ def on_a_table(seed):
 
 @pytest.mark.parametrize("made", [framed, on_a_table])
 def test_a_frame_or_a_ground_that_pictures_share_does_not_make_them_one(made):
-    pictures = [made(seed) for seed in range(6)]
-    grey = [np.asarray(picture.convert("L")).ravel() for picture in pictures[:2]]
+    images = [made(seed) for seed in range(6)]
+    grey = [np.asarray(image.convert("L")).ravel() for image in images[:2]]
     assert np.corrcoef(*grey)[0, 1] > 0.95  # most of their brightness is the same
-    pairs, _ = alike_pictures([*map(saved, pictures), saved(pictures[3], quality=40)])
+    pairs, _ = similar_images([*map(saved, images), saved(images[3], quality=40)])
     assert pairs.tolist() == [[3, 6]]
 
 
 def test_one_picture_in_many_listings_is_one_group_and_a_shops_placeholder_none():
     same, other, placeholder = saved(scene(1)), saved(scene(2)), saved(scene(3))
-    pictures = [same] * 12 + [other] + [placeholder] * 61 + [altered(scene(1))["cropped on one side"]]
-    pairs, likeness = alike_pictures(pictures)
+    images = [same] * 12 + [other] + [placeholder] * 61 + [altered(scene(1))["cropped on one side"]]
+    pairs, similarity = similar_images(images)
     (group,) = grouped(
-        [Pair(int(a), int(b), None, float(s)) for (a, b), s in zip(pairs, likeness, strict=True)]
+        [DuplicatePair(int(a), int(b), None, float(s)) for (a, b), s in zip(pairs, similarity, strict=True)]
     )
     assert group.rows == (*range(12), 74)
 
@@ -109,18 +109,18 @@ def test_one_picture_in_many_listings_is_one_group_and_a_shops_placeholder_none(
     ],
 )
 def test_an_edited_title_is_known_again_among_others(title):
-    pairs, _ = alike_texts([*TITLES, title], [""] * 7)
+    pairs, _ = similar_texts([*TITLES, title], [""] * 7)
     assert pairs.tolist() == [[0, 6]]
 
 
 def test_boilerplate_and_short_texts_prove_nothing():
     shop = "Visit our showroom: all appliances tested, six months warranty, free delivery within ten miles."
-    pairs, _ = alike_texts(TITLES, [shop] * 6)
+    pairs, _ = similar_texts(TITLES, [shop] * 6)
     assert not len(pairs)
     many = [f"{a} {b}" for a in ("nice", "good", "new") for b in ("bag", "hat", "mug")] * 4
-    assert not len(alike_texts(many, [""] * len(many))[0])
-    assert not len(alike_texts([], [])[0])
-    assert not len(alike_texts(["", ""], ["", ""])[0])
+    assert not len(similar_texts(many, [""] * len(many))[0])
+    assert not len(similar_texts([], [])[0])
+    assert not len(similar_texts(["", ""], ["", ""])[0])
 
 
 def test_every_pair_of_a_bucket_is_made_once():
@@ -130,30 +130,30 @@ def test_every_pair_of_a_bucket_is_made_once():
 
 
 def test_groups_do_not_chain():
-    chain = [Pair(i, i + 1, 0.9, None) for i in range(9)]
+    chain = [DuplicatePair(i, i + 1, 0.9, None) for i in range(9)]
     assert max(len(group.rows) for group in grouped(chain)) <= 3
-    whole = [Pair(a, b, 0.9, None) for a in range(4) for b in range(a + 1, 4)]
-    (group,) = grouped([*whole, Pair(3, 4, 0.8, None)])
+    whole = [DuplicatePair(a, b, 0.9, None) for a in range(4) for b in range(a + 1, 4)]
+    (group,) = grouped([*whole, DuplicatePair(3, 4, 0.8, None)])
     assert group.rows == (0, 1, 2, 3)
-    others = [Pair(a, b, 0.9, None) for a, b in ((5, 6), (5, 7), (6, 7))]
-    assert len(grouped([*whole, *others, Pair(3, 5, 0.95, None)])) > 1
+    others = [DuplicatePair(a, b, 0.9, None) for a, b in ((5, 6), (5, 7), (6, 7))]
+    assert len(grouped([*whole, *others, DuplicatePair(3, 5, 0.95, None)])) > 1
 
 
 def shop():
     rows = [Product(str(i), {"title": t}, (saved(scene(i)),)) for i, t in enumerate(TITLES)]
     rows.append(Product("text", {"title": "extending dining table, solid oak, seats eight people"}, ()))
-    rows.append(Product("picture", {"title": "something else"}, (altered(scene(2))["cropped all around"],)))
+    rows.append(Product("image", {"title": "something else"}, (altered(scene(2))["cropped all around"],)))
     both = Product("both", {"title": TITLES[4].upper()}, (altered(scene(4))["re-encoded"],))
     return aisle.read([*rows, both])
 
 
 def test_text_picture_either_and_both():
     catalog = shop()
-    found = {by: {g.rows: g.why for g in find(catalog, by)} for by in ("text", "picture", "either", "both")}
+    found = {by: {g.rows: g.reason for g in find(catalog, by)} for by in ("text", "image", "either", "both")}
     assert found["text"] == {(1, 6): "text", (4, 8): "text"}
-    assert found["picture"] == {(2, 7): "picture", (4, 8): "picture"}
-    assert found["either"] == {(1, 6): "text", (2, 7): "picture", (4, 8): "text, picture"}
-    assert found["both"] == {(4, 8): "text, picture"}
+    assert found["image"] == {(2, 7): "image", (4, 8): "image"}
+    assert found["either"] == {(1, 6): "text", (2, 7): "image", (4, 8): "text, image"}
+    assert found["both"] == {(4, 8): "text, image"}
     with pytest.raises(SearchError, match="either, text"):
         find(catalog, "magic")
     assert find(aisle.read([Product("1", {"title": "alone"})])) == []

@@ -18,11 +18,11 @@ from tests.search.filtering import DIM, products, rows
 
 def test_a_product_finds_itself_by_its_words_or_with_its_picture_too(indexed, trained):
     chosen = [p for p in trained.catalog if p.images and p.images[0].path.exists()][:12]
-    for pictures in (False, True):
-        queries = [Product("q", p.fields, p.images if pictures else ()) for p in chosen]
+    for images in (False, True):
+        queries = [Product("q", p.fields, p.images if images else ()) for p in chosen]
         found = indexed.search(queries, k=5)
         hits = [p.id in [hit.id for hit in hits] for p, hits in zip(chosen, found, strict=True)]
-        assert np.mean(hits) >= 0.9, pictures
+        assert np.mean(hits) >= 0.9, images
 
 
 def test_a_picture_alone_is_a_query(indexed, trained):
@@ -41,18 +41,18 @@ def test_exact_search_is_the_cosines_of_all_vectors(indexed, trained):
     vectors = trained.model.embed(trained.catalog)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
     query = trained.catalog[5]
-    (hits,) = indexed.search([query], k=7, by="vectors")
-    likeness = vectors @ vectors[5]
-    assert [hit.similarity for hit in hits] == pytest.approx(np.sort(likeness)[::-1][:7], abs=1e-5)
+    (hits,) = indexed.search([query], k=7, mode="vectors")
+    similarity = vectors @ vectors[5]
+    assert [hit.similarity for hit in hits] == pytest.approx(np.sort(similarity)[::-1][:7], abs=1e-5)
     assert hits[0].similarity == pytest.approx(1.0, abs=1e-5)
     assert hits[0].id == query.id
-    assert [hit.id for hit in indexed.like(query.id, k=6)] == [hit.id for hit in hits[1:]]
+    assert [hit.id for hit in indexed.more_like(query.id, k=6)] == [hit.id for hit in hits[1:]]
 
 
 def test_filters_hold_for_every_hit_and_lose_none(indexed, trained):
     top = trained.catalog.taxonomy.nodes[0].path
     where = f"category under '{top[0]}' and price < 60"
-    (hits,) = indexed.search([Product("q", {"title": "blue"})], k=240, where=where, by="vectors")
+    (hits,) = indexed.search([Product("q", {"title": "blue"})], k=240, where=where, mode="vectors")
     assert hits
     assert all(hit.category[0] == top[0] and float(hit.fields["price"]) < 60 for hit in hits)
     rightful = [
@@ -69,7 +69,7 @@ def test_exact_words_find_what_vectors_cannot(indexed):
         indexed.add([rare])
         (both,) = indexed.search([Product("q", {"title": "zx9041q"})], k=3)
         assert "x" in [hit.id for hit in both]
-        (words,) = indexed.search([Product("q", {"title": "ZX-9041Q"})], k=3, by="words")
+        (words,) = indexed.search([Product("q", {"title": "ZX-9041Q"})], k=3, mode="words")
         assert [hit.id for hit in words] == ["x"]
         assert words[0].similarity is None
     finally:
@@ -80,9 +80,9 @@ def test_a_query_that_says_nothing_is_an_error(indexed):
     with pytest.raises(SearchError, match="nothing to search by"):
         indexed.search([Product("q")])
     with pytest.raises(SearchError, match="nothing to search by"):
-        indexed.search([Product("q", images=(ImageRef(data=b"no picture"),))])
+        indexed.search([Product("q", images=(ImageRef(data=b"no image"),))])
     with pytest.raises(SearchError, match="'nobody' is not in"):
-        indexed.like("nobody")
+        indexed.more_like("nobody")
     with pytest.raises(SearchError, match="at least 1"):
         indexed.search([Product("q", {"title": "mug"})], k=0)
 
@@ -96,7 +96,7 @@ def test_another_model_is_an_error(indexed, trained, tmp_path):
     moved = json.loads((indexed.folder / "index.json").read_text())
     assert moved["model_id"] == trained.model.model_id
     with pytest.raises(SearchError, match="--model"):
-        search.open(indexed.folder, tmp_path / "gone")
+        search.open(indexed.folder, tmp_path / "tombstones")
     (hits,) = search.open(indexed.folder).search([Product("q", {"title": "mug"})], k=2)
     assert len(hits) == 2
 
@@ -228,8 +228,8 @@ def test_what_words_find_is_as_alike_as_it_is(indexed):
     """A product that the vectors' ranking did not bring has a cosine all the same: it is in the score."""
     query = aisle.Product("q", {"title": "mug blue"})
     (found,) = indexed.search([query], k=20)
-    by_words = {hit.id: hit.words for hit in indexed.search([query], k=len(indexed), by="words")[0]}
-    alike = {hit.id: hit.similarity for hit in indexed.search([query], k=len(indexed), by="vectors")[0]}
+    by_words = {hit.id: hit.words for hit in indexed.search([query], k=len(indexed), mode="words")[0]}
+    alike = {hit.id: hit.similarity for hit in indexed.search([query], k=len(indexed), mode="vectors")[0]}
     best = max(by_words.values())
     for hit in found:
         assert hit.similarity == pytest.approx(alike[hit.id], abs=1e-6)

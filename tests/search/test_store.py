@@ -11,7 +11,7 @@ from aisle.errors import SearchError
 from aisle.search import segment, store
 from aisle.search.filters import parse
 from aisle.search.manifest import Manifest
-from aisle.search.rows import Placed, number, to_arrow
+from aisle.search.rows import EmbeddedBatch, number, to_arrow
 from tests.search.conftest import new_store
 from tests.search.filtering import COLUMNS, DIM, rows
 
@@ -20,8 +20,8 @@ WIDE = 24
 
 def clustered(count, seed):
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(40, WIDE))
-    vectors = centres[rng.integers(0, 40, count)] + 0.4 * rng.normal(size=(count, WIDE))
+    centroids = np.random.default_rng(99).normal(size=(40, WIDE))
+    vectors = centroids[rng.integers(0, 40, count)] + 0.4 * rng.normal(size=(count, WIDE))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -34,9 +34,9 @@ def large(tmp_path_factory):
     made = [Product(f"p{i}", {"price": str(i % 1000)}) for i in range(len(vectors))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segment, "LISTED", 4_000)
-        table = to_arrow(Placed(made, vectors, [()] * len(made)), COLUMNS, WIDE)
+        table = to_arrow(EmbeddedBatch(made, vectors, [()] * len(made)), COLUMNS, WIDE)
         store.create(folder, Manifest("m", "", {}, WIDE, COLUMNS), [table])
-    opened = store.Store.open(folder)
+    opened = store.IndexStore.open(folder)
     assert opened.segments[0].lists is not None
     return opened, vectors
 
@@ -93,7 +93,7 @@ def test_segments_of_one_build_keep_the_last_row_of_an_id(tmp_path, monkeypatch)
     folder = tmp_path / "index"
     folder.mkdir()
     store.create(folder, Manifest("m", "", {}, DIM, COLUMNS), tables)
-    opened = store.Store.open(folder)
+    opened = store.IndexStore.open(folder)
     assert len(opened) == 3
     assert len(opened.segments) == 2
     assert len(opened.nearest(np.ones(DIM) / 2, 10)) == 3

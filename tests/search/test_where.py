@@ -3,7 +3,7 @@
 import pytest
 
 from aisle.errors import SearchError
-from aisle.search.filters import Column, parse
+from aisle.search.filters import FilterColumn, parse
 from tests.search.filtering import COLUMNS, kept
 
 CASES = {
@@ -69,5 +69,5 @@ def test_quotes_and_signs_of_other_languages_are_only_letters(store):
 
 
 def test_a_field_may_be_called_as_an_operator_when_quoted():
-    columns = COLUMNS | {"in": Column("f9", "text"), "net price": Column("f8", "number")}
+    columns = COLUMNS | {"in": FilterColumn("f9", "text"), "net price": FilterColumn("f8", "number")}
     assert parse("'in' = 'stock' and 'net price' < 3", columns)

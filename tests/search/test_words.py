@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aisle.search.bm25 import Words, score_all, word_keys, words_of
+from aisle.search.bm25 import Bm25Index, score_all, word_keys, words_of
 
 TEXTS = ["red running shoes", "red shoes red laces", "WH-1000XM4 headphones", "", "brown boots, size 44/45"]
 
@@ -15,7 +15,9 @@ TEXTS = ["red running shoes", "red shoes red laces", "WH-1000XM4 headphones", ""
 def words():
     def part(texts):
         keys = [word_keys(text) for text in texts]
-        return Words(np.concatenate([np.array(k, np.int64) for k in keys]), np.cumsum([0, *map(len, keys)]))
+        return Bm25Index(
+            np.concatenate([np.array(k, np.int64) for k in keys]), np.cumsum([0, *map(len, keys)])
+        )
 
     return [part(TEXTS[:2]), part(TEXTS[2:])]  # segments count as one
 
@@ -48,5 +50,5 @@ def test_model_numbers_are_found_however_they_are_written(words, query):
 
 
 def test_a_catalogue_without_words_is_searched_in_vain():
-    assert score_all([Words(np.zeros(0, np.int64), np.array([0]))], "x")[0].tolist() == []
-    assert score_all([Words(np.zeros(0, np.int64), np.array([0, 0]))], "x")[0].tolist() == [0.0]
+    assert score_all([Bm25Index(np.zeros(0, np.int64), np.array([0]))], "x")[0].tolist() == []
+    assert score_all([Bm25Index(np.zeros(0, np.int64), np.array([0, 0]))], "x")[0].tolist() == [0.0]

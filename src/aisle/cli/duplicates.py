@@ -17,8 +17,8 @@ MAX_ROWS = 4  # printed per group
 def duplicates(
     source: Source,
     options: CatalogOptions,
-    by: Annotated[
-        str, typer.Option(help="Compare by: either (text or image is similar), both, text, or picture.")
+    mode: Annotated[
+        str, typer.Option(help="Compare text or image (either), both, text, or image.")
     ] = "either",
     out: Annotated[
         Path | None, typer.Option(help="Write one line per grouped row: .csv, .tsv, .jsonl or .parquet.")
@@ -36,7 +36,7 @@ def duplicates(
     progress = console.progress(quiet or as_json)
     catalog = options.read(source, labels=False)
     print_catalog_summary(catalog, progress)
-    groups = finder.find(catalog, by, progress)  # type: ignore[arg-type]
+    groups = finder.find(catalog, mode, progress)  # type: ignore[arg-type]
     rows = finder.to_rows(groups, catalog)
     if out is not None:
         finder.write_rows(rows, out)
@@ -60,7 +60,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             return
         place = place + 1 if before and before["group"] == row["group"] else 0
         if place == 0:
-            console.out.print(f"\ngroup {row['group']}: {row['size']} rows with similar {row['alike']}")
+            console.out.print(f"\ngroup {row['group']}: {row['size']} rows with similar {row['matched_by']}")
         if place < MAX_ROWS:
             title = console.printable(row["title"])
             console.out.print(

@@ -33,7 +33,7 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="Number of results.")] = 10,
     mode: Annotated[
-        str, typer.Option(help="vectors: by embedding; words: by BM25; both: fused ranks.")
+        str, typer.Option(help="vectors: by embedding; words: by BM25; both: the mean of the two.")
     ] = "both",
     html: Annotated[
         Path | None, typer.Option(help="Write the results with images to this .html file.")
@@ -62,7 +62,7 @@ def search(
     if product is not None and (text is not None or image is not None):
         raise SearchError("--product cannot be combined with --text or --image")
     if product is not None:
-        hits = opened.like(product, k, where)
+        hits = opened.more_like(product, k, where)
     else:
         hits = opened.search([_query(opened, text, image)], k, where, mode)[0]  # type: ignore[arg-type]
     parts = [text and f"“{text}”", image and image.name, product and f"like {product}"]
@@ -129,9 +129,9 @@ def _page(
     from aisle.data import ImageRef
     from aisle.inference.prediction_files import whole_file
     from aisle.search.page import data_uri, render
-    from aisle.search.rows import small_jpeg
+    from aisle.search.rows import thumbnail_jpeg
 
-    picture = data_uri(small_jpeg(ImageRef(path=image))) if image is not None else ""
+    picture = data_uri(thumbnail_jpeg(ImageRef(path=image))) if image is not None else ""
     try:
         with whole_file(out) as handle:
             handle.write(render(asked, where, hits, opened.count(where), opened.manifest.model_id, picture))

@@ -27,7 +27,7 @@ def word_keys(text: str) -> list[int]:
     return [zlib.crc32(word.encode("utf-8", "replace")) >> 1 for word in words_of(text)]
 
 
-class Words:
+class Bm25Index:
     """n texts of hashed words, found by word. ids (F,): the words of all texts in a row; offsets (n + 1,)
     where each text begins. length: the words of all texts together."""
 
@@ -64,7 +64,7 @@ class Words:
         return slice(int(self._first[at]), int(self._first[at + 1]))
 
 
-def score_all(parts: Sequence[Words], text: str) -> list[np.ndarray]:
+def score_all(parts: Sequence[Bm25Index], text: str) -> list[np.ndarray]:
     """What each text of several segments scores for the words of a query, as if they were one (Robertson &
     Zaragoza, "The probabilistic relevance framework: BM25 and beyond", 2009)."""
     total = sum(part.size for part in parts)

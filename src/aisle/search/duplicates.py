@@ -1,4 +1,4 @@
-"""The same product listed twice: pairs by text and by picture, joined into groups that do not chain."""
+"""The same product listed twice: pairs by text and by image, joined into groups that do not chain."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,68 +12,70 @@ from aisle.data import Catalog
 from aisle.data.writing import check_ending, write_tables
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Progress
-from aisle.search.image_matches import alike_pictures
-from aisle.search.texts import alike_texts
+from aisle.search.image_matches import similar_images
+from aisle.search.texts import similar_texts
 
-By = Literal["either", "text", "picture", "both"]
+DuplicateMode = Literal["either", "text", "image", "both"]
 _JOINED = 0.5  # share of all pairs between two groups that must be alike, or they stay apart
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two rows of a catalogue, and how alike their texts and pictures are; None where they are not alike."""
+class DuplicatePair:
+    """Two rows of a catalogue, and how alike their texts and images are; None where they are not alike."""
 
     a: int
     b: int
     text: float | None
-    picture: float | None
+    image: float | None
 
 
 @dataclass(frozen=True)
-class Group:
+class DuplicateGroup:
     """Rows (positions in the catalogue, ascending) that show one product, and the pairs that say so."""
 
     rows: tuple[int, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[DuplicatePair, ...]
 
     @property
-    def why(self) -> str:
-        """What they share: `text`, `picture` or `text, picture`."""
+    def reason(self) -> str:
+        """What they share: `text`, `image` or `text, image`."""
         shared = {
             "text": any(pair.text is not None for pair in self.pairs),
-            "picture": any(pair.picture is not None for pair in self.pairs),
+            "image": any(pair.image is not None for pair in self.pairs),
         }
         return ", ".join(name for name, is_so in shared.items() if is_so)
 
 
-def find(catalog: Catalog, by: By = "either", progress: Progress = SILENT) -> list[Group]:
-    """Groups of rows that list one product twice, largest first. by: alike in text or picture (either), in
+def find(
+    catalog: Catalog, mode: DuplicateMode = "either", progress: Progress = SILENT
+) -> list[DuplicateGroup]:
+    """Groups of rows that list one product twice, largest first. mode: alike in text or image (either), in
     one of them, or in both at once.
 
     Raises:
         SearchError: there is no such way to compare.
     """
-    if by not in ("either", "text", "picture", "both"):
-        raise SearchError(f"--by {by}: say either, text, picture or both")
+    if mode not in ("either", "text", "image", "both"):
+        raise SearchError(f"--mode {mode}: use either, text, image or both")
     products = list(catalog)
     text: dict[tuple[int, int], float] = {}
-    picture: dict[tuple[int, int], float] = {}
-    if by != "picture":
+    image: dict[tuple[int, int], float] = {}
+    if mode != "image":
         named = [_title(product.fields) for product in products]
         rest = [product.fields.get("description", "") for product in products]
-        text = _table(*alike_texts(named, rest))
-    if by != "text":
-        picture = _table(*alike_pictures([p.images[0] if p.images else None for p in products], progress))
-    alike = text.keys() & picture.keys() if by == "both" else text.keys() | picture.keys()
-    pairs = [Pair(a, b, text.get((a, b)), picture.get((a, b))) for a, b in alike]
+        text = _table(*similar_texts(named, rest))
+    if mode != "text":
+        image = _table(*similar_images([p.images[0] if p.images else None for p in products], progress))
+    alike = text.keys() & image.keys() if mode == "both" else text.keys() | image.keys()
+    pairs = [DuplicatePair(a, b, text.get((a, b)), image.get((a, b))) for a, b in alike]
     return grouped(pairs)
 
 
-def grouped(pairs: Iterable[Pair]) -> list[Group]:
+def grouped(pairs: Iterable[DuplicatePair]) -> list[DuplicateGroup]:
     """Groups of rows joined pair by pair, the most alike first; two groups become one only where at least
     half of the pairs between them are alike: a row that resembles two products does not make them one."""
     kept = {(pair.a, pair.b): pair for pair in pairs}
-    order = sorted(kept.values(), key=lambda p: (-max(p.text or 0, p.picture or 0), p.a, p.b))
+    order = sorted(kept.values(), key=lambda p: (-max(p.text or 0, p.image or 0), p.a, p.b))
     group_of: dict[int, int] = {}
     members: dict[int, list[int]] = {}
     for pair in order:
@@ -86,11 +88,11 @@ def grouped(pairs: Iterable[Pair]) -> list[Group]:
         for row in members[other]:
             group_of[row] = one
         members[one] += members.pop(other)
-    by_group: dict[int, list[Pair]] = {}
+    by_group: dict[int, list[DuplicatePair]] = {}
     for pair in order:
         if group_of[pair.a] == group_of[pair.b]:
             by_group.setdefault(group_of[pair.a], []).append(pair)
-    found = [Group(tuple(sorted(members[g])), tuple(own)) for g, own in by_group.items()]
+    found = [DuplicateGroup(tuple(sorted(members[g])), tuple(own)) for g, own in by_group.items()]
     return sorted(found, key=lambda group: (-len(group.rows), group.rows))
 
 
@@ -109,14 +111,14 @@ def _table(pairs: np.ndarray, likeness: np.ndarray) -> dict[tuple[int, int], flo
     return {(int(a), int(b)): float(score) for (a, b), score in zip(pairs, likeness, strict=True)}
 
 
-def to_rows(groups: Iterable[Group], catalog: Catalog) -> list[dict[str, Any]]:
+def to_rows(groups: Iterable[DuplicateGroup], catalog: Catalog) -> list[dict[str, Any]]:
     """A line a row in a group: its group's number from 1 and size, what it shares, its record and id."""
     numbers = catalog.rows
     return [
         {
             "group": number,
             "size": len(group.rows),
-            "alike": group.why,
+            "matched_by": group.reason,
             "row": int(numbers[row]),
             "id": product.id,
             "title": " ".join(_title(product.fields).split()),
@@ -128,7 +130,7 @@ def to_rows(groups: Iterable[Group], catalog: Catalog) -> list[dict[str, Any]]:
 
 _SCHEMA = pa.schema(
     [(name, pa.int64() if name in ("group", "size", "row") else pa.string())
-     for name in ("group", "size", "alike", "row", "id", "title")]
+     for name in ("group", "size", "matched_by", "row", "id", "title")]
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from aisle.data import Catalog, Product
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Advance, Progress
-from aisle.search.rows import Placed
+from aisle.search.rows import EmbeddedBatch
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
@@ -40,7 +40,7 @@ def text_field(model: "Predictor") -> str:
     return "title" if "title" in named or not named else named[0]
 
 
-def placed(model: "Predictor", products: Iterable[Product]) -> Iterator[Placed]:
+def embed_batches(model: "Predictor", products: Iterable[Product]) -> Iterator[EmbeddedBatch]:
     """Products with their vectors and categories, a batch at a time. Where a product has no label, its
     category is the model's best answer; one of which the model reads nothing has a vector of zeros."""
     from aisle.inference.base_predictor import in_batches
@@ -51,17 +51,17 @@ def placed(model: "Predictor", products: Iterable[Product]) -> Iterator[Placed]:
         nodes = model.taxonomy.nodes
         best = [(nodes[node].path,) for node in scored.scores.best()]
         categories = [p.categories or guess for p, guess in zip(batch, best, strict=True)]
-        yield Placed(batch, unit(scored.embedding * scored.present.any(1, keepdims=True)), categories)
+        yield EmbeddedBatch(batch, unit(scored.embedding * scored.present.any(1, keepdims=True)), categories)
 
 
-class Queried(NamedTuple):
+class QueryVectors(NamedTuple):
     """The vectors (B, D) of queries; `why` says of each why it has none, or is blank."""
 
     vectors: np.ndarray
     why: list[str]
 
 
-def queried(model: "Predictor", products: Sequence[Product]) -> Queried:
+def embed_queries(model: "Predictor", products: Sequence[Product]) -> QueryVectors:
     """The vectors of queries, where they hold anything that the model reads."""
     views = ", ".join(f"{name} ({kind})" for name, kind in modalities(model).items())
     parts, why = [np.zeros((0, model.dim), np.float32)], []
@@ -72,7 +72,7 @@ def queried(model: "Predictor", products: Sequence[Product]) -> Queried:
             nothing = problems[0] if problems else f"the model reads {views}"
             unknown = "" if vector.any() else "the model knows none of its words"
             why.append(unknown if present.any() else nothing)
-    return Queried(np.concatenate(parts), why)
+    return QueryVectors(np.concatenate(parts), why)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def write_vectors(
     model: "Predictor", catalog: Catalog, out: Path, progress: Progress = SILENT
 ) -> tuple[int, int]:
     """Every row's id and vector, in order, as Parquet (`id`, `vector`) or NumPy (`ids`, `vectors`): files
-    that a catalogue takes as vectors. Written beside and renamed. Returns rows and dimensions.
+    that a catalog takes as vectors. Written beside and renamed. Returns rows and dimensions.
 
     Raises:
         SearchError: an unknown ending, no such folder, or the disk refuses.
@@ -109,7 +109,7 @@ def write_vectors(
     rows = 0
     try:
         with beside.open("wb") as handle, progress("embedding", len(catalog)) as advance:
-            batches = placed(model, catalog)
+            batches = embed_batches(model, catalog)
             write = _parquet if out.suffix.lower() == ".parquet" else _npz
             rows = write(batches, handle, dim, advance)
             handle.flush()
@@ -122,7 +122,7 @@ def write_vectors(
     return rows, dim
 
 
-def _parquet(batches: Iterable[Placed], handle: BinaryIO, dim: int, advance: Advance) -> int:
+def _parquet(batches: Iterable[EmbeddedBatch], handle: BinaryIO, dim: int, advance: Advance) -> int:
     schema = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32(), dim))])
     rows = 0
     with pq.ParquetWriter(handle, schema) as writer:
@@ -134,7 +134,7 @@ def _parquet(batches: Iterable[Placed], handle: BinaryIO, dim: int, advance: Adv
     return rows
 
 
-def _npz(batches: Iterable[Placed], handle: BinaryIO, dim: int, advance: Advance) -> int:
+def _npz(batches: Iterable[EmbeddedBatch], handle: BinaryIO, dim: int, advance: Advance) -> int:
     ids: list[str] = []
     parts = [np.zeros((0, dim), np.float32)]
     for products, vectors, _ in batches:

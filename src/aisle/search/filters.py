@@ -27,28 +27,28 @@ _ORDER = ("<", "<=", ">", ">=")
 _DEEPEST = 50  # brackets within brackets: more is no filter that a person wrote
 
 
-class Column(NamedTuple):
+class FilterColumn(NamedTuple):
     """A field that can be filtered by: its column in the store, and whether it holds numbers or text."""
 
     key: str
-    kind: str  # "number", "text" (kept casefolded), "exact" (kept as it is), "places" (a category)
+    kind: str  # "number", "text" (kept casefolded), "exact" (kept as it is), "category" (a category)
 
 
-class Test(NamedTuple):
+class FieldTest(NamedTuple):
     """One comparison; `values` of kind text are casefolded."""
 
-    column: Column
+    column: FilterColumn
     operator: str
     values: tuple[str | float, ...]
 
 
-class Both(NamedTuple):
+class And(NamedTuple):
     """Every one of the parts holds."""
 
     parts: tuple["Condition", ...]
 
 
-class Either(NamedTuple):
+class Or(NamedTuple):
     """One of the parts holds."""
 
     parts: tuple["Condition", ...]
@@ -60,7 +60,7 @@ class Not(NamedTuple):
     part: "Condition"
 
 
-Condition = Test | Both | Either | Not
+Condition = FieldTest | And | Or | Not
 
 
 class _Token(NamedTuple):
@@ -69,7 +69,7 @@ class _Token(NamedTuple):
     at: int
 
 
-def parse(where: str, columns: Mapping[str, Column]) -> Condition:
+def parse(where: str, columns: Mapping[str, FilterColumn]) -> Condition:
     """A filter as a tree. columns: the fields that can be asked, by name; `category` is one of them.
 
     Raises:
@@ -77,27 +77,27 @@ def parse(where: str, columns: Mapping[str, Column]) -> Condition:
             known one; a comparison that a field's kind does not allow.
     """
     parser = _Parser(where, columns)
-    found = parser.either(0)
+    found = parser.disjunction(0)
     parser.finish()
     return found
 
 
-def place(path: tuple[str, ...]) -> str:
+def path_key(path: tuple[str, ...]) -> str:
     """A category's path as it is kept and compared."""
     return format_path([part.strip().casefold() for part in path])
 
 
-def tests(condition: Condition) -> Iterator[Test]:
+def field_tests(condition: Condition) -> Iterator[FieldTest]:
     """Every comparison in a filter."""
-    if isinstance(condition, Test):
+    if isinstance(condition, FieldTest):
         yield condition
     else:
         for part in (condition.part,) if isinstance(condition, Not) else condition.parts:
-            yield from tests(part)
+            yield from field_tests(part)
 
 
 class _Parser:
-    def __init__(self, where: str, columns: Mapping[str, Column]) -> None:
+    def __init__(self, where: str, columns: Mapping[str, FilterColumn]) -> None:
         self.where, self.columns = where, columns
         self.folded = {name.casefold(): name for name in columns}
         self.tokens, self.place = list(self._tokens()), 0
@@ -117,25 +117,25 @@ class _Parser:
 
     # -- the grammar: or of ands of comparisons -----------------------------------------------
 
-    def either(self, depth: int) -> Condition:
-        parts = [self.both(depth)]
+    def disjunction(self, depth: int) -> Condition:
+        parts = [self.conjunction(depth)]
         while self.take("or"):
-            parts.append(self.both(depth))
-        return parts[0] if len(parts) == 1 else Either(tuple(parts))
+            parts.append(self.conjunction(depth))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-    def both(self, depth: int) -> Condition:
-        parts = [self.one(depth)]
+    def conjunction(self, depth: int) -> Condition:
+        parts = [self.negation(depth)]
         while self.take("and"):
-            parts.append(self.one(depth))
-        return parts[0] if len(parts) == 1 else Both(tuple(parts))
+            parts.append(self.negation(depth))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def one(self, depth: int) -> Condition:
+    def negation(self, depth: int) -> Condition:
         if depth > _DEEPEST:
             raise SearchError(f"--where: more than {_DEEPEST} brackets within each other")
         if self.take("not"):
-            return Not(self.one(depth + 1))
+            return Not(self.negation(depth + 1))
         if self.take("("):
-            found = self.either(depth + 1)
+            found = self.disjunction(depth + 1)
             self.expect(")")
             return found
         return self.comparison()
@@ -145,7 +145,7 @@ class _Parser:
         if self.take("is"):
             negated = self.take("not")
             self.expect("missing")
-            missing = Test(column, "missing", ())
+            missing = FieldTest(column, "missing", ())
             return Not(missing) if negated else missing
         if self.take("not"):
             self.expect("in")
@@ -162,7 +162,7 @@ class _Parser:
             return self.test(name, column, operator, (self.value(name, column, operator),))
         raise self.wrong("a comparison (=, !=, <, <=, >, >=, in, contains, under, is missing)")
 
-    def members(self, name: str, column: Column) -> Test:
+    def members(self, name: str, column: FilterColumn) -> FieldTest:
         self.expect("(")
         values = [self.value(name, column, "=")]
         while self.take(","):
@@ -170,18 +170,18 @@ class _Parser:
         self.expect(")")
         return self.test(name, column, "in", tuple(values))
 
-    def test(self, name: str, column: Column, operator: str, values: tuple[Any, ...]) -> Test:
-        if operator == "under" and column.kind != "places":
+    def test(self, name: str, column: FilterColumn, operator: str, values: tuple[Any, ...]) -> FieldTest:
+        if operator == "under" and column.kind != "category":
             raise SearchError(
                 f"--where: nothing is under {name}; only categories are: category under 'Apparel'"
             )
-        if operator in _ORDER and column.kind == "places":
+        if operator in _ORDER and column.kind == "category":
             raise SearchError(f"--where: {name} has no order; ask category under 'Apparel', or = a full path")
         if operator == "contains" and column.kind == "number":
             raise SearchError(f"--where: {name} holds numbers: compare it with =, <, <=, > or >=")
-        return Test(column, operator, values)
+        return FieldTest(column, operator, values)
 
-    def field(self) -> tuple[str, Column]:
+    def field(self) -> tuple[str, FilterColumn]:
         token = self.peek()
         keyword = token.kind == "word" and token.text.lower() in _KEYWORDS - {"missing"}
         if keyword or token.kind in ("sign", ""):
@@ -195,7 +195,7 @@ class _Parser:
             raise SearchError(f"--where: there is no field {name!r}.{near} Fields: {fields}")
         return known, self.columns[known]
 
-    def value(self, name: str, column: Column, operator: str) -> str | float:
+    def value(self, name: str, column: FilterColumn, operator: str) -> str | float:
         token = self.peek()
         if token.kind not in ("text", "number", "word"):
             raise self.wrong("a value: a number, or text in quotes")
@@ -213,8 +213,8 @@ class _Parser:
             )
         if token.kind == "word":
             raise SearchError(f"--where: put {token.text!r} into quotes: {name} {operator} '{token.text}'")
-        if column.kind == "places":
-            return place(tuple(text.split(">")))
+        if column.kind == "category":
+            return path_key(tuple(text.split(">")))
         return text if column.kind == "exact" else text.casefold()
 
     # -- tokens -------------------------------------------------------------------------------

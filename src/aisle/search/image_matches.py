@@ -1,9 +1,9 @@
-"""Pictures that show the same, cropped, re-encoded, resized or brightened.
+"""Images that show the same, cropped, re-encoded, resized or brightened.
 
-A picture that is a crop of another looks as a part of it does. So each picture's parts are compared with all
-whole pictures, small and blurred, and what comes near is laid over the other, the part's edges moved until it
+A image that is a crop of another looks as a part of it does. So each image's parts are compared with all
+whole images, small and blurred, and what comes near is laid over the other, the part's edges moved until it
 fits best. What fits must also show the same lines everywhere: a dark table, a black frame or a bright wall
-behind other things makes most of a picture's brightness, and hardly any of its lines.
+behind other things makes most of a image's brightness, and hardly any of its lines.
 """
 
 import os
@@ -19,9 +19,9 @@ from PIL import Image
 from aisle.data import ImageRef
 from aisle.data.images import ImageError, decode
 from aisle.progress import SILENT, Advance, Progress
-from aisle.search.ivf import Lists, arrange
+from aisle.search.ivf import InvertedLists, arrange
 
-ALIKE = 0.9  # correlation from which on two pictures may show the same
+ALIKE = 0.9  # correlation from which on two images may show the same
 # Chosen on altered `train` listings and colour variants: of pairs above ALIKE, 98 % of the same have it, and
 # few others.
 _LINES = 0.75  # mean correlation, place by place, of how brightness changes
@@ -29,16 +29,16 @@ _EDGE = 8.0  # grey levels a pixel from which on a steeper change counts hardly 
 _WINDOW = 16  # pixels of a place
 _FLAT = 4.0  # mean squared change of grey levels a pixel below which a place has no lines
 # Of 1,000 listings, 252 pairs end above .95: 99 % of them begin above these limits, 1 in 50 others passes.
-_NEAR = 0.85  # of small copies, for pictures to be laid over each other
+_NEAR = 0.85  # of small copies, for images to be laid over each other
 _FITS = {4.0: 0.77, 2.0: 0.87, 1.0: ALIKE}  # after their edges were moved in steps of so many pixels
-_TRIED = 6  # pictures each is laid over at most
-_CROWD = 60  # listings with the very same picture: more show a shop's placeholder
+_TRIED = 6  # images each is laid over at most
+_CROWD = 60  # listings with the very same image: more show a shop's placeholder
 _SIDE = 96  # pixels of what is laid over
 _OVER = 64  # of what is laid over
-_SMALL = 10  # of what is compared with all pictures
+_SMALL = 10  # of what is compared with all images
 _CUTS = ((0.0, 1.0), (0.0, 0.9), (0.05, 0.95), (0.1, 1.0), (0.1, 0.9))  # from where to where a part goes
 _BLANK = 4.0  # grey levels of deviation below which there is nothing to compare
-_LISTED = 20_000  # pictures from which on they are kept in lists
+_LISTED = 20_000  # images from which on they are kept in lists
 _PROBED = 4  # lists that a part looks into
 _CHUNK = 256
 _Box = tuple[float, float, float, float]
@@ -47,21 +47,21 @@ _PARTS: list[_Box] = [
 ]
 
 
-class Looked(NamedTuple):
-    """One picture: grey (S, S) uint8, and its parts small and standardised (P, 100), the whole first."""
+class ImageParts(NamedTuple):
+    """One image: grey (S, S) uint8, and its parts small and standardised (P, 100), the whole first."""
 
     grey: np.ndarray
     parts: np.ndarray
 
 
-def alike_pictures(
+def similar_images(
     refs: Sequence[ImageRef | None], progress: Progress = SILENT
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of positions (E, 2), the lower first, whose pictures show the same, and their correlation (E,),
-    from .9. None, what cannot be read, and a picture that more than 60 have is like nothing."""
+    """Pairs of positions (E, 2), the lower first, whose images show the same, and their correlation (E,),
+    from .9. None, what cannot be read, and a image that more than 60 have is like nothing."""
     shown: dict[bytes, list[int]] = {}  # the positions that show the very same
-    seen: list[Looked] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress("looking at pictures", len(refs)) as advance:
+    seen: list[ImageParts] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress("looking at images", len(refs)) as advance:
         for start in range(0, len(refs), _CHUNK):
             some = refs[start : start + _CHUNK]
             for i, grey in enumerate(pool.map(_look, some), start):
@@ -69,11 +69,11 @@ def alike_pictures(
                     rows = shown.setdefault(grey.tobytes(), [])
                     rows.append(i)
                     if len(rows) == 1:
-                        seen.append(Looked(grey, _parts(grey)))
+                        seen.append(ImageParts(grey, _parts(grey)))
             advance(len(some))
     owners = list(shown.values())
     best: dict[tuple[int, int], float] = {}
-    with progress("comparing pictures", len(seen)) as advance:
+    with progress("comparing images", len(seen)) as advance:
         for a, b, part in _candidates(seen, advance):
             if best.get(pair := (min(a, b), max(a, b)), 0.0) < ALIKE:
                 best[pair] = max(best.get(pair, 0.0), _overlaid(seen[a].grey, seen[b].grey, _PARTS[part]))
@@ -113,8 +113,8 @@ def _parts(grey: np.ndarray) -> np.ndarray:
     return np.stack([_standard(small[y, :, x]) for x in range(len(_CUTS)) for y in range(len(_CUTS))])
 
 
-def _candidates(seen: Sequence[Looked], advance: Advance) -> Iterator[tuple[int, int, int]]:
-    """(a, b, part): the whole of picture a looks like that part of picture b."""
+def _candidates(seen: Sequence[ImageParts], advance: Advance) -> Iterator[tuple[int, int, int]]:
+    """(a, b, part): the whole of image a looks like that part of image b."""
     if len(seen) < 2:
         return
     whole = np.stack([one.parts[0] for one in seen])
@@ -122,8 +122,8 @@ def _candidates(seen: Sequence[Looked], advance: Advance) -> Iterator[tuple[int,
     whole = whole[order]
     for b, one in enumerate(seen):
         rows = _looked_into(lists, one.parts) if lists is not None else slice(None)
-        likeness = one.parts @ whole[rows].T  # (P, n)
-        best, part = likeness.max(0), likeness.argmax(0)
+        similarity = one.parts @ whole[rows].T  # (P, n)
+        best, part = similarity.max(0), similarity.argmax(0)
         near = np.flatnonzero(best >= _NEAR)
         near = near[np.argsort(-best[near])][: _TRIED + 1]
         for i in near:
@@ -133,14 +133,14 @@ def _candidates(seen: Sequence[Looked], advance: Advance) -> Iterator[tuple[int,
         advance(1)
 
 
-def _looked_into(lists: Lists, parts: np.ndarray) -> np.ndarray:
+def _looked_into(lists: InvertedLists, parts: np.ndarray) -> np.ndarray:
     nearest = {int(c) for part in parts for c in lists.nearest(part, _PROBED)}
     bounds = list(pairwise(lists.starts.tolist()))
     return np.concatenate([np.arange(*bounds[c]) for c in sorted(nearest)])
 
 
 def _overlaid(grey: np.ndarray, other: np.ndarray, box: _Box) -> float:
-    """The correlation of a picture with the part of another that it fits best: from a box, edge by edge,
+    """The correlation of a image with the part of another that it fits best: from a box, edge by edge,
     given up where it does not come near; 0 where their lines differ."""
     whole = _shrinking(0.0, float(_SIDE), _OVER)
     shown = whole @ grey.astype(np.float32) @ whole.T
@@ -173,11 +173,11 @@ def _overlaid(grey: np.ndarray, other: np.ndarray, box: _Box) -> float:
 
 
 def _lines(one: np.ndarray, other: np.ndarray) -> float:
-    """The correlation of two pictures' gradients, (S, S) each, in every window in which either has some,
+    """The correlation of two images' gradients, (S, S) each, in every window in which either has some,
     averaged; 0 where none has. Neither a bright place nor a sharp edge, as a frame's, counts for the rest."""
     gradients = [
-        np.stack([np.gradient(picture.astype(np.float64), axis=axis) for axis in (0, 1)])  # (2, S, S)
-        for picture in (one, other)
+        np.stack([np.gradient(image.astype(np.float64), axis=axis) for axis in (0, 1)])  # (2, S, S)
+        for image in (one, other)
     ]
     steep = [(g * g).sum(0) for g in gradients]
     told = np.maximum(*(_sums(s) for s in steep)) > _FLAT * _WINDOW**2
@@ -187,7 +187,7 @@ def _lines(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _sums(values: np.ndarray) -> np.ndarray:
-    """Over every window of a picture."""
+    """Over every window of a image."""
     total = np.pad(values, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     return (
         total[_WINDOW:, _WINDOW:]

@@ -14,24 +14,24 @@ from aisle.data import Catalog, ImageRef, Product
 from aisle.data.images import ImageError, decode
 from aisle.errors import BundleError, SearchError, did_you_mean
 from aisle.progress import SILENT, Progress
-from aisle.search.embedding import modalities, placed, queried, text_field
-from aisle.search.filters import Condition, parse, tests
-from aisle.search.manifest import Manifest, Version, new_folder, read_manifest, writing
-from aisle.search.ranking import DEPTH, Ranked, by_score, fused
+from aisle.search.embedding import embed_batches, embed_queries, modalities, text_field
+from aisle.search.filters import Condition, field_tests, parse
+from aisle.search.manifest import IndexVersion, Manifest, new_folder, read_manifest, writing
+from aisle.search.ranking import DEPTH, RankedRow, by_score, fuse
 from aisle.search.rows import filter_columns, not_numbers, text_of, to_arrow
-from aisle.search.store import Row, Store, create
+from aisle.search.store import IndexStore, StoredRow, create
 from aisle.taxonomy import DELIMITER
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
-By = Literal["both", "vectors", "words"]
+SearchMode = Literal["both", "vectors", "words"]
 
 
 @dataclass(frozen=True)
 class Hit:
     """A product found. score: what hits are ordered by; similarity: the cosine with the query (-1 to 1) and
-    words: its BM25 score, each None where it was not found that way. image: its first picture."""
+    words: its BM25 score, each None where it was not found that way. image: its first image."""
 
     id: str
     score: float
@@ -42,7 +42,7 @@ class Hit:
     image: ImageRef | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON writes it; a picture by its path."""
+        """As JSON writes it; a image by its path."""
         path = self.image.path if self.image else None
         return {
             "id": self.id,
@@ -65,7 +65,7 @@ class Index:
     def __init__(
         self,
         folder: Path,
-        store: Store,
+        store: IndexStore,
         manifest: Manifest,
         model: "Predictor | None" = None,
         *,
@@ -82,14 +82,14 @@ class Index:
         return f"Index({len(self):,} products, model {self.manifest.model_id})"
 
     @property
-    def store(self) -> Store:
+    def store(self) -> IndexStore:
         """The rows of the newest version, or of the one that was asked for."""
         if not self._fixed:
             self._store = self._store.latest()
         return self._store
 
     @property
-    def versions(self) -> Sequence[Version]:
+    def versions(self) -> Sequence[IndexVersion]:
         """Those that can still be opened, oldest first."""
         return self.store.manifest.versions
 
@@ -117,11 +117,11 @@ class Index:
     # -- asking -------------------------------------------------------------------------------
 
     def search(
-        self, products: Iterable[Product], k: int = 10, where: str | None = None, by: By = "both"
+        self, products: Iterable[Product], k: int = 10, where: str | None = None, mode: SearchMode = "both"
     ) -> list[list[Hit]]:
         """For each query the k products most like it, best first. A query is a product with views missing.
 
-        where: a filter, such as `"category under 'Apparel' and price < 50"`. by: vectors, words, or both
+        where: a filter, such as `"category under 'Apparel' and price < 50"`. mode: vectors, words, or both
         fused (`aisle.search.ranking`).
 
         Raises:
@@ -131,9 +131,9 @@ class Index:
         if k < 1:
             raise SearchError(f"k is how many products are wanted, at least 1, not {k}")
         condition = self.condition(where, store)
-        words = [text_of(product) if by != "vectors" else "" for product in asked]
-        vectors = self._vectors(asked, words) if by != "words" else [None] * len(asked)
-        if by == "words" and not all(words):
+        words = [text_of(product) if mode != "vectors" else "" for product in asked]
+        vectors = self._vectors(asked, words) if mode != "words" else [None] * len(asked)
+        if mode == "words" and not all(words):
             raise SearchError("a query without words cannot be searched by words alone")
         depth = max(DEPTH, 2 * k)
         ranked = []
@@ -145,7 +145,7 @@ class Index:
             ):  # what the words found is as alike as it is, not as if it were not at all
                 known = {one.row for one in near}
                 near += store.cosines(vector, [one.row for one in told if one.row not in known])
-            ranked.append(fused(near, told) if near and told else by_score(near, told))
+            ranked.append(fuse(near, told) if near and told else by_score(near, told))
         return self._hits([found[:k] for found in ranked], store)
 
     def count(self, where: str | None = None) -> int:
@@ -158,7 +158,7 @@ class Index:
         condition = self.condition(where, store)
         return len(store) if condition is None else store.matches(condition)
 
-    def like(self, product: str, k: int = 10, where: str | None = None) -> list[Hit]:
+    def more_like(self, product: str, k: int = 10, where: str | None = None) -> list[Hit]:
         """The k products most like one of the index, itself left out; the model is not needed.
 
         Raises:
@@ -181,14 +181,14 @@ class Index:
         row = store.find(product)
         return None if row is None else self._hits([by_score([(row, 0.0)], [])], store)[0][0]
 
-    def condition(self, where: str | None, store: Store) -> Condition | None:
+    def condition(self, where: str | None, store: IndexStore) -> Condition | None:
         """A filter, parsed; where it lets nothing through, whether its categories exist is asked."""
         if where is None or not where.strip():
             return None
         condition = parse(where, self.manifest.columns)
-        asked = [str(t.values[0]) for t in tests(condition) if t.operator == "under"]
+        asked = [str(t.values[0]) for t in field_tests(condition) if t.operator == "under"]
         if asked and not store.matches(condition):
-            known = store.places()
+            known = store.category_paths()
             parts = {name for path in known for name in path.split(DELIMITER)}
             for name in asked:
                 if not any(f"{DELIMITER}{name}{DELIMITER}" in f"{DELIMITER}{p}{DELIMITER}" for p in known):
@@ -199,13 +199,13 @@ class Index:
     def _vectors(self, asked: list[Product], words: list[str]) -> list[np.ndarray | None]:
         """Each query's vector; None for one whose words alone can be searched for."""
         found: list[np.ndarray | None] = []
-        for product, text, vector, why in zip(asked, words, *queried(self.model, asked), strict=True):
+        for product, text, vector, why in zip(asked, words, *embed_queries(self.model, asked), strict=True):
             if why and not text:
                 raise SearchError(f"query {product.id!r} holds nothing to search by: {why}")
             found.append(None if why else vector)
         return found
 
-    def _hits(self, ranked: list[list[Ranked]], store: Store) -> list[list[Hit]]:
+    def _hits(self, ranked: list[list[RankedRow]], store: IndexStore) -> list[list[Hit]]:
         rows = store.rows({one.row for found in ranked for one in found})
         return [[_hit(one, rows[one.row]) for one in found] for found in ranked]
 
@@ -222,7 +222,7 @@ class Index:
         with writing(self.folder):
             with progress("embedding", total) as advance:
                 tables, unread = [], Counter[str]()
-                for batch in placed(self.model, products):
+                for batch in embed_batches(self.model, products):
                     tables.append(to_arrow(batch, columns, dim))
                     unread += not_numbers(batch.products, columns)
                     advance(len(batch.products))
@@ -266,7 +266,12 @@ def open(
     elif model is not None:
         _check(place, manifest, model, "the model given")
     return Index(
-        place, Store.open(place, version), manifest, model, fixed=version is not None, trust_code=trust_code
+        place,
+        IndexStore.open(place, version),
+        manifest,
+        model,
+        fixed=version is not None,
+        trust_code=trust_code,
     )
 
 
@@ -279,7 +284,7 @@ def build(
     replace: bool = False,
     progress: Progress = SILENT,
 ) -> Index:
-    """Index a catalogue's rows (faulty ones aside), built beside and renamed into place.
+    """Index a catalog's rows (faulty ones aside), built beside and renamed into place.
 
     run: where the model lies, for queries to load it from. replace: in place of an index that is there.
 
@@ -288,7 +293,7 @@ def build(
     """
     folder, rows = Path(out), catalog.select(~catalog.fatal)
     if not len(rows):
-        raise SearchError("the catalogue holds no row to index")
+        raise SearchError("the catalog holds no row to index")
     if model.model_id == "unsaved":
         raise SearchError("save the model first: an index remembers its model by id")
     manifest = Manifest(
@@ -302,7 +307,7 @@ def build(
     with new_folder(folder, replace) as beside, progress("indexing", len(rows)) as advance:
 
         def tables() -> Iterator[pa.Table]:
-            for batch in placed(model, rows):
+            for batch in embed_batches(model, rows):
                 yield to_arrow(batch, manifest.columns, manifest.dim)
                 advance(len(batch.products))
 
@@ -311,11 +316,11 @@ def build(
 
 
 def query(text: str | None = None, image: str | Path | None = None, index: Index | None = None) -> Product:
-    """Words, a picture or both as a product to search with. The words stand in the field that the index's
+    """Words, a image or both as a product to search with. The words stand in the field that the index's
     model reads: the title, where it reads titles.
 
     Raises:
-        SearchError: the picture cannot be read.
+        SearchError: the image cannot be read.
     """
     images: tuple[ImageRef, ...] = ()
     if image is not None:
@@ -327,7 +332,7 @@ def query(text: str | None = None, image: str | Path | None = None, index: Index
         if index is not None and "image" not in index.manifest.views.values():
             kinds = ", ".join(f"{name} ({kind})" for name, kind in index.manifest.views.items())
             raise SearchError(
-                f"the index's model reads no pictures, only {kinds}: train one with an image view"
+                f"the index's model reads no images, only {kinds}: train one with an image view"
             )
     fields = {index.text_field if index is not None else "title": text} if text else {}
     return Product("query", fields, images)
@@ -355,8 +360,9 @@ def _check(folder: Path, manifest: Manifest, model: "Predictor", where: str) -> 
         )
 
 
-def _hit(one: Ranked, row: Row) -> Hit:
-    image = ImageRef(Path(row.image) if row.image else None, row.picture)
-    image = image if row.image or row.picture else None
+def _hit(one: RankedRow, row: StoredRow) -> Hit:
+    image = None
+    if row.image_path or row.image_data:
+        image = ImageRef(Path(row.image_path) if row.image_path else None, row.image_data)
     category = tuple(row.category.split(DELIMITER)) if row.category else ()
     return Hit(row.id, one.score, one.similarity, one.words, json.loads(row.fields), category, image)

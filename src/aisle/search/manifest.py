@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.errors import SearchError
-from aisle.search.filters import Column
+from aisle.search.filters import FilterColumn
 
 try:
     import fcntl
@@ -25,22 +25,22 @@ _LOCK = ".lock"
 
 
 @dataclass(frozen=True)
-class Part:
+class SegmentRef:
     """A segment in a version: its name, how many of its rows count, and the file that says which do not."""
 
     name: str
     rows: int
-    gone: str = ""
+    tombstones: str = ""
 
 
 @dataclass(frozen=True)
-class Version:
+class IndexVersion:
     """One state of the rows: its number, how many there are, when it was made, what holds them."""
 
     number: int
     rows: int
     made: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[SegmentRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Manifest:
     model: str
     views: dict[str, str]
     dim: int
-    columns: dict[str, Column]
+    columns: dict[str, FilterColumn]
     text_field: str = "title"
-    versions: tuple[Version, ...] = ()
+    versions: tuple[IndexVersion, ...] = ()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -74,9 +74,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         if data.pop("format_version") > FORMAT_VERSION:
             raise SearchError(f"{folder} was made by a newer Aisle: upgrade, or index again")
-        columns = {name: Column(**column) for name, column in data.pop("columns").items()}
+        columns = {name: FilterColumn(**column) for name, column in data.pop("columns").items()}
         versions = tuple(
-            Version(**{**told, "parts": tuple(Part(**part) for part in told["parts"])})
+            IndexVersion(**{**told, "parts": tuple(SegmentRef(**part) for part in told["parts"])})
             for told in data.pop("versions")
         )
         return Manifest(columns=columns, versions=versions, **data)

@@ -1,4 +1,4 @@
-"""Hits as a sheet of pictures: a page that asks nothing of the outside; users' words are escaped."""
+"""Hits as a sheet of images: a page that asks nothing of the outside; users' words are escaped."""
 
 import base64
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from aisle.data.images import ImageError
 from aisle.search.index import Hit
-from aisle.search.rows import small_jpeg
+from aisle.search.rows import thumbnail_jpeg
 
 _SIDE = 360  # pixels: sharp at 180 on a dense screen
-_SHOWN = 4  # fields under a picture, beside title and description
+_SHOWN = 4  # fields under a image, beside title and description
 _LONG = 60  # letters of a field's value that are shown
 _ELSEWHERE = {"title", "description", "name"}
 
@@ -33,7 +33,7 @@ class Card(NamedTuple):
 def render(
     query: str, where: str | None, hits: Sequence[Hit], total: int, model_id: str, asked: str = ""
 ) -> str:
-    """The page's HTML. query: what was asked for, in words; asked: its picture as a data URI; total: products
+    """The page's HTML. query: what was asked for, in words; asked: its image as a data URI; total: products
     that could have been found."""
     environment = Environment(
         loader=PackageLoader("aisle.search", "."),
@@ -77,7 +77,7 @@ def _card(hit: Hit) -> Card:
     src = why = ""
     if hit.image is not None:
         try:
-            src = data_uri(small_jpeg(hit.image, _SIDE))
+            src = data_uri(thumbnail_jpeg(hit.image, _SIDE))
         except ImageError as error:
             why = str(error)
     kept = [(name, " ".join(value.split())) for name, value in hit.fields.items()]

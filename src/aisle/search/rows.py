@@ -15,21 +15,21 @@ import pyarrow.compute as _compute
 from aisle.data import Catalog, ImageRef, Product
 from aisle.data.images import ImageError, decode
 from aisle.search.bm25 import word_keys
-from aisle.search.filters import Column, place
+from aisle.search.filters import FilterColumn, path_key
 from aisle.taxonomy import CategoryPath, format_path
 
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
-_SIDE = 200  # pixels of a kept picture, where the catalogue holds bytes and no file
+_SIDE = 200  # pixels of a kept image, where the catalog holds bytes and no file
 _NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"  # neither 007 nor 1,5 nor 1e5: those may be codes
 _DIGITS = 15  # more of them are not told apart by float64, so they name something
 _OWN = {
-    "id": Column("id", "exact"),
-    "category": Column("category_key", "places"),
+    "id": FilterColumn("id", "exact"),
+    "category": FilterColumn("category_key", "category"),
 }
 _TITLES = ("title", "name")
 
 
-class Placed(NamedTuple):
+class EmbeddedBatch(NamedTuple):
     """Products with their vectors (B, D) and the category of each: its label, or what the model answers."""
 
     products: Sequence[Product]
@@ -44,14 +44,14 @@ def number(text: str) -> float | None:
     return float(text) if plain else None
 
 
-def filter_columns(catalog: Catalog) -> dict[str, Column]:
+def filter_columns(catalog: Catalog) -> dict[str, FilterColumn]:
     """What products can be filtered by: their id, category and every field of theirs but the description.
     A field holds numbers where each of its values is a plain number."""
     found = dict(_OWN)
     for name, source in catalog.columns.text.items():
         if name == "description" or name.casefold() in {known.casefold() for known in found}:
             continue
-        found[name] = Column(f"f{len(found)}", "number" if _numeric(catalog, source) else "text")
+        found[name] = FilterColumn(f"f{len(found)}", "number" if _numeric(catalog, source) else "text")
     return found
 
 
@@ -70,14 +70,14 @@ def _numeric(catalog: Catalog, column: str) -> bool:
     return tried > 0
 
 
-def not_numbers(products: Iterable[Product], columns: Mapping[str, Column]) -> Counter[str]:
+def not_numbers(products: Iterable[Product], columns: Mapping[str, FilterColumn]) -> Counter[str]:
     """How many values of each field of numbers are no plain number."""
     numeric = [name for name, column in columns.items() if column.kind == "number"]
     held = ((name, product.fields.get(name)) for product in products for name in numeric)
     return Counter(name for name, value in held if value and number(value) is None)
 
 
-def schema(columns: Mapping[str, Column], dim: int) -> pa.Schema:
+def schema(columns: Mapping[str, FilterColumn], dim: int) -> pa.Schema:
     """The columns of an index's rows."""
     kinds = {"number": pa.float64(), "text": pa.string()}
     own = {column.key for column in _OWN.values()}
@@ -89,16 +89,16 @@ def schema(columns: Mapping[str, Column], dim: int) -> pa.Schema:
             pa.field("words", pa.list_(pa.uint32())),
             pa.field("category", pa.string()),
             pa.field("category_key", pa.string()),
-            pa.field("places", pa.list_(pa.string())),
-            pa.field("image", pa.string()),
-            pa.field("picture", pa.binary()),
+            pa.field("category_prefixes", pa.list_(pa.string())),
+            pa.field("image_path", pa.string()),
+            pa.field("image_data", pa.binary()),
             pa.field("vector", pa.list_(pa.float32(), dim)),
             *(pa.field(c.key, kinds[c.kind]) for c in columns.values() if c.key not in own),
         ]
     )
 
 
-def to_arrow(placed: Placed, columns: Mapping[str, Column], dim: int) -> pa.Table:
+def to_arrow(placed: EmbeddedBatch, columns: Mapping[str, FilterColumn], dim: int) -> pa.Table:
     """A batch of products as rows."""
     rows = [_row(placed, i, columns) for i in range(len(placed.products))]
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(placed.vectors.astype(np.float32).ravel()), dim)
@@ -116,20 +116,20 @@ def latest_of_each(table: pa.Table) -> pa.Table:
     return table if len(last) == table.num_rows else table.take(sorted(last.values()))
 
 
-def _row(placed: Placed, i: int, columns: Mapping[str, Column]) -> dict[str, object]:
+def _row(placed: EmbeddedBatch, i: int, columns: Mapping[str, FilterColumn]) -> dict[str, object]:
     product, categories = placed.products[i], placed.categories[i]
     text = text_of(product)
-    image, picture = _picture(product.images[0]) if product.images else (None, None)
+    image_path, image_data = _image(product.images[0]) if product.images else (None, None)
     row: dict[str, object] = {
         "id": product.id,
         "fields": json.dumps(dict(product.fields), ensure_ascii=False),
         "text": text,
         "words": word_keys(text),
         "category": format_path(categories[0]) if categories else None,
-        "category_key": place(categories[0]) if categories else None,
-        "places": sorted({part for path in categories for part in _parts(path)}),
-        "image": image,
-        "picture": picture,
+        "category_key": path_key(categories[0]) if categories else None,
+        "category_prefixes": sorted({part for path in categories for part in _parts(path)}),
+        "image_path": image_path,
+        "image_data": image_data,
     }
     for name, column in columns.items():
         if column.key not in row:
@@ -148,21 +148,21 @@ def text_of(product: Product) -> str:
 def _parts(path: CategoryPath) -> Iterable[str]:
     """Every stretch of a path, so that a branch is found by its name alone too."""
     n = len(path)
-    return (place(path[start:stop]) for start in range(n) for stop in range(start + 1, n + 1))
+    return (path_key(path[start:stop]) for start in range(n) for stop in range(start + 1, n + 1))
 
 
-def _picture(ref: ImageRef) -> tuple[str | None, bytes | None]:
-    """Where a picture lies; or, of one that lies in no file, a small copy of it."""
+def _image(ref: ImageRef) -> tuple[str | None, bytes | None]:
+    """Where a image lies; or, of one that lies in no file, a small copy of it."""
     if ref.path is not None:
         return str(Path(ref.path).absolute()), None
     try:
-        return None, small_jpeg(ref)
+        return None, thumbnail_jpeg(ref)
     except ImageError:
         return None, None
 
 
-def small_jpeg(ref: ImageRef, side: int = _SIDE) -> bytes:
-    """A picture at most so many pixels wide and high, re-encoded: nothing of it but its pixels.
+def thumbnail_jpeg(ref: ImageRef, side: int = _SIDE) -> bytes:
+    """A image at most so many pixels wide and high, re-encoded: nothing of it but its pixels.
 
     Raises:
         ImageError: it cannot be read.

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as _compute
 
-from aisle.search.bm25 import Words
-from aisle.search.filters import Both, Condition, Either, Not, Test
-from aisle.search.ivf import Lists, arrange
+from aisle.search.bm25 import Bm25Index
+from aisle.search.filters import And, Condition, FieldTest, Not, Or
+from aisle.search.ivf import InvertedLists, arrange
 
 pc: Any = _compute  # its functions are made at run time, unknown to type checkers
 LISTED = 50_000  # rows from which on vectors are kept in lists; fewer are compared one by one
@@ -25,17 +25,17 @@ class Segment:
     """n rows. lists: None where every vector is compared.
 
     Raises:
-        OSError, pa.ArrowInvalid, ValueError: its files are gone or damaged.
+        OSError, pa.ArrowInvalid, ValueError: its files are tombstones or damaged.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
         self.table = pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all()
         beside = folder / f"{name}.lists.npz"
-        self.lists: Lists | None = None
+        self.lists: InvertedLists | None = None
         if beside.exists():
             with np.load(beside, allow_pickle=False) as kept:
-                self.lists = Lists(kept["centres"], kept["starts"])
+                self.lists = InvertedLists(kept["centroids"], kept["starts"])
         self._masks: dict[Condition, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -48,10 +48,10 @@ class Segment:
         return column.flatten().to_numpy().reshape(len(self), column.type.list_size)
 
     @cached_property
-    def words(self) -> Words:
+    def words(self) -> Bm25Index:
         """Its texts, found by word."""
         column = _piece(self.table, "words")
-        return Words(column.flatten().to_numpy(), column.offsets.to_numpy().astype(np.int64))
+        return Bm25Index(column.flatten().to_numpy(), column.offsets.to_numpy().astype(np.int64))
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -80,18 +80,18 @@ class Segment:
             return _best(*_among(np.arange(len(self)), scores, allowed), k)
         found = self._probe(self.lists, vector, PROBED, allowed)
         if allowed is not None and len(found[0]) < k:
-            found = self._probe(self.lists, vector, len(self.lists.centres), allowed)
+            found = self._probe(self.lists, vector, len(self.lists.centroids), allowed)
         return _best(*found, k)
 
     def _probe(
-        self, lists: Lists, vector: np.ndarray, most: int, allowed: np.ndarray | None
+        self, lists: InvertedLists, vector: np.ndarray, most: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         bounds = [(int(lists.starts[c]), int(lists.starts[c + 1])) for c in lists.nearest(vector, most)]
         rows = np.concatenate([np.arange(start, stop) for start, stop in bounds])
         scores = np.concatenate([self.vectors[start:stop] @ vector for start, stop in bounds])
         return _among(rows, scores, allowed)
 
-    def holds(self, where: Condition) -> np.ndarray:
+    def filter_mask(self, where: Condition) -> np.ndarray:
         """(n,) bool: the rows that a filter lets through."""
         found = self._masks.get(where)
         if found is None:
@@ -118,7 +118,7 @@ def write_segment(folder: Path, table: pa.Table) -> str:
         lists, order = arrange(vectors)
         table = table.take(order)
         with (folder / f"{name}.lists.npz").open("wb") as beside:
-            np.savez(beside, centres=lists.centres, starts=lists.starts)
+            np.savez(beside, centroids=lists.centroids, starts=lists.starts)
             beside.flush()
             os.fsync(beside.fileno())
     frame = table.combine_chunks()
@@ -150,14 +150,14 @@ def _mask(condition: Condition, table: pa.Table) -> Any:
     """A filter's result as Arrow booleans; null where a missing value is compared (Kleene logic)."""
     if isinstance(condition, Not):
         return pc.invert(_mask(condition.part, table))
-    if isinstance(condition, Both):
+    if isinstance(condition, And):
         return reduce(pc.and_kleene, (_mask(part, table) for part in condition.parts))
-    if isinstance(condition, Either):
+    if isinstance(condition, Or):
         return reduce(pc.or_kleene, (_mask(part, table) for part in condition.parts))
     return _comparison(condition, _piece(table, condition.column.key), table)
 
 
-def _comparison(test: Test, field: Any, table: pa.Table) -> Any:
+def _comparison(test: FieldTest, field: Any, table: pa.Table) -> Any:
     if test.operator == "missing":
         return pc.is_null(field)
     if test.operator == "in":
@@ -165,7 +165,7 @@ def _comparison(test: Test, field: Any, table: pa.Table) -> Any:
         return pc.if_else(pc.is_valid(field), found, None)
     value = pa.scalar(test.values[0], field.type)
     if test.operator == "under":
-        places = _piece(table, "places")
+        places = _piece(table, "category_prefixes")
         under = np.zeros(len(places), bool)
         under[pc.list_parent_indices(places).filter(pc.equal(places.flatten(), value)).to_numpy()] = True
         return pa.array(under)

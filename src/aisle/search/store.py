@@ -1,4 +1,4 @@
-"""The rows of an index: segments, and which of their rows are gone.
+"""The rows of an index: segments, and which of their rows are tombstones.
 
 A version is a line of the manifest: readers see one or the next, and a killed writer leaves files that
 nothing names.
@@ -18,7 +18,7 @@ import pyarrow as pa
 from aisle.errors import SearchError
 from aisle.search.bm25 import score_all
 from aisle.search.filters import Condition
-from aisle.search.manifest import MANIFEST, Manifest, Part, Version, read_manifest, write_manifest
+from aisle.search.manifest import MANIFEST, IndexVersion, Manifest, SegmentRef, read_manifest, write_manifest
 from aisle.search.rows import latest_of_each
 from aisle.search.segment import Segment, write_segment
 
@@ -26,30 +26,30 @@ KEPT = 5  # versions that can still be asked
 LARGEST = 250_000  # rows of a segment: what is held in memory while one is written
 
 
-class Found(NamedTuple):
+class ScoredRow(NamedTuple):
     """A row by its number in this version, and its score: a cosine, or BM25."""
 
     row: int
     score: float
 
 
-class Row(NamedTuple):
-    """What is shown of a product: `fields` as JSON, `category` as a path, its picture's path or bytes."""
+class StoredRow(NamedTuple):
+    """What is shown of a product: `fields` as JSON, `category` as a path, its image's path or bytes."""
 
     id: str
     fields: str
     category: str | None
-    image: str | None
-    picture: bytes | None
+    image_path: str | None
+    image_data: bytes | None
 
 
-class Store:
+class IndexStore:
     """One version of the rows of an index. Rows are numbered through its segments.
 
     version: which one; None: the newest. known: segments already open, to be used again.
 
     Raises:
-        SearchError: there is no such version, or its files are gone or damaged.
+        SearchError: there is no such version, or its files are tombstones or damaged.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class Store:
         self.version = wanted
         open_ones = known or {}
         self.segments = [open_ones.get(part.name) or Segment(folder, part.name) for part in wanted.parts]
-        self._gone = [np.load(folder / p.gone) if p.gone else np.zeros(0, np.int64) for p in wanted.parts]
+        self._tombstones = [
+            np.load(folder / p.tombstones) if p.tombstones else np.zeros(0, np.int64) for p in wanted.parts
+        ]
         self._first = np.cumsum([0, *map(len, self.segments)])
 
     def __len__(self) -> int:
@@ -76,7 +78,7 @@ class Store:
     @classmethod
     def open(
         cls, folder: Path, version: int | None = None, known: "dict[str, Segment] | None" = None
-    ) -> "Store":
+    ) -> "IndexStore":
         """A version of the rows of an index.
 
         Raises:
@@ -98,15 +100,15 @@ class Store:
 
     _seen: tuple[int, int] = (0, 0)
 
-    def latest(self) -> "Store":
+    def latest(self) -> "IndexStore":
         """The newest version: this very store, if nothing was written since."""
         if _stamp(self.folder) == self._seen:
             return self
-        return Store.open(self.folder, known={segment.name: segment for segment in self.segments})
+        return IndexStore.open(self.folder, known={segment.name: segment for segment in self.segments})
 
     # -- asking -------------------------------------------------------------------------------
 
-    def nearest(self, vector: np.ndarray, k: int, where: Condition | None = None) -> list[Found]:
+    def nearest(self, vector: np.ndarray, k: int, where: Condition | None = None) -> list[ScoredRow]:
         """The k rows with the highest cosines to a vector (D,) of length 1, best first."""
         asked = np.ascontiguousarray(vector, np.float32)
         parts = [
@@ -114,34 +116,36 @@ class Store:
         ]
         return self._best(parts, k)
 
-    def matching(self, text: str, k: int, where: Condition | None = None) -> list[Found]:
+    def matching(self, text: str, k: int, where: Condition | None = None) -> list[ScoredRow]:
         """The k rows whose words fit best (BM25), best first; only those that have any of them."""
         parts = []
         for i, scores in enumerate(score_all([segment.words for segment in self.segments], text)):
-            allowed = self._alive[i] if where is None else self._alive[i] & self.segments[i].holds(where)
+            allowed = (
+                self._alive[i] if where is None else self._alive[i] & self.segments[i].filter_mask(where)
+            )
             rows = np.flatnonzero((scores > 0) & allowed)
             parts.append((rows, scores[rows]))
         return self._best(parts, k)
 
-    def _best(self, parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[Found]:
+    def _best(self, parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[ScoredRow]:
         if not parts:
             return []
         rows = np.concatenate([part + first for (part, _), first in zip(parts, self._first, strict=False)])
         scores = np.concatenate([scores for _, scores in parts])
         order = np.lexsort((rows, -scores))[:k]
-        return [Found(int(rows[i]), float(scores[i])) for i in order]
+        return [ScoredRow(int(rows[i]), float(scores[i])) for i in order]
 
     def _allowed(self, i: int, where: Condition | None) -> np.ndarray | None:
         """(n,) bool: rows of a segment that may be found by their vectors; None: all of them."""
         if where is not None:
-            return self._searchable[i] & self.segments[i].holds(where)
+            return self._searchable[i] & self.segments[i].filter_mask(where)
         return None if self._whole[i] else self._searchable[i]
 
     @cached_property
     def _alive(self) -> list[np.ndarray]:
         masks = [np.ones(len(segment), bool) for segment in self.segments]
-        for mask, gone in zip(masks, self._gone, strict=True):
-            mask[gone] = False
+        for mask, tombstones in zip(masks, self._tombstones, strict=True):
+            mask[tombstones] = False
         return masks
 
     @cached_property
@@ -154,7 +158,7 @@ class Store:
 
     # -- looking up ---------------------------------------------------------------------------
 
-    def rows(self, rows: Iterable[int]) -> dict[int, Row]:
+    def rows(self, rows: Iterable[int]) -> dict[int, StoredRow]:
         """What is shown of these rows."""
         return {row: self._row(row) for row in rows}
 
@@ -171,73 +175,73 @@ class Store:
         i = int(np.searchsorted(self._first, row, side="right")) - 1
         return np.array(self.segments[i].vectors[row - self._first[i]])
 
-    def cosines(self, vector: np.ndarray, rows: Sequence[int]) -> list[Found]:
+    def cosines(self, vector: np.ndarray, rows: Sequence[int]) -> list[ScoredRow]:
         """The cosines of these rows with a vector (D,) of length 1; of those that have a vector."""
         found = ((row, self.vector(row)) for row in rows)
-        return [Found(row, float(own @ vector)) for row, own in found if own.any()]
+        return [ScoredRow(row, float(own @ vector)) for row, own in found if own.any()]
 
-    def _row(self, row: int) -> Row:
+    def _row(self, row: int) -> StoredRow:
         i = int(np.searchsorted(self._first, row, side="right")) - 1
         table, place = self.segments[i].table, int(row - self._first[i])
-        return Row(*(table.column(name)[place].as_py() for name in Row._fields))
+        return StoredRow(*(table.column(name)[place].as_py() for name in StoredRow._fields))
 
     def matches(self, where: Condition) -> int:
         """How many rows a filter lets through."""
         pairs = zip(self.segments, self._alive, strict=True)
-        return sum(int((alive & segment.holds(where)).sum()) for segment, alive in pairs)
+        return sum(int((alive & segment.filter_mask(where)).sum()) for segment, alive in pairs)
 
-    def places(self) -> set[str]:
+    def category_paths(self) -> set[str]:
         """Every category's path, casefolded."""
         columns = [segment.table.column("category_key").unique().to_pylist() for segment in self.segments]
         return {key for column in columns for key in column if key}
 
     # -- changing: new files, then the manifest. Call these inside `writing` --------------------
 
-    def add(self, rows: Iterable[pa.Table]) -> "Store":
+    def add(self, rows: Iterable[pa.Table]) -> "IndexStore":
         """Insert rows, in place of those with their ids. The newest segments are written as one where the one
         before is not at least as large: so there are never many."""
         new = latest_of_each(pa.concat_tables([self.segments[0].table.slice(0, 0), *rows]))
-        gone = self._with_gone(new.column("id").to_pylist())
-        kept = list(zip(self.segments, gone, self.version.parts, strict=True))
+        tombstones = self._with_tombstones(new.column("id").to_pylist())
+        kept = list(zip(self.segments, tombstones, self.version.parts, strict=True))
         joined = [new]
-        while kept and joined_rows(joined) + len(kept[-1][0]) <= LARGEST:
+        while kept and row_count(joined) + len(kept[-1][0]) <= LARGEST:
             segment, dead, _ = kept[-1]
-            if len(segment) - len(dead) > joined_rows(joined):
+            if len(segment) - len(dead) > row_count(joined):
                 break
             joined.insert(0, segment.table.take(np.setdiff1d(np.arange(len(segment)), dead)))
             kept.pop()
         parts = [self._part(segment, dead, part) for segment, dead, part in kept]
         table = pa.concat_tables(joined)
         name = write_segment(self.folder, table)
-        return self._commit([*parts, Part(name, table.num_rows)])
+        return self._commit([*parts, SegmentRef(name, table.num_rows)])
 
-    def delete(self, ids: Iterable[str]) -> "Store":
+    def delete(self, ids: Iterable[str]) -> "IndexStore":
         """Take products out; ids that are not there are passed over."""
-        gone = self._with_gone(list(ids))
-        triples = zip(self.segments, gone, self.version.parts, strict=True)
+        tombstones = self._with_tombstones(list(ids))
+        triples = zip(self.segments, tombstones, self.version.parts, strict=True)
         return self._commit([self._part(segment, dead, part) for segment, dead, part in triples])
 
-    def _with_gone(self, ids: list[str]) -> list[np.ndarray]:
-        pairs = zip(self.segments, self._gone, strict=True)
-        return [np.union1d(gone, segment.find(ids)) for segment, gone in pairs]
+    def _with_tombstones(self, ids: list[str]) -> list[np.ndarray]:
+        pairs = zip(self.segments, self._tombstones, strict=True)
+        return [np.union1d(tombstones, segment.find(ids)) for segment, tombstones in pairs]
 
-    def _part(self, segment: Segment, gone: np.ndarray, part: Part) -> Part:
-        rows = len(segment) - len(gone)
+    def _part(self, segment: Segment, tombstones: np.ndarray, part: SegmentRef) -> SegmentRef:
+        rows = len(segment) - len(tombstones)
         if rows == part.rows:
             return part
-        name = f"gone-{uuid.uuid4().hex[:12]}.npy"
-        np.save(self.folder / name, gone.astype(np.int64))
-        return Part(part.name, rows, name)
+        name = f"tombstones-{uuid.uuid4().hex[:12]}.npy"
+        np.save(self.folder / name, tombstones.astype(np.int64))
+        return SegmentRef(part.name, rows, name)
 
-    def _commit(self, parts: list[Part]) -> "Store":
+    def _commit(self, parts: list[SegmentRef]) -> "IndexStore":
         version = new_version(self.version.number + 1, parts)
         versions = (*self.manifest.versions, version)[-KEPT:]
         write_manifest(self.folder, replace(self.manifest, versions=versions))
         sweep(self.folder, versions)
-        return Store.open(self.folder, known={segment.name: segment for segment in self.segments})
+        return IndexStore.open(self.folder, known={segment.name: segment for segment in self.segments})
 
 
-def joined_rows(tables: Sequence[pa.Table]) -> int:
+def row_count(tables: Sequence[pa.Table]) -> int:
     """Rows of several tables together."""
     return sum(table.num_rows for table in tables)
 
@@ -245,50 +249,50 @@ def joined_rows(tables: Sequence[pa.Table]) -> int:
 def create(folder: Path, manifest: Manifest, tables: Iterable[pa.Table]) -> None:
     """The first version of an index's rows, in segments of at most `LARGEST`; of rows that share an id the
     last one counts."""
-    parts: list[Part] = []
+    parts: list[SegmentRef] = []
     pending: list[pa.Table] = []
     for table in tables:
         pending.append(table)
-        if joined_rows(pending) >= LARGEST:
+        if row_count(pending) >= LARGEST:
             parts.append(_first(folder, pending))
             pending = []
     if pending or not parts:
         parts.append(_first(folder, pending))
     manifest = replace(manifest, versions=(new_version(1, parts),))
     write_manifest(folder, manifest)
-    _forget_earlier(folder)
+    _drop_replaced(folder)
 
 
-def _first(folder: Path, tables: list[pa.Table]) -> Part:
+def _first(folder: Path, tables: list[pa.Table]) -> SegmentRef:
     table = latest_of_each(pa.concat_tables(tables))
-    return Part(write_segment(folder, table), table.num_rows)
+    return SegmentRef(write_segment(folder, table), table.num_rows)
 
 
-def _forget_earlier(folder: Path) -> None:
+def _drop_replaced(folder: Path) -> None:
     """Of products with rows in several segments only the last one counts."""
-    store = Store.open(folder)
+    store = IndexStore.open(folder)
     later: set[str] = set()
     parts = []
     for segment, part in reversed(list(zip(store.segments, store.version.parts, strict=True))):
-        gone = segment.find(list(later)) if later else np.zeros(0, np.int64)
-        parts.insert(0, store._part(segment, gone, part))
+        tombstones = segment.find(list(later)) if later else np.zeros(0, np.int64)
+        parts.insert(0, store._part(segment, tombstones, part))
         later.update(segment.table.column("id").to_pylist())
     if parts != list(store.version.parts):
         write_manifest(folder, replace(store.manifest, versions=(new_version(1, parts),)))
 
 
-def new_version(number: int, parts: Sequence[Part]) -> Version:
+def new_version(number: int, parts: Sequence[SegmentRef]) -> IndexVersion:
     """A version made now."""
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    return Version(number, sum(part.rows for part in parts), made, tuple(parts))
+    return IndexVersion(number, sum(part.rows for part in parts), made, tuple(parts))
 
 
-def sweep(folder: Path, versions: Sequence[Version]) -> None:
+def sweep(folder: Path, versions: Sequence[IndexVersion]) -> None:
     """Remove the files that no kept version names, also those a killed writer left; readers that have one
     mapped keep it."""
     named = {part.name for version in versions for part in version.parts}
-    named |= {part.gone for version in versions for part in version.parts}
-    for file in [*folder.glob("rows-*"), *folder.glob("gone-*.npy")]:
+    named |= {part.tombstones for version in versions for part in version.parts}
+    for file in [*folder.glob("rows-*"), *folder.glob("tombstones-*.npy")]:
         if file.name not in named and file.name.split(".")[0] not in named:
             file.unlink(missing_ok=True)
 

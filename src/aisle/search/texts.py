@@ -22,7 +22,7 @@ _CROWD = 60  # texts in a bucket: more share boilerplate
 _PRIME = (1 << 31) - 1  # a Mersenne prime: hashes are (a x + b) mod p
 
 
-def alike_texts(titles: Sequence[str], descriptions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def similar_texts(titles: Sequence[str], descriptions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of positions (E, 2), the lower first, and how alike their texts are (E,): the cosine of what is
     said, title and description together, rare words counting more."""
     named = [normalize(title) for title in titles]
@@ -30,11 +30,11 @@ def alike_texts(titles: Sequence[str], descriptions: Sequence[str]) -> tuple[np.
     pairs = _candidates(texts)
     matrix, told = _weighted(texts)
     pairs = pairs[(told[pairs] >= _TOLD).all(1)]
-    likeness = _cosines(matrix, pairs)
-    pairs, likeness = pairs[likeness >= ALIKE], likeness[likeness >= ALIKE]
+    similarity = _cosines(matrix, pairs)
+    pairs, similarity = pairs[similarity >= ALIKE], similarity[similarity >= ALIKE]
     # A shop's boilerplate is the same below every title.
     near = _cosines(_weighted(named)[0], pairs) >= NAMED
-    return pairs[near], likeness[near]
+    return pairs[near], similarity[near]
 
 
 def _cosines(matrix: Any, pairs: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ class Finder:
     def like(self, product_id: str, count: int, where: str | None) -> list[dict[str, Any]]:
         """The products most like one of the index; as `search`."""
         with self._asking():
-            return [_told(hit) for hit in self.index.like(product_id, count, where)]
+            return [_told(hit) for hit in self.index.more_like(product_id, count, where)]
 
     def count(self, where: str | None) -> int:
         """How many products could be found, by a filter that was searched with before."""
