@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,10 @@ from aisle.data import column_parsers, duplicates, near_duplicates
 from aisle.data.catalog_format import CatalogFormat, resolved
 from aisle.data.columns import Columns
 from aisle.data.dates import Dates
+from aisle.data.files import SourceFile
 from aisle.data.image_refs import ImageResolver
 from aisle.data.image_scan import ImageHashes, ImageScan, hash_first_images, scan_images
+from aisle.data.label_reading import Labels, labels_from_values
 from aisle.data.labels import LabelStyle
 from aisle.data.problems import Problems
 from aisle.data.product import ImageRef, Problem, Product
@@ -30,14 +32,6 @@ from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath, Targets, Taxonomy
 
 
-class SourceFile(NamedTuple):
-    """A file of the catalogue: its records are numbers `first` to `last`."""
-
-    path: Path
-    first: int
-    last: int
-
-
 @dataclass
 class CatalogData:
     """What all selections of one catalogue share: n records, and each fact about them found once.
@@ -48,7 +42,7 @@ class CatalogData:
 
     records: Records
     columns: Columns
-    labels: column_parsers.Labels
+    labels: Labels
     problems: Problems
     images: ImageResolver
     files: tuple[SourceFile, ...] = ()
@@ -340,9 +334,9 @@ class Catalog(Sequence[Product]):
         return None if self._base.dates is None else self._select(self._base.dates.values)
 
     @property
-    def dates_unclear(self) -> str:
+    def date_ambiguity(self) -> str:
         """Why the order of day and month in the date column cannot be told; empty where it can."""
-        return "" if self._base.dates is None else self._base.dates.unclear
+        return "" if self._base.dates is None else self._base.dates.ambiguity
 
     @property
     def rows(self) -> np.ndarray:
@@ -454,10 +448,10 @@ class Catalog(Sequence[Product]):
             raise CatalogError(f"{len(labels)} labels were given for {len(self)} rows")
         if taxonomy is None and self.official:
             taxonomy = self.taxonomy
-        codes, texts, places = column_parsers.labels_from_values(labels, taxonomy)
+        codes, texts, places = labels_from_values(labels, taxonomy)
         full = np.full(len(self._base.records), -1, np.int32)
         full[self.rows - self._base.first_row] = codes
-        return Catalog(replace(self._base, labels=column_parsers.Labels(full, texts, places)), self._index)
+        return Catalog(replace(self._base, labels=Labels(full, texts, places)), self._index)
 
     @property
     def image_root(self) -> Path | None:

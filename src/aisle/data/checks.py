@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
 
 from aisle.data import column_findings, splits
 from aisle.data.catalog import Catalog
+from aisle.data.column_parsers import hash_cells
 from aisle.data.duplicates import members
 from aisle.data.finding import Example, Finding, Severity
 from aisle.data.problems import Problems, ProblemType
@@ -18,7 +18,7 @@ from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
 
 SHOWN = 8  # examples kept of each finding
-_ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: Fibonacci hashing
+_GOLDEN = np.int64(0x9E3779B97F4A7C15 - 2**64)  # 2^64 over the golden ratio: Fibonacci hashing
 
 # Where the part of a problem begins that differs from row to row.
 _VARIES = re.compile(r"(?=\. Did you mean )|(?<=picture is broken)(?=: )|(?=; read as ')")
@@ -145,21 +145,13 @@ def _duplicates(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
 
 
 def _contents(catalog: Catalog) -> np.ndarray:
-    """(n,) uint64 hashes of what each row says apart from its id, label and split."""
+    """(n,) int64 hashes of all that a row says but its id, label and split."""
     columns = catalog.columns
-    names = list(dict.fromkeys([*columns.text.values(), *columns.images]))
-    hashed = np.zeros(len(catalog), np.uint64)
-    for name in names:
-        start = 0
-        for array in catalog.raw_column(name):
-            values = pl.Series(pl.from_arrow(array))
-            if isinstance(values.dtype, pl.List):
-                values = values.map_elements(lambda items: repr(list(items)), pl.String)
-            part = values.fill_null(b"" if values.dtype == pl.Binary else "").hash(1).to_numpy()
-            piece = hashed[start : start + len(part)]
-            piece *= np.uint64(_ODD)  # wraps around, and so tells the columns apart
-            piece += part
-            start += len(part)
+    hashed = np.zeros(len(catalog), np.int64)
+    for name in dict.fromkeys([*columns.text.values(), *columns.images]):
+        cells = [hash_cells(array) for array in catalog.raw_column(name)]
+        hashed *= _GOLDEN  # wraps around, and so tells the columns apart
+        hashed += np.concatenate(cells) if cells else 0
     return hashed
 
 

@@ -1,7 +1,7 @@
-"""A source of any length as a sequence of small catalogues, none held longer than it is looked at.
+"""A source of any length as a sequence of small catalogs.
 
-What `read` finds by looking at all rows at once (ids given twice, duplicates, the labels' tree) is not looked
-for: memory and disk do not grow with the source.
+Memory and disk do not grow with the source. What `read` finds over all rows (repeated ids, duplicates, the
+category tree of the labels) is not looked for.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,30 +11,36 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from aisle.data import column_parsers, variant_rows
 from aisle.data.catalog import Catalog, CatalogData
+from aisle.data.column_resolution import resolve_columns
 from aisle.data.columns import Columns, parse_columns
-from aisle.data.files import TableFile, estimate_rows
+from aisle.data.label_reading import no_labels
 from aisle.data.paths import wrap_store_errors
-from aisle.data.pipes import Spooled
+from aisle.data.pipes import PipeCopies
 from aisle.data.problems import Problems
-from aisle.data.reading import batches_of, blaming, feedback_join, home_of, understood
 from aisle.data.records import Records
+from aisle.data.row_checks import check_rows
+from aisle.data.sources import name_file_in_errors, open_parts, resolve_root, source_folder
 from aisle.data.tables import ReadOptions
-from aisle.data.vectors import open_vectors
-from aisle.errors import CatalogError
+from aisle.data.variant_rows import filled_batches
+from aisle.data.vectors import check_vector_files, open_vectors
 
 ROWS = 50_000
-BYTES = 64 * 2**20  # of raw records in a piece: fewer rows where they hold pictures
-_LOOKED_AT = 1000  # records of a file by which its columns are understood
-_FILES = 32  # files whose first records are looked at
+BYTES = 64 * 2**20  # of raw records in a chunk: fewer rows where they hold images
+_SAMPLE_ROWS = 1000  # records of a file by which its columns are resolved
+_SAMPLE_FILES = 32  # files of which records are sampled
 
 
 class Chunk(NamedTuple):
-    """Records in a row: `number` counts pieces from 0; `first` is the number of its first record, from 1.
+    """Consecutive records.
 
-    catalog: its rows, which know their numbers in the whole source; made when asked for. batches, told: what
-    it is made of, where it comes from files: raw records, and what reading them found.
+    Attributes:
+        number: The position of the chunk, from 0.
+        first: The number of its first record in the source, from 1.
+        rows: The number of records.
+        catalog: Makes the catalog of its rows, which know their numbers in the source.
+        batches: The raw records, where they come from files.
+        problems: What reading them found.
     """
 
     number: int
@@ -46,33 +52,41 @@ class Chunk(NamedTuple):
 
 
 class Chunks(Protocol):
-    """What bulk work goes through: pieces that are the same each time they are asked for."""
+    """Chunks that are the same each time they are iterated."""
 
     @property
     def columns(self) -> Columns:
-        """Which column holds what."""
+        """The role of every column."""
         ...
 
     @property
     def total(self) -> int | None:
-        """About how many records there are, if that is known before."""
+        """The approximate number of records, if it is known."""
         ...
 
     @property
     def files(self) -> list[Path]:
-        """What the records come from, in order."""
+        """The files of the records, in order."""
         ...
 
     def __iter__(self) -> Iterator[Chunk]:
-        """One after the other, read as they are asked for."""
+        """The chunks, read one by one."""
         ...
 
 
 class ChunkReader:
-    """Files as pieces of `rows` records, or of `BYTES` where that is less.
+    """Files as chunks of `rows` records, or of `BYTES` where that is less.
+
+    Args:
+        source: Files or folders.
+        rows: Records of a chunk.
+        columns: Column roles that names do not tell.
+        image_root: The folder that image paths are relative to. Default: the folder of the first file.
+        options: Delimiter, encoding and format.
+        vectors: Files of vectors by name.
 
     Raises:
-        CatalogError: as `aisle.data.read`.
+        CatalogError: As `aisle.data.read`.
     """
 
     def __init__(
@@ -81,62 +95,50 @@ class ChunkReader:
         rows: int = ROWS,
         columns: Mapping[str, Any] | None = None,
         image_root: str | Path | None = None,
-        hints: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
+        options: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
         vectors: Mapping[str, str | Path] | None = None,
     ) -> None:
-        self._pipes, self.rows, self.hints = Spooled(), rows, hints
-        self.source = list(self._pipes.plain(list(source), hints.max_expanded))
-        home = home_of(source)
-        self.attached = open_vectors(vectors)
-        self.first_told = Problems()
+        self._pipes, self.rows, self.options = PipeCopies(), rows, options
+        self.source = list(self._pipes.replace_pipes(list(source), options.max_expanded))
+        folder = source_folder(source)
+        self.vector_files = open_vectors(vectors)
+        self._header_problems = Problems()
         with wrap_store_errors(self.source[0]):
-            sample, self.total = self._looked()
-            root = column_parsers.resolve_root(image_root, home)
-        given = parse_columns(columns)
-        self.join = feedback_join(sample, given, root, hints.like)
-        if self.join is not None:
-            sample, given = sample.mapped(self.join.batch), self.join.given
-        self.types = sample.types
-        self.pictures = understood(sample, given, root, self.first_told, hints.like)
-        for name, file in self.attached.items():
-            if name in sample.types or self.columns.id is None:
-                why = "is a column already" if name in sample.types else "needs a column of ids"
-                raise CatalogError(f"vectors {name!r} ({file.path}): {name!r} {why}")
+            sample, self.total = self._sample()
+            root = resolve_root(image_root, folder)
+        found = resolve_columns(sample, parse_columns(columns), root, self._header_problems, options.like)
+        self.merge, self.images, self.types = found.merge, found.images, found.records.types
+        check_vector_files(self.vector_files, self.types, self.columns.id)
 
     @property
     def columns(self) -> Columns:
-        """Which column holds what."""
-        return self.pictures.columns
+        """The role of every column."""
+        return self.images.columns
 
     @property
     def files(self) -> list[Path]:
-        """The tables, or the folder of pictures, in order."""
-        parts = (part for part, _ in batches_of(self.source, Problems(), self.hints))
-        return [part.path if isinstance(part, TableFile) else part for part in parts if part is not None]
+        """The tables, or the folder of images, in order."""
+        parts = open_parts(self.source, Problems(), self.options)
+        return [part.path for part in parts if part.path is not None]
 
-    def _looked(self) -> tuple[Records, int | None]:
-        """The first records of the first files, and about how many there are in all."""
+    def _sample(self) -> tuple[Records, int | None]:
+        """The first records of the first files, and the approximate number of all."""
         seen: list[pa.RecordBatch] = []
         total: int | None = 0
-        for number, (part, batches) in enumerate(batches_of(self.source, Problems(), self.hints)):
-            path = part.path if isinstance(part, TableFile) else part
-            with blaming(path):
-                estimate = estimate_rows(part) if isinstance(part, TableFile) else None
+        for number, part in enumerate(open_parts(self.source, Problems(), self.options)):
+            with name_file_in_errors(part.path):
+                estimate, count = part.estimate_rows(), 0
                 total = None if total is None or estimate is None else total + estimate
-                count = 0
-                for batch in batches(1) if number < _FILES else ():
+                for batch in part.batches(1) if number < _SAMPLE_FILES else ():
                     seen.append(batch)
                     count += batch.num_rows
-                    if count >= _LOOKED_AT:
+                    if count >= _SAMPLE_ROWS:
                         break
         return Records(seen), total
 
     def __iter__(self) -> Iterator[Chunk]:
-        problems = self.first_told.copy()
-        first = 1
-        records = self._batches(problems)
-        if variant_rows.are_expected(self.columns):
-            records = variant_rows.completed(records, self.columns)
+        problems, first = self._header_problems.copy(), 1
+        records = filled_batches(self._batches(problems), self.columns)
         for number, batches in enumerate(_cut(records, self.rows)):
             rows = sum(batch.num_rows for batch in batches)
             noted = problems.drain(first + rows - 1)
@@ -144,12 +146,12 @@ class ChunkReader:
             first += rows
 
     def _batches(self, problems: Problems) -> Iterator[pa.RecordBatch]:
-        """Every batch of every file; columns that nobody knew of are told once."""
+        """Every batch of every file; a column that the sample lacks is reported once."""
         first, known = 1, set(self.types)
-        for part, batches in batches_of(self.source, problems, self.hints):
-            with blaming(part.path if isinstance(part, TableFile) else part):
-                for raw in batches(first):
-                    batch = raw if self.join is None else self.join.batch(raw)
+        for part in open_parts(self.source, problems, self.options):
+            with name_file_in_errors(part.path):
+                for raw in part.batches(first):
+                    batch = raw if self.merge is None else self.merge.batch(raw)
                     for name in [name for name in batch.schema.names if name not in known]:
                         problems.add(None, name, "not read: the first records have no such column")
                         known.add(name)
@@ -157,40 +159,33 @@ class ChunkReader:
                     yield batch
 
     def catalog(self, batches: Sequence[pa.RecordBatch], first: int, noted: Problems) -> Catalog:
-        """The rows of one piece; noted: what reading them found, by their numbers in the whole source."""
+        """The rows of one chunk; `noted` is what reading them found, by their numbers in the source."""
         records, problems = Records(batches), noted.copy()
         records.types = {**self.types, **records.types}
         problems.shift(1 - first)
-        broken, since = problems.fatal_rows(), len(problems)
-        column_parsers.check_ids(records, self.columns.id, problems, twice=False)
-        has_vector = column_parsers.with_vector(records, self.columns.id, self.attached)
-        column_parsers.check_empty(records, self.columns, problems, has_vector)
-        self.pictures.check(records, problems)
-        problems.forget(broken, since)
-        problems.sort()
+        check_rows(records, self.images, problems, self.vector_files, whole=False)
         problems.shift(first - 1)
-        labels = column_parsers.no_labels(records, self.columns, None, problems)
-        return Catalog(
-            CatalogData(
-                records, self.columns, labels, problems, self.pictures, (), self.attached, first_row=first
-            )
+        labels = no_labels(records, self.columns, None, problems)
+        data = CatalogData(
+            records, self.columns, labels, problems, self.images, (), self.vector_files, first_row=first
         )
+        return Catalog(data)
 
 
 class CatalogChunks:
-    """A catalogue that is read already, such as a contest's, as pieces of `rows` records."""
+    """A catalog in memory, such as a benchmark data set, as chunks of `rows` records."""
 
     def __init__(self, catalog: Catalog, files: Sequence[Path], rows: int = ROWS) -> None:
         self.whole, self.files, self.rows = catalog, list(files), rows
 
     @property
     def columns(self) -> Columns:
-        """Which column holds what."""
+        """The role of every column."""
         return self.whole.columns
 
     @property
     def total(self) -> int:
-        """How many records there are."""
+        """The number of records."""
         return len(self.whole)
 
     def __iter__(self) -> Iterator[Chunk]:

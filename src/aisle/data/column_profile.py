@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from aisle.data import column_parsers
 from aisle.data.column_names import is_flag, is_kind
-from aisle.data.files import PICTURES
+from aisle.data.files import IMAGE_ENDINGS
 
 _SAMPLE = 1000  # filled cells that are counted
 _TESTED = 100  # those of them whose looks are tested
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[-+]?[\d.,]+\s*%?")
 _CODE = re.compile(r"(?=\D*\d)[\w./#-]+", re.ASCII)
 _ALL = 0.95  # nearly all cells: a few others do not make flags something else
 _HEAD = 500  # characters of a cell that are looked at
-_IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(PICTURES)))})(?:\W|$)", re.IGNORECASE)
+_IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(IMAGE_ENDINGS)))})(?:\W|$)", re.IGNORECASE)
 
 
 class ColumnProfile(NamedTuple):

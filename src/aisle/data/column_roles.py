@@ -29,7 +29,7 @@ _LEVELS = Rank(0, 10)  # columns a level come just before `product_cat`, which s
 _LABEL_LIKE = Rank(2 * WEAK, 0)
 
 
-def find(
+def find_columns(
     names: Iterable[str],
     given: Mapping[str, Any],
     binary: Iterable[str] = (),

@@ -28,15 +28,15 @@ _NEVER = np.datetime64("NaT", "s")
 
 
 class Dates(NamedTuple):
-    """n values as datetime64[s] in UTC, NaT where blank, unreadable or of an unclear order.
+    """n values as datetime64[s] in UTC, NaT where blank, unreadable or of an ambiguity order.
 
-    unclear: why the order of day and month cannot be told, and the flags that say it; empty where it can.
-    among (n,): the values that this concerns.
+    ambiguity: why the order of day and month cannot be told, and the flags that say it; empty where it can.
+    ambiguous (n,): the values that this concerns.
     """
 
     values: np.ndarray
-    unclear: str
-    among: np.ndarray
+    ambiguity: str
+    ambiguous: np.ndarray
 
 
 class _Written(NamedTuple):
@@ -71,25 +71,25 @@ def read(values: Sequence[str], form: str | None = None) -> Dates:
         CatalogError: the form is none.
     """
     out = np.full(len(values), _NEVER, "datetime64[s]")
-    among = np.zeros(len(values), bool)
+    ambiguous = np.zeros(len(values), bool)
     if form is not None:
         form = checked_format(form)
         for i, text in enumerate(values):
             out[i] = _utc(_by_format(text.strip(), form))
-        return Dates(out, "", among)
+        return Dates(out, "", ambiguous)
     written: dict[int, _Written] = {}
     for i, text in enumerate(values):
         found = _sure(text.strip())
         if found is None and (numbers := _numbers(text.strip())) is not None:
             written[i] = numbers
         out[i] = _utc(found)
-    order, unclear = _order(list(written.values()))
+    order, ambiguity = _order(list(written.values()))
     for i, numbers in written.items():
         if order is not None:
             out[i] = _utc(numbers.read(order))
         else:
-            among[i] = any(numbers.read(name) for name in _ORDERS)
-    return Dates(out, unclear, among)
+            ambiguous[i] = any(numbers.read(name) for name in _ORDERS)
+    return Dates(out, ambiguity, ambiguous)
 
 
 def looks_like_date(text: str, form: str | None = None) -> bool:

@@ -92,7 +92,7 @@ def _images(names: Any, path: Path, problems: Problems, number: int) -> Iterator
         yield name if is_remote(path) else str(path.absolute().parent / name)
 
 
-def marked(batch: pa.RecordBatch) -> pa.RecordBatch:
+def mark(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A batch of an export, told from those of other files."""
     return batch.rename_columns([_MARK + name for name in batch.schema.names])
 
@@ -141,7 +141,7 @@ def _is_marked(batch: pa.RecordBatch) -> bool:
     return any(name.startswith(_MARK) for name in batch.schema.names)
 
 
-def joined(records: Records, given: dict[str, Any], root: Path, find: _Columns) -> FeedbackMerge | None:
+def plan_merge(records: Records, given: dict[str, Any], root: Path, find: _Columns) -> FeedbackMerge | None:
     """How the exports among the records join the others; None: there is none. The columns of the other
     files are found as ever (`find`); an export's parts go into those that hold the same."""
     exports = [batch for batch in records.batches if _is_marked(batch)]

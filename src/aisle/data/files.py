@@ -22,7 +22,7 @@ TABLES = {
     ".csv": "csv", ".txt": "text", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "json", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"}
+IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"}
 _SURE = {
     "csv",
     "tsv",
@@ -36,6 +36,14 @@ _FREELY = 64 * MIB  # what any packed file may unpack to
 _RATIO = 100  # and how many times its size; text packs five to thirty times
 LONGEST = 32 * 2**20  # characters of a line that are read
 CUT = "\udfff"  # stands for the rest of a longer one
+
+
+class SourceFile(NamedTuple):
+    """A file of a catalog; its records have the numbers `first` to `last`."""
+
+    path: Path
+    first: int
+    last: int
 
 
 class TableFile(NamedTuple):
@@ -159,9 +167,9 @@ def find_tables(source: Path) -> list[TableFile]:
     return [TableFile(source, _format(source) or "csv")]
 
 
-def find_pictures(folder: Path) -> list[Path]:
+def find_images(folder: Path) -> list[Path]:
     """The pictures in a folder's subfolders, by name."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and not _hidden(p, folder))
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS and not _hidden(p, folder))
     return sorted(p for p in found if p.is_file())
 
 

@@ -1,4 +1,4 @@
-"""Text that its file could not encode: mended as well as can be, and told."""
+"""Text that could not be decoded: repaired as far as possible, with a message of what was wrong."""
 
 import re
 from typing import NamedTuple
@@ -9,35 +9,42 @@ _BYTES = re.compile("[\udc00-\udcff]+")
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
-class Mended(NamedTuple):
-    """Text without half surrogates, what was wrong with it (empty: nothing), and how to show it: bytes
-    that mean nothing as `\\x81`."""
+class FixedText(NamedTuple):
+    """Text without half surrogates.
+
+    Attributes:
+        text: The text.
+        message: What was wrong with it; empty if nothing was.
+        shown: The text as it is shown in a problem: undecodable bytes as `\\x81`.
+    """
 
     text: str
-    what: str
+    message: str
     shown: str
 
 
-def mended(text: str, encoding: str) -> Mended:
-    """Bytes that were kept as half surrogates are read as Windows-1252 where the rest is UTF-8 (two
-    exports in one file), else as U+FFFD."""
-    what = []
+def fix_encoding(text: str, encoding: str) -> FixedText:
+    """Decode bytes that were kept as half surrogates.
+
+    They are read as Windows-1252 where the rest is UTF-8 (two exports in one file), else as U+FFFD.
+    """
+    messages = []
     shown = text
     if CUT in text:
-        what.append(f"the line is longer than {LONGEST:,} characters; the rest is left out")
+        messages.append(f"the line is longer than {LONGEST:,} characters; the rest is left out")
         text = shown = text.replace(CUT, "")
     if _BYTES.search(text) and encoding.startswith("utf-8"):
-        what.append("not valid UTF-8; read as Windows-1252")
+        messages.append("not valid UTF-8; read as Windows-1252")
         shown = _BYTES.sub(lambda found: _raw(found[0]).decode("cp1252", "backslashreplace"), text)
         text = _BYTES.sub(lambda found: _raw(found[0]).decode("cp1252", "replace"), text)
     elif _BYTES.search(text):
-        what.append(f"bytes that mean nothing in {encoding}; read as �")
+        messages.append(f"bytes that mean nothing in {encoding}; read as �")
         shown = _BYTES.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in _raw(found[0])), text)
         text = _BYTES.sub("�", text)
     if _HALVES.search(text):
-        what.append("half a surrogate pair, which is no character; read as �")
+        messages.append("half a surrogate pair, which is no character; read as �")
         text, shown = _HALVES.sub("�", text), _HALVES.sub("�", shown)
-    return Mended(text, "; ".join(what), shown)
+    return FixedText(text, "; ".join(messages), shown)
 
 
 def _raw(halves: str) -> bytes:

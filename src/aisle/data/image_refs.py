@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.data.columns import Columns
-from aisle.data.files import LOG, PICTURES
+from aisle.data.files import IMAGE_ENDINGS, LOG
 from aisle.data.image_names import image_names, structured
 from aisle.data.paths import is_remote
 from aisle.data.problems import Problems
@@ -149,4 +149,4 @@ def guess_separator(cells: Iterable[str]) -> str | None:
 
 
 def _looks(name: str) -> bool:
-    return is_url(name) or Path(name.split("?")[0]).suffix.lower() in PICTURES
+    return is_url(name) or Path(name.split("?")[0]).suffix.lower() in IMAGE_ENDINGS

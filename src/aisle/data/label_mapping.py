@@ -55,7 +55,7 @@ def map_labels(
     return _official(labels, taxonomy, style)._replace(official=True)
 
 
-def map_level_columns(labels: Mapping[str, int], taxonomy: Taxonomy | None) -> LabelMapping:
+def map_label_columns(labels: Mapping[str, int], taxonomy: Taxonomy | None) -> LabelMapping:
     """Read the labels of several columns, whose cells `LEVEL_MARK` joins."""
     style = detect_in_columns(labels)
     if taxonomy is None:

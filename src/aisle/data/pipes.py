@@ -24,16 +24,16 @@ def is_pipe(source: Any) -> bool:
     return str(source) in _STDIN or bool(_DESCRIPTOR.match(str(source)))
 
 
-class Spooled:
-    """The temporary files that pipes were written to; they are deleted with this object, or by `close`."""
+class PipeCopies:
+    """Temporary files with the content of pipes; deleted with this object, or by `close`."""
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._names: dict[Path, str] = {}
         self._sources: dict[Path, Any] = {}
 
-    def plain(self, source: Any, max_expanded: int | None = None) -> Any:
-        """The source with a temporary file in the place of each pipe.
+    def replace_pipes(self, source: Any, max_expanded: int | None = None) -> Any:
+        """The source with a temporary file instead of each pipe.
 
         Raises:
             CatalogError: as `file`.
@@ -41,17 +41,17 @@ class Spooled:
         if is_pipe(source):
             return self.file(source, max_expanded)
         if isinstance(source, list | tuple) and any(map(is_pipe, source)):
-            return [self.plain(one, max_expanded) for one in source]
+            return [self.replace_pipes(one, max_expanded) for one in source]
         return source
 
-    def named(self, text: str) -> str:
-        """A message that names a pipe instead of its temporary file."""
+    def restore_names(self, text: str) -> str:
+        """A message with the names of pipes instead of those of their temporary files."""
         for path, name in self._names.items():
             text = text.replace(str(path), name)
         return text
 
     def original(self, path: Path) -> Path:
-        """What the user named, where this is its temporary file."""
+        """The path that the user gave, if this is a temporary file."""
         return Path(self._sources[path]) if path in self._sources else path
 
     def file(self, source: Any, max_expanded: int | None = None) -> Path:

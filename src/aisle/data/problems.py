@@ -93,7 +93,7 @@ class Problems(Sequence[Problem]):
         self._row, self._kind, self._value = kept._row, kept._kind, kept._value
         return gone
 
-    def forget(self, rows: np.ndarray, since: int) -> None:
+    def remove(self, rows: np.ndarray, since: int) -> None:
         """Take out those of the given records that were added after the first `since` problems."""
         later = np.arange(len(self)) >= since
         kept = np.flatnonzero(~(later & np.isin(self._rows, rows)))

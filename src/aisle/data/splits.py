@@ -96,9 +96,9 @@ def dates_of(catalog: Catalog) -> np.ndarray:
     dates = catalog.dates
     if dates is None:
         raise CatalogError("a split by time needs a date column; name it with -c date=COLUMN")
-    if catalog.dates_unclear:
+    if catalog.date_ambiguity:
         raise CatalogError(
-            f"a split by time needs dates; column {catalog.columns.date!r}: {catalog.dates_unclear}"
+            f"a split by time needs dates; column {catalog.columns.date!r}: {catalog.date_ambiguity}"
         )
     if np.isnat(dates).all():
         raise CatalogError(f"a split by time needs dates; column {catalog.columns.date!r} holds none")

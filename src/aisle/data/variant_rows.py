@@ -11,17 +11,31 @@ import pyarrow as pa
 from aisle.data import column_parsers
 from aisle.data.column_names import rank
 from aisle.data.columns import Columns
+from aisle.data.records import Records, SpillBuffer
 
 
-def are_expected(columns: Columns) -> bool:
-    """Whether the column that ties variants is one that names products elsewhere: a handle."""
+def fill_variants(records: Records, columns: Columns) -> Records:
+    """The records; where a handle repeats, blank text and label cells are those of the product's first row."""
+    if not _has_variants(columns):
+        return records
+    spool = SpillBuffer()
+    for batch in filled_batches(records.batches, columns):
+        spool.add(batch)
+    return spool.records()
+
+
+def _has_variants(columns: Columns) -> bool:
+    """Whether the column that groups variants is a handle, which elsewhere would be an id."""
     handle = columns.group is not None and rank("id", columns.group) is not None
     return handle and columns.title is not None
 
 
-def completed(batches: Iterable[pa.RecordBatch], columns: Columns) -> Iterator[pa.RecordBatch]:
+def filled_batches(batches: Iterable[pa.RecordBatch], columns: Columns) -> Iterator[pa.RecordBatch]:
     """The same rows; where one repeats the handle of the row before and has no title, its blank text and
     label cells hold what the product's first row says."""
+    if not _has_variants(columns):
+        yield from batches
+        return
     names = {*columns.text.values(), *columns.label}
     first: pa.RecordBatch | None = None  # the first row of the last product
     for batch in batches:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,19 @@ def open_vectors(files: Mapping[str, str | Path] | None) -> dict[str, VectorFile
         CatalogError: as `VectorFile`.
     """
     return {name: VectorFile(path) for name, path in (files or {}).items()}
+
+
+def check_vector_files(files: Mapping[str, VectorFile], columns: Container[str], ids: str | None) -> None:
+    """Check that each file's name is free and that rows have ids to match vectors by.
+
+    Raises:
+        CatalogError: A name is a column's already, or there is no column of ids.
+    """
+    for name, file in files.items():
+        if name in columns:
+            raise CatalogError(f"vectors {name!r} ({file.path}): {name!r} is a column already; rename them")
+        if ids is None:
+            raise CatalogError(f"vectors {name!r} ({file.path}) are matched by id, and no column holds ids")
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray]:

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from aisle.data.batch_source import BatchSource
+from aisle.data.batches import VECTOR
 from aisle.data.benchmark_datasets.submission import write_lines
 from aisle.data.catalog import Catalog
 from aisle.data.problems import Problems
 from aisle.data.reading import read
-from aisle.data.tables import VECTOR
 from aisle.errors import CatalogError, extra
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Node, Taxonomy

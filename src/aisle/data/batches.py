@@ -1,0 +1,60 @@
+"""Record batches: column names, text columns and batch sizes that all file formats share."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from aisle.data.fix_encoding import fix_encoding
+from aisle.data.problems import Problems
+from aisle.data.records import BATCH
+
+VECTOR = pa.list_(pa.float32())
+CHUNK = 32 * 2**20  # characters or bytes that a batch holds at most, approximately
+_Record = TypeVar("_Record")
+
+
+def chunked(records: Iterable[_Record], size: Callable[[_Record], int]) -> Iterator[list[_Record]]:
+    """Lists of records for one batch each: fewer where the records are long."""
+    records, count = iter(records), 64
+    while chunk := list(islice(records, count)):
+        yield chunk
+        mean = sum(map(size, chunk[:64])) // len(chunk[:64]) + 1
+        count = min(BATCH, 16 * count, CHUNK // mean + 1)
+
+
+def column_names(header: Iterable[Any], problems: Problems, encoding: str = "utf-8") -> list[str]:
+    """Column names as valid, unique text; a column without a name is named by its position."""
+    names: list[str] = []
+    for i, raw in enumerate(header, 1):
+        fixed = fix_encoding(str(raw), encoding)
+        if fixed.message:
+            problems.add(None, fixed.text, f"the column's name: {fixed.message}", fixed.shown)
+        name = fixed.text.strip().lstrip("\ufeff") or f"column_{i}"
+        base, copy = name, 2
+        while name in names:
+            name, copy = f"{base}_{copy}", copy + 1
+        if name != base:
+            problems.add(None, base, f"two columns have this name; the second is read as {name!r}")
+        names.append(name)
+    return names
+
+
+def text_array(
+    values: Sequence[str | None], row: int, column: str, problems: Problems, encoding: str = "utf-8"
+) -> pa.Array:
+    """An Arrow text column of the records from number `row` on; invalid text is fixed and reported."""
+    try:
+        return pa.array(values, pa.string())
+    except (UnicodeEncodeError, pa.ArrowException):
+        sound = list(values)
+        for i, value in enumerate(values):
+            if value is None or value.isascii():
+                continue
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                sound[i], message, shown = fix_encoding(value, encoding)
+                problems.add(row + i, column, message, shown)
+        return pa.array(sound, pa.string())

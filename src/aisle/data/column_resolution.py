@@ -1,0 +1,135 @@
+"""Resolving columns: the role of every column, by the user, an earlier catalog, the names and the cells."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aisle.data import feedback_export
+from aisle.data.batches import VECTOR
+from aisle.data.catalog_format import CatalogFormat
+from aisle.data.column_parsers import parse_weight
+from aisle.data.column_profile import profiles
+from aisle.data.column_roles import find_columns
+from aisle.data.columns import Columns
+from aisle.data.dates import looks_like_date
+from aisle.data.image_refs import ImageResolver, guess_separator
+from aisle.data.label_reading import read_labels
+from aisle.data.problems import Problems
+from aisle.data.records import Records
+from aisle.taxonomy import Taxonomy
+
+_SAMPLE = 1000  # rows by which a column is judged
+
+
+class ResolvedColumns(NamedTuple):
+    """Records with their final columns.
+
+    Attributes:
+        records: The records; rows of feedback exports have been merged into the columns of the others.
+        images: Finds the images of a record; holds the column roles.
+        merge: How feedback exports were merged; None where there are none.
+    """
+
+    records: Records
+    images: ImageResolver
+    merge: feedback_export.FeedbackMerge | None
+
+    @property
+    def columns(self) -> Columns:
+        """The role of every column."""
+        return self.images.columns
+
+
+def resolve_columns(
+    records: Records,
+    user_columns: dict[str, Any],
+    root: Path,
+    problems: Problems,
+    previous: CatalogFormat | None = None,
+    tree: Taxonomy | None = None,
+    labels: bool = False,
+) -> ResolvedColumns:
+    """Find the role of every column.
+
+    Args:
+        records: The records, or a sample of them.
+        user_columns: Roles that the user or the source states.
+        root: The folder that image paths are relative to.
+        problems: Receives what is wrong with the header.
+        previous: The format of an earlier catalog of the same shop.
+        tree: The official category tree.
+        labels: Whether a column with a vague name may be the label. Products to classify have none.
+    """
+    find = partial(_find_columns, previous=previous, tree=tree, labels=labels)
+    merge = feedback_export.plan_merge(records, user_columns, root, find)
+    if merge is not None:
+        records, user_columns = records.mapped(merge.batch), merge.given
+    columns = find(records, user_columns)
+    _check_header(columns, records.names, problems)
+    cells = [cell for column in columns.images for cell in _sample(records, column)]
+    return ResolvedColumns(records, ImageResolver(columns, root, guess_separator(cells)), merge)
+
+
+def _find_columns(
+    records: Records,
+    user_columns: dict[str, Any],
+    previous: CatalogFormat | None,
+    tree: Taxonomy | None,
+    labels: bool,
+) -> Columns:
+    """The column roles. A weight or date column whose cells are neither stays a field."""
+    names = records.names
+    known = (previous or CatalogFormat()).roles(names, user_columns)
+    given = {**known.given, **user_columns}
+    find = partial(
+        find_columns,
+        names,
+        binary=[n for n in names if "binary" in str(records.types[n])],
+        vectors=[n for n in names if records.types[n] == VECTOR],
+        profile=profiles(records.column, len(records)),
+        labelled=None if tree is None else partial(_share_in_tree, records, tree, given),
+        vague=labels,
+        kept=known.fields,
+    )
+    found = find(given)
+    for role, is_valid in (("weight", lambda text: parse_weight(text) >= 0), ("date", looks_like_date)):
+        column = getattr(found, role)
+        if column is not None and role not in given and f"{role}_format" not in given:
+            sample = [cell for cell in _sample(records, column) if cell.strip()]
+            if not sample or sum(map(is_valid, sample)) < len(sample) / 2:
+                given = {**given, role: ""}
+                found = find(given)
+    return found
+
+
+def _share_in_tree(
+    records: Records, tree: Taxonomy, given: Mapping[str, Any], columns: tuple[str, ...]
+) -> float:
+    """The share of the first rows whose label is in the official tree."""
+    chosen = Columns(category=columns[0]) if len(columns) == 1 else Columns(levels=columns)
+    chosen = replace(chosen, delimiter=given.get("delimiter"), separator=given.get("separator"))
+    first = Records([batch.slice(0, _SAMPLE) for batch in records.batches[:1]])
+    first.types = records.types
+    labels = read_labels(first, chosen, tree, Problems())
+    return float((labels.mapping.node[labels.codes] >= 0).mean()) if len(first) else 0.0
+
+
+def _check_header(columns: Columns, names: list[str], problems: Problems) -> None:
+    """Report a header that holds numbers and no known name: it is likely the first record."""
+    known = (columns.id, columns.title, columns.description, *columns.label, *columns.images)
+    if any(name is not None for name in known):
+        return
+    indices = {str(number) for number in range(len(names))}
+    for name in names:
+        if name not in indices and re.fullmatch(r"-?\d+([.,]\d+)?", name):
+            message = "no column has a known name and the first line looks like a record; add a line of names"
+            return problems.add(None, name, message, ", ".join(names))
+
+
+def _sample(records: Records, column: str) -> list[str]:
+    for array in records.column(column):
+        return [value for value in array.slice(0, _SAMPLE).to_pylist() if isinstance(value, str)]
+    return []

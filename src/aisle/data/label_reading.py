@@ -1,0 +1,96 @@
+"""Reading labels: every record's label, and the problems of labels that are unusual."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from aisle.data.column_parsers import DictionaryEncoded, as_text, encode, pc
+from aisle.data.columns import Columns
+from aisle.data.label_mapping import LabelMapping, map_label_columns, map_labels
+from aisle.data.labels import LEVEL_MARK
+from aisle.data.problems import Problems
+from aisle.data.records import Records
+from aisle.taxonomy import DELIMITER, CategoryPath, Taxonomy
+
+
+class Labels(NamedTuple):
+    """The labels of n records.
+
+    Attributes:
+        codes: (n,) int32 positions in `texts`; -1 where labels were not read.
+        texts: The K distinct labels as they are written.
+        mapping: The categories of the K labels.
+    """
+
+    codes: np.ndarray
+    texts: list[str]
+    mapping: LabelMapping
+
+
+def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
+    """Read every record's label; what is unusual about one becomes a problem of each row that has it."""
+    if not columns.label:
+        return no_labels(records, columns, taxonomy, problems)
+    one = columns.category is not None
+    name = columns.label[0] if one else " / ".join(columns.levels)
+    coded = encode(records.column(name) if one else _joined(records, columns.levels))
+    counts = np.bincount(coded.codes, minlength=len(coded.values))
+    labels = dict(zip(coded.values, counts.tolist(), strict=True))
+    if one:
+        mapping = map_labels(labels, taxonomy, columns.delimiter, columns.separator)
+    elif columns.delimiter == "":
+        mapping = map_labels(labels, taxonomy, LEVEL_MARK, "")
+    else:
+        mapping = map_label_columns(labels, taxonomy)
+    _report_rows(coded, mapping, name, problems)
+    _report_column(coded, mapping, name, problems)
+    return Labels(coded.codes, coded.values, mapping)
+
+
+def no_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
+    """The labels of records whose labels are absent or not read; takes what `read_labels` takes."""
+    return Labels(np.full(len(records), -1, np.int32), [], map_labels({}, taxonomy, "", ""))
+
+
+def labels_from_values(values: Sequence[CategoryPath | str | None], taxonomy: Taxonomy | None) -> Labels:
+    """Labels given as paths or ids rather than read from a file."""
+    texts = ["" if v is None else v if isinstance(v, str) else LEVEL_MARK.join(v) for v in values]
+    known: dict[str, int] = {}
+    codes = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+    counts = np.bincount(codes, minlength=len(known)).tolist()
+    mapping = map_labels(dict(zip(known, counts, strict=True)), taxonomy, LEVEL_MARK, "")
+    return Labels(codes, list(known), mapping)
+
+
+def _joined(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:
+    for arrays in zip(*(records.column(level) for level in levels), strict=True):
+        cells = [pc.fill_null(as_text(array), "") for array in arrays]
+        yield pc.binary_join_element_wise(*cells, LEVEL_MARK)
+
+
+def _report_rows(coded: DictionaryEncoded, mapping: LabelMapping, column: str, problems: Problems) -> None:
+    blank = np.array([not paths for paths in mapping.categories], dtype=bool)
+    odd = np.array([i in mapping.messages for i in range(len(coded.values))], dtype=bool)
+    for i in np.flatnonzero(odd[coded.codes]) if odd.any() else ():
+        code = int(coded.codes[i])
+        text = coded.values[code].replace(LEVEL_MARK, DELIMITER)
+        problems.add(int(i) + 1, column, mapping.messages[code], text)
+    if not blank.all():  # a file without any label is a file to classify
+        for i in np.flatnonzero((blank & ~odd)[coded.codes]):
+            problems.add(int(i) + 1, column, "no category; the row is not trained on")
+
+
+def _report_column(coded: DictionaryEncoded, mapping: LabelMapping, column: str, problems: Problems) -> None:
+    """Report once what concerns all labels."""
+    if mapping.ancestors:
+        count = int(np.isin(coded.codes, list(mapping.ancestors)).sum())
+        shown = coded.values[min(mapping.ancestors)].replace(LEVEL_MARK, ", ")
+        rows = f"{count:,} row{'s' * (count != 1)}, such as {shown}"
+        problems.note(column, "ancestors of a category are listed with it; they are left out", rows)
+    if mapping.unread_sign:
+        flag, sign = shlex.quote(f"delimiter={mapping.unread_sign}"), mapping.unread_sign.strip()
+        message = f"every label holds {sign!r} and is read as one level; if it separates levels: -c {flag}"
+        problems.note(column, message, next(text for text in coded.values if text.strip()))

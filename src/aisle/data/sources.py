@@ -1,0 +1,270 @@
+"""Sources of a catalog: the files, tables or rows that one is read from, as record batches."""
+
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import zstandard
+
+from aisle.data.arrow_tables import arrow_batches
+from aisle.data.batch_source import BatchSource
+from aisle.data.batches import VECTOR
+from aisle.data.files import SourceFile, TableFile, estimate_rows, find_images, find_tables
+from aisle.data.json_tables import rows_to_batches
+from aisle.data.paths import is_path, store_errors, to_path
+from aisle.data.pipes import PipeCopies, is_pipe
+from aisle.data.problems import Problems
+from aisle.data.product import Product
+from aisle.data.records import Records, SpillBuffer
+from aisle.data.tables import ReadOptions, read_table
+from aisle.errors import AisleError, CatalogError
+from aisle.progress import Progress
+from aisle.taxonomy import Taxonomy
+
+_READ_ERRORS = (
+    *(OSError, EOFError, UnicodeError),
+    *(zlib.error, lzma.LZMAError, zstandard.ZstdError, pa.ArrowException),
+)
+_PREFIX = "product."  # starts the columns that hold a Product's parts, so that no field is taken for one
+
+
+class SupportsArrow(Protocol):
+    """A table in memory that exports Arrow: a data frame of pandas, polars or another library."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+Source = str | Path | Sequence[Any] | pa.Table | SupportsArrow | BatchSource
+
+
+class SourcePart(NamedTuple):
+    """One file, folder or table of a source.
+
+    Attributes:
+        path: The file or folder; None for rows in memory.
+        batches: Reads the record batches; called with the number of the first record.
+        table: The file, if it holds a table.
+        total: The number of records, if it is known.
+    """
+
+    path: Path | None
+    batches: Callable[[int], Iterator[pa.RecordBatch]]
+    table: TableFile | None = None
+    total: int | None = None
+
+    def estimate_rows(self) -> int | None:
+        """The approximate number of records; None if it is not known."""
+        return estimate_rows(self.table) if self.table is not None else self.total
+
+
+class OpenSource:
+    """A source whose pipes have been copied to files. `open_source` makes one."""
+
+    def __init__(self, source: Source, options: ReadOptions, folder: Path | None, pipes: PipeCopies) -> None:
+        self.source = source
+        self.options = options
+        self.folder = folder
+        self._pipes = pipes
+
+    def load(self, problems: Problems, progress: Progress) -> tuple[Records, tuple[SourceFile, ...]]:
+        """Store every record; returns them and the files they come from."""
+        spool, files, first = SpillBuffer(), [], 1
+        for part in open_parts(self.source, problems, self.options):
+            start = first
+            with progress("reading", part.estimate_rows(), "rows") as advance, name_file_in_errors(part.path):
+                for batch in part.batches(first):
+                    spool.add(batch)
+                    first += batch.num_rows
+                    advance(batch.num_rows)
+            if part.path is not None:
+                files.append(SourceFile(self._pipes.original(part.path), start, first - 1))
+        return spool.records(), tuple(files)
+
+    def columns(self, records: Records) -> dict[str, Any]:
+        """The column roles that the source itself knows."""
+        if isinstance(self.source, BatchSource):
+            return self.source.columns
+        if isinstance(self.source, Sequence) and self.source and isinstance(self.source[0], Product):
+            return _product_columns(records)
+        return {}
+
+    def taxonomy(self) -> Taxonomy | None:
+        """The category tree that comes with the source, known after `load`."""
+        return self.source.taxonomy() if isinstance(self.source, BatchSource) else None
+
+    def image_root(self, root: str | Path | None) -> Path:
+        """The folder that image paths are relative to: `root`, else the folder of the source."""
+        return resolve_root(root, self.folder)
+
+
+@contextmanager
+def open_source(source: Source, options: ReadOptions) -> Iterator[OpenSource]:
+    """Open a source; errors of files and stores become one-line `CatalogError`s that name it.
+
+    Raises:
+        CatalogError: The source cannot be read.
+    """
+    pipes = PipeCopies()
+    try:
+        folder = source_folder(source)
+        source = pipes.replace_pipes(source, options.max_expanded)
+        yield OpenSource(source, options, folder, pipes)
+    except AisleError as error:
+        error.args = tuple(pipes.restore_names(arg) if isinstance(arg, str) else arg for arg in error.args)
+        raise
+    except (*_READ_ERRORS, *store_errors()) as error:
+        name = _describe(source)
+        raise CatalogError(pipes.restore_names(f"{name}: cannot be read: {_reason(error)}")) from error
+    finally:
+        pipes.close()
+
+
+@contextmanager
+def name_file_in_errors(path: Path | None) -> Iterator[None]:
+    """Name the file of a folder that cannot be read."""
+    try:
+        yield
+    except (*_READ_ERRORS, *store_errors()) as error:
+        if path is None:
+            raise
+        raise CatalogError(f"{path}: cannot be read: {_reason(error)}") from error
+
+
+def source_folder(source: Source) -> Path | None:
+    """The file or folder of the first part of a source; None for rows in memory and pipes."""
+    if isinstance(source, BatchSource):
+        return source.home
+    if isinstance(source, Sequence) and not isinstance(source, str) and source:
+        source = source[0]
+    return to_path(source) if is_path(source) and not is_pipe(source) else None
+
+
+def resolve_root(root: str | Path | None, source: Path | None) -> Path:
+    """The folder that image paths are relative to: `root`, else the folder of `source`."""
+    if root is not None:
+        return to_path(root)
+    if source is None:
+        return Path()
+    return source if source.is_dir() else source.parent
+
+
+def open_parts(source: Source, problems: Problems, options: ReadOptions) -> Iterator[SourcePart]:
+    """The files or tables of a source, in order.
+
+    Raises:
+        CatalogError: There is no such file, its format is unknown, or the source has a wrong type.
+    """
+    if hasattr(source, "__arrow_c_stream__"):
+        yield SourcePart(None, lambda first: arrow_batches(pa.table(source), problems))
+    elif is_path(source):
+        yield from _open_path(to_path(source), problems, options)
+    elif isinstance(source, Sequence) and source and all(is_path(s) for s in source):
+        for path in source:
+            yield from open_parts(path, problems, options)
+    elif isinstance(source, BatchSource):
+        yield SourcePart(None, lambda first: source.batches(problems), total=source.total)
+    elif isinstance(source, Sequence):
+        yield SourcePart(None, lambda first: rows_to_batches(_to_records(source), problems, first))
+    else:
+        kind = type(source).__name__
+        raise CatalogError(f"a catalog is read from files, tables, data frames or rows, not from {kind}")
+
+
+def _open_path(path: Path, problems: Problems, options: ReadOptions) -> Iterator[SourcePart]:
+    _refuse_unpaired(path)
+    tables = [table._replace(max_expanded=options.max_expanded) for table in find_tables(path)]
+    for table in tables:
+        batches = lambda first, table=table: read_table(table, problems, first, options)  # noqa: E731
+        yield SourcePart(table.path, batches, table)
+    if not tables:
+        rows = list(_class_folders(path))
+        yield SourcePart(path, lambda first: rows_to_batches(rows, problems, first))
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _describe(source: Source) -> str:
+    if isinstance(source, BatchSource):
+        return source.name
+    return str(source) if is_path(source) else f"the given {type(source).__name__}"
+
+
+def _refuse_unpaired(source: Path) -> None:
+    """Refuse `texts/<class>.csv` with `images/<class>/1.jpg`: nothing says which image belongs to which text.
+
+    Raises:
+        CatalogError: The folder has this layout.
+    """
+    texts, images = source / "texts", source / "images"
+    if not (texts.is_dir() and images.is_dir()):
+        return
+    classes = {path.stem for path in texts.glob("*.csv")} & {p.name for p in images.iterdir() if p.is_dir()}
+    if classes:
+        raise CatalogError(
+            f"{source}: texts/ and images/ each hold {min(classes)!r}, but nothing says which image belongs "
+            "to which text; pairing them by position makes false pairs. Write a table with one image per "
+            "row, or read one of the two folders"
+        )
+
+
+def _class_folders(folder: Path) -> Iterator[dict[str, str]]:
+    """Rows of a folder of images: `shoes/boots/1.jpg` is a product of category shoes > boots."""
+    images = find_images(folder)
+    if not images:
+        raise CatalogError(
+            f"{folder}: holds no table (CSV, TSV, JSONL, Parquet) and no images in class folders"
+        )
+    for path in images:
+        name = path.relative_to(folder)
+        category = json.dumps(list(name.parts[:-1]), ensure_ascii=False) if len(name.parts) > 1 else ""
+        yield {"id": str(name), "image": json.dumps([str(name)], ensure_ascii=False), "category": category}
+
+
+def _to_records(source: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    for item in source:
+        if isinstance(item, Product):
+            yield _product_to_record(item)
+        elif isinstance(item, Mapping):
+            yield item
+        else:
+            kind = type(item).__name__
+            raise CatalogError(f"a row is a mapping or a Product, not {kind}: {str(item)[:80]!r}")
+
+
+def _product_to_record(product: Product) -> dict[str, Any]:
+    """The record that reads back as this product."""
+    record: dict[str, Any] = {f"{_PREFIX}id": product.id, **product.fields}
+    if product.categories:
+        paths = [list(path) for path in product.categories]
+        record[f"{_PREFIX}categories"] = json.dumps(paths, ensure_ascii=False)
+    for i, ref in enumerate(product.images):
+        if ref.path is not None:
+            record[f"{_PREFIX}image {i} path"] = json.dumps([str(ref.path.absolute())])
+        else:
+            record[f"{_PREFIX}image {i} bytes"] = ref.data
+    return record | {name: np.asarray(vector) for name, vector in product.vectors.items()}
+
+
+def _product_columns(records: Records) -> dict[str, Any]:
+    """The column roles of records that `_product_to_record` made."""
+    own = [name for name in records.types if name.startswith(_PREFIX)]
+    vectors = tuple(name for name, kind in records.types.items() if kind == VECTOR)
+    fields = tuple(name for name in records.types if name not in own and name not in vectors)
+    return {
+        "id": f"{_PREFIX}id",
+        "category": f"{_PREFIX}categories" if f"{_PREFIX}categories" in own else "",
+        "images": tuple(sorted((n for n in own if " " in n), key=lambda n: int(n.split(" ")[1]))),
+        "fields": tuple(name for name in fields if name not in ("title", "description")),
+        "vectors": vectors,
+        "delimiter": "",
+        **{name: name if name in fields else "" for name in ("title", "description")},
+        **dict.fromkeys(("split", "weight", "date", "group"), ""),
+    }
