@@ -109,7 +109,7 @@ def test_bad_rows_are_for_review_and_say_why(run, trained, tmp_path):
     assert [row["id"] for row in rows][:3] == ["a", "b", "c"]
     assert len(rows) == 4
     assert rows[1]["decision"] == rows[3]["decision"] == "review"
-    assert "nothing to go by" in rows[1]["problems"][0]
+    assert "no text and no image" in rows[1]["problems"][0]
     assert rows[3]["problems"]
     assert rows[3]["reason"] == "the row is faulty: see its problems"
     assert not rows[0]["problems"]

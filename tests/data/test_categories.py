@@ -218,7 +218,9 @@ def test_a_sign_that_every_label_holds_is_told_with_the_flag_that_reads_it(mark,
     labels = [mark.join(path) for path in PATHS]
     flat, (told,) = found(labels)
     assert flat == [[label] for label in labels]
-    assert told == f"every label holds {mark.strip()!r} and is read as one level; if it parts levels: {flag}"
+    assert (
+        told == f"every label holds {mark.strip()!r} and is read as one level; if it separates levels: {flag}"
+    )
     assert found(labels, columns={"delimiter": mark}) == ([[" > ".join(path)] for path in PATHS], [])
     assert found(["T-Shirts", "V-Necks"])[1] == []
     assert found([*labels, "Toys"])[1] == []

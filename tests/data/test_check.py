@@ -62,9 +62,7 @@ def test_a_check_finds_one_of_everything(shop):
     report = check(read(shop))
     assert (report.rows, report.clean, report.flagged, report.fatal) == (10, 6, 2, 2)
     assert report.clean + report.flagged + report.fatal == report.rows
-    assert [
-        (p.row, p.column, p.value) for p in report.problems if "picture" in p.message and not p.fatal
-    ] == [
+    assert [(p.row, p.column, p.value) for p in report.problems if "image" in p.message and not p.fatal] == [
         (7, "images", "broken.jpg"),
         (8, "images", "gone.jpg"),
     ]
@@ -85,7 +83,7 @@ def test_a_check_finds_one_of_everything(shop):
     assert report.classes.sizes == (3, 2, 1, 1, 1)
     assert (report.classes.singletons, report.classes.labelled) == (3, 8)
     assert [(level.level, level.nodes, level.rows) for level in report.levels] == [(1, 2, 8), (2, 5, 8)]
-    assert dict(report.missing)["picture"] == 2
+    assert dict(report.missing)["image"] == 2
     assert all(f.action for f in report.findings)
 
 
@@ -110,7 +108,7 @@ def test_strict_stops_at_the_first_problem(shop):
     with pytest.raises(FirstProblemError, match="row 10: 3 fields instead of 8"):
         read(shop, strict=True)
     clean = read([{"title": "a", "image": b"no picture"}], strict=True)
-    with pytest.raises(FirstProblemError, match="not a picture of a known format"):
+    with pytest.raises(FirstProblemError, match="not an image of a known format"):
         check(clean, strict=True)
 
 

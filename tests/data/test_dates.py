@@ -60,7 +60,7 @@ def test_a_column_of_both_orders_is_unclear_and_strays_are_problems_of_their_row
     assert found[-3:] == ["NaT", "NaT", "2024-03-04T00:00"]
     assert [row for row, _ in problems] == [20, 21]
     _, problems = dates(["25/03/2024", "03/04/2024"], date_format="%m/%d/%Y")
-    assert problems == [(1, "not a date as %m/%d/%Y says")]
+    assert problems == [(1, "not a date in the format %m/%d/%Y")]
     with pytest.raises(CatalogError, match="write it as %d/%m/%Y"):
         dates(["25/03/2024"], date_format="%d of %m")
 

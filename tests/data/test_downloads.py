@@ -132,7 +132,7 @@ def test_a_picture_is_fetched(server, path):
     [
         ("/none", "404"),
         ("/page", "sent text/html"),
-        ("/liar", "not a picture"),
+        ("/liar", "not an image"),
         ("/big", "larger than 100,000 bytes"),
         ("/loop", "more than 5 redirects"),
         ("/file", "only http and https"),

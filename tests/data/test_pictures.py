@@ -122,9 +122,9 @@ def test_bombs_truncations_and_strangers_are_refused(tmp_path):
     whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)), "JPEG")
     with pytest.raises(ImageError, match="broken"):
         decode(ImageRef(data=whole.data[: len(whole.data) // 2]))
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         decode(ImageRef(data=b"<svg/>"))
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         decode(ImageRef(data=b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"))  # never run Ghostscript
     with pytest.raises(ImageError, match="empty"):
         decode(ImageRef(data=b""))

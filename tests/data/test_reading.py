@@ -36,7 +36,7 @@ def test_every_row_stays_and_what_is_wrong_is_told(shop):
     assert len(shop) == 4
     assert shop.fatal.tolist() == [False, False, True, False]
     assert [(p.row, p.column, p.message.split(";")[0]) for p in shop.problems] == [
-        (3, None, "nothing to go by: no text and no picture"),
+        (3, None, "the row has no text and no image"),
         (4, "category", "no category"),
     ]
     assert shop.problems_of(2) == (shop.problems[0],)
@@ -114,6 +114,6 @@ def test_pictures_and_texts_are_not_paired_by_class_and_position(tmp_path):
     (tmp_path / "texts" / "shoes.csv").write_text("title\nred boot\n")
     (tmp_path / "images" / "shoes").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "shoes" / "1.jpg")
-    with pytest.raises(CatalogError, match="nothing says which picture is of which text"):
+    with pytest.raises(CatalogError, match="nothing says which image belongs to which text"):
         read(tmp_path)
     assert len(read(tmp_path / "texts")) == len(read(tmp_path / "images")) == 1

@@ -64,7 +64,7 @@ def test_a_special_file_is_no_picture(special, tmp_path):
         ImageRef(special).read()
     rows = [{"title": f"pen {i}", "image": str(special)} for i in range(3)]
     catalog = aisle.read(rows)
-    assert "picture is not there" in str(catalog.problems[0])
+    assert "image is not there" in str(catalog.problems[0])
     assert len(set(catalog.groups(near=True).tolist())) == 3 or catalog.groups().max() <= 2
     report = check(catalog)
     assert report.rows == 3
@@ -161,7 +161,7 @@ def test_a_broken_row_is_listed_once(tmp_path):
     assert [p.message for p in catalog.problems_of(3)] == ["2 fields instead of 4"]
     report = check(catalog, images=False)
     counts = {f.message: f.count for f in report.findings if f.kind == "problem"}
-    assert counts["images: the picture is not there"] == 18  # rows, not pictures
+    assert counts["images: the image is not there"] == 18  # rows, not pictures
     assert sum(counts.values()) == 20
     assert (report.clean, report.flagged, report.fatal) == (0, 18, 2)
 

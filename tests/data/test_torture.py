@@ -181,7 +181,7 @@ def test_long_fields_are_read_and_endless_ones_are_the_problem_of_their_row(tmp_
 def test_labels_that_do_not_matter_are_not_looked_at(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("sku,title,category\n1,a,Shoes\n2,b,\n")
-    assert [p.message for p in read(path).problems] == ["no category; the row is not learned from"]
+    assert [p.message for p in read(path).problems] == ["no category; the row is not trained on"]
     catalog = read(path, labels=False)
     assert not catalog.problems
     assert not catalog.labelled

@@ -21,7 +21,7 @@ def hostile(careful, train, tmp_path_factory):
     """The same shop, as written by sellers who try things, with broken and missing pictures."""
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "good.png").write_bytes(picture().read())
-    (folder / "broken.png").write_bytes(b"not a picture")
+    (folder / "broken.png").write_bytes(b"not an image")
     files = [(ImageRef(path=folder / name),) for name in ("good.png", "broken.png", "gone.png")]
     rows = []
     for i, p in enumerate(products(200, seed=7)):
@@ -105,7 +105,7 @@ def test_pictures_show_and_broken_ones_are_said_to_be_broken(page, hostile):
     assert set(widths) == {240}
     assert page.locator(".nopicture.broken").count() == states.count("broken")
     reasons = {x.picture.reason for x in cards if x.picture.state == "broken"}
-    assert "picture is not there" in reasons
+    assert "image is not there" in reasons
     assert len(reasons) == 2
     for reason in reasons:
         assert page.get_by_text(f"broken: {reason}").count() > 0

@@ -163,7 +163,7 @@ def test_a_picture_that_cannot_be_read_is_a_problem_of_its_row(promising, export
     ]
     twin = aisle.load(exported[0])
     assert by_place(one.to_dict() for one in twin.predict(rows)) == as_written(promising.model.predict(rows))
-    assert "not a picture" in twin.predict(rows)[0].problems[0]
+    assert "not an image" in twin.predict(rows)[0].problems[0]
 
 
 def test_by_itself_it_needs_no_torch_and_answers_soon(promising, exported, tmp_path):

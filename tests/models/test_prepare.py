@@ -202,7 +202,7 @@ def test_pictures_are_decoded_squared_and_lined_up_and_broken_ones_told():
     ]
     assert found.arrays["pixels"][1, 0, :, 9, 9].tolist() == [1, 2, 3]
     assert set(found.problems) == {1, 2}
-    assert "not a picture" in found.problems[2]
+    assert "not an image" in found.problems[2]
 
 
 @needs_shared

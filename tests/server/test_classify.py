@@ -72,7 +72,7 @@ def test_pictures_that_are_none(client):
     )
     codes = [answer["error"] and answer["error"]["code"] for answer in answers]
     assert codes == ["bad_picture", None, "urls_disabled", "urls_disabled", "bad_picture", "no_such_part"]
-    assert "not a picture" in answers[1]["prediction"]["problems"][0]
+    assert "not an image" in answers[1]["prediction"]["problems"][0]
 
 
 def test_a_form_is_one_product_with_its_files(client, trained):

@@ -68,7 +68,7 @@ def test_only_pictures_that_were_read_are_counted(site, tab, tmp_path, shop):
     tab.fill("#title", "clock")
     tab.set_input_files("#file", str(broken))
     tab.wait_for_selector("text=from the words alone")
-    assert "picture 1: not a picture of a known format" in tab.locator(".told").inner_text()
+    assert "picture 1: not an image of a known format" in tab.locator(".told").inner_text()
     tab.wait_for_selector(".draft span.face")  # in the list nothing stands for what cannot be shown
     assert tab.locator(".draft img").count() == 0
     tab.set_input_files("#file", str(good))
@@ -78,7 +78,7 @@ def test_only_pictures_that_were_read_are_counted(site, tab, tmp_path, shop):
     (said,) = site.said()
     assert (len(said["pictures"]), [one["image"] for one in said["missing_images"]]) == (1, [1])
     tab.click(".draft.placed .open")
-    tab.wait_for_selector("text=Picture 1 could not be read: not a picture of a known format")
+    tab.wait_for_selector("text=Picture 1 could not be read: not an image of a known format")
     check_looks(tab)
     tab.goto(f"{site.address}#/explore/products/{said['product_id']}")
     tab.wait_for_selector("text=What was said of it")

@@ -212,9 +212,9 @@ def test_an_image_that_could_not_be_read_is_shown_with_the_reason(site, tab):
     fill(site, {"id": "1", "title": TITLES[0], "images": [{"base64": "AAAA"}]})
     tab.goto(f"{site.address}#/review")
     tab.wait_for_selector(".desk")
-    said = "Picture 1 could not be read: not a picture of a known format"
+    said = "Picture 1 could not be read: not an image of a known format"
     assert tab.locator("main").inner_text().count(said) == 1
-    assert "picture 1: not a picture" not in tab.locator("main").inner_text()
+    assert "picture 1: not an image" not in tab.locator("main").inner_text()
     check_looks(tab)
 
 

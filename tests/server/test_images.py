@@ -17,7 +17,7 @@ GOOD = {"base64": base64.b64encode(picture()).decode()}
 BROKEN = {"base64": base64.b64encode(b"no picture at all").decode()}
 CUT = {"base64": base64.b64encode(picture(size=(300, 300))[:400]).decode()}
 INSIDE = {"url": "http://127.0.0.1/secret.png"}
-UNKNOWN = "not a picture of a known format"
+UNKNOWN = "not an image of a known format"
 FETCHED = Urls(enabled=True, seconds=1)
 
 
@@ -71,7 +71,7 @@ def test_feedback_lists_the_images_that_could_not_be_read_and_keeps_the_list(sta
     assert [(one["image"], one["url"]) for one in missing] == [(2, None), (3, INSIDE["url"]), (4, None)]
     assert missing[0]["reason"] == UNKNOWN
     assert missing[1]["reason"] == "not an address on the internet"
-    assert missing[2]["reason"].startswith("picture is broken: ")
+    assert missing[2]["reason"].startswith("image is broken: ")
     page = client.get("/v1/products/1").json()
     assert page["feedback"][0]["missing_images"] == missing
     assert len(page["pictures"]) == 1

@@ -249,7 +249,7 @@ def test_pictures_are_kept_small_and_shown(people):
     fill(client, who["ana"], {"id": "p", "title": "clock", "images": [{"base64": data}, {"base64": "AAAA"}]})
     item = borrow(client, who["ana"])[0]
     assert len(item["pictures"]) == 1
-    assert item["missing_images"] == [{"image": 2, "url": None, "reason": "not a picture of a known format"}]
+    assert item["missing_images"] == [{"image": 2, "url": None, "reason": "not an image of a known format"}]
     shown = client.get(item["pictures"][0], headers=who["sol"])
     assert shown.headers["content-type"] == "image/jpeg"
     assert client.get(item["pictures"][0]).status_code == 401

@@ -13,7 +13,7 @@ from aisle.taxonomy import Taxonomy
 class BatchSource(NamedTuple):
     """name: what it is called in messages. batches: record batches of text, bytes and vectors, in order; what
     is wrong is noted on the way. taxonomy: asked when all batches have been read. columns: what they hold.
-    home: the folder that picture paths are relative to. total: records, if that is known before."""
+    home: the folder that image paths are relative to. total: records, if that is known before."""
 
     name: str
     batches: Callable[[Problems], Iterator[pa.RecordBatch]]

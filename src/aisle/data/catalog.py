@@ -34,7 +34,7 @@ from aisle.taxonomy import CategoryPath, Targets, Taxonomy
 
 @dataclass
 class CatalogData:
-    """What all selections of one catalogue share: n records, and each fact about them found once.
+    """What all selections of one catalog share: n records, and each fact about them found once.
 
     first: the number of its first record, where it is a piece of a longer source. said: what the user said of
     the source's columns and text files.
@@ -69,7 +69,7 @@ class CatalogData:
 
     @cached_property
     def weights(self) -> np.ndarray | None:
-        """(n,) float64; problems were noted when the catalogue was read."""
+        """(n,) float64; problems were noted when the catalog was read."""
         return column_parsers.read_weights(self.records, self.columns.weight, Problems())
 
     @cached_property
@@ -165,7 +165,7 @@ class Catalog(Sequence[Product]):
     def _record(self, i: int) -> int:
         n = len(self)
         if not -n <= i < n:
-            raise IndexError(f"row {i} of a catalogue of {n}")
+            raise IndexError(f"row {i} of a catalog of {n}")
         return int(i) % n if self._index is None else int(self._index[i])
 
     def _select(self, full: np.ndarray) -> np.ndarray:
@@ -212,7 +212,7 @@ class Catalog(Sequence[Product]):
         return np.where(blank[coded.codes], -1, coded.codes).astype(np.int64)
 
     def value_counts(self, name: str, most: int) -> dict[str, int] | None:
-        """How often each value of a text column occurs, blanks aside; None for pictures and vectors, and
+        """How often each value of a text column occurs, blanks aside; None for images and vectors, and
         where there are more than `most` values."""
         if not pa.types.is_string(self._base.records.types[name]):
             return None
@@ -243,7 +243,7 @@ class Catalog(Sequence[Product]):
             column = self.columns.label[0] if self.columns.label else None
             why = f"column {column!r} is blank in every row" if column else "no column holds categories"
             raise CatalogError(
-                f"the catalogue has no labels: {why}. Name the column (category=…) or give a tree"
+                f"the catalog has no labels: {why}. Name the column (category=…) or give a tree"
             )
         return taxonomy
 
@@ -273,11 +273,11 @@ class Catalog(Sequence[Product]):
         return np.array([*counts, 0], np.int64)[self._select(self._base.labels.codes)]
 
     def has_image(self) -> np.ndarray:
-        """(n,) bool: which rows have a picture (that may turn out missing or broken)."""
-        pictures, n = self._base.images, len(self._base.records)
-        if not pictures.named:
+        """(n,) bool: which rows have an image (that may turn out missing or broken)."""
+        images, n = self._base.images, len(self._base.records)
+        if not images.named:
             return np.zeros(len(self), bool)
-        refs = (bool(pictures.refs(record)) for record in self._base.records.rows(pictures.named))
+        refs = (bool(images.refs(record)) for record in self._base.records.rows(images.named))
         return self._select(np.fromiter(refs, bool, n))
 
     def position_of(self, row: int) -> int | None:
@@ -379,19 +379,19 @@ class Catalog(Sequence[Product]):
         """(n,) int64 numbers from 0; rows that show the same product have the same.
 
         Args:
-            near: nearly the same counts too: titles that are nearly equal, and first pictures that look
-                alike, for which each first picture is decoded. Else only equal title and description (case,
-                spacing and signs aside), the same first picture byte for byte, or one value in the group
+            near: nearly the same counts too: titles that are nearly equal, and first images that look
+                alike, for which each first image is decoded. Else only equal title and description (case,
+                spacing and signs aside), the same first image byte for byte, or one value in the group
                 column.
-            pictures: whether what pictures look like counts.
-            progress: told of the pictures.
+            images: whether what images look like counts.
+            progress: told of the images.
         """
         images = near and images and bool(self._base.images.named)
 
         def find() -> np.ndarray:
             if not near:
                 return duplicates.groups(self._base)
-            seen = self._first_pictures(progress) if images else None
+            seen = self._first_images(progress) if images else None
             return near_duplicates.groups(self._base, seen)
 
         full = self._cached(f"groups {near} {images}", find)
@@ -399,14 +399,14 @@ class Catalog(Sequence[Product]):
             return full.astype(np.int64)
         return np.unique(full[self._index], return_inverse=True)[1].astype(np.int64)
 
-    def _first_pictures(self, progress: Progress) -> ImageHashes:
+    def _first_images(self, progress: Progress) -> ImageHashes:
         looked: ImageScan | None = self._base.cache.get("survey")
         if looked is not None:
             return ImageHashes(looked.rows, looked.hashes)
-        return self._cached("first pictures", lambda: hash_first_images(self._base, progress))
+        return self._cached("first images", lambda: hash_first_images(self._base, progress))
 
     def scan_images(self, progress: Progress = SILENT) -> ImageScan:
-        """Every picture of the whole source, decoded once: what cannot be read, what looks alike."""
+        """Every image of the whole source, decoded once: what cannot be read, what looks alike."""
         found = self._cached("survey", lambda: scan_images(self._base, progress))
         if not found.complete:
             self._base.cache.pop("survey", None)
@@ -419,7 +419,7 @@ class Catalog(Sequence[Product]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all rows and of what each column means: equal catalogues, equal fingerprints."""
+        """A hash of all rows and of what each column means: equal catalogs, equal fingerprints."""
         digest = hashlib.blake2b(repr(sorted(self.columns.to_dict().items())).encode(), digest_size=16)
         for batch in self._base.records.batches:
             sink = pa.BufferOutputStream()
@@ -455,15 +455,15 @@ class Catalog(Sequence[Product]):
 
     @property
     def image_root(self) -> Path | None:
-        """The folder that the pictures' paths are relative to; None where no column names any path."""
-        types, pictures = self._base.records.types, self._base.images
-        paths = [name for name in pictures.named if "binary" not in str(types[name])]
-        return pictures.root if paths else None
+        """The folder that the images' paths are relative to; None where no column names any path."""
+        types, images = self._base.records.types, self._base.images
+        paths = [name for name in images.named if "binary" not in str(types[name])]
+        return images.root if paths else None
 
     def image_names(self, i: int) -> list[str | bytes]:
-        """The pictures of row i as the file names them: paths, web addresses, or the bytes themselves."""
+        """The images of row i as the file names them: paths, web addresses, or the bytes themselves."""
         return self._base.images.names(self.raw(i))
 
     def images(self, i: int) -> tuple[ImageRef, ...]:
-        """The pictures of row i, without making the whole product."""
+        """The images of row i, without making the whole product."""
         return self._base.images.refs(self.raw(i))

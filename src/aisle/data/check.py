@@ -1,6 +1,6 @@
-"""Everything a catalogue is asked before anyone learns from it, as one typed result.
+"""Everything a catalog is asked before anyone learns from it, as one typed result.
 
-`check` looks at every row and every picture once; `Report` says what was found, how often, in which
+`check` looks at every row and every image once; `Report` says what was found, how often, in which
 rows, and what Aisle does about it. The command line shows it as a page, JSON or HTML.
 """
 
@@ -121,7 +121,7 @@ class CheckReport:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
     def to_html(self, path: str | Path) -> Path:
-        """Write one self-contained page with pictures; returns its path.
+        """Write one self-contained page with images; returns its path.
 
         Raises:
             OSError: the file cannot be written.
@@ -142,11 +142,11 @@ def _plain(value: Any) -> Any:
 def check(
     catalog: Catalog, *, images: bool = True, strict: bool = False, progress: Progress = SILENT
 ) -> CheckReport:
-    """Look a catalogue over. pictures: decode each (else only whether it is there); strict: stop at the
+    """Look a catalog over. images: decode each (else only whether it is there); strict: stop at the
     first that cannot be decoded.
 
     Raises:
-        FirstProblemError: strict, and a picture is unreadable.
+        FirstProblemError: strict, and an image is unreadable.
     """
     problems = catalog.problems.copy(strict)
     if images:
@@ -265,7 +265,7 @@ def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
             full = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(column))
             found.append((name, len(catalog) - full))
     if catalog.columns.images or catalog.columns.image_template:
-        found.append(("picture", len(catalog) - int(catalog.has_image().sum())))
+        found.append(("image", len(catalog) - int(catalog.has_image().sum())))
     if catalog.columns.label:
         found.append(("category", int((catalog.targets().node < 0).sum())))
     return tuple(found)

@@ -25,7 +25,7 @@ _PROBLEMS = 300  # problems listed
 
 @dataclass(frozen=True)
 class Thumb:
-    """A picture as a data URI, or why there is none (both empty: the product has no picture)."""
+    """An image as a data URI, or why there is none (both empty: the product has no image)."""
 
     src: str = ""
     why: str = ""
@@ -38,11 +38,11 @@ class Shown:
     row: int
     title: str
     label: str
-    picture: Thumb
+    image: Thumb
 
 
 def thumbnail(product: Product) -> Thumb:
-    """The product's first picture, re-encoded, so that nothing but its pixels gets into the page."""
+    """The product's first image, re-encoded, so that nothing but its pixels gets into the page."""
     if not product.images:
         return Thumb()
     try:
@@ -71,7 +71,7 @@ def render(report: "CheckReport") -> str:
         r=report,
         css=Markup(css),
         errors=sum(finding.severity == "error" for finding in report.findings),
-        pictured=bool(report.catalog.columns.images or report.catalog.columns.image_template),
+        has_images=bool(report.catalog.columns.images or report.catalog.columns.image_template),
         thumbs=_thumbs(report),
         wall=_wall(report),
         problems=report.problems[:_PROBLEMS],
@@ -80,7 +80,7 @@ def render(report: "CheckReport") -> str:
 
 
 def _thumbs(report: "CheckReport") -> dict[int, Thumb]:
-    """The pictures of all rows shown in groups, by record number."""
+    """The images of all rows shown in groups, by record number."""
     catalog = report.catalog
     shown = {example.row for finding in report.findings for group in finding.groups for example in group}
     places = {row: catalog.position_of(row) for row in shown}
@@ -88,7 +88,7 @@ def _thumbs(report: "CheckReport") -> dict[int, Thumb]:
 
 
 def _wall(report: "CheckReport") -> list[Shown]:
-    """Products drawn from the whole catalogue, the same ones each time."""
+    """Products drawn from the whole catalog, the same ones each time."""
     catalog = report.catalog
     usable = np.flatnonzero(~catalog.fatal)
     chosen = np.random.default_rng(0).choice(usable, min(_WALL, len(usable)), replace=False)

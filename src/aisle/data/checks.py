@@ -1,4 +1,4 @@
-"""What a check finds in a catalogue, one function a question, and what Aisle does about each."""
+"""What a check finds in a catalog, one function a question, and what Aisle does about each."""
 
 import heapq
 import re
@@ -21,12 +21,12 @@ SHOWN = 8  # examples kept of each finding
 _GOLDEN = np.int64(0x9E3779B97F4A7C15 - 2**64)  # 2^64 over the golden ratio: Fibonacci hashing
 
 # Where the part of a problem begins that differs from row to row.
-_VARIES = re.compile(r"(?=\. Did you mean )|(?<=picture is broken)(?=: )|(?=; read as ')")
+_VARIES = re.compile(r"(?=\. Did you mean )|(?<=image is broken)(?=: )|(?=; read as ')")
 # What is done about a problem, by the words it is told with; the first that fits.
 _ACTIONS = (
-    ("picture is not there", "the product is used without the picture"),
-    ("picture's address", "used without it; `aisle images` fetches pictures"),
-    ("picture", "the product is used without the picture"),
+    ("image is not there", "the product is used without the image"),
+    ("image's address", "used without it; `aisle images` fetches images"),
+    ("image", "the product is used without the image"),
     ("is not in the tree", "not learned from until its label is in the tree"),
     ("no category", "classify answers them"),
     ("same id", "kept; both answers carry this id"),
@@ -45,7 +45,7 @@ _HARMLESS = "ancestors of a category"  # starts what is told for information alo
 def find_all(
     catalog: Catalog, problems: Problems, *, near: bool, progress: Progress = SILENT
 ) -> tuple[Finding, ...]:
-    """Everything found, what costs most first. near: also pictures that look alike."""
+    """Everything found, what costs most first. near: also images that look alike."""
     groups = catalog.groups(near=False)
     found = [
         *_problems(catalog, problems),
@@ -79,7 +79,7 @@ def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
     for problem in problems:  # in the order of their rows
         kind = ProblemType(problem.column, _VARIES.split(problem.message)[0], problem.fatal)
         if problem.row is not None and last.get(kind) == problem.row:
-            continue  # two pictures of one row are one row
+            continue  # two images of one row are one row
         last[kind] = problem.row or 0
         counts[kind] += 1
         if counts[kind] <= SHOWN:
@@ -137,7 +137,7 @@ def _duplicates(catalog: Catalog, groups: np.ndarray) -> Iterator[Finding]:
     kept = "kept together on one side of every split"
     what = "exact duplicates: rows that say the same in every column but id, label and split"
     yield from _grouped(catalog, "exact duplicates", "note", what, kept, exact)
-    what = "near duplicates: the same title and description, first picture or group"
+    what = "near duplicates: the same title and description, first image or group"
     yield from _grouped(catalog, "near duplicates", "note", what, kept, alike)
     action = f"{kept}; at most one of their labels is right, so look at them"
     what = "duplicates with different labels"
@@ -197,7 +197,7 @@ def _leaks(catalog: Catalog) -> Iterator[Finding]:
 
 
 def _nearly_alike(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
-    """Products whose titles are nearly equal or whose first pictures look alike, beyond those that are
+    """Products whose titles are nearly equal or whose first images look alike, beyond those that are
     duplicates anyway: one listing offered twice, or variants of a product; only a person can tell."""
     alike, across = _Groups(), 0
     given = None if catalog.columns.split is None else catalog.split_codes
@@ -206,7 +206,7 @@ def _nearly_alike(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Ite
             alike.add(rows, len(rows))
             across += given is not None and len(np.setdiff1d(given[rows], -1)) > 1
     beside = f"; {across:,} of the groups lie across the given split" if across else ""
-    what = "titles that are nearly equal, or first pictures that look alike"
+    what = "titles that are nearly equal, or first images that look alike"
     action = f"kept together on one side of every split that Aisle makes{beside}"
     yield from _grouped(catalog, "look-alikes", "note", what, action, alike)
 

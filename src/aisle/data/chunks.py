@@ -163,7 +163,7 @@ class ChunkReader:
         records, problems = Records(batches), noted.copy()
         records.types = {**self.types, **records.types}
         problems.shift(1 - first)
-        check_rows(records, self.images, problems, self.vector_files, whole=False)
+        check_rows(records, self.images, problems, self.vector_files, len(problems), whole=False)
         problems.shift(first - 1)
         labels = no_labels(records, self.columns, None, problems)
         data = CatalogData(

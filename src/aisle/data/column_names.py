@@ -63,7 +63,8 @@ def singular(name: str) -> str:
 
 
 @cache
-def _table() -> Mapping[str, Any]:
+def namesnames_table() -> Mapping[str, Any]:
+    """The content of `column_names.toml`."""
     return tomllib.loads(_FILE.read_text("utf-8"))
 
 
@@ -80,7 +81,7 @@ class _Names(NamedTuple):
 def _names(role: str) -> tuple[_Names, ...]:
     """The role's names: English ones and codes, translations, vague ones."""
     groups: dict[int, list[tuple[int, str]]] = {0: [], _TRANSLATED: [], LATE: [], WEAK: []}
-    for language, names in _table()[role].items():
+    for language, names in names_table()[role].items():
         groups[{"en": 0, "late": LATE, "weak": WEAK}.get(language, _TRANSLATED)] += enumerate(names)
     found = []
     for tier, placed in groups.items():
@@ -117,7 +118,7 @@ def _forms(header: str) -> tuple[tuple[int, str], ...]:
 
 @cache
 def _local() -> re.Pattern[str]:
-    codes = "|".join(_table()["languages"]["codes"])
+    codes = "|".join(names_table()["languages"]["codes"])
     return re.compile(rf"[\s_.:@|/-]+(?:{codes})(?:[-_][a-z]{{2}}(?:-\w+)?)?$", re.IGNORECASE)
 
 
@@ -139,7 +140,7 @@ def level_number(header: str) -> int | None:
 
 @cache
 def _stems() -> frozenset[str]:
-    levels = _table()["levels"]
+    levels = names_table()["levels"]
     categories = [folded(name) for name in levels["category"]]
     words = [folded(name) for name in levels["level"]]
     pairs = {a + b for a in categories for b in words} | {b + a for a in categories for b in words}
@@ -151,7 +152,7 @@ def named_levels(headers: Iterable[str]) -> tuple[str, ...]:
     by_name: dict[str, str] = {}
     for header in headers:
         by_name.setdefault(folded(header), header)
-    for names in _table()["levels"]["named"]:
+    for names in names_table()["levels"]["named"]:
         found = tuple(by_name[key] for key in map(folded, names) if key in by_name)
         if len(found) > 1 and folded(names[0]) in by_name:
             return found
@@ -183,7 +184,7 @@ def is_other(header: str) -> bool:
 
 
 def _signs(kind: str) -> list[str]:
-    return _table()["signs"][kind]
+    return names_table()["signs"][kind]
 
 
 def is_kind(value: str) -> bool:
@@ -199,4 +200,4 @@ def is_flag(value: str) -> bool:
 
 @cache
 def _values(kind: str) -> frozenset[str]:
-    return frozenset(map(exact, _table()["cells"][kind]))
+    return frozenset(map(exact, names_table()["cells"][kind]))

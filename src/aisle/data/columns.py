@@ -17,7 +17,7 @@ CALLER_PREFIX = "fields."  # starts the columns of fields whose names callers of
 
 @dataclass(frozen=True)
 class Columns:
-    """What each column of a catalogue holds. `None` and `()`: there is none.
+    """What each column of a catalog holds. `None` and `()`: there is none.
 
     category: one label a row (a path, an id, a JSON list); levels: a column a level, top first.
     images: paths or bytes, `image_template` builds a path from other columns
@@ -62,7 +62,7 @@ class Columns:
 
     @property
     def label(self) -> tuple[str, ...]:
-        """The columns that hold the label; none in a catalogue without labels."""
+        """The columns that hold the label; none in a catalog without labels."""
         return (self.category,) if self.category is not None else self.levels
 
     def describe(self) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
-"""All pictures that a catalogue names by address, into a folder: many at once, politely, resumably.
+"""All images that a catalog names by address, into a folder: many at once, politely, resumably.
 
-The folder keeps the pictures and `images.jsonl`, a line an address; reading the catalogue with this
+The folder keeps the images and `images.jsonl`, a line an address; reading the catalog with this
 folder as `image_root` finds them. An interrupted run is continued by running it again.
 """
 
@@ -48,7 +48,7 @@ class Downloaded(NamedTuple):
 
 
 def addresses(catalog: Catalog) -> Iterator[str]:
-    """Every web address among the pictures of a catalogue, in row order, each once."""
+    """Every web address among the images of a catalog, in row order, each once."""
     seen: set[str] = set()
     for i in range(len(catalog)):
         for name in catalog.image_names(i):
@@ -79,12 +79,12 @@ def download(
         with (folder / LOG).open("a", encoding="utf-8") as log:
             failed = _fetch_all(todo, folder, log, limits or FetchLimits(), rates, progress)
     except OSError as error:
-        raise CatalogError(f"{folder}: pictures cannot be kept there: {error.strerror or error}") from error
+        raise CatalogError(f"{folder}: images cannot be kept there: {error.strerror or error}") from error
     return Downloaded(len(todo) - len(failed), len(wanted) - len(todo), failed)
 
 
 def _present(folder: Path) -> set[str]:
-    """Addresses whose picture is in the folder; a line cut short by an interruption counts for nothing."""
+    """Addresses whose image is in the folder; a line cut short by an interruption counts for nothing."""
     found: set[str] = set()
     log = folder / LOG
     if not log.exists():
@@ -113,7 +113,7 @@ def _fetch_all(
     hosts, busy = deque(waiting), defaultdict[str, int](int)
     running: dict[Future[str], str] = {}
     failed: dict[str, str] = {}
-    with ThreadPoolExecutor(manners.workers) as pool, progress("fetching", len(urls), "pictures") as advance:
+    with ThreadPoolExecutor(manners.workers) as pool, progress("fetching", len(urls), "images") as advance:
         stop = threading.Event()
         try:
             while running or any(waiting.values()):
@@ -155,24 +155,24 @@ def _host(url: str) -> str:
 
 
 def _keep(url: str, folder: Path, limits: FetchLimits, pause: float, stop: threading.Event) -> str:
-    """Fetch one picture into the folder, whole or not at all; its name there."""
-    picture = None
+    """Fetch one image into the folder, whole or not at all; its name there."""
+    image = None
     for attempt in range(_TRIES):
         try:
-            picture = fetch(url, limits)
+            image = fetch(url, limits)
             break
         except FetchError as error:
             last = attempt == _TRIES - 1
             if error.wait is None or error.wait > _LONGEST_WAIT or last or stop.is_set():
                 raise
             stop.wait(error.wait * 2**attempt)
-    assert picture is not None
+    assert image is not None
     digest = hashlib.blake2b(url.encode("utf-8", "replace"), digest_size=16).hexdigest()
-    name = f"{digest[:2]}/{digest}.{picture.ending}"
+    name = f"{digest[:2]}/{digest}.{image.ending}"
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(f".{threading.get_ident()}.part")
-    part.write_bytes(picture.data)
+    part.write_bytes(image.data)
     os.replace(part, path)
     if pause:
         time.sleep(pause)

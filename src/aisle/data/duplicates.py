@@ -1,4 +1,4 @@
-"""Rows that show the same product: by what they say, by their first picture, by a group column."""
+"""Rows that show the same product: by what they say, by their first image, by a group column."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ def digest(data: bytes) -> bytes:
 
 
 def keys(base: "CatalogData") -> np.ndarray:
-    """(n,) S16: what each row says. Title and description where there are any, else its pictures,
+    """(n,) S16: what each row says. Title and description where there are any, else its images,
     else all its fields."""
     out = np.zeros(len(base.records), dtype=f"V{_SIZE}")
     needed = [name for name in base.records.names if name not in base.columns.vectors]
@@ -67,19 +67,19 @@ def _words(base: "CatalogData", record: Mapping[str, Any]) -> str:
     return "\0".join(words) if any(words) else ""
 
 
-def groups(base: "CatalogData", pictures: bool = True) -> np.ndarray:
+def groups(base: "CatalogData", images: bool = True) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows: connected components of "shares its
-    words, its first picture's bytes or its group column with".
+    words, its first image's bytes or its group column with".
 
-    pictures: whether bytes of pictures count. Rows are compared by 64-bit hashes: among ten million, two
-    different ones share theirs once in 400,000 catalogues.
+    images: whether bytes of images count. Rows are compared by 64-bit hashes: among ten million, two
+    different ones share theirs once in 400,000 catalogs.
     """
     edges = [_shared(_said(base))]
     if base.columns.group is not None:
         coded = column_parsers.encode(base.records.column(base.columns.group))
         named = np.array([bool(value.strip()) for value in coded.values], dtype=bool)
         edges.append(_shared(np.where(named[coded.codes], coded.codes.astype(np.int64) + 1, 0)))
-    if pictures and base.images.named:
+    if images and base.images.named:
         edges.append(same_images(base))
     return components(np.concatenate(edges), len(base.records))
 
@@ -96,7 +96,7 @@ def components(edges: np.ndarray, n: int) -> np.ndarray:
 
 
 def same_images(base: "CatalogData") -> np.ndarray:
-    """(E, 2) rows whose first pictures are the same byte for byte, chained."""
+    """(E, 2) rows whose first images are the same byte for byte, chained."""
     return _shared(_contents(base))
 
 
@@ -138,8 +138,8 @@ def _said(base: "CatalogData") -> np.ndarray:
 
 
 def _contents(base: "CatalogData") -> np.ndarray:
-    """(n,) uint64 hashes of the first pictures' bytes; 0 where there is none. Files are read only where
-    another has the same size: pictures of different sizes are different."""
+    """(n,) uint64 hashes of the first images' bytes; 0 where there is none. Files are read only where
+    another has the same size: images of different sizes are different."""
 
     @lru_cache(2**16)
     def hashed(path: Path) -> int:
@@ -148,17 +148,17 @@ def _contents(base: "CatalogData") -> np.ndarray:
         except (OSError, ValueError):
             return 0
 
-    sizes = np.fromiter(map(_size, _first_pictures(base)), np.int64, len(base.records))
+    sizes = np.fromiter(map(_size, _first_images(base)), np.int64, len(base.records))
     values, counts = np.unique(sizes, return_counts=True)
     shared = np.isin(sizes, values[counts > 1]) & (sizes > 0)
     out = np.zeros(len(base.records), np.uint64)
-    for i, ref in enumerate(_first_pictures(base)) if shared.any() else ():
+    for i, ref in enumerate(_first_images(base)) if shared.any() else ():
         if shared[i] and ref is not None:
             out[i] = hashed(ref.path) if ref.path is not None else _short(digest(ref.data or b""))
     return out
 
 
-def _first_pictures(base: "CatalogData") -> Iterator[ImageRef | None]:
+def _first_images(base: "CatalogData") -> Iterator[ImageRef | None]:
     for record in base.records.rows(base.images.named):
         refs = base.images.refs(record)
         yield refs[0] if refs else None

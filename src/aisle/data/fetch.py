@@ -1,6 +1,6 @@
-"""One picture from an address on the web, whoever wrote that address.
+"""One image from an address on the web, whoever wrote that address.
 
-An address in a catalogue is a request made from inside the shop's network, so: only http and https;
+An address in a catalog is a request made from inside the shop's network, so: only http and https;
 every host is resolved here, each of its addresses must be public, and the connection goes to the very
 address that was checked, at every redirect anew; size, type and time are bounded.
 """
@@ -20,7 +20,7 @@ from aisle.data.images import ImageError, decode
 from aisle.data.product import ImageRef
 from aisle.errors import CatalogError
 
-AGENT = "aisle-images/0.1 (catalogue pictures)"
+AGENT = "aisle-images/0.1 (catalog images)"
 _REDIRECTS = 5
 _CHUNK = 64 * 1024
 _RETRY = {408, 425, 429, 500, 502, 503, 504}
@@ -51,7 +51,7 @@ _ISATAP = {0x00005EFE, 0x02005EFE}  # the 32 bits before an IPv4 address, after 
 
 class FetchLimits(NamedTuple):
     """What one fetch may cost. seconds: for the whole of it. private: also addresses that are not public
-    (a shop's own picture server)."""
+    (a shop's own image server)."""
 
     max_bytes: int = 20 * 2**20
     seconds: float = 30.0
@@ -59,7 +59,7 @@ class FetchLimits(NamedTuple):
 
 
 class FetchError(CatalogError):
-    """A picture that could not be fetched. `wait`: seconds until it is worth trying again; None: never."""
+    """An image that could not be fetched. `wait`: seconds until it is worth trying again; None: never."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class PrivateAddressError(FetchError):
 
 
 class Fetched(NamedTuple):
-    """A picture's bytes and its format's usual ending, without the dot."""
+    """An image's bytes and its format's usual ending, without the dot."""
 
     data: bytes
     ending: str
@@ -81,10 +81,10 @@ _USUAL = FetchLimits()
 
 
 def fetch(url: str, limits: FetchLimits = _USUAL) -> Fetched:
-    """The picture at this address, decodable or not at all.
+    """The image at this address, decodable or not at all.
 
     Raises:
-        FetchError: refused, not there, too large, too slow, or no picture.
+        FetchError: refused, not there, too large, too slow, or no image.
     """
     deadline = time.monotonic() + limits.seconds
     address = "https:" + url if url.startswith("//") else url
@@ -92,7 +92,7 @@ def fetch(url: str, limits: FetchLimits = _USUAL) -> Fetched:
         for _ in range(_REDIRECTS + 1):
             answer = _request(address, limits, deadline)
             if isinstance(answer, bytes):
-                return _as_picture(answer)
+                return _as_image(answer)
             address = urljoin(address, answer)
     except (OSError, http.client.HTTPException, ValueError) as error:  # ssl and timeout errors are OSErrors
         why = " ".join(str(error).split())[:120] or type(error).__name__
@@ -186,7 +186,7 @@ def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def _serves_the_machine(address: str) -> bool:
-    """Where clouds hand their machines credentials: no shop keeps pictures there."""
+    """Where clouds hand their machines credentials: no shop keeps images there."""
     return any(ip.is_link_local or ip in _OF_CLOUDS for ip in _meant(address))
 
 
@@ -212,7 +212,7 @@ def _body(response: http.client.HTTPResponse, limits: FetchLimits, deadline: flo
         and not kind.startswith("image/")
         and kind not in ("application/octet-stream", "binary/octet-stream")
     ):
-        raise FetchError(f"the server sent {kind}, not a picture")
+        raise FetchError(f"the server sent {kind}, not an image")
     size = response.getheader("Content-Length") or ""
     if size.isdigit() and int(size) > limits.max_bytes:
         raise FetchError(f"larger than {limits.max_bytes:,} bytes")
@@ -229,7 +229,7 @@ def _body(response: http.client.HTTPResponse, limits: FetchLimits, deadline: flo
     return b"".join(chunks)
 
 
-def _as_picture(data: bytes) -> Fetched:
+def _as_image(data: bytes) -> Fetched:
     try:
         decode(ImageRef(data=data), 32)
     except ImageError as error:

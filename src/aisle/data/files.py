@@ -29,7 +29,7 @@ _SURE = {
     "jsonl",
     "parquet",
 }  # in a folder; other .txt and .json files are mostly something else
-LOG = "images.jsonl"  # what `aisle images` writes beside the pictures it fetched
+LOG = "images.jsonl"  # what `aisle images` writes beside the images it fetched
 _PACKED = {".gz", ".zst", ".zstd", ".bz2", ".xz"}
 MIB = 2**20
 _FREELY = 64 * MIB  # what any packed file may unpack to
@@ -47,7 +47,7 @@ class SourceFile(NamedTuple):
 
 
 class TableFile(NamedTuple):
-    """One file of a catalogue: its format (`csv`, `text` as CSV, `tsv`, `jsonl`, `json`, `parquet`)."""
+    """One file of a catalog: its format (`csv`, `text` as CSV, `tsv`, `jsonl`, `json`, `parquet`)."""
 
     path: Path
     format: str
@@ -148,7 +148,7 @@ class _Zstd(io.RawIOBase):
 
 
 def find_tables(source: Path) -> list[TableFile]:
-    """The file itself, or all tables in a folder and its subfolders, by name; none in a folder of pictures.
+    """The file itself, or all tables in a folder and its subfolders, by name; none in a folder of images.
 
     Raises:
         CatalogError: there is no such file, or its ending says no known format.
@@ -168,7 +168,7 @@ def find_tables(source: Path) -> list[TableFile]:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """The pictures in a folder's subfolders, by name."""
+    """The images in a folder's subfolders, by name."""
     found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS and not _hidden(p, folder))
     return sorted(p for p in found if p.is_file())
 

@@ -6,135 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Keys that name one image, the best resolution first; compared without case and signs.
-_KEYS = (
-    *(
-        "original",
-        "originalsrc",
-        "originalurl",
-        "urloriginal",
-        "fullxfull",
-        "urlfullxfull",
-        "full",
-        "fullsize",
-    ),
-    *(
-        "urlfull",
-        "imageoriginal",
-        "master",
-        "max",
-        "maxres",
-        "raw",
-        "hires",
-        "urlhires",
-        "hiresurl",
-        "highres",
-    ),
-    *(
-        "zoom",
-        "urlzoom",
-        "zoomurl",
-        "zoomimage",
-        "huge",
-        "xxlarge",
-        "xxl",
-        "xlarge",
-        "extralarge",
-        "xl",
-        "big",
-    ),
-    *(
-        "bigimage",
-        "secureurl",
-        "contenturl",
-        "src",
-        "url",
-        "imageurl",
-        "imagesrc",
-        "href",
-        "uri",
-        "link",
-        "srcset",
-    ),
-    *(
-        "large",
-        "urllarge",
-        "largeimage",
-        "largeurl",
-        "urlstandard",
-        "standard",
-        "default",
-        "image",
-        "img",
-        "path",
-    ),
-    *("imagepath", "imagefile", "file", "filepath", "filename", "location", "picture", "photo", "baseimage"),
-    *(
-        "medium",
-        "urlmedium",
-        "mediumimage",
-        "med",
-        "regular",
-        "normal",
-        "preview",
-        "small",
-        "urlsmall",
-        "smallimage",
-    ),
-    *(
-        "thumbnail",
-        "thumbnailurl",
-        "urlthumbnail",
-        "thumb",
-        "urlthumb",
-        "transformedsrc",
-        "tiny",
-        "urltiny",
-        "icon",
-    ),
-)
-_RANK = {key: place for place, key in enumerate(_KEYS)}
-# Keys whose value is the same image in other sizes, and those whose value wraps it.
-_SIZES = {
-    *(
-        "sizes",
-        "variants",
-        "versions",
-        "renditions",
-        "formats",
-        "resolutions",
-        "sources",
-        "thumbnails",
-        "urls",
-    ),
-    *("derivatives", "crops", "scales"),
-}
-_WRAPS = {
-    "node",
-    "fields",
-    "file",
-    "image",
-    "img",
-    "picture",
-    "photo",
-    "media",
-    "attributes",
-    "data",
-    "previewimage",
-}
-_NO_IMAGE = {
-    "alt",
-    "alttext",
-    "title",
-    "caption",
-    "id",
-    "name",
-    "type",
-    "mimetype",
-    "variant",
-    "position",
-    "color",
-}
+from aisle.data.column_names import names_table
+
+_TABLE = names_table()["image_objects"]  # compared without case and signs
+_RANK = {
+    key: i for i, key in enumerate(_TABLE["names"])
+}  # keys that name one image, the best resolution first
+_SIZES = frozenset(_TABLE["sizes"])  # keys whose value is the same image in other sizes
+_WRAPS = frozenset(_TABLE["wraps"])  # keys whose value wraps the image
+_NO_IMAGE = frozenset(_TABLE["others"])
 _WIDTH = re.compile(r"(\d{2,5})(?:\s*[xX×]\s*(?:\d{1,5}|n))?|^(\d)[kx]$", re.IGNORECASE)
 _LINK = re.compile(
     r"(?:https?:)?//|[^\s]*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|jp2)(?:[?#]\S*)?$", re.IGNORECASE

@@ -1,4 +1,4 @@
-"""From a record's cells to references of its pictures; nothing is opened here."""
+"""From a record's cells to references of its images; nothing is opened here."""
 
 import json
 import os
@@ -21,9 +21,9 @@ _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 
 
 class ImageResolver:
-    """Turns the picture cells of a record into `ImageRef`s.
+    """Turns the image cells of a record into `ImageRef`s.
 
-    root: the folder that paths are relative to. separator: parts several pictures in one cell.
+    root: the folder that paths are relative to. separator: parts several images in one cell.
     """
 
     def __init__(self, columns: Columns, root: Path, separator: str | None = None) -> None:
@@ -34,7 +34,7 @@ class ImageResolver:
 
     @property
     def named(self) -> list[str]:
-        """The columns that say where pictures are, or hold them."""
+        """The columns that say where images are, or hold them."""
         template = re.findall(r"{([^{}]*)}", self.columns.image_template or "")
         return list(dict.fromkeys([*self.columns.images, *template]))
 
@@ -43,7 +43,7 @@ class ImageResolver:
         return [name for _, name in self.cells(record)]
 
     def cells(self, record: Mapping[str, Any]) -> list[tuple[str, str | bytes]]:
-        """(column, name or bytes) of each picture of a record."""
+        """(column, name or bytes) of each image of a record."""
         found: list[tuple[str, str | bytes]] = []
         for column in self.columns.images:
             value = record.get(column)
@@ -67,11 +67,11 @@ class ImageResolver:
         return [piece.strip() for piece in pieces if piece.strip()]
 
     def refs(self, record: Mapping[str, Any]) -> tuple[ImageRef, ...]:
-        """The pictures of a record; addresses not fetched yet have none."""
+        """The images of a record; addresses not fetched yet have none."""
         return tuple(ref for _, ref in self.found(record))
 
     def found(self, record: Mapping[str, Any]) -> list[tuple[str, ImageRef]]:
-        """(column, picture) of each picture of a record that is here."""
+        """(column, image) of each image of a record that is here."""
         found = []
         for column, name in self.cells(record):
             if isinstance(name, bytes):
@@ -83,7 +83,7 @@ class ImageResolver:
         return found
 
     def path(self, name: str) -> Path | None:
-        """Where a picture lies; None for an address that was not fetched."""
+        """Where an image lies; None for an address that was not fetched."""
         if is_url(name):
             fetched = self.fetched.get(name)
             return self.root / fetched if fetched else None
@@ -91,7 +91,7 @@ class ImageResolver:
 
     @property
     def fetched(self) -> dict[str, str]:
-        """Address -> file, as `aisle images` noted them in the picture folder."""
+        """Address -> file, as `aisle images` noted them in the image folder."""
         if self._fetched is None:
             self._fetched = {}
             try:
@@ -108,24 +108,24 @@ class ImageResolver:
         return self._fetched
 
     def check(self, records: Records, problems: Problems) -> None:
-        """Note each picture that is not where the record says."""
+        """Note each image that is not where the record says."""
         if not self.columns.images and self.columns.image_template is None:
             return
         paths = [name for name in self.named if "binary" not in str(records.types[name])]
-        far = is_remote(self.root)  # to ask a store for each picture takes as long as to read it
+        far = is_remote(self.root)  # to ask a store for each image takes as long as to read it
         for row, record in enumerate(records.rows(paths), 1):
             for column, name in self.cells(record):
                 if isinstance(name, bytes):
                     continue
                 path = self.path(name)
                 if path is None:
-                    problems.add(row, column, "a picture's address; `aisle images` fetches it", name)
+                    problems.add(row, column, "an image's address; `aisle images` fetches it", name)
                 elif not far and not _is_file(path):
-                    problems.add(row, column, "the picture is not there", name)
+                    problems.add(row, column, "the image is not there", name)
 
 
 def is_url(name: str) -> bool:
-    """Whether a picture is named by an address on the web."""
+    """Whether an image is named by an address on the web."""
     return bool(_URL.match(name))
 
 
@@ -137,7 +137,7 @@ def _is_file(path: Path) -> bool:
 
 
 def guess_separator(cells: Iterable[str]) -> str | None:
-    """The sign that parts several pictures in a cell, each of which looks like one."""
+    """The sign that parts several images in a cell, each of which looks like one."""
     cells = [cell for cell in cells if cell and structured(cell) is None]
     for mark in _SEPARATORS:
         several = [

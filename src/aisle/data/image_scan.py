@@ -1,4 +1,4 @@
-"""Looking at every picture once: which cannot be read, and what each looks like."""
+"""Looking at every image once: which cannot be read, and what each looks like."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ _CHUNK = 256
 
 
 class Unreadable(NamedTuple):
-    """A picture that cannot be decoded: its record's number, column and name there, and why."""
+    """An image that cannot be decoded: its record's number, column and name there, and why."""
 
     row: int
     column: str
@@ -28,9 +28,9 @@ class Unreadable(NamedTuple):
 
 
 class ImageScan(NamedTuple):
-    """All pictures of a catalogue, looked at.
+    """All images of a catalog, looked at.
 
-    total: how many there are. rows: record numbers whose first picture can be told apart, with
+    total: how many there are. rows: record numbers whose first image can be told apart, with
     `hashes` (K, 32) of it.
     """
 
@@ -46,14 +46,14 @@ class ImageScan(NamedTuple):
 
 
 class ImageHashes(NamedTuple):
-    """Record numbers (K,) whose first picture can be told apart, and perceptual hashes (K, 32) of it."""
+    """Record numbers (K,) whose first image can be told apart, and perceptual hashes (K, 32) of it."""
 
     rows: np.ndarray
     hashes: np.ndarray
 
 
 def scan_images(base: "CatalogData", progress: Progress = SILENT) -> ImageScan:
-    """Decode every picture, on all cores; missing files are left out (reading told of them)."""
+    """Decode every image, on all cores; missing files are left out (reading told of them)."""
     if not base.images.named:
         return ImageScan(0, (), np.empty(0, np.int64), np.empty((0, 32), np.uint8))
     total, unreadable = 0, []
@@ -61,7 +61,7 @@ def scan_images(base: "CatalogData", progress: Progress = SILENT) -> ImageScan:
     hashes: list[np.ndarray] = []
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress("looking at pictures", len(base.records)) as done,
+        progress("looking at images", len(base.records)) as done,
     ):
         records = enumerate(base.records.rows(base.images.named), 1)
         while chunk := list(islice(records, _CHUNK)):
@@ -83,7 +83,7 @@ def scan_images(base: "CatalogData", progress: Progress = SILENT) -> ImageScan:
 
 
 def _look(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
-    """The hash of a first picture (None: nearly blank, or a later picture), or what is wrong."""
+    """The hash of a first image (None: nearly blank, or a later image), or what is wrong."""
     _, place, _, ref = item
     try:
         image = decode(ref, 64)
@@ -102,16 +102,16 @@ def _name(ref: ImageRef, base: "CatalogData") -> str:
 
 
 def hash_first_images(base: "CatalogData", progress: Progress = SILENT) -> ImageHashes:
-    """What the first picture of each record looks like, for which it is decoded, on all cores."""
+    """What the first image of each record looks like, for which it is decoded, on all cores."""
     rows: list[int] = []
     hashes: list[np.ndarray] = []
     records = enumerate(base.records.rows(base.images.named), 1) if base.images.named else iter(())
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress("comparing pictures", len(base.records)) as done,
+        progress("comparing images", len(base.records)) as done,
     ):
         while chunk := list(islice(records, _CHUNK)):
-            found = [(row, 0, *pictures[0]) for row, r in chunk if (pictures := base.images.found(r))]
+            found = [(row, 0, *images[0]) for row, r in chunk if (images := base.images.found(r))]
             for (row, *_), seen in zip(found, pool.map(_look, found), strict=True):
                 if isinstance(seen, np.ndarray):
                     rows.append(row)

@@ -1,4 +1,4 @@
-"""Pictures from anywhere become plain RGB or one kind of error, in bounded memory and time.
+"""Images from anywhere become plain RGB or one kind of error, in bounded memory and time.
 
 Hostile and broken files make Pillow raise OSError, SyntaxError, TypeError, ValueError,
 DecompressionBombError and more; none of them leaves this module.
@@ -18,7 +18,7 @@ from aisle.regular_files import open_regular
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000  # 150 MB decoded
-# Pictures and nothing else: EPS would start Ghostscript, the others that Pillow reads are rare and fragile.
+# Images and nothing else: EPS would start Ghostscript, the others that Pillow reads are rare and fragile.
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "ICO", "ICNS", "PPM"),
     *("TGA", "PCX", "PSD", "SGI", "QOI"),
@@ -34,11 +34,11 @@ _FILES_FAULT = {
 
 
 class ImageError(CatalogError):
-    """A picture that is missing, broken, too large or no picture at all."""
+    """An image that is missing, broken, too large or no image at all."""
 
 
 class TemporaryImageError(ImageError):
-    """A picture that could not be read now, through no fault of its file: memory or the disk failed.
+    """An image that could not be read now, through no fault of its file: memory or the disk failed.
 
     What depends on it is never kept.
     """
@@ -50,9 +50,9 @@ def is_temporary(problem: str) -> bool:
 
 
 def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
-    """The picture as RGB, upright, on white; of an animation the first frame.
+    """The image as RGB, upright, on white; of an animation the first frame.
 
-    size: no more detail is needed than a shorter side of this many pixels. A larger picture may come
+    size: no more detail is needed than a shorter side of this many pixels. A larger image may come
     back smaller, though never below it; JPEG is then decoded at reduced size, many times faster.
 
     Raises:
@@ -70,14 +70,14 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError("picture is too large once decoded (a decompression bomb?)") from error
+        raise ImageError("image is too large once decoded (a decompression bomb?)") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError("not a picture of a known format") from error
+        raise ImageError("not an image of a known format") from error
     except (Exception, MemoryError) as error:
         if _is_machines_fault(error):
             raise _not_now(error) from error
         why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ImageError(f"picture is broken: {why}") from error
+        raise ImageError(f"image is broken: {why}") from error
 
 
 def _read(ref: ImageRef) -> bytes:
@@ -92,11 +92,11 @@ def _read(ref: ImageRef) -> bytes:
             raise _not_now(error) from error
         missing = isinstance(error, FileNotFoundError)
         why = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise ImageError(f"picture {why}") from error
+        raise ImageError(f"image {why}") from error
     if len(data) > MAX_BYTES:
-        raise ImageError(f"picture file is larger than {MAX_BYTES // 2**20} MiB")
+        raise ImageError(f"image file is larger than {MAX_BYTES // 2**20} MiB")
     if not data:
-        raise ImageError("picture file is empty")
+        raise ImageError("image file is empty")
     return data
 
 
@@ -109,7 +109,7 @@ def _is_machines_fault(error: Exception) -> bool:
 
 def _not_now(error: Exception) -> TemporaryImageError:
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return TemporaryImageError(f"picture {NOT_NOW}: {' '.join(why.split())[:120]}")
+    return TemporaryImageError(f"image {NOT_NOW}: {' '.join(why.split())[:120]}")
 
 
 def _decode(data: bytes, size: int | None) -> Image.Image:
@@ -118,7 +118,7 @@ def _decode(data: bytes, size: int | None) -> Image.Image:
     if size is not None:
         image.draft("RGB", (size, size))
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"picture is too large: {image.width:,} × {image.height:,} pixels")
+        raise ImageError(f"image is too large: {image.width:,} × {image.height:,} pixels")
     image.load()
     image = _upright(image)
     if size is not None and min(image.size) >= 2 * size and image.mode in ("L", "RGB", "RGBA", "CMYK"):

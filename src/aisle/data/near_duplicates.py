@@ -1,9 +1,9 @@
 """Rows that show nearly the same product, kept on one side of every split.
 
-What ties rows beyond `aisle.data.duplicates`: first pictures that look alike or are the same, and titles
+What ties rows beyond `aisle.data.duplicates`: first images that look alike or are the same, and titles
 that are equal or nearly equal (`near_titles`). Ties must not chain a shop together: where they join more than
 `most_joined` different products, only the closer ones count (of titles from a cosine of 0.88, then 0.95; of
-pictures up to 12, then 4 bits), and if that is still too many, none: a placeholder picture or a template of
+images up to 12, then 4 bits), and if that is still too many, none: a placeholder image or a template of
 titles says nothing.
 """
 
@@ -36,12 +36,12 @@ def groups(base: "CatalogData", seen: ImageHashes | None) -> np.ndarray:
 
     Args:
         base: the records.
-        seen: what first pictures look like; None: pictures do not count, but for equal bytes.
+        seen: what first images look like; None: images do not count, but for equal bytes.
     """
     n = len(base.records)
-    exact = duplicates.groups(base, pictures=False)
+    exact = duplicates.groups(base, images=False)
     edges, closeness = _title_edges(base)
-    more, how = _picture_edges(base, seen)
+    more, how = _image_edges(base, seen)
     edges, closeness = np.concatenate([edges, more]), np.concatenate([closeness, how])
     joined = exact[edges]
     apart = joined[:, 0] != joined[:, 1]
@@ -82,8 +82,8 @@ def _title_edges(base: "CatalogData") -> tuple[np.ndarray, np.ndarray]:
     return edges, np.concatenate([np.full(len(equal), _CLOSEST), closeness])
 
 
-def _picture_edges(base: "CatalogData", seen: ImageHashes | None) -> tuple[np.ndarray, np.ndarray]:
-    """(E, 2) rows whose first pictures are the same or look alike, and how close they are."""
+def _image_edges(base: "CatalogData", seen: ImageHashes | None) -> tuple[np.ndarray, np.ndarray]:
+    """(E, 2) rows whose first images are the same or look alike, and how close they are."""
     if not base.images.named:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
     same = duplicates.same_images(base).astype(np.int64)

@@ -1,8 +1,8 @@
-"""Pictures that look alike: one photograph resized, recompressed or brightened.
+"""Images that look alike: one photograph resized, recompressed or brightened.
 
 The perceptual hash is pHash (Zauner 2010): a 32 × 32 grey thumbnail's 16 × 16 lowest cosine frequencies
-but the mean, each compared with their median. Measured on 650 real shop pictures, each against itself at
-70 % size and JPEG quality 50: nine in ten differ in at most 24 of 255 bits, different pictures in 32 or
+but the mean, each compared with their median. Measured on 650 real shop images, each against itself at
+70 % size and JPEG quality 50: nine in ten differ in at most 24 of 255 bits, different images in 32 or
 more; a 256-bit dHash told the two apart less well.
 """
 
@@ -12,14 +12,14 @@ from PIL import Image
 NEAR = 22  # differing bits; then some of the 16 bands below are nearly always equal
 _SIDE, _KEPT = 32, 16
 _CHUNK = 200_000  # pairs compared at once
-_CROWD = 400  # pictures that share a band by chance
+_CROWD = 400  # images that share a band by chance
 _BLANK = 4.0  # grey levels of deviation below which there is nothing to compare
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1)  # set bits of a byte
 _COSINES = np.cos(np.pi / _SIDE * np.outer(np.arange(_KEPT), np.arange(_SIDE) + 0.5))  # (16, 32)
 
 
 def perceptual_hash(image: Image.Image) -> np.ndarray | None:
-    """(32,) uint8; None where the picture is nearly blank."""
+    """(32,) uint8; None where the image is nearly blank."""
     grey = np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float64)
     if grey.std() < _BLANK:
         return None

@@ -1,4 +1,4 @@
-"""Everything found wrong in a catalogue, kept small: ten million rows may each have a problem."""
+"""Everything found wrong in a catalog, kept small: ten million rows may each have a problem."""
 
 import re
 from array import array

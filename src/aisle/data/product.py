@@ -1,4 +1,4 @@
-"""What crosses the border of a catalogue: products, pictures, problems."""
+"""What crosses the border of a catalog: products, images, problems."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from aisle.taxonomy import CategoryPath
 
 
 class ImageRef(NamedTuple):
-    """A picture not yet decoded: a file's path, or the encoded bytes themselves."""
+    """An image not yet decoded: a file's path, or the encoded bytes themselves."""
 
     path: Path | None = None
     data: bytes | None = None
@@ -51,7 +51,7 @@ class Product:
 
 
 class Problem(NamedTuple):
-    """Something wrong in a catalogue. `row` counts records from 1 (the header is not one); None: the file.
+    """Something wrong in a catalog. `row` counts records from 1 (the header is not one); None: the file.
 
     `fatal` rows are not learned from; they are still answered, with decision `review`.
     """
@@ -63,7 +63,7 @@ class Problem(NamedTuple):
     fatal: bool = False
 
     def __str__(self) -> str:
-        where = "catalogue" if self.row is None else f"catalogue row {self.row:,}"
+        where = "catalog" if self.row is None else f"catalog row {self.row:,}"
         column = f", column {self.column!r}" if self.column else ""
         value = f" {self.value[:80]!r}" if self.value else ""
         return f"{where}{column}: {self.message}{':' if value else ''}{value}"

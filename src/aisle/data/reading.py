@@ -80,9 +80,9 @@ def read(
         resolved = resolve_columns(records, known, root, problems, previous, tree, labels)
         records, images = fill_variants(resolved.records, resolved.columns), resolved.images
         check_vector_files(vector_files, records.types, resolved.columns.id)
-        reader = read_labels if labels else no_labels
+        since, reader = len(problems), read_labels if labels else no_labels
         found = reader(records, resolved.columns, tree, problems)
-        check_rows(records, images, problems, vector_files, progress)
+        check_rows(records, images, problems, vector_files, since, progress)
     user_format = CatalogFormat(
         {**(previous.given if previous else {}), **user_columns}, {}, **(options.detected or {})
     )

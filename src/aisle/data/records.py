@@ -17,7 +17,7 @@ _IN_MEMORY = 64 * 2**20  # bytes that are kept in memory before records go to di
 
 
 class _Folder:
-    """A temporary folder that is deleted with the last catalogue that reads from it, or at exit."""
+    """A temporary folder that is deleted with the last catalog that reads from it, or at exit."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="aisle-"))
@@ -28,7 +28,7 @@ class SpillBuffer:
     """Takes record batches as they are read; `records()` gives them back.
 
     Beyond 64 MiB they are written to a temporary Arrow file and memory-mapped, so that memory stays
-    flat however long the catalogue is. A batch with other columns than the last one opens a new file.
+    flat however long the catalog is. A batch with other columns than the last one opens a new file.
     """
 
     def __init__(self, limit: int = _IN_MEMORY) -> None:

@@ -18,6 +18,7 @@ def check_rows(
     images: ImageResolver,
     problems: Problems,
     vector_files: Mapping[str, VectorFile],
+    since: int,
     progress: Progress = SILENT,
     *,
     whole: bool = True,
@@ -29,12 +30,13 @@ def check_rows(
         images: Finds the images of a record; holds the column roles.
         problems: Receives what is wrong.
         vector_files: Files of vectors by name.
+        since: The number of problems before labels were read.
         progress: Reports progress.
         whole: Whether the records are the whole source. If False, repeated ids, weights and dates are not
             checked.
     """
     columns = images.columns
-    broken, since = problems.fatal_rows(), len(problems)
+    broken = problems.fatal_rows()
     checks = [
         lambda: _check_ids(records, columns.id, problems, repeated=whole),
         lambda: _check_empty(records, columns, problems, _has_vector(records, columns.id, vector_files)),

@@ -1,4 +1,4 @@
-"""Cutting a catalogue into parts that share no product: seeded, stratified, duplicates kept together."""
+"""Cutting a catalog into parts that share no product: seeded, stratified, duplicates kept together."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from aisle.errors import CatalogError
 
 
 class Leak(NamedTuple):
-    """Rows (positions in the catalogue) that show one product and lie in different splits."""
+    """Rows (positions in the catalog) that show one product and lie in different splits."""
 
     group: int
     rows: np.ndarray

@@ -120,7 +120,7 @@ def _without_separator_line(sample: list[str]) -> tuple[list[str], str | None]:
 
 
 def _dialect(sample: list[str], known: str | None, like: CatalogFormat | None) -> Dialect:
-    """The known dialect, else that of the earlier catalog where it finds more of its columns, else a guess."""
+    """The known dialect, else that of the earlier catalog if more of its columns are found, else a guess."""
     found = sniff(sample, known)
     if known is not None or like is None or like.delimiter is None:
         return found

@@ -15,7 +15,7 @@ from aisle.data.records import Records, SpillBuffer
 
 
 def fill_variants(records: Records, columns: Columns) -> Records:
-    """The records; where a handle repeats, blank text and label cells are those of the product's first row."""
+    """The records; where a handle repeats, blank text and label cells are filled from its first row."""
     if not _has_variants(columns):
         return records
     spool = SpillBuffer()

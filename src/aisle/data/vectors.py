@@ -1,4 +1,4 @@
-"""Precomputed vectors beside a catalogue: HDF5, NumPy or Parquet files, matched by product id."""
+"""Precomputed vectors beside a catalog: HDF5, NumPy or Parquet files, matched by product id."""
 
 import hashlib
 import json

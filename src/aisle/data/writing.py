@@ -1,4 +1,4 @@
-"""A catalogue's own rows to a file again, with a column more: what is read back is equal."""
+"""A catalog's own rows to a file again, with a column more: what is read back is equal."""
 
 import csv
 import json
@@ -46,7 +46,7 @@ def write_tables(pieces: Iterator[pa.Table], path: Path) -> None:
 
 
 def check_ending(path: Path, catalog: Catalog | None = None) -> None:
-    """Whether a catalogue can be written there, before any work is done for nothing.
+    """Whether a catalog can be written there, before any work is done for nothing.
 
     Raises:
         CatalogError: it cannot.
@@ -60,7 +60,7 @@ def check_ending(path: Path, catalog: Catalog | None = None) -> None:
     if catalog is None:
         return
     if any(part.path.exists() and path.exists() and part.path.samefile(path) for part in catalog.files):
-        raise CatalogError(f"{path} is the catalogue itself; name another file")
+        raise CatalogError(f"{path} is the catalog itself; name another file")
     types = catalog.table.schema
     held = [name for name in catalog.names if not pa.types.is_string(types.field(name).type)]
     held = [name for name in held if not pa.types.is_null(types.field(name).type)]
