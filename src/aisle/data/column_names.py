@@ -63,7 +63,7 @@ def singular(name: str) -> str:
 
 
 @cache
-def namesnames_table() -> Mapping[str, Any]:
+def names_table() -> Mapping[str, Any]:
     """The content of `column_names.toml`."""
     return tomllib.loads(_FILE.read_text("utf-8"))
 
