@@ -78,7 +78,7 @@ def test_by_time_the_newest_rows_are_judged(shop, tmp_path):
     [
         (["--out", "x.xlsx"], "rows are written as"),
         (["--out", "no/where.csv"], "does not exist"),
-        (["--out", "SHOP"], "is the catalogue itself"),
+        (["--out", "SHOP"], "is the catalog itself"),
         (["--out", "x.csv", "--parts", "train"], "NAME=SHARE"),
         (["--out", "x.csv", "--parts", "train=0.5,test=0.6"], "must sum to 1"),
         (["--out", "x.csv", "--by", "time", "-c", "date="], "needs a date column"),

@@ -89,7 +89,7 @@ def test_bad_rows_are_answered_for_review_and_listed_with_reasons(run, trained, 
         (4, "d", False),
     ]
     assert "no text and no image" in told[0]["reasons"][0]
-    assert "catalogue row 3, column 'id': no id" in told[1]["reasons"][0]
+    assert "catalog row 3, column 'id': no id" in told[1]["reasons"][0]
     assert "5 fields instead of 3" in told[2]["reasons"][0]
     assert rows[3]["problems"] == told[2]["reasons"]
 
