@@ -123,7 +123,6 @@ def _remembering(
 def _score(
     model: LinearPredictor, inputs: TrainingInputs, spaces: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, Nearest | None]:
-    rows = len(next(iter(spaces.values()))) if spaces else 0
-    logits = model.model.logits(inputs.sparse, inputs.dense, rows, model.taxonomy)
+    logits = model.model.logits(inputs.sparse, inputs.dense, model.taxonomy)
     near = model.memory.ask(spaces, model.taxonomy) if model.memory else None
     return log_softmax(logits), near

@@ -107,7 +107,9 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
     spec = recipe.model if start is None else start.spec
     lesson = TrainingRows(rows, targets, np.ones(len(rows)) if rows.weights is None else rows.weights)
     places = np.unique(targets.node[targets.exact]) if recipe.label_name_examples else np.zeros(0, np.int64)
-    lesson = lesson.with_names(places, [_name_product(given.taxonomy.nodes[node].path) for node in places])
+    lesson = lesson.with_label_names(
+        places, [_name_product(given.taxonomy.nodes[node].path) for node in places]
+    )
     inputs = read_inputs(spec, reader, lesson.products, progress)
 
     def fitted(reader: LinearReader, inputs: TrainingInputs, kept: np.ndarray, counts: np.ndarray,

@@ -1,6 +1,6 @@
-"""Training a linear model: features once, then the SVM and the ridge regression, each over its own views."""
+"""Training of a linear model: the SVM over TF-IDF views, ridge regression over all other views."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from aisle.models.linear.model import LinearModel, find_basis
 from aisle.models.linear.rbf import RBFFeatures, RBFWeights, fit_ridge
 from aisle.models.linear.reader import LinearReader, stacked
 from aisle.models.linear.svm import fit_linear_svm
-from aisle.progress import Progress
+from aisle.progress import Advance, Progress
 from aisle.taxonomy import Targets, Taxonomy
 
 _BLOCK = 4096  # rows read, and regressed, at once
@@ -20,22 +20,38 @@ _SAMPLE = 4096  # rows by which directions of the embedding are found
 
 
 class TrainingRows(NamedTuple):
-    """Products, where they belong, and what each counts (n,)."""
+    """Training products.
+
+    Attributes:
+        products: n products.
+        targets: their categories.
+        weight: (n,) row weights.
+    """
 
     products: Sequence[Product]
     targets: Targets
     weight: np.ndarray
 
-    def with_names(self, nodes: np.ndarray, names: Sequence[Product]) -> "TrainingRows":
-        """The same and a row for each of some categories (K,): its name."""
+    def with_label_names(self, nodes: np.ndarray, names: Sequence[Product]) -> "TrainingRows":
+        """These rows and one more for each of K categories.
+
+        Args:
+            nodes: (K,) the categories.
+            names: their names, as products.
+        """
         node = np.concatenate([self.targets.node, nodes])
         exact = np.concatenate([self.targets.exact, np.ones(len(names), bool)])
         weight = np.concatenate([self.weight, np.ones(len(names))])
-        return TrainingRows(Joined(self.products, names), Targets(node, exact), weight)
+        return TrainingRows(ConcatSequence(self.products, names), Targets(node, exact), weight)
 
 
-class Joined(Sequence[Product]):
-    """Two sequences as one, neither copied."""
+class ConcatSequence(Sequence[Product]):
+    """Two sequences, one after the other, without a copy.
+
+    Args:
+        first: its products come first.
+        second: those that follow.
+    """
 
     def __init__(self, first: Sequence[Product], second: Sequence[Product]) -> None:
         self.first, self.second = first, second
@@ -48,10 +64,12 @@ class Joined(Sequence[Product]):
 
 
 class TrainingInputs(NamedTuple):
-    """What a reader made of n products.
+    """Features of n products.
 
-    sizes: features of each TF-IDF view, in the columns' order. sparse: (n, F) CSR, None without such views.
-    dense: by other view (n, D), zeros where missing.
+    Attributes:
+        sizes: features of each TF-IDF view, in the columns' order.
+        sparse: (n, F) CSR, None without such views.
+        dense: by other view (n, D), zeros where the view is missing.
     """
 
     sizes: dict[str, int]
@@ -59,7 +77,7 @@ class TrainingInputs(NamedTuple):
     dense: dict[str, np.ndarray]
 
     def select(self, rows: np.ndarray) -> "TrainingInputs":
-        """Those of some rows."""
+        """The features of these rows."""
         dense = {name: values[rows] for name, values in self.dense.items()}
         return TrainingInputs(self.sizes, None if self.sparse is None else self.sparse[rows], dense)
 
@@ -110,7 +128,7 @@ def fit_linear(
         return model
     sample = np.arange(0, len(terminal), len(terminal) // _SAMPLE + 1)
     some = inputs.select(sample)
-    return model._replace(basis=find_basis(model.logits(some.sparse, some.dense, len(sample), taxonomy)))
+    return model._replace(basis=find_basis(model.logits(some.sparse, some.dense, taxonomy)))
 
 
 def read_inputs(
@@ -120,14 +138,17 @@ def read_inputs(
     progress: Progress,
     dense: Mapping[str, np.ndarray] | None = None,
 ) -> TrainingInputs:
-    """Read n products, a block at a time.
+    """Compute the features of n products, a block at a time.
 
     Args:
-        spec: has the views' scales.
+        spec: views and their scales.
         reader: with fitted preprocessors.
-        products: the rows.
-        progress: is told how far it is.
-        dense: by view (n, D), those that were read before; only TF-IDF views are read then.
+        products: n products.
+        progress: shows how many products are done.
+        dense: by view (n, D), features computed before; only TF-IDF views are computed then.
+
+    Returns:
+        The features.
     """
     sizes = {name: one.size for name, one in reader.lexical.items()}
     scales = {name: spec.views[name].scale for name in sizes}
@@ -171,27 +192,37 @@ def _ridge(
         return dict(before), start.share if start else np.zeros(classes, np.float32)
     known = np.flatnonzero(terminal >= 0)
     weight = _balanced(weight[known], terminal[known], spec.ridge.class_balance)
+    dense, terminal = {name: rows[known] for name, rows in dense.items()}, terminal[known]
     with progress("solving the ridge regression", len(known), "rows") as advance:
-
-        def each() -> Any:
-            for begin in range(0, len(known), _BLOCK):
-                some = known[begin : begin + _BLOCK]
-                y = np.zeros((len(some), classes), np.float32)
-                y[np.arange(len(some)), terminal[some]] = 1
-                views = {name: dense[name][some] for name in features}
-                if start is not None:
-                    y -= start.share + sum(
-                        (one.scores(dense[name][some]) for name, one in before.items() if name in dense),
-                        np.zeros_like(y),
-                    )
-                yield views, y, weight[begin : begin + _BLOCK]
-                advance(len(some))
-
-        found, share = fit_ridge(features, each(), classes, spec.ridge.penalty)
+        blocks = _regression_blocks(dense, features, terminal, weight, classes, start, advance)
+        found, share = fit_ridge(features, blocks, classes, spec.ridge.penalty)
     if start is None:
         return found, share
     joined = {name: one.joined(found[name]) if name in found else one for name, one in before.items()}
     return joined | {n: one for n, one in found.items() if n not in before}, start.share + share
+
+
+def _regression_blocks(
+    dense: Mapping[str, np.ndarray],
+    features: Collection[str],
+    terminal: np.ndarray,
+    weight: np.ndarray,
+    classes: int,
+    start: LinearModel | None,
+    advance: Advance,
+) -> Iterator[tuple[dict[str, np.ndarray], Any, np.ndarray]]:
+    """Embeddings by view (b, D), targets (b, N) and weights (b,): one-hot, or what `start` leaves of it."""
+    for begin in range(0, len(terminal), _BLOCK):
+        some = slice(begin, begin + _BLOCK)
+        label, views = terminal[some], {name: rows[some] for name, rows in dense.items()}
+        at = (np.arange(len(label)), label)
+        y: Any = sparse.csr_matrix((np.ones(len(label), np.float32), at), (len(label), classes))
+        if start is not None:
+            y = y.toarray() - start.share
+            for name in start.kernels.keys() & views.keys():
+                y -= start.kernels[name].scores(views[name])
+        yield {name: views[name] for name in features}, y, weight[some]
+        advance(len(label))
 
 
 def _balanced(weight: np.ndarray, label: np.ndarray, power: float) -> np.ndarray:

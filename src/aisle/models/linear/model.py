@@ -41,10 +41,18 @@ class LinearModel(NamedTuple):
     counts: np.ndarray
     basis: np.ndarray
 
-    def logits(
-        self, x: Any, dense: Mapping[str, np.ndarray], products: int, taxonomy: Taxonomy
-    ) -> np.ndarray:
-        """(B, N) float32 of x (B, F) sparse and embeddings by view (B, D), zeros where a view is missing."""
+    def logits(self, x: Any, dense: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> np.ndarray:
+        """Score every terminal.
+
+        Args:
+            x: (B, F) CSR rows of the TF-IDF views, None without such views.
+            dense: embeddings by other view (B, D), zeros where a view is missing.
+            taxonomy: the tree.
+
+        Returns:
+            (B, N) float32.
+        """
+        products = len(next(iter(dense.values()))) if x is None else x.shape[0]
         out = np.zeros((products, len(self.counts)), np.float32)
         svm = self.spec.linear_svm
         if self.terminals is not None:
@@ -62,7 +70,7 @@ class LinearModel(NamedTuple):
     def read(self, inputs: LinearInputs, taxonomy: Taxonomy) -> np.ndarray:
         """(B, N) logits of what a reader gave."""
         x = stacked(inputs.lexical, self.sizes, self.scales) if self.sizes else None
-        return self.logits(x, inputs.dense, len(inputs.present), taxonomy)
+        return self.logits(x, inputs.dense, taxonomy)
 
     @property
     def scales(self) -> dict[str, float]:

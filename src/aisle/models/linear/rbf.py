@@ -8,7 +8,7 @@ Shapes: n rows, D the width of an embedding, m landmarks, r components, N classe
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg
@@ -112,7 +112,7 @@ class RBFWeights(NamedTuple):
 
 def fit_ridge(
     features: Mapping[str, RBFFeatures],
-    batches: Iterable[tuple[Mapping[str, np.ndarray], np.ndarray, np.ndarray]],
+    batches: Iterable[tuple[Mapping[str, np.ndarray], Any, np.ndarray]],
     classes: int,
     penalty: float,
 ) -> tuple[dict[str, RBFWeights], np.ndarray]:
@@ -120,7 +120,7 @@ def fit_ridge(
 
     Args:
         features: by view.
-        batches: embeddings by view (b, D), targets (b, N) and row weights (b,).
+        batches: embeddings by view (b, D), targets (b, N), dense or sparse, and row weights (b,).
         classes: N.
         penalty: in units of a row's mean squared length.
 
@@ -134,8 +134,8 @@ def fit_ridge(
         x = np.concatenate([one(views[name]) for name, one in features.items()], 1)
         weighted = x * weight[:, None].astype(np.float32)
         gram += weighted.T @ x
-        cross += weighted.T @ y
-        sum_x, sum_y, total = sum_x + weighted.sum(0), sum_y + weight @ y, total + float(weight.sum())
+        cross += (y.T @ weighted).T
+        sum_x, sum_y, total = sum_x + weighted.sum(0), sum_y + y.T @ weight, total + float(weight.sum())
         length += float((weighted * x).sum())
     mean = sum_y / max(total, 1e-9)
     gram[np.diag_indices_from(gram)] += penalty * max(length / max(total, 1e-9), 1e-9)

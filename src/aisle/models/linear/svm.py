@@ -22,7 +22,7 @@ _ROUNDS = 3  # of finding the rows inside the margin; five are no more accurate 
 _STEPS = 6  # of conjugate gradients in a round; twice as many in the first
 _CLASSES = 32  # solved together: with more the weights leave the processor's cache
 _NEGATIVES = 40_000  # rows that stand for all other classes, where there are more
-_PAIRS = 1 << 26  # of those rows and classes
+_PAIRS = 1 << 24  # of those rows and classes
 _MAX_DENSE = 1 << 26  # weights; beyond it they are pruned and kept sparse
 _MAX_SPARSE = 1 << 25  # weights kept then
 
@@ -75,28 +75,28 @@ def fit_linear_svm(
         Weights rounded to half precision, so that a saved model answers as this one.
     """
     known = np.flatnonzero(label >= 0)
-    length = float(np.sqrt(x[known].multiply(x[known]).sum() / max(len(known), 1))) or 1.0
-    counts = np.ones(len(label), np.float32) if weight is None else weight.astype(np.float32)
-    rows: Any = sparse.hstack([x, np.full((len(label), 1), length)]).tocsr().astype(np.float32)
-    size = min(_NEGATIVES, max(_PAIRS // max(classes, 1), 1))
-    drawn = known
+    drawn, size = known, min(_NEGATIVES, max(_PAIRS // max(classes, 1), 1))
     if len(known) > size:
         drawn = np.sort(np.random.default_rng(seed).choice(known, size, replace=False))
-    whole = (rows[drawn], rows[drawn].T.tocsr()) if len(drawn) == len(known) else None
+    some = x[drawn].data
+    length = float(np.sqrt(some @ some / max(len(drawn), 1))) or 1.0
+    whole = _compact(x[drawn], length) if len(drawn) == len(known) else None
+    counts = np.ones(len(label), np.float32) if weight is None else weight.astype(np.float32)
     pruned = x.shape[1] * classes > _MAX_DENSE
     most = max(_MAX_SPARSE // max(classes, 1), 1)
     scale = np.float32(penalty * length**2)
 
     def solve(block: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray]:
         seen = drawn if whole else np.union1d(drawn, known[np.isin(label[known], block)])
-        mine, across = whole or (rows[seen], rows[seen].T.tocsr())
+        rows, across, columns = whole or _compact(x[seen], length)
         target = np.where(label[seen, None] == block, 1, -1).astype(np.float32)
         before = np.zeros_like(target)
         if start is not None:
             before += x[seen] @ start.columns(block) + start.intercept[block]
         counted = counts[seen, None] * np.where(target > 0, np.float32(positive_weight), np.float32(1))
-        found = _newton(mine, across, target, before, counted, scale)
-        coef, intercept = found[:-1], found[-1] * length
+        found = _newton(rows, across, target, before, counted, scale)
+        coef = np.zeros((x.shape[1], len(block)), np.float32)
+        coef[columns], intercept = found[:-1], found[-1] * length
         if start is not None:
             coef, intercept = coef + start.columns(block), intercept + start.intercept[block]
         coef = coef.astype(np.float16).astype(np.float32)
@@ -121,6 +121,14 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _compact(x: Any, length: float) -> tuple[Any, Any, np.ndarray]:
+    """Rows (n, F) of the features that occur in them and a constant, the same transposed, those features."""
+    columns = np.flatnonzero(np.bincount(x.indices, minlength=x.shape[1]))
+    constant = np.full((x.shape[0], 1), length)
+    rows = sparse.hstack([x[:, columns], constant], format="csr", dtype=np.float32)
+    return rows, rows.T.tocsr(), columns
+
+
 def _pruned(coef: np.ndarray, most: int) -> Any:
     """(F, K) sparse: the `most` largest weights of each class."""
     if len(coef) > most:
@@ -134,7 +142,7 @@ def _newton(
 ) -> np.ndarray:
     """Minimise penalty |w|² + Σ weight max(0, 1 - target (before + x w))², column by column.
 
-    rows (n, F) and the same transposed, both CSR; target, before (n, K) -> (F, K).
+    rows (n, F) and `across` (F, n), both CSR; target, before (n, K) -> (F, K).
     """
     found = np.zeros((rows.shape[1], target.shape[1]), np.float32)
     inside = weight * (target * before < 1)
