@@ -103,9 +103,13 @@ def test_evaluate_and_calibrate_and_drift_read_the_runs_columns(shop, run, tmp_p
     code, said, _ = run("calibrate", folder, more, "--out", tmp_path / "calibrated", "--json")
     assert code == 0
     assert json.loads(said)["rows"]["unlabelled"] == 0
-    code, said, _ = run("drift", folder, file, "--reference", more, "--out", tmp_path / "drift", "--json")
-    assert code == 0
-    assert json.loads(said)["aspects"]
+    rows = [(f"n{i}", f"{t} other", g, "") for i, (_, t, g, _) in enumerate(goods(60))]
+    fresh = write(tmp_path / "fresh.csv", rows)
+    code, said, error = run(
+        "drift", folder, fresh, "--reference", more, "--out", tmp_path / "drift", "--json"
+    )
+    assert code == 0, error
+    assert "confidence" in {aspect["key"] for aspect in json.loads(said)["aspects"]}
 
 
 def test_a_mapping_survives_calibration_export_cascade_and_ensemble(shop, run, tmp_path):

@@ -98,7 +98,7 @@ def test_the_shop_object_and_the_truth_file_name_the_same_picture_only_products(
     assert small.shop.picture_only == set(small.truth["picture_only"])
     everything = {row["id"]: row for row in small.rows + small.incoming}
     for id in small.shop.picture_only:
-        assert images_of(everything[id])
+        assert len(images_of(everything[id])) in (1, 2)
         assert id not in small.truth["broken"]
 
 

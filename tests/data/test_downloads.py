@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import threading
-import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -42,6 +41,8 @@ class Shop(BaseHTTPRequestHandler):
             server.asked[self.path] += 1
             server.at_once += 1
             server.most = max(server.most, server.at_once)
+            if server.at_once > 3:
+                server.crowded.set()
         self.waited_for = True
         try:
             self.answer()
@@ -67,7 +68,7 @@ class Shop(BaseHTTPRequestHandler):
             "/big": (b"x" * 200_000, "image/png"),
         }
         if path.startswith("/ok"):
-            time.sleep(0.02)
+            self.server.crowded.wait(0.02)  # so that requests overlap
             self.send(200, png(), "image/png")
         elif path in away or path == "/loop":
             self.send(302, b"", "text/plain", Location=away.get(path, "/loop"))
@@ -88,7 +89,8 @@ class Shop(BaseHTTPRequestHandler):
         for _ in range(60):
             self.wfile.write(b"x")
             self.wfile.flush()
-            time.sleep(0.1)
+            if self.server.closing.wait(0.1):
+                return
         self.server.dripped = True
 
     def send(self, status, body, kind, **headers):
@@ -114,10 +116,12 @@ def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
     server.daemon_threads = True
     server.asked, server.at_once, server.most, server.dripped = Counter(), 0, 0, False
+    server.crowded, server.closing = threading.Event(), threading.Event()
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield server
+    server.closing.set()
     server.shutdown()
     server.server_close()
 

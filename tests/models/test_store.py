@@ -132,7 +132,7 @@ def test_what_a_killed_writer_left_is_swept_away_after_a_while(tmp_path):
     os.utime(old, (0, 0))
     ask(tmp_path, 6)
     assert not old.exists()
-    assert new.exists()
+    assert new.read_bytes() == b"half"
 
 
 def full_disk(folder, answer):

@@ -53,14 +53,13 @@ def test_filters_hold_for_every_hit_and_lose_none(indexed, trained):
     top = trained.catalog.taxonomy.nodes[0].path
     where = f"category under '{top[0]}' and price < 60"
     (hits,) = indexed.search([Product("q", {"title": "blue"})], k=240, where=where, mode="vectors")
-    assert hits
     assert all(hit.category[0] == top[0] and float(hit.fields["price"]) < 60 for hit in hits)
     rightful = [
         p
         for p in trained.catalog
         if p.categories and p.categories[0][0] == top[0] and float(p.fields.get("price", "99")) < 60
     ]
-    assert len(hits) >= min(len(rightful), 100)
+    assert len(hits) >= min(len(rightful), 100) > 10
 
 
 def test_exact_words_find_what_vectors_cannot(indexed):

@@ -73,7 +73,6 @@ def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monk
     monkeypatch.setattr(_Course, "_step", step)
     _, (before, after) = watched(monkeypatch, shop, pretrained(folders, finetune={"last_layers": 1}))
     changed = moved(before, after)
-    assert changed
     assert all(name.startswith("encoders.title.body.encoder.layer.1.") for name in changed)
     assert len(changed) == 16  # six linear maps and two norms, each with its bias
     assert modes["encoder.layer.1.attention.output.dropout"]

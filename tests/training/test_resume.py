@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from aisle.training.recipe import load_recipe, to_toml
 from aisle.training.run import Run, RunError
 from tests.conftest import NETWORK
 from tests.training.shop import catalog, recipe
+from tests.waiting import wait_until
 
 STAGES = [
     {
@@ -217,8 +217,7 @@ def test_the_command_killed_between_epochs_resumes_to_the_same_bytes(shop, tmp_p
     subprocess.run([*command, str(tmp_path / "whole")], check=True)
     for epochs in (1, 2, 4):
         process = subprocess.Popen([*command, str(tmp_path / "killed"), "--resume"], stderr=subprocess.PIPE)
-        while process.poll() is None and measured(tmp_path / "killed") < epochs:
-            time.sleep(0.002)
+        wait_until(lambda n=epochs, p=process: p.poll() is not None or measured(tmp_path / "killed") >= n)
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
