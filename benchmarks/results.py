@@ -19,6 +19,12 @@ def write_section(name: str, markdown: str) -> None:
     RESULTS.write_text(text)
 
 
+def remove_section(name: str) -> None:
+    """Drop a section whose figures no longer describe the code."""
+    found = re.compile(rf"<!-- {re.escape(name)} -->.*?<!-- /{re.escape(name)} -->\n*", re.DOTALL)
+    RESULTS.write_text(found.sub("", RESULTS.read_text()).rstrip() + "\n")
+
+
 def machine() -> str:
     """What the numbers were measured on."""
     cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "")

@@ -1,8 +1,4 @@
-"""Pretrained encoders as ONNX graphs in the cache, exported once from torch.
-
-A linear model reads texts and images through onnxruntime. A graph is found again by the content of the files
-it was made of, so that a later training needs no torch.
-"""
+"""Export of pretrained encoders to ONNX graphs, which are cached by the content of the encoder's files."""
 
 import hashlib
 import json
@@ -24,7 +20,13 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def encoder_folder(name: str) -> Path:
-    """The folder of a pretrained model: a local one, or the hub's snapshot.
+    """Find the folder of a pretrained model.
+
+    Args:
+        name: a local folder, or a name on the model hub.
+
+    Returns:
+        The local folder, or that of the hub's snapshot.
 
     Raises:
         MissingModelError: it is not here and cannot be fetched.
@@ -45,13 +47,16 @@ def encoder_folder(name: str) -> Path:
 
 
 def exported_encoder(name: str, kind: Kind, size: int, progress: Progress) -> Path:
-    """The folder with an encoder's graph, exported now if it is not in the cache.
+    """Find an encoder's ONNX graph in the cache; export it where it is not there.
 
     Args:
         name: a folder or hub name of a transformers model.
-        kind: what it reads.
-        size: pixels a side of an image; of a text nothing.
-        progress: is told before a long export.
+        kind: the modality that it reads.
+        size: pixels a side of an image; ignored for text.
+        progress: shows a message before an export.
+
+    Returns:
+        The folder with the graph.
 
     Raises:
         MissingModelError: the model is not here.

@@ -1,1 +1,1 @@
-"""TF-IDF and frozen embeddings into linear and kernel classifiers, on numpy and scipy. No torch."""
+"""Linear and kernel classifiers over TF-IDF and frozen embeddings, on numpy and scipy, without torch."""

@@ -1,4 +1,4 @@
-"""What a linear model is made of, as data: the part of a linear recipe that a bundle keeps."""
+"""Configuration of a linear model: the part of a linear recipe that a bundle keeps."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -138,7 +138,7 @@ class LinearSpec(Strict):
 
 
 def view_types() -> tuple[type[Strict], ...]:
-    """The kinds of views there are."""
+    """The types of views."""
     return TfidfView, TextEncoderView, ImageEncoderView, ImageDescriptorView, VectorView
 
 
@@ -148,7 +148,7 @@ def encoder_key(view: AnyView) -> str | None:
 
 
 def readable_views(spec: LinearSpec) -> dict[str, View]:
-    """What each view takes from a product."""
+    """By name, what each view reads of a product."""
     kinds: dict[str, Modality] = {"ImageEncoder": "image", "ImageDescriptor": "image", "Vector": "vector"}
     named = {name: tuple(getattr(view, "fields", None) or (name,)) for name, view in spec.views.items()}
     taken = tuple(field for fields in named.values() for field in fields if field != "*")

@@ -1,4 +1,4 @@
-"""A small hand-made descriptor of images: colours where they are, and directions of edges. No network."""
+"""Image descriptor without a network: colours by position and histograms of gradients."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -82,7 +82,7 @@ def describe(pixels: np.ndarray) -> np.ndarray:
     turn = np.arctan2(dy, dx)[:side, :side] % np.pi
     direction = np.minimum((turn / np.pi * _BINS).astype(int), _BINS - 1)
     row, column = np.indices(direction.shape) * _CELLS // side
-    place = (row * _CELLS + column) * _BINS + direction
-    edges = np.sqrt(np.bincount(place.ravel(), strength.ravel(), _BINS * _CELLS**2).astype(np.float32))
+    cell = (row * _CELLS + column) * _BINS + direction
+    edges = np.sqrt(np.bincount(cell.ravel(), strength.ravel(), _BINS * _CELLS**2).astype(np.float32))
     parts = [grid, colours, edges]
     return np.concatenate([p / max(float(np.linalg.norm(p)), 1e-6) for p in parts]).astype(np.float32)

@@ -19,33 +19,42 @@ from aisle.models.onnx_runtime import Graph
 from aisle.models.preprocessing import ImagePreprocessor, Prepared, TokenPreprocessor
 from aisle.progress import SILENT, Progress
 
-_AT_ONCE = 64  # values prepared together; the graph is fed fewer of like length
+_CHUNK = 64  # values prepared together; the graph is fed fewer of like length
 
 
 GRAPH, ABOUT = "encoder.onnx", "encoder.json"
 
 
-def open_encoders(homes: Mapping[str, Path], preprocessors: Mapping[str, Any]) -> "dict[str, FrozenEncoder]":
-    """By view, the encoder in its folder; views that name one folder share the graph.
+def open_encoders(
+    folders: Mapping[str, Path], preprocessors: Mapping[str, Any]
+) -> "dict[str, FrozenEncoder]":
+    """Load encoders; views that name one folder share its graph.
+
+    Args:
+        folders: by view, the folder with an exported encoder.
+        preprocessors: by view.
+
+    Returns:
+        By view, the encoder.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
         BundleError: a graph cannot be run.
     """
-    graphs = {home: Graph(home / GRAPH) for home in set(homes.values())}
+    graphs = {home: Graph(home / GRAPH) for home in set(folders.values())}
     dims = {home: int(json.loads((home / ABOUT).read_text())["dim"]) for home in graphs}
     return {
         name: FrozenEncoder(graphs[home], home / GRAPH, preprocessors[name], dims[home])
-        for name, home in homes.items()
+        for name, home in folders.items()
     }
 
 
 class FrozenEncoder:
-    """One view's values to vectors (b, D) through a graph that several views may share.
+    """A frozen encoder of one view: values to vectors of width D.
 
     Args:
-        graph: the loaded graph.
-        file: where it is; its content names the encoder.
+        graph: the loaded graph, which several views may share.
+        file: its file; the content identifies the encoder.
         preprocessor: texts to tokens, or images to pixels.
         dim: D.
     """
@@ -69,8 +78,8 @@ class FrozenEncoder:
     def encode(self, values: Sequence[Any]) -> tuple[np.ndarray, dict[int, str]]:
         """b values, none of them None -> (b, D), NaN in rows that cannot be read, and why: {row: problem}."""
         out, problems = np.full((len(values), self.dim), np.nan, np.float32), {}
-        for start in range(0, len(values), _AT_ONCE):
-            prepared: Prepared = self.preprocessor(values[start : start + _AT_ONCE])
+        for start in range(0, len(values), _CHUNK):
+            prepared: Prepared = self.preprocessor(values[start : start + _CHUNK])
             problems |= {start + row: what for row, what in prepared.problems.items()}
             good = np.flatnonzero(prepared.present)
             if len(good):
@@ -87,9 +96,9 @@ class FrozenEncoder:
         """B values, None where the view is missing -> (B, D) with zeros there, present (B,), problems."""
         here = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
         out, present = np.zeros((len(values), self.dim), np.float32), np.zeros(len(values), bool)
-        told: dict[int, str] = {}
+        messages: dict[int, str] = {}
         if not len(here):
-            return out, present, told
+            return out, present, messages
         given = [values[i] for i in here]
         if store is None:
             found, problems = self.encode(given)
@@ -105,5 +114,5 @@ class FrozenEncoder:
         good = ~np.isnan(found[:, 0])
         out[here], present[here] = np.nan_to_num(found), good
         for row in np.flatnonzero(~good).tolist():
-            told[int(here[row])] = problems.get(row, f"{label} failed: the value cannot be read")
-        return out, present, told
+            messages[int(here[row])] = problems.get(row, f"{label} failed: the value cannot be read")
+        return out, present, messages

@@ -94,20 +94,21 @@ def fit_linear(
     progress: Progress,
     start: LinearModel | None = None,
 ) -> LinearModel:
-    """Train on all rows.
+    """Fit a linear model to n rows.
 
     Args:
-        spec: what to learn.
-        inputs: of n training rows, the categories' names among them if wanted.
-        targets: where they belong.
-        weight: (n,) what each counts.
-        taxonomy: the tree.
-        counts: (N,) training products a terminal.
-        seed: of draws of landmarks and negatives.
-        progress: is told how far it is.
-        start: an earlier model over this tree and these features (`--init-from`), of which the new rows'
-            residual
-            is learned.
+        spec: views and hyperparameters.
+        inputs: features of the rows, those of categories' names included.
+        targets: the rows' categories.
+        weight: (n,) row weights.
+        taxonomy: the tree, with N terminals.
+        counts: (N,) training products of each terminal.
+        seed: of the draws of landmarks and negatives.
+        progress: shows how many categories are done.
+        start: an earlier model over this tree and these features (`--init-from`); these rows correct it.
+
+    Returns:
+        The model.
     """
     terminal = np.where(targets.exact, taxonomy.terminal_of[targets.node], -1)
     terminals, level1 = start and start.terminals, start and start.level1

@@ -24,12 +24,17 @@ EMBEDDING = 384  # directions of the logits that products are found by
 
 
 class LinearModel(NamedTuple):
-    """The learned arrays.
+    """Learned arrays of a linear model.
 
-    spec: how they are put together. sizes: features of each TF-IDF view, in the columns' order. terminals,
-    level1: SVM weights (F, N) and (F, T), None without a TF-IDF view. kernels: ridge weights by view.
-    share (N,): what ridge regression answers without any view. counts (N,): training products. basis (N, D):
-    from logits to the embedding.
+    Attributes:
+        spec: hyperparameters.
+        sizes: features of each TF-IDF view, in the columns' order.
+        terminals: SVM weights (F, N), None without a TF-IDF view.
+        level1: SVM weights (F, T) of level-1 nodes, None without a TF-IDF view.
+        kernels: ridge weights by view.
+        share: (N,) ridge score of a product without any view.
+        counts: (N,) training products of each terminal.
+        basis: (N, D) from logits to the embedding.
     """
 
     spec: LinearSpec
@@ -68,7 +73,7 @@ class LinearModel(NamedTuple):
         return out
 
     def read(self, inputs: LinearInputs, taxonomy: Taxonomy) -> np.ndarray:
-        """(B, N) logits of what a reader gave."""
+        """(B, N) logits of a reader's output."""
         x = stacked(inputs.lexical, self.sizes, self.scales) if self.sizes else None
         return self.logits(x, inputs.dense, taxonomy)
 

@@ -18,8 +18,14 @@ from aisle.progress import SILENT, Progress
 
 
 class LinearInputs(NamedTuple):
-    """lexical: by TF-IDF view `ids`, `weights`, `offsets`; dense: by other view (B, D), zeros where missing;
-    present (B, V); problems {row: [message]}."""
+    """Features of B products.
+
+    Attributes:
+        lexical: by TF-IDF view, `ids`, `weights` and `offsets`.
+        dense: by other view (B, D), zeros where the view is missing.
+        present: (B, V) bool.
+        problems: by row, messages.
+    """
 
     lexical: dict[str, dict[str, np.ndarray]]
     dense: dict[str, np.ndarray]
@@ -33,8 +39,8 @@ class LinearReader:
     Args:
         views: what each view takes from a product.
         preprocessors: a fitted one for each view.
-        encoders: of the views that a pretrained encoder reads.
-        store: where encoders' outputs are kept; computed each time without one.
+        encoders: by view, for views that a pretrained encoder reads.
+        store: keeps encoders' outputs; without one they are computed each time.
     """
 
     def __init__(
@@ -53,17 +59,26 @@ class LinearReader:
 
     @property
     def large(self) -> list[View]:
-        """The views that cost more than words do."""
+        """The views that cost more than TF-IDF."""
         return [view for name, view in self.views.items() if name not in self.lexical]
 
     def with_store(self, store: FeatureStore | None) -> "LinearReader":
-        """The same, keeping encoders' outputs in `store`."""
+        """This reader with encoders' outputs kept in `store`."""
         return LinearReader(self.views, self.preprocessors, self.encoders, store)
 
     def __call__(
         self, products: Sequence[Product], without: Collection[str] = (), progress: Progress = SILENT
     ) -> LinearInputs:
-        """B products -> inputs; views named in `without` count as missing."""
+        """Compute the features of B products.
+
+        Args:
+            products: B products.
+            without: names of views that count as missing.
+            progress: shows how many values are encoded.
+
+        Returns:
+            The features.
+        """
         lexical: dict[str, dict[str, np.ndarray]] = {}
         dense: dict[str, np.ndarray] = {}
         present = np.zeros((len(products), len(self.views)), bool)
@@ -71,19 +86,19 @@ class LinearReader:
         for column, (name, view) in enumerate(self.views.items()):
             values = [None] * len(products) if name in without else view.values(products)
             if name in self.encoders:
-                dense[name], here, told = self.encoders[name](
+                dense[name], found, messages = self.encoders[name](
                     values, self.store, f"encoding {name}", progress
                 )
             else:
                 prepared = self.preprocessors[name](values)
-                here, told = prepared.present, prepared.problems
+                found, messages = prepared.present, prepared.problems
                 if name in self.lexical:
                     lexical[name] = prepared.arrays
                 else:
                     dense[name] = prepared.arrays["vector"]
-            present[:, column] = here
-            for row, what in told.items():
-                problems.setdefault(row, []).append(what)
+            present[:, column] = found
+            for row, message in messages.items():
+                problems.setdefault(row, []).append(message)
         return LinearInputs(lexical, dense, present, problems)
 
 

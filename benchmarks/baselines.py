@@ -1,4 +1,4 @@
-"""Rivals that no product ships: linear models over everything that Aisle's own recipes see."""
+"""Baselines: linear models over all the inputs of the shipped recipes."""
 
 from collections.abc import Sequence
 from typing import Any
