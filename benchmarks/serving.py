@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 import aisle
-from aisle.server.store import Store
-from aisle.server.store import feedback as kept
+from aisle.server.store import ServerStore
+from aisle.server.store import feedback as feedback_store
 from load import Answer, Caller, arrivals
 from results import machine, write_section
 
@@ -94,7 +94,7 @@ async def steady(served: Served, products: list[dict], rate: float, seconds: flo
     bad = Counter(answer.status for answer in answers if answer.status != 200)
     assert not bad, bad
     wrong = sum(
-        json.loads(answer.body)["answers"][0]["id"] != products[i % len(products)]["id"]
+        json.loads(answer.body)["results"][0]["id"] != products[i % len(products)]["id"]
         for i, answer in enumerate(answers)
     )
     assert not wrong
@@ -178,7 +178,7 @@ class Mixed:
             return
         if count == 1:
             self.latency.append(answer.seconds)
-        for product, said in zip(products, json.loads(answer.body)["answers"], strict=True):
+        for product, said in zip(products, json.loads(answer.body)["results"], strict=True):
             place = said["prediction"]["best_id"]
             # Both models have the same weights: whoever answers, a product has one right answer.
             if said["id"] != product["id"] or place != self.expected[product["id"].split("-", 2)[2]]:
@@ -216,7 +216,7 @@ class Mixed:
         for start in range(0, len(self.products), 500):
             some = self.products[start : start + 500]
             answer = await patiently(caller, "/v1/classify?models=one,two", {"products": some})
-            for product, said in zip(some, json.loads(answer.body)["answers"], strict=True):
+            for product, said in zip(some, json.loads(answer.body)["results"], strict=True):
                 self.expected[product["id"]] = said["prediction"]["best_id"]
         # Words met for the first time are remembered, a few hundred bytes each: both models meet them now.
         for path in ("/v1/models/two/promote", "/v1/models/rollback"):
@@ -238,9 +238,9 @@ class Mixed:
         switching.cancel()
         grown = memory[-1] / (settled or memory[0]) - 1
         took = self.served.end()
-        store = Store(str(self.served.store))
-        rows = [row["id"] for row in kept.lessons(store)]
-        total = kept.count(store)
+        store = ServerStore(str(self.served.store))
+        rows = [row["id"] for row in feedback_store.training_rows(store)]
+        total = feedback_store.count(store)
         store.close()
         lost = self.acknowledged - set(rows)
         servers = [name for name in self.tally if name.split()[-1] in ("0", "500")]

@@ -24,7 +24,7 @@ from aisle.inference.explain import explain
 from aisle.inference.loading import open_model
 from aisle.inference.prediction_files import write_predictions
 from aisle.server.app import create_app
-from aisle.server.settings import Settings
+from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from tests.conftest import NETWORK
 
@@ -167,10 +167,12 @@ def test_the_server_suggests_reviews_and_keeps_the_same(kind, tmp_path):
     home, model = kind
     one = model.predict([NEW])[0]
     best, full = list(one.best), one.confidence[-1]
-    server = Server.start(Settings(runs={"shop": home}, store=str(tmp_path / "store.db"), double=0.0))
+    server = Server.start(
+        ServerSettings(runs={"shop": home}, store=str(tmp_path / "store.db"), double_review_rate=0.0)
+    )
     with TestClient(create_app(server), base_url="http://127.0.0.1:8000") as client:
         sent = {"id": NEW.id, **NEW.fields}
-        (answer,) = client.post("/v1/classify", json={"products": [sent]}).json()["answers"]
+        (answer,) = client.post("/v1/classify", json={"products": [sent]}).json()["results"]
         same(answer["prediction"]["confidence"], list(one.confidence))
         same(answer["prediction"]["alternatives"][0]["confidence"], full)
         title = NEW.fields["title"]
@@ -182,10 +184,10 @@ def test_the_server_suggests_reviews_and_keeps_the_same(kind, tmp_path):
                 [s["confidence"] for s in told["suggestions"]],
                 [a["confidence"] for a in answer["prediction"]["alternatives"]],
             )
-        client.post("/v1/review/items?every=true", json={"products": [sent]})
+        client.post("/v1/review/items?include_accepted=true", json={"products": [sent]})
         (item,) = client.post("/v1/review/next", json={}).json()["items"]
         same(item["prediction"]["confidence"][-1], full)
-        same(item["value"], 1 - full)
+        same(item["expected_gain"], 1 - full)
         same(item["prediction"]["threshold"], one.threshold)
         choice = {"chosen": one.best_id, "token": item["token"]}
         assert client.post(f"/v1/review/items/{item['id']}/decide", json=choice).status_code == 200

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 from aisle.cli import register
 from aisle.cli.serve import named
 from aisle.errors import AisleError
-from aisle.server.store import Store, feedback
-from tests.server.test_people import event
+from aisle.server.store import ServerStore, feedback
+from tests.server.test_retention import event
 
 
 def run(*arguments):
@@ -61,7 +61,7 @@ def test_wrong_usage_is_named_under_the_usage(arguments, message):
 
 
 def test_feedback_is_exported_and_forgotten(tmp_path):
-    store = Store(str(tmp_path / "s.db"))
+    store = ServerStore(str(tmp_path / "s.db"))
     feedback.add(store, event("ana"))
     feedback.add(store, event("ben", product="2", how="default"))
     store.close()

@@ -4,19 +4,25 @@ import pytest
 from starlette.testclient import TestClient
 
 from aisle.server.app import create_app
-from aisle.server.loop_lag import Pulse
-from aisle.server.settings import Settings
+from aisle.server.loop_lag import LoopLagMonitor
+from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
-from aisle.server.store import Store
+from aisle.server.store import ServerStore
 from tests.server.postgres import postgres as postgres  # a fixture
 
 BACKENDS = ("sqlite", "postgresql")
 
 
+def advance(server, seconds):
+    """Move the clock by which the server's keys age."""
+    clock = server.keys.clock
+    server.keys.clock = lambda: clock() + seconds
+
+
 @pytest.fixture(autouse=True)
 def calm(monkeypatch):
     """On a busy machine requests are refused, as they should be: what else is answered is tested here."""
-    monkeypatch.setattr(Pulse, "late", 0.0)
+    monkeypatch.setattr(LoopLagMonitor, "lag_s", 0.0)
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def address(backend, request, tmp_path_factory):
 @pytest.fixture
 def store(address):
     """A new store."""
-    opened = Store(address)
+    opened = ServerStore(address)
     yield opened
     opened.close()
 
@@ -47,7 +53,7 @@ def start(trained, address):
     clients = []
 
     def started(**changes):
-        settings = Settings(**{"runs": {"shop": trained.run}, "store": address} | changes)
+        settings = ServerSettings(**{"runs": {"shop": trained.run}, "store": address} | changes)
         server = Server.start(settings)
         client = TestClient(create_app(server), base_url=f"http://{settings.host}:8000")
         client.__enter__()
@@ -64,7 +70,7 @@ def start(trained, address):
 def client(trained, tmp_path_factory):
     """A server that needs no keys, shared by the tests of a file."""
     store = tmp_path_factory.mktemp("server") / "store.db"
-    server = Server.start(Settings(runs={"shop": trained.run}, store=str(store)))
+    server = Server.start(ServerSettings(runs={"shop": trained.run}, store=str(store)))
     with TestClient(create_app(server), base_url="http://127.0.0.1:8000") as client:
         client.server = server
         yield client

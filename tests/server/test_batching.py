@@ -1,14 +1,15 @@
 """The queue: who waits for whom, and who is told to come back."""
 
 import threading
+import time
 
 import pytest
 
 from aisle import Product
 from aisle.data import ImageRef
-from aisle.server.batching import Batcher, FailedAnswerError
-from aisle.server.latency_model import Load, Pace
-from aisle.server.problems import BusyError
+from aisle.server.batching import Batcher, FailedPredictionError
+from aisle.server.errors import BusyError
+from aisle.server.latency_model import BatchLoad, LatencyModel
 
 from ..waiting import wait_until
 
@@ -29,7 +30,7 @@ class Model:
         self.go.wait(30)
         self.batches.append([product.id for product in asked])
         if self.each:
-            threading.Event().wait(self.each * len(asked))
+            time.sleep(self.each * len(asked))  # as long as a model takes
         return [product.id for product in asked]
 
 
@@ -60,7 +61,7 @@ def test_a_small_request_never_waits_behind_all_of_a_large_one(batcher):
     model, queue = Model(), batcher(size=4)
     model.go.clear()
     large = queue.submit(model, products(40))
-    wait_until(lambda: queue.expected(1) > 0.0)  # the first part is under way
+    wait_until(lambda: queue.expected_wait(1) > 0.0)  # the first part is under way
     small = queue.submit(model, [Product("small")])
     model.go.set()
     assert small.result(30) == ["small"]
@@ -71,7 +72,7 @@ def test_a_small_request_never_waits_behind_all_of_a_large_one(batcher):
 
 
 def test_waits_are_bounded_where_more_comes_than_can_be_answered(batcher):
-    model, queue = Model(each=0.0005), batcher(patience=0.1, size=16)
+    model, queue = Model(each=0.0005), batcher(max_wait_s=0.1, size=16)
     queue.submit(model, products(64)).result(30)  # it knows its pace now: no better than the model's
     model.go.clear()
     accepted, refused = [], []
@@ -87,7 +88,7 @@ def test_waits_are_bounded_where_more_comes_than_can_be_answered(batcher):
 
 
 def test_a_large_request_alone_is_never_refused(batcher):
-    model, queue = Model(each=0.0005), batcher(patience=0.01, size=16)
+    model, queue = Model(each=0.0005), batcher(max_wait_s=0.01, size=16)
     queue.submit(model, products(64)).result(30)
     assert len(queue.submit(model, products(1000)).result(30)) == 1000
 
@@ -114,7 +115,7 @@ def test_what_may_wait_is_answered_where_nobody_else_asks(batcher):
     assert order == ["live", "shadow"]
     shadow.go.clear()
     queue.submit(shadow, products(1000), idle=True)
-    wait_until(lambda: queue.expected(1) > 0.0)
+    wait_until(lambda: queue.expected_wait(1) > 0.0)
     with pytest.raises(BusyError):
         queue.submit(shadow, products(100), idle=True)
     shadow.go.set()
@@ -124,7 +125,7 @@ def test_who_hung_up_is_not_answered_and_others_are(batcher):
     model, queue = Model(), batcher(size=2)
     model.go.clear()
     first = queue.submit(model, products(1))
-    wait_until(lambda: queue.expected(1) > 0.0)
+    wait_until(lambda: queue.expected_wait(1) > 0.0)
     gone, stays = queue.submit(model, products(50, 100)), queue.submit(model, [Product("stays")])
     assert gone.cancel()
     model.go.set()
@@ -143,7 +144,7 @@ def test_a_product_that_breaks_the_model_spoils_only_its_own_answer(batcher):
 
     answers = batcher().submit(fragile, products(4)).result(30)
     assert answers[:2] == ["0", "1"]
-    assert isinstance(answers[2], FailedAnswerError)
+    assert isinstance(answers[2], FailedPredictionError)
     assert answers[3] == "3"
 
 
@@ -156,17 +157,17 @@ def test_closing_answers_what_waits(batcher):
         queue.submit(model, products(1))
 
 
-def test_the_pace_knows_what_pictures_cost():
-    pace = Pace(size=64)
-    assert pace.seconds(Load(100, 100)) == 0.0
-    for count, pictures in ((1, 0), (64, 0), (10, 10), (5, 9), (30, 0), (2, 2)):
-        pace.saw(Load(count, pictures), 0.004 + 0.001 * count + 0.05 * pictures)
+def test_the_pace_knows_what_images_cost():
+    pace = LatencyModel(size=64)
+    assert pace.seconds(BatchLoad(100, 100)) == 0.0
+    for count, images in ((1, 0), (64, 0), (10, 10), (5, 9), (30, 0), (2, 2)):
+        pace.update(BatchLoad(count, images), 0.004 + 0.001 * count + 0.05 * images)
     assert pace.costs() == pytest.approx((0.004, 0.001, 0.05))
-    assert pace.seconds(Load(128, 10)) == pytest.approx(2 * 0.004 + 0.128 + 0.5)
+    assert pace.seconds(BatchLoad(128, 10)) == pytest.approx(2 * 0.004 + 0.128 + 0.5)
 
 
 def test_a_load_is_counted():
     two = ImageRef(data=b"1"), ImageRef(data=b"2")
-    load = Load.of([Product("a", images=two), Product("b")])
+    load = BatchLoad.of([Product("a", images=two), Product("b")])
     assert load == (2, 2)
-    assert load.plus(Load(1, 1), -1) == (1, 1)
+    assert load.plus(BatchLoad(1, 1), -1) == (1, 1)

@@ -12,7 +12,7 @@ from aisle.data import ImageRef
 ONE_DIGIT = 1.01e-6  # answers are rounded to 6 digits: numbers that agree to 7 may still differ in the last
 
 
-def picture(colour=(200, 30, 30), size=(40, 30)) -> bytes:
+def image_bytes(colour=(200, 30, 30), size=(40, 30)) -> bytes:
     sink = io.BytesIO()
     Image.new("RGB", size, colour).save(sink, "PNG")
     return sink.getvalue()
@@ -21,7 +21,7 @@ def picture(colour=(200, 30, 30), size=(40, 30)) -> bytes:
 def classify(client, *products, **params):
     answer = client.post("/v1/classify", json={"products": list(products)}, params=params)
     assert answer.status_code == 200, answer.text
-    return answer.json()["answers"]
+    return answer.json()["results"]
 
 
 def test_an_answer_is_the_librarys_prediction_in_order(client, trained):
@@ -44,8 +44,8 @@ def test_a_bad_product_gets_an_error_of_its_own(client):
     assert [answer["id"] for answer in answers] == ["1", "2", "3", "4", "5", "6"]
 
 
-def test_a_picture_sent_as_base64_is_seen(client, trained):
-    data = picture()
+def test_an_image_sent_as_base64_is_seen(client, trained):
+    data = image_bytes()
     text = base64.b64encode(data).decode()
     answers = classify(
         client,
@@ -59,8 +59,8 @@ def test_a_picture_sent_as_base64_is_seen(client, trained):
         assert answer["prediction"]["confidence"] == pytest.approx(expected["confidence"], abs=1e-4)
 
 
-def test_pictures_that_are_none(client):
-    broken = base64.b64encode(b"this is no picture").decode()
+def test_images_that_are_none(client):
+    broken = base64.b64encode(b"this is no image").decode()
     answers = classify(
         client,
         {"title": "clock", "images": [{"base64": "§§§"}]},
@@ -71,23 +71,23 @@ def test_pictures_that_are_none(client):
         {"title": "clock", "images": [{"file": "a"}]},
     )
     codes = [answer["error"] and answer["error"]["code"] for answer in answers]
-    assert codes == ["bad_picture", None, "urls_disabled", "urls_disabled", "bad_picture", "no_such_part"]
+    assert codes == ["bad_image", None, "urls_disabled", "urls_disabled", "bad_image", "no_such_part"]
     assert "not an image" in answers[1]["prediction"]["problems"][0]
 
 
 def test_a_form_is_one_product_with_its_files(client, trained):
-    data = picture((20, 90, 200))
+    data = image_bytes((20, 90, 200))
     answer = client.post(
         "/v1/classify", data={"id": "f", "title": "blue mug"}, files={"image": ("mug.png", data, "image/png")}
-    ).json()["answers"][0]
+    ).json()["results"][0]
     product = Product("f", {"title": "blue mug"}, (ImageRef(data=data),))
     assert answer["prediction"]["best"] == " > ".join(trained.model.predict([product])[0].best)
 
 
 def test_several_products_in_a_form_name_their_files(client):
     sent = [{"id": "1", "images": [{"file": "one"}]}, {"id": "2", "images": [{"file": "two"}]}]
-    files = {"one": ("1.png", picture(), "image/png"), "two": ("2.txt", b"nothing", "text/plain")}
-    answers = client.post("/v1/classify", data={"products": json.dumps(sent)}, files=files).json()["answers"]
+    files = {"one": ("1.png", image_bytes(), "image/png"), "two": ("2.txt", b"nothing", "text/plain")}
+    answers = client.post("/v1/classify", data={"products": json.dumps(sent)}, files=files).json()["results"]
     assert [bool(answer["prediction"]["problems"]) for answer in answers] == [False, True]
 
 
@@ -125,7 +125,7 @@ def test_a_broken_form_is_refused(client):
 def test_half_a_surrogate_pair_and_nul_are_answered(client):
     body = b'{"products": [{"id": "a\\u0000", "title": "clock \\ud800 \\u0000"}]}'
     answer = client.post("/v1/classify", content=body, headers={"content-type": "application/json"})
-    assert answer.json()["answers"][0]["prediction"]["id"] == "a\ufffd"
+    assert answer.json()["results"][0]["prediction"]["id"] == "a\ufffd"
 
 
 def test_suggestions_are_full_paths_that_use_the_unfinished_word(client, trained):
@@ -155,7 +155,7 @@ def test_a_known_word_is_no_beginning_of_another(client, trained):
     word = next(w for w in shares if len(w) > 4 and sum(other.startswith(w) for other in shares) == 1)
     told = client.post("/v1/suggest", json={"title": f"blue {word}"}).json()
     sent = {"products": [{"title": f"blue {word}"}]}
-    found = client.post("/v1/classify", json=sent).json()["answers"][0]["prediction"]
+    found = client.post("/v1/classify", json=sent).json()["results"][0]["prediction"]
     assert told["completed"] is None
     assert [[" > ".join(s["path"]), s["confidence"]] for s in told["suggestions"]] == [
         [a["path"], pytest.approx(a["confidence"], abs=ONE_DIGIT)] for a in found["alternatives"]

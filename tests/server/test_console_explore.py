@@ -5,12 +5,12 @@ import time
 import httpx2
 import pytest
 
-from aisle.server.settings import Settings
-from aisle.server.store import feedback as kept
-from tests.server.browsing import browser as browser
-from tests.server.browsing import check_looks, in_chromium, serving, slowed
-from tests.server.browsing import tab as tab
-from tests.server.test_classify import picture
+from aisle.server.settings import ServerSettings
+from aisle.server.store import feedback as feedback_store
+from tests.server.browser import browser as browser
+from tests.server.browser import check_looks, in_chromium, serving, slowed
+from tests.server.browser import tab as tab
+from tests.server.test_classify import image_bytes
 
 pytestmark = in_chromium
 DAY = 86_400_000
@@ -19,7 +19,7 @@ DAY = 86_400_000
 @pytest.fixture
 def site(trained, tmp_path):
     runs = {"shop": trained.run, "new": trained.run / "model"}
-    yield from serving(Settings(runs=runs, store=str(tmp_path / "store.db")))
+    yield from serving(ServerSettings(runs=runs, store=str(tmp_path / "store.db")))
 
 
 def asked(site, path):
@@ -28,12 +28,12 @@ def asked(site, path):
 
 @pytest.fixture
 def placed(site, trained):
-    """Three products that people placed, one of them with a picture; their terminals' paths."""
+    """Three products that people placed, one of them with a image; their terminals' paths."""
     import base64
 
     tree = trained.model.taxonomy
     nodes = [tree.nodes[int(terminal)] for terminal in tree.terminals[:3]]
-    image = {"base64": base64.b64encode(picture()).decode()}
+    image = {"base64": base64.b64encode(image_bytes()).decode()}
     for i, node in enumerate(nodes):
         product = {"id": f"A/{i} ü", "title": f"product number {i}", "images": [image] * (i == 0)}
         said = {"product": product, "chosen": node.id, "suggested": [{"id": nodes[0].id, "confidence": 0.6}]}
@@ -41,7 +41,7 @@ def placed(site, trained):
             answer = httpx2.post(
                 f"{site.address}v1/classify", json={"products": [product]}, timeout=60
             ).json()
-            (one,) = answer["answers"]
+            (one,) = answer["results"]
             said |= {
                 "token": one["token"],
                 "suggested": [{"id": one["prediction"]["best_id"], "confidence": 0.6}],
@@ -71,7 +71,7 @@ def test_products_are_listed_searched_and_opened(site, tab, placed):
     page = tab.locator("main").inner_text()
     assert "A/0 ü" in page
     assert "suggestion accepted" in page
-    assert tab.locator(".pictures img").evaluate("image => image.naturalWidth") > 0
+    assert tab.locator(".images img").evaluate("image => image.naturalWidth") > 0
     check_looks(tab)
     tab.go_back()
     tab.wait_for_selector(".card-link")
@@ -109,11 +109,11 @@ def test_models_answer_side_by_side(site, tab):
     tab.goto(f"{site.address}#/explore/models")
     tab.fill("#compare-title", "oak wall clock")
     tab.press("#compare-title", "Enter")
-    tab.wait_for_selector(".side-by-side .place")
+    tab.wait_for_selector(".side-by-side .suggestion")
     assert tab.locator(".side-by-side h3").all_inner_texts() == ["shop", "new"]
     body = {"products": [{"title": "oak wall clock"}]}
     answer = httpx2.post(f"{site.address}v1/classify?models=shop,new", json=body, timeout=60).json()
-    places = answer["answers"][0]["models"]["new"]["alternatives"]
+    places = answer["results"][0]["models"]["new"]["alternatives"]
     column = tab.locator(".side-by-side > div").nth(1)
     assert column.locator(".path").first.inner_text() == places[0]["path"].replace(" > ", " › ")
     bars = column.locator(".share > span").evaluate_all(
@@ -121,7 +121,7 @@ def test_models_answer_side_by_side(site, tab):
     )
     assert bars == pytest.approx([100 * place["confidence"] for place in places[: len(bars)]], abs=0.1)
     table = tab.locator("table").inner_text()
-    assert answer["answers"][0]["models"]["new"]["model_id"] in table
+    assert answer["results"][0]["models"]["new"]["model_id"] in table
     check_looks(tab)
 
 
@@ -152,7 +152,7 @@ def test_acceptance_over_time_is_a_curve_and_a_table(site, tab, trained):
                 "shop",
                 "m",
             )
-            kept.add(site.server.store, kept.Event(*said, at=now - day * DAY))
+            feedback_store.add(site.server.store, feedback_store.FeedbackEvent(*said, at=now - day * DAY))
     tab.goto(f"{site.address}#/explore/acceptance")
     tab.wait_for_selector(".chart circle")
     assert tab.locator(".chart circle").count() == 3

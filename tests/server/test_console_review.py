@@ -1,15 +1,14 @@
-"""Reviewers in the browser: a queue in order of worth, all by keyboard, several at once, taken back."""
-
-import threading
+"""Reviewers in the browser: a queue in order of priority, all by keyboard, several at once, taken back."""
 
 import pytest
 
 from aisle.server.store import keys, reviews
-from tests.server.browsing import browser as browser
-from tests.server.browsing import check_looks, in_chromium, slowed
-from tests.server.browsing import site as site
-from tests.server.browsing import tab as tab
-from tests.server.test_classify import picture
+from tests.server.browser import browser as browser
+from tests.server.browser import check_looks, in_chromium, slowed
+from tests.server.browser import site as site
+from tests.server.browser import tab as tab
+from tests.server.conftest import advance
+from tests.server.test_classify import image_bytes
 from tests.waiting import wait_until
 
 pytestmark = in_chromium
@@ -22,17 +21,17 @@ def fill(site, *products, key=None):
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     with httpx2.Client(base_url=site.address, headers=headers, timeout=60) as client:
-        answer = client.post("/v1/review/items?every=true", json={"products": list(products)})
+        answer = client.post("/v1/review/items?include_accepted=true", json={"products": list(products)})
         assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture
 def queue(site, tab):
-    """Five products, of rising worth, in a tab that shows the queue."""
+    """Five products, of rising priority, in a tab that shows the queue."""
     import base64
 
-    image = {"base64": base64.b64encode(picture()).decode()}
-    rows = [{"id": f"p{i}", "title": title, "worth": 10.0 * i + 1} for i, title in enumerate(TITLES)]
+    image = {"base64": base64.b64encode(image_bytes()).decode()}
+    rows = [{"id": f"p{i}", "title": title, "priority": 10.0 * i + 1} for i, title in enumerate(TITLES)]
     rows[-1] |= {"images": [image], "description": "Holds 300 ml.", "fields": {"brand": "Holt"}}
     fill(site, *rows)
     tab.goto(f"{site.address}#/review")
@@ -50,7 +49,7 @@ def left(tab, count):
 
 
 def by_value(site):
-    rows = reviews.take(site.server.store, "anonymous", 100)
+    rows = reviews.lease(site.server.store, "anonymous", 100)
     return [row["fields"]["title"] for row in rows]
 
 
@@ -86,7 +85,7 @@ def test_the_queue_is_in_order_of_worth_and_worked_by_keys_alone(site, queue):
 
 
 def test_several_are_accepted_at_once(site, queue):
-    site.server.settings = site.server.settings.model_copy(update={"batch_floor": 0.0})
+    site.server.settings = site.server.settings.model_copy(update={"batch_min_confidence": 0.0})
     queue.reload()
     queue.wait_for_selector(".desk")
     for _ in range(2):
@@ -122,10 +121,10 @@ def test_several_are_accepted_at_once(site, queue):
 
 
 def test_the_unsure_stay_in_the_queue_when_all_are_accepted(site, queue):
-    items = reviews.take(site.server.store, "anonymous", 100)
+    items = reviews.lease(site.server.store, "anonymous", 100)
     sure = {row["fields"]["title"]: row["prediction"]["confidence"][-1] for row in items}
     floor = sorted(sure.values())[2]
-    site.server.settings = site.server.settings.model_copy(update={"batch_floor": floor})
+    site.server.settings = site.server.settings.model_copy(update={"batch_min_confidence": floor})
     queue.reload()
     queue.wait_for_selector(".desk")
     assert "All from" in queue.locator(".bulk").inner_text()
@@ -144,7 +143,7 @@ def test_the_unsure_stay_in_the_queue_when_all_are_accepted(site, queue):
 
 def free(site):
     """The titles that another reviewer would be given now; they are given back."""
-    rows = reviews.take(site.server.store, "somebody else", 100)
+    rows = reviews.lease(site.server.store, "somebody else", 100)
     reviews.release(site.server.store, "somebody else")
     return {row["fields"]["title"] for row in rows}
 
@@ -158,11 +157,7 @@ def test_who_leaves_gives_the_items_back(site, queue, away):
         queue.goto("about:blank")
     else:
         queue.close(run_before_unload=True)
-    for _ in range(200):  # it is on its way; the browser waits for nothing
-        if free(site) == set(TITLES):
-            break
-        threading.Event().wait(0.05)
-    assert free(site) == set(TITLES)
+    wait_until(lambda: free(site) == set(TITLES))  # it is on its way; the browser waits for nothing
 
 
 def test_items_are_lent_for_minutes_and_kept_by_a_heartbeat(site, browser):
@@ -172,19 +167,19 @@ def test_items_are_lent_for_minutes_and_kept_by_a_heartbeat(site, browser):
     page.clock.install()
     page.goto(f"{site.address}#/review")
     page.wait_for_selector(".desk")
-    held = reviews.take(site.server.store, "anonymous", 1, minutes=1)[0]["locked_until"]
+    held = reviews.lease(site.server.store, "anonymous", 1, minutes=1)[0]["leased_until"]
     with page.expect_response("**/v1/review/renew"):
         page.clock.run_for(50_000)
-    assert reviews.get(site.server.store, 1)["locked_until"] > held
+    assert reviews.get(site.server.store, 1)["leased_until"] > held
     # Nobody is there for long: they go back, and nothing is renewed.
     with page.expect_response("**/v1/review/release"):
         page.clock.fast_forward(11 * 60_000)
     wait_until(lambda: free(site) == set(TITLES))
     page.clock.fast_forward(5 * 60_000)
-    page.evaluate("window.dispatchEvent(new Event('server-back'))")  # nor by an outage that ends
+    page.evaluate("window.dispatchEvent(new FeedbackEvent('server-back'))")  # nor by an outage that ends
     assert free(site) == set(TITLES)
     # Back at work: what nobody took meanwhile is held again, the rest is gone from the list.
-    taken = reviews.take(site.server.store, "somebody else", 1)[0]["fields"]["title"]
+    taken = reviews.lease(site.server.store, "somebody else", 1)[0]["fields"]["title"]
     with page.expect_response("**/v1/review/renew"):
         page.mouse.move(5, 5)
         page.mouse.move(50, 50)
@@ -195,26 +190,26 @@ def test_items_are_lent_for_minutes_and_kept_by_a_heartbeat(site, browser):
 
 
 def test_undo_says_so_where_somebody_else_is_looking(site, tab):
-    site.server.settings = site.server.settings.model_copy(update={"double": 1.0})
+    site.server.settings = site.server.settings.model_copy(update={"double_review_rate": 1.0})
     fill(site, {"id": "1", "title": TITLES[0]})
     tab.goto(f"{site.address}#/review")
     tab.wait_for_selector(".desk")
     tab.keyboard.press("a")
     tab.wait_for_selector("text=Nothing waits for you")
-    reviews.take(site.server.store, "somebody else", 1)
+    reviews.lease(site.server.store, "somebody else", 1)
     tab.keyboard.press("u")
-    tab.wait_for_selector("text=with somebody else just now")
+    tab.wait_for_selector("text=leased to somebody else just now")
     assert tab.locator(".desk").count() == 0
-    assert reviews.get(site.server.store, 1)["locked_by"] == "somebody else"
+    assert reviews.get(site.server.store, 1)["leased_by"] == "somebody else"
 
 
 def test_an_image_that_could_not_be_read_is_shown_with_the_reason(site, tab):
     fill(site, {"id": "1", "title": TITLES[0], "images": [{"base64": "AAAA"}]})
     tab.goto(f"{site.address}#/review")
     tab.wait_for_selector(".desk")
-    said = "Picture 1 could not be read: not an image of a known format"
+    said = "Image 1 could not be read: not an image of a known format"
     assert tab.locator("main").inner_text().count(said) == 1
-    assert "picture 1: not an image" not in tab.locator("main").inner_text()
+    assert "image 1: not an image" not in tab.locator("main").inner_text()
     check_looks(tab)
 
 
@@ -262,7 +257,7 @@ def test_loading_failing_and_offline_say_so(site, queue):
     release = slowed(queue, "v1/review/next")
     queue.goto(f"{site.address}#/explore")
     queue.goto(f"{site.address}#/review")
-    queue.wait_for_selector("text=Loading what to review")
+    queue.wait_for_selector("text=Loading the queue")
     check_looks(queue)
     release()
     queue.wait_for_selector(".desk")
@@ -281,9 +276,9 @@ def test_loading_failing_and_offline_say_so(site, queue):
 
 
 def test_two_people_look_and_their_agreement_is_told(site, tab, browser):
-    site.server.settings = site.server.settings.model_copy(update={"double": 1.0})
+    site.server.settings = site.server.settings.model_copy(update={"double_review_rate": 1.0})
     made = {name: keys.add(site.server.store, name, "reviewer") for name in ("ana", "ben")}
-    site.server.keys._read = 0.0
+    advance(site.server, 3)
     site.server.keys.refresh()
     fill(site, *({"id": f"{i}", "title": title} for i, title in enumerate(TITLES[:2])), key=made["ana"])
 
@@ -292,7 +287,7 @@ def test_two_people_look_and_their_agreement_is_told(site, tab, browser):
         page.fill("#key", made[name])
         page.press("#key", "Enter")
         page.wait_for_selector(".desk")
-        assert "two people look at it" in page.locator(".product").inner_text()
+        assert "two people decide it" in page.locator(".product").inner_text()
         for i, one in enumerate(pressed):
             left(page, 2 - i)
             page.keyboard.press(one)

@@ -1,11 +1,11 @@
-"""Searching in the browser, over a served index: by words, by a picture, and on from what was found."""
+"""Searching in the browser, over a served index: by words, by a image, and on from what was found."""
 
 import pytest
 
-from aisle.server.settings import Settings
-from tests.server.browsing import browser as browser
-from tests.server.browsing import check_looks, in_chromium, serving
-from tests.server.browsing import tab as tab
+from aisle.server.settings import ServerSettings
+from tests.server.browser import browser as browser
+from tests.server.browser import check_looks, in_chromium, serving
+from tests.server.browser import tab as tab
 
 pytestmark = in_chromium
 
@@ -15,11 +15,11 @@ def site(trained, tmp_path):
     from aisle import search
 
     search.build(trained.model, trained.catalog, tmp_path / "index", run=trained.run)
-    settings = Settings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), index=tmp_path / "index")
+    settings = ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), index=tmp_path / "index")
     yield from serving(settings)
 
 
-def test_words_and_pictures_find_products_and_their_likes(site, tab, shop, trained):
+def test_words_and_images_find_products_and_their_likes(site, tab, shop, trained):
     product = next(one for one in trained.catalog if one.images and one.fields.get("title"))
     tab.goto(f"{site.address}#/explore/products")
     tab.fill("#words", product.fields["title"])
@@ -36,12 +36,12 @@ def test_words_and_pictures_find_products_and_their_likes(site, tab, shop, train
     tab.wait_for_function("() => !document.querySelector('main').innerText.includes('words match')")
     tab.wait_for_selector(".card-link")
     assert tab.locator(".card-link").count() == 50
-    assert tab.locator("h2.above").inner_text() == f"First 50 of {total} products, most alike first"
+    assert tab.locator("h2.above").inner_text() == f"First 50 of {total} products, most similar first"
     first = tab.locator(".card-link .name").first.inner_text()
     tab.locator(".card-link").first.click()
     tab.wait_for_selector("text=Products like it")
     tab.wait_for_selector("section .card-link")
     assert tab.locator("article h2").inner_text() == first
-    assert "In the catalogue" in tab.locator("article").inner_text()
+    assert "In the catalog" in tab.locator("article").inner_text()
     assert tab.locator("section .card-link").count() == 6
     check_looks(tab)

@@ -1,5 +1,5 @@
 """What was suggested for another text is never accepted: slow networks, late answers, keys, clicks,
-pictures."""
+images."""
 
 import io
 
@@ -9,10 +9,10 @@ from PIL import Image
 
 from aisle.data import Product
 from aisle.server.store.tables import reviews
-from tests.server.browsing import browser as browser
-from tests.server.browsing import in_chromium, slowed
-from tests.server.browsing import site as site
-from tests.server.browsing import tab as tab
+from tests.server.browser import browser as browser
+from tests.server.browser import in_chromium, slowed
+from tests.server.browser import site as site
+from tests.server.browser import tab as tab
 from tests.server.test_console_review import fill
 
 pytestmark = in_chromium
@@ -23,7 +23,7 @@ LATE = "The suggestions for the present text are on their way."
 def suggested(tab, title, selector="#title"):
     """Type, and wait for what is suggested for that text."""
     tab.fill(selector, title)
-    tab.wait_for_selector("#places:not([aria-busy]) .place")
+    tab.wait_for_selector("#suggestions:not([aria-busy]) .suggestion")
 
 
 def leaves(trained):
@@ -32,22 +32,22 @@ def leaves(trained):
 
 
 def shown(tab):
-    return tab.locator("#places .path").all_inner_texts()
+    return tab.locator("#suggestions .path").all_inner_texts()
 
 
 def placed(tab):
-    tab.wait_for_selector(".draft.placed")
+    tab.wait_for_selector(".draft.saved")
 
 
 def still_to_place(site, tab):
     assert site.said() == []
-    assert tab.locator(".draft.placed, .draft.sending, .draft.waiting").count() == 0
+    assert tab.locator(".draft.saved, .draft.sending, .draft.waiting").count() == 0
 
 
 def unlock(site):
     """As when the time is up for which items are lent."""
     with site.server.store.begin() as connection:
-        connection.execute(reviews.update().values(locked_until=0))
+        connection.execute(reviews.update().values(leased_until=0))
 
 
 def jpeg(shade):
@@ -66,7 +66,7 @@ def test_enter_before_the_answer_accepts_nothing_and_after_it_the_new_suggestion
     tab.wait_for_selector(f"text={LATE}")
     still_to_place(site, tab)
     release()
-    tab.wait_for_selector("#places:not([aria-busy])")
+    tab.wait_for_selector("#suggestions:not([aria-busy])")
     after = shown(tab)
     assert after[0] != before[0]
     tab.press("#title", "Enter")
@@ -86,9 +86,9 @@ def test_no_other_way_takes_a_late_suggestion(site, tab, how):
         tab.press("#title", "ArrowDown")
         tab.press("#title", "Enter")
     elif how == "click":
-        tab.locator("#places .place").nth(1).click()
+        tab.locator("#suggestions .suggestion").nth(1).click()
     else:
-        tab.locator("#places .place").nth(1).dispatch_event("click")
+        tab.locator("#suggestions .suggestion").nth(1).dispatch_event("click")
     tab.wait_for_selector(f"text={LATE}")
     still_to_place(site, tab)
     release()
@@ -103,13 +103,13 @@ def test_a_changed_description_makes_suggestions_late_too(site, tab):
     tab.wait_for_selector(f"text={LATE}")
     still_to_place(site, tab)
     release()
-    tab.wait_for_selector("#places:not([aria-busy])")
+    tab.wait_for_selector("#suggestions:not([aria-busy])")
     tab.press("#title", "Enter")
     placed(tab)
     assert site.said()[0]["fields"]["description"].startswith("a shirt of blue")
 
 
-def test_a_picture_added_makes_suggestions_late_too(site, tab):
+def test_an_image_added_makes_suggestions_late_too(site, tab):
     tab.goto(site.address)
     suggested(tab, FIRST)
     release = slowed(tab, "v1/classify")
@@ -119,11 +119,11 @@ def test_a_picture_added_makes_suggestions_late_too(site, tab):
     tab.wait_for_selector(f"text={LATE}")
     still_to_place(site, tab)
     release()
-    tab.wait_for_selector("text=from the words and 1 picture")
+    tab.wait_for_selector("text=from the words and 1 image")
     tab.press("#title", "Enter")
     placed(tab)
     (row,) = site.said()
-    assert (row["how"], len(row["pictures"])) == ("accepted", 1)
+    assert (row["how"], len(row["images"])) == ("accepted", 1)
 
 
 def test_pasted_text_is_another_text(site, tab):
@@ -165,7 +165,7 @@ def test_an_unfinished_word_counts_as_far_as_the_title_as_it_stands_agrees(site,
     tab.goto(site.address)
     tab.fill("#title", differs)
     tab.clock.run_for(200)
-    tab.wait_for_selector("#places:not([aria-busy]) .place")
+    tab.wait_for_selector("#suggestions:not([aria-busy]) .suggestion")
     tab.press("#title", "Enter")
     tab.wait_for_selector("text=look at the suggestions again")
     still_to_place(site, tab)
@@ -173,7 +173,7 @@ def test_an_unfinished_word_counts_as_far_as_the_title_as_it_stands_agrees(site,
     assert shown(tab)[0] == " › ".join(one.best)
     tab.fill("#title", agrees)
     tab.clock.run_for(200)
-    tab.wait_for_selector("#places:not([aria-busy]) .place")
+    tab.wait_for_selector("#suggestions:not([aria-busy]) .suggestion")
     tab.press("#title", "Enter")
     placed(tab)
     (row,) = site.said()
@@ -189,10 +189,10 @@ def test_after_a_pause_the_title_is_read_as_it_stands(site, tab, trained):
     tab.goto(site.address)
     tab.fill("#title", differs)
     tab.wait_for_function(
-        "path => document.querySelector('#places:not([aria-busy]) .path')?.textContent === path",
+        "path => document.querySelector('#suggestions:not([aria-busy]) .path')?.textContent === path",
         arg=" › ".join(one.best),
     )
-    number = tab.locator("#places .number").first.inner_text()
+    number = tab.locator("#suggestions .number").first.inner_text()
     assert number == f"{100 * one.confidence[-1]:.0f} %"
 
 
@@ -208,7 +208,7 @@ def test_an_answer_that_comes_after_a_later_one_changes_nothing(site, tab):
 
     tab.route("**/v1/suggest*", route)
     tab.fill("#title", FIRST)
-    tab.wait_for_function("() => document.getElementById('places').hasAttribute('aria-busy')")
+    tab.wait_for_function("() => document.getElementById('suggestions').hasAttribute('aria-busy')")
     tab.wait_for_timeout(100)
     suggested(tab, SECOND)
     after = shown(tab)
@@ -267,7 +267,7 @@ def test_what_waits_for_the_server_and_is_changed_is_placed_anew(site, tab):
     tab.click(".draft.waiting .open")
     tab.fill("#title", SECOND)
     site.start()
-    tab.wait_for_selector("#places:not([aria-busy]) .place", timeout=60_000)
+    tab.wait_for_selector("#suggestions:not([aria-busy]) .suggestion", timeout=60_000)
     still_to_place(site, tab)
     after = shown(tab)
     tab.press("#title", "Enter")
@@ -277,7 +277,7 @@ def test_what_waits_for_the_server_and_is_changed_is_placed_anew(site, tab):
 
 
 def test_a_review_item_sent_anew_is_shown_anew_and_not_decided(site, tab):
-    site.server.settings = site.server.settings.model_copy(update={"batch_floor": 0.0})
+    site.server.settings = site.server.settings.model_copy(update={"batch_min_confidence": 0.0})
     fill(site, {"id": "A-1", "title": FIRST})
     tab.goto(site.address + "#/review")
     tab.wait_for_selector(f"h2:has-text('{FIRST}')")

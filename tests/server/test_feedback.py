@@ -6,7 +6,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 import aisle
-from aisle.server.store import feedback as kept
+from aisle.server.store import feedback as feedback_store
 from tests.conftest import QUICK
 from tests.server.conftest import BACKENDS
 
@@ -32,10 +32,10 @@ def test_a_choice_is_kept_with_what_was_suggested(client):
     suggested = [{"id": first, "confidence": 0.5}, {"id": second, "confidence": 0.3}]
     answer = send(client, second, suggested=suggested)
     assert answer.status_code == 200, answer.text
-    row = kept.of_product(client.server.store, "A-1")[0]
+    row = feedback_store.of_product(client.server.store, "A-1")[0]
     assert (row["chosen_id"], row["how"], row["person"]) == (second, "chosen", "anonymous")
     assert row["suggested"] == [[first, 0.5], [second, 0.3]]
-    assert row["model_id"] == client.server.models.standing.slot(None).model_id
+    assert row["model_id"] == client.server.registry.state.get().model_id
     refused = send(client, first, suggested=suggested)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "token_missing")
     found = client.post("/v1/suggest", json={"title": "red shoes"}).json()
@@ -47,11 +47,11 @@ def test_a_choice_is_kept_with_what_was_suggested(client):
 
 def test_a_retried_post_is_counted_once(client):
     first, second = places(client)[:2]
-    before = kept.count(client.server.store)
+    before = feedback_store.count(client.server.store)
     answers = [send(client, first, key="k1").json() for _ in range(3)]
     assert [answer["repeated"] for answer in answers] == [False, True, True]
     assert len({answer["id"] for answer in answers}) == 1
-    assert kept.count(client.server.store) == before + 1
+    assert feedback_store.count(client.server.store) == before + 1
     other = send(client, second, key="k1")
     assert (other.status_code, other.json()["error"]["code"]) == (409, "key_reused")
 
@@ -69,10 +69,15 @@ def test_what_is_exported_trains(client, tmp_path):
     send(client, first, {"id": "2", "title": 'blue, "quoted"\nclock', "fields": {"brand": "Ticker"}})
     send(client, first, {"id": "3", "title": "green mug"}, how="default")
     file = tmp_path / "feedback.jsonl"
-    assert kept.export(client.server.store, file) == {"chosen": 2, "accepted": 0, "batch": 0, "default": 1}
+    assert feedback_store.export(client.server.store, file) == {
+        "chosen": 2,
+        "accepted": 0,
+        "batch": 0,
+        "default": 1,
+    }
     catalog = aisle.read(file)
     assert not catalog.problems
-    tree = client.server.models.standing.slot(None).taxonomy
+    tree = client.server.registry.state.get().taxonomy
     at = [tree.nodes[tree.index(place)].path for place in (first, second)]
     assert [product.categories[0] for product in catalog] == [at[1], at[0], at[0]]
     assert catalog.weights.tolist() == [1, 1, 0]
@@ -87,7 +92,7 @@ def test_the_same_post_at_the_same_moment_is_counted_once(client):
         answers = list(pool.map(lambda _: send(client, place, key="k").json(), range(16)))
     assert len({answer["id"] for answer in answers}) == 1
     assert sorted(answer["repeated"] for answer in answers) == [False] + [True] * 15
-    assert kept.count(client.server.store) == 1
+    assert feedback_store.count(client.server.store) == 1
 
 
 def test_many_writers_lose_nothing(client):
@@ -95,7 +100,9 @@ def test_many_writers_lose_nothing(client):
     with ThreadPoolExecutor(8) as pool:
         said = list(pool.map(lambda i: send(client, place, {"id": str(i)}).status_code, range(60)))
     assert said == [200] * 60
-    assert {row["id"] for row in kept.lessons(client.server.store)} == {str(i) for i in range(60)}
+    assert {row["id"] for row in feedback_store.training_rows(client.server.store)} == {
+        str(i) for i in range(60)
+    }
 
 
 def test_a_store_that_is_away_acknowledges_nothing(client):
@@ -116,7 +123,7 @@ def test_a_store_that_is_away_acknowledges_nothing(client):
     finally:
         event.remove(broken, "before_cursor_execute", refuse)
     assert send(client, place).status_code == 200
-    assert kept.count(client.server.store) == 1
+    assert feedback_store.count(client.server.store) == 1
 
 
 def test_nothing_is_learned_from_what_nobody_looked_at(client, tmp_path, trained):
@@ -125,7 +132,7 @@ def test_nothing_is_learned_from_what_nobody_looked_at(client, tmp_path, trained
     for i in range(24):
         send(client, places[i % 2], {"id": f"c{i}", "title": f"{'red shoe' if i % 2 else 'oak clock'} {i}"})
         send(client, places[0], {"id": f"d{i}", "title": f"red shoe {i} again"}, how="default")
-    kept.export(client.server.store, tmp_path / "f.jsonl")
+    feedback_store.export(client.server.store, tmp_path / "f.jsonl")
     catalog = aisle.read(tmp_path / "f.jsonl")
     model = aisle.train(
         catalog, "fast", changes=(*QUICK, "split.validation=0", "split.calibration=0", "split.threshold=0")

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 import aisle
 from aisle.cli import register
 from aisle.errors import CatalogError
-from aisle.server.store import feedback as kept
+from aisle.server.store import feedback as feedback_store
 from tests.conftest import QUICK
-from tests.server.test_classify import picture
+from tests.server.test_classify import image_bytes
 
 LABELS = (
     *("Category", "CATEGORY", "Catégorie", "Cate\u0301gorie", "Kategorie", "categories"),
@@ -78,12 +78,12 @@ def hostile(canary):
 def test_hostile_posts_are_exported_read_and_trained_with_the_right_columns(client, tmp_path, opened):
     (first, above), (second, below) = leaves(client)[:2]
     canary = tmp_path / "secret.png"
-    canary.write_bytes(picture())
-    own = {"base64": base64.b64encode(picture((9, 200, 9))).decode()}
+    canary.write_bytes(image_bytes())
+    own = {"base64": base64.b64encode(image_bytes((9, 200, 9))).decode()}
     post(client, first, id="!", title="oak clock", fields=hostile(canary), images=[own])
     for i in range(8):
         post(client, (first, second)[i % 2], id=f"p{i}", title=f"{('oak clock', 'red shoe')[i % 2]} {i}")
-    kept.export(client.server.store, tmp_path / "feedback.jsonl", 0.0)
+    feedback_store.export(client.server.store, tmp_path / "feedback.jsonl", 0.0)
     opened.clear()
     catalog = aisle.read(tmp_path / "feedback.jsonl")
     assert (catalog.columns.id, catalog.columns.category, catalog.columns.split) == (
@@ -116,7 +116,7 @@ def test_beside_a_catalog_its_rows_join_the_columns_of_the_catalog(client, tmp_p
         rows.writerow(["SKU", "Name", "Kategorie", "Marke", "Split"])
         rows.writerow(["7", "mug", "Kitchen > Mugs", "Tonwerk", "train"])
         rows.writerow(["8", "plate", "Kitchen > Plates", "Tonwerk", "test"])
-    kept.export(client.server.store, tmp_path / "feedback.jsonl")
+    feedback_store.export(client.server.store, tmp_path / "feedback.jsonl")
     catalog = aisle.read(tmp_path)
     found = {product.id: product for product in catalog}
     assert {name: one.categories[0] for name, one in found.items()} == {
@@ -132,7 +132,7 @@ def test_beside_a_catalog_with_a_column_a_level(client, tmp_path):
     first, path = max(leaves(client), key=lambda leaf: len(leaf[1]))
     post(client, first, id="!", title="oak clock", fields={"level1": "Evil", "level2": "Label"})
     (tmp_path / "products.csv").write_text("id,title,level1,level2\n7,mug,Kitchen,Mugs\n8,pot,Kitchen,Pots\n")
-    kept.export(client.server.store, tmp_path / "feedback.jsonl")
+    feedback_store.export(client.server.store, tmp_path / "feedback.jsonl")
     found = {product.id: product.categories for product in aisle.read(tmp_path)}
     assert found == {"!": (path,), "7": (("Kitchen", "Mugs"),), "8": (("Kitchen", "Pots"),)}
 
@@ -141,7 +141,7 @@ def test_even_rows_that_have_lost_their_mark_offer_no_callers_column(client, tmp
     """As where someone joins the lines with those of another file, behind a row that is no feedback."""
     (first, _), *_ = leaves(client)
     post(client, first, id="!", title="oak clock", fields=hostile(tmp_path / "x.png"))
-    kept.export(client.server.store, tmp_path / "f.jsonl")
+    feedback_store.export(client.server.store, tmp_path / "f.jsonl")
     plain = json.dumps({"id": "1", "title": "mug", "category": [["Kitchen", "Mugs"]]})
     (tmp_path / "all.jsonl").write_text(f"{plain}\n{(tmp_path / 'f.jsonl').read_text()}")
     catalog = aisle.read(tmp_path / "all.jsonl")
@@ -157,7 +157,7 @@ def test_only_images_that_the_server_stored_are_opened(client, tmp_path, name, o
     """Also where the file was written to by someone else in between."""
     (first, _), *_ = leaves(client)
     post(client, first, id="1", title="oak clock")
-    kept.export(client.server.store, tmp_path / "f.jsonl")
+    feedback_store.export(client.server.store, tmp_path / "f.jsonl")
     row = json.loads((tmp_path / "f.jsonl").read_text()) | {"images": [name]}
     (tmp_path / "f.jsonl").write_text(json.dumps(row))
     catalog = aisle.read(tmp_path / "f.jsonl")
@@ -169,7 +169,7 @@ def test_only_images_that_the_server_stored_are_opened(client, tmp_path, name, o
 def test_another_version_of_the_format_is_one_line(client, tmp_path):
     (first, _), *_ = leaves(client)
     post(client, first, id="1", title="oak clock")
-    kept.export(client.server.store, tmp_path / "f.jsonl")
+    feedback_store.export(client.server.store, tmp_path / "f.jsonl")
     row = json.loads((tmp_path / "f.jsonl").read_text()) | {"aisle_feedback": 2}
     (tmp_path / "f.jsonl").write_text(json.dumps(row))
     with pytest.raises(CatalogError, match=r"row 1 is feedback in format '2'.*export it again"):
@@ -181,7 +181,7 @@ def test_rows_that_were_split_again_keep_their_columns(client, tmp_path):
     for i, (leaf, _) in enumerate(leaves(client)[:2] * 5):
         fields = hostile(tmp_path / "x.png") if i == 0 else {}
         post(client, leaf, id=f"p{i}", title=f"thing {i}", fields=fields)
-    kept.export(client.server.store, tmp_path / "f.jsonl")
+    feedback_store.export(client.server.store, tmp_path / "f.jsonl")
     out = tmp_path / "parts.csv"
     done = CliRunner().invoke(register(), ["split", str(tmp_path / "f.jsonl"), "--out", str(out)])
     assert done.exit_code == 0, done.output

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from aisle import Product
-from aisle.server.settings import Limits, Urls
-from tests.server.test_classify import classify, picture
+from aisle.server.settings import ImageFetchSettings, RequestLimits
+from tests.server.test_classify import classify, image_bytes
 from tests.shared import DATA, needs_shared
+from tests.waiting import wait_until
 
 
 @needs_shared
@@ -39,7 +40,7 @@ def test_naughty_strings_everywhere(client):
 
 
 @needs_shared
-def test_broken_pictures_are_problems_not_failures(client):
+def test_broken_images_are_problems_not_failures(client):
     files = sorted(path for path in (DATA / "bad_inputs" / "images").rglob("*") if path.is_file())
     small = [path for path in files if path.stat().st_size < 300_000]
     for start in range(0, len(small), 60):
@@ -50,23 +51,23 @@ def test_broken_pictures_are_problems_not_failures(client):
         ]
         for answer in classify(client, *products):
             error = answer["error"]
-            assert error is None or error["code"] == "picture_too_large", error
+            assert error is None or error["code"] == "image_too_large", error
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(start):
-    client = start(limits=Limits(pixels=100_000))
-    data = base64.b64encode(picture(size=(400, 400))).decode()
+    client = start(limits=RequestLimits(max_image_pixels=100_000))
+    data = base64.b64encode(image_bytes(size=(400, 400))).decode()
     answer = classify(client, {"images": [{"base64": data}]})[0]
-    assert answer["error"]["code"] == "picture_too_large"
+    assert answer["error"]["code"] == "image_too_large"
 
 
-def test_limits_on_pictures(start):
-    client = start(limits=Limits(picture=200, pictures=2))
-    big, small = picture(size=(900, 900)), picture(size=(2, 2))
+def test_limits_on_images(start):
+    client = start(limits=RequestLimits(max_image_bytes=200, max_images=2))
+    big, small = image_bytes(size=(900, 900)), image_bytes(size=(2, 2))
     sent = [{"images": [{"base64": base64.b64encode(data).decode()}]} for data in (big, small)]
     many = {"images": sent[1]["images"] * 3}
     codes = [a["error"] and a["error"]["code"] for a in classify(client, *sent, many)]
-    assert codes == ["picture_too_large", None, "too_many_pictures"]
+    assert codes == ["image_too_large", None, "too_many_images"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_limits_on_pictures(start):
 def test_addresses_inside_are_never_fetched(fetching, address):
     answer = classify(fetching, {"title": "clock", "images": [{"url": address}]})[0]
     (problem,) = answer["prediction"]["problems"]
-    assert problem.startswith("picture 1: ")
+    assert problem.startswith("image 1: ")
     assert "--allow-private" not in problem
     assert fetching.reached == []
 
@@ -102,7 +103,7 @@ def fetching(trained, tmp_path_factory):
     from starlette.testclient import TestClient
 
     from aisle.server.app import create_app
-    from aisle.server.settings import Settings
+    from aisle.server.settings import ServerSettings
     from aisle.server.state import Server
 
     reached = []
@@ -117,7 +118,11 @@ def fetching(trained, tmp_path_factory):
     thread = threading.Thread(target=inside.serve_forever)
     thread.start()
     store = tmp_path_factory.mktemp("fetching") / "s.db"
-    settings = Settings(runs={"shop": trained.run}, store=str(store), urls=Urls(enabled=True, seconds=2))
+    settings = ServerSettings(
+        runs={"shop": trained.run},
+        store=str(store),
+        image_fetch=ImageFetchSettings(enabled=True, timeout_s=2),
+    )
     with TestClient(create_app(Server.start(settings)), base_url="http://127.0.0.1:8000") as client:
         client.reached, client.inside = reached, inside.server_port
         yield client
@@ -130,20 +135,20 @@ def test_a_server_inside_is_never_reached(fetching):
     address = f"http://localhost:{fetching.inside}/a.jpg"
     answer = classify(fetching, {"title": "clock", "images": [{"url": address}]})[0]
     assert fetching.reached == []
-    assert answer["prediction"]["problems"] == ["picture 1: not an address on the internet"]
+    assert answer["prediction"]["problems"] == ["image 1: not an address on the internet"]
 
 
 @pytest.fixture
-def slow_pictures(monkeypatch):
-    """A picture server, as if on the internet, that does not answer what is below /slow until told."""
+def slow_images(monkeypatch):
+    """A image server, as if on the internet, that does not answer what is below /slow until told."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     from aisle.data import fetch
 
     slow, answering = queue.SimpleQueue(), threading.Event()
-    data = picture(size=(300, 300))
+    data = image_bytes(size=(300, 300))
 
-    class Pictures(BaseHTTPRequestHandler):
+    class Images(BaseHTTPRequestHandler):
         def do_GET(self):
             if self.path.startswith("/slow"):
                 slow.put(self.path)
@@ -160,7 +165,7 @@ def slow_pictures(monkeypatch):
             with contextlib.suppress(ConnectionError):  # who asked has gone
                 super().handle()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Images)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setattr(fetch, "is_public", lambda address: True)
@@ -171,40 +176,47 @@ def slow_pictures(monkeypatch):
     thread.join()
 
 
-def test_addresses_that_never_answer_cost_a_request_little(start, slow_pictures):
-    client = start(urls=Urls(enabled=True, seconds=1, seconds_in_all=2, at_once=4))
+def test_addresses_that_never_answer_cost_a_request_little(start, slow_images):
+    client = start(
+        image_fetch=ImageFetchSettings(enabled=True, timeout_s=1, total_timeout_s=2, max_parallel=4)
+    )
     names = ["good", *(f"slow/{i}" for i in range(50))]
     answers = classify(
-        client, *({"title": "clock", "images": [f"{slow_pictures.url}/{name}"]} for name in names)
+        client, *({"title": "clock", "images": [f"{slow_images.url}/{name}"]} for name in names)
     )
     assert answers[0]["prediction"]["problems"] == []
     assert all("too long" in one["prediction"]["problems"][0] for one in answers[1:])
-    assert 4 <= slow_pictures.slow.qsize() <= 12  # four at once, a second each, and then no more
+    assert 4 <= slow_images.slow.qsize() <= 12  # four at once, a second each, and then no more
 
 
-def test_who_would_wait_for_others_pictures_is_told_when_to_come_back(start, slow_pictures):
-    client = start(urls=Urls(enabled=True, seconds=60, seconds_in_all=60, requests=1))
-    product = {"title": "clock", "images": [f"{slow_pictures.url}/slow"]}
+def test_who_would_wait_for_others_images_is_told_when_to_come_back(start, slow_images):
+    client = start(
+        image_fetch=ImageFetchSettings(enabled=True, timeout_s=60, total_timeout_s=60, max_requests=1)
+    )
+    product = {"title": "clock", "images": [f"{slow_images.url}/slow"]}
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(classify, client, product)
-        slow_pictures.slow.get(timeout=60)  # its picture is being fetched
+        slow_images.slow.get(timeout=60)  # its image is being fetched
         busy = client.post("/v1/classify", json={"products": [product]})
-        slow_pictures.answering.set()
+        slow_images.answering.set()
         assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
         assert int(busy.headers["Retry-After"]) >= 1
         assert waiting.result()[0]["prediction"]["problems"] == []
     assert classify(client, product)[0]["prediction"]["problems"] == []
 
 
-def test_pictures_of_a_request_have_a_size_together(start, slow_pictures):
-    client = start(urls=Urls(enabled=True, at_once=1), limits=Limits(body=2_000))
-    images = [f"{slow_pictures.url}/good/{i}" for i in range(20)]
+def test_images_of_a_request_have_a_size_together(start, slow_images):
+    client = start(
+        image_fetch=ImageFetchSettings(enabled=True, max_parallel=1),
+        limits=RequestLimits(max_body_bytes=2_000),
+    )
+    images = [f"{slow_images.url}/good/{i}" for i in range(20)]
     (answer,) = classify(client, {"title": "clock", "images": images})
     assert answer["prediction"]["problems"][-1].endswith("too large together")
 
 
 def test_who_would_wait_too_long_is_told_when_to_come_back(start):
-    client = start(limits=Limits(patience=0.05))
+    client = start(limits=RequestLimits(max_wait_s=0.05))
     batcher = client.server.batcher
     go = threading.Event()
 
@@ -213,8 +225,7 @@ def test_who_would_wait_too_long_is_told_when_to_come_back(start):
         return [None] * len(products)
 
     waiting = batcher.submit(slow, [Product("x")] * 9)
-    while batcher.expected() <= 0.05:  # it takes longer and longer
-        threading.Event().wait(0.005)
+    wait_until(lambda: batcher.expected_wait() > 0.05)  # it takes longer and longer
     try:
         answer = client.post("/v1/classify", json={"products": [{"title": "a"}]})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
@@ -228,15 +239,15 @@ def test_who_would_wait_too_long_is_told_when_to_come_back(start):
 
 def test_a_product_that_breaks_the_model_spoils_only_its_own_answer(start, monkeypatch):
     client = start()
-    slot = client.server.models.standing.slot(None)
-    predict = type(slot).predict
+    served = client.server.registry.state.get()
+    predict = type(served).predict
 
     def poisoned(self, products):
         if any(product.fields.get("title") == "poison" for product in products):
             raise RuntimeError("this product breaks it")
         return predict(self, products)
 
-    monkeypatch.setattr(type(slot), "predict", poisoned)
+    monkeypatch.setattr(type(served), "predict", poisoned)
     answers = classify(
         client, {"id": "a", "title": "mug"}, {"id": "b", "title": "poison"}, {"id": "c", "title": "mug"}
     )

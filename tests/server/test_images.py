@@ -6,19 +6,19 @@ import json
 import pytest
 from sqlalchemy import event
 
-from aisle.server.settings import Urls
-from aisle.server.store import feedback as kept
+from aisle.server.settings import ImageFetchSettings
+from aisle.server.store import feedback as feedback_store
 from aisle.server.store import retention
 from tests.server.conftest import BACKENDS
-from tests.server.test_classify import picture
+from tests.server.test_classify import image_bytes
 from tests.server.test_feedback_export import leaves
 
-GOOD = {"base64": base64.b64encode(picture()).decode()}
+GOOD = {"base64": base64.b64encode(image_bytes()).decode()}
 BROKEN = {"base64": base64.b64encode(b"no picture at all").decode()}
-CUT = {"base64": base64.b64encode(picture(size=(300, 300))[:400]).decode()}
+CUT = {"base64": base64.b64encode(image_bytes(size=(300, 300))[:400]).decode()}
 INSIDE = {"url": "http://127.0.0.1/secret.png"}
 UNKNOWN = "not an image of a known format"
-FETCHED = Urls(enabled=True, seconds=1)
+FETCHED = ImageFetchSettings(enabled=True, timeout_s=1)
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
@@ -31,7 +31,7 @@ def test_a_sweep_at_any_moment_leaves_the_images_of_a_request_under_way(start, p
     def sweep(*_):
         if not sweeping:
             sweeping.append(True)
-            retention.sweep_pictures(client.server.store)
+            retention.sweep_images(client.server.store)
             sweeping.clear()
 
     (leaf, _), *_ = leaves(client)
@@ -39,11 +39,11 @@ def test_a_sweep_at_any_moment_leaves_the_images_of_a_request_under_way(start, p
     sent = {"product": product, "chosen": leaf} if path == "feedback" else {"products": [product]}
     event.listen(client.server.store.engine, "checkin", sweep)
     try:
-        answer = client.post(f"/v1/{path}", json=sent, params={"every": True})
+        answer = client.post(f"/v1/{path}", json=sent, params={"include_accepted": True})
         assert answer.status_code == 200, answer.text
     finally:
         event.remove(client.server.store.engine, "checkin", sweep)
-    (address,) = client.get("/v1/products/1").json()["pictures"]
+    (address,) = client.get("/v1/products/1").json()["images"]
     assert client.get(address).status_code == 200
 
 
@@ -57,13 +57,13 @@ def test_a_retried_post_keeps_its_image_once_and_a_refused_one_none(start):
         return client.post("/v1/feedback", json=body, headers={"Idempotency-Key": "k"}).status_code
 
     assert [post(leaf, GOOD), post(leaf, GOOD)] == [200, 200]
-    blue = {"base64": base64.b64encode(picture((1, 2, 200))).decode()}
+    blue = {"base64": base64.b64encode(image_bytes((1, 2, 200))).decode()}
     assert post(other, blue) == 409  # the key was used for something else
-    assert retention.sweep_pictures(client.server.store) == 0
+    assert retention.sweep_images(client.server.store) == 0
 
 
 def test_feedback_lists_the_images_that_could_not_be_read_and_keeps_the_list(start, tmp_path):
-    client = start(urls=FETCHED)
+    client = start(image_fetch=FETCHED)
     (leaf, _), *_ = leaves(client)
     product = {"id": "1", "title": "oak clock", "images": [GOOD, BROKEN, INSIDE, CUT]}
     answer = client.post("/v1/feedback", json={"product": product, "chosen": leaf}).json()
@@ -74,25 +74,25 @@ def test_feedback_lists_the_images_that_could_not_be_read_and_keeps_the_list(sta
     assert missing[2]["reason"].startswith("image is broken: ")
     page = client.get("/v1/products/1").json()
     assert page["feedback"][0]["missing_images"] == missing
-    assert len(page["pictures"]) == 1
-    kept.export(client.server.store, tmp_path / "f.jsonl")
+    assert len(page["images"]) == 1
+    feedback_store.export(client.server.store, tmp_path / "f.jsonl")
     row = json.loads((tmp_path / "f.jsonl").read_text())
     assert row["missing_images"] == missing
     assert len(row["images"]) == 1
 
 
 def test_an_answer_lists_them_too_and_counts_what_the_model_read(start):
-    client = start(urls=FETCHED)
+    client = start(image_fetch=FETCHED)
     products = [
         {"id": "none", "title": "clock"},
         {"id": "good", "title": "clock", "images": [GOOD]},
         {"id": "broken", "title": "clock", "images": [BROKEN]},
         {"id": "second", "title": "clock", "images": [INSIDE, GOOD]},
     ]
-    answers = client.post("/v1/classify", json={"products": products}).json()["answers"]
+    answers = client.post("/v1/classify", json={"products": products}).json()["results"]
     assert [one["images_read"] for one in answers] == [0, 1, 0, 1]
     assert [[m["image"] for m in one["missing_images"]] for one in answers] == [[], [], [1], [1]]
-    assert answers[2]["prediction"]["problems"] == [f"picture 1: {UNKNOWN}"]
+    assert answers[2]["prediction"]["problems"] == [f"image 1: {UNKNOWN}"]
     # What cannot be read changes no answer.
     assert answers[2]["prediction"]["best"] == answers[0]["prediction"]["best"]
     assert answers[3]["prediction"]["confidence"] == answers[1]["prediction"]["confidence"]
@@ -105,7 +105,7 @@ def test_a_model_that_reads_no_images_has_read_none(start, tmp_path):
     aisle.train(catalog, "fast", out=tmp_path / "run")
     client = start(runs={"words": tmp_path / "run"})
     sent = {"products": [{"title": "clock", "images": [GOOD, GOOD]}]}
-    (answer,) = client.post("/v1/classify", json=sent).json()["answers"]
+    (answer,) = client.post("/v1/classify", json=sent).json()["results"]
     assert client.get("/v1/models").json()["models"][0]["views"] == ["text", "title"]
     assert (answer["images_read"], answer["missing_images"]) == (0, [])
 
@@ -114,10 +114,12 @@ TEXTS = (("oak clock", "Home > Clocks"), ("red shoe", "Shoes > Trainers"))
 
 
 def test_a_review_lists_them_and_so_does_the_choice(start):
-    client = start(urls=FETCHED, double=0.0)
+    client = start(image_fetch=FETCHED, double_review_rate=0.0)
     product = {"id": "1", "title": "oak clock", "images": [INSIDE, GOOD, BROKEN]}
-    queued = client.post("/v1/review/items", json={"products": [product]}, params={"every": True}).json()
-    missing = queued["answers"][0]["missing_images"]
+    queued = client.post(
+        "/v1/review/items", json={"products": [product]}, params={"include_accepted": True}
+    ).json()
+    missing = queued["results"][0]["missing_images"]
     assert [(one["image"], one["url"]) for one in missing] == [(1, INSIDE["url"]), (3, None)]
     (item,) = client.post("/v1/review/next", json={}).json()["items"]
     assert item["missing_images"] == missing
@@ -140,7 +142,7 @@ def test_a_search_says_that_it_went_by_the_words_alone(trained, start, tmp_path)
         int((~trained.catalog.fatal).sum()),
     )
     alone = client.post("/v1/search", json={"images": [BROKEN]})
-    assert (alone.status_code, alone.json()["error"]["code"]) == (422, "bad_picture")
+    assert (alone.status_code, alone.json()["error"]["code"]) == (422, "bad_image")
     dear = client.post("/v1/search", json={"query": "clock", "where": "price > 100", "count": 1}).json()
     assert 1 <= dear["total"] < answer["total"]
 

@@ -15,8 +15,8 @@ from aisle import workflow
 from aisle.cli import register
 from aisle.errors import BundleError
 from aisle.guarantee.policy import Rule
-from aisle.server.models import Models, Slot
-from aisle.server.settings import Limits, Settings
+from aisle.server.model_registry import ModelRegistry, ServedModel
+from aisle.server.settings import RequestLimits, ServerSettings
 from aisle.server.state import Server
 from tests.server.test_classify import classify
 
@@ -36,7 +36,7 @@ def worse(trained, tmp_path_factory):
 @pytest.fixture
 def two(start, trained, worse, shop):
     return start(
-        runs={"shop": trained.run, "worse": worse, "same": trained.run / "model"}, gold=shop.products
+        runs={"shop": trained.run, "worse": worse, "same": trained.run / "model"}, golden_set=shop.products
     )
 
 
@@ -45,7 +45,7 @@ def test_models_are_compared_on_the_same_product(two):
         "/v1/classify", json={"products": [{"title": "clock"}]}, params={"models": "worse,shop"}
     )
     told = answer.json()
-    entry = told["answers"][0]
+    entry = told["results"][0]
     assert list(entry["models"]) == ["worse", "shop"]
     assert entry["prediction"] == entry["models"]["worse"]
     assert entry["models"]["worse"]["model_id"] != entry["models"]["shop"]["model_id"]
@@ -58,24 +58,24 @@ def test_a_worse_model_is_not_promoted(two):
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "worse")
     assert two.get("/v1/models").json()["live"] == "shop"
     (change,) = two.get("/v1/models/history").json()["changes"]
-    assert change["what"] == "refused"
-    assert change["measured"]["candidate"] < change["measured"]["live"]
-    assert change["measured"]["high"] < 0
+    assert change["action"] == "refused"
+    assert change["comparison"]["candidate"] < change["comparison"]["live"]
+    assert change["comparison"]["high"] < 0
 
 
 def test_an_equal_model_is_promoted_and_rolled_back(two):
     told = two.post("/v1/models/same/promote").json()
-    assert (told["live"], told["measured"]["difference"]) == ("same", 0)
+    assert (told["live"], told["comparison"]["difference"]) == ("same", 0)
     assert two.post("/v1/classify", json={"products": [{}]}).json()["model"] == "same"
     assert two.post("/v1/models/rollback").json()["live"] == "shop"
-    assert two.post("/v1/models/rollback").json()["error"]["code"] == "nothing_before"
+    assert two.post("/v1/models/rollback").json()["error"]["code"] == "no_previous_model"
 
 
 def test_what_is_live_survives_a_restart(two):
     two.post("/v1/models/same/promote")
     again = Server.start(two.server.settings)
     try:
-        assert (again.models.standing.live, again.models.standing.before) == ("same", ("shop",))
+        assert (again.registry.state.live, again.registry.state.previous) == ("same", ("shop",))
     finally:
         again.stop()
 
@@ -84,8 +84,8 @@ def test_a_shadow_that_was_promoted_does_not_hinder_the_next_start(two):
     two.post("/v1/models/same/promote")
     again = Server.start(two.server.settings.model_copy(update={"shadow": "same"}))
     try:
-        standing = again.models.standing
-        assert (standing.live, standing.shadow, standing.before) == ("same", None, ("shop",))
+        state = again.registry.state
+        assert (state.live, state.shadow, state.previous) == ("same", None, ("shop",))
     finally:
         again.stop()
 
@@ -95,14 +95,14 @@ def test_other_weights_under_a_promoted_name_were_never_judged(two, worse):
     runs = {**two.server.settings.runs, "same": worse}
     again = Server.start(two.server.settings.model_copy(update={"runs": runs}))
     try:
-        assert (again.models.standing.live, again.models.standing.before) == ("shop", ())
+        assert (again.registry.state.live, again.registry.state.previous) == ("shop", ())
     finally:
         again.stop()
 
 
 def test_without_a_fixed_set_nothing_is_promoted(start, trained, worse):
     client = start(runs={"shop": trained.run, "worse": worse})
-    assert client.post("/v1/models/worse/promote").json()["error"]["code"] == "no_gold"
+    assert client.post("/v1/models/worse/promote").json()["error"]["code"] == "no_golden_set"
 
 
 def test_a_shadow_answers_unseen_and_is_recorded(two):
@@ -110,7 +110,7 @@ def test_a_shadow_answers_unseen_and_is_recorded(two):
     answers = classify(two, *({"title": f"thing {i}"} for i in range(5)), {"title": 1})
     assert "models" not in answers[0]
     two.server.batcher.close()
-    two.server.recorder.close()
+    two.server.shadow_recorder.close()
     told = two.get("/v1/shadow").json()
     assert (told["model"], told["live"], told["products"]) == ("worse", "shop", 5)
     assert sum(told["decisions"].values()) == 5
@@ -128,7 +128,7 @@ def test_models_are_loaded_from_the_library_only(start, worse):
     assert [model["name"] for model in told["models"]] == ["shop", "new"]
     for folder in ("../..", "/", "/etc"):
         answer = client.post("/v1/models", json={"name": "x", "folder": folder})
-        assert answer.json()["error"]["code"] == "outside"
+        assert answer.json()["error"]["code"] == "outside_library"
     assert client.post("/v1/models", json={"name": "x", "folder": "nothing"}).status_code == 422
     assert client.post("/v1/models", json={"name": "shop", "folder": worse.name}).status_code == 409
     assert [m["name"] for m in client.delete("/v1/models/new").json()["models"]] == ["shop"]
@@ -138,7 +138,7 @@ def test_models_are_loaded_from_the_library_only(start, worse):
 def test_models_change_under_load_without_a_lost_or_mixed_answer(two):
     def ask(i):
         answer = two.post("/v1/classify", json={"products": [{"id": str(i), "title": f"clock {i}"}]})
-        return i, answer.status_code, answer.json()["answers"][0]["prediction"]["id"]
+        return i, answer.status_code, answer.json()["results"][0]["prediction"]["id"]
 
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, i) for i in range(120)]
@@ -151,15 +151,17 @@ def test_models_change_under_load_without_a_lost_or_mixed_answer(two):
 
 @pytest.mark.slow
 def test_callers_are_not_refused_while_a_model_is_judged(start, trained, shop, monkeypatch):
-    plain = Slot.predict
+    plain = ServedModel.predict
 
-    def slow(slot, products):
+    def slow(served, products):
         time.sleep(0.02 * len(products))
-        return plain(slot, products)
+        return plain(served, products)
 
-    monkeypatch.setattr(Slot, "predict", slow)
+    monkeypatch.setattr(ServedModel, "predict", slow)
     runs = {"shop": trained.run, "same": trained.run / "model"}
-    client = start(runs=runs, gold=shop.products, limits=Limits(patience=3))  # all at once: 4.8 s
+    client = start(
+        runs=runs, golden_set=shop.products, limits=RequestLimits(max_wait_s=3)
+    )  # all at once: 4.8 s
     said = []
     judging = threading.Thread(target=lambda: said.append(client.post("/v1/models/same/promote")))
     judging.start()
@@ -174,7 +176,7 @@ def test_callers_are_not_refused_while_a_model_is_judged(start, trained, shop, m
 
 def test_a_run_that_is_none(tmp_path):
     with pytest.raises(BundleError):
-        Server.start(Settings(runs={"x": tmp_path / "none"}, store=str(tmp_path / "s.db")))
+        Server.start(ServerSettings(runs={"x": tmp_path / "none"}, store=str(tmp_path / "s.db")))
 
 
 def test_a_shuffled_model_is_really_worse(worse, trained):
@@ -183,7 +185,7 @@ def test_a_shuffled_model_is_really_worse(worse, trained):
     assert np.mean(right) < 0.3
 
 
-class GatedFusion:
+class Gated:
     """A model that answers only once it may, and says when it is asked."""
 
     def __init__(self, model):
@@ -201,7 +203,7 @@ class GatedFusion:
 @pytest.fixture
 def racing(start, trained, worse, shop):
     """A server whose models load when `loading[name]` lets them, if it is there; and that event."""
-    client = start(gold=shop.products, library=worse.parent)
+    client = start(golden_set=shop.products, library=worse.parent)
     loading, begun = {}, threading.Event()
     models = {"live": trained.model, worse.name: aisle.load(worse)}
 
@@ -211,13 +213,13 @@ def racing(start, trained, worse, shop):
             assert loading[folder.name].wait(60)
         return models.get(folder.name, trained.model)
 
-    client.server.models = Models({"live": worse.parent / "live", "new": worse.parent / "new"}, load)
+    client.server.registry = ModelRegistry({"live": worse.parent / "live", "new": worse.parent / "new"}, load)
     client.loading, client.begun, client.made = loading, begun, models
     return client
 
 
 def test_weights_loaded_while_their_name_is_promoted_do_not_go_live(racing, worse):
-    judged = racing.server.models.standing.slot("new")
+    judged = racing.server.registry.state.get("new")
     gate = racing.loading[worse.name] = threading.Event()
     with ThreadPoolExecutor(1) as other:
         late = other.submit(racing.post, "/v1/models", json={"name": "new", "folder": worse.name})
@@ -226,12 +228,12 @@ def test_weights_loaded_while_their_name_is_promoted_do_not_go_live(racing, wors
         gate.set()
         answer = late.result()
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "is_live")
-    assert racing.server.models.standing.slot(None) is judged
+    assert racing.server.registry.state.get() is judged
     assert racing.get("/v1/models").json()["models"][1]["model_id"] == judged.model_id
 
 
 def test_a_candidate_that_was_replaced_while_it_was_judged_is_not_promoted(racing, worse):
-    model = racing.made["slow"] = GatedFusion(racing.server.models.standing.slot("live").predictor)
+    model = racing.made["slow"] = Gated(racing.server.registry.state.get("live").predictor)
     model.go.set()
     racing.post("/v1/models", json={"name": "slow", "folder": "slow"})
     model.asked.clear()
@@ -250,7 +252,7 @@ def test_a_candidate_that_was_replaced_while_it_was_judged_is_not_promoted(racin
 def test_what_was_judged_against_another_live_model_is_not_promoted(racing):
     """A rollback in the middle: the candidate was compared with a model that is not live any more."""
     racing.post("/v1/models/new/promote")
-    model = racing.made["slow"] = GatedFusion(racing.server.models.standing.slot("live").predictor)
+    model = racing.made["slow"] = Gated(racing.server.registry.state.get("live").predictor)
     model.go.set()
     racing.post("/v1/models", json={"name": "slow", "folder": "slow"})
     model.asked.clear()
@@ -268,8 +270,8 @@ def test_what_was_judged_against_another_live_model_is_not_promoted(racing):
 def test_other_weights_under_an_earlier_name_are_not_gone_back_to(racing, worse):
     racing.post("/v1/models/new/promote")
     loaded = racing.post("/v1/models", json={"name": "live", "folder": worse.name})
-    assert (loaded.status_code, loaded.json()["before"]) == (200, [])
-    assert racing.post("/v1/models/rollback").json()["error"]["code"] == "nothing_before"
+    assert (loaded.status_code, loaded.json()["previous"]) == (200, [])
+    assert racing.post("/v1/models/rollback").json()["error"]["code"] == "no_previous_model"
     assert racing.get("/v1/models").json()["live"] == "new"
     racing.post("/v1/models", json={"name": "old", "folder": "live"})
     racing.post("/v1/models/old/promote")
@@ -300,7 +302,7 @@ def test_a_model_that_decides_nothing_has_no_guarantee(start, trained, tmp_path)
     assert told == {"nothing": False, "sure": True}
     sent = {"products": [{"title": "oak clock"}]}
     answers = client.post("/v1/classify?models=nothing,sure", json=sent).json()
-    decisions = {name: one["decision"] for name, one in answers["answers"][0]["models"].items()}
+    decisions = {name: one["decision"] for name, one in answers["results"][0]["models"].items()}
     assert decisions == {"nothing": "review", "sure": "accept"}
 
 

@@ -7,17 +7,18 @@ from typer.testing import CliRunner
 
 from aisle.cli import register
 from aisle.server.app import create_app
-from aisle.server.settings import Settings
+from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.store import keys
-from tests.server.listening import Site
+from tests.server.conftest import advance
+from tests.server.live_server import Site
 
 
 @pytest.fixture(scope="module")
 def site(trained, shop, tmp_path_factory):
     runs = {"shop": trained.run, "same": trained.run / "model"}
     store = str(tmp_path_factory.mktemp("models") / "store.db")
-    server = Server.start(Settings(runs=runs, store=store, gold=shop.products))
+    server = Server.start(ServerSettings(runs=runs, store=store, golden_set=shop.products))
     site = Site(create_app(server), server)
     yield site
     site.stop()
@@ -67,7 +68,7 @@ def test_wrong_usage_is_named_under_the_usage(site, words, message):
 
 def test_a_key_is_asked_for_and_may_stand_in_the_environment(site, monkeypatch):
     made = keys.add(site.server.store, "ana", "admin")
-    site.server.keys._read = 0.0
+    advance(site.server, 3)
     assert "a key is needed" in str(aisle(site, "list").exception)
     monkeypatch.setenv("AISLE_KEY", made)
     assert aisle(site, "list").exit_code == 0

@@ -15,7 +15,7 @@ def test_a_draining_server_is_not_ready(start):
     client = start()
     client.server.draining = True
     answer = client.get("/ready")
-    assert (answer.status_code, answer.json()["checks"]["staying"]) == (503, False)
+    assert (answer.status_code, answer.json()["checks"]["accepting"]) == (503, False)
 
 
 def test_the_tree_is_told_with_counts_and_accuracy(client, trained):

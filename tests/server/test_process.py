@@ -1,5 +1,6 @@
 """The server as a process: what a signal, a kill and a port in use do to it."""
 
+import http.client
 import json
 import os
 import signal
@@ -7,13 +8,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 
 import pytest
 
-from aisle.server.store import Store
-from aisle.server.store import feedback as kept
+from aisle.server.store import ServerStore
+from aisle.server.store import feedback as feedback_store
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -32,14 +33,15 @@ class Served:
         command = [sys.executable, "-m", "aisle", "serve", str(run), "--port", str(self.port)]
         command += ["--store", str(store), *more]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(600):
-            try:
-                self.get("/ready")
-                return
-            except OSError:
-                assert self.process.poll() is None, self.process.communicate()
-                time.sleep(0.1)
-        raise AssertionError("the server did not start")
+        wait_until(self.responds, every=0.1)
+
+    def responds(self):
+        try:
+            self.get("/ready")
+        except OSError:
+            assert self.process.poll() is None, self.process.communicate()
+            return False
+        return True
 
     def text(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
@@ -89,21 +91,20 @@ def test_what_was_acknowledged_survives_a_kill(serve, trained, tmp_path):
             name = f"{worker}-{i}"
             try:
                 server.post("/v1/feedback", {"product": {"id": name, "title": "x"}, "chosen": place})
-            except OSError:
+            except (OSError, http.client.HTTPException):  # killed before or within its response
                 return
             acknowledged.append(name)
 
     threads = [threading.Thread(target=send, args=(worker,)) for worker in range(4)]
     for thread in threads:
         thread.start()
-    while len(acknowledged) < 100:
-        time.sleep(0.01)
+    wait_until(lambda: len(acknowledged) >= 100)
     os.kill(server.process.pid, signal.SIGKILL)
     for thread in threads:
         thread.join()
-    store = Store(str(tmp_path / "store.db"))
+    store = ServerStore(str(tmp_path / "store.db"))
     try:
-        there = {row["id"] for row in kept.lessons(store)}
+        there = {row["id"] for row in feedback_store.training_rows(store)}
     finally:
         store.close()
     assert set(acknowledged) <= there
@@ -118,11 +119,10 @@ def test_sigterm_answers_what_is_under_way_and_leaves(serve):
         target=lambda: answers.append(server.post("/v1/classify", {"products": products}))
     )
     asking.start()
-    while asking.is_alive() and "aisle_queue_products 0.0" in server.text("/metrics"):
-        time.sleep(0.005)
+    wait_until(lambda: not asking.is_alive() or "aisle_queue_products 0.0" not in server.text("/metrics"))
     code, (_, log) = server.end(signal.SIGTERM)
     asking.join()
-    assert [answer["id"] for answer in answers[0]["answers"]] == [str(i) for i in range(1000)]
+    assert [answer["id"] for answer in answers[0]["results"]] == [str(i) for i in range(1000)]
     assert code == 0, log
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert any(

@@ -2,10 +2,10 @@ import base64
 
 import pytest
 
-from aisle.server.store import feedback as kept
+from aisle.server.store import feedback as feedback_store
 from aisle.server.store import keys
-from tests.server.conftest import BACKENDS
-from tests.server.test_classify import picture
+from tests.server.conftest import BACKENDS, advance
+from tests.server.test_classify import image_bytes
 
 pytestmark = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 
@@ -13,20 +13,23 @@ pytestmark = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 @pytest.fixture
 def people(start):
     """A server with two reviewers and a seller, as clients' headers by name."""
-    client = start(double=0.0)
+    client = start(double_review_rate=0.0)
     found = {}
     for name, role in (("ana", "reviewer"), ("ben", "reviewer"), ("sol", "seller")):
         found[name] = {"Authorization": f"Bearer {keys.add(client.server.store, name, role)}"}
-    client.server.keys._read = 0.0
+    advance(client.server, 3)
     return client, found
 
 
 def fill(client, headers, *products):
     answer = client.post(
-        "/v1/review/items", json={"products": list(products)}, params={"every": True}, headers=headers
+        "/v1/review/items",
+        json={"products": list(products)},
+        params={"include_accepted": True},
+        headers=headers,
     )
     assert answer.status_code == 200, answer.text
-    return [entry["review_id"] for entry in answer.json()["answers"]]
+    return [entry["review_id"] for entry in answer.json()["results"]]
 
 
 def borrow(client, headers, count=1):
@@ -40,11 +43,11 @@ def decide(client, headers, number, chosen, **more):
 
 def test_the_most_valuable_item_comes_first_and_is_lent_to_one(people):
     client, who = people
-    fill(client, who["ana"], *({"id": f"{i}", "title": "thing", "worth": i} for i in (1, 5, 3)))
+    fill(client, who["ana"], *({"id": f"{i}", "title": "thing", "priority": i} for i in (1, 5, 3)))
     assert [item["product"]["id"] for item in borrow(client, who["ana"], 2)] == ["5", "3"]
     assert [item["product"]["id"] for item in borrow(client, who["ben"], 2)] == ["1"]
     assert [item["product"]["id"] for item in borrow(client, who["ana"], 9)] == ["5", "3"]
-    values = [item["value"] for item in borrow(client, who["ana"], 9)]
+    values = [item["expected_gain"] for item in borrow(client, who["ana"], 9)]
     assert values == sorted(values, reverse=True)
 
 
@@ -56,7 +59,7 @@ def test_a_decision_is_feedback_and_ends_the_item(people):
     assert decide(client, who["ben"], number, other).status_code == 409  # lent to ana
     answer = decide(client, who["ana"], number, other).json()
     assert answer["how"] == "chosen"
-    row = kept.of_product(client.server.store, "x")[0]
+    row = feedback_store.of_product(client.server.store, "x")[0]
     assert (row["review_id"], row["person"], row["role"]) == (number, "ana", "reviewer")
     assert [name for name, _ in row["suggested"]] == [
         one["path"] for one in item["prediction"]["alternatives"]
@@ -77,7 +80,9 @@ def test_a_retried_decision_is_counted_once(people):
 
 def test_skip_and_undo(people):
     client, who = people
-    first, second = fill(client, who["ana"], {"id": "1", "title": "a", "worth": 2}, {"id": "2", "title": "b"})
+    first, second = fill(
+        client, who["ana"], {"id": "1", "title": "a", "priority": 2}, {"id": "2", "title": "b"}
+    )
     borrow(client, who["ana"])
     assert client.post(f"/v1/review/items/{first}/skip", headers=who["ana"]).status_code == 204
     assert [item["id"] for item in borrow(client, who["ana"], 5)] == [second]
@@ -86,9 +91,11 @@ def test_skip_and_undo(people):
     decide(client, who["ana"], first, best)
     undone = client.post("/v1/review/undo", headers=who["ana"]).json()
     assert (undone["id"], undone["state"], undone["decided"]) == (first, "open", 0)
-    assert list(kept.lessons(client.server.store)) == []  # what was taken back teaches nothing
+    assert (
+        list(feedback_store.training_rows(client.server.store)) == []
+    )  # what was taken back teaches nothing
     decide(client, who["ana"], first, best)
-    assert len(list(kept.lessons(client.server.store))) == 1
+    assert len(list(feedback_store.training_rows(client.server.store))) == 1
     client.post("/v1/review/undo", headers=who["ben"])
     assert client.post("/v1/review/undo", headers=who["ben"]).json()["error"]["code"] == "nothing_to_undo"
 
@@ -97,11 +104,11 @@ def test_several_first_suggestions_accepted_at_once(people):
     client, who = people
     numbers = fill(client, who["ana"], *({"id": f"{i}", "title": "mug"} for i in range(3)))
     borrow(client, who["ben"], 1)
-    client.server.settings = client.server.settings.model_copy(update={"batch_floor": 0.0})
+    client.server.settings = client.server.settings.model_copy(update={"batch_min_confidence": 0.0})
     sent = {"ids": [*numbers, 999], "confirm": True}
     items = client.post("/v1/review/accept", json=sent, headers=who["ana"]).json()["items"]
     assert [entry["error"] and entry["error"]["code"] for entry in items] == [
-        "lent",
+        "leased",
         None,
         None,
         "no_such_item",
@@ -120,7 +127,7 @@ def test_a_batch_has_a_floor_and_wants_to_be_confirmed(people):
     numbers = fill(client, who["ana"], *({"id": title, "title": title} for title in titles))
     sure = [item["prediction"]["confidence"][-1] for item in borrow(client, who["ana"], 3)]
     floor = sorted(sure)[1]
-    client.server.settings = client.server.settings.model_copy(update={"batch_floor": floor})
+    client.server.settings = client.server.settings.model_copy(update={"batch_min_confidence": floor})
 
     def accept(**sent):
         answer = client.post("/v1/review/accept", json={"ids": numbers, **sent}, headers=who["ana"]).json()
@@ -128,20 +135,20 @@ def test_a_batch_has_a_floor_and_wants_to_be_confirmed(people):
 
     answer, errors = accept()
     confidence = {entry["id"]: entry["confidence"] for entry in answer["items"]}
-    assert (answer["confirmed"], answer["floor"]) == (False, floor)
-    assert errors == {n: "below_floor" if confidence[n] < floor else None for n in numbers}
-    assert sorted(errors.values(), key=str) == [None, None, "below_floor"]
-    assert kept.count(client.server.store) == 0  # not confirmed: nothing is accepted
-    assert set(accept(min_confidence=1.0, confirm=True)[1].values()) == {"below_floor"}
-    assert set(accept(min_confidence=0.0, confirm=True)[1].values()) == {None, "below_floor"}
-    assert kept.count(client.server.store) == 2
-    assert {row["how"] for row in kept.lessons(client.server.store)} == {"batch"}
+    assert (answer["confirmed"], answer["min_confidence"]) == (False, floor)
+    assert errors == {n: "low_confidence" if confidence[n] < floor else None for n in numbers}
+    assert sorted(errors.values(), key=str) == [None, None, "low_confidence"]
+    assert feedback_store.count(client.server.store) == 0  # not confirmed: nothing is accepted
+    assert set(accept(min_confidence=1.0, confirm=True)[1].values()) == {"low_confidence"}
+    assert set(accept(min_confidence=0.0, confirm=True)[1].values()) == {None, "low_confidence"}
+    assert feedback_store.count(client.server.store) == 2
+    assert {row["how"] for row in feedback_store.training_rows(client.server.store)} == {"batch"}
     assert client.get("/v1/review/progress", headers=who["ana"]).json()["open"] == 1
 
 
 def test_a_batch_does_not_move_the_share_of_right_first_suggestions(people):
     client, who = people
-    client.server.settings = client.server.settings.model_copy(update={"batch_floor": 0.0})
+    client.server.settings = client.server.settings.model_copy(update={"batch_min_confidence": 0.0})
     numbers = fill(client, who["ana"], *({"id": f"{i}", "title": f"thing {i}"} for i in range(9)))
     for i, item in enumerate(borrow(client, who["ana"], 5)):
         paths = [one["path"] for one in item["prediction"]["alternatives"]]
@@ -157,9 +164,9 @@ def test_a_batch_does_not_move_the_share_of_right_first_suggestions(people):
 
 def test_items_are_given_back_and_held_for_longer(people):
     client, who = people
-    numbers = fill(client, who["ana"], *({"id": f"{i}", "title": "mug", "worth": 9 - i} for i in range(3)))
+    numbers = fill(client, who["ana"], *({"id": f"{i}", "title": "mug", "priority": 9 - i} for i in range(3)))
     taken = borrow(client, who["ana"], 3)
-    assert [item["lent_to_you"] for item in taken] == [True] * 3
+    assert [item["leased_to_you"] for item in taken] == [True] * 3
     assert borrow(client, who["ben"], 3) == []
 
     def told(name, path, **sent):
@@ -167,8 +174,8 @@ def test_items_are_given_back_and_held_for_longer(people):
 
     kept_longer = told("ana", "renew", ids=numbers, minutes=60)["ids"]
     assert kept_longer == numbers
-    until = client.get(f"/v1/review/items/{numbers[0]}", headers=who["ana"]).json()["locked_until"]
-    assert until > taken[0]["locked_until"]
+    until = client.get(f"/v1/review/items/{numbers[0]}", headers=who["ana"]).json()["leased_until"]
+    assert until > taken[0]["leased_until"]
     assert told("ben", "renew", ids=numbers) == {"ids": []}  # nobody renews what another person holds
     assert told("ben", "release", ids=numbers) == {"released": 0}
     assert told("ana", "release", ids=numbers[:1]) == {"released": 1}
@@ -180,14 +187,14 @@ def test_items_are_given_back_and_held_for_longer(people):
 
 def test_undo_leaves_an_item_with_the_person_who_looks_at_it(people):
     client, who = people
-    client.server.settings = client.server.settings.model_copy(update={"double": 1.0})
+    client.server.settings = client.server.settings.model_copy(update={"double_review_rate": 1.0})
     (number,) = fill(client, who["ana"], {"id": "1", "title": "mug"})
     best = borrow(client, who["ana"])[0]["prediction"]["best_id"]
     decide(client, who["ana"], number, best)
     assert [item["id"] for item in borrow(client, who["ben"])] == [number]
     undone = client.post("/v1/review/undo", headers=who["ana"]).json()
-    assert (undone["id"], undone["decided"], undone["lent_to_you"]) == (number, 0, False)
-    assert decide(client, who["ana"], number, best).json()["error"]["code"] == "lent"
+    assert (undone["id"], undone["decided"], undone["leased_to_you"]) == (number, 0, False)
+    assert decide(client, who["ana"], number, best).json()["error"]["code"] == "leased"
     assert decide(client, who["ben"], number, best).status_code == 200
     assert [item["id"] for item in borrow(client, who["ana"])] == [number]  # their turn again
     assert decide(client, who["ana"], number, best).status_code == 200
@@ -200,7 +207,7 @@ def test_undoing_a_skip_leaves_an_item_with_the_person_who_looks_at_it(people):
     best = borrow(client, who["ana"])[0]["prediction"]["best_id"]
     client.post(f"/v1/review/items/{number}/skip", headers=who["ana"])
     borrow(client, who["ben"])
-    assert client.post("/v1/review/undo", headers=who["ana"]).json()["lent_to_you"] is False
+    assert client.post("/v1/review/undo", headers=who["ana"]).json()["leased_to_you"] is False
     assert decide(client, who["ben"], number, best).status_code == 200
 
 
@@ -212,7 +219,7 @@ def test_a_field_named_id_is_not_the_products_id(people):
 
 def test_two_people_look_at_some_and_their_agreement_is_measured(people):
     client, who = people
-    client.server.settings = client.server.settings.model_copy(update={"double": 1.0})
+    client.server.settings = client.server.settings.model_copy(update={"double_review_rate": 1.0})
     numbers = fill(client, who["ana"], *({"id": f"{i}", "title": f"thing {i}"} for i in range(4)))
     for name in ("ana", "ben"):
         for item in borrow(client, who[name], 4):
@@ -228,9 +235,8 @@ def test_two_people_look_at_some_and_their_agreement_is_measured(people):
 def test_classifying_can_queue_what_is_unsure(people):
     client, who = people
     sent = {"products": [{"id": "a", "title": "zzz"}, {"title": 3}]}
-    answers = client.post("/v1/classify", json=sent, params={"review": True}, headers=who["sol"]).json()[
-        "answers"
-    ]
+    response = client.post("/v1/classify", json=sent, params={"review": True}, headers=who["sol"])
+    answers = response.json()["results"]
     queued = answers[0]["prediction"]["decision"] != "accept"
     assert (answers[0].get("review_id") is not None) == queued
     assert "review_id" not in answers[1]
@@ -243,16 +249,16 @@ def test_a_product_handed_in_again_waits_once(people):
     assert borrow(client, who["ana"], 5)[0]["product"]["title"] == "new"
 
 
-def test_pictures_are_kept_small_and_shown(people):
+def test_images_are_kept_small_and_shown(people):
     client, who = people
-    data = base64.b64encode(picture(size=(2000, 1000))).decode()
+    data = base64.b64encode(image_bytes(size=(2000, 1000))).decode()
     fill(client, who["ana"], {"id": "p", "title": "clock", "images": [{"base64": data}, {"base64": "AAAA"}]})
     item = borrow(client, who["ana"])[0]
-    assert len(item["pictures"]) == 1
+    assert len(item["images"]) == 1
     assert item["missing_images"] == [{"image": 2, "url": None, "reason": "not an image of a known format"}]
-    shown = client.get(item["pictures"][0], headers=who["sol"])
+    shown = client.get(item["images"][0], headers=who["sol"])
     assert shown.headers["content-type"] == "image/jpeg"
-    assert client.get(item["pictures"][0]).status_code == 401
+    assert client.get(item["images"][0]).status_code == 401
     from aisle.data import ImageRef
     from aisle.data.images import decode
 
@@ -277,7 +283,7 @@ def test_a_products_page_and_acceptance_over_time(people):
 def test_the_report_is_served(people, trained):
     client, who = people
     told = client.get("/v1/report", headers=who["sol"]).json()
-    assert told["model_id"] == client.server.models.standing.slot(None).model_id
+    assert told["model_id"] == client.server.registry.state.get().model_id
     page = client.get("/v1/report.html", headers=who["sol"])
     assert page.text == (trained.run / "report" / "report.html").read_text()
     assert "default-src 'none'" in page.headers["content-security-policy"]

@@ -7,19 +7,20 @@ from types import SimpleNamespace
 import pytest
 from starlette.testclient import TestClient
 
-from aisle.server.middleware import Guard
-from aisle.server.problems import ServerError
-from aisle.server.settings import Limits, Settings
+from aisle.server.errors import ServerError
+from aisle.server.middleware import RequestMiddleware
+from aisle.server.settings import RequestLimits, ServerSettings
 from aisle.server.state import Server
 from aisle.server.store import keys
-from aisle.server.telemetry import JsonLines
+from aisle.server.telemetry import JsonFormatter
+from tests.server.conftest import advance
 
 ONE = {"products": [{"title": "clock"}]}
 
 
 def key(client, role="seller", person="sol"):
     made = keys.add(client.server.store, person, role)
-    client.server.keys._read = 0.0  # as if two seconds had passed
+    advance(client.server, 3)  # as if two seconds had passed
     return {"Authorization": f"Bearer {made}"}
 
 
@@ -50,7 +51,7 @@ def test_a_revoked_key_ends(start):
     client = start()
     headers = key(client)
     assert keys.revoke(client.server.store, "sol") == 1
-    client.server.keys._read = 0.0
+    advance(client.server, 3)
     key(client, person="other")
     assert client.post("/v1/classify", json=ONE, headers=headers).status_code == 401
 
@@ -58,8 +59,8 @@ def test_a_revoked_key_ends(start):
 def test_only_a_hash_of_a_key_is_kept(start):
     client = start()
     whole = key(client)["Authorization"].split()[1]
-    kept = Path(client.server.store.address.database).parent
-    assert not any(whole[-40:].encode() in file.read_bytes() for file in kept.iterdir())
+    folder = Path(client.server.store.address.database).parent
+    assert not any(whole[-40:].encode() in file.read_bytes() for file in folder.iterdir())
 
 
 def test_a_key_in_a_cookie(start):
@@ -76,11 +77,11 @@ def test_a_key_in_a_cookie(start):
 
 def test_an_open_address_without_keys_is_refused(trained, tmp_path):
     with pytest.raises(ServerError, match="aisle keys add"):
-        Server.start(Settings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), host="0.0.0.0"))
+        Server.start(ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), host="0.0.0.0"))
 
 
 def test_a_caller_who_asks_too_often_waits_and_others_do_not(start):
-    client = start(limits=Limits(rate=0.01, burst=3))
+    client = start(limits=RequestLimits(rate=0.01, burst=3))
     mine, other = key(client), key(client, person="other")
     codes = [client.get("/v1/me", headers=mine).status_code for _ in range(5)]
     assert codes == [200, 200, 200, 429, 429]
@@ -89,14 +90,14 @@ def test_a_caller_who_asks_too_often_waits_and_others_do_not(start):
 
 
 def test_guessing_keys_is_slowed_down(start):
-    client = start(limits=Limits(rate=0.01, burst=20))
+    client = start(limits=RequestLimits(rate=0.01, burst=20))
     key(client)
     codes = [client.get("/v1/me", headers={"X-API-Key": f"aisle_0_{i}"}).status_code for i in range(4)]
     assert codes == [401, 401, 429, 429]
 
 
 def test_too_large_a_request(start):
-    client = start(limits=Limits(body=2000))
+    client = start(limits=RequestLimits(max_body_bytes=2000))
     headers = {"content-type": "application/json"}
     whole = client.post("/v1/classify", content=b" " * 3000, headers=headers)
     chunks = client.post("/v1/classify", content=(b" " * 1000 for _ in range(3)), headers=headers)
@@ -105,41 +106,41 @@ def test_too_large_a_request(start):
     assert client.post("/v1/feedback", content=b" " * 3000, headers=headers).status_code == 413
 
 
-def guard_of(client):
+def middleware_of(client):
     found = client.app.middleware_stack
-    while not isinstance(found, Guard):
+    while not isinstance(found, RequestMiddleware):
         found = found.app
     return found
 
 
 def test_bodies_of_all_callers_together_have_a_limit(start):
-    client = start(limits=Limits(body=3000, bodies=4000))
-    guard = guard_of(client)
-    guard.held += 3990  # what other callers send meanwhile
+    client = start(limits=RequestLimits(max_body_bytes=3000, max_total_body_bytes=4000))
+    middleware = middleware_of(client)
+    middleware.body_bytes += 3990  # what other callers send meanwhile
     answer = client.post("/v1/classify", json=ONE)
-    guard.held -= 3990
+    middleware.body_bytes -= 3990
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
     assert answer.headers["retry-after"] == "1"
     assert client.post("/v1/classify", json=ONE).status_code == 200
-    assert guard.held == 0
+    assert middleware.body_bytes == 0
 
 
 def test_more_requests_than_can_be_read_are_refused_unread(start):
-    client = start(limits=Limits(at_once=1))
-    guard = guard_of(client)
-    guard.under_way += 1
+    client = start(limits=RequestLimits(max_concurrent_requests=1))
+    middleware = middleware_of(client)
+    middleware.active_requests += 1
     answer = client.post("/v1/classify", content=b"{")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
     assert answer.headers["retry-after"] == "1"
     assert client.get("/health").status_code == client.get("/metrics").status_code == 200
     for page in ("/", "/console/style.css", "/console/main.js", "/docs"):  # half a page says nothing
         assert client.get(page).status_code == 200
-    guard.under_way -= 1
-    guard.pulse, pulse = SimpleNamespace(late=5.0), guard.pulse
+    middleware.active_requests -= 1
+    middleware.lag_monitor, lag_monitor = SimpleNamespace(lag_s=5.0), middleware.lag_monitor
     assert client.post("/v1/classify", json=ONE).status_code == 503
-    guard.pulse = pulse
+    middleware.lag_monitor = lag_monitor
     assert client.post("/v1/classify", json=ONE).status_code == 200
-    assert guard.under_way == 0
+    assert middleware.active_requests == 0
 
 
 def test_headers_of_every_answer(client):
@@ -176,7 +177,7 @@ def test_the_log_is_json_with_the_request_id_and_no_secret(start):
     headers = key(client)
     sink = io.StringIO()
     handler = logging.StreamHandler(sink)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     logger = logging.getLogger("aisle.server")
     logger.addHandler(handler)
     level = logger.level

@@ -34,9 +34,9 @@ def export(
         raise AisleError(f"{file}: feedback is written as JSON lines; name a file ending in .jsonl")
     start = int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
     with opened(store) as database:
-        from aisle.server.store import feedback as kept
+        from aisle.server.store import feedback as feedback_store
 
-        found = kept.export(database, file, default_weight, start)
+        found = feedback_store.export(database, file, default_weight, start)
     if as_json:
         console.print_json(found)
         return

@@ -64,7 +64,7 @@ def list_(store: Store = STORE, as_json: AsJson = False) -> None:
                 "created": _day(one.created),
                 "revoked": _day(one.revoked) if one.revoked else None,
             }
-            for one in keys.listed(database)
+            for one in keys.list_keys(database)
         ]
     if as_json:
         console.print_json(rows)

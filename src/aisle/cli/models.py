@@ -45,13 +45,13 @@ def promote(name: Name, server: Server = SERVER, key: Key = None, as_json: AsJso
     """Make a model the live one, if it is not worse on the server's golden set. No request is dropped."""
     with _client(server, key) as client:
         found = client.promote(name)
-    measured = found.get("measured")
-    if measured and not as_json:
+    comparison = found.get("comparison")
+    if comparison and not as_json:
         console.say(
-            f"of {measured['products']:,} products, {name} classifies {measured['candidate']:,} "
+            f"of {comparison['products']:,} products, {name} classifies {comparison['candidate']:,} "
             f"correctly, the "
-            f"live model {measured['live']:,} ({measured['difference']:+.1%}; 95 % interval "
-            f"{measured['low']:+.1%} to {measured['high']:+.1%})"
+            f"live model {comparison['live']:,} ({comparison['difference']:+.1%}; 95 % interval "
+            f"{comparison['low']:+.1%} to {comparison['high']:+.1%})"
         )
     _print(found, as_json)
 
@@ -88,7 +88,7 @@ def _client(server: str, key: str | None) -> Any:
     check_serve_installed()
     from aisle.server.client import Client
 
-    return Client(server, key, seconds=600)
+    return Client(server, key, timeout=600)
 
 
 def _print(found: dict[str, Any], as_json: bool) -> None:

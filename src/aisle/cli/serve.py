@@ -77,9 +77,9 @@ def serve(
     first."""
     check_serve_installed()
     from aisle.server.run import serve as listen
-    from aisle.server.settings import Limits, Settings, Urls
+    from aisle.server.settings import ImageFetchSettings, RequestLimits, ServerSettings
 
-    settings = Settings(
+    settings = ServerSettings(
         runs=named(runs),
         store=store,
         host=host,
@@ -90,18 +90,18 @@ def serve(
         origins=tuple(allow_origin or ()),
         library=library,
         index=index,
-        gold=golden_set,
+        golden_set=golden_set,
         shadow=shadow,
-        double=double_review_rate,
-        batch_floor=batch_min_confidence,
+        double_review_rate=double_review_rate,
+        batch_min_confidence=batch_min_confidence,
         keep_days=keep_days,
-        limits=Limits(
+        limits=RequestLimits(
             rate=rate,
             burst=max(1, round(rate * 2)),
-            patience=max_wait,
-            body=max(1, round(max_mb * 2**20)),
+            max_wait_s=max_wait,
+            max_body_bytes=max(1, round(max_mb * 2**20)),
         ),
-        urls=Urls(enabled=fetch_urls),
+        image_fetch=ImageFetchSettings(enabled=fetch_urls),
     )
     listen(settings, lambda: console.say(f"http://{host}:{port}  documentation: http://{host}:{port}/docs"))
 

@@ -26,9 +26,9 @@ def opened(store: str) -> Iterator[Any]:
         AisleError: The extra `serve` is not installed, or the database cannot be opened.
     """
     check_serve_installed()
-    from aisle.server.store import Store
+    from aisle.server.store import ServerStore
 
-    database = Store(store)
+    database = ServerStore(store)
     try:
         yield database
     finally:

@@ -1,4 +1,4 @@
-"""The application: parts, routes, errors of one shape, documentation without an outside request."""
+"""The FastAPI application: routes, error responses, documentation and the console."""
 
 import asyncio
 import logging
@@ -10,17 +10,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from aisle import __version__
 from aisle.errors import AisleError
-from aisle.server import console, documentation
-from aisle.server.items import clean
-from aisle.server.middleware import Guard
-from aisle.server.names import host_of, is_address
-from aisle.server.problems import ApiError, ServerError
+from aisle.server import api_docs, console
+from aisle.server.errors import ApiError, ServerError
+from aisle.server.hosts import is_address, parse_host
+from aisle.server.middleware import RequestMiddleware
+from aisle.server.product_parsing import clean
 from aisle.server.routes import classify, explore, feedback, models, operations, review, search, taxonomy
-from aisle.server.routes.request_io import answer
-from aisle.server.settings import Settings, is_local
+from aisle.server.routes.request_io import json_response
+from aisle.server.settings import ServerSettings, is_local
 from aisle.server.state import Server
 from aisle.server.store import StoreError
 from aisle.server.store.retention import prune
@@ -39,32 +40,30 @@ _CODES = {
 
 
 def create_app(server: Server) -> FastAPI:
-    """The API of a started server; it is stopped when the application ends."""
+    """The application of a started server, which it stops when it ends."""
     app = FastAPI(
         title="Aisle",
         version=__version__,
-        summary="Where products belong in a shop's category tree.",
-        description=documentation.INTRODUCTION,
+        summary="Classifies products into a shop's category tree.",
+        description=api_docs.INTRODUCTION,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        lifespan=_life,
+        lifespan=_lifespan,
         separate_input_output_schemas=False,
     )
     app.state.server = server
     for routes in (classify, taxonomy, feedback, review, search, explore, models, operations):
         app.include_router(routes.router)
-    documentation.add(app)
+    api_docs.add(app)
     console.add(app)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(AisleError, _aisle_error)
-    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     settings = server.settings
     if settings.origins:
-        from starlette.middleware.cors import CORSMiddleware
-
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.origins),
@@ -73,87 +72,85 @@ def create_app(server: Server) -> FastAPI:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(
-        Guard,
+        RequestMiddleware,
         limits=settings.limits,
         telemetry=server.telemetry,
-        pulse=server.pulse,
-        hosts=hosts_of(settings),
+        lag_monitor=server.lag_monitor,
+        hosts=allowed_hosts(settings),
         origins=frozenset(settings.origins),
         proxied=bool(settings.proxies),
     )
     return app
 
 
-def hosts_of(settings: Settings) -> frozenset[str]:
-    """The names it answers to: its own and those given; any, where it listens to all and none is given.
+def allowed_hosts(settings: ServerSettings) -> frozenset[str]:
+    """Host names that requests may use; empty for any, which is the default for a public address.
 
     Raises:
-        ServerError: what was given is no name.
+        ServerError: A given name is malformed.
     """
     if settings.hosts or is_local(settings.host):
-        return frozenset({*_LOCAL, *map(_bare, (settings.host, *settings.hosts))})
+        return frozenset({*_LOCAL, *map(_host_name, (settings.host, *settings.hosts))})
     return frozenset()
 
 
-def _bare(name: str) -> str:
-    found = host_of(f"[{name}]" if is_address(name) and ":" in name else name)
+def _host_name(name: str) -> str:
+    found = parse_host(f"[{name}]" if is_address(name) and ":" in name else name)
     if found is None:
         raise ServerError(f"--allow-host {name}: give a name such as shop.example")
     return found[0]
 
 
 @asynccontextmanager
-async def _life(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server: Server = app.state.server
-    tasks = [asyncio.create_task(_upkeep(server)), asyncio.create_task(server.pulse.beat())]
+    tasks = [asyncio.create_task(_prune_hourly(server)), asyncio.create_task(server.lag_monitor.run())]
     yield
     for task in tasks:
         task.cancel()
     await run_in_threadpool(server.stop)
 
 
-async def _upkeep(server: Server) -> None:
-    """Once an hour, delete what is older than it may be."""
+async def _prune_hourly(server: Server) -> None:
     while server.settings.keep_days is not None:
         try:
-            gone = await run_in_threadpool(prune, server.store, server.settings.keep_days)
-            _log.info("deleted what is old", extra={"told": {"rows": gone}})
+            rows = await run_in_threadpool(prune, server.store, server.settings.keep_days)
+            _log.info("deleted old rows", extra={"fields": {"rows": rows}})
         except StoreError as error:
-            _log.warning("nothing old was deleted: %s", error)
+            _log.warning("old rows were not deleted: %s", error)
         await asyncio.sleep(3600)
 
 
-def _failure(
+def _error_response(
     request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> Response:
     request_id = getattr(request.state, "request_id", None)
-    fault = {"error": {"code": code, "message": clean(message), "request_id": request_id}}
-    response = answer(fault, headers)
-    response.status_code = status
-    return response
+    error = {"code": code, "message": clean(message), "request_id": request_id}
+    return json_response({"error": error}, headers, status)
 
 
 def _api_error(request: Request, error: Any) -> Response:
-    return _failure(request, error.status, error.code, str(error), error.headers)
+    return _error_response(request, error.status, error.code, str(error), error.headers)
 
 
 def _store_error(request: Request, error: Any) -> Response:
-    _log.error("the store failed", extra={"told": {"why": str(error)}})
+    _log.error("the store failed", extra={"fields": {"why": str(error)}})
     message = f"nothing was kept: {error.public}"
-    return _failure(request, 503, "store_unavailable", message, {"Retry-After": "5"})
+    return _error_response(request, 503, "store_unavailable", message, {"Retry-After": "5"})
 
 
 def _aisle_error(request: Request, error: Any) -> Response:
-    return _failure(request, 422, "bad_request", str(error))
+    return _error_response(request, 422, "bad_request", str(error))
 
 
-def _not_valid(request: Request, error: Any) -> Response:
-    fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"] if part != "body")
-    status = 400 if fault["type"] == "json_invalid" else 422
-    return _failure(request, status, "bad_request", f"{where}: {fault['msg']}" if where else fault["msg"])
+def _validation_error(request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    status = 400 if first["type"] == "json_invalid" else 422
+    message = f"{where}: {first['msg']}" if where else first["msg"]
+    return _error_response(request, status, "bad_request", message)
 
 
 def _http_error(request: Request, error: Any) -> Response:
     code = getattr(error, "code", None) or _CODES.get(error.status_code, "error")
-    return _failure(request, error.status_code, code, str(error.detail), dict(error.headers or {}))
+    return _error_response(request, error.status_code, code, str(error.detail), dict(error.headers or {}))

@@ -1,8 +1,7 @@
-"""Requests of many callers answered together, in one thread.
+"""Dynamic batching: one thread scores the products of many requests together.
 
-A network scores eight products in little more time than one, so what arrives within milliseconds is scored
-at once. Large requests are cut, so that a small one never waits behind all of a large one. Who would wait
-too long is told so at once, instead of being kept.
+Products that arrive within milliseconds are scored at once. Large requests are split, so that a small one
+never waits for all of a large one. A request that would wait too long is refused at once.
 """
 
 import logging
@@ -16,113 +15,118 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aisle.data import Product
-from aisle.server.latency_model import Load, Pace
-from aisle.server.problems import BusyError
+from aisle.server.errors import BusyError
+from aisle.server.latency_model import BatchLoad, LatencyModel
 
-Ask = Callable[[Sequence[Product]], Sequence[Any]]  # B products -> B answers, in order
-_SLICE = 0.25  # seconds that a batch should not take longer than: a small request waits for all of it
-_IDLE = 1_000  # products that are answered where nothing else waits
+PredictFn = Callable[[Sequence[Product]], Sequence[Any]]  # B products -> B results, in order
+_BATCH_SECONDS = 0.25  # that a batch should take at most: a small request waits for all of it
+_MAX_IDLE = 1_000  # products of low-priority jobs in the queue
 _log = logging.getLogger("aisle.server")
+
+
+class FailedPredictionError(Exception):
+    """Takes the place of the result of a product on which the model failed."""
 
 
 @dataclass(eq=False)
 class _Job:
-    """One caller's products, and the answers so far. turn: what it has in the next batch, at most."""
+    """The products of one request, at most `size` a batch, and the results so far."""
 
-    ask: Ask
+    predict: PredictFn
     products: Sequence[Product]
     size: int
     future: "Future[list[Any]]" = field(default_factory=Future)
-    answers: list[Any] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)
     arrived: float = field(default_factory=time.monotonic)
-    begun: int = 0  # products that are answered, or just being answered
-    left: Load = field(init=False)
-    turn: Load = field(init=False)
+    started: int = 0  # products that are scored, or are being scored
+    left: BatchLoad = field(init=False)  # of the products not started
+    turn: BatchLoad = field(init=False)  # of those that the next batch takes at most
 
     def __post_init__(self) -> None:
-        self.left = Load.of(self.products)
-        self.turn = self._next()
+        self.left = BatchLoad.of(self.products)
+        self.turn = self._next_turn()
 
-    def _next(self) -> Load:
-        return Load.of(self.products[self.begun : self.begun + self.size])
+    def _next_turn(self) -> BatchLoad:
+        return BatchLoad.of(self.products[self.started : self.started + self.size])
 
-    def begin(self, count: int) -> Sequence[Product]:
-        """The next `count` products: they wait no more."""
-        part = self.products[self.begun : self.begun + count]
-        self.begun += len(part)
-        self.left = self.left.plus(Load.of(part), -1)
-        self.turn = self._next()
+    def start(self, count: int) -> Sequence[Product]:
+        """Take the next `count` products."""
+        part = self.products[self.started : self.started + count]
+        self.started += len(part)
+        self.left = self.left.plus(BatchLoad.of(part), -1)
+        self.turn = self._next_turn()
         return part
 
 
-class FailedAnswerError(Exception):
-    """Stands in the place of an answer to a product on which the model failed."""
-
-
 class Batcher:
-    """A queue of products and the thread that answers them.
+    """A queue of products and the thread that scores them.
 
-    patience: seconds that a caller may have to wait for others; who would wait longer is refused. size:
-    products answered at once, fewer where they would take longer than a quarter of a second. wait: seconds
-    that the first of a batch waits for company. observe: told the size of each batch and the seconds it took.
+    Args:
+        max_wait_s: Seconds that a request may wait for others; a longer one is refused.
+        size: Products in a batch; fewer if they would take longer than a quarter of a second.
+        batch_wait_s: Seconds that the first request of a batch waits for others.
+        observe: Called with the size and the seconds of each batch.
     """
 
     def __init__(
         self,
-        patience: float = 3.0,
+        max_wait_s: float = 3.0,
         size: int = 64,
-        wait: float = 0.002,
+        batch_wait_s: float = 0.002,
         observe: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
-        self.patience, self.size, self.wait, self.observe = patience, size, wait, observe
+        self.max_wait_s, self.size, self.batch_wait_s, self.observe = max_wait_s, size, batch_wait_s, observe
         self._jobs: deque[_Job] = deque()
-        self._idle: deque[_Job] = deque()  # answered where nothing else waits
-        self._all = self._turn = Load()  # of `_jobs`: everything, and what the next turn of each has
-        self._under_way, self._began = Load(), 0.0
+        self._idle_jobs: deque[_Job] = deque()
+        self._queued = self._next_turns = BatchLoad()  # of `_jobs`: everything, and the next turn of each
+        self._running, self._began = BatchLoad(), 0.0
         self._closed = False
-        self._pace = Pace(size)
+        self._latency = LatencyModel(size)
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="aisle-batches", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """Products of callers not answered yet."""
-        return self._all.products + self._under_way.products
+        """Products in the queue and in the batch being scored."""
+        return self._queued.products + self._running.products
 
     @property
     def alive(self) -> bool:
-        """Whether there is someone to answer."""
+        """Whether new products are scored."""
         return self._thread.is_alive() and not self._closed
 
-    def expected(self, products: int = 1) -> float:
-        """Seconds that a request of so many products would wait for others, its own time not counted."""
-        under_way = 0.0
-        if self._under_way.products:
-            # One that takes longer than expected is expected to take that much longer still.
+    def expected_wait(self, products: int = 1) -> float:
+        """Seconds that a request of `products` products would wait for others."""
+        running = 0.0
+        if self._running.products:
+            # A batch that takes longer than predicted is expected to take that much longer still.
             elapsed = time.monotonic() - self._began
-            under_way = abs(self._pace.seconds(self._under_way) - elapsed)
+            running = abs(self._latency.seconds(self._running) - elapsed)
         turns = math.ceil(products / self.size)
-        ahead = min(self._pace.seconds(self._turn) * turns, self._pace.seconds(self._all))
-        return under_way + ahead
+        ahead = min(self._latency.seconds(self._next_turns) * turns, self._latency.seconds(self._queued))
+        return running + ahead
 
     def submit(
         self,
-        ask: Ask,
+        predict: PredictFn,
         products: Sequence[Product],
         *,
-        patience: float | None = None,
+        max_wait_s: float | None = None,
         idle: bool = False,
     ) -> "Future[list[Any]]":
-        """The answers to these products, in order; one on which `ask` fails is a `FailedAnswerError`.
+        """Queue products; the future gives one result each, in order, or a `FailedPredictionError`.
 
-        patience: seconds to wait for others, where not those of all callers. idle: answer only while no
-        caller waits; of these no more than 1,000 are kept, or one request.
+        Args:
+            predict: The function that scores a batch.
+            products: What it is called with.
+            max_wait_s: Replaces the queue's limit.
+            idle: Score only while nothing else waits. At most 1,000 such products, or one job, are queued.
 
         Raises:
-            BusyError: it would have to wait longer.
+            BusyError: The request would wait longer than allowed.
         """
-        job = _Job(ask, products, self.size)
+        job = _Job(predict, products, self.size)
         if not products:
             job.future.set_result([])
             return job.future
@@ -130,81 +134,81 @@ class Batcher:
             if not self.alive:
                 raise BusyError(5)
             if idle:
-                kept = sum(other.left.products for other in self._idle)
-                if kept and kept + len(products) > _IDLE:
+                queued = sum(other.left.products for other in self._idle_jobs)
+                if queued and queued + len(products) > _MAX_IDLE:
                     raise BusyError(1)
-                self._idle.append(job)
+                self._idle_jobs.append(job)
             else:
-                wait, most = self.expected(len(products)), self.patience if patience is None else patience
-                if wait > most:
-                    raise BusyError(max(1, math.ceil(wait - most)))
+                limit = self.max_wait_s if max_wait_s is None else max_wait_s
+                wait = self.expected_wait(len(products))
+                if wait > limit:
+                    raise BusyError(max(1, math.ceil(wait - limit)))
                 self._jobs.append(job)
                 self._count(job)
             self._changed.notify()
         return job.future
 
     def close(self, seconds: float = 30) -> None:
-        """Answer what is waiting and stop."""
+        """Score what is queued and stop."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join(seconds)
 
     def _count(self, job: _Job, sign: int = 1) -> None:
-        self._all = self._all.plus(job.left, sign)
-        self._turn = self._turn.plus(job.turn, sign)
+        self._queued = self._queued.plus(job.left, sign)
+        self._next_turns = self._next_turns.plus(job.turn, sign)
 
     def _run(self) -> None:
-        while parts := self._take():
-            load = self._under_way
-            _answer(parts)
-            took = max(time.monotonic() - self._began, 1e-6)
+        while batch := self._next_batch():
+            load = self._running
+            _score(batch)
+            seconds = max(time.monotonic() - self._began, 1e-6)
             with self._changed:
-                self._under_way = Load()
-                self._pace.saw(load, took)
-            self.observe(load.products, took)
+                self._running = BatchLoad()
+                self._latency.update(load, seconds)
+            self.observe(load.products, seconds)
 
-    def _take(self) -> list[tuple[_Job, Sequence[Product]]]:
-        """The next batch: parts of jobs that ask the same; empty once closed and nothing waits."""
+    def _next_batch(self) -> list[tuple[_Job, Sequence[Product]]]:
+        """Parts of jobs with one `predict`; empty once closed and nothing is queued."""
         with self._changed:
             while True:
-                while not (self._jobs or self._idle or self._closed):
+                while not (self._jobs or self._idle_jobs or self._closed):
                     self._changed.wait()
-                self._wait_for_company()
-                queue = self._jobs or self._idle
+                self._wait_for_more()
+                queue = self._jobs or self._idle_jobs
                 if not queue:
                     return []
-                if parts := self._parts(queue):  # none, where all that was looked at have hung up
+                if batch := self._take_parts(queue):  # empty if all of them were cancelled
                     break
-            self._under_way = Load.of([product for _, part in parts for product in part])
+            self._running = BatchLoad.of([product for _, part in batch for product in part])
             self._began = time.monotonic()
-            return parts
+            return batch
 
-    def _wait_for_company(self) -> None:
-        while self._jobs and self._all.products < self.size and not self._closed:
-            left = self._jobs[0].arrived + self.wait - time.monotonic()
+    def _wait_for_more(self) -> None:
+        while self._jobs and self._queued.products < self.size and not self._closed:
+            left = self._jobs[0].arrived + self.batch_wait_s - time.monotonic()
             if left <= 0 or not self._changed.wait(left):
                 return
 
-    def _parts(self, queue: deque[_Job]) -> list[tuple[_Job, Sequence[Product]]]:
-        """As many of the first's kind as fit into a batch, a part of each. What is left of a large job
-        stands behind those who came meanwhile."""
-        ask, counted = queue[0].ask, queue is self._jobs
+    def _take_parts(self, queue: deque[_Job]) -> list[tuple[_Job, Sequence[Product]]]:
+        """As many jobs with the first one's `predict` as fit, a part of each; the rest goes to the end."""
+        predict, counted = queue[0].predict, queue is self._jobs
         parts, others, unfinished = [], deque(), []
-        batch, product, picture = self._pace.costs()
-        room, seconds = self.size, _SLICE - batch
+        per_batch, per_product, per_image = self._latency.costs()
+        room, seconds = self.size, _BATCH_SECONDS - per_batch
         while queue and room > 0 and (seconds > 0 or not parts):
             job = queue.popleft()
-            if job.ask != ask:
+            if job.predict != predict:
                 others.append(job)
                 continue
             if counted:
                 self._count(job, -1)
             if job.future.cancelled():
                 continue
-            cost = product + picture * job.turn.pictures / job.turn.products
+            cost = per_product + per_image * job.turn.images / job.turn.products
             fits = seconds / cost if cost > 0 else room
-            part = job.begin(max(1, int(min(room, fits))))
+            part = job.start(max(1, int(min(room, fits))))
             parts.append((job, part))
             room, seconds = room - len(part), seconds - cost * len(part)
             if job.left.products:
@@ -216,29 +220,28 @@ class Batcher:
         return parts
 
 
-def _answer(parts: list[tuple[_Job, Sequence[Product]]]) -> None:
-    products = [product for _, part in parts for product in part]
-    answers = _each(parts[0][0].ask, products)
+def _score(batch: list[tuple[_Job, Sequence[Product]]]) -> None:
+    results = _predict(batch[0][0].predict, [product for _, part in batch for product in part])
     start = 0
-    for job, part in parts:
-        job.answers += answers[start : start + len(part)]
+    for job, part in batch:
+        job.results += results[start : start + len(part)]
         start += len(part)
         if not job.left.products:
             try:
-                job.future.set_result(job.answers)
+                job.future.set_result(job.results)
             except InvalidStateError:
-                _log.debug("an answer came too late")
+                _log.debug("a request was cancelled before its result")
 
 
-def _each(ask: Ask, products: Sequence[Product]) -> list[Any]:
-    """All at once; where that fails one by one, so that a product only ever spoils its own answer."""
+def _predict(predict: PredictFn, products: Sequence[Product]) -> list[Any]:
+    """Score all at once; if that fails, one by one, so that a product only fails its own result."""
     try:
-        answers = list(ask(products))
-        if len(answers) != len(products):
-            raise RuntimeError(f"{len(answers)} answers to {len(products)} products")
-        return answers
+        results = list(predict(products))
+        if len(results) != len(products):
+            raise RuntimeError(f"{len(results)} results for {len(products)} products")
+        return results
     except Exception as error:
         _log.exception("a batch of %d failed", len(products))
         if len(products) == 1:
-            return [FailedAnswerError(f"{type(error).__name__}")]
-        return [answer for product in products for answer in _each(ask, [product])]
+            return [FailedPredictionError(type(error).__name__)]
+        return [result for product in products for result in _predict(predict, [product])]

@@ -1,8 +1,8 @@
-"""A small typed client of a running server.
+"""A typed Python client of the server.
 
-with Client("http://127.0.0.1:8000", key="aisle_…") as shop:
-    for answer in shop.classify([Product("A-17", {"title": "red shoes"})]):
-        print(answer.prediction.decision if answer.prediction else answer.error)
+with Client("http://127.0.0.1:8000", key="aisle_…") as client:
+    for result in client.classify([Product("A-17", {"title": "red shoes"})]):
+        print(result.prediction.decision if result.prediction else result.error)
 """
 
 import base64
@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -23,14 +22,17 @@ from aisle.guarantee import Prediction
 from aisle.guarantee.prediction import Alternative
 from aisle.taxonomy import DELIMITER, CategoryPath, Node, Taxonomy
 
-BATCH = 200  # products in a request
-_TRIES = 4
-_PATIENCE = 30.0  # seconds that a server may ask to wait
+_RETRIES = 4
+_MAX_RETRY_AFTER = 30  # seconds
 
 
-class ServerAnswerError(AisleError):
-    """The server refused, failed, or cannot be reached. status: 0 where there was no answer; code: the
-    server's own word for it."""
+class ServerResponseError(AisleError):
+    """The server refused, failed, or cannot be reached.
+
+    Attributes:
+        status: The HTTP status; 0 without a response.
+        code: The server's error code.
+    """
 
     def __init__(self, message: str, status: int = 0, code: str = "") -> None:
         super().__init__(message)
@@ -38,8 +40,8 @@ class ServerAnswerError(AisleError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What became of one product. models: each one's prediction, where several were asked."""
+class ClassifyResult:
+    """A product's prediction or error; `models` has each model's prediction if several were asked for."""
 
     id: str
     prediction: Prediction | None
@@ -48,9 +50,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A product of the server's index. score: what hits are ordered by; similarity: cosine with the query;
-    words: its BM25 score; None where it was not found that way."""
+class SearchHit:
+    """A product of the server's index.
+
+    Attributes:
+        id: Its id.
+        title: Its title.
+        fields: All its texts.
+        category: Its category.
+        score: What hits are ordered by.
+        similarity: Cosine with the query; None if it was found by words only.
+        bm25: BM25 score; None if it was found by similarity only.
+    """
 
     id: str
     title: str
@@ -58,13 +69,12 @@ class Found:
     category: CategoryPath
     score: float
     similarity: float | None
-    words: float | None
+    bm25: float | None
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A full path, the confidence in it, and why. token: ties it to the text that it was made for; `feedback`
-    sends it back."""
+    """A category, its confidence, and why. `feedback` sends the token back."""
 
     id: str
     path: CategoryPath
@@ -74,84 +84,120 @@ class Suggestion:
 
 
 class Client:
-    """Asks a server; where it is busy, waits as long as it says and asks again.
+    """Sends requests to a server, and retries after the time that a busy server names.
 
-    key: from `aisle keys add`. seconds: that an answer may take.
+    Args:
+        address: The server's URL.
+        key: A key from `aisle keys add`.
+        timeout: Seconds that a response may take.
+        batch_size: Products in one request of `classify`.
+        session: An httpx client to use instead of a new one.
+        sleep: Called with the seconds before a retry.
     """
 
-    def __init__(self, address: str, key: str | None = None, seconds: float = 60) -> None:
+    def __init__(
+        self,
+        address: str,
+        key: str | None = None,
+        timeout: float = 60,
+        *,
+        batch_size: int = 200,
+        session: Any = None,
+        sleep: Any = time.sleep,
+    ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=address, headers=headers, timeout=seconds)
+        self._http = session or httpx.Client(base_url=address, headers=headers, timeout=timeout)
+        self._batch_size, self._sleep = batch_size, sleep
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         self._http.close()
 
-    def classify(self, products: Iterable[Product], models: Sequence[str] = ()) -> Iterator[Answer]:
-        """One answer a product, in order; any number of them. models: several to compare.
+    def classify(self, products: Iterable[Product], models: Sequence[str] = ()) -> Iterator[ClassifyResult]:
+        """One result for each product, in order.
+
+        Args:
+            products: Any number of products.
+            models: Models to compare; the live one if empty.
 
         Raises:
-            ServerAnswerError: the server refuses or cannot be reached.
+            ServerResponseError: The server refuses or cannot be reached.
         """
         waiting = iter(products)
         params = {"models": ",".join(models)} if models else {}
-        while batch := list(islice(waiting, BATCH)):
-            sent = {"products": [_sent(product) for product in batch]}
-            for entry in self._ask("POST", "/v1/classify", json=sent, params=params)["answers"]:
-                yield Answer(
-                    entry["id"],
-                    _prediction(entry["prediction"]),
-                    entry["error"]["message"] if entry["error"] else None,
-                    {name: _known(one) for name, one in (entry.get("models") or {}).items()},
+        while batch := list(islice(waiting, self._batch_size)):
+            body = {"products": [_product_json(product) for product in batch]}
+            for result in self._request("POST", "/v1/classify", json=body, params=params)["results"]:
+                yield ClassifyResult(
+                    result["id"],
+                    _prediction(result["prediction"]) if result["prediction"] else None,
+                    result["error"]["message"] if result["error"] else None,
+                    {name: _prediction(one) for name, one in (result.get("models") or {}).items()},
                 )
 
     def suggest(
-        self,
-        title: str,
-        count: int = 5,
-        *,
-        fields: Mapping[str, str] | None = None,
-        finished: bool = False,
+        self, title: str, count: int = 5, *, fields: Mapping[str, str] | None = None, finished: bool = False
     ) -> list[Suggestion]:
-        """The categories of highest confidence for a title as far as it is typed. fields: what else is known
-        of the product (`description`, …). finished: the last word is no beginning of another."""
-        sent = {"title": title, "count": count, "fields": dict(fields or {}), "finished": finished}
-        found = self._ask("POST", "/v1/suggest", json=sent)
+        """The categories of highest confidence for a title as far as it is typed.
+
+        Args:
+            title: The title.
+            count: How many categories.
+            fields: Other texts of the product, such as `description`.
+            finished: The last word is not completed.
+
+        Raises:
+            ServerResponseError: The server refuses or cannot be reached.
+        """
+        body = {"title": title, "count": count, "fields": dict(fields or {}), "finished": finished}
+        found = self._request("POST", "/v1/suggest", json=body)
         token = found.get("token")
         return [
             Suggestion(**{**one, "path": tuple(one["path"]), "token": token}) for one in found["suggestions"]
         ]
 
     def search(
-        self, query: str | Product = "", *, like: str | None = None, where: str | None = None, count: int = 20
-    ) -> list[Found]:
-        """Products of the server's index, the most like the query first. query: words, or a product with a
-        title, a picture or both; like: the id of a product of the index instead. where: a filter.
+        self,
+        query: str | Product = "",
+        *,
+        more_like: str | None = None,
+        where: str | None = None,
+        count: int = 20,
+    ) -> list[SearchHit]:
+        """The best hits of the server's index.
+
+        Args:
+            query: Words, or a product with a title, an image or both.
+            more_like: The id of a product of the index, instead of a query.
+            where: A filter.
+            count: How many hits.
 
         Raises:
-            ServerAnswerError: no index is served, or the filter cannot be read.
+            ServerResponseError: No index is served, or the filter is malformed.
         """
-        asked = query if isinstance(query, Product) else Product("", {"title": query} if query else {})
-        sent = {"query": asked.fields.get("title", ""), "images": _sent(asked)["images"][:1]}
-        body = {**sent, "like": like, "where": where, "count": count}
-        told = self._ask("POST", "/v1/search", json=body)["products"]
-        return [
-            Found(**{**{k: v for k, v in one.items() if k != "pictures"}, "category": tuple(one["category"])})
-            for one in told
-        ]
+        product = query if isinstance(query, Product) else Product("", {"title": query} if query else {})
+        body = {
+            "query": product.fields.get("title", ""),
+            "images": _product_json(product)["images"][:1],
+            "more_like": more_like,
+            "where": where,
+            "count": count,
+        }
+        found = self._request("POST", "/v1/search", json=body)["products"]
+        for hit in found:
+            del hit["images"]
+        return [SearchHit(**{**hit, "category": tuple(hit["category"])}) for hit in found]
 
     def taxonomy(self, model: str | None = None) -> Taxonomy:
-        """The tree that answers are about."""
-        told = self._ask("GET", "/v1/taxonomy", params={"model": model} if model else {})
-        return Taxonomy(Node(one["id"], tuple(one["path"]), one["assignable"]) for one in told["nodes"])
+        """The tree of a model; the live one's for None."""
+        found = self._request("GET", "/v1/taxonomy", params={"model": model} if model else {})
+        return Taxonomy(Node(one["id"], tuple(one["path"]), one["assignable"]) for one in found["nodes"])
 
     def feedback(
         self,
@@ -162,17 +208,23 @@ class Client:
         how: str | None = None,
         person: str | None = None,
     ) -> int:
-        """Say where a product belongs; its number, once it is on disk. Asked again after a broken
-        connection, it is still counted once.
+        """Store where a product belongs; retries are counted once.
 
-        suggested: as `suggest` gave them for these very words, all of them in order. how: `chosen`,
-        `accepted` or `default` (nobody looked); found by itself otherwise.
+        Args:
+            product: The product.
+            chosen: The category's id or path.
+            suggested: All suggestions for this product, in order.
+            how: `chosen`, `accepted` or `default` (nobody looked); derived from `suggested` if None.
+            person: Whose choice it is; the key's person if None.
+
+        Returns:
+            The number of the stored feedback.
 
         Raises:
-            ServerAnswerError: the suggestions were made for another product.
+            ServerResponseError: The suggestions were made for another product.
         """
         body = {
-            "product": _sent(product),
+            "product": _product_json(product),
             "chosen": chosen if isinstance(chosen, str) else DELIMITER.join(chosen),
             "suggested": [{"id": one.id, "confidence": one.confidence} for one in suggested],
             "how": how,
@@ -180,84 +232,83 @@ class Client:
             "person": person,
         }
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        return self._ask("POST", "/v1/feedback", json=body, headers=headers)["id"]
+        return self._request("POST", "/v1/feedback", json=body, headers=headers)["id"]
 
     def models(self) -> dict[str, Any]:
-        """The server's models: `live`, `shadow`, `before`, and `models` with what was measured of each."""
-        return self._ask("GET", "/v1/models")
+        """The server's models: `live`, `shadow`, `previous`, and `models` with their metrics."""
+        return self._request("GET", "/v1/models")
 
     def load(self, name: str, folder: str) -> dict[str, Any]:
-        """Load a model from below the server's library; as `models`.
+        """Load a model from below the server's library. Returns as `models`.
 
         Raises:
-            ServerAnswerError: it cannot be loaded, or the server has no library.
+            ServerResponseError: It cannot be loaded, or the server has no library.
         """
-        return self._ask("POST", "/v1/models", json={"name": name, "folder": folder})
+        return self._request("POST", "/v1/models", json={"name": name, "folder": folder})
 
     def remove(self, name: str) -> dict[str, Any]:
-        """Let a model go that is not live; as `models`."""
-        return self._ask("DELETE", f"/v1/models/{quote(name, safe='')}")
+        """Remove a model that is not live. Returns as `models`."""
+        return self._request("DELETE", f"/v1/models/{quote(name, safe='')}")
 
     def shadow(self, name: str | None) -> dict[str, Any]:
-        """Let a model answer along, unseen; None: no model does. As `models`."""
-        return self._ask("POST", "/v1/shadow", json={"model": name})
+        """Make a model the shadow; None for no shadow. Returns as `models`."""
+        return self._request("POST", "/v1/shadow", json={"model": name})
 
     def promote(self, name: str) -> dict[str, Any]:
-        """Let a model answer, if it gets at least as many products of the fixed set right as the live one:
-        as `models`, and what was `measured`.
+        """Make a model live if it is not worse on the golden set.
+
+        Returns:
+            As `models`, with the `comparison`.
 
         Raises:
-            ServerAnswerError: it is worse, or there is no fixed set.
+            ServerResponseError: It is worse, or there is no golden set.
         """
-        return self._ask("POST", f"/v1/models/{quote(name, safe='')}/promote", again=False)
+        return self._request("POST", f"/v1/models/{quote(name, safe='')}/promote", retry=False)
 
     def roll_back(self) -> dict[str, Any]:
-        """Let the model answer that did before; as `models`."""
-        return self._ask("POST", "/v1/models/rollback", again=False)
+        """Make the previous model live. Returns as `models`."""
+        return self._request("POST", "/v1/models/rollback", retry=False)
 
-    def _ask(self, method: str, path: str, *, again: bool = True, **request: Any) -> Any:
-        """again: whether it may be asked anew where nobody knows if the server heard it."""
-        for attempt in range(_TRIES):
-            last = attempt == _TRIES - 1
+    def _request(self, method: str, path: str, *, retry: bool = True, **request: Any) -> Any:
+        """`retry`: whether to repeat a request of which nobody knows if the server received it."""
+        for attempt in range(_RETRIES):
+            last = attempt == _RETRIES - 1
             try:
-                answer = self._http.request(method, path, **request)
+                response = self._http.request(method, path, **request)
             except httpx.HTTPError as error:
-                if last or not (again or isinstance(error, httpx.ConnectError)):
+                if last or not (retry or isinstance(error, httpx.ConnectError)):
                     where = self._http.base_url
-                    raise ServerAnswerError(f"{where}: {error or type(error).__name__}") from error
-                time.sleep(0.2 * 2**attempt)
+                    raise ServerResponseError(f"{where}: {error or type(error).__name__}") from error
+                self._sleep(0.2 * 2**attempt)
                 continue
-            if answer.status_code < 400:
-                return answer.json()
-            wait = answer.headers.get("retry-after", "")
-            if last or answer.status_code not in (429, 503) or not wait.isdigit() or int(wait) > _PATIENCE:
-                raise _refused(answer)
-            time.sleep(int(wait))
+            if response.status_code < 400:
+                return response.json()
+            wait = response.headers.get("retry-after", "")
+            busy = response.status_code in (429, 503) and wait.isdigit() and int(wait) <= _MAX_RETRY_AFTER
+            if last or not busy:
+                raise _error(response)
+            self._sleep(int(wait))
         raise AssertionError("unreachable")
 
 
-def _sent(product: Product) -> dict[str, Any]:
-    pictures = [{"base64": base64.b64encode(image.read()).decode()} for image in product.images]
-    return {"id": product.id or None, "fields": dict(product.fields), "images": pictures}
+def _product_json(product: Product) -> dict[str, Any]:
+    images = [{"base64": base64.b64encode(image.read()).decode()} for image in product.images]
+    return {"id": product.id or None, "fields": dict(product.fields), "images": images}
 
 
-def _prediction(told: dict[str, Any] | None) -> Prediction | None:
-    return None if told is None else _known(told)
-
-
-def _known(told: dict[str, Any]) -> Prediction:
-    """A `Prediction` from its JSON; the other way round is `Prediction.to_dict`."""
-    path = {name: tuple(told[name].split(DELIMITER)) if told[name] else () for name in ("best", "path")}
-    others = (
-        Alternative(tuple(one["path"].split(DELIMITER)), one["confidence"]) for one in told["alternatives"]
+def _prediction(data: dict[str, Any]) -> Prediction:
+    """The inverse of `Prediction.to_dict`."""
+    path = {name: tuple(data[name].split(DELIMITER)) if data[name] else () for name in ("best", "path")}
+    alternatives = tuple(
+        Alternative(tuple(one["path"].split(DELIMITER)), one["confidence"]) for one in data["alternatives"]
     )
-    rest = {"confidence": tuple(told["confidence"]), "problems": tuple(told["problems"])}
-    return Prediction(**{**told, **path, **rest, "alternatives": tuple(others)})
+    rest = {"confidence": tuple(data["confidence"]), "problems": tuple(data["problems"])}
+    return Prediction(**{**data, **path, **rest, "alternatives": alternatives})
 
 
-def _refused(answer: httpx.Response) -> ServerAnswerError:
+def _error(response: Any) -> ServerResponseError:
     try:
-        fault = answer.json()["error"]
-        return ServerAnswerError(fault["message"], answer.status_code, fault["code"])
+        error = response.json()["error"]
+        return ServerResponseError(error["message"], response.status_code, error["code"])
     except (ValueError, KeyError, TypeError):
-        return ServerAnswerError(f"the server answered {answer.status_code}", answer.status_code)
+        return ServerResponseError(f"the server answered {response.status_code}", response.status_code)

@@ -1,4 +1,4 @@
-"""How long products take to answer, learned from the batches just answered."""
+"""Latency model: predicts how long a batch takes from the batches before it."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,53 +9,55 @@ from scipy.optimize import nnls
 
 from aisle.data import Product
 
-REMEMBERED = 64  # batches: a model that was swapped is forgotten soon
+_WINDOW = 64  # batches: after a change of models the old one's times are soon forgotten
 
 
-class Load(NamedTuple):
-    """What there is to answer: products, and pictures in all of them."""
+class BatchLoad(NamedTuple):
+    """The size of some work: products, and images of all of them."""
 
     products: int = 0
-    pictures: int = 0
+    images: int = 0
 
     @classmethod
     def of(cls, products: Sequence[Product]) -> Self:
-        """Of these products."""
+        """The load of these products."""
         return cls(len(products), sum(len(product.images) for product in products))
 
-    def plus(self, other: "Load", sign: int = 1) -> "Load":
-        """Both together; sign -1: without the other."""
-        return Load(self.products + sign * other.products, self.pictures + sign * other.pictures)
+    def plus(self, other: "BatchLoad", sign: int = 1) -> "BatchLoad":
+        """The sum of two loads; the difference for `sign=-1`."""
+        return BatchLoad(self.products + sign * other.products, self.images + sign * other.images)
 
 
-class Pace:
-    """Seconds = so many a batch + so many a product + so many a picture, none of them negative: least
-    squares over the latest batches (Lawson and Hanson 1974). Before the first batch it expects nothing.
+class LatencyModel:
+    """Seconds as a non-negative linear function of batches, products and images.
 
-    size: products in a full batch.
+    Fitted by non-negative least squares (Lawson and Hanson 1974). Before the first batch it predicts 0.
+
+    Args:
+        size: Products in a full batch.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._rows: deque[tuple[float, float, float, float]] = deque(maxlen=REMEMBERED)
+        self._rows: deque[tuple[float, float, float, float]] = deque(maxlen=_WINDOW)
         self._costs: tuple[float, float, float] | None = None
 
-    def saw(self, load: Load, seconds: float) -> None:
-        """A batch took so long."""
-        self._rows.append((1.0, float(load.products), float(load.pictures), seconds))
+    def update(self, load: BatchLoad, seconds: float) -> None:
+        """Add one measured batch."""
+        self._rows.append((1.0, float(load.products), float(load.images), seconds))
         self._costs = None
 
     def costs(self) -> tuple[float, float, float]:
-        """Seconds of a batch, of a product, of a picture."""
+        """Seconds per batch, per product and per image."""
         if not self._rows:
             return 0.0, 0.0, 0.0
         if self._costs is None:
             rows = np.array(self._rows)
-            batch, product, picture = nnls(rows[:, :3], rows[:, 3])[0].tolist()
-            self._costs = batch, product, picture
+            batch, product, image = nnls(rows[:, :3], rows[:, 3])[0].tolist()
+            self._costs = batch, product, image
         return self._costs
 
-    def seconds(self, load: Load) -> float:
-        """Expected for this load, in full batches."""
-        batch, product, picture = self.costs()
-        return batch * load.products / self.size + product * load.products + picture * load.pictures
+    def seconds(self, load: BatchLoad) -> float:
+        """Predicted seconds for a load, processed in full batches."""
+        batch, product, image = self.costs()
+        return batch * load.products / self.size + product * load.products + image * load.images

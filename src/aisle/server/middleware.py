@@ -1,4 +1,4 @@
-"""What happens to every request before and after its route: an id, limits, headers, one line in the log."""
+"""ASGI middleware: request ids, limits, security headers, metrics and one log line per request."""
 
 import asyncio
 import json
@@ -6,147 +6,137 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aisle.server.loop_lag import Pulse
-from aisle.server.names import host_of, is_address, is_origin, same_place
-from aisle.server.settings import Limits
+from aisle.server.hosts import is_address, is_origin, parse_host, same_origin
+from aisle.server.loop_lag import LoopLagMonitor
+from aisle.server.settings import RequestLimits
 from aisle.server.telemetry import Telemetry
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger("aisle.server")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
-_GONE = 499  # as nginx counts callers who did not wait
+_CLIENT_CLOSED = 499  # nginx's status for clients that did not wait
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_QUIET = {"/health", "/ready", "/metrics"}
-# Small files: a page that gets half of its parts shows nothing, not even why.
-_PAGES = ("/console/", "/docs")
-# Pages, styles and pictures come from this server alone; styles may stand in a page, scripts may not.
-POLICY = (
+_OPERATIONS = {"/health", "/ready", "/metrics"}
+_PAGES = ("/console/", "/docs")  # never refused as busy: a page without half of its files shows nothing
+# Scripts, styles and images come from this server only; inline styles are allowed, inline scripts are not.
+_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-HEADERS = {
+_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(self), geolocation=(), microphone=()",
-    "content-security-policy": POLICY,
+    "content-security-policy": _POLICY,
 }
 
 
-def _headers(scope: Scope) -> dict[bytes, str]:
-    """By name; what came several times is joined, as it may be for any header that has only one value."""
-    given: dict[bytes, str] = {}
-    for name, value in scope["headers"]:
-        text = value.decode("latin-1")
-        given[name] = f"{given[name]}, {text}" if name in given else text
-    return given
-
-
-class Guard:
+class RequestMiddleware:
     """Wraps the whole application.
 
-    pulse: of the loop it runs in. hosts: the names this server answers to (none: any). origins: of pages
-    elsewhere that may write to it. proxied: whether callers' addresses come from `X-Forwarded-For`.
+    Args:
+        app: The wrapped application.
+        limits: Limits of requests.
+        telemetry: Where requests are counted.
+        lag_monitor: Measures the loop that the application runs in.
+        hosts: Host names that requests may use; empty for any.
+        origins: Origins of other sites that may send requests that write.
+        proxied: Whether client addresses come from `X-Forwarded-For`.
     """
 
     def __init__(
         self,
-        app: App,
-        limits: Limits,
+        app: ASGIApp,
+        limits: RequestLimits,
         telemetry: Telemetry,
-        pulse: Pulse,
+        lag_monitor: LoopLagMonitor,
         hosts: frozenset[str] = frozenset(),
         origins: frozenset[str] = frozenset(),
         proxied: bool = False,
     ) -> None:
-        self.app, self.limits, self.telemetry, self.pulse = app, limits, telemetry, pulse
+        self.app, self.limits, self.telemetry, self.lag_monitor = app, limits, telemetry, lag_monitor
         self.hosts, self.origins, self.proxied = hosts, origins, proxied
-        self.held = 0  # bytes of bodies of requests under way
-        self.under_way = 0
+        self.body_bytes = 0  # of all requests in progress
+        self.active_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = _headers(scope)
-        asked = given.get(b"x-request-id", "")
-        request_id = asked if _REQUEST_ID.match(asked) else uuid.uuid4().hex[:16]
+        headers = _headers(scope)
+        given = headers.get(b"x-request-id", "")
+        request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex[:16]
         scope.setdefault("state", {})["request_id"] = request_id
-        body = _Body(self, receive, given)
-        sending = _Sending(send, request_id, body, self.limits.send_seconds)
+        body = _LimitedBody(self, receive, headers)
+        sender = _Sender(send, request_id, body, self.limits.send_timeout_s)
         began = time.perf_counter()
         try:
-            refused = self._refuse(scope, given) or self._busy(scope)
-            if refused is not None:
-                await sending.fail(*refused)
+            refusal = self._refuse(scope, headers) or self._refuse_busy(scope)
+            if refusal is not None:
+                await sender.fail(*refusal)
                 return
-            self.under_way += 1
+            self.active_requests += 1
             try:
-                await self.app(scope, body, sending)
+                await self.app(scope, body, sender)
             finally:
-                self.under_way -= 1
+                self.active_requests -= 1
         except (ClientDisconnect, SlowReaderError):
-            sending.status = _GONE
+            sender.status = _CLIENT_CLOSED
         except Exception:
-            _log.exception("a request failed", extra={"told": {"request_id": request_id}})
-            await sending.fail(500, "internal", "the server failed; its log has the reason under this id")
+            _log.exception("a request failed", extra={"fields": {"request_id": request_id}})
+            await sender.fail(500, "internal", "the server failed; its log has the reason under this id")
         finally:
-            self.held -= body.total
-            self._note(scope, sending.status, time.perf_counter() - began, request_id)
+            self.body_bytes -= body.total
+            self._record(scope, sender.status, time.perf_counter() - began, request_id)
 
-    def _refuse(self, scope: Scope, given: dict[bytes, str]) -> tuple[int, str, str] | None:
+    def _refuse(self, scope: Scope, headers: dict[bytes, str]) -> tuple[int, str, str] | None:
         client = scope.get("client")
         if self.proxied and client is not None and not is_address(client[0]):
             return 400, "bad_header", "X-Forwarded-For has to name an IP address"
-        host = host_of(given.get(b"host", ""))
-        if host is None and (b"host" in given or scope.get("http_version") == "1.1"):
+        host = parse_host(headers.get(b"host", ""))
+        if host is None and (b"host" in headers or scope.get("http_version") == "1.1"):
             return 400, "bad_header", "Host has to be one name or address, and a port at most"
-        if self.hosts and (host is None or host[0] not in self.hosts):
-            # DNS rebinding: a strange name for this very server
+        if self.hosts and (host is None or host[0] not in self.hosts):  # DNS rebinding
             return 421, "wrong_host", "this server does not answer under that name; see --allow-host"
-        origin = given.get(b"origin")
+        origin = headers.get(b"origin")
         if origin is not None and not is_origin(origin):
             return 400, "bad_header", "Origin has to be a scheme, a name and a port at most, or null"
         writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        own = origin is None or same_place(origin, host)
+        own = origin is None or same_origin(origin, host)
         if writes and not own and origin not in self.origins:
             return 403, "foreign_origin", "pages of other sites may not write here; see --allow-origin"
-        length = given.get(b"content-length", "")
-        if length.isdecimal() and int(length[:20]) > self.limits.body:
-            return 413, "too_large", f"a request may have {self.limits.body:,} bytes"
+        length = headers.get(b"content-length", "")
+        if length.isdecimal() and int(length[:20]) > self.limits.max_body_bytes:
+            return 413, "too_large", f"a request may have {self.limits.max_body_bytes:,} bytes"
         return None
 
-    def _busy(self, scope: Scope) -> tuple[int, str, str] | None:
-        path = scope["path"]
-        if path in _QUIET or path == "/" or path.startswith(_PAGES):
+    def _refuse_busy(self, scope: Scope) -> tuple[int, str, str] | None:
+        path, limits = scope["path"], self.limits
+        if path in _OPERATIONS or path == "/" or path.startswith(_PAGES):
             return None
-        if self.under_way < self.limits.at_once and self.pulse.late < self.limits.late:
+        many = self.active_requests >= limits.max_concurrent_requests
+        if not many and self.lag_monitor.lag_s < limits.max_loop_lag_s:
             return None
         return 503, "busy", "more comes than can be read; ask again in 1 s"
 
-    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", None) or "unknown"
-        method = scope["method"] if scope["method"] in _METHODS else "other"  # callers may invent any number
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # clients may invent any
         self.telemetry.requests.labels(route, method, status).inc()
-        self.telemetry.seconds.labels(route).observe(seconds)
-        if scope["path"] in _QUIET and status < 400:
+        self.telemetry.request_seconds.labels(route).observe(seconds)
+        if scope["path"] in _OPERATIONS and status < 400:
             return
         client = scope.get("client")
-        told = {
+        fields = {
             "request_id": request_id,
             "method": scope["method"],
             "path": scope["path"][:300],
@@ -155,49 +145,57 @@ class Guard:
             "client": client[0] if client else None,
             **{k: v for k, v in scope["state"].items() if k in ("person", "products", "model")},
         }
-        _log.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra={"told": told})
+        level = logging.WARNING if status >= 500 else logging.INFO
+        _log.log(level, "request", extra={"fields": fields})
+
+
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """By name; repeated headers are joined by commas."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        text = value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 class SlowReaderError(Exception):
-    """A caller does not read what it asked for."""
+    """A client does not read its response."""
 
 
-class _Body:
-    """Receives no more than a body may have, no longer than it may take, and no more of all callers' bodies
-    at one time than there is room for."""
+class _LimitedBody:
+    """`receive` with limits on the body's size and time, and on the size of all bodies together."""
 
-    def __init__(self, guard: Guard, receive: Receive, given: dict[bytes, str]) -> None:
-        self.guard, self.receive = guard, receive
-        self.total, self.until = 0, asyncio.get_running_loop().time() + guard.limits.body_seconds
-        self.ended = given.get(b"content-length", "0") == "0" and b"transfer-encoding" not in given
+    def __init__(self, middleware: RequestMiddleware, receive: Receive, headers: dict[bytes, str]) -> None:
+        self.middleware, self.receive, self.total = middleware, receive, 0
+        self.deadline = asyncio.get_running_loop().time() + middleware.limits.body_timeout_s
+        self.ended = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers
 
     async def __call__(self) -> Message:
-        if self.ended:  # what comes now is only the caller hanging up
+        if self.ended:  # only a disconnect can follow
             return await self.receive()
         try:
-            async with asyncio.timeout_at(self.until):
+            async with asyncio.timeout_at(self.deadline):
                 message = await self.receive()
         except TimeoutError:
             raise HTTPException(408, "the request took too long to arrive") from None
         if message["type"] == "http.request":
-            size, limits = len(message.get("body", b"")), self.guard.limits
+            size, limits = len(message.get("body", b"")), self.middleware.limits
             self.total += size
-            self.guard.held += size
+            self.middleware.body_bytes += size
             self.ended = not message.get("more_body", False)
-            if self.total > limits.body:
-                raise HTTPException(413, f"a request may have {limits.body:,} bytes")
-            if self.guard.held > limits.bodies:
-                message = "too much is being sent at one time; ask again in 1 s"
-                raise HTTPException(503, message, {"Retry-After": "1"})
+            if self.total > limits.max_body_bytes:
+                raise HTTPException(413, f"a request may have {limits.max_body_bytes:,} bytes")
+            if self.middleware.body_bytes > limits.max_total_body_bytes:
+                text = "too much is being sent at one time; ask again in 1 s"
+                raise HTTPException(503, text, {"Retry-After": "1"})
         return message
 
 
-class _Sending:
-    """Sends what the application answers, with the headers that every answer has. A connection whose request
-    was not read to its end is closed: nothing else can come over it."""
+class _Sender:
+    """`send` that adds headers, and closes the connection if the request was not read to its end."""
 
-    def __init__(self, send: Send, request_id: str, body: _Body, seconds: float) -> None:
-        self.send, self.request_id, self.body, self.seconds = send, request_id, body, seconds
+    def __init__(self, send: Send, request_id: str, body: _LimitedBody, timeout: float) -> None:
+        self.send, self.request_id, self.body, self.timeout = send, request_id, body, timeout
         self.status = 0
         self.started = False
 
@@ -205,28 +203,28 @@ class _Sending:
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
             headers = list(message.get("headers", ()))
-            have = {name.lower() for name, _ in headers}
+            present = {name.lower() for name, _ in headers}
             headers += [
                 (name.encode(), value.encode())
-                for name, value in {**HEADERS, "x-request-id": self.request_id}.items()
-                if name.encode() not in have
+                for name, value in {**_HEADERS, "x-request-id": self.request_id}.items()
+                if name.encode() not in present
             ]
             if not self.body.ended:
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(self.timeout):
                 await self.send(message)
         except TimeoutError:
             raise SlowReaderError from None
 
     async def fail(self, status: int, code: str, text: str) -> None:
-        """Answer with an error, unless an answer is under way."""
+        """Send an error, unless a response has started."""
         if self.started:
             self.status = status
             return
-        fault = {"error": {"code": code, "message": text, "request_id": self.request_id}}
-        body = json.dumps(fault).encode()
+        error: dict[str, Any] = {"code": code, "message": text, "request_id": self.request_id}
+        body = json.dumps({"error": error}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if status == 503:
             headers.append((b"retry-after", b"1"))

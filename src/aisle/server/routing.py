@@ -1,7 +1,7 @@
-"""Routes that ask for the key first, and then read a body of bounded size away from the event loop.
+"""Routes that check the key first and then read a bounded body away from the event loop.
 
-FastAPI reads and parses a body before it solves dependencies: whoever had no key could make the server parse
-whatever was sent. A request is checked here before any of its body is read.
+FastAPI reads and parses a body before it solves dependencies, so that clients without a key could make the
+server parse anything.
 """
 
 import asyncio
@@ -14,144 +14,140 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
-from aisle.server.problems import BodyError
-from aisle.server.security import Check
-from aisle.server.settings import KIB, MIB, Limits
+from aisle.server.errors import BodyError
+from aisle.server.security import PreBodyCheck
+from aisle.server.settings import KIB, MIB, RequestLimits
 
-_QUICK = 64 * KIB  # bytes of JSON that are parsed sooner than they are handed to a thread
-_SMALL = 64 * KIB
-_SMALL_SECONDS = 5.0  # in which a small body must have arrived
-_VALUES = 10_000  # of a request about one thing
-_PIECE = 256 * KIB
-# What a body may have, where it is neither small nor has pictures in it.
-_BYTES = {"/v1/session": 4 * KIB, "/v1/suggest": 4 * MIB}
-_PICTURES = frozenset({"/v1/classify", "/v1/review/items", "/v1/feedback", "/v1/search"})
-_MANY = frozenset({"/v1/classify", "/v1/review/items"})
+INLINE_BYTES = 64 * KIB  # of JSON that are parsed sooner than they are handed to a thread
+_SMALL_BODY = 64 * KIB
+_SMALL_BODY_TIMEOUT = 5.0  # seconds
+_MAX_VALUES = 10_000  # of a request about one thing
+_CHUNK = 256 * KIB
+# Routes whose body is not limited to `_SMALL_BODY`: others by size, those with images by the settings.
+_SIZES = {"/v1/session": 4 * KIB, "/v1/suggest": 4 * MIB}
+_WITH_IMAGES = frozenset({"/v1/classify", "/v1/review/items", "/v1/feedback", "/v1/search"})
+_MANY_PRODUCTS = frozenset({"/v1/classify", "/v1/review/items"})
 
 
 class BoundedRequest(Request):
-    """A request whose body has at most `size` bytes, and as JSON at most `values` values."""
+    """A request whose body has at most `size` bytes, and as JSON at most `max_values` values."""
 
-    def __init__(self, request: Request, size: int, values: int, seconds: float | None) -> None:
-        super().__init__(request.scope, _bounded(request.receive, size, seconds))
-        self._size, self._values = size, values
+    def __init__(self, request: Request, size: int, max_values: int, timeout: float | None) -> None:
+        super().__init__(request.scope, _bounded(request.receive, size, timeout))
+        self._size, self._max_values = size, max_values
         self._parsed: list[Any] = []
 
     def check_length(self) -> None:
-        """Before anything is read.
+        """Refuse by `Content-Length`, before anything is read.
 
         Raises:
-            BodyError: 413, as it says itself that it is larger.
+            BodyError: 413.
         """
         length = self.headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > self._size:
-            raise too_large(self._size)
+            raise _too_large(self._size)
 
     async def json(self) -> Any:
-        """The body's JSON.
+        """The body's JSON, parsed in a thread if it is large.
 
         Raises:
-            BodyError: 400, as it is none; 413, as it has too many values.
+            BodyError: 400 if it is malformed, 413 if it has too many values.
         """
         if not self._parsed:
-            self._parsed.append(await self.parse(await self.body()))
+            body = await self.body()
+            if len(body) <= INLINE_BYTES:
+                self._parsed.append(parse_json(body, self._max_values))
+            else:
+                self._parsed.append(await run_in_threadpool(parse_json, body, self._max_values))
         return self._parsed[0]
 
-    async def parse(self, body: bytes) -> Any:
-        """JSON within this request's limits, parsed in a thread where it may take long.
 
-        Raises:
-            BodyError: as `json`.
-        """
-        if len(body) <= _QUICK:
-            return parsed(body, self._values)
-        return await run_in_threadpool(parsed, body, self._values)
-
-
-class KeyRoute(APIRoute):
-    """Runs the checks (`Check`) among its dependencies before it reads a body."""
+class AuthFirstRoute(APIRoute):
+    """Runs the `PreBodyCheck`s among its dependencies before it reads a body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request."""
+        """The handler of a request."""
         handle = super().get_route_handler()
         calls = [dependency.call for dependency in self.dependant.dependencies]
-        checks = [call for call in calls if isinstance(call, Check)]
+        checks = [call for call in calls if isinstance(call, PreBodyCheck)]
         path = self.path_format
 
-        async def checked(request: Request) -> Response:
+        async def handler(request: Request) -> Response:
             for check in checks:
                 await check.run(request)
-            bounded = _request(request, path, request.app.state.server.settings.limits)
+            bounded = _bounded_request(request, path, request.app.state.server.settings.limits)
             bounded.check_length()
             return await handle(bounded)
 
-        return checked
+        return handler
 
 
-def _request(request: Request, path: str, limits: Limits) -> BoundedRequest:
-    size = limits.body if path in _PICTURES else min(_BYTES.get(path, _SMALL), limits.body)
-    values = limits.values if path in _MANY else min(_VALUES, limits.values)
-    return BoundedRequest(request, size, values, _SMALL_SECONDS if size <= _SMALL else None)
+def _bounded_request(request: Request, path: str, limits: RequestLimits) -> BoundedRequest:
+    size = limits.max_body_bytes
+    if path not in _WITH_IMAGES:
+        size = min(_SIZES.get(path, _SMALL_BODY), size)
+    values = limits.max_json_values
+    if path not in _MANY_PRODUCTS:
+        values = min(_MAX_VALUES, values)
+    return BoundedRequest(request, size, values, _SMALL_BODY_TIMEOUT if size <= _SMALL_BODY else None)
 
 
-def _bounded(receive: Receive, size: int, seconds: float | None) -> Receive:
-    total, until = 0, None if seconds is None else asyncio.get_running_loop().time() + seconds
+def _bounded(receive: Receive, size: int, timeout: float | None) -> Receive:
+    total, deadline = 0, None if timeout is None else asyncio.get_running_loop().time() + timeout
 
     async def bounded() -> Message:
-        nonlocal total, until
+        nonlocal total, deadline
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
             raise BodyError(408, "too_slow", "the request took too long to arrive") from None
         total += len(message.get("body", b""))
         if total > size:
-            raise too_large(size)
+            raise _too_large(size)
         if not message.get("more_body", False):
-            until = None  # what comes now is only the caller hanging up
+            deadline = None  # only a disconnect can follow
         return message
 
     return bounded
 
 
-def too_large(size: int) -> BodyError:
-    """The answer to a body of more than `size` bytes."""
+def _too_large(size: int) -> BodyError:
     return BodyError(413, "too_large", f"a request may have {size:,} bytes here")
 
 
-def parsed(body: bytes, values: int) -> Any:
-    """JSON of at most so many values. One call parses it all and lets no other thread run meanwhile, so
-    what would take long is found before.
+def parse_json(body: bytes, max_values: int) -> Any:
+    """JSON of at most so many values, counted before parsing: parsing holds the GIL for its whole time.
 
     Raises:
-        BodyError: 400, as it is none; 413, as it has more values.
+        BodyError: 400 if it is malformed, 413 if it has more values.
     """
-    if values_in(body, values) > values:
-        raise BodyError(413, "too_large", f"the JSON of a request may have {values:,} values here")
+    if _count_values(body, max_values) > max_values:
+        raise BodyError(413, "too_large", f"the JSON of a request may have {max_values:,} values here")
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:
         raise BodyError(400, "bad_json", "the body is nested too deeply") from None
     except ValueError as error:
         raise BodyError(400, "bad_json", f"the body is not JSON: {str(error)[:200]}") from None
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def values_in(body: bytes, enough: int) -> int:
-    """How many values and keys this JSON has, counted up to about `enough`."""
-    found, start, inside = 1, 0, False
+def _count_values(body: bytes, enough: int) -> int:
+    """Values and keys of some JSON, counted up to about `enough`."""
+    found, start, in_string = 1, 0, False
     while start < len(body) and found <= enough:
-        end = start + _PIECE
-        piece = body[start:end]
-        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # an escape is not cut in two
+        end = start + _CHUNK
+        chunk = body[start:end]
+        if (len(chunk) - len(chunk.rstrip(b"\\"))) % 2:  # never split an escape
             end += 1
-            piece = body[start:end]
-        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
-        outside = b"".join(parts[inside::2])
+            chunk = body[start:end]
+        parts = chunk.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        outside = b"".join(parts[in_string::2])
         found += sum(map(outside.count, (b",", b":", b"[", b"{")))
-        inside ^= len(parts) % 2 == 0
+        in_string ^= len(parts) % 2 == 0
         start = end
     return found

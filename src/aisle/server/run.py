@@ -1,4 +1,4 @@
-"""One process, one loop: listen, and on SIGTERM finish what is under way."""
+"""Runs the server in one process, and drains it on SIGTERM."""
 
 import ctypes
 import gc
@@ -11,52 +11,54 @@ from types import FrameType
 
 import uvicorn
 
-from aisle.server.app import create_app, hosts_of
-from aisle.server.problems import ServerError
-from aisle.server.protocol import limited
-from aisle.server.settings import Settings
+from aisle.server.app import allowed_hosts, create_app
+from aisle.server.errors import ServerError
+from aisle.server.protocol import limited_protocol
+from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.telemetry import log_to_stderr
 
-# malloc.h: its numbers, and what they are set to.
-_MALLOC = {
-    -8: 2,  # M_ARENA_MAX: two heaps for forty threads; of one for each, every one keeps what it once needed
-    # M_MMAP_THRESHOLD: a batch's arrays are given back whole. Left alone, glibc raises it to the largest
-    # array ever freed, and arrays of all sizes leave holes: 40 MiB free in the heap became 350 in minutes.
+_MALLOC = {  # mallopt parameters, by their number in malloc.h
+    -8: 2,  # M_ARENA_MAX: each arena keeps what it once needed, and there are forty threads
+    # M_MMAP_THRESHOLD: a batch's arrays are returned whole. By default glibc raises the threshold to the
+    # largest array ever freed, and the heap fragments: 40 MiB of free memory became 350 in minutes.
     -3: 256 * 1024,
     -1: 4 * 2**20,  # M_TRIM_THRESHOLD
 }
 
 
-class _Listener(uvicorn.Server):
-    """Says at once that it is not ready any more, then lets uvicorn drain."""
+class _UvicornServer(uvicorn.Server):
+    """Is not ready from the moment of a signal on, then drains."""
 
     def __init__(self, config: uvicorn.Config, server: Server) -> None:
         super().__init__(config)
-        self.ours = server
+        self.aisle_server = server
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal came."""
-        self.ours.draining = True
+        """Handle a signal."""
+        self.aisle_server.draining = True
         super().handle_exit(sig, frame)
 
 
-def serve(settings: Settings, opened: Callable[[], None] = lambda: None) -> None:
-    """Serve until told to stop. opened: called once the models are loaded.
+def serve(settings: ServerSettings, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until stopped by a signal.
+
+    Args:
+        settings: The server's settings.
+        on_ready: Called once the models are loaded.
 
     Raises:
-        ServerError: nothing can listen at that address; or as `Server.start`.
-        AisleError: a model cannot be loaded.
+        ServerError: The address is in use, or as `Server.start`.
+        AisleError: A model cannot be loaded.
     """
     log_to_stderr()
-    _prepare_memory()
-    hosts_of(settings)  # before models are loaded for nothing
-    address = _bound(settings)
+    _tune_malloc()
+    allowed_hosts(settings)  # fails before models are loaded
+    address = _bind(settings)
     server = Server.start(settings)
-    opened()
-    app = create_app(server)
+    on_ready()
     config = uvicorn.Config(
-        app,
+        create_app(server),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -66,41 +68,38 @@ def serve(settings: Settings, opened: Callable[[], None] = lambda: None) -> None
         timeout_graceful_shutdown=settings.drain_seconds,
         timeout_keep_alive=30,
         limit_concurrency=None,
-        http=limited(settings.limits),
+        http=limited_protocol(settings.limits),
         ws="none",
         forwarded_allow_ips=",".join(settings.proxies) or "127.0.0.1",
         proxy_headers=bool(settings.proxies),
     )
-    _prepare_python()
-    listener = _Listener(config, server)
-    for sign in (signal.SIGTERM, signal.SIGINT):  # uvicorn's own while it runs; then nothing is left to do
+    _tune_python()
+    listener = _UvicornServer(config, server)
+    for sign in (signal.SIGTERM, signal.SIGINT):  # uvicorn handles them while it runs
         signal.signal(sign, lambda *_: None)
     listener.run([address])
     if not listener.started:
         sys.exit(1)
 
 
-def _prepare_memory() -> None:
-    """Tell glibc what a long-lived process wants."""
-    with suppress(OSError, AttributeError):  # elsewhere than on glibc
+def _tune_malloc() -> None:
+    with suppress(OSError, AttributeError):  # not glibc
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in _MALLOC.items():
             mallopt(parameter, value)
 
 
-def _prepare_python() -> None:
-    """What a long-lived process with two busy threads wants otherwise than a script does."""
-    # What is loaded now stays: looking through it for garbage again and again costs a tenth of a second.
+def _tune_python() -> None:
+    # Loaded modules and models are never garbage: scanning them costs a tenth of a second each time.
     gc.collect()
     gc.freeze()
-    gc.collect()  # from now on little counts as old, so that what is new is looked through in time
-    # The loop that reads requests waits less for the thread that scores.
-    sys.setswitchinterval(0.001)
+    gc.collect()  # now few objects count as old, so that new ones are collected in time
+    sys.setswitchinterval(0.001)  # the event loop waits less for the scoring thread
 
 
-def _bound(settings: Settings) -> socket.socket:
+def _bind(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle on: the body would wait 40 ms for the header's acknowledgement.
+    # With the protocol named, asyncio sets TCP_NODELAY; else a body waits 40 ms for the headers' ACK.
     address = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""Who may do what, and how often."""
+"""Authentication, roles and rate limits."""
 
 import math
 import threading
@@ -10,22 +10,22 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from aisle.server.problems import ApiError
-from aisle.server.store.keys import Holder
+from aisle.server.errors import ApiError
+from aisle.server.store.keys import ApiKey
 
 if TYPE_CHECKING:
     from aisle.server.state import Server
 
-ANYONE = Holder("", "anonymous", "admin")
-_bearer = HTTPBearer(auto_error=False, description="A key from `aisle keys add`.")
 COOKIE = "aisle_key"
-_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The same, kept by `POST /v1/session`.")
+_ANONYMOUS = ApiKey("", "anonymous", "admin")
+_bearer = HTTPBearer(auto_error=False, description="A key from `aisle keys add`.")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="The same, set by `POST /v1/session`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, as a header of its own.")
-_BUCKETS = 50_000  # callers remembered at once
-_WRONG_KEYS = 10  # how many requests a wrong key costs
+_MAX_CALLERS = 50_000
+_WRONG_KEY_COST = 10  # requests
 
 
-class Bucket:
+class RateLimiter:
     """A token bucket for each caller: `rate` requests a second, `burst` at once."""
 
     def __init__(self, rate: float, burst: int) -> None:
@@ -33,33 +33,29 @@ class Bucket:
         self._lock = threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, caller: str, cost: float = 1.0) -> float:
-        """Seconds to wait before this request would be allowed; 0: it is."""
+    def acquire(self, caller: str, cost: float = 1.0) -> float:
+        """Seconds until the request would be allowed; 0 if it is."""
         now = time.monotonic()
         with self._lock:
             left, at = self._left.pop(caller, (float(self.burst), now))
             left = min(self.burst, left + (now - at) * self.rate)
             allowed = left >= min(cost, self.burst)
             self._left[caller] = (left - cost if allowed else left, now)
-            if len(self._left) > _BUCKETS:
+            if len(self._left) > _MAX_CALLERS:
                 self._left.popitem(last=False)
         return 0.0 if allowed else (cost - left) / self.rate
 
 
-class Check:
-    """A dependency that is asked before a request's body is read (`KeyRoute`)."""
+class PreBodyCheck:
+    """A dependency that `AuthFirstRoute` runs before a request's body is read."""
 
     async def run(self, request: Request) -> None:
-        """Let the request through.
-
-        Raises:
-            ApiError: it may not.
-        """
+        """Let the request pass, or raise an `ApiError`."""
         raise NotImplementedError
 
 
-class Allow(Check):
-    """Gives whoever calls, if theirs is this role or one above it.
+class RequireRole(PreBodyCheck):
+    """Gives the API key of a request, if it has this role or a higher one.
 
     Raises:
         ApiError: 401, 403 or 429.
@@ -69,24 +65,24 @@ class Allow(Check):
         self.role = role
 
     async def run(self, request: Request) -> None:
-        """Find out who calls, and whether they may."""
+        """Find the key, and check its rate and role."""
         bearer, header, cookie = await _bearer(request), await _header(request), await _cookie(request)
         server: Server = request.app.state.server
         if server.keys.stale:
             await run_in_threadpool(server.keys.refresh)
-        key = bearer.credentials if bearer else header or cookie
-        found = server.keys.holder(key) if key else None
-        if found is None and key is None and server.open:
-            found = ANYONE
-        caller = found.id if found and found.id else client_of(request)
-        throttle(server, caller, 1 if found else _WRONG_KEYS)
-        if found is None:
-            said = "this key is unknown or revoked" if key else "a key is needed: Authorization: Bearer …"
-            raise ApiError(401, "unauthorized", said, {"WWW-Authenticate": "Bearer"})
-        request.state.person = found.person
-        if not found.may(self.role):
-            raise ApiError(403, "forbidden", f"this needs a key of role {self.role}; yours is {found.role}")
-        request.state.holder = found
+        secret = bearer.credentials if bearer else header or cookie
+        key = server.keys.find(secret) if secret else None
+        if key is None and secret is None and server.open:
+            key = _ANONYMOUS
+        caller = key.id if key and key.id else _address(request)
+        _limit_rate(server, caller, 1 if key else _WRONG_KEY_COST)
+        if key is None:
+            why = "this key is unknown or revoked" if secret else "a key is needed: Authorization: Bearer …"
+            raise ApiError(401, "unauthorized", why, {"WWW-Authenticate": "Bearer"})
+        request.state.person = key.person
+        if not key.has_role(self.role):
+            raise ApiError(403, "forbidden", f"this needs a key of role {self.role}; yours is {key.role}")
+        request.state.api_key = key
 
     async def __call__(
         self,
@@ -94,41 +90,35 @@ class Allow(Check):
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
         header: Annotated[str | None, Depends(_header)],
         cookie: Annotated[str | None, Depends(_cookie)],
-    ) -> Holder:
-        """Whoever was let through; the other parameters are for the documentation."""
-        return request.state.holder
+    ) -> ApiKey:
+        """The key that `run` found; the other parameters are for the OpenAPI schema."""
+        return request.state.api_key
 
 
-class Attempt(Check):
-    """Slows down whoever tries keys."""
+class ThrottleLogin(PreBodyCheck):
+    """Slows down guessing of keys."""
 
     async def run(self, request: Request) -> None:
-        """Count this attempt."""
-        throttle(request.app.state.server, f"session {client_of(request)}", _WRONG_KEYS)
+        """Count an attempt."""
+        _limit_rate(request.app.state.server, f"session {_address(request)}", _WRONG_KEY_COST)
 
     async def __call__(self) -> None:
-        """Counted already."""
+        """Nothing is left to do."""
 
 
-def client_of(request: Request) -> str:
-    """The address of whoever calls."""
+def _address(request: Request) -> str:
     return request.client.host if request.client else "?"
 
 
-def throttle(server: "Server", caller: str, cost: float) -> None:
-    """Take this request off what the caller may ask for.
-
-    Raises:
-        ApiError: 429.
-    """
-    wait = server.bucket.take(caller, cost)
+def _limit_rate(server: "Server", caller: str, cost: float) -> None:
+    wait = server.rate_limiter.acquire(caller, cost)
     if wait:
         seconds = max(1, math.ceil(wait))
-        headers = {"Retry-After": str(seconds)}
-        raise ApiError(429, "too_many", f"too many requests; ask again in {seconds} s", headers)
+        message = f"too many requests; ask again in {seconds} s"
+        raise ApiError(429, "too_many", message, {"Retry-After": str(seconds)})
 
 
-Seller = Annotated[Holder, Depends(Allow("seller"))]
-Reviewer = Annotated[Holder, Depends(Allow("reviewer"))]
-Admin = Annotated[Holder, Depends(Allow("admin"))]
-Tried = Annotated[None, Depends(Attempt())]
+Seller = Annotated[ApiKey, Depends(RequireRole("seller"))]
+Reviewer = Annotated[ApiKey, Depends(RequireRole("reviewer"))]
+Admin = Annotated[ApiKey, Depends(RequireRole("admin"))]
+LoginThrottle = Annotated[None, Depends(ThrottleLogin())]

@@ -1,4 +1,4 @@
-"""What a server may do and how much of it; the command line and the environment fill it in."""
+"""Settings of the server, filled in from the command line and the environment."""
 
 import ipaddress
 from pathlib import Path
@@ -8,72 +8,76 @@ from pydantic import BaseModel, ConfigDict, Field
 KIB, MIB = 2**10, 2**20
 
 
-class Limits(BaseModel):
-    """How much one caller may ask for.
+class RequestLimits(BaseModel):
+    """Limits on requests and connections; `_s` is seconds.
 
-    products: in a request. body: bytes of a request; bodies: of all requests under way. picture: bytes of
-    one picture; pixels: once decoded. pictures: a product may have. patience: seconds that a request may
-    wait for others; who would wait longer is told to come back. batch: products scored at once; wait:
-    seconds that the first of a batch waits for company. rate: requests a second for each key (or address,
-    where there is no key), with bursts of `burst`. body_seconds: in which a request must have arrived.
-    at_once: requests under way; late: seconds by which the loop may run late; beyond, requests are refused
-    unread. values: of the JSON of a request about many products (a thousand objects of 200 fields have
-    400,000); a request about one thing may have 10,000. url, head: bytes of an address, and of all
-    headers; headers: how many; head_seconds: in which they must have arrived. connections: open at one
-    time. send_seconds: in which a caller must have read a part of an answer.
+    `max_wait_s` bounds the time a request queues behind others; a longer one gets 503. `batch_wait_s` is how
+    long the first request of a batch waits for others. `rate` and `burst` are requests per second and at
+    once, for each key, or for each address where no keys are used. `max_total_body_bytes` is for all requests
+    in progress. Above `max_concurrent_requests` or `max_loop_lag_s`, requests get 503 unread.
+    `max_json_values` is for requests about many products: 1,000 objects of 200 fields have 400,000 values.
+    `send_timeout_s` is how long a client may take to read a part of a response.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    products: int = Field(default=1_000, ge=1)
-    body: int = Field(default=64 * MIB, ge=1)
-    bodies: int = Field(default=512 * MIB, ge=1)
-    picture: int = Field(default=10 * MIB, ge=1)
-    pixels: int = Field(default=50_000_000, ge=1)
-    pictures: int = Field(default=20, ge=1)
-    patience: float = Field(default=3, gt=0)
-    batch: int = Field(default=64, ge=1)
-    wait: float = Field(default=0.002, ge=0)
+    max_products: int = Field(default=1_000, ge=1)
+    max_body_bytes: int = Field(default=64 * MIB, ge=1)
+    max_total_body_bytes: int = Field(default=512 * MIB, ge=1)
+    max_image_bytes: int = Field(default=10 * MIB, ge=1)
+    max_image_pixels: int = Field(default=50_000_000, ge=1)
+    max_images: int = Field(default=20, ge=1)
+    max_wait_s: float = Field(default=3, gt=0)
+    batch_size: int = Field(default=64, ge=1)
+    batch_wait_s: float = Field(default=0.002, ge=0)
     rate: float = Field(default=500, gt=0)
     burst: int = Field(default=1_000, ge=1)
-    body_seconds: float = Field(default=60, gt=0)
-    at_once: int = Field(default=500, ge=1)
-    late: float = Field(default=1, gt=0)
-    values: int = Field(default=500_000, ge=1)
-    url: int = Field(default=32 * KIB, ge=1)
-    head: int = Field(default=64 * KIB, ge=1)
-    headers: int = Field(default=100, ge=1)
-    head_seconds: float = Field(default=10, gt=0)
-    connections: int = Field(default=1_000, ge=1)
-    send_seconds: float = Field(default=60, gt=0)
+    body_timeout_s: float = Field(default=60, gt=0)
+    max_concurrent_requests: int = Field(default=500, ge=1)
+    max_loop_lag_s: float = Field(default=1, gt=0)
+    max_json_values: int = Field(default=500_000, ge=1)
+    max_url_bytes: int = Field(default=32 * KIB, ge=1)
+    max_header_bytes: int = Field(default=64 * KIB, ge=1)
+    max_headers: int = Field(default=100, ge=1)
+    header_timeout_s: float = Field(default=10, gt=0)
+    max_connections: int = Field(default=1_000, ge=1)
+    send_timeout_s: float = Field(default=60, gt=0)
 
 
-class Urls(BaseModel):
-    """Pictures by address: whether they are fetched at all, and what that may cost. Addresses that are not
-    public never are. seconds: for one picture; seconds_in_all: for those of a request. at_once: fetches of
-    a request under way at one time; requests: that may have pictures fetched at one time."""
+class ImageFetchSettings(BaseModel):
+    """Whether and how images are fetched from URLs; private addresses never are.
+
+    `timeout_s` is for one image, `total_timeout_s` for all images of a request. A request fetches
+    `max_parallel` images at once, and `max_requests` requests may fetch at once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = False
-    seconds: float = Field(default=10, gt=0)
-    seconds_in_all: float = Field(default=30, gt=0)
-    at_once: int = Field(default=8, ge=1)
-    requests: int = Field(default=8, ge=1)
+    timeout_s: float = Field(default=10, gt=0)
+    total_timeout_s: float = Field(default=30, gt=0)
+    max_parallel: int = Field(default=8, ge=1)
+    max_requests: int = Field(default=8, ge=1)
 
 
-class Settings(BaseModel):
-    """Everything a server is told at its start.
+class ServerSettings(BaseModel):
+    """Settings of one server process.
 
-    runs: name -> the folder of a run or model; the first is live unless another was promoted. store:
-    a SQLAlchemy address, or the path of a SQLite file. host: the address listened at. hosts: names under
-    which browsers may reach it, besides its own. open: no keys are asked for. proxies: addresses whose
-    `X-Forwarded-For` is believed. origins: pages of other hosts that may call (CORS); none. library: the
-    folder below which an administrator may load further models. index: the folder of products to search.
-    gold: labelled products on which a model must not be worse to be promoted. shadow: the model that
-    answers along, unseen. double: the share of reviewed products that two people look at. batch_floor: the
-    confidence below which several suggestions cannot be accepted together. keep_days: after which feedback
-    and what was recorded besides is deleted; None: never.
+    Attributes:
+        runs: Folders of runs or models by name. The first is live unless another was promoted.
+        store: A SQLAlchemy URL, or the path of a SQLite file.
+        host: The address to listen on.
+        hosts: Further host names that requests may use.
+        open: Serve without keys although others can reach the server.
+        proxies: Addresses whose `X-Forwarded-For` is trusted.
+        origins: Origins of other sites that may call the API (CORS).
+        library: The folder below which an administrator may load further models.
+        index: A search index.
+        golden_set: Labelled products; a model must not be worse on them to be promoted.
+        shadow: The name of the shadow model.
+        double_review_rate: The share of review items that two people decide.
+        batch_min_confidence: Suggestions of lower confidence cannot be accepted several at a time.
+        keep_days: Days after which stored rows are deleted; None keeps them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,18 +92,18 @@ class Settings(BaseModel):
     origins: tuple[str, ...] = ()
     library: Path | None = None
     index: Path | None = None
-    gold: Path | None = None
+    golden_set: Path | None = None
     shadow: str | None = None
-    double: float = Field(default=0.1, ge=0, le=1)
-    batch_floor: float = Field(default=0.8, ge=0, le=1)
+    double_review_rate: float = Field(default=0.1, ge=0, le=1)
+    batch_min_confidence: float = Field(default=0.8, ge=0, le=1)
     keep_days: int | None = Field(default=None, ge=1)
-    limits: Limits = Limits()
-    urls: Urls = Urls()
+    limits: RequestLimits = RequestLimits()
+    image_fetch: ImageFetchSettings = ImageFetchSettings()
     drain_seconds: int = Field(default=30, ge=1)
 
     @property
     def reachable(self) -> str | None:
-        """Why others than this machine can ask; None: they cannot."""
+        """Why other machines can reach the server; None if they cannot."""
         if not is_local(self.host):
             return f"it listens at {self.host or 'every address'}"
         if self.proxies:
@@ -108,7 +112,7 @@ class Settings(BaseModel):
 
 
 def is_local(host: str) -> bool:
-    """Whether this address, or name, is one that only the machine itself reaches."""
+    """Whether only this machine reaches an address or host name."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Everything one server holds, made at its start and let go at its end."""
+"""The parts of one server, created at its start and closed at its end."""
 
 import asyncio
 import logging
@@ -10,18 +10,18 @@ from fastapi import Depends, Request
 
 from aisle.data import Product
 from aisle.server.batching import Batcher
-from aisle.server.items import Items
-from aisle.server.loop_lag import Pulse
-from aisle.server.models import Models
-from aisle.server.problems import ServerError
-from aisle.server.promotion import read_gold
-from aisle.server.recorder import Recorder
-from aisle.server.search_service import Finder
-from aisle.server.security import Bucket
-from aisle.server.settings import Settings
-from aisle.server.store import Store
-from aisle.server.store.keys import KeyRing
-from aisle.server.store.promotions import line_of
+from aisle.server.errors import ServerError
+from aisle.server.golden_set import read_golden_set
+from aisle.server.loop_lag import LoopLagMonitor
+from aisle.server.model_registry import ModelRegistry
+from aisle.server.product_parsing import ProductParser
+from aisle.server.search_service import SearchService
+from aisle.server.security import RateLimiter
+from aisle.server.settings import ServerSettings
+from aisle.server.shadow_recorder import ShadowRecorder
+from aisle.server.store import ServerStore
+from aisle.server.store.keys import ApiKeyCache
+from aisle.server.store.promotions import live_history
 from aisle.server.telemetry import Telemetry
 
 _log = logging.getLogger("aisle.server")
@@ -29,33 +29,33 @@ _log = logging.getLogger("aisle.server")
 
 @dataclass
 class Server:
-    """The parts that routes use. `open`: whether requests without a key are allowed."""
+    """The parts that routes use."""
 
-    settings: Settings
-    store: Store
-    keys: KeyRing
-    models: Models
+    settings: ServerSettings
+    store: ServerStore
+    keys: ApiKeyCache
+    registry: ModelRegistry
     batcher: Batcher
-    items: Items
-    bucket: Bucket
+    parser: ProductParser
+    rate_limiter: RateLimiter
     telemetry: Telemetry
-    recorder: Recorder
-    finder: Finder | None = None
-    pulse: Pulse = field(default_factory=Pulse)
-    gold: list[Product] = field(default_factory=list)
-    promoting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    draining: bool = field(default=False)
+    shadow_recorder: ShadowRecorder
+    search: SearchService | None = None
+    lag_monitor: LoopLagMonitor = field(default_factory=LoopLagMonitor)
+    golden_set: list[Product] = field(default_factory=list)
+    promotion_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    draining: bool = False
 
     @classmethod
-    def start(cls, settings: Settings) -> "Server":
-        """Open the store, load the models.
+    def start(cls, settings: ServerSettings) -> "Server":
+        """Open the store and load the models.
 
         Raises:
-            ServerError: it would stand open to the network; or the store cannot be opened.
-            AisleError: a model cannot be loaded.
+            ServerError: The store cannot be opened, or others could use the server without a key.
+            AisleError: A model cannot be loaded.
         """
-        store = Store(settings.store)
-        keys = KeyRing(store)
+        store = ServerStore(settings.store)
+        keys = ApiKeyCache(store)
         try:
             keys.refresh()
             _check_keys(settings, keys)
@@ -64,68 +64,77 @@ class Server:
             store.close()
             raise
         telemetry = Telemetry()
-        models = Models(settings.runs)
+        registry = ModelRegistry(settings.runs)
         limits = settings.limits
-        batcher = Batcher(limits.patience, limits.batch, limits.wait, telemetry.batch)
-        bucket = Bucket(limits.rate, limits.burst)
-        items = Items(limits, settings.urls)
-        recorder = Recorder(store, batcher, telemetry)
-        server = cls(settings, store, keys, models, batcher, items, bucket, telemetry, recorder)
-        server.finder = Finder(settings.index, models) if settings.index else None
-        server._go_on()
-        standing = models.standing
-        live = standing.slot(None).predictor
-        server.gold = read_gold(settings.gold, live) if settings.gold else []
-        telemetry.waiting.set_function(lambda: batcher.waiting)
-        telemetry.expected.set_function(batcher.expected)
-        telemetry.went_live(standing.live, standing.slot(None).model_id)
+        batcher = Batcher(limits.max_wait_s, limits.batch_size, limits.batch_wait_s, telemetry.observe_batch)
+        server = cls(
+            settings,
+            store,
+            keys,
+            registry,
+            batcher,
+            ProductParser(limits, settings.image_fetch),
+            RateLimiter(limits.rate, limits.burst),
+            telemetry,
+            ShadowRecorder(store, batcher, telemetry),
+            SearchService(settings.index, registry) if settings.index else None,
+        )
+        server._restore_models()
+        live = registry.state.get()
+        server.golden_set = (
+            read_golden_set(settings.golden_set, live.predictor) if settings.golden_set else []
+        )
+        telemetry.queued_products.set_function(lambda: batcher.waiting)
+        telemetry.queue_wait.set_function(batcher.expected_wait)
+        telemetry.set_live(live.name, live.model_id)
         return server
 
-    def _go_on(self) -> None:
-        """Where the server stopped: with the model that was live, and the shadow asked for."""
-        models, shadow = self.models, self.settings.shadow
-        ids = {name: slot.model_id for name, slot in models.standing.slots.items()}
-        line = line_of(self.store, models.standing.live, ids)
-        for name in line.names[1:]:
-            models.go_live(name)
-        if line.left_out is not None:
-            message = "%s was live, but the model that was judged is not among those served: %s answers"
-            _log.warning(message, line.left_out, models.standing.live)
-        if shadow is not None and shadow == models.standing.live and len(line.names) > 1:
-            _log.warning("%s was promoted meanwhile, so it is nobody's shadow", shadow)
+    def _restore_models(self) -> None:
+        """Make the model live that was live when the server stopped, and start the shadow."""
+        registry, shadow = self.registry, self.settings.shadow
+        ids = {name: served.model_id for name, served in registry.state.models.items()}
+        history = live_history(self.store, registry.state.live, ids)
+        for name in history.names[1:]:
+            registry.restore_live(name)
+        live = registry.state.live
+        if history.left_out is not None:
+            message = "%s was live, but the model that was promoted is not among those served: %s is live"
+            _log.warning(message, history.left_out, live)
+        if shadow is not None and shadow == live and len(history.names) > 1:
+            _log.warning("%s was promoted meanwhile, so it is not the shadow", shadow)
         elif shadow is not None:
-            models.shadow(shadow)
+            registry.set_shadow(shadow)
 
     @property
     def open(self) -> bool:
-        """Nobody ever made a key, and only this machine can ask; or it was said so."""
-        return not self.keys.ever and (self.settings.open or self.settings.reachable is None)
+        """Whether requests need no key: there never was one, and only this machine or `--open` may ask."""
+        return not self.keys.ever_used and (self.settings.open or self.settings.reachable is None)
 
     def stop(self) -> None:
-        """Answer what is waiting, then let go of everything."""
+        """Finish what is queued and close all parts."""
         self.draining = True
         self.batcher.close(self.settings.drain_seconds)
-        self.recorder.close()
+        self.shadow_recorder.close()
         self.keys.close()
         self.store.close()
 
 
-def _check_keys(settings: Settings, keys: KeyRing) -> None:
-    """Whether a server with these keys may start.
+def _check_keys(settings: ServerSettings, keys: ApiKeyCache) -> None:
+    """Refuse settings under which others need no key, or nobody has one.
 
     Raises:
-        ServerError: it would ask nobody for a key, or could let nobody in.
+        ServerError: The server must not start with these keys.
     """
     store = settings.store if keys.store.is_sqlite else keys.store.shown
-    named = store != Settings.model_fields["store"].default
+    named = store != ServerSettings.model_fields["store"].default
     where = f" --store {shlex.quote(store)}" if named else ""
     first = f"`aisle keys add NAME --role admin{where}` makes one"
-    if settings.open and keys.ever:
+    if settings.open and keys.ever_used:
         raise ServerError(f"--open asks nobody for a key, but {store} has keys: leave --open out")
     if keys.empty and settings.reachable and not settings.open:
         why = f"there is no key in use, and others can reach this server ({settings.reachable})"
-        raise ServerError(f"{why}: {first}" + ("" if keys.ever else "; or say --open"))
-    if keys.empty and keys.ever:
+        raise ServerError(f"{why}: {first}" + ("" if keys.ever_used else "; or say --open"))
+    if keys.empty and keys.ever_used:
         _log.warning("all keys are revoked, so nobody can call: %s", first)
 
 
@@ -133,4 +142,4 @@ def _server(request: Request) -> Server:
     return request.app.state.server
 
 
-Here = Annotated[Server, Depends(_server)]
+ServerDep = Annotated[Server, Depends(_server)]

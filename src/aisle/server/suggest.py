@@ -1,10 +1,10 @@
-"""Suggestions while a title is being typed.
+"""Suggests categories while a title is typed.
 
-A last word that the model does not know is unfinished more often than not. Instead of scoring the stump, the
-words that it may become are scored: P(place | stump) = sum over words w that begin so of P(w) P(place | title
-with w), P(w) from how often the model's vocabulary saw each. A title whose last word is known, or that a
-space follows, is read as it stands: its confidences are those of the same product classified. Why a place is
-suggested is found by leaving each word out.
+A last word that the model does not know is mostly unfinished. Instead of the prefix, its completions are
+scored: P(category | prefix) = sum over words w with that prefix of P(w) P(category | title with w), where
+P(w) is proportional to the frequency of w in the model's vocabulary. A title whose last word is known, or
+followed by a space, is scored as it is, with the same confidences as `classify`. The reason of a suggestion
+is found by leaving out each word in turn.
 """
 
 import bisect
@@ -20,15 +20,21 @@ from aisle.taxonomy import Scores, Taxonomy
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
-COMPLETIONS = 6  # words that an unfinished one may become
-EXPLAINED = 10  # the last words of a title that are left out one by one
-_STUMP = 2.0  # how often a stump counts as seen: what it is, if it is no known word
-_KNOWN = 0.05  # of all words that begin so, the share from which a known word is taken to be finished
+_COMPLETIONS = 6
+_EXPLAINED = 10  # the last words of a title that are left out one by one
+_PREFIX_COUNT = 2.0  # the frequency of a prefix that is no known word
+_KNOWN_SHARE = 0.05  # of all words with a prefix, from which a known word counts as finished
 
 
-class Query(NamedTuple):
-    """The products to score for one title: `weights` (of the first len(weights) of them, summing to 1),
-    then one for each of `words` left out."""
+class SuggestQuery(NamedTuple):
+    """The products to score for a title.
+
+    Attributes:
+        products: One for each completion, then one for each word that is left out.
+        weights: Probabilities of the completions.
+        words: The words that are left out.
+        completed: The most probable completion; None if the title is scored as it is.
+    """
 
     products: list[Product]
     weights: np.ndarray
@@ -36,7 +42,7 @@ class Query(NamedTuple):
     completed: str | None
 
 
-class Place(NamedTuple):
+class SuggestedCategory(NamedTuple):
     """A suggested node, its confidence, and why."""
 
     node: int
@@ -45,7 +51,7 @@ class Place(NamedTuple):
 
 
 class Suggester:
-    """Completes words from a vocabulary: word -> in how many texts it was seen."""
+    """Completes words from a vocabulary with frequencies."""
 
     def __init__(self, vocabulary: Mapping[str, float]) -> None:
         self.words = sorted(vocabulary)
@@ -53,10 +59,10 @@ class Suggester:
 
     @classmethod
     def of(cls, predictor: "Predictor") -> "Suggester":
-        """From the words a model's lexical views know, or else from its categories' names."""
+        """With the vocabulary of a model's lexical views, or else of its category names."""
         vocabulary: dict[str, float] = {}
-        lexical = [one for one in _preprocessors(predictor) if isinstance(one, TfidfPreprocessor)]
-        for word, share in (pair for one in lexical for pair in one.frequencies().items()):
+        lexical = [part for part in _preprocessors(predictor) if isinstance(part, TfidfPreprocessor)]
+        for word, share in (pair for part in lexical for pair in part.frequencies().items()):
             vocabulary[word] = max(vocabulary.get(word, 0.0), share * 1000)
         if not vocabulary:
             for node in predictor.taxonomy.nodes:
@@ -64,76 +70,86 @@ class Suggester:
                     vocabulary[word] = vocabulary.get(word, 0.0) + 1.0
         return cls(vocabulary)
 
-    def completions(self, stump: str) -> tuple[list[str], np.ndarray]:
-        """The words most often seen that begin so, the stump itself among them, and their chances; the stump
-        alone where it is a word already, or likelier than all others."""
-        folded = stump.lower()
+    def completions(self, prefix: str) -> tuple[list[str], np.ndarray]:
+        """The most frequent words with a prefix, and their probabilities.
+
+        The prefix itself is among them; it is the only one if it is a known word, or the most frequent.
+        """
+        folded = prefix.lower()
         if not folded.isalpha():
-            return [stump], np.ones(1)
+            return [prefix], np.ones(1)
         start = bisect.bisect_left(self.words, folded)
         stop = bisect.bisect_left(self.words, folded + "\U0010ffff")
-        every = self.counts[start:stop]
-        itself = every[0] if start < stop and self.words[start] == folded else _STUMP
-        known = start < stop and self.words[start] == folded and itself >= _KNOWN * every.sum()
-        if known or start == stop or itself >= every.max():
-            return [stump], np.ones(1)
-        best = start + np.argsort(-self.counts[start:stop], kind="stable")[:COMPLETIONS]
-        words = [self.words[i] for i in best]
-        counts = self.counts[best]
+        counts = self.counts[start:stop]
+        is_word = start < stop and self.words[start] == folded
+        own = counts[0] if is_word else _PREFIX_COUNT
+        if start == stop or own >= counts.max() or (is_word and own >= _KNOWN_SHARE * counts.sum()):
+            return [prefix], np.ones(1)
+        best = start + np.argsort(-counts, kind="stable")[:_COMPLETIONS]
+        words, chosen = [self.words[i] for i in best], self.counts[best]
         if folded not in words:
-            words, counts = [*words, stump], np.append(counts, _STUMP)
-        return words, counts / counts.sum()
+            words, chosen = [*words, prefix], np.append(chosen, _PREFIX_COUNT)
+        return words, chosen / chosen.sum()
 
-    def query(self, title: str, fields: Mapping[str, str], finished: bool = False) -> Query:
-        """What to score for this title. finished: its last word is no beginning of another."""
+    def query(self, title: str, fields: Mapping[str, str], finished: bool = False) -> SuggestQuery:
+        """The products to score for a title.
+
+        Args:
+            title: The title as far as it is typed.
+            fields: Other texts of the product.
+            finished: The last word is not completed.
+        """
         words = title.split()
-        stump = words.pop() if words and not (finished or title[-1].isspace()) else None
-        variants, weights = ([""], np.ones(1)) if stump is None else self.completions(stump)
+        prefix = words.pop() if words and not (finished or title[-1].isspace()) else None
+        variants, weights = ([""], np.ones(1)) if prefix is None else self.completions(prefix)
         completed = variants[int(weights.argmax())] if len(variants) > 1 else None
         titles = [" ".join([*words, variant]) for variant in variants] if completed else [title]
         whole = [*words, completed] if completed else title.split()
-        left = _distinct(whole)[-EXPLAINED:]
-        without = [" ".join(w for w in whole if w != word) for word in left] if len(left) > 1 else []
-        products = [_product(text, fields) for text in [*titles, *without]]
-        return Query(products, weights, left if without else [], completed)
+        left_out = list(dict.fromkeys(whole))[-_EXPLAINED:]
+        if len(left_out) < 2:
+            left_out = []
+        titles += [" ".join(w for w in whole if w != word) for word in left_out]
+        products = [Product("", {**fields, **({"title": text} if text else {})}) for text in titles]
+        return SuggestQuery(products, weights, left_out, completed)
 
-    def places(self, query: Query, logp: Sequence[np.ndarray], taxonomy: Taxonomy, count: int) -> list[Place]:
-        """The terminals of highest confidence; logp: log-confidences (N,) of each of the query's products."""
+    def categories(
+        self, query: SuggestQuery, logp: Sequence[np.ndarray], taxonomy: Taxonomy, count: int
+    ) -> list[SuggestedCategory]:
+        """The terminals of highest confidence.
+
+        Args:
+            query: From `query`.
+            logp: Log-confidences (N,) of each of its products.
+            taxonomy: The model's tree.
+            count: How many to return.
+        """
         rows = np.stack(logp).astype(np.float64)
         known = len(query.weights)
         mixed = np.log(np.maximum(query.weights @ np.exp(rows[:known]), 1e-30))
         top = Scores(taxonomy, mixed[None]).topk(count)
         found = []
-        for node, chance in zip(top.node[0].tolist(), top.logp[0].tolist(), strict=True):
+        for node, log_confidence in zip(top.node[0].tolist(), top.logp[0].tolist(), strict=True):
             terminal = taxonomy.terminal_of[node]
-            lost = mixed[terminal] - rows[known:, terminal]
-            found.append(Place(node, float(np.exp(chance)), _reason(query, lost)))
+            drops = mixed[terminal] - rows[known:, terminal]
+            found.append(SuggestedCategory(node, float(np.exp(log_confidence)), _reason(query, drops)))
         return found
 
 
 def _preprocessors(predictor: Any) -> Iterator[Any]:
-    """Of a model, of its ONNX twin, or of all that an ensemble or a cascade is made of."""
+    """Of a model, of an exported model, or of all members of an ensemble or a cascade."""
     for part in (*getattr(predictor, "members", ()), *getattr(predictor, "models", ())):
         yield from _preprocessors(part)
     yield from getattr(predictor, "preprocessors", {}).values()
     yield from (sight.preparer for sight in getattr(predictor, "sights", {}).values())
 
 
-def _distinct(words: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(words))
-
-
-def _product(title: str, fields: Mapping[str, str]) -> Product:
-    return Product("", {**fields, **({"title": title} if title else {})})
-
-
-def _reason(query: Query, lost: np.ndarray) -> str:
-    """lost: by how much each word left out lowers the log-probability."""
+def _reason(query: SuggestQuery, drops: np.ndarray) -> str:
+    """`drops`: by how much leaving out each word lowers the log-probability."""
     if not query.words:
         return f"if you mean “{query.completed}”" if query.completed else "from all that is typed so far"
-    order = [int(i) for i in np.argsort(-lost)[:2] if lost[i] > 0.1]
+    order = [int(i) for i in np.argsort(-drops)[:2] if drops[i] > 0.1]
     if not order:
         return "no single word decides it"
-    words = " and ".join(f"“{query.words[i]}”" for i in order)
-    meant = query.completed if query.completed in [query.words[i] for i in order] else None
-    return f"because of {words}{' (if that is the word)' if meant else ''}"
+    words = [query.words[i] for i in order]
+    quoted = " and ".join(f"“{word}”" for word in words)
+    return f"because of {quoted}{' (if that is the word)' if query.completed in words else ''}"

@@ -1,4 +1,4 @@
-"""What is counted for Prometheus, and what is logged: one JSON line a request, with its id and no secret."""
+"""Prometheus metrics, and a log of one JSON object per line without secrets."""
 
 import json
 import logging
@@ -18,63 +18,55 @@ class Telemetry:
     """The metrics of one server, in a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = own = CollectorRegistry()
-        self.requests = Counter(
-            "aisle_requests", "Requests answered", ["route", "method", "status"], registry=own
-        )
-        self.seconds = Histogram(
-            "aisle_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=own
-        )
-        self.predictions = Counter(
-            "aisle_predictions", "Products answered", ["model", "decision"], registry=own
-        )
-        self.faults = Counter(
-            "aisle_item_errors", "Products that could not be answered", ["code"], registry=own
-        )
-        self.feedback = Counter("aisle_feedback", "Choices kept", ["how"], registry=own)
-        self.shadow = Counter("aisle_shadow", "Answers of a shadow model", ["model", "agrees"], registry=own)
-        self.shadow_lost = Counter(
-            "aisle_shadow_left_out", "Shadow answers left out under load", registry=own
-        )
-        self.batch_size = Histogram(
-            "aisle_batch_size", "Products scored at once", buckets=_SIZES, registry=own
-        )
-        self.batch_seconds = Histogram(
-            "aisle_batch_seconds", "Time of a batch", buckets=_SECONDS, registry=own
-        )
-        self.waiting = Gauge("aisle_queue_products", "Products waiting", registry=own)
-        self.expected = Gauge(
-            "aisle_queue_seconds", "Time that a product coming now would wait", registry=own
-        )
-        self.live = Gauge(
-            "aisle_model_live", "1 for the model that answers", ["model", "model_id"], registry=own
-        )
+        self.registry = CollectorRegistry()
 
-    def batch(self, size: int, seconds: float) -> None:
-        """A batch was scored."""
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"aisle_{name}", text, labels, registry=self.registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"aisle_{name}", text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, buckets: Any, *labels: str) -> Histogram:
+            return Histogram(f"aisle_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+        self.requests = counter("requests", "Requests answered", "route", "method", "status")
+        self.request_seconds = histogram("request_seconds", "Time of a request", _SECONDS, "route")
+        self.predictions = counter("predictions", "Products classified", "model", "decision")
+        self.item_errors = counter("item_errors", "Products that could not be classified", "code")
+        self.feedback = counter("feedback", "Choices stored", "how")
+        self.shadow = counter("shadow", "Predictions of a shadow model", "model", "agrees")
+        self.shadow_dropped = counter("shadow_dropped", "Shadow predictions dropped under load")
+        self.batch_size = histogram("batch_size", "Products of a batch", _SIZES)
+        self.batch_seconds = histogram("batch_seconds", "Time of a batch", _SECONDS)
+        self.queued_products = gauge("queue_products", "Products waiting")
+        self.queue_wait = gauge("queue_wait_seconds", "Time that a product arriving now would wait")
+        self.live = gauge("model_live", "1 for the live model", "model", "model_id")
+
+    def observe_batch(self, size: int, seconds: float) -> None:
+        """Count a batch."""
         self.batch_size.observe(size)
         self.batch_seconds.observe(seconds)
 
-    def went_live(self, model: str, model_id: str) -> None:
-        """Another model answers from now on."""
+    def set_live(self, model: str, model_id: str) -> None:
+        """Show which model is live."""
         self.live.clear()
         self.live.labels(model, model_id).set(1)
 
     def page(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line; what a record carries in `told` becomes keys of it."""
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line; `extra={"fields": {…}}` adds keys."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line of a record."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **getattr(record, "told", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
@@ -84,11 +76,12 @@ class JsonLines(logging.Formatter):
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Let the server's and uvicorn's loggers write JSON lines to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    for name in ("aisle.server", "uvicorn", "uvicorn.error"):
+    handler.setFormatter(JsonFormatter())
+    for name in ("aisle.server", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes what callers send
-    logging.getLogger("uvicorn.error").handlers = []
-    logging.getLogger("uvicorn.error").propagate = True
+    error = logging.getLogger("uvicorn.error")
+    error.handlers, error.propagate = [], True
+    error.setLevel(level)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes what clients send

@@ -7,24 +7,24 @@ const SPANS = [[30, "30 days"], [90, "90 days"], [365, "a year"]];
 const HIGH = 260, LEFT = 52, BELOW = 30;
 const DAY = 86_400_000;
 
-export function draw(place, _, me) {
-  if (me.role === "seller") return fill(place, state("empty", "This needs a reviewer's key", `${me.person} is a ${me.role}.`));
+export function draw(container, _, me) {
+  if (me.role === "seller") return fill(container, state("empty", "This needs a reviewer's key", `${me.person} is a ${me.role}.`));
   const body = h("div", {});
   const days = h("select", { id: "days", onchange: () => look() }, SPANS.map(([value, name]) => h("option", { value }, `Last ${name}`)));
   const look = () => shown(body, "acceptance", () => get(`v1/acceptance${query({ days: days.value })}`), (found) => chart(found.days, Number(days.value)));
-  fill(place, h("section", { class: "card" }, h("div", { class: "row after" }, h("h2", {}, "First suggestion right, day by day"),
+  fill(container, h("section", { class: "card" }, h("div", { class: "row after" }, h("h2", {}, "First suggestion right, day by day"),
     h("div", {}, h("label", { for: "days", class: "hidden" }, "Which days"), days)), body));
   look();
 }
 
 function chart(days, span) {
-  if (!days.length) return state("empty", "Nobody has chosen anything in these days", "As soon as people accept or correct suggestions, a curve appears.");
+  if (!days.length) return state("empty", "No feedback in these days", "As soon as people accept or correct suggestions, a curve appears.");
   const looked = days.reduce((sum, day) => sum + day.accepted + day.chosen, 0);
   const accepted = days.reduce((sum, day) => sum + day.accepted, 0);
   const together = days.reduce((sum, day) => sum + day.batch, 0);
   const stood = days.reduce((sum, day) => sum + day.default, 0);
   const drawn = days.filter(({ acceptance }) => acceptance !== null);
-  return [h("p", { class: "quiet" }, `${percent(looked ? accepted / looked : null)} of ${count(looked)} choices that people looked at; ${count(together)} more were accepted together, and ${count(stood)} stood unseen. Days are UTC.`),
+  return [h("p", { class: "quiet" }, `${percent(looked ? accepted / looked : null)} of ${count(looked)} choices that people looked at; ${count(together)} more were accepted together, and ${count(stood)} were not looked at. Days are UTC.`),
     drawn.length > 0 && figure(drawn, span), table(days)];
 }
 
@@ -45,7 +45,7 @@ function figure(days, span) {
 }
 
 function table(days) {
-  const head = ["Day", "Accepted", "Chosen otherwise", "Together", "Stood unseen", "First right"];
+  const head = ["Day", "Accepted", "Chosen otherwise", "Together", "Not looked at", "First right"];
   const rows = [...days].reverse().map((day) => h("tr", {}, h("th", { scope: "row" }, new Date(day.day).toISOString().slice(0, 10)),
     [count(day.accepted), count(day.chosen), count(day.batch), count(day.default), percent(day.acceptance)].map((text) => h("td", {}, text))));
   return h("details", {}, h("summary", {}, "As a table"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Acceptance by day" }, h("table", {}, h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows))));

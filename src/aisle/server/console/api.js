@@ -1,8 +1,8 @@
 // The public API, relative to this page, so that it works below any prefix of a reverse proxy.
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
-/** An answer that is not a success. `code` is for programs, the message for people; status 0: no answer. */
+/** An error response. `code` is for programs, the message for people; status 0: no response. */
 export class Failure extends Error {
   constructor(status, code, message, after = 0) {
     super(message);
@@ -10,14 +10,14 @@ export class Failure extends Error {
   }
 }
 
-/** Ask; body: an object sent as JSON, or a FormData. Returns the answer's JSON, null where it has none. */
+/** Send a request; body: an object sent as JSON, or a FormData. Returns the response's JSON, or null. */
 export async function ask(method, path, body = undefined, { signal, key } = {}) {
   const headers = key ? { "Idempotency-Key": key } : {};
   const form = body instanceof FormData;
   if (body !== undefined && !form) headers["Content-Type"] = "application/json";
   const ending = new AbortController();
-  const timer = setTimeout(() => ending.abort("late"), PATIENCE);
-  signal?.addEventListener("abort", () => ending.abort("taken back"));
+  const timer = setTimeout(() => ending.abort("late"), TIMEOUT);
+  signal?.addEventListener("abort", () => ending.abort("cancelled"));
   let response;
   try {
     response = await fetch(path, {
@@ -30,7 +30,7 @@ export async function ask(method, path, body = undefined, { signal, key } = {}) 
     throw refused(response, text);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    if (signal?.aborted) throw new Failure(0, "taken_back", "not asked for any more");
+    if (signal?.aborted) throw new Failure(0, "cancelled", "cancelled");
     reached(false);
     const late = ending.signal.aborted;
     throw new Failure(0, "offline", late ? "The server takes too long to answer." : "The server cannot be reached.");
@@ -42,14 +42,14 @@ export async function ask(method, path, body = undefined, { signal, key } = {}) 
 export const get = (path, options) => ask("GET", path, undefined, options);
 export const post = (path, body = {}, options = {}) => ask("POST", path, body, options);
 
-/** Tell the server something although the page may go away: it arrives, and nobody waits for the answer. */
+/** Send a request that arrives although the page may be closed; nobody waits for the response. */
 export function leaving(path, body) {
   return fetch(path, { method: "POST", keepalive: true, credentials: "same-origin",
     headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => {});
 }
 
-/** The address of a kept picture, relative to this page. */
-export const picture = (address) => address.replace(/^\//, "");
+/** The URL of a stored image, relative to this page. */
+export const imageUrl = (address) => address.replace(/^\//, "");
 
 /** `name=value&…`, without what is null or empty. */
 export function query(values) {
@@ -61,11 +61,11 @@ function refused(response, text) {
   let fault = {};
   try {
     fault = JSON.parse(text).error ?? {};
-  } catch { /* a proxy's page, perhaps */ }
+  } catch { /* not JSON: a proxy's page, perhaps */ }
   const after = Number(response.headers.get("Retry-After")) || 0;
-  const said = fault.message ?? `The server answered ${response.status}.`;
-  if (response.status === 401) window.dispatchEvent(new CustomEvent("key-needed", { detail: said }));
-  return new Failure(response.status, fault.code ?? "error", sentence(said), after);
+  const message = fault.message ?? `The server answered ${response.status}.`;
+  if (response.status === 401) window.dispatchEvent(new CustomEvent("key-needed", { detail: message }));
+  return new Failure(response.status, fault.code ?? "error", sentence(message), after);
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");

@@ -1,7 +1,7 @@
 // Accepting several first suggestions at once: what the server would accept is shown, and confirmed.
 
 import { post } from "./api.js";
-import { count, h, percent, plural } from "./dom.js";
+import { confirmed, count, percent, plural } from "./dom.js";
 
 /** The confidence of an item's first suggestion. */
 export const confidence = (item) => item.prediction.confidence.at(-1);
@@ -9,10 +9,10 @@ export const confidence = (item) => item.prediction.confidence.at(-1);
 /** Accept what a person confirms of these: the answer's items and those that have changed since they were
  *  shown, or null where nothing was confirmed. tokens: of each item, as it was shown. */
 export async function acceptTogether(ids, tokens) {
-  const { items, floor } = await post("v1/review/accept", { ids, tokens, confirm: false });
+  const { items, min_confidence: floor } = await post("v1/review/accept", { ids, tokens, confirm: false });
   const good = items.filter(({ error }) => !error);
-  const low = items.filter(({ error }) => error?.code === "below_floor");
-  const other = items.filter(({ error }) => error && error.code !== "below_floor");
+  const low = items.filter(({ error }) => error?.code === "low_confidence");
+  const other = items.filter(({ error }) => error && error.code !== "low_confidence");
   const lines = [
     good.length > 0 && `The least sure of them has ${percent(Math.min(...good.map((one) => one.confidence)), 1)} confidence.`,
     low.length > 0 && `${plural(low.length, "product is", "products are")} below ${percent(floor, 1)} confidence: look at ${low.length === 1 ? "it" : "each"} by itself.`,
@@ -24,20 +24,4 @@ export async function acceptTogether(ids, tokens) {
   if (!(await confirmed(title, lines, good.length ? `Accept ${count(good.length)}` : ""))) return stale.length ? stale : null;
   const answer = await post("v1/review/accept", { ids: good.map(({ id }) => id), tokens, confirm: true });
   return [...answer.items, ...stale];
-}
-
-/** Ask in a dialog; action: what the button says that means yes; none: there is nothing to say yes to. */
-function confirmed(title, lines, action) {
-  return new Promise((resolve) => {
-    let yes = false;
-    const end = (value) => { yes = value; dialog.close(); };
-    const button = action && h("button", { type: "button", class: "main", onclick: () => end(true) }, action);
-    const no = h("button", { type: "button", onclick: () => end(false) }, action ? "Cancel" : "Close");
-    const dialog = h("dialog", { "aria-labelledby": "confirming", onclose: () => { dialog.remove(); resolve(yes); } },
-      h("h2", { id: "confirming" }, title), lines.map((line) => h("p", {}, line)),
-      h("div", { class: "row start" }, button, no));
-    document.body.append(dialog);
-    dialog.showModal();
-    (button || no).focus();
-  });
 }

@@ -1,4 +1,4 @@
-// Elements from text, never from markup: whatever a title holds, it stays a text.
+// Elements from text, never from markup: a title is never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -23,7 +23,7 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** Put these in the place of all that an element holds. */
+/** Replace all children of an element. */
 export function fill(element, ...children) {
   element.replaceChildren();
   return filled(element, {}, children);
@@ -95,7 +95,7 @@ export function bar(share, kind = "") {
   return h("span", { class: `share ${kind}`, "aria-hidden": "true" }, inner);
 }
 
-/** Say something in passing, read out by screen readers; `action`: {label, run}. */
+/** Show a message for some seconds, read out by screen readers; `action`: {label, run}. */
 export function toast(message, kind = "", action = null) {
   const box = document.getElementById("toasts");
   const close = () => one.remove();
@@ -104,13 +104,13 @@ export function toast(message, kind = "", action = null) {
   one.append(h("button", { type: "button", class: "plain", "aria-label": "Close this message", onclick: close }, "×"));
   while (box.children.length > (kind === "bad" ? 2 : 0)) box.firstChild.remove();
   box.append(one);
-  // What offers to do something stays longer, and nothing goes from under a pointer or a finger.
+  // A message with a button stays longer, and none goes away under a pointer.
   const leave = () => (one.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : close());
   setTimeout(leave, kind === "bad" || action ? 12000 : 5000);
 }
 
-/** What stands where there is nothing (yet), or where something failed; `again`: how to try anew, which is also
- * done once the server is back. */
+/** What is shown where there is nothing (yet), or where something failed; `again`: tries anew, which is also done
+ * once the server is back. */
 export function state(kind, title, text = "", again = null) {
   const box = stateBox(kind, title, text, again);
   if (!again) return box;
@@ -130,19 +130,35 @@ function stateBox(kind, title, text, again) {
 
 export const loading = (what) => state("loading", `Loading ${what} …`);
 
-/** Images that were given and could not be read, a line each. */
+/** Images that could not be read, a line each. */
 export const missingImages = (missing) => (missing ?? []).map(({ image, url, reason }) =>
-  h("p", { class: "fault" }, `Picture ${image}${url ? ` (${url})` : ""} could not be read: ${reason}`));
+  h("p", { class: "fault" }, `Image ${image}${url ? ` (${url})` : ""} could not be read: ${reason}`));
 
-/** Where a page's part comes from the server: loading, then what `make` makes of it, or why not. */
-export async function shown(place, what, ask, make) {
+/** Show a part of a page that comes from the server: loading, then what `make` makes of it, or the error. */
+export async function shown(container, what, ask, make) {
   const wait = loading(what);
-  fill(place, wait);
+  fill(container, wait);
   try {
     const found = await ask();
-    if (wait.parentNode === place) fill(place, make(found)); // else something else is shown there by now
+    if (wait.parentNode === container) fill(container, make(found)); // else something else is shown there now
   } catch (error) {
     if (!error.code) throw error;
-    if (wait.parentNode === place) fill(place, state("bad", `No ${what} to show`, error.message, () => shown(place, what, ask, make)));
+    if (wait.parentNode === container) fill(container, state("bad", `No ${what} to show`, error.message, () => shown(container, what, ask, make)));
   }
+}
+
+/** Ask in a dialog; action: the label of the button that confirms; without one there is nothing to confirm. */
+export function confirmed(title, lines, action) {
+  return new Promise((resolve) => {
+    let yes = false;
+    const end = (value) => { yes = value; dialog.close(); };
+    const button = action && h("button", { type: "button", class: "main", onclick: () => end(true) }, action);
+    const no = h("button", { type: "button", onclick: () => end(false) }, action ? "Cancel" : "Close");
+    const dialog = h("dialog", { "aria-labelledby": "confirming", onclose: () => { dialog.remove(); resolve(yes); } },
+      h("h2", { id: "confirming" }, title), lines.map((line) => h("p", {}, line)),
+      h("div", { class: "row start" }, button, no));
+    document.body.append(dialog);
+    dialog.showModal();
+    (button || no).focus();
+  });
 }

@@ -1,4 +1,4 @@
-// Explore: what is known. A row of tabs; each is a module of its own with `draw(place, rest, me)`.
+// Explore: a row of tabs; each is a module of its own with `draw(container, rest, me)`.
 
 import { fill, h } from "./dom.js";
 import * as acceptance from "./acceptance.js";
@@ -13,9 +13,9 @@ const TABS = { products: ["Products", products], tree: ["Tree", tree], models: [
 
 export function show(main, [name, ...rest], me) {
   const chosen = TABS[name] ? name : "products";
-  const place = h("div", { class: "tab" });
+  const container = h("div", { class: "tab" });
   fill(main, h("h1", { class: "hidden" }, `Explore: ${TABS[chosen][0]}`),
     h("nav", { class: "tabs", "aria-label": "Explore" }, Object.entries(TABS).map(([id, [label]]) =>
-      h("a", { href: `#/explore/${id}`, "aria-current": id === chosen ? "page" : null }, label))), place);
-  return TABS[chosen][1].draw(place, rest, me);
+      h("a", { href: `#/explore/${id}`, "aria-current": id === chosen ? "page" : null }, label))), container);
+  return TABS[chosen][1].draw(container, rest, me);
 }

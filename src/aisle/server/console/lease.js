@@ -1,19 +1,19 @@
-// Borrowed items: kept while a person is at work, given back when they leave or stop.
+// Leases of review items: renewed while a person works, released when they leave or stop.
 
 import { leaving, post } from "./api.js";
 
-export const MINUTES = 3; // that items are lent for; renewed long before
+export const MINUTES = 3; // of a lease; renewed long before
 const BEAT = 45_000; // ms from one renewal to the next
-const FIRST = 5_000; // ms to the first one: a page that was just left may give back late
-const IDLE = 10 * 60_000; // ms without a key, a click or a touch, after which items go back
+const FIRST = 5_000; // ms to the first one: the release of a page that was just left may come late
+const IDLE = 10 * 60_000; // ms without a key, a click or a touch, after which items are released
 
 let released = Promise.resolve();
 
-/** Once what was given back before is given back. */
+/** Resolves once earlier releases are done. */
 export const settled = () => released;
 
 export class Lease {
-  /** held: the numbers of the items shown; lost: told of those that are not lent any more. */
+  /** held: gives the ids of the items shown; lost: called with those that are not leased any more. */
   constructor(held, lost) {
     Object.assign(this, { held, lost, seen: Date.now(), idle: false, ending: new AbortController() });
     const on = (target, name, act) => target.addEventListener(name, act, { signal: this.ending.signal, passive: true });
@@ -46,7 +46,7 @@ export class Lease {
     else Promise.resolve(this.renewing).then(() => { if (this.idle) this.release(); });
   }
 
-  /** One at a time, so that none overtakes what is given back. */
+  /** One at a time, so that none overtakes a release. */
   renew() {
     this.renewing ??= this.ask().finally(() => { this.renewing = null; });
     return this.renewing;

@@ -1,7 +1,8 @@
 // Which page is shown, who is asking, and whether the server is there.
 
 import { ask, get, post } from "./api.js";
-import { fill, h, state, toast } from "./dom.js";
+import { confirmed, fill, h, plural, state, toast } from "./dom.js";
+import * as drafts from "./drafts.js";
 import * as explore from "./explore.js";
 import * as review from "./review.js";
 import * as sell from "./sell.js";
@@ -41,12 +42,13 @@ function unescaped(part) {
 
 async function identify() {
   me = await get("v1/me");
+  drafts.signedIn(me.person);
   who.hidden = me.open;
   who.textContent = `${me.person} (${me.role})`;
   who.setAttribute("aria-label", `Signed in as ${me.person}, ${me.role}. Sign out`);
 }
 
-/** In the place of the page, until there is a key; what was typed is kept. */
+/** Shown instead of the page, until there is a key; what was typed is kept. */
 function signIn(why) {
   if (signingIn) return;
   leave();
@@ -56,7 +58,7 @@ function signIn(why) {
   document.title = "Sign in · Aisle";
   const field = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true,
     spellcheck: "false", "aria-describedby": "key-why" });
-  const told = h("p", { id: "key-why", class: "quiet" }, "Whoever runs this server makes one with “aisle keys add”. ",
+  const status = h("p", { id: "key-why", class: "quiet" }, "Whoever runs this server makes one with “aisle keys add”. ",
     "It is kept in a cookie of this browser that no script can read.");
   const fault = h("p", { class: "fault", role: "alert" });
   const enter = async (event) => {
@@ -74,13 +76,17 @@ function signIn(why) {
   fill(main, h("form", { class: "card sign-in", onsubmit: enter },
     h("h1", {}, "Your key, please"),
     h("p", {}, why),
-    h("label", { for: "key" }, "Key"), field, told, fault,
+    h("label", { for: "key" }, "Key"), field, status, fault,
     h("button", { type: "submit", class: "main" }, "Sign in")));
   field.focus();
 }
 
 async function signOut() {
+  const unsaved = drafts.unsaved().length;
+  const lines = ["They are deleted from this browser when you sign out."];
+  if (unsaved && !(await confirmed(`${plural(unsaved, "product is", "products are")} not saved yet`, lines, "Sign out"))) return;
   await ask("DELETE", "v1/session").catch(() => {});
+  drafts.signedOut();
   location.reload();
 }
 

@@ -1,20 +1,20 @@
-// Models side by side: what was measured of each, and what each says of the same product.
+// Models side by side: their metrics, and their predictions of the same product.
 
 import { get, post } from "./api.js";
 import { count, fill, h, loading, percent, shown, state } from "./dom.js";
-import { alternatives, decisionText, placeLine } from "./places.js";
+import { alternatives, decisionText, suggestionLine } from "./suggestions.js";
 
-export function draw(place) {
-  shown(place, "models", () => get("v1/models"), (found) => [compare(found.models), measured(found)]);
+export function draw(container) {
+  shown(container, "models", () => get("v1/models"), (found) => [compare(found.models), metrics(found)]);
 }
 
-function measured({ models }) {
+function metrics({ models }) {
   const names = [...new Set(models.flatMap(({ metrics }) => Object.keys(metrics)))];
-  const standing = (one) => [one.live && "live", one.shadow && "answers along", one.guarantee && "decides by itself"].filter(Boolean).join(", ");
-  const lines = [["Answers", (one) => standing(one) || "on request"], ["Recipe", (one) => one.recipe ?? "–"], ["Reads", (one) => one.views.join(", ")],
+  const role = (one) => [one.live && "live", one.shadow && "shadow", one.guarantee && "has a guarantee"].filter(Boolean).join(", ");
+  const lines = [["Role", (one) => role(one) || "on request"], ["Recipe", (one) => one.recipe ?? "–"], ["Reads", (one) => one.views.join(", ")],
     ["Training products", (one) => (one.training_products === null ? "–" : count(one.training_products))], ["Categories", (one) => count(one.categories)],
     ...names.map((name) => [words(name), (one) => number(name, one.metrics[name])]), ["Id", (one) => one.model_id]];
-  return h("section", { class: "card scroll", tabindex: "0", "aria-label": "What was measured" }, h("table", {},
+  return h("section", { class: "card scroll", tabindex: "0", "aria-label": "Metrics" }, h("table", {},
     h("thead", {}, h("tr", {}, h("td", {}), models.map((one) => h("th", { scope: "col" }, h("strong", {}, one.name))))),
     h("tbody", {}, lines.map(([name, tell]) => h("tr", {}, h("th", { scope: "row" }, name), models.map((one) => h("td", {}, tell(one))))))));
 }
@@ -23,33 +23,33 @@ const words = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAl
 const number = (name, value) => (value === undefined ? "–" : value >= 0 && value <= 1 ? percent(value, 1) : Number(value.toPrecision(3)));
 
 function compare(models) {
-  const title = h("input", { id: "compare-title", placeholder: "A title that all of them read", autocomplete: "off" });
+  const title = h("input", { id: "compare-title", placeholder: "A title to classify", autocomplete: "off" });
   const description = h("textarea", { id: "compare-description", rows: "2" });
   const answers = h("div", { "aria-live": "polite" });
   let latest = null;
   const asked = async (event) => {
     event.preventDefault();
-    fill(answers, loading("answers"));
+    fill(answers, loading("predictions"));
     const product = { title: title.value, description: description.value };
     const asking = latest = {};
     try {
       const names = models.map(({ name }) => name);
-      const { answers: [one] } = await post(`v1/classify?models=${encodeURIComponent(names.join(","))}`, { products: [product] });
+      const { results: [one] } = await post(`v1/classify?models=${encodeURIComponent(names.join(","))}`, { products: [product] });
       if (asking !== latest) return;
       if (one.error) throw Object.assign(new Error(one.error.message), one.error);
-      const said = one.models ?? { [names[0]]: one.prediction };
-      fill(answers, h("div", { class: "side-by-side" }, Object.entries(said).map(([name, prediction]) => column(name, prediction))));
+      const predictions = one.models ?? { [names[0]]: one.prediction };
+      fill(answers, h("div", { class: "side-by-side" }, Object.entries(predictions).map(([name, prediction]) => column(name, prediction))));
     } catch (error) {
       if (!error.code) throw error;
-      if (asking === latest) fill(answers, state("bad", "No answer", error.message));
+      if (asking === latest) fill(answers, state("bad", "No prediction", error.message));
     }
   };
-  return h("section", { class: "card", "aria-labelledby": "compare" }, h("h2", { id: "compare" }, "The same product, read by each"),
+  return h("section", { class: "card", "aria-labelledby": "compare" }, h("h2", { id: "compare" }, "Predictions of the same product"),
     h("form", { onsubmit: asked }, h("label", { for: "compare-title" }, "Title"), title, h("label", { for: "compare-description" }, "Description"), description,
       h("p", { class: "after" }, h("button", { type: "submit", class: "main" }, "Ask"))), answers);
 }
 
 function column(name, prediction) {
   return h("div", {}, h("h3", {}, name), h("p", { class: "quiet" }, decisionText(prediction)),
-    h("ul", { class: "places" }, alternatives(prediction, 5).map((place) => h("li", { class: "place still" }, placeLine(place)))));
+    h("ul", { class: "suggestions" }, alternatives(prediction, 5).map((one) => h("li", { class: "suggestion still" }, suggestionLine(one)))));
 }

@@ -1,11 +1,11 @@
-// A dialog in which a person searches the tree, or walks down it.
+// A dialog to search the tree, or to walk down it.
 
 import { get, query } from "./api.js";
 import { count, debounced, fill, h, pathText, plural, state } from "./dom.js";
 
 const MOST = 60;
 
-/** Let a person pick a category: its node as the API tells it, or null where they left without. */
+/** Let a person pick a category: its node as in the API, or null. */
 export function pick(about = "") {
   return new Promise((resolve) => new Picker(about, resolve));
 }
@@ -17,13 +17,13 @@ class Picker {
       placeholder: "clocks, garden chair, …", oninput: debounced(() => this.look(), 120) });
     this.crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are in the tree" });
     this.list = h("ul", { class: "picks" });
-    this.told = h("p", { class: "quiet", role: "status" });
+    this.status = h("p", { class: "quiet", role: "status" });
     const close = h("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => this.done(null) }, "×");
     this.dialog = h("dialog", { class: "picker", "aria-labelledby": "pick-title" },
       h("div", { class: "row" }, h("h2", { id: "pick-title" }, "Choose a category"), close),
       about && h("p", { class: "quiet clip" }, about),
       h("label", { for: "pick-words" }, "Search, or open branch by branch"), this.search,
-      this.crumbs, this.told, this.list);
+      this.crumbs, this.status, this.list);
     this.resolve = resolve;
     this.dialog.addEventListener("close", () => { this.dialog.remove(); resolve(this.found ?? null); });
     this.dialog.addEventListener("keydown", (event) => this.key(event));
@@ -62,7 +62,7 @@ class Picker {
         h("button", { type: "button", class: "link", "aria-current": here ? "true" : null, onclick: go }, node.path.at(-1))];
     }));
     const more = found.total > found.nodes.length ? `; these ${found.nodes.length} fit best` : "";
-    this.told.textContent = words ? (found.total ? `${plural(found.total, "category", "categories")} found${more}` : "") : "";
+    this.status.textContent = words ? (found.total ? `${plural(found.total, "category", "categories")} found${more}` : "") : "";
     const here = !words && this.above.at(-1);
     const itself = here && here.assignable && h("li", {}, h("button", { type: "button", class: "pick", onclick: () => this.done(here) },
       h("span", {}, h("strong", {}, here.path.at(-1)), " itself"), h("span", { class: "quiet" }, "choose")));
@@ -74,7 +74,7 @@ class Picker {
     const open = () => { this.above = this.lineage(node); this.search.value = ""; this.look(); this.search.focus(); };
     const opens = node.children > 0 && (!node.assignable || !words);
     const name = words ? pathText(node.path) : h("strong", {}, node.path.at(-1));
-    const inside = node.children ? `${plural(node.children, "category", "categories")} inside ›` : `${count(node.products)} products known`;
+    const inside = node.children ? `${plural(node.children, "category", "categories")} inside ›` : `${count(node.products)} training products`;
     return h("button", { type: "button", class: "pick", onclick: opens ? open : () => this.done(node) }, name,
       h("span", { class: "quiet" }, opens ? inside : "choose"));
   }
@@ -90,7 +90,7 @@ class Picker {
     if (event.key === "ArrowDown") lines[Math.min(at + 1, lines.length - 1)]?.focus();
     else if (event.key === "ArrowUp") (at > 0 ? lines[at - 1] : this.search).focus();
     else if (event.key === "Enter" && event.target === this.search) {
-      if (this.drawn === this.search.value.trim()) lines[0]?.click(); // else the list still answers other words
+      if (this.drawn === this.search.value.trim()) lines[0]?.click(); // else the list is still of other words
     }
     else if (event.key === "Backspace" && this.above.length && (event.target !== this.search || !this.search.value)) {
       this.above.pop();

@@ -3,8 +3,8 @@
 import { get } from "./api.js";
 import { fill, h, shown } from "./dom.js";
 
-export function draw(place, [asked]) {
-  shown(place, "models", () => get("v1/models"), ({ live, models }) => {
+export function draw(container, [asked]) {
+  shown(container, "models", () => get("v1/models"), ({ live, models }) => {
     const choice = h("select", { id: "of", onchange: () => look(choice.value) }, models.map(({ name }) => h("option", { value: name }, name)));
     choice.value = models.some(({ name }) => name === asked) ? asked : live;
     const body = h("div", {});

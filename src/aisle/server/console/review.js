@@ -1,15 +1,15 @@
-// Review: what is most worth a look comes first; everything by mouse or by keyboard.
+// Review: the queue in order of expected gain, by mouse or by keyboard.
 
-import { get, picture, post } from "./api.js";
+import { get, imageUrl, post } from "./api.js";
 import { acceptTogether, confidence } from "./batch.js";
 import { count, fill, h, loading, missingImages, percent, plural, state, toast } from "./dom.js";
 import { Lease, MINUTES, settled } from "./lease.js";
 import { pick } from "./picker.js";
-import { alternatives, decisionText, placeLine } from "./places.js";
+import { alternatives, decisionText, suggestionLine } from "./suggestions.js";
 
 export const title = "Review";
-const BATCH = 30; // items borrowed at a time
-const KEYS = [["1 – 9", "choose that place"], ["A", "accept the first"], ["S", "skip"], ["U", "undo"], ["/", "search the tree"],
+const BATCH = 30; // items leased at a time
+const KEYS = [["1 – 9", "choose that category"], ["A", "accept the first"], ["S", "skip"], ["U", "undo"], ["/", "search the tree"],
   ["J K", "next, previous"], ["X", "select for accepting together"], ["Shift A", "accept all selected, once confirmed"]];
 
 export function show(main, _, me) {
@@ -39,15 +39,15 @@ class Review {
   close() {
     this.ending.abort();
     this.lease.end();
-    document.getElementById("toasts").replaceChildren(); // what they offer to undo is done on this page
+    document.getElementById("toasts").replaceChildren(); // their buttons work on this page only
   }
 
   build(main) {
     this.progress = h("div", { class: "progress", role: "status" });
     this.people = h("div", {});
     this.body = h("div", {});
-    this.keys = h("input", { type: "checkbox", id: "keys", checked: kept("keys") !== "off",
-      onchange: () => keep("keys", this.keys.checked ? "on" : "off") });
+    this.keys = h("input", { type: "checkbox", id: "keys", checked: stored("keys") !== "off",
+      onchange: () => store("keys", this.keys.checked ? "on" : "off") });
     const help = h("dl", { class: "keys" }, KEYS.map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what))));
     fill(main,
       h("div", { class: "row head" }, h("h1", {}, "Review"), h("div", { class: "row" },
@@ -62,12 +62,12 @@ class Review {
   // -- the queue -------------------------------------------------------------------------------------
 
   async borrow() {
-    if (!this.items.length) fill(this.body, loading("what to review"));
+    if (!this.items.length) fill(this.body, loading("the queue"));
     try {
       await settled();
       const found = await post("v1/review/next", { count: BATCH, minutes: MINUTES });
       this.items = found.items;
-      this.floor = found.batch_floor;
+      this.floor = found.batch_min_confidence;
       if (this.ending.signal.aborted) return this.lease.release(); // left meanwhile
       this.at = 0;
       this.selected.clear();
@@ -90,9 +90,9 @@ class Review {
     const { item } = this;
     if (!item) {
       fill(this.body, state("empty", "Nothing waits for you",
-        "Products come here when a seller asks, or when the model was not sure of them. You may also add some yourself."),
+        "Products come here when a seller asks, or when the model did not accept its prediction. You may also add some yourself."),
       h("p", { class: "centre" }, h("button", { type: "button", class: "main", onclick: () => this.add() }, "Add products"), " ",
-        h("button", { type: "button", onclick: () => this.borrow() }, "Look again")));
+        h("button", { type: "button", onclick: () => this.borrow() }, "Reload")));
       return;
     }
     this.heading = h("h2", { id: "item", tabindex: "-1" }, item.product.title || "Without a title");
@@ -125,7 +125,7 @@ class Review {
     const [first] = alternatives(item.prediction, 1);
     const box = h("input", { type: "checkbox", checked: this.selected.has(item.id), "aria-label": `Select ${name}`,
       onchange: () => { this.toggle(item); this.body.querySelectorAll(".waiting li input")[i].focus(); } });
-    const face = item.pictures[0] ? h("img", { class: "face", src: picture(item.pictures[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" });
+    const face = item.images[0] ? h("img", { class: "face", src: imageUrl(item.images[0]), alt: "", loading: "lazy" }) : h("span", { class: "face" });
     return h("li", {}, box, h("button", { type: "button", class: "open", "aria-current": i === this.at ? "true" : null, onclick: () => this.go(i) },
       face, h("span", { class: "words" }, h("span", { class: "name" }, name),
         h("span", { class: "quiet" }, `${percent(first.confidence)} ${first.path.at(-1)}`))));
@@ -138,35 +138,35 @@ class Review {
 
   product(item) {
     const { title: _, description, id, ...others } = item.product;
-    const images = item.pictures.map((address, i) => h("a", { href: picture(address), target: "_blank", rel: "noopener" },
-      h("img", { src: picture(address), alt: `Picture ${i + 1} of the product` })));
+    const images = item.images.map((address, i) => h("a", { href: imageUrl(address), target: "_blank", rel: "noopener" },
+      h("img", { src: imageUrl(address), alt: `Image ${i + 1} of the product` })));
     const facts = Object.entries(others).filter(([, value]) => value);
     return h("section", { class: "card product", "aria-labelledby": "item" },
       this.heading,
-      h("p", { class: "quiet" }, [id && `Product ${id}`, `item ${item.id}`, item.worth !== 1 && `worth ${count(item.worth)}`,
-        item.needed > 1 && "two people look at it"].filter(Boolean).join(" · ")),
-      images.length ? h("div", { class: "pictures" }, images) : h("p", { class: "no-picture" }, "No picture"),
+      h("p", { class: "quiet" }, [id && `Product ${id}`, `item ${item.id}`, item.priority !== 1 && `priority ${count(item.priority)}`,
+        item.needed > 1 && "two people decide it"].filter(Boolean).join(" · ")),
+      images.length ? h("div", { class: "images" }, images) : h("p", { class: "no-image" }, "No image"),
       missingImages(item.missing_images),
       description && h("p", { class: "description" }, description),
       facts.length > 0 && h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
   }
 
   choices(item) {
-    const places = alternatives(item.prediction, 9);
+    const suggestions = alternatives(item.prediction, 9);
     return h("section", { class: "card", "aria-labelledby": "choices" },
       h("h2", { id: "choices" }, "Where does it belong?"),
       h("p", { class: "quiet why" }, decisionText(item.prediction)),
       otherProblems(item).map((problem) => h("p", { class: "fault" }, problem)),
-      h("ul", { class: "places" }, places.map((place, i) => h("li", {},
-        h("button", { type: "button", class: "place", onclick: () => this.choose(place.id, place.path) }, placeLine(place, String(i + 1)))))),
+      h("ul", { class: "suggestions" }, suggestions.map((suggestion, i) => h("li", {},
+        h("button", { type: "button", class: "suggestion", onclick: () => this.choose(suggestion.id, suggestion.path) }, suggestionLine(suggestion, String(i + 1)))))),
       h("div", { class: "row start" },
-        h("button", { type: "button", onclick: () => this.browse() }, "Another place …"),
+        h("button", { type: "button", onclick: () => this.browse() }, "Another category …"),
         h("button", { type: "button", onclick: () => this.skip() }, "Skip")));
   }
 
   // -- deciding --------------------------------------------------------------------------------------
 
-  /** One thing at a time: a second key while the first is under way is not meant for the next product. */
+  /** One action at a time: a second key during the first is not meant for the next product. */
   async alone(act) {
     if (this.busy) return;
     this.busy = true;
@@ -199,7 +199,7 @@ class Review {
     });
   }
 
-  /** Nothing was decided: the product was sent anew since it is shown here. */
+  /** Nothing was decided: the product was sent again since it is shown here. */
   async changed(item) {
     toast("This product has changed meanwhile. Look at it again.", "bad");
     const now = await get(`v1/review/items/${item.id}`);
@@ -224,13 +224,13 @@ class Review {
       for (let i = 0; i < times; i += 1) {
         const item = await post("v1/review/undo");
         const others = this.items.filter(({ id }) => id !== item.id);
-        this.items = item.lent_to_you ? [item, ...others] : others;
-        if (!item.lent_to_you) elsewhere += 1;
+        this.items = item.leased_to_you ? [item, ...others] : others;
+        if (!item.leased_to_you) elsewhere += 1;
       }
       this.at = 0;
       this.draw(true);
-      if (elsewhere) toast(`Taken back. ${plural(elsewhere, "product is", "products are")} with somebody else just now, and may come to you later.`);
-      else toast(times > 1 ? `${plural(times, "product")} taken back: they wait for you again.` : "Taken back: it waits for you again.");
+      if (elsewhere) toast(`Undone. ${plural(elsewhere, "product is", "products are")} leased to somebody else just now.`);
+      else toast(times > 1 ? `${plural(times, "product")} undone: they are in your queue again.` : "Undone: it is in your queue again.");
       this.measure();
     });
   }
@@ -258,7 +258,7 @@ class Review {
     });
   }
 
-  /** The server lends these to somebody else, or they are decided: unless one is being decided here. */
+  /** These are leased to somebody else, or decided: unless one is being decided here. */
   lost(ids) {
     if (this.busy) return;
     this.gone(ids);
@@ -288,8 +288,8 @@ class Review {
     if (name === "u") return () => this.undo();
     if (!this.item) return null;
     if (/^[1-9]$/.test(key)) {
-      const place = alternatives(this.item.prediction, 9)[Number(key) - 1];
-      return place && (() => this.choose(place.id, place.path));
+      const suggestion = alternatives(this.item.prediction, 9)[Number(key) - 1];
+      return suggestion && (() => this.choose(suggestion.id, suggestion.path));
     }
     if (name === "a" && shiftKey) return () => this.acceptSelected();
     return {
@@ -303,16 +303,16 @@ class Review {
 
   async measure() {
     try {
-      const told = await get("v1/review/progress");
-      const all = told.open + told.done;
-      const { agreement } = told;
+      const progress = await get("v1/review/progress");
+      const all = progress.open + progress.done;
+      const { agreement } = progress;
       const done = h("span", {});
-      done.style.width = all ? `${(told.done / all) * 100}%` : "0";
+      done.style.width = all ? `${(progress.done / all) * 100}%` : "0";
       fill(this.progress, h("span", { class: "share", "aria-hidden": "true" }, done), h("div", { class: "numbers" },
-        figure(`${count(told.done)} of ${count(all)}`, "reviewed"), figure(percent(told.acceptance), "first suggestion right"),
-        told.batch > 0 && figure(count(told.batch), "accepted together"),
-        figure(percent(agreement.rate), "reviewers agree"), told.skipped_by_you > 0 && figure(count(told.skipped_by_you), "skipped by you")));
-      fill(this.people, peopleTable(told));
+        figure(`${count(progress.done)} of ${count(all)}`, "reviewed"), figure(percent(progress.acceptance), "first suggestion right"),
+        progress.batch > 0 && figure(count(progress.batch), "accepted together"),
+        figure(percent(agreement.rate), "reviewers agree"), progress.skipped_by_you > 0 && figure(count(progress.skipped_by_you), "skipped by you")));
+      fill(this.people, peopleTable(progress));
     } catch (error) {
       if (!error.code) throw error;
       fill(this.progress, h("p", { class: "quiet" }, `Progress is not known: ${error.message}`));
@@ -328,9 +328,9 @@ class Review {
       const products = lines.value.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => ({ title: line }));
       if (!products.length) return lines.focus();
       try {
-        const { queued, sure } = await post(`v1/review/items${every.checked ? "?every=true" : ""}`, { products });
+        const { queued, auto_accepted: accepted } = await post(`v1/review/items${every.checked ? "?include_accepted=true" : ""}`, { products });
         dialog.close();
-        toast(`${plural(queued, "product")} added${sure ? `; the model is sure of ${count(sure)} more` : ""}.`, "good");
+        toast(`${plural(queued, "product")} added${accepted ? `; the model accepts ${count(accepted)} more` : ""}.`, "good");
         await this.borrow();
         this.measure();
       } catch (error) {
@@ -340,7 +340,7 @@ class Review {
     const dialog = h("dialog", { "aria-labelledby": "adding", onclose: () => dialog.remove() },
       h("form", { onsubmit: send }, h("h2", { id: "adding" }, "Add products to the queue"),
         h("label", { for: "lines" }, "Titles, one a line"), lines,
-        h("label", { class: "check", for: "every" }, every, "Also those the model is sure of"), fault,
+        h("label", { class: "check", for: "every" }, every, "Also those that the model accepts"), fault,
         h("div", { class: "row start" }, h("button", { type: "submit", class: "main" }, "Add"),
           h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
     document.body.append(dialog);
@@ -348,21 +348,21 @@ class Review {
   }
 }
 
-/** What the answer was made without, but for images: they are listed under the product. */
+/** Problems of the prediction, without those of images, which are listed under the product. */
 const otherProblems = ({ prediction, missing_images: missing }) => prediction.problems.filter((problem) =>
-  !missing.some(({ image, reason }) => problem === `picture ${image}: ${reason}`));
+  !missing.some(({ image, reason }) => problem === `image ${image}: ${reason}`));
 
 const figure = (value, what) => h("span", { class: "figure" }, h("strong", {}, value), " ", h("span", { class: "quiet" }, what));
 
 function peopleTable({ people, agreement }) {
-  const beyond = agreement.beyond_chance === null ? "" : ` (${agreement.beyond_chance.toFixed(2)} beyond chance, Scott's pi)`;
-  const agree = agreement.pairs ? `On ${plural(agreement.pairs, "product")} that two people looked at, they agree on ${percent(agreement.rate)}${beyond}.`
-    : "No two people have looked at the same product yet.";
+  const corrected = agreement.scotts_pi === null ? "" : ` (${agreement.scotts_pi.toFixed(2)} corrected for chance, Scott's pi)`;
+  const agree = agreement.pairs ? `On ${plural(agreement.pairs, "product")} that two people decided, they agree on ${percent(agreement.rate)}${corrected}.`
+    : "No two people have decided the same product yet.";
   if (!people.length) return h("p", {}, "Nobody has decided anything yet. ", agree);
   return [h("table", {}, h("thead", {}, h("tr", {}, ["Person", "Decided", "Together", "First suggestion right"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, people.map((one) => h("tr", {}, h("th", { scope: "row" }, one.person), h("td", {}, count(one.decided)), h("td", {}, count(one.batch)), h("td", {}, percent(one.acceptance)))))),
   h("p", {}, agree)];
 }
 
-const kept = (name) => { try { return localStorage.getItem(`aisle-${name}`); } catch { return null; } };
-const keep = (name, value) => { try { localStorage.setItem(`aisle-${name}`, value); } catch { /* not allowed */ } };
+const stored = (name) => { try { return localStorage.getItem(`aisle-${name}`); } catch { return null; } };
+const store = (name, value) => { try { localStorage.setItem(`aisle-${name}`, value); } catch { /* not allowed */ } };

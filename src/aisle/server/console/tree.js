@@ -1,14 +1,14 @@
-// The tree: how many products each category taught the model, and how well it does there.
+// The tree, with training products and accuracy of each category.
 
 import { get } from "./api.js";
 import { bar, count, fill, h, pathText, percent, plural, shown, state } from "./dom.js";
-import { placedIn } from "./products.js";
+import { productsIn } from "./products.js";
 
-export function draw(place, [chosen]) {
+export function draw(container, [chosen]) {
   const rows = h("div", {});
   const side = h("section", { class: "card side", "aria-live": "polite" }, state("empty", "Choose a category", "Its numbers and its products appear here."));
   const head = h("div", { class: "tree-head", "aria-hidden": "true" }, h("span", {}, "Category"), h("span", {}, "Products"), h("span", {}, "Right"));
-  fill(place, h("div", { class: "two" }, h("section", { class: "card", "aria-label": "Categories" }, head, rows), side));
+  fill(container, h("div", { class: "two" }, h("section", { class: "card", "aria-label": "Categories" }, head, rows), side));
   branch(rows, "", side);
   if (chosen) named(chosen, side);
 }
@@ -18,8 +18,8 @@ async function named(id, side) {
     ({ nodes }) => { const node = nodes.find((one) => one.id === id); return node ? about(node) : state("empty", "There is no such category"); });
 }
 
-function branch(place, parent, side) {
-  return shown(place, "categories", () => get(`v1/taxonomy?parent=${encodeURIComponent(parent)}`),
+function branch(container, parent, side) {
+  return shown(container, "categories", () => get(`v1/taxonomy?parent=${encodeURIComponent(parent)}`),
     ({ nodes }) => h("ul", { class: parent ? null : "tree" }, nodes.map((node) => line(node, side))));
 }
 
@@ -38,7 +38,7 @@ function line(node, side) {
     fill(side, about(node));
     if (window.innerWidth <= 800) side.scrollIntoView({ block: "start" }); // there it lies below the tree
   } }, name);
-  const right = node.judged ? `${percent(node.accuracy)} of ${plural(node.judged, "test product")} right` : "not measured";
+  const right = node.test_products ? `${percent(node.accuracy)} of ${plural(node.test_products, "test product")} right` : "not measured";
   return h("li", {}, h("div", { class: "node" }, node.children ? open : h("span", { class: "twist" }), choose,
     h("span", { class: "number quiet" }, count(node.products)),
     h("span", { class: "measured", title: right }, h("span", { class: "hidden" }, right), h("span", { "aria-hidden": "true" }, percent(node.accuracy)), bar(node.accuracy ?? 0))), inside);
@@ -46,8 +46,8 @@ function line(node, side) {
 
 function about(node) {
   const products = h("div", {});
-  placedIn(products, node.id);
-  const judged = node.judged ? `Of ${plural(node.judged, "test product")} that belong here, ${percent(node.accuracy)} were placed here.` : "No test product belongs here, so how well the model does is not known.";
-  return [h("h2", {}, pathText(node.path)), h("p", { class: "quiet" }, `${plural(node.products, "product")} taught the model. ${judged}`),
+  productsIn(products, node.id);
+  const accuracy = node.test_products ? `Of ${plural(node.test_products, "test product")} that belong here, ${percent(node.accuracy)} are predicted correctly.` : "No test product belongs here, so its accuracy is not known.";
+  return [h("h2", {}, pathText(node.path)), h("p", { class: "quiet" }, `${plural(node.products, "product")} in training. ${accuracy}`),
     node.id !== node.path.join(" > ") && h("p", { class: "quiet" }, `Its id is ${node.id}.`), products];
 }

@@ -1,1 +1,1 @@
-"""The API, a module a group of routes."""
+"""The API, a module for each group of routes."""

@@ -1,5 +1,6 @@
 """POST /v1/classify and POST /v1/suggest."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -8,217 +9,201 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from aisle.guarantee import Prediction
-from aisle.server import schemas
-from aisle.server.batching import FailedAnswerError
-from aisle.server.items import Item, clean
-from aisle.server.models import Slot
-from aisle.server.problems import ApiError, ItemError
-from aisle.server.routes import request_io
-from aisle.server.routes.queueing import queue
-from aisle.server.routing import KeyRoute
+from aisle.server.batching import FailedPredictionError
+from aisle.server.errors import ApiError, ItemError
+from aisle.server.model_registry import ServedModel
+from aisle.server.product_parsing import ParsedItem, clean, clean_texts
+from aisle.server.routes.queueing import enqueue_items
+from aisle.server.routes.request_io import (
+    json_response,
+    prediction_json,
+    product_list,
+    read_body,
+    select_models,
+)
+from aisle.server.routing import INLINE_BYTES, AuthFirstRoute
+from aisle.server.schemas.classify import ClassifyOut, SuggestIn, SuggestOut
+from aisle.server.schemas.common import error_responses
 from aisle.server.security import Seller
-from aisle.server.state import Here, Server
-from aisle.server.tokens import token
+from aisle.server.state import Server, ServerDep
+from aisle.server.suggestion_tokens import suggestion_token
 
-router = APIRouter(tags=["classify"], route_class=KeyRoute)
-_SMALL = 64 * 1024  # a body up to which it is quicker to read it here than to hand it to a thread
+router = APIRouter(tags=["classify"], route_class=AuthFirstRoute, responses=error_responses(404, 415))
+Predictions = Sequence[Prediction | FailedPredictionError | None]
 
-ModelsAsked = Annotated[
-    str | None,
-    Query(max_length=1000, description="Models to ask, parted by commas: `live,new`. Default: the live one."),
-]
-
-BODY = {
+_JSON_SCHEMA = {
+    "type": "object",
+    "required": ["products"],
+    "additionalProperties": False,
+    "properties": {
+        "products": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1000,
+            "description": "A product that is not as described gets an error of its own.",
+            "items": {"anyOf": [{"$ref": "#/components/schemas/ProductIn"}, {}]},
+        }
+    },
+}
+_EXAMPLE = {
+    "products": [
+        {"id": "A-17", "title": "Red running shoes, size 42"},
+        {"id": "A-18", "title": "Wall clock", "images": [{"base64": "iVBORw0KGgoAAAANSUhEUg…"}]},
+    ]
+}
+_FORM_SCHEMA = {
+    "type": "object",
+    "description": "Either `products`, the JSON list, whose images name files of this form; or one product's "
+    "fields, every file an image of it.",
+    "properties": {
+        "products": {"type": "string", "contentMediaType": "application/json"},
+        **{name: {"type": "string"} for name in ("id", "title", "description")},
+        "image": {"type": "string", "contentMediaType": "application/octet-stream"},
+    },
+}
+PRODUCTS_BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["products"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "products": {
-                            "type": "array",
-                            "minItems": 1,
-                            "maxItems": 1000,
-                            "description": "One that is not as described gets an error of its own.",
-                            "items": {"anyOf": [{"$ref": "#/components/schemas/ProductIn"}, {}]},
-                        }
-                    },
-                },
-                "examples": {
-                    "two": {
-                        "summary": "Two products, one with a picture",
-                        "value": {
-                            "products": [
-                                {"id": "A-17", "title": "Red running shoes, size 42"},
-                                {
-                                    "id": "A-18",
-                                    "title": "Wall clock",
-                                    "images": [{"base64": "iVBORw0KGgoAAAANSUhEUg…"}],
-                                },
-                            ]
-                        },
-                    }
-                },
+                "schema": _JSON_SCHEMA,
+                "examples": {"two": {"summary": "Two products, one with an image", "value": _EXAMPLE}},
             },
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "description": "Either `products`, the JSON list, whose pictures name files of this "
-                    "form; or one product's fields, every file a picture of it.",
-                    "properties": {
-                        "products": {"type": "string", "contentMediaType": "application/json"},
-                        "id": {"type": "string"},
-                        "title": {"type": "string"},
-                        "description": {"type": "string"},
-                        "image": {"type": "string", "contentMediaType": "application/octet-stream"},
-                    },
-                }
-            },
+            "multipart/form-data": {"schema": _FORM_SCHEMA},
         },
     }
 }
 
 
 @router.post(
-    "/v1/classify",
-    summary="Say where products belong",
-    response_model=schemas.ClassifyOut,
-    responses={**schemas.USUAL, **schemas.failures(404, 415, 503)},
-    openapi_extra=BODY,
+    "/v1/classify", summary="Classify products", response_model=ClassifyOut, openapi_extra=PRODUCTS_BODY
 )
 async def classify(
     request: Request,
-    server: Here,
-    holder: Seller,
-    models: ModelsAsked = None,
-    review: Annotated[bool, Query(description="Queue for review what the model is not sure of.")] = False,
+    server: ServerDep,
+    key: Seller,
+    models: Annotated[
+        str | None,
+        Query(max_length=1000, description="Models, separated by commas: `live,new`. Default: the live one."),
+    ] = None,
+    review: Annotated[bool, Query(description="Queue for review what the model does not accept.")] = False,
 ) -> Response:
-    """One answer a product, in order: the library's `Prediction`, or an error where that one product cannot
-    be read. Several models are asked on the very same products with `?models=a,b`."""
-    sent, files = await request_io.read_body(request, server)
-    raw = request_io.products_of(sent, server.settings.limits.products)
-    slots = request_io.slots_of(server, models)
+    """One result for each product, in order: a prediction, or an error if that product cannot be read.
+    `?models=a,b` compares several models."""
+    sent, files = await read_body(request, server)
+    raw = product_list(sent, server.settings.limits.max_products)
+    selected = select_models(server, models)
     length = request.headers.get("content-length", "")
-    pictured = bool(files) or any(isinstance(one, dict) and one.get("images") for one in raw)
-    quick = not pictured and length.isdecimal() and int(length) < _SMALL
-    if quick:
-        items = server.items.read(raw, files)
+    with_images = bool(files) or any(isinstance(one, dict) and one.get("images") for one in raw)
+    if not with_images and length.isdecimal() and int(length) < INLINE_BYTES:
+        items = server.parser.read(raw, files)
     else:
-        items = await run_in_threadpool(server.items.read, raw, files)
-    by_model = await ask(server, slots, items)
-    shadow(server, slots[0], items, by_model[0])
-    request.state.products, request.state.model = len(items), slots[0].name
-    answers = [one(item, slots, [found[i] for found in by_model]) for i, item in enumerate(items)]
-    for slot, found in zip(slots, by_model, strict=True):
-        tally(server, slot, found)
+        items = await run_in_threadpool(server.parser.read, raw, files)
+    predictions = await predict_all(server, selected, items)
+    _offer_to_shadow(server, selected[0], items, predictions[0])
+    request.state.products, request.state.model = len(items), selected[0].name
+    results = [
+        result_json(item, selected, [found[i] for found in predictions]) for i, item in enumerate(items)
+    ]
+    for served, found in zip(selected, predictions, strict=True):
+        count_predictions(server, served, found)
     if review:
-        numbers = await run_in_threadpool(queue, server, slots[0].name, holder, items, by_model[0])
-        for i, number in numbers.items():
-            answers[i]["review_id"] = number
-    for entry in answers:
-        if entry["error"]:
-            server.telemetry.faults.labels(entry["error"]["code"]).inc()
-    return request_io.answer({"model": slots[0].name, "answers": answers})
+        ids = await run_in_threadpool(enqueue_items, server, selected[0].name, key, items, predictions[0])
+        for i, review_id in ids.items():
+            results[i]["review_id"] = review_id
+    for result in results:
+        if result["error"]:
+            server.telemetry.item_errors.labels(result["error"]["code"]).inc()
+    return json_response({"model": selected[0].name, "results": results})
 
 
-Found = Sequence[Prediction | FailedAnswerError | None]
-
-
-async def ask(server: Server, slots: Sequence[Slot], items: Sequence[Item]) -> list[Found]:
-    """For each model, what it says of each item; None for those with an error."""
+async def predict_all(
+    server: Server, models: Sequence[ServedModel], items: Sequence[ParsedItem]
+) -> list[Predictions]:
+    """Each model's predictions of all items; None for items with an error."""
     good = [i for i, item in enumerate(items) if item.product is not None]
     products = [item.product for item in items if item.product is not None]
-    # Whether it has to wait too long is asked once: further models wait for this very request.
+    # Only the first may be refused as busy: further models wait for this very request.
     futures = [
-        server.batcher.submit(slot.predict, products, patience=math.inf if i else None)
-        for i, slot in enumerate(slots)
+        server.batcher.submit(served.predict, products, max_wait_s=math.inf if i else None)
+        for i, served in enumerate(models)
     ]
-    by_model = []
+    predictions: list[Predictions] = []
     for future in futures:
         found: list[Any] = [None] * len(items)
-        for i, prediction in zip(good, await request_io.asked(future), strict=True):
+        for i, prediction in zip(good, await asyncio.wrap_future(future), strict=True):
             found[i] = prediction
-        by_model.append(found)
-    return by_model
+        predictions.append(found)
+    return predictions
 
 
-def one(item: Item, slots: Sequence[Slot], found: Found) -> dict[str, Any]:
-    """An item's answer as JSON."""
-    entry: dict[str, Any] = {"id": item.id, "token": None, "prediction": None, "error": None}
+def result_json(item: ParsedItem, models: Sequence[ServedModel], predictions: Predictions) -> dict[str, Any]:
+    """One item's result; `predictions`: of each model."""
+    result: dict[str, Any] = {"id": item.id, "token": None, "prediction": None, "error": None}
     try:
         if item.error:
             raise item.error
-        said = [request_io.told(p, item.problems) for p in found if p is not None]
-        entry["prediction"] = said[0]
+        found = [prediction_json(one, item.problems) for one in predictions if one is not None]
+        result["prediction"] = found[0]
         if item.product is not None:
-            entry["images_read"] = slots[0].images_read(item.product)
-            entry["missing_images"] = [one.to_dict() for one in item.missing]
-            entry["token"] = token(item.product.fields, item.pictures, said[0]["best_id"])
-        if len(slots) > 1:
-            entry["models"] = {slot.name: one for slot, one in zip(slots, said, strict=True)}
+            result["images_read"] = models[0].images_read(item.product)
+            result["missing_images"] = [missing.to_dict() for missing in item.missing]
+            result["token"] = suggestion_token(item.product.fields, item.image_keys, found[0]["best_id"])
+        if len(models) > 1:
+            result["models"] = {served.name: one for served, one in zip(models, found, strict=True)}
     except ItemError as error:
-        entry["error"] = {"code": error.code, "message": str(error)}
-    except FailedAnswerError:
+        result["error"] = {"code": error.code, "message": str(error)}
+    except FailedPredictionError:
         message = "the model failed on this product; the server's log says why"
-        entry["error"] = {"code": "model_failed", "message": message}
-    return entry
+        result["error"] = {"code": "model_failed", "message": message}
+    return result
 
 
-def tally(server: Server, slot: Slot, found: Found) -> None:
-    """Into the metrics."""
-    for prediction in found:
+def count_predictions(server: Server, served: ServedModel, predictions: Predictions) -> None:
+    """Count predictions in the metrics."""
+    for prediction in predictions:
         if isinstance(prediction, Prediction):
-            server.telemetry.predictions.labels(slot.name, prediction.decision).inc()
+            server.telemetry.predictions.labels(served.name, prediction.decision).inc()
 
 
-def shadow(server: Server, live: Slot, items: Sequence[Item], found: Found) -> None:
-    """Let the shadow model, if there is one, answer what the live one just answered."""
-    standing = server.models.standing
-    if standing.shadow is not None and live.name == standing.live:
-        pairs = zip(items, found, strict=True)
-        good = [(item.product, answer) for item, answer in pairs if item.product and answer]
-        server.recorder.offer(standing.slot(standing.shadow), good)
+def _offer_to_shadow(
+    server: Server, live: ServedModel, items: Sequence[ParsedItem], predictions: Predictions
+) -> None:
+    state = server.registry.state
+    if state.shadow is not None and live.name == state.live:
+        pairs = zip(items, predictions, strict=True)
+        good = [(item.product, prediction) for item, prediction in pairs if item.product and prediction]
+        server.shadow_recorder.offer(state.get(state.shadow), good)
 
 
-@router.post(
-    "/v1/suggest",
-    summary="Suggest places while a title is typed",
-    response_model=schemas.SuggestOut,
-    responses={**schemas.USUAL, **schemas.failures(404, 503)},
-)
+@router.post("/v1/suggest", summary="Suggest categories while a title is typed", response_model=SuggestOut)
 async def suggest(
-    sent: schemas.SuggestIn,
+    sent: SuggestIn,
     request: Request,
-    server: Here,
-    holder: Seller,
+    server: ServerDep,
+    key: Seller,
     model: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """The full paths of highest confidence for a title as far as it is typed, each with why. The last word
-    counts as the start of one, unless it is a known word, a space follows it, or the title is `finished`."""
-    slot = server.models.standing.slot(model)
+    """The categories of highest confidence for a title as far as it is typed, each with a reason. The last
+    word is completed, unless it is a known word, a space follows it, or the title is `finished`."""
+    served = server.registry.state.get(model)
+    about = {"model": served.name, "model_id": served.model_id}
     title = clean(sent.title)
     if not title.strip():
-        nothing = {"completed": None, "token": None, "suggestions": []}
-        return request_io.answer({"model": slot.name, "model_id": slot.model_id, **nothing})
-    given = {**sent.fields, "description": sent.description}
-    fields = {clean(name): clean(text) for name, text in given.items() if text and text.strip()}
-    query = slot.suggester.query(title, fields, sent.finished)
-    logp = await request_io.asked(server.batcher.submit(slot.confidences, query.products))
-    if any(isinstance(row, FailedAnswerError) for row in logp):
+        return json_response({**about, "completed": None, "token": None, "suggestions": []})
+    fields = clean_texts({**sent.fields, "description": sent.description})
+    query = served.suggester.query(title, fields, sent.finished)
+    logp = await asyncio.wrap_future(server.batcher.submit(served.confidences, query.products))
+    if any(isinstance(row, FailedPredictionError) for row in logp):
         raise ApiError(422, "model_failed", "the model failed on this title; the server's log says why")
-    nodes = slot.taxonomy.nodes
-    found = [
+    suggestions = [
         {
-            "id": nodes[place.node].id,
-            "path": list(nodes[place.node].path),
-            "confidence": round(place.confidence, 6),
-            "reason": place.reason,
+            "id": served.taxonomy.nodes[one.node].id,
+            "path": list(served.taxonomy.nodes[one.node].path),
+            "confidence": round(one.confidence, 6),
+            "reason": one.reason,
         }
-        for place in slot.suggester.places(query, logp, slot.taxonomy, sent.count)
+        for one in served.suggester.categories(query, logp, served.taxonomy, sent.count)
     ]
-    mine = token({**fields, "title": title}, (), found[0]["id"])
-    told = {"completed": query.completed, "token": mine, "suggestions": found}
-    return request_io.answer({"model": slot.name, "model_id": slot.model_id, **told})
+    token = suggestion_token({**fields, "title": title}, (), suggestions[0]["id"])
+    return json_response({**about, "completed": query.completed, "token": token, "suggestions": suggestions})

@@ -1,43 +1,44 @@
-"""GET /health, /ready and /metrics: for whoever runs the server. No key is asked for."""
+"""GET /health, /ready and /metrics, which need no key."""
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
-from aisle.server import schemas, telemetry
-from aisle.server.routes.request_io import answer
-from aisle.server.routing import KeyRoute
-from aisle.server.state import Here
+from aisle.server import telemetry
+from aisle.server.routes.request_io import json_response
+from aisle.server.routing import AuthFirstRoute
+from aisle.server.schemas.operations import ReadyOut
+from aisle.server.state import ServerDep
 
-router = APIRouter(tags=["operations"], route_class=KeyRoute)
+router = APIRouter(tags=["operations"], route_class=AuthFirstRoute)
 
 
-@router.get("/health", summary="Is the process alive?")
+@router.get("/health", summary="Liveness")
 async def health() -> dict[str, str]:
-    """It is, if it answers."""
+    """200 while the process is alive."""
     return {"status": "ok"}
 
 
 @router.get(
     "/ready",
-    summary="Can it answer requests?",
-    response_model=schemas.ReadyOut,
-    responses={503: {"model": schemas.ReadyOut, "description": "Not now"}},
+    summary="Readiness",
+    response_model=ReadyOut,
+    responses={503: {"model": ReadyOut, "description": "Not ready"}},
 )
-async def ready(server: Here) -> Response:
-    """200 where models, store and queue are there and it is not being stopped; else 503."""
+async def ready(server: ServerDep) -> Response:
+    """200 if models, batcher and store work and the server is not stopping; else 503."""
     lost = await run_in_threadpool(server.store.problem)
     checks = {
-        "models": bool(server.models.standing.slots),
-        "batches": server.batcher.alive,
+        "models": bool(server.registry.state.models),
+        "batcher": server.batcher.alive,
         "store": lost is None,
-        "staying": not server.draining,
+        "accepting": not server.draining,
     }
-    response = answer({"ready": all(checks.values()), "checks": checks, "problem": lost and lost.public})
-    response.status_code = 200 if all(checks.values()) else 503
-    return response
+    ok = all(checks.values())
+    problem = lost and lost.public
+    return json_response({"ready": ok, "checks": checks, "problem": problem}, status=200 if ok else 503)
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics(server: Here) -> Response:
+async def metrics(server: ServerDep) -> Response:
     """In Prometheus's text format."""
     return Response(server.telemetry.page(), media_type=telemetry.CONTENT_TYPE)

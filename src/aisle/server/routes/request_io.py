@@ -1,9 +1,8 @@
-"""How routes read bodies and write answers, past what frameworks do for small objects one by one."""
+"""Reading request bodies and writing JSON responses."""
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
@@ -12,71 +11,78 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from aisle.guarantee import Prediction
-from aisle.server.batching import FailedAnswerError
-from aisle.server.models import Slot
-from aisle.server.problems import ApiError
-from aisle.server.routing import parsed
-from aisle.server.settings import Limits
+from aisle.server.batching import FailedPredictionError
+from aisle.server.errors import ApiError
+from aisle.server.model_registry import ServedModel
+from aisle.server.routing import parse_json
+from aisle.server.settings import RequestLimits
 from aisle.server.state import Server
 
-_FIELDS = 200
-_PIECE = 256 * 1024
+_MAX_FIELDS = 200
+_CHUNK = 256 * 1024
+_MAX_ID = 2**31 - 1  # of rows in the store
+ItemId = Annotated[int, Path(ge=1, le=_MAX_ID)]
 
 
-def answer(data: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
-    return Response(json.dumps(data, ensure_ascii=False), 200, headers, "application/json")
+def json_response(data: Any, headers: Mapping[str, str] | None = None, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(json.dumps(data, ensure_ascii=False), status, headers, "application/json")
 
 
 async def read_body(request: Request, server: Server) -> tuple[Any, dict[str, bytes]]:
-    """The JSON of a request, and the files of a multipart one by their parts' names.
+    """The JSON of a request, and the files of a multipart one by name.
 
     Raises:
-        ApiError: neither of the two, or broken.
-        HTTPException: the same, or larger than it may be.
+        ApiError: The body is neither JSON nor multipart, or malformed.
+        HTTPException: The same, or it is too large.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
         return await request.json(), {}
     if kind == "multipart/form-data":
         body, limits = await request.body(), server.settings.limits
-        return await run_in_threadpool(_multipart, request.headers, body, limits)
+        return await run_in_threadpool(_parse_multipart, request.headers, body, limits)
     raise ApiError(415, "unsupported", "send application/json or multipart/form-data")
 
 
-def _multipart(headers: Headers, body: bytes, limits: Limits) -> tuple[Any, dict[str, bytes]]:
-    """In a thread: the parser is slow where a form is made of small parts."""
+def _parse_multipart(headers: Headers, body: bytes, limits: RequestLimits) -> tuple[Any, dict[str, bytes]]:
+    """In a thread: parsing a form of many small parts is slow."""
     try:
-        texts, files = asyncio.run(_form(headers, body, limits))
+        texts, files = asyncio.run(_parse_form(headers, body, limits))
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         raise ApiError(400, "bad_multipart", f"the form cannot be read: {str(error)[:200]}") from error
     if not texts and not files:
         raise ApiError(400, "bad_multipart", "the form is empty")
     if "products" in texts:
-        sent = parsed(texts["products"].encode("utf-8", "replace"), limits.values)
+        sent = parse_json(texts["products"].encode("utf-8", "replace"), limits.max_json_values)
         return (sent if isinstance(sent, dict) else {"products": sent}), files
-    # Without JSON the fields are one product and the files its pictures: what a plain form sends.
+    # A plain form: its fields are one product, its files that product's images.
     known = {name: texts.pop(name) for name in ("id", "title", "description") if name in texts}
     product = {**known, "fields": texts, "images": [{"file": name} for name in files]}
     return {"products": [product]}, files
 
 
-async def _form(headers: Headers, body: bytes, limits: Limits) -> tuple[dict[str, str], dict[str, bytes]]:
-    async def pieces() -> AsyncGenerator[bytes, None]:
-        for start in range(0, len(body), _PIECE):
-            yield body[start : start + _PIECE]
+async def _parse_form(
+    headers: Headers, body: bytes, limits: RequestLimits
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(body), _CHUNK):
+            yield body[start : start + _CHUNK]
 
     parser = MultiPartParser(
-        headers, pieces(), max_files=limits.products * 2, max_fields=_FIELDS, max_part_size=limits.body
+        headers,
+        chunks(),
+        max_files=limits.max_products * 2,
+        max_fields=_MAX_FIELDS,
+        max_part_size=limits.max_body_bytes,
     )
-    parser.spool_max_size = limits.body  # it is in memory already
+    parser.spool_max_size = limits.max_body_bytes  # it is in memory already
     form = await parser.parse()
     texts, files = {}, {}
     try:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
-                place = name if name not in files else f"{name}-{len(files)}"
-                files[place] = await value.read()
+                files[name if name not in files else f"{name}-{len(files)}"] = await value.read()
             else:
                 texts[name] = value
     finally:
@@ -84,11 +90,11 @@ async def _form(headers: Headers, body: bytes, limits: Limits) -> tuple[dict[str
     return texts, files
 
 
-def products_of(sent: Any, most: int) -> list[Any]:
-    """The `products` of a body, not yet looked at one by one.
+def product_list(sent: Any, max_products: int) -> list[Any]:
+    """The `products` of a body, not yet parsed.
 
     Raises:
-        ApiError: there is no such list, it is empty or too long.
+        ApiError: There is no such list, or it is empty or too long.
     """
     if not isinstance(sent, dict) or not isinstance(sent.get("products"), list):
         raise ApiError(422, "bad_request", 'send {"products": [{"title": …}, …]}')
@@ -97,51 +103,41 @@ def products_of(sent: Any, most: int) -> list[Any]:
         raise ApiError(422, "bad_request", f"unknown key {unknown[0][:80]!r}; there is only products")
     if not sent["products"]:
         raise ApiError(422, "bad_request", "products is empty: send at least one")
-    if len(sent["products"]) > most:
-        raise ApiError(422, "too_many_products", f"at most {most:,} products a request; send several")
+    if len(sent["products"]) > max_products:
+        raise ApiError(422, "too_many_products", f"at most {max_products:,} products a request; send several")
     return sent["products"]
 
 
-def slots_of(server: Server, names: str | None) -> list[Slot]:
-    """The models named, or the live one; each once.
+def select_models(server: Server, names: str | None) -> list[ServedModel]:
+    """The models of a comma-separated list, each once; the live one for None.
 
     Raises:
-        ApiError: there is none of a name.
+        ApiError: There is no model of a name.
     """
-    standing = server.models.standing
-    if not names:
-        return [standing.slot(None)]
-    return [standing.slot(name.strip()) for name in dict.fromkeys(names.split(",")) if name.strip()] or [
-        standing.slot(None)
-    ]
+    state = server.registry.state
+    given = dict.fromkeys((names or "").split(","))
+    return [state.get(name.strip()) for name in given if name.strip()] or [state.get()]
 
 
-MOST = 2**31 - 1  # the largest number that every store knows
-Number = Annotated[int, Path(ge=1, le=MOST)]
-
-
-def check_number(number: int) -> None:
-    """Of a thing in the store.
+def check_item_id(item_id: int) -> None:
+    """Refuse an id that the store cannot hold.
 
     Raises:
-        ApiError: there cannot be such a thing.
+        ApiError: 404.
     """
-    if not 1 <= number <= MOST:
-        raise ApiError(404, "no_such_item", f"there is no item {number}")
+    if not 1 <= item_id <= _MAX_ID:
+        raise ApiError(404, "no_such_item", f"there is no item {item_id}")
 
 
-async def asked(future: "Future[list[Any]]") -> list[Any]:
-    """What the batcher answers; hanging up takes the question back."""
-    return await asyncio.wrap_future(future)
-
-
-def told(prediction: Prediction | FailedAnswerError, problems: Sequence[str]) -> dict[str, Any]:
-    """A prediction as JSON, with what could not be had of the product.
+def prediction_json(
+    prediction: Prediction | FailedPredictionError, problems: Sequence[str]
+) -> dict[str, Any]:
+    """A prediction as JSON, with the problems of reading the product.
 
     Raises:
-        FailedAnswerError: the model failed on it.
+        FailedPredictionError: The model failed on it.
     """
-    if isinstance(prediction, FailedAnswerError):
+    if isinstance(prediction, FailedPredictionError):
         raise prediction
     data = prediction.to_dict()
     data["problems"] = [*problems, *data["problems"]]

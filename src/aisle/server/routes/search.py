@@ -1,68 +1,65 @@
-"""POST /v1/search: products like these words or this picture, where an index is served."""
+"""POST /v1/search: searches the served index by words, an image or a product."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
 from aisle.data import Product
-from aisle.server import schemas
-from aisle.server.items import clean
-from aisle.server.problems import ApiError, ItemError
-from aisle.server.routes.request_io import answer
-from aisle.server.routing import KeyRoute
-from aisle.server.search_service import Finder
+from aisle.server.errors import ApiError, ItemError
+from aisle.server.product_parsing import clean
+from aisle.server.routes.request_io import json_response
+from aisle.server.routing import AuthFirstRoute
+from aisle.server.schemas.common import NO_NUL, ProductIn, error_responses
+from aisle.server.schemas.search import SearchIn, SearchOut
+from aisle.server.search_service import SearchService
 from aisle.server.security import Seller
-from aisle.server.state import Here, Server
+from aisle.server.state import Server, ServerDep
 
-router = APIRouter(tags=["search"], route_class=KeyRoute)
-FAILURES = {**schemas.USUAL, **schemas.failures(404, 503)}
+router = APIRouter(tags=["search"], route_class=AuthFirstRoute, responses=error_responses(404))
 
 
-@router.post("/v1/search", summary="Find products", response_model=schemas.SearchOut, responses=FAILURES)
-def search(sent: schemas.SearchIn, server: Here, holder: Seller) -> Response:
-    """Words are matched as words and as meaning, pictures as they look. 404 where no index is served."""
-    finder = _finder(server)
+@router.post("/v1/search", summary="Find products", response_model=SearchOut)
+def search(sent: SearchIn, server: ServerDep, key: Seller) -> Response:
+    """Words match as words and by meaning, images by similarity. 404 if no index is served."""
+    service = _service(server)
     where = clean(sent.where) if sent.where and sent.where.strip() else None
-    if sent.like is not None:
-        if finder.get(clean(sent.like)) is None:
-            raise ApiError(404, "no_such_product", f"the index has no product {clean(sent.like)!r}")
-        found = finder.like(clean(sent.like), sent.count, where)
-        return answer({"products": found, "total": finder.count(where), "missing_images": []})
-    words = clean(sent.query).strip()
-    if not words and not sent.images:
-        raise ApiError(
-            422, "bad_search", "search by words (`query`), a picture (`images`) or a product (`like`)"
-        )
-    try:
-        told, missing = server.items.product(schemas.ProductIn.model_validate({"images": sent.images}))
-    except ItemError as error:
-        raise ApiError(422, error.code, str(error)) from error
-    if missing and not words and not told.images:
-        raise ApiError(422, "bad_picture", str(missing[0]))
-    product = Product("query", {finder.index.text_field: words} if words else {}, told.images)
-    missing_images = [one.to_dict() for one in missing]
-    found = finder.search(product, sent.count, where)
-    return answer({"products": found, "total": finder.count(where), "missing_images": missing_images})
+    missing_images = []
+    if sent.more_like is not None:
+        product_id = clean(sent.more_like)
+        if service.get(product_id) is None:
+            raise ApiError(404, "no_such_product", f"the index has no product {product_id!r}")
+        found = service.more_like(product_id, sent.count, where)
+    else:
+        words = clean(sent.query).strip()
+        if not words and not sent.images:
+            message = "search by words (`query`), an image (`images`) or a product (`more_like`)"
+            raise ApiError(422, "bad_search", message)
+        try:
+            parsed, missing = server.parser.product(ProductIn.model_validate({"images": sent.images}))
+        except ItemError as error:
+            raise ApiError(422, error.code, str(error)) from error
+        if missing and not words and not parsed.images:
+            raise ApiError(422, "bad_image", str(missing[0]))
+        missing_images = [one.to_dict() for one in missing]
+        product = Product("query", {service.index.text_field: words} if words else {}, parsed.images)
+        found = service.search(product, sent.count, where)
+    total = service.count(where)
+    return json_response({"products": found, "total": total, "missing_images": missing_images})
 
 
-@router.get(
-    "/v1/search/pictures/{product_id:path}",
-    summary="The picture of a product that was found",
-    response_class=Response,
-    responses=FAILURES,
-)
-def picture(
-    product_id: Annotated[str, Path(max_length=200, pattern=schemas.NO_NUL)], server: Here, holder: Seller
+@router.get("/v1/search/images/{product_id:path}", summary="A hit's thumbnail", response_class=Response)
+def image(
+    product_id: Annotated[str, Path(max_length=200, pattern=NO_NUL)], server: ServerDep, key: Seller
 ) -> Response:
-    """Its first one, as a small JPEG."""
-    data = _finder(server).picture(clean(product_id))
+    """The product's first image as a small JPEG."""
+    data = _service(server).thumbnail(clean(product_id))
     if data is None:
-        raise ApiError(404, "no_such_picture", "there is no such picture")
+        raise ApiError(404, "no_such_image", "there is no such image")
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
-def _finder(server: Server) -> Finder:
-    if server.finder is not None:
-        return server.finder
+def _service(server: Server) -> SearchService:
+    if server.search is not None:
+        return server.search
     message = "no index is served: `aisle index` makes one, and `aisle serve --index` takes it"
     raise ApiError(404, "no_index", message)

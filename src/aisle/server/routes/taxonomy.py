@@ -1,58 +1,58 @@
-"""GET /v1/taxonomy: the tree, with what was learned and measured at each of its nodes."""
+"""GET /v1/taxonomy: the tree with training counts and accuracy."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 
-from aisle.server import schemas
-from aisle.server.items import clean
-from aisle.server.models import Slot
-from aisle.server.problems import ApiError
-from aisle.server.routes.request_io import answer
-from aisle.server.routing import KeyRoute
+from aisle.server.errors import ApiError
+from aisle.server.model_registry import ServedModel
+from aisle.server.product_parsing import clean
+from aisle.server.routes.request_io import json_response
+from aisle.server.routing import AuthFirstRoute
+from aisle.server.schemas.common import error_responses
+from aisle.server.schemas.taxonomy import TaxonomyOut
 from aisle.server.security import Seller
-from aisle.server.state import Here
+from aisle.server.state import ServerDep
 
-router = APIRouter(tags=["taxonomy"], route_class=KeyRoute)
+router = APIRouter(tags=["taxonomy"], route_class=AuthFirstRoute, responses=error_responses(404))
 
 
 @router.get(
     "/v1/taxonomy",
     summary="The category tree",
-    response_model=schemas.TaxonomyOut,
-    responses={304: {"description": "Not changed since that ETag"}, **schemas.USUAL, **schemas.failures(404)},
+    response_model=TaxonomyOut,
+    responses={304: {"description": "Not changed since that ETag"}},
 )
 def taxonomy(
-    server: Here,
-    holder: Seller,
+    server: ServerDep,
+    key: Seller,
     model: Annotated[str | None, Query(max_length=200)] = None,
     parent: Annotated[
         str | None, Query(max_length=2000, description="Only the children of this id; empty: the top.")
     ] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Only paths that hold these words.")] = None,
+    q: Annotated[str | None, Query(max_length=200, description="Only paths with these words.")] = None,
     limit: Annotated[int, Query(ge=1, le=100_000)] = 100_000,
     if_none_match: Annotated[str | None, Header(max_length=500)] = None,
 ) -> Response:
-    """Categories in depth-first order, with training products and measured accuracy; all of them, one
-    level, or those that words find, best first."""
-    slot = server.models.standing.slot(model)
-    tag = f'"{slot.taxonomy.fingerprint}-{slot.model_id}"'
+    """Categories in depth-first order: all, one level, or those that match words, best first."""
+    served = server.registry.state.get(model)
+    tag = f'"{served.taxonomy.fingerprint}-{served.model_id}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match and tag in if_none_match:
         return Response(status_code=304, headers=headers)
-    nodes = _wanted(slot, parent, q)
+    nodes = _select(served, parent, q)
     found = {
-        "model": slot.name,
-        "model_id": slot.model_id,
-        "fingerprint": slot.taxonomy.fingerprint,
+        "model": served.name,
+        "model_id": served.model_id,
+        "fingerprint": served.taxonomy.fingerprint,
         "total": len(nodes),
-        "nodes": [node_of(slot, i) for i in nodes[:limit]],
+        "nodes": [_node_json(served, i) for i in nodes[:limit]],
     }
-    return answer(found, headers)
+    return json_response(found, headers)
 
 
-def _wanted(slot: Slot, parent: str | None, q: str | None) -> list[int]:
-    tree = slot.taxonomy
+def _select(served: ServedModel, parent: str | None, q: str | None) -> list[int]:
+    tree = served.taxonomy
     if parent is None:
         nodes = list(range(len(tree)))
     elif parent == "":
@@ -70,8 +70,7 @@ def _wanted(slot: Slot, parent: str | None, q: str | None) -> list[int]:
 
 
 def _rank(path: tuple[str, ...], words: list[str]) -> tuple[int, int, int] | None:
-    """How well a path fits: its own name beginning with the words first, then the words on many levels;
-    None: not at all."""
+    """Sort key: words that begin words of the name, then levels with words, then depth; None: no match."""
     whole, name = " ".join(path).casefold(), path[-1].casefold()
     if not all(word in whole for word in words):
         return None
@@ -80,18 +79,17 @@ def _rank(path: tuple[str, ...], words: list[str]) -> tuple[int, int, int] | Non
     return -starts, -levels, len(path)
 
 
-def node_of(slot: Slot, i: int) -> dict[str, Any]:
-    """A category as JSON."""
-    tree, node = slot.taxonomy, slot.taxonomy.nodes[i]
+def _node_json(served: ServedModel, i: int) -> dict[str, Any]:
+    tree, node = served.taxonomy, served.taxonomy.nodes[i]
     above = int(tree.parent[i])
-    score = slot.node_scores.get(node.id, {})
+    score = served.node_scores.get(node.id, {})
     return {
         "id": node.id,
         "path": list(node.path),
         "parent": tree.nodes[above].id if above >= 0 else None,
         "assignable": bool(tree.terminal_of[i] >= 0),
         "children": len(tree.children[i]),
-        "products": int(slot.training_counts[i]),
-        "judged": score.get("products"),
+        "products": int(served.training_counts[i]),
+        "test_products": score.get("products"),
         "accuracy": score.get("accuracy"),
     }

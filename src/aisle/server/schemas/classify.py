@@ -1,48 +1,44 @@
 """`/v1/classify` and `/v1/suggest`."""
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from aisle.server.schemas.common import PREDICTION, Answer, In, Key, Out, ProductIn, Text, Title
+from aisle.server.schemas.common import (
+    PREDICTION,
+    ClassifyItemOut,
+    Key,
+    RequestModel,
+    ResponseModel,
+    Text,
+    Title,
+    examples,
+)
 
 
-class ClassifyIn(In):
-    """One to 1,000 products."""
+class ClassifyOut(ResponseModel):
+    """One result for each product, in order."""
 
-    products: list[ProductIn] = Field(min_length=1, max_length=1000)
-
-
-class ClassifyOut(Out):
-    """One answer a product, in order."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={
-            "examples": [
+    model_config = examples(
+        {
+            "model": "shop",
+            "results": [
+                {"id": "A-17", "prediction": PREDICTION, "error": None},
                 {
-                    "model": "shop",
-                    "answers": [
-                        {"id": "A-17", "prediction": PREDICTION, "error": None},
-                        {
-                            "id": "A-18",
-                            "prediction": None,
-                            "error": {"code": "bad_picture", "message": "picture 1: this is not base64"},
-                        },
-                    ],
-                }
-            ]
-        },
+                    "id": "A-18",
+                    "prediction": None,
+                    "error": {"code": "bad_image", "message": "image 1: this is not base64"},
+                },
+            ],
+        }
     )
 
     model: str
-    answers: list[Answer]
+    results: list[ClassifyItemOut]
 
 
-class SuggestIn(In):
-    """A title as far as it is typed; the last word may be unfinished, unless the title is `finished`."""
+class SuggestIn(RequestModel):
+    """A title as far as it is typed; its last word may be unfinished, unless it is `finished`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"title": "red runn", "description": "", "count": 5}]}
-    )
+    model_config = examples({"title": "red runn", "description": "", "count": 5})
 
     title: Title
     description: Text | None = None
@@ -51,8 +47,8 @@ class SuggestIn(In):
     finished: bool = False
 
 
-class Suggestion(Out):
-    """A full path, the confidence in it, and why."""
+class SuggestionOut(ResponseModel):
+    """A category, its confidence, and why."""
 
     id: str
     path: list[str]
@@ -60,35 +56,30 @@ class Suggestion(Out):
     reason: str
 
 
-class SuggestOut(Out):
-    """The full paths of highest confidence, best first. `completed`: the word that the last one of the title
-    was taken to become; null where the title was read as it stands, and the confidences are those of
-    `/v1/classify`. `token`: to be sent back with what a person chooses."""
+class SuggestOut(ResponseModel):
+    """The categories of highest confidence, best first. `completed`: the most probable completion of the last
+    word; null if the title was read as it is, with the confidences of `/v1/classify`. `token`: sent back
+    with a person's choice."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={
-            "examples": [
+    model_config = examples(
+        {
+            "model": "shop",
+            "model_id": "11c58615d0cd",
+            "completed": "running",
+            "token": "0b7b1f0e0a3c4d5e8f9a6b7c2d1e3f40",
+            "suggestions": [
                 {
-                    "model": "shop",
-                    "model_id": "11c58615d0cd",
-                    "completed": "running",
-                    "token": "0b7b1f0e0a3c4d5e8f9a6b7c2d1e3f40",
-                    "suggestions": [
-                        {
-                            "id": "Clothing & Shoes > Shoes > Trainers",
-                            "path": ["Clothing & Shoes", "Shoes", "Trainers"],
-                            "confidence": 0.91,
-                            "reason": "“runn…” (running) says so",
-                        }
-                    ],
+                    "id": "Clothing & Shoes > Shoes > Trainers",
+                    "path": ["Clothing & Shoes", "Shoes", "Trainers"],
+                    "confidence": 0.91,
+                    "reason": "because of “running” (if that is the word)",
                 }
-            ]
-        },
+            ],
+        }
     )
 
     model: str
     model_id: str
     completed: str | None
     token: str | None
-    suggestions: list[Suggestion]
+    suggestions: list[SuggestionOut]

@@ -2,46 +2,50 @@
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from aisle.server.schemas.common import CategoryId, In, Key, MissingImageOut, Out, ProductIn
+from aisle.server.schemas.common import (
+    CategoryId,
+    Key,
+    MissingImageOut,
+    ProductIn,
+    RequestModel,
+    ResponseModel,
+    examples,
+)
+
+How = Literal["chosen", "accepted", "batch", "default"]
 
 
-class SuggestedIn(In):
-    """One of the categories that were offered, best first."""
+class SuggestedIn(RequestModel):
+    """One of the suggested categories, best first."""
 
     id: CategoryId
     confidence: float | None = Field(None, ge=0, le=1)
 
 
-How = Literal["chosen", "accepted", "batch", "default"]
-
-
-class FeedbackIn(In):
-    """Where a person says that a product belongs.
+class FeedbackIn(RequestModel):
+    """A person's choice of a product's category.
 
     how: `chosen` (the person picked it), `accepted` (confirmed the first suggestion) or `default` (the
-    suggestion stood, nobody looked). Left out: `accepted` where it is the first suggestion, else `chosen`.
-    token: that of the suggestions, as `/v1/suggest` or `/v1/classify` gave it with them. Where it belongs to
-    another product than this one, nothing is kept and the answer is 409 `stale_suggestion`.
-    person: whose choice it is, where a shop's own system speaks for many people. A request repeated with
-    the same `Idempotency-Key` header is counted once.
+    suggestion was left as it was, nobody looked). By default `accepted` for the first suggestion, else
+    `chosen`.
+    token: of the suggestions, from `/v1/suggest` or `/v1/classify`. If it belongs to another product,
+    nothing is stored and the response is 409 `stale_suggestion`.
+    person: whose choice it is, if another system sends those of many people.
+    A request repeated with the same `Idempotency-Key` header is counted once.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "product": {"id": "A-17", "title": "Red running shoes, size 42"},
-                    "suggested": [
-                        {"id": "Clothing & Shoes > Shoes > Slippers", "confidence": 0.58},
-                        {"id": "Clothing & Shoes > Shoes > Trainers", "confidence": 0.31},
-                    ],
-                    "chosen": "Clothing & Shoes > Shoes > Trainers",
-                    "how": "chosen",
-                    "model": "shop",
-                }
-            ]
+    model_config = examples(
+        {
+            "product": {"id": "A-17", "title": "Red running shoes, size 42"},
+            "suggested": [
+                {"id": "Clothing & Shoes > Shoes > Slippers", "confidence": 0.58},
+                {"id": "Clothing & Shoes > Shoes > Trainers", "confidence": 0.31},
+            ],
+            "chosen": "Clothing & Shoes > Shoes > Trainers",
+            "how": "chosen",
+            "model": "shop",
         }
     )
 
@@ -55,9 +59,9 @@ class FeedbackIn(In):
     person: Key | None = None
 
 
-class FeedbackOut(Out):
-    """It is on disk. `repeated`: it was before, too. `missing_images`: those that could not be read and are
-    not kept."""
+class FeedbackOut(ResponseModel):
+    """Stored feedback. `repeated`: it was stored before; `missing_images`: those that could not be read and
+    are not stored."""
 
     id: int
     how: How

@@ -4,25 +4,25 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from aisle.server.schemas.common import NO_NUL, In, Key, Out
+from aisle.server.schemas.common import NO_NUL, Key, RequestModel, ResponseModel
 
 
-class LoadIn(In):
-    """A model to load: the name it shall have, and its folder below the library's."""
+class LoadIn(RequestModel):
+    """A model to load: its name, and its folder below the library."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[^,/\s\x00-\x1f\x7f][^,/\x00-\x1f\x7f]{0,99}$")]
     folder: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=NO_NUL)]
 
 
-class ShadowIn(In):
-    """The model that shall answer along, unseen; null: none."""
+class ShadowIn(RequestModel):
+    """The shadow model; null for none."""
 
     model: Key | None
 
 
-class ModelOut(Out):
-    """A loaded model. `training_products`: labelled products that it was trained from; `metrics`: what was
-    measured of it on its run's test rows; `guarantee`: whether it decides anything by itself."""
+class ModelOut(ResponseModel):
+    """A loaded model. `training_products`: labelled products it was trained on; `metrics`: on its run's test
+    rows; `guarantee`: whether it decides any product without a person."""
 
     name: str
     model_id: str
@@ -36,18 +36,17 @@ class ModelOut(Out):
     guarantee: bool
 
 
-class ModelsOut(Out):
-    """`before`: those that were live, the latest last."""
+class ModelsOut(ResponseModel):
+    """All models; `previous`: those that were live, the latest last."""
 
     live: str
     shadow: str | None
-    before: list[str]
+    previous: list[str]
     models: list[ModelOut]
 
 
-class MeasuredOut(Out):
-    """Of the `products` of the fixed set, how many the live model and the candidate got right, and 95 %
-    limits of the difference in accuracy."""
+class ComparisonOut(ResponseModel):
+    """Correct predictions on the golden set, and the difference in accuracy with 95 % limits."""
 
     products: int
     live: int
@@ -61,32 +60,32 @@ class MeasuredOut(Out):
 
 
 class PromotedOut(ModelsOut):
-    """It is live now."""
+    """The model is live."""
 
-    measured: MeasuredOut
+    comparison: ComparisonOut
 
 
-class ChangeOut(Out):
-    """A model that went live, was refused, or was gone back to; UTC milliseconds since 1970."""
+class PromotionOut(ResponseModel):
+    """An attempt to change the live model; `at` in UTC milliseconds since 1970."""
 
     id: int
     at: int
     person: str
-    what: Literal["promoted", "refused", "rolled back"]
+    action: Literal["promoted", "refused", "rolled back"]
     model: str
     model_id: str
-    before: str
-    measured: MeasuredOut | None
+    previous: str
+    comparison: ComparisonOut | None
 
 
-class HistoryOut(Out):
+class HistoryOut(ResponseModel):
     """The latest first."""
 
-    changes: list[ChangeOut]
+    changes: list[PromotionOut]
 
 
-class ShadowOut(Out):
-    """How often shadow and live model gave the same best path, and their decisions (`accept -> review`)."""
+class ShadowOut(ResponseModel):
+    """How often shadow and live model predict the same path, and their decisions (`accept -> review`)."""
 
     model: str
     live: str

@@ -1,11 +1,10 @@
 """`/ready`."""
 
-from aisle.server.schemas.common import Out
+from aisle.server.schemas.common import ResponseModel
 
 
-class ReadyOut(Out):
-    """Whether requests can be answered, and what would stand in the way. `problem`: what is wrong with the
-    store."""
+class ReadyOut(ResponseModel):
+    """Whether the server can respond, by check. `problem`: what is wrong with the store."""
 
     ready: bool
     checks: dict[str, bool]

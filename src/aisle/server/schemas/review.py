@@ -5,138 +5,132 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from aisle.server.schemas.common import (
-    Answer,
     CategoryId,
-    Fault,
-    In,
+    ClassifyItemOut,
+    ErrorDetail,
     MissingImageOut,
-    Out,
     PredictionOut,
+    RequestModel,
+    ResponseModel,
 )
 
+ItemIds = Annotated[list[Annotated[int, Field(ge=1, le=2**31 - 1)]], Field(max_length=100)]
+Token = Annotated[str, StringConstraints(max_length=200)]
 
-class TakeIn(In):
-    """How many items of the review queue, and for how long they are lent. Ask for few minutes, and renew."""
+
+class NextItemsIn(RequestModel):
+    """How many items to lease, and for how many minutes. Ask for few minutes, and renew."""
 
     count: int = Field(1, ge=1, le=100)
     minutes: int = Field(5, ge=1, le=60)
 
 
-ItemIds = Annotated[list[Annotated[int, Field(ge=1, le=2**31 - 1)]], Field(max_length=100)]
-
-
-class RenewIn(In):
-    """Borrowed items to keep, and for how many minutes from now."""
+class RenewIn(RequestModel):
+    """Leased items to keep, and for how many minutes from now."""
 
     ids: ItemIds
     minutes: int = Field(5, ge=1, le=60)
 
 
-class ReleaseIn(In):
-    """Borrowed items to give back; null: all that you hold."""
+class ReleaseIn(RequestModel):
+    """Leased items to release; null for all."""
 
     ids: ItemIds | None = None
 
 
-class HeldOut(Out):
-    """Items that you hold."""
+class LeasedOut(ResponseModel):
+    """Items leased to you."""
 
     ids: list[int]
 
 
-class ReleasedOut(Out):
-    """How many items were given back."""
+class ReleasedOut(ResponseModel):
+    """How many items were released."""
 
     released: int
 
 
-class DecideIn(In):
+class DecideIn(RequestModel):
     """A reviewer's choice; `how` and `token` as in feedback."""
 
     chosen: CategoryId
     how: Literal["chosen", "accepted"] | None = None
-    token: Annotated[str, StringConstraints(max_length=200)] | None = None
+    token: Token | None = None
 
 
-class AcceptIn(In):
-    """Items whose first suggestion is right. min_confidence: a floor above that of the server. confirm:
-    accept them; else the answer only says which could be. tokens: of each item, as it was shown; one that
-    has changed since is not accepted."""
+class AcceptIn(RequestModel):
+    """Items whose first suggestion is accepted. min_confidence: a floor above the server's. confirm: false
+    for a dry run. tokens: of each item as it was shown; one that has changed since is not accepted."""
 
     ids: list[int] = Field(min_length=1, max_length=100)
     min_confidence: float | None = Field(None, ge=0, le=1)
     confirm: bool = False
-    tokens: dict[int, Annotated[str, StringConstraints(max_length=200)]] = Field(
-        default_factory=dict, max_length=100
-    )
+    tokens: dict[int, Token] = Field(default_factory=dict, max_length=100)
 
 
-class ReviewOut(Out):
-    """An item of the review queue. `value`: what a look at it is expected to gain, by which the queue is
-    ordered; `needed`: how many people shall look; `missing_images`: those given that could not be read;
-    `lent_to_you`: nobody else is given it now; `token`: to be sent back with a decision. Times are UTC
-    milliseconds since 1970."""
+class ReviewOut(ResponseModel):
+    """An item of the review queue. `expected_gain`: the chance that the prediction is wrong times
+    `priority`, by which the queue is ordered; `needed`: how many people decide it; `leased_to_you`: nobody
+    else gets it now; `token`: sent back with a decision. Times are UTC milliseconds since 1970."""
 
     id: int
     product: dict[str, Any]
-    pictures: list[str]
+    images: list[str]
     prediction: PredictionOut
     model: str
-    worth: float
-    value: float
+    priority: float
+    expected_gain: float
     needed: int
     decided: int
     state: Literal["open", "done"]
-    locked_until: int
-    lent_to_you: bool
+    leased_until: int
+    leased_to_you: bool
     missing_images: list[MissingImageOut]
     token: str
 
 
-class ReviewsOut(Out):
-    """Items, the most valuable first. `batch_floor`: the confidence below which several cannot be accepted
-    together."""
+class ReviewsOut(ResponseModel):
+    """Items in order of the queue. `batch_min_confidence`: items of lower confidence cannot be accepted together."""
 
     items: list[ReviewOut]
-    batch_floor: float
+    batch_min_confidence: float
 
 
-class AcceptedOut(Out):
-    """Of each item, its confidence, and the feedback's number, or why it was not accepted."""
+class BatchAcceptItem(ResponseModel):
+    """An item's confidence, and the number of its feedback, or why it was not accepted."""
 
     id: int
     confidence: float | None = None
     feedback: int | None = None
-    error: Fault | None = None
+    error: ErrorDetail | None = None
 
 
-class BulkOut(Out):
-    """One entry an item, in order. `confirmed`: whether they were accepted, or could be; `floor`: the least
-    confidence for that."""
+class BatchAcceptOut(ResponseModel):
+    """One entry for each item, in order. `confirmed`: false for a dry run; `min_confidence`: what was applied."""
 
-    items: list[AcceptedOut]
+    items: list[BatchAcceptItem]
     confirmed: bool
-    floor: float
+    min_confidence: float
 
 
-class QueuedOut(Out):
-    """`queued`: how many were put into the queue; `sure`: how many the model is sure of and were not."""
+class QueuedOut(ResponseModel):
+    """`queued`: how many were queued; `auto_accepted`: how many the model decides and were not queued."""
 
     queued: int
-    sure: int
-    answers: list[Answer]
+    auto_accepted: int
+    results: list[ClassifyItemOut]
 
 
-class AgreementOut(Out):
-    """How well two people agree on items that both looked at; `beyond_chance` is Scott's pi."""
+class AgreementOut(ResponseModel):
+    """How often two people agree on items that both decided; `scotts_pi` is corrected for chance."""
 
     pairs: int
     rate: float | None
-    beyond_chance: float | None
+    scotts_pi: float | None
 
 
-class PersonOut(Out):
-    """What one person did; `batch`: how many of them several at a time."""
+class PersonOut(ResponseModel):
+    """What one person decided; `batch`: how many of these several at a time."""
 
     person: str
     decided: int
@@ -144,13 +138,13 @@ class PersonOut(Out):
     acceptance: float | None
 
 
-class ProgressOut(Out):
-    """How reviewing goes. `acceptance`: of choices by people who looked at each, those that are the first
-    suggestion; `batch`: how many were accepted several at a time, which do not count there."""
+class ProgressOut(ResponseModel):
+    """Progress of the queue. `acceptance`: the share of first suggestions among choices made one by one;
+    `batch`: items accepted several at a time, which do not count there."""
 
     open: int
     done: int
-    lent: int
+    leased: int
     skipped_by_you: int
     batch: int
     acceptance: float | None

@@ -1,11 +1,11 @@
 """`/v1/taxonomy`."""
 
-from aisle.server.schemas.common import Out
+from aisle.server.schemas.common import ResponseModel
 
 
-class NodeOut(Out):
-    """A category. `products`: training products at or below it; `accuracy`: of the test products labelled
-    there, the share that was placed there, where the run was evaluated."""
+class NodeOut(ResponseModel):
+    """A category. `products`: training products at or below it; `test_products`: test products labelled with
+    it, if the run was evaluated; `accuracy`: the share of these that were predicted correctly."""
 
     id: str
     path: list[str]
@@ -13,11 +13,11 @@ class NodeOut(Out):
     assignable: bool
     children: int
     products: int
-    judged: int | None = None
+    test_products: int | None = None
     accuracy: float | None = None
 
 
-class TaxonomyOut(Out):
+class TaxonomyOut(ResponseModel):
     """Categories in depth-first order."""
 
     model: str

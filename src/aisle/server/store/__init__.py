@@ -1,5 +1,5 @@
-"""What the server keeps: keys, feedback, the review queue, answers of shadow models, promotions."""
+"""The server's database: keys, feedback, the review queue, shadow predictions, promotions."""
 
-from aisle.server.store.database import Store, StoreError
+from aisle.server.store.database import ServerStore, StoreError
 
-__all__ = ["Store", "StoreError"]
+__all__ = ["ServerStore", "StoreError"]

@@ -1,7 +1,7 @@
-"""One door to SQLite or PostgreSQL: connections, transactions, migrations, and errors of one kind.
+"""Access to SQLite or PostgreSQL: connections, transactions, migrations and errors.
 
-SQLite runs in WAL mode with `synchronous=FULL`, so that what was committed survives a kill and a power
-cut; every transaction begins as a writer's, so that two never wait for each other in a circle.
+SQLite runs in WAL mode with `synchronous=FULL`, so that a commit survives a kill and a power cut. Its
+transactions begin as writers', so that two never deadlock.
 """
 
 import sqlite3
@@ -16,95 +16,104 @@ import sqlalchemy as sa
 from sqlalchemy.event import listens_for
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from aisle.server.problems import ServerError
+from aisle.server.errors import ServerError
+from aisle.server.store.tables import metadata
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-# The system keeps the file's pages already: half a MiB a connection instead of two.
+# A small cache: half a MiB a connection, since the system caches the file's pages already.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-512")
-_PATIENCE = 10_000  # milliseconds that a writer waits for another
+_BUSY_TIMEOUT = 10_000  # milliseconds that a writer waits for another
 
 
 class StoreError(ServerError):
-    """The store cannot be reached, is full, damaged, or of another version."""
+    """The store cannot be reached, is full, damaged, or of another version.
 
-    public = "the store does not answer"  # what callers are told: addresses are nobody's business
+    `public` is the message for clients, which names no address.
+    """
+
+    public = "the store does not answer"
 
 
 class StoreLostError(StoreError):
-    """The store's file was deleted or replaced while it was open: what is written now would be lost."""
+    """The SQLite file was deleted or replaced while it was open, so that writes would be lost."""
 
-    public = "the store's file was deleted or replaced while the server ran; it must be put back, or the "
-    public += "server started again"
+    public = (
+        "the store's file was deleted or replaced while the server ran; it must be put back, or the server "
+        "started again"
+    )
 
 
-class Store:
-    """The database at an address (`postgresql://…`, `sqlite:///…`) or in the SQLite file at a path.
+class ServerStore:
+    """A database.
+
+    Args:
+        address: A URL (`postgresql://…`, `sqlite:///…`) or the path of a SQLite file.
 
     Raises:
-        StoreError: it cannot be opened, or was written by a newer Aisle.
+        StoreError: It cannot be opened, or was written by a newer Aisle.
     """
 
     def __init__(self, address: str) -> None:
-        self.address = _address(address)
-        self._files: _Files | None = None
+        self.address = _parse_address(address)
+        self._files: _OpenFiles | None = None
         try:
             self.engine = _engine(self.address)
             self._migrate()
             if self.is_sqlite:
-                self._files = _Files(self.engine, self.address)
+                self._files = _OpenFiles(self.engine, self.address)
         except (SQLAlchemyError, ImportError, OSError) as error:
-            raise StoreError(f"store {self.shown}: {_why(error)}") from error
+            raise StoreError(f"store {self.shown}: {_reason(error)}") from error
 
     @property
     def shown(self) -> str:
-        """Where it is, without a password."""
+        """The address without a password."""
         return self.address.render_as_string(hide_password=True)
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is one file."""
+        """Whether it is a SQLite file."""
         return self.address.get_backend_name() == "sqlite"
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """One transaction: all of it is on disk when the block ends, or none of it.
+        """A transaction, which is on disk when the block ends.
 
         Raises:
-            StoreError: the database refuses.
+            StoreError: The database fails.
         """
-        self._check()
+        self._check_files()
         try:
             with self.engine.begin() as connection:
                 yield connection
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            raise StoreError(f"the store does not answer: {_why(error)}") from error
-        self._check()  # what went into a file that nobody finds again is not acknowledged
+            raise StoreError(f"the store does not answer: {_reason(error)}") from error
+        self._check_files()  # else the commit may have gone to a deleted file
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """One view of the database at a moment; never waits for a writer.
+        """A consistent snapshot, which never waits for a writer.
 
         Raises:
-            StoreError: the database refuses.
+            StoreError: The database fails.
         """
-        self._check()
+        self._check_files()
         try:
             with self.engine.connect().execution_options(mode="reading") as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(f"the store does not answer: {_why(error)}") from error
+            raise StoreError(f"the store does not answer: {_reason(error)}") from error
 
-    def lock_images(self, connection: sa.Connection, alone: bool) -> None:
-        """Until the transaction ends, keep images while none is swept, or (`alone`) sweep while none is kept.
-        SQLite has one writer at a time anyway."""
+    def lock_images(self, connection: sa.Connection, exclusive: bool) -> None:
+        """Until the transaction ends, add images while none is swept, or (`exclusive`) sweep while none is
+        added. SQLite has one writer at a time anyway."""
         if not self.is_sqlite:
-            lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+            lock = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
             connection.execute(sa.text(f"SELECT {lock}(41545)"))
 
     def problem(self) -> StoreError | None:
-        """Why the database cannot be asked; None: it can."""
+        """Why the database does not respond; None if it does."""
         try:
             with self.read() as connection:
                 connection.execute(sa.text("SELECT 1"))
@@ -112,89 +121,88 @@ class Store:
             return error
         return None
 
-    def _check(self) -> None:
-        """Before and after every transaction.
-
-        Raises:
-            StoreLostError: the file is not the one that was opened.
-        """
+    def _check_files(self) -> None:
         if self._files is not None:
             self._files.check()
 
-    def tidy(self) -> None:
-        """Let what was deleted vanish from SQLite's journal, too (PostgreSQL's autovacuum sees to it)."""
+    def purge_deleted(self) -> None:
+        """Remove deleted rows from SQLite's journal, too; PostgreSQL's autovacuum does so by itself."""
         if self.is_sqlite:
             with self.engine.connect().execution_options(mode="bare") as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._files is not None:
             self._files.close()
         self.engine.dispose()
 
     def _migrate(self) -> None:
+        """Create the tables of a new store, or migrate those of an older one."""
         from alembic import command
         from alembic.config import Config
+        from alembic.migration import MigrationContext
         from alembic.util import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self.engine.begin() as connection:
-            if not self.is_sqlite:  # two servers that start at once
+            if not self.is_sqlite:  # two servers may start at once
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(41544)"))
             config.attributes["connection"] = connection
             try:
-                command.upgrade(config, "head")
+                if MigrationContext.configure(connection).get_current_revision() is None:
+                    metadata.create_all(connection)
+                    command.stamp(config, "head")
+                else:
+                    command.upgrade(config, "head")
             except CommandError as error:
                 why = "it was written by a newer Aisle; upgrade this one"
                 raise StoreError(f"store {self.shown}: {why} ({error})") from error
 
 
-class _Opener:
-    """Connections to a SQLite file. Only the first makes the file: where it was deleted since, a new, empty
-    store in its place would be taken for the old one."""
+class _Connect:
+    """Opens connections to a SQLite file, which only the first may create: a new, empty file in the place of
+    one that was deleted would be taken for the old one."""
 
     def __init__(self, path: Path) -> None:
         self._address, self._mode = f"file:{quote(str(path))}", "rwc"
 
     def __call__(self) -> sqlite3.Connection:
-        """One more."""
-        opened = sqlite3.connect(
-            f"{self._address}?mode={self._mode}", _PATIENCE / 1000, check_same_thread=False, uri=True
-        )
+        address, timeout = f"{self._address}?mode={self._mode}", _BUSY_TIMEOUT / 1000
+        connection = sqlite3.connect(address, timeout, check_same_thread=False, uri=True)
         self._mode = "rw"
-        return opened
+        return connection
 
 
-class _Files:
-    """SQLite's file and its journals, as they were opened. SQLite goes on writing into a file that was
-    deleted or has another in its place, and says nothing. One connection stays open, so that the journals
-    are the same for as long as the store is open.
+class _OpenFiles:
+    """The inodes of SQLite's file and journals: SQLite goes on writing into deleted or replaced files.
+
+    One connection stays open, so that the journals stay the same.
     """
 
     def __init__(self, engine: sa.Engine, address: sa.URL) -> None:
         path = Path(address.database or "").absolute()
         self._paths = [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
-        self._keeper = engine.connect().execution_options(mode="bare")
-        self._keeper.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar()
-        self._opened = [_inode(file) for file in self._paths]
+        self._connection = engine.connect().execution_options(mode="bare")
+        self._connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar()
+        self._inodes = [_inode(file) for file in self._paths]
 
     def check(self) -> None:
-        """Whether they still are those.
+        """Compare the files with those that were opened.
 
         Raises:
-            StoreLostError: they are not.
+            StoreLostError: One was deleted or replaced.
         """
-        for file, opened in zip(self._paths, self._opened, strict=True):
+        for file, inode in zip(self._paths, self._inodes, strict=True):
             found = _inode(file)
-            if opened is not None and found != opened:
+            if inode is not None and found != inode:
                 what = "was deleted" if found is None else "was replaced by another file"
                 raise StoreLostError(f"{file} {what} while it was open: what is written now would be lost")
 
     def close(self) -> None:
-        """Let go of them."""
-        self._keeper.close()
+        """Close the connection."""
+        self._connection.close()
 
 
 def _inode(file: Path) -> tuple[int, int] | None:
@@ -210,13 +218,12 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _address(address: str) -> sa.URL:
+def _parse_address(address: str) -> sa.URL:
     try:
         url = sa.make_url(address) if "://" in address else sa.URL.create("sqlite", database=address)
     except (ArgumentError, ValueError) as error:
-        raise StoreError(
-            f"store {address!r}: neither a path nor an address such as postgresql://…"
-        ) from error
+        message = f"store {address!r}: neither a path nor an address such as postgresql://…"
+        raise StoreError(message) from error
     if url.drivername in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
@@ -226,7 +233,7 @@ def _address(address: str) -> sa.URL:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        options = {"connect_timeout": 5, "tcp_user_timeout": _PATIENCE} | dict(url.query)
+        options = {"connect_timeout": 5, "tcp_user_timeout": _BUSY_TIMEOUT} | dict(url.query)
         return sa.create_engine(
             url, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=10, connect_args=options
         )
@@ -235,16 +242,16 @@ def _engine(url: sa.URL) -> sa.Engine:
     folder = Path(url.database).absolute().parent
     if not folder.is_dir():
         raise StoreError(f"store {url.database}: there is no folder {folder}")
-    engine = sa.create_engine(url, creator=_Opener(Path(url.database).absolute()))
+    engine = sa.create_engine(url, creator=_Connect(Path(url.database).absolute()))
 
     @listens_for(engine, "connect")
-    def _opened(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin where we say
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin where `_begin` says
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @listens_for(engine, "begin")
-    def _begun(connection: sa.Connection) -> None:
+    def _begin(connection: sa.Connection) -> None:
         mode = connection.get_execution_options().get("mode")
         if mode != "bare":
             connection.exec_driver_sql("BEGIN" if mode == "reading" else "BEGIN IMMEDIATE")
@@ -252,8 +259,8 @@ def _engine(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _why(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, NoSuchModuleError | ImportError):
         return "its driver is not installed: pip install 'aisle[serve]'"
-    said = str(getattr(error, "orig", None) or error)
-    return " ".join(said.split())[:200] or type(error).__name__
+    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    return text[:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Where people said that products belong: kept, repeated posts counted once, exported to learn from."""
+"""Feedback: choices of people, stored once, and exported as training data."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,20 +12,36 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
 from aisle.data import feedback_export
-from aisle.server.problems import ApiError
-from aisle.server.store.database import Store, StoreError, now
-from aisle.server.store.tables import feedback, pictures
+from aisle.server.errors import ApiError
+from aisle.server.store.database import ServerStore, StoreError, now
+from aisle.server.store.tables import feedback, image_table
 
-_RANK = {"seller": 0, "reviewer": 1, "admin": 1}
-_CERTAIN = {"default": 0, "batch": 1, "accepted": 2, "chosen": 2}
 HOW = ("chosen", "accepted", "batch", "default")
+_CERTAINTY = {"default": 0, "batch": 1, "accepted": 2, "chosen": 2}
+_RANK = {"seller": 0, "reviewer": 1, "admin": 1}
 
 
 @dataclass(frozen=True)
-class Event:
-    """A person's word on one product. suggested: (node id, confidence), best first; chosen: the path.
-    pictures: hashes of kept images. missing_images: those given that could not be read, with the reason.
-    request_key: repeated posts carry the same."""
+class FeedbackEvent:
+    """A person's choice for one product.
+
+    Attributes:
+        person: Who chose.
+        role: Of the person's key.
+        product_id: The product's id, or an empty string.
+        fields: Its texts.
+        chosen_id: The category's id.
+        chosen: Its path.
+        how: One of `HOW`.
+        model: The name of the model whose suggestions were shown.
+        model_id: The hash of its weights.
+        suggested: (category id, confidence), best first.
+        images: Hashes of stored images.
+        missing_images: Images that could not be read.
+        request_key: The same for repeated requests.
+        review_id: The item of the review queue.
+        at: UTC milliseconds since 1970.
+    """
 
     person: str
     role: str
@@ -37,49 +53,71 @@ class Event:
     model: str
     model_id: str
     suggested: Sequence[tuple[str, float | None]] = ()
-    pictures: Sequence[str] = ()
+    images: Sequence[str] = ()
     missing_images: Sequence[Mapping[str, Any]] = ()
     request_key: str | None = None
     review_id: int | None = None
     at: int = field(default_factory=now)
 
     def row(self) -> dict[str, Any]:
-        """As the table holds it."""
-        data = dict(self.__dict__)
-        data["chosen"], data["pictures"] = list(self.chosen), list(self.pictures)
-        data["missing_images"] = [dict(one) for one in self.missing_images]
-        data["suggested"] = [list(pair) for pair in self.suggested]
-        return data
+        """The row of the table."""
+        return {
+            **self.__dict__,
+            "chosen": list(self.chosen),
+            "images": list(self.images),
+            "missing_images": [dict(missing) for missing in self.missing_images],
+            "suggested": [list(pair) for pair in self.suggested],
+            "undone": False,
+        }
+
+    def response(self, feedback_id: int, repeated: bool) -> dict[str, Any]:
+        """The API's response once it is stored."""
+        return {
+            "id": feedback_id,
+            "how": self.how,
+            "chosen": list(self.chosen),
+            "repeated": repeated,
+            "missing_images": [dict(missing) for missing in self.missing_images],
+        }
 
 
-def add(store: Store, event: Event, images: Mapping[str, bytes] | None = None) -> tuple[int, bool]:
-    """Commit one event: (its number, whether it was there before under the same request key). images: small
-    copies by hash, kept in the same transaction, so that no sweep finds them without the row.
+def add(
+    store: ServerStore, event: FeedbackEvent, images: Mapping[str, bytes] | None = None
+) -> tuple[int, bool]:
+    """Store an event.
+
+    Args:
+        store: The store.
+        event: The event.
+        images: Its thumbnails by hash, stored in the same transaction, so that no sweep deletes them.
+
+    Returns:
+        The event's id, and whether it was stored before under the same request key.
 
     Raises:
-        ApiError: the request key was used for something else.
-        StoreError: it is not on disk.
+        ApiError: The request key was used for another choice.
+        StoreError: It is not stored.
     """
     try:
         with store.begin() as connection:
-            before = repeated(connection, event)
+            before = find_repeated(connection, event)
             if before is not None:
                 return before, True
-            keep_images(store, connection, images or {})
+            add_images(store, connection, images or {})
             return insert(connection, event), False
-    except IntegrityError as error:  # the same post, twice at one moment
+    except IntegrityError as error:  # the same request, twice at once
         with store.begin() as connection:
-            before = repeated(connection, event)
+            before = find_repeated(connection, event)
         if before is None:
             raise StoreError(f"the store refuses: {error.orig}") from error
         return before, True
 
 
-def repeated(connection: sa.Connection, event: Event) -> int | None:
-    """The number of the event that this person sent under this request key before; None: there is none.
+def find_repeated(connection: sa.Connection, event: FeedbackEvent) -> int | None:
+    """The id of the event that this person sent under this request key before.
 
     Raises:
-        ApiError: it says something else.
+        ApiError: It is another choice.
     """
     if event.request_key is None:
         return None
@@ -94,98 +132,106 @@ def repeated(connection: sa.Connection, event: Event) -> int | None:
     return found.id
 
 
-def insert(connection: sa.Connection, event: Event) -> int:
+def insert(connection: sa.Connection, event: FeedbackEvent) -> int:
     """Add an event within a transaction."""
-    row = {**event.row(), "undone": False}
-    return connection.execute(feedback.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
+    result = connection.execute(feedback.insert().values(event.row()))
+    return result.inserted_primary_key[0]  # type: ignore[index]
 
 
-def keep_images(store: Store, connection: sa.Connection, images: Mapping[str, bytes]) -> None:
-    """Keep images by their hashes, within the transaction that adds the row that refers to them."""
+def add_images(store: ServerStore, connection: sa.Connection, images: Mapping[str, bytes]) -> None:
+    """Add images by hash, within the transaction that adds the row that refers to them."""
     if not images:
         return
-    store.lock_images(connection, alone=False)
-    there = set(connection.scalars(sa.select(pictures.c.hash).where(pictures.c.hash.in_(images))))
-    rows = [{"hash": name, "data": data} for name, data in images.items() if name not in there]
+    store.lock_images(connection, exclusive=False)
+    stored = set(connection.scalars(sa.select(image_table.c.hash).where(image_table.c.hash.in_(images))))
+    rows = [{"hash": name, "data": data} for name, data in images.items() if name not in stored]
     if not rows:
         return
     if store.is_sqlite:
-        connection.execute(pictures.insert(), rows)
-    else:  # someone else may keep the same at this moment
-        connection.execute(postgresql.insert(pictures).on_conflict_do_nothing(), rows)
+        connection.execute(image_table.insert(), rows)
+    else:  # another transaction may add the same
+        connection.execute(postgresql.insert(image_table).on_conflict_do_nothing(), rows)
 
 
-def picture(store: Store, name: str) -> bytes | None:
-    """A kept picture's JPEG; None if there is none."""
+def image(store: ServerStore, name: str) -> bytes | None:
+    """The JPEG of a hash."""
     with store.read() as connection:
-        return connection.scalar(sa.select(pictures.c.data).where(pictures.c.hash == name))
+        return connection.scalar(sa.select(image_table.c.data).where(image_table.c.hash == name))
 
 
-def of_product(store: Store, product_id: str, most: int = 100) -> list[dict[str, Any]]:
-    """What was said of a product, the latest first."""
-    wanted = sa.select(feedback).where(feedback.c.product_id == product_id)
+def of_product(store: ServerStore, product_id: str, limit: int = 100) -> list[dict[str, Any]]:
+    """A product's feedback, the latest first."""
+    query = sa.select(feedback).where(feedback.c.product_id == product_id)
     with store.read() as connection:
-        rows = connection.execute(wanted.order_by(feedback.c.id.desc()).limit(most))
+        rows = connection.execute(query.order_by(feedback.c.id.desc()).limit(limit))
         return [dict(row._mapping) for row in rows]
 
 
-class Latest(NamedTuple):
-    """The last word on some products, the latest first; `total`: on how many there is one."""
+class LatestFeedback(NamedTuple):
+    """The latest choice for some products, the latest first, and for how many there is one."""
 
     rows: list[dict[str, Any]]
     total: int
 
 
-def latest(store: Store, places: Sequence[str] | None, most: int) -> Latest:
-    """The last word on each product that has an id; places: only those chosen there."""
+def latest(store: ServerStore, categories: Sequence[str] | None, limit: int) -> LatestFeedback:
+    """The latest choice for each product with an id; `categories`: only those chosen there."""
     last = sa.select(sa.func.max(feedback.c.id)).where(~feedback.c.undone, feedback.c.product_id != "")
     among = feedback.c.id.in_(last.group_by(feedback.c.product_id))
-    if places is not None:
-        among &= feedback.c.chosen_id.in_(places)
+    if categories is not None:
+        among &= feedback.c.chosen_id.in_(categories)
     with store.read() as connection:
         total = connection.scalar(sa.select(sa.func.count()).where(among)) or 0
-        rows = connection.execute(sa.select(feedback).where(among).order_by(feedback.c.id.desc()).limit(most))
-        return Latest([dict(row._mapping) for row in rows], total)
+        rows = connection.execute(
+            sa.select(feedback).where(among).order_by(feedback.c.id.desc()).limit(limit)
+        )
+        return LatestFeedback([dict(row._mapping) for row in rows], total)
 
 
-def count(store: Store) -> int:
+def count(store: ServerStore) -> int:
     """How many events there are."""
     with store.read() as connection:
         return connection.scalar(sa.select(sa.func.count()).select_from(feedback)) or 0
 
 
-# -- to learn from ------------------------------------------------------------------------------------
+# -- training data ------------------------------------------------------------------------------------
 
 
-def lessons(store: Store, default_weight: float = 0.0, since: int = 0) -> Iterator[dict[str, Any]]:
-    """One row a product for `aisle train`, by product id: its last word, a reviewer's before a seller's,
-    a person's before a suggestion that merely stood.
+def training_rows(
+    store: ServerStore, default_weight: float = 0.0, since: int = 0
+) -> Iterator[dict[str, Any]]:
+    """One row for each product, by product id.
 
-    default_weight: the `sample_weight` of rows that nobody looked at; 0: not learned from, so that a model
-    does not learn its own echo. What a row says of itself, `aisle.read` takes as it is said: names are never
-    guessed at, and what callers sent lies in `fields`.
+    It holds the latest choice; a reviewer's counts before a seller's, and a person's before a suggestion that
+    nobody looked at. The reader takes the columns as named here and never guesses; what clients sent is in
+    `fields`.
+
+    Args:
+        store: The store.
+        default_weight: `sample_weight` of suggestions that nobody looked at. With 0 a model is not trained
+            on its own predictions.
+        since: UTC milliseconds; earlier feedback is left out.
     """
-    wanted = sa.select(feedback).where(~feedback.c.undone, feedback.c.at >= since)
+    query = sa.select(feedback).where(~feedback.c.undone, feedback.c.at >= since)
     order = (feedback.c.product_id, feedback.c.id)
     with store.read() as connection:
-        rows = connection.execution_options(yield_per=1000).execute(wanted.order_by(*order))
+        rows = connection.execution_options(yield_per=1000).execute(query.order_by(*order))
         best: Any = None
         for row in rows:
             if best is not None and (row.product_id != best.product_id or not row.product_id):
-                yield _lesson(best, default_weight)
+                yield _training_row(best, default_weight)
                 best = None
-            if best is None or _standing(row) >= _standing(best):
+            if best is None or _precedence(row) >= _precedence(best):
                 best = row
         if best is not None:
-            yield _lesson(best, default_weight)
+            yield _training_row(best, default_weight)
 
 
-def _standing(row: Any) -> tuple[int, int]:
-    return _CERTAIN[row.how], _RANK.get(row.role, 0)
+def _precedence(row: Any) -> tuple[int, int]:
+    return _CERTAINTY[row.how], _RANK.get(row.role, 0)
 
 
-def _lesson(row: Any, default_weight: float) -> dict[str, Any]:
-    """What callers sent stays inside `fields`: no name of theirs can become a column's part."""
+def _training_row(row: Any, default_weight: float) -> dict[str, Any]:
     fields = dict(row.fields)
     return {
         feedback_export.KEY: feedback_export.VERSION,
@@ -193,7 +239,7 @@ def _lesson(row: Any, default_weight: float) -> dict[str, Any]:
         "title": fields.pop("title", ""),
         "description": fields.pop("description", ""),
         "category": row.chosen,
-        "images": row.pictures,
+        "images": row.images,
         "missing_images": row.missing_images,
         "sample_weight": default_weight if row.how == "default" else 1.0,
         "split": "train",
@@ -205,28 +251,37 @@ def _lesson(row: Any, default_weight: float) -> dict[str, Any]:
     }
 
 
-def export(store: Store, file: Path, default_weight: float = 0.0, since: int = 0) -> dict[str, int]:
-    """Write the lessons as JSON lines, their images into a folder next to it; how many of each `how`.
+def export(store: ServerStore, file: Path, default_weight: float = 0.0, since: int = 0) -> dict[str, int]:
+    """Write training rows as JSON lines, and their images into a folder next to the file.
+
+    Args:
+        store: The store.
+        file: The file to write.
+        default_weight: As for `training_rows`.
+        since: As for `training_rows`.
+
+    Returns:
+        How many rows of each `how`.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: The file cannot be written.
     """
     from aisle.inference.prediction_files import whole_file
 
     folder = file.with_suffix("").with_name(f"{file.stem}-images")
-    tally: dict[str, int] = dict.fromkeys(HOW, 0)
+    counts: dict[str, int] = dict.fromkeys(HOW, 0)
     try:
         with whole_file(file) as handle:
-            for lesson in lessons(store, default_weight, since):
+            for row in training_rows(store, default_weight, since):
                 names = []
-                for name in lesson["images"]:
-                    data = picture(store, name)
+                for name in row["images"]:
+                    data = image(store, name)
                     if data is not None:
                         folder.mkdir(exist_ok=True)
                         (folder / f"{name}.jpg").write_bytes(data)
                         names.append(f"{folder.name}/{name}.jpg")
-                handle.write(json.dumps({**lesson, "images": names}, ensure_ascii=False) + "\n")
-                tally[lesson["how"]] += 1
+                handle.write(json.dumps({**row, "images": names}, ensure_ascii=False) + "\n")
+                counts[row["how"]] += 1
     except OSError as error:
         raise StoreError(f"{file} cannot be written: {error.strerror or error}") from error
-    return tally
+    return counts

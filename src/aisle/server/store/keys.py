@@ -1,6 +1,6 @@
-"""API keys: shown once, kept as hashes, each with a person and a role.
+"""API keys: shown once, stored as hashes, each with a person and a role.
 
-A key is 256 random bits, so one round of SHA-256 hides it as well as a slow hash would.
+A key has 256 random bits, so that one round of SHA-256 hides it as well as a slow hash would.
 """
 
 import hashlib
@@ -9,26 +9,27 @@ import math
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
 import sqlalchemy as sa
 
-from aisle.server.store.database import Store, StoreError, now
+from aisle.server.store.database import ServerStore, StoreError, now
 from aisle.server.store.tables import keys
 
 Role = Literal["seller", "reviewer", "admin"]
 ROLES: tuple[str, ...] = get_args(Role)
-_FRESH = 2.0  # seconds until a key that was revoked stops working
-_OLDEST = 600.0  # seconds for which known keys count while the store fails
-_PATIENCE = 2.0  # seconds that whoever calls waits for the store
-_AGAIN = 1.0  # seconds after which a store that failed is asked again
+_FRESH = 2.0  # seconds until a revoked key stops working
+_MAX_AGE = 600.0  # seconds for which known keys are valid while the store fails
+_MAX_WAIT = 2.0  # seconds that a request waits for the store
+_RETRY = 1.0  # seconds after which a store that failed is read again
 
 
 @dataclass(frozen=True)
-class Holder:
-    """Whoever stands behind a key. created, revoked: UTC milliseconds."""
+class ApiKey:
+    """A stored key; `created` and `revoked` in UTC milliseconds."""
 
     id: str
     person: str
@@ -37,150 +38,159 @@ class Holder:
     created: int = 0
     revoked: int | None = None
 
-    def may(self, role: str) -> bool:
-        """Whether this role, or one above it, is theirs."""
+    def has_role(self, role: str) -> bool:
+        """Whether the key has this role or a higher one."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def add(store: Store, person: str, role: str) -> str:
-    """A new key for a person, which is not kept and cannot be shown again.
+def add(store: ServerStore, person: str, role: str) -> str:
+    """Make a key, which cannot be shown again.
 
     Raises:
-        StoreError: no such role, or no name.
+        StoreError: The role is unknown, or the name is empty or too long.
     """
     if role not in ROLES:
         raise StoreError(f"role {role!r}: choose {', '.join(ROLES)}")
     if not person.strip() or len(person) > 200:
         raise StoreError("a key needs a person's name, of at most 200 characters")
-    name, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    row = {"id": name, "person": person.strip(), "role": role, "hash": _hash(secret), "created": now()}
+    key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+    row = {"id": key_id, "person": person.strip(), "role": role, "hash": _hash(secret), "created": now()}
     with store.begin() as connection:
         connection.execute(keys.insert().values(row))
-    return f"aisle_{name}_{secret}"
+    return f"aisle_{key_id}_{secret}"
 
 
-def revoke(store: Store, name: str) -> int:
-    """End the keys of this id or person; how many.
+def revoke(store: ServerStore, name: str) -> int:
+    """Revoke the keys of this id or person.
+
+    Returns:
+        How many.
 
     Raises:
-        StoreError: there is none.
+        StoreError: There is none.
     """
     with store.begin() as connection:
-        mine = ((keys.c.id == name) | (keys.c.person == name)) & keys.c.revoked.is_(None)
-        ended = connection.execute(keys.update().where(mine).values(revoked=now())).rowcount
-    if not ended:
+        matching = ((keys.c.id == name) | (keys.c.person == name)) & keys.c.revoked.is_(None)
+        revoked = connection.execute(keys.update().where(matching).values(revoked=now())).rowcount
+    if not revoked:
         raise StoreError(f"there is no key {name!r} in use; `aisle keys list` shows them")
-    return ended
+    return revoked
 
 
-def listed(store: Store, forgotten: bool = False) -> list[Holder]:
-    """All keys, revoked ones too, the oldest first. forgotten: also those whose person was forgotten."""
-    wanted = sa.select(keys).order_by(keys.c.created, keys.c.id)
+def list_keys(store: ServerStore, forgotten: bool = False) -> list[ApiKey]:
+    """All keys, revoked ones too, the oldest first; `forgotten`: also those of forgotten people."""
+    query = sa.select(keys).order_by(keys.c.created, keys.c.id)
     with store.read() as connection:
-        rows = connection.execute(wanted if forgotten else wanted.where(keys.c.hash != ""))
-        return [Holder(**row._mapping) for row in rows]
+        rows = connection.execute(query if forgotten else query.where(keys.c.hash != ""))
+        return [ApiKey(**row._mapping) for row in rows]
 
 
 def forget(connection: sa.Connection, person: str) -> int:
-    """Revoke a person's keys and delete their name and hash; how many. The rows stay: a store that once had
-    keys never counts as one without, for which a server asks nobody for a key."""
-    ended = sa.func.coalesce(keys.c.revoked, now())
-    change = keys.update().where(keys.c.person == person).values(person="", hash="", revoked=ended)
+    """Revoke a person's keys and delete their name and hash. The rows stay: a store that once had keys never
+    counts as one without, which would need no key.
+
+    Returns:
+        How many.
+    """
+    revoked = sa.func.coalesce(keys.c.revoked, now())
+    change = keys.update().where(keys.c.person == person).values(person="", hash="", revoked=revoked)
     return connection.execute(change).rowcount
 
 
-class KeyRing:
-    """Who holds a key, as of at most two seconds ago. `ever`: whether there was a key at any time, in use or
-    not; it never becomes false again.
+class ApiKeyCache:
+    """All keys, as of at most two seconds ago.
 
-    While the store fails, one thread asks it again and again and nobody waits: the keys that were known
-    count on, for ten minutes. A key that once was seen revoked never counts again, whatever the store says.
+    While the store fails, one thread reads it again and again and no request waits; the known keys stay valid
+    for ten minutes. A key that was once seen revoked never becomes valid again, whatever the store says.
+
+    Attributes:
+        ever_used: Whether there was a key at any time; it never becomes false again.
+        clock: Seconds, as `time.monotonic`.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.ever = False
+    def __init__(self, store: ServerStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self.store, self.clock = store, clock
+        self.ever_used = False
         self._lock = threading.Lock()
-        self._read: float | None = None  # when it was read at last
-        self._holders: dict[str, Holder] = {}
+        self._read_at: float | None = None
+        self._keys: dict[str, ApiKey] = {}
         self._revoked: set[str] = set()
-        self._asking: threading.Event | None = None  # set at the first answer, while a thread asks
-        self._failed: StoreError | None = None  # why the store did not answer at last
+        self._reading: threading.Event | None = None  # while a thread reads; set after its first attempt
+        self._error: StoreError | None = None  # of the last attempt
         self._closed = threading.Event()
 
     @property
     def stale(self) -> bool:
-        """Whether asking now would wait for the store, or be refused."""
-        return self._age > (_FRESH if self._failed is None else _OLDEST)
+        """Whether `refresh` would wait or raise."""
+        return self._age > (_FRESH if self._error is None else _MAX_AGE)
 
     @property
     def _age(self) -> float:
-        return math.inf if self._read is None else time.monotonic() - self._read
+        return math.inf if self._read_at is None else self.clock() - self._read_at
 
     def refresh(self) -> None:
-        """Read the keys again, if they were not just read; all who ask at one time wait for one reading.
+        """Read the keys again, if they were not just read. Requests at the same time wait for one reading.
 
         Raises:
-            StoreError: the store does not answer, and what is known is too old.
+            StoreError: The store does not respond, and the known keys are too old.
         """
         if self.stale:
-            answered = self._ask()
-            if not answered.wait(_PATIENCE):
-                self._fail(answered, StoreError("the store does not answer in time"))
-        if self._age > _OLDEST:
-            raise self._failed or StoreError("the store does not answer: the keys cannot be read")
+            attempted = self._start_reading()
+            if not attempted.wait(_MAX_WAIT):
+                self._failed(attempted, StoreError("the store does not answer in time"))
+        if self._age > _MAX_AGE:
+            raise self._error or StoreError("the store does not answer: the keys cannot be read")
 
-    def _ask(self) -> threading.Event:
+    def _start_reading(self) -> threading.Event:
         with self._lock:
-            if self._asking is None:
-                self._asking = threading.Event()
-                reading = partial(self._read_keys, self._asking)
-                threading.Thread(target=reading, name="aisle-keys", daemon=True).start()
-            return self._asking
+            if self._reading is None:
+                self._reading = threading.Event()
+                read = partial(self._read, self._reading)
+                threading.Thread(target=read, name="aisle-keys", daemon=True).start()
+            return self._reading
 
-    def _read_keys(self, answered: threading.Event) -> None:
-        """In a thread, until the store answers."""
+    def _read(self, attempted: threading.Event) -> None:
+        """Until the store responds."""
         while not self._closed.is_set():
-            asked = time.monotonic()
+            began = self.clock()
             try:
-                found = listed(self.store, forgotten=True)
+                found = list_keys(self.store, forgotten=True)
             except StoreError as error:
-                self._fail(answered, error)
-                self._closed.wait(_AGAIN)
+                self._failed(attempted, error)
+                self._closed.wait(_RETRY)
             else:
-                self._take(found, asked)
+                self._update(found, began)
                 break
-        answered.set()
+        attempted.set()
 
-    def _fail(self, answered: threading.Event, error: StoreError) -> None:
-        """From now on nobody waits for this reading."""
+    def _failed(self, attempted: threading.Event, error: StoreError) -> None:
         with self._lock:
-            if self._asking is answered:
-                self._failed = error
-        answered.set()
+            if self._reading is attempted:
+                self._error = error
+        attempted.set()
 
-    def _take(self, found: list[Holder], asked: float) -> None:
+    def _update(self, found: list[ApiKey], began: float) -> None:
         with self._lock:
-            self._revoked.update(holder.id for holder in found if holder.revoked is not None)
-            self.ever = self.ever or bool(found)
-            self._holders = {holder.id: holder for holder in found if holder.id not in self._revoked}
-            self._read, self._failed, self._asking = asked, None, None
+            self._revoked.update(key.id for key in found if key.revoked is not None)
+            self.ever_used = self.ever_used or bool(found)
+            self._keys = {key.id: key for key in found if key.id not in self._revoked}
+            self._read_at, self._error, self._reading = began, None, None
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop reading."""
         self._closed.set()
 
     @property
     def empty(self) -> bool:
-        """Whether there is no key in use."""
-        return not self._holders
+        """Whether no key is valid."""
+        return not self._keys
 
-    def holder(self, key: str) -> Holder | None:
-        """Who holds this key; None: nobody."""
-        start, _, rest = key.partition("_")
-        name, _, secret = rest.partition("_")
-        found = self._holders.get(name) if start == "aisle" else None
-        right = hmac.compare_digest(_hash(secret), found.hash if found else _hash(""))
+    def find(self, secret: str) -> ApiKey | None:
+        """The valid key of this secret."""
+        prefix, _, rest = secret.partition("_")
+        key_id, _, random = rest.partition("_")
+        found = self._keys.get(key_id) if prefix == "aisle" else None
+        right = hmac.compare_digest(_hash(random), found.hash if found else _hash(""))
         return found if found and right else None
 
 

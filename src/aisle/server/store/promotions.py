@@ -1,83 +1,96 @@
-"""Which model went live when: written down, and found again after a restart."""
+"""Promotions, rollbacks and shadow predictions."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from aisle.server.store.database import Store, now
+from aisle.server.store.database import ServerStore, now
 from aisle.server.store.tables import promotions, shadows
 
 PROMOTED, REFUSED, ROLLED_BACK = "promoted", "refused", "rolled back"
 
 
-class Change(NamedTuple):
-    """`what` (PROMOTED, REFUSED, ROLLED_BACK) of a model; before: the name that was live; measured: on
-    the fixed set."""
+class PromotionRecord(NamedTuple):
+    """An attempt to change the live model.
 
-    what: str
+    Attributes:
+        action: PROMOTED, REFUSED or ROLLED_BACK.
+        model: The model's name.
+        model_id: The hash of its weights.
+        previous: The name that was live.
+        comparison: On the golden set.
+    """
+
+    action: str
     model: str
     model_id: str
-    before: str
-    measured: dict[str, Any] | None = None
+    previous: str
+    comparison: dict[str, Any] | None = None
 
 
-def record(store: Store, person: str, change: Change) -> None:
-    """Commit a change."""
+def record(store: ServerStore, person: str, change: PromotionRecord) -> None:
+    """Store a record."""
     row = {"at": now(), "person": person, **change._asdict()}
     with store.begin() as connection:
         connection.execute(promotions.insert().values(row))
 
 
-def history(store: Store, most: int = 100) -> list[dict[str, Any]]:
-    """The latest first."""
+def history(store: ServerStore, limit: int = 100) -> list[dict[str, Any]]:
+    """All records, the latest first."""
     with store.read() as connection:
-        rows = connection.execute(sa.select(promotions).order_by(promotions.c.id.desc()).limit(most))
+        rows = connection.execute(sa.select(promotions).order_by(promotions.c.id.desc()).limit(limit))
         return [dict(row._mapping) for row in rows]
 
 
-class Line(NamedTuple):
-    """Models that were live one after the other and can be gone back to, the live one last. left_out: the
-    name that was live at last, where it is not the live one now."""
+class LiveHistory(NamedTuple):
+    """Names of models that were live, the live one last; and the last live name, if it is not live now."""
 
     names: list[str]
     left_out: str | None
 
 
-def line_of(store: Store, first: str, model_ids: Mapping[str, str]) -> Line:
-    """What was live before a restart. first: the name that is live where nothing was ever promoted.
-    model_ids: of the models there are, by name; other weights under a name were never judged, so they do
-    not go live by it."""
-    line = [(first, model_ids[first])]
-    columns = (promotions.c.what, promotions.c.model, promotions.c.model_id)
-    wanted = sa.select(*columns).where(promotions.c.what != REFUSED).order_by(promotions.c.id)
+def live_history(store: ServerStore, first: str, model_ids: Mapping[str, str]) -> LiveHistory:
+    """Which models were live before a restart.
+
+    Args:
+        store: The store.
+        first: The name that is live if nothing was promoted.
+        model_ids: Of the loaded models by name. A name with other weights than those that were promoted is
+            left out: they were never compared.
+    """
+    stack = [(first, model_ids[first])]
+    columns = (promotions.c.action, promotions.c.model, promotions.c.model_id)
+    query = sa.select(*columns).where(promotions.c.action != REFUSED).order_by(promotions.c.id)
     with store.read() as connection:
-        for what, name, model_id in connection.execute(wanted):
-            if what == PROMOTED:
-                line.append((name, model_id))
-            elif len(line) > 1:
-                line.pop()
-    there = [name for name, model_id in line if model_ids.get(name) == model_id]
-    names = [name for i, name in enumerate(there) if i == 0 or name != there[i - 1]]
-    return Line(names, line[-1][0] if model_ids.get(line[-1][0]) != line[-1][1] else None)
+        for action, name, model_id in connection.execute(query):
+            if action == PROMOTED:
+                stack.append((name, model_id))
+            elif len(stack) > 1:
+                stack.pop()
+    loaded = [name for name, model_id in stack if model_ids.get(name) == model_id]
+    names = [name for i, name in enumerate(loaded) if i == 0 or name != loaded[i - 1]]
+    last, last_id = stack[-1]
+    return LiveHistory(names, last if model_ids.get(last) != last_id else None)
 
 
-def keep_shadows(store: Store, rows: list[dict[str, Any]]) -> None:
-    """Commit what a shadow model would have answered."""
+def add_shadow_rows(store: ServerStore, rows: list[dict[str, Any]]) -> None:
+    """Store predictions of a shadow model."""
     with store.begin() as connection:
         connection.execute(shadows.insert(), rows)
 
 
-def shadow_summary(store: Store, model_id: str, live_model_id: str) -> dict[str, Any]:
+def shadow_summary(store: ServerStore, model_id: str, live_model_id: str) -> dict[str, Any]:
     """How often a shadow agreed with the live model, and how their decisions compare."""
     both = (shadows.c.model_id == model_id) & (shadows.c.live_model_id == live_model_id)
-    alike = (shadows.c.best_id == shadows.c.live_best_id).label("alike")
-    pair = (shadows.c.live_decision, shadows.c.decision, alike)
-    wanted = sa.select(*pair, sa.func.count()).where(both).group_by(*pair)
+    same = (shadows.c.best_id == shadows.c.live_best_id).label("same")
+    columns = (shadows.c.live_decision, shadows.c.decision, same)
+    query = sa.select(*columns, sa.func.count()).where(both).group_by(*columns)
     total = agreed = 0
     decisions: dict[str, int] = {}
     with store.read() as connection:
-        for live, shadow, same, number in connection.execute(wanted):
-            total, agreed = total + number, agreed + number * bool(same)
-            decisions[f"{live} -> {shadow}"] = decisions.get(f"{live} -> {shadow}", 0) + number
+        for live, shadow, agrees, count in connection.execute(query):
+            total, agreed = total + count, agreed + count * bool(agrees)
+            pair = f"{live} -> {shadow}"
+            decisions[pair] = decisions.get(pair, 0) + count
     return {"products": total, "agreement": agreed / total if total else None, "decisions": decisions}

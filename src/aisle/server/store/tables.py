@@ -1,4 +1,4 @@
-"""The tables. Times are UTC milliseconds since 1970; changes are migrations, and a test compares the two."""
+"""The tables. Times are UTC milliseconds since 1970. A change needs a migration, too."""
 
 from sqlalchemy import (
     JSON,
@@ -25,110 +25,116 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-_Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only what it calls INTEGER
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
+
+
+def _column(name: str, kind: object, *more: ForeignKey, index: bool = False) -> Column:
+    return Column(name, kind, *more, nullable=False, index=index)  # type: ignore[arg-type]
+
+
+def _id_column() -> Column:
+    return Column("id", _Id, primary_key=True, autoincrement=True)
+
 
 keys = Table(
     "keys",
     metadata,
     Column("id", String(16), primary_key=True),
-    Column("person", String(200), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("hash", String(64), nullable=False),
-    Column("created", BigInteger, nullable=False),
+    _column("person", String(200)),
+    _column("role", String(16)),
+    _column("hash", String(64)),
+    _column("created", BigInteger),
     Column("revoked", BigInteger),
 )
 
-# A picture as feedback keeps it: small, without what cameras write about people and places.
-pictures = Table(
-    "pictures",
+# Thumbnails of images in feedback and in the review queue.
+image_table = Table(
+    "images",
     metadata,
     Column("hash", String(32), primary_key=True),
-    Column("data", LargeBinary, nullable=False),
+    _column("data", LargeBinary),
 )
 
-# What was suggested, what was chosen, by whom, by which model, when.
 feedback = Table(
     "feedback",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("at", BigInteger, nullable=False, index=True),
-    Column("person", String(200), nullable=False, index=True),
-    Column("role", String(16), nullable=False),
-    Column("product_id", String(200), nullable=False, index=True),
-    Column("fields", JSON, nullable=False),
-    Column("pictures", JSON, nullable=False),  # hashes, in order
-    Column("missing_images", JSON, nullable=False, server_default="[]"),  # those given that could not be read
-    Column("suggested", JSON, nullable=False),  # [[id, confidence], …], best first
-    Column("chosen_id", Text, nullable=False),
-    Column("chosen", JSON, nullable=False),  # the path
-    Column("how", String(16), nullable=False),
-    Column("model", String(200), nullable=False),
-    Column("model_id", String(200), nullable=False),
-    Column("review_id", _Number, ForeignKey("reviews.id", ondelete="SET NULL"), index=True),
+    _id_column(),
+    _column("at", BigInteger, index=True),
+    _column("person", String(200), index=True),
+    _column("role", String(16)),
+    _column("product_id", String(200), index=True),
+    _column("fields", JSON),
+    _column("images", JSON),  # hashes, in order
+    _column("missing_images", JSON),
+    _column("suggested", JSON),  # [[id, confidence], …], best first
+    _column("chosen_id", Text),
+    _column("chosen", JSON),  # the path
+    _column("how", String(16)),
+    _column("model", String(200)),
+    _column("model_id", String(200)),
+    Column("review_id", _Id, ForeignKey("reviews.id", ondelete="SET NULL"), index=True),
     Column("request_key", String(200)),
-    Column("undone", Boolean, nullable=False, default=False),
+    _column("undone", Boolean),
     UniqueConstraint("person", "request_key"),
 )
 
-# Products for people to look at. A lock is a name and an end.
 reviews = Table(
     "reviews",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("at", BigInteger, nullable=False, index=True),
-    Column("person", String(200), nullable=False, index=True),  # who handed it in
-    Column("product_id", String(200), nullable=False),
-    Column("fields", JSON, nullable=False),
-    Column("pictures", JSON, nullable=False),
-    Column("missing_images", JSON, nullable=False, server_default="[]"),
-    Column("prediction", JSON, nullable=False),
-    Column("model", String(200), nullable=False),
-    Column("worth", Float, nullable=False),
-    Column("value", Float, nullable=False),  # what a look at it is expected to gain
-    Column("needed", Integer, nullable=False),  # how many people shall look
-    Column("decided", Integer, nullable=False, default=0),
-    Column("state", String(16), nullable=False),  # open, done, skipped
-    Column("locked_by", String(200)),
-    Column("locked_until", BigInteger, nullable=False, default=0),
-    Index("ix_reviews_queue", "state", "value"),
+    _id_column(),
+    _column("at", BigInteger, index=True),
+    _column("person", String(200), index=True),  # who queued it
+    _column("product_id", String(200)),
+    _column("fields", JSON),
+    _column("images", JSON),
+    _column("missing_images", JSON),
+    _column("prediction", JSON),
+    _column("model", String(200)),
+    _column("priority", Float),
+    _column("expected_gain", Float),  # (1 - confidence) * priority
+    _column("needed", Integer),  # how many people decide it
+    _column("decided", Integer),
+    _column("state", String(16)),  # open, done
+    Column("leased_by", String(200)),
+    _column("leased_until", BigInteger),
+    Index("ix_reviews_queue", "state", "expected_gain"),
 )
 
 skips = Table(
     "skips",
     metadata,
-    Column("review_id", _Number, ForeignKey("reviews.id", ondelete="CASCADE"), primary_key=True),
+    Column("review_id", _Id, ForeignKey("reviews.id", ondelete="CASCADE"), primary_key=True),
     Column("person", String(200), primary_key=True),
-    Column("at", BigInteger, nullable=False),
+    _column("at", BigInteger),
 )
 
-# What a shadow model would have answered, beside what was answered.
+# Predictions of shadow models beside those of the live model.
 shadows = Table(
     "shadows",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("at", BigInteger, nullable=False, index=True),
-    Column("product_id", String(200), nullable=False),
-    Column("model", String(200), nullable=False),
-    Column("model_id", String(200), nullable=False),
-    Column("best_id", Text, nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("decision", String(16), nullable=False),
-    Column("live_model_id", String(200), nullable=False),
-    Column("live_best_id", Text, nullable=False),
-    Column("live_decision", String(16), nullable=False),
+    _id_column(),
+    _column("at", BigInteger, index=True),
+    _column("product_id", String(200)),
+    _column("model", String(200)),
+    _column("model_id", String(200)),
+    _column("best_id", Text),
+    _column("confidence", Float),
+    _column("decision", String(16)),
+    _column("live_model_id", String(200)),
+    _column("live_best_id", Text),
+    _column("live_decision", String(16)),
     Index("ix_shadows_model_id", "model_id", "live_model_id"),
 )
 
-# Which model went live when, by whom, and what was measured first.
 promotions = Table(
     "promotions",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("at", BigInteger, nullable=False),
-    Column("person", String(200), nullable=False),
-    Column("what", String(16), nullable=False),  # promoted, refused, rolled back
-    Column("model", String(200), nullable=False),
-    Column("model_id", String(200), nullable=False),
-    Column("before", String(200), nullable=False),
-    Column("measured", JSON),
+    _id_column(),
+    _column("at", BigInteger),
+    _column("person", String(200)),
+    _column("action", String(16)),  # promoted, refused, rolled back
+    _column("model", String(200)),
+    _column("model_id", String(200)),
+    _column("previous", String(200)),
+    Column("comparison", JSON),
 )

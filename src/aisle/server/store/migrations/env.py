@@ -1,4 +1,4 @@
-"""Run by Alembic: migrations on the connection that `Store` hands over."""
+"""Run by Alembic on the connection of a `ServerStore`."""
 
 from alembic import context
 

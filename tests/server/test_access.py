@@ -3,20 +3,20 @@
 import shutil
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from aisle.server.problems import ServerError
-from aisle.server.settings import Settings
+from aisle.server.errors import ServerError
+from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
-from aisle.server.store import Store, keys, retention
+from aisle.server.store import ServerStore, keys, retention
 from aisle.server.store.tables import keys as table
-from tests.server.conftest import BACKENDS
+from tests.server.conftest import BACKENDS, advance
 from tests.server.test_security import ONE, key
+from tests.waiting import wait_until
 
 on_both = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 OUTSIDE = [
@@ -31,8 +31,8 @@ OUTSIDE = [
 
 
 def later(client):
-    """As if two seconds had passed."""
-    client.server.keys._read = 0.0
+    """As if three seconds had passed since the keys were read: known, and not fresh."""
+    advance(client.server, 3)
 
 
 def may(client, headers=None):
@@ -63,7 +63,7 @@ def test_a_person_who_is_forgotten_opens_nothing(start, backend):
     assert (may(client), may(client, mine)) == (401, 401)
     again = start()
     assert (may(again), may(again, mine)) == (401, 401)
-    assert keys.listed(again.server.store) == []
+    assert keys.list_keys(again.server.store) == []
 
 
 def test_a_key_that_came_and_went_between_two_looks_closes_too(start):
@@ -76,12 +76,12 @@ def test_a_key_that_came_and_went_between_two_looks_closes_too(start):
 
 @pytest.mark.parametrize("outside", OUTSIDE, ids=lambda change: str(*change.values()))
 def test_a_server_others_reach_does_not_start_without_a_key_in_use(trained, tmp_path, outside):
-    settings = Settings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), **outside)
+    settings = ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), **outside)
     with pytest.raises(ServerError, match="aisle keys add NAME --role admin --store ") as first:
         Server.start(settings)
     assert "\n" not in str(first.value)
     assert "--open" in str(first.value)
-    store = Store(settings.store)
+    store = ServerStore(settings.store)
     keys.add(store, "sol", "admin")
     keys.revoke(store, "sol")
     store.close()
@@ -92,7 +92,7 @@ def test_a_server_others_reach_does_not_start_without_a_key_in_use(trained, tmp_
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
 def test_a_server_of_this_machine_alone_starts_without_keys(trained, tmp_path, host):
-    server = Server.start(Settings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), host=host))
+    server = Server.start(ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), host=host))
     assert server.open
     server.stop()
 
@@ -103,7 +103,7 @@ def test_open_is_for_stores_that_never_had_a_key(start, trained, address):
     mine = key(client)
     assert (may(client), may(client, mine)) == (401, 200)
     with pytest.raises(ServerError, match="leave --open out"):
-        Server.start(Settings(runs={"s": trained.run}, store=address, open=True))
+        Server.start(ServerSettings(runs={"s": trained.run}, store=address, open=True))
 
 
 @pytest.mark.slow
@@ -135,7 +135,7 @@ def lose(client, how):
     for file in files(client):
         file.rename(away / file.name)
     if how == "made anew":
-        Store(str(database)).close()
+        ServerStore(str(database)).close()
     if how == "replaced":
         shutil.copy(away / database.name, database)
 
@@ -156,7 +156,7 @@ def writes(client):
     (top,) = client.get("/v1/taxonomy", params={"limit": 1}).json()["nodes"]
     return [
         ("POST", "/v1/feedback", {"product": product, "chosen": top["id"]}),
-        ("POST", "/v1/review/items?every=true", {"products": [product]}),
+        ("POST", "/v1/review/items?include_accepted=true", {"products": [product]}),
         ("POST", "/v1/classify?review=true", {"products": [product]}),
         ("POST", "/v1/review/next", {}),
         ("POST", "/v1/review/items/1/decide", {"chosen": top["id"]}),
@@ -176,12 +176,15 @@ def test_nothing_is_acknowledged_that_would_be_lost(start, how):
     client.headers.update(mine)
     asked = writes(client)
     assert client.get("/ready").status_code == 200
-    assert client.post("/v1/review/items?every=true", json={"products": [{"id": "1"}]}).status_code == 200
+    assert (
+        client.post("/v1/review/items?include_accepted=true", json={"products": [{"id": "1"}]}).status_code
+        == 200
+    )
     lose(client, how)
     for method, path, body in asked:
         answer = client.request(method, path, json=body)
         if path == "/v1/classify?review=true" and answer.status_code == 200:
-            assert "review_id" not in answer.json()["answers"][0]  # sure of it: nothing to keep
+            assert "review_id" not in answer.json()["results"][0]  # sure of it: nothing to keep
             continue
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable"), path
         assert "deleted or replaced" in answer.json()["error"]["message"]
@@ -197,7 +200,7 @@ def test_a_store_that_is_lost_opens_nothing(start, how):
     assert may(client, mine) == 200
     lose(client, how)
     for _ in range(3):
-        later_than_fresh(client)
+        later(client)
         assert may(client) == 401
         assert client.get("/v1/models/history").status_code == 401
     assert may(client, mine) == 200
@@ -208,32 +211,23 @@ def test_known_keys_count_while_the_store_is_lost(start):
     mine, other = key(client), key(client, person="other")
     assert may(client, mine) == may(client, other) == 200
     keys.revoke(client.server.store, "other")
-    later_than_fresh(client)
+    later(client)
     assert (may(client, mine), may(client, other)) == (200, 401)
     lose(client, "deleted")
-    later_than_fresh(client)
+    later(client)
     assert (may(client, mine), may(client, other), may(client)) == (200, 401, 401)
     find(client)
     assert client.get("/ready").status_code == 200
     assert (may(client, mine), may(client, other)) == (200, 401)
     keys.revoke(client.server.store, "sol")
-    for _ in range(200):  # at most two seconds
-        if may(client, mine) == 401:
-            break
-        threading.Event().wait(0.05)
-    assert may(client, mine) == 401
-
-
-def later_than_fresh(client):
-    """As if three seconds had passed since the keys were read: known, and not fresh."""
-    client.server.keys._read -= 3
+    wait_until(lambda: may(client, mine) == 401)  # at most two seconds
 
 
 def test_known_keys_do_not_count_for_ever(start):
     client = start()
     mine = key(client)
     lose(client, "deleted")
-    client.server.keys._read -= 3600
+    advance(client.server, 3600)
     answer = client.post("/v1/classify", json=ONE, headers=mine)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
 
@@ -259,7 +253,7 @@ def test_ten_requests_wait_for_one_look_at_a_store_that_hangs(start, postgres):
     with engine.begin() as holding:
         holding.execute(sa.text("LOCK TABLE keys IN ACCESS EXCLUSIVE MODE"))
         holding.execute(table.update().where(table.c.person == "other").values(revoked=1))
-        later_than_fresh(client)
+        later(client)
         with ThreadPoolExecutor(10) as callers:
             codes = list(callers.map(lambda _: may(client, mine), range(10)))
         assert codes == [200] * 10
@@ -267,8 +261,5 @@ def test_ten_requests_wait_for_one_look_at_a_store_that_hangs(start, postgres):
         assert waiting == 1  # one look, not one of each request after the other
         assert may(client, other) == 200  # not known to be revoked yet
     engine.dispose()
-    for _ in range(200):  # the store is back
-        if may(client, other) == 401:
-            break
-        threading.Event().wait(0.05)
+    wait_until(lambda: may(client, other) == 401)  # the store is back
     assert (may(client, mine), may(client, other)) == (200, 401)

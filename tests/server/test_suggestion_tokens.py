@@ -5,16 +5,16 @@ import json
 
 import pytest
 
-from aisle.server.store import feedback as kept
+from aisle.server.store import feedback as feedback_store
 from aisle.server.store.tables import reviews
-from tests.server.test_classify import picture
+from tests.server.test_classify import image_bytes
 
 TEXT = {"title": "oak wall clock", "description": "with roman numerals", "fields": {"brand": "Holt"}}
 
 
 @pytest.fixture
 def client(start):
-    return start(double=0.0)
+    return start(double_review_rate=0.0)
 
 
 def suggested(client, **changes):
@@ -29,7 +29,7 @@ def send(client, product, choice):
 
 
 def count(client):
-    return kept.count(client.server.store)
+    return feedback_store.count(client.server.store)
 
 
 def test_the_same_text_is_accepted_however_it_is_spaced(client):
@@ -50,10 +50,10 @@ def test_the_same_text_is_accepted_however_it_is_spaced(client):
         {"description": None},
         {"fields": {"brand": "Fleet"}},
         {"fields": {}},
-        {"images": [base64.b64encode(picture()).decode()]},
+        {"images": [base64.b64encode(image_bytes()).decode()]},
     ],
 )
-def test_another_text_or_picture_is_refused_and_nothing_is_kept(client, changes):
+def test_another_text_or_image_is_refused_and_nothing_is_kept(client, changes):
     choice = suggested(client)
     answer = send(client, {**TEXT, **changes}, choice)
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "stale_suggestion")
@@ -73,11 +73,11 @@ def test_a_choice_from_the_tree_needs_no_token(client):
     assert send(client, {"title": "anything"}, {"chosen": chosen}).json()["how"] == "chosen"
 
 
-def test_pictures_are_the_same_however_they_are_sent(client):
-    data, other = picture(), picture(colour=(30, 30, 200))
+def test_images_are_the_same_however_they_are_sent(client):
+    data, other = image_bytes(), image_bytes(colour=(30, 30, 200))
     product = {"id": "A-1", "title": "oak wall clock", "images": [{"file": "front"}]}
     form = {"products": (None, json.dumps([product]), "application/json")}
-    (answer,) = client.post("/v1/classify", files={**form, "front": ("a.jpg", data)}).json()["answers"]
+    (answer,) = client.post("/v1/classify", files={**form, "front": ("a.jpg", data)}).json()["results"]
     first = answer["prediction"]["best_id"]
     choice = {"token": answer["token"], "suggested": [{"id": first}], "chosen": first}
     encoded = base64.b64encode(data).decode()
@@ -91,7 +91,7 @@ def test_pictures_are_the_same_however_they_are_sent(client):
 
 def queued(client, title):
     sent = {"products": [{"id": "A-1", "title": title}]}
-    (answer,) = client.post("/v1/review/items?every=true", json=sent).json()["answers"]
+    (answer,) = client.post("/v1/review/items?include_accepted=true", json=sent).json()["results"]
     return answer["review_id"]
 
 
@@ -99,12 +99,12 @@ def borrowed(client):
     """The one item as a reviewer sees it; their time is up at once."""
     (item,) = client.post("/v1/review/next", json={}).json()["items"]
     with client.server.store.begin() as connection:
-        connection.execute(reviews.update().values(locked_until=0))
+        connection.execute(reviews.update().values(leased_until=0))
     return item
 
 
 def test_a_review_item_that_changed_is_not_decided(client):
-    client.server.settings = client.server.settings.model_copy(update={"batch_floor": 0.0})
+    client.server.settings = client.server.settings.model_copy(update={"batch_min_confidence": 0.0})
     number = queued(client, "oak wall clock")
     item = borrowed(client)
     assert queued(client, "blue cotton shirt") == number
@@ -119,5 +119,5 @@ def test_a_review_item_that_changed_is_not_decided(client):
     together["tokens"] = {str(number): now["token"]}
     (entry,) = client.post("/v1/review/accept", json=together).json()["items"]
     assert entry["error"] is None
-    (row,) = kept.of_product(client.server.store, "A-1")
+    (row,) = feedback_store.of_product(client.server.store, "A-1")
     assert (row["fields"]["title"], row["chosen_id"]) == ("blue cotton shirt", now["prediction"]["best_id"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aisle.server.settings import Limits
+from aisle.server.settings import RequestLimits
 from tests.server.test_security import ONE, key
 
 JSON = {"content-type": "application/json"}
@@ -51,17 +51,17 @@ def test_json_of_too_many_values_is_not_parsed(client):
     "text", [",[{:" * 5000, '"' * 5000, "\\" * 5001, '\\"' * 5000, 'a\\",b' * 100_000], ids=range(5)
 )
 def test_what_a_text_says_is_not_counted(start, text):
-    client = start(limits=Limits(values=60))
+    client = start(limits=RequestLimits(max_json_values=60))
     products = [{"id": "a", "fields": {"x": text[:5000]}}, {"title": "clock", "description": text[:199_999]}]
     answer = client.post("/v1/classify", json={"products": products})
-    assert [one["error"] for one in answer.json()["answers"]] == [None, None]
+    assert [one["error"] for one in answer.json()["results"]] == [None, None]
     assert ask(client, "/v1/classify", json.dumps({"products": [{}] * 31})) == (413, "too_large")
 
 
 def test_the_largest_request_that_is_promised_is_answered(client):
     product = {"title": "clock", "fields": {f"field {i}": "value, with: [commas]" for i in range(200)}}
     answer = client.post("/v1/classify", json={"products": [product] * 1000})
-    assert [one["error"] for one in answer.json()["answers"]] == [None] * 1000
+    assert [one["error"] for one in answer.json()["results"]] == [None] * 1000
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_the_largest_request_that_is_promised_is_answered(client):
         b"{",
         b"",
         b"\xff\xfe{\x00}\x00",
-        b'{"products": [{"worth": NaN}]}',
-        b'{"products": [{"worth": -Infinity}]}',
+        b'{"products": [{"priority": NaN}]}',
+        b'{"products": [{"priority": -Infinity}]}',
         b"[" * 5_000,
         b'{"products": ' + b"9" * 5000 + b"}",
         b'{"products": []} {}',
@@ -118,8 +118,8 @@ NUL, LONG = "a\0b", "n" * 5000
         ("DELETE", f"/v1/models/{LONG}", None),
         ("GET", "/v1/products/a%00b", None),
         ("GET", f"/v1/products/{LONG}", None),
-        ("GET", "/v1/search/pictures/a%00b", None),
-        ("GET", "/v1/pictures/a%00b", None),
+        ("GET", "/v1/search/images/a%00b", None),
+        ("GET", "/v1/images/a%00b", None),
         ("GET", "/v1/acceptance?model=a%00b", None),
         ("GET", f"/v1/acceptance?model={LONG}", None),
         ("GET", "/v1/taxonomy?model=a%00b", None),
@@ -135,7 +135,7 @@ NUL, LONG = "a\0b", "n" * 5000
         ("POST", "/v1/review/items/1/decide", {"chosen": NUL}),
         ("POST", "/v1/session", {"key": NUL}),
         ("POST", "/v1/session", {"key": LONG[:1000]}),
-        ("POST", "/v1/search", {"like": NUL}),
+        ("POST", "/v1/search", {"more_like": NUL}),
         ("POST", "/v1/feedback", {"product": {"id": NUL}, "chosen": "x"}),
         ("POST", "/v1/feedback", {"product": {"id": LONG}, "chosen": "x"}),
         ("POST", "/v1/feedback", {"product": {"fields": {NUL: "x"}}, "chosen": "x"}),
@@ -159,12 +159,12 @@ def loading(trained, tmp_path_factory):
     from starlette.testclient import TestClient
 
     from aisle.server.app import create_app
-    from aisle.server.settings import Settings
+    from aisle.server.settings import ServerSettings
     from aisle.server.state import Server
 
     folder = tmp_path_factory.mktemp("loading")
     (folder / "a file").write_text("x")
     (folder / "a circle").symlink_to(folder / "a circle")
-    settings = Settings(runs={"shop": trained.run}, store=str(folder / "s.db"), library=folder)
+    settings = ServerSettings(runs={"shop": trained.run}, store=str(folder / "s.db"), library=folder)
     with TestClient(create_app(Server.start(settings)), base_url="http://127.0.0.1:8000") as client:
         yield client

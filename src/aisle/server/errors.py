@@ -1,4 +1,4 @@
-"""What goes wrong with a request, as every route says it: a status, a short code, one line."""
+"""Errors of the API: a status, a stable code and a message of one line."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from aisle.errors import AisleError
 
 
 class ServerError(AisleError):
-    """The server cannot be started, or a command about its store cannot be carried out."""
+    """The server cannot start, or a command on its store cannot be carried out."""
 
 
 class ApiError(AisleError):
-    """An answer other than 200. code: for programs, never changes; message: for people."""
+    """An error response. `code` is for programs and never changes, the message is for people."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -22,7 +22,7 @@ class ApiError(AisleError):
 
 
 class BodyError(HTTPException):
-    """A body that cannot be read. FastAPI lets only its own kind of error through from there."""
+    """A body that cannot be read. FastAPI passes on only `HTTPException` from there."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(status, message)
@@ -30,7 +30,7 @@ class BodyError(HTTPException):
 
 
 class BusyError(ApiError):
-    """More is waiting than may; `seconds`: when it is worth asking again."""
+    """Too much is queued; the client may retry after `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         message = f"too much is waiting already; ask again in {seconds} s"
@@ -38,7 +38,7 @@ class BusyError(ApiError):
 
 
 class ItemError(AisleError):
-    """One product of a request cannot be answered; its neighbours can."""
+    """One product of a request cannot be classified; the others can."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -2,12 +2,12 @@
 
 import socket
 import threading
-import time
 
 import uvicorn
 
-from aisle.server.protocol import limited
-from aisle.server.store import feedback as kept
+from aisle.server.protocol import limited_protocol
+from aisle.server.store import feedback as feedback_store
+from tests.waiting import wait_until
 
 
 class Site:
@@ -22,15 +22,14 @@ class Site:
         self.start()
 
     def start(self):
-        protocol = limited(self.server.settings.limits)
+        protocol = limited_protocol(self.server.settings.limits)
         config = uvicorn.Config(
             self.app, port=self.port, log_config=None, lifespan="off", ws="none", http=protocol
         )
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run)
         self.thread.start()
-        while not self.uvicorn.started:
-            time.sleep(0.01)
+        wait_until(lambda: self.uvicorn.started)
 
     def stop(self):
         self.uvicorn.should_exit = True
@@ -38,4 +37,4 @@ class Site:
 
     def said(self):
         """The latest word on each product, the earliest first."""
-        return kept.latest(self.server.store, None, 100).rows[::-1]
+        return feedback_store.latest(self.server.store, None, 100).rows[::-1]

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from aisle.server.settings import Limits
-from tests.server.listening import Site
+from aisle.server.settings import RequestLimits
+from tests.server.live_server import Site
 from tests.server.test_security import key
 
 HOST = b"Host: 127.0.0.1\r\n"
@@ -38,7 +38,7 @@ def listen(start):
         site.stop()
 
 
-class Line:
+class Connection:
     """A connection to a site."""
 
     def __init__(self, site):
@@ -99,7 +99,7 @@ def code(answer):
 )
 def test_what_has_no_end_is_refused(listen, head, piece, end, expected):
     site = listen()
-    line = Line(site)
+    line = Connection(site)
     line.send(head)
     for _ in range(200):  # 1.2 MB
         if not line.send(piece):
@@ -108,27 +108,27 @@ def test_what_has_no_end_is_refused(listen, head, piece, end, expected):
     answer = line.rest()
     assert (status(answer), code(answer)) == (expected, "too_large")
     assert b"connection: close" in answer
-    other = Line(site)
+    other = Connection(site)
     other.send(GET + b"Connection: close\r\n\r\n")
     assert status(other.rest()) == 200
 
 
 def test_what_is_within_the_limits_is_answered(listen):
-    site = listen(limits=Limits(headers=12, url=100, head=400))
-    line = Line(site)
+    site = listen(limits=RequestLimits(max_headers=12, max_url_bytes=100, max_header_bytes=400))
+    line = Connection(site)
     line.send(GET + b"a: b\r\n" * 10 + b"Connection: close\r\n\r\n")
     assert status(line.rest()) == 200
-    line = Line(site)
+    line = Connection(site)
     line.send(GET + b"a: b\r\n" * 11 + b"Connection: close\r\n\r\n")
     assert status(line.rest()) == 431
-    line = Line(site)
+    line = Connection(site)
     line.send(b"GET /health?" + b"x" * 80 + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
     assert status(line.rest()) == 200
 
 
 @pytest.mark.parametrize("begun", [GET, b"G", GET + b"a: ", GET + b"a"])
 def test_a_head_that_does_not_end_is_left(listen, begun):
-    line = Line(listen(limits=Limits(head_seconds=0.2)))
+    line = Connection(listen(limits=RequestLimits(header_timeout_s=0.2)))
     line.send(begun)
     answer = line.rest()
     assert (status(answer), code(answer)) == (408, "too_slow")
@@ -136,13 +136,13 @@ def test_a_head_that_does_not_end_is_left(listen, begun):
 
 @pytest.mark.parametrize("asked", [b"", b"\r\n"], ids=["nothing", "a line"])
 def test_a_connection_on_which_nothing_comes_is_closed(listen, asked):
-    line = Line(listen(limits=Limits(head_seconds=0.2)))
+    line = Connection(listen(limits=RequestLimits(header_timeout_s=0.2)))
     line.send(asked)
     assert line.rest() == b""
 
 
 def test_empty_lines_do_not_keep_a_connection(listen):
-    line = Line(listen(limits=Limits(head_seconds=0.2)))
+    line = Connection(listen(limits=RequestLimits(header_timeout_s=0.2)))
     line.send(GET + b"\r\n")
     assert line.socket.recv(12) == b"HTTP/1.1 200"
     line.send(b"\r\n")
@@ -159,7 +159,7 @@ def test_empty_lines_do_not_keep_a_connection(listen):
     ids=["a length", "a chunk", "a trailer"],
 )
 def test_a_body_that_does_not_end_is_left(listen, begun):
-    line = Line(listen(limits=Limits(body_seconds=0.2)))
+    line = Connection(listen(limits=RequestLimits(body_timeout_s=0.2)))
     line.send(b"POST /v1/classify HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n" + begun)
     answer = line.rest()
     assert (status(answer), code(answer)) == (408, "too_slow")
@@ -168,7 +168,7 @@ def test_a_body_that_does_not_end_is_left(listen, begun):
 def test_a_key_in_a_trailer_opens_nothing(listen):
     site = listen()
     secret = key(site.client)["Authorization"].split()[1].encode()
-    line = Line(site)
+    line = Connection(site)
     line.send(CHUNKED + b"%x\r\n" % len(ONE) + ONE + b"\r\n0\r\nX-API-Key: " + secret + b"\r\n\r\n")
     assert status(line.rest()) == 401
 
@@ -189,7 +189,7 @@ def test_no_body_is_read_without_a_key(listen):
     assert len(asked) >= 9
     for method, path in asked:
         for kind in (b"application/json", b"multipart/form-data; boundary=b"):
-            line = Line(site)  # not one byte of the body is ever sent
+            line = Connection(site)  # not one byte of the body is ever sent
             line.send(
                 f"{method} {path} HTTP/1.1\r\n".encode()
                 + HOST
@@ -206,7 +206,7 @@ def test_no_body_is_read_without_a_key(listen):
 def test_a_large_body_without_a_key_gets_its_answer(listen):
     site = listen()
     key(site.client)
-    line = Line(site)
+    line = Connection(site)
     line.send(b"POST /v1/feedback HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n")
     line.send(b"Content-Length: 60000000\r\n\r\n")
     for _ in range(600):
@@ -217,17 +217,17 @@ def test_a_large_body_without_a_key_gets_its_answer(listen):
 
 def test_requests_one_after_the_other_on_one_connection(listen):
     site = listen()
-    line = Line(site)
+    line = Connection(site)
     post = b"POST /v1/classify HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
     post += b"Content-Length: %d\r\n\r\n" % len(ONE) + ONE
     line.send(GET + b"\r\n" + post + GET + b"Connection: close\r\n\r\n")
     answers = line.rest()
     assert answers.count(b"HTTP/1.1 200") == 3
-    assert answers.index(b'"status"') < answers.index(b'"answers"') < answers.rindex(b'"status"')
+    assert answers.index(b'"status"') < answers.index(b'"results"') < answers.rindex(b'"status"')
 
 
 def test_endless_requests_on_one_connection_are_not_queued(listen):
-    line = Line(listen())
+    line = Connection(listen())
     for _ in range(50):
         if not line.send((GET + b"\r\n") * 1000):
             break
@@ -237,7 +237,7 @@ def test_endless_requests_on_one_connection_are_not_queued(listen):
 def test_another_protocol_is_not_spoken(listen):
     site = listen()
     for upgrade in (b"websocket", b"h2c"):
-        line = Line(site)
+        line = Connection(site)
         line.send(GET + b"Connection: Upgrade\r\nUpgrade: " + upgrade + b"\r\n\r\n" + b"\x00" * 1000)
         answer = line.rest()
         assert status(answer) == 200
@@ -245,8 +245,8 @@ def test_another_protocol_is_not_spoken(listen):
 
 
 def test_more_connections_than_may_be_open_are_refused(listen):
-    site = listen(limits=Limits(connections=2))
-    lines = [Line(site) for _ in range(3)]
+    site = listen(limits=RequestLimits(max_connections=2))
+    lines = [Connection(site) for _ in range(3)]
     for line in lines[:2]:
         line.send(GET + b"\r\n")
         assert line.socket.recv(12) == b"HTTP/1.1 200"
@@ -269,7 +269,7 @@ def test_more_connections_than_may_be_open_are_refused(listen):
     ],
 )
 def test_a_malformed_first_line_is_the_callers_fault(listen, line):
-    asked = Line(listen())
+    asked = Connection(listen())
     asked.send(line + b"\r\n" + HOST + b"Connection: close\r\n\r\n")
     assert 400 <= status(asked.rest()) < 500
 
@@ -287,7 +287,7 @@ def test_a_malformed_first_line_is_the_callers_fault(listen, line):
     ],
 )
 def test_a_request_names_one_host(listen, headers):
-    line = Line(listen())
+    line = Connection(listen())
     line.send(b"GET /health HTTP/1.1\r\nConnection: close\r\n" + headers + b"\r\n")
     answer = line.rest()
     assert (status(answer), code(answer)) == (400, "bad_header")

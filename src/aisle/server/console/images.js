@@ -1,16 +1,16 @@
-// Pictures as people give them: dropped, pasted, chosen; too large ones are made smaller before they are sent.
+// Images that people drop, paste or choose; large ones are scaled down before they are sent.
 
-const LARGE = 2_000_000; // bytes beyond which a picture is scaled down
+const LARGE = 2_000_000; // bytes above which an image is scaled down
 const SIDE = 1600; // pixels of its longer side then
 
-/** The picture files of a drop or paste. */
-export function picturesOf(transfer) {
+/** The image files of a drop or paste. */
+export function imagesOf(transfer) {
   return [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/"));
 }
 
-/** One given picture: what is sent, and the address of its preview. */
+/** One image: what is sent, and the URL of its preview. */
 export async function taken(file) {
-  const name = file.name || "pasted picture";
+  const name = file.name || "pasted image";
   const data = file.size > LARGE ? await smaller(file) : file;
   return { name, data, url: URL.createObjectURL(data) };
 }
@@ -30,7 +30,7 @@ async function smaller(file) {
   }
 }
 
-/** As base64 with its kind before it. */
+/** As a data URL. */
 export function encoded(data) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();

@@ -1,9 +1,9 @@
-// Categories that a model suggests: full paths, each with its confidence and why.
+// Suggested categories: paths with confidence and reason.
 
 import { apart, bar, h, pathText, percent } from "./dom.js";
 
-/** What one line shows; `key`: the key that takes it. */
-export function placeLine({ path, confidence, reason }, key = "") {
+/** One line; `key`: the key that chooses it. */
+export function suggestionLine({ path, confidence, reason }, key = "") {
   return [
     h("span", { class: "key", "aria-hidden": "true" }, key),
     h("span", { class: "what" }, pathText(path), reason && h("span", { class: "reason" }, reason)),
@@ -12,7 +12,7 @@ export function placeLine({ path, confidence, reason }, key = "") {
   ];
 }
 
-/** The places of a prediction, best first, as {id, path, confidence}; ids are paths but for the best. */
+/** The suggestions of a prediction, best first, as {id, path, confidence}; ids are paths but for the best. */
 export function alternatives(prediction, most = 5) {
   return prediction.alternatives.slice(0, most).map((one) => ({
     id: one.path === prediction.best ? prediction.best_id : one.path,

@@ -5,18 +5,18 @@ import pytest
 import aisle
 from aisle.data import ImageRef
 from aisle.errors import AisleError
-from aisle.server.store import Store, StoreError, feedback, promotions, retention, reviews
+from aisle.server.store import ServerStore, StoreError, feedback, promotions, retention, reviews
 from aisle.server.store import keys as kept_keys
 from aisle.server.store.database import now
-from aisle.server.stored_images import small_copies
+from aisle.server.thumbnails import thumbnails
 from tests.server.conftest import BACKENDS
-from tests.server.test_classify import picture
+from tests.server.test_classify import image_bytes
 
 on_both = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 
 
 def event(person="ana", product="1", chosen="A", how="chosen", role="seller", days=0, **more):
-    return feedback.Event(
+    return feedback.FeedbackEvent(
         person=person,
         role=role,
         product_id=product,
@@ -33,11 +33,11 @@ def event(person="ana", product="1", chosen="A", how="chosen", role="seller", da
 
 def kept_images(*data):
     """Small copies by hash, as the store keeps them."""
-    return small_copies(ImageRef(data=one) for one in data)
+    return thumbnails(ImageRef(data=one) for one in data)
 
 
 def chosen(store, **options):
-    return {row["id"]: row["category"][-1] for row in feedback.lessons(store, **options)}
+    return {row["id"]: row["category"][-1] for row in feedback.training_rows(store, **options)}
 
 
 @on_both
@@ -61,21 +61,21 @@ def test_the_last_word_counts_a_reviewers_before_a_sellers(store):
 @on_both
 def test_the_echo_has_the_weight_one_says(store):
     feedback.add(store, event(how="default"))
-    assert [row["sample_weight"] for row in feedback.lessons(store)] == [0.0]
-    assert [row["sample_weight"] for row in feedback.lessons(store, default_weight=0.25)] == [0.25]
+    assert [row["sample_weight"] for row in feedback.training_rows(store)] == [0.0]
+    assert [row["sample_weight"] for row in feedback.training_rows(store, default_weight=0.25)] == [0.25]
 
 
 @on_both
 def test_a_person_is_forgotten_everywhere(store):
-    entry = reviews.Entry("ana", "9", {"title": "secret words of ana"}, [], _prediction(), "m")
+    entry = reviews.ReviewEntry("ana", "9", {"title": "secret words of ana"}, [], _prediction(), "m")
     reviews.enqueue(store, [entry], 0)
     feedback.add(store, event("ana"))
     feedback.add(store, event("ben", product="2"))
     kept_keys.add(store, "ana", "seller")
-    promotions.record(store, "ana", promotions.Change(promotions.ROLLED_BACK, "m", "1", "n"))
+    promotions.record(store, "ana", promotions.PromotionRecord(promotions.ROLLED_BACK, "m", "1", "n"))
     gone = retention.forget(store, "ana")
     assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "keys": 1}
-    assert [row["id"] for row in feedback.lessons(store)] == ["2"]
+    assert [row["id"] for row in feedback.training_rows(store)] == ["2"]
     assert [change["person"] for change in promotions.history(store)] == [""]
     store.close()
     if store.is_sqlite:  # not even in what SQLite has not overwritten yet
@@ -96,19 +96,19 @@ def test_old_rows_are_deleted(store):
 
 
 @on_both
-def test_pictures_nobody_refers_to_are_deleted(store):
-    images = kept_images(picture(), picture((1, 2, 3)))
+def test_images_nobody_refers_to_are_deleted(store):
+    images = kept_images(image_bytes(), image_bytes((1, 2, 3)))
     names = list(images)
-    feedback.add(store, event("ana", pictures=names[:1]), images)
-    feedback.add(store, event("ben", product="2", pictures=names), images)
+    feedback.add(store, event("ana", images=names[:1]), images)
+    feedback.add(store, event("ben", product="2", images=names), images)
     retention.forget(store, "ben")
-    assert [feedback.picture(store, name) is not None for name in names] == [True, False]
+    assert [feedback.image(store, name) is not None for name in names] == [True, False]
 
 
 @on_both
-def test_pictures_are_exported_beside(store, tmp_path):
-    images = kept_images(picture(size=(1200, 600)))
-    feedback.add(store, event(pictures=list(images)), images)
+def test_images_are_exported_beside(store, tmp_path):
+    images = kept_images(image_bytes(size=(1200, 600)))
+    feedback.add(store, event(images=list(images)), images)
     feedback.export(store, tmp_path / "f.jsonl")
     catalog = aisle.read(tmp_path / "f.jsonl")
     assert not catalog.problems
@@ -123,7 +123,7 @@ def test_pictures_are_exported_beside(store, tmp_path):
 )
 def test_a_store_that_cannot_be_opened(address):
     with pytest.raises(StoreError) as error:
-        Store(address)
+        ServerStore(address)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -131,19 +131,19 @@ def test_a_store_that_cannot_be_opened(address):
 def test_a_file_that_is_no_store(tmp_path):
     (tmp_path / "s.db").write_text("this is no database, however long it may be" * 100)
     with pytest.raises(AisleError, match="not a database"):
-        Store(str(tmp_path / "s.db"))
+        ServerStore(str(tmp_path / "s.db"))
 
 
 def test_a_store_of_a_newer_version(tmp_path):
     import sqlite3
 
-    Store(str(tmp_path / "s.db")).close()
+    ServerStore(str(tmp_path / "s.db")).close()
     connection = sqlite3.connect(tmp_path / "s.db")
     with connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(StoreError, match="newer"):
-        Store(str(tmp_path / "s.db"))
+        ServerStore(str(tmp_path / "s.db"))
 
 
 @on_both

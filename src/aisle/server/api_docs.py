@@ -1,4 +1,4 @@
-"""The API's documentation page: Swagger UI from this very server, no outside request."""
+"""The API's documentation page: Swagger UI, served locally."""
 
 import importlib.resources
 from typing import Any
@@ -8,11 +8,11 @@ from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 INTRODUCTION = """
-Classify products, suggest places while a title is typed, and keep what people choose.
+Classify products, suggest categories while a title is typed, and store what people choose.
 
-Every request may carry a key (`Authorization: Bearer …`, made by `aisle keys add`); where the server has
-none and listens to its own machine only, none is asked for. Every answer carries an `X-Request-ID`, which
-is also in the server's log. Failures are `{"error": {"code", "message", "request_id"}}`.
+Requests carry a key (`Authorization: Bearer …`, made by `aisle keys add`). A server without keys that only
+its own machine reaches needs none. Every response has an `X-Request-ID`, which is also in the server's log.
+Errors are `{"error": {"code", "message", "request_id"}}`.
 """
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -37,7 +37,7 @@ _START = """SwaggerUIBundle({
 
 
 def add(app: FastAPI) -> None:
-    """`/docs`, its script and its assets."""
+    """Add `/docs`, its script and its assets."""
 
     @app.get("/docs", include_in_schema=False)
     async def page() -> HTMLResponse:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from aisle.server.app import create_app
-from aisle.server.settings import Settings
+from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
-from tests.server.listening import Site
+from tests.server.live_server import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE = {"width": 390, "height": 844}
@@ -20,7 +20,9 @@ in_chromium = [
 @pytest.fixture
 def site(trained, tmp_path):
     """A server with an empty database, in which every product is looked at once."""
-    yield from serving(Settings(runs={"shop": trained.run}, store=str(tmp_path / "store.db"), double=0.0))
+    yield from serving(
+        ServerSettings(runs={"shop": trained.run}, store=str(tmp_path / "store.db"), double_review_rate=0.0)
+    )
 
 
 def serving(settings):

@@ -1,0 +1,102 @@
+"""Compares a candidate with the live model on the golden set, before it may go live."""
+
+import asyncio
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from fastapi.concurrency import run_in_threadpool
+
+from aisle.data import Product, read
+from aisle.guarantee import Prediction
+from aisle.metrics import paired_bootstrap
+from aisle.server.batching import Batcher
+from aisle.server.errors import ServerError
+from aisle.server.model_registry import ServedModel
+from aisle.taxonomy import CategoryPath, Taxonomy
+
+_CHUNK = 8  # products of the golden set in the queue at a time
+
+
+class GoldenSetResult(NamedTuple):
+    """Counts of correct predictions, and the difference in accuracy with 95 % limits.
+
+    A prediction is correct if its path is the label, or lies inside it where the label is a branch.
+    """
+
+    products: int
+    live: int
+    candidate: int
+    only_live: int
+    only_candidate: int
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def not_worse(self) -> bool:
+        """Whether the candidate gets at least as many right."""
+        return self.candidate >= self.live
+
+
+def read_golden_set(file: Path, model: Any = None) -> list[Product]:
+    """The labelled products of a file; only its `test` rows, if it has a `split` column with some.
+
+    Args:
+        file: A catalog.
+        model: A model whose columns the file has.
+
+    Raises:
+        ServerError: No row has a label.
+        AisleError: The file cannot be read.
+    """
+    catalog = read(file, like=model)
+    rows = np.flatnonzero(~catalog.fatal)
+    if catalog.split is not None and "test" in set(catalog.split):
+        rows = np.flatnonzero(~catalog.fatal & (catalog.split == "test"))
+    found = [product for product in (catalog[int(row)] for row in rows) if product.categories]
+    if not found:
+        raise ServerError(f"{file}: no row has a category to compare models by")
+    return found
+
+
+async def compare_on_golden_set(
+    batcher: Batcher, candidate: ServedModel, live: ServedModel, products: list[Product]
+) -> GoldenSetResult:
+    """Compare two models, a few products at a time between requests, so that the queue stays short."""
+    predictions: list[list[Any]] = [[], []]
+    for start in range(0, len(products), _CHUNK):
+        chunk = products[start : start + _CHUNK]
+        for served, found in zip((live, candidate), predictions, strict=True):
+            found += await asyncio.wrap_future(batcher.submit(served.predict, chunk, max_wait_s=math.inf))
+    return await run_in_threadpool(_compare, products, live, candidate, predictions)
+
+
+def _compare(
+    products: list[Product], live: ServedModel, candidate: ServedModel, predictions: list[list[Any]]
+) -> GoldenSetResult:
+    first, second = (
+        np.array([_is_correct(served.taxonomy, *pair) for pair in zip(found, products, strict=True)])
+        for served, found in zip((live, candidate), predictions, strict=True)
+    )
+    return GoldenSetResult(
+        len(products),
+        int(first.sum()),
+        int(second.sum()),
+        int((first & ~second).sum()),
+        int((second & ~first).sum()),
+        *(round(float(x), 6) for x in paired_bootstrap(second, first)),
+    )
+
+
+def _is_correct(tree: Taxonomy, prediction: Any, product: Product) -> bool:
+    return isinstance(prediction, Prediction) and any(
+        _matches(tree, prediction.best, label) for label in product.categories
+    )
+
+
+def _matches(tree: Taxonomy, best: CategoryPath, label: CategoryPath) -> bool:
+    node = tree.find(label)
+    is_branch = node is not None and tree.terminal_of[node] < 0
+    return best == label or (is_branch and best[: len(label)] == label)

@@ -1,0 +1,8 @@
+"""The first version: new stores are created from `tables.metadata` and start here."""
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Nothing to change."""
