@@ -62,7 +62,7 @@ def test_products_are_listed_searched_and_opened(site, tab, placed):
     tab.wait_for_selector("text=no search index")
     tab.fill("#words", "nothing like it")
     tab.press("#words", "Enter")
-    tab.wait_for_selector("text=No placed product has these words")
+    tab.wait_for_selector("text=No product with feedback has these words")
     check_looks(tab)
     tab.fill("#words", "")
     tab.press("#words", "Enter")
@@ -79,8 +79,8 @@ def test_products_are_listed_searched_and_opened(site, tab, placed):
 
 def test_an_empty_server_says_what_to_do(site, tab):
     for name, said in (
-        ("products", "No product was placed yet"),
-        ("acceptance", "Nobody has chosen anything"),
+        ("products", "No product has feedback yet"),
+        ("acceptance", "No feedback in these days"),
     ):
         tab.goto(f"{site.address}#/explore/{name}")
         tab.wait_for_selector(f"text={said}")
@@ -96,7 +96,11 @@ def test_the_tree_has_the_servers_counts_and_accuracy(site, tab, placed):
     assert [int(text.replace(",", "")) for text in shown] == [node["products"] for node in tops]
     rights = tab.locator(".tree > li > .node .measured .hidden").all_inner_texts()
     for node, text in zip(tops, rights, strict=True):
-        assert (f"of {node['judged']} test product" in text) if node["judged"] else text == "not measured"
+        assert (
+            (f"of {node['test_products']} test product" in text)
+            if node["test_products"]
+            else text == "not measured"
+        )
     for name in placed[0][:-1]:
         tab.click(f"[aria-label='What is inside {name}']")
     tab.locator(".tree").get_by_role("button", name=placed[0][-1], exact=True).first.click()

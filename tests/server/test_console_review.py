@@ -176,7 +176,7 @@ def test_items_are_lent_for_minutes_and_kept_by_a_heartbeat(site, browser):
         page.clock.fast_forward(11 * 60_000)
     wait_until(lambda: free(site) == set(TITLES))
     page.clock.fast_forward(5 * 60_000)
-    page.evaluate("window.dispatchEvent(new FeedbackEvent('server-back'))")  # nor by an outage that ends
+    page.evaluate("window.dispatchEvent(new Event('server-back'))")  # nor by an outage that ends
     assert free(site) == set(TITLES)
     # Back at work: what nobody took meanwhile is held again, the rest is gone from the list.
     taken = reviews.lease(site.server.store, "somebody else", 1)[0]["fields"]["title"]

@@ -116,7 +116,7 @@ function one(container, id) {
 async function more(section, id) {
   const list = h("div", {});
   section.append(list);
-  await shown(list, "products", () => post("v1/search", { like: id, count: 6 }), ({ products }) =>
+  await shown(list, "products", () => post("v1/search", { more_like: id, count: 6 }), ({ products }) =>
     products.length ? h("ul", { class: "cards above" }, products.map(card)) : h("p", { class: "quiet" }, "There is none."));
 }
 

@@ -115,9 +115,9 @@ def decide(
 
 @router.post("/v1/review/accept", summary="Accept several first suggestions", response_model=BatchAcceptOut)
 def accept(sent: AcceptIn, server: ServerDep, key: Reviewer) -> Response:
-    """Each item by itself; one that cannot be accepted has an error. Confidences below the floor
-    (`aisle serve --batch-min-confidence`) are never accepted. Without `confirm` nothing is stored: the response says
-    what could be. Stored as `batch`, which does not count as evidence that first suggestions are right."""
+    """Each item by itself; one that cannot be accepted has an error. Confidences below
+    `aisle serve --batch-min-confidence` are never accepted. Without `confirm` nothing is stored: the
+    response says what could be. Stored as `batch`, which is no evidence that first suggestions are right."""
     floor = max(server.settings.batch_min_confidence, sent.min_confidence or 0.0)
     done = []
     for item_id in dict.fromkeys(sent.ids):

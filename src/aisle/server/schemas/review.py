@@ -90,7 +90,7 @@ class ReviewOut(ResponseModel):
 
 
 class ReviewsOut(ResponseModel):
-    """Items in order of the queue. `batch_min_confidence`: items of lower confidence cannot be accepted together."""
+    """Items in order of the queue. Below `batch_min_confidence` they cannot be accepted together."""
 
     items: list[ReviewOut]
     batch_min_confidence: float
@@ -106,7 +106,7 @@ class BatchAcceptItem(ResponseModel):
 
 
 class BatchAcceptOut(ResponseModel):
-    """One entry for each item, in order. `confirmed`: false for a dry run; `min_confidence`: what was applied."""
+    """One entry for each item, in order. `confirmed` is false for a dry run."""
 
     items: list[BatchAcceptItem]
     confirmed: bool
