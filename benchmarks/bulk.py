@@ -120,7 +120,7 @@ def widened(run: Path, folder: Path, leaves: int) -> None:
     for i in range(max(leaves - len(ends), 0)):
         path = (*ends[i % len(ends)].path[:-1], f"{ends[i % len(ends)].name} {i}")
         nodes.append(Node(f"leaf-{i}", path))
-    wide = dataclasses.replace(model, growth=None).with_taxonomy(Taxonomy(nodes))
+    wide = dataclasses.replace(model, zero_shot=None).with_taxonomy(Taxonomy(nodes))
     shutil.rmtree(folder, ignore_errors=True)
     wide.with_policy(model.policy).save(folder)
 

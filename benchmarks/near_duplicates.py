@@ -15,7 +15,7 @@ from aisle.data import Catalog, read
 from aisle.data.near_titles import near_titles
 from aisle.data.splits import assign
 from aisle.data.text import normalize
-from aisle.inference.holdout import Held
+from aisle.inference.holdout import HeldOutRows
 from aisle.taxonomy import Targets
 from aisle.training.fit import fit
 from aisle.workflow import resolve
@@ -61,7 +61,7 @@ def accuracy(catalog: Catalog, groups: np.ndarray, seed: int) -> float:
     rows = np.flatnonzero(part == 1)
     places = [model.taxonomy.find(catalog.taxonomy.nodes[n].path) for n in node[rows]]
     found = np.array([-1 if place is None else place for place in places])
-    held = Held(catalog.select(rows), Targets(found, exact[rows]), groups[rows])
+    held = HeldOutRows(catalog.select(rows), Targets(found, exact[rows]), groups[rows])
     return float(held.right(model.score(held.catalog)).mean())
 
 

@@ -305,10 +305,10 @@ def balanced(
     model = train(learn, "balanced", changes=changes)
     tree = model.taxonomy
     ids = [whole.nodes[whole.index(learn.taxonomy.nodes[n].path)].id for n in learn.targets().node]
-    memory = model.remembering(learn, ids).memory
+    memory = model.with_knn_index(learn, ids).memory
     assert memory is not None
     paths = [tree.nodes[t].path for t in tree.terminals]
-    return paths, model.score(asked).all(), memory.ask(model.spaces(asked), whole)
+    return paths, model.score(asked).all(), memory.ask(model.view_embeddings(asked), whole)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,12 @@ from PIL import Image
 import aisle
 from aisle.data import Catalog, Product
 from aisle.data.chunks import ChunkReader
-from aisle.inference.base_predictor import in_batches
-from aisle.inference.bulk import Job, classify_into
-from aisle.inference.holdout import Held, cost_of
+from aisle.inference.base_predictor import batched
+from aisle.inference.bulk import BulkJob, classify_to_folder
+from aisle.inference.holdout import HeldOutRows, cost_of
 from aisle.inference.label_targets import targets_in
 from aisle.inference.prediction_files import write_predictions
-from aisle.inference.prefetch import ahead, cores
+from aisle.inference.prefetch import cores, prefetch
 from aisle.models.preprocessing import ImagePreprocessor
 from results import SHARED, machine, write_section
 
@@ -114,7 +114,7 @@ def decode_only(model: Any, catalog: Catalog) -> Spent:
             sight.read(sight.view.values(batch))
 
     def work() -> None:
-        for _ in ahead(read, in_batches(catalog, model.batch), cores()):
+        for _ in prefetch(read, batched(catalog, model.batch), cores()):
             pass
 
     return spent(len(catalog), work)
@@ -125,7 +125,7 @@ def network_only(model: Any, catalog: Catalog) -> tuple[Spent, dict[str, float]]
     from aisle.inference.onnx.predictor import _feed
 
     ready = []
-    for batch in in_batches(catalog, model.batch):
+    for batch in batched(catalog, model.batch):
         ready.append({name: one.read(one.view.values(batch)) for name, one in model.sights.items()})
     each = dict.fromkeys(model.sights, 0.0)
 
@@ -139,7 +139,7 @@ def network_only(model: Any, catalog: Catalog) -> tuple[Spent, dict[str, float]]
         model.joint(_feed(encoded, np.stack([p.present for p, _ in views.values()], 1)))
 
     def work() -> None:
-        for _ in ahead(answer, ready, cores()):
+        for _ in prefetch(answer, ready, cores()):
             pass
 
     found = spent(len(catalog), work)
@@ -168,7 +168,9 @@ def texts(model: Any, rows: int, folder: Path, described: bool) -> Spent:
         writer.writerows([i, *listings[i % len(listings)]] for i in range(rows))
     cold(folder)
     list(model.predict_stream([Product("", {"title": "warm up"})]))
-    return spent(rows, lambda: classify_into(Job(model, ChunkReader([file]), folder / "out", remembered=0)))
+    return spent(
+        rows, lambda: classify_to_folder(BulkJob(model, ChunkReader([file]), folder / "out", cache_size=0))
+    )
 
 
 def without_neighbours(model: Any) -> Any:
@@ -180,7 +182,7 @@ def accuracy(full: Any, others: dict[str, Any]) -> str:
     """What the others cost on all `test` rows, each answered once."""
     catalog = aisle.read(SHARED / "data/marketplace/products.csv")
     catalog = catalog.select(np.flatnonzero(catalog.split == "test"))
-    held = Held(catalog, targets_in(full.taxonomy, catalog), catalog.groups())
+    held = HeldOutRows(catalog, targets_in(full.taxonomy, catalog), catalog.groups())
     before = held.right(full.score(catalog))
     told = []
     for name, other in others.items():

@@ -99,7 +99,7 @@ def few(rng: np.random.Generator, node: np.ndarray, mask: np.ndarray) -> np.ndar
 def plain(model: Predictor) -> Predictor:
     import dataclasses
 
-    return dataclasses.replace(model, growth=None)
+    return dataclasses.replace(model, zero_shot=None)
 
 
 def best(model: Predictor, rows: Catalog) -> list[tuple[str, ...]]:
@@ -107,7 +107,7 @@ def best(model: Predictor, rows: Catalog) -> list[tuple[str, ...]]:
 
 
 def nearest(model: Predictor, rows: Catalog) -> list[tuple[str, ...]]:
-    alike = likeness(model.spaces(rows), model.spaces(name_products(model.taxonomy)))
+    alike = likeness(model.view_embeddings(rows), model.view_embeddings(name_products(model.taxonomy)))
     terminals = model.taxonomy.terminals[np.nan_to_num(alike, nan=-1.0).argmax(1)]
     return [model.taxonomy.nodes[n].path for n in terminals]
 

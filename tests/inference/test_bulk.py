@@ -12,7 +12,7 @@ import pytest
 import aisle
 from aisle.data.chunks import ChunkReader
 from aisle.errors import AisleError
-from aisle.inference.bulk import Answers, Job, classify_into
+from aisle.inference.bulk import BulkJob, CachedPredictions, classify_to_folder
 from aisle.inference.bulk.folder import Folder
 
 
@@ -97,13 +97,13 @@ def test_bad_rows_are_answered_for_review_and_listed_with_reasons(run, trained, 
 def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(trained, tmp_path):
     file = csv_of(tmp_path, [*listings(30), ("x", "", ""), *listings(9)])
     pieces = ChunkReader([file], 6)
-    classify_into(Job(trained.model, pieces, tmp_path / "whole"))
+    classify_to_folder(BulkJob(trained.model, pieces, tmp_path / "whole"))
     expected = tree(tmp_path / "whole")
     for most in (0, 13, 39):
         out = tmp_path / f"cut{most}"
         with pytest.raises(KeyboardInterrupt):
-            classify_into(Job(Faithful(trained.model, most), pieces, out))
-        done = classify_into(Job(trained.model, pieces, out))
+            classify_to_folder(BulkJob(Faithful(trained.model, most), pieces, out))
+        done = classify_to_folder(BulkJob(trained.model, pieces, out))
         assert done.before == most // 6 * 6
         assert done.rows == 40
         assert tree(out) == expected
@@ -118,12 +118,12 @@ Faithful.__name__ = "LinearPredictor"
 
 def test_a_shard_that_was_damaged_is_written_again(trained, tmp_path):
     file = csv_of(tmp_path, listings(20))
-    job = Job(trained.model, ChunkReader([file], 6), tmp_path / "out")
-    classify_into(job)
+    job = BulkJob(trained.model, ChunkReader([file], 6), tmp_path / "out")
+    classify_to_folder(job)
     expected = tree(tmp_path / "out")
     (tmp_path / "out" / "part-00001.jsonl").write_text("half")
     (tmp_path / "out" / "part-00002.jsonl").unlink()
-    assert classify_into(job).before == 8
+    assert classify_to_folder(job).before == 8
     assert tree(tmp_path / "out") == expected
 
 
@@ -184,7 +184,7 @@ def test_it_never_writes_among_files_that_are_not_its_own(run, trained, tmp_path
 def test_a_second_writer_is_refused_while_the_first_is_at_work(run, trained, tmp_path):
     file, out = csv_of(tmp_path, listings(5)), tmp_path / "out"
     words = ("classify", trained.run, file, "--out", out)
-    job = Job(trained.model, ChunkReader([file]), out)
+    job = BulkJob(trained.model, ChunkReader([file]), out)
     with Folder(out, job.said()).writing():
         code, _, err = run(*words)
         assert code == 2
@@ -196,8 +196,8 @@ def test_a_second_writer_is_refused_while_the_first_is_at_work(run, trained, tmp
 def test_a_full_disk_is_one_line_and_what_is_written_stays(trained, tmp_path):
     rows = [(f"{'long' * (i // 10)}{i}", *rest) for i, (_, *rest) in enumerate(listings(30))]
     file = csv_of(tmp_path, rows)
-    job = Job(trained.model, ChunkReader([file], 10), tmp_path / "out")
-    classify_into(Job(trained.model, ChunkReader([file], 10), tmp_path / "whole"))
+    job = BulkJob(trained.model, ChunkReader([file], 10), tmp_path / "out")
+    classify_to_folder(BulkJob(trained.model, ChunkReader([file], 10), tmp_path / "whole"))
     expected = tree(tmp_path / "whole")
     biggest = max(len(data) for name, data in expected.items() if name.startswith("part"))
     first = len(expected["part-00000.jsonl"])
@@ -206,13 +206,13 @@ def test_a_full_disk_is_one_line_and_what_is_written_stays(trained, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (biggest - 1, before[1]))
     try:
         with pytest.raises(AisleError, match=r"part-0000\d.jsonl cannot be written: .* rows are safe: run"):
-            classify_into(job)
+            classify_to_folder(job)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, quiet)
     assert not list((tmp_path / "out").rglob("*.part"))
     assert (tmp_path / "out" / "part-00000.jsonl").read_bytes() == expected["part-00000.jsonl"]
-    assert classify_into(job).before >= 10
+    assert classify_to_folder(job).before >= 10
     assert tree(tmp_path / "out") == expected
 
 
@@ -227,8 +227,8 @@ def repeated(n):
 def test_listings_that_say_the_same_are_asked_once_and_keep_their_ids(trained, tmp_path):
     file = csv_of(tmp_path, repeated(60))
     once, always = Counting(trained.model), Counting(trained.model)
-    done = classify_into(Job(once, ChunkReader([file]), tmp_path / "once"))
-    classify_into(Job(always, ChunkReader([file]), tmp_path / "always", remembered=0))
+    done = classify_to_folder(BulkJob(once, ChunkReader([file]), tmp_path / "once"))
+    classify_to_folder(BulkJob(always, ChunkReader([file]), tmp_path / "always", cache_size=0))
     assert (once.asked, always.asked, done.cached) == (20, 60, 40)
     rows = jsonl(tmp_path / "once" / "part-00000.jsonl")
     assert rows == jsonl(tmp_path / "always" / "part-00000.jsonl")
@@ -241,7 +241,7 @@ def test_a_picture_is_part_of_what_a_listing_says(trained, shop, tmp_path):
     file = tmp_path / "in.csv"
     file.write_text("id,title,image\n" + "\n".join(lines) + "\n")
     counting = Counting(trained.model)
-    list(Answers(counting)(aisle.read(file)))
+    list(CachedPredictions(counting)(aisle.read(file)))
     assert counting.asked == 2
 
 
@@ -251,13 +251,13 @@ def test_what_no_view_reads_does_not_part_two_listings(trained):
         pytest.skip("this recipe reads every field")
     counting = Counting(trained.model)
     rows = [{"id": str(i), "title": "red shoes", "stock": str(i)} for i in range(5)]
-    assert len(list(Answers(counting)(aisle.read(rows)))) == 5
+    assert len(list(CachedPredictions(counting)(aisle.read(rows)))) == 5
     assert counting.asked == 1
 
 
 def test_memory_of_answers_is_bounded(trained, tmp_path):
     catalog = aisle.read(csv_of(tmp_path, [*listings(12), *listings(12)]))
-    small = Answers(Counting(trained.model), 5)
+    small = CachedPredictions(Counting(trained.model), 5)
     few = [small(catalog.select([i])) for i in range(24)]
     assert [p.id for one in few for p in one] == [f"p{i}" for i in (*range(12), *range(12))]
     assert small.model.asked == 24  # of 12 listings the first 7 were forgotten before they came again

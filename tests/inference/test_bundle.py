@@ -303,7 +303,7 @@ def test_a_manifest_that_no_reader_can_take_is_a_bundle_error(copy, text):
 
 
 @pytest.mark.parametrize(
-    "name", ["neighbours.json", "growth.safetensors", "ensemble.json", "stack.txt", "views/text/more.json"]
+    "name", ["neighbours.json", "zero_shot.safetensors", "ensemble.json", "stack.txt", "views/text/more.json"]
 )
 def test_a_file_that_the_manifest_does_not_list_is_refused(copy, name):
     manifest = json.loads((copy / "aisle.json").read_text())

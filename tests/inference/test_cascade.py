@@ -15,7 +15,7 @@ from aisle.evaluation import evaluate
 from aisle.guarantee import Policy
 from aisle.inference.cascade import Cascade
 from aisle.inference.fit_cascade import SHARES, CascadeError, Judged, choose
-from aisle.inference.holdout import Held, cost_of
+from aisle.inference.holdout import HeldOutRows, cost_of
 from aisle.taxonomy import Scores, Targets, Taxonomy
 from tests.conftest import QUICK
 
@@ -172,7 +172,7 @@ def judged(rows, wrong_below, seed=0):
     cheap = np.where(right[:, None], np.stack([sure, 1 - sure], 1), np.stack([1 - sure, sure], 1))
     full = np.tile([0.9, 0.1], (rows, 1))
     targets = Targets(np.zeros(rows, int), np.ones(rows, bool))
-    held = Held(None, targets, np.arange(rows))  # type: ignore[arg-type]
+    held = HeldOutRows(None, targets, np.arange(rows))  # type: ignore[arg-type]
     return Judged(held, (Scores(tree, np.log(cheap)), Scores(tree, np.log(full))), (1.0, 10.0))
 
 

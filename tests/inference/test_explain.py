@@ -11,7 +11,7 @@ from aisle.cli import register
 from aisle.data import ImageRef, Product, read
 from aisle.errors import AisleError
 from aisle.guarantee import Policy
-from aisle.inference.explain import GRID, Pieces, explain, log_odds, painted
+from aisle.inference.explain import GRID, MaskableProduct, explain, log_odds, mask_regions
 from aisle.inference.predictor import Predictor
 from aisle.models import fusions
 from aisle.models.config import ModelSpec
@@ -103,7 +103,7 @@ def test_what_counts_most_lowers_confidence_more_than_chance(fusion, products):
     found = explain(model, some)
     fallen = {"words": [], "any words": [], "regions": [], "any regions": []}
     for product, told in zip(some, found, strict=True):
-        pieces = Pieces.of(product)
+        pieces = MaskableProduct.of(product)
         node = model.taxonomy.index(told.path)
         weights = np.r_[[w.weight for w in told.words], told.regions.ravel()]
         n, count = len(told.words), len(weights)
@@ -164,7 +164,7 @@ def test_shapley_shares_among_repeats_and_adds_up():
     product = Product("x", {"title": "boot leather ankle", "description": "item offer"})
     told = explain(model, [product], method="shapley")[0]
     node = model.taxonomy.index(told.path)
-    pieces = Pieces.of(product)
+    pieces = MaskableProduct.of(product)
     ends = model.score(pieces.without(np.array([[True] * 5, [False] * 5])))
     assert sum(w.weight for w in told.words) == pytest.approx(np.subtract(*log_odds(ends, node)), abs=1e-3)
 
@@ -173,7 +173,7 @@ def test_painting_covers_just_the_region():
     pixels = np.arange(70 * 70 * 3).reshape(70, 70, 3).astype(np.uint8)
     gone = np.zeros((GRID, GRID), bool)
     gone[2, 3] = True
-    new = painted(pixels, gone)
+    new = mask_regions(pixels, gone)
     changed = (new != pixels).any(2)
     assert changed[20:30, 30:40].mean() > 0.9
     changed[20:30, 30:40] = False
@@ -182,7 +182,7 @@ def test_painting_covers_just_the_region():
 
 def test_long_texts_are_weighed_in_pieces():
     words = [f"w{i}" for i in range(200)]
-    pieces = Pieces.of(Product("x", {"title": " ".join(words)}))
+    pieces = MaskableProduct.of(Product("x", {"title": " ".join(words)}))
     assert len(pieces.words) <= 48
     assert " ".join(pieces.words).split() == words
 

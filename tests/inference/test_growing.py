@@ -181,9 +181,9 @@ def test_what_was_grown_is_saved_and_loaded(pets, tmp_path):
     shown = grown.with_examples(read(few)).save(tmp_path / "grown")
     loaded = aisle.load(tmp_path / "grown")
     np.testing.assert_allclose(loaded.score(few).all(), shown.score(few).all(), atol=2e-2)
-    assert loaded.growth.shown_ids == shown.growth.shown_ids
+    assert loaded.zero_shot.shown_ids == shown.zero_shot.shown_ids
     again = loaded.with_taxonomy(loaded.taxonomy)
-    assert again.growth.new == grown.growth.new
+    assert again.zero_shot.new == grown.zero_shot.new
 
 
 def test_examples_without_anything_to_compare_with_are_an_error(learned):

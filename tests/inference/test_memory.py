@@ -4,7 +4,7 @@ import numpy as np
 
 import aisle
 from aisle import Product
-from aisle.inference.knn_index import SKETCH, sketch
+from aisle.inference.knn_index import PROJECTION_DIM, random_projection
 from aisle.models.preprocessing import TfidfPreprocessor
 
 WORDS = {
@@ -30,8 +30,8 @@ def test_a_sketch_keeps_cosines():
     texts = ["red running shoes for men", "red running shoes for women", "garden chair", None]
     prepare = TfidfPreprocessor(min_df=1)
     prepare.fit(texts)
-    vectors = sketch(prepare(texts).arrays)
-    assert vectors.shape == (4, SKETCH)
+    vectors = random_projection(prepare(texts).arrays)
+    assert vectors.shape == (4, PROJECTION_DIM)
     unit = vectors[:3] / np.linalg.norm(vectors[:3], axis=1, keepdims=True)
     near = unit @ unit.T
     assert near[0, 1] > 0.5 > 0.2 > abs(near[0, 2])

@@ -136,8 +136,8 @@ def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
     np.testing.assert_array_equal(twin.seen(promising.catalog), model.seen(promising.catalog))
     nearest = twin.nearest(few)
     assert nearest is not None
-    assert nearest.likeness.any()
-    np.testing.assert_allclose(nearest.likeness, model.nearest(few).likeness, atol=1e-4)
+    assert nearest.compare_scores.any()
+    np.testing.assert_allclose(nearest.compare_scores, model.nearest(few).compare_scores, atol=1e-4)
     assert twin.score([]).logp.shape == (0, len(model.taxonomy.terminals))
     nothing = [aisle.Product("1", {}), aisle.Product("2", {"title": "red shoes"})]
     assert by_place(one.to_dict() for one in twin.predict(nothing)) == as_written(model.predict(nothing))
@@ -339,7 +339,7 @@ def pretrained(tmp_path_factory):
 
 def answers_alike(model, folder):
     folder.mkdir()
-    twin, rows = export.draft(model, folder), products()
+    twin, rows = export.write_unchecked(model, folder), products()
     expected = model.score(rows).logp
     np.testing.assert_allclose(twin.score(rows).logp, expected, atol=2e-3)
     assert np.ptp(expected, axis=0).max() > 0.05  # the products differ at all
@@ -464,7 +464,7 @@ def test_real_encoders_say_nearly_the_same_in_int8(tmp_path):
     rows = list(aisle.read(DATA / "marketplace" / "products.csv").take(np.arange(0, 160)))
     for name in ("float32", "int8"):
         (tmp_path / name).mkdir()
-    twin = export.draft(model, tmp_path / "float32")
+    twin = export.write_unchecked(model, tmp_path / "float32")
     small = int8.quantised(twin, rows[:100], tmp_path / "int8")
     for name, sight in twin.sights.items():
         prepared, _ = sight.read(sight.view.values(rows[100:]))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from aisle.metrics import Truth, at_level, contest_score, hierarchical_scores, standing
+from aisle.metrics import Truth, at_level, contest_score, hierarchical_scores, level_ranks
 from aisle.taxonomy import Targets, Taxonomy
 from tests.metrics.helpers import TREE, judged_by_hand, path_of, places, random_scores, random_truth
 
@@ -65,7 +65,7 @@ def test_a_level_scores_as_scikit_learn_does_on_paths_cut_there(depth):
 def test_rank_and_likelihood_at_a_level_sum_the_terminals_below(depth):
     rng = np.random.default_rng(depth)
     truth, scores = random_truth(rng, 150), random_scores(rng, 150)
-    rank, nll = standing(scores, truth, depth)
+    rank, nll = level_ranks(scores, truth, depth)
     for i, row in enumerate(np.exp(scores.all())):
         mass = {}  # the cut path of every terminal; those ending above share one place
         for terminal, p in zip(TREE.terminals, row, strict=True):

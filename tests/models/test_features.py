@@ -8,7 +8,7 @@ import pytest
 
 from aisle.data import ImageRef, Product
 from aisle.data import read as read_catalog
-from aisle.inference.input_pipeline import Reader
+from aisle.inference.input_pipeline import InputPipeline
 from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
 from aisle.models.features import Features, FeatureStore, content_key
 from aisle.models.fusions import ConcatFusion
@@ -59,7 +59,7 @@ class Setup:
         for name, encoder in self.model.encoders.items():
             encoder.register_forward_hook(self.counted(name))
         views = {"title": View("title", "text", ("title",)), "image": View("image", "image")}
-        self.reader = Reader(self.model, views, preprocessors, store)
+        self.reader = InputPipeline(self.model, views, preprocessors, store)
 
     def counted(self, name):
         def hook(module, args, output):

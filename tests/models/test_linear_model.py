@@ -126,7 +126,7 @@ def test_a_grown_tree_keeps_its_ids_and_answers_for_new_names(run):
     assert model.predict([Product("k", {"title": "fine old"})])[0].best == ("Antiques", "fine old")
     assert not model.policy.rules
     example = Product("a", {"title": "fine old red"}, (), {}, (("Antiques", "fine old"),))
-    assert model.with_examples(read([example])).growth.shown_ids == ("old",)
+    assert model.with_examples(read([example])).zero_shot.shown_ids == ("old",)
 
 
 def test_a_plane_between_a_name_and_nothing(run):

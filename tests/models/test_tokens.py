@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aisle.data import Product
-from aisle.inference.input_pipeline import Reader
+from aisle.inference.input_pipeline import InputPipeline
 from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
 from aisle.models.encoders.pooling import at_most
 from aisle.models.features import FeatureStore
@@ -62,7 +62,7 @@ def reader(folders, store, most=64):
     model = Model(encoders, fusion, TreeHead(context(), 16), max_tokens=most).eval()
     model.freeze({"title", "image"})
     views = {"title": View("title", "text", ("title",)), "image": View("image", "image", images=2)}
-    return Reader(model, views, preprocessors, store)
+    return InputPipeline(model, views, preprocessors, store)
 
 
 def answer(reader, products=PRODUCTS):

@@ -269,17 +269,17 @@ def test_resumed_across_stages_it_ends_bit_identical(
 
 
 def test_training_rows_vary_and_others_do_not(folders, shop, monkeypatch):
-    from aisle.inference.input_pipeline import Reader
+    from aisle.inference.input_pipeline import InputPipeline
 
     texts = {}
-    original = Reader.varied
+    original = InputPipeline.varied
 
     def varied(self, name, values, augment, seeds):
         prepared = original(self, name, values, augment, seeds)
         texts.setdefault(name, []).append((tuple(map(tuple, seeds)), prepared.arrays["ids"].sum()))
         return prepared
 
-    monkeypatch.setattr(Reader, "varied", varied)
+    monkeypatch.setattr(InputPipeline, "varied", varied)
     runs = []
     for _ in range(2):
         texts.clear()

@@ -37,7 +37,7 @@ def cascade(
     labelled rows that no model was trained on."""
     from aisle import workflow
     from aisle.guarantee import Settings
-    from aisle.inference.fit_cascade import cascade_of
+    from aisle.inference.fit_cascade import fit_cascade
     from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
 
@@ -54,7 +54,7 @@ def cascade(
     names = [run.resolve().name for run in models]
     names = names if len({*names}) == len(names) else [str(run) for run in models]
     rows = workflow.rows_to_choose_on(catalog)
-    made = cascade_of(stages, names, rows, Settings(precision, alpha), max_loss, progress).save(out)
+    made = fit_cascade(stages, names, rows, Settings(precision, alpha), max_loss, progress).save(out)
     if as_json:
         console.print_json({"model": str(out), "model_id": made.model_id, **made.results["cascade"]})
         return

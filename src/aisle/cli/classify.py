@@ -67,7 +67,7 @@ def classify(
     from aisle import workflow
     from aisle.cli import classify_io
     from aisle.data.paths import is_remote, to_path
-    from aisle.inference.loading import quickest
+    from aisle.inference.loading import prefer_exported
     from aisle.inference.prediction_files import OutputError, check_ending
 
     target = to_path(out)
@@ -77,7 +77,7 @@ def classify(
         if ray is not None:
             raise OutputError(f"--ray writes shards: name a folder, such as --out {target.stem}/")
     progress = console.progress(quiet or as_json, price_per_hour)
-    opened = quickest(run, device)
+    opened = prefer_exported(run, device)
     if opened != run:
         console.say(f"using the exported model {opened} (the same model, without torch)", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aisle.data import Catalog
     from aisle.data.chunks import Chunks
     from aisle.guarantee import Prediction
-    from aisle.inference.bulk import Done
+    from aisle.inference.bulk import BulkSummary
     from aisle.inference.bulk.cluster import Cluster
     from aisle.progress import Progress
 
@@ -105,7 +105,7 @@ class Tally:
     started: float = field(default_factory=time.perf_counter)
 
     @classmethod
-    def of(cls, done: "Done") -> "Tally":
+    def of(cls, done: "BulkSummary") -> "Tally":
         """The counts of a folder that is written."""
         return cls(done.decisions, done.branches, done.troubled, done.cached, done.before, done.seconds)
 
@@ -175,12 +175,12 @@ def into_file(
         AisleError: The rows cannot be read, or the file cannot be written.
     """
     from aisle.cli.summary import print_catalog_summary
-    from aisle.inference.bulk import REMEMBERED, Answers
+    from aisle.inference.bulk import CACHE_SIZE, CachedPredictions
     from aisle.inference.prediction_files import write_predictions
 
     catalog = reader.catalog()
     print_catalog_summary(catalog, progress, model)
-    tally, cached = Tally(), Answers(model, REMEMBERED if cache else 0)
+    tally, cached = Tally(), CachedPredictions(model, CACHE_SIZE if cache else 0)
     with progress("classifying", len(catalog)) as advance:
         write_predictions(tally.counted(cached(catalog, advance)), path)
     tally.cached = cached.hits
@@ -220,15 +220,15 @@ def into_folder(
         AisleError: The rows cannot be read, the folder belongs to another run, or it cannot be written.
     """
     from aisle.cli.summary import columns_line, print_missing_views
-    from aisle.inference.bulk import REMEMBERED, Job, classify_into
-    from aisle.inference.known_columns import check_pieces
+    from aisle.inference.bulk import CACHE_SIZE, BulkJob, classify_to_folder
+    from aisle.inference.known_columns import check_chunks
 
     pieces = reader.chunks(shards.rows)
     about = "" if pieces.total is None else f"about {pieces.total:,} rows; "
     progress.say(f"{about}columns: {columns_line(pieces.columns)}")
-    print_missing_views(check_pieces(model, pieces), progress)
+    print_missing_views(check_chunks(model, pieces), progress)
     settings = {"shard_rows": shards.rows, **reader.settings()}
-    job = Job(model, pieces, folder, f".{shards.form}", REMEMBERED if shards.cache else 0, settings)
-    tally = Tally.of(classify_into(job, progress, shards.cluster))
+    job = BulkJob(model, pieces, folder, f".{shards.form}", CACHE_SIZE if shards.cache else 0, settings)
+    tally = Tally.of(classify_to_folder(job, progress, shards.cluster))
     name = f"part-*.{shards.form}"
     return tally, {"predictions": str(folder / name), "problems": str(folder / "_problems.jsonl")}

@@ -59,11 +59,11 @@ def export(
         raise AisleError(f"{run} is a linear model, which already runs without torch: use it as it is")
     catalog = read_run_source(run, source, options, model)
     check_columns(model, catalog)
-    from aisle.inference.onnx.export import Asked
+    from aisle.inference.onnx.export import ExportOptions
     from aisle.inference.onnx.export import export as write
 
     rows = workflow.rows_to_choose_on(catalog)
-    made = write(model, rows, folder, Asked(int8, max_loss, force), progress)
+    made = write(model, rows, folder, ExportOptions(int8, max_loss, force), progress)
     if as_json:
         measured = made.predictor.results["exported"]
         console.print_json({"model": str(folder), "model_id": made.predictor.model_id, **measured})

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from aisle.evaluation.result import Confusion, Matrix, NodeScore
-from aisle.metrics import Judged
+from aisle.metrics import MatchedPredictions
 from aisle.taxonomy import Taxonomy
 
 CONFUSIONS = 30
@@ -13,7 +13,7 @@ MATRIX = 40  # more top categories than this make no readable table
 
 
 def node_scores(
-    judged: Judged, train: np.ndarray | None, accepted: np.ndarray | None = None
+    judged: MatchedPredictions, train: np.ndarray | None, accepted: np.ndarray | None = None
 ) -> tuple[NodeScore, ...]:
     """Every node with a labelled or an answered product, in tree order.
 
@@ -42,7 +42,7 @@ def node_scores(
     )
 
 
-def confusions(judged: Judged, most: int = CONFUSIONS) -> tuple[Confusion, ...]:
+def confusions(judged: MatchedPredictions, most: int = CONFUSIONS) -> tuple[Confusion, ...]:
     """The pairs of sibling branches most often mistaken, each error counted once, where its paths part."""
     tree = judged.taxonomy
     support = Counter(int(n) for n in tree.ancestors[judged.node].ravel() if n >= 0)
@@ -60,7 +60,7 @@ def confusions(judged: Judged, most: int = CONFUSIONS) -> tuple[Confusion, ...]:
     )
 
 
-def matrix(judged: Judged, most: int = MATRIX) -> Matrix | None:
+def matrix(judged: MatchedPredictions, most: int = MATRIX) -> Matrix | None:
     """Top categories against top categories; None where there are more than `most`, or only one."""
     tree = judged.taxonomy
     true, answer = tree.ancestors[judged.node, 0], tree.ancestors[judged.predicted, 0]

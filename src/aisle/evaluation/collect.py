@@ -8,7 +8,7 @@ import numpy as np
 
 from aisle.data import Product
 from aisle.evaluation.trees import carry
-from aisle.metrics import Truth, standing
+from aisle.metrics import Truth, level_ranks
 from aisle.progress import Advance
 from aisle.taxonomy import Scores
 
@@ -24,7 +24,7 @@ class Answers:
 
     top, logp: (B, 5) the most probable terminals (-1: no more have any probability), best first.
     lineage: (B, L) log-probability of each level of the best path; NaN below its end.
-    nll: (B,) of being right. level_rank, level_nll: (B, L), see `aisle.metrics.standing`.
+    nll: (B,) of being right. level_rank, level_nll: (B, L), see `aisle.metrics.level_ranks`.
     """
 
     top: np.ndarray
@@ -59,7 +59,7 @@ def collect(
 
 def _keep(scores: Scores, truth: Truth) -> Answers:
     top = scores.topk(GUESSES)
-    levels = [standing(scores, truth, depth) for depth in range(1, truth.taxonomy.depth + 1)]
+    levels = [level_ranks(scores, truth, depth) for depth in range(1, truth.taxonomy.depth + 1)]
     return Answers(
         top=np.where(np.isfinite(top.logp), top.node, -1),
         logp=top.logp,

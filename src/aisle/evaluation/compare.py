@@ -20,7 +20,14 @@ from aisle.evaluation.comparison import Comparison, PairedDifference, VariantSco
 from aisle.evaluation.result import Limits
 from aisle.evaluation.summary import limits
 from aisle.inference.prediction_files import whole_file
-from aisle.metrics import Judged, Truth, at_level, macro_f1_of_pairs, overall_metrics, paired_bootstrap
+from aisle.metrics import (
+    MatchedPredictions,
+    Truth,
+    at_level,
+    macro_f1_of_pairs,
+    overall_metrics,
+    paired_bootstrap,
+)
 from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets
@@ -294,7 +301,7 @@ class PeakMemory:
 class _SeedScores(NamedTuple):
     """One variant with one seed, over n evaluated rows: right (n,), pairs (n, 2) of true and predicted."""
 
-    judged: Judged
+    judged: MatchedPredictions
     right: np.ndarray
     pairs: np.ndarray
 

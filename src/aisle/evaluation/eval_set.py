@@ -12,7 +12,7 @@ from aisle.evaluation.collect import Answers, Ask, collect
 from aisle.evaluation.result import Rows, Summary
 from aisle.evaluation.summary import confidence, summarise
 from aisle.evaluation.trees import locate, widen
-from aisle.metrics import Judged, Truth
+from aisle.metrics import MatchedPredictions, Truth
 from aisle.progress import Progress
 from aisle.taxonomy import CategoryPath, Node, Targets, Taxonomy
 
@@ -22,7 +22,7 @@ class Method:
     """One method's answers, judged."""
 
     answers: Answers
-    judged: Judged
+    judged: MatchedPredictions
     summary: Summary
 
     @property

@@ -11,7 +11,7 @@ from aisle.evaluation.result import Example, Examples, Explained, Guess
 from aisle.evaluation.thumbnails import thumbnail
 from aisle.inference.classifier import Classifier
 from aisle.inference.explain import explain
-from aisle.metrics import Judged, Truth
+from aisle.metrics import MatchedPredictions, Truth
 
 EACH = 8
 WHY = 2  # of them explained: that takes longer than all the rest of a report
@@ -20,7 +20,7 @@ TITLE, TEXT = 160, 280  # characters on a card
 
 def choose(
     answers: Answers,
-    judged: Judged,
+    judged: MatchedPredictions,
     truth: Truth,
     products: Sequence[Product],
     rows: np.ndarray,
@@ -67,7 +67,12 @@ def _varied(order: Iterable[int], pair: np.ndarray) -> list[int]:
 
 
 def _card(
-    i: int, product: Product, answers: Answers, judged: Judged, truth: Truth, why: Explained | None
+    i: int,
+    product: Product,
+    answers: Answers,
+    judged: MatchedPredictions,
+    truth: Truth,
+    why: Explained | None,
 ) -> Example:
     tree = judged.taxonomy
     label = int(judged.node[i])

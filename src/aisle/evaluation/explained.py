@@ -15,7 +15,7 @@ from aisle.evaluation.numbers import percent
 from aisle.evaluation.pages import environment
 from aisle.evaluation.result import Explained, Picture, Word
 from aisle.evaluation.thumbnails import QUALITY
-from aisle.inference.explain import Explanation, Pieces
+from aisle.inference.explain import Explanation, MaskableProduct
 from aisle.inference.prediction_files import whole_file
 from aisle.taxonomy import format_path
 
@@ -59,7 +59,7 @@ def _heat_jpeg(explanation: Explanation, product: Product, size: tuple[int, int]
 
 def heat_image(explanation: Explanation, product: Product) -> Image.Image | None:
     """The same as an image; None where the decision saw no picture."""
-    pixels = Pieces.of(product).pixels
+    pixels = MaskableProduct.of(product).pixels
     if explanation.regions is None or pixels is None:
         return None
     weights = explanation.regions / max(float(np.abs(explanation.regions).max()), 1e-9)

@@ -18,7 +18,7 @@ def alike(
 ) -> list[list[dict[str, Any]]]:
     """For each product the labelled rows nearest to it in any space that the model remembers products in;
     empty where there is no catalogue, or no such space. A product is not like itself."""
-    spaces = getattr(classifier, "spaces", None)
+    spaces = getattr(classifier, "view_embeddings", None)
     if catalog is None or spaces is None or not catalog.labelled:
         return [[] for _ in products]
     node = catalog.targets().node

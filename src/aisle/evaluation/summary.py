@@ -9,7 +9,7 @@ from aisle.evaluation.collect import Answers
 from aisle.evaluation.result import BandScore, LevelScore, Limits, Overall, Summary
 from aisle.metrics import (
     Interval,
-    Judged,
+    MatchedPredictions,
     at_level,
     by_frequency,
     clopper_pearson,
@@ -21,7 +21,11 @@ TOP = 5
 
 
 def summarise(
-    answers: Answers, judged: Judged, hit: np.ndarray, train: np.ndarray | None, probable: bool = True
+    answers: Answers,
+    judged: MatchedPredictions,
+    hit: np.ndarray,
+    train: np.ndarray | None,
+    probable: bool = True,
 ) -> Summary:
     """Score one method.
 
@@ -44,7 +48,7 @@ def summarise(
     )  # fmt: skip
 
 
-def _overall(answers: Answers, judged: Judged, hit: np.ndarray, probable: bool) -> Overall:
+def _overall(answers: Answers, judged: MatchedPredictions, hit: np.ndarray, probable: bool) -> Overall:
     metrics: dict[str, Any] = dict(overall_metrics(judged))
     metrics["accuracy"] = limits(clopper_pearson(int(judged.right.sum()), len(judged)))
     metrics["top5"] = float(hit.mean())
@@ -54,7 +58,7 @@ def _overall(answers: Answers, judged: Judged, hit: np.ndarray, probable: bool) 
     return Overall(**metrics)
 
 
-def _level(answers: Answers, judged: Judged, depth: int, probable: bool) -> LevelScore:
+def _level(answers: Answers, judged: MatchedPredictions, depth: int, probable: bool) -> LevelScore:
     level = at_level(judged, depth)
     if not len(level.rows):
         return LevelScore(
@@ -77,7 +81,7 @@ def _level(answers: Answers, judged: Judged, depth: int, probable: bool) -> Leve
     )
 
 
-def confidence(answers: Answers, judged: Judged) -> np.ndarray:
+def confidence(answers: Answers, judged: MatchedPredictions) -> np.ndarray:
     """(B,) the probability given to what is judged: the best terminal, or, where the label is only
     known to a branch, the best path's branch at that depth."""
     tree = judged.taxonomy

@@ -14,7 +14,7 @@ from aisle.data.duplicates import product_key
 from aisle.guarantee import Confidences, Policy, Prediction
 from aisle.guarantee.nearest import Nearest
 from aisle.inference.bundle import write_bundle
-from aisle.inference.known_columns import Reading, check_columns
+from aisle.inference.known_columns import ModelInputs, check_columns
 from aisle.models.views import View
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
@@ -23,7 +23,7 @@ _WORDS = 1024  # products of words alone that are answered at once
 FAULTY = "the row is faulty: see its problems"
 
 
-class Scored(NamedTuple):
+class ScoredBatch(NamedTuple):
     """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool, the problems
     met while reading each of them, and `spaces`: by view, vectors (B, D) that know nothing of the tree."""
 
@@ -41,7 +41,7 @@ class TreeCounts(NamedTuple):
     counts: np.ndarray
 
 
-class Spaces(Mapping[str, np.ndarray]):
+class LazyEmbeddings(Mapping[str, np.ndarray]):
     """Vectors by space, each made when it is first asked for: a policy that asks no neighbours never does."""
 
     def __init__(self, make: Mapping[str, Callable[[], np.ndarray]]) -> None:
@@ -61,7 +61,7 @@ class Spaces(Mapping[str, np.ndarray]):
 
 
 @dataclass(frozen=True)
-class Listed:
+class ProductRows:
     """Some rows of a catalogue, already made into products, with what is known of each: as good as the
     catalogue itself to whatever answers. fatal: (n,) bool."""
 
@@ -77,17 +77,17 @@ class Listed:
         return self.problems[i]
 
 
-def answered(
-    parts: Iterable[tuple[list[Product], Scored]],
+def predictions_of(
+    parts: Iterable[tuple[list[Product], ScoredBatch]],
     products: Iterable[Product],
     policy: Policy,
-    nearest: Callable[[Scored], Nearest | None],
+    nearest: Callable[[ScoredBatch], Nearest | None],
     model_id: str,
     advance: Advance | None = None,
 ) -> Iterator[Prediction]:
     """One prediction a product, batch by batch. Rows of a catalogue carry their problems along, and faulty
     ones (`catalog.fatal`) are for review, whatever is left of them."""
-    catalog = products if isinstance(products, Catalog | Listed) else None
+    catalog = products if isinstance(products, Catalog | ProductRows) else None
     row = 0
     for batch, scored in parts:
         problems, faulty = scored.problems, np.zeros(len(batch), bool)
@@ -111,7 +111,7 @@ def answered(
             advance(len(batch))
 
 
-def in_batches(products: Iterable[Product], size: int) -> Iterator[list[Product]]:
+def batched(products: Iterable[Product], size: int) -> Iterator[list[Product]]:
     """Lists of at most `size` products, so that a stream is never held whole."""
     batch: list[Product] = []
     for product in products:
@@ -123,19 +123,17 @@ def in_batches(products: Iterable[Product], size: int) -> Iterator[list[Product]
         yield batch
 
 
-def in_fitting_batches(
-    products: Iterable[Product], size: int, large: Sequence[View]
-) -> Iterator[list[Product]]:
+def batched_by_cost(products: Iterable[Product], size: int, large: Sequence[View]) -> Iterator[list[Product]]:
     """Lists of at most `size` products; longer ones where none has any of the views `large`: words alone cost
     less than the calls around them."""
-    for some in in_batches(products, max(_WORDS, size)):
+    for some in batched(products, max(_WORDS, size)):
         if any(view.value(product) is not None for product in some for view in large):
-            yield from in_batches(some, size)
+            yield from batched(some, size)
         else:
             yield some
 
 
-def short_keys(products: Catalog | Iterable[Product]) -> np.ndarray:
+def content_hashes(products: Catalog | Iterable[Product]) -> np.ndarray:
     """(n,) uint64: the first half of each row's content hash, enough to recognise training rows."""
     if isinstance(products, Catalog):
         keys = products.keys().tobytes()
@@ -144,7 +142,7 @@ def short_keys(products: Catalog | Iterable[Product]) -> np.ndarray:
     return np.frombuffer(keys, dtype="<u8")[::2].astype(np.uint64)
 
 
-class Answers(ABC):
+class BasePredictor(ABC):
     """Base class of all models: scores, predictions and neighbours from what `_scored` gives, and saving.
 
     Subclasses are frozen dataclasses. `runtime` is the kind of model, as its manifest says it;
@@ -179,10 +177,10 @@ class Answers(ABC):
     @abstractmethod
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
-    ) -> Iterator[tuple[list[Product], Scored]]: ...
+    ) -> Iterator[tuple[list[Product], ScoredBatch]]: ...
 
     @abstractmethod
-    def _nearest(self, scored: Scored) -> Nearest | None: ...
+    def _nearest(self, scored: ScoredBatch) -> Nearest | None: ...
 
     def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
         """(B, N) uncalibrated log-probabilities, one row a product, in order: what calibration is fitted on.
@@ -220,7 +218,7 @@ class Answers(ABC):
             CatalogError: a whole catalogue in which no row has anything that the model reads.
         """
         if isinstance(products, Catalog) and len(products):
-            check_columns(cast(Reading, self), products)
+            check_columns(cast(ModelInputs, self), products)
         return list(self.predict_stream(products, advance))
 
     def predict_stream(
@@ -228,7 +226,7 @@ class Answers(ABC):
     ) -> Iterator[Prediction]:
         """As `predict`, a few batches in memory at a time."""
         parts = self._scored(products, ())
-        yield from answered(parts, products, self.policy, self._nearest, self.model_id, advance)
+        yield from predictions_of(parts, products, self.policy, self._nearest, self.model_id, advance)
 
     def nearest(self, products: Iterable[Product]) -> Nearest | None:
         """What the products it learned from say of these; None without a memory of them."""
@@ -236,7 +234,9 @@ class Answers(ABC):
         known = [part for part in parts if part is not None]
         return Nearest.join(known) if known else None
 
-    def score_batches(self, products: Iterable[Product], without: Collection[str] = ()) -> Iterator[Scored]:
+    def score_batches(
+        self, products: Iterable[Product], without: Collection[str] = ()
+    ) -> Iterator[ScoredBatch]:
         """Everything that is said, a batch at a time."""
         for _, scored in self._scored(products, without):
             yield scored

@@ -27,8 +27,8 @@ from aisle.inference.folder import (
     write_folder,
     write_json,
 )
-from aisle.inference.knn_index import Memory
-from aisle.inference.zero_shot import Growth
+from aisle.inference.knn_index import KnnIndex
+from aisle.inference.zero_shot import ZeroShot
 from aisle.models.views import View
 
 FORMAT_VERSIONS = {"torch": 1, "linear": 1, "onnx": 1, "ensemble": 2, "cascade": 2}
@@ -61,7 +61,7 @@ def _write(model: Any, folder: Path) -> str:
         seen = np.sort(np.asarray(model.seen_keys, dtype=np.uint64))
         (folder / "seen.bin").write_bytes(seen.astype("<u8").tobytes())
         (folder / "taxonomy.json").write_text(model.taxonomy.to_json())
-        for part in (model.memory, getattr(model, "growth", None)):
+        for part in (model.memory, getattr(model, "zero_shot", None)):
             if part is not None:
                 part.save(folder)
         model_id = own_id or seal(described(folder))
@@ -143,13 +143,13 @@ def read_policy(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_learned(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Those of `read_policy`, and what one model keeps of its training: `seen_keys`, `memory`, `growth`,
+    """Those of `read_policy`, and what one model keeps of its training: `seen_keys`, `memory`, `zero_shot`,
     `catalog_format`."""
     return {
         **read_policy(folder, manifest),
         "seen_keys": np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
-        "memory": Memory.load(folder) if (folder / "neighbours.json").exists() else None,
-        "growth": Growth.load(folder),
+        "memory": KnnIndex.load(folder) if (folder / "neighbours.json").exists() else None,
+        "zero_shot": ZeroShot.load(folder),
         "catalog_format": CatalogFormat.load(folder) if FILE in manifest["files"] else None,
     }
 

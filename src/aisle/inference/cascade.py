@@ -19,7 +19,7 @@ from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import BundleError
 from aisle.guarantee import Nearest, Policy
-from aisle.inference.base_predictor import Answers, Scored, Spaces, in_batches
+from aisle.inference.base_predictor import BasePredictor, LazyEmbeddings, ScoredBatch, batched
 from aisle.inference.bundle import open_members, read_bundle, read_policy
 from aisle.inference.folder import write_json
 from aisle.models.views import View
@@ -27,7 +27,7 @@ from aisle.taxonomy import Scores, Taxonomy
 
 
 @dataclass(frozen=True)
-class Cascade(Answers):
+class Cascade(BasePredictor):
     """The first model's answer where the log-probability of its best place is at least the first threshold,
     else the second's where it reaches the second, and so on; the last model answers the rest. Any models
     that answer what a predictor is asked, over one tree.
@@ -131,24 +131,24 @@ class Cascade(Answers):
         """What the products that the cheap model learned from say of these; None without a memory of them."""
         return self.cheap.nearest(products)
 
-    def _nearest(self, scored: Scored) -> Nearest | None:
+    def _nearest(self, scored: ScoredBatch) -> Nearest | None:
         memory = getattr(self.cheap, "memory", None)
         return memory.ask(scored.spaces, self.taxonomy) if memory else None
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
-    ) -> Iterator[tuple[list[Product], Scored]]:
+    ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
-        for batch in in_batches(products, self.batch):
+        for batch in batched(products, self.batch):
             scored, _ = self._descend(batch, without)
             yield batch, scored
 
     def answered_by(self, products: Iterable[Product]) -> np.ndarray:
         """(N,) which stage answers each product, 0 the first."""
-        parts = [self._descend(batch, ())[1] for batch in in_batches(products, self.batch)]
+        parts = [self._descend(batch, ())[1] for batch in batched(products, self.batch)]
         return np.concatenate([np.zeros(0, int), *parts])
 
-    def _descend(self, batch: list[Product], without: Collection[str]) -> tuple[Scored, np.ndarray]:
+    def _descend(self, batch: list[Product], without: Collection[str]) -> tuple[ScoredBatch, np.ndarray]:
         """What is said of a batch, and which stage says it."""
         scored, stage = _together(self.cheap, batch, without), np.zeros(len(batch), int)
         for i, (model, threshold) in enumerate(zip(self.models[1:], self.thresholds, strict=True)):
@@ -181,11 +181,11 @@ class Cascade(Answers):
         return read_bundle(folder, cls.runtime, read)
 
 
-def _together(model: Any, products: list[Product], without: Collection[str]) -> Scored:
+def _together(model: Any, products: list[Product], without: Collection[str]) -> ScoredBatch:
     """All that one stage says of some products."""
     parts = list(model.score_batches(products, set(without) & set(model.views)))
-    spaces = Spaces({name: partial(_joined, parts, name) for name in parts[0].spaces})
-    return Scored(
+    spaces = LazyEmbeddings({name: partial(_joined, parts, name) for name in parts[0].spaces})
+    return ScoredBatch(
         Scores(model.taxonomy, np.concatenate([part.scores.logp for part in parts])),
         np.zeros((len(products), 0), np.float32),
         np.asarray(np.concatenate([part.present for part in parts]).any(1, keepdims=True)),
@@ -194,11 +194,11 @@ def _together(model: Any, products: list[Product], without: Collection[str]) -> 
     )
 
 
-def _joined(parts: list[Scored], space: str) -> np.ndarray:
+def _joined(parts: list[ScoredBatch], space: str) -> np.ndarray:
     return np.concatenate([part.spaces[space] for part in parts])
 
 
-def _overruled(first: Scored, rows: np.ndarray, second: Scored) -> Scored:
+def _overruled(first: ScoredBatch, rows: np.ndarray, second: ScoredBatch) -> ScoredBatch:
     """What was said first, but of these rows what the next stage did. Neighbours stay the first's."""
     logp, present, problems = first.scores.logp.copy(), first.present.copy(), list(first.problems)
     logp[rows] = second.scores.logp

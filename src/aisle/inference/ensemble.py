@@ -19,7 +19,7 @@ from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import BundleError
 from aisle.guarantee import Policy
 from aisle.guarantee.nearest import Nearest
-from aisle.inference.base_predictor import Answers, Scored, in_batches
+from aisle.inference.base_predictor import BasePredictor, ScoredBatch, batched
 from aisle.inference.bundle import open_members, read_bundle, read_policy
 from aisle.inference.folder import write_json
 from aisle.inference.stack import Stack, mean_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ensemble(Answers):
+class Ensemble(BasePredictor):
     """Members over one tree, their names and weights (M,), and the trees stacked on them, if any.
 
     It keeps the `Classifier` protocol and answers as a `Predictor` does.
@@ -139,7 +139,7 @@ class Ensemble(Answers):
                 "this ensemble is a mean; only a stacked one tells what each member contributes"
             )
         found: list[dict[str, float]] = []
-        for batch in in_batches(products, self.batch):
+        for batch in batched(products, self.batch):
             scores = [part.scores.logp for part in self._ask(batch, ())]
             found += self.stack.contributions(scores, self.taxonomy, self._counts)
         return found
@@ -148,7 +148,7 @@ class Ensemble(Answers):
     def _counts(self) -> np.ndarray:
         return np.asarray(self.context.counts)
 
-    def _ask(self, batch: list[Product], without: Collection[str]) -> list[Scored]:
+    def _ask(self, batch: list[Product], without: Collection[str]) -> list[ScoredBatch]:
         return [
             next(iter(member.score_batches(batch, set(without) & set(member.views))))
             for member in self.members
@@ -156,21 +156,24 @@ class Ensemble(Answers):
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
-    ) -> Iterator[tuple[list[Product], Scored]]:
+    ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
-        for batch in in_batches(products, min([self.batch, *(m.batch for m in self.members)])):
+        for batch in batched(products, min([self.batch, *(m.batch for m in self.members)])):
             parts = self._ask(batch, without)
-            scores = [part.scores.logp.astype(np.float64) for part in parts]
+            logps = [part.scores.logp.astype(np.float64) for part in parts]
             if self.stack is None:
-                logp = mean_of(scores, self.weights)
+                logp = mean_of(logps, self.weights)
             else:
-                logp = self.stack.score(scores, self.taxonomy, self._counts)
+                logp = self.stack.score(logps, self.taxonomy, self._counts)
             spaces = next((p.spaces for m, p in zip(self.members, parts, strict=True) if m.memory), {})
             problems = [tuple(dict.fromkeys(told)) for told in _joined([p.problems for p in parts])]
             present = np.concatenate([part.present for part in parts], 1)
-            yield batch, Scored(Scores(self.taxonomy, logp), parts[0].embedding, present, problems, spaces)
+            yield (
+                batch,
+                ScoredBatch(Scores(self.taxonomy, logp), parts[0].embedding, present, problems, spaces),
+            )
 
-    def _nearest(self, scored: Scored) -> Nearest | None:
+    def _nearest(self, scored: ScoredBatch) -> Nearest | None:
         memory = next((member.memory for member in self.members if member.memory), None)
         return memory.ask(scored.spaces, self.taxonomy) if memory else None
 

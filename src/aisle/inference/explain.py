@@ -32,17 +32,17 @@ EXACT = 6  # views whose every combination is asked
 SAMPLES = 12  # orders in which Shapley values take words and regions away
 _WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
 
-Method = Literal["occlusion", "shapley"]
+AttributionMethod = Literal["occlusion", "shapley"]
 
 
-class Weighed(NamedTuple):
+class WordWeight(NamedTuple):
     """A word (or some that follow each other), and what the log-odds lose without it."""
 
     word: str
     weight: float
 
 
-class Near(NamedTuple):
+class NearestProduct(NamedTuple):
     """A product learned from: where it belongs, its cosine similarity, and in which view's space."""
 
     path: CategoryPath
@@ -64,11 +64,11 @@ class Explanation:
     id: str
     path: CategoryPath
     confidence: float
-    words: tuple[Weighed, ...]
+    words: tuple[WordWeight, ...]
     regions: np.ndarray | None
     views: Mapping[str, float]
     neighbours: float = 0.0
-    nearest: tuple[Near, ...] = ()
+    nearest: tuple[NearestProduct, ...] = ()
     seen: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,7 +89,10 @@ class Explanation:
 
 
 def explain(
-    classifier: Classifier, products: Sequence[Product], node: int | None = None, method: Method = "occlusion"
+    classifier: Classifier,
+    products: Sequence[Product],
+    node: int | None = None,
+    method: AttributionMethod = "occlusion",
 ) -> list[Explanation]:
     """One explanation a product, of its most probable place or of `node`.
 
@@ -119,8 +122,10 @@ def _keeping(classifier: Classifier, folder: Path) -> Classifier:
     return with_store(FeatureStore(folder))
 
 
-def _explain(classifier: Classifier, product: Product, node: int | None, method: Method) -> Explanation:
-    pieces = Pieces.of(product)
+def _explain(
+    classifier: Classifier, product: Product, node: int | None, method: AttributionMethod
+) -> Explanation:
+    pieces = MaskableProduct.of(product)
     plain = _calibrated(classifier, [pieces.whole])
     black = None if pieces.pixels is None else _with_picture(product, np.zeros_like(pieces.pixels))
     if black is not None and _unmoved(plain, _calibrated(classifier, [black])):
@@ -142,7 +147,7 @@ def _explain(classifier: Classifier, product: Product, node: int | None, method:
         id=product.id,
         path=plain.taxonomy.nodes[target].path,
         confidence=confidence,
-        words=tuple(Weighed(text, float(w)) for text, w in zip(pieces.words, weights[:n], strict=True)),
+        words=tuple(WordWeight(text, float(w)) for text, w in zip(pieces.words, weights[:n], strict=True)),
         regions=weights[n:].reshape(GRID, GRID) if pieces.regions else None,
         views=_views(classifier, product, target),
         neighbours=_neighbours(classifier, product, target, confidence),
@@ -181,7 +186,7 @@ def log_odds(scores: Scores, node: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class MaskableProduct:
     """A product in pieces that can be taken away: `words`, each a list of lower-case words that go together,
     and `regions` of its first picture, squared to `pixels` (S, S, 3)."""
 
@@ -196,7 +201,7 @@ class Pieces:
         return 0 if self.pixels is None else GRID * GRID
 
     @classmethod
-    def of(cls, product: Product) -> "Pieces":
+    def of(cls, product: Product) -> "MaskableProduct":
         """Every word of its fields, and its first picture where that can be read."""
         found: dict[str, str] = {}
         for text in product.fields.values():
@@ -220,7 +225,7 @@ class Pieces:
             fields = {name: _thinned(text, gone) for name, text in product.fields.items()}
             product = replace(product, fields={name: text for name, text in fields.items() if text})
         if self.pixels is not None and not kept[n:].all():
-            product = _with_picture(product, painted(self.pixels, ~kept[n:].reshape(GRID, GRID)))
+            product = _with_picture(product, mask_regions(self.pixels, ~kept[n:].reshape(GRID, GRID)))
         return product
 
 
@@ -242,7 +247,7 @@ def _square(product: Product) -> np.ndarray | None:
     return np.asarray(ImageOps.fit(picture, (SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def painted(pixels: np.ndarray, gone: np.ndarray) -> np.ndarray:
+def mask_regions(pixels: np.ndarray, gone: np.ndarray) -> np.ndarray:
     """(S, S, 3) with regions where `gone` (GRID, GRID) is true in the picture's mean colour."""
     edges = np.linspace(0, len(pixels), GRID + 1).round().astype(int)
     lengths = np.diff(edges)
@@ -301,7 +306,7 @@ def _views(classifier: Classifier, product: Product, target: int) -> dict[str, f
     return found
 
 
-def _nearest(classifier: Classifier, product: Product, most: int = 3) -> tuple[Near, ...]:
+def _nearest(classifier: Classifier, product: Product, most: int = 3) -> tuple[NearestProduct, ...]:
     """The nearest products that it learned from, in any space."""
     memory: Any = getattr(classifier, "memory", None)
     nearest = getattr(classifier, "nearest", None)
@@ -310,12 +315,12 @@ def _nearest(classifier: Classifier, product: Product, most: int = 3) -> tuple[N
         return ()
     views, tree = list(memory.spaces), classifier.taxonomy
     near = [
-        Near(tree.nodes[place].path, float(likeness), views[space])
+        NearestProduct(tree.nodes[place].path, float(likeness), views[space])
         for space in range(found.place.shape[1])
         for place, likeness in zip(found.place[0, space], found.similarity[0, space], strict=True)
         if place >= 0 and np.isfinite(likeness)
     ]
-    best: dict[CategoryPath, Near] = {}
+    best: dict[CategoryPath, NearestProduct] = {}
     for one in sorted(near, key=lambda n: -n.similarity):
         best.setdefault(one.path, one)
     return tuple(best.values())[:most]

@@ -21,7 +21,7 @@ from aisle.data.splits import assign
 from aisle.errors import AisleError
 from aisle.guarantee import Policy, Sample, Settings, fit
 from aisle.inference.cascade import Cascade
-from aisle.inference.holdout import MOST_POINTS, Cost, Held, cost_of, held_out
+from aisle.inference.holdout import MOST_POINTS, Cost, HeldOutRows, cost_of, held_out
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Scores
 
@@ -33,10 +33,10 @@ class CascadeError(AisleError):
     """A cascade cannot be made of these models and rows."""
 
 
-class Judged(NamedTuple):
+class HeldOutScores(NamedTuple):
     """What the stages say of held-out rows: scores, and milliseconds of processor time a product."""
 
-    held: Held
+    held: HeldOutRows
     scores: tuple[Scores, ...]
     milliseconds: tuple[float, ...]
 
@@ -69,7 +69,7 @@ class Judged(NamedTuple):
         return Scores(self.scores[0].taxonomy, said)
 
 
-def cascade_of(
+def fit_cascade(
     models: Sequence[Any],
     names: Sequence[str],
     catalog: Catalog,
@@ -110,7 +110,7 @@ def cascade_of(
     return Cascade(tuple(models), thresholds, policy, results={"cascade": found})
 
 
-def choose(judged: Judged, most: float) -> tuple[tuple[float, ...], Cost]:
+def choose(judged: HeldOutScores, most: float) -> tuple[tuple[float, ...], Cost]:
     """The thresholds that let as many be answered before the last stage as can be shown to cost at most so
     many points, and what they cost.
 
@@ -134,7 +134,7 @@ def choose(judged: Judged, most: float) -> tuple[tuple[float, ...], Cost]:
     return chosen
 
 
-def _judge(models: Sequence[Any], held: Held, progress: Progress) -> Judged:
+def _judge(models: Sequence[Any], held: HeldOutRows, progress: Progress) -> HeldOutScores:
     said, spent = [], []
     with progress("judging the stages", len(models) * len(held)) as advance:
         for model in models:
@@ -144,10 +144,10 @@ def _judge(models: Sequence[Any], held: Held, progress: Progress) -> Judged:
                 advance(len(parts[-1]))
             said.append(Scores(model.taxonomy, np.concatenate(parts)))
             spent.append(1000 * (time.process_time() - start) / len(held))
-    return Judged(held, tuple(said), tuple(spent))
+    return HeldOutScores(held, tuple(said), tuple(spent))
 
 
-def _promise(judged: Judged, thresholds: Sequence[float], settings: Settings, cheap: Any) -> Policy:
+def _promise(judged: HeldOutScores, thresholds: Sequence[float], settings: Settings, cheap: Any) -> Policy:
     held, scores = judged.held, judged.mixed(thresholds)
     shares = np.array([CALIBRATION_SHARE, 1 - CALIBRATION_SHARE])
     part = assign(held.targets.node, held.groups, shares, 0)

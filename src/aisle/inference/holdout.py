@@ -26,7 +26,7 @@ class Seeing(Protocol):
         ...
 
 
-class Held(NamedTuple):
+class HeldOutRows(NamedTuple):
     """Labelled rows of a catalogue: the rows, where they belong, what ties near-duplicates together."""
 
     catalog: Catalog
@@ -36,10 +36,10 @@ class Held(NamedTuple):
     def __len__(self) -> int:
         return len(self.targets.node)
 
-    def take(self, rows: np.ndarray) -> "Held":
+    def take(self, rows: np.ndarray) -> "HeldOutRows":
         """Some of them."""
         targets = Targets(self.targets.node[rows], self.targets.exact[rows])
-        return Held(self.catalog.select(rows), targets, self.groups[rows])
+        return HeldOutRows(self.catalog.select(rows), targets, self.groups[rows])
 
     def right(self, scores: Scores) -> np.ndarray:
         """(n,) bool: the best answer is the label, or lies in its branch where no more is known."""
@@ -58,13 +58,13 @@ def unseen(model: Seeing, catalog: Catalog) -> tuple[np.ndarray, Targets]:
     return rows, Targets(targets.node[rows], targets.exact[rows])
 
 
-def held_out(model: Seeing, catalog: Catalog) -> Held:
+def held_out(model: Seeing, catalog: Catalog) -> HeldOutRows:
     """The same with the rows themselves, one of each group of near-duplicates."""
     rows, targets = unseen(model, catalog)
     groups = catalog.groups()[rows]
     _, first = np.unique(groups, return_index=True)
     first.sort()
-    return Held(catalog.select(rows), targets, groups).take(first)
+    return HeldOutRows(catalog.select(rows), targets, groups).take(first)
 
 
 class Cost(NamedTuple):

@@ -22,7 +22,7 @@ from aisle.progress import SILENT, Progress
 _HALF = float(np.finfo(np.float16).max)
 
 
-class Inputs(NamedTuple):
+class NetworkInputs(NamedTuple):
     """What the network is called with, and the problems met on the way: {row: [what]}."""
 
     arrays: dict[str, dict[str, Tensor]]
@@ -30,8 +30,8 @@ class Inputs(NamedTuple):
     problems: dict[int, list[str]]
 
 
-class Reader:
-    """Turns products into `Inputs` for one network.
+class InputPipeline:
+    """Turns products into `NetworkInputs` for one network.
 
     store: where frozen encoders' outputs are kept; without one they are computed each time.
     """
@@ -46,12 +46,12 @@ class Reader:
         self.model, self.views, self.preprocessors, self.store = model, views, preprocessors, store
         self._spaces: dict[str, str] = {}
 
-    def only(self, names: Collection[str]) -> "Reader":
+    def only(self, names: Collection[str]) -> "InputPipeline":
         """The same, of some views alone."""
         views = {name: view for name, view in self.views.items() if name in names}
-        return Reader(self.model, views, self.preprocessors, self.store)
+        return InputPipeline(self.model, views, self.preprocessors, self.store)
 
-    def __call__(self, products: Sequence[Product], without: Collection[str] = ()) -> Inputs:
+    def __call__(self, products: Sequence[Product], without: Collection[str] = ()) -> NetworkInputs:
         """B products -> inputs; views named in `without` count as absent."""
         device = next(self.model.parameters()).device
         arrays: dict[str, dict[str, Tensor]] = {}
@@ -64,7 +64,7 @@ class Reader:
                 problems.setdefault(row, []).append(what)
             arrays[name] = {k: torch.from_numpy(v).to(device) for k, v in prepared.arrays.items()}
             present.append(prepared.present)
-        return Inputs(arrays, torch.from_numpy(np.stack(present, 1)).to(device), problems)
+        return NetworkInputs(arrays, torch.from_numpy(np.stack(present, 1)).to(device), problems)
 
     def prepare(self, name: str, values: Sequence[Any]) -> Prepared:
         """One view's arrays: a frozen encoder's kept output where there is a store."""
@@ -171,7 +171,7 @@ class KeptTokens:
 
 
 def take_kept(arrays: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Some rows of what `Reader.kept` gave, as the network takes them."""
+    """Some rows of what `InputPipeline.kept` gave, as the network takes them."""
     taken = {"pooled": arrays["pooled"][rows]}
     if "tokens" in arrays:
         taken["tokens"], taken["mask"] = arrays["tokens"].take(rows)

@@ -16,20 +16,20 @@ from safetensors.numpy import load_file, save_file
 from aisle.guarantee import Nearest, Neighbours
 from aisle.taxonomy import Taxonomy
 
-SKETCH = 512  # dimensions of a projection of words: cosines come out within about 1/sqrt(512)
+PROJECTION_DIM = 512  # dimensions of a projection of words: cosines come out within about 1/sqrt(512)
 _SIGNS = 4  # places that each feature falls on
 MOST = 5_000  # products remembered in each space
 
 
-def sketch(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+def random_projection(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """(B, SKETCH) float32: sparse random projection of lexical arrays (Achlioptas 2003; hashed signs)."""
     ids, weights, offsets = arrays["ids"], arrays["weights"], arrays["offsets"]
     row = np.repeat(np.arange(len(offsets)), np.diff(offsets, append=len(ids)))
     columns, signs = _projection(1 << int(ids.max(initial=0)).bit_length())
-    out = np.zeros(len(offsets) * SKETCH, dtype=np.float64)
+    out = np.zeros(len(offsets) * PROJECTION_DIM, dtype=np.float64)
     for column, sign in zip(columns, signs, strict=True):
-        out += np.bincount(row * SKETCH + column[ids], weights * sign[ids], minlength=len(out))
-    return (out.reshape(-1, SKETCH) / _SIGNS**0.5).astype(np.float32)
+        out += np.bincount(row * PROJECTION_DIM + column[ids], weights * sign[ids], minlength=len(out))
+    return (out.reshape(-1, PROJECTION_DIM) / _SIGNS**0.5).astype(np.float32)
 
 
 @lru_cache(maxsize=2)
@@ -38,7 +38,7 @@ def _projection(features: int) -> tuple[np.ndarray, np.ndarray]:
     number = np.arange(features * _SIGNS, dtype=np.uint64).reshape(features, _SIGNS)
     hashed = _mixed(np.ascontiguousarray(number.T))
     sign = np.where(hashed & np.uint64(1), np.float32(1), np.float32(-1))
-    return ((hashed >> np.uint64(1)) % np.uint64(SKETCH)).astype(np.int32), sign
+    return ((hashed >> np.uint64(1)) % np.uint64(PROJECTION_DIM)).astype(np.int32), sign
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def _mixed(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-class Memory:
+class KnnIndex:
     """Neighbours by space, a space a view. Saved as half-precision vectors and ids of nodes."""
 
     def __init__(self, spaces: Mapping[str, Neighbours]) -> None:
@@ -56,8 +56,8 @@ class Memory:
 
     @classmethod
     def of(
-        cls, vectors: Mapping[str, np.ndarray], places: Sequence[str], earlier: "Memory | None" = None
-    ) -> "Memory":
+        cls, vectors: Mapping[str, np.ndarray], places: Sequence[str], earlier: "KnnIndex | None" = None
+    ) -> "KnnIndex":
         """vectors: by space, (n, D), zeros where the view is absent; places (n,) ids of their nodes. earlier:
         what is remembered beside them."""
         spaces = dict(earlier.spaces) if earlier else {}
@@ -85,7 +85,7 @@ class Memory:
         (folder / "neighbours.json").write_text(json.dumps(places, ensure_ascii=False))
 
     @classmethod
-    def load(cls, folder: Path) -> "Memory":
+    def load(cls, folder: Path) -> "KnnIndex":
         """Read back what `save` wrote."""
         vectors = load_file(str(folder / "neighbours.safetensors"))
         places = json.loads((folder / "neighbours.json").read_text())

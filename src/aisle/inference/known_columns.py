@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SHOWN = 30  # columns that a message names
 
 
-class Reading(Protocol):
+class ModelInputs(Protocol):
     """What reads views of products."""
 
     @property
@@ -28,7 +28,7 @@ class Reading(Protocol):
         ...
 
 
-def check_columns(model: Reading, catalog: Catalog) -> list[str]:
+def check_columns(model: ModelInputs, catalog: Catalog) -> list[str]:
     """Whether any row has any view that the model reads.
 
     Returns:
@@ -45,7 +45,7 @@ def check_columns(model: Reading, catalog: Catalog) -> list[str]:
     return lacking
 
 
-def check_products(model: Reading, products: Sequence[Product]) -> None:
+def check_products(model: ModelInputs, products: Sequence[Product]) -> None:
     """Whether each product has any view that the model reads.
 
     Raises:
@@ -56,7 +56,7 @@ def check_products(model: Reading, products: Sequence[Product]) -> None:
             raise _nothing_known(model, product.fields, f"product {product.id!r} has nothing")
 
 
-def check_pieces(model: Reading, pieces: "Chunks") -> list[str]:
+def check_chunks(model: ModelInputs, pieces: "Chunks") -> list[str]:
     """As `check_columns`, of a source of any length: it is read up to the first row that has a view."""
     rows, names = 0, list[str]()
     for piece in pieces:
@@ -71,7 +71,7 @@ def check_pieces(model: Reading, pieces: "Chunks") -> list[str]:
     return []
 
 
-def _lacking(model: Reading, catalog: Catalog) -> list[str]:
+def _lacking(model: ModelInputs, catalog: Catalog) -> list[str]:
     lacking = _lacking_columns(model, catalog.columns)
     attached = {
         v.name for v in model.inputs if v.modality == "vector" and v.fields[0] in catalog.vector_files
@@ -79,7 +79,7 @@ def _lacking(model: Reading, catalog: Catalog) -> list[str]:
     return sorted(lacking - attached)
 
 
-def _lacking_columns(model: Reading, columns: Columns) -> set[str]:
+def _lacking_columns(model: ModelInputs, columns: Columns) -> set[str]:
     return {view.name for view in model.inputs} - {v.name for v in model.inputs if _feeds(columns, v)}
 
 
@@ -97,7 +97,9 @@ def _any_row(views: Sequence[View], catalog: Catalog) -> bool:
     return any(view.value(product) is not None for product in catalog for view in views)
 
 
-def _nothing_known(model: Reading, names: Iterable[str], what: str = "no row has anything") -> CatalogError:
+def _nothing_known(
+    model: ModelInputs, names: Iterable[str], what: str = "no row has anything"
+) -> CatalogError:
     names = list(names)
     found = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     views = ", ".join(dict.fromkeys(view.name for view in model.inputs))

@@ -64,7 +64,7 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
     return found
 
 
-def quickest(folder: Path, device: str = "cpu") -> Path:
+def prefer_exported(folder: Path, device: str = "cpu") -> Path:
     """Where to open what only has to answer: a run's own export (`RUN/onnx`) where it would answer on the CPU
     and that is the same model, weights and promise; else the folder as named. No torch is imported to tell.
 

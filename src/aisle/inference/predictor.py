@@ -13,14 +13,14 @@ import torch
 from aisle.data import Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Policy
-from aisle.inference.base_predictor import Scored, Spaces, in_batches, in_fitting_batches
+from aisle.inference.base_predictor import LazyEmbeddings, ScoredBatch, batched, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
-from aisle.inference.growing_base import GrowingAnswers
-from aisle.inference.input_pipeline import Inputs, Reader
-from aisle.inference.knn_index import SKETCH, Memory, sketch
+from aisle.inference.input_pipeline import InputPipeline, NetworkInputs
+from aisle.inference.knn_index import PROJECTION_DIM, KnnIndex, random_projection
 from aisle.inference.network_bundle import NetworkParts, read_network, write_network
-from aisle.inference.prefetch import ahead, cores
-from aisle.inference.zero_shot import Growth
+from aisle.inference.prefetch import cores, prefetch
+from aisle.inference.trained_predictor import TrainedPredictor
+from aisle.inference.zero_shot import ZeroShot
 from aisle.models.config import ModelSpec
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import carry_counts, context_of
@@ -33,7 +33,7 @@ from aisle.taxonomy import Scores, Taxonomy
 
 
 @dataclass(frozen=True)
-class Predictor(GrowingAnswers):
+class Predictor(TrainedPredictor):
     """A model with everything it needs to answer, and nothing it needs to learn.
 
     seen: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
@@ -51,8 +51,8 @@ class Predictor(GrowingAnswers):
     model_id: str = "unsaved"
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
-    memory: Memory | None = None
-    growth: Growth | None = None
+    memory: KnnIndex | None = None
+    zero_shot: ZeroShot | None = None
     store: FeatureStore | None = None
     batch: int = 256
     catalog_format: CatalogFormat | None = None
@@ -89,7 +89,7 @@ class Predictor(GrowingAnswers):
         return sum(p.numel() for p in self.model.parameters())
 
     @cached_property
-    def remembered(self) -> tuple[str, ...]:
+    def knn_views(self) -> tuple[str, ...]:
         """The views by whose vectors products are remembered: frozen ones, read by a pretrained encoder or
         by words."""
         encoders = self.model.encoders
@@ -101,8 +101,8 @@ class Predictor(GrowingAnswers):
         )
 
     @cached_property
-    def _reader(self) -> Reader:
-        return Reader(self.model, views_of(self.spec, trust_code=True), self.preprocessors, self.store)
+    def _reader(self) -> InputPipeline:
+        return InputPipeline(self.model, views_of(self.spec, trust_code=True), self.preprocessors, self.store)
 
     # -- answering ----------------------------------------------------------------------------
 
@@ -112,19 +112,19 @@ class Predictor(GrowingAnswers):
         parts = [part.embedding for part in self.score_batches(products, ())]
         return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
 
-    def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
+    def view_embeddings(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
         """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
         view is absent."""
-        reader = self._reader.only(self.remembered)
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.remembered}
+        reader = self._reader.only(self.knn_views)
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.knn_views}
         with torch.inference_mode():
-            for batch in in_batches(products, self.batch):
+            for batch in batched(products, self.batch):
                 inputs = reader(batch)
                 for name, parts in found.items():
                     parts.append(self._space(name, inputs)())
         return {name: np.concatenate(parts) for name, parts in found.items() if parts}
 
-    def _space(self, name: str, inputs: Inputs) -> Callable[[], np.ndarray]:
+    def _space(self, name: str, inputs: NetworkInputs) -> Callable[[], np.ndarray]:
         """What makes a remembered view's vectors (B, D), zeros where absent. A pretrained encoder's output
         takes the place of its arrays, so that the network need not run it again."""
         arrays = inputs.arrays[name]
@@ -136,19 +136,19 @@ class Predictor(GrowingAnswers):
             vectors = (encoded.pooled * here).float().cpu().numpy()
             return lambda: vectors
         if "ids" in arrays:
-            return partial(sketch, {key: array.cpu().numpy() for key, array in arrays.items()})
+            return partial(random_projection, {key: array.cpu().numpy() for key, array in arrays.items()})
         # No product of the batch has it.
-        return partial(np.zeros, (len(inputs.present), SKETCH), np.float32)
+        return partial(np.zeros, (len(inputs.present), PROJECTION_DIM), np.float32)
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
-    ) -> Iterator[tuple[list[Product], Scored]]:
+    ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
         # Pictures are decoded and texts cut into tokens beside the network, which reads the batch before.
         reader = self._reader
         readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
         batches = self._batches(products)
-        for batch, inputs in ahead(lambda batch: (batch, reader(batch, without)), batches, readers):
+        for batch, inputs in prefetch(lambda batch: (batch, reader(batch, without)), batches, readers):
             yield batch, self._score_batch(inputs)
 
     def _batches(self, products: Iterable[Product]) -> Iterator[list[Product]]:
@@ -158,19 +158,21 @@ class Predictor(GrowingAnswers):
             for view in views
             if not isinstance(self.preprocessors[view.name], TfidfPreprocessor | VectorPreprocessor)
         ]
-        return in_fitting_batches(products, self.batch, large)
+        return batched_by_cost(products, self.batch, large)
 
     @torch.inference_mode()
-    def _score_batch(self, inputs: Inputs) -> Scored:
+    def _score_batch(self, inputs: NetworkInputs) -> ScoredBatch:
         model = self.model
         if model.training:  # walking all modules to say so takes as long as a small answer
             model.eval()
-        remembered = self.remembered if self.memory else ()
-        spaces = Spaces({name: self._space(name, inputs) for name in remembered})
+        knn_views = self.knn_views if self.memory else ()
+        spaces = LazyEmbeddings({name: self._space(name, inputs) for name in knn_views})
         output = model(inputs.arrays, inputs.present)
         logp = output.scores.all().float().cpu().numpy()
-        return Scored(
-            Scores(self.taxonomy, self.growth.apply(logp, spaces, self.taxonomy) if self.growth else logp),
+        return ScoredBatch(
+            Scores(
+                self.taxonomy, self.zero_shot.apply(logp, spaces, self.taxonomy) if self.zero_shot else logp
+            ),
             output.joint.embedding(inputs.present).float().cpu().numpy(),
             inputs.present.cpu().numpy(),
             [tuple(inputs.problems.get(i, ())) for i in range(len(inputs.present))],
@@ -189,7 +191,7 @@ class Predictor(GrowingAnswers):
         model = build_like(self.model, self.spec, context)
         policy = Policy.uncalibrated(taxonomy)
         grown = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
-        return dataclasses.replace(grown, growth=grown._newcomers()) if self.growth else grown
+        return dataclasses.replace(grown, zero_shot=grown._newcomers()) if self.zero_shot else grown
 
     def write_files(self, folder: Path) -> None:
         """Write the network's own files of a bundle."""

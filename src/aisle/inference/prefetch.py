@@ -16,7 +16,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ahead(work: Callable[[Item], Made], items: Iterable[Item], threads: int) -> Iterator[Made]:
+def prefetch(work: Callable[[Item], Made], items: Iterable[Item], threads: int) -> Iterator[Made]:
     """`work` of each item, in order, so many at a time; at most one more than that waits to be taken, so that
     a stream is never held whole. A single item is worked on here and now. threads: 0 for none."""
     stream = iter(items)

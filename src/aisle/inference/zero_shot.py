@@ -39,7 +39,7 @@ class Weights(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Growth:
+class ZeroShot:
     """named, shown: weights for categories known by name alone, and by a few examples. new (K,): ids of the
     nodes without learned examples; names, means: by space, vectors of every terminal's name and of its
     products (N, D), zeros where there are none; shown_ids: those of `new` that have examples."""
@@ -68,7 +68,7 @@ class Growth:
         out[:, new] = z - total
         return out.astype(logp.dtype)
 
-    def with_examples(self, spaces: Spaces, places: Sequence[str], taxonomy: Taxonomy) -> "Growth":
+    def with_examples(self, spaces: Spaces, places: Sequence[str], taxonomy: Taxonomy) -> "ZeroShot":
         """The same with these products (n, D) as examples of the nodes with these ids."""
         number = {node: int(taxonomy.terminal_of[taxonomy.index(node)]) for node in set(places)}
         rows = np.array([number[node] for node in places])
@@ -77,21 +77,23 @@ class Growth:
         return replace(self, means=means, shown_ids=shown)
 
     def save(self, folder: Path) -> None:
-        """`growth.json` and `growth.safetensors`."""
+        """`zero_shot.json` and `zero_shot.safetensors`."""
         told = {"named": self.named, "shown": self.shown, "new": self.new, "shown_ids": self.shown_ids}
-        (folder / "growth.json").write_text(json.dumps(told, ensure_ascii=False))
+        (folder / "zero_shot.json").write_text(json.dumps(told, ensure_ascii=False))
         vectors = {f"names.{k}": v for k, v in self.names.items()} | {
             f"means.{k}": v for k, v in self.means.items()
         }
-        save_file({k: v.astype(np.float16) for k, v in vectors.items()}, str(folder / "growth.safetensors"))
+        save_file(
+            {k: v.astype(np.float16) for k, v in vectors.items()}, str(folder / "zero_shot.safetensors")
+        )
 
     @classmethod
-    def load(cls, folder: Path) -> "Growth | None":
+    def load(cls, folder: Path) -> "ZeroShot | None":
         """What `save` wrote; None where nothing was."""
-        if not (folder / "growth.json").exists():
+        if not (folder / "zero_shot.json").exists():
             return None
-        told = json.loads((folder / "growth.json").read_text())
-        kept = load_file(str(folder / "growth.safetensors"))
+        told = json.loads((folder / "zero_shot.json").read_text())
+        kept = load_file(str(folder / "zero_shot.safetensors"))
         parts: dict[str, dict[str, np.ndarray]] = {"names": {}, "means": {}}
         for key, vectors in kept.items():
             kind, _, space = key.partition(".")
@@ -151,7 +153,7 @@ def signs(logp: np.ndarray, alike: np.ndarray, known: np.ndarray, new: np.ndarra
 
 def fit(
     logp: np.ndarray, spaces: Spaces, truth: np.ndarray, names: Spaces, means: Spaces, seed: int = 0
-) -> Growth:
+) -> ZeroShot:
     """Weights from products (B) that the network never saw, at the terminals `truth` (B,): in several draws
     some leaves are taken from what was learned, and are to be told from the rest by their names (or by the
     mean of a few); products of both count alike. names, means: by space (N, D)."""
@@ -163,7 +165,7 @@ def fit(
         _fitted(logp, likeness(spaces, places), truth, np.random.default_rng(seed))
         for places in (names, means)
     ]
-    return Growth(found[0], found[1])
+    return ZeroShot(found[0], found[1])
 
 
 def _fitted(logp: np.ndarray, alike: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> Weights:

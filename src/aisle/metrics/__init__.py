@@ -16,17 +16,17 @@ from aisle.metrics.calibration import (
 from aisle.metrics.flat import F1, accuracy, f1_scores, macro_f1_of_pairs, strict_accuracy, topk_accuracy
 from aisle.metrics.hierarchical import (
     CONTEST_WEIGHTS,
-    Hierarchical,
+    HierarchicalScores,
     Level,
-    Standing,
+    LevelRanks,
     at_level,
     contest_score,
     hierarchical_scores,
-    standing,
+    level_ranks,
 )
 from aisle.metrics.intervals import Interval, clopper_pearson, paired_bootstrap, paired_difference
 from aisle.metrics.overall import metric_label, overall_metrics
-from aisle.metrics.truth import Judged, Truth
+from aisle.metrics.truth import MatchedPredictions, Truth
 
 __all__ = [
     "BINS",
@@ -34,12 +34,12 @@ __all__ = [
     "F1",
     "Band",
     "Coverage",
-    "Hierarchical",
+    "HierarchicalScores",
     "Interval",
-    "Judged",
     "Level",
+    "LevelRanks",
+    "MatchedPredictions",
     "Reliability",
-    "Standing",
     "Truth",
     "accuracy",
     "at_level",
@@ -49,6 +49,7 @@ __all__ = [
     "expected_calibration_error",
     "f1_scores",
     "hierarchical_scores",
+    "level_ranks",
     "macro_f1_of_pairs",
     "metric_label",
     "overall_metrics",
@@ -56,7 +57,6 @@ __all__ = [
     "paired_difference",
     "precision_coverage",
     "reliability",
-    "standing",
     "strict_accuracy",
     "topk_accuracy",
 ]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.metrics.flat import f1_scores
-from aisle.metrics.truth import Judged
+from aisle.metrics.truth import MatchedPredictions
 
 EDGES = (0, 1, 4, 11, 31)
 
@@ -30,7 +30,9 @@ class Band(NamedTuple):
         return f"{self.low}–{self.high}" if self.high > self.low else str(self.low)
 
 
-def by_frequency(judged: Judged, train_count: np.ndarray, edges: tuple[int, ...] = EDGES) -> list[Band]:
+def by_frequency(
+    judged: MatchedPredictions, train_count: np.ndarray, edges: tuple[int, ...] = EDGES
+) -> list[Band]:
     """Accuracy and macro-F1 by class-frequency band; bands without products are left out.
 
     train_count: (M,) training products of each node. edges: each band's smallest count, rising.

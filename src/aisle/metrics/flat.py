@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aisle.metrics.truth import Judged, Truth
+from aisle.metrics.truth import MatchedPredictions, Truth
 from aisle.taxonomy import Scores
 
 
@@ -43,12 +43,12 @@ def macro_f1_of_pairs(pairs: np.ndarray) -> float:
     return f1_scores(pairs[:, 0], pairs[:, 1]).macro
 
 
-def accuracy(judged: Judged) -> float:
+def accuracy(judged: MatchedPredictions) -> float:
     """Share of products placed right; a label known only to a branch asks for that branch alone."""
     return _mean(judged.right)
 
 
-def strict_accuracy(judged: Judged) -> float:
+def strict_accuracy(judged: MatchedPredictions) -> float:
     """Share of products whose predicted path is the label's path, to the letter."""
     return _mean(judged.strict)
 

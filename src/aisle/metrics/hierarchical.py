@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.metrics.flat import F1, f1_scores
-from aisle.metrics.truth import Judged, Truth
+from aisle.metrics.truth import MatchedPredictions, Truth
 from aisle.taxonomy import Scores
 
 
-class Hierarchical(NamedTuple):
+class HierarchicalScores(NamedTuple):
     """Micro-averaged precision, recall and F1 over ancestor sets."""
 
     precision: float
@@ -18,7 +18,7 @@ class Hierarchical(NamedTuple):
     f1: float
 
 
-def hierarchical_scores(judged: Judged) -> Hierarchical:
+def hierarchical_scores(judged: MatchedPredictions) -> HierarchicalScores:
     """hP = Σ|P∩T| / Σ|P|, hR = Σ|P∩T| / Σ|T|, hF = 2·hP·hR / (hP + hR), where P and T hold the
     predicted and the true place with all their ancestors, the root left out.
 
@@ -30,7 +30,9 @@ def hierarchical_scores(judged: Judged) -> Hierarchical:
     common, answered, true = judged.shared.sum(), depth[judged.answer].sum(), depth[judged.node].sum()
     precision = float(common / answered) if answered else float("nan")
     recall = float(common / true) if true else float("nan")
-    return Hierarchical(precision, recall, float(2 * common / (answered + true)) if true else float("nan"))
+    return HierarchicalScores(
+        precision, recall, float(2 * common / (answered + true)) if true else float("nan")
+    )
 
 
 class Level(NamedTuple):
@@ -48,7 +50,7 @@ class Level(NamedTuple):
         return f1_scores(self.true, self.predicted)
 
 
-def at_level(judged: Judged, depth: int) -> Level:
+def at_level(judged: MatchedPredictions, depth: int) -> Level:
     """What is right at level `depth` (1 is the top), over the products whose label reaches it."""
     ancestors = judged.taxonomy.ancestors
     rows = np.flatnonzero(ancestors[judged.node, depth - 1] >= 0)
@@ -62,7 +64,7 @@ def at_level(judged: Judged, depth: int) -> Level:
 CONTEST_WEIGHTS = (1.0, 1.2, 1.3, 1.4)  # of the levels, top first: Kakao Arena's shopping classification
 
 
-def contest_score(judged: Judged, weights: Sequence[float] = CONTEST_WEIGHTS) -> float:
+def contest_score(judged: MatchedPredictions, weights: Sequence[float] = CONTEST_WEIGHTS) -> float:
     """Σ weight × accuracy over the levels, divided by their number: each level's accuracy is of the products
     whose label reaches it, and a level that none reaches adds nothing.
 
@@ -79,7 +81,7 @@ def contest_score(judged: Judged, weights: Sequence[float] = CONTEST_WEIGHTS) ->
     return total / len(weights)
 
 
-class Standing(NamedTuple):
+class LevelRanks(NamedTuple):
     """How the acceptable nodes of one level stand among all nodes there.
 
     rank: (B,) how many are more probable than the best acceptable one (0: none is, so rank < k means
@@ -91,7 +93,7 @@ class Standing(NamedTuple):
     nll: np.ndarray
 
 
-def standing(scores: Scores, truth: Truth, depth: int) -> Standing:
+def level_ranks(scores: Scores, truth: Truth, depth: int) -> LevelRanks:
     """The acceptable nodes at level `depth`; that the path ended above competes with them too."""
     logp = scores.level(depth)  # (B, n + 1)
     column = _columns(truth, depth)  # (B, A)
@@ -104,7 +106,7 @@ def standing(scores: Scores, truth: Truth, depth: int) -> Standing:
         rank = np.where(np.isfinite(mine[:, 0]), np.minimum(rank, better), rank)
         again = (column[:, :a] == column[:, a, None]).any(1)
         own[again, a] = -np.inf  # counted already
-    return Standing(rank, -np.logaddexp.reduce(own, axis=1))
+    return LevelRanks(rank, -np.logaddexp.reduce(own, axis=1))
 
 
 def _columns(truth: Truth, depth: int) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Metrics of all predictions, one number each.
 
 `__all__` is the registry: reports, `aisle compare`, training logs and the key `metric` of a stage know all of
-them. A metric takes a `Judged` and returns a float, or None where it does not apply.
+them. A metric takes a `MatchedPredictions` and returns a float, or None where it does not apply.
 """
 
 from aisle.metrics import flat, hierarchical
-from aisle.metrics.truth import Judged
+from aisle.metrics.truth import MatchedPredictions
 
 __all__ = [
     "accuracy",
@@ -19,48 +19,48 @@ __all__ = [
 ]
 
 
-def accuracy(judged: Judged) -> float:
+def accuracy(judged: MatchedPredictions) -> float:
     """Share of products whose path is right; a label known only to a branch asks for that branch alone."""
     return flat.accuracy(judged)
 
 
-def macro_f1(judged: Judged) -> float:
+def macro_f1(judged: MatchedPredictions) -> float:
     """F1 averaged over labels, each counting alike."""
     return flat.f1_scores(judged.node, judged.answer).macro
 
 
-def weighted_f1(judged: Judged) -> float:
+def weighted_f1(judged: MatchedPredictions) -> float:
     """F1 averaged over labels, each weighted by its products."""
     return flat.f1_scores(judged.node, judged.answer).weighted
 
 
-def hierarchical_f1(judged: Judged) -> float:
+def hierarchical_f1(judged: MatchedPredictions) -> float:
     """F1 over ancestor sets (Kiritchenko et al. 2006): a near miss counts in part."""
     return hierarchical.hierarchical_scores(judged).f1
 
 
-def hierarchical_precision(judged: Judged) -> float:
+def hierarchical_precision(judged: MatchedPredictions) -> float:
     """Share of the predicted paths' nodes that lie on the true paths."""
     return hierarchical.hierarchical_scores(judged).precision
 
 
-def hierarchical_recall(judged: Judged) -> float:
+def hierarchical_recall(judged: MatchedPredictions) -> float:
     """Share of the true paths' nodes that lie on the predicted paths."""
     return hierarchical.hierarchical_scores(judged).recall
 
 
-def strict_accuracy(judged: Judged) -> float:
+def strict_accuracy(judged: MatchedPredictions) -> float:
     """Share of products whose predicted path is the label's path, to the letter."""
     return flat.strict_accuracy(judged)
 
 
-def contest_score(judged: Judged) -> float | None:
+def contest_score(judged: MatchedPredictions) -> float | None:
     """Score of Kakao Arena's shopping contest, at best 1.225; only for trees of four levels."""
     deep = judged.taxonomy.depth == len(hierarchical.CONTEST_WEIGHTS)
     return hierarchical.contest_score(judged) if deep else None
 
 
-def overall_metrics(judged: Judged) -> dict[str, float]:
+def overall_metrics(judged: MatchedPredictions) -> dict[str, float]:
     """Every metric of the registry that applies, by name."""
     found = {name: globals()[name](judged) for name in __all__}
     return {name: float(value) for name, value in found.items() if value is not None}

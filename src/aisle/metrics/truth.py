@@ -14,7 +14,7 @@ from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
 @dataclass(frozen=True)
-class Judged:
+class MatchedPredictions:
     """B predictions beside their labels.
 
     predicted: (B,) the predicted nodes.
@@ -43,9 +43,9 @@ class Judged:
     def __len__(self) -> int:
         return len(self.node)
 
-    def __getitem__(self, rows: slice | np.ndarray) -> "Judged":
+    def __getitem__(self, rows: slice | np.ndarray) -> "MatchedPredictions":
         kept = (getattr(self, field.name)[rows] for field in fields(self)[1:])
-        return Judged(self.taxonomy, *kept)
+        return MatchedPredictions(self.taxonomy, *kept)
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,15 @@ class Truth:
     def __getitem__(self, rows: slice | np.ndarray) -> "Truth":
         return Truth(self.taxonomy, self.node[rows], self.exact[rows])
 
-    def judge(self, predicted: np.ndarray) -> Judged:
+    def judge(self, predicted: np.ndarray) -> MatchedPredictions:
         """Choose for each of the `predicted` nodes (B,) the label it is judged against."""
         shared = self._shared(predicted[:, None])  # (B, A)
         right = self._fits(predicted[:, None], shared)
         chosen = np.argmax(shared + right * (self.taxonomy.depth + 1), axis=1)
         pick = (np.arange(len(self)), chosen)
-        return Judged(self.taxonomy, predicted, self.node[pick], self.exact[pick], right[pick], shared[pick])
+        return MatchedPredictions(
+            self.taxonomy, predicted, self.node[pick], self.exact[pick], right[pick], shared[pick]
+        )
 
     def hits(self, predicted: np.ndarray) -> np.ndarray:
         """(B, K) which of K predicted nodes (B, K) fit any acceptable place; -1 fits none."""

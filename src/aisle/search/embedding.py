@@ -43,10 +43,10 @@ def text_field(model: "Predictor") -> str:
 def embed_batches(model: "Predictor", products: Iterable[Product]) -> Iterator[EmbeddedBatch]:
     """Products with their vectors and categories, a batch at a time. Where a product has no label, its
     category is the model's best answer; one of which the model reads nothing has a vector of zeros."""
-    from aisle.inference.base_predictor import in_batches
+    from aisle.inference.base_predictor import batched
 
     modalities(model)
-    for batch in in_batches(products, model.batch):
+    for batch in batched(products, model.batch):
         (scored,) = model.score_batches(batch)
         nodes = model.taxonomy.nodes
         best = [(nodes[node].path,) for node in scored.scores.best()]

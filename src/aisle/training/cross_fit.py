@@ -12,9 +12,9 @@ import numpy as np
 
 from aisle.data import Catalog
 from aisle.guarantee.nearest import Nearest
-from aisle.inference.knn_index import Memory, sketch
+from aisle.inference.knn_index import KnnIndex, random_projection
 from aisle.inference.linear.predictor import LinearPredictor
-from aisle.inference.zero_shot import Growth
+from aisle.inference.zero_shot import ZeroShot
 from aisle.models.linear.fit import TrainingInputs
 from aisle.models.linear.model import log_softmax
 from aisle.progress import Progress
@@ -39,7 +39,7 @@ class OutOfFold(NamedTuple):
     scores: Scores
     nearest: Nearest | None
     fold: np.ndarray
-    growth: Growth | None
+    zero_shot: ZeroShot | None
 
 
 class FoldModel(NamedTuple):
@@ -69,7 +69,7 @@ def cross_fit(
     nearest: list[Nearest | None] = []
     order: list[np.ndarray] = []
     tree: Taxonomy | None = None
-    growth: Growth | None = None
+    zero_shot: ZeroShot | None = None
     for fold in range(int(folds.max(initial=-1)) + 1):
         held, learned = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if not len(held) or not len(learned):
@@ -84,9 +84,9 @@ def cross_fit(
         logp.append(scores)
         nearest.append(near)
         order.append(held)
-        if growth is None:
+        if zero_shot is None:
             known = Targets(targets.node[held], targets.exact[held])
-            growth = model.learning_to_grow(products.select(held), known).growth
+            zero_shot = model.with_zero_shot(products.select(held), known).zero_shot
     if tree is None:
         return None
     rows = np.concatenate(order)
@@ -94,7 +94,7 @@ def cross_fit(
     near = [n for n in nearest if n is not None]
     together = Nearest.join(near).take(back) if len(near) == len(nearest) else None
     rows = rows[back]
-    return OutOfFold(rows, Scores(tree, np.concatenate(logp)[back]), together, folds[rows], growth)
+    return OutOfFold(rows, Scores(tree, np.concatenate(logp)[back]), together, folds[rows], zero_shot)
 
 
 def _spaces(model: LinearPredictor, inputs: TrainingInputs) -> dict[str, np.ndarray]:
@@ -104,9 +104,11 @@ def _spaces(model: LinearPredictor, inputs: TrainingInputs) -> dict[str, np.ndar
     for name, size in inputs.sizes.items():
         part = inputs.sparse[:, begin : begin + size].tocsr()
         begin += size
-        if name in model.remembered:
-            found[name] = sketch({"ids": part.indices, "weights": part.data, "offsets": part.indptr[:-1]})
-    return found | {name: inputs.dense[name] for name in model.remembered if name not in found}
+        if name in model.knn_views:
+            found[name] = random_projection(
+                {"ids": part.indices, "weights": part.data, "offsets": part.indptr[:-1]}
+            )
+    return found | {name: inputs.dense[name] for name in model.knn_views if name not in found}
 
 
 def _remembering(
@@ -116,7 +118,7 @@ def _remembering(
         return model
     some = learned[:: len(learned) // REMEMBERED + 1]
     vectors = {name: rows[some] for name, rows in spaces.items()}
-    memory = Memory.of(vectors, [ids[i] for i in some], model.memory)
+    memory = KnnIndex.of(vectors, [ids[i] for i in some], model.memory)
     return dataclasses.replace(model, memory=memory if memory.spaces else None)
 
 

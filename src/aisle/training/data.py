@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aisle.data import Product
-from aisle.inference.input_pipeline import Reader, take_kept
+from aisle.inference.input_pipeline import InputPipeline, take_kept
 from aisle.models.options import Augment
 from aisle.models.preprocessing import Prepared
 from aisle.models.registry import Target
@@ -70,7 +70,7 @@ class WithNames(Sequence[Product]):
         return self.rows[i] if i < len(self.rows) else self.names[i - len(self.rows)]
 
 
-def keep(reader: Reader, name: str, catalog: Sequence[Product], progress: Progress) -> Prepared | None:
+def keep(reader: InputPipeline, name: str, catalog: Sequence[Product], progress: Progress) -> Prepared | None:
     """One view of all rows at once, a frozen encoder's output from the reader's store; None if too large."""
     n = len(catalog)
     preprocessor = reader.preprocessors[name]
@@ -94,7 +94,7 @@ class Rows:
         self,
         lesson: Lesson,
         taxonomy: Taxonomy,
-        reader: Reader,
+        reader: InputPipeline,
         given: Mapping[str, Prepared],
         progress: Progress,
         varied: Mapping[str, Augment] | None = None,
@@ -159,6 +159,8 @@ class Rows:
             yield self.batch(np.arange(start, min(start + size, len(self))), views)
 
 
-def _values(reader: Reader, name: str, catalog: Sequence[Product], rows: range | np.ndarray) -> list[Any]:
+def _values(
+    reader: InputPipeline, name: str, catalog: Sequence[Product], rows: range | np.ndarray
+) -> list[Any]:
     view = reader.views[name]
     return [view.value(catalog[int(i)]) for i in rows]

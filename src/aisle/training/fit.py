@@ -11,7 +11,7 @@ from aisle.data import Catalog
 from aisle.data.column_hints import advice
 from aisle.data.splits import assign, assign_by_time, dates_of
 from aisle.errors import CatalogError, RecipeError
-from aisle.inference.base_predictor import short_keys
+from aisle.inference.base_predictor import content_hashes
 from aisle.inference.training_counts import count_training
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import count_terminals
@@ -128,7 +128,7 @@ def fit(
             progress.say(f"{run.folder} is trained already")
             return family.load(run.model, trust_code)
     counts = count_terminals(taxonomy, pick(targets, split.train))
-    seen = short_keys(catalog.select(np.concatenate([split.train, split.validation])))
+    seen = content_hashes(catalog.select(np.concatenate([split.train, split.validation])))
     if start is not None:
         counts, seen = counts_of(start, taxonomy, counts), np.union1d(seen, start.seen_keys)
     given = Assignment(catalog, targets, split, taxonomy, counts, store, start, device, trust_code)
@@ -246,7 +246,7 @@ def cross_fitted(
         parts.append((found.scores[rows], pick(targets, found.rows[rows]), own[rows], near))
     asked = recipe.guarantee
     policy = guarantee.fit(*parts, precision=asked.precision, delta=asked.alpha)
-    return dataclasses.replace(predictor, growth=found.growth).with_policy(policy)
+    return dataclasses.replace(predictor, zero_shot=found.zero_shot).with_policy(policy)
 
 
 def held_out(
@@ -267,12 +267,12 @@ def held_out(
         samples.append((predictor.score(held), pick(targets, rows), groups[rows], predictor.nearest(held)))
     policy = guarantee.fit(*samples, precision=recipe.guarantee.precision, delta=recipe.guarantee.alpha)
     aside = np.concatenate([split.calibration, split.threshold])
-    return predictor.learning_to_grow(catalog.select(aside), pick(targets, aside)).with_policy(policy)
+    return predictor.with_zero_shot(catalog.select(aside), pick(targets, aside)).with_policy(policy)
 
 
 def _remembering(predictor: Any, catalog: Catalog, targets: Targets, rows: np.ndarray) -> Any:
     tree, some = predictor.taxonomy, rows[:: len(rows) // REMEMBERED + 1]
-    return predictor.remembering(catalog.select(some), [tree.nodes[n].id for n in targets.node[some]])
+    return predictor.with_knn_index(catalog.select(some), [tree.nodes[n].id for n in targets.node[some]])
 
 
 def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:

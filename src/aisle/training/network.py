@@ -11,7 +11,7 @@ from torch import nn
 from aisle import guarantee
 from aisle.data import Catalog
 from aisle.errors import RecipeError
-from aisle.inference.input_pipeline import Reader
+from aisle.inference.input_pipeline import InputPipeline
 from aisle.inference.predictor import Predictor
 from aisle.models import fusions, heads, losses
 from aisle.models.features import FeatureStore
@@ -84,7 +84,9 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
         preprocessors = warm_start.preparers_from(start, fit_rows)
         model = warm_start.model_from(start, recipe.network, preprocessors, context)
     model.to(device)
-    reader = Reader(model, readable_views(recipe, trust_code), preprocessors, given.store or FeatureStore())
+    reader = InputPipeline(
+        model, readable_views(recipe, trust_code), preprocessors, given.store or FeatureStore()
+    )
     shop = _Shop(given.catalog, given.targets, given.split, context, start is not None, trust_code)
     _phases(shop, recipe, reader, run, progress)
     predictor = Predictor(
@@ -169,7 +171,7 @@ class _Course(NamedTuple):
     progress: Progress
 
 
-def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progress: Progress) -> None:
+def _phases(shop: _Shop, recipe: Recipe, reader: InputPipeline, run: Run | None, progress: Progress) -> None:
     """Every phase in turn; those that an interrupted run has behind it are not learned again."""
     model = reader.model
     device = next(model.parameters()).device
@@ -195,7 +197,7 @@ def _phases(shop: _Shop, recipe: Recipe, reader: Reader, run: Run | None, progre
     journal.close()
 
 
-def _learn(course: _Course, phase: Phase, reader: Reader) -> None:
+def _learn(course: _Course, phase: Phase, reader: InputPipeline) -> None:
     """Train the reader's network through a phase."""
     shop, recipe = course.shop, course.recipe
     varied = {name: view.augment for name, view in recipe.views.items() if view.augment}

@@ -74,7 +74,7 @@ def gather(
     for rows, model in models:
         views = _by_modality(model)
         if near is None:  # spaces know words and pictures alone, so one model's serve all
-            near = nearest(model.spaces(catalog.select(cases.rows)), cases.group, progress)
+            near = nearest(model.view_embeddings(catalog.select(cases.rows)), cases.group, progress)
             kinds = {view.name: view.modality for view in model.inputs}
             cases.places[:, VOTED] = voted(list(near.values()), cases.node, cases.node)
         mine = place_of[rows]

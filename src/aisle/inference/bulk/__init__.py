@@ -1,6 +1,13 @@
 """Files of any length to a folder of shards: resumable, in bounded memory, here or on a cluster."""
 
-from aisle.inference.bulk.cache import REMEMBERED, Answering, Answers
-from aisle.inference.bulk.run import Done, Job, classify_into
+from aisle.inference.bulk.cache import CACHE_SIZE, CachedPredictions, StreamPredictor
+from aisle.inference.bulk.run import BulkJob, BulkSummary, classify_to_folder
 
-__all__ = ["REMEMBERED", "Answering", "Answers", "Done", "Job", "classify_into"]
+__all__ = [
+    "CACHE_SIZE",
+    "BulkJob",
+    "BulkSummary",
+    "CachedPredictions",
+    "StreamPredictor",
+    "classify_to_folder",
+]

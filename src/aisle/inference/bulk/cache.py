@@ -14,15 +14,15 @@ from typing import Any, NamedTuple, Protocol
 from aisle.data import Catalog, Product
 from aisle.data.images import is_temporary
 from aisle.guarantee import Prediction
-from aisle.inference.base_predictor import Listed
+from aisle.inference.base_predictor import ProductRows
 from aisle.models.features import content_key
 from aisle.progress import Advance
 
-AT_ONCE = 4096  # rows looked at together: a multiple of what models take at once
-REMEMBERED = 32_768  # answers, of about a kilobyte each
+WINDOW = 4096  # rows looked at together: a multiple of what models take at once
+CACHE_SIZE = 32_768  # answers, of about a kilobyte each
 
 
-class Answering(Protocol):
+class StreamPredictor(Protocol):
     """What bulk work asks of a model: predictors, ensembles and their twins in other runtimes give it."""
 
     @property
@@ -35,14 +35,14 @@ class Answering(Protocol):
         ...
 
 
-class Reads(NamedTuple):
+class InputKey(NamedTuple):
     """What a model looks at in a product: fields by name (None: all), and how many of its pictures."""
 
     fields: tuple[str, ...] | None
     pictures: int
 
     @classmethod
-    def of(cls, model: Any) -> "Reads":
+    def of(cls, model: Any) -> "InputKey":
         """Of a model that tells; everything where it does not."""
         members = [cls.of(member) for member in getattr(model, "members", ())]
         views = getattr(model, "inputs", None)
@@ -73,33 +73,33 @@ class Reads(NamedTuple):
         return digest.digest()
 
 
-class Answers:
+class CachedPredictions:
     """Predictions for a catalogue's rows, those of identical listings from memory.
 
     remembered: how many answers are kept, the least recently used forgotten first; 0: none. hits: rows that
     were answered from memory so far.
     """
 
-    def __init__(self, model: Answering, remembered: int = REMEMBERED) -> None:
-        self.model, self.remembered, self.hits = model, remembered, 0
-        self._reads = Reads.of(model)
+    def __init__(self, model: StreamPredictor, cache_size: int = CACHE_SIZE) -> None:
+        self.model, self.cache_size, self.hits = model, cache_size, 0
+        self._reads = InputKey.of(model)
         self._kept: OrderedDict[bytes, Prediction] = OrderedDict()
 
     def __call__(self, catalog: Catalog, advance: Advance | None = None) -> Iterator[Prediction]:
         """One prediction a row, in order. advance: told how many are done."""
         products, fatal, start = iter(catalog), catalog.fatal, 0
         odd = set(catalog.problems.rows_with().tolist())  # few: the others need not be looked up
-        while some := list(islice(products, AT_ONCE)):
+        while some := list(islice(products, WINDOW)):
             rows = range(start, start + len(some))
             numbers = catalog.rows[start : start + len(some)].tolist()
             numbered = zip(rows, numbers, strict=True)
             problems = [catalog.problems_of(row) if number in odd else () for row, number in numbered]
-            listed = Listed(some, problems, fatal[start : start + len(some)])
+            listed = ProductRows(some, problems, fatal[start : start + len(some)])
             yield from self._window(listed, advance)
             start += len(some)
 
-    def _window(self, listed: Listed, advance: Advance | None) -> Iterator[Prediction]:
-        if not self.remembered:
+    def _window(self, listed: ProductRows, advance: Advance | None) -> Iterator[Prediction]:
+        if not self.cache_size:
             yield from self.model.predict_stream(listed, advance)
             return
         # What is odd about a row is told in its answer, so only rows without problems share one.
@@ -136,11 +136,13 @@ class Answers:
     def _keep(self, key: bytes, answer: Prediction) -> None:
         self._kept[key] = answer
         self._kept.move_to_end(key)
-        if len(self._kept) > self.remembered:
+        if len(self._kept) > self.cache_size:
             self._kept.popitem(last=False)
 
 
-def _some(listed: Listed, rows: Sequence[int]) -> Listed:
+def _some(listed: ProductRows, rows: Sequence[int]) -> ProductRows:
     if len(rows) == len(listed.products):
         return listed
-    return Listed([listed.products[i] for i in rows], [listed.problems[i] for i in rows], listed.fatal[rows])
+    return ProductRows(
+        [listed.products[i] for i in rows], [listed.problems[i] for i in rows], listed.fatal[rows]
+    )

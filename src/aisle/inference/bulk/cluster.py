@@ -22,9 +22,9 @@ import pyarrow.ipc
 from aisle.data.chunks import Chunk, ChunkReader
 from aisle.data.problems import Problems
 from aisle.errors import AisleError, extra, first_line
-from aisle.inference.bulk.cache import Answering
+from aisle.inference.bulk.cache import StreamPredictor
 from aisle.inference.bulk.folder import Folder
-from aisle.inference.bulk.shards import PROBLEMS, Record, write_shard
+from aisle.inference.bulk.shards import PROBLEMS, ShardRecord, write_shard
 from aisle.progress import Advance
 
 _KNOCK_SECONDS = 10.0
@@ -39,7 +39,7 @@ class Cluster:
     """Where to spread work. load: gives the model, in each actor. address: of a running cluster; None: one of
     this machine alone, which ends with the work."""
 
-    def __init__(self, load: Callable[[], Answering], address: str | None = None) -> None:
+    def __init__(self, load: Callable[[], StreamPredictor], address: str | None = None) -> None:
         self.load, self.address = load, address
 
     def written(
@@ -47,9 +47,9 @@ class Cluster:
         pieces: ChunkReader,
         how: tuple[str, int],
         folder: Folder,
-        before: Mapping[int, Record],
+        before: Mapping[int, ShardRecord],
         advance: Advance,
-    ) -> Iterator[Record]:
+    ) -> Iterator[ShardRecord]:
         """Every shard's record, in whatever order they are written. how: the shards' ending, and how many
         answers are remembered.
 
@@ -76,13 +76,13 @@ class Cluster:
             )
             for table in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
                 for made in table.to_pylist():
-                    record = Record.from_json(made["record"])
+                    record = ShardRecord.from_json(made["record"])
                     _commit(folder, record, made)
                     advance(record.rows)
                     yield record
 
 
-def _commit(folder: Folder, record: Record, made: Mapping[str, Any]) -> None:
+def _commit(folder: Folder, record: ShardRecord, made: Mapping[str, Any]) -> None:
     with folder.scratch() as scratch:
         folder.put(scratch / record.file, made["body"])
         folder.put(scratch / PROBLEMS, made["problems"])
@@ -94,7 +94,7 @@ class Worker:
 
     def __init__(
         self,
-        load: Callable[[], Answering],
+        load: Callable[[], StreamPredictor],
         pieces: ChunkReader,
         how: tuple[str, int],
         threads: int | None,
@@ -115,7 +115,7 @@ class Worker:
         return pa.table(dict(zip(_COLUMNS, columns, strict=True)))
 
     def _shard(self, row: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
-        ending, remembered = self.how
+        ending, cache_size = self.how
         batches = _unpacked(row["rows"])
         told = Problems()
         for problem in row["told"]:
@@ -123,7 +123,7 @@ class Worker:
         catalog = partial(self.pieces.catalog, batches, row["first"], told)
         piece = Chunk(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, told)
         with tempfile.TemporaryDirectory(prefix="aisle-") as made:
-            record = write_shard(self.model, piece, Path(made), ending, remembered)
+            record = write_shard(self.model, piece, Path(made), ending, cache_size)
             body, problems = (Path(made, name).read_bytes() for name in (record.file, PROBLEMS))
         return record.to_json(), body, problems
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from aisle.data.paths import is_remote, wrap_store_errors
 from aisle.inference.bulk.locking import locked
-from aisle.inference.bulk.shards import PROBLEMS, Record
+from aisle.inference.bulk.shards import PROBLEMS, ShardRecord
 from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside
 
 _COPIED = 1 << 20  # bytes at once
@@ -103,15 +103,15 @@ class Folder:
 
     # -- shards -------------------------------------------------------------------------------
 
-    def done(self) -> dict[int, Record]:
+    def done(self) -> dict[int, ShardRecord]:
         """The shards that are whole, by number. One whose file is not what its record says is not."""
         sizes = {path.name: path.stat().st_size for path in self._parts()}
-        found: dict[int, Record] = {}
+        found: dict[int, ShardRecord] = {}
         with wrap_store_errors(self.place, OutputError):
             records = self._listed(self.own / "shards")
             for file in records:
                 try:
-                    record = Record.from_json(file.read_text("utf-8"))
+                    record = ShardRecord.from_json(file.read_text("utf-8"))
                 except (OSError, ValueError, TypeError):  # half-written by a store without whole writes
                     continue
                 if sizes.get(record.file) == record.bytes:
@@ -144,7 +144,7 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
 
-    def commit(self, record: Record, made: Path) -> None:
+    def commit(self, record: ShardRecord, made: Path) -> None:
         """Put a shard made in `made` in its place.
 
         Raises:
@@ -157,7 +157,7 @@ class Folder:
             move(problems, kept)
         self._write(self.own / "shards" / f"{record.number:05d}.json", record.to_json(), made)
 
-    def finish(self, records: Mapping[int, Record], summary: Mapping[str, Any]) -> None:
+    def finish(self, records: Mapping[int, ShardRecord], summary: Mapping[str, Any]) -> None:
         """All shards are there: join what is wrong with rows, and say what became of them.
 
         Raises:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from aisle.data.chunks import ChunkReader, Chunks
 from aisle.data.paths import is_remote, wrap_store_errors
 from aisle.errors import AisleError
-from aisle.inference.bulk.cache import REMEMBERED, Answering
+from aisle.inference.bulk.cache import CACHE_SIZE, StreamPredictor
 from aisle.inference.bulk.folder import Folder
-from aisle.inference.bulk.shards import Record, write_shard
+from aisle.inference.bulk.shards import ShardRecord, write_shard
 from aisle.inference.prediction_files import OutputError
 from aisle.progress import SILENT, Advance, Progress
 
@@ -27,18 +27,18 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Job:
+class BulkJob:
     """What to answer, with what, to where.
 
     ending: `.jsonl`, `.csv` or `.parquet`. remembered: answers of identical listings that are kept; 0: none.
     settings: whatever else decides what comes out; a run is resumed with equal ones only.
     """
 
-    model: Answering
+    model: StreamPredictor
     pieces: Chunks
     out: Path
     ending: str = ".jsonl"
-    remembered: int = REMEMBERED
+    cache_size: int = CACHE_SIZE
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def said(self) -> dict[str, Any]:
@@ -50,13 +50,13 @@ class Job:
             "files": [identity(file) for file in self.pieces.files],
             "columns": self.pieces.columns.to_dict(),
             "format": self.ending.removeprefix("."),
-            "cache": self.remembered,
+            "cache": self.cache_size,
             **self.settings,
         }
 
 
 @dataclass
-class Done:
+class BulkSummary:
     """What became of the rows. before: those written by an earlier, interrupted run; seconds: of this one."""
 
     rows: int = 0
@@ -68,7 +68,7 @@ class Done:
     decisions: Counter[str] = field(default_factory=Counter)
     branches: Counter[str] = field(default_factory=Counter)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: ShardRecord) -> None:
         """Count a shard."""
         self.rows += record.rows
         self.shards += 1
@@ -78,7 +78,9 @@ class Done:
         self.branches.update(record.branches)
 
 
-def classify_into(job: Job, progress: Progress = SILENT, cluster: "Cluster | None" = None) -> Done:
+def classify_to_folder(
+    job: BulkJob, progress: Progress = SILENT, cluster: "Cluster | None" = None
+) -> BulkSummary:
     """Answer every row of a source into the folder `job.out`, or what an interrupted run left to do.
 
     cluster: where to answer; None: in this process. What is written is the same.
@@ -89,14 +91,14 @@ def classify_into(job: Job, progress: Progress = SILENT, cluster: "Cluster | Non
         CatalogError: the source cannot be read.
     """
     started = time.perf_counter()
-    done = Done()
+    done = BulkSummary()
     with Folder(job.out, job.said()).writing() as folder:
         before = folder.done()
         done.before = sum(record.rows for record in before.values())
         if done.before:
             progress.say(f"{done.before:,} rows in {len(before):,} shards are written already")
         left = None if job.pieces.total is None else max(job.pieces.total - done.before, 0)
-        records: dict[int, Record] = {}
+        records: dict[int, ShardRecord] = {}
         try:
             with progress("classifying", left) as advance:
                 for record in _written(job, folder, before, advance, cluster):
@@ -110,29 +112,33 @@ def classify_into(job: Job, progress: Progress = SILENT, cluster: "Cluster | Non
 
 
 def _written(
-    job: Job, folder: Folder, before: Mapping[int, Record], advance: Advance, cluster: "Cluster | None"
-) -> Iterator[Record]:
+    job: BulkJob,
+    folder: Folder,
+    before: Mapping[int, ShardRecord],
+    advance: Advance,
+    cluster: "Cluster | None",
+) -> Iterator[ShardRecord]:
     if cluster is not None:
         if not isinstance(job.pieces, ChunkReader):
             raise OutputError("a benchmark data set cannot be classified on a cluster: leave --ray out")
-        yield from cluster.written(job.pieces, (job.ending, job.remembered), folder, before, advance)
+        yield from cluster.written(job.pieces, (job.ending, job.cache_size), folder, before, advance)
         return
     for piece in job.pieces:
         record = before.get(piece.number)
         if record is None or (record.first, record.rows) != (piece.first, piece.rows):
             with folder.scratch() as made:
-                record = write_shard(job.model, piece, made, job.ending, job.remembered, advance)
+                record = write_shard(job.model, piece, made, job.ending, job.cache_size, advance)
                 folder.commit(record, made)
         yield record
 
 
-def _safe(error: AisleError, job: Job, done: Done) -> OutputError:
+def _safe(error: AisleError, job: BulkJob, done: BulkSummary) -> OutputError:
     return OutputError(
         f"{job.out}: {error}. {done.rows:,} rows are safe: run the same command again to go on from there"
     )
 
 
-def _summary(job: Job, done: Done) -> dict[str, Any]:
+def _summary(job: BulkJob, done: BulkSummary) -> dict[str, Any]:
     return {
         "rows": done.rows,
         "shards": done.shards,

@@ -11,7 +11,7 @@ from typing import Any
 from aisle.data import Catalog
 from aisle.data.chunks import Chunk
 from aisle.guarantee import Prediction
-from aisle.inference.bulk.cache import Answering, Answers
+from aisle.inference.bulk.cache import CachedPredictions, StreamPredictor
 from aisle.inference.prediction_files import refusals, write_whole
 from aisle.progress import Advance
 
@@ -19,7 +19,7 @@ PROBLEMS = "problems.jsonl"  # beside the shard, while both are made
 
 
 @dataclass(frozen=True)
-class Record:
+class ShardRecord:
     """What is known of a shard that is written: enough to trust it, and to add up a run.
 
     first: the number of its first row, from 1. bytes, sha256: of its file. troubled: rows with problems.
@@ -43,7 +43,7 @@ class Record:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> "Record":
+    def from_json(cls, text: str) -> "ShardRecord":
         """What `to_json` gave.
 
         Raises:
@@ -58,23 +58,28 @@ def shard_name(number: int, ending: str) -> str:
 
 
 def write_shard(
-    model: Answering, piece: Chunk, folder: Path, ending: str, remembered: int, advance: Advance | None = None
-) -> Record:
+    model: StreamPredictor,
+    piece: Chunk,
+    folder: Path,
+    ending: str,
+    cache_size: int,
+    advance: Advance | None = None,
+) -> ShardRecord:
     """Answer a piece; its predictions go to `folder/part-…`, its problems beside them.
 
     Raises:
         OutputError: the disk refuses.
     """
-    catalog, answers = piece.catalog(), Answers(model, remembered)
+    catalog, answers = piece.catalog(), CachedPredictions(model, cache_size)
     file = folder / shard_name(piece.number, ending)
     called = Path(file.name)
     with refusals(called):
-        counted = _Counted(catalog, folder / PROBLEMS)
+        counted = _PredictionCounts(catalog, folder / PROBLEMS)
         with counted:
             write_whole(counted(answers(catalog, advance)), file, called)
         with file.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
-    return Record(
+    return ShardRecord(
         piece.number,
         piece.first,
         piece.rows,
@@ -88,7 +93,7 @@ def write_shard(
     )
 
 
-class _Counted:
+class _PredictionCounts:
     """Predictions as they pass, counted, and what is wrong with any of them noted in a file of JSON lines."""
 
     def __init__(self, catalog: Catalog, file: Path) -> None:

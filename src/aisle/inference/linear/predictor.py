@@ -12,13 +12,13 @@ import numpy as np
 from aisle.data import Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Policy
-from aisle.inference.base_predictor import Scored, Spaces, TreeCounts, in_batches, in_fitting_batches
+from aisle.inference.base_predictor import LazyEmbeddings, ScoredBatch, TreeCounts, batched, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
-from aisle.inference.growing_base import GrowingAnswers
-from aisle.inference.knn_index import Memory, sketch
+from aisle.inference.knn_index import KnnIndex, random_projection
 from aisle.inference.linear.bundle import read_linear, write_linear
-from aisle.inference.prefetch import ahead, cores
-from aisle.inference.zero_shot import Growth, name_products
+from aisle.inference.prefetch import cores, prefetch
+from aisle.inference.trained_predictor import TrainedPredictor
+from aisle.inference.zero_shot import ZeroShot, name_products
 from aisle.models.features import FeatureStore
 from aisle.models.linear.config import LinearSpec
 from aisle.models.linear.model import LinearModel, grown, log_softmax
@@ -28,7 +28,7 @@ from aisle.taxonomy import Scores, Taxonomy
 
 
 @dataclass(frozen=True)
-class LinearPredictor(GrowingAnswers):
+class LinearPredictor(TrainedPredictor):
     """A linear model with everything it needs to answer, and nothing it needs to learn.
 
     seen_keys: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
@@ -45,8 +45,8 @@ class LinearPredictor(GrowingAnswers):
     model_id: str = "unsaved"
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
-    memory: Memory | None = None
-    growth: Growth | None = None
+    memory: KnnIndex | None = None
+    zero_shot: ZeroShot | None = None
     batch: int = 256
     catalog_format: CatalogFormat | None = None
 
@@ -96,7 +96,7 @@ class LinearPredictor(GrowingAnswers):
         return self.model.parameters
 
     @property
-    def remembered(self) -> tuple[str, ...]:
+    def knn_views(self) -> tuple[str, ...]:
         """The views by whose vectors products are remembered: TF-IDF and pretrained encoders."""
         return tuple(n for n in self.views if n in self.reader.lexical or n in self.reader.encoders)
 
@@ -107,40 +107,40 @@ class LinearPredictor(GrowingAnswers):
         parts = [part.embedding for part in self.score_batches(products)]
         return np.concatenate([np.zeros((0, self.dim), np.float32), *parts])
 
-    def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
+    def view_embeddings(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
         """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
         view is missing."""
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.remembered}
-        others = set(self.views) - set(self.remembered)
-        for batch in in_batches(products, self.batch):
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.knn_views}
+        others = set(self.views) - set(self.knn_views)
+        for batch in batched(products, self.batch):
             spaces = self._spaces(self.reader(batch, others))
             for name, parts in found.items():
                 parts.append(spaces[name])
         return {name: np.concatenate(parts) for name, parts in found.items() if parts}
 
-    def _spaces(self, inputs: LinearInputs) -> Spaces:
-        words = {name: partial(sketch, arrays) for name, arrays in inputs.lexical.items()}
+    def _spaces(self, inputs: LinearInputs) -> LazyEmbeddings:
+        words = {name: partial(random_projection, arrays) for name, arrays in inputs.lexical.items()}
         vectors = {name: partial(inputs.dense.__getitem__, name) for name in self.reader.encoders}
-        return Spaces({name: {**words, **vectors}[name] for name in self.remembered})
+        return LazyEmbeddings({name: {**words, **vectors}[name] for name in self.knn_views})
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
-    ) -> Iterator[tuple[list[Product], Scored]]:
+    ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
         readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
-        batches = in_fitting_batches(products, self.batch, self.reader.large)
-        for batch, inputs in ahead(lambda batch: (batch, self.reader(batch, without)), batches, readers):
+        batches = batched_by_cost(products, self.batch, self.reader.large)
+        for batch, inputs in prefetch(lambda batch: (batch, self.reader(batch, without)), batches, readers):
             yield batch, self._score_batch(inputs)
 
-    def _score_batch(self, inputs: LinearInputs) -> Scored:
-        spaces = self._spaces(inputs) if self.memory else Spaces({})
+    def _score_batch(self, inputs: LinearInputs) -> ScoredBatch:
+        spaces = self._spaces(inputs) if self.memory else LazyEmbeddings({})
         logits = self.model.read(inputs, self.taxonomy)
         logp = log_softmax(logits)
-        if self.growth:
-            logp = self.growth.apply(logp, spaces, self.taxonomy)
+        if self.zero_shot:
+            logp = self.zero_shot.apply(logp, spaces, self.taxonomy)
         problems = [tuple(inputs.problems.get(i, ())) for i in range(len(inputs.present))]
         scores = Scores(self.taxonomy, logp)
-        return Scored(scores, self.model.embed(logits), inputs.present, problems, spaces)
+        return ScoredBatch(scores, self.model.embed(logits), inputs.present, problems, spaces)
 
     # -- becoming another ---------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class LinearPredictor(GrowingAnswers):
         model = grown(self.model, self.taxonomy, taxonomy, names)
         context, policy = TreeCounts(taxonomy, model.counts), Policy.uncalibrated(taxonomy)
         new = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
-        return dataclasses.replace(new, growth=new._newcomers()) if self.growth else new
+        return dataclasses.replace(new, zero_shot=new._newcomers()) if self.zero_shot else new
 
     def write_files(self, folder: Path) -> None:
         """Write the model's own files of a bundle."""

@@ -41,7 +41,7 @@ class Parity(NamedTuple):
     agreement: float
 
 
-class Asked(NamedTuple):
+class ExportOptions(NamedTuple):
     """How to export. int8: quantise the encoders; cost: points of accuracy that may cost at most, force: or
     whatever it costs."""
 
@@ -50,7 +50,7 @@ class Asked(NamedTuple):
     force: bool = False
 
 
-class Exported(NamedTuple):
+class ExportResult(NamedTuple):
     """What was written, how alike it answers, and what int8 costs (None without it, or without rows)."""
 
     predictor: OnnxPredictor
@@ -62,9 +62,9 @@ def export(
     predictor: Predictor,
     catalog: Catalog,
     folder: Path,
-    asked: Asked = Asked(),  # noqa: B008 a constant
+    asked: ExportOptions = ExportOptions(),  # noqa: B008 a constant
     progress: Progress = SILENT,
-) -> Exported:
+) -> ExportResult:
     """Write the twin of a predictor, once it is seen to answer the catalogue's rows alike.
 
     In int8 it must not cost more than `asked.cost`, by a paired interval over labelled rows that training has
@@ -80,8 +80,8 @@ def export(
     with tempfile.TemporaryDirectory(prefix="aisle-export-") as made:
         first, second = Path(made) / "float32", Path(made) / "int8"
         first.mkdir()
-        twin = draft(predictor, first, progress)
-        told = parity(predictor, twin, spread(catalog, COMPARED))
+        twin = write_unchecked(predictor, first, progress)
+        told = parity(predictor, twin, evenly_spaced(catalog, COMPARED))
         if told.difference > APART:
             raise ExportError(
                 f"the exported model answers otherwise: log-probabilities differ by {told.difference:.3g} on "
@@ -93,18 +93,18 @@ def export(
             twin, told, found = _in_int8(twin, catalog, second, asked, progress)
             said = {"precision": "int8", "parity": told._asdict(), "cost": found and found._asdict()}
         saved = dataclasses.replace(twin, results={**twin.results, "exported": said}).save(folder)
-    return Exported(saved, told, found)
+    return ExportResult(saved, told, found)
 
 
-def spread(catalog: Catalog, most: int) -> Catalog:
+def evenly_spaced(catalog: Catalog, most: int) -> Catalog:
     """At most so many rows, from all over a catalogue."""
     return catalog.select(np.unique(np.linspace(0, len(catalog) - 1, min(most, len(catalog))).astype(int)))
 
 
 def _in_int8(
-    twin: OnnxPredictor, catalog: Catalog, folder: Path, asked: Asked, progress: Progress
+    twin: OnnxPredictor, catalog: Catalog, folder: Path, asked: ExportOptions, progress: Progress
 ) -> tuple[OnnxPredictor, Parity, Cost | None]:
-    small = quantised(twin, list(spread(catalog, 2 * CALIBRATED_ON)), folder, progress)
+    small = quantised(twin, list(evenly_spaced(catalog, 2 * CALIBRATED_ON)), folder, progress)
     held = held_out(twin, catalog)
     if not len(held) and not asked.force:
         raise ExportError(
@@ -125,7 +125,7 @@ def _in_int8(
     if twin.policy.rules:
         settings = twin.policy.settings
         small = small.with_policy(recalibrate(cast(Any, small), held.catalog, settings).predictor.policy)
-    return small, likeness(before, after), cost
+    return small, compare_scores(before, after), cost
 
 
 def _scored(model: OnnxPredictor, catalog: Catalog, advance: Advance) -> Scores:
@@ -138,10 +138,10 @@ def _scored(model: OnnxPredictor, catalog: Catalog, advance: Advance) -> Scores:
 
 def parity(one: Classifier, other: Classifier, products: Sequence[Product]) -> Parity:
     """Compare two classifiers over one tree."""
-    return likeness(one.score(products), other.score(products))
+    return compare_scores(one.score(products), other.score(products))
 
 
-def likeness(one: Scores, other: Scores) -> Parity:
+def compare_scores(one: Scores, other: Scores) -> Parity:
     """Compare what two classifiers said of the same products."""
     a, b = one.logp, other.logp
     if not len(a):
@@ -152,7 +152,7 @@ def likeness(one: Scores, other: Scores) -> Parity:
     return Parity(len(a), float(np.abs(a - b)[seen].max(initial=0.0)), float(best.mean()))
 
 
-def draft(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> OnnxPredictor:
+def write_unchecked(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> OnnxPredictor:
     """Write graphs, tables and all else into an empty folder, unsealed and unchecked."""
     model = predictor.model
     (folder / "graphs").mkdir()
@@ -187,7 +187,7 @@ def draft(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> On
         "views": views,
         "tables": sorted(tables),
         "dim": model.fusion.dim,
-        "remembered": list(predictor.remembered),
+        "knn_views": list(predictor.knn_views),
         "terminal_counts": np.asarray(predictor.context.counts).tolist(),
         "exported_from": {
             "model_id": predictor.model_id,

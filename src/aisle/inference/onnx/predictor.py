@@ -13,12 +13,19 @@ import numpy as np
 from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Nearest, Policy
-from aisle.inference.base_predictor import Answers, Scored, Spaces, TreeCounts, in_fitting_batches, short_keys
+from aisle.inference.base_predictor import (
+    BasePredictor,
+    LazyEmbeddings,
+    ScoredBatch,
+    TreeCounts,
+    batched_by_cost,
+    content_hashes,
+)
 from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.folder import seal
-from aisle.inference.knn_index import SKETCH, Memory, sketch
+from aisle.inference.knn_index import PROJECTION_DIM, KnnIndex, random_projection
 from aisle.inference.onnx.bundle import copy_files, read_onnx
-from aisle.inference.prefetch import ahead, cores
+from aisle.inference.prefetch import cores, prefetch
 from aisle.models.onnx_runtime import Encoding, Graph, Sight
 from aisle.models.preprocessing import TfidfPreprocessor, VectorPreprocessor
 from aisle.models.views import View
@@ -26,7 +33,7 @@ from aisle.taxonomy import Scores, Taxonomy
 
 
 @dataclass(frozen=True)
-class OnnxPredictor(Answers):
+class OnnxPredictor(BasePredictor):
     """A network as ONNX graphs and tables, with everything it needs to answer.
 
     sights: each view, in the network's order. joint: from views to log-probabilities. remembered: the views
@@ -44,10 +51,10 @@ class OnnxPredictor(Answers):
     files: Path
     network: Mapping[str, Any]
     model_id: str = "unsaved"
-    remembered: tuple[str, ...] = ()
+    knn_views: tuple[str, ...] = ()
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
-    memory: Memory | None = None
+    memory: KnnIndex | None = None
     batch: int = 64
     threads: int = field(default_factory=cores)
     catalog_format: CatalogFormat | None = None
@@ -85,12 +92,12 @@ class OnnxPredictor(Answers):
         parts = [part.embedding for part in self.score_batches(products)]
         return np.concatenate([np.zeros((0, self.network["dim"]), np.float32), *parts])
 
-    def _nearest(self, scored: Scored) -> Nearest | None:
+    def _nearest(self, scored: ScoredBatch) -> Nearest | None:
         return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
-    ) -> Iterator[tuple[list[Product], Scored]]:
+    ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
         threads = self.threads if self.threads > 1 else 0
         large = [
@@ -98,13 +105,13 @@ class OnnxPredictor(Answers):
             for one in self.sights.values()
             if not isinstance(one.preprocessor, TfidfPreprocessor | VectorPreprocessor)
         ]
-        yield from ahead(
+        yield from prefetch(
             lambda batch: (batch, self._score_batch(batch, without)),
-            in_fitting_batches(products, self.batch, large),
+            batched_by_cost(products, self.batch, large),
             threads,
         )
 
-    def _score_batch(self, batch: list[Product], without: Collection[str]) -> Scored:
+    def _score_batch(self, batch: list[Product], without: Collection[str]) -> ScoredBatch:
         b = len(batch)
         present, problems = [], [[] for _ in batch]
         encoded, spaces = {}, {}
@@ -114,20 +121,22 @@ class OnnxPredictor(Answers):
             for row, what in prepared.problems.items():
                 problems[row].append(what)
             found = sight.encode(prepared.arrays) if len(rows) else None
-            encoded[name] = sight.spread(found, rows, b)
+            encoded[name] = sight.evenly_spaced(found, rows, b)
             present.append(prepared.present)
-            if self.memory and name in self.remembered:
+            if self.memory and name in self.knn_views:
                 spaces[name] = partial(_space, sight, prepared.arrays, rows, encoded[name])
         here = np.stack(present, 1)
         found = self.joint(_feed(encoded, here))
         scores = Scores(self.taxonomy, found["logp"])
-        return Scored(scores, found["embedding"], here, [tuple(told) for told in problems], Spaces(spaces))
+        return ScoredBatch(
+            scores, found["embedding"], here, [tuple(told) for told in problems], LazyEmbeddings(spaces)
+        )
 
     # -- knowing itself -----------------------------------------------------------------------
 
     def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
         """(n,) bool: products whose content this model was trained on."""
-        return np.isin(short_keys(products), self.seen_keys)
+        return np.isin(content_hashes(products), self.seen_keys)
 
     def with_policy(self, policy: Policy) -> "OnnxPredictor":
         """The same network making other promises."""
@@ -163,7 +172,7 @@ class OnnxPredictor(Answers):
 
         def read(home: Path, manifest: dict[str, Any]) -> OnnxPredictor:
             learned = read_learned(home, manifest)
-            del learned["growth"]  # export refuses a model that has new categories
+            del learned["zero_shot"]  # export refuses a model that has new categories
             return cls.of_files(home, learned)
 
         return read_bundle(folder, cls.runtime, read)
@@ -174,8 +183,8 @@ class OnnxPredictor(Answers):
         network, sights, joint = read_onnx(folder)
         tree = Taxonomy.from_json((folder / "taxonomy.json").read_text())
         counts = TreeCounts(tree, np.array(network["terminal_counts"], dtype=np.int64))
-        remembered = tuple(network["remembered"])
-        return cls(counts, sights, joint, files=folder, network=network, remembered=remembered, **learned)
+        knn_views = tuple(network["knn_views"])
+        return cls(counts, sights, joint, files=folder, network=network, knn_views=knn_views, **learned)
 
 
 def learned_of(model: Any) -> dict[str, Any]:
@@ -198,7 +207,7 @@ def _space(sight: Sight, arrays: Mapping[str, np.ndarray], rows: np.ndarray, enc
     """(B, D) a remembered view's vectors, zeros where absent."""
     if not isinstance(sight.preprocessor, TfidfPreprocessor):
         return encoded.pooled
-    space = np.zeros((len(encoded.pooled), SKETCH), np.float32)
+    space = np.zeros((len(encoded.pooled), PROJECTION_DIM), np.float32)
     if len(rows):
-        space[rows] = sketch(arrays)
+        space[rows] = random_projection(arrays)
     return space

@@ -12,44 +12,44 @@ import numpy as np
 from aisle.data import Catalog, Product
 from aisle.errors import CatalogError
 from aisle.guarantee import Nearest, Policy
-from aisle.inference.base_predictor import Answers, Scored, short_keys
-from aisle.inference.knn_index import Memory
-from aisle.inference.zero_shot import EXAMPLES, Growth, averages, fit, name_products
+from aisle.inference.base_predictor import BasePredictor, ScoredBatch, content_hashes
+from aisle.inference.knn_index import KnnIndex
+from aisle.inference.zero_shot import EXAMPLES, ZeroShot, averages, fit, name_products
 from aisle.taxonomy import Targets
 
 
-class GrowingAnswers(Answers):
-    """For dataclasses with `context` (tree and counts), `memory`, `growth` and `seen_keys`."""
+class TrainedPredictor(BasePredictor):
+    """For dataclasses with `context` (tree and counts), `memory`, `zero_shot` and `seen_keys`."""
 
     context: Any
-    memory: Memory | None
-    growth: Growth | None
+    memory: KnnIndex | None
+    zero_shot: ZeroShot | None
     seen_keys: np.ndarray
 
     @property
     @abstractmethod
-    def remembered(self) -> tuple[str, ...]:
+    def knn_views(self) -> tuple[str, ...]:
         """The views by whose vectors products are remembered."""
 
     @abstractmethod
-    def spaces(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
+    def view_embeddings(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
         """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
         view is absent."""
 
-    def _nearest(self, scored: Scored) -> Nearest | None:
+    def _nearest(self, scored: ScoredBatch) -> Nearest | None:
         return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
 
-    def remembering(self, catalog: Catalog, places: Sequence[str]) -> Self:
+    def with_knn_index(self, catalog: Catalog, places: Sequence[str]) -> Self:
         """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
         nodes where they belong."""
-        if not self.remembered:
+        if not self.knn_views:
             return self
-        memory = Memory.of(self.spaces(catalog), places, self.memory)
+        memory = KnnIndex.of(self.view_embeddings(catalog), places, self.memory)
         return self._replace(memory=memory if memory.spaces else None)
 
     def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
         """(n,) bool: products whose content this model was trained on."""
-        return np.isin(short_keys(products), self.seen_keys)
+        return np.isin(content_hashes(products), self.seen_keys)
 
     def with_policy(self, policy: Policy) -> Self:
         """The same model making other promises."""
@@ -63,7 +63,7 @@ class GrowingAnswers(Answers):
             TaxonomyError: a label is not in the tree.
             CatalogError: this model remembers no products, so that there is nothing to compare with.
         """
-        if self.growth is None:
+        if self.zero_shot is None:
             raise CatalogError(
                 "this model kept no rows aside when it was trained, so likeness to examples says nothing: "
                 "train it with [split] calibration and threshold above 0, and a frozen view"
@@ -74,12 +74,12 @@ class GrowingAnswers(Answers):
         kept = [node for node, ends in zip(places, ending, strict=True) if ends]
         if not kept:
             return self
-        vectors = self.spaces(labelled.select(np.array(ending)))
-        growth = self.growth.with_examples(vectors, kept, self.taxonomy)
+        vectors = self.view_embeddings(labelled.select(np.array(ending)))
+        zero_shot = self.zero_shot.with_examples(vectors, kept, self.taxonomy)
         policy = Policy.uncalibrated(self.taxonomy)
-        return self._replace(growth=growth, policy=policy, model_id="unsaved")
+        return self._replace(zero_shot=zero_shot, policy=policy, model_id="unsaved")
 
-    def learning_to_grow(self, catalog: Catalog, targets: Targets) -> Self:
+    def with_zero_shot(self, catalog: Catalog, targets: Targets) -> Self:
         """The same, knowing how much names and examples of new categories are worth: fitted on rows that
         training never saw, with leaves held out (`aisle.inference.zero_shot`)."""
         terminal = np.where(targets.node >= 0, self.taxonomy.terminal_of[targets.node], -1)
@@ -88,12 +88,12 @@ class GrowingAnswers(Answers):
             return self
         parts = list(self.score_batches(catalog.select(rows)))
         logp = np.concatenate([part.scores.logp for part in parts])
-        spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.remembered}
-        return self._replace(growth=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
+        spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.knn_views}
+        return self._replace(zero_shot=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
 
     def _vectors_of_places(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """By space (N, D): every terminal's name, and the mean of a few remembered products."""
-        names = self.spaces(name_products(self.taxonomy))
+        names = self.view_embeddings(name_products(self.taxonomy))
         means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
         for name, near in (self.memory.spaces if self.memory else {}).items():
             found = [self.taxonomy.find(str(place)) for place in near.places]
@@ -105,11 +105,11 @@ class GrowingAnswers(Answers):
             means[name] = averages(near.vectors[few], terminal[few], means[name])
         return names, means
 
-    def _newcomers(self) -> Growth | None:
+    def _newcomers(self) -> ZeroShot | None:
         """What is known of the terminals that no product was learned for."""
         terminals = self.taxonomy.terminals[np.asarray(self.context.counts) == 0]
-        if self.growth is None or not len(terminals) or len(terminals) == len(self.taxonomy.terminals):
-            return self.growth and Growth(self.growth.named, self.growth.shown)
+        if self.zero_shot is None or not len(terminals) or len(terminals) == len(self.taxonomy.terminals):
+            return self.zero_shot and ZeroShot(self.zero_shot.named, self.zero_shot.shown)
         names, means = self._vectors_of_places()
         new = tuple(self.taxonomy.nodes[node].id for node in terminals)
-        return Growth(self.growth.named, self.growth.shown, new, names, means)
+        return ZeroShot(self.zero_shot.named, self.zero_shot.shown, new, names, means)
