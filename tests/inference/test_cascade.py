@@ -14,7 +14,7 @@ from aisle.errors import BundleError
 from aisle.evaluation import evaluate
 from aisle.guarantee import Policy
 from aisle.inference.cascade import Cascade
-from aisle.inference.fit_cascade import SHARES, CascadeError, Judged, choose
+from aisle.inference.fit_cascade import SHARES, CascadeError, HeldOutScores, choose
 from aisle.inference.holdout import HeldOutRows, cost_of
 from aisle.taxonomy import Scores, Targets, Taxonomy
 from tests.conftest import QUICK
@@ -173,7 +173,7 @@ def judged(rows, wrong_below, seed=0):
     full = np.tile([0.9, 0.1], (rows, 1))
     targets = Targets(np.zeros(rows, int), np.ones(rows, bool))
     held = HeldOutRows(None, targets, np.arange(rows))  # type: ignore[arg-type]
-    return Judged(held, (Scores(tree, np.log(cheap)), Scores(tree, np.log(full))), (1.0, 10.0))
+    return HeldOutScores(held, (Scores(tree, np.log(cheap)), Scores(tree, np.log(full))), (1.0, 10.0))
 
 
 def test_the_cheap_stage_answers_as_many_as_can_be_shown_to_cost_little():

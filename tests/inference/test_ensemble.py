@@ -73,7 +73,7 @@ def test_it_keeps_the_classifier_protocol(members, shop):
 def test_other_trees_and_bad_weights_are_refused(members):
     other = aisle.train(catalog(20), recipe(stages=[{"epochs": 1}]), changes=["split.validation=0"])
     smaller = other.with_taxonomy(Taxonomy.from_paths([("Only",), ("Two",)]))
-    with pytest.raises(BundleError, match="b and a place products in different trees"):
+    with pytest.raises(BundleError, match="b and a have different category trees"):
         Ensemble.of([members[0], smaller], ["a", "b"])
     for weights in ([1.0], [1.0, -1.0], [0.0, 0.0]):
         with pytest.raises(BundleError, match="2 models take as many weights"):

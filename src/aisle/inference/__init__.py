@@ -1,4 +1,4 @@
-"""Answering: products in, predictions out. Nothing here imports training code."""
+"""Prediction: saved models, bulk classification, ensembles, cascades, explanations. Imports no training."""
 
 from aisle.inference.classifier import Classifier
 

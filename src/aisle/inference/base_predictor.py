@@ -1,4 +1,4 @@
-"""From scores to predictions, with what was wrong with each row: shared by all that answer. No torch here."""
+"""The base class of all models: from scores to predictions, in batches. No torch here."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -62,7 +62,7 @@ class LazyEmbeddings(Mapping[str, np.ndarray]):
 
 @dataclass(frozen=True)
 class ProductRows:
-    """Some rows of a catalogue, already made into products, with what is known of each: as good as the
+    """Some rows of a catalog, already made into products, with what is known of each: as good as the
     catalogue itself to whatever answers. fatal: (n,) bool."""
 
     products: list[Product]
@@ -85,7 +85,7 @@ def predictions_of(
     model_id: str,
     advance: Advance | None = None,
 ) -> Iterator[Prediction]:
-    """One prediction a product, batch by batch. Rows of a catalogue carry their problems along, and faulty
+    """One prediction a product, batch by batch. Rows of a catalog carry their problems along, and faulty
     ones (`catalog.fatal`) are for review, whatever is left of them."""
     catalog = products if isinstance(products, Catalog | ProductRows) else None
     row = 0
@@ -157,7 +157,7 @@ class BasePredictor(ABC):
     @property
     @abstractmethod
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
 
     @property
     @abstractmethod
@@ -167,12 +167,12 @@ class BasePredictor(ABC):
     @property
     @abstractmethod
     def inputs(self) -> tuple[View, ...]:
-        """The views that are read, and of what."""
+        """The views that are read."""
 
     @property
     @abstractmethod
     def max_images(self) -> int:
-        """How many images of a product are read, the first ones; 0: none."""
+        """The number of images read per product, the first ones; 0: none."""
 
     @abstractmethod
     def _scored(
@@ -215,7 +215,7 @@ class BasePredictor(ABC):
         """One prediction a product, in order. advance: told the size of each batch.
 
         Raises:
-            CatalogError: a whole catalogue in which no row has anything that the model reads.
+            CatalogError: a whole catalog in which no row has anything that the model reads.
         """
         if isinstance(products, Catalog) and len(products):
             check_columns(cast(ModelInputs, self), products)

@@ -1,4 +1,4 @@
-"""The model card inside a bundle: what it is, what was measured, what it must not be trusted with."""
+"""The model card in a bundle: what the model reads, what was measured, what it guarantees."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,8 +1,8 @@
-"""Models as one: each answers what it is sure of, cheap ones first, and only the rest goes on to the next.
+"""A cascade: cheap models classify the products they are confident about, the others pass to the next model.
 
-In a folder: `aisle.json` (sealed, `"runtime": "cascade"`), `cascade.json` (thresholds, stages' ids),
-`results.json` (names, what was measured), `policy.json` and `stages/0`, `stages/1`, …, a whole model each. No
-torch, unless a stage needs it.
+In a folder: `cascade.json` (thresholds, ids of the stages), `results.json` (names, measured shares and
+costs), `policy.json`, and `stages/0`, `stages/1`, …, one whole model each. No torch, unless a stage needs
+it.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ class Cascade(BasePredictor):
     answers do not depend on it.
 
     Raises:
-        BundleError: two of them place products in different trees.
+        BundleError: two of them have different category trees.
     """
 
     runtime: ClassVar[str] = "cascade"
@@ -53,7 +53,7 @@ class Cascade(BasePredictor):
     def __post_init__(self) -> None:
         assert len(self.models) == len(self.thresholds) + 1
         if len({model.taxonomy.fingerprint for model in self.models}) > 1:
-            raise BundleError("the stages place products in different trees: train all of them on one shop")
+            raise BundleError("the stages have different category trees: train all of them on one shop")
 
     @property
     def cheap(self) -> Any:
@@ -69,7 +69,7 @@ class Cascade(BasePredictor):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
         return self.full.taxonomy
 
     @property
@@ -79,7 +79,7 @@ class Cascade(BasePredictor):
 
     @property
     def max_images(self) -> int:
-        """How many images of a product are read, the first ones; 0: none."""
+        """The number of images read per product, the first ones; 0: none."""
         return max(model.max_images for model in self.models)
 
     @property
@@ -100,7 +100,7 @@ class Cascade(BasePredictor):
 
     @property
     def store(self) -> Any:
-        """Where frozen encoders' outputs are kept."""
+        """The feature store of frozen encoders' outputs."""
         return self.full.store
 
     @property
@@ -110,18 +110,18 @@ class Cascade(BasePredictor):
         return list(self.results.get("cascade", {}).get("stages", []))
 
     def with_store(self, store: Any) -> "Cascade":
-        """The same, keeping frozen encoders' outputs on disk."""
+        """A copy that caches frozen encoders' outputs on disk."""
         return dataclasses.replace(self, models=tuple(model.with_store(store) for model in self.models))
 
     def with_policy(self, policy: Policy) -> "Cascade":
-        """The same stages making other promises."""
+        """The same stages with another policy."""
         return dataclasses.replace(self, policy=policy)
 
     def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
         """(n,) bool: products whose content any stage was trained on."""
         return np.any([model.seen(products) for model in self.models], axis=0)
 
-    # -- answering ----------------------------------------------------------------------------
+    # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) the full model's vectors: products are found by those of one model."""

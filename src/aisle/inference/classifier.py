@@ -1,4 +1,4 @@
-"""The one protocol that a network, its ONNX twin, an ensemble and a cascade all keep."""
+"""The protocol of everything that classifies: networks, linear and exported models, ensembles, cascades."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
@@ -13,7 +13,7 @@ class Classifier(Protocol):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
         ...
 
     @property

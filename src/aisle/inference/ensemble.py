@@ -1,8 +1,7 @@
-"""Several models as one classifier: the mean of their probabilities, or a boosted model stacked on them.
+"""An ensemble: the mean of several models' probabilities, or a LightGBM model stacked on their scores.
 
-In a folder: `aisle.json` (sealed, `"runtime": "ensemble"`), `ensemble.json` (names, weights, members' ids),
-`policy.json`, `results.json`, `stack.txt` (a stacked one's trees, as LightGBM's text) and `members/`, a whole
-bundle each, so that it loads where its members are not.
+In a folder: `ensemble.json` (names, weights, members' ids), `policy.json`, `results.json`, `stack.txt` (the
+stacked model in LightGBM's text format) and `members/`, one whole model each.
 """
 
 import dataclasses
@@ -59,7 +58,7 @@ class Ensemble(BasePredictor):
         for name, member in zip(self.names, self.members, strict=True):
             if member.taxonomy.fingerprint != self.taxonomy.fingerprint:
                 raise BundleError(
-                    f"{name} and {self.names[0]} place products in different trees: train both on one shop"
+                    f"{name} and {self.names[0]} have different category trees: train both on one shop"
                 )
 
     @classmethod
@@ -81,7 +80,7 @@ class Ensemble(BasePredictor):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
         return self.members[0].taxonomy
 
     @property
@@ -91,7 +90,7 @@ class Ensemble(BasePredictor):
 
     @property
     def max_images(self) -> int:
-        """How many images of a product are read, the first ones; 0: none."""
+        """The number of images read per product, the first ones; 0: none."""
         return max(model.max_images for model in self.members)
 
     @property
@@ -111,22 +110,22 @@ class Ensemble(BasePredictor):
 
     @property
     def store(self) -> FeatureStore | None:
-        """Where frozen encoders' outputs are kept."""
+        """The feature store of frozen encoders' outputs."""
         return self.members[0].store
 
     def with_store(self, store: FeatureStore | None) -> "Ensemble":
-        """The same, keeping frozen encoders' outputs on disk."""
+        """A copy that caches frozen encoders' outputs on disk."""
         return dataclasses.replace(self, members=tuple(m.with_store(store) for m in self.members))
 
     def with_policy(self, policy: Policy) -> "Ensemble":
-        """The same models making other promises."""
+        """The same models with another policy."""
         return dataclasses.replace(self, policy=policy)
 
     def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
         """(n,) bool: products whose content any member was trained on."""
         return np.any([member.seen(products) for member in self.members], 0)
 
-    # -- answering ----------------------------------------------------------------------------
+    # -- predicting ---------------------------------------------------------------------------
 
     def contributions(self, products: Iterable[Product]) -> list[dict[str, float]]:
         """For each product, what each member's word adds to the log-odds of its place (stacked ones only).

@@ -1,9 +1,8 @@
-"""Why there? The words and picture regions that moved a decision, how much each view counted, what is near.
+"""Explains predictions: words and image regions that matter, contributions of views, nearest products.
 
-What is asked is how far the log-odds of the answer's calibrated confidence fall when something is taken away,
-so it works alike for every network, frozen or learned, and for any `Classifier`. A word is taken away
-wherever it stands; a region of a picture is painted with the picture's mean colour. Views are shared out by
-exact Shapley values; what neighbours add to the confidence that is answered stands beside them.
+An importance is the drop in the log-odds of the predicted category's calibrated confidence when a word or
+region is removed (occlusion), so it works for any `Classifier`. A word is removed wherever it occurs; a
+region is filled with the image's mean color. Views' contributions are exact Shapley values.
 """
 
 import io

@@ -1,12 +1,11 @@
-"""Choosing where a cascade's stages hand on, on labelled rows that no stage has seen.
+"""Chooses a cascade's thresholds on labelled rows that no stage has seen.
 
-Candidates are shares of products that are answered before the last stage; each earlier stage answers its
-surest, all of them the same share of what reaches them. Walking from the smallest share up, each is kept
-while the accuracy lost to the full model alone is at most so many points by the far end of a paired interval;
-at the first that is not, the walk ends (fixed-sequence testing: Learn then Test, arXiv 2110.01052). One path,
-however many stages: a search over each stage's own share would have to pay for all that it looks at. The
-promise is then made for the cascade as chosen; because it is made on the same rows, its delta is divided by
-the number of candidates, any of which it might have been (Bonferroni).
+Candidates are shares of products that are classified before the last stage; every earlier stage classifies
+the same share of what reaches it. From the smallest share up, each is accepted while the upper limit of a
+paired interval for the accuracy lost to the last model alone is at most the allowed points; at the first
+that is not, the search ends (fixed-sequence testing: Learn then Test, arXiv 2110.01052). The guarantee is
+fitted for the chosen cascade on the same rows, so its alpha is divided by the number of candidates
+(Bonferroni).
 """
 
 import dataclasses
@@ -82,7 +81,7 @@ def fit_cascade(
 
     Raises:
         CascadeError: no labelled row that none has seen, or no share can be shown to cost so little.
-        BundleError: two of them place products in different trees.
+        BundleError: two of them have different category trees.
     """
     cheap, full = models[0], models[-1]
     never = (np.inf,) * (len(models) - 1)

@@ -1,7 +1,7 @@
-"""A saved model's folder, whatever answers in it: whole or refused. No torch here.
+"""The folder of a saved model: written atomically, checked completely. No torch here.
 
-`aisle.json` lists every file with its size and SHA-256 and is itself sealed by a hash of all it says, so a
-truncated or edited file is noticed.
+`aisle.json` lists every file with its size and SHA-256, and carries a hash of itself, so a truncated or
+edited file is detected.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Labelled rows that a model has not seen, and what another one in its place costs on them. No torch here."""
+"""Labelled rows that a model has not seen, and the accuracy that another model loses on them."""
 
 from typing import NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ class Seeing(Protocol):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
         ...
 
     def seen(self, catalog: Catalog, /) -> np.ndarray:
@@ -27,7 +27,7 @@ class Seeing(Protocol):
 
 
 class HeldOutRows(NamedTuple):
-    """Labelled rows of a catalogue: the rows, where they belong, what ties near-duplicates together."""
+    """Labelled rows of a catalog: the rows, where they belong, what ties near-duplicates together."""
 
     catalog: Catalog
     targets: Targets

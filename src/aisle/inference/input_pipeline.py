@@ -1,4 +1,4 @@
-"""From products to the network's inputs, and frozen encoders' outputs from the feature store."""
+"""Turns products into a network's input tensors, with frozen encoders' outputs from the feature store."""
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence

@@ -1,8 +1,8 @@
-"""What a predictor remembers of the products it learned from, to tell those that belong nowhere.
+"""The k-nearest-neighbour index of a model's training products, by view.
 
-Spaces that know nothing of the tree: a frozen pretrained encoder's vectors, and words. The folded table
-of a `TfidfEncoder` view was learned from labels, so words are remembered by a fixed random projection of
-their TF-IDF weights instead.
+It is used to find products that belong to no category and to correct confidences. Vectors come from frozen
+pretrained encoders, and for text from a fixed random projection of TF-IDF weights, so that they do not
+depend on the category tree.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Whether a catalog has anything that a model reads. No torch here."""
+"""Checks that a catalog has columns that a model reads. No torch here."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -19,7 +19,7 @@ class ModelInputs(Protocol):
 
     @property
     def inputs(self) -> tuple[View, ...]:
-        """The views it reads, and of what."""
+        """The views that it reads."""
         ...
 
     @property

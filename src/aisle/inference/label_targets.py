@@ -1,4 +1,4 @@
-"""Where a catalogue's rows belong in a model's tree. No torch here."""
+"""Maps a catalog's labels to the nodes of a model's tree. No torch here."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from aisle.taxonomy import Targets, Taxonomy
 
 
 def targets_in(taxonomy: Taxonomy, catalog: Catalog) -> Targets:
-    """Where a catalogue's rows belong in a model's tree, which may be another than their own.
+    """Where a catalog's rows belong in a model's tree, which may be another than their own.
 
     A label below the end of the tree becomes the deepest node above it, exact, so that no full path is
     right; one that has nothing above it in the tree is OUTSIDE.

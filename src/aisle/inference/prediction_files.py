@@ -1,4 +1,4 @@
-"""Predictions to a file, as JSON lines, CSV or Parquet by its ending: each row in, one row out, in order."""
+"""Writes predictions as JSON lines, CSV or Parquet: one row per product, in order."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""A trained model as its users hold it: products in, scores or predictions out."""
+"""A trained network: products in, scores or predictions out."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -59,7 +59,7 @@ class Predictor(TrainedPredictor):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
         return self.context.taxonomy
 
     @property
@@ -69,12 +69,12 @@ class Predictor(TrainedPredictor):
 
     @property
     def inputs(self) -> tuple[View, ...]:
-        """The views it reads, and of what."""
+        """The views that it reads."""
         return tuple(self._reader.views.values())
 
     @property
     def max_images(self) -> int:
-        """How many images of a product are read, the first ones; 0: none."""
+        """The number of images read per product, the first ones; 0: none."""
         views = [view for view in self._reader.views.values() if view.modality == "image"]
         return max((view.images for view in views), default=0)
 
@@ -85,7 +85,7 @@ class Predictor(TrainedPredictor):
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """Number of learned parameters."""
         return sum(p.numel() for p in self.model.parameters())
 
     @cached_property
@@ -104,7 +104,7 @@ class Predictor(TrainedPredictor):
     def _reader(self) -> InputPipeline:
         return InputPipeline(self.model, views_of(self.spec, trust_code=True), self.preprocessors, self.store)
 
-    # -- answering ----------------------------------------------------------------------------
+    # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) what products are found by: where the fusion puts views in one space the sum of those that a
@@ -180,7 +180,7 @@ class Predictor(TrainedPredictor):
         )
 
     def with_store(self, store: FeatureStore | None) -> "Predictor":
-        """The same, keeping frozen encoders' outputs on disk."""
+        """A copy that caches frozen encoders' outputs on disk."""
         return dataclasses.replace(self, store=store)
 
     def with_taxonomy(self, taxonomy: Taxonomy) -> "Predictor":

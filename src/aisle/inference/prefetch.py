@@ -1,4 +1,4 @@
-"""Work in threads beside other work, its results in order. No torch here."""
+"""Runs work in threads ahead of its consumer and yields the results in order. No torch here."""
 
 import os
 from collections import deque

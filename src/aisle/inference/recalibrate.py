@@ -1,4 +1,4 @@
-"""Another promise for a model that is trained already: from labelled rows it has not seen."""
+"""Fits a new policy, with its guarantee, for a trained model on labelled rows that it has not seen."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +18,7 @@ CALIBRATION_SHARE = 0.3  # of the rows; thresholds, which carry the guarantee, g
 
 
 class Recalibrated(NamedTuple):
-    """The predictor with its new policy, and what became of the catalogue's rows.
+    """The predictor with its new policy, and what became of the catalog's rows.
 
     calibration, thresholds: rows each was fitted on. seen: rows left out because training saw them, or a
     near-duplicate of them. unlabelled: rows left out because they say nothing.

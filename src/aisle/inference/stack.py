@@ -1,8 +1,8 @@
-"""Boosted late fusion: a LightGBM model reads what several classifiers say of each likely place.
+"""Stacking: a LightGBM model re-scores the categories that the members of an ensemble consider likely.
 
-A product has a few candidates, the terminals that any member ranks high, and each candidate a row of
-features: what every member gives it and the branches above it, and how sure that member is at all. So the
-trees ask the same questions of every category, and ten thousand of them cost no more than ten.
+Each product has a few candidates, the terminals that any member ranks high. A candidate's features are
+every member's log-probabilities of it and of its ancestors, and how certain that member is. One binary
+model scores all candidates, so cost does not grow with the number of categories.
 """
 
 from collections.abc import Mapping, Sequence

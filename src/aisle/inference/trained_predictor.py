@@ -1,7 +1,4 @@
-"""What every trained model knows besides its scores: products it remembers, rows it has seen, new categories.
-
-Shared by networks and linear models. No torch here.
-"""
+"""The base class of trained models: k-NN index, training rows, new categories. No torch here."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -52,7 +49,7 @@ class TrainedPredictor(BasePredictor):
         return np.isin(content_hashes(products), self.seen_keys)
 
     def with_policy(self, policy: Policy) -> Self:
-        """The same model making other promises."""
+        """The same model with another policy."""
         return self._replace(policy=policy)
 
     def with_examples(self, catalog: Catalog) -> Self:

@@ -1,7 +1,7 @@
-"""How many products a model was trained from: one definition, for the API, the console, reports and cards.
+"""Counts a model's training products: one definition for the API, the console, reports and model cards.
 
-A training product is a labelled product of the training part whose weight is above 0: those that the weights
-were fitted on, and those that stopped the training, calibrated it and set its thresholds.
+A training product is a labelled product of weight above 0 that the run was given, whether it was used for
+fitting, validation, calibration or thresholds.
 """
 
 from collections.abc import Mapping

@@ -1,14 +1,12 @@
-"""Categories without examples: what likeness to a name, or to a handful of examples, is worth beside what the
-network says of the categories it learned.
+"""Zero- and few-shot scoring of new categories.
 
-In each space that knows nothing of the tree (`aisle.inference.knn_index`), a category without examples is its
-name, read as if it were a product; one with a few is their mean. A product's log-odds of lying there, against
-all that was learned together, are linear in how much more alike it is to that category than to any learned
-one, and in how sure the network is of its own answer. These weights are fitted on products kept aside,
-pretending that some of the learned leaves are new: calibrated stacking (Chao et al., ECCV 2016), with a
-margin in place of a constant.
+Combines the cosine similarity to a category's name, or to the mean of its examples, with the model's log-
+probabilities. The log-odds of a new category against all learned ones are linear in the similarity margin
+(its own similarity minus the highest of a learned category) and in the log-probability of the model's best
+category. The weights are fitted on held-out products, with some learned leaves treated as new: calibrated
+stacking (Chao et al., ECCV 2016) with a margin in place of a constant.
 
-Shapes: B products, N terminals, K of them new, D the width of a space.
+Shapes: B products, N terminals, K of them new, D the dimension of an embedding.
 """
 
 import json

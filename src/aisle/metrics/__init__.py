@@ -1,7 +1,7 @@
-"""Counting: flat, per level, hierarchical, calibration, retrieval. No torch here.
+"""Metrics: flat, per level, hierarchical, calibration, retrieval, intervals. No torch here.
 
-A product may have several acceptable places (`Truth`). `truth.judge(predicted)` picks the one each
-prediction is judged against; the functions here count over what it returns.
+A product may have several acceptable categories (`Truth`). `truth.judge(predicted)` chooses the one that each
+prediction is compared with; the functions here take its result.
 """
 
 from aisle.metrics.bands import Band, by_frequency

@@ -1,4 +1,4 @@
-"""The long tail apart: counting by how many training products a label had."""
+"""Metrics by class frequency: how many training products a label had."""
 
 from typing import NamedTuple
 

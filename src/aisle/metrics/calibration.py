@@ -1,4 +1,4 @@
-"""Does a confidence of 80 % mean right four times in five?"""
+"""Calibration metrics: reliability bins, expected calibration error, precision against coverage."""
 
 from typing import NamedTuple
 

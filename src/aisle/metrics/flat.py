@@ -1,4 +1,4 @@
-"""Counting over flat labels: accuracy, F1, top-k."""
+"""Flat metrics: accuracy, F1, top-k."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Counting over paths: a near miss is less wrong than a far one."""
+"""Hierarchical metrics: precision, recall and F1 over ancestors, per level, and a contest's score."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How far a measured number can be trusted."""
+"""Confidence intervals: Clopper-Pearson, paired bootstrap, paired differences."""
 
 from collections.abc import Callable
 from typing import NamedTuple

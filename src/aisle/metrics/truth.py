@@ -1,8 +1,8 @@
-"""What counts as right, and the one label each prediction is judged against.
+"""Acceptable categories, and the one label that each prediction is compared with.
 
-A product has one or more acceptable places. A prediction that fits any of them is right, and is
-then judged against that one; a wrong one is judged against the place it shares most levels with
-(the primary place on ties). After this choice every metric sees one label a product.
+A product has one or more acceptable categories. A correct prediction is compared with the category it fits;
+a wrong one with the category that shares the most levels (on ties the primary one). After that choice each
+product has one label.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from aisle.taxonomy import Scores, Targets, Taxonomy
 
 @dataclass(frozen=True)
 class MatchedPredictions:
-    """B predictions beside their labels.
+    """B predictions and the label that each is compared with.
 
     predicted: (B,) the predicted nodes.
-    node, exact: (B,) the label each is judged against.
+    node, exact: (B,) the label each is compared with.
     right: (B,) the predicted place is the label, or lies in its branch where no more is known.
     shared: (B,) the number of levels, from the top, on which prediction and label agree.
     """
@@ -50,11 +50,11 @@ class MatchedPredictions:
 
 @dataclass(frozen=True)
 class Truth:
-    """Acceptable places of B products, at most A each: `node` (B, A), -1 where there is none, the
+    """Acceptable categories of B products, at most A each: `node` (B, A), -1 where there is none, the
     primary first; `exact` (B, A), as in `Targets`.
 
     Raises:
-        ValueError: a product has no acceptable place, or the arrays do not fit each other.
+        ValueError: a product has no acceptable category, or the arrays do not fit each other.
     """
 
     taxonomy: Taxonomy
@@ -65,7 +65,7 @@ class Truth:
         if self.node.ndim != 2 or self.node.shape != self.exact.shape or not self.node.shape[1]:
             raise ValueError(f"node {self.node.shape} and exact {self.exact.shape} must both be (B, A)")
         if (self.node[:, 0] < 0).any():
-            raise ValueError("a product has no acceptable place: leave unlabelled products out")
+            raise ValueError("a product has no acceptable category: leave unlabelled products out")
 
     @classmethod
     def of(cls, taxonomy: Taxonomy, targets: Targets, also: Sequence[Sequence[int]] = ()) -> "Truth":

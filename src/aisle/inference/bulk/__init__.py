@@ -1,4 +1,4 @@
-"""Files of any length to a folder of shards: resumable, in bounded memory, here or on a cluster."""
+"""Bulk classification: files of any length into a folder of shards; resumable, here or on Ray."""
 
 from aisle.inference.bulk.cache import CACHE_SIZE, CachedPredictions, StreamPredictor
 from aisle.inference.bulk.run import BulkJob, BulkSummary, classify_to_folder

@@ -1,7 +1,7 @@
-"""Listings that say the same get the same answer, and the model is asked once.
+"""A cache of predictions: products with equal inputs are classified once.
 
-What is remembered is a window of recent answers within one shard, so that a shard's content follows from its
-rows alone: a run that was killed, or one on many machines, writes the very same bytes.
+The cache holds the most recent predictions within one shard, so a shard depends on its own rows only: a
+resumed run, or one on several machines, writes the same bytes.
 """
 
 import dataclasses
@@ -74,7 +74,7 @@ class InputKey(NamedTuple):
 
 
 class CachedPredictions:
-    """Predictions for a catalogue's rows, those of identical listings from memory.
+    """Predictions for a catalog's rows, those of identical listings from memory.
 
     remembered: how many answers are kept, the least recently used forgotten first; 0: none. hits: rows that
     were answered from memory so far.

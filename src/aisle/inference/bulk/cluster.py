@@ -1,7 +1,7 @@
-"""The same shards on a Ray cluster: one task reads, actors that hold the model answer, this process writes.
+"""Bulk classification on a Ray cluster: one task reads, actors classify, this process writes.
 
-A piece travels whole to an actor and comes back as the bytes of a finished shard, so an actor that dies loses
-nothing but time: Ray gives its piece to another one, which makes the same bytes.
+A chunk is sent to an actor and comes back as the bytes of a finished shard. If an actor fails, Ray gives
+its chunk to another one, which makes the same bytes.
 """
 
 import io

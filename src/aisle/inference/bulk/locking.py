@@ -1,4 +1,4 @@
-"""One writer a folder: a lock that ends with its process; in an object store, a note that goes stale."""
+"""Locks an output folder for one writer: a file lock, or in an object store a note that expires."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Files of any length, answered shard by shard into a folder; interrupted, it goes on where it was."""
+"""Classifies a source of any length into a folder of shards; an interrupted run is resumed."""
 
 import hashlib
 import time

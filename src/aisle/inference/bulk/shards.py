@@ -1,4 +1,4 @@
-"""One shard: a piece of the source answered, as a file of predictions and one of what is wrong with rows."""
+"""One shard of a bulk run: a chunk's predictions in one file, and its problems in another."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A linear model as its users hold it: products in, scores or predictions out. No torch here."""
+"""A trained linear model: products in, scores or predictions out. No torch here."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -52,7 +52,7 @@ class LinearPredictor(TrainedPredictor):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
         return self.context.taxonomy
 
     @property
@@ -62,12 +62,12 @@ class LinearPredictor(TrainedPredictor):
 
     @property
     def inputs(self) -> tuple[View, ...]:
-        """The views it reads, and of what."""
+        """The views that it reads."""
         return tuple(self.reader.views.values())
 
     @property
     def max_images(self) -> int:
-        """How many images of a product are read, the first ones; 0: none."""
+        """The number of images read per product, the first ones; 0: none."""
         return max((view.images for view in self.inputs if view.modality == "image"), default=0)
 
     @property
@@ -92,7 +92,7 @@ class LinearPredictor(TrainedPredictor):
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """Number of learned parameters."""
         return self.model.parameters
 
     @property
@@ -100,7 +100,7 @@ class LinearPredictor(TrainedPredictor):
         """The views by whose vectors products are remembered: TF-IDF and pretrained encoders."""
         return tuple(n for n in self.views if n in self.reader.lexical or n in self.reader.encoders)
 
-    # -- answering ----------------------------------------------------------------------------
+    # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) what products are found by: the directions in which logits vary most."""
@@ -142,10 +142,10 @@ class LinearPredictor(TrainedPredictor):
         scores = Scores(self.taxonomy, logp)
         return ScoredBatch(scores, self.model.embed(logits), inputs.present, problems, spaces)
 
-    # -- becoming another ---------------------------------------------------------------------
+    # -- changed copies ----------------------------------------------------------------------
 
     def with_store(self, store: FeatureStore | None) -> "LinearPredictor":
-        """The same, keeping encoders' outputs on disk."""
+        """A copy that caches encoders' outputs on disk."""
         return dataclasses.replace(self, reader=self.reader.with_store(store))
 
     def with_taxonomy(self, taxonomy: Taxonomy) -> "LinearPredictor":

@@ -65,7 +65,7 @@ def export(
     asked: ExportOptions = ExportOptions(),  # noqa: B008 a constant
     progress: Progress = SILENT,
 ) -> ExportResult:
-    """Write the twin of a predictor, once it is seen to answer the catalogue's rows alike.
+    """Write the twin of a predictor, once it is seen to answer the catalog's rows alike.
 
     In int8 it must not cost more than `asked.cost`, by a paired interval over labelled rows that training has
     not seen, and its promise is made anew on them.
@@ -97,7 +97,7 @@ def export(
 
 
 def evenly_spaced(catalog: Catalog, most: int) -> Catalog:
-    """At most so many rows, from all over a catalogue."""
+    """At most so many rows, from all over a catalog."""
     return catalog.select(np.unique(np.linspace(0, len(catalog) - 1, min(most, len(catalog))).astype(int)))
 
 

@@ -1,4 +1,4 @@
-"""The ONNX twin of a predictor: the same answers on CPUs, without torch."""
+"""An exported model: predicts on CPUs as the network does, without torch."""
 
 import dataclasses
 import json
@@ -61,7 +61,7 @@ class OnnxPredictor(BasePredictor):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that answers are about."""
+        """The category tree."""
         return self.context.taxonomy
 
     @property
@@ -71,12 +71,12 @@ class OnnxPredictor(BasePredictor):
 
     @property
     def inputs(self) -> tuple[View, ...]:
-        """The views it reads, and of what."""
+        """The views that it reads."""
         return tuple(sight.view for sight in self.sights.values())
 
     @property
     def max_images(self) -> int:
-        """How many images of a product are read, the first ones; 0: none."""
+        """The number of images read per product, the first ones; 0: none."""
         views = [one.view for one in self.sights.values() if one.view.modality == "image"]
         return max((view.images for view in views), default=0)
 
@@ -85,7 +85,7 @@ class OnnxPredictor(BasePredictor):
         """It keeps no encoder's output."""
         return None
 
-    # -- answering ----------------------------------------------------------------------------
+    # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) what products are found by."""
@@ -132,14 +132,14 @@ class OnnxPredictor(BasePredictor):
             scores, found["embedding"], here, [tuple(told) for told in problems], LazyEmbeddings(spaces)
         )
 
-    # -- knowing itself -----------------------------------------------------------------------
+    # -- training rows -------------------------------------------------------------------------
 
     def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
         """(n,) bool: products whose content this model was trained on."""
         return np.isin(content_hashes(products), self.seen_keys)
 
     def with_policy(self, policy: Policy) -> "OnnxPredictor":
-        """The same network making other promises."""
+        """The same network with another policy."""
         return dataclasses.replace(self, policy=policy)
 
     def with_store(self, store: object) -> "OnnxPredictor":
