@@ -30,13 +30,19 @@ def print_catalog_summary(catalog: "Catalog", progress: "Progress", model: Any =
             progress.say(f"no column is recognised as the {CALLED[one.role]}; {likely}")
     if catalog.problems:
         rows = len(catalog.problems.rows_with())
-        progress.say(f"{len(catalog.problems):,} problems in {rows:,} rows (`aisle check` lists all):")
+        problems = count(len(catalog.problems), "problem")
+        progress.say(f"{problems} in {count(rows, 'row')} (`aisle check` lists all):")
         for problem in catalog.problems[:MAX_PROBLEMS]:
             progress.say(f"  {problem}")
     if model is not None:
         from aisle.inference.known_columns import check_columns
 
         print_missing_views(check_columns(model, catalog), progress)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def print_missing_views(views: list[str], progress: "Progress") -> None:

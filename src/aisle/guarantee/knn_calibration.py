@@ -2,7 +2,7 @@
 
 A network is as sure of a wrong label it has learned by heart as of a right one; whether the products
 nearest in a space that knows nothing of the tree (a frozen encoder's vectors, words) belong where it says
-is news to it. On noisy labels it moves mistakes away from the sure end: docs/promise.md.
+is news to it. On noisy labels it moves mistakes away from the sure end: docs/guarantee.md.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ A network's own confidence says little here: a softmax always names somewhere. W
 opinion from the products it learned from, in spaces that know nothing of the tree (a frozen
 encoder's vectors, words): do those nearest stand where the network says? That a product is unlike all that
 was learned from tells less, for where listings differ much so are many that belong; it counts half.
-Measured by leaving whole branches out: docs/promise.md, docs/lab-notes.md.
+Measured by leaving whole branches out: docs/guarantee.md, docs/lab-notes.md.
 """
 
 from collections.abc import Mapping

@@ -262,7 +262,8 @@ def described(folder: Path, members_folder: str | None = None) -> dict[str, Any]
     """Size and hash of every file, by its path in the folder.
 
     Args:
-        members_folder: a subfolder of whole models. Only their manifests are listed, which list the rest.
+        folder: The folder.
+        members_folder: A subfolder of whole models. Only their manifests are listed, which list the rest.
     """
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     names = {file.relative_to(folder).as_posix(): file for file in files}
