@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.cells import cell_len, set_cell_size
+from rich.padding import Padding
+from rich.text import Text
 
 from aisle.cli import console
 from aisle.cli.command import command
@@ -79,15 +81,18 @@ def print_report(report: "CheckReport", out: "Console", quiet: bool = False) -> 
 
 
 def _finding(finding: "Finding", out: "Console", quiet: bool) -> None:
-    mark, colour = _MARKS[finding.severity]
-    out.print(f"{mark} ", style=colour, end="")
-    out.print(f"{console.printable(finding.message)}: ", end="", markup=False)
-    out.print(finding.amount, style="bold", markup=False)
-    out.print(f"    → {console.printable(finding.action)}", style="dim", markup=False)
+    _message(finding.severity, finding.message, finding.amount, finding.action, out)
     for line in _examples(finding)[: 0 if quiet else 3]:
-        out.print(
-            f"    {console.printable(line)}", markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False
-        )
+        line = f"    {console.printable(line)}"
+        out.print(line, markup=False, no_wrap=True, overflow="ellipsis", soft_wrap=False)
+
+
+def _message(severity: str, message: str, amount: str, action: str, out: "Console") -> None:
+    """A finding in bold and colour, and what is done about it."""
+    mark, colour = _MARKS[severity]
+    out.print(Text.assemble((f"{mark} ", colour), f"{console.printable(message)}: ", (amount, "bold")))
+    done = Text(f"→ {console.printable(action)}", "dim")
+    out.print(Padding(done, (0, 0, 0, 4)) if out.is_terminal else Text.assemble("    ", done))
 
 
 def _alike(findings: "list[Finding]") -> "list[list[Finding]]":
@@ -109,15 +114,12 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
     from aisle.data.columns import flag
 
     first = findings[0]
-    mark, colour = _MARKS[first.severity]
-    out.print(f"{mark} ", style=colour, end="")
-    out.print(f"{console.printable(_general(first))}: ", end="", markup=False)
-    out.print(f"{len(findings):,} columns", style="bold", markup=False)
     columns = [finding.column for finding in findings]
     few = len(columns) <= _NAMED and not any("," in column for column in columns)
     drop = flag("ignored", *columns) if few else "-c ignored=NAME,NAME,…"
     action, said, _ = first.action.partition("-c ")
-    out.print(f"    → {console.printable(action + drop if said else action)}", style="dim", markup=False)
+    action = action + drop if said else action
+    _message(first.severity, _general(first), f"{len(findings):,} columns", action, out)
     names = ", ".join(map(console.printable, columns[:_NAMED]))
     more = f" and {len(columns) - _NAMED:,} more (--json lists all)" if len(columns) > _NAMED else ""
     out.print(f"    {names}{more}", markup=False)
