@@ -50,7 +50,7 @@ def views(data: str) -> dict[str, Any]:
         "name": str(SHARED / "weights" / "mobilenet_v2"),
         "size": size,
     }
-    found: dict[str, Any] = {"title": {"frozen": True, "encoder": text | {"max_length": 32}}}
+    found: dict[str, Any] = {"title": {"freeze": True, "encoder": text | {"max_length": 32}}}
     if data == "marketplace":
         words = {
             "type": "TfidfEncoder",
@@ -60,7 +60,7 @@ def views(data: str) -> dict[str, Any]:
             "max_features": 0,
         }
         found["words"] = {"fields": ["title", "description"], "encoder": words}
-    return found | {"image": {"frozen": True, "encoder": image}}
+    return found | {"image": {"freeze": True, "encoder": image}}
 
 
 def variants(data: str) -> list[Variant]:

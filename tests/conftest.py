@@ -24,7 +24,7 @@ NETWORK = {
     "name": "network",
     "views": {
         "text": {"fields": ["title", "description"], "encoder": {"type": "TfidfEncoder", "dim": 64}},
-        "title": {"fields": ["title"], "frozen": True, "encoder": {"type": "TfidfEncoder", "dim": 64}},
+        "title": {"fields": ["title"], "freeze": True, "encoder": {"type": "TfidfEncoder", "dim": 64}},
         "image": {"encoder": {"type": "ConvEncoder", "size": 32, "dim": 32}},
     },
     "fusion": {"type": "LinearFusion", "dim": 64},

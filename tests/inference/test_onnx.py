@@ -403,8 +403,8 @@ def test_every_kind_of_recurrent_cell(kind, tmp_path):
 def test_views_that_share_an_encoder_share_its_graph(pretrained, tmp_path):
     encoder = {"type": "TransformerTextEncoder", "name": pretrained[0]}
     views = {
-        "title": {"encoder": {**encoder, "max_length": 9}, "frozen": True},
-        "again": {"encoder": {**encoder, "max_length": 20}, "fields": ["title"], "frozen": True},
+        "title": {"encoder": {**encoder, "max_length": 9}, "freeze": True},
+        "again": {"encoder": {**encoder, "max_length": 20}, "fields": ["title"], "freeze": True},
     }
     answers_alike(predictor(views), tmp_path / "twin")
     assert {file.name for file in (tmp_path / "twin" / "graphs").iterdir()} == {"title.onnx", "joint.onnx"}

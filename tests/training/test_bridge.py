@@ -31,7 +31,7 @@ def shop(count=240, lacking=(), seed=0):
 
 
 def recipe(bridge, **more):
-    view = {"frozen": True, "encoder": {"type": "VectorEncoder"}}
+    view = {"freeze": True, "encoder": {"type": "VectorEncoder"}}
     return {
         "views": {"one": view, "two": view},
         "fusion": {

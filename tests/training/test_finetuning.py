@@ -37,7 +37,7 @@ def pretrained(folders, stages=(QUICK,), image=None, **title):
     pictures = {"type": "TransformerImageEncoder", "name": str(folders[1]), "size": 32}
     views = {
         "title": {"encoder": text, **title},
-        "image": {"encoder": pictures, **(image if image is not None else {"frozen": True})},
+        "image": {"encoder": pictures, **(image if image is not None else {"freeze": True})},
     }
     return recipe(views=views, stages=list(stages))
 

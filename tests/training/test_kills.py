@@ -113,7 +113,7 @@ def two_stages(home):
         "image": {"encoder": {"type": "ConvEncoder", "size": 32, "dim": 16}},
     }
     stages = [
-        {**QUICK, "name": "text", "train": ["title", "fusion", "head"], "epochs": 4},
+        {**QUICK, "name": "text", "freeze": ["image"], "epochs": 4},
         {
             **QUICK,
             "name": "both",
@@ -134,7 +134,7 @@ def encoders(home):
     image = {"type": "TransformerImageEncoder", "name": str(tiny_vision(home / "vision", 32)), "size": 32}
     views = {
         "title": {"encoder": text, "finetune": {"lora_rank": 2}},
-        "image": {"encoder": image, "frozen": True},
+        "image": {"encoder": image, "freeze": True},
     }
     stages = [
         {**QUICK, "name": "still", "freeze": ["title"], "epochs": 3, "lr": 0.01},

@@ -24,7 +24,7 @@ def folders(tmp_path_factory):
 def pretrained(folders, frozen, **more):
     text = {"type": "TransformerTextEncoder", "name": str(folders[0]), "max_length": 16}
     image = {"type": "TransformerImageEncoder", "name": str(folders[1]), "size": 32}
-    views = {name: {"encoder": one, "frozen": frozen} for name, one in (("title", text), ("image", image))}
+    views = {name: {"encoder": one, "freeze": frozen} for name, one in (("title", text), ("image", image))}
     return recipe(views=views, stages=[{"epochs": 1, "batch_size": 16}], **more)
 
 

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 STAGES = [
     {
         "name": "text",
-        "train": ["title", "head"],
+        "freeze": ["image", "fusion"],
         "views": ["title"],
         "epochs": 2,
         "batch_size": 16,

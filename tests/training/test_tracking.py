@@ -15,7 +15,7 @@ from tests.training.test_resume import Killed
 from ..waiting import wait_until
 
 STAGES = [
-    {"name": "text", "train": ["title", "head"], "views": ["title"], "epochs": 2, "batch_size": 30},
+    {"name": "text", "freeze": ["fusion"], "views": ["title"], "epochs": 2, "batch_size": 30},
     {"name": "both", "epochs": 3, "batch_size": 30},
 ]
 

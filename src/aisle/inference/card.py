@@ -50,7 +50,7 @@ def _encoder(view: Any) -> str:
     encoder = getattr(view, "encoder", None)
     if encoder is None:
         return view.type
-    return f"{encoder.type}{', frozen' if view.frozen else ''}"
+    return f"{encoder.type}{', frozen' if view.freeze else ''}"
 
 
 def _architecture(spec: Any) -> str:

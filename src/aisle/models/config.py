@@ -101,7 +101,7 @@ class ViewSpec(Strict):
     """One view.
 
     fields: what it reads (text: the view's own name unless given; `["*"]`: all that no other view names).
-    images: at most so many of a product's (image). frozen: its encoder stays as it is.
+    images: at most so many of a product's (image). freeze: its encoder is never trained.
     finetune: how much of its encoder learns. augment: how texts and pictures vary meanwhile; without this
     table they do not.
     """
@@ -109,15 +109,15 @@ class ViewSpec(Strict):
     encoder: PartSpec
     fields: list[str] | None = None
     images: int = Field(default=1, ge=1)
-    frozen: bool = False
+    freeze: bool = False
     finetune: Finetune | None = None
     augment: Augment | None = None
 
     @model_validator(mode="after")
     def _frozen_or_not(self) -> Self:
-        if self.frozen and (self.finetune or self.augment):
+        if self.freeze and (self.finetune or self.augment):
             raise ValueError(
-                "a frozen encoder neither finetunes nor needs augmented rows: set frozen = false"
+                "a frozen encoder neither finetunes nor needs augmented rows: set freeze = false"
             )
         return self
 

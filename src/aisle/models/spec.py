@@ -69,7 +69,7 @@ def build(
     head_class = find_part(heads, "head", spec.head.type, trust_code)
     head = build_part(head_class, "head", spec.head.options, context=context, dim=fusion.dim)
     model = Model(built, fusion, head, spec.view_dropout, spec.max_tokens)
-    model.freeze({name for name, view in spec.views.items() if view.frozen})
+    model.freeze({name for name, view in spec.views.items() if view.freeze})
     return model
 
 

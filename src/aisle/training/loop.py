@@ -4,7 +4,6 @@ Data order and randomness follow from (seed, stage, epoch) alone, so a run resum
 epoch ends bit-identical, on CPU, to one that was never disturbed.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from aisle.errors import AisleError
@@ -25,10 +22,11 @@ from aisle.models.registry import Output, Target
 from aisle.progress import Advance, Progress
 from aisle.training import parallel, processes
 from aisle.training.data import Batch, Rows
-from aisle.training.optim import at_rest, choose, optimizer_of, rate_at
+from aisle.training.optim import frozen_parts, optimizer_of, rate_at, set_trainable
 from aisle.training.recipe import Stage
 
 State = dict[str, Any]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}  # of mixed precision
 _SAY_EVERY = 10.0  # seconds at least between two lines about epochs
 
 
@@ -115,7 +113,8 @@ def run_stage(
         while course.done < course.epochs and not course.waited_enough():
             started = time.perf_counter()
             learned = course.learn(advance)
-            metrics = judge(model, course.weights(), stop, stage)
+            with course.autocast:
+                metrics = judge(model, course.weights(), stop, stage)
             course.remember(metrics)
             seconds = time.perf_counter() - started
             epoch = Epoch(stage.name, course.done - 1, *learned, metrics, seconds)
@@ -148,16 +147,16 @@ class _Course:
         self.steps = math.ceil(len(fit) / stage.batch_size)
         self.epochs = max(stage.epochs, math.ceil(stage.min_steps / self.steps))
         self.total = self.steps * self.epochs
-        self.accelerator = accelerator_of(model, position.precision)
-        self.trained = choose(model, stage)
-        self.at_rest = at_rest(model, stage)
+        self.device = next(model.parameters()).device
+        precision = precision_of(position.precision, self.device)
+        self.autocast = torch.autocast(self.device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
+        self.scaler = torch.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.trained = set_trainable(model, stage)
+        self.frozen = frozen_parts(model, stage)
         self.alone = loss.asks(model.views)
-        # In several processes gradients are added up by `parallel`, not by a wrapper around the network.
-        several = processes.world() > 1
-        self.module = self.accelerator.prepare_model(model, evaluation_mode=several)
-        self.criterion = loss.to(self.accelerator.device)
+        loss.to(self.device)
         parallel.agree(model, loss)
-        self.optimizer = self.accelerator.prepare(optimizer_of(model, loss, stage, self.trained))
+        self.optimizer = optimizer_of(model, loss, stage, self.trained)
         self.mean = {k: v.detach().clone() for k, v in _floats(model).items()} if stage.ema_decay else {}
         self.best: State = {"value": -math.inf, "epoch": -1, "weights": {}}
         self.done = 0
@@ -168,13 +167,13 @@ class _Course:
         self.norms.clear()
         torch.manual_seed(hash_seed(self.position, self.done) + processes.rank())
         self.model.train()
-        for part in self.at_rest:
+        for part in self.frozen:
             part.eval()
         seed = [self.position.seed, self.position.stage, self.done]
         total, each = 0.0, np.zeros(len(self.loss.names))
         for number, batch in enumerate(self.fit.shuffled(self.stage.batch_size, seed, self.stage.views)):
             rows = len(batch.target.node)
-            value, parts = self._step(number, _to(batch, self.accelerator.device))
+            value, parts = self._step(number, _to(batch, self.device))
             total += value * rows
             each += parts * rows
             advance(rows)
@@ -202,19 +201,20 @@ class _Course:
         group = self.stage.gradient_accumulation_steps
         first = number - number % group
         last = min(first + group, self.steps) - 1
-        changes = number == last
-        with contextlib.nullcontext() if changes else self.accelerator.no_sync(self.module):
-            output = self.module(batch.inputs, batch.present, self.alone)
-            value, parts = self.criterion(parallel.gather(output, batch.sizes), batch.target)
-            self.accelerator.backward(value / (last + 1 - first))
-        if changes:
+        with self.autocast:
+            output = self.model(batch.inputs, batch.present, self.alone)
+        value, parts = self.loss(parallel.gather(output, batch.sizes), batch.target)
+        self.scaler.scale(value / (last + 1 - first)).backward()
+        if number == last:
             parallel.add_up(self.trained)
             for table in self.optimizer.param_groups:
                 table["lr"] = table["top"] * rate_at(self.stage, step, self.total)
-            norm = self.accelerator.clip_grad_norm_(self.trained, self.stage.max_grad_norm)
-            if norm is not None and math.isfinite(norm):  # not where fp16's scale was too large
+            self.scaler.unscale_(self.optimizer)
+            norm = nn.utils.clip_grad_norm_(self.trained, self.stage.max_grad_norm)
+            if math.isfinite(norm):  # not where fp16's scale was too large
                 self.norms.append(float(norm))
-            self.optimizer.step()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
             self.optimizer.zero_grad()
             if self.mean:
                 _follow(self.mean, self.model, min(self.stage.ema_decay, (1 + step) / (10 + step)))
@@ -240,7 +240,6 @@ class _Course:
 
     def finish(self) -> None:
         """Leave the network with the weights to keep."""
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # it answers in full precision
         self.model.load_state_dict(self.best["weights"] or self.mean, strict=False)
         self.model.eval()
 
@@ -253,7 +252,7 @@ class _Course:
             "optimizer": self.optimizer.state_dict(),
             "mean": self.mean,
             "best": self.best,
-            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
+            "scaler": self.scaler.state_dict(),
         }
 
     def restore(self, state: State) -> None:
@@ -261,10 +260,10 @@ class _Course:
         self.model.load_state_dict(state["model"], strict=False)
         self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.mean = {k: v.to(self.accelerator.device) for k, v in state["mean"].items()}
+        self.mean = {k: v.to(self.device) for k, v in state["mean"].items()}
         self.best, self.done = state["best"], state["epoch"] + 1
-        if self.accelerator.scaler:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
 
 
 def _line(epoch: Epoch, epochs: int) -> str:
@@ -272,24 +271,6 @@ def _line(epoch: Epoch, epochs: int) -> str:
     parts = [f"{name} {value:.4g}" for name, value in epoch.losses.items()]
     each = f" ({', '.join(parts)})" if len(parts) > 1 else ""
     return f"{epoch.stage}: epoch {epoch.epoch + 1} of {epochs}, loss {epoch.loss:.4g}{each}"
-
-
-def accelerator_of(model: Model, precision: str | None = None) -> Accelerator:
-    """One for the device that the network is on; in a process that trained on another device or in another
-    precision, anew.
-
-    Raises:
-        DeviceError: as `precision_of`.
-    """
-    device = next(model.parameters()).device
-    cpu = device.type == "cpu"
-    name = precision_of(precision, device)
-    mixed = "no" if name == "fp32" else name
-    if PartialState._shared_state and (str(PartialState().device) == "cpu") != cpu:
-        AcceleratorState._reset_state(reset_partial_state=True)
-    elif AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
-        AcceleratorState._reset_state()
-    return Accelerator(cpu=cpu, mixed_precision=mixed)
 
 
 def hash_seed(position: Position, epoch: int) -> int:

@@ -22,25 +22,18 @@ def part_of(parameter: str) -> str:
     return rest.split(".")[0] if top in ("encoders", "absent") else top
 
 
-def chosen_parts(model: Model, stage: Stage) -> set[str]:
-    """The parts that a stage trains: those it names, all for `*`."""
-    return set(parts_of(model)) if "*" in stage.train else set(stage.train)
+def frozen_parts(model: Model, stage: Stage) -> list[nn.Module]:
+    """The parts that a stage does not train: they stay in eval mode, without dropout."""
+    trained = stage.trained_parts(model.views)
+    return [part for name, part in parts_of(model).items() if name not in trained]
 
 
-def at_rest(model: Model, stage: Stage) -> list[nn.Module]:
-    """The parts that keep still in a stage: no dropout in, and no running statistics of them."""
-    chosen = chosen_parts(model, stage) - set(stage.freeze)
-    return [part for name, part in parts_of(model).items() if name not in chosen]
-
-
-def choose(model: Model, stage: Stage) -> list[nn.Parameter]:
-    """Switch gradients on for what the stage trains, and off for the rest. A frozen view still learns its
-    token for absence."""
-    chosen = chosen_parts(model, stage)
+def set_trainable(model: Model, stage: Stage) -> list[nn.Parameter]:
+    """Switch gradients on for what a stage trains, off for the rest; missing tokens are always trained."""
+    trained = stage.trained_parts(model.views)
     for name, parameter in model.named_parameters():
-        part = part_of(name)
-        rests = name.startswith("encoders.") and part in stage.freeze
-        parameter.requires_grad_(part in chosen and not rests and model.is_trainable(name))
+        free = name.startswith("absent.") or part_of(name) in trained
+        parameter.requires_grad_(free and model.is_trainable(name))
     return [p for p in model.parameters() if p.requires_grad]
 
 

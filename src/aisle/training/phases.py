@@ -22,12 +22,11 @@ class Phase(NamedTuple):
 
 def phases_of(recipe: Recipe, cacheable: Collection[str]) -> list[Phase]:
     """The phases of a recipe. cacheable: views read by pretrained encoders."""
-    frozen = {name for name, view in recipe.views.items() if view.frozen}
+    frozen = {name for name, view in recipe.views.items() if view.freeze}
     learning: set[str] = set()
     found: list[Phase] = []
     for number, stage in enumerate(recipe.stages):
-        named = set(recipe.views if "*" in stage.train else stage.train) - set(stage.freeze)
-        learning |= named & set(recipe.views) - frozen
+        learning |= stage.trained_parts(recipe.views) & set(recipe.views) - frozen
         still = frozenset(frozen | set(cacheable) - learning)
         begun = found.pop().stages.start if found and found[-1].still == still else number
         found.append(Phase(range(begun, number + 1), still))
@@ -57,4 +56,4 @@ def leave(model: Model, recipe: Recipe) -> None:
     """Training is over: adapters become part of the weights they lie beside."""
     for encoder in model.encoders.values():
         finetune.merge(encoder)
-    model.freeze({name for name, view in recipe.views.items() if view.frozen})
+    model.freeze({name for name, view in recipe.views.items() if view.freeze})

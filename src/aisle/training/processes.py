@@ -33,17 +33,21 @@ def share(value: T) -> T:
 
 
 def begin(device: Any) -> None:
-    """Find the others, if there are any. device: where the network learns."""
+    """Join the process group, if there is one. device: where the network is trained."""
     if world() > 1 and device is not None:
-        from accelerate import PartialState
+        import torch
+        import torch.distributed as dist
 
-        PartialState(cpu=device.type == "cpu")
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        if not dist.is_initialized():
+            dist.init_process_group("gloo" if device.type == "cpu" else "nccl")
 
 
 def end() -> None:
-    """Part from the others."""
+    """Leave the process group."""
     if world() > 1:
-        from accelerate import PartialState
+        import torch.distributed as dist
 
-        if PartialState._shared_state:
-            PartialState().destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()

@@ -4,7 +4,7 @@ import copy
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -30,9 +30,10 @@ class Stage(Strict):
 
     Attributes:
         name: name of the stage, for messages and for `init_from`.
-        train: views, `fusion` and `head` that are trained; `*` is all of them.
-        freeze: views whose encoders are not trained all the same; their missing token is.
-        views: views that are shown; the others count as missing. All by default.
+        views: views that are shown; the others count as missing, and their encoders are not trained. All by
+            default.
+        freeze: what else is not trained: views (their encoders; the missing token is always trained),
+            `fusion`, `head`.
         init_from: an earlier stage whose weights this one starts from; the previous stage by default.
         epochs: passes over the rows; more where `min_steps` needs them.
         min_steps: the fewest optimizer steps.
@@ -53,7 +54,6 @@ class Stage(Strict):
     """
 
     name: str = "train"
-    train: list[str] = Field(default_factory=lambda: ["*"])
     freeze: list[str] = Field(default_factory=list)
     views: list[str] | None = None
     init_from: str | None = None
@@ -84,12 +84,14 @@ class Stage(Strict):
     def without(self, names: set[str]) -> "Stage":
         """The same with these views neither shown nor trained."""
         shown = None if self.views is None else [name for name in self.views if name not in names]
-        train = [name for name in self.train if name not in names]
         rates = {name: rate for name, rate in self.lr_multipliers.items() if name not in names}
         freeze = [name for name in self.freeze if name not in names]
-        return self.model_copy(
-            update={"views": shown, "train": train, "freeze": freeze, "lr_multipliers": rates}
-        )
+        return self.model_copy(update={"views": shown, "freeze": freeze, "lr_multipliers": rates})
+
+    def trained_parts(self, views: Iterable[str]) -> set[str]:
+        """Of these views, `fusion` and `head` what this stage trains."""
+        shown = {name for name in views if self.views is None or name in self.views}
+        return (shown | {"fusion", "head"}) - set(self.freeze)
 
 
 class Split(Strict):
@@ -165,7 +167,8 @@ class Recipe(RecipeBase, ModelSpec):
         """
         fewer = super().without(names)
         stages = [stage.without(names) for stage in self.stages]
-        kept = [stage for stage in stages if stage.train and stage.views != []]
+        trained = {name for name, view in fewer.views.items() if not view.freeze}
+        kept = [stage for stage in stages if stage.views != [] and stage.trained_parts(trained)]
         if not kept:
             raise RecipeError(
                 f"recipe {self.name!r} trains only views that are left out: {', '.join(sorted(names))}"
@@ -329,10 +332,10 @@ def _names_of_views(data: Mapping[str, Any]) -> list[str]:
 
 def _check_stages(recipe: Recipe, what: str) -> None:
     """Whether stages name what there is, and each other once."""
-    named = {*recipe.views, "fusion", "head", "*"}
+    named = {*recipe.views, "fusion", "head"}
     stages = [stage.name for stage in recipe.stages]
     for i, stage in enumerate(recipe.stages):
-        for name in (*stage.train, *stage.freeze, *stage.lr_multipliers, *(stage.views or ())):
+        for name in (*stage.freeze, *stage.lr_multipliers, *(stage.views or ())):
             if name not in named:
                 raise RecipeError(f"{what}: stage {stage.name!r} names {name!r}.{did_you_mean(name, named)}")
         if stage.init_from is not None and stage.init_from not in stages[:i]:
@@ -347,12 +350,8 @@ def _check_stages(recipe: Recipe, what: str) -> None:
                 f"{what}: stage {stage.name!r} has patience, but no rows to judge by are kept aside; "
                 f"set split.validation = 0.05, or stages.{i}.patience = 0"
             )
-        still = [name for name in stage.train if name in recipe.views and recipe.views[name].frozen]
-        if still:
-            raise RecipeError(
-                f"{what}: stage {stage.name!r} trains {still[0]!r}, which is frozen; "
-                f"set views.{still[0]}.frozen = false, or leave it out of `train`"
-            )
+        if not stage.trained_parts(name for name, view in recipe.views.items() if not view.freeze):
+            raise RecipeError(f"{what}: stage {stage.name!r} freezes everything; shorten `freeze`")
 
 
 def encoder_changes(text_encoder: str | None, image_encoder: str | None) -> list[str]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from aisle.training.loop import Epoch
 
 State = dict[str, Any]
-_LIBRARIES = ("aisle", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pillow", "scikit-learn")
+_LIBRARIES = ("aisle", "torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
 _DRAWN_EVERY = 30.0  # seconds at least between two pictures of a run under way
 
 _FIRST = {

@@ -1,4 +1,4 @@
-"""Metrics to TensorBoard, MLflow and Weights & Biases, through accelerate's trackers.
+"""Metrics to TensorBoard, MLflow and Weights & Biases.
 
 The run's history is the truth, and trackers follow it: TensorBoard's folder lies in the run's and is written
 anew by a resumed run; the others keep their own run, which `trackers.json` names, and are told what
@@ -11,13 +11,15 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aisle.errors import AisleError, did_you_mean
 from aisle.progress import Progress
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 PROJECT = "aisle"  # an experiment of MLflow, a project of W&B
+
+_LONGEST, _PARAMS = 500, 100  # what MLflow takes: characters of a parameter, parameters at once
 
 Row = Mapping[str, Any]
 
@@ -48,12 +50,87 @@ def _installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+class Tracker(Protocol):
+    """Where metrics go: opened by its constructor."""
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Write the metrics of a step."""
+        ...
+
+    def finish(self) -> None:
+        """Close it."""
+        ...
+
+
+class TensorBoard:
+    """Event files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder))
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Write the metrics of a step."""
+        for name, value in metrics.items():
+            self.writer.add_scalar(name, value, step)
+        self.writer.flush()
+
+    def finish(self) -> None:
+        """Close it."""
+        self.writer.close()
+
+
+class MLflow:
+    """A run of the experiment `aisle`; with an `id`, that run goes on."""
+
+    def __init__(self, folder: Path, id: str | None, params: Mapping[str, Any]) -> None:
+        import mlflow
+
+        self.mlflow = mlflow
+        mlflow.set_experiment(PROJECT)
+        self.id = mlflow.start_run(run_id=id, run_name=folder.name).info.run_id
+        items = [(key, str(value)[:_LONGEST]) for key, value in params.items()]
+        for start in range(0, len(items), _PARAMS):
+            mlflow.log_params(dict(items[start : start + _PARAMS]))
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Write the metrics of a step."""
+        self.mlflow.log_metrics(dict(metrics), step=step)
+
+    def finish(self) -> None:
+        """Close it."""
+        self.mlflow.end_run()
+
+
+class WandB:
+    """A run of the project `aisle`; with an `id`, that run goes on."""
+
+    def __init__(self, folder: Path, id: str | None, params: Mapping[str, Any]) -> None:
+        import wandb
+
+        self.id = id or uuid.uuid4().hex[:12]
+        settings = wandb.Settings(silent=True, console="off")
+        self.run = wandb.init(
+            project=PROJECT, name=folder.name, id=self.id, resume="allow", dir=str(folder), settings=settings
+        )
+        self.run.config.update(dict(params), allow_val_change=True)
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Write the metrics of a step."""
+        self.run.log(dict(metrics), step=step)
+
+    def finish(self) -> None:
+        """Close it."""
+        self.run.finish()
+
+
 class Trackers:
     """The trackers of one run. Once started, none of them stops training: what fails is said and left out."""
 
     def __init__(self, names: Sequence[str], folder: Path, progress: Progress) -> None:
         self.names, self.folder, self.progress = names, folder, progress
-        self.running: dict[str, Any] = {}
+        self.running: dict[str, Tracker] = {}
         self._notes = folder / "trackers.json"  # {tracker: {"id", "logged"}}
 
     def start(self, recipe: Mapping[str, Any], history: Sequence[Row]) -> None:
@@ -74,26 +151,15 @@ class Trackers:
                 ) from error
             self._tell(name, history)
 
-    def _open(self, name: str, recipe: Mapping[str, Any]) -> Any:
-        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
-
+    def _open(self, name: str, recipe: Mapping[str, Any]) -> "Tracker":
         state, folder = self._state[name], self.folder
         if name == "tensorboard":
             shutil.rmtree(folder / name, ignore_errors=True)
             state["logged"] = 0
-            given: dict[str, Any] = {"run_name": name, "logging_dir": str(folder)}
-        elif name == "mlflow":
-            given = {"experiment_name": PROJECT, "run_name": folder.name, "run_id": state["id"]}
-        else:
-            state["id"] = state["id"] or uuid.uuid4().hex[:12]
-            given = {"run_name": PROJECT, "name": folder.name, "id": state["id"], "resume": "allow"}
-            given |= {"dir": str(folder), "settings": {"silent": True, "console": "off"}}
-        tracker = LOGGER_TYPE_TO_CLASS[name](**given)
-        tracker.start()
-        if name == "mlflow":
-            state["id"] = tracker.tracker.info.run_id
-        if name != "tensorboard":  # it would make a second run of what it is told
-            tracker.store_init_configuration(_flat(recipe))
+            return TensorBoard(folder / name)
+        kind = MLflow if name == "mlflow" else WandB
+        tracker = kind(folder, state["id"], _flat(recipe))
+        state["id"] = tracker.id
         return tracker
 
     def log(self, history: Sequence[Row]) -> None:

@@ -68,5 +68,5 @@ def model_from(
         if isinstance(encoder, encoders.TfidfEncoder) and isinstance(prepare, TfidfPreprocessor):
             encoder.widen(prepare.size)
     model.view_dropout, model.max_tokens = spec.view_dropout, spec.max_tokens
-    model.freeze({name for name, view in spec.views.items() if view.frozen})
+    model.freeze({name for name, view in spec.views.items() if view.freeze})
     return model
