@@ -9,7 +9,7 @@ import torch
 import aisle
 from aisle.errors import RecipeError
 from aisle.training import network as fitting
-from aisle.training.loop import Learned, _Course
+from aisle.training.loop import Learned, StageTrainer
 from aisle.training.run import Run
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, catalog, recipe
@@ -63,14 +63,14 @@ def moved(before, after):
 
 def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monkeypatch):
     modes = {}
-    original = _Course._step
+    original = StageTrainer._step
 
     def step(self, *args):
         body = self.model.encoders["title"].body
         modes.update({name: module.training for name, module in body.named_modules()})
         return original(self, *args)
 
-    monkeypatch.setattr(_Course, "_step", step)
+    monkeypatch.setattr(StageTrainer, "_step", step)
     _, (before, after) = watched(monkeypatch, shop, pretrained(folders, finetune={"last_layers": 1}))
     changed = moved(before, after)
     assert all(name.startswith("encoders.title.body.encoder.layer.1.") for name in changed)
@@ -81,7 +81,7 @@ def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monk
 
 
 def test_the_last_stage_of_a_convolutional_network_learns_with_its_statistics(folders, shop, monkeypatch):
-    given = pretrained(folders, frozen=True, image={"finetune": {"last_layers": 1}})
+    given = pretrained(folders, freeze=True, image={"finetune": {"last_layers": 1}})
     _, (before, after) = watched(monkeypatch, shop, given)
     changed = moved(before, after)
     assert any(name.endswith("running_mean") for name in changed)
@@ -90,7 +90,7 @@ def test_the_last_stage_of_a_convolutional_network_learns_with_its_statistics(fo
 
 def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
     tops = {}
-    original = _Course.learn
+    original = StageTrainer.learn
 
     def learn(self, advance):
         for group in self.optimizer.param_groups:
@@ -99,7 +99,7 @@ def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
         tops["by name"] = {n: tops.get(id(p)) for n, p in names}
         return original(self, advance)
 
-    monkeypatch.setattr(_Course, "learn", learn)
+    monkeypatch.setattr(StageTrainer, "learn", learn)
     stage = {**QUICK, "lr_multipliers": {"title": 0.1}}
     aisle.train(shop, pretrained(folders, [stage], finetune={"layer_decay": 0.5}))
     rates = {name: top for name, top in tops["by name"].items() if top is not None}
@@ -113,7 +113,7 @@ def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_pa
     pytest.importorskip("peft")
     kept = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
     plan = {"finetune": {"lora_rank": 4, "lora_alpha": 8.0}}
-    given = pretrained(kept, **plan) if view == "title" else pretrained(kept, frozen=True, image=plan)
+    given = pretrained(kept, **plan) if view == "title" else pretrained(kept, freeze=True, image=plan)
     states = []
     original = Run.save
     monkeypatch.setattr(Run, "save", lambda run, state: (states.append(state), original(run, state)))
@@ -225,7 +225,7 @@ def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were
     _, seen = watched(monkeypatch, shop, staged(folders, stages=stages))
     assert moved(seen[2], seen[3])
     monkeypatch.setattr(
-        _Course, "learn", lambda self, advance: setattr(self, "done", self.done + 1) or NOTHING
+        StageTrainer, "learn", lambda self, advance: setattr(self, "done", self.done + 1) or NOTHING
     )
     _, idle = watched(monkeypatch, shop, staged(folders, stages=stages))
     assert not moved(idle[0], idle[5])

@@ -115,7 +115,7 @@ def test_a_metric_that_cannot_be_counted_is_told_at_once(shop, changes, message,
     def never(*args):
         raise AssertionError("learned before the recipe was checked")
 
-    monkeypatch.setattr("aisle.training.network._learn_preparers", never)
+    monkeypatch.setattr("aisle.training.network._fit_preprocessors", never)
     with pytest.raises(RecipeError, match=message) as caught:
         aisle.train(shop, recipe(views=WORDS), changes=changes)
     assert "\n" not in str(caught.value)

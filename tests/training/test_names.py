@@ -5,7 +5,7 @@ import numpy as np
 import aisle
 from aisle import Product
 from aisle.taxonomy import Targets
-from aisle.training.data import WithNames
+from aisle.training.data import WithLabelNames
 
 WORDS = {
     "views": {
@@ -26,7 +26,7 @@ def test_a_row_for_each_place_that_has_a_product():
     catalog = aisle.read(SHOP[:2] + SHOP[:1])
     tree, targets = aisle.read(SHOP).taxonomy, catalog.targets()
     places = Targets(np.array([tree.index(p.categories[0]) for p in catalog]), targets.exact)
-    rows = WithNames(catalog, places, tree)
+    rows = WithLabelNames(catalog, places, tree)
     assert [rows[i].fields["title"] for i in range(len(rows))][3:] == ["Mugs", "Teapots"]
     assert rows[3].fields["description"] == "Kitchen Mugs"
     assert rows.targets.node.tolist() == [*places.node, *sorted({*places.node})]

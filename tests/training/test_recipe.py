@@ -103,7 +103,7 @@ def test_options_of_parts_are_checked_before_anything_is_learned(change, message
     def never(*args):
         raise AssertionError("learned before the recipe was checked")
 
-    monkeypatch.setattr("aisle.training.network._learn_preparers", never)
+    monkeypatch.setattr("aisle.training.network._fit_preprocessors", never)
     with pytest.raises(RecipeError, match=message):
         aisle.train(catalog(20), recipe(losses=[{"type": "CrossEntropyLoss"}]), changes=[change])
 

@@ -17,7 +17,7 @@ from scipy import linalg
 from aisle.models.fusions import HuseFusion
 from aisle.models.model import Model
 from aisle.progress import Progress
-from aisle.training.data import Rows
+from aisle.training.data import BatchLoader
 
 PENALTY = 0.5  # of a view's mean variance, added to all directions' before they are whitened
 POWER = 0.5  # of its correlation, by which a direction counts
@@ -34,7 +34,7 @@ class Moments(NamedTuple):
     product: np.ndarray
 
 
-def begin(model: Model, rows: Rows, frozen: Collection[str], progress: Progress) -> None:
+def begin(model: Model, rows: BatchLoader, frozen: Collection[str], progress: Progress) -> None:
     """Find the bridges of the network's fusion, where it has any, between views whose encoders keep still."""
     fusion = model.fusion
     if not isinstance(fusion, HuseFusion) or not fusion.cca_dim:
@@ -80,7 +80,7 @@ def canonical(moments: Moments, widths: list[int], rank: int) -> list[tuple[np.n
 
 
 @torch.inference_mode()
-def _moments(model: Model, rows: Rows, names: list[str]) -> Moments:
+def _moments(model: Model, rows: BatchLoader, names: list[str]) -> Moments:
     device = next(model.parameters()).device
     columns = [model.views.index(name) for name in names]
     widths = [model.dim_of(name) for name in names]

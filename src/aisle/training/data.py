@@ -33,21 +33,23 @@ class Batch(NamedTuple):
     sizes: tuple[int, ...] = ()
 
 
-class Lesson(NamedTuple):
+class TrainingSet(NamedTuple):
     """n products to learn from, where they belong, and how much each counts (`weights` (n,), None: alike)."""
 
     products: Sequence[Product]
     targets: Targets
     weights: np.ndarray | None = None
 
-    def with_names(self, taxonomy: Taxonomy) -> "Lesson":
+    def with_label_names(self, taxonomy: Taxonomy) -> "TrainingSet":
         """The same, and the names of its places too, each counting as much as a usual product."""
-        rows = WithNames(self.products, self.targets, taxonomy)
+        rows = WithLabelNames(self.products, self.targets, taxonomy)
         ones = np.ones(len(rows.names))
-        return Lesson(rows, rows.targets, None if self.weights is None else np.append(self.weights, ones))
+        return TrainingSet(
+            rows, rows.targets, None if self.weights is None else np.append(self.weights, ones)
+        )
 
 
-class WithNames(Sequence[Product]):
+class WithLabelNames(Sequence[Product]):
     """Some rows of a catalogue, and after them the name of each place that one of them stands in: title its
     own name, description the names on its path.
 
@@ -82,7 +84,7 @@ def keep(reader: InputPipeline, name: str, catalog: Sequence[Product], progress:
     return preprocessor(_values(reader, name, catalog, range(n)))
 
 
-class Rows:
+class BatchLoader:
     """Some rows of a catalogue as batches.
 
     A lesson's n products, with targets in `taxonomy`; `given`: views already prepared for all of them. The
@@ -92,7 +94,7 @@ class Rows:
 
     def __init__(
         self,
-        lesson: Lesson,
+        lesson: TrainingSet,
         taxonomy: Taxonomy,
         reader: InputPipeline,
         given: Mapping[str, Prepared],

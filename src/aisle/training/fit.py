@@ -1,8 +1,7 @@
 """From a labelled catalogue and a recipe to a predictor: rows, tree, training by family, calibration."""
 
 import dataclasses
-import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,47 +18,13 @@ from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.cross_fit import REMEMBERED, OutOfFold
+from aisle.training.job import Assignment, SplitRows, pick
 from aisle.training.processes import share
 from aisle.training.recipe import AnyRecipe
 from aisle.training.run import Run
 from aisle.training.start_rows import counts_of, grow, seen_to_fit
 
-FIT_SAMPLE = 500_000  # products from which vocabularies are learned
 _FEW = 10  # products, duplicates counted once, below which all are learned from
-_ENOUGH = 20_000  # of them that have a view; where fewer do, its vocabulary is learned from all products
-
-
-class SplitRows(NamedTuple):
-    """Sorted, disjoint row numbers of one catalog."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    calibration: np.ndarray
-    threshold: np.ndarray
-
-
-class Assignment(NamedTuple):
-    """What a family of models is trained on. counts (N,): training products a terminal. start: a model to go
-    on from. device: where a network learns, the CPU by default. folds: of each row in `split.train`, see
-    `aisle.training.cross_fit`; None without cross-fitting."""
-
-    catalog: Catalog
-    targets: Targets
-    split: SplitRows
-    taxonomy: Taxonomy
-    counts: np.ndarray
-    store: FeatureStore | None = None
-    start: Any = None
-    device: Any = None
-    trust_code: bool = False
-    folds: np.ndarray | None = None
-
-
-class Trained(NamedTuple):
-    """A predictor without a policy, and what fold models say of its training rows, where there are folds."""
-
-    predictor: Any
-    out_of_fold: OutOfFold | None = None
 
 
 def family_of(recipe: AnyRecipe) -> Any:
@@ -287,11 +252,6 @@ def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
     return taxonomy, Targets(number[targets.node], targets.exact)
 
 
-def pick(targets: Targets, rows: np.ndarray) -> Targets:
-    """Those of some rows."""
-    return Targets(targets.node[rows], targets.exact[rows])
-
-
 def _without_absent_views(
     catalog: Catalog, recipe: AnyRecipe, views: dict[str, View], progress: Progress
 ) -> AnyRecipe:
@@ -309,24 +269,3 @@ def _without_absent_views(
     for name in sorted(lacking):
         progress.say(f"view {name!r} is left out: no row has it")
     return recipe.without(lacking)
-
-
-def learn_vocabularies(
-    preprocessors: dict[str, Any], views: dict[str, View], catalog: Catalog, seed: int
-) -> None:
-    """Fit each view's preprocessor on the catalogue, or on a sample of it."""
-    whole = len(catalog) <= FIT_SAMPLE
-    some = catalog if whole else catalog.select(_sample(len(catalog), seed))
-    for name, view in views.items():
-        rare = not whole and not _has_many(view, some)
-        preprocessors[name].fit(view.value(product) for product in (catalog if rare else some))
-
-
-def _has_many(view: View, catalog: Catalog) -> bool:
-    """Whether so many of these rows have the view that its vocabulary can be learned from them."""
-    there = (product for product in catalog if view.value(product) is not None)
-    return sum(1 for _ in itertools.islice(there, _ENOUGH)) == _ENOUGH
-
-
-def _sample(n: int, seed: int) -> np.ndarray:
-    return np.sort(np.random.default_rng(seed).choice(n, FIT_SAMPLE, replace=False))

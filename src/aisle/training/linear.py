@@ -33,7 +33,7 @@ from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy
 from aisle.training.cross_fit import FoldModel, cross_fit
 from aisle.training.encoder_export import encoder_folder, exported_encoder
-from aisle.training.fit import Assignment, Trained, learn_vocabularies, pick
+from aisle.training.job import Assignment, Trained, fit_preprocessors, pick
 from aisle.training.processes import world
 from aisle.training.recipe import LinearRecipe
 from aisle.training.run import Run
@@ -153,7 +153,7 @@ def _new_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, TfidfPre
     every = views_of_spec(recipe.model)
     views = {name: view for name, view in every.items() if recipe.views[name].type == "Tfidf"}
     preprocessors = {name: new_preprocessor(recipe.views[name], recipe) for name in views}
-    learn_vocabularies(preprocessors, views, rows, recipe.seed)
+    fit_preprocessors(preprocessors, views, rows, recipe.seed)
     return preprocessors
 
 
@@ -196,7 +196,7 @@ def new_reader(rows: Catalog, recipe: LinearRecipe, store: FeatureStore, progres
             homes[name] = exported_encoder(str(getattr(spec, key)), kind, size, progress)
     views = views_of_spec(spec)
     preprocessors = {name: new_preprocessor(view, recipe) for name, view in spec.views.items()}
-    learn_vocabularies(preprocessors, views, rows, recipe.seed)
+    fit_preprocessors(preprocessors, views, rows, recipe.seed)
     return LinearReader(views, preprocessors, open_encoders(homes, preprocessors), store)
 
 

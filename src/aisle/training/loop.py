@@ -21,7 +21,7 @@ from aisle.models.model import Model
 from aisle.models.registry import Output, Target
 from aisle.progress import Advance, Progress
 from aisle.training import parallel, processes
-from aisle.training.data import Batch, Rows
+from aisle.training.data import Batch, BatchLoader
 from aisle.training.optim import frozen_parts, optimizer_of, rate_at, set_trainable
 from aisle.training.recipe import Stage
 
@@ -88,7 +88,7 @@ def run_stage(
     model: Model,
     loss: WeightedLoss,
     stage: Stage,
-    rows: tuple[Rows, Rows | None],
+    rows: tuple[BatchLoader, BatchLoader | None],
     position: Position,
     state: State | None,
     save: Callable[[State, Epoch], None],
@@ -103,7 +103,7 @@ def run_stage(
         TrainingError: the loss is no longer a number.
     """
     fit, stop = rows
-    course = _Course(model, loss, stage, fit, position)
+    course = StageTrainer(model, loss, stage, fit, position)
     if state:
         course.restore(state)
     label = "training" if stage.name == "train" else f"training {stage.name}"
@@ -114,7 +114,7 @@ def run_stage(
             started = time.perf_counter()
             learned = course.learn(advance)
             with course.autocast:
-                metrics = judge(model, course.weights(), stop, stage)
+                metrics = evaluate(model, course.weights(), stop, stage)
             course.remember(metrics)
             seconds = time.perf_counter() - started
             epoch = Epoch(stage.name, course.done - 1, *learned, metrics, seconds)
@@ -135,14 +135,16 @@ class Learned(NamedTuple):
     losses: dict[str, float]
 
 
-class _Course:
+class StageTrainer:
     """One stage under way: what is trained, how far it has come, and the best weights so far.
 
     done: whole epochs; steps: batches in each; total: batches in all. mean: the running mean of weights,
     empty without `ema_decay`. best: the weights to go back to, where the stage has `patience`.
     """
 
-    def __init__(self, model: Model, loss: WeightedLoss, stage: Stage, fit: Rows, position: Position) -> None:
+    def __init__(
+        self, model: Model, loss: WeightedLoss, stage: Stage, fit: BatchLoader, position: Position
+    ) -> None:
         self.model, self.loss, self.stage, self.fit, self.position = model, loss, stage, fit, position
         self.steps = math.ceil(len(fit) / stage.batch_size)
         self.epochs = max(stage.epochs, math.ceil(stage.min_steps / self.steps))
@@ -300,7 +302,9 @@ def _follow(mean: dict[str, Tensor], model: Model, decay: float) -> None:
 
 
 @torch.no_grad()
-def judge(model: Model, weights: Mapping[str, Tensor], rows: Rows | None, stage: Stage) -> dict[str, float]:
+def evaluate(
+    model: Model, weights: Mapping[str, Tensor], rows: BatchLoader | None, stage: Stage
+) -> dict[str, float]:
     """How the network does on these rows with these weights; its own are put back. Empty without rows.
 
     The metrics of `aisle.metrics.overall`; level1, level2, …: accuracy of each level; nll: the mean negative

@@ -25,17 +25,17 @@ from aisle.models.views import View
 from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training import cca, warm_start
-from aisle.training.data import Lesson, Rows
-from aisle.training.fit import Assignment, SplitRows, Trained, learn_vocabularies, pick
+from aisle.training.data import BatchLoader, TrainingSet
+from aisle.training.job import Assignment, SplitRows, Trained, fit_preprocessors, pick
 from aisle.training.loop import Position, WeightedLoss, run_stage
-from aisle.training.phases import Phase, enter, kept_for_later, leave, phases_of
+from aisle.training.phases import Phase, kept_for_later, phases_of, setup, teardown
 from aisle.training.recipe import Recipe
-from aisle.training.run import Journal, Run
+from aisle.training.run import Run, TrainState
 
 __all__ = ["check", "check_start", "check_tree", "load", "readable_views", "train"]
 
 
-class _Shop(NamedTuple):
+class TrainContext(NamedTuple):
     """What a network is trained on."""
 
     catalog: Catalog
@@ -78,16 +78,16 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     fit_rows = given.catalog.select(given.split.train)
     context = context_of(given.taxonomy, given.counts)
     if start is None:
-        preprocessors = _learn_preparers(fit_rows, recipe, trust_code)
+        preprocessors = _fit_preprocessors(fit_rows, recipe, trust_code)
         model = build(recipe.network, preprocessors, context, trust_code=trust_code)
     else:
-        preprocessors = warm_start.preparers_from(start, fit_rows)
+        preprocessors = warm_start.preprocessors_from(start, fit_rows)
         model = warm_start.model_from(start, recipe.network, preprocessors, context)
     model.to(device)
     reader = InputPipeline(
         model, readable_views(recipe, trust_code), preprocessors, given.store or FeatureStore()
     )
-    shop = _Shop(given.catalog, given.targets, given.split, context, start is not None, trust_code)
+    shop = TrainContext(given.catalog, given.targets, given.split, context, start is not None, trust_code)
     _phases(shop, recipe, reader, run, progress)
     predictor = Predictor(
         spec=recipe.network,
@@ -101,9 +101,9 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     return Trained(predictor)
 
 
-def _learn_preparers(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preprocessor]:
+def _fit_preprocessors(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preprocessor]:
     preprocessors = {name: new_preprocessor(view, trust_code) for name, view in recipe.views.items()}
-    learn_vocabularies(preprocessors, readable_views(recipe, trust_code), catalog, recipe.seed)
+    fit_preprocessors(preprocessors, readable_views(recipe, trust_code), catalog, recipe.seed)
     return preprocessors
 
 
@@ -147,42 +147,44 @@ def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
     return WeightedLoss(built, [spec.weight for spec in recipe.losses])
 
 
-def _lesson(shop: _Shop, rows: np.ndarray) -> Lesson:
+def _lesson(shop: TrainContext, rows: np.ndarray) -> TrainingSet:
     some = shop.catalog.select(rows)
-    return Lesson(some, pick(shop.targets, rows), some.weights)
+    return TrainingSet(some, pick(shop.targets, rows), some.weights)
 
 
-def _to_fit(shop: _Shop, recipe: Recipe) -> Lesson:
+def _to_fit(shop: TrainContext, recipe: Recipe) -> TrainingSet:
     lesson = _lesson(shop, shop.split.train)
-    return lesson.with_names(shop.context.taxonomy) if recipe.label_name_examples else lesson
+    return lesson.with_label_names(shop.context.taxonomy) if recipe.label_name_examples else lesson
 
 
-def _to_stop(shop: _Shop) -> Lesson:
+def _to_stop(shop: TrainContext) -> TrainingSet:
     return _lesson(shop, shop.split.validation)
 
 
-class _Course(NamedTuple):
+class _Shared(NamedTuple):
     """What every phase of a run shares."""
 
-    shop: _Shop
+    shop: TrainContext
     recipe: Recipe
     criterion: WeightedLoss
-    journal: Journal
+    journal: TrainState
     progress: Progress
 
 
-def _phases(shop: _Shop, recipe: Recipe, reader: InputPipeline, run: Run | None, progress: Progress) -> None:
+def _phases(
+    shop: TrainContext, recipe: Recipe, reader: InputPipeline, run: Run | None, progress: Progress
+) -> None:
     """Every phase in turn; those that an interrupted run has behind it are not learned again."""
     model = reader.model
     device = next(model.parameters()).device
     phases = phases_of(recipe, {name for name in model.views if model.encoders[name].cacheable})
-    journal = Journal(run, recipe, kept_for_later(recipe))
+    journal = TrainState(run, recipe, kept_for_later(recipe))
     criterion = _losses(recipe, shop.context, shop.trust_code)
     criterion.load_state_dict(journal.loss, strict=False)  # killed between two stages, it goes on with these
-    course = _Course(shop, recipe, criterion, journal, progress)
+    course = _Shared(shop, recipe, criterion, journal, progress)
     before: Phase | None = None
     for phase in phases:
-        enter(model, recipe, phase, before)
+        setup(model, recipe, phase, before)
         model.to(device)
         before = phase
         built = model.learned()
@@ -193,18 +195,18 @@ def _phases(shop: _Shop, recipe: Recipe, reader: InputPipeline, run: Run | None,
             _learn(course, phase, reader)
     if journal.model is not None:
         model.load_state_dict(journal.model, strict=False)
-    leave(model, recipe)
+    teardown(model, recipe)
     journal.close()
 
 
-def _learn(course: _Course, phase: Phase, reader: InputPipeline) -> None:
+def _learn(course: _Shared, phase: Phase, reader: InputPipeline) -> None:
     """Train the reader's network through a phase."""
     shop, recipe = course.shop, course.recipe
     varied = {name: view.augment for name, view in recipe.views.items() if view.augment}
     varied = {name: augment for name, augment in varied.items() if name not in phase.still}
 
-    def rows(lesson: Lesson, varied: Mapping[str, Augment]) -> Rows:
-        return Rows(lesson, shop.context.taxonomy, reader, {}, course.progress, varied)
+    def rows(lesson: TrainingSet, varied: Mapping[str, Augment]) -> BatchLoader:
+        return BatchLoader(lesson, shop.context.taxonomy, reader, {}, course.progress, varied)
 
     fit_rows = rows(_to_fit(shop, recipe), varied)
     stop_rows = rows(_to_stop(shop), {}) if len(shop.split.validation) else None
@@ -213,7 +215,9 @@ def _learn(course: _Course, phase: Phase, reader: InputPipeline) -> None:
     _stages(reader.model, course, phase, (fit_rows, stop_rows))
 
 
-def _stages(model: Model, course: _Course, phase: Phase, rows: tuple[Rows, Rows | None]) -> None:
+def _stages(
+    model: Model, course: _Shared, phase: Phase, rows: tuple[BatchLoader, BatchLoader | None]
+) -> None:
     """A phase's stages in turn, each from where the one before ended or from an earlier one's weights."""
     recipe, journal = course.recipe, course.journal
     for number in range(max(journal.stage, phase.stages.start), phase.stages.stop):

@@ -38,7 +38,7 @@ def kept_for_later(recipe: Recipe) -> set[str | None]:
     return {stage.init_from for stage in recipe.stages}
 
 
-def enter(model: Model, recipe: Recipe, phase: Phase, before: Phase | None) -> None:
+def setup(model: Model, recipe: Recipe, phase: Phase, before: Phase | None) -> None:
     """Set the network up for a phase: what keeps still, and how much of the rest may learn.
 
     Raises:
@@ -52,7 +52,7 @@ def enter(model: Model, recipe: Recipe, phase: Phase, before: Phase | None) -> N
     model.freeze(set(phase.still))
 
 
-def leave(model: Model, recipe: Recipe) -> None:
+def teardown(model: Model, recipe: Recipe) -> None:
     """Training is over: adapters become part of the weights they lie beside."""
     for encoder in model.encoders.values():
         finetune.merge(encoder)

@@ -268,7 +268,7 @@ def _table(history: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-class Journal:
+class TrainState:
     """Where a run stands among its stages: kept in its folder after every epoch, if it has one.
 
     stage: the number of the one under way; now: its state after its last whole epoch; model: the weights

@@ -47,7 +47,7 @@ def _shape(spec: ModelSpec) -> dict[str, Any]:
     return {**views, "fusion": spec.fusion.model_dump(), "head": head}
 
 
-def preparers_from(start: Predictor, catalog: Catalog) -> dict[str, Preprocessor]:
+def preprocessors_from(start: Predictor, catalog: Catalog) -> dict[str, Preprocessor]:
     """The earlier model's, whose vocabularies know the words of these rows too."""
     views = views_of(start.spec, trust_code=True)  # asked for when it was loaded
     return {
