@@ -214,18 +214,18 @@ def test_huse():
 
 def test_cross_attention():
     fusion, views = made("CrossAttentionFusion", dim=8, layers=2, heads=2), encoded()
-    assert (fusion.text.names, fusion.picture.names) == (["title", "brand"], ["picture"])
+    assert (fusion.text_side.names, fusion.image_side.names) == (["title", "brand"], ["picture"])
 
     def expected(row):
-        text, picture = side(fusion.text, views, row), side(fusion.picture, views, row)
+        text, picture = side(fusion.text_side, views, row), side(fusion.image_side, views, row)
         one, two = text, picture
         for layer in fusion.by_text:
             one = block(layer, one, picture, 2)
-        for layer in fusion.by_picture:
+        for layer in fusion.by_image:
             two = block(layer, two, text, 2)
         beside = [
             norm(one.mean(0), fusion.norm_text),
-            norm(two.mean(0), fusion.norm_picture),
+            norm(two.mean(0), fusion.norm_image),
             norm(text.mean(0), fusion.vector),
         ]
         return linear(np.concatenate(beside), fusion.join)
@@ -237,8 +237,8 @@ def test_attention():
     fusion, views = made("AttentionFusion", dim=8, layers=2, heads=2), encoded()
 
     def expected(row):
-        text, picture = side(fusion.text, views, row), side(fusion.picture, views, row)
-        text, picture = block(fusion.by_text, text, picture, 2), block(fusion.by_picture, picture, text, 2)
+        text, picture = side(fusion.text_side, views, row), side(fusion.image_side, views, row)
+        text, picture = block(fusion.by_text, text, picture, 2), block(fusion.by_image, picture, text, 2)
         both = np.concatenate([text, picture])
         for layer in fusion.together:
             both = block(layer, both, both, 2)
@@ -254,9 +254,9 @@ def test_attention():
 @pytest.mark.parametrize("name", ["CrossAttentionFusion", "AttentionFusion"])
 def test_sides_follow_modalities_names_or_the_last_view(name):
     cls = getattr(fusions, name)
-    assert cls(DIMS, dim=4, modalities=MODALITIES).picture.names == ["picture"]
-    assert cls(DIMS, dim=4, image=["title", "brand"]).picture.names == ["title", "brand"]
-    assert cls(DIMS, dim=4).picture.names == ["brand"]
+    assert cls(DIMS, dim=4, modalities=MODALITIES).image_side.names == ["picture"]
+    assert cls(DIMS, dim=4, image=["title", "brand"]).image_side.names == ["title", "brand"]
+    assert cls(DIMS, dim=4).image_side.names == ["brand"]
     with pytest.raises(RecipeError, match="no view 'pictures' for the image side"):
         build_part(cls, "fusion", {"image": ["pictures"]}, dims=DIMS)
 

@@ -167,7 +167,7 @@ def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
         (["views.image.finetune={last_layers = 1}"], "a frozen encoder neither finetunes"),
         (
             ["views.image={encoder={type='VectorEncoder'}, finetune={lora_rank=2}}"],
-            "image.*Vector has no linear or conv",
+            "image.*VectorEncoder has no linear or conv",
         ),
         (
             ["views.title.finetune={last_layer = 1}"],

@@ -64,20 +64,6 @@ class Side(nn.Module):
         return Sequence(torch.cat(tokens, 1), torch.cat([views[name].mask for name in self.names], 1))
 
 
-def two_sides(
-    dims: Mapping[str, int], dim: int, modalities: Mapping[str, str] | None, image: Collection[str] | None
-) -> tuple[Side, Side]:
-    """The text's side and the picture's, D wide; which views are whose: see `sides`.
-
-    Raises:
-        ValueError: `image` names a view that there is not.
-    """
-    text, pictures = (
-        Side({name: dims[name] for name in names}, dim) for names in sides(dims, modalities, image)
-    )
-    return text, pictures
-
-
 class Block(nn.Module):
     """A pre-norm transformer block whose queries look at another sequence: x + attend(norm x, norm y), then
     x + feed(norm x) (Xiong et al., arXiv 2002.04745, for the norms)."""
@@ -105,13 +91,21 @@ class Block(nn.Module):
         return Sequence(x + self.drop(self.feed(x)), own.mask)
 
 
-class CrossAttentionFusion(Fusion):
-    """Two stacks of cross-attention, one asked by the text's tokens and one by the picture's patches, joined
-    with the text's vector.
+class TwoSidedFusion(Fusion):
+    """Base of fusions that attend between text tokens and image patches.
 
-    Each stack is `layers` pre-norm blocks whose keys and values are the other side as it was encoded
-    (cf. Tsai et al., arXiv 1906.00295). image: the views of the picture's side, by default all that are no
-    text. feedforward_dim: width of the feed-forward layers, by default 2 D.
+    Args:
+        dims: width of each view.
+        dim: D.
+        layers: attention blocks in a stack.
+        heads: attention heads; D is a multiple of it.
+        feedforward_dim: width of the feed-forward layers, 2 D by default.
+        dropout: after attention and inside the feed-forward layers.
+        image: views of the image side; by default all that are not text.
+        modalities: what each view reads.
+
+    Raises:
+        ValueError: an option out of range, or a view that there is not.
     """
 
     reads_tokens = True
@@ -129,77 +123,77 @@ class CrossAttentionFusion(Fusion):
     ) -> None:
         super().__init__()
         if layers < 1:
-            raise ValueError(f"each stack has at least one block, not {layers}")
+            raise ValueError(f"layers must be at least one, not {layers}")
         self.dims, self.dim, self.layers, self.heads = dims, dim, layers, heads
-        self.feedforward_dim = feedforward_dim
-        self.dropout, self.image, self.modalities = dropout, image, modalities
-        self.text, self.picture = two_sides(dims, dim, modalities, image)
-        wide = feedforward_dim or 2 * dim
-        self.by_text = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(layers))
-        self.by_picture = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(layers))
-        self.norm_text, self.norm_picture = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.vector = nn.LayerNorm(dim)
-        self.join = nn.Linear(3 * dim, dim)
+        self.feedforward_dim, self.dropout, self.image, self.modalities = (
+            feedforward_dim,
+            dropout,
+            image,
+            modalities,
+        )
+        text, images = sides(dims, modalities, image)
+        self.text_side = Side({name: dims[name] for name in text}, dim)
+        self.image_side = Side({name: dims[name] for name in images}, dim)
+        self._build()
 
-    def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
-        text, picture = self.text(views), self.picture(views)
-        asked_by_text, asked_by_picture = text, picture
-        for block in self.by_text:
-            asked_by_text = block(asked_by_text, picture)
-        for block in self.by_picture:
-            asked_by_picture = block(asked_by_picture, text)
-        found = [
-            self.norm_text(asked_by_text.mean()),
-            self.norm_picture(asked_by_picture.mean()),
-            self.vector(text.mean()),
-        ]
-        return Joint(self.join(torch.cat(found, 1)))
+    def _build(self) -> None:
+        """Make the layers of the subclass."""
+        raise NotImplementedError
+
+    def _block(self) -> "Block":
+        return Block(self.dim, self.heads, self.feedforward_dim or 2 * self.dim, self.dropout)
+
+    def _stack(self) -> nn.ModuleList:
+        return nn.ModuleList(self._block() for _ in range(self.layers))
 
 
-class AttentionFusion(Fusion):
-    """Cross-attention both ways, then self-attention over both sides' tokens as one sequence, with residuals
-    and norms around each.
+class CrossAttentionFusion(TwoSidedFusion):
+    """Two stacks of cross-attention, one queried by text tokens and one by image patches, joined with
+    the text's vector.
 
-    image, feedforward_dim: as CrossAttentionFusion's. layers: of self-attention.
+    Keys and values are the other side as it was encoded (cf. Tsai et al., arXiv 1906.00295).
     """
 
-    reads_tokens = True
-
-    def __init__(
-        self,
-        dims: dict[str, int],
-        dim: int = 256,
-        layers: int = 1,
-        heads: int = 4,
-        feedforward_dim: int | None = None,
-        dropout: float = 0.1,
-        image: list[str] | None = None,
-        modalities: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__()
-        if layers < 1:
-            raise ValueError(f"there is at least one layer of self-attention, not {layers}")
-        self.dims, self.dim, self.layers, self.heads = dims, dim, layers, heads
-        self.feedforward_dim = feedforward_dim
-        self.dropout, self.image, self.modalities = dropout, image, modalities
-        self.text, self.picture = two_sides(dims, dim, modalities, image)
-        wide = feedforward_dim or 2 * dim
-        self.by_text = Block(dim, heads, wide, dropout)
-        self.by_picture = Block(dim, heads, wide, dropout)
-        self.together = nn.ModuleList(Block(dim, heads, wide, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(2 * dim)
-        self.join = nn.Linear(2 * dim, dim)
+    def _build(self) -> None:
+        self.by_text, self.by_image = self._stack(), self._stack()
+        self.norm_text, self.norm_image = nn.LayerNorm(self.dim), nn.LayerNorm(self.dim)
+        self.vector = nn.LayerNorm(self.dim)
+        self.join = nn.Linear(3 * self.dim, self.dim)
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
         """V encoded views -> (B, D)."""
-        text, picture = self.text(views), self.picture(views)
-        text, picture = self.by_text(text, picture), self.by_picture(picture, text)
-        both = Sequence(torch.cat([text.tokens, picture.tokens], 1), torch.cat([text.mask, picture.mask], 1))
+        text, image = self.text_side(views), self.image_side(views)
+        from_text, from_image = text, image
+        for block in self.by_text:
+            from_text = block(from_text, image)
+        for block in self.by_image:
+            from_image = block(from_image, text)
+        pooled = [
+            self.norm_text(from_text.mean()),
+            self.norm_image(from_image.mean()),
+            self.vector(text.mean()),
+        ]
+        return Joint(self.join(torch.cat(pooled, 1)))
+
+
+class AttentionFusion(TwoSidedFusion):
+    """Cross-attention both ways, then self-attention over both sides' tokens as one sequence."""
+
+    def _build(self) -> None:
+        self.by_text, self.by_image = self._block(), self._block()
+        self.together = self._stack()
+        self.norm = nn.LayerNorm(2 * self.dim)
+        self.join = nn.Linear(2 * self.dim, self.dim)
+
+    def forward(self, views: dict[str, Encoded]) -> Joint:
+        """V encoded views -> (B, D)."""
+        text, image = self.text_side(views), self.image_side(views)
+        text, image = self.by_text(text, image), self.by_image(image, text)
+        both = Sequence(torch.cat([text.tokens, image.tokens], 1), torch.cat([text.mask, image.mask], 1))
         for block in self.together:
             both = block(both, both)
-        # Each side's mean by itself: a picture's 49 patches would outweigh a title's eight tokens.
+        # Each side has its own mean: 49 patches would outweigh the eight tokens of a title.
         t = text.tokens.shape[1]
         text = Sequence(both.tokens[:, :t], text.mask)
-        picture = Sequence(both.tokens[:, t:], picture.mask)
-        return Joint(self.join(self.norm(torch.cat([text.mean(), picture.mean()], 1))))
+        image = Sequence(both.tokens[:, t:], image.mask)
+        return Joint(self.join(self.norm(torch.cat([text.mean(), image.mean()], 1))))
