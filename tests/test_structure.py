@@ -15,18 +15,12 @@ PENDING = [
     "Example",
     "Finding",
     "Found",
-    "Judged",
-    "Lexical",
     "Limits",
     "Near",
-    "Part",
-    "Pieces",
     "Promise",
-    "Record",
     "Rows",
     "Scores",
     "Truth",
-    "_Counted",
     "_Course",
 ]
 
