@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.data import Catalog, read
-from aisle.data.near_titles import near_titles
+from aisle.data.title_similarity import similar_titles
 from aisle.data.splits import assign
 from aisle.data.text import normalize
 from aisle.inference.holdout import HeldOutRows
@@ -109,7 +109,7 @@ def main() -> None:
     for size in asked.sizes:
         some = titles(catalog, size)
         started = time.perf_counter()
-        found = near_titles(some)
+        found = similar_titles(some)
         lines.append(f"| {size:,} | {time.perf_counter() - started:.1f} | {len(found.pairs):,} |")
     lines += ["", f"{machine()}. `python benchmarks/near_duplicates.py`"]
     write_section("near duplicates", "\n".join(lines))

@@ -99,7 +99,7 @@ def test_kakaos_missing_levels_end_the_path_and_ids_come_back(shop):
 def test_the_label_summary_of_kakao_is_correct(shop):
     catalog = kakao(shop[0])
     mapping = dict(check(catalog).mapping)
-    assert mapping["labels"] == "ids or names of the tree's places"  # not "flat": the tree has four levels
+    assert mapping["labels"] == "ids or names of categories"  # not "flat": the tree has four levels
     assert "delimiter" not in mapping
     assert check(kakao(shop[0], "dev")).levels == ()
 

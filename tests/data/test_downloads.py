@@ -278,7 +278,7 @@ def test_a_catalogue_is_fetched_politely_and_resumed(server, tmp_path):
     catalog = read(path)
     urls = list(addresses(catalog))
     assert len(urls) == 42
-    assert sum("`aisle images` fetches it" in p.message for p in catalog.problems) == 82
+    assert sum("`aisle images` downloads it" in p.message for p in catalog.problems) == 82
 
     first = download(urls[:10], out, limits=OPEN, rates=RateLimits(8, 3))
     assert first == (10, 0, {})

@@ -1,4 +1,4 @@
-"""A shop's products as a sequence: rows stay in Arrow, products are made when looked at."""
+"""A catalog: a sequence of products over rows in Arrow. A product is made when it is accessed."""
 
 import hashlib
 from collections import Counter
@@ -34,10 +34,11 @@ from aisle.taxonomy import CategoryPath, Targets, Taxonomy
 
 @dataclass
 class CatalogData:
-    """What all selections of one catalog share: n records, and each fact about them found once.
+    """The data that all selections of one catalog share: n records, and what is computed of them once.
 
-    first: the number of its first record, where it is a piece of a longer source. said: what the user said of
-    the source's columns and text files.
+    Attributes:
+        first_row: The number of the first record, where this is a chunk of a longer source.
+        user_format: The column roles and text format that the user stated.
     """
 
     records: Records
@@ -117,8 +118,8 @@ class CatalogData:
 class Catalog(Sequence[Product]):
     """n products, each made from its row when asked for; iterating streams them in order.
 
-    Every record of the source is a row, bad ones too (`fatal`), so that each row in is one row out.
-    `read` makes one; `take` selects from it without copying.
+    Every record of the source is a row, including those with fatal problems. `read` makes a catalog;
+    `select` makes another one of some rows without copying.
     """
 
     def __init__(self, base: CatalogData, index: np.ndarray | None = None) -> None:
@@ -152,7 +153,7 @@ class Catalog(Sequence[Product]):
         return f"Catalog({len(self):,} products, {', '.join(self.fields)}; {len(self.problems)} problems)"
 
     def raw(self, i: int) -> dict[str, Any]:
-        """Row i as the file says it: nothing stripped, decoded or renamed."""
+        """Row i as it is in the file."""
         return self._base.records.row(self._record(i))
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "Catalog":
@@ -171,16 +172,16 @@ class Catalog(Sequence[Product]):
     def _select(self, full: np.ndarray) -> np.ndarray:
         return full if self._index is None else full[self._index]
 
-    # -- what the rows say --------------------------------------------------------------------
+    # -- columns and labels -------------------------------------------------------------------
 
     @property
     def columns(self) -> Columns:
-        """Which column holds what."""
+        """The role of every column."""
         return self._base.columns
 
     @property
     def catalog_format(self) -> CatalogFormat:
-        """How the source is written: its columns, separators and encoding."""
+        """The format of the source: columns, separators and encoding."""
         base = self._base
         columns = resolved(
             base.columns, self.style if self.labelled else None, self.official, base.images.separator
@@ -198,7 +199,7 @@ class Catalog(Sequence[Product]):
         return self._base.records.names
 
     def raw_column(self, name: str) -> Iterator[pa.Array]:
-        """One column's cells of these rows as the file says them, in pieces."""
+        """The cells of one column of these rows as they are in the file, as several arrays."""
         if self._index is None:
             yield from self._base.records.column(name)
         elif len(self._index):
@@ -259,7 +260,7 @@ class Catalog(Sequence[Product]):
 
     @property
     def style(self) -> LabelStyle:
-        """How the labels are written: what parts levels, what parts several categories."""
+        """How the labels are written: the delimiter of levels, the separator of categories."""
         return self._base.labels.mapping.style
 
     @property
@@ -273,7 +274,7 @@ class Catalog(Sequence[Product]):
         return np.array([*counts, 0], np.int64)[self._select(self._base.labels.codes)]
 
     def has_image(self) -> np.ndarray:
-        """(n,) bool: which rows have an image (that may turn out missing or broken)."""
+        """(n,) bool: which rows name an image. It may be missing or broken."""
         images, n = self._base.images, len(self._base.records)
         if not images.named:
             return np.zeros(len(self), bool)
@@ -289,8 +290,8 @@ class Catalog(Sequence[Product]):
         return int(found[0]) if len(found) else None
 
     def targets(self) -> Targets:
-        """Where each row belongs: `node` (n,) of its first category, -1 where unlabelled, unknown or
-        fatal; `exact` (n,): False where the label is a branch in which products cannot end."""
+        """The training targets: `node` (n,) of the first category, -1 where unlabelled, unknown or fatal;
+        `exact` (n,), False where the label is a branch in which products cannot end."""
         codes = self._select(self._base.labels.codes)
         places = self._base.labels.mapping
         node, exact = np.append(places.node, -1)[codes], np.append(places.exact, True)[codes]
@@ -308,7 +309,7 @@ class Catalog(Sequence[Product]):
         return None if coded is None else self._select(np.array(coded.values, dtype=object)[coded.codes])
 
     def check_split(self) -> None:
-        """Look at the split column, if there is one.
+        """Check the split column, if there is one.
 
         Raises:
             CatalogError: a value of it names no split that is known.
@@ -353,38 +354,37 @@ class Catalog(Sequence[Product]):
         """The files the records come from."""
         return self._base.files
 
-    # -- what is wrong with them --------------------------------------------------------------
+    # -- problems -----------------------------------------------------------------------------
 
     @cached_property
     def problems(self) -> Problems:
-        """Everything found wrong with these rows and with the file as a whole, in row order."""
+        """The problems of these rows and of the whole file, in row order."""
         return self._base.problems if self._index is None else self._base.problems.among(self.rows)
 
     @property
     def fatal(self) -> np.ndarray:
-        """(n,) bool: rows that are neither learned from nor scored."""
+        """(n,) bool: rows that are not trained on and not scored."""
         return self._select(self._base.fatal)
 
     def problems_of(self, i: int) -> tuple[Problem, ...]:
-        """What is wrong with row i."""
+        """The problems of row i."""
         return self._base.problems.of(self._record(i) + self._base.first_row)
 
-    # -- what is the same ---------------------------------------------------------------------
+    # -- duplicates ---------------------------------------------------------------------------
 
     def keys(self) -> np.ndarray:
-        """(n,) bytes: a hash of what each row says, not of its id, label or split."""
+        """(n,) bytes: a hash of each row's content, without id, label and split."""
         return self._select(self._cached("keys", lambda: duplicates.keys(self._base)))
 
     def groups(self, near: bool = True, images: bool = True, progress: Progress = SILENT) -> np.ndarray:
         """(n,) int64 numbers from 0; rows that show the same product have the same.
 
         Args:
-            near: nearly the same counts too: titles that are nearly equal, and first images that look
-                alike, for which each first image is decoded. Else only equal title and description (case,
-                spacing and signs aside), the same first image byte for byte, or one value in the group
-                column.
-            images: whether what images look like counts.
-            progress: told of the images.
+            near: Whether near-duplicates count: similar titles, and similar first images, which are decoded.
+                Otherwise equal title and description (but for case, spacing and signs), byte-identical first
+                images, and equal values in the group column.
+            images: Whether similar images count.
+            progress: Reports progress over the images.
         """
         images = near and images and bool(self._base.images.named)
 
@@ -406,7 +406,7 @@ class Catalog(Sequence[Product]):
         return self._cached("first images", lambda: hash_first_images(self._base, progress))
 
     def scan_images(self, progress: Progress = SILENT) -> ImageScan:
-        """Every image of the whole source, decoded once: what cannot be read, what looks alike."""
+        """Decode every image of the whole source once; returns what cannot be read, and hashes."""
         found = self._cached("survey", lambda: scan_images(self._base, progress))
         if not found.complete:
             self._base.cache.pop("survey", None)
@@ -419,7 +419,7 @@ class Catalog(Sequence[Product]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all rows and of what each column means: equal catalogs, equal fingerprints."""
+        """A hash of all rows and column roles."""
         digest = hashlib.blake2b(repr(sorted(self.columns.to_dict().items())).encode(), digest_size=16)
         for batch in self._base.records.batches:
             sink = pa.BufferOutputStream()
@@ -461,7 +461,7 @@ class Catalog(Sequence[Product]):
         return images.root if paths else None
 
     def image_names(self, i: int) -> list[str | bytes]:
-        """The images of row i as the file names them: paths, web addresses, or the bytes themselves."""
+        """The images of row i as the file names them: paths, URLs, or bytes."""
         return self._base.images.names(self.raw(i))
 
     def images(self, i: int) -> tuple[ImageRef, ...]:

@@ -1,8 +1,4 @@
-"""Everything a catalog is asked before anyone learns from it, as one typed result.
-
-`check` looks at every row and every image once; `Report` says what was found, how often, in which
-rows, and what Aisle does about it. The command line shows it as a page, JSON or HTML.
-"""
+"""Checks of a catalog before training, as a typed report that the CLI renders as text, JSON or HTML."""
 
 import json
 from collections import Counter
@@ -28,7 +24,7 @@ _DISTINCT = 100_000  # distinct values are counted up to here
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """One column: its part, how many cells hold something, how many distinct values, the commonest one."""
+    """One column: its role, the numbers of filled cells and distinct values, and the most frequent value."""
 
     name: str
     part: str
@@ -81,7 +77,7 @@ class ClassSummary:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check` found. `rows` = `good` + `odd` (a problem, still used) + `bad` (not learned from)."""
+    """The result of `check`. `rows` = `clean` + `flagged` (with a problem) + `fatal` (not trained on)."""
 
     source: str
     rows: int
@@ -102,11 +98,11 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Nothing was found that costs a row or misleads a judgement."""
+        """Whether no finding is an error."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; each problem with its row, column, what, value and whether it is fatal."""
+        """The report as plain values; each problem with row, column, message, value and fatal."""
         data: dict[str, Any] = {"ok": self.ok}
         for part in fields(self):
             value = getattr(self, part.name)
@@ -182,7 +178,7 @@ def _mapping(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     lines = catalog.columns.describe()
     if catalog.columns.label:
         named = catalog.labelled and catalog.style.delimiter is None and catalog.taxonomy.depth > 1
-        how = "ids or names of the tree's places" if named else str(catalog.style)
+        how = "ids or names of categories" if named else str(catalog.style)
         lines.append(("labels", how))
     return tuple(lines)
 

@@ -1,7 +1,6 @@
-"""A check as one self-contained HTML page: it asks nothing of the outside, and users' words are escaped."""
+"""The HTML page of a check: self-contained, with all text from the catalog escaped."""
 
 import base64
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from aisle.data.images import ImageError, decode
+from aisle.data.images import ImageError, jpeg_thumbnail
 from aisle.data.product import Product
 from aisle.taxonomy import format_path
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from aisle.data.check import CheckReport
 
 _TICKS = re.compile("`([^`]*)`")  # commands, as they are written in findings
-_SIDE = 200  # pixels of a thumbnail
-_WALL = 24  # products shown
+_SIDE = 320  # pixels of a thumbnail
+_WALL = 24  # sampled products
 _PROBLEMS = 300  # problems listed
 
 
@@ -32,8 +31,8 @@ class Thumb:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A product on the wall."""
+class SampleProduct:
+    """A product of the random sample."""
 
     row: int
     title: str
@@ -46,13 +45,10 @@ def thumbnail(product: Product) -> Thumb:
     if not product.images:
         return Thumb()
     try:
-        image = decode(product.images[0], _SIDE)
+        data = jpeg_thumbnail(product.images[0], _SIDE)
     except ImageError as error:
         return Thumb(why=str(error))
-    image.thumbnail((_SIDE * 2, _SIDE * 2))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=70)
-    return Thumb("data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode())
+    return Thumb("data:image/jpeg;base64," + base64.b64encode(data).decode())
 
 
 def render(report: "CheckReport") -> str:
@@ -87,8 +83,8 @@ def _thumbs(report: "CheckReport") -> dict[int, Thumb]:
     return {row: thumbnail(catalog[i]) for row, i in places.items() if i is not None}
 
 
-def _wall(report: "CheckReport") -> list[Shown]:
-    """Products drawn from the whole catalog, the same ones each time."""
+def _wall(report: "CheckReport") -> list[SampleProduct]:
+    """A random sample of the catalog with a fixed seed."""
     catalog = report.catalog
     usable = np.flatnonzero(~catalog.fatal)
     chosen = np.random.default_rng(0).choice(usable, min(_WALL, len(usable)), replace=False)
@@ -97,5 +93,5 @@ def _wall(report: "CheckReport") -> list[Shown]:
         product = catalog[i]
         title = product.fields.get("title") or next(iter(product.fields.values()), product.id)
         label = format_path(product.categories[0]) if product.categories else "no label"
-        wall.append(Shown(int(catalog.rows[i]), title[:160], label, thumbnail(product)))
+        wall.append(SampleProduct(int(catalog.rows[i]), title[:160], label, thumbnail(product)))
     return wall

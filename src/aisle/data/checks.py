@@ -1,4 +1,4 @@
-"""What a check finds in a catalog, one function a question, and what Aisle does about each."""
+"""The findings of a check, one function each, and what Aisle does about them."""
 
 import heapq
 import re
@@ -25,17 +25,17 @@ _VARIES = re.compile(r"(?=\. Did you mean )|(?<=image is broken)(?=: )|(?=; read
 # What is done about a problem, by the words it is told with; the first that fits.
 _ACTIONS = (
     ("image is not there", "the product is used without the image"),
-    ("image's address", "used without it; `aisle images` fetches images"),
+    ("an image URL", "used without it; `aisle images` downloads images"),
     ("image", "the product is used without the image"),
-    ("is not in the tree", "not learned from until its label is in the tree"),
-    ("no category", "classify answers them"),
-    ("same id", "kept; both answers carry this id"),
+    ("is not in the tree", "not trained on until its label is in the tree"),
+    ("no category", "can be classified, not trained on"),
+    ("same id", "kept; both predictions have this id"),
     ("no id", "its row number is its id"),
     ("not a weight", "counts once"),
     ("order of day and month", "count as undated; a split by time asks for --date-format"),
     ("not a date", "counts as undated, the oldest in a split by time"),
     ("encoding was guessed", "if letters look wrong, name it with --encoding"),
-    ("ancestors of a category", "the deepest categories are learned"),
+    ("ancestors of a category", "the deepest categories are trained on"),
     ("every label holds", "read as it stands"),
     ("joined", "check that the joined text is one field"),
 )
@@ -52,7 +52,7 @@ def find_all(
         *_spellings(catalog),
         *_duplicates(catalog, groups),
         *_leaks(catalog),
-        *_nearly_alike(catalog, groups, catalog.groups(images=near, progress=progress)),
+        *_near_duplicates(catalog, groups, catalog.groups(images=near, progress=progress)),
         *_labels(catalog),
         *column_findings.choices(catalog),
         *column_findings.proposals(catalog),
@@ -90,7 +90,7 @@ def _problems(catalog: Catalog, problems: Problems) -> Iterator[Finding]:
         examples = (_problem_example(catalog, problem) for problem in shown[kind])
         action = next((action for words, action in _ACTIONS if words in kind.message), "read as said")
         if kind.fatal:
-            action = "left out of training; still answered, as `review`"
+            action = "left out of training; its prediction is `review`"
         what = f"{kind.column}: {kind.message}" if kind.column else kind.message
         harmless = kind.message.startswith(_HARMLESS)
         severity: Severity = "error" if kind.fatal else "note" if harmless else "warning"
@@ -192,11 +192,11 @@ def _leaks(catalog: Catalog) -> Iterator[Finding]:
     for leak in splits.leakage(catalog):
         groups.add(leak.rows, len(leak.rows))
     what = "the same product on both sides of the given split"
-    action = "kept as given; scores on it flatter: split anew (`aisle split`) or drop these rows"
+    action = "kept as given; scores on it are too high: split again (`aisle split`) or drop these rows"
     yield from _grouped(catalog, "leakage", "error", what, action, groups)
 
 
-def _nearly_alike(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
+def _near_duplicates(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Iterator[Finding]:
     """Products whose titles are nearly equal or whose first images look alike, beyond those that are
     duplicates anyway: one listing offered twice, or variants of a product; only a person can tell."""
     alike, across = _Groups(), 0
@@ -205,9 +205,9 @@ def _nearly_alike(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> Ite
         if len(np.unique(groups[rows])) > 1:
             alike.add(rows, len(rows))
             across += given is not None and len(np.setdiff1d(given[rows], -1)) > 1
-    beside = f"; {across:,} of the groups lie across the given split" if across else ""
-    what = "titles that are nearly equal, or first images that look alike"
-    action = f"kept together on one side of every split that Aisle makes{beside}"
+    crossing = f"; {across:,} of the groups lie across the given split" if across else ""
+    what = "similar titles or first images"
+    action = f"kept together on one side of every split that Aisle makes{crossing}"
     yield from _grouped(catalog, "look-alikes", "note", what, action, alike)
 
 
@@ -221,23 +221,23 @@ def _labels(catalog: Catalog) -> Iterator[Finding]:
             "no row has a label",
             len(catalog),
             "rows",
-            "can be classified, not learned from",
+            "can be classified, not trained on",
         )
         return
     branch = np.flatnonzero(known & ~exact)
     if len(branch):
         examples = tuple(_shown(catalog, int(i)) for i in branch[:SHOWN])
-        what, action = "labels that name a branch only", "learned as `somewhere in this branch`"
+        what, action = "labels that name a branch only", "trained on as `somewhere in this branch`"
         yield Finding("branches", "note", what, len(branch), "rows", action, examples)
     several = int((catalog.category_counts() > 1).sum())
     if several:
-        action = "the first is learned, names without levels last; any of them counts as right"
+        action = "the first is trained on, names without levels last; any of them counts as correct"
         yield Finding("several", "note", "products with several categories", several, "rows", action)
     classes, counts = np.unique(node[known], return_counts=True)
     ones = classes[counts == 1]
     if len(ones):
         shown = tuple(Example(0, "", format_path(catalog.taxonomy.nodes[n].path)) for n in ones[:SHOWN])
-        action = "learned from where it lies in training; never both learned and tested"
+        action = "in one split only: trained on or tested"
         yield Finding("long tail", "note", "classes of one row", len(ones), "classes", action, shown)
     split = catalog.split
     if split is not None and (split == "train").any() and (split == "test").any():

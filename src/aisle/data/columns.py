@@ -1,4 +1,4 @@
-"""Which column of a file is what, as found (`column_roles`) or as the user says."""
+"""Column roles: which column holds the id, title, label, images and so on."""
 
 import re
 import shlex
@@ -12,21 +12,32 @@ from typing import Any
 from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import read_text
 
-CALLER_PREFIX = "fields."  # starts the columns of fields whose names callers of a server made up
+CALLER_PREFIX = "fields."  # prefix of fields that callers of a server named
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What each column of a catalog holds. `None` and `()`: there is none.
+    """The role of every column of a catalog. `None` and `()`: no column has the role.
 
-    category: one label a row (a path, an id, a JSON list); levels: a column a level, top first.
-    images: paths or bytes, `image_template` builds a path from other columns
-    (`"images/image_{imageid}_product_{productid}.jpg"`). weight: how much a row counts in training, not what
-    a product weighs. group: variants of one product share it. vectors: embeddings. fields: further text, kept
-    under its own name. ignored: left out of the fields, so that a second label column cannot give the answer
-    away.
-    delimiter, separator, image_separator, date_format: how labels part levels, how they part several
-    categories, how cells part images, how dates are written (`%d/%m/%Y`); None: found over the column.
+    Attributes:
+        id: The product id.
+        title: The title.
+        description: The description.
+        category: One label per row: a path, an id, or a JSON list.
+        levels: One column per level of the label, top first.
+        images: Paths, URLs or bytes of images.
+        image_template: Builds an image path from other columns, such as `"images/{imageid}_{productid}.jpg"`.
+        split: The split: train, validation, calibration or test.
+        weight: The sample weight in training, not the weight of the product.
+        date: The date of the row.
+        group: Variants of one product share its value.
+        vectors: Embeddings.
+        fields: Further text, under its own name.
+        ignored: Columns that are not fields, such as a second label, which would leak the first.
+        delimiter: Separates the levels of a label. This and the next three: None means detected.
+        separator: Separates several categories in a label.
+        image_separator: Separates several images in a cell.
+        date_format: The date format, such as `%d/%m/%Y`.
     """
 
     id: str | None = None
@@ -66,7 +77,7 @@ class Columns:
         return (self.category,) if self.category is not None else self.levels
 
     def describe(self) -> list[tuple[str, str]]:
-        """(what, which columns) pairs for people to read."""
+        """(role, columns) pairs for display."""
         lines = []
         for part in fields(self):
             value = getattr(self, part.name)
@@ -77,7 +88,7 @@ class Columns:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """What is set, as plain values: what a TOML file would say."""
+        """The roles that are set, as in a TOML file."""
         values = {part.name: getattr(self, part.name) for part in fields(self)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v not in (None, ())}
 
@@ -86,7 +97,7 @@ _LISTS = {"levels", "images", "vectors", "fields", "ignored"}
 
 
 def parse_columns(columns: "Mapping[str, Any] | Columns | str | Path | None") -> dict[str, Any]:
-    """The user's own mapping, checked: a mapping, a `Columns`, or a TOML file that holds one.
+    """Validate column roles given as a mapping, a `Columns`, or a TOML file.
 
     Raises:
         CatalogError: an unknown key, a value of the wrong type, or an unreadable TOML file.
@@ -114,7 +125,7 @@ def parse_columns(columns: "Mapping[str, Any] | Columns | str | Path | None") ->
 
 
 def flag(role: str, *columns: str) -> str:
-    """The flag that gives columns a role, quoted so that it can be pasted into a shell."""
+    """The CLI flag that gives columns a role, quoted for a shell."""
     text = f"{role}={','.join(columns)}"
     if re.fullmatch(r"[\w./:%+@=,-]+", text):
         return f"-c {text}"

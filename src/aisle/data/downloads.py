@@ -1,7 +1,7 @@
-"""All images that a catalog names by address, into a folder: many at once, politely, resumably.
+"""Downloads of all images that a catalog names by URL: parallel, rate-limited, resumable.
 
-The folder keeps the images and `images.jsonl`, a line an address; reading the catalog with this
-folder as `image_root` finds them. An interrupted run is continued by running it again.
+The folder holds the images and `images.jsonl`, one line per URL. `read` finds them with this folder as
+`image_root`. Running it again continues an interrupted run.
 """
 
 import hashlib
@@ -28,8 +28,13 @@ _LONGEST_WAIT = 30.0  # seconds; a server that asks for more is left alone this 
 
 
 class RateLimits(NamedTuple):
-    """How hard servers are asked. workers: fetches at once; per_host: of them at one host; pause:
-    seconds between the ends and beginnings of a worker's fetches at one host."""
+    """Limits on the load of servers.
+
+    Attributes:
+        workers: Parallel downloads.
+        per_host: Parallel downloads from one host.
+        pause: Seconds that a worker waits after each download.
+    """
 
     workers: int = 16
     per_host: int = 4
@@ -40,7 +45,7 @@ _USUAL = RateLimits()
 
 
 class Downloaded(NamedTuple):
-    """What became of the addresses: fetched now, there already, and failed (address -> why)."""
+    """The result: numbers of URLs downloaded now and before, and the reason of each failed URL."""
 
     fetched: int
     present: int
@@ -48,7 +53,7 @@ class Downloaded(NamedTuple):
 
 
 def addresses(catalog: Catalog) -> Iterator[str]:
-    """Every web address among the images of a catalog, in row order, each once."""
+    """The image URLs of a catalog, in row order, each once."""
     seen: set[str] = set()
     for i in range(len(catalog)):
         for name in catalog.image_names(i):
@@ -65,7 +70,7 @@ def download(
     rates: RateLimits = _USUAL,
     progress: Progress = SILENT,
 ) -> Downloaded:
-    """Fetch what the folder does not hold yet; what failed before is tried again.
+    """Download the images that the folder does not hold yet; failed ones are tried again.
 
     Raises:
         CatalogError: the folder cannot be written.
@@ -84,7 +89,7 @@ def download(
 
 
 def _present(folder: Path) -> set[str]:
-    """Addresses whose image is in the folder; a line cut short by an interruption counts for nothing."""
+    """URLs whose image is in the folder; an incomplete last line is skipped."""
     found: set[str] = set()
     log = folder / LOG
     if not log.exists():
@@ -106,7 +111,7 @@ def _present(folder: Path) -> set[str]:
 def _fetch_all(
     urls: list[str], folder: Path, log: TextIO, limits: FetchLimits, manners: RateLimits, progress: Progress
 ) -> dict[str, str]:
-    """Hosts take turns, and no host is asked by more than `per_host` workers at once."""
+    """Download in turns over the hosts, with at most `per_host` workers for each."""
     waiting: defaultdict[str, deque[str]] = defaultdict(deque)
     for url in urls:
         waiting[_host(url)].append(url)

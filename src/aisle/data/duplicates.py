@@ -1,4 +1,4 @@
-"""Rows that show the same product: by what they say, by their first image, by a group column."""
+"""Duplicates: groups of rows with equal text, first image or group column."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -25,8 +25,7 @@ def digest(data: bytes) -> bytes:
 
 
 def keys(base: "CatalogData") -> np.ndarray:
-    """(n,) S16: what each row says. Title and description where there are any, else its images,
-    else all its fields."""
+    """(n,) 16-byte hashes of each row: of title and description, else of its images, else of all fields."""
     out = np.zeros(len(base.records), dtype=f"V{_SIZE}")
     needed = [name for name in base.records.names if name not in base.columns.vectors]
     for i, record in enumerate(base.records.rows(needed)):
@@ -47,7 +46,7 @@ def _key(base: "CatalogData", record: Mapping[str, Any]) -> bytes:
 
 
 def product_key(product: Product) -> bytes:
-    """The same of one product: as `keys` has it for its row wherever that has a title or a description."""
+    """The hash of one product, equal to that of `keys` where the row has a title or a description."""
     words = [normalize(product.fields.get(name, "")) for name in ("title", "description")]
     if any(words):
         return digest(b"text\0" + "\0".join(words).encode())
@@ -61,18 +60,21 @@ def product_key(product: Product) -> bytes:
 
 
 def _words(base: "CatalogData", record: Mapping[str, Any]) -> str:
-    """Title and description as they are compared; blank where the row has neither."""
+    """Normalized title and description; blank where the row has neither."""
     columns = (base.columns.title, base.columns.description)
     words = [normalize(str(record.get(column) or "")) if column else "" for column in columns]
     return "\0".join(words) if any(words) else ""
 
 
 def groups(base: "CatalogData", images: bool = True) -> np.ndarray:
-    """(n,) int32 group numbers from 0, in order of their first rows: connected components of "shares its
-    words, its first image's bytes or its group column with".
+    """(n,) int32 group numbers from 0, in order of their first rows.
 
-    images: whether bytes of images count. Rows are compared by 64-bit hashes: among ten million, two
-    different ones share theirs once in 400,000 catalogs.
+    Groups are connected components of rows with equal text, first image or group column. Rows are compared by
+    64-bit hashes: among ten million, two different ones collide once in 400,000 catalogs.
+
+    Args:
+        base: The records.
+        images: Whether byte-identical first images count.
     """
     edges = [_shared(_said(base))]
     if base.columns.group is not None:
@@ -85,7 +87,7 @@ def groups(base: "CatalogData", images: bool = True) -> np.ndarray:
 
 
 def components(edges: np.ndarray, n: int) -> np.ndarray:
-    """(n,) int32 numbers of what edges (E, 2) connect, from 0, in order of their first members."""
+    """(n,) int32 numbers of the connected components of edges (E, 2), in order of their first members."""
     import scipy.sparse as sparse
     from scipy.sparse.csgraph import connected_components
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import zstandard
 from pyarrow.parquet import ParquetFile
 
 from aisle.data.paths import is_remote
@@ -57,13 +56,13 @@ class TableFile(NamedTuple):
         """The file's bytes, decompressed.
 
         Raises:
-            OSError, EOFError, lzma.LZMAError, zstandard.ZstdError: it cannot be read.
+            OSError, EOFError, lzma.LZMAError: it cannot be read.
             CatalogError: while it is read: it unpacks to more than is allowed.
         """
         kind, file = self.path.suffix.lower(), open_regular(self.path)
         if kind not in _PACKED:
             return io.BufferedReader(file) if is_remote(self.path) else file  # type: ignore[return-value, arg-type]
-        unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(kind, _Zstd)
+        unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(kind, _open_zstd)
         unpacked = unpack(file)
         most = allowed(self.path.stat().st_size, self.max_expanded)
         return io.BufferedReader(_Bounded(file, unpacked, most, self.path))
@@ -72,6 +71,10 @@ class TableFile(NamedTuple):
 def allowed(packed: int, max_expanded: int | None) -> int:
     """Bytes that a packed file may unpack to: as the user said, else by its size."""
     return max(_FREELY, _RATIO * packed) if max_expanded is None else max_expanded
+
+
+def _open_zstd(file: Any) -> io.BufferedReader:
+    return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file), "zstd"))
 
 
 class _Bounded(io.RawIOBase):
@@ -105,46 +108,6 @@ class _Bounded(io.RawIOBase):
         self._unpacked.close()
         self._file.close()
         super().close()
-
-
-class _Zstd(io.RawIOBase):
-    """Decompressed bytes of a `.zst` file; unlike the library's own reader, it notices a missing end."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._fed = False
-        self._ready = b""
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what comes next.
-
-        Raises:
-            EOFError: the file ends in the middle of a frame.
-        """
-        while not self._ready:
-            packed = self._file.read(1 << 18)
-            if not packed:
-                if self._fed and not self._frame.eof:
-                    raise EOFError("the compressed file ends too early")
-                return 0
-            self._ready = self._unpack(packed)
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
-
-    def _unpack(self, packed: bytes) -> bytes:
-        out = []
-        while packed:
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            out.append(self._frame.decompress(packed))
-            self._fed, packed = True, self._frame.unused_data
-        return b"".join(out)
 
 
 def find_tables(source: Path) -> list[TableFile]:

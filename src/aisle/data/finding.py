@@ -1,4 +1,4 @@
-"""One thing that a check found in a catalog, and the rows that show it."""
+"""Findings of a check of a catalog."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +8,7 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True)
 class Example:
-    """A row that shows a finding, by its record number (0: it is no single row), what it says, and its
-    label where that matters."""
+    """A row that shows a finding: record number (0: no single row), id, shown value and label."""
 
     row: int
     id: str

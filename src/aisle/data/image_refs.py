@@ -1,4 +1,4 @@
-"""From a record's cells to references of its images; nothing is opened here."""
+"""References to the images that the cells of a record name; no file is opened."""
 
 import json
 import os
@@ -21,9 +21,12 @@ _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 
 
 class ImageResolver:
-    """Turns the image cells of a record into `ImageRef`s.
+    """Finds the images of a record.
 
-    root: the folder that paths are relative to. separator: parts several images in one cell.
+    Args:
+        columns: The column roles.
+        root: The folder that paths are relative to.
+        separator: Separates several images in one cell.
     """
 
     def __init__(self, columns: Columns, root: Path, separator: str | None = None) -> None:
@@ -34,12 +37,12 @@ class ImageResolver:
 
     @property
     def named(self) -> list[str]:
-        """The columns that say where images are, or hold them."""
+        """The columns that name or hold images."""
         template = re.findall(r"{([^{}]*)}", self.columns.image_template or "")
         return list(dict.fromkeys([*self.columns.images, *template]))
 
     def names(self, record: Mapping[str, Any]) -> list[str | bytes]:
-        """Paths, addresses or encoded bytes as the record holds them."""
+        """Paths, URLs or encoded bytes as the record holds them."""
         return [name for _, name in self.cells(record)]
 
     def cells(self, record: Mapping[str, Any]) -> list[tuple[str, str | bytes]]:
@@ -67,11 +70,11 @@ class ImageResolver:
         return [piece.strip() for piece in pieces if piece.strip()]
 
     def refs(self, record: Mapping[str, Any]) -> tuple[ImageRef, ...]:
-        """The images of a record; addresses not fetched yet have none."""
+        """The images of a record, without URLs that were not downloaded."""
         return tuple(ref for _, ref in self.found(record))
 
     def found(self, record: Mapping[str, Any]) -> list[tuple[str, ImageRef]]:
-        """(column, image) of each image of a record that is here."""
+        """(column, image) of each image of a record, without URLs that were not downloaded."""
         found = []
         for column, name in self.cells(record):
             if isinstance(name, bytes):
@@ -83,7 +86,7 @@ class ImageResolver:
         return found
 
     def path(self, name: str) -> Path | None:
-        """Where an image lies; None for an address that was not fetched."""
+        """The path of an image; None for a URL that was not downloaded."""
         if is_url(name):
             fetched = self.fetched.get(name)
             return self.root / fetched if fetched else None
@@ -91,7 +94,7 @@ class ImageResolver:
 
     @property
     def fetched(self) -> dict[str, str]:
-        """Address -> file, as `aisle images` noted them in the image folder."""
+        """URL -> file, as `aisle images` logged them in the image folder."""
         if self._fetched is None:
             self._fetched = {}
             try:
@@ -108,7 +111,7 @@ class ImageResolver:
         return self._fetched
 
     def check(self, records: Records, problems: Problems) -> None:
-        """Note each image that is not where the record says."""
+        """Report each image that is missing."""
         if not self.columns.images and self.columns.image_template is None:
             return
         paths = [name for name in self.named if "binary" not in str(records.types[name])]
@@ -119,13 +122,13 @@ class ImageResolver:
                     continue
                 path = self.path(name)
                 if path is None:
-                    problems.add(row, column, "an image's address; `aisle images` fetches it", name)
+                    problems.add(row, column, "an image URL; `aisle images` downloads it", name)
                 elif not far and not _is_file(path):
                     problems.add(row, column, "the image is not there", name)
 
 
 def is_url(name: str) -> bool:
-    """Whether an image is named by an address on the web."""
+    """Whether an image is named by a URL."""
     return bool(_URL.match(name))
 
 
@@ -137,7 +140,7 @@ def _is_file(path: Path) -> bool:
 
 
 def guess_separator(cells: Iterable[str]) -> str | None:
-    """The sign that parts several images in a cell, each of which looks like one."""
+    """The character that separates several images in a cell."""
     cells = [cell for cell in cells if cell and structured(cell) is None]
     for mark in _SEPARATORS:
         several = [

@@ -1,6 +1,7 @@
-"""Looking at every image once: which cannot be read, and what each looks like."""
+"""Scanning images: decoding every image once to find unreadable ones and perceptual hashes."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,7 @@ _CHUNK = 256
 
 
 class Unreadable(NamedTuple):
-    """An image that cannot be decoded: its record's number, column and name there, and why."""
+    """An image that cannot be decoded: record number, column, name, and the reason."""
 
     row: int
     column: str
@@ -28,10 +29,13 @@ class Unreadable(NamedTuple):
 
 
 class ImageScan(NamedTuple):
-    """All images of a catalog, looked at.
+    """The result of scanning all images of a catalog.
 
-    total: how many there are. rows: record numbers whose first image can be told apart, with
-    `hashes` (K, 32) of it.
+    Attributes:
+        total: The number of images.
+        unreadable: Images that cannot be decoded.
+        rows: (K,) numbers of the records whose first image is not nearly blank.
+        hashes: (K, 32) uint8 hashes of these images.
     """
 
     total: int
@@ -41,81 +45,93 @@ class ImageScan(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether all of it can be kept: nothing failed through no fault of a file."""
+        """Whether the result may be cached: no image failed for a temporary reason."""
         return not any(is_temporary(one.why) for one in self.unreadable)
 
 
 class ImageHashes(NamedTuple):
-    """Record numbers (K,) whose first image can be told apart, and perceptual hashes (K, 32) of it."""
+    """Record numbers (K,) whose first image is not nearly blank, and its perceptual hashes (K, 32)."""
 
     rows: np.ndarray
     hashes: np.ndarray
 
 
 def scan_images(base: "CatalogData", progress: Progress = SILENT) -> ImageScan:
-    """Decode every image, on all cores; missing files are left out (reading told of them)."""
+    """Decode every image on all cores; missing files are left out (`read` reports them)."""
+    total, unreadable, found = 0, [], _Hashes()
+    for row, position, column, ref, seen in _decode_all(base, False, progress):
+        if isinstance(seen, str) and seen.endswith("is not there"):
+            continue
+        total += 1
+        if isinstance(seen, str):
+            unreadable.append(Unreadable(row, column, _name(ref, base), seen))
+        elif position == 0:
+            found.add(row, seen)
+    return ImageScan(total, tuple(unreadable), *found.arrays())
+
+
+def hash_first_images(base: "CatalogData", progress: Progress = SILENT) -> ImageHashes:
+    """Decode and hash the first image of each record on all cores."""
+    found = _Hashes()
+    for row, _, _, _, seen in _decode_all(base, True, progress):
+        if not isinstance(seen, str):
+            found.add(row, seen)
+    return ImageHashes(*found.arrays())
+
+
+class _Hashes:
+    """Collects record numbers and the hashes of their first images."""
+
+    def __init__(self) -> None:
+        self._rows: list[int] = []
+        self._hashes: list[np.ndarray] = []
+
+    def add(self, row: int, hashed: np.ndarray | None) -> None:
+        if hashed is not None:
+            self._rows.append(row)
+            self._hashes.append(hashed)
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        hashes = np.stack(self._hashes) if self._hashes else np.empty((0, 32), np.uint8)
+        return np.array(self._rows, np.int64), hashes
+
+
+def _decode_all(
+    base: "CatalogData", first_only: bool, progress: Progress
+) -> Iterator[tuple[int, int, str, ImageRef, np.ndarray | str | None]]:
+    """(record number, position, column, image, its hash or what is wrong with it) of each image."""
     if not base.images.named:
-        return ImageScan(0, (), np.empty(0, np.int64), np.empty((0, 32), np.uint8))
-    total, unreadable = 0, []
-    rows: list[int] = []
-    hashes: list[np.ndarray] = []
+        return
+    records = enumerate(base.records.rows(base.images.named), 1)
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress("looking at images", len(base.records)) as done,
+        progress("decoding images", len(base.records)) as done,
     ):
-        records = enumerate(base.records.rows(base.images.named), 1)
         while chunk := list(islice(records, _CHUNK)):
             refs = [
-                (row, k, *found) for row, record in chunk for k, found in enumerate(base.images.found(record))
+                (row, k, *found)
+                for row, record in chunk
+                for k, found in enumerate(base.images.found(record)[: 1 if first_only else None])
             ]
-            for (row, place, column, ref), seen in zip(refs, pool.map(_look, refs), strict=True):
-                if isinstance(seen, str) and seen.endswith("is not there"):
-                    continue
-                total += 1
-                if isinstance(seen, str):
-                    unreadable.append(Unreadable(row, column, _name(ref, base), seen))
-                elif place == 0 and seen is not None:
-                    rows.append(row)
-                    hashes.append(seen)
+            for ref, seen in zip(refs, pool.map(_hash, refs), strict=True):
+                yield *ref, seen
             done(len(chunk))
-    table = np.stack(hashes) if hashes else np.empty((0, 32), np.uint8)
-    return ImageScan(total, tuple(unreadable), np.array(rows, np.int64), table)
 
 
-def _look(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
-    """The hash of a first image (None: nearly blank, or a later image), or what is wrong."""
-    _, place, _, ref = item
+def _hash(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
+    """The hash of a first image (None: nearly blank, or a later image), or what is wrong with it."""
+    _, position, _, ref = item
     try:
         image = decode(ref, 64)
     except ImageError as error:
         return str(error)
-    return perceptual_hash(image) if place == 0 else None
+    return perceptual_hash(image) if position == 0 else None
 
 
 def _name(ref: ImageRef, base: "CatalogData") -> str:
     if ref.path is None:
-        return f"<{len(ref.data or b'')} bytes>"
+        return str(ref)
     try:
         return str(ref.path.relative_to(base.images.root))
     except ValueError:
         return str(ref.path)
-
-
-def hash_first_images(base: "CatalogData", progress: Progress = SILENT) -> ImageHashes:
-    """What the first image of each record looks like, for which it is decoded, on all cores."""
-    rows: list[int] = []
-    hashes: list[np.ndarray] = []
-    records = enumerate(base.records.rows(base.images.named), 1) if base.images.named else iter(())
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress("comparing images", len(base.records)) as done,
-    ):
-        while chunk := list(islice(records, _CHUNK)):
-            found = [(row, 0, *images[0]) for row, r in chunk if (images := base.images.found(r))]
-            for (row, *_), seen in zip(found, pool.map(_look, found), strict=True):
-                if isinstance(seen, np.ndarray):
-                    rows.append(row)
-                    hashes.append(seen)
-            done(len(chunk))
-    table = np.stack(hashes) if hashes else np.empty((0, 32), np.uint8)
-    return ImageHashes(np.array(rows, np.int64), table)

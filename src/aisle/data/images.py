@@ -1,4 +1,4 @@
-"""Images from anywhere become plain RGB or one kind of error, in bounded memory and time.
+"""Image decoding: RGB or an `ImageError`, in bounded memory and time.
 
 Hostile and broken files make Pillow raise OSError, SyntaxError, TypeError, ValueError,
 DecompressionBombError and more; none of them leaves this module.
@@ -34,13 +34,13 @@ _FILES_FAULT = {
 
 
 class ImageError(CatalogError):
-    """An image that is missing, broken, too large or no image at all."""
+    """An image that is missing, broken, too large, or in no known format."""
 
 
 class TemporaryImageError(ImageError):
-    """An image that could not be read now, through no fault of its file: memory or the disk failed.
+    """An image that could not be read for a temporary reason: memory or the disk failed.
 
-    What depends on it is never kept.
+    Results that depend on it are never cached.
     """
 
 
@@ -50,14 +50,16 @@ def is_temporary(problem: str) -> bool:
 
 
 def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
-    """The image as RGB, upright, on white; of an animation the first frame.
+    """Decode an image to RGB, upright, on white; of an animation the first frame.
 
-    size: no more detail is needed than a shorter side of this many pixels. A larger image may come
-    back smaller, though never below it; JPEG is then decoded at reduced size, many times faster.
+    Args:
+        ref: The image.
+        size: The shorter side, in pixels, that is needed. A larger image may be returned smaller, but never
+            below it: JPEG is decoded at reduced size, many times faster.
 
     Raises:
-        ImageError: whatever is wrong with it, in one line.
-        TemporaryImageError: it could not be read now, through no fault of its file.
+        ImageError: The image cannot be decoded; one line with the reason.
+        TemporaryImageError: It could not be read for a temporary reason.
     """
     data = _read(ref)
     # Pillow's decoders raise nearly anything on broken files, so everything is caught here, once.
@@ -78,6 +80,19 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
             raise _not_now(error) from error
         why = " ".join(str(error).split())[:120] or type(error).__name__
         raise ImageError(f"image is broken: {why}") from error
+
+
+def jpeg_thumbnail(ref: ImageRef, side: int, quality: int = 75) -> bytes:
+    """A JPEG of an image, at most `side` pixels wide and high. Only the pixels are kept, no metadata.
+
+    Raises:
+        ImageError: The image cannot be decoded.
+    """
+    image = decode(ref, side)
+    image.thumbnail((side, side))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
 
 
 def _read(ref: ImageRef) -> bytes:

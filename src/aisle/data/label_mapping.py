@@ -1,4 +1,4 @@
-"""From labels to nodes: the tree that labels span, or an official one they are looked up in."""
+"""Mapping of labels to categories: of the tree that the labels make, or of an official tree."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -18,13 +18,19 @@ _SUGGESTED = 500  # distinct unknown labels that get a "did you mean": each cost
 
 
 class LabelMapping(NamedTuple):
-    """What K distinct labels mean.
+    """The categories of K distinct labels.
 
-    categories: for each label its acceptable paths. node (K,) the first one's node, -1 where unknown.
-    exact (K,) whether the product ends there. odd: label number -> (what is wrong, does it count as
-    unlabelled). variants: a spelling -> the one it is read as. official: the tree was given, not spanned.
-    ancestors: numbers of the labels that also listed ancestors of their categories, which were left out.
-    unread: a sign that every label holds and that parts nothing.
+    Attributes:
+        taxonomy: The category tree; None without any label.
+        style: How the labels are written.
+        categories: The acceptable paths of each label.
+        node: (K,) the node of the first path, -1 where unknown.
+        exact: (K,) whether products can end at that node.
+        messages: Label number -> what is wrong with it.
+        variants: A spelling -> the one it is read as.
+        official: Whether the tree was given.
+        ancestors: Numbers of the labels that list ancestors of their categories too; these are left out.
+        unread_sign: A sign that every label holds and that separates nothing.
     """
 
     taxonomy: Taxonomy | None

@@ -1,7 +1,7 @@
-"""Labels as they are written: how one label is read, given how its column spells paths.
+"""Parsing of one label, given the style of its column.
 
-`label_styles.detect` finds that spelling over the column as a whole: names hold commas, slashes, ampersands
-("Dining, Living Room Furniture", "A/C Units"), and only the column shows which sign parts levels.
+`label_styles.detect` finds the style over the whole column: names hold commas, slashes and ampersands
+("Dining, Living Room Furniture", "A/C Units"), and only the column shows which sign separates levels.
 """
 
 import re
@@ -40,13 +40,13 @@ class LabelStyle(NamedTuple):
         if self.delimiter is None:
             text = "flat"
         elif self.delimiter == LEVEL_MARK:
-            text = "a column a level"
+            text = "one column per level"
         else:
-            text = f"levels parted by {' ' + self.delimiter + ' ' if self.spaced else self.delimiter!r}"
+            text = f"levels separated by {' ' + self.delimiter + ' ' if self.spaced else self.delimiter!r}"
         if self.separator == LEVEL_MARK:
-            text += ", a column a category"
+            text += ", one column per category"
         elif self.separator:
-            text += f", several categories parted by {self.separator!r}"
+            text += f", several categories separated by {self.separator!r}"
         return text + (", the leaf first" if self.leaf_first else "")
 
 

@@ -1,10 +1,9 @@
-"""Rows that show nearly the same product, kept on one side of every split.
+"""Near-duplicates: groups of rows with similar titles or first images, kept in one split.
 
-What ties rows beyond `aisle.data.duplicates`: first images that look alike or are the same, and titles
-that are equal or nearly equal (`near_titles`). Ties must not chain a shop together: where they join more than
-`most_joined` different products, only the closer ones count (of titles from a cosine of 0.88, then 0.95; of
-images up to 12, then 4 bits), and if that is still too many, none: a placeholder image or a template of
-titles says nothing.
+Groups are connected components of `aisle.data.duplicates` plus similar titles (`title_similarity`) and
+similar images (`perceptual_hash`). A component of more than `max_group_size` different products is cut: only
+closer pairs count (titles from a cosine of 0.88, then 0.95; images up to 12, then 4 bits), and if it is still
+too large, none. A placeholder image or a template of titles so groups nothing.
 """
 
 from itertools import groupby, pairwise
@@ -14,9 +13,9 @@ import numpy as np
 
 from aisle.data import duplicates
 from aisle.data.image_scan import ImageHashes
-from aisle.data.near_titles import near_titles
-from aisle.data.perceptual_hash import pairs
+from aisle.data.perceptual_hash import similar_hashes
 from aisle.data.text import normalize
+from aisle.data.title_similarity import similar_titles
 
 if TYPE_CHECKING:
     from aisle.data.catalog import CatalogData
@@ -26,8 +25,8 @@ _BITS = (12, 4)
 _CLOSEST = len(_COSINES)
 
 
-def most_joined(rows: int) -> int:
-    """How many different products near-duplicates may join in a catalog of so many rows."""
+def max_group_size(rows: int) -> int:
+    """The largest number of different products in a group of near-duplicates."""
     return min(max(10, rows // 20), 200)
 
 
@@ -35,8 +34,8 @@ def groups(base: "CatalogData", seen: ImageHashes | None) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows.
 
     Args:
-        base: the records.
-        seen: what first images look like; None: images do not count, but for equal bytes.
+        base: The records.
+        seen: Hashes of first images. If None, only byte-identical images count.
     """
     n = len(base.records)
     exact = duplicates.groups(base, images=False)
@@ -46,7 +45,7 @@ def groups(base: "CatalogData", seen: ImageHashes | None) -> np.ndarray:
     joined = exact[edges]
     apart = joined[:, 0] != joined[:, 1]
     joined, closeness = joined[apart], closeness[apart]
-    together = _bounded(joined, closeness, int(exact.max(initial=-1)) + 1, most_joined(n))
+    together = _bounded(joined, closeness, int(exact.max(initial=-1)) + 1, max_group_size(n))
     return _in_order(together[exact])
 
 
@@ -74,7 +73,7 @@ def _title_edges(base: "CatalogData") -> tuple[np.ndarray, np.ndarray]:
     same = [[row for _, row in some] for _, some in groupby(rows, key=lambda pair: pair[0])]
     chains = [pair for some in same for pair in pairwise(some)]
     titles = [text for text, _ in groupby(text for text, _ in rows)]
-    near = near_titles(titles)
+    near = similar_titles(titles)
     first = np.array([some[0] for some in same] or [0], np.int64)
     equal = np.array(chains, np.int64).reshape(-1, 2)
     closeness = np.searchsorted(_COSINES, near.cosine, side="right")
@@ -89,7 +88,7 @@ def _image_edges(base: "CatalogData", seen: ImageHashes | None) -> tuple[np.ndar
     same = duplicates.same_images(base).astype(np.int64)
     if seen is None:
         return same, np.full(len(same), _CLOSEST)
-    alike, bits = pairs(seen.hashes)
+    alike, bits = similar_hashes(seen.hashes)
     closeness = _CLOSEST - np.searchsorted(_BITS[::-1], bits, side="left")
     edges = np.concatenate([same, (seen.rows - 1)[alike]])
     return edges, np.concatenate([np.full(len(same), _CLOSEST), closeness])

@@ -1,6 +1,6 @@
-"""Images that look alike: one photograph resized, recompressed or brightened.
+"""Perceptual hashes of images, equal or close for a photograph that was resized or recompressed.
 
-The perceptual hash is pHash (Zauner 2010): a 32 × 32 grey thumbnail's 16 × 16 lowest cosine frequencies
+The hash is pHash (Zauner 2010): a 32 × 32 grey thumbnail's 16 × 16 lowest cosine frequencies
 but the mean, each compared with their median. Measured on 650 real shop images, each against itself at
 70 % size and JPEG quality 50: nine in ten differ in at most 24 of 255 bits, different images in 32 or
 more; a 256-bit dHash told the two apart less well.
@@ -27,9 +27,15 @@ def perceptual_hash(image: Image.Image) -> np.ndarray | None:
     return np.packbits(low > np.median(low))
 
 
-def pairs(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (E, 2) of positions among hashes (K, 32) that differ in at most 22 of 255 bits, the smaller
-    position first, each pair once; and in how many bits (E,)."""
+def similar_hashes(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of hashes that differ in at most 22 of 255 bits.
+
+    Args:
+        hashes: (K, 32) uint8.
+
+    Returns:
+        (E, 2) positions, the smaller first, each pair once; and (E,) numbers of differing bits.
+    """
     n, found, apart = len(hashes), [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for band in np.ascontiguousarray(hashes).view(np.uint16).T:  # 16
         order = np.argsort(band, kind="stable")

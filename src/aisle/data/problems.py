@@ -1,4 +1,4 @@
-"""Everything found wrong in a catalog, kept small: ten million rows may each have a problem."""
+"""The problems of a catalog, stored compactly: ten million rows may each have one."""
 
 import re
 from array import array
@@ -22,7 +22,7 @@ def _shown(half: re.Match[str]) -> str:
 
 
 class ProblemType(NamedTuple):
-    """What a problem is about, apart from where it occurs."""
+    """The column, message and severity that many problems share."""
 
     column: str | None
     message: str
@@ -40,7 +40,8 @@ class FirstProblemError(CatalogError):
 class Problems(Sequence[Problem]):
     """A growing list of `Problem`s, in the order of their rows once `sort` was called.
 
-    strict: the first one added is raised instead.
+    Args:
+        strict: Raise the first problem that is added.
     """
 
     def __init__(self, strict: bool = False) -> None:
@@ -54,7 +55,7 @@ class Problems(Sequence[Problem]):
     def add(
         self, row: int | None, column: str | None, message: str, value: str = "", *, fatal: bool = False
     ) -> None:
-        """Note one problem.
+        """Add one problem.
 
         Raises:
             FirstProblemError: in strict mode.
@@ -71,20 +72,20 @@ class Problems(Sequence[Problem]):
         self._value.append(value)
 
     def note(self, column: str | None, message: str, value: str = "") -> None:
-        """Note what holds for the whole file and is no fault of it; never raised in strict mode."""
+        """Add information about the whole file; never raised in strict mode."""
         strict, self.strict = self.strict, False
         self.add(None, column, message, value)
         self.strict = strict
 
     def copy(self, strict: bool = False) -> "Problems":
-        """The same problems, to be added to."""
+        """A copy that can be added to."""
         other = Problems(strict)
         other._kinds, other._listed = dict(self._kinds), list(self._listed)
         other._row, other._kind, other._value = self._row[:], self._kind[:], list(self._value)
         return other
 
     def drain(self, last: int) -> "Problems":
-        """Take out those of records up to this one, and of the file as a whole."""
+        """Remove and return the problems of records up to this one and of the whole file."""
         gone, kept = Problems(), Problems(self.strict)
         for problem in self:
             taken = (problem.row or 0) <= last
@@ -94,7 +95,7 @@ class Problems(Sequence[Problem]):
         return gone
 
     def remove(self, rows: np.ndarray, since: int) -> None:
-        """Take out those of the given records that were added after the first `since` problems."""
+        """Remove the problems of the given records that were added after the first `since` problems."""
         later = np.arange(len(self)) >= since
         kept = np.flatnonzero(~(later & np.isin(self._rows, rows)))
         if len(kept) < len(self):
@@ -103,12 +104,12 @@ class Problems(Sequence[Problem]):
             self._value = [self._value[i] for i in kept]
 
     def shift(self, by: int) -> None:
-        """Number the records otherwise: each by this much higher."""
+        """Add `by` to the number of every record."""
         rows = self._rows
         self._row = array("q", np.where(rows > 0, rows + by, 0).astype(np.int64).tobytes())
 
     def sort(self) -> None:
-        """Order by row, what concerns the whole file first; ties stay as found."""
+        """Sort by row, problems of the whole file first; stable."""
         order = np.argsort(self._rows, kind="stable")
         if (order[1:] > order[:-1]).all():
             return
@@ -165,7 +166,7 @@ class Problems(Sequence[Problem]):
         return Counter({kinds[code]: n for code, n in Counter(self._kind).items()})
 
     def among(self, rows: np.ndarray) -> "Problems":
-        """Those of the given records and of the file as a whole."""
+        """The problems of the given records and of the whole file."""
         kept = Problems()
         mask = np.isin(self._rows, np.append(rows, 0))
         for i in np.flatnonzero(mask):

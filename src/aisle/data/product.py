@@ -1,4 +1,4 @@
-"""What crosses the border of a catalog: products, images, problems."""
+"""Products, their images, and problems of rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from aisle.taxonomy import CategoryPath
 
 
 class ImageRef(NamedTuple):
-    """An image not yet decoded: a file's path, or the encoded bytes themselves."""
+    """An image that is not decoded yet: the path of a file, or the encoded bytes."""
 
     path: Path | None = None
     data: bytes | None = None
@@ -37,10 +37,13 @@ class ImageRef(NamedTuple):
 class Product:
     """One listing. A query is a product with views missing, so everything but `id` may be empty.
 
-    fields: text by name (`title`, `description`, and the file's other columns under their own names);
-        a missing or blank value has no key.
-    vectors: precomputed embeddings by name, each (D,) float32.
-    categories: acceptable places, the first the primary one.
+    Attributes:
+        id: The product's id.
+        fields: Text by name: `title`, `description`, and other columns under their own names. A blank value
+            has no key.
+        images: The images.
+        vectors: Precomputed embeddings by name, each (D,) float32.
+        categories: Acceptable categories; the first is the primary one.
     """
 
     id: str
@@ -51,9 +54,14 @@ class Product:
 
 
 class Problem(NamedTuple):
-    """Something wrong in a catalog. `row` counts records from 1 (the header is not one); None: the file.
+    """Something that is wrong in a catalog.
 
-    `fatal` rows are not learned from; they are still answered, with decision `review`.
+    Attributes:
+        row: The number of the record, from 1, without the header; None: the whole file.
+        column: The column.
+        message: What is wrong.
+        value: The value that is wrong.
+        fatal: Whether the row is left out of training. Its prediction is `review`.
     """
 
     row: int | None

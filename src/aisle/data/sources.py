@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 
 from aisle.data.arrow_tables import arrow_batches
 from aisle.data.batch_source import BatchSource
@@ -29,7 +28,7 @@ from aisle.taxonomy import Taxonomy
 
 _READ_ERRORS = (
     *(OSError, EOFError, UnicodeError),
-    *(zlib.error, lzma.LZMAError, zstandard.ZstdError, pa.ArrowException),
+    *(zlib.error, lzma.LZMAError, pa.ArrowException),
 )
 _PREFIX = "product."  # starts the columns that hold a Product's parts, so that no field is taken for one
 

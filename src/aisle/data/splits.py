@@ -1,4 +1,4 @@
-"""Cutting a catalog into parts that share no product: seeded, stratified, duplicates kept together."""
+"""Splits and folds of a catalog: seeded, stratified, with duplicates in one part."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from aisle.errors import CatalogError
 
 
 class Leak(NamedTuple):
-    """Rows (positions in the catalog) that show one product and lie in different splits."""
+    """Rows (positions in the catalog) of one product in different splits."""
 
     group: int
     rows: np.ndarray
@@ -21,9 +21,13 @@ class Leak(NamedTuple):
 def split(catalog: Catalog, fractions: Sequence[float], seed: int = 0) -> list[np.ndarray]:
     """Sorted row positions of each part; together they are all rows but fatal ones.
 
-    fractions: shares of the whole, one a part, summing to 1. Each class is shared out as the
-    fractions say, to the row; rows of one group (`Catalog.groups`: near-duplicates) stay together. The same
-    seed gives the same parts.
+    Every class is divided by the fractions, to the row. Rows of one group (`Catalog.groups`: near-duplicates)
+    stay together.
+
+    Args:
+        catalog: The catalog.
+        fractions: The share of each part; they sum to 1.
+        seed: The random seed.
 
     Raises:
         CatalogError: fractions that are negative or do not sum to 1.
@@ -47,13 +51,17 @@ def folds(catalog: Catalog, k: int = 5, seed: int = 0) -> np.ndarray:
 
 
 def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
-    """(n,) part numbers, by error diffusion: rows are lined up class by class (in tree order, from a
-    random class on, shuffled within), and each group goes to the part that then lags its share most.
+    """(n,) part numbers, by error diffusion.
 
-    So every stretch of the line, and with it every class, branch and the whole, holds its shares to
-    about a row (or a group's size); classes of one are shared out like any others.
+    Rows are sorted by class (in tree order, from a random class on, shuffled within). Each group goes to the
+    part that is then furthest below its share. So every class and branch holds its shares to one row (or
+    one group); this includes classes of one row.
 
-    node (n,) class of each row (-1 is a class like any other); groups (n,) from 0.
+    Args:
+        node: (n,) the class of each row; -1 is a class like any other.
+        groups: (n,) group numbers from 0.
+        shares: The share of each part.
+        seed: The random seed.
     """
     n, rng = len(node), np.random.default_rng(seed)
     out = np.empty(n, dtype=np.int64)

@@ -1,8 +1,7 @@
-"""Titles that are nearly equal: one listing with a typo, a word more, another size.
+"""Similar titles: TF-IDF cosine of character trigrams, with candidates from MinHash.
 
-Two titles are compared by the cosine of their three-letter sequences, each weighted by how rare it is
-(inverse document frequency, equal for all that fewer than one title in a hundred has). So the fixed words of
-a template ("Phone case for model 17") count for little, and what tells its titles apart for most.
+Inverse document frequencies are equal for all trigrams of fewer than one title in a hundred. The fixed words
+of a template ("Phone case for model 17") so count for little, and what differs between its titles for most.
 
 Candidates are found by MinHash with banding (Broder 1997; Leskovec, Rajaraman & Ullman, "Mining of Massive
 Datasets", 3.4), so time grows with the number of titles, not of pairs. Titles that share a band with many
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sparse
 
-SIMILAR = 0.8  # cosine from which two titles are nearly equal
+SIMILAR = 0.8  # smallest cosine of similar titles
 _GRAM = 3
 _BANDS, _ROWS = 12, 4  # found: 0.96 of pairs whose sequences overlap by 0.7 (Jaccard), 0.54 by 0.5
 _NEIGHBOURS = 6  # titles of one band that each is compared with
@@ -27,28 +26,33 @@ _PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Near(NamedTuple):
-    """Pairs (E, 2) of positions, the smaller first, and their cosines (E,)."""
+class SimilarPairs(NamedTuple):
+    """Pairs of similar titles.
+
+    Attributes:
+        pairs: (E, 2) positions, the smaller first.
+        cosine: (E,) their cosines.
+    """
 
     pairs: np.ndarray
     cosine: np.ndarray
 
 
-def near_titles(titles: Sequence[str], similar: float = SIMILAR) -> Near:
-    """Pairs of distinct titles that are nearly equal.
+def similar_titles(titles: Sequence[str], similar: float = SIMILAR) -> SimilarPairs:
+    """Find the pairs of similar titles.
 
     Args:
         titles: distinct, as `aisle.data.text.normal` writes them, in alphabetical order.
         similar: the least cosine.
     """
     if len(titles) < 2:
-        return Near(np.empty((0, 2), np.int64), np.empty(0))
+        return SimilarPairs(np.empty((0, 2), np.int64), np.empty(0))
     parts = [_sequences(titles[at : at + _CHUNK]) for at in range(0, len(titles), _CHUNK)]
     candidates = _candidates(np.concatenate([_bands(*part) for part in parts]))
     weights = _weights(parts, len(titles))
     cosine = np.concatenate([np.empty(0), *(_cosines(weights, some) for some in _chunks(candidates))])
     kept = cosine >= similar
-    return Near(candidates[kept], cosine[kept])
+    return SimilarPairs(candidates[kept], cosine[kept])
 
 
 def _sequences(titles: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
