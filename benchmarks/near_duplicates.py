@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.data import Catalog, read
-from aisle.data.title_similarity import similar_titles
 from aisle.data.splits import assign
 from aisle.data.text import normalize
+from aisle.data.title_similarity import similar_titles
 from aisle.inference.holdout import HeldOutRows
 from aisle.taxonomy import Targets
 from aisle.training.fit import fit
