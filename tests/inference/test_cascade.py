@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import aisle
 from aisle.cli import register
+from aisle.data.demo import make_shop
 from aisle.errors import BundleError
 from aisle.evaluation import evaluate
 from aisle.guarantee import Policy
@@ -35,13 +36,14 @@ def cheap(trained):
 
 
 @pytest.fixture(scope="module")
-def made(cheap, trained, shop, tmp_path_factory):
+def made(cheap, trained, tmp_path_factory):
     """The command's cascade of the two, and what it printed."""
     home = tmp_path_factory.mktemp("cascade")
     cheap.save(home / "cheap")
+    other = make_shop(home / "shop", 240, seed=1)  # the models have seen every row of their own shop
     stages = home / "cheap", trained.run
     options = "--max-loss", "40", "--precision", "0.5", "--json"
-    result = run_cli("cascade", *stages, shop.products, "--out", home / "both", *options)
+    result = run_cli("cascade", *stages, other.products, "--out", home / "both", *options)
     assert result.exit_code == 0, result.output
     return home / "both", json.loads(result.stdout)
 
@@ -154,8 +156,12 @@ def test_bad_input_is_said_in_one_line(made, trained, shop, tmp_path):
     other = aisle.train(catalog, "fast")
     other.save(tmp_path / "other")
     result = run_cli("cascade", tmp_path / "other", trained.run, shop.products, "--out", tmp_path / "x")
-    assert "different trees" in str(result.exception)
-    result = run_cli("cascade", made[0] / "stages" / "0", trained.run, shop.products, "--out", tmp_path / "x")
+    assert "different category trees" in str(result.exception)
+    stages = made[0] / "stages" / "0", trained.run
+    result = run_cli("cascade", *stages, shop.products, "--out", tmp_path / "x")
+    assert "no row here is labelled and unseen by the models" in str(result.exception)
+    unseen = made[0].parent / "shop" / shop.products.name
+    result = run_cli("cascade", *stages, unseen, "--out", tmp_path / "x")
     assert "cannot be ruled out" in str(result.exception)  # too few rows to show half a point
     assert not (tmp_path / "x").exists()
 

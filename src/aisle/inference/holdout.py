@@ -13,8 +13,8 @@ MOST_POINTS = 0.5  # of accuracy that what saves work may cost, unless more is a
 SURE = 0.95  # that it costs no more
 
 
-class Seeing(Protocol):
-    """What knows the rows it was trained on."""
+class KnowsTrainingRows(Protocol):
+    """A model that can tell the rows it was trained on."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -50,7 +50,7 @@ class HeldOutRows(NamedTuple):
         return np.where(self.targets.exact, best == self.targets.node, inside)
 
 
-def unseen(model: Seeing, catalog: Catalog) -> tuple[np.ndarray, Targets]:
+def unseen(model: KnowsTrainingRows, catalog: Catalog) -> tuple[np.ndarray, Targets]:
     """Labelled rows that a model did not learn from, nor from a near-duplicate: numbers and targets."""
     targets, groups = targets_in(model.taxonomy, catalog), catalog.groups()
     known = np.isin(groups, groups[model.seen(catalog)])
@@ -58,7 +58,7 @@ def unseen(model: Seeing, catalog: Catalog) -> tuple[np.ndarray, Targets]:
     return rows, Targets(targets.node[rows], targets.exact[rows])
 
 
-def held_out(model: Seeing, catalog: Catalog) -> HeldOutRows:
+def held_out(model: KnowsTrainingRows, catalog: Catalog) -> HeldOutRows:
     """The same with the rows themselves, one of each group of near-duplicates."""
     rows, targets = unseen(model, catalog)
     groups = catalog.groups()[rows]

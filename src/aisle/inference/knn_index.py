@@ -22,7 +22,7 @@ MOST = 5_000  # products remembered in each space
 
 
 def random_projection(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(B, SKETCH) float32: sparse random projection of lexical arrays (Achlioptas 2003; hashed signs)."""
+    """(B, PROJECTION_DIM) float32: sparse random projection of TF-IDF (Achlioptas 2003; hashed signs)."""
     ids, weights, offsets = arrays["ids"], arrays["weights"], arrays["offsets"]
     row = np.repeat(np.arange(len(offsets)), np.diff(offsets, append=len(ids)))
     columns, signs = _projection(1 << int(ids.max(initial=0)).bit_length())
