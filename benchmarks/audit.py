@@ -23,9 +23,9 @@ from sklearn.metrics import average_precision_score
 
 from aisle.data import Catalog, read
 from aisle.data.splits import folds
-from aisle.evaluation.audit.candidates import Cases, cases_of, relative
+from aisle.evaluation.audit.candidates import AuditCases, audit_cases, relative
 from aisle.evaluation.audit.evidence import Evidence, gather
-from aisle.evaluation.audit.judge import Verdicts, judge
+from aisle.evaluation.audit.judge import LabelScores, judge
 from aisle.metrics import paired_bootstrap
 from aisle.taxonomy import Taxonomy
 from aisle.training.fit import fit
@@ -87,7 +87,7 @@ class Gathered(NamedTuple):
 
 def gathered(noisy: Catalog, wrong: np.ndarray, tree: Taxonomy) -> Gathered:
     number, group = folds(noisy, FOLDS), noisy.groups()
-    cases = cases_of(noisy, tree, number, group)
+    cases = audit_cases(noisy, tree, number, group)
     logp = np.zeros((len(noisy), len(tree.terminals)), np.float32)
 
     def models() -> Any:
@@ -132,7 +132,7 @@ def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool, 
     true = catalog.targets().node[cases.rows]
     found = {
         "kind": kind, "rate": float(truth.mean()), "ours": precision(ours),
-        "rivals": scores, "best": best, "gain": tuple(gain), "estimated": float(verdicts.chance.mean()),
+        "baselines": scores, "best": best, "gain": tuple(gain), "estimated": float(verdicts.chance.mean()),
         "likely": int(likely.sum()), "precise": float(truth[likely].mean()),
         "proposals": float((proposed == true)[truth & likely].mean()),
     }  # fmt: skip
@@ -142,7 +142,7 @@ def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool, 
 
 
 def retrained(
-    noisy: Catalog, test: Catalog, cases: Cases, verdicts: Verdicts, proposed: np.ndarray
+    noisy: Catalog, test: Catalog, cases: AuditCases, verdicts: LabelScores, proposed: np.ndarray
 ) -> dict[str, Any]:
     """Accuracy on test rows after training on changed labels, on those that the audit corrected, and on those
     it left."""
@@ -187,7 +187,7 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
             f["kind"],
             f"{f['rate']:.1%}",
             f"**{f['ours']:.3f}**",
-            *(f"{f['rivals'][r]:.3f}" for r in RIVALS),
+            *(f"{f['baselines'][r]:.3f}" for r in RIVALS),
         ]
         cells.append(f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})")
         cells += [f"{f['estimated']:.1%}", f"{f['likely']:,}", f"{f['precise']:.0%}"]

@@ -34,17 +34,17 @@ CHANGES = (
 HALVES, PLANTED = 60, 4
 SHARES = (0.1, 0.3)
 GERMAN = "Der Artikel ist neu und wird nur mit der Post versandt, sehr gut für die ganze Familie: {}"
-Change = Callable[[list[Product], np.ndarray, np.random.Generator], list[Product]]
+MetricChange = Callable[[list[Product], np.ndarray, np.random.Generator], list[Product]]
 
 
 class Plant(NamedTuple):
     """A change of some of the products, and the aspects of which one should be named."""
 
-    change: Change
+    change: MetricChange
     meant: tuple[str, ...]
 
 
-def each(change: Callable[[dict[str, str]], dict[str, str]]) -> Change:
+def each(change: Callable[[dict[str, str]], dict[str, str]]) -> MetricChange:
     """Other fields for the products picked."""
 
     def made(products: list[Product], picked: np.ndarray, _: np.random.Generator) -> list[Product]:

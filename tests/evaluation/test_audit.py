@@ -9,7 +9,7 @@ import aisle
 from aisle.cli import register
 from aisle.errors import CatalogError
 from aisle.evaluation.audit import audit, corrected
-from aisle.evaluation.audit.candidates import doubled, made_up
+from aisle.evaluation.audit.candidates import duplicate_labels, wrong_labels
 from aisle.evaluation.audit.evidence import standing
 from aisle.evaluation.audit.neighbours import K, nearest, votes
 from aisle.taxonomy import Scores, Taxonomy
@@ -46,7 +46,7 @@ def test_a_place_stands_against_the_best_other_at_every_level():
 def test_made_up_labels_are_wrong_and_stand_where_they_should():
     node = np.repeat(TREE.terminals, 5)
     given = np.stack([node, np.full(len(node), -1)], 1)
-    fake = made_up(TREE, node, given)
+    fake = wrong_labels(TREE, node, given)
     assert (fake != node[:, None]).all()
     for own, (_, sibling, cousin) in zip(node.tolist(), fake.tolist(), strict=True):
         path = TREE.nodes[own].path
@@ -74,7 +74,7 @@ def test_neighbours_vote_and_duplicates_do_not():
     assert share[0, 0] > 0.9
     assert share[3, 0] < 0.1
     assert np.isnan(share[5]).all()
-    agree, other = doubled(group, node)
+    agree, other = duplicate_labels(group, node)
     assert (agree[0], other[0]) == (0.0, lamps)
     assert np.isnan(agree[2])
 

@@ -56,7 +56,7 @@ def evaluate(
     from aisle.models.features import FeatureStore
 
     progress = console.progress(quiet or as_json)
-    earlier = None if compare_with is None else evaluation.earlier(compare_with)  # before long work
+    earlier = None if compare_with is None else evaluation.load_report(compare_with)  # before long work
     model = workflow.load(run, trust_code=trust_code, device=device)
     catalog = options.read(source, like=model)
     print_catalog_summary(catalog, progress, model)
@@ -70,11 +70,11 @@ def evaluate(
         rows_to_evaluate(catalog, split),
         train_counts=None if known is None else evaluation.label_counts(known),
         baseline=known if baseline else None,
-        perturb=robustness,
+        measure_robustness=robustness,
         progress=progress,
     )
     if earlier is not None:
-        found = evaluation.put_beside(found, earlier)
+        found = evaluation.compare_with_report(found, earlier)
     page = found.write(out or default_folder(run))
     if as_json:
         console.print_json(found.to_dict())
@@ -166,14 +166,14 @@ def moved(found: "Evaluation") -> list[str]:
     from aisle.evaluation.numbers import percent, points
 
     lines = []
-    if found.beside:
-        then, x = found.beside, found.beside.accuracy
+    if found.comparison:
+        then, x = found.comparison, found.comparison.accuracy
         note = f" ({points(x.low)} to {points(x.high)}, paired)" if x else " (other products were evaluated)"
         change = next(c for c in then.changes if c.name == "accuracy")
         step = points((change.now or 0.0) - (change.before or 0.0))
         lines.append(f"compared with {then.model_id}: accuracy {step} points{note}")
-    if found.perturbed:
-        flips = ", ".join(f"{p.kind} {percent(p.flipped.value)}" for p in found.perturbed)
+    if found.robustness:
+        flips = ", ".join(f"{p.kind} {percent(p.flipped.value)}" for p in found.robustness)
         lines.append(f"predictions that change with: {flips}")
     return lines
 

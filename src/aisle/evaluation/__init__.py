@@ -1,7 +1,7 @@
-"""Judging: what a classifier gets right, where, and beside what; as numbers and as a page."""
+"""Evaluation of a classifier compared with a linear baseline: numbers and a page."""
 
-from aisle.evaluation.compare_reports import earlier, put_beside
+from aisle.evaluation.compare_reports import compare_with_report, load_report
 from aisle.evaluation.evaluate import evaluate, label_counts
 from aisle.evaluation.result import Evaluation
 
-__all__ = ["Evaluation", "earlier", "evaluate", "label_counts", "put_beside"]
+__all__ = ["Evaluation", "compare_with_report", "evaluate", "label_counts", "load_report"]

@@ -1,8 +1,8 @@
-"""The plain rival: a linear SVM on TF-IDF of title and description.
+"""Baseline: a linear SVM on TF-IDF of title and description.
 
-Words and word pairs beside character 3- to 5-grams inside words, logarithmic term frequency, C = 1:
+Words, word pairs and character 3- to 5-grams inside words, logarithmic term frequency, C = 1:
 chosen by 5-fold cross-validation inside the training rows of a real marketplace (docs/evaluation.md
-has the table). Whoever cannot beat it has no reason to switch.
+has the table).
 """
 
 import warnings
@@ -105,7 +105,7 @@ def text_of(product: Product, without: Collection[str] = ()) -> str:
 
 
 def tfidf(products: int, most: int) -> FeatureUnion:
-    """Words and word pairs beside letters, for so many products, at most `most` features."""
+    """Words, word pairs and character n-grams, for so many products, at most `most` features."""
     rare = products >= RARE
     words = TfidfVectorizer(
         sublinear_tf=True, ngram_range=(1, 2), min_df=2 if rare else 1, max_features=max(most // 3, 1000)

@@ -15,11 +15,11 @@ from aisle.taxonomy import Scores
 CHUNK = 256
 GUESSES = 5
 
-Ask = Callable[[list[Product]], Scores]
+ScoreFn = Callable[[list[Product]], Scores]
 
 
 @dataclass(frozen=True)
-class Answers:
+class TopPredictions:
     """What is kept of B products' scores, over a tree of L levels.
 
     top, logp: (B, 5) the most probable terminals (-1: no more have any probability), best first.
@@ -41,26 +41,28 @@ class Answers:
 
 
 def collect(
-    ask: Ask, products: Sequence[Product], rows: np.ndarray, truth: Truth, advance: Advance
-) -> Answers:
-    """Answers to the products at `rows`, whose labels `truth` holds in the same order.
+    ask: ScoreFn, products: Sequence[Product], rows: np.ndarray, truth: Truth, advance: Advance
+) -> TopPredictions:
+    """The most probable predictions for the products at `rows`, whose labels `truth` holds in the same order.
 
     advance: told the size of each chunk done.
     """
-    parts: list[Answers] = []
+    parts: list[TopPredictions] = []
     done = 0
     for chunk in chunks(products, rows):
         scores = carry(ask(chunk), truth.taxonomy)
         parts.append(_keep(scores, truth[done : done + len(chunk)]))
         done += len(chunk)
         advance(len(chunk))
-    return Answers(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Answers)))
+    return TopPredictions(
+        *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(TopPredictions))
+    )
 
 
-def _keep(scores: Scores, truth: Truth) -> Answers:
+def _keep(scores: Scores, truth: Truth) -> TopPredictions:
     top = scores.topk(GUESSES)
     levels = [level_ranks(scores, truth, depth) for depth in range(1, truth.taxonomy.depth + 1)]
-    return Answers(
+    return TopPredictions(
         top=np.where(np.isfinite(top.logp), top.node, -1),
         logp=top.logp,
         lineage=scores.lineage(top.node[:, 0]),

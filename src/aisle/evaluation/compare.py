@@ -17,7 +17,7 @@ from aisle.data.column_hints import advice
 from aisle.data.splits import folds as fold_numbers
 from aisle.errors import CatalogError, RecipeError
 from aisle.evaluation.comparison import Comparison, PairedDifference, VariantScores
-from aisle.evaluation.result import Limits
+from aisle.evaluation.result import ConfidenceInterval
 from aisle.evaluation.summary import limits
 from aisle.inference.prediction_files import whole_file
 from aisle.metrics import (
@@ -359,13 +359,17 @@ def _level(run: _SeedScores, depth: int) -> float:
     return float(right.mean()) if len(right) else float("nan")
 
 
-def _gain(runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray) -> Limits:
+def _gain(
+    runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray
+) -> ConfidenceInterval:
     """Accuracy minus the baseline's on the same products; with several seeds, of their mean."""
     own, other = (np.mean([run.right for run in some], 0) for some in (runs, baseline))
     return limits(paired_bootstrap(own, other, groups=groups, resamples=DRAWS))
 
 
-def _gain_f1(runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray) -> Limits:
+def _gain_f1(
+    runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray
+) -> ConfidenceInterval:
     """The same of macro-F1, with the first seed of each."""
     return limits(
         paired_bootstrap(

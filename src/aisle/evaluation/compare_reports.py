@@ -1,4 +1,4 @@
-"""An evaluation beside an earlier one."""
+"""An evaluation compared with an earlier one."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ import numpy as np
 
 from aisle.data import Catalog
 from aisle.errors import AisleError
-from aisle.evaluation.result import Beside, Change, Evaluation, NodeChange
+from aisle.evaluation.result import Evaluation, MetricChange, NodeChange, ReportComparison
 from aisle.evaluation.summary import limits
 from aisle.metrics import metric_label, paired_bootstrap
 
@@ -29,21 +29,21 @@ _NUMBERS = (
 )
 
 
-def put_beside(found: Evaluation, earlier: Evaluation) -> Evaluation:
-    """The same evaluation with an earlier one beside it.
+def compare_with_report(found: Evaluation, earlier: Evaluation) -> Evaluation:
+    """Add the comparison with an earlier evaluation.
 
     Raises:
         AisleError: the earlier one judged no product in common kind, such as one of another format.
     """
     if not earlier.rows.judged:
-        raise AisleError("the earlier report judged no product: there is nothing to put beside")
+        raise AisleError("the earlier report judged no product: there is nothing to compare with")
     same = bool(found.products) and found.products == earlier.products
     more = [name for name in found.model.overall.model_extra or {} if name in earlier.model.overall.numbers]
     levels = [(f"model.overall.{name}", metric_label(name)) for name in more] + [
         (f"model.levels.{i}.accuracy", f"level {i + 1} accuracy") for i in range(len(found.model.levels))
     ]
     changes = [
-        Change(key=k, name=n, before=_number(earlier, k), now=_number(found, k))
+        MetricChange(key=k, name=n, before=_number(earlier, k), now=_number(found, k))
         for k, n in [*_NUMBERS, *levels]
     ]
     before = {node.path: node for node in earlier.nodes}
@@ -59,7 +59,7 @@ def put_beside(found: Evaluation, earlier: Evaluation) -> Evaluation:
     change = None
     if same:
         change = limits(paired_bootstrap(unpacked(found.hits, found), unpacked(earlier.hits, found)))
-    beside = Beside(
+    comparison = ReportComparison(
         model_id=earlier.model_id,
         source=earlier.source,
         split=earlier.split,
@@ -70,10 +70,10 @@ def put_beside(found: Evaluation, earlier: Evaluation) -> Evaluation:
         worse=tuple(n for n in by_change[:MOST] if n.now < n.before),
         better=tuple(n for n in by_change[::-1][:MOST] if n.now > n.before),
     )
-    return found.model_copy(update={"beside": beside})
+    return found.model_copy(update={"comparison": comparison})
 
 
-def earlier(place: Path) -> Evaluation:
+def load_report(place: Path) -> Evaluation:
     """The evaluation in a file, or in the `report/` of a run's folder.
 
     Raises:

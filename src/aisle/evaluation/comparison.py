@@ -4,12 +4,12 @@ from pathlib import Path
 
 from aisle.evaluation.numbers import count, decimal
 from aisle.evaluation.pages import environment
-from aisle.evaluation.result import Limits, Record
+from aisle.evaluation.result import ConfidenceInterval, ResultRecord
 from aisle.inference.prediction_files import whole_file
 from aisle.metrics import metric_label
 
 
-class VariantScores(Record):
+class VariantScores(ResultRecord):
     """One variant.
 
     Attributes:
@@ -32,23 +32,23 @@ class VariantScores(Record):
     deviation: float | None
     metrics: dict[str, float]
     levels: tuple[float, ...]
-    gain: Limits | None
-    gain_f1: Limits | None
+    gain: ConfidenceInterval | None
+    gain_f1: ConfidenceInterval | None
     parameters: int
     seconds: float
     per_second: float
     memory: float
 
 
-class PairedDifference(Record):
+class PairedDifference(ResultRecord):
     """Accuracy of `better` minus that of `worse` on the same products, with 95 % limits."""
 
     better: str
     worse: str
-    accuracy: Limits
+    accuracy: ConfidenceInterval
 
 
-class Comparison(Record):
+class Comparison(ResultRecord):
     """Variants trained on the same rows and evaluated on the same products.
 
     Attributes:
@@ -148,5 +148,5 @@ class Comparison(Record):
         return home / "compare.html"
 
 
-def _between(gain: Limits | None) -> str:
+def _between(gain: ConfidenceInterval | None) -> str:
     return "–" if gain is None else f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aisle.evaluation.result import Decided, Decisions, PromiseCurve, Promised, PromiseKept
+from aisle.evaluation.result import Decisions, DecisionScore, GuaranteeCheck, GuaranteeCurve, GuaranteeReport
 from aisle.evaluation.summary import limits
 from aisle.guarantee import Curve, Policy, Prediction, Verdict, risk_coverage
 from aisle.metrics import Truth, clopper_pearson
@@ -42,13 +42,15 @@ def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | 
     )
 
 
-def promised(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Promised:
-    """Promised against realised precision and coverage of the same predictions, as curves."""
+def promised(
+    predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None
+) -> GuaranteeReport:
+    """Guaranteed against realized precision and coverage of the same predictions, as curves."""
     found = risk_coverage(predictions, truth, policy)
-    return Promised(
+    return GuaranteeReport(
         curves=tuple(_thin(curve) for curve in found.curves),
         kept=tuple(
-            PromiseKept(
+            GuaranteeCheck(
                 verdict=k.verdict, level=k.level, branch=k.branch, promised=k.promised, shown=k.shown,
                 count=k.rows, right=k.right, coverage=k.coverage, precision=k.precision,
                 lower=k.lower, upper=k.upper, broken=k.broken,
@@ -58,12 +60,12 @@ def promised(predictions: Sequence[Prediction], truth: Truth, policy: Policy | N
     )  # fmt: skip
 
 
-def _thin(curve: Curve) -> PromiseCurve:
+def _thin(curve: Curve) -> GuaranteeCurve:
     """At most `POINTS` points, spread evenly, the last among them."""
     kept = np.unique(np.linspace(0, len(curve.threshold) - 1, POINTS).round().astype(int))
     names = ("threshold", "coverage", "precision", "lower", "upper")
     points = {name: tuple(np.round(getattr(curve, name)[kept], 5).tolist()) for name in names}
-    return PromiseCurve(level=curve.level, branch=curve.branch, products=curve.rows, **points)
+    return GuaranteeCurve(level=curve.level, branch=curve.branch, products=curve.rows, **points)
 
 
 def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
@@ -80,10 +82,10 @@ def _promised(policy: Policy | None, verdict: Verdict) -> float | None:
     return min((p.precision for p in promises if p.verdict == verdict), default=None)
 
 
-def _decided(rows: np.ndarray, right: np.ndarray | None, promised: float | None = None) -> Decided:
+def _decided(rows: np.ndarray, right: np.ndarray | None, promised: float | None = None) -> DecisionScore:
     count = int(rows.sum())
     precision = clopper_pearson(int(right.sum()), count) if right is not None and count else None
-    return Decided(
+    return DecisionScore(
         count=count,
         coverage=count / len(rows) if len(rows) else 0.0,
         precision=None if precision is None else limits(precision),

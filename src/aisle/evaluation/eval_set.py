@@ -8,9 +8,9 @@ import numpy as np
 from aisle.data import Catalog, Product
 from aisle.errors import AisleError
 from aisle.evaluation.branches import below
-from aisle.evaluation.collect import Answers, Ask, collect
-from aisle.evaluation.result import Rows, Summary
-from aisle.evaluation.summary import confidence, summarise
+from aisle.evaluation.collect import ScoreFn, TopPredictions, collect
+from aisle.evaluation.result import RowCounts, Summary
+from aisle.evaluation.summary import confidence, summarize
 from aisle.evaluation.trees import locate, widen
 from aisle.metrics import MatchedPredictions, Truth
 from aisle.progress import Progress
@@ -18,10 +18,10 @@ from aisle.taxonomy import CategoryPath, Node, Targets, Taxonomy
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodResult:
     """One method's answers, judged."""
 
-    answers: Answers
+    answers: TopPredictions
     judged: MatchedPredictions
     summary: Summary
 
@@ -42,7 +42,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Case:
+class EvalSet:
     """What every method is asked: the products at `rows`, what is `truth` about them, and the training
     products (M,) of each node of the tree they are judged in."""
 
@@ -58,8 +58,8 @@ class Case:
         catalog: Catalog,
         train_counts: Mapping[CategoryPath, int] | None,
         baseline: Catalog | None,
-    ) -> "Case":
-        """Place the labels of a catalogue in the classifier's `tree`, widened by what it lacks.
+    ) -> "EvalSet":
+        """Locate the labels of a catalog in the classifier's `tree`, widened by what it lacks.
 
         Raises:
             AisleError: no product carries a label.
@@ -87,13 +87,13 @@ class Case:
         truth = Truth.of(wide, primary, [[int(moved[n]) for n in more] for more in further])
         return cls(catalog, rows, truth, _direct(wide, train_counts))
 
-    def ask(self, score: Ask, label: str, progress: Progress, probable: bool = True) -> Method:
-        """Put every product to one method and judge its answers; `probable` as in `summarise`."""
+    def ask(self, score: ScoreFn, label: str, progress: Progress, probable: bool = True) -> MethodResult:
+        """Put every product to one method and judge its answers; `probable` as in `summarize`."""
         with progress(label, len(self.rows)) as advance:
             answers = collect(score, self.products, self.rows, self.truth, advance)
         judged = self.truth.judge(answers.best)
         hit = np.logical_or.reduce(self.truth.hits(answers.top), axis=1)
-        return Method(answers, judged, summarise(answers, judged, hit, self._support, probable))
+        return MethodResult(answers, judged, summarize(answers, judged, hit, self._support, probable))
 
     @property
     def _support(self) -> np.ndarray | None:
@@ -103,7 +103,7 @@ class Case:
         tree = self.truth.taxonomy
         return np.where(tree.terminal_of >= 0, self.train, below(tree, self.train))
 
-    def count(self, catalog: Catalog, tree: Taxonomy, seen: np.ndarray | None) -> Rows:
+    def count(self, catalog: Catalog, tree: Taxonomy, seen: np.ndarray | None) -> RowCounts:
         """What became of the rows. tree: the classifier's own. seen: (n,) bool, rows it was trained on."""
         wide, node, used = self.truth.taxonomy, self.truth.node, self.truth.node >= 0
         known = np.array([locate(n, tree) is not None for n in wide.nodes])
@@ -112,7 +112,7 @@ class Case:
         within = (np.where(self.truth.exact, held[node], branch_known[node]) & used).any(1)
         support = self._support
         met = None if support is None else ((support[node] > 0) & used).any(1)
-        return Rows(
+        return RowCounts(
             total=len(catalog),
             judged=len(self.rows),
             unlabelled=int(((catalog.targets().node < 0) & ~catalog.fatal).sum()),

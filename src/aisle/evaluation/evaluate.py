@@ -1,4 +1,4 @@
-"""Judge a classifier on a labelled catalogue."""
+"""Judge a classifier on a labelled catalog."""
 
 import time
 from collections import Counter
@@ -7,23 +7,23 @@ from collections.abc import Mapping
 import numpy as np
 
 from aisle.data import Catalog
-from aisle.evaluation import baseline as rivals
-from aisle.evaluation import robustness as perturbing
+from aisle.evaluation.baseline import LinearBaseline
 from aisle.evaluation.branches import below, confusions, matrix, node_scores
-from aisle.evaluation.collect import Ask, chunks
+from aisle.evaluation.collect import ScoreFn, chunks
 from aisle.evaluation.compare_reports import packed, which
 from aisle.evaluation.decision_metrics import decisions, promised
-from aisle.evaluation.eval_set import Case, Method
+from aisle.evaluation.eval_set import EvalSet, MethodResult
 from aisle.evaluation.examples import choose
 from aisle.evaluation.result import (
     BaselineResult,
     CoveragePoint,
     Evaluation,
-    Perturbed,
     ReliabilityBin,
+    RobustnessScore,
     StageScore,
     ViewRemoved,
 )
+from aisle.evaluation.robustness import robustness
 from aisle.evaluation.summary import limits
 from aisle.guarantee import Policy, Prediction
 from aisle.inference import Classifier
@@ -46,29 +46,35 @@ def evaluate(
     baseline: Catalog | None = None,
     per_view: bool = True,
     why: bool = True,
-    perturb: bool = False,
+    measure_robustness: bool = False,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Measure a classifier on the labelled products of a catalogue.
+    """Measure a classifier on the labelled products of a catalog.
 
-    Labels are matched to the classifier's tree by path, then by id; one that it lacks counts as wrong
-    and lowers the `ceiling`. Faulty and unlabelled rows are counted and left out. A `Predictor` is
-    judged by its confidences, the numbers that it answers with; where the classifier has
-    `predict`, its decisions are judged too.
+    Labels are matched to the classifier's tree by path, then by id; one that it lacks counts as wrong and
+    lowers the `ceiling`. Faulty and unlabelled rows are counted and left out. A `Predictor` is scored by its
+    calibrated confidences; where the classifier has `predict`, its decisions are scored too.
 
-    train_counts: training products of each label, for the bands by class frequency (`label_counts`);
-    else those of `baseline`, else those that the classifier remembers. baseline: training products to
-    fit the plain rival on, a linear SVM. per_view: answer everything once more without each view. why:
-    explain a few examples. perturb: change products in ways that should not move them, and count what flips.
+    Args:
+        classifier: of products.
+        catalog: with labels.
+        train_counts: training products of each label, for the bands by class frequency (`label_counts`); by
+            default those of `baseline`, else those that the classifier remembers.
+        baseline: training products to fit the linear SVM on.
+        per_view: classify everything once more without each view.
+        why: explain a few examples.
+        measure_robustness: change products in ways that should not change their category, and count how
+            often the prediction changes.
+        progress: reports each step.
 
     Raises:
-        AisleError: no product carries a label.
+        AisleError: no product has a label.
     """
     if train_counts is None:
         train_counts = label_counts(baseline) if baseline is not None else _remembered(classifier)
-    case = Case.of(classifier.taxonomy, catalog, train_counts, baseline)
+    case = EvalSet.of(classifier.taxonomy, catalog, train_counts, baseline)
     ours = case.ask(_scorer(classifier), "judging", progress)
-    rival = None if baseline is None else _rival(case, ours, baseline, progress)
+    linear = None if baseline is None else _baseline(case, ours, baseline, progress)
     views = classifier.views if per_view else ()
     found = _predictions(case, classifier, progress)
     policy = getattr(classifier, "policy", None)
@@ -81,7 +87,7 @@ def evaluate(
         rows=case.count(catalog, classifier.taxonomy, _seen(classifier, catalog)),
         training_products=_training_products(classifier),
         model=ours.summary,
-        baseline=rival,
+        baseline=linear,
         views=tuple(_without(case, ours, classifier, view, progress) for view in views),
         stages=_stages(case, ours, classifier, progress),
         reliability=_reliability(ours),
@@ -101,21 +107,21 @@ def evaluate(
         examples=choose(
             ours.answers, ours.judged, case.truth, case.products, case.rows, classifier if why else None
         ),
-        perturbed=_perturbed(case, classifier, progress) if perturb else (),
+        robustness=_robustness(case, classifier, progress) if measure_robustness else (),
         products=which(catalog.select(case.rows)),
         hits=packed(ours.judged.right),
     )
 
 
 def label_counts(catalog: Catalog) -> dict[CategoryPath, int]:
-    """How many products of a catalogue carry each (primary) label; faulty ones, and those of weight 0, are
+    """How many products of a catalog carry each (primary) label; faulty ones, and those of weight 0, are
     left out."""
     node, weights = catalog.targets().node, catalog.weights
     kept = node[(node >= 0) & ~catalog.fatal & (True if weights is None else weights > 0)]
     return {catalog.taxonomy.nodes[n].path: count for n, count in Counter(kept.tolist()).items()}
 
 
-def _scorer(classifier: Classifier, without: tuple[str, ...] = ()) -> Ask:
+def _scorer(classifier: Classifier, without: tuple[str, ...] = ()) -> ScoreFn:
     """The confidences that a classifier answers with: of one without a policy its own probabilities."""
     return lambda products: confidences(classifier, products, without)
 
@@ -144,7 +150,9 @@ def _split(catalog: Catalog) -> str | None:
     return values.pop() or None if len(values) == 1 else None
 
 
-def _without(case: Case, ours: Method, classifier: Classifier, view: str, progress: Progress) -> ViewRemoved:
+def _without(
+    case: EvalSet, ours: MethodResult, classifier: Classifier, view: str, progress: Progress
+) -> ViewRemoved:
     left = case.ask(_scorer(classifier, (view,)), f"without {view}", progress)
     return ViewRemoved(
         view=view,
@@ -155,7 +163,9 @@ def _without(case: Case, ours: Method, classifier: Classifier, view: str, progre
     )
 
 
-def _stages(case: Case, ours: Method, classifier: Classifier, progress: Progress) -> tuple[StageScore, ...]:
+def _stages(
+    case: EvalSet, ours: MethodResult, classifier: Classifier, progress: Progress
+) -> tuple[StageScore, ...]:
     """What each stage of a cascade answered; nothing of another classifier, or of one never measured."""
     if not isinstance(classifier, Cascade) or not classifier.stages:
         return ()
@@ -176,9 +186,9 @@ def _stages(case: Case, ours: Method, classifier: Classifier, progress: Progress
     )
 
 
-def _rival(case: Case, ours: Method, train: Catalog, progress: Progress) -> BaselineResult:
+def _baseline(case: EvalSet, ours: MethodResult, train: Catalog, progress: Progress) -> BaselineResult:
     began = time.perf_counter()
-    svm = rivals.LinearBaseline.fit(train, progress)
+    svm = LinearBaseline.fit(train, progress)
     seconds = time.perf_counter() - began
     theirs = case.ask(svm.score, "judging the baseline", progress, probable=False)
     compared = {
@@ -195,7 +205,7 @@ def _rival(case: Case, ours: Method, train: Catalog, progress: Progress) -> Base
     )
 
 
-def _predictions(case: Case, classifier: Classifier, progress: Progress) -> list[Prediction] | None:
+def _predictions(case: EvalSet, classifier: Classifier, progress: Progress) -> list[Prediction] | None:
     """What the classifier decides, if it decides anything."""
     predict = getattr(classifier, "predict", None)
     if predict is None:
@@ -208,14 +218,14 @@ def _predictions(case: Case, classifier: Classifier, progress: Progress) -> list
     return found
 
 
-def _perturbed(case: Case, classifier: Classifier, progress: Progress) -> tuple[Perturbed, ...]:
+def _robustness(case: EvalSet, classifier: Classifier, progress: Progress) -> tuple[RobustnessScore, ...]:
     plain = classifier
     if isinstance(getattr(classifier, "store", None), FeatureStore):  # a changed picture is not worth keeping
         plain = classifier.with_store(None)  # type: ignore[attr-defined]
-    return perturbing.perturb(_scorer(plain), case.products, case.rows, case.truth, progress)
+    return robustness(_scorer(plain), case.products, case.rows, case.truth, progress)
 
 
-def _reliability(method: Method) -> tuple[ReliabilityBin, ...]:
+def _reliability(method: MethodResult) -> tuple[ReliabilityBin, ...]:
     bins = reliability(method.sure, method.judged.right)
     return tuple(
         ReliabilityBin(

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from aisle.data import Product
-from aisle.evaluation.collect import Answers
+from aisle.evaluation.collect import TopPredictions
 from aisle.evaluation.explained import explained
-from aisle.evaluation.result import Example, Examples, Explained, Guess
+from aisle.evaluation.result import EvaluatedProduct, Examples, ExplanationView, Guess
 from aisle.evaluation.thumbnails import thumbnail
 from aisle.inference.classifier import Classifier
 from aisle.inference.explain import explain
@@ -19,7 +19,7 @@ TITLE, TEXT = 160, 280  # characters on a card
 
 
 def choose(
-    answers: Answers,
+    answers: TopPredictions,
     judged: MatchedPredictions,
     truth: Truth,
     products: Sequence[Product],
@@ -41,7 +41,7 @@ def choose(
         "confused": iter(np.argsort(gap, kind="stable")),
     }
 
-    def cards(order: Iterable[int]) -> tuple[Example, ...]:
+    def cards(order: Iterable[int]) -> tuple[EvaluatedProduct, ...]:
         chosen = _varied(order, pair)
         shown = [products[int(rows[i])] for i in chosen]
         why = [] if classifier is None else explain(classifier, shown[:WHY])
@@ -69,11 +69,11 @@ def _varied(order: Iterable[int], pair: np.ndarray) -> list[int]:
 def _card(
     i: int,
     product: Product,
-    answers: Answers,
+    answers: TopPredictions,
     judged: MatchedPredictions,
     truth: Truth,
-    why: Explained | None,
-) -> Example:
+    why: ExplanationView | None,
+) -> EvaluatedProduct:
     tree = judged.taxonomy
     label = int(judged.node[i])
     others = [n for n in dict.fromkeys(truth.node[i].tolist()) if n >= 0 and n != label]
@@ -83,7 +83,7 @@ def _card(
         for n, p in zip(answers.top[i], answers.logp[i], strict=True)
         if n >= 0
     )
-    return Example(
+    return EvaluatedProduct(
         id=product.id,
         title=_short(product.fields.get("title", ""), TITLE),
         text=_short(product.fields.get("description", ""), TEXT),

@@ -1,4 +1,4 @@
-"""Explanations as pictures: a heat over the product's picture, its words and views beside it."""
+"""Explanations as images: a heat map over the product's image, its words and views."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from aisle.charts import Chart, figure
 from aisle.data import Product
 from aisle.evaluation.numbers import percent
 from aisle.evaluation.pages import environment
-from aisle.evaluation.result import Explained, Picture, Word
+from aisle.evaluation.result import ExplanationView, Thumbnail, Word
 from aisle.evaluation.thumbnails import QUALITY
 from aisle.inference.explain import Explanation, MaskableProduct
 from aisle.inference.prediction_files import whole_file
@@ -24,10 +24,10 @@ DEEPEST = 0.75  # of the colour over the region that counts most
 TOLD = 12  # words that count most
 
 
-def explained(explanation: Explanation, product: Product, side: int = 240) -> Explained:
+def explained(explanation: Explanation, product: Product, side: int = 240) -> ExplanationView:
     """What a page shows of an explanation: the words that moved most, in their order, and a heat."""
     ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:TOLD]
-    return Explained(
+    return ExplanationView(
         words=tuple(Word(word=w.word, weight=w.weight) for w in explanation.words if w in ranked),
         views=dict(explanation.views),
         heat=heat(explanation, product, side),
@@ -40,12 +40,12 @@ def contributions(explanation: Explanation) -> list[tuple[str, float]]:
     return [*explanation.views.items(), *near]
 
 
-def heat(explanation: Explanation, product: Product, side: int) -> Picture:
+def heat(explanation: Explanation, product: Product, side: int) -> Thumbnail:
     """The product's image: one color where it supports the category, another where it speaks against it."""
     jpeg = _heat_jpeg(explanation, product, (side, side))
     if jpeg is None:
-        return Picture(state="none")
-    return Picture(state="shown", src="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"))
+        return Thumbnail(state="none")
+    return Thumbnail(state="shown", src="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"))
 
 
 def _heat_jpeg(explanation: Explanation, product: Product, size: tuple[int, int]) -> bytes | None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from aisle.evaluation.plots import Marked, promise_plot
+from aisle.evaluation.plots import DecisionPoint, guarantee_plot
 from aisle.taxonomy import format_path
 
 if TYPE_CHECKING:
-    from aisle.evaluation.result import Evaluation, PromiseCurve, PromiseKept
+    from aisle.evaluation.result import Evaluation, GuaranteeCheck, GuaranteeCurve
 
 BRANCHES = 24  # the largest; report.json holds all
 FEWEST = 30  # products under a curve worth looking at
@@ -26,7 +26,7 @@ class Panel:
     title: str
     products: int
     plot: Markup
-    kept: PromiseKept | None
+    kept: GuaranteeCheck | None
     key: str
 
 
@@ -51,7 +51,7 @@ def branch_panels(evaluation: Evaluation) -> list[Panel]:
         kept, key = _find(evaluation, "accept", curve.branch)
         both = [curve, *([above[curve.branch]] if curve.branch in above else [])]
         title = format_path(names.get(curve.branch, (curve.branch,)))
-        plot = promise_plot(both, _asked(kept), _marked(kept), low)
+        plot = guarantee_plot(both, _asked(kept), _marked(kept), low)
         panels.append(Panel(title, curve.products, Markup(plot), kept, key))
     return panels
 
@@ -65,19 +65,19 @@ def _levels(evaluation: Evaluation) -> Iterator[Panel]:
     placed = evaluation.decisions.levels if evaluation.decisions else ()
     for curve in curves:
         if not curve.level:
-            plot = promise_plot([curve], _asked(accept), _marked(accept), low)
+            plot = guarantee_plot([curve], _asked(accept), _marked(accept), low)
             yield Panel("Full path", curve.products, Markup(plot), accept, key)
             continue
         there = placed[curve.level - 1] if curve.level <= len(placed) else None
         marked = None
         if there and there.precision:
             share = min(there.count / curve.products, 1.0)  # of those whose best path is as deep
-            marked = Marked(share, there.precision.value, there.precision.low, there.precision.high)
-        plot = promise_plot([curve], _asked(partial), marked, low)
+            marked = DecisionPoint(share, there.precision.value, there.precision.low, there.precision.high)
+        plot = guarantee_plot([curve], _asked(partial), marked, low)
         yield Panel(f"Level {curve.level}", curve.products, Markup(plot), None, "")
 
 
-def _find(evaluation: Evaluation, verdict: str, branch: str) -> tuple[PromiseKept | None, str]:
+def _find(evaluation: Evaluation, verdict: str, branch: str) -> tuple[GuaranteeCheck | None, str]:
     """The promise of this kind at all levels there, and its key in the JSON."""
     kept = evaluation.promised.kept if evaluation.promised else ()
     for place, k in enumerate(kept):
@@ -86,16 +86,16 @@ def _find(evaluation: Evaluation, verdict: str, branch: str) -> tuple[PromiseKep
     return None, ""
 
 
-def _asked(kept: PromiseKept | None) -> float | None:
+def _asked(kept: GuaranteeCheck | None) -> float | None:
     return kept.promised if kept else None
 
 
-def _marked(kept: PromiseKept | None) -> Marked | None:
+def _marked(kept: GuaranteeCheck | None) -> DecisionPoint | None:
     if kept is None or kept.precision is None:
         return None
-    return Marked(kept.coverage, kept.precision, kept.lower, kept.upper)
+    return DecisionPoint(kept.coverage, kept.precision, kept.lower, kept.upper)
 
 
-def _low(curves: list[PromiseCurve]) -> float:
+def _low(curves: list[GuaranteeCurve]) -> float:
     """One lower end for all panels side by side, so that they can be compared."""
     return min((c.precision[-1] for c in curves), default=0.0)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aisle.charts import Chart, figure
 
 if TYPE_CHECKING:
-    from aisle.evaluation.result import CoveragePoint, Decisions, PromiseCurve, ReliabilityBin
+    from aisle.evaluation.result import CoveragePoint, Decisions, GuaranteeCurve, ReliabilityBin
 
 INK, MODEL, GAP = "var(--ink-2)", "var(--model)", "var(--wrong)"
 _PAGE: dict[str, Any] = {"ink": INK, "grid": "var(--line)"}
 _STYLE = "font-family: var(--sans)"
 
 
-class Marked(NamedTuple):
+class DecisionPoint(NamedTuple):
     """What was decided: the share answered, how much of it is right, between limits."""
 
     coverage: float
@@ -68,8 +68,8 @@ def coverage_plot(points: Sequence[CoveragePoint], decisions: Decisions | None) 
     return figure([chart], style=_STYLE)
 
 
-def promise_plot(
-    curves: Sequence[PromiseCurve], promised: float | None, marked: Marked | None, low: float
+def guarantee_plot(
+    curves: Sequence[GuaranteeCurve], promised: float | None, marked: DecisionPoint | None, low: float
 ) -> str:
     """The first curve with its limits, others fainter; a dashed line at the guaranteed precision.
 

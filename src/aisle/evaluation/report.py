@@ -23,11 +23,11 @@ NODES = 6000  # more rows make a page too heavy for a phone; the JSON holds all 
 
 
 @dataclass(frozen=True)
-class Branch:
+class TreeNode:
     """A node's score with those below it."""
 
     score: NodeScore
-    children: list[Branch] = field(default_factory=list)
+    children: list[TreeNode] = field(default_factory=list)
 
 
 def render(evaluation: Evaluation) -> str:
@@ -48,12 +48,12 @@ def render(evaluation: Evaluation) -> str:
     )
 
 
-def grow(nodes: Sequence[NodeScore]) -> list[Branch]:
+def grow(nodes: Sequence[NodeScore]) -> list[TreeNode]:
     """Nodes in tree order as nested branches."""
-    tops: list[Branch] = []
-    above: list[Branch] = []
+    tops: list[TreeNode] = []
+    above: list[TreeNode] = []
     for node in nodes:
-        branch = Branch(node)
+        branch = TreeNode(node)
         while above and above[-1].score.path != node.path[: len(above[-1].score.path)]:
             above.pop()
         (above[-1].children if above else tops).append(branch)

@@ -15,13 +15,13 @@ from aisle.guarantee import Verdict
 FORMAT_VERSION = 1
 
 
-class Record(BaseModel):
+class ResultRecord(BaseModel):
     """A frozen part of a result; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Limits(Record):
+class ConfidenceInterval(ResultRecord):
     """A measured `value` between 95 % limits."""
 
     value: float
@@ -29,7 +29,7 @@ class Limits(Record):
     high: float
 
 
-class Rows(Record):
+class RowCounts(ResultRecord):
     """What became of the rows: `total` = `judged` + `unlabelled` + `faulty` (too broken to learn from).
 
     Of those judged: `branch` have a label known only to a branch, `several` more than one acceptable
@@ -50,7 +50,7 @@ class Rows(Record):
     ceiling: float
 
 
-class Overall(Record):
+class Overall(ResultRecord):
     """Over all products. `accuracy`: the most probable full path is right, a label known only to a
     branch asking for that branch alone; limits are Clopper-Pearson's. `strict_accuracy`: the path is the
     label's to the letter. F1s average as scikit-learn's do by default, over the union of true and
@@ -60,7 +60,7 @@ class Overall(Record):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    accuracy: Limits
+    accuracy: ConfidenceInterval
     strict_accuracy: float
     macro_f1: float
     weighted_f1: float
@@ -78,7 +78,7 @@ class Overall(Record):
         return {name: value for name, value in self.model_dump().items() if isinstance(value, float)}
 
 
-class LevelScore(Record):
+class LevelScore(ResultRecord):
     """Paths cut to one level, over the products whose label reaches it."""
 
     level: int
@@ -92,7 +92,7 @@ class LevelScore(Record):
     nll: float | None
 
 
-class BandScore(Record):
+class BandScore(ResultRecord):
     """Labels with `low` to `high` (null: no end) training products."""
 
     name: str
@@ -104,7 +104,7 @@ class BandScore(Record):
     macro_f1: float
 
 
-class Summary(Record):
+class Summary(ResultRecord):
     """One method's scores."""
 
     overall: Overall
@@ -112,29 +112,29 @@ class Summary(Record):
     bands: tuple[BandScore, ...]
 
 
-class BaselineResult(Record):
-    """A plain rival fitted on the same training rows and judged on the same products. `differences`:
-    the model minus the rival in `accuracy`, `macro_f1` and `level1` (accuracy at the top), with paired
+class BaselineResult(ResultRecord):
+    """A baseline fitted on the same training rows and judged on the same products. `differences`:
+    the model minus the baseline in `accuracy`, `macro_f1` and `level1` (accuracy at the top), with paired
     bootstrap limits over products."""
 
     name: str
     train_products: int
     seconds: float
     summary: Summary
-    differences: dict[str, Limits]
+    differences: dict[str, ConfidenceInterval]
 
 
-class ViewRemoved(Record):
+class ViewRemoved(ResultRecord):
     """Every product answered without one view. `change`: of accuracy, against all views (paired)."""
 
     view: str
     accuracy: float
     macro_f1: float
     level1: float
-    change: Limits
+    change: ConfidenceInterval
 
 
-class StageScore(Record):
+class StageScore(ResultRecord):
     """A stage of a cascade: the `share` of the products judged that it answered, how many of those are right
     (`accuracy`, null where it answered none), and `milliseconds` of a core a product that reaches it, as
     measured when the cascade was made."""
@@ -145,7 +145,7 @@ class StageScore(Record):
     milliseconds: float
 
 
-class ReliabilityBin(Record):
+class ReliabilityBin(ResultRecord):
     """Products whose confidence lies in (low, high]: how many, how sure, how often right."""
 
     low: float
@@ -155,7 +155,7 @@ class ReliabilityBin(Record):
     accuracy: float | None
 
 
-class CoveragePoint(Record):
+class CoveragePoint(ResultRecord):
     """Answering only products at least as sure as `threshold`."""
 
     threshold: float
@@ -163,29 +163,29 @@ class CoveragePoint(Record):
     precision: float
 
 
-class Decided(Record):
+class DecisionScore(ResultRecord):
     """Products that got one kind of decision: `count`, as a share of those judged (`coverage`), and how
     many of their paths are true as far as they go (`precision`, null when none was decided). `promised`:
     the precision promised for them (null: nothing)."""
 
     count: int
     coverage: float
-    precision: Limits | None
+    precision: ConfidenceInterval | None
     promised: float | None = None
 
 
-class Decisions(Record):
+class Decisions(ResultRecord):
     """What `predict` chose to promise. `placed`: accepted or partial. `levels`: level 1 downwards, the
     products whose path reaches that level."""
 
-    accept: Decided
-    partial: Decided
-    placed: Decided
-    review: Decided
-    levels: tuple[Decided, ...]
+    accept: DecisionScore
+    partial: DecisionScore
+    placed: DecisionScore
+    review: DecisionScore
+    levels: tuple[DecisionScore, ...]
 
 
-class PromiseCurve(Record):
+class GuaranteeCurve(ResultRecord):
     """Precision against coverage were the limit moved, strictest first, at one `level` of the tree (1 is
     the top, 0 the full path) and in one top category (`branch`, an id; "" is the whole tree). `lower` and
     `upper`: exact one-sided 95 % limits. At most 60 points are kept."""
@@ -200,8 +200,8 @@ class PromiseCurve(Record):
     upper: tuple[float, ...]
 
 
-class PromiseKept(Record):
-    """What was promised of one kind of decision beside what happened. `level`: at which paths end (0:
+class GuaranteeCheck(ResultRecord):
+    """The guarantee of one kind of decision compared with what happened. `level`: at which paths end (0:
     any); `branch`: a top category's id ("": the whole tree); `shown`: the promise was made. `right` of
     `count` products were; `coverage`: among those the model puts there. `broken`: even the one-sided
     95 % `upper` limit of the precision (null without products) lies below what was promised."""
@@ -220,14 +220,14 @@ class PromiseKept(Record):
     broken: bool
 
 
-class Promised(Record):
-    """Promised against realised precision and coverage, by level and by top category."""
+class GuaranteeReport(ResultRecord):
+    """GuaranteeReport against realised precision and coverage, by level and by top category."""
 
-    curves: tuple[PromiseCurve, ...]
-    kept: tuple[PromiseKept, ...]
+    curves: tuple[GuaranteeCurve, ...]
+    kept: tuple[GuaranteeCheck, ...]
 
 
-class NodeScore(Record):
+class NodeScore(ResultRecord):
     """A branch or a place: `products` labelled at or below it, the share placed there (`accuracy`), the
     share given their full path (`path_accuracy`), products answered there (`predicted`) and the share
     of those that belong (`precision`). `train`: training products at or below it. `coverage`: the share of
@@ -244,7 +244,7 @@ class NodeScore(Record):
     coverage: float | None = None
 
 
-class Confusion(Record):
+class Confusion(ResultRecord):
     """`count` products of branch `true` answered in its sibling branch `predicted`; `share` of all
     products in `true`. The level is where the two paths part; a path that ends above stands for itself."""
 
@@ -255,14 +255,14 @@ class Confusion(Record):
     share: float
 
 
-class Matrix(Record):
+class Matrix(ResultRecord):
     """`counts[i][j]`: products of top category i answered in j."""
 
     names: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
 
 
-class Picture(Record):
+class Thumbnail(ResultRecord):
     """An example's first picture: `shown`, `broken` (with the reason) or `none`. `src`, a data URI, is
     kept in memory for the page and left out of JSON."""
 
@@ -271,54 +271,54 @@ class Picture(Record):
     src: str | None = Field(default=None, exclude=True)
 
 
-class Guess(Record):
+class Guess(ResultRecord):
     """One of the full paths of highest confidence."""
 
     path: tuple[str, ...]
     confidence: float
 
 
-class Word(Record):
+class Word(ResultRecord):
     """A word, and what the answer's log-odds lose without it."""
 
     word: str
     weight: float
 
 
-class Explained(Record):
+class ExplanationView(ResultRecord):
     """What moved an answer: the words that count most, each view's share, both in log-odds, and a `heat` over
     the picture."""
 
     words: tuple[Word, ...]
     views: dict[str, float]
-    heat: Picture = Field(default=Picture(state="none"), exclude=True)
+    heat: Thumbnail = Field(default=Thumbnail(state="none"), exclude=True)
 
 
-class Example(Record):
-    """One product beside its label and the answer. `confidence` is that of each level of `guesses[0]`;
+class EvaluatedProduct(ResultRecord):
+    """One product with its label and the prediction. `confidence` is that of each level of `guesses[0]`;
     `explained`: why there (null: not asked)."""
 
     id: str
     title: str
     text: str
-    picture: Picture
+    picture: Thumbnail
     label: tuple[str, ...]
     also: tuple[tuple[str, ...], ...]
     guesses: tuple[Guess, ...]
     confidence: tuple[float, ...]
     right: bool
-    explained: Explained | None = None
+    explained: ExplanationView | None = None
 
 
-class Examples(Record):
+class Examples(ResultRecord):
     """`best`: right and surest. `worst`: wrong and surest. `confused`: the two best guesses nearly tie."""
 
-    best: tuple[Example, ...] = ()
-    worst: tuple[Example, ...] = ()
-    confused: tuple[Example, ...] = ()
+    best: tuple[EvaluatedProduct, ...] = ()
+    worst: tuple[EvaluatedProduct, ...] = ()
+    confused: tuple[EvaluatedProduct, ...] = ()
 
 
-class Flipped(Record):
+class ChangedPrediction(ResultRecord):
     """A product whose answer a change flipped: its title before and after, and both answers."""
 
     id: str
@@ -328,20 +328,20 @@ class Flipped(Record):
     after: tuple[str, ...]
 
 
-class Perturbed(Record):
+class RobustnessScore(ResultRecord):
     """`products` changed in a way that should not move them: how often the path `flipped`, and the `top`
     category; how many right answers were `lost`, how many `won`, as shares of them."""
 
     kind: str
     products: int
-    flipped: Limits
+    flipped: ConfidenceInterval
     top: float
     lost: float
     won: float
-    examples: tuple[Flipped, ...]
+    examples: tuple[ChangedPrediction, ...]
 
 
-class Change(Record):
+class MetricChange(ResultRecord):
     """A number in an earlier evaluation and in this one. `key`: where it stands in both, dots between."""
 
     key: str
@@ -350,7 +350,7 @@ class Change(Record):
     now: float | None
 
 
-class NodeChange(Record):
+class NodeChange(ResultRecord):
     """A branch's accuracy in an earlier evaluation and in this one."""
 
     path: tuple[str, ...]
@@ -359,9 +359,9 @@ class NodeChange(Record):
     now: float
 
 
-class Beside(Record):
-    """An earlier evaluation beside this one. `same`: it judged the very same products, so that the change
-    of accuracy has paired limits (`accuracy`, null otherwise). `worse`, `better`: branches of at least ten
+class ReportComparison(ResultRecord):
+    """An earlier evaluation compared with this one. `same`: of the very same products, so that the change of
+    accuracy has paired limits (`accuracy`, null otherwise). `worse`, `better`: branches of at least ten
     products that changed most."""
 
     model_id: str
@@ -369,22 +369,22 @@ class Beside(Record):
     split: str | None
     judged: int
     same: bool
-    accuracy: Limits | None
-    changes: tuple[Change, ...]
+    accuracy: ConfidenceInterval | None
+    changes: tuple[MetricChange, ...]
     worse: tuple[NodeChange, ...]
     better: tuple[NodeChange, ...]
 
 
-class Evaluation(Record):
+class Evaluation(ResultRecord):
     """Everything one evaluation measured. `stages`: of a cascade. `products`: a hash of which were judged, in
     order; `hits`: one bit a product, whether its full path was right (base64), so that a later evaluation can
-    be put beside. `training_products`: labelled products that the model was trained from."""
+    be compared with it. `training_products`: labelled products that the model was trained from."""
 
     format_version: int = FORMAT_VERSION
     model_id: str
     source: str = ""
     split: str | None = None
-    rows: Rows
+    rows: RowCounts
     training_products: int | None = None
     model: Summary
     baseline: BaselineResult | None = None
@@ -393,18 +393,18 @@ class Evaluation(Record):
     reliability: tuple[ReliabilityBin, ...] = ()
     coverage: tuple[CoveragePoint, ...] = ()
     decisions: Decisions | None = None
-    promised: Promised | None = None
+    promised: GuaranteeReport | None = None
     nodes: tuple[NodeScore, ...] = ()
     confusions: tuple[Confusion, ...] = ()
     matrix: Matrix | None = None
     examples: Examples = Examples()
     products: str = ""
     hits: str = ""
-    beside: Beside | None = None
-    perturbed: tuple[Perturbed, ...] = ()
+    comparison: ReportComparison | None = None
+    robustness: tuple[RobustnessScore, ...] = ()
 
     def to_json(self) -> str:
-        """One indented JSON document; pictures stay out."""
+        """One indented JSON document; images stay out."""
         return self.model_dump_json(indent=2)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from aisle.data import ImageRef, Product
 from aisle.data.images import ImageError, decode
-from aisle.evaluation.collect import Ask, chunks
-from aisle.evaluation.result import Flipped, Perturbed
+from aisle.evaluation.collect import ScoreFn, chunks
+from aisle.evaluation.result import ChangedPrediction, RobustnessScore
 from aisle.evaluation.summary import limits
 from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress
@@ -41,7 +41,7 @@ _SIZE = re.compile(
 )
 _WORD = re.compile(r"\w+")
 
-Change = Callable[[Product, np.random.Generator], Product | None]
+MetricChange = Callable[[Product, np.random.Generator], Product | None]
 
 
 def recoloured(product: Product, rng: np.random.Generator) -> Product | None:
@@ -122,7 +122,7 @@ def cropped(product: Product, rng: np.random.Generator) -> Product | None:
     return replace(product, images=tuple(images)) if any(ref.data for ref in images) else None
 
 
-CHANGES: Mapping[str, Change] = MappingProxyType(
+CHANGES: Mapping[str, MetricChange] = MappingProxyType(
     {
         "colour": recoloured, "size": resized, "word order": reordered, "case": recased, "typo": mistyped,
         "crop": cropped,
@@ -130,9 +130,9 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
 )  # fmt: skip
 
 
-def perturb(
-    ask: Ask, products: Sequence[Product], rows: np.ndarray, truth: Truth, progress: Progress = SILENT
-) -> tuple[Perturbed, ...]:
+def robustness(
+    ask: ScoreFn, products: Sequence[Product], rows: np.ndarray, truth: Truth, progress: Progress = SILENT
+) -> tuple[RobustnessScore, ...]:
     """How often each change flips the most probable path. rows: the products that `truth` is about; of more
     than `MOST` some are drawn by chance."""
     at = np.arange(len(rows))
@@ -158,9 +158,9 @@ def perturb(
 
 
 def _told(
-    kind: str, ask: Ask, pairs: list[tuple[int, Product, Product]], before: dict[int, tuple[str, ...]],
+    kind: str, ask: ScoreFn, pairs: list[tuple[int, Product, Product]], before: dict[int, tuple[str, ...]],
     truth: Truth, depth: int,
-) -> Perturbed:  # fmt: skip
+) -> RobustnessScore:  # fmt: skip
     made = [after for _, _, after in pairs]
     after = _best(ask, made, np.arange(len(made)))
     tree = truth.taxonomy
@@ -171,7 +171,7 @@ def _told(
     some = truth[own]
     right = [some.hits(np.array([[_node(tree, p)] for p in paths]))[:, 0] for paths in (was, after)]
     shown = np.flatnonzero(flipped)[np.argsort(~top[flipped], kind="stable")][:SHOWN].tolist()
-    return Perturbed(
+    return RobustnessScore(
         kind=kind,
         products=len(pairs),
         flipped=limits(clopper_pearson(int(flipped.sum()), len(pairs))),
@@ -179,7 +179,7 @@ def _told(
         lost=float((right[0] & ~right[1]).mean()),
         won=float((~right[0] & right[1]).mean()),
         examples=tuple(
-            Flipped(
+            ChangedPrediction(
                 id=pairs[n][1].id,
                 title=_title(pairs[n][1]),
                 changed=_title(pairs[n][2]),
@@ -196,7 +196,7 @@ def _node(tree, path: tuple[str, ...]) -> int:  # noqa: ANN001 - a Taxonomy
     return -1 if found is None else found
 
 
-def _best(ask: Ask, products: Sequence[Product], rows: np.ndarray) -> list[tuple[str, ...]]:
+def _best(ask: ScoreFn, products: Sequence[Product], rows: np.ndarray) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for some in chunks(products, rows):
         scores = ask(some)

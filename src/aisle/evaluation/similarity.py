@@ -1,4 +1,4 @@
-"""Labelled products of a catalogue that are most like given ones, for people to look at."""
+"""Labelled products of a catalog that are most like given ones, for people to look at."""
 
 from collections.abc import Sequence
 from typing import Any

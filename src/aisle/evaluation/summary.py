@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from aisle.evaluation.collect import Answers
-from aisle.evaluation.result import BandScore, LevelScore, Limits, Overall, Summary
+from aisle.evaluation.collect import TopPredictions
+from aisle.evaluation.result import BandScore, ConfidenceInterval, LevelScore, Overall, Summary
 from aisle.metrics import (
     Interval,
     MatchedPredictions,
@@ -20,8 +20,8 @@ from aisle.metrics import (
 TOP = 5
 
 
-def summarise(
-    answers: Answers,
+def summarize(
+    answers: TopPredictions,
     judged: MatchedPredictions,
     hit: np.ndarray,
     train: np.ndarray | None,
@@ -48,7 +48,7 @@ def summarise(
     )  # fmt: skip
 
 
-def _overall(answers: Answers, judged: MatchedPredictions, hit: np.ndarray, probable: bool) -> Overall:
+def _overall(answers: TopPredictions, judged: MatchedPredictions, hit: np.ndarray, probable: bool) -> Overall:
     metrics: dict[str, Any] = dict(overall_metrics(judged))
     metrics["accuracy"] = limits(clopper_pearson(int(judged.right.sum()), len(judged)))
     metrics["top5"] = float(hit.mean())
@@ -58,7 +58,7 @@ def _overall(answers: Answers, judged: MatchedPredictions, hit: np.ndarray, prob
     return Overall(**metrics)
 
 
-def _level(answers: Answers, judged: MatchedPredictions, depth: int, probable: bool) -> LevelScore:
+def _level(answers: TopPredictions, judged: MatchedPredictions, depth: int, probable: bool) -> LevelScore:
     level = at_level(judged, depth)
     if not len(level.rows):
         return LevelScore(
@@ -81,7 +81,7 @@ def _level(answers: Answers, judged: MatchedPredictions, depth: int, probable: b
     )
 
 
-def confidence(answers: Answers, judged: MatchedPredictions) -> np.ndarray:
+def confidence(answers: TopPredictions, judged: MatchedPredictions) -> np.ndarray:
     """(B,) the probability given to what is judged: the best terminal, or, where the label is only
     known to a branch, the best path's branch at that depth."""
     tree = judged.taxonomy
@@ -90,9 +90,9 @@ def confidence(answers: Answers, judged: MatchedPredictions) -> np.ndarray:
     return np.exp(np.where(judged.exact, answers.logp[:, 0], branch))
 
 
-def limits(interval: Interval) -> Limits:
+def limits(interval: Interval) -> ConfidenceInterval:
     """The record of an interval."""
-    return Limits(value=interval.value, low=interval.low, high=interval.high)
+    return ConfidenceInterval(value=interval.value, low=interval.low, high=interval.high)
 
 
 def _finite_mean(values: np.ndarray) -> float | None:

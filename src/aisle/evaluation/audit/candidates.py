@@ -7,7 +7,7 @@ import numpy as np
 
 from aisle.data import Catalog
 from aisle.data.duplicates import members
-from aisle.evaluation.audit.neighbours import Near
+from aisle.evaluation.audit.neighbours import NeighborLists
 from aisle.taxonomy import Taxonomy
 
 GIVEN = slice(0, 3)  # the label, and up to two further acceptable places
@@ -19,8 +19,8 @@ ANSWERED = slice(9, 12)
 COUNT = 12
 
 
-class Cases(NamedTuple):
-    """n products to be judged: `rows` of the catalogue, `node` (n,) of their label, whether it is `exact`,
+class AuditCases(NamedTuple):
+    """n products to be judged: `rows` of the catalog, `node` (n,) of their label, whether it is `exact`,
     near-duplicate `group`, `fold`, and `places` (n, COUNT) nodes to weigh, -1 where there is none."""
 
     rows: np.ndarray
@@ -31,8 +31,8 @@ class Cases(NamedTuple):
     places: np.ndarray
 
 
-def cases_of(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: np.ndarray) -> Cases:
-    """The labelled products of a catalogue, with their labels and made-up wrong ones."""
+def audit_cases(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: np.ndarray) -> AuditCases:
+    """The labelled products of a catalog, with their labels and made-up wrong ones."""
     targets = catalog.targets()
     rows = np.flatnonzero((targets.node >= 0) & (fold >= 0))
     node = targets.node[rows]
@@ -42,11 +42,11 @@ def cases_of(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: np.n
         more = [taxonomy.find(path) for path in catalog[int(rows[i])].categories[1:]]
         known = [n for n in dict.fromkeys(more) if n is not None and n != node[i]][:2]
         places[i, 1 : 1 + len(known)] = known
-    places[:, WRONG] = made_up(taxonomy, node, places[:, GIVEN])
-    return Cases(rows, node, targets.exact[rows], group[rows], fold[rows], places)
+    places[:, WRONG] = wrong_labels(taxonomy, node, places[:, GIVEN])
+    return AuditCases(rows, node, targets.exact[rows], group[rows], fold[rows], places)
 
 
-def made_up(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray, seed: int = 0) -> np.ndarray:
+def wrong_labels(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray, seed: int = 0) -> np.ndarray:
     """(n, 3) labels that are wrong: another product's, a sibling's, one below a sibling of the parent.
 
     They are drawn from labels in use; -1 where there is no such place, or chance hit one of `given` (n, 3).
@@ -82,21 +82,21 @@ def relative(
     return out
 
 
-def voted(near: Sequence[Near], node: np.ndarray, own: np.ndarray) -> np.ndarray:
+def neighbor_labels(near: Sequence[NeighborLists], node: np.ndarray, own: np.ndarray) -> np.ndarray:
     """(n, 2) the two places that most neighbours have, besides the product's own; -1 where there is none."""
     out = np.full((len(own), 2), -1, np.int64)
     for i in range(len(own)):
         tally: dict[int, float] = {}
         for space in near:
-            for j, likeness in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
+            for j, similarity in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
                 if j >= 0 and node[j] != own[i]:
-                    tally[int(node[j])] = tally.get(int(node[j]), 0.0) + max(likeness, 0.0)
+                    tally[int(node[j])] = tally.get(int(node[j]), 0.0) + max(similarity, 0.0)
         best = sorted(tally, key=lambda n: (-tally[n], n))[:2]
         out[i, : len(best)] = best
     return out
 
 
-def doubled(group: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def duplicate_labels(group: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of duplicates: (n,) the share of a product's that carry its label (NaN: it has none), and (n,) the
     label that most of those which differ carry (-1: none differs)."""
     agree, other = np.full(len(node), np.nan), np.full(len(node), -1, np.int64)

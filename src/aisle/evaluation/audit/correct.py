@@ -1,4 +1,4 @@
-"""A catalogue whose likely wrong labels are replaced by what an audit proposes."""
+"""A catalog whose likely wrong labels are replaced by what an audit proposes."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def corrected(catalog: Catalog, found: Audit, least: float = LIKELY) -> Catalog:
 
 
 def write_corrected(catalog: Catalog, found: Audit, file: Path, least: float = LIKELY) -> int:
-    """Write the catalogue with those labels replaced, spelled as its own are; returns how many.
+    """Write the catalog with those labels replaced, spelled as its own are; returns how many.
 
     Where the source's label is not one column with one category a row, a column `audited_category` is
     added instead, which holds every row's path.

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aisle.data import Catalog
-from aisle.evaluation.audit.candidates import ANSWERED, BETTER, DOUBLED, VOTED, Cases, doubled, voted
-from aisle.evaluation.audit.neighbours import Near, nearest, votes
+from aisle.evaluation.audit.candidates import (
+    ANSWERED,
+    BETTER,
+    DOUBLED,
+    VOTED,
+    AuditCases,
+    duplicate_labels,
+    neighbor_labels,
+)
+from aisle.evaluation.audit.neighbours import NeighborLists, nearest, votes
 from aisle.evaluation.branches import below
 from aisle.guarantee import Calibration
 from aisle.progress import SILENT, Progress
@@ -39,16 +47,16 @@ _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 class Evidence:
     """Of n products and the places weighed for each: `features` (n, C, F), NaN where there is nothing to say.
 
-    confidence: (n, C) calibrated, of each place. said: (n, 2) the places that text alone and pictures alone
+    confidence: (n, C) calibrated, of each place. said: (n, 2) the places that text alone and images alone
     name, -1 where one is absent. near: neighbours by space, numbered among the n. support: (n,) other
     products with the same label; agree: (n,) share of duplicates with it.
     """
 
-    cases: Cases
+    cases: AuditCases
     features: np.ndarray
     confidence: np.ndarray
     said: np.ndarray
-    near: dict[str, Near]
+    near: dict[str, NeighborLists]
     support: np.ndarray
     agree: np.ndarray
 
@@ -56,27 +64,27 @@ class Evidence:
 def gather(
     catalog: Catalog,
     taxonomy: Taxonomy,
-    cases: Cases,
+    cases: AuditCases,
     models: Iterable[tuple[np.ndarray, "Predictor"]],
     progress: Progress = SILENT,
 ) -> Evidence:
-    """Ask models, each for rows (of the catalogue) that it has not learned from, nor from duplicates of."""
+    """Ask models, each for rows (of the catalog) that it has not learned from, nor from duplicates of."""
     n, count = cases.places.shape
     features = np.full((n, count, len(FEATURES)), np.nan, np.float32)
     confidence = np.zeros((n, count), np.float32)
     said = np.full((n, 2), -1, np.int64)
     place_of = np.full(len(catalog), -1, np.int64)
     place_of[cases.rows] = np.arange(n)
-    agree, other = doubled(cases.group, cases.node)
+    agree, other = duplicate_labels(cases.group, cases.node)
     cases.places[:, DOUBLED] = other
-    near: dict[str, Near] | None = None
+    near: dict[str, NeighborLists] | None = None
     kinds: dict[str, str] = {}
     for rows, model in models:
         views = _by_modality(model)
-        if near is None:  # spaces know words and pictures alone, so one model's serve all
+        if near is None:  # spaces know words and images alone, so one model's serve all
             near = nearest(model.view_embeddings(catalog.select(cases.rows)), cases.group, progress)
             kinds = {view.name: view.modality for view in model.inputs}
-            cases.places[:, VOTED] = voted(list(near.values()), cases.node, cases.node)
+            cases.places[:, VOTED] = neighbor_labels(list(near.values()), cases.node, cases.node)
         mine = place_of[rows]
         mine = mine[mine >= 0]
         model = _calibrated(model, catalog, cases, mine)
@@ -93,7 +101,7 @@ def gather(
     return Evidence(cases, features, confidence, said, near, support[cases.node] - 1, agree)
 
 
-def _calibrated(model: "Predictor", catalog: Catalog, cases: Cases, mine: np.ndarray) -> "Predictor":
+def _calibrated(model: "Predictor", catalog: Catalog, cases: AuditCases, mine: np.ndarray) -> "Predictor":
     """The same model, calibrated on rows that it judges: it kept none of those that it learned from aside."""
     some = mine[:: max(1, len(mine) // CALIBRATED)]
     if not len(some):
@@ -104,7 +112,7 @@ def _calibrated(model: "Predictor", catalog: Catalog, cases: Cases, mine: np.nda
 
 
 def _by_modality(model: "Predictor") -> dict[str, list[str]]:
-    """The views to leave out in order to hear text alone and pictures alone, where there are both."""
+    """The views to leave out in order to hear text alone and images alone, where there are both."""
     kinds = {view.name: view.modality for view in model.inputs}
     if not {"text", "image"} <= set(kinds.values()):
         return {}
@@ -113,7 +121,7 @@ def _by_modality(model: "Predictor") -> dict[str, list[str]]:
 
 
 def _ask(
-    products: Catalog, some: np.ndarray, model: "Predictor", views: dict[str, list[str]], cases: Cases,
+    products: Catalog, some: np.ndarray, model: "Predictor", views: dict[str, list[str]], cases: AuditCases,
     features: np.ndarray, confidence: np.ndarray, said: np.ndarray,
 ) -> None:  # fmt: skip
     scores = model.score(products)
@@ -192,7 +200,11 @@ def _against(level: np.ndarray, nodes: np.ndarray, numbers: np.ndarray, branch: 
 
 
 def _vote(
-    features: np.ndarray, taxonomy: Taxonomy, cases: Cases, near: dict[str, Near], kinds: dict[str, str]
+    features: np.ndarray,
+    taxonomy: Taxonomy,
+    cases: AuditCases,
+    near: dict[str, NeighborLists],
+    kinds: dict[str, str],
 ) -> None:
     for column, kind in (("neighbours full", "text"), ("alike full", "image")):
         spaces = [space for name, space in near.items() if kinds[name] == kind]
@@ -207,7 +219,7 @@ def _vote(
             features[:, c, first : first + 3] = np.where((place >= 0)[:, None], mean, np.nan)
 
 
-def _twins(cases: Cases) -> np.ndarray:
+def _twins(cases: AuditCases) -> np.ndarray:
     """(n, C) the share of a product's duplicates that carry the label of each place; NaN without any."""
     from aisle.data.duplicates import members
 
@@ -220,7 +232,7 @@ def _twins(cases: Cases) -> np.ndarray:
     return out
 
 
-def _expect(features: np.ndarray, taxonomy: Taxonomy, cases: Cases, support: np.ndarray) -> None:
+def _expect(features: np.ndarray, taxonomy: Taxonomy, cases: AuditCases, support: np.ndarray) -> None:
     """What products of a category usually score, the product itself left out, small categories leaning on
     their branch: confident learning's thresholds (Northcutt et al. 2021), shrunk down the tree."""
     own = features[:, 0, 0]

@@ -21,7 +21,7 @@ SUREST = 0.99  # no chance above this: evidence is never proof
 _HIGHEST = np.linspace(0.0, 0.9, 46)  # quantiles of a kind's suspicion at which its share is looked for
 
 
-class Verdicts(NamedTuple):
+class LabelScores(NamedTuple):
     """Of n labels: `suspicion` (n,) 0 to 1, to rank by; `chance` (n,) of being wrong, estimated, in the same
     order; `proposal` (n,) which of the places weighed looks best besides."""
 
@@ -38,7 +38,7 @@ class Told(NamedTuple):
     both: np.ndarray
 
 
-def judge(evidence: Evidence) -> Verdicts:
+def judge(evidence: Evidence) -> LabelScores:
     """Weigh every label; none is judged by a judge that learned from its own fold.
 
     The straight judge (logistic regression) tells shares and chances better, with a little of the bent one it
@@ -59,7 +59,7 @@ def judge(evidence: Evidence) -> Verdicts:
     chance = np.minimum(np.exp(np.minimum(_least(odds, places), 0.0)), SUREST)
     rising = IsotonicRegression(increasing=True).fit_transform(suspicion, chance)
     better = np.where(places[:, BETTER] >= 0, highest[:, BETTER], np.inf)
-    return Verdicts(expit(suspicion), np.asarray(rising), BETTER.start + better.argmin(1))
+    return LabelScores(expit(suspicion), np.asarray(rising), BETTER.start + better.argmin(1))
 
 
 def _least(told: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def _told(evidence: Evidence, kind: int) -> Told:
             learn = np.ones(len(fold), bool)
         x = np.concatenate([features[learn, 0], features[learn & made, kind]])
         y = np.r_[np.zeros(learn.sum()), np.ones((learn & made).sum())]
-        heard = np.asarray(np.isfinite(x).any(0))  # pictures say nothing in a shop without any
+        heard = np.asarray(np.isfinite(x).any(0))  # images say nothing in a shop without any
         middle, spread = np.nanmean(x[:, heard], axis=0), np.nanstd(x[:, heard], axis=0) + 1e-6
         x = np.nan_to_num((x[:, heard] - middle) / spread)  # silence is neither for nor against
         rows = np.nan_to_num((features[asked][..., heard] - middle) / spread)

@@ -14,7 +14,7 @@ AMONG = 20_000  # products looked through for them: of more, some drawn by chanc
 _BLOCK = 512
 
 
-class Near(NamedTuple):
+class NeighborLists(NamedTuple):
     """In one space, (n, K) the `number` of each product's nearest, -1 where there is none, and their cosine
     `similarity`."""
 
@@ -24,7 +24,7 @@ class Near(NamedTuple):
 
 def nearest(
     vectors: Mapping[str, np.ndarray], group: np.ndarray, progress: Progress = SILENT
-) -> dict[str, Near]:
+) -> dict[str, NeighborLists]:
     """By space, the neighbours of n products in vectors (n, D), zeros where a product has none; `group` (n,)
     numbers near-duplicates, which are not neighbours of each other."""
     found = {}
@@ -43,7 +43,7 @@ def nearest(
                 if here.any() and len(there):
                     _ask(unit[part], here, there, unit[there], group, part, index, similarity)
                 advance(part.stop - part.start)
-            found[name] = Near(index, similarity)
+            found[name] = NeighborLists(index, similarity)
     return found
 
 
@@ -55,16 +55,16 @@ def _ask(
     near[group[part, None] == group[there][None]] = -np.inf
     most = min(K, len(there))
     best = np.argpartition(near, len(there) - most, axis=1)[:, -most:]
-    likeness = np.take_along_axis(near, best, 1)
-    order = np.argsort(-likeness, axis=1, kind="stable")
-    best, likeness = np.take_along_axis(best, order, 1), np.take_along_axis(likeness, order, 1)
-    known = np.isfinite(likeness) & here[:, None]
+    similarity = np.take_along_axis(near, best, 1)
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    best, similarity = np.take_along_axis(best, order, 1), np.take_along_axis(similarity, order, 1)
+    known = np.isfinite(similarity) & here[:, None]
     index[part, :most] = np.where(known, there[best], -1)
-    similarity[part, :most] = np.where(known, likeness, -np.inf)
+    similarity[part, :most] = np.where(known, similarity, -np.inf)
 
 
-def votes(near: Near, taxonomy: Taxonomy, node: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(n, 3) share of the neighbours' vote, weighted by likeness, for each of `places` (n,): there exactly,
+def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(n, 3) share of the neighbours' vote, weighted by similarity, for each of `places` (n,): there exactly,
     below its parent, in its top category. node: (n,) every product's label. NaN without neighbours."""
     place = np.where(near.number >= 0, node[near.number], -1)[:, None]
     asked = Nearest(np.zeros((len(places), 1, 0)), place, near.similarity[:, None])

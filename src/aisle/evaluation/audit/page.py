@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def render(audit: Audit) -> str:
-    """The page's HTML: the findings that carry pictures, those that leave their branch first."""
+    """The page's HTML: the findings that carry images, those that leave their branch first."""
     shown = [f for f in audit.findings if f.nearest or f.picture.state != "none" or f.rank <= 100]
     return (
         environment()

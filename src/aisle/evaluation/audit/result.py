@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from aisle.evaluation.result import Picture, Record
+from aisle.evaluation.result import ResultRecord, Thumbnail
 from aisle.inference.prediction_files import whole_file
 from aisle.taxonomy import format_path
 
@@ -19,17 +19,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class Beside(Record):
+class SimilarProduct(ResultRecord):
     """A product near to the one in question, and where it is labelled."""
 
     id: str
     title: str
     path: tuple[str, ...]
     similarity: float
-    picture: Picture
+    picture: Thumbnail
 
 
-class Finding(Record):
+class AuditFinding(ResultRecord):
     """One label. `row`: the record's number in the source, from 1. `chance` (estimated) that it is wrong;
     `suspicion`: what it is ranked by, 0 to 1. `where`: the first level at which label and proposal differ is
     the last one (`sibling`: the same parent), the top one (`top`), or between (`branch`).
@@ -60,11 +60,11 @@ class Finding(Record):
     duplicates_agree: float | None
     reasons: tuple[str, ...]
     text: str = Field(default="", exclude=True)
-    picture: Picture = Field(default=Picture(state="none"), exclude=True)
-    nearest: tuple[Beside, ...] = Field(default=(), exclude=True)
+    picture: Thumbnail = Field(default=Thumbnail(state="none"), exclude=True)
+    nearest: tuple[SimilarProduct, ...] = Field(default=(), exclude=True)
 
 
-class Place(Record):
+class CategoryErrors(ResultRecord):
     """A category: `products` labelled so, `wrong` of them by the sum of chances, `likely` by count."""
 
     path: tuple[str, ...]
@@ -73,7 +73,7 @@ class Place(Record):
     likely: int
 
 
-class Audit(Record):
+class Audit(ResultRecord):
     """A catalogue's labels, most suspicious first. `audited` = `rows` less `unlabelled` and `faulty`.
 
     `share`: of labels estimated to be wrong. `likely`: labels whose chance is at least one half; `siblings`
@@ -90,8 +90,8 @@ class Audit(Record):
     share: float
     likely: int
     siblings: int
-    places: tuple[Place, ...]
-    findings: tuple[Finding, ...]
+    places: tuple[CategoryErrors, ...]
+    findings: tuple[AuditFinding, ...]
 
     def write(self, folder: str | Path) -> Path:
         """`audit.csv`, `audit.jsonl`, `audit.json` (the summary) and `audit.html`; returns the page's path.

@@ -1,4 +1,4 @@
-"""Judge the labels of a catalogue by models that have not seen the products they judge."""
+"""Judge the labels of a catalog by models that have not seen the products they judge."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -8,11 +8,11 @@ import numpy as np
 from aisle.data import Catalog
 from aisle.data.splits import folds as fold_numbers
 from aisle.errors import CatalogError
-from aisle.evaluation.audit.candidates import Cases, cases_of
+from aisle.evaluation.audit.candidates import AuditCases, audit_cases
 from aisle.evaluation.audit.evidence import FEATURES, Evidence, gather
-from aisle.evaluation.audit.judge import Verdicts, judge
+from aisle.evaluation.audit.judge import LabelScores, judge
 from aisle.evaluation.audit.reasons import reasons
-from aisle.evaluation.audit.result import LIKELY, Audit, Beside, Finding, Place
+from aisle.evaluation.audit.result import LIKELY, Audit, AuditFinding, CategoryErrors, SimilarProduct
 from aisle.evaluation.thumbnails import thumbnail
 from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
@@ -20,8 +20,8 @@ from aisle.taxonomy import CategoryPath, Taxonomy
 from aisle.training.recipe import AnyRecipe
 from aisle.training.stacking import fold_models
 
-SHOWN = 100  # findings with pictures on the page
-BESIDE = 3  # nearest products shown with each
+SHOWN = 100  # findings with images on the page
+SIMILAR = 3  # nearest products shown with each
 PLACES = 15
 TITLE, TEXT = 160, 240  # characters
 _COLUMN = {name: i for i, name in enumerate(FEATURES)}
@@ -37,9 +37,9 @@ def audit(
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Audit:
-    """Rank the labelled products of a catalogue by how likely their label is wrong.
+    """Rank the labelled products of a catalog by how likely their label is wrong.
 
-    Near-duplicates (equal words, first pictures that are equal or look alike, one group) are in one fold and
+    Near-duplicates (equal words, first images that are equal or look alike, one group) are in one fold and
     no neighbours of each other. most: findings kept, the most suspicious ones.
 
     Raises:
@@ -59,7 +59,7 @@ def audit(
         raise CatalogError("all labelled rows are in one category: there is nothing to confuse it with")
     number = np.full(len(catalog), -1)
     number[labelled] = fold_numbers(catalog.select(labelled), folds)
-    cases = cases_of(catalog, taxonomy, number, group)
+    cases = audit_cases(catalog, taxonomy, number, group)
     models = fold_models(
         catalog, recipe, taxonomy, number, store=store or FeatureStore(), trust_code=trust_code
     )
@@ -99,8 +99,8 @@ def _counted(models: Iterable[Any], advance: Callable[[int], None]) -> Iterator[
 
 
 def _finding(
-    catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, verdicts: Verdicts, i: int, rank: int
-) -> Finding:
+    catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, verdicts: LabelScores, i: int, rank: int
+) -> AuditFinding:
     cases, best = evidence.cases, int(verdicts.proposal[i])
     row = int(cases.rows[i])
     product = catalog[row]
@@ -124,7 +124,7 @@ def _finding(
         "duplicates_agree": None if np.isnan(agree) else agree,
     }
     shown = rank <= SHOWN
-    return Finding.model_validate(
+    return AuditFinding.model_validate(
         told
         | {
             "rank": rank,
@@ -136,32 +136,34 @@ def _finding(
             "reasons": reasons(told),
             "text": _short(product.fields.get("description", ""), TEXT),
             "picture": thumbnail(product) if shown else {"state": "none"},
-            "nearest": _beside(catalog, taxonomy, evidence, i) if shown else (),
+            "nearest": _similar_products(catalog, taxonomy, evidence, i) if shown else (),
         }
     )
 
 
 def _share(evidence: Evidence, i: int, place: int) -> float | None:
-    """Of the nearest products' vote: text and pictures averaged, where both have neighbours."""
+    """Of the nearest products' vote: text and images averaged, where both have neighbours."""
     columns = [_COLUMN["neighbours full"], _COLUMN["alike full"]]
     told = evidence.features[i, place, columns]
     told = told[np.isfinite(told)]
     return float(told.mean()) if len(told) else None
 
 
-def _beside(catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, i: int) -> tuple[Beside, ...]:
+def _similar_products(
+    catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, i: int
+) -> tuple[SimilarProduct, ...]:
     """The products nearest in any space."""
     cases = evidence.cases
     near: dict[int, float] = {}
     for space in evidence.near.values():
-        for j, likeness in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
+        for j, similarity in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
             if j >= 0:
-                near[j] = max(near.get(j, -1.0), likeness)
+                near[j] = max(near.get(j, -1.0), similarity)
     found = []
-    for j in sorted(near, key=lambda j: (-near[j], j))[:BESIDE]:
+    for j in sorted(near, key=lambda j: (-near[j], j))[:SIMILAR]:
         other = catalog[int(cases.rows[j])]
         found.append(
-            Beside(
+            SimilarProduct(
                 id=other.id,
                 title=_short(other.fields.get("title", ""), TITLE),
                 path=taxonomy.nodes[cases.node[j]].path,
@@ -172,7 +174,7 @@ def _beside(catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, i: int) ->
     return tuple(found)
 
 
-def _places(taxonomy: Taxonomy, cases: Cases, verdicts: Verdicts) -> tuple[Place, ...]:
+def _places(taxonomy: Taxonomy, cases: AuditCases, verdicts: LabelScores) -> tuple[CategoryErrors, ...]:
     """The categories, of all depths that products end at, that hold most wrong labels."""
     size = len(taxonomy)
     wrong = np.bincount(cases.node, verdicts.chance, minlength=size)
@@ -180,7 +182,7 @@ def _places(taxonomy: Taxonomy, cases: Cases, verdicts: Verdicts) -> tuple[Place
     products = np.bincount(cases.node, minlength=size)
     order = sorted(range(size), key=lambda n: (-wrong[n], n))[:PLACES]
     return tuple(
-        Place(
+        CategoryErrors(
             path=taxonomy.nodes[n].path,
             products=int(products[n]),
             wrong=float(wrong[n]),

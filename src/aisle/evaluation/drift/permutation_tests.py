@@ -10,14 +10,14 @@ SAMPLE = 700  # rows of each whose distances are compared
 ALPHA = 0.05  # chance that anything at all is called changed where nothing is (Holm 1979)
 
 
-class Tested(NamedTuple):
+class TestResult(NamedTuple):
     """How far apart two samples are (`effect`), and how often chance alone sets them as far apart (`p`)."""
 
     effect: float
     p: float
 
 
-def shares(before: np.ndarray, after: np.ndarray) -> Tested:
+def shares(before: np.ndarray, after: np.ndarray) -> TestResult:
     """Of values: the total variation distance of their shares; tested by the chi-square statistic.
 
     Values that are rare in both count as one, so that chance does not look like change.
@@ -41,7 +41,7 @@ def shares(before: np.ndarray, after: np.ndarray) -> Tested:
         * np.abs(np.bincount(code[:n], minlength=size) / n - np.bincount(code[n:], minlength=size) / m).sum()
     )
     noise = expected_variation(total / total.sum(), n, m)
-    return Tested(max(float(apart) - noise, 0.0), _shuffled(chi, code, n))
+    return TestResult(max(float(apart) - noise, 0.0), _shuffled(chi, code, n))
 
 
 def expected_variation(share: np.ndarray, n: int, m: int) -> float:
@@ -50,7 +50,7 @@ def expected_variation(share: np.ndarray, n: int, m: int) -> float:
     return float(0.5 * np.sqrt(2 / np.pi) * spread.sum())
 
 
-def values(before: np.ndarray, after: np.ndarray) -> Tested:
+def values(before: np.ndarray, after: np.ndarray) -> TestResult:
     """Of numbers: the Kolmogorov-Smirnov distance."""
     both = np.concatenate([before, after]).astype(float)
     order = np.argsort(both, kind="stable")
@@ -63,10 +63,10 @@ def values(before: np.ndarray, after: np.ndarray) -> Tested:
         first = np.cumsum(here[order])[ends]
         return float(np.abs(first / n - (ends + 1 - first) / m).max())
 
-    return Tested(distance(np.arange(n)), _shuffled(distance, np.arange(len(both)), n))
+    return TestResult(distance(np.arange(n)), _shuffled(distance, np.arange(len(both)), n))
 
 
-def occurrences(before: Mapping[str, int], n: int, after: Mapping[str, int], m: int) -> Tested:
+def occurrences(before: Mapping[str, int], n: int, after: Mapping[str, int], m: int) -> TestResult:
     """Of words, in how many of n and of m rows each occurs: the largest change of one word's share that is
     beyond chance, 0 where none is.
 
@@ -77,17 +77,17 @@ def occurrences(before: Mapping[str, int], n: int, after: Mapping[str, int], m: 
 
     words = [word for word in before.keys() | after.keys() if before.get(word, 0) + after.get(word, 0) >= 5]
     if not words:
-        return Tested(0.0, 1.0)
+        return TestResult(0.0, 1.0)
     had = np.array([before.get(word, 0) for word in words])
     has = np.array([after.get(word, 0) for word in words])
     more = hypergeom.sf(has - 1, n + m, had + has, m)
     less = hypergeom.cdf(has, n + m, had + has, m)
     p = np.minimum(2 * np.minimum(more, less) * len(words), 1.0)
     moved = np.abs(had / n - has / m)[p <= ALPHA]
-    return Tested(float(moved.max(initial=0.0)), float(p.min()))
+    return TestResult(float(moved.max(initial=0.0)), float(p.min()))
 
 
-def clouds(before: np.ndarray, after: np.ndarray) -> Tested:
+def clouds(before: np.ndarray, after: np.ndarray) -> TestResult:
     """Of vectors: the energy distance (Székely & Rizzo 2004), as a share of the rows' mean distance."""
     rng = np.random.default_rng(0)
     before, after = (_some(rows, rng) for rows in (before, after))
@@ -102,7 +102,7 @@ def clouds(before: np.ndarray, after: np.ndarray) -> Tested:
     energy = -((signs @ apart) * signs).sum(1)
     scale = float(apart.mean()) or 1.0
     effect = max(float(energy[0] - energy[1:].mean()), 0.0) / scale
-    return Tested(effect, float((1 + (energy[1:] >= energy[0] - 1e-12).sum()) / (SHUFFLES + 1)))
+    return TestResult(effect, float((1 + (energy[1:] >= energy[0] - 1e-12).sum()) / (SHUFFLES + 1)))
 
 
 def _some(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

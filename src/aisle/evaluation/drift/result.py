@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from aisle.evaluation.result import Limits, Record
+from aisle.evaluation.result import ConfidenceInterval, ResultRecord
 from aisle.inference.prediction_files import whole_file
 
 
-class Moved(Record):
+class Shift(ResultRecord):
     """One value of what changed: its share (or mean) before and now."""
 
     name: str
@@ -15,7 +15,7 @@ class Moved(Record):
     now: float
 
 
-class Aspect(Record):
+class Aspect(ResultRecord):
     """One way in which products or answers may differ from those the model was calibrated on.
 
     `effect`: how far apart, in the unit of `measure`; `p`: how often chance alone sets two samples as far
@@ -31,10 +31,10 @@ class Aspect(Record):
     p: float
     changed: bool
     mean: bool = False
-    moved: tuple[Moved, ...] = ()
+    moved: tuple[Shift, ...] = ()
 
 
-class Promise(Record):
+class GuaranteeStatus(ResultRecord):
     """Whether the promise can still be trusted. `holds`: nothing changed, or what changed is measured to be
     harmless; `doubtful`: it was made for other products; `broken`: measured on labels, even the upper limit
     lies below what was promised; `none`: the model promises nothing.
@@ -49,10 +49,10 @@ class Promise(Record):
     expected: float | None
     accepted: float
     accepted_before: float
-    measured: Limits | None
+    measured: ConfidenceInterval | None
 
 
-class Drift(Record):
+class Drift(ResultRecord):
     """A new file beside the products a model was calibrated on. `rows` of `source` were compared (a sample of
     large files); `seen`: rows left out because the model was trained on them."""
 
@@ -64,7 +64,7 @@ class Drift(Record):
     seen: int
     faulty: int
     aspects: tuple[Aspect, ...]
-    promise: Promise
+    promise: GuaranteeStatus
 
     @property
     def changed(self) -> tuple[Aspect, ...]:

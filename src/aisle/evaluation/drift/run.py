@@ -9,10 +9,10 @@ import numpy as np
 
 from aisle.data import Catalog
 from aisle.errors import AisleError
-from aisle.evaluation.drift.permutation_tests import Tested, clouds, holm, occurrences, shares, values
+from aisle.evaluation.drift.permutation_tests import TestResult, clouds, holm, occurrences, shares, values
 from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile
-from aisle.evaluation.drift.result import Aspect, Drift, Moved, Promise
-from aisle.evaluation.result import Limits
+from aisle.evaluation.drift.result import Aspect, Drift, GuaranteeStatus, Shift
+from aisle.evaluation.result import ConfidenceInterval
 from aisle.guarantee import Policy
 from aisle.inference.recalibrate import targets_in
 from aisle.metrics import Truth, clopper_pearson
@@ -28,8 +28,8 @@ class _Test(NamedTuple):
     name: str
     measure: str
     least: float  # a smaller effect is no change worth an alarm
-    test: Callable[[Profile, Profile], Tested]
-    moved: Callable[[Profile, Profile], tuple[Moved, ...]]
+    test: Callable[[Profile, Profile], TestResult]
+    moved: Callable[[Profile, Profile], tuple[Shift, ...]]
     mean: bool = False
 
 
@@ -123,7 +123,7 @@ def _tests(reference: Profile) -> list[_Test]:
     """Everything that is compared: what it is called, how it is measured, the least effect that counts."""
     share, distance, apart = "share that moved", "KS distance", "distance"
 
-    def of(name: str, test: Callable[..., Tested]) -> Callable[[Profile, Profile], Tested]:
+    def of(name: str, test: Callable[..., TestResult]) -> Callable[[Profile, Profile], TestResult]:
         return lambda a, b: test(getattr(a, name), getattr(b, name))
 
     tests = [
@@ -144,43 +144,43 @@ def _tests(reference: Profile) -> list[_Test]:
     return tests
 
 
-def _each_word(a: Profile, b: Profile) -> Tested:
+def _each_word(a: Profile, b: Profile) -> TestResult:
     """A template or a new line of goods brings a few words, which long texts hide from `vocabulary`."""
     return occurrences(a.words, len(a), b.words, len(b))
 
 
-def _presence(column: int) -> tuple[Callable[..., Tested], Callable[..., tuple[Moved, ...]]]:
+def _presence(column: int) -> tuple[Callable[..., TestResult], Callable[..., tuple[Shift, ...]]]:
     """How many products have a view."""
 
-    def test(a: Profile, b: Profile) -> Tested:
+    def test(a: Profile, b: Profile) -> TestResult:
         return shares(a.present[:, column], b.present[:, column])
 
-    def moved(a: Profile, b: Profile) -> tuple[Moved, ...]:
+    def moved(a: Profile, b: Profile) -> tuple[Shift, ...]:
         had, has = a.present[:, column].mean(), b.present[:, column].mean()
-        return (Moved(name="has it", before=float(had), now=float(has)),)
+        return (Shift(name="has it", before=float(had), now=float(has)),)
 
     return test, moved
 
 
-def _counted(before: np.ndarray, after: np.ndarray) -> tuple[Moved, ...]:
+def _counted(before: np.ndarray, after: np.ndarray) -> tuple[Shift, ...]:
     a, b = Counter(before.tolist()), Counter(after.tolist())
-    moved = [Moved(name=str(k), before=a[k] / len(before), now=b[k] / len(after)) for k in a | b]
+    moved = [Shift(name=str(k), before=a[k] / len(before), now=b[k] / len(after)) for k in a | b]
     return tuple(sorted(moved, key=lambda m: (-abs(m.now - m.before), m.name))[:TOLD])
 
 
-def _mix(a: Profile, b: Profile) -> tuple[Moved, ...]:
+def _mix(a: Profile, b: Profile) -> tuple[Shift, ...]:
     return _counted(a.place, b.place)
 
 
-def _tops(a: Profile, b: Profile) -> tuple[Moved, ...]:
+def _tops(a: Profile, b: Profile) -> tuple[Shift, ...]:
     return _counted(a.top, b.top)
 
 
-def _tongues(a: Profile, b: Profile) -> tuple[Moved, ...]:
+def _tongues(a: Profile, b: Profile) -> tuple[Shift, ...]:
     return _counted(a.language, b.language)
 
 
-def _words(a: Profile, b: Profile) -> tuple[Moved, ...]:
+def _words(a: Profile, b: Profile) -> tuple[Shift, ...]:
     """By the log-odds of a word, in its standard errors, with half a row added to each side."""
     n, m = len(a), len(b)
 
@@ -190,24 +190,24 @@ def _words(a: Profile, b: Profile) -> tuple[Moved, ...]:
         return float(abs(odds) / np.sqrt(1 / x + 1 / y + 1 / (n + 1 - x) + 1 / (m + 1 - y)))
 
     ranked = sorted(a.words | b.words, key=lambda word: (-z(word), word))[:TOLD]
-    return tuple(Moved(name=w, before=a.words.get(w, 0) / n, now=b.words.get(w, 0) / m) for w in ranked)
+    return tuple(Shift(name=w, before=a.words.get(w, 0) / n, now=b.words.get(w, 0) / m) for w in ranked)
 
 
-def _length(a: Profile, b: Profile) -> tuple[Moved, ...]:
-    return (Moved(name="words a product", before=float(a.length.mean()), now=float(b.length.mean())),)
+def _length(a: Profile, b: Profile) -> tuple[Shift, ...]:
+    return (Shift(name="words a product", before=float(a.length.mean()), now=float(b.length.mean())),)
 
 
-def _odd(a: Profile, b: Profile) -> tuple[Moved, ...]:
-    whole = Moved(name="belongs nowhere", before=float(a.strange.mean()), now=float(b.strange.mean()))
+def _odd(a: Profile, b: Profile) -> tuple[Shift, ...]:
+    whole = Shift(name="belongs nowhere", before=float(a.strange.mean()), now=float(b.strange.mean()))
     return (whole, *_by_top(a, b, a.strange.astype(float), b.strange.astype(float))[: TOLD - 1])
 
 
-def _sure(a: Profile, b: Profile) -> tuple[Moved, ...]:
-    whole = Moved(name="mean", before=float(a.confidence.mean()), now=float(b.confidence.mean()))
+def _sure(a: Profile, b: Profile) -> tuple[Shift, ...]:
+    whole = Shift(name="mean", before=float(a.confidence.mean()), now=float(b.confidence.mean()))
     return (whole, *_by_top(a, b, a.confidence, b.confidence)[: TOLD - 1])
 
 
-def _far(a: Profile, b: Profile) -> tuple[Moved, ...]:
+def _far(a: Profile, b: Profile) -> tuple[Shift, ...]:
     """By top category, the mean cosine similarity to the reference's centre there."""
     centre = {top: a.embedding[a.top == top].mean(0) for top in set(a.top.tolist())}
     whole = a.embedding.mean(0)
@@ -219,18 +219,20 @@ def _far(a: Profile, b: Profile) -> tuple[Moved, ...]:
     return _by_top(a, b, near(a), near(b))
 
 
-def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray, fewest: int = 10) -> tuple[Moved, ...]:
+def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray, fewest: int = 10) -> tuple[Shift, ...]:
     """Means in each top category that has rows enough on both sides, weighted by how many changed."""
     found = []
     for top in sorted(set(a.top.tolist()) & set(b.top.tolist())):
         here, there = a.top == top, b.top == top
         if min(here.sum(), there.sum()) >= fewest:
-            moved = Moved(name=str(top), before=float(x[here].mean()), now=float(y[there].mean()))
+            moved = Shift(name=str(top), before=float(x[here].mean()), now=float(y[there].mean()))
             found.append((abs(moved.now - moved.before) * there.sum(), moved))
     return tuple(moved for _, moved in sorted(found, key=lambda f: (-f[0], f[1].name))[:TOLD])
 
 
-def _promise(classifier: Any, catalog: Catalog, before: Profile, now: Profile, changed: list[str]) -> Promise:
+def _promise(
+    classifier: Any, catalog: Catalog, before: Profile, now: Profile, changed: list[str]
+) -> GuaranteeStatus:
     policy = getattr(classifier, "policy", None)
     promises = [p for p in policy.promises if p.holds and not p.branch] if isinstance(policy, Policy) else []
     promised = min((p.precision for p in promises if p.verdict == "accept"), default=None)
@@ -249,13 +251,13 @@ def _promise(classifier: Any, catalog: Catalog, before: Profile, now: Profile, c
             why = f"{why}; {right}"
     if promised is None:
         verdict, why = "none", "the model promises nothing: `aisle calibrate` fits a promise"
-    return Promise(
+    return GuaranteeStatus(
         verdict=verdict, why=why, promised=promised, expected=expected, measured=measured,
         accepted=float(now.accepted.mean()), accepted_before=float(before.accepted.mean()),
     )  # fmt: skip
 
 
-def _measured(classifier: Any, catalog: Catalog) -> Limits | None:
+def _measured(classifier: Any, catalog: Catalog) -> ConfidenceInterval | None:
     """How many accepted paths are right, where enough rows are labelled in the model's tree."""
     if not catalog.labelled:
         return None
@@ -274,4 +276,4 @@ def _measured(classifier: Any, catalog: Catalog) -> Limits | None:
     truth = Truth.of(tree, Targets(targets.node[rows], targets.exact[rows]), [[] for _ in rows])
     right = truth.hits(node[:, None])[:, 0][accepted]
     interval = clopper_pearson(int(right.sum()), int(accepted.sum()))
-    return Limits(value=interval.value, low=interval.low, high=interval.high)
+    return ConfidenceInterval(value=interval.value, low=interval.low, high=interval.high)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aisle.errors import AisleError
-from aisle.evaluation import earlier, evaluate, put_beside
+from aisle.evaluation import compare_with_report, evaluate, load_report
 from aisle.evaluation.compare_reports import packed, unpacked
 from aisle.evaluation.report import render
 from tests.evaluation.shop import CarefulModel, catalog
@@ -17,7 +17,7 @@ def before(test):
 
 
 def test_the_same_products_give_paired_limits(full, before, test):
-    found = put_beside(full, before).beside
+    found = compare_with_report(full, before).comparison
     right = [unpacked(e.hits, e) for e in (full, before)]
     assert right[0].mean() == pytest.approx(full.model.overall.accuracy.value)
     assert found.same
@@ -34,10 +34,10 @@ def test_the_same_products_give_paired_limits(full, before, test):
 
 
 def test_other_products_are_said_to_be_others(full, careful):
-    found = put_beside(full, evaluate(careful, catalog(120, seed=9), per_view=False)).beside
+    found = compare_with_report(full, evaluate(careful, catalog(120, seed=9), per_view=False)).comparison
     assert not found.same
     assert found.accuracy is None
-    assert "not the same products" in render(full.model_copy(update={"beside": found}))
+    assert "not the same products" in render(full.model_copy(update={"comparison": found}))
 
 
 def test_a_node_tells_how_many_of_its_products_were_accepted(full, careful, test):
@@ -50,15 +50,15 @@ def test_a_node_tells_how_many_of_its_products_were_accepted(full, careful, test
 def test_an_earlier_report_is_found_in_its_run_and_anything_else_refused(full, tmp_path):
     full.write(tmp_path / "run" / "report")
     for place in (tmp_path / "run", tmp_path / "run" / "report", tmp_path / "run" / "report" / "report.json"):
-        assert earlier(place).model_id == full.model_id
+        assert load_report(place).model_id == full.model_id
     with pytest.raises(AisleError, match=r"holds no report\.json"):
-        earlier(tmp_path)
+        load_report(tmp_path)
     (tmp_path / "report.json").write_text(json.dumps({"model_id": 3}))
     with pytest.raises(AisleError, match="not a saved evaluation"):
-        earlier(tmp_path)
+        load_report(tmp_path)
     (tmp_path / "report.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(AisleError, match="no text"):
-        earlier(tmp_path)
+        load_report(tmp_path)
 
 
 def test_hits_survive_packing():

@@ -52,12 +52,16 @@ def test_a_crop_keeps_four_fifths_and_broken_pictures_are_left():
 @pytest.fixture(scope="module")
 def found():
     return evaluate(
-        WordModel(catalog(400, seed=1)), catalog(300, seed=2), per_view=False, why=False, perturb=True
+        WordModel(catalog(400, seed=1)),
+        catalog(300, seed=2),
+        per_view=False,
+        why=False,
+        measure_robustness=True,
     )
 
 
 def test_flips_are_counted_as_answers_that_differ(found):
-    told = {p.kind: p for p in found.perturbed}
+    told = {p.kind: p for p in found.robustness}
     assert set(told) == {"colour", "word order", "case", "typo", "crop"}  # the shop names no sizes
     for kind in ("word order", "case", "crop"):  # a bag of lower-case words cannot notice
         assert told[kind].flipped.value == 0
@@ -77,4 +81,4 @@ def test_flips_are_counted_as_answers_that_differ(found):
 def test_the_page_tells_of_it(found):
     html = render(found)
     assert "Is it consistent?" in html
-    assert f'data-key="perturbed.{[p.kind for p in found.perturbed].index("typo")}.flipped.value"' in html
+    assert f'data-key="robustness.{[p.kind for p in found.robustness].index("typo")}.flipped.value"' in html
