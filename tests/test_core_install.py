@@ -14,7 +14,7 @@ from tests.evaluation.shop import products
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 # `benchmarks/install_size.py` measures what these bring: at most 45 packages and 650 MB.
 CORE = {
-    *("chardet", "jinja2", "joblib", "numpy", "pillow", "polars", "pyarrow", "pydantic", "rich"),
+    *("chardet", "jinja2", "joblib", "numpy", "pillow", "pyarrow", "pydantic", "rich"),
     *("safetensors", "scikit-learn", "scipy", "typer"),
 }
 WITHOUT = """
