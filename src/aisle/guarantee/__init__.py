@@ -3,17 +3,19 @@
 from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.confidence import Confidences
 from aisle.guarantee.exact_tests import clopper_pearson
-from aisle.guarantee.fit import Sample, fit
+from aisle.guarantee.fit import Sample, cross_fit, fit
 from aisle.guarantee.knn_calibration import Agreement
 from aisle.guarantee.nearest import Nearest, Neighbours
 from aisle.guarantee.ood import Novelty
 from aisle.guarantee.path_confidence import OUTSIDE
-from aisle.guarantee.policy import Policy, Promise, Rule
+from aisle.guarantee.policy import Policy
 from aisle.guarantee.prediction import Alternative, Prediction, Verdict
 from aisle.guarantee.risk_coverage import Curve, Curves, Kept, risk_coverage
+from aisle.guarantee.rule import CURVE, Guarantee, OperatingPoint
 from aisle.guarantee.settings import PolicyError, Settings
 
 __all__ = [
+    "CURVE",
     "OUTSIDE",
     "Agreement",
     "Alternative",
@@ -21,19 +23,20 @@ __all__ = [
     "Confidences",
     "Curve",
     "Curves",
+    "Guarantee",
     "Kept",
     "Nearest",
     "Neighbours",
     "Novelty",
+    "OperatingPoint",
     "Policy",
     "PolicyError",
     "Prediction",
-    "Promise",
-    "Rule",
     "Sample",
     "Settings",
     "Verdict",
     "clopper_pearson",
+    "cross_fit",
     "fit",
     "risk_coverage",
 ]

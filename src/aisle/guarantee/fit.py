@@ -27,11 +27,12 @@ from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.knn_calibration import Agreement
 from aisle.guarantee.nearest import Nearest
 from aisle.guarantee.ood import Novelty
-from aisle.guarantee.path_confidence import descend, judge
+from aisle.guarantee.path_confidence import Descent, descend, judge
 from aisle.guarantee.policy import Policy
+from aisle.guarantee.rule import CURVE, Demand
 from aisle.guarantee.settings import PolicyError, Settings
-from aisle.guarantee.threshold_search import Part, Search
-from aisle.taxonomy import Scores, Targets
+from aisle.guarantee.threshold_search import Rows, Search
+from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
 class Sample(NamedTuple):
@@ -46,6 +47,13 @@ class Sample(NamedTuple):
     groups: np.ndarray | None = None
     nearest: Nearest | None = None
 
+    def select(self, rows: np.ndarray) -> "Sample":
+        """Some of them."""
+        targets = Targets(self.targets.node[rows], self.targets.exact[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        nearest = None if self.nearest is None else self.nearest.take(rows)
+        return Sample(self.scores[rows], targets, groups, nearest)
+
 
 Labelled = tuple[Any, ...]  # a Sample, or the same as a plain tuple
 
@@ -55,7 +63,8 @@ def fit(
     thresholds: Labelled,
     *,
     precision: float = 0.95,
-    delta: float = 0.05,
+    alpha: float = 0.05,
+    prefer: str = "depth",
     never: Iterable[str] = (),
     costs: Mapping[str, float] | None = None,
     branch_precision: Mapping[str, float] | None = None,
@@ -77,11 +86,12 @@ def fit(
     """
     settings = Settings(
         precision,
-        delta,
+        alpha,
         tuple(never),
         dict(costs or {}),
         dict(branch_precision or {}),
         dict(level_precision or {}),
+        prefer,
     )
     first, second = Sample(*calibration), Sample(*thresholds)
     taxonomy = first.scores.taxonomy
@@ -92,24 +102,76 @@ def fit(
     if (first.nearest is None) != (second.nearest is None):
         raise PolicyError("neighbours were given for one part only: give it for both, or for neither")
     settings.check(taxonomy)
-    groups = [_codes(sample.groups, len(sample.scores)) for sample in (first, second)]
-    weight = 1.0 / np.bincount(groups[0])[groups[0]] if len(groups[0]) else None
-    calibrated = Calibration.fit(first.scores, first.targets, weight)
-    mended = [calibrated.apply(sample.scores) for sample in (first, second)]
-    novelty = _novelty(mended[0], first)
-    agreement = _agreement(mended[0], first, weight)
-    policy = Policy(settings, calibrated, novelty=novelty, agreement=agreement)
-    parts = [
-        Part.of(
-            taxonomy, policy.descend(scores, sample.nearest), sample.targets, codes,
-            policy.strange(scores, sample.nearest),
-        )
-        for scores, sample, codes in zip(mended, (first, second), groups, strict=True)
-    ]  # fmt: skip
-    search = Search(settings, taxonomy, parts[0], parts[1])
-    search.run()
-    known = frozenset(node.id for node in taxonomy.nodes)
-    return replace(policy, rules=tuple(search.rules), promises=tuple(search.promises), known=known)
+    policy = _calibrated(settings, first)
+    scores = policy.calibrate(second.scores)
+    rows = Rows.of(
+        taxonomy, policy.descend(scores, second.nearest), second.targets,
+        _codes(second.groups, len(second.scores)), policy.strange(scores, second.nearest),
+    )  # fmt: skip
+    return _with_curve(policy, taxonomy, rows)
+
+
+def cross_fit(
+    sample: Labelled, fold: np.ndarray, settings: Settings | None = None, sharper: float = 1.0
+) -> Policy:
+    """The policy of a model trained on all rows, from out-of-fold scores of these rows.
+
+    Each fold's rows are calibrated by what the other folds teach; thresholds are tested on all of them.
+
+    Args:
+        sample: out-of-fold scores of n rows.
+        fold: (n,) number of each row's fold.
+        settings: what is asked.
+        sharper: by what factor the final model's log-probabilities are sharper than the fold models'.
+
+    Raises:
+        TaxonomyError: a setting names an id that is not in the tree.
+    """
+    settings, whole = settings or Settings(), Sample(*sample)
+    taxonomy = whole.scores.taxonomy
+    settings.check(taxonomy)
+    policy = _calibrated(settings, whole)
+    held = policy.strange(policy.calibrate(whole.scores), whole.nearest)
+    parts: list[Descent] = []
+    order: list[np.ndarray] = []
+    for number in np.unique(fold):
+        theirs, mine = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        other = _calibrated(settings, whole.select(theirs), novelty=False)
+        own = whole.select(mine)
+        parts.append(other.descend(other.calibrate(own.scores), own.nearest))
+        order.append(mine)
+    back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.int64)
+    descent = (
+        Descent(*(np.concatenate(columns)[back] for columns in zip(*parts, strict=True)))
+        if parts
+        else descend(whole.scores)
+    )
+    rows = Rows.of(taxonomy, descent, whole.targets, _codes(whole.groups, len(whole.scores)), held)
+    policy = replace(policy, calibration=policy.calibration.scaled(1 / sharper), method="cross-fit")
+    return _with_curve(policy, taxonomy, rows)
+
+
+def _calibrated(settings: Settings, sample: Sample, novelty: bool = True) -> Policy:
+    """Calibration, neighbors and out-of-distribution threshold of a sample; no curve yet."""
+    groups = _codes(sample.groups, len(sample.scores))
+    weight = 1.0 / np.bincount(groups)[groups] if len(groups) else None
+    calibration = Calibration.fit(sample.scores, sample.targets, weight)
+    scores = calibration.apply(sample.scores)
+    return Policy(
+        settings,
+        calibration,
+        novelty=_novelty(scores, sample) if novelty else None,
+        agreement=_agreement(scores, sample, weight),
+    )
+
+
+def _with_curve(policy: Policy, taxonomy: Taxonomy, rows: Rows) -> Policy:
+    """The policy with a rule for each precision of the curve, tested on these rows."""
+    curve = []
+    for precision in sorted({*CURVE, policy.settings.precision}, reverse=True):
+        asked = replace(policy.settings, precision=precision)
+        curve.append(Search(Demand.of(asked, taxonomy), taxonomy, rows, asked.alpha).run())
+    return replace(policy, curve=tuple(curve), known=frozenset(node.id for node in taxonomy.nodes))
 
 
 def _novelty(calibrated: Scores, sample: Sample) -> Novelty | None:
@@ -122,7 +184,7 @@ def _novelty(calibrated: Scores, sample: Sample) -> Novelty | None:
 
 def _agreement(calibrated: Scores, sample: Sample, weight: np.ndarray | None) -> Agreement | None:
     """How much surer neighbours who agree make a path, where there are neighbours."""
-    if sample.nearest is None or weight is None:
+    if weight is None:
         return None
     taxonomy, descent = calibrated.taxonomy, descend(calibrated)
     truth = judge(taxonomy, descent, sample.targets)

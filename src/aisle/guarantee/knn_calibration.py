@@ -41,10 +41,11 @@ class Agreement:
 
     @classmethod
     def fit(
-        cls, taxonomy: Taxonomy, descent: Descent, truth: Truth, nearest: Nearest, weight: np.ndarray
+        cls, taxonomy: Taxonomy, descent: Descent, truth: Truth, nearest: Nearest | None, weight: np.ndarray
     ) -> "Agreement | None":
-        """From calibrated products not learned from; None of too few. weight: (B,) of each."""
-        vote = nearest.agreement(taxonomy, descent.nodes)  # (B, S, L)
+        """From calibrated products not trained on; None of too few. weight: (B,) of each. nearest: None for
+        models without neighbors, whose path probabilities are recalibrated alone."""
+        vote = _votes(taxonomy, descent, nearest)
         last = descent.depth - 1
         rows = np.flatnonzero(truth.full_known)
         if len(rows) < _FEWEST:
@@ -60,9 +61,20 @@ class Agreement:
         )
         return cls(full, branch)
 
-    def apply(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest) -> Descent:
-        """The same way down, surer or less; no level surer than the one above."""
-        vote = nearest.agreement(taxonomy, descent.nodes)
+    @property
+    def asks_neighbours(self) -> bool:
+        """Whether it reads what neighbors say."""
+        return bool(self.full.weights or self.branch.weights)
+
+    def apply(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> Descent:
+        """The same path, with recalibrated confidence; no level above the one before.
+
+        Raises:
+            ValueError: no neighbors, and it was fitted with them.
+        """
+        if nearest is None and self.asks_neighbours:
+            raise ValueError("this policy was fitted with what neighbours say: give `nearest` here too")
+        vote = _votes(taxonomy, descent, nearest if self.asks_neighbours else None)
         every, last = np.arange(len(descent.best)), descent.depth - 1
         sure = _sure(self.branch, descent.confidence, np.moveaxis(vote, 1, -1))
         sure[every, last] = _sure(self.full, descent.confidence[every, last], vote[every, :, last])
@@ -77,6 +89,13 @@ class Agreement:
     def from_dict(cls, data: Mapping[str, Any]) -> "Agreement":
         """Read back what `to_dict` wrote."""
         return cls(*(_read(data[name]) for name in ("full", "branch")))
+
+
+def _votes(taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> np.ndarray:
+    """(B, S, L) share of the neighbors at each level of the path, by space; no space without neighbors."""
+    if nearest is None:
+        return np.zeros((len(descent.best), 0, descent.nodes.shape[1]))
+    return nearest.agreement(taxonomy, descent.nodes)
 
 
 def _read(data: Mapping[str, Any]) -> Line:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from aisle.guarantee.nearest import SHARPNESS, Nearest
+from aisle.guarantee.nearest import Nearest
 from aisle.taxonomy import Scores
 
 _FEWEST = 20  # rows in which a space must be seen to be judged by
@@ -28,15 +28,13 @@ class Novelty:
     centre, spread: (3 S) usual value and deviation, among products that do belong, of each of S spaces'
     signs: by how many of the nearest stand in another top category, how likeness speaks against the
     network's, and how unlike the nearest is; where there is one top category, (S), the last alone. flag:
-    strangeness above this is flagged; a share `alarms` of the products that do belong is, too. first: fitted
-    by an earlier version to (2 S) signs, unlikeness and another measure of dispute, and so it answers.
+    strangeness above this is flagged; a share `alarms` of the products that do belong is, too.
     """
 
     centre: tuple[float, ...]
     spread: tuple[float, ...]
     flag: float
     alarms: float
-    first: bool = False
 
     @classmethod
     def fit(cls, calibrated: Scores, nearest: Nearest, alarms: float = 0.02) -> "Novelty":
@@ -61,10 +59,10 @@ class Novelty:
 
     def strangeness(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
         """(B,) weighted mean of the signs, each in its usual deviations; NaN where no space says anything."""
-        found = _first_signs(calibrated, nearest) if self.first else _signs(calibrated, nearest)
+        found = _signs(calibrated, nearest)
         signs = (found - np.array(self.centre)) / np.array(self.spread)
         told = np.isfinite(signs) & np.isfinite(self.spread)
-        alike = self.first or nearest.likeness.shape[2] == 1  # all count the same
+        alike = nearest.likeness.shape[2] == 1  # all count the same
         weight = 1.0 if alike else np.repeat(_WEIGHTS, signs.shape[1] // 3)
         total = (told * weight).sum(1)
         mean = (np.where(told, signs, 0) * weight).sum(1) / np.where(total > 0, total, 1)
@@ -84,7 +82,6 @@ class Novelty:
             "spread": finite,
             "flag": flag,
             "alarms": self.alarms,
-            "first": self.first,
         }
 
     @classmethod
@@ -93,7 +90,7 @@ class Novelty:
         spread = tuple(np.inf if s is None else float(s) for s in data["spread"])
         flag = np.inf if data["flag"] is None else float(data["flag"])
         centre = tuple(float(c) for c in data["centre"])
-        return cls(centre, spread, flag, float(data["alarms"]), bool(data["first"]))
+        return cls(centre, spread, flag, float(data["alarms"]))
 
 
 def _mean(values: np.ndarray) -> float:
@@ -118,14 +115,3 @@ def _signs(calibrated: Scores, nearest: Nearest) -> np.ndarray:
     vote = np.exp(_SHARPNESS * (likeness - closest))
     overlap = np.sqrt(vote / vote.sum(2, keepdims=True) * network).max(2)
     return -np.concatenate([share, overlap, closest[..., 0]], 1)
-
-
-def _first_signs(calibrated: Scores, nearest: Nearest) -> np.ndarray:
-    """(B, 2 S) how unlike the nearest is, and how far both opinions on the top category disagree."""
-    network = np.exp(calibrated.level(1)[:, :-1].astype(np.float64))  # (B, T)
-    likeness = nearest.likeness.astype(np.float64)  # (B, S, T)
-    closest = likeness.max(2)
-    vote = np.exp(SHARPNESS * (likeness - closest[..., None]))
-    vote /= vote.sum(2, keepdims=True)
-    dispute = -np.log(np.maximum(np.einsum("bst,bt->bs", vote, network), 1e-9))
-    return np.concatenate([-closest, np.where(np.isfinite(closest), dispute, np.nan)], 1)

@@ -1,10 +1,10 @@
-"""A fitted promise: calibration, limits and what was shown to hold, by node ids; and how it answers."""
+"""A fitted guarantee: calibration, decision rules and what was shown of them, by node ids."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,89 +14,72 @@ from aisle.guarantee.knn_calibration import Agreement
 from aisle.guarantee.nearest import Nearest
 from aisle.guarantee.ood import Novelty
 from aisle.guarantee.path_confidence import Descent, descend
-from aisle.guarantee.prediction import Prediction, Verdict
+from aisle.guarantee.prediction import Prediction
 from aisle.guarantee.predictions import predictions
-from aisle.guarantee.settings import Demands, PolicyError, Settings, subtree_end
+from aisle.guarantee.rule import NEVER, Demand, Guarantee, OperatingPoint, gains, stopping
+from aisle.guarantee.settings import PolicyError, Settings
 from aisle.taxonomy import Scores, Taxonomy
 
-NOTHING = -1.0  # a limit below every risk
-FORMAT = 3  # 1 knew no neighbours: neither "novelty" nor "agreement"; 2 told strangers by other signs
-
-
-class Rule(NamedTuple):
-    """How one kind of answer is decided: where the risk is at most `limit`.
-
-    The risk of naming a node is its cost times one minus its calibrated probability. verdict:
-    `accept` or `partial`; level: of the node, 0 for all; precision: what was asked for there. floors:
-    by top category's id, a stricter limit there. limit is below 0 when nothing is promised.
-    """
-
-    verdict: Verdict
-    level: int
-    precision: float
-    limit: float
-    floors: Mapping[str, float]
-
-
-class Promise(NamedTuple):
-    """What was tested, and how it came out.
-
-    branch: a top category's id, "" for all together. holds: shown, with confidence 1 - delta.
-    rows, errors: the automatic answers of this kind among the rows tested, and how many were wrong.
-    needed: when it does not hold, about how many rows to threshold on would do; None if no number would.
-    """
-
-    verdict: Verdict
-    level: int
-    precision: float
-    branch: str
-    holds: bool
-    rows: int
-    errors: int
-    needed: int | None
-
-
-class Limits(NamedTuple):
-    """A policy over the M nodes of one tree: the highest risk at which each may be answered."""
-
-    accept: np.ndarray
-    partial: np.ndarray
-    cost: np.ndarray
-    never: np.ndarray
-    known: np.ndarray
+FORMAT = 4
 
 
 @dataclass(frozen=True)
 class Policy:
-    """When to answer by itself, and what that promises.
+    """When to decide automatically, and what is guaranteed of that.
 
-    Over the draw of the rows it was fitted on, with probability at least 1 - delta: among products
-    (drawn as those rows were) that it decides `accept`, at least `precision` have the right full path,
-    and among those it decides `partial`, at least `precision` lie in the branch named. `promises` says
-    for which kinds, and for which top categories (each taken alone), this was shown; an answer that
-    nothing was shown for is never given. It carries ids, so it serves a reordered or grown tree; it
-    answers nothing in categories that were not there when it was fitted.
+    Over the draw of the rows it was fitted on, with probability at least 1 - alpha: among products (drawn as
+    those rows were) that it decides `accept`, at least `precision` have the right full path, and among those
+    it decides `partial`, at least `precision` lie in the branch named (docs/guarantee.md states the
+    assumptions). `curve` has a rule for each of several precisions, `settings.precision` among them, and
+    says what each decides. It carries ids, so it serves a reordered or grown tree; it decides nothing in
+    categories that were not there when it was fitted.
     """
 
     settings: Settings = field(default_factory=Settings)
     calibration: Calibration = field(default_factory=Calibration)
-    rules: tuple[Rule, ...] = ()
-    promises: tuple[Promise, ...] = ()
+    curve: tuple[OperatingPoint, ...] = ()
     known: frozenset[str] = frozenset()
     novelty: Novelty | None = None
     agreement: Agreement | None = None
+    method: str = "hold-out"
 
     @classmethod
     def uncalibrated(cls, taxonomy: Taxonomy) -> "Policy":
-        """Promises nothing: every product is for review."""
+        """Guarantees nothing: every product is for review."""
         return cls(known=frozenset(node.id for node in taxonomy.nodes))
+
+    # -- the operating curve ------------------------------------------------------------------
+
+    @property
+    def point(self) -> OperatingPoint | None:
+        """The point of the curve that decides: that of `settings.precision`."""
+        return next((p for p in self.curve if p.precision == self.settings.precision), None)
+
+    @property
+    def guarantees(self) -> tuple[Guarantee, ...]:
+        """What was tested at this point."""
+        return self.point.guarantees if self.point else ()
+
+    def at(self, precision: float) -> "Policy":
+        """The same policy at another point of its curve: the lowest precision of at least this.
+
+        Raises:
+            PolicyError: there is no curve, or no point of it is that precise.
+        """
+        if not self.curve:
+            raise PolicyError("this model is not calibrated: see `aisle calibrate`")
+        found = [p.precision for p in self.curve if p.precision >= precision - 1e-9]
+        if not found:
+            known = ", ".join(f"{p.precision:g}" for p in self.curve)
+            raise PolicyError(f"precision {precision:g} is not on this model's curve: {known}")
+        return replace(self, settings=replace(self.settings, precision=min(found)))
 
     # -- answering ----------------------------------------------------------------------------
 
     @property
     def asks_neighbours(self) -> bool:
         """Whether what neighbours say changes any answer."""
-        return self.novelty is not None or self.agreement is not None
+        return self.novelty is not None or (self.agreement is not None and self.agreement.asks_neighbours)
 
     def calibrate(self, scores: Scores) -> Scores:
         """(B, N) calibrated log-probabilities over the same tree, before what neighbours say; no child above
@@ -163,26 +146,32 @@ class Policy:
         return self._agreed(calibrated.taxonomy, descend(calibrated), nearest)
 
     def _agreed(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> Descent:
-        if self.agreement is None:
-            return descent
-        return self.agreement.apply(taxonomy, descent, _given(nearest))
+        return descent if self.agreement is None else self.agreement.apply(taxonomy, descent, nearest)
 
     def stops(self, taxonomy: Taxonomy, descent: Descent, held: np.ndarray | None = None) -> np.ndarray:
-        """(B,) how many levels of the way down are decided: all of them is `accept`, 0 `review`.
+        """(B,) how many levels of the path are decided: all of them is `accept`, 0 `review`.
 
         held: (B,) True where nothing may be decided.
         """
-        stops = stopping(self.limits(taxonomy), descent)
+        stops = stopping(self.gains(taxonomy, descent))
         return stops if held is None else np.where(held, 0, stops)
 
-    def decides(self, taxonomy: Taxonomy) -> bool:
-        """Whether it answers anything by itself: a policy whose every limit is below 0 does not."""
-        limits = self.limits(taxonomy)
-        return bool((limits.accept >= 0).any() or (limits.partial >= 0).any())
+    def gains(self, taxonomy: Taxonomy, descent: Descent) -> np.ndarray:
+        """(B, L) what deciding down to each level gains (`aisle.guarantee.rule`)."""
+        point = self.point
+        accept, partial = (NEVER, NEVER) if point is None else (point.accept, point.partial)
+        return gains(self.demand(taxonomy), taxonomy, descent, accept, partial)
 
-    def limits(self, taxonomy: Taxonomy) -> Limits:
-        """This policy over the nodes of one tree."""
-        return _limits(_Key(self), taxonomy)
+    def decides(self, taxonomy: Taxonomy) -> bool:
+        """Whether it decides anything automatically."""
+        point = self.point
+        if point is None or min(point.accept, point.partial) == NEVER:
+            return False
+        return bool(self.demand(taxonomy).allowed.any())
+
+    def demand(self, taxonomy: Taxonomy) -> Demand:
+        """What this policy asks at the nodes of one tree."""
+        return _demand(_Key(self), taxonomy)
 
     # -- keeping ------------------------------------------------------------------------------
 
@@ -192,8 +181,8 @@ class Policy:
             "format": FORMAT,
             "settings": self.settings.to_dict(),
             "calibration": self.calibration.to_dict(),
-            "rules": [rule._asdict() for rule in self.rules],
-            "promises": [promise._asdict() for promise in self.promises],
+            "method": self.method,
+            "curve": [point.to_dict() for point in self.curve],
             "known": sorted(self.known),
             "novelty": self.novelty.to_dict() if self.novelty else None,
             "agreement": self.agreement.to_dict() if self.agreement else None,
@@ -209,19 +198,19 @@ class Policy:
         """
         try:
             data: dict[str, Any] = json.loads(text)
-            if data["format"] > FORMAT:
+            if data["format"] != FORMAT:
                 raise PolicyError(
-                    f"this policy has format {data['format']}, newer than {FORMAT}: update aisle"
+                    f"this policy has format {data['format']}, and {FORMAT} is read: train or calibrate again"
                 )
-            novelty = data.get("novelty")
+            novelty, agreement = data["novelty"], data["agreement"]
             return cls(
                 Settings.from_dict(data["settings"]),
                 Calibration.from_dict(data["calibration"]),
-                tuple(Rule(**rule) for rule in data["rules"]),
-                tuple(Promise(**promise) for promise in data["promises"]),
+                tuple(map(OperatingPoint.from_dict, data["curve"])),
                 frozenset(data["known"]),
-                Novelty.from_dict({"first": data["format"] < 3, **novelty}) if novelty else None,
-                Agreement.from_dict(data["agreement"]) if data.get("agreement") else None,
+                Novelty.from_dict(novelty) if novelty else None,
+                Agreement.from_dict(agreement) if agreement else None,
+                str(data["method"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PolicyError(f"not a saved policy: {error!r}") from error
@@ -234,7 +223,7 @@ def _given(nearest: Nearest | None) -> Nearest:
 
 
 class _Key:
-    """Hashes a policy by identity, for the cache of limits."""
+    """Hashes a policy by identity, for the cache of demands."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -247,42 +236,6 @@ class _Key:
 
 
 @lru_cache(maxsize=4)
-def _limits(key: _Key, taxonomy: Taxonomy) -> Limits:
-    policy = key.policy
-    demands = policy.settings.on(taxonomy)
-    known = np.array([node.id in policy.known for node in taxonomy.nodes])
-    answerable = known & ~demands.never
-    accept, partial = (np.full(len(taxonomy), NOTHING) for _ in range(2))
-    for rule in policy.rules:
-        onto = accept if rule.verdict == "accept" else partial
-        mine = answerable & covers(rule.level, rule.precision, taxonomy, demands)
-        onto[mine] = limits_by_node(taxonomy, rule.limit, rule.floors)[mine]
-    accept[taxonomy.terminal_of < 0] = NOTHING
-    return Limits(accept, partial, demands.cost, demands.never, known)
-
-
-def covers(level: int, precision: float, taxonomy: Taxonomy, demands: Demands) -> np.ndarray:
-    """(M,) which nodes a rule for this level (0: all) and this precision is about."""
-    return (demands.precision == precision) & ((level == 0) | (taxonomy.node_depth == level))
-
-
-def limits_by_node(taxonomy: Taxonomy, limit: float, floors: Mapping[str, float]) -> np.ndarray:
-    """(M,) the limit everywhere, and the stricter of it and the floor in top categories that have one."""
-    values = np.full(len(taxonomy), limit)
-    for node_id, floor in floors.items():
-        node = taxonomy.find(node_id)
-        if node is not None:
-            values[node : subtree_end(taxonomy, node)] = min(limit, floor)
-    return values
-
-
-def stopping(limits: Limits, descent: Descent) -> np.ndarray:
-    """(B,) the deepest level whose risk is within its limit: the last is `accept`, any other `partial`."""
-    rows = np.arange(len(descent.best))
-    with np.errstate(invalid="ignore"):
-        risk = limits.cost[descent.nodes] * (1 - descent.confidence)  # (B, L), NaN below the path's end
-        fits = risk <= limits.partial[descent.nodes]
-    last = descent.depth - 1
-    fits[rows, last] = risk[rows, last] <= limits.accept[descent.best]
-    levels = fits.shape[1]
-    return np.where(fits.any(1), levels - fits[:, ::-1].argmax(1), 0)
+def _demand(key: _Key, taxonomy: Taxonomy) -> Demand:
+    known = np.array([node.id in key.policy.known for node in taxonomy.nodes])
+    return Demand.of(key.policy.settings, taxonomy, known)

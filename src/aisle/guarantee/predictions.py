@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aisle.guarantee.confidence import Confidences
+from aisle.guarantee.path_confidence import Descent
 from aisle.guarantee.prediction import Alternative, Prediction, Verdict
-from aisle.taxonomy import Taxonomy, format_path
+from aisle.guarantee.rule import NEVER, Demand, stopping
+from aisle.taxonomy import format_path
 
 if TYPE_CHECKING:
-    from aisle.guarantee.policy import Limits, Policy
+    from aisle.guarantee.policy import Policy
 
 ALTERNATIVES = 5
 NO_VIEW = "no view is present: the answer is only what is usual in this shop"
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "a deeper")
 STRANGE = "may belong nowhere in the tree: unlike the products learned from, or disputed by the nearest"
 
 
@@ -33,9 +36,9 @@ def predictions(
     if not len(ids):
         return []
     taxonomy, descent = confidences.taxonomy, confidences.path
-    limits = policy.limits(taxonomy)
-    thresholds = _thresholds(limits, descent.best)
-    stops = policy.stops(taxonomy, descent, empty | strange)
+    demand, gain = policy.demand(taxonomy), policy.gains(taxonomy, descent)
+    stops = np.where(empty | strange, 0, stopping(gain))
+    thresholds = _thresholds(policy, demand, descent, gain)
     top = confidences.topk(ALTERNATIVES)
     full = descent.confidence[np.arange(len(ids)), descent.depth - 1]
     # Relative to the best, so that the first is the prediction's own confidence to the last digit.
@@ -56,7 +59,7 @@ def predictions(
         elif odd:
             reason = STRANGE
         else:
-            reason = why(policy, taxonomy, limits, way, sure, stop)
+            reason = why(policy, demand, confidences, i, stop, thresholds[i])
         told = tuple(problems[i]) if problems is not None else ()
         found.append(
             Prediction(
@@ -78,36 +81,51 @@ def predictions(
 
 
 def why(
-    policy: "Policy", taxonomy: Taxonomy, limits: "Limits", way: list[int], sure: list[float], stop: int
+    policy: "Policy", demand: Demand, confidences: Confidences, row: int, stop: int, threshold: float | None
 ) -> str:
-    """Why one product's way down these nodes, each so sure, stopped after `stop` levels: for people."""
-    node, confidence = way[min(stop, len(way) - 1)], sure[min(stop, len(way) - 1)]
-    last = stop + 1 >= len(way)
-    limit, cost = (limits.accept if last else limits.partial)[node], limits.cost[node]
+    """Why one product was decided after `stop` levels of its path, in words."""
+    taxonomy, path = confidences.taxonomy, confidences.path
+    way = path.nodes[row, : path.depth[row]]
+    asked, name = f"{policy.settings.precision:.0%}", taxonomy.nodes[way[-1]].path[-1]
     if stop == len(way):
-        return _compared(confidence, 1 - limit / cost)
-    if not policy.rules:
-        return "not calibrated: nothing is promised"
-    name = format_path(taxonomy.nodes[node].path)
-    if limits.never[node]:
-        return f"{name!r} is never answered automatically"
-    if not limits.known[node]:
-        return f"{name!r} was not in the tree when the promise was fitted: calibrate again"
-    if limit < 0:
-        what = "full paths" if last else f"level {stop + 1}"
-        return f"nothing is promised for {what} here: too few rows, or too many mistakes among them"
-    return f"{name!r}: {_compared(confidence, 1 - limit / cost)}"
+        sure = f"{path.confidence[row, stop - 1]:.2f}"
+        return f"{name!r} is sure: confidence {sure}, {threshold or 0:.2f} is needed"
+    if not policy.curve:
+        return "not calibrated: nothing is guaranteed"
+    node = way[stop]
+    if not demand.allowed[node]:
+        named = format_path(taxonomy.nodes[node].path)
+        if taxonomy.nodes[node].id not in policy.known:
+            return f"{named!r} was not in the tree when the guarantee was fitted: calibrate again"
+        return f"{named!r} is never decided automatically"
+    unsure = f"{ORDINALS[min(stop, len(ORDINALS) - 1)]} level unsure: {_rivals(confidences, row, stop)}"
+    if threshold is None and stop + 1 == len(way):
+        return f"{unsure}; no full path is guaranteed at {asked}"
+    return unsure
 
 
-def _compared(confidence: float, threshold: float) -> str:
-    """Both numbers with as many digits as it takes to see which one is higher."""
-    threshold = max(threshold, 0.0)
-    digits = next((d for d in range(3, 9) if round(confidence, d) != round(threshold, d)), 3)
-    return f"the confidence is {confidence:.{digits}f}, {threshold:.{digits}f} is needed"
+def _rivals(confidences: Confidences, row: int, stop: int) -> str:
+    """The two most probable children at the level where the path is unsure."""
+    taxonomy, path = confidences.taxonomy, confidences.path
+    node = path.nodes[row, stop]
+    parent = taxonomy.parent[node]
+    siblings = taxonomy.level(1) if parent < 0 else np.asarray(taxonomy.children[parent])
+    sure = np.exp(confidences[row : row + 1].nodes(siblings)[0])
+    others = siblings[np.argsort(-sure, kind="stable")]
+    others = [int(other) for other in others if other != node][:1]
+    first = f"{taxonomy.nodes[node].path[-1]} ({path.confidence[row, stop]:.2f})"
+    return " or ".join([first, *(taxonomy.nodes[other].path[-1] for other in others)])
 
 
-def _thresholds(limits: "Limits", best: np.ndarray) -> list[float | None]:
-    """The confidence from which each of these nodes is accepted; None where it never is."""
-    limit = limits.accept[best]
-    needed = np.clip(1 - limit / limits.cost[best], 0.0, 1.0).tolist()
-    return [None if never else one for one, never in zip(needed, (limit < 0).tolist(), strict=True)]
+def _thresholds(policy: "Policy", demand: Demand, descent: Descent, gain: np.ndarray) -> list[float | None]:
+    """The confidence from which each product's full path is accepted; None where it never is."""
+    point, every, last = policy.point, np.arange(len(gain)), descent.depth - 1
+    if point is None or point.accept == NEVER:
+        return [None] * len(gain)
+    possible = np.isfinite(gain[every, last])
+    others = gain.copy()
+    others[every, last] = 0.0
+    beyond = 1 - np.maximum(others.max(1), 0.0)  # a full path's utility over the best branch's gain
+    risk = demand.alpha[descent.best] + beyond / point.accept
+    needed = np.clip(1 - risk / demand.cost[descent.best], 0.0, 1.0)
+    return [float(t) if may else None for t, may in zip(needed, possible, strict=True)]

@@ -142,16 +142,15 @@ def _kept(policy: Policy, taxonomy: Taxonomy, walked: _Walked) -> list[Kept]:
     usable = walked.told[every, at] | (stops == 0)
     verdict = np.where(stops == 0, "review", np.where(stops == walked.descent.depth, "accept", "partial"))
     found = []
-    for promise in policy.promises:
+    for promise in policy.guarantees:
         top = taxonomy.find(promise.branch) if promise.branch else None
         if promise.branch and top is None:
             continue
         here = usable & ((nodes[:, 0] == top) if promise.branch else True)
         rows = here & (verdict == promise.verdict) & (demands.precision[node] == promise.precision)
-        rows &= (promise.level == 0) | (stops == promise.level)
         found.append(
             Kept(
-                promise.verdict, promise.level, promise.branch, promise.precision, promise.holds,
+                promise.verdict, 0, promise.branch, promise.precision, promise.holds,
                 *_count(right, rows, here),
             )
         )  # fmt: skip

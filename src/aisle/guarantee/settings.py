@@ -11,19 +11,20 @@ from aisle.taxonomy import Taxonomy
 
 
 class PolicyError(AisleError):
-    """A promise was asked for that makes no sense, or a saved policy cannot be read."""
+    """A guarantee was asked for that makes no sense, or a saved policy cannot be read."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is asked of a policy. Categories are named by their stable ids.
 
-    precision: the least share of automatic answers that must be right. delta: the chance that the
-    promise is broken, over the draw of the rows it was fitted on. never: at or below these nothing is
+    precision: the least share of automatic decisions that must be right. alpha: the chance that the
+    guarantee does not hold, over the draw of the rows it was fitted on. prefer: `depth` (full paths) or
+    `coverage` (as many decisions as possible). never: at or below these nothing is
     decided automatically. costs: what a mistake costs where this node or one below it is named,
-    an ordinary mistake costing 1; the promise then reads "the average cost of an automatic answer is at
+    an ordinary mistake costing 1; the guarantee then reads "the average cost of an automatic decision is at
     most 1 - precision". branch_precision: another precision for a node and all below it.
-    level_precision: another precision for answers that end at this level (1 is the top); a branch's
+    level_precision: another precision for decisions that end at this level (1 is the top); a branch's
     own precision comes first.
 
     Raises:
@@ -31,14 +32,15 @@ class Settings:
     """
 
     precision: float = 0.95
-    delta: float = 0.05
+    alpha: float = 0.05
     never: tuple[str, ...] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
     branch_precision: Mapping[str, float] = field(default_factory=dict)
     level_precision: Mapping[int, float] = field(default_factory=dict)
+    prefer: str = "depth"
 
     def __post_init__(self) -> None:
-        named = [("precision", self.precision), ("delta", self.delta)]
+        named = [("precision", self.precision), ("alpha", self.alpha)]
         named += [(f"branch_precision[{k!r}]", v) for k, v in self.branch_precision.items()]
         named += [(f"level_precision[{k!r}]", v) for k, v in self.level_precision.items()]
         for name, value in named:
@@ -49,6 +51,8 @@ class Settings:
         for name, cost in self.costs.items():
             if not 0 < cost < float("inf"):
                 raise PolicyError(f"costs[{name!r}] is {cost:g}; a mistake's cost is above 0 (1 is ordinary)")
+        if self.prefer not in ("depth", "coverage"):
+            raise PolicyError(f"prefer is {self.prefer!r}; give depth or coverage")
         for level in self.level_precision:
             if level < 1:
                 raise PolicyError(f"level_precision names level {level}; 1 is the top")
