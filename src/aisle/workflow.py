@@ -167,21 +167,26 @@ def resolve(
     return load_recipe("fast", changes)
 
 
-def load(folder: str | Path, *, trust_code: bool = False, device: str = "cpu") -> Predictor:
+def load(
+    folder: str | Path, *, trust_code: bool = False, device: str = "cpu", precision: float | None = None
+) -> Predictor:
     """Load a saved model.
 
     Args:
         folder: A bundle, a run folder, an exported model, an ensemble or a cascade.
         trust_code: Allow the model to import your own code (`my_file:ClassName`).
         device: The device of a network: cpu, cuda, mps or auto.
+        precision: A point of the model's operating curve (default: the precision it was calibrated for).
 
     Raises:
         DeviceError: The device does not exist.
+        PolicyError: The curve has no point of this precision.
         BundleError: The bundle is missing, truncated, edited, or of a newer version.
     """
-    from aisle.inference.loading import open_model
+    from aisle.inference.loading import at_precision, open_model
 
-    return open_model(Path(folder), trust_code, device)
+    model = open_model(Path(folder), trust_code, device)
+    return model if precision is None else at_precision(model, precision)
 
 
 def evaluate(

@@ -1,11 +1,8 @@
-import json
-
 import numpy as np
 import pytest
 
 from aisle.errors import TaxonomyError
 from aisle.guarantee import Policy, PolicyError, fit
-from aisle.guarantee.policy import FORMAT
 from aisle.taxonomy import Node, Scores, Targets, Taxonomy
 
 from .simulated import TREE, draw
@@ -21,7 +18,7 @@ def test_without_calibration_everything_is_for_review():
     found = Policy.uncalibrated(TREE).predict([str(i) for i in range(20)], scores)
     assert {p.decision for p in found} == {"review"}
     assert {p.path for p in found} == {()}
-    assert found[0].reason == "not calibrated: nothing is promised"
+    assert found[0].reason == "not calibrated: nothing is guaranteed"
     assert found[0].best == TREE.nodes[scores.best()[0]].path
 
 
@@ -91,14 +88,23 @@ def test_it_survives_json_and_serves_a_reordered_and_grown_tree(policy):
     assert np.mean(same) > 0.9  # the newcomer takes its share of the doubt among its siblings
 
 
-def test_a_policy_of_the_first_format_answers_as_it_did(policy):
-    old = json.loads(policy.to_json())
-    del old["novelty"]
-    old["format"] = 1
-    again = Policy.from_json(json.dumps(old))
-    scores, _ = draw(50, 6)
-    assert again.predict([""] * 50, scores) == policy.predict([""] * 50, scores)
-    assert json.loads(again.to_json())["format"] == FORMAT
+def test_a_point_of_the_curve_is_chosen_by_its_precision(policy):
+    scores, targets = draw(20_000, 4)
+    lenient = policy.at(0.8)
+    decided, right = {}, {}
+    for name, one in (("usual", policy), ("lenient", lenient)):
+        found = one.predict([""] * len(scores), scores)
+        hits = [p.path == TREE.nodes[n].path[: len(p.path)] for p, n in zip(found, targets.node, strict=True)]
+        kept = [hit for p, hit in zip(found, hits, strict=True) if p.decision != "review"]
+        decided[name], right[name] = len(kept) / len(scores), np.mean(kept)
+        assert decided[name] == pytest.approx(one.point.decided, abs=0.03)
+    assert decided["lenient"] > decided["usual"] + 0.05
+    assert 0.8 <= right["lenient"] < right["usual"]
+    assert policy.at(0.87).settings.precision == 0.9  # the next point that is at least as precise
+    with pytest.raises(PolicyError, match=r"0\.999 is not on this model's curve: 0\.99, 0\.98"):
+        policy.at(0.999)
+    with pytest.raises(PolicyError, match="not calibrated"):
+        Policy.uncalibrated(TREE).at(0.9)
 
 
 def test_a_category_that_came_later_is_not_promised(policy):
@@ -119,7 +125,7 @@ def test_what_is_not_a_policy_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"precision": 1.0}, {"delta": 0}, {"costs": {"A": 0}}, {"level_precision": {0: 0.9}}]
+    "wrong", [{"precision": 1.0}, {"alpha": 0}, {"costs": {"A": 0}}, {"level_precision": {0: 0.9}}]
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(PolicyError):

@@ -37,14 +37,14 @@ def take(sample, rows):
     return scores[rows], Targets(targets.node[rows], targets.exact[rows])
 
 
-DRAWS, DELTA = 250, 0.1
-# The largest number of broken draws that a true rate of DELTA exceeds with a chance of at most 1 %.
-TOLERATED = int(binom.isf(0.01, DRAWS, DELTA))
+DRAWS, ALPHA = 250, 0.1
+# The largest number of broken draws that a true rate of ALPHA exceeds with a chance of at most 1 %.
+TOLERATED = int(binom.isf(0.01, DRAWS, ALPHA))
 
 
 def test_the_number_of_draws_tells_twice_delta_from_delta():
-    assert binom.sf(TOLERATED, DRAWS, DELTA) <= 0.01
-    assert binom.cdf(TOLERATED, DRAWS, 2 * DELTA) <= 0.03  # a true rate of twice DELTA fails
+    assert binom.sf(TOLERATED, DRAWS, ALPHA) <= 0.01
+    assert binom.cdf(TOLERATED, DRAWS, 2 * ALPHA) <= 0.03  # a true rate of twice ALPHA fails
 
 
 SHARPNESS = pytest.mark.parametrize("sharpness", [1.0, 3.0], ids=["honest", "over-confident"])
@@ -57,7 +57,7 @@ def test_the_promise_is_broken_in_at_most_delta_of_draws(sharpness):
     below = {"accept": 0, "partial": 0}
     for seed in range(DRAWS):
         sample = draw(2500, seed, sharpness=sharpness)
-        policy = fit(take(sample, slice(0, 700)), take(sample, slice(700, None)), precision=0.9, delta=DELTA)
+        policy = fit(take(sample, slice(0, 700)), take(sample, slice(700, None)), precision=0.9, alpha=ALPHA)
         verdict, right, _ = outcome(policy, *fresh)
         for kind in below:
             chosen = right[verdict == kind]
@@ -74,7 +74,7 @@ def test_the_promise_costs_little_coverage(sharpness):
     for seed in range(20):
         sample = draw(7000, seed, sharpness=sharpness)
         policy = fit(
-            take(sample, slice(0, 2000)), take(sample, slice(2000, None)), precision=0.9, delta=DELTA
+            take(sample, slice(0, 2000)), take(sample, slice(2000, None)), precision=0.9, alpha=ALPHA
         )
         covered.append((outcome(policy, *fresh)[0] == "accept").mean())
         possible.append(oracle(policy, *fresh, 0.9))
@@ -93,22 +93,24 @@ def test_an_over_confident_model_keeps_its_promise_too():
 
 def test_too_few_rows_promise_nothing_and_say_how_many_it_takes():
     policy = fit(draw(30, 1), draw(30, 2), precision=0.95)
-    whole = [p for p in policy.promises if not p.branch]
+    whole = [p for p in policy.guarantees if not p.branch]
     assert not any(p.holds for p in whole)
     assert all(p.needed is not None and p.needed >= 59 for p in whole)
     assert {p.decision for p in policy.predict([""] * 200, draw(200, 3)[0])} == {"review"}
-    some = fit(draw(300, 1), draw(60, 2), precision=0.95).promises[0]
+    some = fit(draw(300, 1), draw(60, 2), precision=0.95).guarantees[0]
     assert not some.holds
     assert 100 < some.needed < 5000
-    enough = fit(draw(300, 1), draw(3 * some.needed, 2), precision=0.95).promises[0]
+    enough = fit(draw(3000, 1), draw(3 * some.needed, 2), precision=0.95).guarantees[0]
     assert enough.holds
 
 
 def test_no_rows_at_all_promise_nothing():
     nothing = take(draw(1), slice(0, 0))
     policy = fit(nothing, nothing)
-    assert [p.holds for p in policy.promises] == [False, False]
-    assert policy.promises[0].needed == 63  # 0.95 ** 63 is just below 0.8 × 0.05, accept's share of delta
+    assert [p.holds for p in policy.guarantees] == [False, False]
+    assert (
+        policy.guarantees[0].needed == 66
+    )  # 0.95 ** 66 is just below 0.7 × 0.05, the joint search's share of alpha
 
 
 def test_a_precision_out_of_reach_is_not_promised():
@@ -117,8 +119,8 @@ def test_a_precision_out_of_reach_is_not_promised():
     node = np.where(rng.random(4000) < 0.3, rng.choice(TREE.terminals, 4000), targets.node)
     noisy = scores, targets._replace(node=node)
     policy = fit(take(noisy, slice(0, 1500)), take(noisy, slice(1500, None)), precision=0.97)
-    assert not policy.promises[0].holds
-    assert "nothing is promised" in policy.predict(["x"], Scores(TREE, scores.logp[:1]))[0].reason
+    assert not policy.guarantees[0].holds
+    assert "level unsure" in policy.predict(["x"], Scores(TREE, scores.logp[:1]))[0].reason
 
 
 def test_nothing_is_answered_at_or_below_a_category_on_the_never_list():
@@ -131,7 +133,7 @@ def test_nothing_is_answered_at_or_below_a_category_on_the_never_list():
     held = [p for p in careful if p.best[:2] == ("B", "p") and p.decision == "partial"]
     assert held
     assert {p.path for p in held} == {("B",)}
-    assert "never answered automatically" in held[0].reason
+    assert "never decided automatically" in held[0].reason
     assert {p.decision for p in careful if p.best[0] == "A"} == {"review"}
 
 
@@ -177,7 +179,7 @@ def test_each_top_category_with_rows_enough_is_promised_by_itself():
 
     policy = fit(spoil(draw(4000, 1)), spoil(draw(12_000, 2)), precision=0.9)
     verdict, right, top = outcome(policy, *spoil(draw(30_000, 3)))
-    shown = {p.branch for p in policy.promises if p.holds and p.branch and p.verdict == "accept"}
+    shown = {p.branch for p in policy.guarantees if p.holds and p.branch and p.verdict == "accept"}
     assert len(shown) >= 3
     for branch in shown:
         mine = (verdict == "accept") & (top == TREE.index(branch))
@@ -191,16 +193,16 @@ def test_copies_of_a_row_do_not_make_a_promise():
     fooled = fit(draw(1000, 2), take(few, copies), precision=0.95)
     aware = fit(Sample(*draw(1000, 2)), Sample(*take(few, copies), groups), precision=0.95)
     plain = fit(draw(1000, 2), few, precision=0.95)
-    assert fooled.promises[0].holds
-    assert not aware.promises[0].holds
-    assert not plain.promises[0].holds
+    assert fooled.guarantees[0].holds
+    assert not aware.guarantees[0].holds
+    assert not plain.guarantees[0].holds
 
 
 def test_labels_known_only_to_a_branch_count_as_far_as_they_tell():
     scores, targets = draw(9000, 1)
     tops = Targets(TREE.ancestors[targets.node, 0], np.zeros(9000, dtype=bool))
     policy = fit(take((scores, tops), slice(0, 3000)), take((scores, tops), slice(3000, None)), precision=0.9)
-    assert [p.holds for p in policy.promises if not p.branch] == [False, True]
+    assert [p.holds for p in policy.guarantees if not p.branch] == [False, True]
     verdict, _, _ = outcome(policy, *draw(10_000, 2))
     assert set(verdict) == {"partial", "review"}
 
@@ -216,8 +218,8 @@ def test_products_labelled_outside_the_tree_count_as_mistakes_and_unlabelled_one
         )
         for node in (OUTSIDE, -1)
     )
-    assert not outside.promises[0].holds  # a fifth of whatever is accepted is wrong
-    assert unlabelled.promises[0].holds
+    assert not outside.guarantees[0].holds  # a fifth of whatever is accepted is wrong
+    assert unlabelled.guarantees[0].holds
 
 
 def test_ten_thousand_terminals():
@@ -244,6 +246,6 @@ def test_where_the_rate_of_mistakes_is_just_what_is_allowed_no_endless_number_of
     scores = Scores(tree, np.log(np.tile([0.9, 0.1], (18, 1))))
     node = np.array([tree.index("B")] * 2 + [tree.index("A")] * 16)
     part = Sample(scores, Targets(node, np.ones(18, bool)))
-    promise = fit(part, part, precision=0.85).promises[0]
+    promise = fit(part, part, precision=0.85).guarantees[0]
     assert not promise.holds
     assert 18 < promise.needed < 1000

@@ -124,7 +124,7 @@ def test_a_grown_tree_keeps_its_ids_and_answers_for_new_names(run):
     fresh = products(20, seed=8)
     assert np.array_equal(model.score(fresh).all()[:, old].argmax(1), before.score(fresh).all().argmax(1))
     assert model.predict([Product("k", {"title": "fine old"})])[0].best == ("Antiques", "fine old")
-    assert not model.policy.rules
+    assert not model.policy.curve
     example = Product("a", {"title": "fine old red"}, (), {}, (("Antiques", "fine old"),))
     assert model.with_examples(read([example])).zero_shot.shown_ids == ("old",)
 

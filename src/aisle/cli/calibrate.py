@@ -13,7 +13,7 @@ from aisle.errors import AisleError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from aisle.guarantee import Policy, Promise
+    from aisle.guarantee import Guarantee, Policy
     from aisle.inference.recalibrate import Recalibrated
 
 Never = Annotated[
@@ -81,7 +81,8 @@ def calibrate(
                 "model_id": saved.model_id,
                 "rows": {k: v for k, v in found._asdict().items() if k != "predictor"},
                 "settings": settings.to_dict(),
-                "promises": [p._asdict() for p in found.predictor.policy.promises],
+                "guarantees": [g._asdict() for g in found.predictor.policy.guarantees],
+                "curve": [point.to_dict() for point in found.predictor.policy.curve],
             }
         )
         return
@@ -119,9 +120,10 @@ def print_calibration(found: "Recalibrated", quiet: bool = False) -> None:
     rows = found.calibration + found.thresholds
     whole = rows / max(found.thresholds, 1)  # rows in a file, for each that thresholds are tested on
     console.out.print(guarantee_table(policy, found.thresholds, whole))
-    for guarantee in policy.promises:
+    for guarantee in policy.guarantees:
         if not guarantee.branch and not guarantee.holds:
             console.out.print(_missing(guarantee, rows, whole), markup=False)
+    print_curve(policy)
 
 
 def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
@@ -138,27 +140,51 @@ def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
     table.add_column("", no_wrap=True, overflow="ellipsis")
     for name in ("decided", "", "wrong", "guaranteed", "needs rows"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in policy.promises:
+    for one in policy.guarantees:
         wrong = f"{one.errors / one.rows:.1%}" if one.rows else "–"
         shown = f"{one.precision:.1%}" if one.holds else "no"
         needed = "" if one.holds else "–" if one.needed is None else f"~{_about(one.needed * whole):,}"
         share = "" if one.branch else f"{one.rows / max(rows, 1):.0%}"
         style = "" if one.branch else "bold"
-        several = len({p.precision for p in policy.promises if p.verdict == one.verdict}) > 1
+        several = len({p.precision for p in policy.guarantees if p.verdict == one.verdict}) > 1
         table.add_row(_name(one, several), f"{one.rows:,}", share, wrong, shown, needed, style=style)
     return table
 
 
-def _name(guarantee: "Promise", several: bool = False) -> str:
+def print_curve(policy: "Policy") -> None:
+    """Print the operating curve, and where nothing is guaranteed, what precision to ask for."""
+    if not policy.curve:
+        return
+    console.out.print(curve_table(policy))
+    if policy.point is not None and not policy.point.decided:
+        console.say(policy.advice)
+
+
+def curve_table(policy: "Policy") -> "Table":
+    """What is decided automatically at each precision: full paths, branches by level, the rest for review."""
+    from rich.table import Table
+
+    levels = max((len(point.branch) for point in policy.curve), default=0)
+    shown = [k for k in range(levels) if any(point.branch[k] >= 0.0005 for point in policy.curve)]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("precision", "full path", *(f"level {k + 1}" for k in shown), "automatic", "review"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in policy.curve:
+        parts = (point.full, *(point.branch[k] for k in shown), point.decided, point.review)
+        style = "bold" if point is policy.point else ""
+        table.add_row(f"{point.precision:.0%}", *(f"{share:.1%}" for share in parts), style=style)
+    return table
+
+
+def _name(guarantee: "Guarantee", several: bool = False) -> str:
     """Its name in the table. several: decisions of this type are requested at more than one precision."""
     if guarantee.branch:
         return f"  {guarantee.branch}"
     kind = "full paths" if guarantee.verdict == "accept" else "partial paths"
-    kind = f"{kind}, ending at level {guarantee.level}" if guarantee.level else kind
     return f"{kind} at {guarantee.precision:.1%}" if several else kind
 
 
-def _missing(guarantee: "Promise", rows: int, whole: float) -> str:
+def _missing(guarantee: "Guarantee", rows: int, whole: float) -> str:
     wanted = f"A precision of {guarantee.precision:.1%} for {_name(guarantee)} cannot be guaranteed"
     if guarantee.needed is None:
         return f"{wanted}: the model reaches it at no confidence. Ask for a lower precision."

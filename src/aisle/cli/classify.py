@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import AsJson, CatalogOptions, Device, Quiet, Run, Sources, TrustCode
+from aisle.cli.options import AsJson, CatalogOptions, Device, Point, Quiet, Run, Sources, TrustCode
 
 
 class ShardFormat(StrEnum):
@@ -54,6 +54,7 @@ def classify(
             help="Run on a Ray cluster: local, auto, ray://host:10001 or host:6379. Needs a folder as --out.",
         ),
     ] = None,
+    precision: Point = None,
     trust_code: TrustCode = False,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -80,7 +81,7 @@ def classify(
     opened = prefer_exported(run, device)
     if opened != run:
         console.say(f"using the exported model {opened} (the same model, without torch)", quiet or as_json)
-    model = workflow.load(opened, trust_code=trust_code, device=device)
+    model = workflow.load(opened, trust_code=trust_code, device=device, precision=precision)
     reader = classify_io.ProductReader(sources, options, model)
     if into_folder:
         cluster = classify_io.open_cluster(ray, opened, trust_code, device)
@@ -93,5 +94,5 @@ def classify(
         return
     tally.print(price_per_hour)
     if not model.policy.decides(model.taxonomy):
-        console.say("this model has no guarantee, so every product is left for review: see `aisle info`")
+        console.say(f"every product is left for review: {model.policy.advice}")
     console.print_paths(**paths)

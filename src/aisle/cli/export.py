@@ -75,7 +75,7 @@ def export(
     )
     if made.cost is not None:
         console.out.print(f"int8 loses {made.cost}")
-    if int8 and not made.predictor.policy.rules:
+    if int8 and not made.predictor.policy.curve:
         console.say("no guarantee yet: run `aisle calibrate` with labelled rows")
     next_ = console.command("classify", folder, "NEW.csv", "--out", "predictions.csv")
     console.print_paths(model=folder, next=next_)

@@ -117,5 +117,5 @@ def print_cascade(model: Any) -> None:
         f"together {measured['milliseconds']:.2f} ms per product, accuracy "
         f"{measured['accuracy']['together']:.1%}, a loss of {Cost(**measured['cost'])}"
     )
-    if not model.policy.rules:
+    if not model.policy.curve:
         console.say("no guarantee yet: run `aisle calibrate` with labelled rows that no model saw")

@@ -68,6 +68,15 @@ TrustCode = Annotated[
 Precision = Annotated[
     float, typer.Option("--precision", help="Guaranteed share of automatic decisions that are correct.")
 ]
+Point = Annotated[
+    float | None,
+    typer.Option(
+        "--precision",
+        min=0.5,
+        max=0.9999,
+        help="Guaranteed precision: a point of the model's operating curve (default: as calibrated).",
+    ),
+]
 Alpha = Annotated[
     float, typer.Option("--alpha", help="Probability that the guarantee does not hold, at most.")
 ]

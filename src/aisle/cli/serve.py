@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import STORE, Store
+from aisle.cli.options import STORE, Point, Store
 from aisle.cli.store import check_serve_installed
 from aisle.errors import AisleError
 
@@ -71,6 +71,7 @@ def serve(
         float,
         typer.Option(min=0, max=1, help="Minimum confidence of suggestions that are accepted in a batch."),
     ] = 0.8,
+    precision: Point = None,
     keep_days: Annotated[int | None, typer.Option(min=1, help="Delete data after this many days.")] = None,
 ) -> None:
     """Serve one or more models. The API documentation is at /docs. On SIGTERM, running requests are finished
@@ -95,6 +96,7 @@ def serve(
         double_review_rate=double_review_rate,
         batch_min_confidence=batch_min_confidence,
         keep_days=keep_days,
+        precision=precision,
         limits=RequestLimits(
             rate=rate,
             burst=max(1, round(rate * 2)),

@@ -61,6 +61,7 @@ def train(
 ) -> None:
     """Train a model on a catalog; evaluate it on the `test` rows where there is a `split` column."""
     from aisle import workflow
+    from aisle.cli.calibrate import print_curve
     from aisle.cli.evaluate import print_evaluation
     from aisle.cli.run_source import write_run_source
     from aisle.training.run import Run
@@ -105,6 +106,7 @@ def train(
         return
     if report is not None:
         print_evaluation(report)
+    print_curve(model.policy)
     page = folder / "report" / "report.html"
     console.print_paths(
         model=folder / "model",

@@ -78,7 +78,7 @@ def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
 
 def _promised(policy: Policy | None, verdict: Verdict) -> float | None:
     """The least precision shown to hold for this kind of answer over the whole tree."""
-    promises = [p for p in policy.promises if p.holds and not p.branch] if policy else []
+    promises = [p for p in policy.guarantees if p.holds and not p.branch] if policy else []
     return min((p.precision for p in promises if p.verdict == verdict), default=None)
 
 

@@ -172,11 +172,6 @@ class Calibration:
                 groups["" if parent < 0 else taxonomy.nodes[parent].id] = float(np.exp(own))
         return cls(tuple(sharpness), tuple(doubts), groups)
 
-    def scaled(self, factor: float) -> "Calibration":
-        """The same with each sharpness times `factor`."""
-        groups = {name: factor * value for name, value in self.groups.items()}
-        return Calibration(tuple(factor * value for value in self.levels), self.doubts, groups)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings."""
         return {"levels": list(self.levels), "doubts": list(self.doubts), "groups": dict(self.groups)}

@@ -112,7 +112,7 @@ def fit(
 
 
 def cross_fit(
-    sample: Labelled, fold: np.ndarray, settings: Settings | None = None, sharper: float = 1.0
+    sample: Labelled, fold: np.ndarray, settings: Settings | None = None
 ) -> Policy:
     """The policy of a model trained on all rows, from out-of-fold scores of these rows.
 
@@ -122,7 +122,6 @@ def cross_fit(
         sample: out-of-fold scores of n rows.
         fold: (n,) number of each row's fold.
         settings: what is asked.
-        sharper: by what factor the final model's log-probabilities are sharper than the fold models'.
 
     Raises:
         TaxonomyError: a setting names an id that is not in the tree.
@@ -147,8 +146,7 @@ def cross_fit(
         else descend(whole.scores)
     )
     rows = Rows.of(taxonomy, descent, whole.targets, _codes(whole.groups, len(whole.scores)), held)
-    policy = replace(policy, calibration=policy.calibration.scaled(1 / sharper), method="cross-fit")
-    return _with_curve(policy, taxonomy, rows)
+    return _with_curve(replace(policy, method="cross-fit"), taxonomy, rows)
 
 
 def _calibrated(settings: Settings, sample: Sample, novelty: bool = True) -> Policy:

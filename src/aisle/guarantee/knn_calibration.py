@@ -17,19 +17,25 @@ from aisle.taxonomy import Taxonomy
 
 _SUREST = 12.0  # log odds beyond which a probability says no more
 _FEWEST = 50  # known rows below which neighbours are not asked
+_KNOTS = (0.2, 0.4, 0.6, 0.75, 0.9)  # quantiles where the line may bend
+_BEND = 1.0  # of the prior of each slope between knots, around 1
 _SPREAD = (2.0, 0.5, 3.0)  # of the priors of offset, slope and weights, around 0, 1 and 0
 
 
 class Line(NamedTuple):
-    """Log odds of being right: offset + slope × log odds of the probability + weights · (vote - usual).
+    """Log odds of being right: z = offset + slope × log odds of the probability + weights · (vote - usual),
+    bent at `knots`: between two of them its slope is the one of `slopes`.
 
-    weights, usual: a space each; a space without a vote counts as usual.
+    weights, usual: a space each; a space without a vote counts as usual. A straight line has no knots.
     """
 
     offset: float
     slope: float
     weights: tuple[float, ...]
     usual: tuple[float, ...]
+    knots: tuple[float, ...] = ()
+    slopes: tuple[float, ...] = ()
+    base: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,10 @@ def _votes(taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> np.
 
 def _read(data: Mapping[str, Any]) -> Line:
     weights, usual = (tuple(map(float, data[name])) for name in ("weights", "usual"))
-    return Line(float(data["offset"]), float(data["slope"]), weights, usual)
+    knots, slopes = (tuple(map(float, data[name])) for name in ("knots", "slopes"))
+    return Line(
+        float(data["offset"]), float(data["slope"]), weights, usual, knots, slopes, float(data["base"])
+    )
 
 
 def _as_it_is(spaces: int) -> Line:
@@ -120,7 +129,36 @@ def _columns(p: np.ndarray, vote: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 def _sure(line: Line, p: np.ndarray, vote: np.ndarray) -> np.ndarray:
     x = _columns(p, vote, np.array(line.usual)) @ np.array([line.offset, line.slope, *line.weights])
+    if line.knots:
+        x = line.base + _ramps(x, line.knots) @ np.array(line.slopes)
     return 1 / (1 + np.exp(-x))
+
+
+def _ramps(z: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
+    """(..., K + 1) how far z goes beyond each knot, up to the next; the first from the first knot down."""
+    ends = np.array([*knots, np.inf])
+    up = np.clip(z[..., None] - ends[:-1], 0, ends[1:] - ends[:-1])
+    return np.concatenate([np.minimum(z[..., None] - knots[0], 0), up], -1)
+
+
+def _bent(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
+    """The line with a monotone, piecewise linear correction: straight, it is often too unsure at its end."""
+    from scipy.optimize import minimize
+
+    knots = tuple(map(float, np.unique(np.quantile(z, _KNOTS).round(6))))
+    x, sign = _ramps(z, knots), np.where(right, 1.0, -1.0)
+
+    def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
+        margin = sign * (free[0] + x @ free[1:])
+        off = (free[1:] - 1) / _BEND
+        pull = -(weight * sign / (1 + np.exp(margin)))
+        value = weight @ np.logaddexp(0, -margin) + 0.5 * off @ off
+        return float(value), np.concatenate([[pull.sum()], pull @ x + off / _BEND])
+
+    begin = np.concatenate([[knots[0]], np.ones(x.shape[1])])
+    bounds = [(None, None)] + [(0.0, None)] * x.shape[1]
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds)["x"]
+    return line._replace(knots=knots, slopes=tuple(map(float, found[1:])), base=float(found[0]))
 
 
 def _line(p: np.ndarray, vote: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
@@ -143,4 +181,5 @@ def _line(p: np.ndarray, vote: np.ndarray, right: np.ndarray, weight: np.ndarray
     # Neighbours who agree never make a path less sure, nor does a higher probability.
     bounds = [(None, None), (0.0, None)] + [(0.0, None)] * vote.shape[1]
     found = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds)["x"]
-    return Line(float(found[0]), float(found[1]), tuple(map(float, found[2:])), tuple(map(float, usual)))
+    line = Line(float(found[0]), float(found[1]), tuple(map(float, found[2:])), tuple(map(float, usual)))
+    return _bent(line, x @ found, right, weight)

@@ -60,6 +60,18 @@ class Policy:
         """What was tested at this point."""
         return self.point.guarantees if self.point else ()
 
+    @property
+    def advice(self) -> str:
+        """Where nothing is decided automatically: what can be guaranteed, and how to ask for it."""
+        if not self.curve:
+            return "this model is not calibrated; `aisle calibrate` fits a guarantee"
+        able = [point.precision for point in self.curve if point.decided]
+        told = f"nothing is guaranteed at a precision of {self.settings.precision:.0%}"
+        if not able:
+            return f"{told} or at any other of its curve; it needs more labelled rows (`aisle calibrate`)"
+        share = next(point.decided for point in self.curve if point.precision == max(able))
+        return f"{told}; at {max(able):.0%}, {share:.0%} of products are decided: --precision {max(able):g}"
+
     def at(self, precision: float) -> "Policy":
         """The same policy at another point of its curve: the lowest precision of at least this.
 

@@ -126,6 +126,7 @@ def _thresholds(policy: "Policy", demand: Demand, descent: Descent, gain: np.nda
     others = gain.copy()
     others[every, last] = 0.0
     beyond = 1 - np.maximum(others.max(1), 0.0)  # a full path's utility over the best branch's gain
-    risk = demand.alpha[descent.best] + beyond / point.accept
+    alpha = demand.alpha[descent.best]
+    risk = alpha + beyond / point.accept * alpha / (1 - demand.precision)
     needed = np.clip(1 - risk / demand.cost[descent.best], 0.0, 1.0)
     return [float(t) if may else None for t, may in zip(needed, possible, strict=True)]

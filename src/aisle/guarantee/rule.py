@@ -1,10 +1,10 @@
 """The decision rule: how much a decision is worth against how wrong it may be.
 
-Deciding a product down to a node gains `utility - price * (risk - allowed)`, where risk is the cost of a
-mistake there times one minus the node's confidence, and allowed is one minus the precision asked for. The product is
-decided at the node of highest gain on its most probable path, if that gain is positive; else it is left for
-review. Under a limit on the share of mistakes this is the best rule for a calibrated model: the price is the
-limit's Lagrange multiplier. There is one price for full paths and one for branches.
+Deciding a product down to a node gains `utility - price * (risk - allowed)`. The risk is the cost of a
+mistake there times one minus the node's confidence; allowed is one minus the precision asked for. The product
+is decided at the node of highest gain on its most probable path, if that gain is positive; else it is left
+for review. Under a limit on the share of mistakes this is the best rule for a calibrated model: the price is
+the limit's Lagrange multiplier. There is one price for full paths and one for branches.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from aisle.taxonomy import Taxonomy
 NEVER = float("inf")  # a price at which nothing is decided
 CURVE = (0.99, 0.98, 0.95, 0.9, 0.85, 0.8)  # precisions of the operating curve
 Prefer = Literal["depth", "coverage"]
-_UTILITY: dict[str, tuple[float, float]] = {"depth": (0.4, 0.3), "coverage": (0.8, 0.1)}
+_UTILITY: dict[str, tuple[float, float]] = {"depth": (0.05, 0.35), "coverage": (0.8, 0.1)}
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Guarantee(NamedTuple):
     """What was tested, and how it came out.
 
     branch: a top category's id, "" for all together. holds: shown, with confidence 1 - alpha. rows, errors:
-    the automatic decisions of this kind among the rows tested, and how many were wrong. needed: when nothing of
-    this kind is decided, about how many labelled rows would do; None if no number would.
+    the automatic decisions of this kind among the rows tested, and how many were wrong. needed: when nothing
+    of this kind is decided, about how many labelled rows would do; None if no number would.
     """
 
     verdict: Verdict
@@ -123,7 +123,9 @@ def gains(demand: Demand, taxonomy: Taxonomy, descent: Descent, accept: float, p
         & np.isfinite(prices)
     )
     with np.errstate(invalid="ignore"):
-        excess = demand.cost[nodes] * (1 - descent.confidence) - demand.alpha[nodes]
+        alpha = demand.alpha[nodes]
+        # Relative to what is allowed, so that one price serves several precisions.
+        excess = (demand.cost[nodes] * (1 - descent.confidence) - alpha) / alpha * (1 - demand.precision)
         gain = np.where(last, 1.0, demand.utility(level, depth)) - prices * excess
     return np.where(may, gain, -np.inf)
 

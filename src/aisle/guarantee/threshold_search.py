@@ -1,11 +1,11 @@
 """Search for the decision rule: full paths and branches jointly, tested along one path of candidates.
 
 A rule has two prices, one for full paths and one for branches (`aisle.guarantee.rule`). For each slack s,
-from strict to lenient, the candidate is the pair of prices of highest utility whose expected precision (the mean
-confidence) exceeds what is asked by s standard errors. That needs no labels. Labels only test: a candidate
-passes if both kinds of decision pass an exact test, and the first failure ends the search (fixed-sequence
-testing, Learn then Test, arXiv 2110.01052). Two shorter searches, over branches alone and full paths alone,
-get a share of alpha of their own, so that one kind that fails does not cost the other.
+from strict to lenient, the candidate is the pair of prices of highest utility whose expected precision (the
+mean confidence) exceeds what is asked by s standard errors. That needs no labels. Labels only test: a
+candidate passes if both kinds of decision pass an exact test, and the first failure ends the search
+(fixed-sequence testing, Learn then Test, arXiv 2110.01052). Two shorter searches, over branches alone and
+full paths alone, get a share of alpha of their own, so that one kind that fails does not cost the other.
 """
 
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from aisle.guarantee.prediction import Verdict
 from aisle.guarantee.rule import NEVER, Demand, Guarantee, OperatingPoint, gains
 from aisle.taxonomy import Targets, Taxonomy
 
-SHARES = (0.7, 0.2, 0.1)  # of alpha: both kinds jointly, branches alone, full paths alone
-PRICES = np.geomspace(0.5, 200, 48)
+SHARES = (0.6, 0.2, 0.2)  # of alpha: both kinds jointly, branches alone, full paths alone
+PRICES = np.geomspace(0.5, 200, 32)
 SLACKS = np.arange(5.0, -3.01, -0.25)  # standard errors
 MOST = 1e9  # more rows than any shop has labelled
 LIKELY = 0.8  # a number of rows is "needed" when it shows the guarantee with this probability
@@ -76,14 +76,12 @@ class Decided(NamedTuple):
         return Decided(*(values[rows] for values in self))
 
     def p_value(self, alpha: float) -> float:
-        """Of "the average cost of these decisions is at least alpha"; 0 without any decision.
+        """Of "the average cost of these decisions is at least alpha"; 1 where no label tells.
 
         Exact for one row drawn from each group. Where near-duplicates are decided, also that of all rows, at
         the number of independent ones they are worth (by the spread of errors between groups), so that what
         holds for groups also holds for products; the larger of the two counts.
         """
-        if not len(self.wrong):
-            return 0.0
         drawn = self.among(self.drawn)
         p = _p_value(drawn.wrong, drawn.cost, alpha)
         if len(drawn.wrong) == len(self.wrong):
@@ -153,36 +151,42 @@ class Search:
             cell = self._last_shown(cells, mine, share * self.alpha)
             if cell is not None and cells.utility[cell] > most:
                 best, most = (int(cells.i[cell]), int(cells.j[cell])), float(cells.utility[cell])
-        return self._point(best, cells)
+        return self._point(best)
 
     def _cells(self) -> "_Cells":
         """Every pair of prices: what it would decide, and how right that should be."""
         confidence, nodes, n = self.rows.descent.confidence, self.rows.descent.nodes, len(PRICES) + 1
         cost = self.demand.cost[nodes]
-        excess = cost * (1 - confidence) - self.demand.alpha[nodes]  # (R, L) of the risk over what is allowed
         alpha = self.demand.alpha[nodes]
-        full, spread = excess[self.every, self.last], (alpha * (1 - alpha))
+        excess = cost * (1 - confidence) - alpha  # (R, L) of the risk over what is allowed
+        spread = alpha * (1 - alpha)
+        asked = np.unique(self.demand.alpha)
+        kinds, kind = len(asked), np.searchsorted(asked, alpha)  # (R, L) by the precision asked for
         weight = 1.0 / np.bincount(self.rows.group)[self.rows.group] if len(self.rows) else np.zeros(0)
         worth = self.demand.utility(np.arange(nodes.shape[1])[None] + 1, self.rows.descent.depth[:, None])
         i, j = np.divmod(np.arange(n * n), n)
-        stats = np.zeros((n * n, 2, 3))  # accept, partial: groups, excess, variance
+        stats = np.zeros((n * n, 2, kinds, 3))  # of full paths, of branches: groups, excess, variance
         utility = np.zeros(n * n)
+        end = self.every, self.last
+
+        def counted(at: tuple[np.ndarray, np.ndarray], chosen: np.ndarray) -> np.ndarray:
+            w, k = weight * chosen, kind[at]
+            sums = (w, w * np.where(chosen, excess[at], 0), w * spread[at])
+            return np.stack([np.bincount(k, x, minlength=kinds) for x in sums], 1)
+
         for price in range(n):
             at = (self.every, self.level[price])
-            side = excess[at], spread[at], worth[at]
             for other in range(n):
                 accept, partial = self.accept[other], self.partial[price]
                 mine = (accept > 0) & (accept >= partial)
                 theirs = (partial > 0) & ~mine
                 cell = other * n + price
-                a, b = weight * mine, weight * theirs
-                stats[cell, 0] = a.sum(), a @ full, a @ spread[self.every, self.last]
-                stats[cell, 1] = b.sum(), b @ np.where(theirs, side[0], 0), b @ np.where(theirs, side[1], 0)
-                utility[cell] = a.sum() + b @ np.where(theirs, side[2], 0)
+                stats[cell, 0], stats[cell, 1] = counted(end, mine), counted(at, theirs)
+                utility[cell] = weight @ mine + weight @ np.where(theirs, worth[at], 0)
         with np.errstate(invalid="ignore", divide="ignore"):
             slack = -stats[..., 1] / np.sqrt(stats[..., 2])
-        slack = np.where(stats[..., 0] > 0, slack, np.inf).min(1)
-        return _Cells(i, j, utility, slack, stats[..., 0])
+        slack = np.where(stats[..., 0] > 0, slack, np.inf).min((1, 2))
+        return _Cells(i, j, utility, slack)
 
     def _last_shown(self, cells: "_Cells", mine: np.ndarray, alpha: float) -> int | None:
         """Fixed-sequence testing from strict to lenient; the last candidate before the first failure."""
@@ -208,7 +212,9 @@ class Search:
         for kind in kinds:
             mine = (stops > 0) & ((stops == self.last + 1) == (kind == "accept"))
             decided = self._decided(np.flatnonzero(mine), stops)
-            asked = 1 - self.demand.alpha[decided.node]
+            asked = np.round(1 - self.demand.alpha[decided.node], 9)
+            if mine.any() and not len(asked):  # decided, and no label tells
+                found.append((kind, self.demand.precision, decided))
             for precision in np.unique(asked):
                 found.append((kind, float(precision), decided.among(asked == precision)))
         return found
@@ -221,19 +227,17 @@ class Search:
             self.rows.wrong[at], self.demand.cost[node], node, self.rows.group[rows], self.rows.drawn[rows]
         )
 
-    def _point(self, best: tuple[int, int], cells: "_Cells") -> OperatingPoint:
+    def _point(self, best: tuple[int, int]) -> OperatingPoint:
         stops = self.stops(*best)
         accept, partial = (NEVER if k == len(PRICES) else float(PRICES[k]) for k in best)
-        full = stops == self.last + 1
-        decided = (stops > 0) & full
-        branch = [float(((stops == level) & ~full).mean()) for level in range(1, self.taxonomy.depth)]
-        guarantees = list(self._guarantees(stops, best))
-        return OperatingPoint(
-            self.demand.precision, accept, partial, tuple(guarantees), len(self.rows),
-            float(decided.mean()) if len(stops) else 0.0, tuple(branch) if len(stops) else (),
-        )  # fmt: skip
+        full, n = (stops > 0) & (stops == self.last + 1), max(len(stops), 1)
+        levels = range(1, self.taxonomy.depth)
+        branch = tuple(float(((stops == level) & ~full).sum() / n) for level in levels)
+        guarantees = tuple(self._guarantees(stops))
+        asked = self.demand.precision
+        return OperatingPoint(asked, accept, partial, guarantees, len(stops), float(full.sum() / n), branch)
 
-    def _guarantees(self, stops: np.ndarray, best: tuple[int, int]) -> "list[Guarantee]":
+    def _guarantees(self, stops: np.ndarray) -> list[Guarantee]:
         """Of each kind: what was shown of all categories, then of each top category alone."""
         found: list[Guarantee] = []
         shown = self._kinds(stops)
@@ -254,14 +258,15 @@ class Search:
     def _needed(self, kind: Verdict) -> int | None:
         """About how many labelled rows would show a guarantee for this kind; None if no number would."""
         g, n, alpha = len(PRICES), max(len(self.rows), 1), 1 - self.demand.precision
+        share = SHARES[2 if kind == "accept" else 1] * self.alpha  # what this kind has for itself
         pairs = [(i, g) for i in range(g)] if kind == "accept" else [(g, j) for j in range(g)]
         counts = np.array([(len(d.wrong), d.wrong.sum()) for d in map(self._of_pair, pairs)])
         rows, wrong = counts[counts[:, 0] > 0].T if counts[:, 0].any() else np.zeros((2, 0))
         if not len(rows):
-            return rows_for_certainty(1 - alpha, SHARES[0] * self.alpha)
+            return rows_for_certainty(1 - alpha, share)
         lowest = np.where(wrong > 0, betaincinv(np.maximum(wrong, 1e-9), rows - wrong + 1, 0.05), 0.0)
-        for rate in ((wrong + 1) / (rows + 2), lowest):
-            decided = rows_to_show(rate, alpha, SHARES[0] * self.alpha, LIKELY)
+        for rate in ((wrong + 1.5) / (rows + 2), lowest):
+            decided = rows_to_show(rate, alpha, share, LIKELY)
             needed = np.min(decided * n / rows)
             if needed < MOST:
                 return int(np.ceil(max(needed, 1.25 * n)))
@@ -273,13 +278,12 @@ class Search:
 
 
 class _Cells(NamedTuple):
-    """Pairs of prices i, j (C,): expected utility, standard errors to spare, groups decided (C, 2)."""
+    """Pairs of prices i, j (C,): expected utility, standard errors to spare."""
 
     i: np.ndarray
     j: np.ndarray
     utility: np.ndarray
     slack: np.ndarray
-    groups: np.ndarray
 
 
 def _counted(kind: Verdict, precision: float, branch: str, holds: bool, found: Decided) -> Guarantee:

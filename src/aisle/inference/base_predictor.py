@@ -204,29 +204,42 @@ class BasePredictor(ABC):
         Raises:
             ValueError: `without` names a view that is not read here.
         """
-        asks = self.policy.agreement is not None
+        asks = self.policy.asks_neighbours
         parts = [
             self.policy.confidences(scored.scores, self._nearest(scored) if asks else None)
             for scored in self.score_batches(products, without)
         ]
         return Confidences.join(self.taxonomy, parts)
 
-    def predict(self, products: Iterable[Product], advance: Advance | None = None) -> list[Prediction]:
-        """One prediction a product, in order. advance: told the size of each batch.
+    def predict(
+        self,
+        products: Iterable[Product],
+        advance: Advance | None = None,
+        *,
+        precision: float | None = None,
+    ) -> list[Prediction]:
+        """One prediction a product, in order. advance: told the size of each batch. precision: a point of the
+        model's operating curve, that of its policy by default.
 
         Raises:
+            PolicyError: the model's curve has no point of this precision.
             CatalogError: a whole catalog in which no row has anything that the model reads.
         """
         if isinstance(products, Catalog) and len(products):
             check_columns(cast(ModelInputs, self), products)
-        return list(self.predict_stream(products, advance))
+        return list(self.predict_stream(products, advance, precision=precision))
 
     def predict_stream(
-        self, products: Iterable[Product], advance: Advance | None = None
+        self,
+        products: Iterable[Product],
+        advance: Advance | None = None,
+        *,
+        precision: float | None = None,
     ) -> Iterator[Prediction]:
         """As `predict`, a few batches in memory at a time."""
         parts = self._scored(products, ())
-        yield from predictions_of(parts, products, self.policy, self._nearest, self.model_id, advance)
+        policy = self.policy if precision is None else self.policy.at(precision)
+        yield from predictions_of(parts, products, policy, self._nearest, self.model_id, advance)
 
     def nearest(self, products: Iterable[Product]) -> Nearest | None:
         """What the products it learned from say of these; None without a memory of them."""

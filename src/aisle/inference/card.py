@@ -69,14 +69,20 @@ def _measured(results: dict[str, Any] | Any) -> str:
 
 def _promise(predictor: "Predictor") -> str:
     policy = predictor.policy
-    held = [promise for promise in policy.promises if promise.holds and not promise.branch]
+    held = [promise for promise in policy.guarantees if promise.holds and not promise.branch]
+    if not policy.curve:
+        return "Not calibrated: every product is left for review. `aisle calibrate` fits a guarantee."
     if not held:
-        return (
-            "Nothing is promised: every product is for review. `aisle calibrate` says how many rows it needs."
-        )
-    sure = f"with confidence {1 - policy.settings.delta:.0%} over the rows it was calibrated on"
-    lines = [
-        f"- `{p.verdict}`{f' at level {p.level}' if p.level else ''}: at least {p.precision:.0%} are right"
-        for p in held
+        return f"Nothing is guaranteed at {policy.settings.precision:.0%}.\n\n" + _curve(policy)
+    sure = f"with confidence {1 - policy.settings.alpha:.0%} over the rows it was calibrated on"
+    lines = [f"- `{p.verdict}`: at least {p.precision:.0%} are right" for p in held]
+    return f"Of what it decides automatically, {sure}:\n\n" + "\n".join(lines) + "\n\n" + _curve(policy)
+
+
+def _curve(policy: Any) -> str:
+    """The operating curve as a table."""
+    head = "| precision | full path | branch | review |\n|---|---|---|---|\n"
+    rows = [
+        f"| {p.precision:.0%} | {p.full:.1%} | {sum(p.branch):.1%} | {p.review:.1%} |" for p in policy.curve
     ]
-    return f"Of what it decides by itself, {sure}:\n\n" + "\n".join(lines)
+    return "Share of products by precision (`--precision` chooses):\n\n" + head + "\n".join(rows)

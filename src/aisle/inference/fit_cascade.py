@@ -155,13 +155,14 @@ def _promise(judged: HeldOutScores, thresholds: Sequence[float], settings: Setti
         some = held.take(np.flatnonzero(part == k))
         nearest = cheap.nearest(some.catalog) if len(some) else None
         samples.append(Sample(scores[part == k], some.targets, some.groups, nearest))
-    stricter = dataclasses.replace(settings, delta=settings.delta / len(SHARES))
+    stricter = dataclasses.replace(settings, alpha=settings.alpha / len(SHARES))
     return fit(
         *samples,
         precision=stricter.precision,
-        delta=stricter.delta,
+        alpha=stricter.alpha,
         never=stricter.never,
         costs=stricter.costs,
         branch_precision=stricter.branch_precision,
         level_precision=stricter.level_precision,
+        prefer=stricter.prefer,
     )

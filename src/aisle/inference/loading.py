@@ -1,5 +1,6 @@
 """Opens saved models of any kind. No torch here: only what needs it imports it."""
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
 class RuntimeDeviceError(AisleError):
     """An exported model is asked to run where it cannot."""
+
+
+def at_precision(model: Any, precision: float) -> Any:
+    """The same model at another point of its operating curve; its id names the precision.
+
+    Raises:
+        PolicyError: the curve has no point of this precision.
+    """
+    policy = model.policy.at(precision)
+    if policy.settings.precision == model.policy.settings.precision:
+        return model
+    model_id = f"{model.model_id}@{policy.settings.precision:g}"
+    return dataclasses.replace(model.with_policy(policy), model_id=model_id)
 
 
 def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "Predictor":

@@ -54,11 +54,12 @@ def recalibrate(predictor: "Predictor", catalog: Catalog, settings: Settings, se
     policy = fit(
         *samples,
         precision=settings.precision,
-        delta=settings.delta,
+        alpha=settings.alpha,
         never=settings.never,
         costs=settings.costs,
         branch_precision=settings.branch_precision,
         level_precision=settings.level_precision,
+        prefer=settings.prefer,
     )
     return Recalibrated(
         predictor.with_policy(policy),

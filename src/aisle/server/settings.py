@@ -78,6 +78,7 @@ class ServerSettings(BaseModel):
         double_review_rate: The share of review items that two people decide.
         batch_min_confidence: Suggestions of lower confidence cannot be accepted several at a time.
         keep_days: Days after which stored rows are deleted; None keeps them.
+        precision: A point of each model's operating curve; None: as calibrated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,6 +98,7 @@ class ServerSettings(BaseModel):
     double_review_rate: float = Field(default=0.1, ge=0, le=1)
     batch_min_confidence: float = Field(default=0.8, ge=0, le=1)
     keep_days: int | None = Field(default=None, ge=1)
+    precision: float | None = Field(default=None, gt=0, lt=1)
     limits: RequestLimits = RequestLimits()
     image_fetch: ImageFetchSettings = ImageFetchSettings()
     drain_seconds: int = Field(default=30, ge=1)

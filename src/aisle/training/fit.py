@@ -205,13 +205,15 @@ def cross_fitted(
 ) -> Any:
     """The predictor with a policy fitted on out-of-fold scores of its training rows."""
     predictor = _remembering(predictor, catalog, targets, np.arange(len(catalog)))
-    own, parts = groups[found.rows], []
-    for rows in (np.flatnonzero(found.fold < 2), np.flatnonzero(found.fold >= 2)):
-        near = None if found.nearest is None else found.nearest.take(rows)
-        parts.append((found.scores[rows], pick(targets, found.rows[rows]), own[rows], near))
-    asked = recipe.guarantee
-    policy = guarantee.fit(*parts, precision=asked.precision, delta=asked.alpha)
+    sample = (found.scores, pick(targets, found.rows), groups[found.rows], found.nearest)
+    policy = guarantee.cross_fit(sample, found.fold, settings_of(recipe))
     return dataclasses.replace(predictor, zero_shot=found.zero_shot).with_policy(policy)
+
+
+def settings_of(recipe: AnyRecipe) -> guarantee.Settings:
+    """What a recipe asks of its guarantee."""
+    asked = recipe.guarantee
+    return guarantee.Settings(asked.precision, asked.alpha, prefer=asked.prefer)
 
 
 def held_out(
@@ -230,7 +232,8 @@ def held_out(
     for rows in (split.calibration, split.threshold):
         held = catalog.select(rows)
         samples.append((predictor.score(held), pick(targets, rows), groups[rows], predictor.nearest(held)))
-    policy = guarantee.fit(*samples, precision=recipe.guarantee.precision, delta=recipe.guarantee.alpha)
+    asked = settings_of(recipe)
+    policy = guarantee.fit(*samples, precision=asked.precision, alpha=asked.alpha, prefer=asked.prefer)
     aside = np.concatenate([split.calibration, split.threshold])
     return predictor.with_zero_shot(catalog.select(aside), pick(targets, aside)).with_policy(policy)
 

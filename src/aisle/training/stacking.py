@@ -194,7 +194,7 @@ def weighted(members: "Sequence[Predictor]", names: Sequence[str], catalog: Cata
     return Ensemble.of(members, names, share.tolist())
 
 
-def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, delta: float = 0.05) -> Ensemble:
+def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, alpha: float = 0.05) -> Ensemble:
     """The same with a policy fitted on two parts of the rows that no member saw, where there are any."""
     rows, targets = unseen(ensemble, catalog)
     groups = catalog.groups()[rows]
@@ -206,7 +206,7 @@ def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, delt
         held = catalog.select(rows[part == k])
         own = Targets(targets.node[part == k], targets.exact[part == k])
         samples.append((ensemble.score(held), own, groups[part == k], ensemble.nearest(held)))
-    return ensemble.with_policy(fit_policy(*samples, precision=precision, delta=delta))
+    return ensemble.with_policy(fit_policy(*samples, precision=precision, alpha=alpha))
 
 
 def recipe_of(run: Path) -> AnyRecipe:

@@ -234,7 +234,9 @@ def _promise(
     classifier: Any, catalog: Catalog, before: Profile, now: Profile, changed: list[str]
 ) -> GuaranteeStatus:
     policy = getattr(classifier, "policy", None)
-    promises = [p for p in policy.promises if p.holds and not p.branch] if isinstance(policy, Policy) else []
+    promises = (
+        [p for p in policy.guarantees if p.holds and not p.branch] if isinstance(policy, Policy) else []
+    )
     promised = min((p.precision for p in promises if p.verdict == "accept"), default=None)
     expected = float(now.confidence[now.accepted].mean()) if now.accepted.any() else None
     measured = _measured(classifier, catalog)

@@ -122,7 +122,7 @@ def _in_int8(
             f"int8 costs {cost}: more than {asked.cost:g} cannot be ruled out{few}. Name a file of more "
             "labelled rows, allow more with --max-loss, or pass --force"
         )
-    if twin.policy.rules:
+    if twin.policy.curve:
         settings = twin.policy.settings
         small = small.with_policy(recalibrate(cast(Any, small), held.catalog, settings).predictor.policy)
     return small, compare_scores(before, after), cost
