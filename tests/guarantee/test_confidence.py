@@ -131,5 +131,7 @@ def test_a_prediction_says_what_it_would_take_to_be_accepted(asked):
         assert (one.decision == "accept") == (one.confidence[-1] >= one.threshold and not odd)
     assert {one.decision for one in found} >= {"accept", "review"}
     assert all(one.threshold is None for one in Policy.uncalibrated(TREE).predict(["a"], draw(1)[0]))
-    short = next(one for one in found if one.decision == "review" and "confidence" in one.reason)
-    assert "is needed" in short.reason
+    unsure = [one.reason for one in found if one.decision == "review" and "may belong" not in one.reason]
+    assert unsure
+    assert all("level unsure: " in reason for reason in unsure)
+    assert len(set(unsure)) > 1  # different for different products

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -132,26 +130,6 @@ def test_in_a_tree_of_one_top_category_likeness_tells():
     novelty = Novelty.fit(*asked(rng.normal(5, 1, (200, 8))), alarms=0.05)
     assert novelty.flagged(*asked(rng.normal(-5, 1, (50, 8)))).all()
     assert novelty.flagged(*asked(rng.normal(5, 1, (200, 8)))).mean() < 0.12
-
-
-def test_a_policy_of_the_second_format_tells_strangers_as_it_did(neighbours):
-    """Unlikeness and dispute, each in its usual deviations, as fitted by the version that wrote it."""
-    parts = [Sample(s, t, None, neighbours.ask(v, TREE)) for s, t, v in (shop(300, 2), shop(300, 3))]
-    saved = json.loads(fit(*parts, precision=0.8).to_json())
-    saved["format"] = 2
-    saved["novelty"] = {"centre": [-0.6, 0.3], "spread": [0.1, 0.5], "flag": 1.0, "alarms": 0.02}
-    policy = Policy.from_json(json.dumps(saved))
-    scores, _, vectors = shop(200, 5, strange=True)
-    nearest, calibrated = neighbours.ask(vectors, TREE), policy.calibrate(scores)
-    likeness = nearest.likeness[:, 0].astype(float)
-    vote = np.exp(10 * (likeness - likeness.max(1, keepdims=True)))
-    agreed = (vote / vote.sum(1, keepdims=True) * np.exp(calibrated.level(1)[:, :-1])).sum(1)
-    by_hand = ((0.6 - likeness.max(1)) / 0.1 + (-np.log(agreed) - 0.3) / 0.5) / 2
-    np.testing.assert_allclose(policy.novelty.strangeness(calibrated, nearest), by_hand, rtol=1e-4)
-    again = Policy.from_json(policy.to_json())
-    found = [one.predict([""] * 200, scores, nearest=nearest) for one in (policy, again)]
-    assert found[0] == found[1]
-    assert [bool(p.problems) for p in found[0]] == (by_hand > 1).tolist()
 
 
 def test_of_many_products_small_categories_keep_all():

@@ -138,7 +138,7 @@ def test_a_saved_one_answers_as_any_model(made, trained, shop, tmp_path):
 def test_its_promise_is_its_own(made):
     both = aisle.load(made[0])
     assert both.policy.settings.precision == 0.5
-    assert both.policy.settings.delta == pytest.approx(0.05 / len(SHARES))  # any of so many might be chosen
+    assert both.policy.settings.alpha == pytest.approx(0.05 / len(SHARES))  # any of so many might be chosen
 
 
 def test_a_damaged_or_exchanged_stage_is_noticed(made, tmp_path):
