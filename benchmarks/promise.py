@@ -27,7 +27,7 @@ from aisle.taxonomy import CategoryPath, Scores, Targets, Taxonomy
 from results import SHARED, machine, write_section
 
 PARTS = (0.15, 0.65, 0.2)  # to calibrate, to test thresholds, to judge
-DELTA = 0.05
+ALPHA = 0.05
 LEAST = -16.0  # the logit of what a fold never learned
 # Kept predictions, by the precisions asked for: of the network alone, and with the nearest neighbours.
 REAL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -127,7 +127,7 @@ def report(lines: list[str], splits: int) -> str:
             "## Promised precision",
             "",
             f"{splits} duplicate-aware random splits ({PARTS[0]:.0%} calibrate, {PARTS[1]:.0%} thresholds, "
-            f"{PARTS[2]:.0%} judged), delta {DELTA}. Kept predictions of `train` rows: `balanced`, five "
+            f"{PARTS[2]:.0%} judged), delta {ALPHA}. Kept predictions of `train` rows: `balanced`, five "
             "folds of the shipped recipe; `svm`, ten folds of a linear SVM on TF-IDF, six times its margins "
             "as logits. `neighbours`: as the model remembers them, in all its spaces. A violation is a "
             "split whose one-sided 95 % Clopper-Pearson upper limit lies below the promise. `oracle`: the "
@@ -156,7 +156,7 @@ def judged(policy: Policy, sample: Sample, precision: float) -> Outcome:
     order = np.argsort(-descent.confidence[every, descent.depth - 1], kind="stable")
     running = np.cumsum(full[order]) / np.arange(1, len(order) + 1)
     branches = broken = 0
-    for promise in policy.promises:
+    for promise in policy.guarantees:
         if promise.branch and promise.holds:
             rows = (accept if promise.verdict == "accept" else part) & (
                 descent.nodes[:, 0] == scores.taxonomy.index(promise.branch)
@@ -181,7 +181,7 @@ def real(name: str, cache: Path, precision: float, ask: bool, seed: int) -> Outc
         Sample(scores[p], Targets(targets.node[p], targets.exact[p]), groups[p], near and near.take(p))
         for p in parts
     ]
-    policy = fit(samples[0], samples[1], precision=precision, delta=DELTA)
+    policy = fit(samples[0], samples[1], precision=precision, alpha=ALPHA)
     return judged(policy, samples[2], precision)
 
 
@@ -192,7 +192,7 @@ def simulated(sharpness: float, precision: float, seed: int) -> Outcome:
     scores, targets = draw(tree, 20_000, seed, sharpness)
     cut = np.split(np.arange(20_000), [3_000, 15_000])
     first, second, third = (Sample(scores[c], Targets(targets.node[c], targets.exact[c])) for c in cut)
-    return judged(fit(first, second, precision=precision, delta=DELTA), third, precision)
+    return judged(fit(first, second, precision=precision, alpha=ALPHA), third, precision)
 
 
 def draw(tree: Taxonomy, rows: int, seed: int, sharpness: float) -> tuple[Scores, Targets]:

@@ -111,9 +111,7 @@ def fit(
     return _with_curve(policy, taxonomy, rows)
 
 
-def cross_fit(
-    sample: Labelled, fold: np.ndarray, settings: Settings | None = None
-) -> Policy:
+def cross_fit(sample: Labelled, fold: np.ndarray, settings: Settings | None = None) -> Policy:
     """The policy of a model trained on all rows, from out-of-fold scores of these rows.
 
     Each fold's rows are calibrated by what the other folds teach; thresholds are tested on all of them.
