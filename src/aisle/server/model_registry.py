@@ -128,7 +128,12 @@ class ModelRegistry:
         load: Loads a folder.
     """
 
-    def __init__(self, runs: Mapping[str, Path], load: Callable[[Path], "Predictor"] | None = None) -> None:
+    def __init__(
+        self,
+        runs: Mapping[str, Path],
+        load: Callable[[Path], "Predictor"] | None = None,
+        precision: float | None = None,
+    ) -> None:
         if not runs:
             raise ServerError("name at least one run to serve: aisle serve runs/shop")
         self._load_folder = load or _load
@@ -259,7 +264,8 @@ def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
     return tuple(other for other in names if other != name)
 
 
-def _load(folder: Path) -> "Predictor":
-    from aisle.inference.loading import open_model
+def _load(folder: Path, precision: float | None) -> "Predictor":
+    from aisle.inference.loading import at_precision, open_model
 
-    return open_model(folder)
+    model = open_model(folder)
+    return model if precision is None else at_precision(model, precision)

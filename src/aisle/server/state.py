@@ -4,7 +4,6 @@ import asyncio
 import logging
 import shlex
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -24,7 +23,6 @@ from aisle.server.store import ServerStore
 from aisle.server.store.keys import ApiKeyCache
 from aisle.server.store.promotions import live_history
 from aisle.server.telemetry import Telemetry
-from aisle.workflow import load
 
 _log = logging.getLogger("aisle.server")
 
@@ -66,8 +64,7 @@ class Server:
             store.close()
             raise
         telemetry = Telemetry()
-        at = settings.precision
-        registry = ModelRegistry(settings.runs, None if at is None else partial(load, precision=at))
+        registry = ModelRegistry(settings.runs, precision=settings.precision)
         limits = settings.limits
         batcher = Batcher(limits.max_wait_s, limits.batch_size, limits.batch_wait_s, telemetry.observe_batch)
         server = cls(
