@@ -136,7 +136,7 @@ class ModelRegistry:
     ) -> None:
         if not runs:
             raise ServerError("name at least one run to serve: aisle serve runs/shop")
-        self._load_folder = load or _load
+        self._load_folder = load or partial(_load, precision=precision)
         models = {name: self._load(name, folder) for name, folder in runs.items()}
         self._lock = threading.Lock()
         self._state = RegistryState(models, next(iter(models)))
