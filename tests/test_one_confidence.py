@@ -16,7 +16,7 @@ from aisle.cli import register
 from aisle.evaluation import evaluate
 from aisle.evaluation.drift.profile import profile
 from aisle.evaluation.numbers import percent
-from aisle.guarantee import Agreement, Calibration, Rule
+from aisle.guarantee import Agreement, Calibration
 from aisle.guarantee.knn_calibration import Line
 from aisle.inference.cascade import Cascade
 from aisle.inference.ensemble import Ensemble
@@ -40,7 +40,7 @@ def deciding(policy, spaces):
     return dataclasses.replace(
         policy,
         calibration=Calibration((0.7,), ((0.15, 0.5),)),
-        rules=(Rule("accept", 0, policy.settings.precision, 0.25, {}),),
+        curve=(OperatingPoint(policy.settings.precision, 4.0, NEVER, (), 0, 0.0, ()),),
         agreement=Agreement(full, branch),
         novelty=None,
     )

@@ -14,7 +14,8 @@ import aisle
 from aisle import workflow
 from aisle.cli import register
 from aisle.errors import BundleError
-from aisle.guarantee.policy import Rule
+from aisle.guarantee import OperatingPoint
+from aisle.guarantee.rule import NEVER
 from aisle.server.model_registry import ModelRegistry, ServedModel
 from aisle.server.settings import RequestLimits, ServerSettings
 from aisle.server.state import Server
@@ -293,9 +294,9 @@ def test_a_promotion_that_cannot_be_written_down_does_not_happen(two):
 
 def test_a_model_that_decides_nothing_has_no_guarantee(start, trained, tmp_path):
     """As where it was calibrated on too few rows: there are rules, and none lets anything through."""
-    for name, limit in (("nothing", -1.0), ("sure", 1.0)):
-        rule = Rule("accept", 0, trained.model.policy.settings.precision, limit, {})
-        policy = dataclasses.replace(trained.model.policy, rules=(rule,), novelty=None)
+    for name, price in (("nothing", NEVER), ("sure", 1e-9)):
+        point = OperatingPoint(trained.model.policy.settings.precision, price, NEVER, (), 0, 0.0, ())
+        policy = dataclasses.replace(trained.model.policy, curve=(point,), novelty=None)
         dataclasses.replace(trained.model, policy=policy).save(tmp_path / name)
     client = start(runs={name: tmp_path / name for name in ("nothing", "sure")})
     told = {one["name"]: one["guarantee"] for one in client.get("/v1/models").json()["models"]}
