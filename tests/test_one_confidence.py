@@ -16,8 +16,9 @@ from aisle.cli import register
 from aisle.evaluation import evaluate
 from aisle.evaluation.drift.profile import profile
 from aisle.evaluation.numbers import percent
-from aisle.guarantee import Agreement, Calibration
+from aisle.guarantee import Agreement, Calibration, OperatingPoint
 from aisle.guarantee.knn_calibration import Line
+from aisle.guarantee.rule import NEVER
 from aisle.inference.cascade import Cascade
 from aisle.inference.ensemble import Ensemble
 from aisle.inference.explain import explain

@@ -182,7 +182,12 @@ def test_training_keeps_what_the_rows_set_aside_look_like(tmp_path):
     from tests.conftest import QUICK
 
     made = make_shop(tmp_path / "shop", 300)
-    model = train(read(made.products), "fast", changes=[*QUICK, "split.threshold=0.3"], out=tmp_path / "run")
+    model = train(
+        read(made.products),
+        "fast",
+        changes=[*QUICK, "split.threshold=0.3", "guarantee.method=hold-out"],
+        out=tmp_path / "run",
+    )
     kept = Profile.load(tmp_path / "run" / "reference.npz")
     assert kept.model_id == model.model_id
     assert len(kept) >= 30

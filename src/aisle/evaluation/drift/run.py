@@ -45,6 +45,7 @@ def keep(classifier: Any, catalog: Catalog, run: Path, progress: Progress = SILE
     """
     rows = np.flatnonzero(~trained_on(classifier, catalog) & ~catalog.fatal & (catalog.targets().node >= 0))
     if len(rows) < FEWEST:
+        progress.say("no reference for `aisle drift`: no rows were kept aside; give it --reference FILE")
         return
     try:
         profile(classifier, catalog.select(rows), progress).save(run / FILE)
