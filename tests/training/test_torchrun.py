@@ -114,11 +114,11 @@ def test_only_the_first_process_writes_and_speaks(shop, two):
     left = [path.name for path in run.rglob("*") if path.name.endswith(".part")]
     assert not left
     data = json.loads((run / "data.json").read_text())
-    assert data["rows"]["fit"] % 13  # the last batch was uneven
+    assert data["rows"]["train"] % 13  # the last batch was uneven
 
 
 def test_a_batch_smaller_than_the_processes_are_many_counts_too(shop):
-    rows = json.loads((shop / "two" / "data.json").read_text())["rows"]["fit"]
+    rows = json.loads((shop / "two" / "data.json").read_text())["rows"]["train"]
     batch = next(size for size in range(5, rows) if rows % size == 1)
     change = ("--set", f"stages.0.batch_size={batch}", "--set", "stages.0.epochs=1")
     train(shop, shop / "small2", 2, *change)
