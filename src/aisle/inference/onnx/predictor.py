@@ -121,7 +121,7 @@ class OnnxPredictor(BasePredictor):
             for row, what in prepared.problems.items():
                 problems[row].append(what)
             found = sight.encode(prepared.arrays) if len(rows) else None
-            encoded[name] = sight.evenly_spaced(found, rows, b)
+            encoded[name] = sight.spread(found, rows, b)
             present.append(prepared.present)
             if self.memory and name in self.knn_views:
                 spaces[name] = partial(_space, sight, prepared.arrays, rows, encoded[name])
