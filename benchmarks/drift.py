@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="a model of the set that was trained already")
     parser.add_argument("--silent", action="store_true", help="random halves alone")
     given = parser.parse_args()
-    strangers = [] if given.silent else list(aisle.read(SHARED / "data" / STRANGERS).take(np.arange(2_000)))
+    strangers = [] if given.silent else list(aisle.read(SHARED / "data" / STRANGERS).select(np.arange(2_000)))
     for name in given.sets:
         measured(name, strangers, given.cache, given.run)
 

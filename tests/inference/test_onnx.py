@@ -136,8 +136,8 @@ def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
     np.testing.assert_array_equal(twin.seen(promising.catalog), model.seen(promising.catalog))
     nearest = twin.nearest(few)
     assert nearest is not None
-    assert nearest.compare_scores.any()
-    np.testing.assert_allclose(nearest.compare_scores, model.nearest(few).compare_scores, atol=1e-4)
+    assert nearest.likeness.any()
+    np.testing.assert_allclose(nearest.likeness, model.nearest(few).likeness, atol=1e-4)
     assert twin.score([]).logp.shape == (0, len(model.taxonomy.terminals))
     nothing = [aisle.Product("1", {}), aisle.Product("2", {"title": "red shoes"})]
     assert by_place(one.to_dict() for one in twin.predict(nothing)) == as_written(model.predict(nothing))
@@ -245,7 +245,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path
     assert "not a single network" in str(result.exception)
     copy = shutil.copytree(trained.run / "model", tmp_path / "model")
     result = run_cli("export", copy, "--onnx")
-    assert "which catalogue it learned from" in str(result.exception)
+    assert "does not name the catalog it was trained on" in str(result.exception)
     linear = tmp_path / "linear"
     aisle.train(aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3), "fast").save(linear)
     result = run_cli("export", linear, shop_rows(tmp_path), "--onnx")
@@ -264,7 +264,7 @@ def test_a_run_of_the_command_line_knows_where_its_rows_are(shop, tmp_path):
     assert result.exit_code == 0, result.output
     result = run_cli("export", tmp_path / "run", "--onnx")
     assert result.exit_code == 0, result.output
-    assert "best answers agree on 100.0%" in result.output
+    assert "100.0% of the best predictions" in result.output
     assert aisle.load(tmp_path / "run" / "onnx").predict([aisle.Product("1", {"title": "red shoes"})])[0].best
 
 
@@ -293,7 +293,7 @@ def predictor(views, fusion="ConcatFusion", head="TreeHead"):
     options = {**SMALL.get(fusion, {})}
     options.pop("groups", None)
     spec = ModelSpec.model_validate(
-        {"views": views, "fusion": {"type": fusion, **options}, "head": {"type": head}, "tokens": 6}
+        {"views": views, "fusion": {"type": fusion, **options}, "head": {"type": head}, "max_tokens": 6}
     )
     taxonomy = tree()
     counts = np.arange(len(taxonomy.terminals)) + 1
@@ -461,7 +461,7 @@ def test_real_encoders_say_nearly_the_same_in_int8(tmp_path):
     }
     image = {"type": "TransformerImageEncoder", "name": str(SHARED / "weights" / "mobilenet_v2")}
     model = predictor({"title": {"encoder": text}, "image": {"encoder": image}})
-    rows = list(aisle.read(DATA / "marketplace" / "products.csv").take(np.arange(0, 160)))
+    rows = list(aisle.read(DATA / "marketplace" / "products.csv").select(np.arange(0, 160)))
     for name in ("float32", "int8"):
         (tmp_path / name).mkdir()
     twin = export.write_unchecked(model, tmp_path / "float32")
