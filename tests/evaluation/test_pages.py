@@ -124,7 +124,7 @@ def test_the_page_of_explanations(browser, trained, tmp_path):
         words = shown.locator(".word")
         told = [float(t.split()[0]) for t in words.evaluate_all("all => all.map(w => w.title)")]
         assert max(np.abs(told)) == pytest.approx(abs(heaviest["weight"]), abs=0.006)
-        assert shown.locator(".comparison li").count() == len(one["nearest_products"])
+        assert shown.locator(".beside li").count() == len(one["nearest_products"])
     pictures = page.tab.locator(".pictures img")
     assert pictures.count() == sum(one["regions"] is not None for one in page.data) == 1
     assert pictures.first.evaluate("i => i.naturalWidth") == 420

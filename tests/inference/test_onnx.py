@@ -249,7 +249,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path
     linear = tmp_path / "linear"
     aisle.train(aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3), "fast").save(linear)
     result = run_cli("export", linear, shop_rows(tmp_path), "--onnx")
-    assert "already answers without torch" in str(result.exception)
+    assert "already runs without torch" in str(result.exception)
     with pytest.raises(ExportError, match=r"^a linear model already answers without torch[^\n]*$"):
         export.export(aisle.load(linear), trained.catalog, tmp_path / "twin")
     assert not (tmp_path / "twin").exists()

@@ -48,7 +48,7 @@ def test_a_device_that_is_not_there_stops_before_a_folder_is_made(tmp_path):
 def test_a_linear_model_runs_on_the_cpu(trained, tmp_path):
     with pytest.raises(AisleError, match="is a linear model, which runs on the CPU: leave --device out"):
         aisle.load(trained.run, device="cuda")
-    with pytest.raises(DeviceError, match="is linear and learns on the CPU: leave --device out"):
+    with pytest.raises(DeviceError, match="is linear and trained on the CPU: leave --device out"):
         aisle.train(trained.catalog, "fast", out=tmp_path / "run", device="cuda")
     assert not (tmp_path / "run").exists()
     with pytest.raises(DeviceError, match="no device 'cudo'"):

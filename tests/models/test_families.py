@@ -167,7 +167,8 @@ def test_more_layers_than_there_are_is_one_line(tmp_path, tokenizer):
     name = folder_of(tmp_path, "Bert", SMALL, tokenizer)
     encoder = TransformerTextEncoder(TokenPreprocessor(name, max_length=8), name)
     with pytest.raises(
-        RecipeError, match=r"views\.title\.finetune\.last is 4, but TransformerTextEncoder has 3 layers"
+        RecipeError,
+        match=r"views\.title\.finetune\.last_layers is 4, but TransformerTextEncoder has 3 layers",
     ):
         prepare(encoder, Finetune(last_layers=4), "title")
 

@@ -57,14 +57,15 @@ def grams(text, prepare):
 @pytest.mark.parametrize("least", [1, 2])
 def test_words_pairs_and_grams_weigh_what_scikit_learn_says(least):
     prepare = TfidfPreprocessor(min_df=least)
-    prepare.fit(TEXTS)
+    learned = [*TEXTS, *(f"item {i}" for i in range(1000))]  # of fewer, every feature is kept
+    prepare.fit(learned)
     common = {"min_df": least, "sublinear_tf": True, "lowercase": False, "token_pattern": None}
     words = TfidfVectorizer(tokenizer=prepare.split, ngram_range=(1, 2), **common)
     spelled = TfidfVectorizer(
         analyzer=lambda text: grams(text, prepare), min_df=least, sublinear_tf=True, lowercase=False
     )
     texts = [*TEXTS, "unseen words red shoes", ""]
-    expected = [v.fit(TEXTS).transform(texts).toarray() for v in (words, spelled)]
+    expected = [v.fit(learned).transform(texts).toarray() for v in (words, spelled)]
     found = dense(prepare, texts)
     first = prepare.size - expected[1].shape[1]
     assert first == expected[0].shape[1]
@@ -73,6 +74,12 @@ def test_words_pairs_and_grams_weigh_what_scikit_learn_says(least):
         np.testing.assert_allclose(mine @ mine.T, theirs @ theirs.T, atol=1e-5)
         np.testing.assert_allclose(np.sort(mine, 1), np.sort(theirs, 1), atol=1e-5)
         np.testing.assert_allclose(np.sort(mine.sum(0)), np.sort(theirs.sum(0)), atol=1e-4)
+
+
+def test_few_texts_keep_every_feature():
+    prepare = TfidfPreprocessor(min_df=2)
+    prepare.fit(["red shoes"] * 20 + ["hdmi cable"])
+    assert np.count_nonzero(dense(prepare, ["hdmi"])[0]) == 1 + len(grams("hdmi", prepare))
 
 
 def test_only_the_most_frequent_features_are_kept():

@@ -98,7 +98,7 @@ def test_a_resumed_warm_start_must_start_from_the_same_model(old, tmp_path):
     new, run = shop(1), tmp_path / "run"
     aisle.train(new, init_from=old, out=run, changes=STILL, track=[])
     (run / "model").rename(tmp_path / "elsewhere")
-    with pytest.raises(RunError, match=r"was started from model .*, not from nothing; see --from"):
+    with pytest.raises(RunError, match=r"was started from model .*, not from nothing; see --init-from"):
         aisle.train(new, out=run, resume=True, track=[])
     again = aisle.train(new, out=run, resume=True, init_from=old, track=[])
     assert again.model_id == aisle.load(tmp_path / "elsewhere").model_id

@@ -99,7 +99,13 @@ def fold_models(
     node = targets_in(taxonomy, catalog).node
     labels = [taxonomy.nodes[n].path if n >= 0 else None for n in node]
     pinned = catalog.with_labels(labels, taxonomy)  # so that every fold's model answers for the same places
-    plain = recipe.model_copy(update={"split": recipe.split.model_copy(update=_SPLIT)})
+    # Every row outside the fold trains; whoever asks calibrates on the fold, which the model has not seen.
+    plain = recipe.model_copy(
+        update={
+            "split": recipe.split.model_copy(update=_SPLIT),
+            "guarantee": recipe.guarantee.model_copy(update={"method": "hold-out"}),
+        }
+    )
     for k in np.unique(number[number >= 0]):
         if only is not None and k not in only:
             continue

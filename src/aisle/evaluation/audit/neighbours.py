@@ -55,12 +55,12 @@ def _ask(
     near[group[part, None] == group[there][None]] = -np.inf
     most = min(K, len(there))
     best = np.argpartition(near, len(there) - most, axis=1)[:, -most:]
-    similarity = np.take_along_axis(near, best, 1)
-    order = np.argsort(-similarity, axis=1, kind="stable")
-    best, similarity = np.take_along_axis(best, order, 1), np.take_along_axis(similarity, order, 1)
-    known = np.isfinite(similarity) & here[:, None]
+    cosine = np.take_along_axis(near, best, 1)
+    order = np.argsort(-cosine, axis=1, kind="stable")
+    best, cosine = np.take_along_axis(best, order, 1), np.take_along_axis(cosine, order, 1)
+    known = np.isfinite(cosine) & here[:, None]
     index[part, :most] = np.where(known, there[best], -1)
-    similarity[part, :most] = np.where(known, similarity, -np.inf)
+    similarity[part, :most] = np.where(known, cosine, -np.inf)
 
 
 def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, places: np.ndarray) -> np.ndarray:
