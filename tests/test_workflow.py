@@ -33,7 +33,7 @@ class Long(Encoder):
     preprocessor_class = Length
     modality = "text"
 
-    def __init__(self, prepare, dim=4):
+    def __init__(self, preprocessor, dim=4):
         super().__init__()
         self.dim = dim
         self.layer = nn.Linear(1, dim)
