@@ -1,7 +1,6 @@
 """The queue: who waits for whom, and who is told to come back."""
 
 import threading
-import time
 
 import pytest
 
@@ -19,19 +18,21 @@ def products(count, start=0):
 
 
 class Model:
-    """Answers with ids; takes `each` seconds a product, once it may `go`."""
+    """Answers with ids, once it may `go`; by its `clock` it takes `each` seconds a product."""
 
     def __init__(self, each=0.0):
-        self.each, self.batches = each, []
+        self.each, self.now, self.batches = each, 0.0, []
         self.go = threading.Event()
         self.go.set()
 
     def __call__(self, asked):
         self.go.wait(30)
         self.batches.append([product.id for product in asked])
-        if self.each:
-            time.sleep(self.each * len(asked))  # as long as a model takes
+        self.now += self.each * len(asked)
         return [product.id for product in asked]
+
+    def clock(self):
+        return self.now
 
 
 @pytest.fixture
@@ -72,7 +73,8 @@ def test_a_small_request_never_waits_behind_all_of_a_large_one(batcher):
 
 
 def test_waits_are_bounded_where_more_comes_than_can_be_answered(batcher):
-    model, queue = Model(each=0.0005), batcher(max_wait_s=0.1, size=16)
+    model = Model(each=0.0005)
+    queue = batcher(max_wait_s=0.1, size=16, clock=model.clock)
     queue.submit(model, products(64)).result(30)  # it knows its pace now: no better than the model's
     model.go.clear()
     accepted, refused = [], []
@@ -88,13 +90,15 @@ def test_waits_are_bounded_where_more_comes_than_can_be_answered(batcher):
 
 
 def test_a_large_request_alone_is_never_refused(batcher):
-    model, queue = Model(each=0.0005), batcher(max_wait_s=0.01, size=16)
+    model = Model(each=0.0005)
+    queue = batcher(max_wait_s=0.01, size=16, clock=model.clock)
     queue.submit(model, products(64)).result(30)
     assert len(queue.submit(model, products(1000)).result(30)) == 1000
 
 
 def test_a_batch_of_a_slow_model_is_small(batcher):
-    model, queue = Model(each=0.03), batcher(size=64)
+    model = Model(each=0.03)
+    queue = batcher(size=64, clock=model.clock)
     queue.submit(model, products(2)).result(30)
     queue.submit(model, products(12)).result(30)
     assert max(len(batch) for batch in model.batches) <= 9  # a quarter of a second

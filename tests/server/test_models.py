@@ -1,8 +1,8 @@
 import dataclasses
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,10 +16,12 @@ from aisle.cli import register
 from aisle.errors import BundleError
 from aisle.guarantee import OperatingPoint
 from aisle.guarantee.rule import NEVER
+from aisle.server.batching import Batcher
 from aisle.server.model_registry import ModelRegistry, ServedModel
 from aisle.server.settings import RequestLimits, ServerSettings
 from aisle.server.state import Server
 from tests.server.test_classify import classify
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -152,24 +154,26 @@ def test_models_change_under_load_without_a_lost_or_mixed_answer(two):
 
 @pytest.mark.slow
 def test_callers_are_not_refused_while_a_model_is_judged(start, trained, shop, monkeypatch):
-    plain = ServedModel.predict
+    # By the queue's clock, a product takes 20 ms: all of the golden set at once 4.8 s.
+    now, judging, plain = [0.0], threading.Event(), ServedModel.predict
 
-    def slow(served, products):
-        time.sleep(0.02 * len(products))
+    def predict(served, products):
+        now[0] += 0.02 * len(products)
+        if judging.is_set() and all(product.fields.get("title") != "clock" for product in products):
+            wait_until(lambda: client.server.batcher.waiting > len(products))  # somebody asks meanwhile
         return plain(served, products)
 
-    monkeypatch.setattr(ServedModel, "predict", slow)
+    monkeypatch.setattr(ServedModel, "predict", predict)
+    monkeypatch.setattr("aisle.server.state.Batcher", partial(Batcher, clock=lambda: now[0]))
     runs = {"shop": trained.run, "same": trained.run / "model"}
-    client = start(
-        runs=runs, golden_set=shop.products, limits=RequestLimits(max_wait_s=3)
-    )  # all at once: 4.8 s
-    said = []
-    judging = threading.Thread(target=lambda: said.append(client.post("/v1/models/same/promote")))
-    judging.start()
-    codes = []
-    while judging.is_alive():
+    client = start(runs=runs, golden_set=shop.products, limits=RequestLimits(max_wait_s=3))
+    said, codes = [], []
+    judge = threading.Thread(target=lambda: said.append(client.post("/v1/models/same/promote")))
+    judging.set()
+    judge.start()
+    while judge.is_alive():
         codes.append(client.post("/v1/classify", json={"products": [{"title": "clock"}]}).status_code)
-    judging.join()
+    judge.join()
     assert said[0].json()["live"] == "same"
     assert len(codes) > 3
     assert set(codes) == {200}

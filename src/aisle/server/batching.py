@@ -37,7 +37,7 @@ class _Job:
     size: int
     future: "Future[list[Any]]" = field(default_factory=Future)
     results: list[Any] = field(default_factory=list)
-    arrived: float = field(default_factory=time.monotonic)
+    arrived: float = 0.0  # on the batcher's clock
     started: int = 0  # products that are scored, or are being scored
     left: BatchLoad = field(init=False)  # of the products not started
     turn: BatchLoad = field(init=False)  # of those that the next batch takes at most
@@ -66,6 +66,7 @@ class Batcher:
         size: Products in a batch; fewer if they would take longer than a quarter of a second.
         batch_wait_s: Seconds that the first request of a batch waits for others.
         observe: Called with the size and the seconds of each batch.
+        clock: Seconds that only grow.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Batcher:
         size: int = 64,
         batch_wait_s: float = 0.002,
         observe: Callable[[int, float], None] = lambda size, seconds: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_wait_s, self.size, self.batch_wait_s, self.observe = max_wait_s, size, batch_wait_s, observe
+        self._clock = clock
         self._jobs: deque[_Job] = deque()
         self._idle_jobs: deque[_Job] = deque()
         self._queued = self._next_turns = BatchLoad()  # of `_jobs`: everything, and the next turn of each
@@ -101,7 +104,7 @@ class Batcher:
         running = 0.0
         if self._running.products:
             # A batch that takes longer than predicted is expected to take that much longer still.
-            elapsed = time.monotonic() - self._began
+            elapsed = self._clock() - self._began
             running = abs(self._latency.seconds(self._running) - elapsed)
         turns = math.ceil(products / self.size)
         ahead = min(self._latency.seconds(self._next_turns) * turns, self._latency.seconds(self._queued))
@@ -126,7 +129,7 @@ class Batcher:
         Raises:
             BusyError: The request would wait longer than allowed.
         """
-        job = _Job(predict, products, self.size)
+        job = _Job(predict, products, self.size, arrived=self._clock())
         if not products:
             job.future.set_result([])
             return job.future
@@ -163,7 +166,7 @@ class Batcher:
         while batch := self._next_batch():
             load = self._running
             _score(batch)
-            seconds = max(time.monotonic() - self._began, 1e-6)
+            seconds = max(self._clock() - self._began, 1e-6)
             with self._changed:
                 self._running = BatchLoad()
                 self._latency.update(load, seconds)
@@ -182,12 +185,12 @@ class Batcher:
                 if batch := self._take_parts(queue):  # empty if all of them were cancelled
                     break
             self._running = BatchLoad.of([product for _, part in batch for product in part])
-            self._began = time.monotonic()
+            self._began = self._clock()
             return batch
 
     def _wait_for_more(self) -> None:
         while self._jobs and self._queued.products < self.size and not self._closed:
-            left = self._jobs[0].arrived + self.batch_wait_s - time.monotonic()
+            left = self._jobs[0].arrived + self.batch_wait_s - self._clock()
             if left <= 0 or not self._changed.wait(left):
                 return
 
