@@ -1,102 +1,113 @@
 """`aisle models`: lists, loads and promotes the models of a running server."""
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aisle.cli import console
 from aisle.cli.command import command, group
-from aisle.cli.options import AsJson
+from aisle.cli.options import AsJson, OptionGroup
 from aisle.cli.store import check_serve_installed
+
+if TYPE_CHECKING:
+    from aisle.server.client import Client
 
 group("models", "List, load and promote the models of a running server.", section="Server")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
-Server = Annotated[str, typer.Option("--server", envvar="AISLE_SERVER", help="The server's URL.")]
-Key = Annotated[
-    str | None,
-    typer.Option("--key", envvar="AISLE_KEY", help="A key of role admin, where the server needs one."),
-]
-SERVER = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions(OptionGroup):
+    """Which server, and how the model list is printed."""
+
+    server: Annotated[str, typer.Option("--server", envvar="AISLE_SERVER", help="The server's URL.")] = (
+        "http://127.0.0.1:8000"
+    )
+    key: Annotated[
+        str | None,
+        typer.Option("--key", envvar="AISLE_KEY", help="A key of role admin, where the server needs one."),
+    ] = None
+    as_json: AsJson = False
+
+    def connect(self) -> "Client":
+        """A client of the server, to be used in a `with` block.
+
+        Raises:
+            AisleError: The extra `serve` is not installed.
+        """
+        check_serve_installed()
+        from aisle.server.client import Client
+
+        return Client(self.server, self.key, timeout=600)
+
+    def print(self, found: dict[str, Any]) -> None:
+        """Print a response of the server that lists its models."""
+        if self.as_json:
+            console.print_json(found)
+            return
+        for one in found["models"]:
+            role = "live" if one["live"] else "shadow" if one["shadow"] else ""
+            metrics = [f"{name} {value:.3f}" for name, value in one["metrics"].items() if 0 <= value <= 1][:2]
+            about = ", ".join([f"{one['categories']:,} categories", *metrics])
+            console.out.print(f"{one['name']:<16} {role:<7} {one['model_id']}  {about}", markup=False)
 
 
 @command("models list", "List the models.", section="Server")
-def list_(server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+def list_(options: ServerOptions) -> None:
     """List a server's models: name, role, id and accuracy."""
-    with _client(server, key) as client:
-        _print(client.models(), as_json)
+    with options.connect() as client:
+        options.print(client.models())
 
 
 @command("models load", "Load a model.", section="Server")
 def load(
     name: Name,
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Its folder below the server's --library.")],
-    server: Server = SERVER,
-    key: Key = None,
-    as_json: AsJson = False,
+    options: ServerOptions,
 ) -> None:
     """Load a model from the server's library folder."""
-    with _client(server, key) as client:
-        _print(client.load(name, folder), as_json)
+    with options.connect() as client:
+        options.print(client.load(name, folder))
 
 
 @command("models promote", "Make a model the live one.", section="Server")
-def promote(name: Name, server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+def promote(name: Name, options: ServerOptions) -> None:
     """Make a model the live one, if it is not worse on the server's golden set. No request is dropped."""
-    with _client(server, key) as client:
+    with options.connect() as client:
         found = client.promote(name)
     comparison = found.get("comparison")
-    if comparison and not as_json:
+    if comparison and not options.as_json:
         console.say(
             f"of {comparison['products']:,} products, {name} classifies {comparison['candidate']:,} "
-            f"correctly, the "
-            f"live model {comparison['live']:,} ({comparison['difference']:+.1%}; 95 % interval "
-            f"{comparison['low']:+.1%} to {comparison['high']:+.1%})"
+            f"correctly, the live model {comparison['live']:,} ({comparison['difference']:+.1%}; "
+            f"95 % interval {comparison['low']:+.1%} to {comparison['high']:+.1%})"
         )
-    _print(found, as_json)
+    options.print(found)
 
 
 @command("models rollback", "Make the previous model live again.", section="Server")
-def rollback(server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+def rollback(options: ServerOptions) -> None:
     """Make the model live that was live before."""
-    with _client(server, key) as client:
-        _print(client.roll_back(), as_json)
+    with options.connect() as client:
+        options.print(client.roll_back())
 
 
 @command("models shadow", "Run a model in shadow mode.", section="Server")
 def shadow(
+    options: ServerOptions,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="The model's name (default: no shadow model).")
     ] = None,
-    server: Server = SERVER,
-    key: Key = None,
-    as_json: AsJson = False,
 ) -> None:
     """Let a model classify the same requests without returning its predictions, to compare it."""
-    with _client(server, key) as client:
-        _print(client.shadow(name), as_json)
+    with options.connect() as client:
+        options.print(client.shadow(name))
 
 
 @command("models remove", "Unload a model.", section="Server")
-def remove(name: Name, server: Server = SERVER, key: Key = None, as_json: AsJson = False) -> None:
+def remove(name: Name, options: ServerOptions) -> None:
     """Unload a model."""
-    with _client(server, key) as client:
-        _print(client.remove(name), as_json)
-
-
-def _client(server: str, key: str | None) -> Any:
-    check_serve_installed()
-    from aisle.server.client import Client
-
-    return Client(server, key, timeout=600)
-
-
-def _print(found: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        console.print_json(found)
-        return
-    for one in found["models"]:
-        stands = "live" if one["live"] else "shadow" if one["shadow"] else ""
-        shares = [f"{name} {value:.3f}" for name, value in one["metrics"].items() if 0 <= value <= 1][:2]
-        about = ", ".join([f"{one['categories']:,} categories", *shares])
-        console.out.print(f"{one['name']:<16} {stands:<7} {one['model_id']}  {about}", markup=False)
+    with options.connect() as client:
+        options.print(client.remove(name))

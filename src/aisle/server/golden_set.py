@@ -3,7 +3,7 @@
 import asyncio
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from fastapi.concurrency import run_in_threadpool
@@ -14,30 +14,10 @@ from aisle.metrics import paired_bootstrap
 from aisle.server.batching import Batcher
 from aisle.server.errors import ServerError
 from aisle.server.model_registry import ServedModel
+from aisle.server.schemas.models import ComparisonOut
 from aisle.taxonomy import CategoryPath, Taxonomy
 
 _CHUNK = 8  # products of the golden set in the queue at a time
-
-
-class GoldenSetResult(NamedTuple):
-    """Counts of correct predictions, and the difference in accuracy with 95 % limits.
-
-    A prediction is correct if its path is the label, or lies inside it where the label is a branch.
-    """
-
-    products: int
-    live: int
-    candidate: int
-    only_live: int
-    only_candidate: int
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def not_worse(self) -> bool:
-        """Whether the candidate gets at least as many right."""
-        return self.candidate >= self.live
 
 
 def read_golden_set(file: Path, model: Any = None) -> list[Product]:
@@ -63,7 +43,7 @@ def read_golden_set(file: Path, model: Any = None) -> list[Product]:
 
 async def compare_on_golden_set(
     batcher: Batcher, candidate: ServedModel, live: ServedModel, products: list[Product]
-) -> GoldenSetResult:
+) -> ComparisonOut:
     """Compare two models, a few products at a time between requests, so that the queue stays short."""
     predictions: list[list[Any]] = [[], []]
     for start in range(0, len(products), _CHUNK):
@@ -75,18 +55,21 @@ async def compare_on_golden_set(
 
 def _compare(
     products: list[Product], live: ServedModel, candidate: ServedModel, predictions: list[list[Any]]
-) -> GoldenSetResult:
+) -> ComparisonOut:
     first, second = (
         np.array([_is_correct(served.taxonomy, *pair) for pair in zip(found, products, strict=True)])
         for served, found in zip((live, candidate), predictions, strict=True)
     )
-    return GoldenSetResult(
-        len(products),
-        int(first.sum()),
-        int(second.sum()),
-        int((first & ~second).sum()),
-        int((second & ~first).sum()),
-        *(round(float(x), 6) for x in paired_bootstrap(second, first)),
+    difference, low, high = (round(float(x), 6) for x in paired_bootstrap(second, first))
+    return ComparisonOut(
+        products=len(products),
+        live=int(first.sum()),
+        candidate=int(second.sum()),
+        only_live=int((first & ~second).sum()),
+        only_candidate=int((second & ~first).sum()),
+        difference=difference,
+        low=low,
+        high=high,
     )
 
 

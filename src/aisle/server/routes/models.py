@@ -94,7 +94,7 @@ async def promote(server: ServerDep, key: Admin, name: str = _NAME) -> Response:
         raise ApiError(409, "promotion_running", "another model is being compared just now")
     async with server.promotion_lock:
         result = await compare_on_golden_set(server.batcher, candidate, live, server.golden_set)
-        comparison = {**result._asdict(), "not_worse": result.not_worse}
+        comparison = result.model_dump()
         action = promotions.PROMOTED if result.not_worse else promotions.REFUSED
         change = promotions.PromotionRecord(action, candidate.name, candidate.model_id, live.name, comparison)
         record = partial(promotions.record, server.store, key.person, change)

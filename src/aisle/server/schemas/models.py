@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import StringConstraints, computed_field
 
 from aisle.server.schemas.common import NO_NUL, Key, RequestModel, ResponseModel
 
@@ -46,7 +46,8 @@ class ModelsOut(ResponseModel):
 
 
 class ComparisonOut(ResponseModel):
-    """Correct predictions on the golden set, and the difference in accuracy with 95 % limits."""
+    """Correct predictions on the golden set, and the difference in accuracy with 95 % limits. A prediction is
+    correct if its path is the label, or lies inside it where the label is a branch."""
 
     products: int
     live: int
@@ -56,7 +57,12 @@ class ComparisonOut(ResponseModel):
     difference: float
     low: float
     high: float
-    not_worse: bool
+
+    @computed_field
+    @property
+    def not_worse(self) -> bool:
+        """Whether the candidate gets at least as many right."""
+        return self.candidate >= self.live
 
 
 class PromotedOut(ModelsOut):
