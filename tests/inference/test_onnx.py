@@ -25,6 +25,9 @@ from aisle.models import encoders, fusions, heads
 from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import context_of
 from aisle.models.spec import build, new_preprocessor, views_of
+from aisle.server.settings import ServerSettings
+from aisle.server.state import Server
+from aisle.server.suggest import Suggester
 from aisle.training.recipe import load_recipe, to_toml
 from tests.conftest import NETWORK, Trained
 from tests.models.build import SMALL, tree
@@ -143,6 +146,16 @@ def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
     assert by_place(one.to_dict() for one in twin.predict(nothing)) == as_written(model.predict(nothing))
     with pytest.raises(ValueError, match="no view 'sound'"):
         twin.score(few, without=["sound"])
+
+
+def test_a_server_completes_words_with_it_as_with_the_model(promising, exported, tmp_path):
+    server = Server.start(ServerSettings(runs={"shop": exported[0]}, store=str(tmp_path / "store.db")))
+    try:
+        found, expected = server.registry.state.get().suggester, Suggester.of(promising.model)
+        assert found.words == expected.words
+        np.testing.assert_allclose(found.counts, expected.counts)
+    finally:
+        server.stop()
 
 
 def test_an_answer_does_not_depend_on_its_batch_or_its_threads(promising, exported):

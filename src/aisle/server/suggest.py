@@ -136,11 +136,10 @@ class Suggester:
 
 
 def _preprocessors(predictor: Any) -> Iterator[Any]:
-    """Of a model, of an exported model, or of all members of an ensemble or a cascade."""
+    """Of a model, or of all members of an ensemble or a cascade."""
     for part in (*getattr(predictor, "members", ()), *getattr(predictor, "models", ())):
         yield from _preprocessors(part)
     yield from getattr(predictor, "preprocessors", {}).values()
-    yield from (sight.preparer for sight in getattr(predictor, "sights", {}).values())
 
 
 def _reason(query: SuggestQuery, drops: np.ndarray) -> str:

@@ -27,7 +27,7 @@ from aisle.inference.knn_index import PROJECTION_DIM, KnnIndex, random_projectio
 from aisle.inference.onnx.bundle import copy_files, read_onnx
 from aisle.inference.prefetch import cores, prefetch
 from aisle.models.onnx_runtime import Encoding, Graph, Sight
-from aisle.models.preprocessing import TfidfPreprocessor, VectorPreprocessor
+from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor, VectorPreprocessor
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
@@ -73,6 +73,11 @@ class OnnxPredictor(BasePredictor):
     def inputs(self) -> tuple[View, ...]:
         """The views that it reads."""
         return tuple(sight.view for sight in self.sights.values())
+
+    @property
+    def preprocessors(self) -> dict[str, Preprocessor]:
+        """The preprocessor of each view."""
+        return {name: sight.preprocessor for name, sight in self.sights.items()}
 
     @property
     def max_images(self) -> int:
