@@ -107,11 +107,13 @@ def cold(folder: Path) -> None:
 
 
 def decode_only(model: Any, catalog: Catalog) -> Spent:
-    sights = [one for one in model.sights.values() if isinstance(one.preprocessor, ImagePreprocessor)]
+    image_views = [
+        one for one in model.onnx_views.values() if isinstance(one.preprocessor, ImagePreprocessor)
+    ]
 
     def read(batch: list[Product]) -> None:
-        for sight in sights:
-            sight.read(sight.view.values(batch))
+        for view in image_views:
+            view.prepare(view.source.values(batch))
 
     def work() -> None:
         for _ in prefetch(read, batched(catalog, model.batch), cores()):
@@ -126,15 +128,15 @@ def network_only(model: Any, catalog: Catalog) -> tuple[Spent, dict[str, float]]
 
     ready = []
     for batch in batched(catalog, model.batch):
-        ready.append({name: one.read(one.view.values(batch)) for name, one in model.sights.items()})
-    each = dict.fromkeys(model.sights, 0.0)
+        ready.append({name: one.prepare(one.source.values(batch)) for name, one in model.onnx_views.items()})
+    each = dict.fromkeys(model.onnx_views, 0.0)
 
     def answer(views: dict[str, Any]) -> None:
         b = len(next(iter(views.values()))[0].present)
         encoded = {}
         for name, (prepared, rows) in views.items():
-            sight, start = model.sights[name], time.thread_time()
-            encoded[name] = sight.spread(sight.encode(prepared.arrays) if len(rows) else None, rows, b)
+            view, start = model.onnx_views[name], time.thread_time()
+            encoded[name] = view.scatter(view.encode(prepared.arrays) if len(rows) else None, rows, b)
             each[name] += time.thread_time() - start
         model.joint(_feed(encoded, np.stack([p.present for p, _ in views.values()], 1)))
 

@@ -12,8 +12,7 @@ from aisle.guarantee import Prediction
 from aisle.inference.classifier import Classifier
 from aisle.models import encoders, fusions, heads, losses, preprocessing
 from aisle.models.registry import Encoded, Joint, Output, Target
-from aisle.models.scores import LevelScores, TreeScores
-from aisle.models.scores import Scores as TorchScores
+from aisle.models.scores import LevelScores, TorchScores, TreeScores
 from aisle.taxonomy import Scores
 from tests.models.build import DIMS, LENGTHS, sequences, spelled
 

@@ -284,13 +284,13 @@ def test_a_run_of_the_command_line_knows_where_its_rows_are(shop, tmp_path):
 def test_a_model_that_answers_otherwise_is_not_written(trained, tmp_path, monkeypatch):
     from aisle.models import onnx_runtime as runtime
 
-    plain = runtime.Table.__call__
+    plain = runtime.TableEncoder.__call__
 
     def wrong(self, arrays):
         found = plain(self, arrays)
         return found._replace(pooled=found.pooled * 1.1)
 
-    monkeypatch.setattr(runtime.Table, "__call__", wrong)
+    monkeypatch.setattr(runtime.TableEncoder, "__call__", wrong)
     with pytest.raises(ExportError, match="answers otherwise"):
         export.export(trained.model, trained.catalog, tmp_path / "twin")
     assert not (tmp_path / "twin").exists()
@@ -479,12 +479,12 @@ def test_real_encoders_say_nearly_the_same_in_int8(tmp_path):
         (tmp_path / name).mkdir()
     twin = export.write_unchecked(model, tmp_path / "float32")
     small = int8.quantised(twin, rows[:100], tmp_path / "int8")
-    for name, sight in twin.sights.items():
-        prepared, _ = sight.read(sight.view.values(rows[100:]))
-        one, other = (by[name].encode(prepared.arrays).pooled for by in (twin.sights, small.sights))
+    for name, view in twin.onnx_views.items():
+        prepared, _ = view.prepare(view.source.values(rows[100:]))
+        one, other = (by[name].encode(prepared.arrays).pooled for by in (twin.onnx_views, small.onnx_views))
         alike = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
         assert alike.mean() > 0.95  # pictures .96, texts .99
-        alone = small.sights[name].encode({key: some[:1] for key, some in prepared.arrays.items()})
+        alone = small.onnx_views[name].encode({key: some[:1] for key, some in prepared.arrays.items()})
         np.testing.assert_allclose(alone.pooled, other[:1], rtol=1e-3, atol=1e-4)
     # Cutting off what a convolution says would take a picture's maps to floats and back.
     import onnx

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aisle.guarantee.nearest import Nearest
-from aisle.guarantee.path_confidence import Descent, Truth
+from aisle.guarantee.path_confidence import Descent, PathCorrectness
 from aisle.taxonomy import Taxonomy
 
 _SUREST = 12.0  # log odds beyond which a probability says no more
@@ -47,7 +47,12 @@ class Agreement:
 
     @classmethod
     def fit(
-        cls, taxonomy: Taxonomy, descent: Descent, truth: Truth, nearest: Nearest | None, weight: np.ndarray
+        cls,
+        taxonomy: Taxonomy,
+        descent: Descent,
+        truth: PathCorrectness,
+        nearest: Nearest | None,
+        weight: np.ndarray,
     ) -> "Agreement | None":
         """From calibrated products not trained on; None of too few. weight: (B,) of each. nearest: None for
         models without neighbors, whose path probabilities are recalibrated alone."""

@@ -43,7 +43,7 @@ def descend(scores: Scores) -> Descent:
     return Descent(best, nodes, np.where(nodes >= 0, confidence, np.nan), depth)
 
 
-class Truth(NamedTuple):
+class PathCorrectness(NamedTuple):
     """What is known of a descent. full: (B,) the full path is right; branch: (B, L) the node at each
     level is on the true path; full_known (B,), branch_known (B, L): the label tells."""
 
@@ -53,7 +53,7 @@ class Truth(NamedTuple):
     branch_known: np.ndarray
 
 
-def judge(taxonomy: Taxonomy, descent: Descent, targets: Targets) -> Truth:
+def judge(taxonomy: Taxonomy, descent: Descent, targets: Targets) -> PathCorrectness:
     """Compare with the labels.
 
     An exact target is right at full depth only when met exactly. One known only to a branch tells
@@ -64,7 +64,7 @@ def judge(taxonomy: Taxonomy, descent: Descent, targets: Targets) -> Truth:
     outside = targets.node == OUTSIDE
     exact = (targets.exact & (targets.node >= 0)) | outside
     branch = (descent.nodes >= 0) & (descent.nodes == lineage)
-    return Truth(
+    return PathCorrectness(
         full=exact & (descent.best == targets.node),
         branch=branch,
         full_known=exact,

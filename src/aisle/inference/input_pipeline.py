@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aisle.data import Product
 from aisle.data.images import is_temporary
-from aisle.models.features import Features, FeatureStore, Found, content_key
+from aisle.models.features import Features, FeatureStore, StoredRows, content_key
 from aisle.models.model import Model
 from aisle.models.options import Augment
 from aisle.models.preprocessing import ImagePreprocessor, Prepared, Preprocessor
@@ -155,7 +155,7 @@ class InputPipeline:
 class KeptTokens:
     """Tokens of n rows in a feature store, of which `found` are `here`; read when they are asked for."""
 
-    def __init__(self, found: Found, here: np.ndarray, n: int) -> None:
+    def __init__(self, found: StoredRows, here: np.ndarray, n: int) -> None:
         self.found, self.at = found, np.full(n, -1)
         self.at[here] = np.arange(len(here))
 

@@ -99,7 +99,7 @@ class FeatureStore:
         chunk: int = 256,
         label: str = "encoding",
         progress: Progress = SILENT,
-    ) -> "Found":
+    ) -> "StoredRows":
         """n rows, one a key, in order. Before the first tokens are written, their size is told."""
         kept = self._spaces.setdefault(space, _Space(self.folder / space))
         forgotten: set[bytes] = set()
@@ -114,13 +114,13 @@ class FeatureStore:
                     passing = kept.add([keys[i] for i in positions], features, progress)
                     forgotten.update(passing)
                     advance(len(positions))
-        found = Found(kept.shards, np.array([kept.at[key] for key in keys], np.int64).reshape(-1, 2))
+        found = StoredRows(kept.shards, np.array([kept.at[key] for key in keys], np.int64).reshape(-1, 2))
         for key in forgotten:
             del kept.at[key]
         return found
 
 
-class Found:
+class StoredRows:
     """n rows of a space, read where they lie. lengths: (n,) tokens of each."""
 
     def __init__(self, shards: "list[_Shard]", places: np.ndarray) -> None:

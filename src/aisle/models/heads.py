@@ -1,7 +1,7 @@
 """From the joint vector to scores over the tree. `__all__` is the list of choices.
 
 A head is constructed with the `Context` and the joint width. Called with products (B, D) and which of
-them anything is known of (B,), it returns `Scores`; where nothing is known, those of the prior.
+them anything is known of (B,), it returns `TorchScores`; where nothing is known, those of the prior.
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from aisle.models.encoders.pooling import at_most
 from aisle.models.finetune import still
 from aisle.models.registry import Encoded, Encoder, Fusion, Output, pooled_only
-from aisle.models.scores import Scores
+from aisle.models.scores import TorchScores
 
 Arrays = dict[str, Tensor]
 
@@ -116,7 +116,7 @@ class Model(nn.Module):
         # One call: a head may spend more on its weights than on a batch.
         known = torch.cat([present.any(1), *(present[:, self.views.index(name)] for name in asked)])
         vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
-        scores: Scores = self.head(torch.cat(vectors), known)
+        scores: TorchScores = self.head(torch.cat(vectors), known)
         b = present.shape[0]  # not len(): that would be a constant of an exported graph
         by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}
         return Output(joint, scores[:b], by_view, dict(zip(self.views, present.unbind(1), strict=True)))

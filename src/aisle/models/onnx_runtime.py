@@ -19,7 +19,7 @@ _TEXTS, _PICTURES = 8, 4  # at once: more gains nothing on a core, leaves its ca
 Arrays = dict[str, np.ndarray]
 
 
-class Encoding(NamedTuple):
+class EncodedArrays(NamedTuple):
     """One view of b products: `pooled` (b, D); where the fusion reads tokens also `tokens` (b, T, D) and
     `mask` (b, T)."""
 
@@ -28,7 +28,7 @@ class Encoding(NamedTuple):
     mask: np.ndarray | None = None
 
 
-class Graph:
+class OnnxGraph:
     """An ONNX graph on one core: arrays by name in, arrays by name out.
 
     Raises:
@@ -57,48 +57,48 @@ class Graph:
         return dict(zip(self.outputs, found, strict=True))
 
 
-class Encode(Protocol):
+class ArrayEncoder(Protocol):
     """One view's arrays to vectors."""
 
-    def __call__(self, arrays: Arrays) -> Encoding:
+    def __call__(self, arrays: Arrays) -> EncodedArrays:
         """b products' arrays -> what the fusion reads of them."""
         ...
 
 
-class Table:
+class TableEncoder:
     """Words to vectors: TF-IDF weights times a table (F, D)."""
 
     def __init__(self, table: np.ndarray) -> None:
         self.table = np.ascontiguousarray(table, dtype=np.float32)
 
-    def __call__(self, arrays: Arrays) -> Encoding:
+    def __call__(self, arrays: Arrays) -> EncodedArrays:
         """ids (n,), weights (n,), offsets (b,) -> (b, D)."""
         from scipy.sparse import csr_matrix
 
         ends = np.append(arrays["offsets"], len(arrays["ids"]))
         shape = (len(ends) - 1, len(self.table))
         pooled = csr_matrix((arrays["weights"], arrays["ids"], ends), shape=shape) @ self.table
-        return Encoding(pooled, pooled[:, None], np.ones((len(pooled), 1), bool))
+        return EncodedArrays(pooled, pooled[:, None], np.ones((len(pooled), 1), bool))
 
 
-class Encoder:
+class GraphEncoder:
     """A view's graph, fed in small parts of products alike in length, so that little padding is computed."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: OnnxGraph) -> None:
         self.graph = graph
 
-    def __call__(self, arrays: Arrays) -> Encoding:
+    def __call__(self, arrays: Arrays) -> EncodedArrays:
         """As the network's encoder."""
         made = [(rows, self.graph(some)) for rows, some in _split(arrays)]
         back = np.argsort(np.concatenate([rows for rows, _ in made]), kind="stable")
         parts = [part for _, part in made]
         pooled = np.concatenate([part["pooled"] for part in parts])[back]
         if "tokens" not in parts[0]:
-            return Encoding(pooled)
+            return EncodedArrays(pooled)
         most = max(part["tokens_mask"].shape[1] for part in parts)
         tokens = np.concatenate([_wider(part["tokens"], most) for part in parts])[back]
         mask = np.concatenate([_wider(part["tokens_mask"], most) for part in parts])[back]
-        return Encoding(pooled, tokens, mask)
+        return EncodedArrays(pooled, tokens, mask)
 
     def parts(self, arrays: Arrays, most: int) -> Iterator[Arrays]:
         """What the graph is fed, so many products at once at most."""
@@ -145,15 +145,18 @@ def _wider(array: np.ndarray, width: int) -> np.ndarray:
     return np.pad(array, [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)])
 
 
-class Sight(NamedTuple):
-    """One view as the runtime reads it. dim: its width."""
+class OnnxView(NamedTuple):
+    """One view of an exported model: `source` (the fields or images it reads), its preprocessor and encoder.
 
-    view: View
+    dim: the width D of its vectors.
+    """
+
+    source: View
     preprocessor: Preprocessor
-    encode: Encode
+    encode: ArrayEncoder
     dim: int
 
-    def read(self, values: Sequence[Any]) -> tuple[Prepared, np.ndarray]:
+    def prepare(self, values: Sequence[Any]) -> tuple[Prepared, np.ndarray]:
         """The arrays of those products that have it, and which of B those are: rows (b,)."""
         rows = np.flatnonzero([value is not None for value in values])
         prepared = self.preprocessor([value for value in values if value is not None])
@@ -164,15 +167,15 @@ class Sight(NamedTuple):
         present[rows[good]] = True
         return Prepared(arrays, present, problems), rows[good]
 
-    def spread(self, encoded: Encoding | None, rows: np.ndarray, b: int) -> Encoding:
+    def scatter(self, encoded: EncodedArrays | None, rows: np.ndarray, b: int) -> EncodedArrays:
         """The same with zeros for all other products of B."""
         pooled = np.zeros((b, self.dim), np.float32)
         if encoded is None:
-            return Encoding(pooled, pooled[:, None], np.zeros((b, 1), bool))
+            return EncodedArrays(pooled, pooled[:, None], np.zeros((b, 1), bool))
         pooled[rows] = encoded.pooled
         if encoded.tokens is None or encoded.mask is None:
-            return Encoding(pooled)
+            return EncodedArrays(pooled)
         tokens = np.zeros((b, *encoded.tokens.shape[1:]), np.float32)
         mask = np.zeros(tokens.shape[:2], bool)
         tokens[rows], mask[rows] = encoded.tokens, encoded.mask
-        return Encoding(pooled, tokens, mask)
+        return EncodedArrays(pooled, tokens, mask)

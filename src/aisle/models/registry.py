@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from aisle.errors import RecipeError, did_you_mean
 from aisle.models.preprocessing import Preprocessor
-from aisle.models.scores import Scores
+from aisle.models.scores import TorchScores
 from aisle.models.views import Modality
 from aisle.taxonomy import Taxonomy
 
@@ -57,8 +57,8 @@ class Output(NamedTuple):
     """
 
     joint: Joint
-    scores: Scores
-    by_view: dict[str, Scores]
+    scores: TorchScores
+    by_view: dict[str, TorchScores]
     present: dict[str, Tensor]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aisle.taxonomy import Taxonomy
 
 
-class Scores(Protocol):
+class TorchScores(Protocol):
     """What every head's answer can be asked. N terminals, B products."""
 
     def nll(self, node: Tensor, exact: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ class Scores(Protocol):
         """(B, N) log-probabilities."""
         ...
 
-    def __getitem__(self, rows: slice) -> "Scores":
+    def __getitem__(self, rows: slice) -> "TorchScores":
         """Some products'."""
         ...
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from aisle.errors import AisleError
 from aisle.models.registry import Joint, Output
-from aisle.models.scores import LevelScores, Scores, TreeScores
+from aisle.models.scores import LevelScores, TorchScores, TreeScores
 from aisle.training.processes import rank, world
 
 
@@ -62,7 +62,7 @@ def gather(output: Output, sizes: Sequence[int]) -> Output:
     )
 
 
-def _scores(scores: Scores, sizes: Sequence[int]) -> Scores:
+def _scores(scores: TorchScores, sizes: Sequence[int]) -> TorchScores:
     if isinstance(scores, TreeScores):
         return TreeScores(_whole(scores.logits, sizes), scores.index)
     if isinstance(scores, LevelScores):

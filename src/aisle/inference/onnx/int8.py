@@ -22,7 +22,7 @@ from aisle.data import Product
 from aisle.errors import extra
 from aisle.inference.folder import write_json
 from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
-from aisle.models.onnx_runtime import Arrays, Encoder, Sight
+from aisle.models.onnx_runtime import Arrays, GraphEncoder, OnnxView
 from aisle.progress import SILENT, Progress
 
 CALIBRATED_ON = 160  # products that have the view; ranges hardly change after
@@ -50,7 +50,7 @@ def quantised(
     done = []
     with progress("quantising", len(graphs), "graphs") as advance:
         for graph, names in graphs.items():
-            rows = [part for name in names for part in _parts(twin.sights[name], products, len(names))]
+            rows = [part for name in names for part in _parts(twin.onnx_views[name], products, len(names))]
             if rows and _quantise(quantization, folder / "graphs" / graph, rows):
                 done.append(graph)
             advance(1)
@@ -59,12 +59,12 @@ def quantised(
     return OnnxPredictor.of_files(folder, {**learned_of(twin), "model_id": "unsaved"})
 
 
-def _parts(sight: Sight, products: Sequence[Product], sharing: int) -> Iterator[Arrays]:
+def _parts(view: OnnxView, products: Sequence[Product], sharing: int) -> Iterator[Arrays]:
     """Arrays of a view for calibration, a few products at a time, short ones together."""
-    values = [value for value in sight.view.values(products) if value is not None]
-    prepared, _ = sight.read(values[: CALIBRATED_ON // sharing])
-    if prepared.present.any() and isinstance(sight.encode, Encoder):
-        yield from sight.encode.parts(prepared.arrays, _PART)
+    values = [value for value in view.source.values(products) if value is not None]
+    prepared, _ = view.prepare(values[: CALIBRATED_ON // sharing])
+    if prepared.present.any() and isinstance(view.encode, GraphEncoder):
+        yield from view.encode.parts(prepared.arrays, _PART)
 
 
 def _quantise(quantization: Any, file: Path, rows: list[Arrays]) -> bool:

@@ -26,7 +26,7 @@ from aisle.inference.folder import seal
 from aisle.inference.knn_index import PROJECTION_DIM, KnnIndex, random_projection
 from aisle.inference.onnx.bundle import copy_files, read_onnx
 from aisle.inference.prefetch import cores, prefetch
-from aisle.models.onnx_runtime import Encoding, Graph, Sight
+from aisle.models.onnx_runtime import EncodedArrays, OnnxGraph, OnnxView
 from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor, VectorPreprocessor
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
@@ -36,17 +36,17 @@ from aisle.taxonomy import Scores, Taxonomy
 class OnnxPredictor(BasePredictor):
     """A network as ONNX graphs and tables, with everything it needs to answer.
 
-    sights: each view, in the network's order. joint: from views to log-probabilities. remembered: the views
-    by whose vectors products are remembered. files: the folder its graphs are in. batch: products scored at
-    once; answers do not depend on it. threads: batches that are scored beside each other. catalog_format: how
-    the catalog it was trained on is written.
+    onnx_views: each view, in the network's order. joint: the graph from views to log-probabilities. files:
+    the folder of its graphs. knn_views: the views in the k-NN index. batch: products scored at once;
+    predictions do not depend on it. threads: batches scored at the same time. catalog_format: how the
+    catalog it was trained on is written.
     """
 
     runtime: ClassVar[str] = "onnx"
 
     context: TreeCounts
-    sights: Mapping[str, Sight]
-    joint: Graph
+    onnx_views: Mapping[str, OnnxView]
+    joint: OnnxGraph
     policy: Policy
     files: Path
     network: Mapping[str, Any]
@@ -67,22 +67,22 @@ class OnnxPredictor(BasePredictor):
     @property
     def views(self) -> tuple[str, ...]:
         """The names of the views it reads."""
-        return tuple(self.sights)
+        return tuple(self.onnx_views)
 
     @property
     def inputs(self) -> tuple[View, ...]:
         """The views that it reads."""
-        return tuple(sight.view for sight in self.sights.values())
+        return tuple(view.source for view in self.onnx_views.values())
 
     @property
     def preprocessors(self) -> dict[str, Preprocessor]:
         """The preprocessor of each view."""
-        return {name: sight.preprocessor for name, sight in self.sights.items()}
+        return {name: view.preprocessor for name, view in self.onnx_views.items()}
 
     @property
     def max_images(self) -> int:
         """The number of images read per product, the first ones; 0: none."""
-        views = [one.view for one in self.sights.values() if one.view.modality == "image"]
+        views = [one.source for one in self.onnx_views.values() if one.source.modality == "image"]
         return max((view.images for view in views), default=0)
 
     @property
@@ -106,8 +106,8 @@ class OnnxPredictor(BasePredictor):
         self._check(without)
         threads = self.threads if self.threads > 1 else 0
         large = [
-            one.view
-            for one in self.sights.values()
+            one.source
+            for one in self.onnx_views.values()
             if not isinstance(one.preprocessor, TfidfPreprocessor | VectorPreprocessor)
         ]
         yield from prefetch(
@@ -120,16 +120,16 @@ class OnnxPredictor(BasePredictor):
         b = len(batch)
         present, problems = [], [[] for _ in batch]
         encoded, spaces = {}, {}
-        for name, sight in self.sights.items():
-            values = [None] * b if name in without else sight.view.values(batch)
-            prepared, rows = sight.read(values)
+        for name, view in self.onnx_views.items():
+            values = [None] * b if name in without else view.source.values(batch)
+            prepared, rows = view.prepare(values)
             for row, what in prepared.problems.items():
                 problems[row].append(what)
-            found = sight.encode(prepared.arrays) if len(rows) else None
-            encoded[name] = sight.spread(found, rows, b)
+            found = view.encode(prepared.arrays) if len(rows) else None
+            encoded[name] = view.scatter(found, rows, b)
             present.append(prepared.present)
             if self.memory and name in self.knn_views:
-                spaces[name] = partial(_space, sight, prepared.arrays, rows, encoded[name])
+                spaces[name] = partial(_space, view, prepared.arrays, rows, encoded[name])
         here = np.stack(present, 1)
         found = self.joint(_feed(encoded, here))
         scores = Scores(self.taxonomy, found["logp"])
@@ -185,11 +185,11 @@ class OnnxPredictor(BasePredictor):
     @classmethod
     def of_files(cls, folder: Path, learned: Mapping[str, Any]) -> "OnnxPredictor":
         """The model whose own files lie in a folder. learned: the other arguments."""
-        network, sights, joint = read_onnx(folder)
+        network, onnx_views, joint = read_onnx(folder)
         tree = Taxonomy.from_json((folder / "taxonomy.json").read_text())
         counts = TreeCounts(tree, np.array(network["terminal_counts"], dtype=np.int64))
         knn_views = tuple(network["knn_views"])
-        return cls(counts, sights, joint, files=folder, network=network, knn_views=knn_views, **learned)
+        return cls(counts, onnx_views, joint, files=folder, network=network, knn_views=knn_views, **learned)
 
 
 def learned_of(model: Any) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def learned_of(model: Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in names}
 
 
-def _feed(encoded: Mapping[str, Encoding], present: np.ndarray) -> dict[str, np.ndarray]:
+def _feed(encoded: Mapping[str, EncodedArrays], present: np.ndarray) -> dict[str, np.ndarray]:
     """The joint graph's inputs, as they are called in it."""
     feed = {"present": present}
     for name, one in encoded.items():
@@ -208,9 +208,11 @@ def _feed(encoded: Mapping[str, Encoding], present: np.ndarray) -> dict[str, np.
     return feed
 
 
-def _space(sight: Sight, arrays: Mapping[str, np.ndarray], rows: np.ndarray, encoded: Encoding) -> np.ndarray:
+def _space(
+    view: OnnxView, arrays: Mapping[str, np.ndarray], rows: np.ndarray, encoded: EncodedArrays
+) -> np.ndarray:
     """(B, D) a remembered view's vectors, zeros where absent."""
-    if not isinstance(sight.preprocessor, TfidfPreprocessor):
+    if not isinstance(view.preprocessor, TfidfPreprocessor):
         return encoded.pooled
     space = np.zeros((len(encoded.pooled), PROJECTION_DIM), np.float32)
     if len(rows):

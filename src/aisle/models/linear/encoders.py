@@ -14,8 +14,7 @@ import numpy as np
 
 from aisle.models.features import Features as Encoded
 from aisle.models.features import FeatureStore, content_key
-from aisle.models.onnx_runtime import Encoder as GraphEncoder
-from aisle.models.onnx_runtime import Graph
+from aisle.models.onnx_runtime import GraphEncoder, OnnxGraph
 from aisle.models.preprocessing import ImagePreprocessor, Prepared, TokenPreprocessor
 from aisle.progress import SILENT, Progress
 
@@ -41,7 +40,7 @@ def open_encoders(
         MissingExtraError: onnxruntime is not installed.
         BundleError: a graph cannot be run.
     """
-    graphs = {home: Graph(home / GRAPH) for home in set(folders.values())}
+    graphs = {home: OnnxGraph(home / GRAPH) for home in set(folders.values())}
     dims = {home: int(json.loads((home / ABOUT).read_text())["dim"]) for home in graphs}
     return {
         name: FrozenEncoder(graphs[home], home / GRAPH, preprocessors[name], dims[home])
@@ -60,7 +59,7 @@ class FrozenEncoder:
     """
 
     def __init__(
-        self, graph: Graph, file: Path, preprocessor: TokenPreprocessor | ImagePreprocessor, dim: int
+        self, graph: OnnxGraph, file: Path, preprocessor: TokenPreprocessor | ImagePreprocessor, dim: int
     ) -> None:
         self.file, self.preprocessor, self.dim = file, preprocessor, dim
         self._run = GraphEncoder(graph)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from aisle.errors import RecipeError
 from aisle.models.heads import log_prior
 from aisle.models.registry import Context, Output, Target
-from aisle.models.scores import Scores, TreeIndex, TreeScores
+from aisle.models.scores import TorchScores, TreeIndex, TreeScores
 
 
 class CrossEntropyLoss(nn.Module):
@@ -33,7 +33,7 @@ class CrossEntropyLoss(nn.Module):
         """-> scalar."""
         return mean(self.each(output.scores, target), target.weight)
 
-    def each(self, scores: Scores, target: Target) -> Tensor:
+    def each(self, scores: TorchScores, target: Target) -> Tensor:
         """(B,) the loss of these scores."""
         if self.logit_adjustment:
             scores = TreeScores(scores.all() + self.logit_adjustment * self.prior, self.index)
@@ -44,7 +44,7 @@ class CrossEntropyLoss(nn.Module):
             )
         return loss
 
-    def _along_the_tree(self, scores: Scores, target: Target) -> Tensor:
+    def _along_the_tree(self, scores: TorchScores, target: Target) -> Tensor:
         """(B,) cross-entropy with a target spread evenly over the terminals of each ancestor's branch,
         the parent's branch given twice the grandparent's share, and so on up to the whole tree."""
         logp = scores.all()  # (B, N)
@@ -120,7 +120,7 @@ class FocalLoss(CrossEntropyLoss):
             raise ValueError(f"gamma is at least 0, not {gamma}")
         self.gamma = gamma
 
-    def each(self, scores: Scores, target: Target) -> Tensor:
+    def each(self, scores: TorchScores, target: Target) -> Tensor:
         """(B,) the loss of these scores."""
         whole = TreeScores(scores.all(), self.index).nll(target.node, target.exact)  # a head may weigh levels
         # A probability of exactly 1 has a gradient of infinity where gamma is below 1.
@@ -165,7 +165,7 @@ class ClassBalancedLoss(CrossEntropyLoss):
         """(1 - beta^n) / (1 - beta); of no product, as of one."""
         return (1 - self.beta ** counts.clamp(min=1)) / (1 - self.beta)
 
-    def each(self, scores: Scores, target: Target) -> Tensor:
+    def each(self, scores: TorchScores, target: Target) -> Tensor:
         """(B,) the loss of these scores."""
         return self.effective[target.exact.long(), target.node] * super().each(scores, target)
 

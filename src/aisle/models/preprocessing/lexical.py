@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from aisle.models.preprocessing.base import Prepared, hash_of, write_settings
-from aisle.models.preprocessing.word_cache import Pieces
+from aisle.models.preprocessing.word_cache import WordCache
 
 _ASCII_WORDS = re.compile(r"\w+|[^\w\s]", re.ASCII)
 _LAST_PLANE = range(0xE0100, 0xE01F0)  # variation selectors: the only marks beyond the first two planes
@@ -80,7 +80,7 @@ class TfidfPreprocessor:
         self._pair_keys = _pair_key(pairs)  # sorted, so that a batch is looked up by binary search
         self._gram_ids = {gram: first + len(pairs) + i for i, gram in enumerate(grams)}
         self._first_pair, self._first_gram = first, first + len(pairs)
-        self._pieces = Pieces(self._look)
+        self._pieces = WordCache(self._look)
         self._grams_of: dict[str, list[int]] = {}
 
     @property

@@ -16,7 +16,7 @@ MOST = 100_000  # pieces remembered, of about a quarter kilobyte each; then all 
 Look = Callable[[str], tuple[list[int], list[int]]]
 
 
-class Found(NamedTuple):
+class TextFeatures(NamedTuple):
     """What N texts hold, text after text. words: (W,) numbers of their words, -1 of those not known, and
     word_row: (W,) the text each stands in; features: (F,) numbers of words and n-grams, and feature_row."""
 
@@ -26,7 +26,7 @@ class Found(NamedTuple):
     feature_row: np.ndarray
 
 
-class Pieces:
+class WordCache:
     """What a vocabulary knows of pieces of text, remembered. Several threads may ask at once.
 
     look: a piece's words (-1: not known), and the features in it. most: pieces remembered.
@@ -37,7 +37,7 @@ class Pieces:
         self._lock = threading.Lock()
         self._kept = _Kept()
 
-    def __call__(self, texts: Sequence[str | None]) -> Found:
+    def __call__(self, texts: Sequence[str | None]) -> TextFeatures:
         """N texts, None for an absent one."""
         split = [text.split() if text else () for text in texts]
         pieces = list(chain.from_iterable(split))
@@ -53,7 +53,7 @@ class Pieces:
             number[new] = _numbers(kept, [pieces[i] for i in new])
         words, in_words = kept.words.take(number)
         features, in_features = kept.features.take(number)
-        return Found(words, np.repeat(row, in_words), features, np.repeat(row, in_features))
+        return TextFeatures(words, np.repeat(row, in_words), features, np.repeat(row, in_features))
 
 
 def _numbers(kept: "_Kept", pieces: list[str]) -> np.ndarray:
