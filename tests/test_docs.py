@@ -2,9 +2,11 @@
 
 import csv
 import importlib.util
+import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,8 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from aisle import load
+from aisle.cli import register
 from aisle.data.demo import make_shop
 from aisle.errors import RecipeError
 
@@ -34,7 +39,7 @@ def blocks(page: str) -> list[Block]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """A folder with `products.csv`, `new.csv` and their pictures, as a reader of the README would have."""
+    """A folder with `products.csv`, `new.csv` and their images, as a reader of the README would have."""
     folder = tmp_path_factory.mktemp("reader")
     made = make_shop(folder, 200, seed=3)
     shutil.copy(made.incoming, folder / "new.csv")
@@ -98,6 +103,28 @@ def test_what_the_design_names_is_there():
     named = set(re.findall(r"`((?:src|tests)/[\w/.]+)`", (ROOT / "docs/design.md").read_text()))
     assert named
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def typed_commands(page: Path) -> list[list[str]]:
+    """What a page's blocks type after `aisle`, a list of words for each command."""
+    found = []
+    for text in re.findall(r"^```(?:sh)?\n(.*?)^```$", page.read_text(), re.M | re.S):
+        for line in text.replace("\\\n", " ").splitlines():
+            command = re.match(r"(?:\w+=\S+ |torchrun .*-m )*aisle (.*)", line)
+            if command:
+                words = shlex.shlex(command[1], posix=True, punctuation_chars=";|&<>")
+                words.whitespace_split = True
+                found.append([*itertools.takewhile(lambda word: not set(word) <= set(";|&<>"), words)])
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_take_what_the_pages_give_them(page):
+    for words in typed_commands(page):
+        name, command, rest = "aisle", get_command(register()), words
+        while isinstance(command, TyperGroup):
+            name, command, rest = rest[0], command.commands[rest[0]], rest[1:]
+        command.make_context(name, list(rest))  # raises where an argument or option is not as declared
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
