@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -21,6 +23,8 @@ from aisle import load
 from aisle.cli import register
 from aisle.data.demo import make_shop
 from aisle.errors import RecipeError
+from aisle.metrics import Truth, overall
+from aisle.taxonomy import Taxonomy
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -88,15 +92,50 @@ def test_the_readmes_blocks_run_in_order(shop):
 
 
 @pytest.mark.slow
-def test_a_fusion_in_one_file_works_as_contributing_says(shop):
+def test_parts_of_ones_own_work_as_contributing_says(shop):
     for block in blocks("CONTRIBUTING.md"):
         if not block.text.startswith("make "):
             run(block, shop)
-    assert "Fusion `bilinear:Bilinear`" in (shop / "runs/pairs/model/README.md").read_text()
+    card, recipe = ((shop / "runs/pairs" / name).read_text() for name in ("model/README.md", "recipe.toml"))
+    assert "Fusion `bilinear:Bilinear`" in card
+    for part in ("words:WordsEncoder", "flat:FlatHead", "penalty:ConfidencePenalty"):
+        assert f'type = "{part}"' in recipe
     with (shop / "predictions.jsonl").open() as lines:
         assert [json.loads(line)["id"] for line in lines] == ids(shop / "new.csv")
     with pytest.raises(RecipeError, match="trust_code"):
         load(shop / "runs/pairs")
+
+
+def written(name: str, folder: Path) -> Path:
+    """The file of this name that CONTRIBUTING.md shows."""
+    run(next(b for b in blocks("CONTRIBUTING.md") if b.text.startswith(f"# {name}\n")), folder)
+    return folder / name
+
+
+def test_a_metric_is_added_as_contributing_says(tmp_path, monkeypatch):
+    added = runpy.run_path(str(written("level1.py", tmp_path)))["level1_accuracy"]
+    monkeypatch.setattr(overall, "level1_accuracy", added, raising=False)
+    monkeypatch.setattr(overall, "__all__", [*overall.__all__, "level1_accuracy"])
+    tree = Taxonomy.from_paths([("A", "B"), ("A", "C"), ("D",)])
+    a_b, a_c, d = (tree.index(path) for path in (("A", "B"), ("A", "C"), ("D",)))
+    truth = Truth(tree, np.full((4, 1), a_b), np.ones((4, 1), bool))
+    found = overall.overall_metrics(truth.judge(np.array([a_b, a_c, d, d])))
+    assert (found["accuracy"], found["level1_accuracy"]) == (0.25, 0.5)
+
+
+def test_a_reader_is_added_as_contributing_says(tmp_path):
+    feed = tmp_path / "feed.xml"
+    feed.write_text("<feed><item><id>7</id><title>Red shoes</title><category>Shoes</category></item></feed>")
+    (product,) = runpy.run_path(str(written("feed.py", tmp_path)))["read_feed"](str(feed))
+    assert (product.id, product.fields["title"], product.categories) == ("7", "Red shoes", (("Shoes",),))
+
+
+def test_a_command_is_added_as_contributing_says(tmp_path):
+    written("count.py", tmp_path)
+    (tmp_path / "products.csv").write_text("id,title\n1,Red shoes\n2,Wall clock\n")
+    code = "import count; from aisle.cli import main; main()"
+    command = [sys.executable, "-c", code, "count", "products.csv"]
+    assert subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout == "2\n"
 
 
 def test_what_the_design_names_is_there():
