@@ -305,7 +305,7 @@ def balanced(
     model = train(learn, "balanced", changes=changes)
     tree = model.taxonomy
     ids = [whole.nodes[whole.index(learn.taxonomy.nodes[n].path)].id for n in learn.targets().node]
-    memory = model.with_knn_index(learn, ids).memory
+    memory = model.with_knn_index(learn, ids).knn_index
     assert memory is not None
     paths = [tree.nodes[t].path for t in tree.terminals]
     return paths, model.score(asked).all(), memory.ask(model.view_embeddings(asked), whole)

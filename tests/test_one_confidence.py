@@ -49,7 +49,7 @@ def deciding(policy, spaces):
 
 @pytest.fixture(scope="module")
 def torch_model(trained):
-    spaces = len(trained.model.memory.spaces)
+    spaces = len(trained.model.knn_index.spaces)
     assert spaces
     return trained.model.with_policy(deciding(trained.model.policy, spaces))
 
@@ -58,7 +58,7 @@ def torch_model(trained):
 def network(trained):
     """A linear model has no ONNX twin: it runs without torch as it is."""
     model = aisle.train(trained.catalog, NETWORK)
-    spaces = len(model.memory.spaces)
+    spaces = len(model.knn_index.spaces)
     assert spaces
     return model.with_policy(deciding(model.policy, spaces))
 

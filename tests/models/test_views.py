@@ -58,7 +58,7 @@ def test_every_views_encoder_learns_where_present_and_its_token_where_absent(fus
         target = Target(torch.full((5,), 4), torch.ones(5, dtype=torch.bool))
         model(inputs(), present).scores.nll(target.node, target.exact).sum().backward()
         assert model.encoders[view].linear.weight.grad.abs().max() > 0
-        assert model.absent[view].grad.abs().max() > 0
+        assert model.missing_token[view].grad.abs().max() > 0
 
 
 @EVERY

@@ -105,9 +105,9 @@ def test_only_what_a_stage_names_changes(shop, monkeypatch):
     assert {name.split(".")[0] for name in changed(*joint)} == {
         "fusion",
         "head",
-        "absent",
+        "missing_token",
     }  # not BatchNorm's statistics
-    assert changed(*pictured) == {"encoders.image", "absent.image", "absent.title"}
+    assert changed(*pictured) == {"encoders.image", "missing_token.image", "missing_token.title"}
     for start in (joint[0], pictured[0]):
         assert not changed(text[1], start)
 
@@ -118,7 +118,7 @@ def test_a_frozen_view_stays_as_it_was_but_learns_what_its_absence_means(shop, m
     some = read([p if i % 2 else Product(p.id, p.fields, (), {}, p.categories) for i, p in enumerate(shop)])
     ((before, after),) = snapshots(monkeypatch, some, [{"epochs": 1, "batch_size": 8}], views=given)
     assert "encoders.image" not in changed(before, after)
-    assert "absent.image" in changed(before, after)
+    assert "missing_token.image" in changed(before, after)
 
 
 def test_batches_without_a_picture_leave_the_picture_networks_statistics_alone(shop, monkeypatch):

@@ -75,8 +75,8 @@ def test_what_does_not_learn_stays_as_it_was_for_words_that_no_new_row_has_too(o
 
 def test_products_of_then_are_remembered_beside_new_ones(old):
     before, model = aisle.load(old), aisle.train(shop(1), init_from=old, changes=STILL)
-    if before.memory is None:  # a network that learns its words remembers no products
-        assert model.memory is None
+    if before.knn_index is None:  # a network that learns its words remembers no products
+        assert model.knn_index is None
         return
     boots = [p for p in shop(0, garden=False) if p.categories[0][-1] == "Boots"]
     for rows, name in ((boots, "Boots"), (shop(1)[4:5], "Garden")):

@@ -61,7 +61,7 @@ def _write(model: Any, folder: Path) -> str:
         seen = np.sort(np.asarray(model.seen_keys, dtype=np.uint64))
         (folder / "seen.bin").write_bytes(seen.astype("<u8").tobytes())
         (folder / "taxonomy.json").write_text(model.taxonomy.to_json())
-        for part in (model.memory, getattr(model, "zero_shot", None)):
+        for part in (model.knn_index, getattr(model, "zero_shot", None)):
             if part is not None:
                 part.save(folder)
         model_id = own_id or seal(described(folder))
@@ -143,12 +143,12 @@ def read_policy(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_learned(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Those of `read_policy`, and what one model keeps of its training: `seen_keys`, `memory`, `zero_shot`,
+    """The arguments of `read_policy` and of a trained model: `seen_keys`, `knn_index`, `zero_shot`,
     `catalog_format`."""
     return {
         **read_policy(folder, manifest),
         "seen_keys": np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
-        "memory": KnnIndex.load(folder) if (folder / "neighbours.json").exists() else None,
+        "knn_index": KnnIndex.load(folder) if (folder / "neighbours.json").exists() else None,
         "zero_shot": ZeroShot.load(folder),
         "catalog_format": CatalogFormat.load(folder) if FILE in manifest["files"] else None,
     }

@@ -132,8 +132,8 @@ class Cascade(BasePredictor):
         return self.cheap.nearest(products)
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        memory = getattr(self.cheap, "memory", None)
-        return memory.ask(scored.spaces, self.taxonomy) if memory else None
+        index = getattr(self.cheap, "knn_index", None)
+        return index.ask(scored.spaces, self.taxonomy) if index else None
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]

@@ -164,7 +164,7 @@ class Ensemble(BasePredictor):
                 logp = mean_of(logps, self.weights)
             else:
                 logp = self.stack.score(logps, self.taxonomy, self._counts)
-            spaces = next((p.spaces for m, p in zip(self.members, parts, strict=True) if m.memory), {})
+            spaces = next((p.spaces for m, p in zip(self.members, parts, strict=True) if m.knn_index), {})
             problems = [tuple(dict.fromkeys(told)) for told in _joined([p.problems for p in parts])]
             present = np.concatenate([part.present for part in parts], 1)
             yield (
@@ -173,8 +173,8 @@ class Ensemble(BasePredictor):
             )
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        memory = next((member.memory for member in self.members if member.memory), None)
-        return memory.ask(scored.spaces, self.taxonomy) if memory else None
+        index = next((member.knn_index for member in self.members if member.knn_index), None)
+        return index.ask(scored.spaces, self.taxonomy) if index else None
 
     def write_files(self, folder: Path) -> None:
         """Write every member as a bundle, the weights, and the trees stacked on them."""

@@ -307,12 +307,12 @@ def _views(classifier: Classifier, product: Product, target: int) -> dict[str, f
 
 def _nearest(classifier: Classifier, product: Product, most: int = 3) -> tuple[NearestProduct, ...]:
     """The nearest products that it learned from, in any space."""
-    memory: Any = getattr(classifier, "memory", None)
+    index: Any = getattr(classifier, "knn_index", None)
     nearest = getattr(classifier, "nearest", None)
-    found = nearest([product]) if memory is not None and nearest is not None else None
-    if found is None or memory is None:
+    found = nearest([product]) if index is not None and nearest is not None else None
+    if found is None or index is None:
         return ()
-    views, tree = list(memory.spaces), classifier.taxonomy
+    views, tree = list(index.spaces), classifier.taxonomy
     near = [
         NearestProduct(tree.nodes[place].path, float(likeness), views[space])
         for space in range(found.place.shape[1])

@@ -83,7 +83,7 @@ def _check_shapes(
     declared = {f"fusion.{key}": value.shape for key, value in fusion.state_dict().items()}
     for name, encoder in encoders.items():
         declared |= {f"encoders.{name}.{key}": value.shape for key, value in encoder.state_dict().items()}
-        declared[f"absent.{name}"] = torch.Size([encoder.dim])  # type: ignore[list-item]
+        declared[f"missing_token.{name}"] = torch.Size([encoder.dim])  # type: ignore[list-item]
     for name, shape in declared.items():
         kept = tensors[name].shape if name in tensors else None
         if kept is None or kept.numel() < shape.numel():  # a kernel has as many landmarks as were kept

@@ -51,7 +51,7 @@ class Predictor(TrainedPredictor):
     model_id: str = "unsaved"
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
-    memory: KnnIndex | None = None
+    knn_index: KnnIndex | None = None
     zero_shot: ZeroShot | None = None
     store: FeatureStore | None = None
     batch: int = 256
@@ -165,7 +165,7 @@ class Predictor(TrainedPredictor):
         model = self.model
         if model.training:  # walking all modules to say so takes as long as a small answer
             model.eval()
-        knn_views = self.knn_views if self.memory else ()
+        knn_views = self.knn_views if self.knn_index else ()
         spaces = LazyEmbeddings({name: self._space(name, inputs) for name in knn_views})
         output = model(inputs.arrays, inputs.present)
         logp = output.scores.all().float().cpu().numpy()

@@ -16,10 +16,10 @@ from aisle.taxonomy import Targets
 
 
 class TrainedPredictor(BasePredictor):
-    """For dataclasses with `context` (tree and counts), `memory`, `zero_shot` and `seen_keys`."""
+    """For dataclasses with `context` (tree and counts), `knn_index`, `zero_shot` and `seen_keys`."""
 
     context: Any
-    memory: KnnIndex | None
+    knn_index: KnnIndex | None
     zero_shot: ZeroShot | None
     seen_keys: np.ndarray
 
@@ -34,15 +34,15 @@ class TrainedPredictor(BasePredictor):
         view is absent."""
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
+        return self.knn_index.ask(scored.spaces, self.taxonomy) if self.knn_index else None
 
     def with_knn_index(self, catalog: Catalog, places: Sequence[str]) -> Self:
         """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
         nodes where they belong."""
         if not self.knn_views:
             return self
-        memory = KnnIndex.of(self.view_embeddings(catalog), places, self.memory)
-        return self._replace(memory=memory if memory.spaces else None)
+        index = KnnIndex.of(self.view_embeddings(catalog), places, self.knn_index)
+        return self._replace(knn_index=index if index.spaces else None)
 
     def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
         """(n,) bool: products whose content this model was trained on."""
@@ -81,7 +81,7 @@ class TrainedPredictor(BasePredictor):
         training never saw, with leaves held out (`aisle.inference.zero_shot`)."""
         terminal = np.where(targets.node >= 0, self.taxonomy.terminal_of[targets.node], -1)
         rows = np.flatnonzero((terminal >= 0) & targets.exact)
-        if self.memory is None or len(np.unique(terminal[rows])) < 2:
+        if self.knn_index is None or len(np.unique(terminal[rows])) < 2:
             return self
         parts = list(self.score_batches(catalog.select(rows)))
         logp = np.concatenate([part.scores.logp for part in parts])
@@ -92,7 +92,7 @@ class TrainedPredictor(BasePredictor):
         """By space (N, D): every terminal's name, and the mean of a few remembered products."""
         names = self.view_embeddings(name_products(self.taxonomy))
         means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
-        for name, near in (self.memory.spaces if self.memory else {}).items():
+        for name, near in (self.knn_index.spaces if self.knn_index else {}).items():
             found = [self.taxonomy.find(str(place)) for place in near.places]
             terminal = np.array([-1 if n is None else self.taxonomy.terminal_of[n] for n in found])
             few = np.concatenate(

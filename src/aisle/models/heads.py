@@ -71,7 +71,7 @@ class TreeHead(nn.Module):
         return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
 
     @torch.no_grad()
-    def adopt(self, old: "TreeHead") -> None:
+    def load_from(self, old: "TreeHead") -> None:
         """Take over what another tree's head has learned: rows by id, shared weights as they are."""
         mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
         self.node[mine] = old.node[theirs]
@@ -137,7 +137,7 @@ class LevelsHead(nn.Module):
         return LevelScores(logits, self.index, self.weights)
 
     @torch.no_grad()
-    def adopt(self, old: "LevelsHead") -> None:
+    def load_from(self, old: "LevelsHead") -> None:
         """Take over what another tree's head has learned: rows by id, shared weights as they are."""
         mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
         depth = torch.from_numpy(self.index.taxonomy.node_depth)

@@ -36,7 +36,7 @@ class Model(nn.Module):
         super().__init__()
         self.encoders = nn.ModuleDict(dict(encoders))
         self.fusion, self.head, self.view_dropout, self.max_tokens = fusion, head, view_dropout, max_tokens
-        self.absent = nn.ParameterDict(
+        self.missing_token = nn.ParameterDict(
             {name: nn.Parameter(torch.randn(encoder.dim) * 0.02) for name, encoder in encoders.items()}
         )
         self.frozen: set[str] = set()
@@ -48,7 +48,7 @@ class Model(nn.Module):
 
     def dim_of(self, view: str) -> int:
         """The width of a view's encoder."""
-        return len(self.absent[view])
+        return len(self.missing_token[view])
 
     def fingerprint(self, view: str) -> str:
         """Sixteen hex digits that change when any weight or option of a view's encoder does."""
@@ -75,7 +75,7 @@ class Model(nn.Module):
             return True
         return view not in self.frozen and inside not in self.encoders[view].fixed  # type: ignore[operator]
 
-    def learned(self) -> dict[str, Tensor]:
+    def trainable_state_dict(self) -> dict[str, Tensor]:
         """The state without what stays as it was built."""
         keys = tuple(f"{path}." for path in self._still())
         built = {name for name, _ in self.named_parameters() if not self.is_trainable(name)}
@@ -106,7 +106,7 @@ class Model(nn.Module):
         if self.training and self.view_dropout:
             present = self._drop_views(present)
         encoded = {
-            name: self._with_absent(
+            name: self._with_missing_token(
                 name, self._read(name, inputs[name], present[:, column]), present[:, column]
             )
             for column, name in enumerate(self.views)
@@ -124,7 +124,7 @@ class Model(nn.Module):
     def _read(self, view: str, arrays: Arrays, present: Tensor) -> Encoded:
         # A batch without this view would teach BatchNorm's statistics that pictures are black.
         if self.training and not present.any():
-            return pooled_only(self.absent[view].detach().expand(len(present), -1))
+            return pooled_only(self.missing_token[view].detach().expand(len(present), -1))
         return self.encode(view, arrays)
 
     def encode(self, view: str, arrays: Arrays) -> Encoded:
@@ -140,8 +140,8 @@ class Model(nn.Module):
             encoded = encoded._replace(tokens=arrays["tokens"].float(), mask=arrays["mask"])
         return encoded
 
-    def _with_absent(self, name: str, encoded: Encoded, present: Tensor) -> Encoded:
-        token = self.absent[name]
+    def _with_missing_token(self, name: str, encoded: Encoded, present: Tensor) -> Encoded:
+        token = self.missing_token[name]
         here = present.unsqueeze(1)  # (B, 1)
         first = torch.arange(encoded.mask.shape[1], device=here.device) == 0  # (T,)
         return Encoded(

@@ -103,8 +103,8 @@ def build_like(model: Model, spec: ModelSpec, context: Context) -> Model:
     """The same network over another tree: encoders and fusion shared, the head's rows carried over by id."""
     head_class = find_part(heads, "head", spec.head.type, trust_code=True)  # as it was when it was built
     head = build_part(head_class, "head", spec.head.options, context=context, dim=model.fusion.dim)
-    head.adopt(model.head)
+    head.load_from(model.head)
     like = Model(model.encoders, model.fusion, head, model.view_dropout, model.max_tokens)  # type: ignore[arg-type]
-    like.absent = model.absent
+    like.missing_token = model.missing_token
     like.freeze(model.frozen)
     return like.eval()

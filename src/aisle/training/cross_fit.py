@@ -118,13 +118,13 @@ def _remembering(
         return model
     some = learned[:: len(learned) // REMEMBERED + 1]
     vectors = {name: rows[some] for name, rows in spaces.items()}
-    memory = KnnIndex.of(vectors, [ids[i] for i in some], model.memory)
-    return dataclasses.replace(model, memory=memory if memory.spaces else None)
+    index = KnnIndex.of(vectors, [ids[i] for i in some], model.knn_index)
+    return dataclasses.replace(model, knn_index=index if index.spaces else None)
 
 
 def _score(
     model: LinearPredictor, inputs: TrainingInputs, spaces: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, Nearest | None]:
     logits = model.model.logits(inputs.sparse, inputs.dense, model.taxonomy)
-    near = model.memory.ask(spaces, model.taxonomy) if model.memory else None
+    near = model.knn_index.ask(spaces, model.taxonomy) if model.knn_index else None
     return log_softmax(logits), near

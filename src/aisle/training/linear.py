@@ -124,7 +124,7 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
             reader=reader,
             context=TreeCounts(given.taxonomy, model.counts),
             policy=guarantee.Policy.uncalibrated(given.taxonomy),
-            memory=start.memory if start is not None else None,
+            knn_index=start.knn_index if start is not None else None,
         )
 
     def without(learned: np.ndarray) -> FoldModel:

@@ -249,7 +249,7 @@ class StageTrainer:
         """Everything `restore` needs."""
         return {
             "epoch": self.done - 1,
-            "model": self.model.learned(),
+            "model": self.model.trainable_state_dict(),
             "loss": self.loss.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "mean": self.mean,
@@ -291,7 +291,7 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 
 def _floats(model: Model) -> dict[str, Tensor]:
     """Parameters and running statistics of all that is not frozen."""
-    return {k: v for k, v in model.learned().items() if v.is_floating_point()}
+    return {k: v for k, v in model.trainable_state_dict().items() if v.is_floating_point()}
 
 
 @torch.no_grad()

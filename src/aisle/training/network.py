@@ -95,7 +95,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
         preprocessors=preprocessors,
         model=model.to("cpu").eval(),
         policy=guarantee.Policy.uncalibrated(given.taxonomy),
-        memory=start.memory if start is not None else None,
+        knn_index=start.knn_index if start is not None else None,
         store=reader.store,
     )
     return Trained(predictor)
@@ -187,7 +187,7 @@ def _phases(
         setup(model, recipe, phase, before)
         model.to(device)
         before = phase
-        built = model.learned()
+        built = model.trainable_state_dict()
         for weights in journal.ended.values():
             # A stage that starts there later finds the encoders that rested then as they were built.
             weights |= {key: v.clone() for key, v in built.items() if key not in weights}

@@ -19,7 +19,7 @@ def parts_of(model: Model) -> dict[str, nn.Module]:
 def part_of(parameter: str) -> str:
     """The part that a parameter belongs to; a view's token for absence belongs to the view."""
     top, _, rest = parameter.partition(".")
-    return rest.split(".")[0] if top in ("encoders", "absent") else top
+    return rest.split(".")[0] if top in ("encoders", "missing_token") else top
 
 
 def frozen_parts(model: Model, stage: Stage) -> list[nn.Module]:
@@ -32,7 +32,7 @@ def set_trainable(model: Model, stage: Stage) -> list[nn.Parameter]:
     """Switch gradients on for what a stage trains, off for the rest; missing tokens are always trained."""
     trained = stage.trained_parts(model.views)
     for name, parameter in model.named_parameters():
-        free = name.startswith("absent.") or part_of(name) in trained
+        free = name.startswith("missing_token.") or part_of(name) in trained
         parameter.requires_grad_(free and model.is_trainable(name))
     return [p for p in model.parameters() if p.requires_grad]
 

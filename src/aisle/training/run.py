@@ -303,7 +303,7 @@ class TrainState:
 
     def end(self, name: str, model: "Model", loss: "nn.Module") -> None:
         """A stage is done."""
-        self.model = {k: v.clone() for k, v in model.learned().items()}
+        self.model = {k: v.clone() for k, v in model.trainable_state_dict().items()}
         self.loss = {k: v.clone() for k, v in loss.state_dict().items()}
         if name in self.later:
             self.ended[name] = self.model

@@ -45,7 +45,7 @@ class LinearPredictor(TrainedPredictor):
     model_id: str = "unsaved"
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
-    memory: KnnIndex | None = None
+    knn_index: KnnIndex | None = None
     zero_shot: ZeroShot | None = None
     batch: int = 256
     catalog_format: CatalogFormat | None = None
@@ -133,7 +133,7 @@ class LinearPredictor(TrainedPredictor):
             yield batch, self._score_batch(inputs)
 
     def _score_batch(self, inputs: LinearInputs) -> ScoredBatch:
-        spaces = self._spaces(inputs) if self.memory else LazyEmbeddings({})
+        spaces = self._spaces(inputs) if self.knn_index else LazyEmbeddings({})
         logits = self.model.read(inputs, self.taxonomy)
         logp = log_softmax(logits)
         if self.zero_shot:

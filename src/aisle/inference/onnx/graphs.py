@@ -83,7 +83,7 @@ class _Joint(nn.Module):
         super().__init__()
         given = {name: _Given(model.dim_of(name)) for name in model.views}
         self.model = Model(given, model.fusion, model.head, 0.0, model.max_tokens)
-        self.model.absent = model.absent
+        self.model.missing_token = model.missing_token
         self.eval()
 
     def forward(self, views: dict[str, dict[str, Tensor]], present: Tensor) -> tuple[Tensor, Tensor]:

@@ -54,7 +54,7 @@ class OnnxPredictor(BasePredictor):
     knn_views: tuple[str, ...] = ()
     seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     results: Mapping[str, Any] = field(default_factory=dict)
-    memory: KnnIndex | None = None
+    knn_index: KnnIndex | None = None
     batch: int = 64
     threads: int = field(default_factory=cores)
     catalog_format: CatalogFormat | None = None
@@ -98,7 +98,7 @@ class OnnxPredictor(BasePredictor):
         return np.concatenate([np.zeros((0, self.network["dim"]), np.float32), *parts])
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        return self.memory.ask(scored.spaces, self.taxonomy) if self.memory else None
+        return self.knn_index.ask(scored.spaces, self.taxonomy) if self.knn_index else None
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
@@ -128,7 +128,7 @@ class OnnxPredictor(BasePredictor):
             found = view.encode(prepared.arrays) if len(rows) else None
             encoded[name] = view.scatter(found, rows, b)
             present.append(prepared.present)
-            if self.memory and name in self.knn_views:
+            if self.knn_index and name in self.knn_views:
                 spaces[name] = partial(_space, view, prepared.arrays, rows, encoded[name])
         here = np.stack(present, 1)
         found = self.joint(_feed(encoded, here))
@@ -194,7 +194,7 @@ class OnnxPredictor(BasePredictor):
 
 def learned_of(model: Any) -> dict[str, Any]:
     """The arguments of `OnnxPredictor` that a network and its exported model have in common."""
-    names = ("policy", "model_id", "seen_keys", "results", "memory", "catalog_format")
+    names = ("policy", "model_id", "seen_keys", "results", "knn_index", "catalog_format")
     return {name: getattr(model, name) for name in names}
 
 
