@@ -127,13 +127,15 @@ def _page(
     opened: "Index", hits: "list[Hit]", asked: str, where: str | None, image: Path | None, out: Path
 ) -> None:
     from aisle.data import ImageRef
+    from aisle.data.images import jpeg_data_uri, jpeg_thumbnail
     from aisle.inference.prediction_files import whole_file
-    from aisle.search.page import data_uri, render
-    from aisle.search.rows import thumbnail_jpeg
+    from aisle.search.page import SIDE, render
 
-    picture = data_uri(thumbnail_jpeg(ImageRef(path=image))) if image is not None else ""
+    query_image = jpeg_data_uri(jpeg_thumbnail(ImageRef(path=image), SIDE)) if image is not None else ""
     try:
         with whole_file(out) as handle:
-            handle.write(render(asked, where, hits, opened.count(where), opened.manifest.model_id, picture))
+            handle.write(
+                render(asked, where, hits, opened.count(where), opened.manifest.model_id, query_image)
+            )
     except OSError as error:
         raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error

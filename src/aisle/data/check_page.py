@@ -1,6 +1,5 @@
 """The HTML page of a check: self-contained, with all text from the catalog escaped."""
 
-import base64
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from aisle.data.images import ImageError, jpeg_thumbnail
+from aisle.data.images import ImageError, jpeg_data_uri, jpeg_thumbnail
 from aisle.data.product import Product
 from aisle.taxonomy import format_path
 
@@ -48,7 +47,7 @@ def thumbnail(product: Product) -> Thumb:
         data = jpeg_thumbnail(product.images[0], _SIDE)
     except ImageError as error:
         return Thumb(why=str(error))
-    return Thumb("data:image/jpeg;base64," + base64.b64encode(data).decode())
+    return Thumb(jpeg_data_uri(data))
 
 
 def render(report: "CheckReport") -> str:

@@ -4,6 +4,7 @@ Hostile and broken files make Pillow raise OSError, SyntaxError, TypeError, Valu
 DecompressionBombError and more; none of them leaves this module.
 """
 
+import base64
 import errno
 import io
 
@@ -83,7 +84,12 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
 
 
 def jpeg_thumbnail(ref: ImageRef, side: int, quality: int = 75) -> bytes:
-    """A JPEG of an image, at most `side` pixels wide and high. Only the pixels are kept, no metadata.
+    """A JPEG of an image, without its metadata.
+
+    Args:
+        ref: The image.
+        side: The most pixels of its width and of its height. A smaller image keeps its size.
+        quality: JPEG quality, 1 to 95.
 
     Raises:
         ImageError: The image cannot be decoded.
@@ -91,8 +97,13 @@ def jpeg_thumbnail(ref: ImageRef, side: int, quality: int = 75) -> bytes:
     image = decode(ref, side)
     image.thumbnail((side, side))
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=quality)
+    image.save(out, "JPEG", quality=quality, optimize=True)
     return out.getvalue()
+
+
+def jpeg_data_uri(jpeg: bytes) -> str:
+    """A `data:` URI that holds a JPEG."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def _read(ref: ImageRef) -> bytes:

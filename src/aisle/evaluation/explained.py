@@ -1,6 +1,5 @@
 """Explanations as images: a heat map over the product's image, its words and views."""
 
-import base64
 import io
 import json
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from PIL import Image
 
 from aisle.charts import Chart, figure
 from aisle.data import Product
+from aisle.data.images import jpeg_data_uri
 from aisle.evaluation.numbers import percent
 from aisle.evaluation.pages import environment
 from aisle.evaluation.result import ExplanationView, Thumbnail, Word
@@ -45,7 +45,7 @@ def heat(explanation: Explanation, product: Product, side: int) -> Thumbnail:
     jpeg = _heat_jpeg(explanation, product, (side, side))
     if jpeg is None:
         return Thumbnail(state="none")
-    return Thumbnail(state="shown", src="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"))
+    return Thumbnail(state="shown", src=jpeg_data_uri(jpeg))
 
 
 def _heat_jpeg(explanation: Explanation, product: Product, size: tuple[int, int]) -> bytes | None:

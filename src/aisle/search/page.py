@@ -1,18 +1,16 @@
 """Hits as a sheet of images: a page that asks nothing of the outside; users' words are escaped."""
 
-import base64
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from aisle.data.images import ImageError
+from aisle.data.images import ImageError, jpeg_data_uri, jpeg_thumbnail
 from aisle.search.index import Hit
-from aisle.search.rows import thumbnail_jpeg
 
-_SIDE = 360  # pixels: sharp at 180 on a dense screen
-_SHOWN = 4  # fields under a image, beside title and description
+SIDE = 360  # pixels: sharp at 180 on a dense screen
+_SHOWN = 4  # fields under an image, beside title and description
 _LONG = 60  # letters of a field's value that are shown
 _ELSEWHERE = {"title", "description", "name"}
 
@@ -68,16 +66,11 @@ def title_of(hit: Hit) -> str:
     return " ".join(named.split()) or hit.id
 
 
-def data_uri(jpeg: bytes) -> str:
-    """A JPEG as an address that holds it."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-
-
 def _card(hit: Hit) -> Card:
     src = why = ""
     if hit.image is not None:
         try:
-            src = data_uri(thumbnail_jpeg(hit.image, _SIDE))
+            src = jpeg_data_uri(jpeg_thumbnail(hit.image, SIDE))
         except ImageError as error:
             why = str(error)
     kept = [(name, " ".join(value.split())) for name, value in hit.fields.items()]

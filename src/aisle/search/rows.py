@@ -1,6 +1,5 @@
 """Products as an index keeps them: Arrow rows of what is shown, what is filtered by and what is searched."""
 
-import io
 import json
 import re
 from collections import Counter
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as _compute
 
 from aisle.data import Catalog, ImageRef, Product
-from aisle.data.images import ImageError, decode
+from aisle.data.images import ImageError, jpeg_thumbnail
 from aisle.search.bm25 import word_keys
 from aisle.search.filters import FilterColumn, path_key
 from aisle.taxonomy import CategoryPath, format_path
@@ -152,23 +151,10 @@ def _parts(path: CategoryPath) -> Iterable[str]:
 
 
 def _image(ref: ImageRef) -> tuple[str | None, bytes | None]:
-    """Where a image lies; or, of one that lies in no file, a small copy of it."""
+    """The path of an image file; or, where the catalog holds the bytes, a small copy of the image."""
     if ref.path is not None:
         return str(Path(ref.path).absolute()), None
     try:
-        return None, thumbnail_jpeg(ref)
+        return None, jpeg_thumbnail(ref, _SIDE)
     except ImageError:
         return None, None
-
-
-def thumbnail_jpeg(ref: ImageRef, side: int = _SIDE) -> bytes:
-    """A image at most so many pixels wide and high, re-encoded: nothing of it but its pixels.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    image = decode(ref, side)
-    image.thumbnail((side, side))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=75)
-    return out.getvalue()

@@ -1,12 +1,9 @@
 """Thumbnails as they are stored and shown, without EXIF metadata."""
 
-import io
 from collections.abc import Iterable
 
-from PIL import Image
-
 from aisle.data import ImageRef
-from aisle.data.images import ImageError, decode
+from aisle.data.images import ImageError, jpeg_thumbnail
 from aisle.server.suggestion_tokens import content_hash
 
 _SIDE = 512  # pixels of the longer side
@@ -20,10 +17,6 @@ def thumbnails(refs: Iterable[ImageRef]) -> dict[str, bytes]:
 def thumbnail(ref: ImageRef) -> bytes | None:
     """A JPEG thumbnail; None if the image does not decode."""
     try:
-        image = decode(ref, _SIDE)
+        return jpeg_thumbnail(ref, _SIDE, quality=88)
     except ImageError:
         return None
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
