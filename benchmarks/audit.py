@@ -128,7 +128,7 @@ def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool, 
     )  # fmt: skip
     ours = np.stack([truth, verdicts.suspicion], 1)
     likely = verdicts.chance >= 0.5
-    proposed = cases.places[np.arange(len(label)), verdicts.proposal]
+    proposed = cases.candidates[np.arange(len(label)), verdicts.proposal]
     true = catalog.targets().node[cases.rows]
     found = {
         "kind": kind, "rate": float(truth.mean()), "ours": precision(ours),

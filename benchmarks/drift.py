@@ -126,7 +126,7 @@ def silence(whole: Profile, kept: Kept) -> str:
     alarms = 0
     for seed in range(HALVES):
         before, now = halves(len(whole), np.random.default_rng(seed))
-        keys = kept.get(f"halves {seed}", lambda a=before, b=now: changed(whole.take(a), whole.take(b)))
+        keys = kept.get(f"halves {seed}", lambda a=before, b=now: changed(whole.select(a), whole.select(b)))
         named.update(keys)
         alarms += bool(keys)
     found = clopper_pearson(alarms, HALVES)
@@ -149,7 +149,7 @@ def speech(
         picked = np.zeros(len(now), bool)
         picked[rng.choice(len(now), round(share * len(now)), replace=False)] = True
         other = aisle.read(plant.change(list(rows.select(now)), picked, rng))
-        return changed(whole.take(before), profile(model, other))
+        return changed(whole.select(before), profile(model, other))
 
     lines = [
         f"| changed in one half | {' | '.join(f'{s:.0%} of its rows' for s in SHARES)} | meant |",

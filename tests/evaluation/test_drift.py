@@ -37,9 +37,9 @@ def fields(product, **new):
 def test_nothing_changed_is_no_alarm(promising, before):
     found = drift(promising, catalog(400, seed=32, start=20_000), before)
     assert changed(found) == set()
-    assert found.promise.verdict == "holds"
-    assert found.promise.promised == 0.8
-    assert found.promise.measured.low < found.promise.measured.value < found.promise.measured.high
+    assert found.guarantee.verdict == "holds"
+    assert found.guarantee.guaranteed == 0.8
+    assert found.guarantee.measured.low < found.guarantee.measured.value < found.guarantee.measured.high
     assert (found.rows, found.reference_rows, found.seen) == (400, 400, 0)
 
 
@@ -91,13 +91,13 @@ def test_another_language_is_noticed(promising, before):
     assert moved["de"] == 1.0
 
 
-def test_a_promise_that_labels_refute_is_broken(promising, before):
+def test_a_guarantee_that_labels_refute_is_broken(promising, before):
     """Titles and descriptions of other products: the model is as sure as ever, and wrong."""
     rows = products(400, seed=34, start=20_000)
     others = [dataclasses.replace(p, categories=rows[(i + 57) % 400].categories) for i, p in enumerate(rows)]
     found = drift(promising, read(others), before)
-    assert found.promise.verdict == "broken"
-    assert found.promise.measured.high < 0.8
+    assert found.guarantee.verdict == "broken"
+    assert found.guarantee.measured.high < 0.8
 
 
 def test_too_few_rows_and_another_models_reference_are_refused(promising, before):
@@ -150,7 +150,7 @@ def test_random_halves_raise_at_most_five_percent_of_alarms(promising):
     alarms, rng = 0, np.random.default_rng(1)
     for _ in range(30):
         order = rng.permutation(len(whole))
-        alarms += any(a.changed for a in compared(whole.take(order[:200]), whole.take(order[200:])))
+        alarms += any(a.changed for a in compared(whole.select(order[:200]), whole.select(order[200:])))
     assert alarms <= 3  # 1.5 of 30 expected at most; more than 3 has a chance of 6 %
 
 

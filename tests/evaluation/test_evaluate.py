@@ -199,20 +199,20 @@ def test_decisions_are_judged_as_far_as_they_go(careful, full, test):
 
 def test_what_was_promised_stands_beside_what_happened(promising, promised, test):
     verdicts = Counter(p.decision for p in promising.predict(list(test)))
-    kept = {(k.verdict, k.level, k.branch): k for k in promised.promised.kept}
+    kept = {(k.verdict, k.level, k.branch): k for k in promised.guarantee.checks}
     whole = kept["accept", 0, ""]
     assert whole.shown
     assert not whole.broken
-    assert (whole.promised, whole.count) == (0.8, verdicts["accept"])
+    assert (whole.guaranteed, whole.count) == (0.8, verdicts["accept"])
     assert whole.precision == whole.right / whole.count == promised.decisions.accept.precision.value
     levels = [k.count for (verdict, level, _), k in kept.items() if verdict == "accept" and level]
     assert sum(levels) == whole.count
     tops = [k.count for (verdict, _, branch), k in kept.items() if verdict == "accept" and branch]
     assert sum(tops) == whole.count
-    assert {c.level for c in promised.promised.curves if not c.branch} == {0, 1, 2, 3}
-    assert {c.branch for c in promised.promised.curves} == {"", "Clothing", "Garden", "Home"}
-    assert all(len(c.coverage) <= 60 and c.coverage[-1] == 1 for c in promised.promised.curves)
-    assert sum(c.products for c in promised.promised.curves if c.branch and c.level == 0) == 300
+    assert {c.level for c in promised.guarantee.curves if not c.branch} == {0, 1, 2, 3}
+    assert {c.branch for c in promised.guarantee.curves} == {"", "Clothing", "Garden", "Home"}
+    assert all(len(c.coverage) <= 60 and c.coverage[-1] == 1 for c in promised.guarantee.curves)
+    assert sum(c.products for c in promised.guarantee.curves if c.branch and c.level == 0) == 300
 
 
 def test_the_curves_hold_every_product(full):

@@ -96,8 +96,8 @@ def test_the_page_of_drift(browser, promising, tmp_path):
     is_quiet(page)
     read = numbers(page)
     assert read["rows"] == read["reference_rows"] == "200"
-    assert read["promise.accepted"] == percent(found.promise.accepted)
-    assert read["promise.measured.value"] == percent(found.promise.measured.value)
+    assert read["guarantee.accepted"] == percent(found.guarantee.accepted)
+    assert read["guarantee.measured.value"] == percent(found.guarantee.measured.value)
     names = [a["name"] for a in page.data["aspects"] if a["changed"]]
     assert {"languages", "view description"} <= set(names)
     assert page.tab.locator(".aspect h3").all_inner_texts() == names
@@ -124,8 +124,8 @@ def test_the_page_of_explanations(browser, trained, tmp_path):
         words = shown.locator(".word")
         told = [float(t.split()[0]) for t in words.evaluate_all("all => all.map(w => w.title)")]
         assert max(np.abs(told)) == pytest.approx(abs(heaviest["weight"]), abs=0.006)
-        assert shown.locator(".beside li").count() == len(one["nearest_products"])
-    pictures = page.tab.locator(".pictures img")
+        assert shown.locator(".neighbors li").count() == len(one["nearest_products"])
+    pictures = page.tab.locator(".images img")
     assert pictures.count() == sum(one["regions"] is not None for one in page.data) == 1
     assert pictures.first.evaluate("i => i.naturalWidth") == 420
 

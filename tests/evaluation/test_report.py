@@ -18,7 +18,7 @@ ATTACK = "<script>document.title='owned'</script><img src=x onerror=\"document.t
 
 @pytest.fixture(scope="module")
 def hostile(careful, train, tmp_path_factory):
-    """The same shop, as written by sellers who try things, with broken and missing pictures."""
+    """The same shop, as written by sellers who try things, with broken and missing images."""
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "good.png").write_bytes(picture().read())
     (folder / "broken.png").write_bytes(b"not an image")
@@ -96,15 +96,15 @@ def test_it_fits_a_phone_and_its_tree_opens(page):
 
 
 @needs_chromium
-def test_pictures_show_and_broken_ones_are_said_to_be_broken(page, hostile):
+def test_images_show_and_broken_ones_are_said_to_be_broken(page, hostile):
     cards = [*hostile.examples.worst, *hostile.examples.confused, *hostile.examples.best]
-    states = [x.picture.state for x in cards]
+    states = [x.image.state for x in cards]
     assert {"shown", "broken", "none"} <= set(states)
     assert page.locator(".card img").count() == states.count("shown")
     widths = page.eval_on_selector_all(".card img", "all => all.map(i => i.naturalWidth)")
     assert set(widths) == {240}
-    assert page.locator(".nopicture.broken").count() == states.count("broken")
-    reasons = {x.picture.reason for x in cards if x.picture.state == "broken"}
+    assert page.locator(".no-image.broken").count() == states.count("broken")
+    reasons = {x.image.reason for x in cards if x.image.state == "broken"}
     assert "image is not there" in reasons
     assert len(reasons) == 2
     for reason in reasons:
@@ -154,17 +154,17 @@ def test_the_page_needs_nothing_from_outside(full):
 
 
 @needs_chromium
-def test_promised_and_realised_precision_are_drawn_by_level_and_by_top_category(page, promised, tmp_path):
+def test_guaranteed_and_realized_precision_are_drawn_by_level_and_by_top_category(page, promised, tmp_path):
     file = promised.write(tmp_path)
     assert file.stat().st_size < 1_000_000
     page.goto(file.as_uri())
-    titles = page.locator("#promise .panel h4").all_text_contents()
+    titles = page.locator("#guarantee .panel h4").all_text_contents()
     assert titles[:4] == ["Full path", "Level 1", "Level 2", "Level 3"]
     assert "Clothing" in titles[4:]
-    assert page.locator("#promise .panel svg[viewBox]").count() == len(titles)
-    assert "kept" in page.locator("#promise tbody tr").first.inner_text()
+    assert page.locator("#guarantee .panel svg[viewBox]").count() == len(titles)
+    assert "kept" in page.locator("#guarantee tbody tr").first.inner_text()
     data = json.loads(promised.to_json())
-    for element in page.locator("#promise data").all():
+    for element in page.locator("#guarantee data").all():
         number = look_up(data, element.get_attribute("data-key"))
         assert element.text_content().strip() in {percent(number), count(number)}
     assert page.evaluate("document.documentElement.scrollWidth") == 390

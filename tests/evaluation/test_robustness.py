@@ -80,5 +80,5 @@ def test_flips_are_counted_as_answers_that_differ(found):
 
 def test_the_page_tells_of_it(found):
     html = render(found)
-    assert "Is it consistent?" in html
+    assert "Robustness" in html
     assert f'data-key="robustness.{[p.kind for p in found.robustness].index("typo")}.flipped.value"' in html

@@ -100,7 +100,7 @@ def test_a_report_tells_which_stage_answered(made, shop, tmp_path):
     assert [one["share"] for one in said["stages"]] == pytest.approx(np.bincount(stage) / len(rows))
     right = sum(one["share"] * one["accuracy"] for one in said["stages"])
     assert right == pytest.approx(said["model"]["overall"]["accuracy"]["value"])
-    assert "Which stage answered" in page
+    assert "Stages of the cascade" in page
 
 
 def test_it_tells_each_stages_share_and_cost(made):

@@ -78,8 +78,12 @@ def print_drift(found: "Drift") -> None:
     from aisle.evaluation.numbers import percent
 
     names = {"holds": "can be trusted", "doubtful": "is doubtful", "broken": "is broken", "none": ""}
-    promise = found.promise
-    verdict = f"the guarantee {names[promise.verdict]}: {promise.why}" if promise.promised else promise.why
+    guarantee = found.guarantee
+    verdict = (
+        f"the guarantee {names[guarantee.verdict]}: {guarantee.why}"
+        if guarantee.guaranteed
+        else guarantee.why
+    )
     console.out.print(
         f"{len(found.changed)} of {len(found.aspects)} aspects changed; {verdict}", markup=False
     )
@@ -91,6 +95,6 @@ def print_drift(found: "Drift") -> None:
             shown = (f"{x:.2f}" if aspect.mean else percent(x) for x in (moved.before, moved.now))
             console.out.print(f"      {moved.name}: {' → '.join(shown)}", markup=False)
     console.out.print(
-        f"accepted: {percent(promise.accepted)} of products, {percent(promise.accepted_before)} before",
+        f"accepted: {percent(guarantee.accepted)} of products, {percent(guarantee.accepted_before)} before",
         markup=False,
     )

@@ -197,7 +197,7 @@ def remarks(found: "Evaluation") -> list[str]:
         accept, partial = found.decisions.accept, found.decisions.partial
         for name, x in (("full paths", accept), ("partial paths", partial)):
             if x.precision:
-                guarantee = f", {percent(x.promised, 0)} guaranteed" if x.promised else ""
+                guarantee = f", {percent(x.guaranteed, 0)} guaranteed" if x.guaranteed else ""
                 lines.append(
                     f"{name}: {percent(x.coverage)} of products, {percent(x.precision.value)} "
                     f"correct{guarantee}"

@@ -9,13 +9,13 @@ from aisle.evaluation.summary import limits
 from aisle.guarantee import Curve, Policy, Prediction, Verdict, risk_coverage
 from aisle.metrics import Truth, clopper_pearson
 
-POINTS = 60  # kept of each curve of a promise: what a small plot can show
+POINTS = 60  # kept of each curve of a guarantee: what a small plot can show
 
 
 def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Decisions:
     """Judge each decided path (`path`, as deep as was sure) against its product's acceptable places.
 
-    policy: what the predictions were decided by, for what it promised.
+    policy: what the predictions were decided by, for what it guarantees.
     """
     tree = truth.taxonomy
     found = [tree.find(p.path) if p.path else None for p in predictions]
@@ -34,24 +34,24 @@ def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | 
     while levels and not levels[-1].count:
         levels.pop()
     return Decisions(
-        accept=_decided(accept, accept & right, _promised(policy, "accept")),
-        partial=_decided(partial, partial & right, _promised(policy, "partial")),
+        accept=_decided(accept, accept & right, _guaranteed(policy, "accept")),
+        partial=_decided(partial, partial & right, _guaranteed(policy, "partial")),
         placed=_decided(placed, placed & right),
         review=_decided(~placed, None),
         levels=tuple(levels),
     )
 
 
-def promised(
+def guarantee_report(
     predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None
 ) -> GuaranteeReport:
     """Guaranteed against realized precision and coverage of the same predictions, as curves."""
     found = risk_coverage(predictions, truth, policy)
     return GuaranteeReport(
         curves=tuple(_thin(curve) for curve in found.curves),
-        kept=tuple(
+        checks=tuple(
             GuaranteeCheck(
-                verdict=k.verdict, level=k.level, branch=k.branch, promised=k.promised, shown=k.shown,
+                verdict=k.verdict, level=k.level, branch=k.branch, guaranteed=k.promised, shown=k.shown,
                 count=k.rows, right=k.right, coverage=k.coverage, precision=k.precision,
                 lower=k.lower, upper=k.upper, broken=k.broken,
             )
@@ -76,18 +76,18 @@ def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
     return (node >= 0) & (below.any(1) | truth.hits(node[:, None])[:, 0])
 
 
-def _promised(policy: Policy | None, verdict: Verdict) -> float | None:
+def _guaranteed(policy: Policy | None, verdict: Verdict) -> float | None:
     """The least precision shown to hold for this kind of answer over the whole tree."""
-    promises = [p for p in policy.guarantees if p.holds and not p.branch] if policy else []
-    return min((p.precision for p in promises if p.verdict == verdict), default=None)
+    guarantees = [p for p in policy.guarantees if p.holds and not p.branch] if policy else []
+    return min((p.precision for p in guarantees if p.verdict == verdict), default=None)
 
 
-def _decided(rows: np.ndarray, right: np.ndarray | None, promised: float | None = None) -> DecisionScore:
+def _decided(rows: np.ndarray, right: np.ndarray | None, guaranteed: float | None = None) -> DecisionScore:
     count = int(rows.sum())
     precision = clopper_pearson(int(right.sum()), count) if right is not None and count else None
     return DecisionScore(
         count=count,
         coverage=count / len(rows) if len(rows) else 0.0,
         precision=None if precision is None else limits(precision),
-        promised=promised,
+        guaranteed=guaranteed,
     )

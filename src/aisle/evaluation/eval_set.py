@@ -1,4 +1,4 @@
-"""One catalogue's products and what is true about them: the same questions to every method."""
+"""One catalog's products and what is true about them: the same questions to every method."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

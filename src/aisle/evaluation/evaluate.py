@@ -11,7 +11,7 @@ from aisle.evaluation.baseline import LinearBaseline
 from aisle.evaluation.branches import below, confusions, matrix, node_scores
 from aisle.evaluation.collect import ScoreFn, chunks
 from aisle.evaluation.compare_reports import packed, which
-from aisle.evaluation.decision_metrics import decisions, promised
+from aisle.evaluation.decision_metrics import decisions, guarantee_report
 from aisle.evaluation.eval_set import EvalSet, MethodResult
 from aisle.evaluation.examples import choose
 from aisle.evaluation.result import (
@@ -96,7 +96,7 @@ def evaluate(
             for t, c, p in zip(*(part[_thin(len(curve.threshold))] for part in curve), strict=True)
         ),
         decisions=None if found is None else decisions(found, case.truth, policy),
-        promised=None if found is None else promised(found, case.truth, policy),
+        guarantee=None if found is None else guarantee_report(found, case.truth, policy),
         nodes=node_scores(
             ours.judged,
             None if case.train is None else below(case.truth.taxonomy, case.train),
@@ -220,7 +220,7 @@ def _predictions(case: EvalSet, classifier: Classifier, progress: Progress) -> l
 
 def _robustness(case: EvalSet, classifier: Classifier, progress: Progress) -> tuple[RobustnessScore, ...]:
     plain = classifier
-    if isinstance(getattr(classifier, "store", None), FeatureStore):  # a changed picture is not worth keeping
+    if isinstance(getattr(classifier, "store", None), FeatureStore):  # a changed image is not worth keeping
         plain = classifier.with_store(None)  # type: ignore[attr-defined]
     return robustness(_scorer(plain), case.products, case.rows, case.truth, progress)
 

@@ -1,4 +1,4 @@
-"""A few products to look at: the surest hits, the surest misses, and those torn between two places."""
+"""A few products to look at: the most confident hits, the most confident misses, and near ties."""
 
 from collections.abc import Iterable, Sequence
 
@@ -45,9 +45,9 @@ def choose(
         chosen = _varied(order, pair)
         shown = [products[int(rows[i])] for i in chosen]
         why = [] if classifier is None else explain(classifier, shown[:WHY])
-        told = [explained(one, product) for one, product in zip(why, shown, strict=False)]
-        told += [None] * (len(chosen) - len(told))
-        pairs = zip(chosen, shown, told, strict=True)
+        explanations = [explained(one, product) for one, product in zip(why, shown, strict=False)]
+        explanations += [None] * (len(chosen) - len(explanations))
+        pairs = zip(chosen, shown, explanations, strict=True)
         return tuple(_card(i, product, answers, judged, truth, x) for i, product, x in pairs)
 
     return Examples(**{kind: cards(order) for kind, order in kinds.items()})
@@ -87,7 +87,7 @@ def _card(
         id=product.id,
         title=_short(product.fields.get("title", ""), TITLE),
         text=_short(product.fields.get("description", ""), TEXT),
-        picture=thumbnail(product),
+        image=thumbnail(product),
         label=tree.nodes[label].path,
         also=tuple(tree.nodes[n].path for n in others),
         guesses=tuple(guesses),

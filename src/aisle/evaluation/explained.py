@@ -21,12 +21,12 @@ from aisle.taxonomy import format_path
 
 FOR, AGAINST = (11, 122, 107), (185, 58, 31)  # report.css: --model and --wrong
 DEEPEST = 0.75  # of the colour over the region that counts most
-TOLD = 12  # words that count most
+WORDS = 12  # words that count most
 
 
 def explained(explanation: Explanation, product: Product, side: int = 240) -> ExplanationView:
     """What a page shows of an explanation: the words that moved most, in their order, and a heat."""
-    ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:TOLD]
+    ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:WORDS]
     return ExplanationView(
         words=tuple(Word(word=w.word, weight=w.weight) for w in explanation.words if w in ranked),
         views=dict(explanation.views),
@@ -58,7 +58,7 @@ def _heat_jpeg(explanation: Explanation, product: Product, size: tuple[int, int]
 
 
 def heat_image(explanation: Explanation, product: Product) -> Image.Image | None:
-    """The same as an image; None where the decision saw no picture."""
+    """The same as an image; None where the decision saw no image."""
     pixels = MaskableProduct.of(product).pixels
     if explanation.regions is None or pixels is None:
         return None
@@ -82,7 +82,7 @@ def draw(explanation: Explanation, product: Product, file: Path) -> None:
     if jpeg is not None:
         charts.append(Chart(300, 300, title="image", x_ticks=0, y_ticks=0))
         charts[0].image(jpeg)
-    ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:TOLD][::-1]
+    ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:WORDS][::-1]
     charts.append(_bars([(w.word, w.weight) for w in ranked], "words", 380))
     charts.append(_bars(contributions(explanation)[::-1], "views", 320))
     title = (
@@ -115,7 +115,7 @@ def write(
     """`explain.html`, `explain.json` and an SVG a product; returns the page's path.
 
     near: for each product the labelled products nearest to it, as dictionaries of `id`, `title`, `path`,
-    `similarity` and `picture`.
+    `similarity` and `image`.
 
     Raises:
         OSError: the folder cannot be written.
@@ -126,9 +126,9 @@ def write(
         zip(explanations, products, near, strict=True), 1
     ):
         draw(explanation, product, folder / f"explain-{number}.svg")
-        told = explanation.to_dict()
-        told["nearest_products"] = [{k: v for k, v in other.items() if k != "picture"} for other in others]
-        found.append(told)
+        record = explanation.to_dict()
+        record["nearest_products"] = [{k: v for k, v in other.items() if k != "image"} for other in others]
+        found.append(record)
     with whole_file(folder / "explain.json") as handle:
         handle.write(json.dumps(found, ensure_ascii=False, indent=1))
     cards = [

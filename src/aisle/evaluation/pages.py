@@ -1,4 +1,4 @@
-"""What every page of this room shares: one self-contained file that asks nothing of the outside."""
+"""Shared parts of the HTML pages: each page is one file that loads nothing else."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from aisle.taxonomy import CategoryPath
 
 @cache
 def environment() -> Environment:
-    """Templates of this room; whatever users wrote is escaped."""
+    """The Jinja environment of this package; text from the catalog is escaped."""
     found = Environment(
         loader=PackageLoader("aisle.evaluation", "."),
         autoescape=select_autoescape(default=True),
@@ -27,7 +27,7 @@ def environment() -> Environment:
 
 
 def stylesheet(name: str) -> Markup:
-    """A style sheet of this room, to be put into a page."""
+    """A style sheet of this package."""
     loader = PackageLoader("aisle.evaluation", ".")
     return Markup(loader.get_source(Environment(loader=loader, autoescape=True), name)[0])
 

@@ -69,17 +69,17 @@ def coverage_plot(points: Sequence[CoveragePoint], decisions: Decisions | None) 
 
 
 def guarantee_plot(
-    curves: Sequence[GuaranteeCurve], promised: float | None, marked: DecisionPoint | None, low: float
+    curves: Sequence[GuaranteeCurve], guaranteed: float | None, marked: DecisionPoint | None, low: float
 ) -> str:
     """The first curve with its limits, others fainter; a dashed line at the guaranteed precision.
 
     Args:
         curves: at least one.
-        promised: the guaranteed precision.
+        guaranteed: the guaranteed precision.
         marked: the decisions taken.
         low: the lowest precision to show.
     """
-    low = min(low, marked.low, promised or 1) if marked else min(low, promised or 1)
+    low = min(low, marked.low, guaranteed or 1) if marked else min(low, guaranteed or 1)
     y = (max(0.0, low - 0.05), 1.015)
     chart = Chart(320, 225, x=(0, 1.02), y=y, x_label="answered", percent="xy", y_ticks=4, **_PAGE)
     for curve in curves[:0:-1]:
@@ -88,8 +88,8 @@ def guarantee_plot(
     upper, lower = (list(zip(first.coverage, side, strict=True)) for side in (first.upper, first.lower))
     chart.area(upper, lower, MODEL)
     chart.line(list(zip(first.coverage, first.precision, strict=True)), MODEL, 2)
-    if promised is not None:
-        chart.line([(0, promised), (1.02, promised)], INK, 1.2, dashed=True)
+    if guaranteed is not None:
+        chart.line([(0, guaranteed), (1.02, guaranteed)], INK, 1.2, dashed=True)
     if marked:
         chart.interval(marked.coverage, marked.precision, marked.low, marked.high, GAP)
     return figure([chart], style=_STYLE)

@@ -33,7 +33,7 @@ class RowCounts(ResultRecord):
     """What became of the rows: `total` = `judged` + `unlabelled` + `faulty` (too broken to learn from).
 
     Of those judged: `branch` have a label known only to a branch, `several` more than one acceptable
-    place, `outside` none that the model's tree holds (they count as wrong), `unseen` none that any
+    category, `outside` none that the model's tree holds (they count as wrong), `unseen` none that any
     training product had (null: unknown). `ceiling`: the best accuracy without these two. `trained_on`:
     products whose very content the model was trained on, which flatter it (null: unknown).
     """
@@ -165,17 +165,17 @@ class CoveragePoint(ResultRecord):
 
 class DecisionScore(ResultRecord):
     """Products that got one kind of decision: `count`, as a share of those judged (`coverage`), and how
-    many of their paths are true as far as they go (`precision`, null when none was decided). `promised`:
-    the precision promised for them (null: nothing)."""
+    many of their paths are true as far as they go (`precision`, null when none was decided). `guaranteed`:
+    the precision guaranteed for them (null: nothing)."""
 
     count: int
     coverage: float
     precision: ConfidenceInterval | None
-    promised: float | None = None
+    guaranteed: float | None = None
 
 
 class Decisions(ResultRecord):
-    """What `predict` chose to promise. `placed`: accepted or partial. `levels`: level 1 downwards, the
+    """What `predict` decided. `placed`: accepted or partial. `levels`: level 1 downwards, the
     products whose path reaches that level."""
 
     accept: DecisionScore
@@ -202,14 +202,14 @@ class GuaranteeCurve(ResultRecord):
 
 class GuaranteeCheck(ResultRecord):
     """The guarantee of one kind of decision compared with what happened. `level`: at which paths end (0:
-    any); `branch`: a top category's id ("": the whole tree); `shown`: the promise was made. `right` of
+    any); `branch`: a top category's id ("": the whole tree); `shown`: the guarantee holds. `right` of
     `count` products were; `coverage`: among those the model puts there. `broken`: even the one-sided
-    95 % `upper` limit of the precision (null without products) lies below what was promised."""
+    95 % `upper` limit of the precision (null without products) lies below the guaranteed one."""
 
     verdict: Verdict
     level: int
     branch: str
-    promised: float
+    guaranteed: float
     shown: bool
     count: int
     right: int
@@ -221,14 +221,14 @@ class GuaranteeCheck(ResultRecord):
 
 
 class GuaranteeReport(ResultRecord):
-    """GuaranteeReport against realised precision and coverage, by level and by top category."""
+    """Guaranteed against realized precision and coverage, by level and by top category."""
 
     curves: tuple[GuaranteeCurve, ...]
-    kept: tuple[GuaranteeCheck, ...]
+    checks: tuple[GuaranteeCheck, ...]
 
 
 class NodeScore(ResultRecord):
-    """A branch or a place: `products` labelled at or below it, the share placed there (`accuracy`), the
+    """A node of the tree: `products` labelled at or below it, the share placed there (`accuracy`), the
     share given their full path (`path_accuracy`), products answered there (`predicted`) and the share
     of those that belong (`precision`). `train`: training products at or below it. `coverage`: the share of
     its products whose full path was accepted (null: the classifier decides nothing)."""
@@ -263,7 +263,7 @@ class Matrix(ResultRecord):
 
 
 class Thumbnail(ResultRecord):
-    """An example's first picture: `shown`, `broken` (with the reason) or `none`. `src`, a data URI, is
+    """An example's first image: `shown`, `broken` (with the reason) or `none`. `src`, a data URI, is
     kept in memory for the page and left out of JSON."""
 
     state: Literal["shown", "broken", "none"]
@@ -287,7 +287,7 @@ class Word(ResultRecord):
 
 class ExplanationView(ResultRecord):
     """What moved an answer: the words that count most, each view's share, both in log-odds, and a `heat` over
-    the picture."""
+    the image."""
 
     words: tuple[Word, ...]
     views: dict[str, float]
@@ -301,7 +301,7 @@ class EvaluatedProduct(ResultRecord):
     id: str
     title: str
     text: str
-    picture: Thumbnail
+    image: Thumbnail
     label: tuple[str, ...]
     also: tuple[tuple[str, ...], ...]
     guesses: tuple[Guess, ...]
@@ -393,7 +393,7 @@ class Evaluation(ResultRecord):
     reliability: tuple[ReliabilityBin, ...] = ()
     coverage: tuple[CoveragePoint, ...] = ()
     decisions: Decisions | None = None
-    promised: GuaranteeReport | None = None
+    guarantee: GuaranteeReport | None = None
     nodes: tuple[NodeScore, ...] = ()
     confusions: tuple[Confusion, ...] = ()
     matrix: Matrix | None = None

@@ -18,8 +18,8 @@ from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress
 
 MOST = 1000  # products that are changed
-SHOWN = 3  # flips that are told
-SIDE = 512  # pixels of a picture before it is cropped
+SHOWN = 3  # flipped predictions shown
+SIDE = 512  # pixels of a image before it is cropped
 KEPT = 0.8  # of its width and height
 TITLE = 120  # characters
 
@@ -103,21 +103,20 @@ def mistyped(product: Product, rng: np.random.Generator) -> Product | None:
 
 
 def cropped(product: Product, rng: np.random.Generator) -> Product | None:
-    """A part of each picture, four fifths as wide and high, anywhere in it."""
+    """A part of each image, four fifths as wide and high, anywhere in it."""
     images = []
     for ref in product.images:
         try:
-            picture = decode(ref, SIDE)
+            image = decode(ref, SIDE)
         except ImageError:
             images.append(ref)
             continue
-        width, height = (max(1, round(KEPT * side)) for side in picture.size)
+        width, height = (max(1, round(KEPT * side)) for side in image.size)
         x, y = (
-            int(rng.integers(side - part + 1))
-            for side, part in zip(picture.size, (width, height), strict=True)
+            int(rng.integers(side - part + 1)) for side, part in zip(image.size, (width, height), strict=True)
         )
         out = io.BytesIO()
-        picture.crop((x, y, x + width, y + height)).save(out, "BMP")
+        image.crop((x, y, x + width, y + height)).save(out, "BMP")
         images.append(ImageRef(data=out.getvalue()))
     return replace(product, images=tuple(images)) if any(ref.data for ref in images) else None
 
@@ -152,12 +151,14 @@ def robustness(
                 advance(1)
             if pairs:
                 found.append(
-                    _told(kind, ask, pairs, dict(zip(at.tolist(), before, strict=True)), truth, tree.depth)
+                    _robustness_score(
+                        kind, ask, pairs, dict(zip(at.tolist(), before, strict=True)), truth, tree.depth
+                    )
                 )
     return tuple(found)
 
 
-def _told(
+def _robustness_score(
     kind: str, ask: ScoreFn, pairs: list[tuple[int, Product, Product]], before: dict[int, tuple[str, ...]],
     truth: Truth, depth: int,
 ) -> RobustnessScore:  # fmt: skip

@@ -17,7 +17,7 @@ def alike(
     classifier: Any, products: Sequence[Product], catalog: Catalog | None
 ) -> list[list[dict[str, Any]]]:
     """For each product the labelled rows nearest to it in any space that the model remembers products in;
-    empty where there is no catalogue, or no such space. A product is not like itself."""
+    empty where there is no catalog, or no such space. A product is not like itself."""
     spaces = getattr(classifier, "view_embeddings", None)
     if catalog is None or spaces is None or not catalog.labelled:
         return [[] for _ in products]
@@ -35,20 +35,20 @@ def alike(
         order = [j for j in np.argsort(-near[i], kind="stable").tolist() if near[i, j] > 0]
         others = ((j, among[j]) for j in order[: MOST + 5])
         found.append(
-            [_told(o, near[i, j], catalog, int(node[rows[j]])) for j, o in others if o.id != product.id][
+            [_neighbor(o, near[i, j], catalog, int(node[rows[j]])) for j, o in others if o.id != product.id][
                 :MOST
             ]
         )
     return found
 
 
-def _told(product: Product, similarity: float, catalog: Catalog, node: int) -> dict[str, Any]:
+def _neighbor(product: Product, similarity: float, catalog: Catalog, node: int) -> dict[str, Any]:
     return {
         "id": product.id,
         "title": product.fields.get("title", "")[:TITLE],
         "path": catalog.taxonomy.nodes[node].path,
         "similarity": float(similarity),
-        "picture": thumbnail(product, 160),
+        "image": thumbnail(product, 160),
     }
 
 

@@ -21,7 +21,7 @@ _JOINED = 0.5  # share of all pairs between two groups that must be alike, or th
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two rows of a catalogue, and how alike their texts and images are; None where they are not alike."""
+    """Two rows of a catalog, and how alike their texts and images are; None where they are not alike."""
 
     a: int
     b: int
@@ -31,7 +31,7 @@ class DuplicatePair:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Rows (positions in the catalogue, ascending) that show one product, and the pairs that say so."""
+    """Rows (positions in the catalog, ascending) that show one product, and the pairs that say so."""
 
     rows: tuple[int, ...]
     pairs: tuple[DuplicatePair, ...]

@@ -1,4 +1,4 @@
-"""The places weighed for each product: its label, places where it does not belong, better ones."""
+"""Candidate categories of a product: its labels, made-up wrong labels, and likelier categories."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,9 +10,9 @@ from aisle.data.duplicates import members
 from aisle.evaluation.audit.neighbours import NeighborLists
 from aisle.taxonomy import Taxonomy
 
-GIVEN = slice(0, 3)  # the label, and up to two further acceptable places
+GIVEN = slice(0, 3)  # the label, and up to two further acceptable categories
 WRONG = slice(3, 6)  # made up: any other label, one of the same parent, one of the parent's siblings
-BETTER = slice(6, 12)  # what neighbours, duplicates and the model would rather say
+BETTER = slice(6, 12)  # proposed by neighbours, duplicates and the model
 VOTED = slice(6, 8)
 DOUBLED = 8
 ANSWERED = slice(9, 12)
@@ -20,15 +20,23 @@ COUNT = 12
 
 
 class AuditCases(NamedTuple):
-    """n products to be judged: `rows` of the catalog, `node` (n,) of their label, whether it is `exact`,
-    near-duplicate `group`, `fold`, and `places` (n, COUNT) nodes to weigh, -1 where there is none."""
+    """n labelled products to be judged.
+
+    Attributes:
+        rows: (n,) their rows in the catalog.
+        node: (n,) the node of their label.
+        exact: (n,) bool, the label is a full path.
+        group: (n,) number of their group of near-duplicates.
+        fold: (n,) number of their fold.
+        candidates: (n, COUNT) nodes to score, -1 where there is none.
+    """
 
     rows: np.ndarray
     node: np.ndarray
     exact: np.ndarray
     group: np.ndarray
     fold: np.ndarray
-    places: np.ndarray
+    candidates: np.ndarray
 
 
 def audit_cases(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: np.ndarray) -> AuditCases:
@@ -36,20 +44,20 @@ def audit_cases(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: n
     targets = catalog.targets()
     rows = np.flatnonzero((targets.node >= 0) & (fold >= 0))
     node = targets.node[rows]
-    places = np.full((len(rows), COUNT), -1, np.int64)
-    places[:, 0] = node
+    candidates = np.full((len(rows), COUNT), -1, np.int64)
+    candidates[:, 0] = node
     for i in np.flatnonzero(catalog.category_counts()[rows] > 1):
         more = [taxonomy.find(path) for path in catalog[int(rows[i])].categories[1:]]
         known = [n for n in dict.fromkeys(more) if n is not None and n != node[i]][:2]
-        places[i, 1 : 1 + len(known)] = known
-    places[:, WRONG] = wrong_labels(taxonomy, node, places[:, GIVEN])
-    return AuditCases(rows, node, targets.exact[rows], group[rows], fold[rows], places)
+        candidates[i, 1 : 1 + len(known)] = known
+    candidates[:, WRONG] = wrong_labels(taxonomy, node, candidates[:, GIVEN])
+    return AuditCases(rows, node, targets.exact[rows], group[rows], fold[rows], candidates)
 
 
 def wrong_labels(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray, seed: int = 0) -> np.ndarray:
     """(n, 3) labels that are wrong: another product's, a sibling's, one below a sibling of the parent.
 
-    They are drawn from labels in use; -1 where there is no such place, or chance hit one of `given` (n, 3).
+    They are drawn from labels in use; -1 where there is no such label, or where it is one of `given` (n, 3).
     """
     rng = np.random.default_rng(seed)
     used = np.unique(node)
@@ -83,7 +91,7 @@ def relative(
 
 
 def neighbor_labels(near: Sequence[NeighborLists], node: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(n, 2) the two places that most neighbours have, besides the product's own; -1 where there is none."""
+    """(n, 2) the two commonest labels of its neighbours other than its own; -1 where there is none."""
     out = np.full((len(own), 2), -1, np.int64)
     for i in range(len(own)):
         tally: dict[int, float] = {}

@@ -49,7 +49,7 @@ def write_corrected(catalog: Catalog, found: Audit, file: Path, least: float = L
 
 
 def spelled(path: CategoryPath, catalog: Catalog) -> str:
-    """A path as the catalogue's own label column writes paths."""
+    """A path as the catalog's own label column writes paths."""
     style = catalog.style
     parts = path[::-1] if style.leaf_first else path
     mark = style.delimiter or ">"

@@ -1,4 +1,4 @@
-"""What speaks for each place weighed for a product, gathered from models that have not seen the product."""
+"""Features of each candidate category of a product, from models that were not trained on the product."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
 CHUNK = 256
-CALIBRATED = 1_000  # rows of a fold, at least where it has as many, by which its model is calibrated
-CLIP = 20.0  # log-odds beyond this say no more
-PRIOR = 3.0  # products' worth of the parent's mean in what is expected of a category
+CALIBRATED = 1_000  # rows of a fold that its model is calibrated on, at most about twice as many
+CLIP = 20.0  # bound of log-odds, in nats
+PRIOR = 3.0  # pseudo-count of the parent's mean in a category's expected score
 
-# The features of a place, and how suspicion may move with each: -1 falls, 0 freely.
+# Features of a candidate, with the monotonic constraint on suspicion: -1 decreasing, 0 none.
 FEATURES: dict[str, int] = {
     "full": -1, "parent": -1, "top": -1,
     "text full": -1, "text parent": -1, "text top": -1,
-    "picture full": -1, "picture parent": -1, "picture top": -1,
+    "image full": -1, "image parent": -1, "image top": -1,
     "expected": 0, "against expected": -1, "support": 0,
     "neighbours full": -1, "neighbours parent": -1, "neighbours top": -1,
     "alike full": -1, "alike parent": -1, "alike top": -1,
@@ -45,17 +45,22 @@ _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of n products and the places weighed for each: `features` (n, C, F), NaN where there is nothing to say.
+    """Features of C candidates of n products.
 
-    confidence: (n, C) calibrated, of each place. said: (n, 2) the places that text alone and images alone
-    name, -1 where one is absent. near: neighbours by space, numbered among the n. support: (n,) other
-    products with the same label; agree: (n,) share of duplicates with it.
+    Attributes:
+        cases: The products and their candidates.
+        features: (n, C, F) in the order of `FEATURES`; NaN where a feature is missing.
+        confidence: (n, C) calibrated confidence in each candidate, 0 to 1.
+        single_view: (n, 2) nodes predicted from text alone and from images alone, -1 where one is missing.
+        near: Neighbours by embedding space, as indices into the n products.
+        support: (n,) other products with the same label.
+        agree: (n,) share of duplicates with the same label; NaN without duplicates.
     """
 
     cases: AuditCases
     features: np.ndarray
     confidence: np.ndarray
-    said: np.ndarray
+    single_view: np.ndarray
     near: dict[str, NeighborLists]
     support: np.ndarray
     agree: np.ndarray
@@ -68,41 +73,50 @@ def gather(
     models: Iterable[tuple[np.ndarray, "Predictor"]],
     progress: Progress = SILENT,
 ) -> Evidence:
-    """Ask models, each for rows (of the catalog) that it has not learned from, nor from duplicates of."""
-    n, count = cases.places.shape
+    """Compute the evidence.
+
+    Args:
+        catalog: The catalog that `cases` are rows of.
+        taxonomy: Its categories.
+        cases: The products; columns `VOTED`, `DOUBLED` and `ANSWERED` of their candidates are filled in.
+        models: Pairs of catalog rows and a model, trained on neither these rows nor their duplicates.
+        progress: Receives progress.
+    """
+    n, count = cases.candidates.shape
     features = np.full((n, count, len(FEATURES)), np.nan, np.float32)
     confidence = np.zeros((n, count), np.float32)
-    said = np.full((n, 2), -1, np.int64)
-    place_of = np.full(len(catalog), -1, np.int64)
-    place_of[cases.rows] = np.arange(n)
+    single_view = np.full((n, 2), -1, np.int64)
+    index_of = np.full(len(catalog), -1, np.int64)
+    index_of[cases.rows] = np.arange(n)
     agree, other = duplicate_labels(cases.group, cases.node)
-    cases.places[:, DOUBLED] = other
+    cases.candidates[:, DOUBLED] = other
     near: dict[str, NeighborLists] | None = None
     kinds: dict[str, str] = {}
     for rows, model in models:
         views = _by_modality(model)
-        if near is None:  # spaces know words and images alone, so one model's serve all
+        if near is None:  # the spaces do not depend on training, so those of the first model serve all
             near = nearest(model.view_embeddings(catalog.select(cases.rows)), cases.group, progress)
             kinds = {view.name: view.modality for view in model.inputs}
-            cases.places[:, VOTED] = neighbor_labels(list(near.values()), cases.node, cases.node)
-        mine = place_of[rows]
+            cases.candidates[:, VOTED] = neighbor_labels(list(near.values()), cases.node, cases.node)
+        mine = index_of[rows]
         mine = mine[mine >= 0]
         model = _calibrated(model, catalog, cases, mine)
-        with progress("asking a model that has not seen them", len(mine)) as advance:
+        with progress("scoring held-out rows", len(mine)) as advance:
             for start in range(0, len(mine), CHUNK):
                 some = mine[start : start + CHUNK]
-                _ask(catalog.select(cases.rows[some]), some, model, views, cases, features, confidence, said)
+                products = catalog.select(cases.rows[some])
+                _ask(products, some, model, views, cases, features, confidence, single_view)
                 advance(len(some))
     near = near or {}
     _vote(features, taxonomy, cases, near, kinds)
-    features[..., _COLUMN["duplicates"]] = _twins(cases)
+    features[..., _COLUMN["duplicates"]] = _duplicate_agreement(cases)
     support = np.bincount(cases.node, minlength=len(taxonomy))
     _expect(features, taxonomy, cases, support)
-    return Evidence(cases, features, confidence, said, near, support[cases.node] - 1, agree)
+    return Evidence(cases, features, confidence, single_view, near, support[cases.node] - 1, agree)
 
 
 def _calibrated(model: "Predictor", catalog: Catalog, cases: AuditCases, mine: np.ndarray) -> "Predictor":
-    """The same model, calibrated on rows that it judges: it kept none of those that it learned from aside."""
+    """The model, calibrated on its held-out rows: no training rows were held out for calibration."""
     some = mine[:: max(1, len(mine) // CALIBRATED)]
     if not len(some):
         return model
@@ -112,55 +126,62 @@ def _calibrated(model: "Predictor", catalog: Catalog, cases: AuditCases, mine: n
 
 
 def _by_modality(model: "Predictor") -> dict[str, list[str]]:
-    """The views to leave out in order to hear text alone and images alone, where there are both."""
+    """By modality, the views to leave out to predict from it alone; empty unless the model reads both."""
     kinds = {view.name: view.modality for view in model.inputs}
     if not {"text", "image"} <= set(kinds.values()):
         return {}
-    alone = {"text": "text", "picture": "image"}
-    return {name: [v for v, kind in kinds.items() if kind != modality] for name, modality in alone.items()}
+    return {m: [v for v, kind in kinds.items() if kind != m] for m in ("text", "image")}
 
 
 def _ask(
     products: Catalog, some: np.ndarray, model: "Predictor", views: dict[str, list[str]], cases: AuditCases,
-    features: np.ndarray, confidence: np.ndarray, said: np.ndarray,
+    features: np.ndarray, confidence: np.ndarray, single_view: np.ndarray,
 ) -> None:  # fmt: skip
     scores = model.score(products)
     top = scores.topk(ANSWERED.stop - ANSWERED.start).node
-    cases.places[some, ANSWERED.start : ANSWERED.start + top.shape[1]] = top
-    places = cases.places[some]
-    own = cases.places[some, 0]
-    better = places[:, BETTER]
+    cases.candidates[some, ANSWERED.start : ANSWERED.start + top.shape[1]] = top
+    candidates = cases.candidates[some]
+    own = cases.candidates[some, 0]
+    better = candidates[:, BETTER]
     better[better == own[:, None]] = -1
-    cases.places[some, BETTER] = better
-    places[:, BETTER] = better
-    exact = np.ones(places.shape, bool)
+    cases.candidates[some, BETTER] = better
+    candidates[:, BETTER] = better
+    exact = np.ones(candidates.shape, bool)
     exact[:, 0] = cases.exact[some]
-    features[some, :, :3], _ = standing(scores, places, exact)
-    confidence[some] = np.exp(standing(model.policy.confidences(scores), places, exact)[1])
+    features[some, :, :3], _ = standing(scores, candidates, exact)
+    confidence[some] = np.exp(standing(model.policy.confidences(scores), candidates, exact)[1])
     for i, (name, without) in enumerate(views.items()):
         alone = list(model.score_batches(products, without))
         scores = Scores(scores.taxonomy, np.concatenate([part.scores.logp for part in alone]))
-        heard = np.asarray(np.concatenate([part.present for part in alone]).any(1))
+        known = np.asarray(np.concatenate([part.present for part in alone]).any(1))
         column = _COLUMN[f"{name} full"]
-        margin, _ = standing(scores, places, exact)
-        features[some, :, column : column + 3] = np.where(heard[:, None, None], margin, np.nan)
-        said[some, i] = np.where(heard, scores.best(), -1)
+        margin, _ = standing(scores, candidates, exact)
+        features[some, :, column : column + 3] = np.where(known[:, None, None], margin, np.nan)
+        single_view[some, i] = np.where(known, scores.best(), -1)
 
 
-def standing(scores: Scores, places: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How each of `places` (B, C) stands against the best other: (B, C, 3) differences of log-probability of
-    the full path, at its parent's level, at the top; and (B, C) its own log-probability. -1 gives NaN and
-    -inf. exact: (B, C) the place itself is meant, not the branch below it."""
+def standing(scores: Scores, candidates: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probability margins of candidates over the best other category.
+
+    Args:
+        scores: Scores of B products.
+        candidates: (B, C) nodes, -1 where there is none.
+        exact: (B, C) bool, the node itself is meant, not the branch below it.
+
+    Returns:
+        (B, C, 3) margins in nats, within `CLIP`: of the full path, at its parent's level, at the top level;
+        NaN for -1. And (B, C) the candidates' own log-probabilities; -inf for -1.
+    """
     tree = scores.taxonomy
-    rows = np.arange(len(places))[:, None]
-    asked = np.maximum(places, 0)
+    rows = np.arange(len(candidates))[:, None]
+    asked = np.maximum(candidates, 0)
     nodes = np.full((len(scores), len(tree)), -np.inf, np.float32)
     for depth in range(1, tree.depth + 1):
         nodes[:, tree.level(depth)] = scores.nodes(tree.level(depth))
     own = tree.terminal_of[asked]
     own = np.where(exact & (own >= 0), own, -1)
     logp = np.where(own >= 0, scores.logp[rows, own], nodes[rows, asked])
-    margin = np.full((*places.shape, 3), np.nan, np.float32)
+    margin = np.full((*candidates.shape, 3), np.nan, np.float32)
     margin[..., 0] = logp - _best_other(scores, asked, own)
     depth = tree.node_depth[asked]
     for column, level in ((1, np.maximum(depth - 1, 1)), (2, np.ones_like(depth))):
@@ -170,17 +191,17 @@ def standing(scores: Scores, places: np.ndarray, exact: np.ndarray) -> tuple[np.
             margin[..., column][there] = _against(nodes[:, tree.level(at)], nodes, tree.level(at), branch)[
                 there
             ]
-    unknown = places < 0
+    unknown = candidates < 0
     margin[unknown] = np.nan
     return np.clip(np.nan_to_num(margin, nan=np.nan, posinf=CLIP, neginf=-CLIP), -CLIP, CLIP), np.where(
         unknown, -np.inf, logp
     )
 
 
-def _best_other(scores: Scores, places: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(B, C) the highest log-probability of a terminal that is not the place (nor below an inexact one)."""
+def _best_other(scores: Scores, candidates: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(B, C) highest log-probability of a terminal other than the candidate or those below an inexact one."""
     top = scores.topk(5)
-    span = scores.taxonomy.span[places]
+    span = scores.taxonomy.span[candidates]
     number = scores.taxonomy.terminal_of[top.node]  # (B, 5)
     within = (number[:, None] >= span[..., :1]) & (number[:, None] < span[..., 1:])
     mine = np.where((own >= 0)[..., None], number[:, None] == own[..., None], within)
@@ -211,43 +232,44 @@ def _vote(
         if not spaces:
             continue
         first = _COLUMN[column]
-        for c in range(cases.places.shape[1]):
-            place = cases.places[:, c]
-            told = np.stack([votes(space, taxonomy, cases.node, place) for space in spaces])  # (S, n, 3)
-            heard = np.isfinite(told)
-            mean = np.where(heard, told, 0).sum(0) / np.where(heard.any(0), heard.sum(0), np.nan)
-            features[:, c, first : first + 3] = np.where((place >= 0)[:, None], mean, np.nan)
+        for c in range(cases.candidates.shape[1]):
+            candidate = cases.candidates[:, c]
+            # (S, n, 3)
+            shares = np.stack([votes(space, taxonomy, cases.node, candidate) for space in spaces])
+            known = np.isfinite(shares)
+            mean = np.where(known, shares, 0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+            features[:, c, first : first + 3] = np.where((candidate >= 0)[:, None], mean, np.nan)
 
 
-def _twins(cases: AuditCases) -> np.ndarray:
-    """(n, C) the share of a product's duplicates that carry the label of each place; NaN without any."""
+def _duplicate_agreement(cases: AuditCases) -> np.ndarray:
+    """(n, C) the share of a product's duplicates that carry the label of each candidate; NaN without any."""
     from aisle.data.duplicates import members
 
-    out = np.full(cases.places.shape, np.nan, np.float32)
+    out = np.full(cases.candidates.shape, np.nan, np.float32)
     for rows in members(np.unique(cases.group, return_inverse=True)[1]):
         for i in rows.tolist():
             rest = cases.node[rows[rows != i]]
-            out[i] = (rest[None] == cases.places[i][:, None]).mean(1)
-    out[cases.places < 0] = np.nan
+            out[i] = (rest[None] == cases.candidates[i][:, None]).mean(1)
+    out[cases.candidates < 0] = np.nan
     return out
 
 
 def _expect(features: np.ndarray, taxonomy: Taxonomy, cases: AuditCases, support: np.ndarray) -> None:
-    """What products of a category usually score, the product itself left out, small categories leaning on
-    their branch: confident learning's thresholds (Northcutt et al. 2021), shrunk down the tree."""
+    """Mean score of the other products of each candidate category, shrunk towards its parent's mean: the
+    per-class thresholds of confident learning (Northcutt et al. 2021), smoothed along the tree."""
     own = features[:, 0, 0]
     total = below(taxonomy, np.bincount(cases.node, own, minlength=len(taxonomy)))
     count = below(taxonomy, support.astype(float))
     overall = float(own.mean())
-    for c in range(cases.places.shape[1]):
-        place = np.maximum(cases.places[:, c], 0)
-        expected = np.full(len(place), overall)
+    for c in range(cases.candidates.shape[1]):
+        candidate = np.maximum(cases.candidates[:, c], 0)
+        expected = np.full(len(candidate), overall)
         for depth in range(taxonomy.depth):
-            node = taxonomy.ancestors[place, depth]
-            inside = taxonomy.ancestors[cases.node, depth] == node  # the product itself is counted there
+            node = taxonomy.ancestors[candidate, depth]
+            inside = taxonomy.ancestors[cases.node, depth] == node  # the product counts itself there
             rest, n = total[node] - inside * own, count[node] - inside
             expected = np.where(node >= 0, (rest + PRIOR * expected) / (n + PRIOR), expected)
         features[:, c, _COLUMN["expected"]] = expected
         features[:, c, _COLUMN["against expected"]] = features[:, c, 0] - expected
-        features[:, c, _COLUMN["support"]] = np.log1p(support[place] - (place == cases.node))
-    features[cases.places < 0] = np.nan
+        features[:, c, _COLUMN["support"]] = np.log1p(support[candidate] - (candidate == cases.node))
+    features[cases.candidates < 0] = np.nan

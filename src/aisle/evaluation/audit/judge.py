@@ -1,9 +1,10 @@
-"""Which labels look like wrong ones? Labels that were made wrong on purpose show what wrong ones look like.
+"""Scores labels by how much they look like labels that were made wrong on purpose.
 
-A row's evidence comes from models that have not seen it, so giving it another label changes nothing else. For
-every kind of made-up label a judge learns to tell it from the given ones. Given labels are a mixture of right
-ones and wrong ones, which shifts a judge's answers but hardly their order (learning from positive and
-unlabelled examples, Elkan & Noto 2008); how much of the mixture each kind is tells how the kinds add up.
+A row's features come from models that were not trained on it, so replacing its label changes nothing else.
+For each kind of made-up label, classifiers learn to tell made-up labels from given ones. Given labels are a
+mixture of right and wrong ones. This shifts the classifiers' log-odds but hardly their order (learning from
+positive and unlabelled examples, Elkan & Noto 2008). The share of each kind in the mixture is estimated and
+weights the kinds.
 """
 
 from typing import Any, NamedTuple
@@ -14,112 +15,123 @@ from scipy.special import expit
 from aisle.evaluation.audit.candidates import BETTER, GIVEN, WRONG
 from aisle.evaluation.audit.evidence import FEATURES, Evidence
 
-STRENGTH = 0.1  # inverse of the ridge penalty of a straight judge
-ROUNDS, LEAVES, FEWEST = 80, 6, 40  # trees of a bent one, and rows a leaf
-BENT = 0.2  # weight of the bent one in the ranking: of both, it learns by heart more easily
-SUREST = 0.99  # no chance above this: evidence is never proof
-_HIGHEST = np.linspace(0.0, 0.9, 46)  # quantiles of a kind's suspicion at which its share is looked for
+INVERSE_PENALTY = 0.1  # `C` of the logistic regression
+ROUNDS, LEAVES, MIN_LEAF = 80, 6, 40  # boosted trees; leaves a tree; rows a leaf
+TREES_WEIGHT = 0.2  # of the boosted trees in the ranking: they overfit more easily
+MAX_CHANCE = 0.99  # upper bound of `chance`: evidence is never proof
+_QUANTILES = np.linspace(0.0, 0.9, 46)  # of the made-up labels' log-odds, where the share is estimated
 
 
 class LabelScores(NamedTuple):
-    """Of n labels: `suspicion` (n,) 0 to 1, to rank by; `chance` (n,) of being wrong, estimated, in the same
-    order; `proposal` (n,) which of the places weighed looks best besides."""
+    """Scores of n labels.
+
+    Attributes:
+        suspicion: (n,) 0 to 1, the ranking score.
+        chance: (n,) estimated probability that the label is wrong, in the same order.
+        proposal: (n,) column of `AuditCases.candidates` that scores best, within `BETTER`.
+    """
 
     suspicion: np.ndarray
     chance: np.ndarray
     proposal: np.ndarray
 
 
-class Told(NamedTuple):
-    """(n, C) log of how much likelier a place looks as it does if it were made up in one way than if
-    it were given: by the `straight` judge alone, and weighed together by both."""
+class LogOdds(NamedTuple):
+    """(n, C) log-odds that a candidate is a made-up label of one kind, not a given one.
 
-    straight: np.ndarray
-    both: np.ndarray
+    Attributes:
+        linear: By logistic regression.
+        blended: The same with `TREES_WEIGHT` of the boosted trees.
+    """
+
+    linear: np.ndarray
+    blended: np.ndarray
 
 
 def judge(evidence: Evidence) -> LabelScores:
-    """Weigh every label; none is judged by a judge that learned from its own fold.
+    """Score every label, each by classifiers that were trained on the other folds.
 
-    The straight judge (logistic regression) tells shares and chances better, with a little of the bent one it
-    ranks better: trees know when a feature means nothing, as does the probability of a category's only one.
+    Logistic regression estimates shares and chances better. Blended with boosted trees it ranks better: trees
+    learn when a feature means nothing, such as the score of a category's only product.
     """
     from sklearn.isotonic import IsotonicRegression
 
-    places = evidence.cases.places
-    highest, odds = np.full(places.shape, -np.inf), np.full(places.shape, -np.inf)
+    candidates = evidence.cases.candidates
+    highest, odds = np.full(candidates.shape, -np.inf), np.full(candidates.shape, -np.inf)
     for kind in range(WRONG.start, WRONG.stop):
-        if (places[:, kind] >= 0).sum() < 2:
+        if (candidates[:, kind] >= 0).sum() < 2:
             continue
-        told = _told(evidence, kind)
-        share = mixed_in(_least(told.straight, places), told.straight[places[:, kind] >= 0, kind])
-        highest = np.maximum(highest, np.log(share) + told.both)
-        odds = np.logaddexp(odds, np.log(share) + told.straight)
-    suspicion = _least(highest, places)
-    chance = np.minimum(np.exp(np.minimum(_least(odds, places), 0.0)), SUREST)
+        log_odds = _log_odds(evidence, kind)
+        share = mixed_in(_least(log_odds.linear, candidates), log_odds.linear[candidates[:, kind] >= 0, kind])
+        highest = np.maximum(highest, np.log(share) + log_odds.blended)
+        odds = np.logaddexp(odds, np.log(share) + log_odds.linear)
+    suspicion = _least(highest, candidates)
+    chance = np.minimum(np.exp(np.minimum(_least(odds, candidates), 0.0)), MAX_CHANCE)
     rising = IsotonicRegression(increasing=True).fit_transform(suspicion, chance)
-    better = np.where(places[:, BETTER] >= 0, highest[:, BETTER], np.inf)
+    better = np.where(candidates[:, BETTER] >= 0, highest[:, BETTER], np.inf)
     return LabelScores(expit(suspicion), np.asarray(rising), BETTER.start + better.argmin(1))
 
 
-def _least(told: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(n,) of the acceptable places the least suspicious."""
-    return np.where(places[:, GIVEN] >= 0, told[:, GIVEN], np.inf).min(1)
+def _least(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """(n,) the lowest score among the acceptable candidates."""
+    return np.where(candidates[:, GIVEN] >= 0, scores[:, GIVEN], np.inf).min(1)
 
 
-def _told(evidence: Evidence, kind: int) -> Told:
-    """What both judges say of every place, of one kind of made-up label."""
-    features, fold, places = evidence.features, evidence.cases.fold, evidence.cases.places
-    made = places[:, kind] >= 0
-    straight, bent = np.zeros(places.shape), np.zeros(places.shape)
+def _log_odds(evidence: Evidence, kind: int) -> LogOdds:
+    """Log-odds of every candidate for one kind of made-up label."""
+    features, fold, candidates = evidence.features, evidence.cases.fold, evidence.cases.candidates
+    made = candidates[:, kind] >= 0
+    linear, trees = np.zeros(candidates.shape), np.zeros(candidates.shape)
     for k in np.unique(fold):
-        learn, asked = fold != k, np.flatnonzero(fold == k)
+        learn, held_out = fold != k, np.flatnonzero(fold == k)
         if not (made & learn).any():
             learn = np.ones(len(fold), bool)
         x = np.concatenate([features[learn, 0], features[learn & made, kind]])
         y = np.r_[np.zeros(learn.sum()), np.ones((learn & made).sum())]
-        heard = np.asarray(np.isfinite(x).any(0))  # images say nothing in a shop without any
-        middle, spread = np.nanmean(x[:, heard], axis=0), np.nanstd(x[:, heard], axis=0) + 1e-6
-        x = np.nan_to_num((x[:, heard] - middle) / spread)  # silence is neither for nor against
-        rows = np.nan_to_num((features[asked][..., heard] - middle) / spread)
-        straight[asked], bent[asked] = _weighed(x, y, rows, heard)
-    return Told(straight, (1 - BENT) * straight + BENT * bent)
+        known = np.asarray(np.isfinite(x).any(0))  # all NaN: a catalog without images
+        middle, spread = np.nanmean(x[:, known], axis=0), np.nanstd(x[:, known], axis=0) + 1e-6
+        x = np.nan_to_num((x[:, known] - middle) / spread)  # missing features count as average
+        rows = np.nan_to_num((features[held_out][..., known] - middle) / spread)
+        linear[held_out], trees[held_out] = _fit_predict(x, y, rows, known)
+    return LogOdds(linear, (1 - TREES_WEIGHT) * linear + TREES_WEIGHT * trees)
 
 
-def _weighed(
-    x: np.ndarray, y: np.ndarray, rows: np.ndarray, heard: np.ndarray
+def _fit_predict(
+    x: np.ndarray, y: np.ndarray, rows: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(m, C) what two judges that learned from x (B, F) and y (B,) say of rows (m, C, F)."""
+    """(m, C) log-odds of rows (m, C, F), linear and by boosted trees, trained on x (B, F) and y (B,)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
-    line = LogisticRegression(C=STRENGTH, max_iter=500, class_weight="balanced").fit(x, y)
+    regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=500, class_weight="balanced").fit(x, y)
     stop: Any = False  # scikit-learn takes it; its annotations do not
-    trees = HistGradientBoostingClassifier(
+    boosted = HistGradientBoostingClassifier(
         max_iter=ROUNDS,
         max_leaf_nodes=LEAVES,
-        min_samples_leaf=max(2, min(FEWEST, len(x) // 25)),
+        min_samples_leaf=max(2, min(MIN_LEAF, len(x) // 25)),
         l2_regularization=1.0,
-        monotonic_cst=np.array(list(FEATURES.values()))[
-            heard
-        ],  # evidence for a label never counts against it
+        monotonic_cst=np.array(list(FEATURES.values()))[known],
         class_weight="balanced",
         early_stopping=stop,
         random_state=0,
     ).fit(x, y)
-    told = trees.decision_function(rows.reshape(-1, rows.shape[-1])).reshape(rows.shape[:2])
-    return rows @ line.coef_[0] + line.intercept_[0], told
+    tree_odds = boosted.decision_function(rows.reshape(-1, rows.shape[-1])).reshape(rows.shape[:2])
+    return rows @ regression.coef_[0] + regression.intercept_[0], tree_odds
 
 
 def mixed_in(given: np.ndarray, made: np.ndarray) -> float:
-    """The share of made-up ones among given ones, by what is told of each, as an upper limit.
+    """Upper bound of the share of labels like the made-up ones among the given ones.
 
-    Where suspicion is highest there are hardly any right labels, so the ratio of the two there tells it
+    Hardly any right label has the highest log-odds, so the ratio of both tails there estimates the share
     (Blanchard, Lee & Scott, JMLR 2010).
+
+    Args:
+        given: (n,) log-odds of given labels.
+        made: (m,) log-odds of made-up labels.
     """
     given, made = np.sort(given), np.sort(made)
-    limits = np.quantile(made, _HIGHEST)
+    limits = np.quantile(made, _QUANTILES)
     above = 1 - np.searchsorted(given, limits, "left") / len(given)
     of_made = 1 - np.searchsorted(made, limits, "left") / len(made)
-    error = 2 * np.sqrt(np.maximum(above, 1 / len(given)) / len(given))  # a few rows tell little
+    error = 2 * np.sqrt(np.maximum(above, 1 / len(given)) / len(given))  # two standard errors
     return float(min(1.0, ((above + error) / of_made).min()))

@@ -63,13 +63,13 @@ def _ask(
     similarity[part, :most] = np.where(known, cosine, -np.inf)
 
 
-def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(n, 3) share of the neighbours' vote, weighted by similarity, for each of `places` (n,): there exactly,
-    below its parent, in its top category. node: (n,) every product's label. NaN without neighbours."""
-    place = np.where(near.number >= 0, node[near.number], -1)[:, None]
-    asked = Nearest(np.zeros((len(places), 1, 0)), place, near.similarity[:, None])
-    line = np.where((places >= 0)[:, None], taxonomy.ancestors[places], -1)
+def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """(n, 3) similarity-weighted share of the neighbours labelled with `candidates` (n,), below their parent,
+    and below their top category. node: (n,) every product's label. NaN without neighbours."""
+    node_of_neighbor = np.where(near.number >= 0, node[near.number], -1)[:, None]
+    asked = Nearest(np.zeros((len(candidates), 1, 0)), node_of_neighbor, near.similarity[:, None])
+    line = np.where((candidates >= 0)[:, None], taxonomy.ancestors[candidates], -1)
     share = asked.agreement(taxonomy, line)[:, 0]  # (n, L)
-    depth = np.maximum(taxonomy.node_depth[places], 1)
-    rows = np.arange(len(places))
+    depth = np.maximum(taxonomy.node_depth[candidates], 1)
+    rows = np.arange(len(candidates))
     return np.stack([share[rows, depth - 1], share[rows, np.maximum(depth - 2, 0)], share[:, 0]], 1)

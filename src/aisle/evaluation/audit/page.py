@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def render(audit: Audit) -> str:
     """The page's HTML: the findings that carry images, those that leave their branch first."""
-    shown = [f for f in audit.findings if f.nearest or f.picture.state != "none" or f.rank <= 100]
+    shown = [f for f in audit.findings if f.nearest or f.image.state != "none" or f.rank <= 100]
     return (
         environment()
         .get_template("audit.html")
@@ -20,6 +20,5 @@ def render(audit: Audit) -> str:
             a=audit,
             far=[f for f in shown if f.where != "sibling"],
             close=[f for f in shown if f.where == "sibling"],
-            widest=max((place.wrong for place in audit.places), default=1.0),
         )
     )

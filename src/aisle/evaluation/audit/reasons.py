@@ -1,4 +1,4 @@
-"""What speaks against a label, in sentences."""
+"""Sentences that explain why a label is suspicious."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,57 +6,62 @@ from typing import Any
 from aisle.evaluation.numbers import percent
 
 
-def reasons(told: Mapping[str, Any]) -> tuple[str, ...]:
-    """The evidence of one finding, the strongest first; `told` are its fields."""
-    found = [_models(told), _duplicates(told), _neighbours(told), _views(told), _rare(told)]
-    return tuple(sentence for sentence in found if sentence)
+def reasons(finding: Mapping[str, Any]) -> tuple[str, ...]:
+    """The evidence against one label, strongest first.
+
+    Args:
+        finding: The fields of an `AuditFinding`.
+    """
+    rules = (_models, _duplicates, _neighbours, _views, _rare)
+    return tuple(sentence for rule in rules if (sentence := rule(finding)))
 
 
-def _models(told: Mapping[str, Any]) -> str:
-    present, proposed = told["present_confidence"], told["confidence"]
+def _models(finding: Mapping[str, Any]) -> str:
+    present, proposed = finding["present_confidence"], finding["confidence"]
     if proposed <= present:
         return ""
     return (
-        f"the confidence of models that have not seen it: {percent(proposed, 0)} the proposal, "
-        f"{percent(present, 0)} the label"
+        f"models that were not trained on it give the proposal {percent(proposed, 0)} confidence, "
+        f"the label {percent(present, 0)}"
     )
 
 
-def _duplicates(told: Mapping[str, Any]) -> str:
-    count, agree = told["duplicates"], told["duplicates_agree"]
+def _duplicates(finding: Mapping[str, Any]) -> str:
+    count, agree = finding["duplicates"], finding["duplicates_agree"]
     if not count or agree is None or agree == 1:
         return ""
-    differ = round(count * (1 - agree))
-    noun = "duplicate is" if count == 1 else "duplicates are"
-    return f"{differ} of its {count} {noun} labelled otherwise"
+    if count == 1:
+        return "its duplicate has another label"
+    return f"{round(count * (1 - agree))} of its {count} duplicates have another label"
 
 
-def _neighbours(told: Mapping[str, Any]) -> str:
-    present, proposed = told["neighbours_present"], told["neighbours_proposed"]
+def _neighbours(finding: Mapping[str, Any]) -> str:
+    present, proposed = finding["neighbours_present"], finding["neighbours_proposed"]
     if present is None or proposed is None or proposed <= present:
         return ""
-    shares = f"{percent(proposed, 0)} of their vote is for the proposal, {percent(present, 0)} for the label"
-    return f"products like it: {shares}"
+    return (
+        f"similar products vote {percent(proposed, 0)} for the proposal, {percent(present, 0)} for the label"
+    )
 
 
-def _views(told: Mapping[str, Any]) -> str:
-    text, picture, present = told["text_says"], told["picture_says"], told["present"]
-    if text is None or picture is None:
+def _views(finding: Mapping[str, Any]) -> str:
+    text, image, present = finding["text_prediction"], finding["image_prediction"], finding["present"]
+    if text is None or image is None:
         return ""
     depth = min(2, len(present))
-    if text == picture != present:
-        return "text and picture, each alone, agree on another place"
-    if text[:depth] != picture[:depth]:
-        if picture == present:
-            return "the picture agrees with the label, the text does not"
-        if text == present:
-            return "the text agrees with the label, the picture does not"
-        return "text and picture, each alone, say different things"
-    return ""
+    if text == image != present:
+        return "the text alone and the image alone both suggest another category"
+    if text[:depth] == image[:depth]:
+        return ""
+    if image == present:
+        return "the image agrees with the label, the text does not"
+    if text == present:
+        return "the text agrees with the label, the image does not"
+    return "the text alone and the image alone suggest different categories"
 
 
-def _rare(told: Mapping[str, Any]) -> str:
-    others = told["others"]
+def _rare(finding: Mapping[str, Any]) -> str:
+    others = finding["others"]
     if others == 0:
-        return "the only product with this label"
-    return f"one of {others + 1} products with this label" if others < 3 else ""
+        return "it is the only product with this label"
+    return f"only {others + 1} products have this label" if others < 3 else ""

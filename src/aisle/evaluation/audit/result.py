@@ -14,8 +14,8 @@ LIKELY = 0.5  # from this chance on a label counts as likely wrong
 
 COLUMNS = (
     "rank", "id", "row", "present", "proposed", "chance", "suspicion", "where", "confidence",
-    "present_confidence", "others", "neighbours_present", "neighbours_proposed", "text_says", "picture_says",
-    "duplicates", "duplicates_agree", "reasons", "title",
+    "present_confidence", "others", "neighbours_present", "neighbours_proposed", "text_prediction",
+    "image_prediction", "duplicates", "duplicates_agree", "reasons", "title",
 )  # fmt: skip
 
 
@@ -26,7 +26,7 @@ class SimilarProduct(ResultRecord):
     title: str
     path: tuple[str, ...]
     similarity: float
-    picture: Thumbnail
+    image: Thumbnail
 
 
 class AuditFinding(ResultRecord):
@@ -36,8 +36,9 @@ class AuditFinding(ResultRecord):
 
     `confidence`, `present_confidence`: the calibrated confidence in the proposal and in the label of models
     that have not seen the product. `others`: further products so labelled. `neighbours_…`: their shares of
-    the nearest products' vote. `text_says`, `picture_says`: what either alone would answer.
-    `duplicates_agree`: the share of the `duplicates` with the same label. Null: nothing to say.
+    the nearest products' vote. `text_prediction`, `image_prediction`: predictions from the text alone and
+    from the images alone. `duplicates_agree`: the share of the `duplicates` with the same label. Null:
+    unknown.
     """
 
     rank: int
@@ -54,13 +55,13 @@ class AuditFinding(ResultRecord):
     others: int
     neighbours_present: float | None
     neighbours_proposed: float | None
-    text_says: tuple[str, ...] | None
-    picture_says: tuple[str, ...] | None
+    text_prediction: tuple[str, ...] | None
+    image_prediction: tuple[str, ...] | None
     duplicates: int
     duplicates_agree: float | None
     reasons: tuple[str, ...]
     text: str = Field(default="", exclude=True)
-    picture: Thumbnail = Field(default=Thumbnail(state="none"), exclude=True)
+    image: Thumbnail = Field(default=Thumbnail(state="none"), exclude=True)
     nearest: tuple[SimilarProduct, ...] = Field(default=(), exclude=True)
 
 
@@ -74,7 +75,7 @@ class CategoryErrors(ResultRecord):
 
 
 class Audit(ResultRecord):
-    """A catalogue's labels, most suspicious first. `audited` = `rows` less `unlabelled` and `faulty`.
+    """A catalog's labels, most suspicious first. `audited` = `rows` less `unlabelled` and `faulty`.
 
     `share`: of labels estimated to be wrong. `likely`: labels whose chance is at least one half; `siblings`
     of them would move to a sibling only. `findings` holds at most as many as were asked for.
@@ -90,7 +91,7 @@ class Audit(ResultRecord):
     share: float
     likely: int
     siblings: int
-    places: tuple[CategoryErrors, ...]
+    categories: tuple[CategoryErrors, ...]
     findings: tuple[AuditFinding, ...]
 
     def write(self, folder: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""Judge the labels of a catalog by models that have not seen the products they judge."""
+"""Audits the labels of a catalog with models that were not trained on the products they judge."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -22,7 +22,7 @@ from aisle.training.stacking import fold_models
 
 SHOWN = 100  # findings with images on the page
 SIMILAR = 3  # nearest products shown with each
-PLACES = 15
+CATEGORIES = 15  # with most wrong labels, on the page
 TITLE, TEXT = 160, 240  # characters
 _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
@@ -39,18 +39,29 @@ def audit(
 ) -> Audit:
     """Rank the labelled products of a catalog by how likely their label is wrong.
 
-    Near-duplicates (equal words, first images that are equal or look alike, one group) are in one fold and
-    no neighbours of each other. most: findings kept, the most suspicious ones.
+    Near-duplicates (equal words, equal or similar first images, one group) share a fold and do not count as
+    each other's neighbours.
+
+    Args:
+        catalog: The labelled products.
+        recipe: Trains the model of each fold.
+        folds: Number of folds, at least 2.
+        most: Findings kept, the most suspicious ones.
+        store: Caches features between folds.
+        trust_code: Whether encoders may run code of their own.
+        progress: Receives progress.
 
     Raises:
-        CatalogError: fewer labelled products than two a fold, or all in one category.
-        RecipeError, MissingModelError: as `aisle.training.fit.fit`.
+        CatalogError: Fewer than two labelled products a fold, or all in one category.
+        RecipeError, MissingModelError: As `aisle.training.fit.fit`.
     """
     group = catalog.groups(progress=progress)
     taxonomy, node = catalog.taxonomy, catalog.targets().node
     labelled = np.flatnonzero((node >= 0) & ~catalog.fatal)
     if folds < 2:
-        raise CatalogError(f"--folds {folds}: at least 2 are needed, so that no product judges itself")
+        raise CatalogError(
+            f"--folds {folds}: at least 2 are needed, so that no model judges its own training rows"
+        )
     if len(labelled) < 2 * folds or len(np.unique(group[labelled])) < folds:
         raise CatalogError(
             f"{len(labelled):,} of {len(catalog):,} rows are labelled: too few to audit in {folds} folds"
@@ -71,7 +82,7 @@ def audit(
         _finding(catalog, taxonomy, evidence, verdicts, int(i), rank) for rank, i in enumerate(order, 1)
     ]
     likely = verdicts.chance >= LIKELY
-    proposed = cases.places[np.arange(len(cases.rows)), verdicts.proposal]
+    proposed = cases.candidates[np.arange(len(cases.rows)), verdicts.proposal]
     siblings = [
         _where(taxonomy.nodes[a].path, taxonomy.nodes[b].path) == "sibling"
         for a, b in zip(cases.node[likely], proposed[likely], strict=True)
@@ -87,7 +98,7 @@ def audit(
         share=float(verdicts.chance.mean()),
         likely=int(likely.sum()),
         siblings=sum(siblings),
-        places=_places(taxonomy, cases, verdicts),
+        categories=_worst_categories(taxonomy, cases, verdicts),
         findings=tuple(findings),
     )
 
@@ -105,11 +116,11 @@ def _finding(
     row = int(cases.rows[i])
     product = catalog[row]
     paths = [node.path for node in taxonomy.nodes]
-    present, proposed = paths[cases.node[i]], paths[cases.places[i, best]]
+    present, proposed = paths[cases.node[i]], paths[cases.candidates[i, best]]
     others = np.flatnonzero(cases.group == cases.group[i])
-    said = [None if n < 0 else paths[n] for n in evidence.said[i].tolist()]
+    by_text, by_image = (None if n < 0 else paths[n] for n in evidence.single_view[i].tolist())
     agree = float(evidence.agree[i])
-    told: dict[str, object] = {
+    fields: dict[str, object] = {
         "present": present,
         "proposed": proposed,
         "where": _where(present, proposed),
@@ -118,14 +129,14 @@ def _finding(
         "others": int(evidence.support[i]),
         "neighbours_present": _share(evidence, i, 0),
         "neighbours_proposed": _share(evidence, i, best),
-        "text_says": said[0],
-        "picture_says": said[1],
+        "text_prediction": by_text,
+        "image_prediction": by_image,
         "duplicates": len(others) - 1,
         "duplicates_agree": None if np.isnan(agree) else agree,
     }
     shown = rank <= SHOWN
     return AuditFinding.model_validate(
-        told
+        fields
         | {
             "rank": rank,
             "row": int(catalog.rows[row]),
@@ -133,26 +144,26 @@ def _finding(
             "title": _short(product.fields.get("title", ""), TITLE),
             "chance": float(verdicts.chance[i]),
             "suspicion": float(verdicts.suspicion[i]),
-            "reasons": reasons(told),
+            "reasons": reasons(fields),
             "text": _short(product.fields.get("description", ""), TEXT),
-            "picture": thumbnail(product) if shown else {"state": "none"},
+            "image": thumbnail(product) if shown else {"state": "none"},
             "nearest": _similar_products(catalog, taxonomy, evidence, i) if shown else (),
         }
     )
 
 
-def _share(evidence: Evidence, i: int, place: int) -> float | None:
-    """Of the nearest products' vote: text and images averaged, where both have neighbours."""
+def _share(evidence: Evidence, i: int, candidate: int) -> float | None:
+    """A candidate's share of the vote, 0 to 1, averaged over text and images; None without neighbours."""
     columns = [_COLUMN["neighbours full"], _COLUMN["alike full"]]
-    told = evidence.features[i, place, columns]
-    told = told[np.isfinite(told)]
-    return float(told.mean()) if len(told) else None
+    shares = evidence.features[i, candidate, columns]
+    shares = shares[np.isfinite(shares)]
+    return float(shares.mean()) if len(shares) else None
 
 
 def _similar_products(
     catalog: Catalog, taxonomy: Taxonomy, evidence: Evidence, i: int
 ) -> tuple[SimilarProduct, ...]:
-    """The products nearest in any space."""
+    """The most similar products by any embedding space."""
     cases = evidence.cases
     near: dict[int, float] = {}
     for space in evidence.near.values():
@@ -168,19 +179,21 @@ def _similar_products(
                 title=_short(other.fields.get("title", ""), TITLE),
                 path=taxonomy.nodes[cases.node[j]].path,
                 similarity=near[j],
-                picture=thumbnail(other, 96),
+                image=thumbnail(other, 96),
             )
         )
     return tuple(found)
 
 
-def _places(taxonomy: Taxonomy, cases: AuditCases, verdicts: LabelScores) -> tuple[CategoryErrors, ...]:
-    """The categories, of all depths that products end at, that hold most wrong labels."""
+def _worst_categories(
+    taxonomy: Taxonomy, cases: AuditCases, verdicts: LabelScores
+) -> tuple[CategoryErrors, ...]:
+    """The categories with the most labels estimated to be wrong."""
     size = len(taxonomy)
     wrong = np.bincount(cases.node, verdicts.chance, minlength=size)
     likely = np.bincount(cases.node, verdicts.chance >= LIKELY, minlength=size)
     products = np.bincount(cases.node, minlength=size)
-    order = sorted(range(size), key=lambda n: (-wrong[n], n))[:PLACES]
+    order = sorted(range(size), key=lambda n: (-wrong[n], n))[:CATEGORIES]
     return tuple(
         CategoryErrors(
             path=taxonomy.nodes[n].path,

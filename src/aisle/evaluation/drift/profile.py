@@ -1,4 +1,4 @@
-"""What some products and a model's answers to them look like, kept so that later ones can be compared."""
+"""Profile of products and of a model's predictions for them, saved so that later products can be compared."""
 
 import io
 import json
@@ -19,9 +19,9 @@ from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
 
-MOST = 1500  # rows kept: enough for shares to within 2.5 points
-WIDTH = 64  # dimensions of what is kept of an embedding, and of a row's words
-WORDS = 20_000  # different words whose frequencies are kept
+MOST = 1500  # rows kept: enough for a share to be known to within 2.5 points
+WIDTH = 64  # dimensions of the projected embedding, and of the hashed words
+WORDS = 20_000  # words whose counts are kept, the most frequent ones
 FILE = "reference.npz"
 _WORD = re.compile(r"\w+")
 _FORMAT = 1
@@ -29,16 +29,29 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Profile:
-    """n rows. place: (n,) full path answered; confidence: (n,) of it; accepted, strange: (n,) bool; present:
-    (n, V) bool of `views`; language: (n,); length: (n,) words; sketch: (n, WIDTH) of the words; embedding:
-    (n, WIDTH), no columns where the model gives none; words: in how many of the rows each occurs."""
+    """n products and their predictions.
+
+    Attributes:
+        model_id: The model that predicted.
+        views: Names of the V views that the model reads.
+        path: (n,) predicted full paths, levels joined by ` > `.
+        confidence: (n,) calibrated confidence in `path`, 0 to 1.
+        accepted: (n,) bool, the full path was accepted.
+        ood: (n,) bool, the product was found to fit no known category.
+        present: (n, V) bool, the product has the view.
+        language: (n,) what `language` returns.
+        length: (n,) words in all texts of the product.
+        sketch: (n, WIDTH) feature-hashed words, unit length.
+        embedding: (n, WIDTH) projected embedding, unit length; (n, 0) where the model has none.
+        words: The most frequent words, each with the number of products that contain it.
+    """
 
     model_id: str
     views: tuple[str, ...]
-    place: np.ndarray
+    path: np.ndarray
     confidence: np.ndarray
     accepted: np.ndarray
-    strange: np.ndarray
+    ood: np.ndarray
     present: np.ndarray
     language: np.ndarray
     length: np.ndarray
@@ -47,78 +60,78 @@ class Profile:
     words: dict[str, int]
 
     def __len__(self) -> int:
-        return len(self.place)
+        return len(self.path)
 
     @property
     def top(self) -> np.ndarray:
-        """(n,) the top category of each answer."""
-        return np.array([path.split(" > ")[0] for path in self.place.tolist()], dtype=object)
+        """(n,) the top category of each prediction."""
+        return np.array([path.split(" > ")[0] for path in self.path.tolist()], dtype=object)
 
-    def take(self, rows: np.ndarray) -> "Profile":
-        """Some of the rows; each word is taken to occur in as large a share of them as of all."""
-        mine = {name: getattr(self, name)[rows] for name in (*_ARRAYS, "place", "language")}
-        share = len(mine["place"]) / max(len(self), 1)
+    def select(self, rows: np.ndarray) -> "Profile":
+        """Some of the products, by index or mask. Word counts are scaled to their share, not recounted."""
+        mine = {name: getattr(self, name)[rows] for name in (*_ARRAYS, "path", "language")}
+        share = len(mine["path"]) / max(len(self), 1)
         return replace(self, **mine, words={word: round(share * count) for word, count in self.words.items()})
 
     def save(self, file: Path) -> None:
-        """One compressed file, without pickle; written beside and renamed.
+        """Write one compressed `.npz` file, without pickle, atomically.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: The file cannot be written.
         """
-        told = {"format": _FORMAT, "model_id": self.model_id, "views": self.views, "words": self.words}
-        for name in ("place", "language"):
-            told[name] = getattr(self, name).tolist()
+        header = {"format": _FORMAT, "model_id": self.model_id, "views": self.views, "words": self.words}
+        for name in ("path", "language"):
+            header[name] = getattr(self, name).tolist()
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         out = io.BytesIO()
-        np.savez_compressed(out, told=np.frombuffer(json.dumps(told).encode(), np.uint8), **arrays)
-        beside = file.with_name(f".{file.name}.part")
-        beside.write_bytes(out.getvalue())
-        beside.replace(file)
+        np.savez_compressed(out, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
+        partial = file.with_name(f".{file.name}.part")
+        partial.write_bytes(out.getvalue())
+        partial.replace(file)
 
     @classmethod
     def load(cls, file: Path) -> "Profile":
-        """Read back what `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
-            AisleError: it is not there, damaged, or from a newer version.
+            AisleError: The file is missing, damaged, or of another version.
         """
         try:
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as kept:
-                told = json.loads(kept["told"].tobytes())
-                arrays = {name: kept[name] for name in _ARRAYS}
+            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as file_arrays:
+                header = json.loads(file_arrays["header"].tobytes())
+                arrays = {name: file_arrays[name] for name in _ARRAYS}
         except FileNotFoundError:
             raise AisleError(f"{file} is not there") from None
         except Exception as error:  # whatever a damaged archive makes its readers raise
             raise AisleError(f"{file} is damaged ({type(error).__name__}): give --reference FILE") from error
-        if told.pop("format") != _FORMAT:
+        if header.pop("format") != _FORMAT:
             raise AisleError(f"{file} is from another version: give --reference FILE")
-        lists = {name: np.array(told.pop(name), dtype=object) for name in ("place", "language")}
-        return cls(**arrays, **lists, **{**told, "views": tuple(told["views"])})
+        lists = {name: np.array(header.pop(name), dtype=object) for name in ("path", "language")}
+        return cls(**arrays, **lists, **{**header, "views": tuple(header["views"])})
 
 
-_ARRAYS = ("confidence", "accepted", "strange", "present", "length", "sketch", "embedding")
+_ARRAYS = ("confidence", "accepted", "ood", "present", "length", "sketch", "embedding")
 
 
 def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed: int = 0) -> Profile:
-    """Of all rows that are not faulty, or of `MOST` drawn by chance.
+    """The profile of a catalog's rows that are not faulty; of more than `MOST`, of a random sample.
 
     Raises:
-        AisleError: there is no such row, or the classifier decides nothing.
+        AisleError: The catalog has no such row, or the classifier makes no decisions.
     """
     rows = np.flatnonzero(~catalog.fatal)
     if not len(rows):
         raise AisleError(
-            f"none of the {len(catalog):,} rows can be answered: all are faulty, or there are none"
+            f"none of the {len(catalog):,} rows can be classified: all are faulty, or there are none"
         )
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST, replace=False))
-    views, embed = looked_at(classifier), getattr(classifier, "embed", None)
-    answers: list[Any] = []
+    views, embed = views_of(classifier), getattr(classifier, "embed", None)
+    predictions: list[Any] = []
     joint, present, texts = [], [], []
-    with progress("looking at what it answers", len(rows)) as advance:
+    with progress("predicting", len(rows)) as advance:
         for some in chunks(catalog, rows):
-            answers += classifier.predict(some)
+            predictions += classifier.predict(some)
             if embed is not None:
                 joint.append(projected(embed(some)))
             present += [[view.value(product) is not None for view in views] for product in some]
@@ -133,10 +146,10 @@ def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed
     return Profile(
         model_id=classifier.model_id,
         views=tuple(view.name for view in views),
-        place=np.array([format_path(a.best) for a in answers], dtype=object),
-        confidence=np.array([a.confidence[-1] if a.confidence else 0.0 for a in answers]),
-        accepted=np.array([a.decision == "accept" for a in answers]),
-        strange=np.array([STRANGE in a.problems for a in answers]),
+        path=np.array([format_path(p.best) for p in predictions], dtype=object),
+        confidence=np.array([p.confidence[-1] if p.confidence else 0.0 for p in predictions]),
+        accepted=np.array([p.decision == "accept" for p in predictions]),
+        ood=np.array([STRANGE in p.problems for p in predictions]),
         present=np.array(present, dtype=bool).reshape(len(rows), len(views)),
         language=np.array([language(text) for text in texts], dtype=object),
         length=np.array([len(words) for words in split]),
@@ -146,8 +159,8 @@ def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed
     )
 
 
-def looked_at(classifier: Classifier) -> list[View]:
-    """The views that a model, or the members of an ensemble, take from a product."""
+def views_of(classifier: Classifier) -> list[View]:
+    """The views that a model, or any member of an ensemble, reads."""
     found: dict[str, View] = {}
     for member in getattr(classifier, "members", (classifier,)):
         own = getattr(member, "inputs", None) or [View(v, "text", (v,)) for v in member.views]
@@ -156,7 +169,7 @@ def looked_at(classifier: Classifier) -> list[View]:
 
 
 def projected(vectors: np.ndarray) -> np.ndarray:
-    """(n, D) -> (n, WIDTH) by a fixed random projection, of unit rows; distances survive within a tenth."""
+    """(n, D) to (n, WIDTH) unit rows, by a fixed Gaussian random projection."""
     if vectors.shape[1] > WIDTH:
         draw = np.random.default_rng(vectors.shape[1]).standard_normal((vectors.shape[1], WIDTH))
         vectors = vectors @ (draw / WIDTH**0.5)
@@ -169,7 +182,7 @@ def _text(product: Product) -> str:
 
 
 def _sketch(words: list[str]) -> np.ndarray:
-    """(WIDTH,) hashed signs of the different words, of length 1."""
+    """(WIDTH,) the distinct words, feature-hashed with signs, scaled to unit length."""
     import zlib
 
     out = np.zeros(WIDTH, np.float32)

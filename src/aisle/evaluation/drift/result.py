@@ -1,4 +1,4 @@
-"""What changed since a model was trained, where, and what that means for its promise."""
+"""What changed since a model was trained, where, and what that means for its guarantee."""
 
 from pathlib import Path
 from typing import Literal
@@ -35,17 +35,17 @@ class Aspect(ResultRecord):
 
 
 class GuaranteeStatus(ResultRecord):
-    """Whether the promise can still be trusted. `holds`: nothing changed, or what changed is measured to be
+    """Whether the guarantee can still be trusted. `holds`: nothing changed, or what changed is measured to be
     harmless; `doubtful`: it was made for other products; `broken`: measured on labels, even the upper limit
-    lies below what was promised; `none`: the model promises nothing.
+    lies below the guaranteed precision; `none`: the model has no guarantee.
 
-    `promised`: the precision of full paths; `expected`: what the model's own confidence makes of those it
+    `guaranteed`: the precision of full paths; `expected`: what the model's own confidence makes of those it
     accepts now; `accepted`, `accepted_before`: shares; `measured`: on the file's own labels (null: too few).
     """
 
     verdict: Literal["holds", "doubtful", "broken", "none"]
     why: str
-    promised: float | None
+    guaranteed: float | None
     expected: float | None
     accepted: float
     accepted_before: float
@@ -53,8 +53,8 @@ class GuaranteeStatus(ResultRecord):
 
 
 class Drift(ResultRecord):
-    """A new file beside the products a model was calibrated on. `rows` of `source` were compared (a sample of
-    large files); `seen`: rows left out because the model was trained on them."""
+    """A new file compared with the products a model was calibrated on. `rows` of `source` were compared (a
+    sample of large files); `seen`: rows left out because the model was trained on them."""
 
     model_id: str
     source: str
@@ -64,7 +64,7 @@ class Drift(ResultRecord):
     seen: int
     faulty: int
     aspects: tuple[Aspect, ...]
-    promise: GuaranteeStatus
+    guarantee: GuaranteeStatus
 
     @property
     def changed(self) -> tuple[Aspect, ...]:

@@ -19,7 +19,7 @@ from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets
 
-TOLD = 8  # values that moved most
+SHIFTS = 8  # values shown, those that moved most
 FEWEST = 30  # rows below which nothing is compared, and labels below which nothing is measured
 
 
@@ -41,7 +41,7 @@ def reference_of(run: Path) -> Path:
 def keep(classifier: Any, catalog: Catalog, run: Path, progress: Progress = SILENT) -> None:
     """Write the profile of rows that training has not seen into a run's folder, where they are enough.
 
-    A disk that refuses is said, not raised: drift can be told without it, by a file.
+    If the file cannot be written, a message is shown and nothing is raised: `--reference FILE` replaces it.
     """
     rows = np.flatnonzero(~trained_on(classifier, catalog) & ~catalog.fatal & (catalog.targets().node >= 0))
     if len(rows) < FEWEST:
@@ -61,7 +61,7 @@ def drift(
     named: str = "the rows it was calibrated on",
     progress: Progress = SILENT,
 ) -> Drift:
-    """What changed between a reference and a new file, and whether the promise can still be trusted.
+    """What changed between a reference and a new file, and whether the guarantee can still be trusted.
 
     Rows that the model was trained on are left out: it is surer of those. named: the reference, for people.
 
@@ -78,8 +78,8 @@ def drift(
     if min(len(fresh), len(reference)) < FEWEST:
         left = f" ({int(seen.sum()):,} more were trained on)" if seen.any() else ""
         raise AisleError(
-            f"{len(fresh):,} rows{left} beside {len(reference):,} of the reference: "
-            f"fewer than {FEWEST} tell nothing"
+            f"{len(fresh):,} rows{left} compared with {len(reference):,} of the reference: "
+            f"fewer than {FEWEST} are too few to compare"
         )
     now = profile(classifier, fresh, progress, seed=1)
     aspects = compared(reference, now, progress)
@@ -92,7 +92,9 @@ def drift(
         seen=int(seen.sum()),
         faulty=int(fresh.fatal.sum()),
         aspects=aspects,
-        promise=_promise(classifier, fresh, reference, now, [a.name for a in aspects if a.changed]),
+        guarantee=_guarantee_status(
+            classifier, fresh, reference, now, [a.name for a in aspects if a.changed]
+        ),
     )
 
 
@@ -107,10 +109,10 @@ def compared(reference: Profile, now: Profile, progress: Progress = SILENT) -> t
     return tuple(
         Aspect(
             key=test.key, name=test.name, measure=test.measure, effect=one.effect, least=test.least, p=one.p,
-            changed=told and one.effect >= test.least, mean=test.mean,
-            moved=test.moved(reference, now) if told and one.effect >= test.least else (),
+            changed=significant and one.effect >= test.least, mean=test.mean,
+            moved=test.moved(reference, now) if significant and one.effect >= test.least else (),
         )
-        for test, one, told in zip(asked, found, real, strict=True)
+        for test, one, significant in zip(asked, found, real, strict=True)
     )  # fmt: skip
 
 
@@ -128,20 +130,20 @@ def _tests(reference: Profile) -> list[_Test]:
         return lambda a, b: test(getattr(a, name), getattr(b, name))
 
     tests = [
-        _Test("classes", "class mix", share, 0.05, of("place", shares), _mix),
+        _Test("classes", "class mix", share, 0.05, of("path", shares), _paths),
         _Test("branches", "top categories", share, 0.04, of("top", shares), _tops),
         _Test("vocabulary", "vocabulary", apart, 0.01, of("sketch", clouds), _words),
         _Test("words", "single words", share, 0.05, _each_word, _words),
         _Test("length", "length of texts", distance, 0.08, of("length", values), _length, True),
-        _Test("languages", "languages", share, 0.04, of("language", shares), _tongues),
-        _Test("confidence", "confidence", distance, 0.08, of("confidence", values), _sure, True),
-        _Test("unknown", "unknown categories", share, 0.03, of("strange", shares), _odd),
+        _Test("languages", "languages", share, 0.04, of("language", shares), _languages),
+        _Test("confidence", "confidence", distance, 0.08, of("confidence", values), _confidence, True),
+        _Test("unknown", "unknown categories", share, 0.03, of("ood", shares), _ood),
     ]
     for column, view in enumerate(reference.views):
         test, moved = _presence(column)
         tests.append(_Test(f"view {view}", f"view {view}", share, 0.03, test, moved))
     if reference.embedding.shape[1]:
-        tests.append(_Test("embedding", "embedding", apart, 0.01, of("embedding", clouds), _far, True))
+        tests.append(_Test("embedding", "embedding", apart, 0.01, of("embedding", clouds), _embedding, True))
     return tests
 
 
@@ -166,18 +168,18 @@ def _presence(column: int) -> tuple[Callable[..., TestResult], Callable[..., tup
 def _counted(before: np.ndarray, after: np.ndarray) -> tuple[Shift, ...]:
     a, b = Counter(before.tolist()), Counter(after.tolist())
     moved = [Shift(name=str(k), before=a[k] / len(before), now=b[k] / len(after)) for k in a | b]
-    return tuple(sorted(moved, key=lambda m: (-abs(m.now - m.before), m.name))[:TOLD])
+    return tuple(sorted(moved, key=lambda m: (-abs(m.now - m.before), m.name))[:SHIFTS])
 
 
-def _mix(a: Profile, b: Profile) -> tuple[Shift, ...]:
-    return _counted(a.place, b.place)
+def _paths(a: Profile, b: Profile) -> tuple[Shift, ...]:
+    return _counted(a.path, b.path)
 
 
 def _tops(a: Profile, b: Profile) -> tuple[Shift, ...]:
     return _counted(a.top, b.top)
 
 
-def _tongues(a: Profile, b: Profile) -> tuple[Shift, ...]:
+def _languages(a: Profile, b: Profile) -> tuple[Shift, ...]:
     return _counted(a.language, b.language)
 
 
@@ -190,7 +192,7 @@ def _words(a: Profile, b: Profile) -> tuple[Shift, ...]:
         odds = np.log(x / (n + 1 - x)) - np.log(y / (m + 1 - y))
         return float(abs(odds) / np.sqrt(1 / x + 1 / y + 1 / (n + 1 - x) + 1 / (m + 1 - y)))
 
-    ranked = sorted(a.words | b.words, key=lambda word: (-z(word), word))[:TOLD]
+    ranked = sorted(a.words | b.words, key=lambda word: (-z(word), word))[:SHIFTS]
     return tuple(Shift(name=w, before=a.words.get(w, 0) / n, now=b.words.get(w, 0) / m) for w in ranked)
 
 
@@ -198,17 +200,17 @@ def _length(a: Profile, b: Profile) -> tuple[Shift, ...]:
     return (Shift(name="words a product", before=float(a.length.mean()), now=float(b.length.mean())),)
 
 
-def _odd(a: Profile, b: Profile) -> tuple[Shift, ...]:
-    whole = Shift(name="belongs nowhere", before=float(a.strange.mean()), now=float(b.strange.mean()))
-    return (whole, *_by_top(a, b, a.strange.astype(float), b.strange.astype(float))[: TOLD - 1])
+def _ood(a: Profile, b: Profile) -> tuple[Shift, ...]:
+    whole = Shift(name="outside all known categories", before=float(a.ood.mean()), now=float(b.ood.mean()))
+    return (whole, *_by_top(a, b, a.ood.astype(float), b.ood.astype(float))[: SHIFTS - 1])
 
 
-def _sure(a: Profile, b: Profile) -> tuple[Shift, ...]:
+def _confidence(a: Profile, b: Profile) -> tuple[Shift, ...]:
     whole = Shift(name="mean", before=float(a.confidence.mean()), now=float(b.confidence.mean()))
-    return (whole, *_by_top(a, b, a.confidence, b.confidence)[: TOLD - 1])
+    return (whole, *_by_top(a, b, a.confidence, b.confidence)[: SHIFTS - 1])
 
 
-def _far(a: Profile, b: Profile) -> tuple[Shift, ...]:
+def _embedding(a: Profile, b: Profile) -> tuple[Shift, ...]:
     """By top category, the mean cosine similarity to the reference's centre there."""
     centre = {top: a.embedding[a.top == top].mean(0) for top in set(a.top.tolist())}
     whole = a.embedding.mean(0)
@@ -228,34 +230,34 @@ def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray, fewest: int = 
         if min(here.sum(), there.sum()) >= fewest:
             moved = Shift(name=str(top), before=float(x[here].mean()), now=float(y[there].mean()))
             found.append((abs(moved.now - moved.before) * there.sum(), moved))
-    return tuple(moved for _, moved in sorted(found, key=lambda f: (-f[0], f[1].name))[:TOLD])
+    return tuple(moved for _, moved in sorted(found, key=lambda f: (-f[0], f[1].name))[:SHIFTS])
 
 
-def _promise(
+def _guarantee_status(
     classifier: Any, catalog: Catalog, before: Profile, now: Profile, changed: list[str]
 ) -> GuaranteeStatus:
     policy = getattr(classifier, "policy", None)
-    promises = (
+    guarantees = (
         [p for p in policy.guarantees if p.holds and not p.branch] if isinstance(policy, Policy) else []
     )
-    promised = min((p.precision for p in promises if p.verdict == "accept"), default=None)
+    guaranteed = min((p.precision for p in guarantees if p.verdict == "accept"), default=None)
     expected = float(now.confidence[now.accepted].mean()) if now.accepted.any() else None
     measured = _measured(classifier, catalog)
     verdict, why = "holds", "nothing changed beyond chance"
     if changed:
-        verdict, why = "doubtful", f"it was shown for other products: {', '.join(changed)} changed"
-    if measured is not None and promised is not None:
+        verdict, why = "doubtful", f"it was fitted on other products: {', '.join(changed)} changed"
+    if measured is not None and guaranteed is not None:
         right = f"{100 * measured.value:.1f} % of those accepted are right by the file's own labels"
-        if measured.high < promised:
-            verdict, why = "broken", f"{right}, {100 * promised:.0f} % were promised"
-        elif changed and measured.low >= promised:
+        if measured.high < guaranteed:
+            verdict, why = "broken", f"{right}, {100 * guaranteed:.0f} % were guaranteed"
+        elif changed and measured.low >= guaranteed:
             verdict, why = "holds", f"{', '.join(changed)} changed, but {right}"
         elif changed:
             why = f"{why}; {right}"
-    if promised is None:
-        verdict, why = "none", "the model promises nothing: `aisle calibrate` fits a promise"
+    if guaranteed is None:
+        verdict, why = "none", "the model has no guarantee: `aisle calibrate` fits one"
     return GuaranteeStatus(
-        verdict=verdict, why=why, promised=promised, expected=expected, measured=measured,
+        verdict=verdict, why=why, guaranteed=guaranteed, expected=expected, measured=measured,
         accepted=float(now.accepted.mean()), accepted_before=float(before.accepted.mean()),
     )  # fmt: skip
 
