@@ -176,6 +176,24 @@ def test_the_command_compares_files_and_leaves_out_what_was_learned_from(trained
 
 
 @pytest.mark.slow
+def test_default_training_keeps_its_out_of_fold_predictions_as_the_reference(tmp_path):
+    from aisle import train
+    from aisle.data.demo import make_shop
+
+    made = make_shop(tmp_path / "shop", 300)
+    catalog = read(made.products)
+    model = train(catalog, out=tmp_path / "run")
+    kept = Profile.load(tmp_path / "run" / "reference.npz")
+    learned = catalog.select(catalog.split != "test")
+    assert kept.model_id == model.model_id
+    assert len(kept) == len(learned)
+    known = [one.confidence[-1] for one in model.predict(learned)]
+    assert kept.confidence.mean() < np.mean(known)  # of models that had not seen the rows
+    assert kept.embedding.shape == (len(kept), min(64, model.dim))
+    said = run(tmp_path / "run", made.products, "--json")
+    assert json.loads(said.stdout)["reference_rows"] == len(kept)
+
+
 def test_training_keeps_what_the_rows_set_aside_look_like(tmp_path):
     from aisle import train
     from aisle.data.demo import make_shop

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from aisle.data import Catalog
+from aisle.guarantee import Prediction
 from aisle.inference.label_targets import targets_in
 from aisle.metrics import Interval, paired_difference
 from aisle.taxonomy import Scores, Targets, Taxonomy
@@ -65,6 +66,20 @@ def held_out(model: KnowsTrainingRows, catalog: Catalog) -> HeldOutRows:
     _, first = np.unique(groups, return_index=True)
     first.sort()
     return HeldOutRows(catalog.select(rows), targets, groups).take(first)
+
+
+class OutOfFoldPredictions(NamedTuple):
+    """Training rows, each as predicted by a model that was not trained on it.
+
+    Attributes:
+        catalog: n rows.
+        predictions: n of them, in the rows' order.
+        embedding: (n, D) float32, in the space of the final model's `embed`.
+    """
+
+    catalog: Catalog
+    predictions: list[Prediction]
+    embedding: np.ndarray
 
 
 class Cost(NamedTuple):

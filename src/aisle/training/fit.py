@@ -11,6 +11,7 @@ from aisle.data.column_hints import advice
 from aisle.data.splits import assign, assign_by_time, dates_of
 from aisle.errors import CatalogError, RecipeError
 from aisle.inference.base_predictor import content_hashes
+from aisle.inference.holdout import OutOfFoldPredictions
 from aisle.inference.training_counts import count_training
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import count_terminals
@@ -24,6 +25,7 @@ from aisle.training.recipe import AnyRecipe
 from aisle.training.run import Run
 from aisle.training.start_rows import counts_of, grow, seen_to_fit
 
+_PREDICTED = 1_500  # out-of-fold predictions that stay with the model, for the reference of `aisle drift`
 _FEW = 10  # products, duplicates counted once, below which all are learned from
 
 
@@ -207,7 +209,16 @@ def cross_fitted(
     predictor = _remembering(predictor, catalog, targets, np.arange(len(catalog)))
     sample = (found.scores, pick(targets, found.rows), groups[found.rows], found.nearest)
     policy = guarantee.cross_fit(sample, found.fold, settings_of(recipe))
-    return dataclasses.replace(predictor, zero_shot=found.zero_shot).with_policy(policy)
+    some = np.linspace(0, len(found.rows) - 1, min(len(found.rows), _PREDICTED)).astype(np.int64)
+    rows, scores = catalog.select(found.rows[some]), found.scores[some]
+    nearest = None if found.nearest is None else found.nearest.take(some)
+    predictions = policy.predict([product.id for product in rows], scores, nearest=nearest)
+    embedding = predictor.model.embed(scores.logp)
+    return dataclasses.replace(
+        predictor,
+        zero_shot=found.zero_shot,
+        out_of_fold=OutOfFoldPredictions(rows, predictions, embedding),
+    ).with_policy(policy)
 
 
 def settings_of(recipe: AnyRecipe) -> guarantee.Settings:

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from aisle.data import Catalog, Product
 from aisle.errors import AisleError
 from aisle.evaluation.collect import chunks
 from aisle.evaluation.drift.languages import language
+from aisle.guarantee import Prediction
 from aisle.guarantee.predictions import STRANGE
 from aisle.inference.classifier import Classifier
 from aisle.models.views import View
@@ -126,22 +129,35 @@ def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed
         )
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST, replace=False))
-    views, embed = views_of(classifier), getattr(classifier, "embed", None)
-    predictions: list[Any] = []
-    joint, present, texts = [], [], []
+    embed = getattr(classifier, "embed", None)
+    predictions: list[Prediction] = []
+    joint: list[np.ndarray] = []
     with progress("predicting", len(rows)) as advance:
         for some in chunks(catalog, rows):
             predictions += classifier.predict(some)
             if embed is not None:
-                joint.append(projected(embed(some)))
-            present += [[view.value(product) is not None for view in views] for product in some]
-            texts += [_text(product) for product in some]
+                joint.append(embed(some))
             advance(len(some))
+    embedding = np.concatenate(joint) if joint else np.zeros((len(rows), 0), np.float32)
+    return profile_of(classifier, catalog.select(rows), predictions, embedding)
+
+
+def profile_of(
+    classifier: Any, catalog: Catalog, predictions: Sequence[Prediction], embedding: np.ndarray
+) -> Profile:
+    """The profile of n rows whose predictions are known.
+
+    Args:
+        classifier: The model that is profiled.
+        catalog: The n rows.
+        predictions: n of them.
+        embedding: (n, D), D = 0 where the model has none.
+    """
+    views = views_of(classifier)
+    present = [[view.value(product) is not None for view in views] for product in catalog]
+    texts = [_text(product) for product in catalog]
     split = [_WORD.findall(text.casefold()) for text in texts]
-    counts: dict[str, int] = {}
-    for words in split:
-        for word in set(words):
-            counts[word] = counts.get(word, 0) + 1
+    counts = Counter(word for words in split for word in set(words))
     often = sorted(counts, key=lambda word: (-counts[word], word))[:WORDS]
     return Profile(
         model_id=classifier.model_id,
@@ -150,11 +166,11 @@ def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed
         confidence=np.array([p.confidence[-1] if p.confidence else 0.0 for p in predictions]),
         accepted=np.array([p.decision == "accept" for p in predictions]),
         ood=np.array([STRANGE in p.problems for p in predictions]),
-        present=np.array(present, dtype=bool).reshape(len(rows), len(views)),
+        present=np.array(present, dtype=bool).reshape(len(texts), len(views)),
         language=np.array([language(text) for text in texts], dtype=object),
         length=np.array([len(words) for words in split]),
         sketch=np.stack([_sketch(words) for words in split]),
-        embedding=np.concatenate(joint) if joint else np.zeros((len(rows), 0), np.float32),
+        embedding=projected(embedding),
         words={word: counts[word] for word in often},
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from aisle.data import Catalog
 from aisle.errors import AisleError
 from aisle.evaluation.drift.permutation_tests import TestResult, clouds, holm, occurrences, shares, values
-from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile
+from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile, profile_of
 from aisle.evaluation.drift.result import Aspect, Drift, GuaranteeStatus, Shift
 from aisle.evaluation.result import ConfidenceInterval
 from aisle.guarantee import Policy
@@ -39,16 +39,24 @@ def reference_of(run: Path) -> Path:
 
 
 def keep(classifier: Any, catalog: Catalog, run: Path, progress: Progress = SILENT) -> None:
-    """Write the profile of rows that training has not seen into a run's folder, where they are enough.
+    """Write the reference of `aisle drift` into a run's folder: a profile of rows kept aside, or of training
+    rows as cross-fitting predicted them.
 
     If the file cannot be written, a message is shown and nothing is raised: `--reference FILE` replaces it.
     """
     rows = np.flatnonzero(~trained_on(classifier, catalog) & ~catalog.fatal & (catalog.targets().node >= 0))
-    if len(rows) < FEWEST:
-        progress.say("no reference for `aisle drift`: no rows were kept aside; give it --reference FILE")
+    crossed = getattr(classifier, "out_of_fold", None)
+    if max(len(rows), len(crossed.predictions) if crossed else 0) < FEWEST:
+        progress.say(
+            f"no reference for `aisle drift`: it takes {FEWEST} labelled rows; give it --reference FILE"
+        )
         return
     try:
-        profile(classifier, catalog.select(rows), progress).save(run / FILE)
+        if len(rows) >= FEWEST:
+            found = profile(classifier, catalog.select(rows), progress)
+        else:
+            found = profile_of(classifier, *crossed)
+        found.save(run / FILE)
     except OSError as error:
         progress.say(f"{run / FILE} cannot be written: {error.strerror or error}")
 

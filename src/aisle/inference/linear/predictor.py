@@ -14,6 +14,7 @@ from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Policy
 from aisle.inference.base_predictor import LazyEmbeddings, ScoredBatch, TreeCounts, batched, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
+from aisle.inference.holdout import OutOfFoldPredictions
 from aisle.inference.knn_index import KnnIndex, random_projection
 from aisle.inference.linear.bundle import read_linear, write_linear
 from aisle.inference.prefetch import cores, prefetch
@@ -33,7 +34,8 @@ class LinearPredictor(TrainedPredictor):
 
     seen_keys: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
     the model card. batch: products scored at once; answers do not depend on it. catalog_format: how the
-    catalog it was trained on is written.
+    catalog it was trained on is written. out_of_fold: a sample of what cross-fitting predicted, right after
+    training; a bundle does not hold it.
     """
 
     runtime: ClassVar[str] = "linear"
@@ -49,6 +51,7 @@ class LinearPredictor(TrainedPredictor):
     zero_shot: ZeroShot | None = None
     batch: int = 256
     catalog_format: CatalogFormat | None = None
+    out_of_fold: OutOfFoldPredictions | None = field(default=None, repr=False, compare=False)
 
     @property
     def taxonomy(self) -> Taxonomy:
