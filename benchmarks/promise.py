@@ -146,7 +146,7 @@ def judged(policy: Policy, sample: Sample, precision: float) -> Outcome:
     scores, targets = sample.scores, sample.targets
     calibrated = policy.calibrate(scores)
     descent = policy.descend(calibrated, sample.nearest)
-    stops = policy.stops(scores.taxonomy, descent, policy.strange(calibrated, sample.nearest))
+    stops = policy.stops(scores.taxonomy, descent, policy.is_ood(calibrated, sample.nearest))
     lineage = scores.taxonomy.ancestors[targets.node]
     every, at = np.arange(len(scores)), np.maximum(stops - 1, 0)
     full = descent.best == targets.node

@@ -177,7 +177,7 @@ def texts(model: Any, rows: int, folder: Path, described: bool) -> Spent:
 
 def without_neighbours(model: Any) -> Any:
     """The same model, as if its promise had been fitted without them."""
-    return model.with_policy(dataclasses.replace(model.policy, novelty=None, agreement=None))
+    return model.with_policy(dataclasses.replace(model.policy, ood=None, knn_calibration=None))
 
 
 def accuracy(full: Any, others: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import LinearSVC
 
 from aisle.data import read
-from aisle.guarantee import Calibration, Nearest, Neighbours, Novelty
+from aisle.guarantee import Calibration, Nearest, Neighbours, OodDetector
 from aisle.taxonomy import CategoryPath, Scores, Targets, Taxonomy
 from results import SHARED, machine, write_section
 
@@ -124,7 +124,7 @@ def encode(text: Sequence[str], folder: Path) -> np.ndarray:
 
 
 def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
-    """AUROC of each sign of strangeness when these top categories are left out of learning."""
+    """AUROC of each sign of ood_score when these top categories are left out of learning."""
     belongs = np.array([path[0] not in out for path in shop.paths])
     share = np.random.default_rng(1).random(shop.groups.max() + 1)[shop.groups]
     learn = few(belongs & (share < 0.55), LEARN)
@@ -152,15 +152,15 @@ def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
     found = [tree.find(shop.paths[i]) for i in usual]
     targets = Targets(np.array([-1 if n is None else n for n in found]), np.ones(len(found), dtype=bool))
     calibration = Calibration.fit(scores, targets)
-    novelty = Novelty.fit(calibration.apply(scores), nearest, alarms=0.05)
+    ood = OodDetector.fit(calibration.apply(scores), nearest, alarms=0.05)
     scores, nearest = ask(asked)
     calibrated, strange = calibration.apply(scores), ~belongs[asked]
-    flagged = novelty.flagged(calibrated, nearest)
+    flagged = ood.flagged(calibrated, nearest)
     signs = {
         "top-1 confidence": -scores.logp.max(1),
         "calibrated top-1 confidence": -calibrated.logp.max(1),
         "level-1 confidence": -calibrated.level(1)[:, :-1].max(1),
-        "strangeness": novelty.strangeness(calibrated, nearest),
+        "ood_score": ood.score(calibrated, nearest),
     }
     told = {name: float(roc_auc_score(strange, sign)) for name, sign in signs.items()}
     print(

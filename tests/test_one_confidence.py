@@ -16,7 +16,7 @@ from aisle.cli import register
 from aisle.evaluation import evaluate
 from aisle.evaluation.drift.profile import profile
 from aisle.evaluation.numbers import percent
-from aisle.guarantee import Agreement, Calibration, OperatingPoint
+from aisle.guarantee import Calibration, KnnCalibration, OperatingPoint
 from aisle.guarantee.knn_calibration import Line
 from aisle.guarantee.rule import NEVER
 from aisle.inference.cascade import Cascade
@@ -42,8 +42,8 @@ def deciding(policy, spaces):
         policy,
         calibration=Calibration((0.7,), ((0.15, 0.5),)),
         curve=(OperatingPoint(policy.settings.precision, 4.0, NEVER, (), 0, 0.0, ()),),
-        agreement=Agreement(full, branch),
-        novelty=None,
+        knn_calibration=KnnCalibration(full, branch),
+        ood=None,
     )
 
 

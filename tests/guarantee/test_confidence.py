@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aisle.guarantee import Policy, Sample, fit
-from aisle.guarantee.knn_calibration import Agreement, Line
+from aisle.guarantee.knn_calibration import KnnCalibration, Line
 from aisle.taxonomy import Scores, Targets, Taxonomy
 from tests.guarantee.simulated import TREE, draw
 from tests.guarantee.test_agreement import neighbours as neighbours  # a fixture
@@ -56,7 +56,7 @@ def test_every_level_fits_into_one_and_holds_the_path_as_predicted(asked):
 def agreeing(offset):
     """A policy whose neighbours, whatever they say, move log-odds by so much."""
     line = Line(offset, 1.0, (0.0,), (0.0,))
-    return Policy(agreement=Agreement(line, line))
+    return Policy(knn_calibration=KnnCalibration(line, line))
 
 
 def nothing_near(rows, tree):

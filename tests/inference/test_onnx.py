@@ -139,8 +139,8 @@ def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
     np.testing.assert_array_equal(twin.seen(promising.catalog), model.seen(promising.catalog))
     nearest = twin.nearest(few)
     assert nearest is not None
-    assert nearest.likeness.any()
-    np.testing.assert_allclose(nearest.likeness, model.nearest(few).likeness, atol=1e-4)
+    assert nearest.branch_similarity.any()
+    np.testing.assert_allclose(nearest.branch_similarity, model.nearest(few).branch_similarity, atol=1e-4)
     assert twin.score([]).logp.shape == (0, len(model.taxonomy.terminals))
     nothing = [aisle.Product("1", {}), aisle.Product("2", {"title": "red shoes"})]
     assert by_place(one.to_dict() for one in twin.predict(nothing)) == as_written(model.predict(nothing))

@@ -300,7 +300,7 @@ def test_a_model_that_decides_nothing_has_no_guarantee(start, trained, tmp_path)
     """As where it was calibrated on too few rows: there are rules, and none lets anything through."""
     for name, price in (("nothing", NEVER), ("sure", 1e-9)):
         point = OperatingPoint(trained.model.policy.settings.precision, price, NEVER, (), 0, 0.0, ())
-        policy = dataclasses.replace(trained.model.policy, curve=(point,), novelty=None)
+        policy = dataclasses.replace(trained.model.policy, curve=(point,), ood=None)
         dataclasses.replace(trained.model, policy=policy).save(tmp_path / name)
     client = start(runs={name: tmp_path / name for name in ("nothing", "sure")})
     told = {one["name"]: one["guarantee"] for one in client.get("/v1/models").json()["models"]}

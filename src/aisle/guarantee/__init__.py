@@ -4,9 +4,9 @@ from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.confidence import Confidences
 from aisle.guarantee.exact_tests import clopper_pearson
 from aisle.guarantee.fit import Sample, cross_fit, fit
-from aisle.guarantee.knn_calibration import Agreement
+from aisle.guarantee.knn_calibration import KnnCalibration
 from aisle.guarantee.nearest import Nearest, Neighbours
-from aisle.guarantee.ood import Novelty
+from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import OUTSIDE
 from aisle.guarantee.policy import Policy
 from aisle.guarantee.prediction import Alternative, Prediction, Verdict
@@ -17,7 +17,6 @@ from aisle.guarantee.settings import PolicyError, Settings
 __all__ = [
     "CURVE",
     "OUTSIDE",
-    "Agreement",
     "Alternative",
     "Calibration",
     "Confidences",
@@ -25,9 +24,10 @@ __all__ = [
     "Curves",
     "Guarantee",
     "Kept",
+    "KnnCalibration",
     "Nearest",
     "Neighbours",
-    "Novelty",
+    "OodDetector",
     "OperatingPoint",
     "Policy",
     "PolicyError",

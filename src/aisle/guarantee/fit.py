@@ -1,20 +1,18 @@
-"""From labelled rows to a promise: calibrate on one part, test thresholds on another.
+"""Fit a guarantee: calibrate the confidences, then test decision rules on labelled rows.
 
-What is promised, exactly. Let the rows of the threshold part be independent draws (one row is drawn
-from each group of near-duplicates) of the products to come. For each kind of answer, with
-probability at least 1 - its share of delta over that draw, the share of right answers among future
-products given that answer is at least `precision` (with costs: their average cost is at most
-1 - precision). The shares add up to delta, so all kinds hold together with probability 1 - delta.
-A promise for one top category is made at delta on its own; those are not joint.
+`fit` takes two disjoint parts that training has not seen: the first calibrates, the second tests (hold-out).
+`cross_fit` takes out-of-fold scores of the training rows: each fold is calibrated by the other folds, and all
+rows test.
 
-Why it holds. The calibration part fixes everything but one number a kind: the calibration, what
-neighbours count for, the candidates for the limit, where the walk among them begins, and how much
-stricter single categories are. The threshold part only tests, walking from the strict end (Learn then
-Test, arXiv 2110.01052, fixed-sequence testing), each test exact. The rule tested is the climb of
-Goren, Galil & El-Yaniv (arXiv 2405.11533): from the best terminal up to the first node that is sure
-enough. Accepting is settled first. Whether its walk goes on depends only on the rows it accepts and
-those of the step it refuses, which were refused for having too many mistakes: what is left for
-`partial` is therefore as good as fresh, or worse than it, never better.
+The guarantee of one operating point: over the draw of the test rows (one row of each group of
+near-duplicates counts), with probability at least 1 - alpha, at least `precision` of future products decided
+`accept` have the right full path, and at least `precision` of those decided `partial` lie in the branch
+named. With costs: the average cost of these decisions is at most 1 - precision. For `cross_fit` this assumes
+that the fold models' scores stand in for the final model's (docs/guarantee.md).
+
+Why it holds: the candidates and their order depend on confidences alone, never on the labels that test them
+(Learn then Test, arXiv 2110.01052, fixed-sequence testing); each test is exact, and three searches share
+alpha. A guarantee for one top category is tested at alpha on its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aisle.guarantee.calibration import Calibration
-from aisle.guarantee.knn_calibration import Agreement
+from aisle.guarantee.knn_calibration import KnnCalibration
 from aisle.guarantee.nearest import Nearest
-from aisle.guarantee.ood import Novelty
+from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import Descent, descend, judge
 from aisle.guarantee.policy import Policy
 from aisle.guarantee.rule import CURVE, Demand
@@ -36,10 +34,13 @@ from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
 class Sample(NamedTuple):
-    """Labelled rows: raw scores and targets, and where there are any:
+    """B labelled rows.
 
-    groups: (B,) what ties near-duplicates together. nearest: what the products learned
-    from say of them (`Neighbours.ask`).
+    Attributes:
+        scores: Raw (uncalibrated) log-probabilities over one tree.
+        targets: Where the rows belong.
+        groups: (B,) what near-duplicates share; None: every row is its own group.
+        nearest: The most similar training products (`Neighbours.ask`).
     """
 
     scores: Scores
@@ -70,15 +71,23 @@ def fit(
     branch_precision: Mapping[str, float] | None = None,
     level_precision: Mapping[int, float] | None = None,
 ) -> Policy:
-    """The policy that promises `precision` on as much as it can show, from two disjoint parts.
+    """Fit a policy on two disjoint parts that the model was not trained on (hold-out).
 
-    calibration, thresholds: Samples, or plain tuples that begin alike: `(scores, targets)`; raw scores
-    over one tree. No row, nor a near-duplicate of it, may be in both, or in training. With
-    nearest, a path that its neighbours share is surer, and nothing is decided for products that
-    probably belong nowhere in the tree. Rows with node -1 have no label and are left out;
-    node OUTSIDE says that the product belongs nowhere in the tree, where every answer is wrong. A label
-    below the tree's end is given as the deepest node above it, exact: a full path is wrong then.
-    The other settings are those of `Settings`.
+    Rows with node -1 have no label and are left out. Node OUTSIDE says that the product belongs nowhere in
+    the tree, so that every decision is wrong. A label below the tree's end is given as the deepest node above
+    it, exact: a full path is wrong then.
+
+    Args:
+        calibration: A Sample, or a plain tuple that begins alike: raw scores and targets.
+        thresholds: The same for the rows that test. No row of one part, nor a near-duplicate of it, may be in
+            the other or in training.
+        precision: As the other arguments, see `Settings`.
+        alpha: Probability that the guarantee does not hold.
+        prefer: `depth` or `coverage`.
+        never: Ids at or below which nothing is decided.
+        costs: By id, what a mistake costs.
+        branch_precision: By id.
+        level_precision: By level, 1 is the top.
 
     Raises:
         PolicyError: a setting out of its range, or parts over different trees.
@@ -100,13 +109,13 @@ def fit(
             "the calibration and the threshold part are scored over different trees: score both anew"
         )
     if (first.nearest is None) != (second.nearest is None):
-        raise PolicyError("neighbours were given for one part only: give it for both, or for neither")
+        raise PolicyError("nearest is given for one part only: give it for both, or for neither")
     settings.check(taxonomy)
     policy = _calibrated(settings, first)
     scores = policy.calibrate(second.scores)
     rows = Rows.of(
         taxonomy, policy.descend(scores, second.nearest), second.targets,
-        _codes(second.groups, len(second.scores)), policy.strange(scores, second.nearest),
+        _codes(second.groups, len(second.scores)), policy.is_ood(scores, second.nearest),
     )  # fmt: skip
     return _with_curve(policy, taxonomy, rows)
 
@@ -128,12 +137,12 @@ def cross_fit(sample: Labelled, fold: np.ndarray, settings: Settings | None = No
     taxonomy = whole.scores.taxonomy
     settings.check(taxonomy)
     policy = _calibrated(settings, whole)
-    held = policy.strange(policy.calibrate(whole.scores), whole.nearest)
+    held = policy.is_ood(policy.calibrate(whole.scores), whole.nearest)
     parts: list[Descent] = []
     order: list[np.ndarray] = []
     for number in np.unique(fold):
         theirs, mine = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        other = _calibrated(settings, whole.select(theirs), novelty=False)
+        other = _calibrated(settings, whole.select(theirs), ood=False)
         own = whole.select(mine)
         parts.append(other.descend(other.calibrate(own.scores), own.nearest))
         order.append(mine)
@@ -147,7 +156,7 @@ def cross_fit(sample: Labelled, fold: np.ndarray, settings: Settings | None = No
     return _with_curve(replace(policy, method="cross-fit"), taxonomy, rows)
 
 
-def _calibrated(settings: Settings, sample: Sample, novelty: bool = True) -> Policy:
+def _calibrated(settings: Settings, sample: Sample, ood: bool = True) -> Policy:
     """Calibration, neighbors and out-of-distribution threshold of a sample; no curve yet."""
     groups = _codes(sample.groups, len(sample.scores))
     weight = 1.0 / np.bincount(groups)[groups] if len(groups) else None
@@ -156,8 +165,8 @@ def _calibrated(settings: Settings, sample: Sample, novelty: bool = True) -> Pol
     return Policy(
         settings,
         calibration,
-        novelty=_novelty(scores, sample) if novelty else None,
-        agreement=_agreement(scores, sample, weight),
+        ood=_ood(scores, sample) if ood else None,
+        knn_calibration=_knn_calibration(scores, sample, weight),
     )
 
 
@@ -170,21 +179,21 @@ def _with_curve(policy: Policy, taxonomy: Taxonomy, rows: Rows) -> Policy:
     return replace(policy, curve=tuple(curve), known=frozenset(node.id for node in taxonomy.nodes))
 
 
-def _novelty(calibrated: Scores, sample: Sample) -> Novelty | None:
-    """What is usual among the products that do belong, where there are neighbours."""
+def _ood(calibrated: Scores, sample: Sample) -> OodDetector | None:
+    """The out-of-distribution detector, fitted on rows that belong in the tree; None without neighbors."""
     if sample.nearest is None:
         return None
     belongs = np.flatnonzero(sample.targets.node >= 0)
-    return Novelty.fit(calibrated[belongs], sample.nearest.take(belongs))
+    return OodDetector.fit(calibrated[belongs], sample.nearest.take(belongs))
 
 
-def _agreement(calibrated: Scores, sample: Sample, weight: np.ndarray | None) -> Agreement | None:
-    """How much surer neighbours who agree make a path, where there are neighbours."""
+def _knn_calibration(calibrated: Scores, sample: Sample, weight: np.ndarray | None) -> KnnCalibration | None:
+    """The recalibration of path confidences by the votes of neighbors; None without rows."""
     if weight is None:
         return None
     taxonomy, descent = calibrated.taxonomy, descend(calibrated)
     truth = judge(taxonomy, descent, sample.targets)
-    return Agreement.fit(taxonomy, descent, truth, sample.nearest, weight)
+    return KnnCalibration.fit(taxonomy, descent, truth, sample.nearest, weight)
 
 
 def _codes(groups: np.ndarray | None, rows: int) -> np.ndarray:

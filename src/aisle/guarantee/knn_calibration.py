@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Agreement:
+class KnnCalibration:
     """Logistic regression on a calibration part: of the full path, and of the branches above it."""
 
     full: Line
@@ -53,7 +53,7 @@ class Agreement:
         truth: PathCorrectness,
         nearest: Nearest | None,
         weight: np.ndarray,
-    ) -> "Agreement | None":
+    ) -> "KnnCalibration | None":
         """From calibrated products not trained on; None of too few. weight: (B,) of each. nearest: None for
         models without neighbors, whose path probabilities are recalibrated alone."""
         vote = _votes(taxonomy, descent, nearest)
@@ -73,7 +73,7 @@ class Agreement:
         return cls(full, branch)
 
     @property
-    def asks_neighbours(self) -> bool:
+    def uses_neighbors(self) -> bool:
         """Whether it reads what neighbors say."""
         return bool(self.full.weights or self.branch.weights)
 
@@ -83,9 +83,9 @@ class Agreement:
         Raises:
             ValueError: no neighbors, and it was fitted with them.
         """
-        if nearest is None and self.asks_neighbours:
+        if nearest is None and self.uses_neighbors:
             raise ValueError("this policy was fitted with what neighbours say: give `nearest` here too")
-        vote = _votes(taxonomy, descent, nearest if self.asks_neighbours else None)
+        vote = _votes(taxonomy, descent, nearest if self.uses_neighbors else None)
         every, last = np.arange(len(descent.best)), descent.depth - 1
         sure = _sure(self.branch, descent.confidence, np.moveaxis(vote, 1, -1))
         sure[every, last] = _sure(self.full, descent.confidence[every, last], vote[every, :, last])
@@ -97,7 +97,7 @@ class Agreement:
         return {"full": self.full._asdict(), "branch": self.branch._asdict()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Agreement":
+    def from_dict(cls, data: Mapping[str, Any]) -> "KnnCalibration":
         """Read back what `to_dict` wrote."""
         return cls(*(_read(data[name]) for name in ("full", "branch")))
 
@@ -106,7 +106,7 @@ def _votes(taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> np.
     """(B, S, L) share of the neighbors at each level of the path, by space; no space without neighbors."""
     if nearest is None:
         return np.zeros((len(descent.best), 0, descent.nodes.shape[1]))
-    return nearest.agreement(taxonomy, descent.nodes)
+    return nearest.vote_share(taxonomy, descent.nodes)
 
 
 def _read(data: Mapping[str, Any]) -> Line:

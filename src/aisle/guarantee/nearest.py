@@ -15,13 +15,15 @@ SHARPNESS = 10.0  # how sharply a difference in cosine similarity speaks for a c
 
 
 class Nearest(NamedTuple):
-    """What the products learned from say of B new ones, in S spaces; NaN where a space says nothing.
+    """The training products most similar to B new ones, in S embedding spaces; NaN where a space is missing.
 
-    likeness: (B, S, T) to the nearest in each of T top categories. place: (B, S, K) the nodes where the K
-    nearest of all belong, -1 where there is none in the tree; similarity: (B, S, K) of each.
+    Attributes:
+        branch_similarity: (B, S, T) mean cosine similarity to the nearest products of each top category.
+        place: (B, S, K) nodes of the K nearest products; -1 where the node is not in the tree.
+        similarity: (B, S, K) cosine similarity to these.
     """
 
-    likeness: np.ndarray
+    branch_similarity: np.ndarray
     place: np.ndarray
     similarity: np.ndarray
 
@@ -39,7 +41,7 @@ class Nearest(NamedTuple):
         """One batch after the other."""
         return Nearest(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
-    def agreement(self, taxonomy: Taxonomy, nodes: np.ndarray) -> np.ndarray:
+    def vote_share(self, taxonomy: Taxonomy, nodes: np.ndarray) -> np.ndarray:
         """(B, S, L) share of the neighbours' vote, by similarity, that lies at or below each of `nodes`
         (B, L); at the last of a row's nodes, which is its full path, exactly there. -1 is no node."""
         there = self.place >= 0

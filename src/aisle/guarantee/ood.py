@@ -1,10 +1,10 @@
-"""Products that belong nowhere in the tree: those that the network and the nearest products dispute about.
+"""Out-of-distribution detection: products that probably belong nowhere in the tree.
 
-A network's own confidence says little here: a softmax always names somewhere. What tells is a second
-opinion from the products it learned from, in spaces that know nothing of the tree (a frozen
-encoder's vectors, words): do those nearest stand where the network says? That a product is unlike all that
-was learned from tells less, for where listings differ much so are many that belong; it counts half.
-Measured by leaving whole branches out: docs/guarantee.md, docs/lab-notes.md.
+A softmax always names a category, so its confidence says little. The evidence is a second opinion from the
+nearest training products, in embeddings that do not depend on the tree (a frozen encoder's vectors, TF-IDF):
+whether they lie in the top categories that the model names. Low similarity to all training products counts
+half, because many products that do belong are unlike the others. Measured by leaving out whole branches:
+docs/guarantee.md, docs/lab-notes.md.
 """
 
 from collections.abc import Mapping
@@ -16,19 +16,24 @@ import numpy as np
 from aisle.guarantee.nearest import Nearest
 from aisle.taxonomy import Scores
 
-_FEWEST = 20  # rows in which a space must be seen to be judged by
-_SHARPNESS = 20.0  # how sharply a difference in cosine similarity speaks for a top category
+_FEWEST = 20  # rows that a space needs to be used
+_SHARPNESS = 20.0  # inverse temperature of the vote by cosine similarity
 _WEIGHTS = (1.0, 1.0, 0.5)  # of the signs
 
 
 @dataclass(frozen=True)
-class Novelty:
-    """How a product's strangeness is told, and from where on it is flagged.
+class OodDetector:
+    """Out-of-distribution score of a product, and the threshold above which it is flagged.
 
-    centre, spread: (3 S) usual value and deviation, among products that do belong, of each of S spaces'
-    signs: by how many of the nearest stand in another top category, how likeness speaks against the
-    network's, and how unlike the nearest is; where there is one top category, (S), the last alone. flag:
-    strangeness above this is flagged; a share `alarms` of the products that do belong is, too.
+    Each of S spaces has three signs: the share of the nearest products in other top categories than the
+    model's, how far their similarities contradict the model's top category, and the dissimilarity to the
+    nearest product. In a tree of one top category only the last is used.
+
+    Attributes:
+        centre: (3 S,) or (S,) mean of each sign among products that belong in the tree.
+        spread: (3 S,) or (S,) standard deviation of each sign; inf: the sign is not used.
+        flag: Products with a higher score are flagged.
+        alarms: Share of the products that belong in the tree that is flagged too.
     """
 
     centre: tuple[float, ...]
@@ -37,11 +42,14 @@ class Novelty:
     alarms: float
 
     @classmethod
-    def fit(cls, calibrated: Scores, nearest: Nearest, alarms: float = 0.02) -> "Novelty":
-        """From products that belong in the tree and were not learned from.
+    def fit(cls, calibrated: Scores, nearest: Nearest, alarms: float = 0.02) -> "OodDetector":
+        """Fit on products that belong in the tree and that the model was not trained on.
 
-        The flag is the split-conformal quantile: a product that belongs is flagged with a chance of at
-        most `alarms`, over the draw of these and of it.
+        Args:
+            calibrated: (B, N) calibrated log-probabilities.
+            nearest: Their most similar training products.
+            alarms: Probability that a product that belongs is flagged, over the draw of these rows and of
+                it (split-conformal quantile).
         """
         signs = _signs(calibrated, nearest)
         seen = np.isfinite(signs).sum(0) >= _FEWEST
@@ -52,26 +60,28 @@ class Novelty:
             np.inf,
         )
         usual = cls(tuple(map(float, centre)), tuple(map(float, spread)), np.inf, alarms)
-        told = np.sort(usual.strangeness(calibrated, nearest))
-        told = told[np.isfinite(told)]
-        rank = int(np.ceil((len(told) + 1) * (1 - alarms)))
-        return cls(usual.centre, usual.spread, float(told[rank - 1]) if rank <= len(told) else np.inf, alarms)
+        scores = np.sort(usual.score(calibrated, nearest))
+        scores = scores[np.isfinite(scores)]
+        rank = int(np.ceil((len(scores) + 1) * (1 - alarms)))
+        return cls(
+            usual.centre, usual.spread, float(scores[rank - 1]) if rank <= len(scores) else np.inf, alarms
+        )
 
-    def strangeness(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
-        """(B,) weighted mean of the signs, each in its usual deviations; NaN where no space says anything."""
+    def score(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
+        """(B,) weighted mean of the standardised signs; NaN where no space is known."""
         found = _signs(calibrated, nearest)
         signs = (found - np.array(self.centre)) / np.array(self.spread)
-        told = np.isfinite(signs) & np.isfinite(self.spread)
-        alike = nearest.likeness.shape[2] == 1  # all count the same
+        known = np.isfinite(signs) & np.isfinite(self.spread)
+        alike = nearest.branch_similarity.shape[2] == 1  # all count the same
         weight = 1.0 if alike else np.repeat(_WEIGHTS, signs.shape[1] // 3)
-        total = (told * weight).sum(1)
-        mean = (np.where(told, signs, 0) * weight).sum(1) / np.where(total > 0, total, 1)
+        total = (known * weight).sum(1)
+        mean = (np.where(known, signs, 0) * weight).sum(1) / np.where(total > 0, total, 1)
         return np.where(total > 0, mean, np.nan)
 
     def flagged(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
         """(B,) bool: probably belongs nowhere in the tree."""
         with np.errstate(invalid="ignore"):
-            return self.strangeness(calibrated, nearest) > self.flag
+            return self.score(calibrated, nearest) > self.flag
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers; what is infinite becomes None."""
@@ -85,7 +95,7 @@ class Novelty:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Novelty":
+    def from_dict(cls, data: Mapping[str, Any]) -> "OodDetector":
         """Read back what `to_dict` wrote."""
         spread = tuple(np.inf if s is None else float(s) for s in data["spread"])
         flag = np.inf if data["flag"] is None else float(data["flag"])
@@ -94,24 +104,24 @@ class Novelty:
 
 
 def _mean(values: np.ndarray) -> float:
-    told = values[np.isfinite(values)]
-    return float(told.mean()) if len(told) else 0.0
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _signs(calibrated: Scores, nearest: Nearest) -> np.ndarray:
-    """(B, 3 S), or (B, S) in a tree of one top category: the signs that `Novelty` tells of."""
+    """(B, 3 S), or (B, S) in a tree of one top category: the signs of `OodDetector`."""
     tree = calibrated.taxonomy
-    network = np.exp(calibrated.level(1)[:, :-1].astype(np.float64))[:, None]  # (B, 1, T)
-    likeness = nearest.likeness.astype(np.float64)  # (B, S, T)
-    closest = likeness.max(2, keepdims=True)
-    if likeness.shape[2] == 1:
+    model = np.exp(calibrated.level(1)[:, :-1].astype(np.float64))[:, None]  # (B, 1, T)
+    similarity = nearest.branch_similarity.astype(np.float64)  # (B, S, T)
+    closest = similarity.max(2, keepdims=True)
+    if similarity.shape[2] == 1:
         return -closest[..., 0]
     column = np.zeros(len(tree), dtype=np.int64)
-    column[tree.level(1)] = np.arange(likeness.shape[2])
+    column[tree.level(1)] = np.arange(similarity.shape[2])
     top = column[tree.ancestors[nearest.place, 0]]  # (B, S, K)
-    agreed = np.take_along_axis(np.broadcast_to(network, likeness.shape), top, 2) * (nearest.place >= 0)
+    agreed = np.take_along_axis(np.broadcast_to(model, similarity.shape), top, 2) * (nearest.place >= 0)
     voters = np.isfinite(nearest.similarity).sum(2)
     share = agreed.sum(2) / np.where(voters > 0, voters, np.nan)
-    vote = np.exp(_SHARPNESS * (likeness - closest))
-    overlap = np.sqrt(vote / vote.sum(2, keepdims=True) * network).max(2)
+    vote = np.exp(_SHARPNESS * (similarity - closest))
+    overlap = np.sqrt(vote / vote.sum(2, keepdims=True) * model).max(2)
     return -np.concatenate([share, overlap, closest[..., 0]], 1)

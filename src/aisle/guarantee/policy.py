@@ -10,9 +10,9 @@ import numpy as np
 
 from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.confidence import Confidences
-from aisle.guarantee.knn_calibration import Agreement
+from aisle.guarantee.knn_calibration import KnnCalibration
 from aisle.guarantee.nearest import Nearest
-from aisle.guarantee.ood import Novelty
+from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import Descent, descend
 from aisle.guarantee.prediction import Prediction
 from aisle.guarantee.predictions import predictions
@@ -20,7 +20,7 @@ from aisle.guarantee.rule import NEVER, Demand, Guarantee, OperatingPoint, gains
 from aisle.guarantee.settings import PolicyError, Settings
 from aisle.taxonomy import Scores, Taxonomy
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Policy:
     calibration: Calibration = field(default_factory=Calibration)
     curve: tuple[OperatingPoint, ...] = ()
     known: frozenset[str] = frozenset()
-    novelty: Novelty | None = None
-    agreement: Agreement | None = None
+    ood: OodDetector | None = None
+    knn_calibration: KnnCalibration | None = None
     method: str = "hold-out"
 
     @classmethod
@@ -89,9 +89,11 @@ class Policy:
     # -- answering ----------------------------------------------------------------------------
 
     @property
-    def asks_neighbours(self) -> bool:
+    def uses_neighbors(self) -> bool:
         """Whether what neighbours say changes any answer."""
-        return self.novelty is not None or (self.agreement is not None and self.agreement.asks_neighbours)
+        return self.ood is not None or (
+            self.knn_calibration is not None and self.knn_calibration.uses_neighbors
+        )
 
     def calibrate(self, scores: Scores) -> Scores:
         """(B, N) calibrated log-probabilities over the same tree, before what neighbours say; no child above
@@ -134,20 +136,20 @@ class Policy:
         if len(ids) != len(scores):
             raise ValueError(f"{len(ids)} ids for {len(scores)} rows of scores")
         calibrated = self.calibrate(scores)
-        strange = self.strange(calibrated, nearest)
+        ood = self.is_ood(calibrated, nearest)
         empty = np.zeros(len(ids), dtype=bool) if present is None else ~np.asarray(present, dtype=bool)
         confidences = self._confidences(calibrated, nearest)
-        return predictions(self, ids, confidences, empty, strange, problems, model_id)
+        return predictions(self, ids, confidences, empty, ood, problems, model_id)
 
-    def strange(self, calibrated: Scores, nearest: Nearest | None) -> np.ndarray:
+    def is_ood(self, calibrated: Scores, nearest: Nearest | None) -> np.ndarray:
         """(B,) bool: products that probably belong nowhere in the tree.
 
         Raises:
             ValueError: no neighbours for a policy that was fitted with them.
         """
-        if self.novelty is None:
+        if self.ood is None:
             return np.zeros(len(calibrated), dtype=bool)
-        return self.novelty.flagged(calibrated, _given(nearest))
+        return self.ood.flagged(calibrated, _given(nearest))
 
     def descend(self, calibrated: Scores, nearest: Nearest | None = None) -> Descent:
         """The way down to each product's best terminal, and how sure each step is.
@@ -158,7 +160,11 @@ class Policy:
         return self._agreed(calibrated.taxonomy, descend(calibrated), nearest)
 
     def _agreed(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> Descent:
-        return descent if self.agreement is None else self.agreement.apply(taxonomy, descent, nearest)
+        return (
+            descent
+            if self.knn_calibration is None
+            else self.knn_calibration.apply(taxonomy, descent, nearest)
+        )
 
     def stops(self, taxonomy: Taxonomy, descent: Descent, held: np.ndarray | None = None) -> np.ndarray:
         """(B,) how many levels of the path are decided: all of them is `accept`, 0 `review`.
@@ -196,8 +202,8 @@ class Policy:
             "method": self.method,
             "curve": [point.to_dict() for point in self.curve],
             "known": sorted(self.known),
-            "novelty": self.novelty.to_dict() if self.novelty else None,
-            "agreement": self.agreement.to_dict() if self.agreement else None,
+            "ood": self.ood.to_dict() if self.ood else None,
+            "knn_calibration": self.knn_calibration.to_dict() if self.knn_calibration else None,
         }
         return json.dumps(data, ensure_ascii=False)
 
@@ -214,14 +220,14 @@ class Policy:
                 raise PolicyError(
                     f"this policy has format {data['format']}, and {FORMAT} is read: train or calibrate again"
                 )
-            novelty, agreement = data["novelty"], data["agreement"]
+            ood, knn_calibration = data["ood"], data["knn_calibration"]
             return cls(
                 Settings.from_dict(data["settings"]),
                 Calibration.from_dict(data["calibration"]),
                 tuple(map(OperatingPoint.from_dict, data["curve"])),
                 frozenset(data["known"]),
-                Novelty.from_dict(novelty) if novelty else None,
-                Agreement.from_dict(agreement) if agreement else None,
+                OodDetector.from_dict(ood) if ood else None,
+                KnnCalibration.from_dict(knn_calibration) if knn_calibration else None,
                 str(data["method"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

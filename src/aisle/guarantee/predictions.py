@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ALTERNATIVES = 5
 NO_VIEW = "no view is present: the answer is only what is usual in this shop"
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "a deeper")
-STRANGE = "may belong nowhere in the tree: unlike the products learned from, or disputed by the nearest"
+OOD_MESSAGE = "may belong nowhere in the tree: unlike the products learned from, or disputed by the nearest"
 
 
 def predictions(
@@ -25,19 +25,19 @@ def predictions(
     ids: Sequence[str],
     confidences: Confidences,
     empty: np.ndarray,
-    strange: np.ndarray,
+    ood: np.ndarray,
     problems: Sequence[Sequence[str]] | None,
     model_id: str,
 ) -> list[Prediction]:
     """One a row of confidences; see `Policy.predict`.
 
-    empty: (B,) no view is present. strange: (B,) probably belongs nowhere in the tree.
+    empty: (B,) no view is present. ood: (B,) probably belongs nowhere in the tree.
     """
     if not len(ids):
         return []
     taxonomy, descent = confidences.taxonomy, confidences.path
     demand, gain = policy.demand(taxonomy), policy.gains(taxonomy, descent)
-    stops = np.where(empty | strange, 0, stopping(gain))
+    stops = np.where(empty | ood, 0, stopping(gain))
     thresholds = _thresholds(policy, demand, descent, gain)
     top = confidences.topk(ALTERNATIVES)
     full = descent.confidence[np.arange(len(ids)), descent.depth - 1]
@@ -48,16 +48,14 @@ def predictions(
     ways, confidence = descent.nodes.tolist(), descent.confidence.tolist()
     found = []
     for i, (best, depth, stop, nothing, odd) in enumerate(
-        zip(
-            *(column.tolist() for column in (descent.best, descent.depth, stops, empty, strange)), strict=True
-        )
+        zip(*(column.tolist() for column in (descent.best, descent.depth, stops, empty, ood)), strict=True)
     ):
         way, sure = ways[i][:depth], confidence[i][:depth]
         decision: Verdict = "review" if not stop else "accept" if stop == depth else "partial"
         if nothing:
             reason = NO_VIEW
         elif odd:
-            reason = STRANGE
+            reason = OOD_MESSAGE
         else:
             reason = why(policy, demand, confidences, i, stop, thresholds[i])
         told = tuple(problems[i]) if problems is not None else ()
@@ -73,7 +71,7 @@ def predictions(
                 reason=reason,
                 alternatives=tuple(map(Alternative, map(paths.__getitem__, nodes[i]), chances[i])),
                 threshold=thresholds[i],
-                problems=(*told, STRANGE) if odd else told,
+                problems=(*told, OOD_MESSAGE) if odd else told,
                 model_id=model_id,
             )
         )

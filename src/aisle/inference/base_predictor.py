@@ -101,7 +101,7 @@ def predictions_of(
             scored.scores,
             problems=problems,
             present=scored.present.any(1) & ~faulty,
-            nearest=nearest(scored) if policy.asks_neighbours else None,
+            nearest=nearest(scored) if policy.uses_neighbors else None,
             model_id=model_id,
         )
         for answer, bad in zip(answers, faulty.tolist(), strict=True):
@@ -204,7 +204,7 @@ class BasePredictor(ABC):
         Raises:
             ValueError: `without` names a view that is not read here.
         """
-        asks = self.policy.asks_neighbours
+        asks = self.policy.uses_neighbors
         parts = [
             self.policy.confidences(scored.scores, self._nearest(scored) if asks else None)
             for scored in self.score_batches(products, without)

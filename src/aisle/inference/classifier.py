@@ -44,6 +44,6 @@ def confidences(
         return own(products, without)
     policy = getattr(classifier, "policy", None)
     policy = policy if isinstance(policy, Policy) else Policy()
-    nearest = getattr(classifier, "nearest", None) if policy.asks_neighbours else None
+    nearest = getattr(classifier, "nearest", None) if policy.uses_neighbors else None
     scores = classifier.score(products, without=without)
     return policy.confidences(scores, None if nearest is None else nearest(products))

@@ -163,7 +163,7 @@ def _calibrated(classifier: Classifier, products: Sequence[Product], without: Co
 def _neighbours(classifier: Classifier, product: Product, target: int, confidence: float) -> float:
     """What neighbours add to the log-odds."""
     policy = getattr(classifier, "policy", None)
-    if not isinstance(policy, Policy) or not policy.asks_neighbours:
+    if not isinstance(policy, Policy) or not policy.uses_neighbors:
         return 0.0
     answered = math.log(max(confidence, 1e-26)) - math.log1p(-min(confidence, 1 - 1e-16))
     return answered - float(log_odds(_calibrated(classifier, [product]), target)[0])

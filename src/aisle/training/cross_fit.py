@@ -20,7 +20,6 @@ from aisle.models.linear.model import log_softmax
 from aisle.progress import Progress
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
-FOLDS = 5
 REMEMBERED = 20_000  # rows looked through for those that a model compares new products with
 
 
@@ -32,7 +31,7 @@ class OutOfFold(NamedTuple):
         scores: (n, N) raw log-probabilities, over the final model's tree.
         nearest: the most similar training rows of the same fold model.
         fold: (n,) which fold a row was in.
-        growth: how new categories are scored, fitted on the first fold.
+        zero_shot: how new categories are scored, fitted on the first fold.
     """
 
     rows: np.ndarray
@@ -59,11 +58,14 @@ def cross_fit(
     """Train a model for each fold and score the fold with it.
 
     Args:
-        train_without: trains on these rows (sorted numbers).
+        train_without: trains on these rows (sorted numbers); the rows of one fold are left out.
         products: all n training rows.
         targets: where they belong.
         folds: (n,) fold numbers from 0; -1: always trained on, never scored.
         progress: reports the folds.
+
+    Returns:
+        None where no fold has both rows to score and rows to train on.
     """
     logp: list[np.ndarray] = []
     nearest: list[Nearest | None] = []

@@ -1,4 +1,4 @@
-"""From a labelled catalogue and a recipe to a predictor: rows, tree, training by family, calibration."""
+"""From a labelled catalog and a recipe to a predictor: rows, tree, split or folds, training, guarantee."""
 
 import dataclasses
 from typing import Any
@@ -53,20 +53,26 @@ def fit(
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Any:
-    """Train on the labelled rows of `catalog`.
+    """Train on the labelled rows of a catalog, and fit the guarantee. Views that no row has are left out.
 
-    run: where checkpoints and metrics go; with `resume`, an interrupted run there is continued. store:
-    where frozen encoders' outputs are kept (the user's cache by default). Views that no row has are
-    left out, and said so. start: a model to go on from, with new rows and new categories; its views stay,
-    and rows it has seen are never calibrated on. device: where a network learns; what is returned is on
-    the CPU.
+    Args:
+        catalog: The training data.
+        recipe: What is trained.
+        run: Holds checkpoints and metrics.
+        resume: Continue the interrupted run in `run`.
+        store: Cache of frozen encoders' outputs. Default: the user's cache.
+        start: A model to start from, with new rows and categories. Its views stay; rows that it was trained
+            on are never calibrated on.
+        device: Where a network is trained; the returned predictor is on the CPU.
+        trust_code: Allow recipes to import outside code.
+        progress: Reports progress.
 
     Raises:
         CatalogError: no labelled row, or no view that any row has.
         RecipeError, MissingModelError: as the family's `check` and `train`.
     """
     weights = catalog.weights
-    # A row that counts nothing is not learned from, nor is anything promised by it.
+    # A row of weight 0 neither trains nor tests the guarantee.
     usable = np.flatnonzero((catalog.targets().node >= 0) & (True if weights is None else weights > 0))
     if not len(usable):
         raise CatalogError(f"no row has a usable category: nothing to learn from. {advice(catalog)}")
@@ -76,16 +82,17 @@ def fit(
     views = family.readable_views(recipe, trust_code)
     method, reason = guarantee_method(recipe, len(catalog))
     progress.say(f"guarantee: {method}, because {reason}")
-    # To a model of words alone, what pictures look like says nothing.
-    pictures = any(view.modality == "image" for view in views.values())
-    split = cut(catalog, targets, recipe, pictures, progress)
+    # Similar images tie near-duplicates only where the model reads images.
+    images = any(view.modality == "image" for view in views.values())
+    groups = catalog.groups(images=images, progress=progress)
+    split = split_rows(catalog, targets, recipe, method, groups)
     family.check(recipe, trust_code)
     if start is None:
         recipe = _without_absent_views(catalog.select(split.train), recipe, views, progress)
     else:
         family.check_start(start, recipe)
         taxonomy, targets = grow(start, taxonomy, targets, catalog.official, progress)
-        split = SplitRows(*seen_to_fit(split, start.seen(catalog), catalog.groups(images=pictures)))
+        split = SplitRows(*seen_to_fit(split, start.seen(catalog), groups))
     family.check_tree(recipe, taxonomy)
     if run is not None:
         data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in split._asdict().items()}}
@@ -99,7 +106,6 @@ def fit(
     if start is not None:
         counts, seen = counts_of(start, taxonomy, counts), np.union1d(seen, start.seen_keys)
     given = Assignment(catalog, targets, split, taxonomy, counts, store, start, device, trust_code)
-    groups = catalog.groups(images=pictures)
     if method == "cross-fit":
         known = None if start is None else start.seen(catalog)
         given = given._replace(folds=folds_of(targets, groups, recipe, known))
@@ -132,7 +138,7 @@ def guarantee_method(recipe: AnyRecipe, rows: int) -> tuple[str, str]:
     if asked != "auto":
         return asked, "the recipe says so"
     if not linear:
-        return "hold-out", "a network is too dear to train for each fold"
+        return "hold-out", "a network is too expensive to train for each fold"
     if timed:
         return "hold-out", "split.by is time"
     if rows > recipe.guarantee.max_rows:
@@ -161,31 +167,31 @@ def folds_of(
     return folds
 
 
-def cut(
-    catalog: Catalog,
-    targets: Targets,
-    recipe: AnyRecipe,
-    pictures: bool = True,
-    progress: Progress = SILENT,
+def split_rows(
+    catalog: Catalog, targets: Targets, recipe: AnyRecipe, method: str, groups: np.ndarray
 ) -> SplitRows:
-    """The four parts, stratified or by date, near-duplicates on one side (design rule 9). Nothing is kept
-    aside of so few products that it would be missed in training more than it could tell.
+    """The four parts, stratified or by date, near-duplicates on one side (design rule 9).
 
-    pictures: whether what they look like counts.
+    Of fewer than ten products (near-duplicates counted once) all are trained on.
+
+    Args:
+        catalog: n rows.
+        targets: of these.
+        recipe: has the shares, and says whether dates split.
+        method: of the guarantee; only `hold-out` keeps rows for calibration and thresholds.
+        groups: (n,) what near-duplicates share.
 
     Raises:
-        CatalogError: the recipe goes by time and the catalog has no dates.
+        CatalogError: the recipe splits by time and the catalog has no dates.
     """
     n, split = len(catalog), recipe.split
     dates = dates_of(catalog) if split.by == "time" else None
-    groups = catalog.groups(images=pictures, progress=progress)
     whole = SplitRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
     if len(np.unique(groups)) < _FEW:
         return whole
     aside = [
         min(share, split.max_rows / n) for share in (split.validation, split.calibration, split.threshold)
     ]
-    method, _ = guarantee_method(recipe, n)
     if method != "hold-out":  # a linear model is not stopped early
         aside = [0.0 if recipe.family == "linear" else aside[0], 0.0, 0.0]
     shares = np.array([1 - sum(aside), *aside])
@@ -269,7 +275,7 @@ def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
 def _without_absent_views(
     catalog: Catalog, recipe: AnyRecipe, views: dict[str, View], progress: Progress
 ) -> AnyRecipe:
-    """Leave out the views that no row has: a shop without pictures trains no image encoder."""
+    """Leave out the views that no row has: a shop without images trains no image encoder."""
     lacking = set(views)
     for product in catalog:
         lacking -= {name for name in lacking if views[name].value(product) is not None}
@@ -278,7 +284,7 @@ def _without_absent_views(
     if len(lacking) == len(views):
         raise CatalogError(
             f"no row has any of the views that recipe {recipe.name!r} reads ({', '.join(views)}); "
-            f"the catalogue has fields {', '.join(catalog.fields) or '(none)'}"
+            f"the catalog has fields {', '.join(catalog.fields) or '(none)'}"
         )
     for name in sorted(lacking):
         progress.say(f"view {name!r} is left out: no row has it")

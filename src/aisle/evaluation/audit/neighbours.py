@@ -69,7 +69,7 @@ def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, candidates:
     node_of_neighbor = np.where(near.number >= 0, node[near.number], -1)[:, None]
     asked = Nearest(np.zeros((len(candidates), 1, 0)), node_of_neighbor, near.similarity[:, None])
     line = np.where((candidates >= 0)[:, None], taxonomy.ancestors[candidates], -1)
-    share = asked.agreement(taxonomy, line)[:, 0]  # (n, L)
+    share = asked.vote_share(taxonomy, line)[:, 0]  # (n, L)
     depth = np.maximum(taxonomy.node_depth[candidates], 1)
     rows = np.arange(len(candidates))
     return np.stack([share[rows, depth - 1], share[rows, np.maximum(depth - 2, 0)], share[:, 0]], 1)

@@ -16,7 +16,7 @@ from aisle.errors import AisleError
 from aisle.evaluation.collect import chunks
 from aisle.evaluation.drift.languages import language
 from aisle.guarantee import Prediction
-from aisle.guarantee.predictions import STRANGE
+from aisle.guarantee.predictions import OOD_MESSAGE
 from aisle.inference.classifier import Classifier
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
@@ -165,7 +165,7 @@ def profile_of(
         path=np.array([format_path(p.best) for p in predictions], dtype=object),
         confidence=np.array([p.confidence[-1] if p.confidence else 0.0 for p in predictions]),
         accepted=np.array([p.decision == "accept" for p in predictions]),
-        ood=np.array([STRANGE in p.problems for p in predictions]),
+        ood=np.array([OOD_MESSAGE in p.problems for p in predictions]),
         present=np.array(present, dtype=bool).reshape(len(texts), len(views)),
         language=np.array([language(text) for text in texts], dtype=object),
         length=np.array([len(words) for words in split]),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aisle.guarantee import Nearest, Neighbours, Novelty, Policy, PolicyError, Sample, fit
+from aisle.guarantee import Nearest, Neighbours, OodDetector, Policy, PolicyError, Sample, fit
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 TREE = Taxonomy.from_paths([(a, b) for a in "ABCDEF" for b in "xyz"])
@@ -36,16 +36,16 @@ def neighbours():
 
 def test_strangers_are_told_better_than_by_confidence(neighbours):
     calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
-    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE))
-    told = [novelty.strangeness(s, neighbours.ask(v, TREE)) for s, _, v in (known, strange)]
+    ood = OodDetector.fit(calibration[0], neighbours.ask(calibration[2], TREE))
+    told = [ood.score(s, neighbours.ask(v, TREE)) for s, _, v in (known, strange)]
     assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
 
 
 def test_few_products_that_belong_are_flagged(neighbours):
     calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
-    novelty = Novelty.fit(calibration[0], neighbours.ask(calibration[2], TREE), alarms=0.05)
-    assert novelty.flagged(known[0], neighbours.ask(known[2], TREE)).mean() < 0.08
-    assert novelty.flagged(strange[0], neighbours.ask(strange[2], TREE)).mean() > 0.5
+    ood = OodDetector.fit(calibration[0], neighbours.ask(calibration[2], TREE), alarms=0.05)
+    assert ood.flagged(known[0], neighbours.ask(known[2], TREE)).mean() < 0.08
+    assert ood.flagged(strange[0], neighbours.ask(strange[2], TREE)).mean() > 0.5
 
 
 def test_flagged_products_are_for_review_and_say_why(neighbours):
@@ -67,7 +67,7 @@ def test_likeness_is_the_mean_cosine_of_the_nearest_three():
     query = np.random.default_rng(1).normal(0, 1, 4)
     cosine = [v @ query / np.linalg.norm(v) / np.linalg.norm(query) for v in vectors]
     by_hand = [np.mean(sorted(cosine[:6])[-3:]), np.mean(sorted(cosine[6:])[-3:])]
-    found = near.ask(np.stack([query, np.zeros(4)]), TREE).likeness[:, 0]
+    found = near.ask(np.stack([query, np.zeros(4)]), TREE).branch_similarity[:, 0]
     assert found[0, :2] == pytest.approx(by_hand, abs=1e-6)
     assert (found[0, 2:] == -1).all()
     assert np.isnan(found[1]).all()
@@ -87,7 +87,7 @@ def test_the_nearest_of_many_are_those_that_sorting_all_gives():
     by_hand = [
         np.sort(cosine[:, part])[:, -3:].mean(1) for part in (slice(500), slice(500, 830), slice(830, 832))
     ]
-    assert found.likeness[:, 0, :3] == pytest.approx(np.stack(by_hand, 1), abs=1e-6)
+    assert found.branch_similarity[:, 0, :3] == pytest.approx(np.stack(by_hand, 1), abs=1e-6)
 
 
 def nothing_of(nearest):
@@ -99,8 +99,8 @@ def test_a_space_that_a_product_lacks_says_nothing(neighbours):
     scores, _, vectors = shop(600, 2)
     one = neighbours.ask(vectors, TREE)
     two = Nearest.beside([one, nothing_of(one)])
-    alone, beside = Novelty.fit(scores, one), Novelty.fit(scores, two)
-    assert np.allclose(alone.strangeness(scores, one), beside.strangeness(scores, two))
+    alone, beside = OodDetector.fit(scores, one), OodDetector.fit(scores, two)
+    assert np.allclose(alone.score(scores, one), beside.score(scores, two))
     assert not beside.flagged(scores, nothing_of(two)).any()
 
 
@@ -112,10 +112,10 @@ def test_strangeness_is_dispute_by_number_and_by_likeness_and_half_as_much_unlik
     nearest = Nearest(
         np.array([[[0.7, 0.6, -1.0]]]), np.array([[[a, a, b, -1]]]), np.array([[[0.7, 0.7, 0.6, 0.5]]])
     )
-    novelty = Novelty((0.0, 0.0, 0.5), (1.0, 1.0, 2.0), 0.0, 0.05)
+    ood = OodDetector((0.0, 0.0, 0.5), (1.0, 1.0, 2.0), 0.0, 0.05)
     vote = 1 / (1 + np.exp(-2))  # likeness .1 apart, at sharpness 20
     by_hand = -((0.8 + 0.8 + 0.1) / 4 + np.sqrt(vote * 0.8) + 0.5 * (0.7 + 0.5) / 2) / 2.5
-    assert novelty.strangeness(scores, nearest) == pytest.approx(by_hand, abs=1e-6)
+    assert ood.score(scores, nearest) == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_in_a_tree_of_one_top_category_likeness_tells():
@@ -127,9 +127,9 @@ def test_in_a_tree_of_one_top_category_likeness_tells():
     def asked(vectors):
         return Scores(tree, np.log(np.full((len(vectors), 3), 1 / 3))), learned.ask(vectors, tree)
 
-    novelty = Novelty.fit(*asked(rng.normal(5, 1, (200, 8))), alarms=0.05)
-    assert novelty.flagged(*asked(rng.normal(-5, 1, (50, 8)))).all()
-    assert novelty.flagged(*asked(rng.normal(5, 1, (200, 8)))).mean() < 0.12
+    ood = OodDetector.fit(*asked(rng.normal(5, 1, (200, 8))), alarms=0.05)
+    assert ood.flagged(*asked(rng.normal(-5, 1, (50, 8)))).all()
+    assert ood.flagged(*asked(rng.normal(5, 1, (200, 8)))).mean() < 0.12
 
 
 def test_of_many_products_small_categories_keep_all():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aisle.guarantee import Agreement, Nearest, Neighbours, Policy, Sample, clopper_pearson, fit
+from aisle.guarantee import KnnCalibration, Nearest, Neighbours, Policy, Sample, clopper_pearson, fit
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 TREE = Taxonomy.from_paths([(a, b) for a in "ABCD" for b in "xyz"])
@@ -36,7 +36,7 @@ def sample(neighbours, rows, seed, groups=None):
 
 def answers(policy, asked):
     descent = policy.descend(policy.calibrate(asked.scores), asked.nearest)
-    strange = policy.strange(policy.calibrate(asked.scores), asked.nearest)
+    strange = policy.is_ood(policy.calibrate(asked.scores), asked.nearest)
     accepted = policy.stops(TREE, descent, strange) == descent.depth
     return accepted, descent.best == asked.targets.node, descent
 
@@ -58,7 +58,7 @@ def test_more_is_answered_at_the_same_promise(neighbours):
 def test_a_vote_is_counted_as_by_hand(neighbours):
     asked = sample(neighbours, 5, 6).nearest
     nodes = TREE.ancestors[TREE.terminals[[0, 3, 5, 7, 11]]]
-    found = asked.agreement(TREE, nodes)
+    found = asked.vote_share(TREE, nodes)
     for row in range(5):
         weight = np.exp(10 * (asked.similarity[row, 0] - asked.similarity[row, 0].max()))
         for level in range(2):
@@ -78,19 +78,19 @@ def test_a_product_without_any_neighbour_counts_as_usual(neighbours):
 def test_it_survives_json_and_too_few_rows_learn_nothing(neighbours):
     asked = sample(neighbours, 600, 8)
     policy = fit(asked, asked, precision=0.8)
-    assert policy.agreement is not None
+    assert policy.knn_calibration is not None
     again = Policy.from_json(policy.to_json())
     assert again == policy
-    assert isinstance(again.agreement, Agreement)
+    assert isinstance(again.knn_calibration, KnnCalibration)
     few = Sample(*(shop(30, 9)[:2]), None, neighbours.ask(shop(30, 9)[2], TREE))
-    assert fit(few, few).agreement is None
+    assert fit(few, few).knn_calibration is None
 
 
 def test_neighbours_in_places_that_the_tree_has_lost_have_no_vote(neighbours):
     smaller = Taxonomy.from_paths([(a, b) for a in "ABC" for b in "xyz"])
     asked = neighbours.ask(shop(50, 5)[2], smaller)
     assert (asked.place[np.isfinite(asked.similarity)] < len(smaller)).all()
-    vote = asked.agreement(smaller, smaller.ancestors[np.full(50, smaller.terminals[0])])
+    vote = asked.vote_share(smaller, smaller.ancestors[np.full(50, smaller.terminals[0])])
     assert np.nanmax(vote) <= 1
     joined = Nearest.join([asked, asked])
     assert joined.place.shape == (100, 1, 20)
