@@ -7,8 +7,8 @@ from aisle.guarantee import Policy, Sample, fit
 from aisle.guarantee.knn_calibration import KnnCalibration, Line
 from aisle.taxonomy import Scores, Targets, Taxonomy
 from tests.guarantee.simulated import TREE, draw
-from tests.guarantee.test_agreement import neighbours as neighbours  # a fixture
-from tests.guarantee.test_agreement import sample
+from tests.guarantee.test_knn_calibration import neighbours as neighbours  # a fixture
+from tests.guarantee.test_knn_calibration import sample
 
 
 @pytest.fixture(scope="module")

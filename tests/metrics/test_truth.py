@@ -73,5 +73,5 @@ def test_likelihood_is_the_probability_of_being_right():
 
 
 def test_unlabelled_products_are_refused():
-    with pytest.raises(ValueError, match="no acceptable place"):
+    with pytest.raises(ValueError, match="no acceptable category"):
         Truth.of(TREE, Targets(np.array([0, -1]), np.array([True, False])))
