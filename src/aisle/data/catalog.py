@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -13,106 +13,19 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from aisle.data import column_parsers, duplicates, near_duplicates
+from aisle.data.catalog_data import CatalogData
 from aisle.data.catalog_format import CatalogFormat, resolved
 from aisle.data.columns import Columns
-from aisle.data.dates import Dates
 from aisle.data.files import SourceFile
-from aisle.data.image_refs import ImageResolver
 from aisle.data.image_scan import ImageHashes, ImageScan, hash_first_images, scan_images
 from aisle.data.label_reading import Labels, labels_from_values
 from aisle.data.labels import LabelStyle
 from aisle.data.problems import Problems
 from aisle.data.product import ImageRef, Problem, Product
-from aisle.data.records import Records
-from aisle.data.split_names import SPLITS, read_splits
-from aisle.data.text import strip_markup
 from aisle.data.vectors import VectorFile
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import CategoryPath, Targets, Taxonomy
-
-
-@dataclass
-class CatalogData:
-    """The data that all selections of one catalog share: n records, and what is computed of them once.
-
-    Attributes:
-        first_row: The number of the first record, where this is a chunk of a longer source.
-        user_format: The column roles and text format that the user stated.
-    """
-
-    records: Records
-    columns: Columns
-    labels: Labels
-    problems: Problems
-    images: ImageResolver
-    files: tuple[SourceFile, ...] = ()
-    vector_files: Mapping[str, VectorFile] = field(default_factory=dict)
-    cache: dict[str, Any] = field(default_factory=dict)
-    first_row: int = 1
-    user_format: CatalogFormat = field(default_factory=CatalogFormat)
-
-    @cached_property
-    def split(self) -> column_parsers.DictionaryEncoded | None:
-        """The given split of each record, by its usual name.
-
-        Raises:
-            CatalogError: a cell names no split that is known.
-        """
-        if self.columns.split is None:
-            return None
-        coded = column_parsers.encode(self.records.column(self.columns.split))
-        counts = np.bincount(coded.codes, minlength=len(coded.values)).tolist()
-        names = read_splits(dict(zip(coded.values, counts, strict=True)), self.columns.split)
-        values = ["", *SPLITS]
-        own = np.array([values.index(names[value]) for value in coded.values], np.int32)
-        return column_parsers.DictionaryEncoded(own[coded.codes], values)
-
-    @cached_property
-    def weights(self) -> np.ndarray | None:
-        """(n,) float64; problems were noted when the catalog was read."""
-        return column_parsers.read_weights(self.records, self.columns.weight, Problems())
-
-    @cached_property
-    def dates(self) -> Dates | None:
-        """The n dates, and whether their order is clear."""
-        return column_parsers.read_dates(
-            self.records, self.columns.date, Problems(), self.columns.date_format
-        )
-
-    @cached_property
-    def fatal(self) -> np.ndarray:
-        """(n,) bool."""
-        mask = np.zeros(len(self.records), dtype=bool)
-        mask[self.problems.fatal_rows() - self.first_row] = True
-        return mask
-
-    def product(self, row: int, record: Mapping[str, Any]) -> Product:
-        """Record number `row` (from 0) as a product."""
-        fields = {}
-        for name, column in self.columns.text.items():
-            value = record.get(column)
-            if isinstance(value, str) and not value.isspace() and value:
-                words = strip_markup(value)
-                if words:
-                    fields[name] = words
-        vectors = {
-            name: np.asarray(record[name], dtype=np.float32)
-            for name in self.columns.vectors
-            if record.get(name) is not None and len(record[name])
-        }
-        code = int(self.labels.codes[row])
-        number = row + self.first_row
-        own = str(record.get(self.columns.id) or number) if self.columns.id else str(number)
-        found = {name: file.get(own) for name, file in self.vector_files.items()}
-        vectors |= {name: vector for name, vector in found.items() if vector is not None}
-        return Product(
-            id=own,
-            fields=fields,
-            images=self.images.refs(record),
-            vectors=vectors,
-            categories=self.labels.mapping.categories[code] if code >= 0 else (),
-        )
 
 
 class Catalog(Sequence[Product]):

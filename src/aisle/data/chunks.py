@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from aisle.data.catalog import Catalog, CatalogData
+from aisle.data.catalog import Catalog
+from aisle.data.catalog_data import CatalogData
 from aisle.data.column_resolution import resolve_columns
 from aisle.data.columns import Columns, parse_columns
 from aisle.data.label_reading import no_labels

@@ -4,17 +4,15 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from aisle.data import column_parsers
+from aisle.data.catalog_data import CatalogData
 from aisle.data.product import ImageRef, Product
 from aisle.data.text import normalize
 from aisle.regular_files import read_bytes
-
-if TYPE_CHECKING:
-    from aisle.data.catalog import CatalogData
 
 _SIZE = 16  # bytes of a hash
 
@@ -24,7 +22,7 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=_SIZE).digest()
 
 
-def keys(base: "CatalogData") -> np.ndarray:
+def keys(base: CatalogData) -> np.ndarray:
     """(n,) 16-byte hashes of each row: of title and description, else of its images, else of all fields."""
     out = np.zeros(len(base.records), dtype=f"V{_SIZE}")
     needed = [name for name in base.records.names if name not in base.columns.vectors]
@@ -33,7 +31,7 @@ def keys(base: "CatalogData") -> np.ndarray:
     return out
 
 
-def _key(base: "CatalogData", record: Mapping[str, Any]) -> bytes:
+def _key(base: CatalogData, record: Mapping[str, Any]) -> bytes:
     text = _words(base, record)
     if text:
         return digest(b"text\0" + text.encode())
@@ -59,14 +57,14 @@ def product_key(product: Product) -> bytes:
     return digest(b"fields\0" + repr(sorted(fields.items())).encode())
 
 
-def _words(base: "CatalogData", record: Mapping[str, Any]) -> str:
+def _words(base: CatalogData, record: Mapping[str, Any]) -> str:
     """Normalized title and description; blank where the row has neither."""
     columns = (base.columns.title, base.columns.description)
     words = [normalize(str(record.get(column) or "")) if column else "" for column in columns]
     return "\0".join(words) if any(words) else ""
 
 
-def groups(base: "CatalogData", images: bool = True) -> np.ndarray:
+def groups(base: CatalogData, images: bool = True) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows.
 
     Groups are connected components of rows with equal text, first image or group column. Rows are compared by
@@ -97,7 +95,7 @@ def components(edges: np.ndarray, n: int) -> np.ndarray:
     return connected_components(graph.tocsr(), directed=False)[1]
 
 
-def same_images(base: "CatalogData") -> np.ndarray:
+def same_images(base: CatalogData) -> np.ndarray:
     """(E, 2) rows whose first images are the same byte for byte, chained."""
     return _shared(_contents(base))
 
@@ -127,7 +125,7 @@ def _short(hashed: bytes) -> int:
     return int.from_bytes(hashed[:8], "little") or 1
 
 
-def _said(base: "CatalogData") -> np.ndarray:
+def _said(base: CatalogData) -> np.ndarray:
     """(n,) uint64 hashes of title and description; 0 where there are none."""
     out = np.zeros(len(base.records), np.uint64)
     names = [name for name in (base.columns.title, base.columns.description) if name is not None]
@@ -139,7 +137,7 @@ def _said(base: "CatalogData") -> np.ndarray:
     return out
 
 
-def _contents(base: "CatalogData") -> np.ndarray:
+def _contents(base: CatalogData) -> np.ndarray:
     """(n,) uint64 hashes of the first images' bytes; 0 where there is none. Files are read only where
     another has the same size: images of different sizes are different."""
 
@@ -160,7 +158,7 @@ def _contents(base: "CatalogData") -> np.ndarray:
     return out
 
 
-def _first_images(base: "CatalogData") -> Iterator[ImageRef | None]:
+def _first_images(base: CatalogData) -> Iterator[ImageRef | None]:
     for record in base.records.rows(base.images.named):
         refs = base.images.refs(record)
         yield refs[0] if refs else None

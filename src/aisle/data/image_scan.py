@@ -4,17 +4,15 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from aisle.data.catalog_data import CatalogData
 from aisle.data.images import ImageError, decode, is_temporary
 from aisle.data.perceptual_hash import perceptual_hash
 from aisle.data.product import ImageRef
 from aisle.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from aisle.data.catalog import CatalogData
 
 _CHUNK = 256
 
@@ -56,7 +54,7 @@ class ImageHashes(NamedTuple):
     hashes: np.ndarray
 
 
-def scan_images(base: "CatalogData", progress: Progress = SILENT) -> ImageScan:
+def scan_images(base: CatalogData, progress: Progress = SILENT) -> ImageScan:
     """Decode every image on all cores; missing files are left out (`read` reports them)."""
     total, unreadable, found = 0, [], _Hashes()
     for row, position, column, ref, seen in _decode_all(base, False, progress):
@@ -70,7 +68,7 @@ def scan_images(base: "CatalogData", progress: Progress = SILENT) -> ImageScan:
     return ImageScan(total, tuple(unreadable), *found.arrays())
 
 
-def hash_first_images(base: "CatalogData", progress: Progress = SILENT) -> ImageHashes:
+def hash_first_images(base: CatalogData, progress: Progress = SILENT) -> ImageHashes:
     """Decode and hash the first image of each record on all cores."""
     found = _Hashes()
     for row, _, _, _, seen in _decode_all(base, True, progress):
@@ -97,7 +95,7 @@ class _Hashes:
 
 
 def _decode_all(
-    base: "CatalogData", first_only: bool, progress: Progress
+    base: CatalogData, first_only: bool, progress: Progress
 ) -> Iterator[tuple[int, int, str, ImageRef, np.ndarray | str | None]]:
     """(record number, position, column, image, its hash or what is wrong with it) of each image."""
     if not base.images.named:
@@ -128,7 +126,7 @@ def _hash(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
     return perceptual_hash(image) if position == 0 else None
 
 
-def _name(ref: ImageRef, base: "CatalogData") -> str:
+def _name(ref: ImageRef, base: CatalogData) -> str:
     if ref.path is None:
         return str(ref)
     try:

@@ -7,18 +7,15 @@ too large, none. A placeholder image or a template of titles so groups nothing.
 """
 
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aisle.data import duplicates
+from aisle.data.catalog_data import CatalogData
 from aisle.data.image_scan import ImageHashes
 from aisle.data.perceptual_hash import similar_hashes
 from aisle.data.text import normalize
 from aisle.data.title_similarity import similar_titles
-
-if TYPE_CHECKING:
-    from aisle.data.catalog import CatalogData
 
 _COSINES = (0.88, 0.95)  # from the second and from the third level of closeness on
 _BITS = (12, 4)
@@ -30,7 +27,7 @@ def max_group_size(rows: int) -> int:
     return min(max(10, rows // 20), 200)
 
 
-def groups(base: "CatalogData", seen: ImageHashes | None) -> np.ndarray:
+def groups(base: CatalogData, seen: ImageHashes | None) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows.
 
     Args:
@@ -61,7 +58,7 @@ def _bounded(edges: np.ndarray, closeness: np.ndarray, n: int, most: int) -> np.
     return duplicates.components(edges, n)
 
 
-def _title_edges(base: "CatalogData") -> tuple[np.ndarray, np.ndarray]:
+def _title_edges(base: CatalogData) -> tuple[np.ndarray, np.ndarray]:
     """(E, 2) rows with equal or nearly equal titles, and how close they are."""
     column = base.columns.title or base.columns.description
     empty = np.empty((0, 2), np.int64), np.empty(0, np.int64)
@@ -81,7 +78,7 @@ def _title_edges(base: "CatalogData") -> tuple[np.ndarray, np.ndarray]:
     return edges, np.concatenate([np.full(len(equal), _CLOSEST), closeness])
 
 
-def _image_edges(base: "CatalogData", seen: ImageHashes | None) -> tuple[np.ndarray, np.ndarray]:
+def _image_edges(base: CatalogData, seen: ImageHashes | None) -> tuple[np.ndarray, np.ndarray]:
     """(E, 2) rows whose first images are the same or look alike, and how close they are."""
     if not base.images.named:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aisle.data.catalog import Catalog, CatalogData
+from aisle.data.catalog import Catalog
+from aisle.data.catalog_data import CatalogData
 from aisle.data.catalog_format import CatalogFormat, format_of
 from aisle.data.column_resolution import resolve_columns
 from aisle.data.columns import Columns, parse_columns
