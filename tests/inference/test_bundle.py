@@ -379,7 +379,7 @@ def test_a_size_beyond_the_weights_is_refused_before_memory_is_taken(network, tm
     if path[-1] == "size":  # a preprocessor's own file says it
         file = copy / "views" / "image" / "preprocessor.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"size": value}))
-    reseal(copy, files={k: v for k, v in files.described(copy).items() if k != "aisle.json"})
+    reseal(copy, files={k: v for k, v in files.describe_files(copy).items() if k != "aisle.json"})
     with pytest.raises(BundleError, match=r"asks for|not between 1|damaged: .*(1000000000|overflowed)"):
         aisle.load(copy)
 
@@ -419,7 +419,7 @@ def malform(folder, data):
         path = data.draw(st.sampled_from(list(paths(value))))
         other = data.draw(JSON | st.just(...) if path else JSON)
         file.write_text(json.dumps(replaced(value, path, other)))
-    reseal(folder, files={k: v for k, v in files.described(folder).items() if k != "aisle.json"})
+    reseal(folder, files={k: v for k, v in files.describe_files(folder).items() if k != "aisle.json"})
     return file, before
 
 
@@ -475,6 +475,6 @@ def test_a_malformed_file_of_a_network_is_a_bundle_error(network, data):
 )
 def test_a_file_with_the_wrong_content_is_a_bundle_error(copy, name, text):
     (copy / name).write_text(text)
-    reseal(copy, files={k: v for k, v in files.described(copy).items() if k != "aisle.json"})
+    reseal(copy, files={k: v for k, v in files.describe_files(copy).items() if k != "aisle.json"})
     with pytest.raises(BundleError, match="is damaged"):
         aisle.load(copy)

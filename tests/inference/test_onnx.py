@@ -263,7 +263,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(trained, exported, tmp_path
     aisle.train(aisle.read([{"title": "red shoes", "category": "Shoes"}] * 3), "fast").save(linear)
     result = run_cli("export", linear, shop_rows(tmp_path), "--onnx")
     assert "already runs without torch" in str(result.exception)
-    with pytest.raises(ExportError, match=r"^a linear model already answers without torch[^\n]*$"):
+    with pytest.raises(ExportError, match=r"^a linear model already runs without torch[^\n]*$"):
         export.export(aisle.load(linear), trained.catalog, tmp_path / "twin")
     assert not (tmp_path / "twin").exists()
 
@@ -291,7 +291,7 @@ def test_a_model_that_answers_otherwise_is_not_written(trained, tmp_path, monkey
         return found._replace(pooled=found.pooled * 1.1)
 
     monkeypatch.setattr(runtime.TableEncoder, "__call__", wrong)
-    with pytest.raises(ExportError, match="answers otherwise"):
+    with pytest.raises(ExportError, match="predicts differently"):
         export.export(trained.model, trained.catalog, tmp_path / "twin")
     assert not (tmp_path / "twin").exists()
 
@@ -478,7 +478,7 @@ def test_real_encoders_say_nearly_the_same_in_int8(tmp_path):
     for name in ("float32", "int8"):
         (tmp_path / name).mkdir()
     twin = export.write_unchecked(model, tmp_path / "float32")
-    small = int8.quantised(twin, rows[:100], tmp_path / "int8")
+    small = int8.quantize(twin, rows[:100], tmp_path / "int8")
     for name, view in twin.onnx_views.items():
         prepared, _ = view.prepare(view.source.values(rows[100:]))
         one, other = (by[name].encode(prepared.arrays).pooled for by in (twin.onnx_views, small.onnx_views))

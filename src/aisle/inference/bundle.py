@@ -21,7 +21,7 @@ from aisle.inference.card import model_card
 from aisle.inference.folder import (
     MANIFEST,
     checked_manifest,
-    described,
+    describe_files,
     find,
     seal,
     write_folder,
@@ -64,13 +64,13 @@ def _write(model: Any, folder: Path) -> str:
         for part in (model.knn_index, getattr(model, "zero_shot", None)):
             if part is not None:
                 part.save(folder)
-        model_id = own_id or seal(described(folder))
+        model_id = own_id or seal(describe_files(folder))
         if model.catalog_format is not None:
             model.catalog_format.save(folder)
         if not (folder / "README.md").exists():
             (folder / "README.md").write_text(model_card(model, model_id))
     else:  # the members' ids are in the model's own file
-        files = described(folder, model.members_folder)
+        files = describe_files(folder, model.members_folder)
         model_id = seal({name: file for name, file in files.items() if "/" not in name})
     write_json(folder / "results.json", dict(model.results))
     manifest = {
@@ -79,7 +79,7 @@ def _write(model: Any, folder: Path) -> str:
         "model_id": model_id,
         "aisle": version("aisle"),
         "versions": _versions(),
-        "files": described(folder, model.members_folder),
+        "files": describe_files(folder, model.members_folder),
     }
     write_json(folder / MANIFEST, {**manifest, "seal": seal(manifest)})
     return model_id

@@ -20,38 +20,46 @@ from aisle.errors import BundleError, first_line
 
 try:
     import fcntl
-except ImportError:  # Windows: two writers of one bundle are not told apart there
+except ImportError:  # Windows has no such locks: two writers of one bundle are not kept apart
     fcntl = None
 
 MANIFEST = "aisle.json"
 _MANIFEST_BYTES = 64 << 20
 _MODEL_ID = re.compile("[0-9a-f]{12}|unsaved")  # an exported model may have been made of one never saved
-_SUBFOLDERS = ("views", "graphs", "encoders", "members", "stages")  # that a loader reads, besides the folder
-Made = TypeVar("Made")
+_SUBFOLDERS = ("views", "graphs", "encoders", "members", "stages")  # read by a loader
+Result = TypeVar("Result")
 
 
-def write_folder(folder: Path, write: Callable[[Path], Made], also: tuple[type[Exception], ...] = ()) -> Made:
-    """Have a bundle written beside and rename it into place: a killed writer leaves the old one or the new.
+def write_folder(
+    folder: Path, write: Callable[[Path], Result], also: tuple[type[Exception], ...] = ()
+) -> Result:
+    """Write a bundle into a temporary folder and rename it: a killed writer leaves the old one or the new.
 
-    also: what else than OSError the writing raises where the disk refuses.
+    Args:
+        folder: a new folder, or a bundle, which is replaced.
+        write: called with the temporary folder.
+        also: exceptions, besides OSError, of a disk that cannot be written.
+
+    Returns:
+        The result of `write`.
 
     Raises:
         BundleError: the folder exists and is no bundle, or cannot be written.
     """
     recover(folder)
     check_vacant(folder)
-    beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    part = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        beside.mkdir(parents=True)
+        part.mkdir(parents=True)
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):  # a file system without locks
-                stack.enter_context(held(beside))
-            made = write(beside)
-            old = beside.with_suffix(".old")
+                stack.enter_context(lock_folder(part))
+            result = write(part)
+            old = part.with_suffix(".old")
             if folder.exists():
                 folder.rename(old)
             try:
-                beside.rename(folder)  # killed just before, `recover` does this
+                part.rename(folder)  # killed just before, `recover` does this
             except OSError:
                 if old.exists():
                     old.rename(folder)
@@ -61,12 +69,12 @@ def write_folder(folder: Path, write: Callable[[Path], Made], also: tuple[type[E
         why = getattr(error, "strerror", None) or error
         raise BundleError(f"{folder} cannot be written: {why}") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return made
+        shutil.rmtree(part, ignore_errors=True)
+    return result
 
 
 def check_vacant(folder: Path) -> None:
-    """Whether a bundle may be written here: nothing is, or a bundle, which it replaces.
+    """Check that a bundle may be written here: there is nothing, or a bundle, which it replaces.
 
     Raises:
         BundleError: it is a file, or a folder that holds something else.
@@ -78,19 +86,19 @@ def check_vacant(folder: Path) -> None:
 
 
 def recover(folder: Path) -> None:
-    """Finish, or clear away, what a writer of this bundle that was killed has left.
+    """Finish or remove what a killed writer of this bundle has left.
 
-    Killed between its two renames it leaves no folder, but the new bundle, whole, and the old one. A writer
-    still at work is waited for, or left alone.
+    A writer that was killed between its two renames has left the new bundle, whole, and the old one, both
+    hidden. A writer that still runs is waited for where there is no bundle, else left alone.
     """
-    for beside in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+    for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         try:
-            with held(beside, wait=not folder.exists()):
-                if not folder.exists() and _is_whole(beside):
-                    beside.rename(folder)
+            with lock_folder(part, wait=not folder.exists()):
+                if not folder.exists() and _is_whole(part):
+                    part.rename(folder)
                 else:
-                    shutil.rmtree(beside, ignore_errors=True)
-        except OSError:  # its writer is at work or has just finished, or this place may only be read
+                    shutil.rmtree(part, ignore_errors=True)
+        except OSError:  # its writer runs or has just finished, or the folder is read-only
             continue
     for old in folder.parent.glob(f".{glob.escape(folder.name)}.*.old"):
         if folder.exists():
@@ -108,8 +116,8 @@ def _is_whole(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def held(folder: Path, wait: bool = True) -> Iterator[None]:
-    """Hold a folder that one process writes: the lock ends with its process, however that ends.
+def lock_folder(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Lock a folder that one process writes. The lock ends with the process.
 
     Raises:
         BlockingIOError: another process holds it (without `wait`).
@@ -127,14 +135,14 @@ def held(folder: Path, wait: bool = True) -> Iterator[None]:
 
 
 def find(folder: Path) -> Path:
-    """The bundle that is meant: this folder, or the one inside a run's.
+    """The folder of the bundle: this one, or `model` inside a run's.
 
     Raises:
         BundleError: the folder is not there, or a run that has not finished.
     """
     inside = folder / "model"
-    for place in (folder, inside):
-        recover(place)
+    for bundle in (folder, inside):
+        recover(bundle)
     if not (folder / MANIFEST).exists() and (inside / MANIFEST).exists():
         return inside
     if not folder.exists():
@@ -159,7 +167,7 @@ def checked_manifest(folder: Path, format_version: int | None) -> dict[str, Any]
 
     Args:
         folder: the bundle.
-        format_version: the one that is read; None for any.
+        format_version: the format to accept; None for any.
 
     Raises:
         BundleError: the manifest is malformed; a file is missing, truncated, edited or not listed; or the
@@ -193,10 +201,10 @@ def checked_manifest(folder: Path, format_version: int | None) -> dict[str, Any]
 
 
 def read_manifest(folder: Path) -> Any:
-    """What the manifest holds, unchecked; nothing but a regular file of usual size is opened.
+    """The content of the manifest, unchecked. Only a regular file of usual size is opened.
 
     Raises:
-        BundleError: it is none, or no JSON.
+        BundleError: it is no such file, or no JSON.
     """
     file = folder / MANIFEST
     try:
@@ -212,13 +220,13 @@ def read_manifest(folder: Path) -> Any:
 
 
 def _check_file(folder: Path, name: str, expected: Any) -> None:
-    """Whether a listed file is there, inside the folder, and as the manifest says."""
+    """Check that a listed file lies in the folder and has the size and hash that the manifest lists."""
     path = folder / name
     parts = PurePosixPath(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts:
         raise BundleError(f"{folder / MANIFEST} is damaged: {name!r:.80} is no path inside the folder")
     if not isinstance(expected, dict) or not isinstance(expected.get("bytes"), int):
-        raise BundleError(f"{folder / MANIFEST} is damaged: it does not say how long {name!r:.80} is")
+        raise BundleError(f"{folder / MANIFEST} is damaged: it lists no size of {name!r:.80}")
     if not path.exists():
         raise BundleError(f"{folder} is incomplete: {name} is missing; copy the folder again")
     if not path.is_file():
@@ -232,33 +240,33 @@ def _check_file(folder: Path, name: str, expected: Any) -> None:
 
 
 def _refuse_unlisted(folder: Path, files: Mapping[str, Any]) -> None:
-    """Nothing but what the manifest lists may lie where a loader would read it: in the folder, or in one of
-    its own subfolders. A saved model in one of those is checked by its own manifest. Hidden files of the
-    system and other folders, such as `report/`, are never read."""
-    places = [(folder, [], [f.name for f in folder.iterdir() if not f.is_dir() and f.name[0] != "."])]
+    """Check that the manifest lists every file that a loader could read: in the folder, or in one of its own
+    subfolders. A saved model in one of those is checked by its own manifest. Hidden files of the system and
+    other folders, such as `report/`, are never read."""
+    found = [(folder, [], [f.name for f in folder.iterdir() if not f.is_dir() and f.name[0] != "."])]
     for name in _SUBFOLDERS:
-        places += [(Path(place), inside, names) for place, inside, names in os.walk(folder / name)]
+        found += [(Path(path), inside, names) for path, inside, names in os.walk(folder / name)]
     models: list[Path] = []
-    for place, _, names in places:
-        if any(place.is_relative_to(model) for model in models):
+    for home, _, names in found:
+        if any(home.is_relative_to(model) for model in models):
             continue
-        if place != folder and (place / MANIFEST).relative_to(folder).as_posix() in files:
-            models.append(place)
+        if home != folder and (home / MANIFEST).relative_to(folder).as_posix() in files:
+            models.append(home)
             continue
         for name in names:
-            path = (place / name).relative_to(folder).as_posix()
+            path = (home / name).relative_to(folder).as_posix()
             if path not in files and path != MANIFEST:
                 raise BundleError(f"{folder} holds {path}, which {MANIFEST} does not list: remove it")
 
 
 def _describe(file: Path) -> dict[str, Any]:
     with file.open("rb") as handle:
-        if not file.stat().st_size:  # what the system only shows as a file may never end
+        if not file.stat().st_size:  # such as /proc: reading it may never end
             return {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
 
 
-def described(folder: Path, members_folder: str | None = None) -> dict[str, Any]:
+def describe_files(folder: Path, members_folder: str | None = None) -> dict[str, Any]:
     """Size and hash of every file, by its path in the folder.
 
     Args:
@@ -274,10 +282,10 @@ def described(folder: Path, members_folder: str | None = None) -> dict[str, Any]
 
 
 def seal(data: dict[str, Any]) -> str:
-    """Twelve hex digits that change when anything said does."""
+    """A hash of JSON data: 12 hex digits."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def write_json(file: Path, data: Any) -> None:
-    """UTF-8, indented."""
+    """Write JSON as indented UTF-8."""
     file.write_text(json.dumps(data, ensure_ascii=False, indent=1))

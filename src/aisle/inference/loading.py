@@ -79,27 +79,27 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
 
 
 def prefer_exported(folder: Path, device: str = "cpu") -> Path:
-    """Where to open what only has to answer: a run's own export (`RUN/onnx`) where it would answer on the CPU
-    and that is the same model, weights and promise; else the folder as named. No torch is imported to tell.
+    """The folder to open for predictions: a run's own export (`RUN/onnx`) where the run would predict on the
+    CPU and the export has the same weights and guarantee; else `folder`. Imports no torch.
 
     Raises:
         BundleError: a run that has not finished, or one of the two cannot be read.
     """
-    twin = folder / "onnx"
+    exported = folder / "onnx"
     here = device == "cpu" or (device == "auto" and not _accelerated())
-    usable = runtime_of(twin) == "onnx" and importlib.util.find_spec("onnxruntime") is not None
+    usable = runtime_of(exported) == "onnx" and importlib.util.find_spec("onnxruntime") is not None
     if not (here and usable):
         return folder
-    return twin if _named(twin) == _named(find(folder)) else folder
+    return exported if _named(exported) == _named(find(folder)) else folder
 
 
 def _accelerated() -> bool:
-    """Whether a network may find something better than the CPU."""
+    """Whether this machine may have an accelerator."""
     return sys.platform == "darwin" or any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
 def _named(home: Path) -> tuple[str, str]:
-    """A bundle's id, and the checksum of its promise."""
+    """A bundle's id, and the checksum of its policy."""
     manifest = read_manifest(home)
     try:
         return manifest["model_id"], manifest["files"]["policy.json"]["sha256"]

@@ -1,6 +1,6 @@
-"""Log-probabilities over the tree, in torch: what heads return and losses ask.
+"""Log-probabilities over the tree, in torch: returned by heads, read by losses.
 
-The numpy twin, `aisle.taxonomy.Scores`, answers the same questions to everything else.
+`aisle.taxonomy.Scores` has the same methods in numpy, for everything else.
 """
 
 from functools import cached_property
@@ -13,7 +13,7 @@ from aisle.taxonomy import Taxonomy
 
 
 class TorchScores(Protocol):
-    """What every head's answer can be asked. N terminals, B products."""
+    """The methods of every head's output. N terminals, B products."""
 
     def nll(self, node: Tensor, exact: Tensor) -> Tensor:
         """(B,) negative log-likelihood of being exactly at `node` (B,), or in its branch."""

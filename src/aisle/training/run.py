@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import AisleError
-from aisle.inference.folder import MANIFEST, held, recover
+from aisle.inference.folder import MANIFEST, lock_folder, recover
 from aisle.progress import SILENT, Progress
 from aisle.training import processes
 from aisle.training.curves import draw
@@ -100,7 +100,7 @@ class Run:
 
     def _hold(self, stack: contextlib.ExitStack) -> None:
         try:
-            stack.enter_context(held(self.folder, wait=False))
+            stack.enter_context(lock_folder(self.folder, wait=False))
         except BlockingIOError:
             raise RunError(
                 f"another process trains in {self.folder}; wait until it ends, or name a new folder"

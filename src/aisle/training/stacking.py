@@ -14,7 +14,7 @@ from aisle.data.splits import assign, folds
 from aisle.errors import BundleError, CatalogError
 from aisle.guarantee import fit as fit_policy
 from aisle.inference.ensemble import Ensemble
-from aisle.inference.folder import held
+from aisle.inference.folder import lock_folder
 from aisle.inference.holdout import unseen
 from aisle.inference.label_targets import targets_in
 from aisle.inference.stack import fit_stack
@@ -175,7 +175,7 @@ def _working_in(keep: Path | None) -> Iterator[None]:
         if keep is not None:
             try:
                 keep.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(held(keep, wait=False))
+                stack.enter_context(lock_folder(keep, wait=False))
             except BlockingIOError:
                 raise BundleError(f"another process stacks in {keep}; wait until it ends") from None
             except OSError as error:

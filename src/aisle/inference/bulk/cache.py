@@ -23,7 +23,7 @@ CACHE_SIZE = 32_768  # answers, of about a kilobyte each
 
 
 class StreamPredictor(Protocol):
-    """What bulk work asks of a model: predictors, ensembles and their twins in other runtimes give it."""
+    """The methods of a model that bulk classification calls."""
 
     @property
     def model_id(self) -> str:

@@ -1,4 +1,4 @@
-"""A network's twin in ONNX, answering on CPUs without torch.
+"""Exported models: networks as ONNX graphs, which predict on CPUs without torch.
 
-`export` writes one from a trained model (that needs torch); `load` reads one (that does not).
+`export` writes one from a trained network, with torch; `predictor` reads one, without.
 """

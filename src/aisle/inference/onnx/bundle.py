@@ -1,7 +1,7 @@
 """The files of an exported model in its bundle. No torch here.
 
-`network.json` says which view is read how. `graphs/*.onnx`: one encoder each, which views may share,
-and `joint.onnx`; `tables.safetensors`: words to vectors; `views/NAME/`: preprocessors.
+`network.json` describes the views. `graphs/*.onnx` are encoders, which views may share, and `joint.onnx`:
+fusion and head. `tables.safetensors` holds the TF-IDF tables (F, D), `views/NAME/` the preprocessors.
 """
 
 import json
@@ -22,7 +22,7 @@ _OWN = ("graphs", "views", "tables.safetensors", "network.json", "README.md")
 
 
 class OnnxParts(NamedTuple):
-    """What an exported model's files hold: `network.json`, every view, the graph of fusion and head."""
+    """The content of an exported model's files: `network.json`, its views, the graph of fusion and head."""
 
     network: dict[str, Any]
     onnx_views: dict[str, OnnxView]
@@ -30,7 +30,7 @@ class OnnxParts(NamedTuple):
 
 
 def copy_files(source: Path, folder: Path) -> None:
-    """Copy an exported model's own files."""
+    """Copy an exported model's own files from one folder to another."""
     for name in _OWN:
         if (source / name).is_dir():
             shutil.copytree(source / name, folder / name)
@@ -39,34 +39,43 @@ def copy_files(source: Path, folder: Path) -> None:
 
 
 def read_onnx(folder: Path) -> OnnxParts:
-    """Read an exported model's own files."""
+    """Read an exported model's own files.
+
+    Raises:
+        BundleError: a view's width does not fit its graph, or a preprocessor is unknown.
+        MissingExtraError: onnxruntime is not installed.
+    """
     network = json.loads((folder / "network.json").read_text())
     tables = load_file(str(folder / "tables.safetensors")) if network["tables"] else {}
     graphs: dict[str, OnnxGraph] = {}
-    for said in network["views"].values():
-        if said["graph"] and said["graph"] not in graphs:
-            graphs[said["graph"]] = OnnxGraph(folder / "graphs" / said["graph"])
+    for about in network["views"].values():
+        if about["graph"] and about["graph"] not in graphs:
+            graphs[about["graph"]] = OnnxGraph(folder / "graphs" / about["graph"])
     joint = OnnxGraph(folder / "graphs" / "joint.onnx")
-    for name, said in network["views"].items():
-        width = joint.widths.get(f"{name}.pooled", said["dim"])
-        if width != said["dim"] or not 0 <= said["dim"] <= _MOST_DIM:
-            raise BundleError(f"{folder}: view {name!r} is {said['dim']} wide, but its graph reads {width}")
+    for name, about in network["views"].items():
+        width = joint.widths.get(f"{name}.pooled", about["dim"])
+        if width != about["dim"] or not 0 <= about["dim"] <= _MOST_DIM:
+            raise BundleError(f"{folder}: view {name!r} is {about['dim']} wide, but its graph reads {width}")
     onnx_views = {
-        name: _onnx_view(folder, name, said, graphs, tables) for name, said in network["views"].items()
+        name: _onnx_view(folder, name, about, graphs, tables) for name, about in network["views"].items()
     }
     return OnnxParts(network, onnx_views, joint)
 
 
 def _onnx_view(
-    folder: Path, name: str, said: dict[str, Any], graphs: dict[str, OnnxGraph], tables: dict[str, np.ndarray]
+    folder: Path,
+    name: str,
+    about: dict[str, Any],
+    graphs: dict[str, OnnxGraph],
+    tables: dict[str, np.ndarray],
 ) -> OnnxView:
-    view = View(name, said["modality"], tuple(said["fields"]), tuple(said["others"]), said["images"])
-    if said["preprocessor"] not in preprocessing.__all__:
-        raise BundleError(f"{folder}: there is no preprocessor {said['preprocessor']!r}; upgrade Aisle")
-    preprocessor = getattr(preprocessing, said["preprocessor"]).load(folder / "views" / name)
+    view = View(name, about["modality"], tuple(about["fields"]), tuple(about["others"]), about["images"])
+    if about["preprocessor"] not in preprocessing.__all__:
+        raise BundleError(f"{folder}: there is no preprocessor {about['preprocessor']!r}; upgrade Aisle")
+    preprocessor = getattr(preprocessing, about["preprocessor"]).load(folder / "views" / name)
     encode: ArrayEncoder = (
-        GraphEncoder(graphs[said["graph"]]) if said["graph"] else TableEncoder(tables[name])
+        GraphEncoder(graphs[about["graph"]]) if about["graph"] else TableEncoder(tables[name])
     )
     if isinstance(preprocessor, preprocessing.VectorPreprocessor) and preprocessor.dim > _MOST_DIM:
         raise BundleError(f"{folder}: view {name!r} has vectors of {preprocessor.dim}; at most {_MOST_DIM:,}")
-    return OnnxView(view, preprocessor, encode, said["dim"])
+    return OnnxView(view, preprocessor, encode, about["dim"])

@@ -1,4 +1,4 @@
-"""Write a trained network as its ONNX twin, checked on real rows. Needs torch; what it writes does not."""
+"""Exports a trained network to ONNX and compares both on real rows. Only the export needs torch."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from aisle.inference.classifier import Classifier
 from aisle.inference.folder import seal, write_json
 from aisle.inference.holdout import MOST_POINTS, Cost, cost_of, held_out
 from aisle.inference.onnx.graphs import ExportError, encoder_graph, joint_graph
-from aisle.inference.onnx.int8 import CALIBRATED_ON, quantised
+from aisle.inference.onnx.int8 import CALIBRATION_ROWS, quantize
 from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
@@ -26,15 +26,18 @@ from aisle.models.spec import views_of
 from aisle.progress import SILENT, Advance, Progress
 from aisle.taxonomy import Scores
 
-COMPARED = 512  # rows at most
-ENOUGH = 330  # rows: of so many without a difference, the interval ends at 0.5 points
-APART = 0.01  # of a log-probability worth looking at; graphs sum in another order than torch
-_SURE = -12.0  # log-probabilities below it are never shown nor decided by
+COMPARED_ROWS = 512  # at most
+FEWEST_ROWS = 330  # without a difference on so many rows, the interval's upper limit is 0.5 points
+TOLERANCE = 0.01  # largest difference of a log-probability; graphs sum in another order than torch
+_LEAST_LOGP = -12.0  # lower log-probabilities are neither shown nor used in decisions
 
 
 class Parity(NamedTuple):
-    """How alike two models answer the same `rows`: the largest difference of log-probabilities (of those
-    above e^-12), and the share of rows whose best answers are the same."""
+    """The agreement of two models on the same `rows`.
+
+    difference: the largest difference of log-probabilities, of those above -12. agreement: the share of rows
+    with the same best prediction.
+    """
 
     rows: int
     difference: float
@@ -42,16 +45,19 @@ class Parity(NamedTuple):
 
 
 class ExportOptions(NamedTuple):
-    """How to export. int8: quantise the encoders; cost: points of accuracy that may cost at most, force: or
-    whatever it costs."""
+    """How to export. int8: quantise the encoders. max_loss: the most points of accuracy that int8 may lose.
+    force: write it whatever it loses."""
 
     int8: bool = False
-    cost: float = MOST_POINTS
+    max_loss: float = MOST_POINTS
     force: bool = False
 
 
 class ExportResult(NamedTuple):
-    """What was written, how alike it answers, and what int8 costs (None without it, or without rows)."""
+    """The exported model, its agreement with the original, and the accuracy that int8 loses.
+
+    cost: None without int8, or without held-out rows.
+    """
 
     predictor: OnnxPredictor
     parity: Parity
@@ -62,68 +68,79 @@ def export(
     predictor: Predictor,
     catalog: Catalog,
     folder: Path,
-    asked: ExportOptions = ExportOptions(),  # noqa: B008 a constant
+    options: ExportOptions = ExportOptions(),  # noqa: B008 a constant
     progress: Progress = SILENT,
 ) -> ExportResult:
-    """Write the twin of a predictor, once it is seen to answer the catalog's rows alike.
+    """Export a predictor to ONNX, after comparing both on rows of the catalog.
 
-    In int8 it must not cost more than `asked.cost`, by a paired interval over labelled rows that training has
-    not seen, and its promise is made anew on them.
+    In int8 it must not lose more than `options.max_loss` points of accuracy, by a paired interval over
+    labelled rows that training has not seen; its guarantee is fitted anew on them.
+
+    Args:
+        predictor: a trained network.
+        catalog: rows to compare on, and for int8 to calibrate on.
+        folder: a new folder, or a bundle, which is replaced.
+        options: how to export.
+        progress: reports progress.
 
     Raises:
-        ExportError: the model or a part of it cannot be exported, answers differ, or int8 may cost too much.
+        ExportError: the model or a part of it cannot be exported, predictions differ, or int8 may lose too
+            much.
         BundleError: the folder exists and is no bundle, or cannot be written.
         MissingExtraError: onnx, onnxruntime or onnxscript is not installed.
     """
     if getattr(predictor.spec, "family", "network") == "linear":
-        raise ExportError("a linear model already answers without torch: use it as it is")
-    with tempfile.TemporaryDirectory(prefix="aisle-export-") as made:
-        first, second = Path(made) / "float32", Path(made) / "int8"
+        raise ExportError("a linear model already runs without torch: use it as it is")
+    with tempfile.TemporaryDirectory(prefix="aisle-export-") as temporary:
+        first, second = Path(temporary) / "float32", Path(temporary) / "int8"
         first.mkdir()
-        twin = write_unchecked(predictor, first, progress)
-        told = parity(predictor, twin, evenly_spaced(catalog, COMPARED))
-        if told.difference > APART:
+        exported = write_unchecked(predictor, first, progress)
+        agreement = parity(predictor, exported, evenly_spaced(catalog, COMPARED_ROWS))
+        if agreement.difference > TOLERANCE:
             raise ExportError(
-                f"the exported model answers otherwise: log-probabilities differ by {told.difference:.3g} on "
-                f"{told.rows:,} rows, best answers agree on {told.agreement:.1%}; nothing was written"
+                "the exported model predicts differently: log-probabilities differ by "
+                f"{agreement.difference:.3g} on {agreement.rows:,} rows, best predictions agree on "
+                f"{agreement.agreement:.1%}; nothing was written"
             )
-        found: Cost | None = None
-        said: dict[str, Any] = {"precision": "float32", "parity": told._asdict()}
-        if asked.int8:
-            twin, told, found = _in_int8(twin, catalog, second, asked, progress)
-            said = {"precision": "int8", "parity": told._asdict(), "cost": found and found._asdict()}
-        saved = dataclasses.replace(twin, results={**twin.results, "exported": said}).save(folder)
-    return ExportResult(saved, told, found)
+        cost: Cost | None = None
+        measured: dict[str, Any] = {"precision": "float32", "parity": agreement._asdict()}
+        if options.int8:
+            exported, agreement, cost = _to_int8(exported, catalog, second, options, progress)
+            measured = {"precision": "int8", "parity": agreement._asdict(), "cost": cost and cost._asdict()}
+        results = {**exported.results, "exported": measured}
+        saved = dataclasses.replace(exported, results=results).save(folder)
+    return ExportResult(saved, agreement, cost)
 
 
 def evenly_spaced(catalog: Catalog, most: int) -> Catalog:
-    """At most so many rows, from all over a catalog."""
+    """At most `most` rows, evenly spaced over a catalog."""
     return catalog.select(np.unique(np.linspace(0, len(catalog) - 1, min(most, len(catalog))).astype(int)))
 
 
-def _in_int8(
-    twin: OnnxPredictor, catalog: Catalog, folder: Path, asked: ExportOptions, progress: Progress
+def _to_int8(
+    exported: OnnxPredictor, catalog: Catalog, folder: Path, options: ExportOptions, progress: Progress
 ) -> tuple[OnnxPredictor, Parity, Cost | None]:
-    small = quantised(twin, list(evenly_spaced(catalog, 2 * CALIBRATED_ON)), folder, progress)
-    held = held_out(twin, catalog)
-    if not len(held) and not asked.force:
+    small = quantize(exported, list(evenly_spaced(catalog, 2 * CALIBRATION_ROWS)), folder, progress)
+    held = held_out(exported, catalog)
+    if not len(held) and not options.force:
         raise ExportError(
-            "what int8 costs cannot be told: no row here is labelled and unseen by training; name a file of "
-            "such rows, or pass --force"
+            "the accuracy that int8 loses cannot be measured: no row here is labelled and unseen by "
+            "training; name a file of such rows, or pass --force"
         )
     if not len(held):
-        return small.with_policy(Policy.uncalibrated(twin.taxonomy)), parity(twin, small, catalog), None
-    with progress("judging int8", 2 * len(held)) as advance:
-        before, after = (_scored(model, held.catalog, advance) for model in (twin, small))
+        small = small.with_policy(Policy.uncalibrated(exported.taxonomy))
+        return small, parity(exported, small, catalog), None
+    with progress("evaluating int8", 2 * len(held)) as advance:
+        before, after = (_scored(model, held.catalog, advance) for model in (exported, small))
     cost = cost_of(held.right(before), held.right(after))
-    if cost.high > asked.cost and not asked.force:
-        few = f"; {ENOUGH} rows are the fewest that could show 0.5" if len(held) < ENOUGH else ""
+    if cost.high > options.max_loss and not options.force:
+        few = f"; {FEWEST_ROWS} rows are the fewest that could show 0.5" if len(held) < FEWEST_ROWS else ""
         raise ExportError(
-            f"int8 costs {cost}: more than {asked.cost:g} cannot be ruled out{few}. Name a file of more "
-            "labelled rows, allow more with --max-loss, or pass --force"
+            f"int8 loses {cost}: more than {options.max_loss:g} cannot be ruled out{few}. Name a file of "
+            "more labelled rows, allow more with --max-loss, or pass --force"
         )
-    if twin.policy.curve:
-        settings = twin.policy.settings
+    if exported.policy.curve:
+        settings = exported.policy.settings
         small = small.with_policy(recalibrate(cast(Any, small), held.catalog, settings).predictor.policy)
     return small, compare_scores(before, after), cost
 
@@ -137,29 +154,29 @@ def _scored(model: OnnxPredictor, catalog: Catalog, advance: Advance) -> Scores:
 
 
 def parity(one: Classifier, other: Classifier, products: Sequence[Product]) -> Parity:
-    """Compare two classifiers over one tree."""
+    """The agreement of two classifiers over one tree."""
     return compare_scores(one.score(products), other.score(products))
 
 
 def compare_scores(one: Scores, other: Scores) -> Parity:
-    """Compare what two classifiers said of the same products."""
+    """The agreement of two classifiers' scores of the same products."""
     a, b = one.logp, other.logp
     if not len(a):
         return Parity(0, 0.0, 1.0)
-    seen = np.maximum(a, b) > _SURE
-    # Ties may fall either way: what counts is how probable the other's best answer is.
+    seen = np.maximum(a, b) > _LEAST_LOGP
+    # Ties may fall either way: what counts is how probable the other's best prediction is.
     best = a[np.arange(len(a)), b.argmax(1)] >= a.max(1) - 1e-4
     return Parity(len(a), float(np.abs(a - b)[seen].max(initial=0.0)), float(best.mean()))
 
 
 def write_unchecked(predictor: Predictor, folder: Path, progress: Progress = SILENT) -> OnnxPredictor:
-    """Write graphs, tables and all else into an empty folder, unsealed and unchecked."""
+    """Write an exported model's own files into an empty folder, without a manifest or a comparison."""
     model = predictor.model
     (folder / "graphs").mkdir()
-    tables, views, graphs = {}, {}, {}
-    named = views_of(predictor.spec, trust_code=True)
-    with progress("exporting", len(named) + 1, "graphs") as advance:
-        for name, view in named.items():
+    tables, about, graphs = {}, {}, {}
+    views = views_of(predictor.spec, trust_code=True)
+    with progress("exporting", len(views) + 1, "graphs") as advance:
+        for name, view in views.items():
             encoder, preprocessor = model.encoders[name], predictor.preprocessors[name]
             graph = None
             if isinstance(encoder, TfidfEncoder):
@@ -172,7 +189,7 @@ def write_unchecked(predictor: Predictor, folder: Path, progress: Progress = SIL
                     encoder_graph(model, name, preprocessor, folder / "graphs" / graphs[key])
                 graph = graphs[key]
             preprocessor.save(folder / "views" / name)
-            views[name] = {
+            about[name] = {
                 **view._asdict(),
                 "preprocessor": type(preprocessor).__name__,
                 "graph": graph,
@@ -184,7 +201,7 @@ def write_unchecked(predictor: Predictor, folder: Path, progress: Progress = SIL
     if tables:
         save_file(tables, str(folder / "tables.safetensors"))
     network = {
-        "views": views,
+        "views": about,
         "tables": sorted(tables),
         "dim": model.fusion.dim,
         "knn_views": list(predictor.knn_views),

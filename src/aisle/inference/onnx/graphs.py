@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from aisle.errors import AisleError, extra, first_line
-from aisle.inference.onnx.recurrent import twin
+from aisle.inference.onnx.recurrent import exportable
 from aisle.models.encoders.pooling import condensed
 from aisle.models.model import Model
 from aisle.models.preprocessing import ImagePreprocessor, Preprocessor, TokenPreprocessor, VectorPreprocessor
@@ -25,7 +25,7 @@ _LARGE = 1_000_000_000  # bytes; a graph of 2 GB and more does not fit into one 
 
 
 class ExportError(AisleError):
-    """A model cannot be exported, or answers otherwise once it is."""
+    """A model cannot be exported, or predicts differently once it is."""
 
 
 class _View(nn.Module):
@@ -51,7 +51,7 @@ def encoder_graph(model: Model, name: str, preprocessor: Preprocessor, file: Pat
         ExportError: torch cannot trace it.
     """
     tokens = model.max_tokens if model.fusion.reads_tokens else 0
-    frozen_graph(twin(model.encoders[name]), preprocessor, f"encoder of view {name!r}", file, tokens)
+    frozen_graph(exportable(model.encoders[name]), preprocessor, f"encoder of view {name!r}", file, tokens)
 
 
 def frozen_graph(

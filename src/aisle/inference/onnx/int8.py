@@ -25,44 +25,48 @@ from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
 from aisle.models.onnx_runtime import Arrays, GraphEncoder, OnnxView
 from aisle.progress import SILENT, Progress
 
-CALIBRATED_ON = 160  # products that have the view; ranges hardly change after
+CALIBRATION_ROWS = 160  # products that have the view; ranges hardly change after
 _PART = 8
 _MULTIPLYING = ["Conv", "MatMul", "Gemm"]
 _CUTTING = ["Clip", "Relu"]
 
 
-def quantised(
-    twin: OnnxPredictor, products: Sequence[Product], folder: Path, progress: Progress = SILENT
+def quantize(
+    exported: OnnxPredictor, products: Sequence[Product], folder: Path, progress: Progress = SILENT
 ) -> OnnxPredictor:
-    """A twin's copy in an empty folder, its encoders in 8-bit integers; unsealed and unchecked.
+    """Write a copy of an exported model into an empty folder, its encoders in 8-bit integers.
+
+    The copy has no manifest yet, and is not compared.
 
     Raises:
         MissingExtraError: onnx or onnxruntime is not installed.
     """
     quantization: Any = extra("onnxruntime.quantization", "torch", "exporting in int8")
-    shutil.copytree(twin.files, folder, dirs_exist_ok=True)
+    shutil.copytree(exported.files, folder, dirs_exist_ok=True)
     network = json.loads((folder / "network.json").read_text())
     network["exported_from"] = None  # other weights, other predictions: an id of its own
     graphs: dict[str, list[str]] = {}
-    for name, said in network["views"].items():
-        if said["graph"]:
-            graphs.setdefault(said["graph"], []).append(name)
+    for name, view in network["views"].items():
+        if view["graph"]:
+            graphs.setdefault(view["graph"], []).append(name)
     done = []
     with progress("quantising", len(graphs), "graphs") as advance:
         for graph, names in graphs.items():
-            rows = [part for name in names for part in _parts(twin.onnx_views[name], products, len(names))]
+            rows = [
+                part for name in names for part in _parts(exported.onnx_views[name], products, len(names))
+            ]
             if rows and _quantise(quantization, folder / "graphs" / graph, rows):
                 done.append(graph)
             advance(1)
     network["int8"] = done
     write_json(folder / "network.json", network)
-    return OnnxPredictor.of_files(folder, {**learned_of(twin), "model_id": "unsaved"})
+    return OnnxPredictor.of_files(folder, {**learned_of(exported), "model_id": "unsaved"})
 
 
 def _parts(view: OnnxView, products: Sequence[Product], sharing: int) -> Iterator[Arrays]:
     """Arrays of a view for calibration, a few products at a time, short ones together."""
     values = [value for value in view.source.values(products) if value is not None]
-    prepared, _ = view.prepare(values[: CALIBRATED_ON // sharing])
+    prepared, _ = view.prepare(values[: CALIBRATION_ROWS // sharing])
     if prepared.present.any() and isinstance(view.encode, GraphEncoder):
         yield from view.encode.parts(prepared.arrays, _PART)
 

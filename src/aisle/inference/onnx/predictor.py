@@ -177,7 +177,7 @@ class OnnxPredictor(BasePredictor):
 
         def read(home: Path, manifest: dict[str, Any]) -> OnnxPredictor:
             learned = read_learned(home, manifest)
-            del learned["zero_shot"]  # export refuses a model that has new categories
+            del learned["zero_shot"]  # an export predicts differently with new categories, and is refused
             return cls.of_files(home, learned)
 
         return read_bundle(folder, cls.runtime, read)

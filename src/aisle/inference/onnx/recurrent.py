@@ -11,13 +11,13 @@ from aisle.models.registry import Encoded
 _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
-def twin(encoder: nn.Module) -> nn.Module:
-    """What is exported in place of an encoder: itself, unless it packs sequences."""
-    return RecurrentTwin(encoder) if isinstance(encoder, RecurrentEncoder) else encoder
+def exportable(encoder: nn.Module) -> nn.Module:
+    """The module to export for an encoder: the encoder itself, unless it packs sequences."""
+    return OnnxRecurrentEncoder(encoder) if isinstance(encoder, RecurrentEncoder) else encoder
 
 
-class RecurrentTwin(nn.Module):
-    """A `RecurrentEncoder` whose layers are ONNX operators that are told each row's length."""
+class OnnxRecurrentEncoder(nn.Module):
+    """A `RecurrentEncoder` whose layers are ONNX operators, which get each row's length."""
 
     def __init__(self, encoder: RecurrentEncoder) -> None:
         super().__init__()

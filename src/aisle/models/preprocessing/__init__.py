@@ -1,5 +1,5 @@
 """What turns a view's values into arrays: torch-free, saved with the model, shared by the network and its
-twins. `__all__` is the list of choices; a bundle names which one each view uses.
+exported models. `__all__` is the list of choices; a bundle names which one each view uses.
 """
 
 from aisle.models.preprocessing.base import Prepared, Preprocessor

@@ -1,4 +1,4 @@
-"""From a view's values to arrays: torch-free, saved with the model, shared by the network and its twins.
+"""Turns a view's values into arrays: torch-free, saved with the model, used by networks and exported models.
 
 A preprocessor is called with one value a product (None where the view is absent) and returns
 `Prepared`. It is learned once (`fit`), then frozen; `save` and `load` use JSON and safetensors only.
