@@ -51,14 +51,12 @@ def train(
     Args:
         catalog: The training data.
         recipe: A shipped recipe's name, a .toml file, or the recipe itself. Default: the recipe of the run
-            that
-            is resumed or started from, else `fast`.
+            that is resumed or started from, else `fast`.
         changes: Changes to recipe keys, such as `"stages.0.epochs=5"`.
         out: A run folder for the bundle (`out/model`), checkpoints and metrics.
         resume: Continue an interrupted run in `out`.
         init_from: A run, bundle or predictor to start from, with new rows and categories. The recipe must
-            have
-            the same network.
+            have the same network.
         device: cpu, cuda, mps or auto.
         track: Experiment trackers, in addition to metrics.csv: tensorboard, mlflow, wandb. Default:
             TensorBoard, where it is installed.
@@ -80,7 +78,7 @@ def train(
     resolved = resolve(recipe, changes, out if resume else None, saved)
     earlier = load(init_from, trust_code=trust_code) if isinstance(init_from, str | Path) else init_from
     rows = part(catalog, "train")
-    where = _device(resolved, device)
+    where = training_device(resolved, device)
     try:
         processes.begin(where)
         predictor = fit(
@@ -110,13 +108,16 @@ def train(
     return predictor
 
 
-def _device(recipe: AnyRecipe, name: str) -> Any:
-    """The device a network is trained on; None for a linear model, which is trained on the CPU.
+def training_device(recipe: AnyRecipe, name: str) -> Any:
+    """The torch device that a network is trained on; None for a linear model, which is trained on the CPU.
+
+    Args:
+        recipe: The resolved recipe.
+        name: cpu, cuda, mps or auto.
 
     Raises:
         DeviceError: The device does not exist or does not support the recipe's precision, or the recipe is
-            linear
-            and the device is not the CPU.
+            linear and the device is not the CPU.
     """
     from aisle.models.devices import DEVICES, DeviceError, device_of, precision_of
 
@@ -153,9 +154,8 @@ def resolve(
         return load_recipe(recipe, changes)
     # A run killed while it was set up may have no more than half a recipe, and no catalog.json.
     homes = [Path(resumed)] if resumed is not None else []
-    homes += (
-        [Path(init_from), Path(init_from).parent] if init_from is not None else []
-    )  # a run, or the bundle in it
+    if init_from is not None:  # a run, or the bundle in it
+        homes += [Path(init_from), Path(init_from).parent]
     kept = ("catalog.json", "recipe.toml")  # a bundle has the former alone
     own = next((home / kept[1] for home in homes if all((home / name).exists() for name in kept)), None)
     if own is not None:

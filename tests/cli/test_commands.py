@@ -111,3 +111,10 @@ def test_a_command_is_one_function_as_contributing_shows(products, tmp_path):
         ["count", "Print", "the", "number", "of", "rows."]
     ]
     assert "--image-root" in subprocess.run([*call, "count", "--help"], capture_output=True, text=True).stdout
+
+
+def test_a_report_that_cannot_be_written_is_one_line(trained, shop, typed, tmp_path):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "report"
+    code, _, said = typed("evaluate", trained.run, shop.products, "--out", out, "--quiet")
+    assert (code, "".join(said.split())) == (2, f"error:{out}cannotbewritten:Notadirectory")

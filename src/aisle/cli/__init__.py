@@ -38,8 +38,7 @@ app = typer.Typer(
     name="aisle",
     cls=SectionedGroup,
     help="Classify products of a shop into the shop's own category tree, from text and images, with "
-    "a guaranteed "
-    "precision.",
+    "a guaranteed precision.",
     epilog="Start with `aisle demo`, or with your own file: `aisle check products.csv`, then `aisle train "
     "products.csv`.",
     pretty_exceptions_enable=False,

@@ -60,10 +60,8 @@ def audit(
     found = auditing.audit(
         catalog, resolved, folds=folds, most=max_findings, trust_code=trust_code, progress=progress
     )
-    try:
+    with console.writing(out):
         page = found.write(out)
-    except OSError as error:
-        raise AisleError(f"{out} cannot be written: {error.strerror or error}") from error
     if corrected is not None:
         auditing.write_corrected(catalog, found, corrected)
     if as_json:

@@ -117,8 +117,8 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
     columns = [finding.column for finding in findings]
     few = len(columns) <= _NAMED and not any("," in column for column in columns)
     drop = flag("ignored", *columns) if few else "-c ignored=NAME,NAME,…"
-    action, said, _ = first.action.partition("-c ")
-    action = action + drop if said else action
+    action, option, _ = first.action.partition("-c ")
+    action = action + drop if option else action
     _message(first.severity, _general(first), f"{len(findings):,} columns", action, out)
     names = ", ".join(map(console.printable, columns[:_NAMED]))
     more = f" and {len(columns) - _NAMED:,} more (--json lists all)" if len(columns) > _NAMED else ""

@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import AsJson, CatalogOptions, Device, Point, Quiet, Run, Sources, TrustCode
+from aisle.cli.options import AsJson, CatalogOptions, CurvePrecision, Device, Quiet, Run, Sources, TrustCode
 
 
 class ShardFormat(StrEnum):
@@ -54,7 +54,7 @@ def classify(
             help="Run on a Ray cluster: local, auto, ray://host:10001 or host:6379. Needs a folder as --out.",
         ),
     ] = None,
-    precision: Point = None,
+    precision: CurvePrecision = None,
     trust_code: TrustCode = False,
     device: Device = "auto",
     quiet: Quiet = False,

@@ -223,12 +223,12 @@ def into_folder(
     from aisle.inference.bulk import CACHE_SIZE, BulkJob, classify_to_folder
     from aisle.inference.known_columns import check_chunks
 
-    pieces = reader.chunks(shards.rows)
-    about = "" if pieces.total is None else f"about {pieces.total:,} rows; "
-    progress.say(f"{about}columns: {columns_line(pieces.columns)}")
-    print_missing_views(check_chunks(model, pieces), progress)
+    chunks = reader.chunks(shards.rows)
+    about = "" if chunks.total is None else f"about {chunks.total:,} rows; "
+    progress.say(f"{about}columns: {columns_line(chunks.columns)}")
+    print_missing_views(check_chunks(model, chunks), progress)
     settings = {"shard_rows": shards.rows, **reader.settings()}
-    job = BulkJob(model, pieces, folder, f".{shards.form}", CACHE_SIZE if shards.cache else 0, settings)
+    job = BulkJob(model, chunks, folder, f".{shards.form}", CACHE_SIZE if shards.cache else 0, settings)
     tally = Tally.of(classify_to_folder(job, progress, shards.cluster))
     name = f"part-*.{shards.form}"
     return tally, {"predictions": str(folder / name), "problems": str(folder / "_problems.jsonl")}

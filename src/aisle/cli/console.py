@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from aisle.errors import AisleError
 from aisle.progress import SILENT, Advance, Progress
 
 out = Console(highlight=False)
@@ -60,6 +61,19 @@ def print_paths(**named: object) -> None:
     for name, path in named.items():
         if path is not None:
             out.print(f"{name:<12} {path}", markup=False, soft_wrap=True)  # a path must not be broken
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Report a failure to write `path` on one line.
+
+    Raises:
+        AisleError: The code in the `with` block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise AisleError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def printable(text: str) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
+from aisle.cli.loading import load_cached
 from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, Source, TrustCode
 from aisle.errors import AisleError
 
@@ -34,22 +35,17 @@ def drift(
 ) -> None:
     """Report what changed since a model was calibrated, in which categories, and whether its guarantee
     still holds."""
-    from aisle import workflow
     from aisle.cli.summary import print_catalog_summary
     from aisle.evaluation import drift as drifting
-    from aisle.models.features import FeatureStore
 
     progress = console.progress(quiet or as_json)
-    model = workflow.load(run, trust_code=trust_code, device=device)
-    model = model.with_store(model.store or FeatureStore()) if hasattr(model, "store") else model
+    model = load_cached(run, trust_code, device)
     catalog = options.read(source, like=model)
     print_catalog_summary(catalog, progress, model)
     if reference is not None:
         old = options.read(reference, like=model)
-        before, named = (
-            drifting.profile(model, old.select(~drifting.trained_on(model, old)), progress),
-            reference.name,
-        )
+        old = old.select(~drifting.trained_on(model, old))
+        before, named = drifting.profile(model, old, progress), reference.name
     else:
         kept = drifting.reference_of(run)
         if not kept.is_file():
@@ -60,10 +56,8 @@ def drift(
         before, named = drifting.Profile.load(kept), "the rows it was calibrated on"
     found = drifting.drift(model, catalog, before, named=named, progress=progress)
     home = out or (run if (run / "model").is_dir() else run.parent) / "drift"
-    try:
+    with console.writing(home):
         page = found.write(home)
-    except OSError as error:
-        raise AisleError(f"{home} cannot be written: {error.strerror or error}") from error
     if as_json:
         console.print_json(found.model_dump(mode="json"))
     else:

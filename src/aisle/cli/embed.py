@@ -1,16 +1,14 @@
 """`aisle embed`: writes the embeddings of products to a file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
+from aisle.cli.loading import load_cached
 from aisle.cli.options import AsJson, CatalogOptions, Device, Quiet, Run, Source, TrustCode
-
-if TYPE_CHECKING:
-    from aisle.inference.predictor import Predictor
 
 
 @command("embed", "Write the embeddings of products to a file.", section="Search", resumes=True)
@@ -43,12 +41,3 @@ def embed(
         f"{rows:,} vectors of {dim:,} dimensions, normalised to length 1 (zeros: the product has no view)"
     )
     console.print_paths(vectors=out)
-
-
-def load_cached(run: Path, trust_code: bool, device: str) -> "Predictor":
-    """A model that uses the feature cache, so that what training encoded is not encoded again."""
-    from aisle import workflow
-    from aisle.models.features import FeatureStore
-
-    model: Any = workflow.load(run, trust_code=trust_code, device=device)
-    return model.with_store(model.store or FeatureStore())

@@ -29,8 +29,7 @@ def ensemble(
         typer.Option(
             metavar="SOURCE",
             help="The catalog that the models were trained on. stack trains each again on folds of "
-            "it; rows that "
-            "no model saw set the weights of an average and the guarantee.",
+            "it; rows that no model saw set the weights of an average and the guarantee.",
         ),
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Weights of an average: 2,1,1.")] = None,

@@ -7,6 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
+from aisle.cli.loading import load_cached
 from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, Source, TrustCode
 from aisle.errors import CatalogError, did_you_mean
 
@@ -51,13 +52,12 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a model on labelled products; print the metrics and write a report with images."""
-    from aisle import evaluation, workflow
+    from aisle import evaluation
     from aisle.cli.summary import print_catalog_summary
-    from aisle.models.features import FeatureStore
 
     progress = console.progress(quiet or as_json)
     earlier = None if compare_with is None else evaluation.load_report(compare_with)  # before long work
-    model = workflow.load(run, trust_code=trust_code, device=device)
+    model = load_cached(run, trust_code, device)  # each view is encoded once
     catalog = options.read(source, like=model)
     print_catalog_summary(catalog, progress, model)
     known = training_rows(options.read(train, like=model) if train else catalog, train)
@@ -66,7 +66,7 @@ def evaluate(
             f"--baseline needs training rows: {source} has no `train` split. Give --train FILE"
         )
     found = evaluation.evaluate(
-        model.with_store(model.store or FeatureStore()),  # each view is encoded once
+        model,
         rows_to_evaluate(catalog, split),
         train_counts=None if known is None else evaluation.label_counts(known),
         baseline=known if baseline else None,
@@ -75,7 +75,9 @@ def evaluate(
     )
     if earlier is not None:
         found = evaluation.compare_with_report(found, earlier)
-    page = found.write(out or default_folder(run))
+    folder = out or default_folder(run)
+    with console.writing(folder):
+        page = found.write(folder)
     if as_json:
         console.print_json(found.to_dict())
         return

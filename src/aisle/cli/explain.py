@@ -62,19 +62,15 @@ def explain(
         raise AisleError(f"{len(product)} products: a page has at most {MAX_PRODUCTS}")
     model = workflow.load(run, trust_code=trust_code, device=device)
     node = None if category is None else model.taxonomy.index(_category(category))
-    catalog = None
-    if source is not None:
-        catalog = options.read(source, like=model)
+    catalog = None if source is None else options.read(source, like=model)
     chosen = [
         _written(text, model) if text.lstrip().startswith("{") else _find(text, catalog) for text in product
     ]
     check_products(model, chosen)
     found = ask(model, chosen, node, method)  # type: ignore[arg-type]
     similar = alike(model, chosen, catalog)
-    try:
+    with console.writing(out):
         page = explained.write(found, chosen, similar, out)
-    except OSError as error:
-        raise AisleError(f"{out} cannot be written: {error.strerror or error}") from error
     if as_json:
         console.print_json([one.to_dict() for one in found])
         return

@@ -50,8 +50,7 @@ def images(
         console.say(f"… and {more:,} more; all are in {out / 'images.jsonl'}" if more > 0 else "", more <= 0)
         console.out.print(
             f"{result.fetched:,} downloaded, {result.present:,} already present, "
-            f"{len(result.failed):,} failed; "
-            f"read the catalog with --image-root {out}",
+            f"{len(result.failed):,} failed; read the catalog with --image-root {out}",
             markup=False,
         )
     if result.failed:

@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.embed import load_cached
+from aisle.cli.loading import load_cached
 from aisle.cli.options import AsJson, CatalogOptions, Device, Quiet, Run, Source, TrustCode
 from aisle.errors import SearchError
 

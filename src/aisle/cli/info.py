@@ -109,8 +109,7 @@ def print_cascade(model: Any) -> None:
         right, time = measured["accuracy"][stage["name"]], stage["milliseconds"]
         console.out.print(
             f"{stage['name']:<{width}}  {stage['share']:>4.0%} of products, {time:>8.2f} ms of one "
-            f"core each; "
-            f"accuracy alone {right:.1%}",
+            f"core each; accuracy alone {right:.1%}",
             markup=False,
         )
     console.out.print(

@@ -33,8 +33,7 @@ def path_or_url(text: str) -> Path:
 _FORMATS = (
     "CSV, TSV, JSONL or Parquet (also .gz, .bz2, .xz, .zst); a folder of such files or of one folder per "
     "category; - for standard input; a URL (s3://bucket/products.csv); or a benchmark data set: "
-    "kakao:FOLDER, "
-    "rakuten:FOLDER[:PHASE]."
+    "kakao:FOLDER, rakuten:FOLDER[:PHASE]."
 )
 
 # -- arguments ----------------------------------------------------------------------------------------
@@ -68,7 +67,7 @@ TrustCode = Annotated[
 Precision = Annotated[
     float, typer.Option("--precision", help="Guaranteed share of automatic decisions that are correct.")
 ]
-Point = Annotated[
+CurvePrecision = Annotated[
     float | None,
     typer.Option(
         "--precision",

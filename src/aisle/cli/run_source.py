@@ -49,7 +49,7 @@ def read_run_source(run: Path, source: Path | None, options: CatalogOptions, lik
     if isinstance(path, Path) and not path.exists() and parse_benchmark(path) is None:
         raise AisleError(
             f"{path}, the catalog that {run} was trained on, does not exist: name another file of "
-            f"labelled rows"
+            "labelled rows"
         )
     given = {name: getattr(options, name) for name in options.__dataclass_fields__}
     kept: dict[str, Any] = {

@@ -66,11 +66,11 @@ def search(
     else:
         hits = opened.search([_query(opened, text, image)], k, where, mode)[0]  # type: ignore[arg-type]
     parts = [text and f"“{text}”", image and image.name, product and f"like {product}"]
-    asked = " + ".join(part for part in parts if part)
+    query = " + ".join(part for part in parts if part)
     if html is not None:
-        _page(opened, hits, asked, where, image, html)
+        _page(opened, hits, query, where, image, html)
     if as_json:
-        found: dict[str, Any] = {"query": asked, "where": where, "model_id": opened.manifest.model_id}
+        found: dict[str, Any] = {"query": query, "where": where, "model_id": opened.manifest.model_id}
         console.print_json(found | {"hits": [hit.to_dict() for hit in hits]})
         return
     _table(hits)
@@ -124,7 +124,7 @@ def _versions(opened: "Index", as_json: bool) -> None:
 
 
 def _page(
-    opened: "Index", hits: "list[Hit]", asked: str, where: str | None, image: Path | None, out: Path
+    opened: "Index", hits: "list[Hit]", query: str, where: str | None, image: Path | None, out: Path
 ) -> None:
     from aisle.data import ImageRef
     from aisle.data.images import jpeg_data_uri, jpeg_thumbnail
@@ -132,10 +132,5 @@ def _page(
     from aisle.search.page import SIDE, render
 
     query_image = jpeg_data_uri(jpeg_thumbnail(ImageRef(path=image), SIDE)) if image is not None else ""
-    try:
-        with whole_file(out) as handle:
-            handle.write(
-                render(asked, where, hits, opened.count(where), opened.manifest.model_id, query_image)
-            )
-    except OSError as error:
-        raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error
+    with console.writing(out), whole_file(out) as handle:
+        handle.write(render(query, where, hits, opened.count(where), opened.manifest.model_id, query_image))

@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import STORE, Point, Store
+from aisle.cli.options import STORE, CurvePrecision, Store
 from aisle.cli.store import check_serve_installed
 from aisle.errors import AisleError
 
@@ -71,7 +71,7 @@ def serve(
         float,
         typer.Option(min=0, max=1, help="Minimum confidence of suggestions that are accepted in a batch."),
     ] = 0.8,
-    precision: Point = None,
+    precision: CurvePrecision = None,
     keep_days: Annotated[int | None, typer.Option(min=1, help="Delete data after this many days.")] = None,
 ) -> None:
     """Serve one or more models. The API documentation is at /docs. On SIGTERM, running requests are finished

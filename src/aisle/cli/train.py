@@ -48,8 +48,7 @@ def train(
         str | None,
         typer.Option(
             help="Experiment trackers, in addition to metrics.csv: tensorboard, mlflow, wandb "
-            "(comma-separated), "
-            "or none (default: tensorboard, where it is installed)."
+            "(comma-separated), or none (default: tensorboard, where it is installed)."
         ),
     ] = None,
     baseline: Annotated[
@@ -75,10 +74,7 @@ def train(
     resolved = workflow.resolve(recipe, changed, resumed=out if resume else None, init_from=init_from)
     folder = out or next_folder(Path("runs"), resolved.name if recipe is None else Path(recipe).stem)
     Run(folder, ()).check(resume)
-    if resolved.family == "network":
-        from aisle.models.devices import device_of, precision_of
-
-        precision_of(resolved.precision, device_of(device))
+    workflow.training_device(resolved, device)
     resumed = ("--out", str(folder), "--resume")
     continue_with(lambda: same_command(*(resumed if _begun(folder) else ())))
     catalog = options.read(source, like=_format(out if resume else None, init_from))
@@ -90,9 +86,7 @@ def train(
         resume=resume,
         init_from=init_from,
         device=device,
-        track=None
-        if track is None
-        else [name.strip() for name in track.split(",") if name.strip() != "none"],
+        track=_trackers(track),
         trust_code=trust_code,
         progress=progress,
     )
@@ -113,6 +107,11 @@ def train(
         report=page if report is not None else None,
         next=_next(folder, source, options, trust_code),
     )
+
+
+def _trackers(text: str | None) -> list[str] | None:
+    """`tensorboard,mlflow` -> their names; `none` -> an empty list."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip() != "none"]
 
 
 def _begun(folder: Path) -> bool:

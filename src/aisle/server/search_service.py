@@ -85,7 +85,7 @@ class SearchService:
             self._slots.release()
 
 
-def image_urls(hit: "Hit") -> list[str]:
+def hit_image_urls(hit: "Hit") -> list[str]:
     """The path of a hit's thumbnail in the API."""
     return [f"/v1/search/images/{quote(hit.id, safe='')}"] if hit.image else []
 
@@ -95,7 +95,7 @@ def _hit_json(hit: "Hit") -> dict[str, Any]:
         "id": hit.id,
         "title": hit.fields.get("title") or hit.fields.get("name") or "",
         "fields": dict(hit.fields),
-        "images": image_urls(hit),
+        "images": hit_image_urls(hit),
         "category": list(hit.category),
         "score": round(hit.score, 6),
         "similarity": None if hit.similarity is None else round(hit.similarity, 4),

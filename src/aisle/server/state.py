@@ -133,7 +133,7 @@ def _check_keys(settings: ServerSettings, keys: ApiKeyCache) -> None:
         raise ServerError(f"--open asks nobody for a key, but {store} has keys: leave --open out")
     if keys.empty and settings.reachable and not settings.open:
         why = f"there is no key in use, and others can reach this server ({settings.reachable})"
-        raise ServerError(f"{why}: {first}" + ("" if keys.ever_used else "; or say --open"))
+        raise ServerError(f"{why}: {first}" + ("" if keys.ever_used else "; or give --open"))
     if keys.empty and keys.ever_used:
         _log.warning("all keys are revoked, so nobody can call: %s", first)
 

@@ -45,17 +45,18 @@ def keep(classifier: Any, catalog: Catalog, run: Path, progress: Progress = SILE
     If the file cannot be written, a message is shown and nothing is raised: `--reference FILE` replaces it.
     """
     rows = np.flatnonzero(~trained_on(classifier, catalog) & ~catalog.fatal & (catalog.targets().node >= 0))
-    crossed = getattr(classifier, "out_of_fold", None)
-    if max(len(rows), len(crossed.predictions) if crossed else 0) < FEWEST:
+    out_of_fold = getattr(classifier, "out_of_fold", None)
+    use_folds = len(rows) < FEWEST and out_of_fold is not None and len(out_of_fold.predictions) >= FEWEST
+    if len(rows) < FEWEST and not use_folds:
         progress.say(
             f"no reference for `aisle drift`: it takes {FEWEST} labelled rows; give it --reference FILE"
         )
         return
     try:
-        if len(rows) >= FEWEST:
-            found = profile(classifier, catalog.select(rows), progress)
+        if use_folds:
+            found = profile_of(classifier, *out_of_fold)
         else:
-            found = profile_of(classifier, *crossed)
+            found = profile(classifier, catalog.select(rows), progress)
         found.save(run / FILE)
     except OSError as error:
         progress.say(f"{run / FILE} cannot be written: {error.strerror or error}")

@@ -11,7 +11,7 @@ from aisle.server.routes.review import image_urls, item_json
 from aisle.server.routing import AuthFirstRoute
 from aisle.server.schemas.common import NO_NUL, error_responses
 from aisle.server.schemas.explore import DaysOut, MeOut, ProductOut, ProductsOut, SessionIn
-from aisle.server.search_service import image_urls as hit_image_urls
+from aisle.server.search_service import hit_image_urls
 from aisle.server.security import COOKIE, LoginThrottle, Reviewer, Seller
 from aisle.server.state import ServerDep
 from aisle.server.store import feedback, reviews
