@@ -46,17 +46,16 @@ def keep(classifier: Any, catalog: Catalog, run: Path, progress: Progress = SILE
     """
     rows = np.flatnonzero(~trained_on(classifier, catalog) & ~catalog.fatal & (catalog.targets().node >= 0))
     out_of_fold = getattr(classifier, "out_of_fold", None)
-    use_folds = len(rows) < FEWEST and out_of_fold is not None and len(out_of_fold.predictions) >= FEWEST
-    if len(rows) < FEWEST and not use_folds:
+    if len(rows) >= FEWEST:
+        found = profile(classifier, catalog.select(rows), progress)
+    elif out_of_fold is not None and len(out_of_fold.predictions) >= FEWEST:
+        found = profile_of(classifier, *out_of_fold)
+    else:
         progress.say(
             f"no reference for `aisle drift`: it takes {FEWEST} labelled rows; give it --reference FILE"
         )
         return
     try:
-        if use_folds:
-            found = profile_of(classifier, *out_of_fold)
-        else:
-            found = profile(classifier, catalog.select(rows), progress)
         found.save(run / FILE)
     except OSError as error:
         progress.say(f"{run / FILE} cannot be written: {error.strerror or error}")
