@@ -1,6 +1,7 @@
 """Runs the code blocks of the documentation in order, in a folder with a small sample shop."""
 
 import csv
+import gzip
 import importlib.util
 import itertools
 import json
@@ -19,8 +20,9 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from aisle import load
+from aisle import load, read
 from aisle.cli import register
+from aisle.data import readers
 from aisle.data.demo import make_shop
 from aisle.errors import RecipeError
 from aisle.metrics import Truth, overall
@@ -123,19 +125,36 @@ def test_a_metric_is_added_as_contributing_says(tmp_path, monkeypatch):
     assert (found["accuracy"], found["level1_accuracy"]) == (0.25, 0.5)
 
 
-def test_a_reader_is_added_as_contributing_says(tmp_path):
-    feed = tmp_path / "feed.xml"
-    feed.write_text("<feed><item><id>7</id><title>Red shoes</title><category>Shoes</category></item></feed>")
-    (product,) = runpy.run_path(str(written("feed.py", tmp_path)))["read_feed"](str(feed))
-    assert (product.id, product.fields["title"], product.categories) == ("7", "Red shoes", (("Shoes",),))
+def test_a_reader_is_added_as_contributing_says(tmp_path, monkeypatch):
+    added = runpy.run_path(str(written("xml_reader.py", tmp_path)))["XmlReader"]
+    monkeypatch.setattr(readers, "XmlReader", added, raising=False)
+    monkeypatch.setattr(readers, "__all__", [*readers.__all__, "XmlReader"])
+    feed = b"<feed><item><id>7</id><title>Red shoes</title><category>Shoes</category></item></feed>"
+    folder = tmp_path / "feeds"
+    folder.mkdir()
+    (folder / "feed.xml").write_bytes(feed)
+    (folder / "more.xml.gz").write_bytes(gzip.compress(feed.replace(b"7", b"8")))
+    (folder / "plain.csv").write_text("id,title,category\n9,Wall clock,Clocks\n")
+    products = [(product.id, product.fields["title"], product.categories) for product in read(folder)]
+    assert products == [
+        ("7", "Red shoes", (("Shoes",),)),
+        ("8", "Red shoes", (("Shoes",),)),
+        ("9", "Wall clock", (("Clocks",),)),
+    ]
 
 
 def test_a_command_is_added_as_contributing_says(tmp_path):
     written("count.py", tmp_path)
     (tmp_path / "products.csv").write_text("id,title\n1,Red shoes\n2,Wall clock\n")
-    code = "import count; from aisle.cli import main; main()"
-    command = [sys.executable, "-c", code, "count", "products.csv"]
-    assert subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout == "2\n"
+    # The folder becomes part of the package: a module there is found without being named anywhere.
+    code = "import aisle.cli; aisle.cli.__path__.append('.'); aisle.cli.main()"
+
+    def aisle(*words: str) -> str:
+        command = [sys.executable, "-c", code, *words]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert aisle("count", "products.csv") == "2\n"
+    assert re.search(r"^ +count +Print the number of rows\.$", aisle("--help"), re.M)
 
 
 def test_what_the_design_names_is_there():

@@ -52,7 +52,7 @@ class ProductReader(NamedTuple):
         from aisle.data.catalog_format import format_of
         from aisle.data.chunks import CatalogChunks, ChunkReader
         from aisle.data.dates import checked_format
-        from aisle.data.tables import ReadOptions
+        from aisle.data.readers.base import ReadOptions
 
         sources, options = self.files(), self.options
         benchmark = benchmark_datasets.parse_benchmark(sources[0])

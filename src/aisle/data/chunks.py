@@ -19,10 +19,10 @@ from aisle.data.label_reading import no_labels
 from aisle.data.paths import wrap_store_errors
 from aisle.data.pipes import PipeCopies
 from aisle.data.problems import Problems
+from aisle.data.readers.base import ReadOptions
 from aisle.data.records import Records
 from aisle.data.row_checks import check_rows
 from aisle.data.sources import name_file_in_errors, open_parts, resolve_root, source_folder
-from aisle.data.tables import ReadOptions
 from aisle.data.variant_rows import filled_batches
 from aisle.data.vectors import check_vector_files, open_vectors
 

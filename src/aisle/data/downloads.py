@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from aisle.data.catalog import Catalog
 from aisle.data.fetch import FetchError, FetchLimits, fetch
-from aisle.data.files import LOG
+from aisle.data.files import DOWNLOAD_LOG
 from aisle.data.image_refs import is_url
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
@@ -81,7 +81,7 @@ def download(
         present = _present(folder)
         wanted = list(dict.fromkeys(urls))
         todo = [url for url in wanted if url not in present]
-        with (folder / LOG).open("a", encoding="utf-8") as log:
+        with (folder / DOWNLOAD_LOG).open("a", encoding="utf-8") as log:
             failed = _fetch_all(todo, folder, log, limits or FetchLimits(), rates, progress)
     except OSError as error:
         raise CatalogError(f"{folder}: images cannot be kept there: {error.strerror or error}") from error
@@ -91,7 +91,7 @@ def download(
 def _present(folder: Path) -> set[str]:
     """URLs whose image is in the folder; an incomplete last line is skipped."""
     found: set[str] = set()
-    log = folder / LOG
+    log = folder / DOWNLOAD_LOG
     if not log.exists():
         return found
     text = log.read_text("utf-8", errors="replace")

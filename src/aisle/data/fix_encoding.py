@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from aisle.data.files import CUT, LONGEST
+from aisle.data.files import CUT, MAX_LINE
 
 _BYTES = re.compile("[\udc00-\udcff]+")
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -31,7 +31,7 @@ def fix_encoding(text: str, encoding: str) -> FixedText:
     messages = []
     shown = text
     if CUT in text:
-        messages.append(f"the line is longer than {LONGEST:,} characters; the rest is left out")
+        messages.append(f"the line is longer than {MAX_LINE:,} characters; the rest is left out")
         text = shown = text.replace(CUT, "")
     if _BYTES.search(text) and encoding.startswith("utf-8"):
         messages.append("not valid UTF-8; read as Windows-1252")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.data.columns import Columns
-from aisle.data.files import IMAGE_ENDINGS, LOG
+from aisle.data.files import DOWNLOAD_LOG, IMAGE_ENDINGS
 from aisle.data.image_names import image_names, structured
 from aisle.data.paths import is_remote
 from aisle.data.problems import Problems
@@ -98,7 +98,7 @@ class ImageResolver:
         if self._fetched is None:
             self._fetched = {}
             try:
-                lines = read_text(self.root / LOG).splitlines()
+                lines = read_text(self.root / DOWNLOAD_LOG).splitlines()
             except (OSError, UnicodeError):
                 lines = []
             for line in lines:

@@ -1,42 +1,33 @@
-"""JSON, JSON lines and rows in memory as record batches."""
+"""Rows held as mappings (JSON objects, rows in memory) as record batches."""
 
 import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from aisle.data import feedback_export
 from aisle.data.batches import VECTOR, chunked, column_names, text_array
-from aisle.data.files import TableFile, lines_of
 from aisle.data.problems import Problems
 from aisle.encodings import KEPT
-from aisle.errors import CatalogError
-
-
-def read_json(table: TableFile, encoding: str, problems: Problems, first: int) -> Iterator[pa.RecordBatch]:
-    """The batches of a JSON or JSONL file; its records are numbered from `first`."""
-    lines = lines_of(table, encoding)
-    if table.format == "json":
-        lines = _array_items(table, "".join(lines))
-    rows = _parse_rows(lines, problems, first)
-    head = list(islice(rows, 1))
-    rows = chain(head, rows)
-    if head and feedback_export.is_row(head[0]):
-        rows = feedback_export.flat_rows(rows, table.path, problems, first)
-        yield from map(feedback_export.mark, rows_to_batches(rows, problems, first, encoding))
-    else:
-        yield from rows_to_batches(rows, problems, first, encoding)
 
 
 def rows_to_batches(
     rows: Iterable[Mapping[str, Any]], problems: Problems, first: int, encoding: str = "utf-8"
 ) -> Iterator[pa.RecordBatch]:
-    """The batches of rows held as mappings; a later batch has the columns that turn up later too."""
+    """Make record batches of rows.
+
+    Args:
+        rows: Mappings of column names to values.
+        problems: Receives what is wrong with names and values.
+        first: The number of the first row.
+        encoding: The encoding of the file that the rows come from.
+
+    Yields:
+        Record batches; a batch has the columns of all rows up to its end.
+    """
     keys: dict[str, None] = {}
     row, names = first, []
     for chunk in chunked(rows, _size):
@@ -57,7 +48,7 @@ def rows_to_batches(
 
 
 def as_text(value: Any) -> str | None:
-    """A value as a person would write it: floats without exponents, lists as JSON, nothing as None."""
+    """A value as text: floats without exponents, lists as JSON; None stays None."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
@@ -85,38 +76,6 @@ def plain_float(value: float) -> str | None:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return np.format_float_positional(value, trim="-")
-
-
-def _array_items(table: TableFile, text: str) -> Iterator[Any]:
-    """The objects of one JSON array; a `.json` file of one object a line is read as JSONL."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if "\n" in text.strip():
-            return iter(text.splitlines(keepends=True))
-        raise CatalogError(f"{table.path}: not JSON: {error}") from error
-    if isinstance(data, dict):  # {"products": [{…}, …]}
-        lists = [v for v in data.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
-        data = lists[0] if len(lists) == 1 else [data]
-    return iter(data if isinstance(data, list) else [data])
-
-
-def _parse_rows(lines: Iterable[Any], problems: Problems, first: int) -> Iterator[Mapping[str, Any]]:
-    row = first
-    for item in lines:
-        if isinstance(item, str):
-            if not item.strip():
-                continue
-            try:
-                item = json.loads(item)
-            except (ValueError, RecursionError) as error:
-                problems.add(row, None, f"not JSON: {str(error).split(':')[0]}", item.strip(), fatal=True)
-                item = {}
-        if not isinstance(item, dict):
-            problems.add(row, None, "a JSON object was expected", str(item), fatal=True)
-            item = {}
-        yield item
-        row += 1
 
 
 def _size(item: Mapping[str, Any]) -> int:

@@ -125,7 +125,7 @@ def _ending(path: Path) -> str:
         named = path.with_name(path.name + packed)
         path.rename(named)
         try:
-            with TableFile(named, "csv").open() as file:
+            with TableFile(named).open() as file:
                 first = file.read(8)
         finally:
             named.rename(path)

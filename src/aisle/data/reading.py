@@ -12,9 +12,9 @@ from aisle.data.columns import Columns, parse_columns
 from aisle.data.dates import checked_format
 from aisle.data.label_reading import no_labels, read_labels
 from aisle.data.problems import Problems
+from aisle.data.readers.base import ReadOptions
 from aisle.data.row_checks import check_rows
 from aisle.data.sources import Source, open_source
-from aisle.data.tables import ReadOptions
 from aisle.data.variant_rows import fill_variants
 from aisle.data.vectors import check_vector_files, open_vectors
 from aisle.progress import SILENT, Progress

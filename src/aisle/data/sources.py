@@ -5,6 +5,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -14,14 +15,15 @@ import pyarrow as pa
 from aisle.data.arrow_tables import arrow_batches
 from aisle.data.batch_source import BatchSource
 from aisle.data.batches import VECTOR
-from aisle.data.files import SourceFile, TableFile, estimate_rows, find_images, find_tables
+from aisle.data.files import SourceFile, find_images
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.paths import is_path, store_errors, to_path
 from aisle.data.pipes import PipeCopies, is_pipe
 from aisle.data.problems import Problems
 from aisle.data.product import Product
+from aisle.data.readers import find_tables, reader_of
+from aisle.data.readers.base import ReadOptions
 from aisle.data.records import Records, SpillBuffer
-from aisle.data.tables import ReadOptions, read_table
 from aisle.errors import AisleError, CatalogError
 from aisle.progress import Progress
 from aisle.taxonomy import Taxonomy
@@ -48,18 +50,12 @@ class SourcePart(NamedTuple):
     Attributes:
         path: The file or folder; None for rows in memory.
         batches: Reads the record batches; called with the number of the first record.
-        table: The file, if it holds a table.
-        total: The number of records, if it is known.
+        estimate_rows: The approximate number of records; None if it is not known.
     """
 
     path: Path | None
     batches: Callable[[int], Iterator[pa.RecordBatch]]
-    table: TableFile | None = None
-    total: int | None = None
-
-    def estimate_rows(self) -> int | None:
-        """The approximate number of records; None if it is not known."""
-        return estimate_rows(self.table) if self.table is not None else self.total
+    estimate_rows: Callable[[], int | None] = lambda: None
 
 
 class OpenSource:
@@ -72,18 +68,18 @@ class OpenSource:
         self._pipes = pipes
 
     def load(self, problems: Problems, progress: Progress) -> tuple[Records, tuple[SourceFile, ...]]:
-        """Store every record; returns them and the files they come from."""
-        spool, files, first = SpillBuffer(), [], 1
+        """Parse every record; returns the records and the files they come from."""
+        buffer, files, first = SpillBuffer(), [], 1
         for part in open_parts(self.source, problems, self.options):
             start = first
             with progress("reading", part.estimate_rows(), "rows") as advance, name_file_in_errors(part.path):
                 for batch in part.batches(first):
-                    spool.add(batch)
+                    buffer.add(batch)
                     first += batch.num_rows
                     advance(batch.num_rows)
             if part.path is not None:
                 files.append(SourceFile(self._pipes.original(part.path), start, first - 1))
-        return spool.records(), tuple(files)
+        return buffer.records(), tuple(files)
 
     def columns(self, records: Records) -> dict[str, Any]:
         """The column roles that the source itself knows."""
@@ -167,7 +163,7 @@ def open_parts(source: Source, problems: Problems, options: ReadOptions) -> Iter
         for path in source:
             yield from open_parts(path, problems, options)
     elif isinstance(source, BatchSource):
-        yield SourcePart(None, lambda first: source.batches(problems), total=source.total)
+        yield SourcePart(None, lambda first: source.batches(problems), lambda: source.total)
     elif isinstance(source, Sequence):
         yield SourcePart(None, lambda first: rows_to_batches(_to_records(source), problems, first))
     else:
@@ -179,8 +175,12 @@ def _open_path(path: Path, problems: Problems, options: ReadOptions) -> Iterator
     _refuse_unpaired(path)
     tables = [table._replace(max_expanded=options.max_expanded) for table in find_tables(path)]
     for table in tables:
-        batches = lambda first, table=table: read_table(table, problems, first, options)  # noqa: E731
-        yield SourcePart(table.path, batches, table)
+        reader = reader_of(table)
+        yield SourcePart(
+            table.path,
+            partial(reader.read, table, problems, options=options),
+            partial(reader.estimate_rows, table),
+        )
     if not tables:
         rows = list(_class_folders(path))
         yield SourcePart(path, lambda first: rows_to_batches(rows, problems, first))

@@ -16,8 +16,9 @@ from aisle.data.benchmark_datasets.submission import write_lines
 from aisle.data.catalog import Catalog
 from aisle.data.files import TableFile
 from aisle.data.problems import Problems
+from aisle.data.readers import CsvReader
+from aisle.data.readers.base import ReadOptions
 from aisle.data.reading import read
-from aisle.data.tables import ReadOptions, read_table
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Node, Taxonomy
@@ -110,12 +111,8 @@ def _find(home: Path, phase: str) -> _PhaseFiles:
     return _PhaseFiles(products, labels, first(r"catalog_english_taxonomy.*"))
 
 
-def _table(path: Path) -> TableFile:
-    return TableFile(path, "tsv" if path.suffix.lower() == ".tsv" else "csv")
-
-
 def _batches(path: Path, problems: Problems | None = None) -> Iterator[pa.RecordBatch]:
-    return read_table(_table(path), problems or Problems(), 1, ReadOptions())
+    return CsvReader().read(TableFile(path), problems or Problems(), 1, ReadOptions())
 
 
 def _header(path: Path) -> dict[str, str]:

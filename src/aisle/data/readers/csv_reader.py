@@ -1,0 +1,87 @@
+"""CSV, TSV and other delimited text."""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import pyarrow as pa
+
+from aisle.data.batches import chunked, column_names, text_array
+from aisle.data.catalog_format import CatalogFormat
+from aisle.data.csv_rows import Dialect, read_records, sniff
+from aisle.data.files import TableFile, lines_of
+from aisle.data.problems import Problems
+from aisle.data.readers.base import ReadOptions, TableReader, detect_encoding
+from aisle.encodings import separator_line
+from aisle.errors import CatalogError
+
+_SAMPLE_LINES, _SAMPLE_CHARS = 1000, 2 * 2**20  # by which the delimiter is detected
+_TSV = (".tsv", ".tab")
+
+
+class CsvReader(TableReader):
+    """Delimited text; the delimiter is detected."""
+
+    endings = (".csv", *_TSV, ".txt")
+    folder_endings = (".csv", *_TSV)
+
+    def read(
+        self, table: TableFile, problems: Problems, first: int, options: ReadOptions
+    ) -> Iterator[pa.RecordBatch]:
+        """Read a file; its first line names the columns."""
+        encoding = detect_encoding(table, problems, options, csv=True)
+        lines = lines_of(table, encoding)
+        sample, stated = _without_separator_line(_sample(lines))
+        is_tsv = table.ending in _TSV
+        delimiter = (None if is_tsv else options.delimiter) or stated or ("\t" if is_tsv else None)
+        dialect = _dialect(sample, delimiter, options.like)
+        options.note(encoding=encoding, delimiter=dialect.delimiter)
+        records = read_records(chain(sample, lines), dialect, problems.add, first)
+        names = column_names(next(records, []), problems, encoding)
+        if not names:
+            raise CatalogError(
+                f"{table.path}: the file is empty; a catalog starts with a line of column names"
+            )
+        row, empty = first, True
+        for chunk in chunked(records, lambda record: sum(map(len, record))):
+            columns = [
+                text_array(values, row, name, problems, encoding)
+                for name, values in zip(names, zip(*chunk, strict=True), strict=True)
+            ]
+            yield pa.record_batch(columns, names=names)
+            row, empty = row + len(chunk), False
+        if empty:
+            yield pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)
+
+
+def _sample(lines: Iterator[str]) -> list[str]:
+    """The first lines: a thousand, or fewer long ones."""
+    sample: list[str] = []
+    size = 0
+    for line in islice(lines, _SAMPLE_LINES):
+        sample.append(line)
+        size += len(line)
+        if size > _SAMPLE_CHARS:
+            break
+    return sample
+
+
+def _without_separator_line(sample: list[str]) -> tuple[list[str], str | None]:
+    """The lines after a first one such as `sep=;`, and the delimiter it states."""
+    start = next((i for i, line in enumerate(sample) if line.strip("\ufeff \t\r\n")), 0)
+    found, delimiter = separator_line(sample[start]) if sample else (False, None)
+    return (sample[start + 1 :], delimiter) if found else (sample, None)
+
+
+def _dialect(sample: list[str], delimiter: str | None, like: CatalogFormat | None) -> Dialect:
+    """The dialect with this delimiter, else the earlier catalog's if it finds more of its columns, else a
+    guess."""
+    guess = sniff(sample, delimiter)
+    if delimiter is not None or like is None or like.delimiter is None:
+        return guess
+    earlier, columns = sniff(sample, like.delimiter), set(like.named)
+
+    def known_columns(dialect: Dialect) -> int:
+        header = next(read_records(sample, dialect, lambda *_, **__: None, 1), [])
+        return len(columns.intersection(name.strip() for name in header))
+
+    return earlier if known_columns(earlier) > known_columns(guess) else guess
