@@ -14,7 +14,7 @@ from aisle.cli import register
 from aisle.data import read
 from aisle.data.splits import leakage
 from aisle.errors import CatalogError
-from aisle.training.fit import cut
+from aisle.training.fit import split_rows
 from aisle.training.recipe import load_recipe
 
 HEADER = ["sku", "title", "category", "date", "split"]
@@ -108,10 +108,10 @@ def test_a_recipe_may_learn_from_the_oldest_and_promise_on_the_newest(shop):
     catalog = catalog.select(np.flatnonzero(catalog.targets().node >= 0))
     aside = ["split.validation=0.1", "split.calibration=0.2", "split.threshold=0.2"]
     recipe = load_recipe("fast", ["split.by=time", *aside])
-    parts = cut(catalog, catalog.targets(), recipe)
+    parts = split_rows(catalog, catalog.targets(), recipe)
     assert sorted(np.concatenate(parts)) == list(range(len(catalog)))
     moved = np.isin(catalog.rows, [10])  # goes with its newer copy
     ends = [(catalog.dates[part][~moved[part]].min(), catalog.dates[part].max()) for part in parts]
     assert all(one[1] < other[0] for one, other in itertools.pairwise(ends))
     with pytest.raises(CatalogError, match="date column"):
-        cut(read([{"title": "a", "category": "b"}]), catalog.targets(), recipe)
+        split_rows(read([{"title": "a", "category": "b"}]), catalog.targets(), recipe)

@@ -8,7 +8,7 @@ import torch
 
 import aisle
 from aisle.errors import RecipeError
-from aisle.training.fit import cut
+from aisle.training.fit import split_rows
 from aisle.training.recipe import load_recipe
 from aisle.training.run import Run
 from tests.training.shop import catalog, recipe
@@ -87,7 +87,7 @@ def test_it_stops_by_the_metric_that_is_named_and_keeps_the_best(shop, tmp_path,
     values = [sign * float(line[metric]) for line in history]
     best = int(np.argmax(values))
     assert len(history) == best + 1 + 2 < 40
-    rows = shop.select(cut(shop, shop.targets(), load_recipe(recipe(split=parts))).validation)
+    rows = shop.select(split_rows(shop, shop.targets(), load_recipe(recipe(split=parts))).validation)
     target = rows.targets()
     tree, scores = model.taxonomy, model.score(rows)
     nodes = np.array([tree.index(rows.taxonomy.nodes[node].path) for node in target.node])

@@ -8,7 +8,7 @@ import aisle
 from aisle.data import Product, read
 from aisle.errors import CatalogError, RecipeError
 from aisle.training import network as fitting
-from aisle.training.fit import cut
+from aisle.training.fit import split_rows
 from aisle.training.loop import TrainingError
 from aisle.training.recipe import load_recipe
 from tests.training.shop import PLACES, catalog, picture, products, recipe
@@ -239,7 +239,7 @@ def test_parts_are_disjoint_whole_and_keep_near_duplicates_together():
     rows = products(100, images=False)
     twins = [Product(f"twin{p.id}", p.fields, (), {}, p.categories) for p in rows[::2]]
     shop = read([*rows, *twins])
-    parts = cut(
+    parts = split_rows(
         shop,
         shop.targets(),
         load_recipe(recipe(split={"validation": 0.1, "calibration": 0.2, "threshold": 0.3})),
@@ -254,7 +254,7 @@ def test_parts_are_disjoint_whole_and_keep_near_duplicates_together():
 
 def test_rows_trained_on_are_recognised_and_others_are_not(learned, shop):
     seen = learned.seen(shop)
-    parts = cut(shop, shop.targets(), load_recipe(recipe()))
+    parts = split_rows(shop, shop.targets(), load_recipe(recipe()))
     assert seen[parts.train].all()
     assert seen[parts.validation].all()
     assert not seen[parts.calibration].any()

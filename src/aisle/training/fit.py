@@ -85,7 +85,7 @@ def fit(
     # Similar images tie near-duplicates only where the model reads images.
     images = any(view.modality == "image" for view in views.values())
     groups = catalog.groups(images=images, progress=progress)
-    split = split_rows(catalog, targets, recipe, method, groups)
+    split = split_rows(catalog, targets, recipe, groups)
     family.check(recipe, trust_code)
     if start is None:
         recipe = _without_absent_views(catalog.select(split.train), recipe, views, progress)
@@ -168,7 +168,7 @@ def folds_of(
 
 
 def split_rows(
-    catalog: Catalog, targets: Targets, recipe: AnyRecipe, method: str, groups: np.ndarray
+    catalog: Catalog, targets: Targets, recipe: AnyRecipe, groups: np.ndarray | None = None
 ) -> SplitRows:
     """The four parts, stratified or by date, near-duplicates on one side (design rule 9).
 
@@ -177,22 +177,23 @@ def split_rows(
     Args:
         catalog: n rows.
         targets: of these.
-        recipe: has the shares, and says whether dates split.
-        method: of the guarantee; only `hold-out` keeps rows for calibration and thresholds.
-        groups: (n,) what near-duplicates share.
+        recipe: has the shares and the method of the guarantee, and says whether dates split. Only `hold-out`
+            keeps rows for calibration and thresholds.
+        groups: (n,) what near-duplicates share; None: as `catalog.groups` finds them.
 
     Raises:
         CatalogError: the recipe splits by time and the catalog has no dates.
     """
     n, split = len(catalog), recipe.split
     dates = dates_of(catalog) if split.by == "time" else None
+    groups = catalog.groups() if groups is None else groups
     whole = SplitRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
     if len(np.unique(groups)) < _FEW:
         return whole
     aside = [
         min(share, split.max_rows / n) for share in (split.validation, split.calibration, split.threshold)
     ]
-    if method != "hold-out":  # a linear model is not stopped early
+    if guarantee_method(recipe, n)[0] != "hold-out":  # a linear model is not stopped early
         aside = [0.0 if recipe.family == "linear" else aside[0], 0.0, 0.0]
     shares = np.array([1 - sum(aside), *aside])
     if dates is not None:
