@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from aisle.evaluation.result import Confusion, Matrix, NodeScore
+from aisle.evaluation.scores import Confusion, Matrix, NodeScore
 from aisle.metrics import MatchedPredictions
 from aisle.taxonomy import Taxonomy
 

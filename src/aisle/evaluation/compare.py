@@ -17,7 +17,7 @@ from aisle.data.column_hints import advice
 from aisle.data.splits import folds as fold_numbers
 from aisle.errors import CatalogError, RecipeError
 from aisle.evaluation.comparison import Comparison, PairedDifference, VariantScores
-from aisle.evaluation.result import ConfidenceInterval
+from aisle.evaluation.scores import ConfidenceInterval
 from aisle.evaluation.summary import limits
 from aisle.inference.prediction_files import whole_file
 from aisle.metrics import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aisle.evaluation.numbers import count, decimal
 from aisle.evaluation.pages import environment
-from aisle.evaluation.result import ConfidenceInterval, ResultRecord
+from aisle.evaluation.scores import ConfidenceInterval, ResultRecord
 from aisle.inference.prediction_files import whole_file
 from aisle.metrics import metric_label
 

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aisle.evaluation.result import Decisions, DecisionScore, GuaranteeCheck, GuaranteeCurve, GuaranteeReport
+from aisle.evaluation.scores import (
+    Decisions,
+    DecisionScore,
+    GuaranteeCheck,
+    GuaranteeCurve,
+    GuaranteeReport,
+)
 from aisle.evaluation.summary import limits
 from aisle.guarantee import Curve, Policy, Prediction, Verdict, risk_coverage
 from aisle.metrics import Truth, clopper_pearson

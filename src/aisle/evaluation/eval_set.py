@@ -9,7 +9,7 @@ from aisle.data import Catalog, Product
 from aisle.errors import AisleError
 from aisle.evaluation.branches import below
 from aisle.evaluation.collect import ScoreFn, TopPredictions, collect
-from aisle.evaluation.result import RowCounts, Summary
+from aisle.evaluation.scores import RowCounts, Summary
 from aisle.evaluation.summary import confidence, summarize
 from aisle.evaluation.trees import locate, widen
 from aisle.metrics import MatchedPredictions, Truth

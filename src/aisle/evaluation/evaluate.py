@@ -14,16 +14,16 @@ from aisle.evaluation.compare_reports import packed, which
 from aisle.evaluation.decision_metrics import decisions, guarantee_report
 from aisle.evaluation.eval_set import EvalSet, MethodResult
 from aisle.evaluation.examples import choose
-from aisle.evaluation.result import (
+from aisle.evaluation.result import Evaluation
+from aisle.evaluation.robustness import robustness
+from aisle.evaluation.scores import (
     BaselineResult,
     CoveragePoint,
-    Evaluation,
     ReliabilityBin,
-    RobustnessScore,
     StageScore,
     ViewRemoved,
 )
-from aisle.evaluation.robustness import robustness
+from aisle.evaluation.shown_products import RobustnessScore
 from aisle.evaluation.summary import limits
 from aisle.guarantee import Policy, Prediction
 from aisle.inference import Classifier

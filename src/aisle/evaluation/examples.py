@@ -7,7 +7,7 @@ import numpy as np
 from aisle.data import Product
 from aisle.evaluation.collect import TopPredictions
 from aisle.evaluation.explained import explained
-from aisle.evaluation.result import EvaluatedProduct, Examples, ExplanationView, Guess
+from aisle.evaluation.shown_products import EvaluatedProduct, Examples, ExplanationView, Guess
 from aisle.evaluation.thumbnails import thumbnail
 from aisle.inference.classifier import Classifier
 from aisle.inference.explain import explain

@@ -13,7 +13,7 @@ from aisle.data import Product
 from aisle.data.images import jpeg_data_uri
 from aisle.evaluation.numbers import percent
 from aisle.evaluation.pages import environment
-from aisle.evaluation.result import ExplanationView, Thumbnail, Word
+from aisle.evaluation.shown_products import ExplanationView, Thumbnail, Word
 from aisle.evaluation.thumbnails import QUALITY
 from aisle.inference.explain import Explanation, MaskableProduct
 from aisle.inference.prediction_files import whole_file

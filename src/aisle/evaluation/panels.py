@@ -12,7 +12,8 @@ from aisle.evaluation.plots import DecisionPoint, guarantee_plot
 from aisle.taxonomy import format_path
 
 if TYPE_CHECKING:
-    from aisle.evaluation.result import Evaluation, GuaranteeCheck, GuaranteeCurve
+    from aisle.evaluation.result import Evaluation
+    from aisle.evaluation.scores import GuaranteeCheck, GuaranteeCurve
 
 BRANCHES = 24  # the largest; report.json holds all
 FEWEST = 30  # products under a curve worth looking at

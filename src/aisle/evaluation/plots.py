@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aisle.charts import Chart, figure
 
 if TYPE_CHECKING:
-    from aisle.evaluation.result import CoveragePoint, Decisions, GuaranteeCurve, ReliabilityBin
+    from aisle.evaluation.scores import CoveragePoint, Decisions, GuaranteeCurve, ReliabilityBin
 
 INK, MODEL, GAP = "var(--ink-2)", "var(--model)", "var(--wrong)"
 _PAGE: dict[str, Any] = {"ink": INK, "grid": "var(--line)"}

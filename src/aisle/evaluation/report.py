@@ -17,7 +17,8 @@ from aisle.evaluation.panels import branch_panels, level_panels
 from aisle.evaluation.plots import coverage_plot, reliability_plot
 
 if TYPE_CHECKING:
-    from aisle.evaluation.result import Evaluation, NodeScore
+    from aisle.evaluation.result import Evaluation
+    from aisle.evaluation.scores import NodeScore
 
 NODES = 6000  # more rows make a page too heavy for a phone; the JSON holds all of them
 

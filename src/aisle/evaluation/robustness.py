@@ -12,7 +12,7 @@ import numpy as np
 from aisle.data import ImageRef, Product
 from aisle.data.images import ImageError, decode
 from aisle.evaluation.collect import ScoreFn, chunks
-from aisle.evaluation.result import ChangedPrediction, RobustnessScore
+from aisle.evaluation.shown_products import ChangedPrediction, RobustnessScore
 from aisle.evaluation.summary import limits
 from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress

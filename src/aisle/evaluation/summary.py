@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from aisle.evaluation.collect import TopPredictions
-from aisle.evaluation.result import BandScore, ConfidenceInterval, LevelScore, Overall, Summary
+from aisle.evaluation.scores import BandScore, ConfidenceInterval, LevelScore, Overall, Summary
 from aisle.metrics import (
     Interval,
     MatchedPredictions,

@@ -2,7 +2,7 @@
 
 from aisle.data import Product
 from aisle.data.images import ImageError, jpeg_data_uri, jpeg_thumbnail
-from aisle.evaluation.result import Thumbnail
+from aisle.evaluation.shown_products import Thumbnail
 
 SIDE = 240  # pixels: sharp at 120 px on a phone's dense screen
 QUALITY = 72

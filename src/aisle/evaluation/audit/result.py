@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from aisle.evaluation.result import ResultRecord, Thumbnail
+from aisle.evaluation.scores import ResultRecord
+from aisle.evaluation.shown_products import Thumbnail
 from aisle.inference.prediction_files import whole_file
 from aisle.taxonomy import format_path
 

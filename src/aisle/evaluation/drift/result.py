@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from aisle.evaluation.result import ConfidenceInterval, ResultRecord
+from aisle.evaluation.scores import ConfidenceInterval, ResultRecord
 from aisle.inference.prediction_files import whole_file
 
 

@@ -12,7 +12,7 @@ from aisle.errors import AisleError
 from aisle.evaluation.drift.permutation_tests import TestResult, clouds, holm, occurrences, shares, values
 from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile, profile_of
 from aisle.evaluation.drift.result import Aspect, Drift, GuaranteeStatus, Shift
-from aisle.evaluation.result import ConfidenceInterval
+from aisle.evaluation.scores import ConfidenceInterval
 from aisle.guarantee import Policy
 from aisle.inference.recalibrate import targets_in
 from aisle.metrics import Truth, clopper_pearson
