@@ -101,8 +101,12 @@ def test_a_point_of_the_curve_is_chosen_by_its_precision(policy):
     assert decided["lenient"] > decided["usual"] + 0.05
     assert 0.8 <= right["lenient"] < right["usual"]
     assert policy.at(0.87).settings.precision == 0.9  # the next point that is at least as precise
-    with pytest.raises(PolicyError, match=r"0\.999 is not on this model's curve: 0\.99, 0\.98"):
+    with pytest.raises(PolicyError, match=r"0\.999 is above this model's curve: 0\.99, 0\.98"):
         policy.at(0.999)
+    assert policy.at(0.5).settings.precision == 0.8
+    for wrong in (1.5, 0, -1, "high", True):
+        with pytest.raises(PolicyError, match="give a number between 0 and 1"):
+            policy.at(wrong)
     with pytest.raises(PolicyError, match="not calibrated"):
         Policy.uncalibrated(TREE).at(0.9)
 

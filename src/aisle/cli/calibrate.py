@@ -7,6 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
+from aisle.cli.curve import print_curve
 from aisle.cli.options import Alpha, AsJson, LabelledCatalogOptions, Precision, Quiet, Run, Source, TrustCode
 from aisle.errors import AisleError
 
@@ -59,7 +60,7 @@ def calibrate(
     """Fit the guarantee of a model on labelled rows of your own. Rows it was trained on are left out."""
     from aisle import workflow
     from aisle.evaluation.drift import keep
-    from aisle.guarantee import Settings
+    from aisle.guarantee import Settings, summarize_curve
     from aisle.inference.known_columns import check_columns
     from aisle.inference.recalibrate import recalibrate
 
@@ -82,11 +83,11 @@ def calibrate(
                 "rows": {k: v for k, v in found._asdict().items() if k != "predictor"},
                 "settings": settings.to_dict(),
                 "guarantees": [g._asdict() for g in found.predictor.policy.guarantees],
-                "curve": [point.to_dict() for point in found.predictor.policy.curve],
+                "operating_curve": summarize_curve(found.predictor.policy).to_dict(),
             }
         )
         return
-    print_calibration(found, quiet)
+    print_calibration(found, out or run, quiet)
     console.out.print(f"model   {folder}", markup=False)
 
 
@@ -109,8 +110,14 @@ def parse_numbers(flag: str, given: list[str] | None, whole_keys: bool = False) 
     return found
 
 
-def print_calibration(found: "Recalibrated", quiet: bool = False) -> None:
-    """Print what the rows were used for, and what is guaranteed now."""
+def print_calibration(found: "Recalibrated", run: Path, quiet: bool = False) -> None:
+    """Print what the rows were used for, what is guaranteed now, and what can be guaranteed instead.
+
+    Args:
+        found: The calibrated model.
+        run: Its folder, for the commands.
+        quiet: Leave out what the rows were used for.
+    """
     policy = found.predictor.policy
     console.say(f"calibrated on {found.calibration:,} rows, thresholds tested on {found.thresholds:,}", quiet)
     if found.seen:
@@ -120,10 +127,11 @@ def print_calibration(found: "Recalibrated", quiet: bool = False) -> None:
     rows = found.calibration + found.thresholds
     whole = rows / max(found.thresholds, 1)  # rows in a file, for each that thresholds are tested on
     console.out.print(guarantee_table(policy, found.thresholds, whole))
-    for guarantee in policy.guarantees:
-        if not guarantee.branch and not guarantee.holds:
-            console.out.print(_missing(guarantee, rows, whole), markup=False)
-    print_curve(policy)
+    if policy.point is not None and policy.point.decided:  # else the curve's advice says so
+        for guarantee in policy.guarantees:
+            if not guarantee.branch and not guarantee.holds:
+                console.out.print(_instead(policy, guarantee, rows, whole), markup=False)
+    print_curve(policy, run)
 
 
 def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
@@ -136,6 +144,8 @@ def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
     """
     from rich.table import Table
 
+    from aisle.guarantee.curve_summary import about
+
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True, overflow="ellipsis")
     for name in ("decided", "", "wrong", "guaranteed", "needs rows"):
@@ -143,36 +153,11 @@ def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
     for one in policy.guarantees:
         wrong = f"{one.errors / one.rows:.1%}" if one.rows else "–"
         shown = f"{one.precision:.1%}" if one.holds else "no"
-        needed = "" if one.holds else "–" if one.needed is None else f"~{_about(one.needed * whole):,}"
+        needed = "" if one.holds else "–" if one.needed is None else f"~{about(one.needed * whole):,}"
         share = "" if one.branch else f"{one.rows / max(rows, 1):.0%}"
         style = "" if one.branch else "bold"
         several = len({p.precision for p in policy.guarantees if p.verdict == one.verdict}) > 1
         table.add_row(_name(one, several), f"{one.rows:,}", share, wrong, shown, needed, style=style)
-    return table
-
-
-def print_curve(policy: "Policy") -> None:
-    """Print the operating curve, and where nothing is guaranteed, what precision to ask for."""
-    if not policy.curve:
-        return
-    console.out.print(curve_table(policy))
-    if policy.point is not None and not policy.point.decided:
-        console.say(policy.advice)
-
-
-def curve_table(policy: "Policy") -> "Table":
-    """What is decided automatically at each precision: full paths, branches by level, the rest for review."""
-    from rich.table import Table
-
-    levels = max((len(point.branch) for point in policy.curve), default=0)
-    shown = [k for k in range(levels) if any(point.branch[k] >= 0.0005 for point in policy.curve)]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("precision", "full path", *(f"level {k + 1}" for k in shown), "automatic", "review"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for point in policy.curve:
-        parts = (point.full, *(point.branch[k] for k in shown), point.decided, point.review)
-        style = "bold" if point is policy.point else ""
-        table.add_row(f"{point.precision:.0%}", *(f"{share:.1%}" for share in parts), style=style)
     return table
 
 
@@ -184,19 +169,17 @@ def _name(guarantee: "Guarantee", several: bool = False) -> str:
     return f"{kind} at {guarantee.precision:.1%}" if several else kind
 
 
-def _missing(guarantee: "Guarantee", rows: int, whole: float) -> str:
-    wanted = f"A precision of {guarantee.precision:.1%} for {_name(guarantee)} cannot be guaranteed"
-    if guarantee.needed is None:
-        return f"{wanted}: the model reaches it at no confidence. Ask for a lower precision."
-    return (
-        f"{wanted} yet: it needs about {_about(guarantee.needed * whole):,} labelled rows that were not used "
-        f"for training; this file has {rows:,}."
-    )
+def _instead(policy: "Policy", guarantee: "Guarantee", rows: int, whole: float) -> str:
+    """Of a kind of decision that is not guaranteed: how many rows would do, and at which precision it is."""
+    from aisle.guarantee.curve_summary import about, exact, share
 
-
-def _about(rows: float) -> int:
-    """Rounded up to two digits."""
-    from math import ceil, floor, log10
-
-    step = 10 ** max(floor(log10(max(rows, 1))) - 1, 0)
-    return ceil(rows / step) * step
+    full = guarantee.verdict == "accept"
+    told = f"At {exact(guarantee.precision)}, no {'full path' if full else 'branch'} can be guaranteed"
+    if guarantee.needed is not None:
+        told = f"{told} with {rows:,} rows (about {about(guarantee.needed * whole):,} would do)"
+    for point in policy.curve:
+        decided = point.full if full else sum(point.branch)
+        if point.precision < guarantee.precision and decided:
+            found = f"{share(decided)} of products get one: --precision {point.precision:g}"
+            return f"{told}; at {exact(point.precision)}, {found}"
+    return f"{told}, nor at a lower precision."

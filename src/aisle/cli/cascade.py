@@ -58,6 +58,6 @@ def cascade(
     if as_json:
         console.print_json({"model": str(out), "model_id": made.model_id, **made.results["cascade"]})
         return
-    print_cascade(made)
+    print_cascade(made, out)
     next_ = console.command("classify", out, "NEW.csv", "--out", "predictions.csv")
     console.print_paths(cascade=out, next=next_)

@@ -67,7 +67,10 @@ def classify(
     """
     from aisle import workflow
     from aisle.cli import classify_io
+    from aisle.cli.curve import print_instead
     from aisle.data.paths import is_remote, to_path
+    from aisle.guarantee import summarize_curve
+    from aisle.guarantee.curve_summary import exact
     from aisle.inference.loading import prefer_exported
     from aisle.inference.prediction_files import OutputError, check_ending
 
@@ -82,9 +85,12 @@ def classify(
     if opened != run:
         console.say(f"using the exported model {opened} (the same model, without torch)", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device, precision=precision)
+    curve = summarize_curve(model.policy)
+    if precision is not None and precision != curve.precision:
+        console.say(f"precision {exact(curve.precision)}: the next point of the curve", quiet or as_json)
     reader = classify_io.ProductReader(sources, options, model)
     if into_folder:
-        cluster = classify_io.open_cluster(ray, opened, trust_code, device)
+        cluster = classify_io.open_cluster(ray, opened, trust_code, device, precision)
         shards = classify_io.ShardSettings(form, shard_rows, cache, cluster)
         tally, paths = classify_io.into_folder(model, reader, target, shards, progress)
     else:
@@ -94,5 +100,6 @@ def classify(
         return
     tally.print(price_per_hour)
     if not model.policy.decides(model.taxonomy):
-        console.say(f"every product is left for review: {model.policy.advice}")
+        console.say(f"every product is left for review: {curve.advice or 'no category may be decided'}")
+        print_instead(curve, run, *sources)
     console.print_paths(**paths)

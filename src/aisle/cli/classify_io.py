@@ -197,14 +197,16 @@ class ShardSettings(NamedTuple):
     cluster: "Cluster | None" = None
 
 
-def open_cluster(address: str | None, run: Path, trust_code: bool, device: str) -> "Cluster | None":
+def open_cluster(
+    address: str | None, run: Path, trust_code: bool, device: str, precision: float | None = None
+) -> "Cluster | None":
     """The Ray cluster at an address; `local` starts one on this machine, None means no cluster."""
     if address is None:
         return None
     from aisle import workflow
     from aisle.inference.bulk.cluster import Cluster
 
-    load = partial(workflow.load, run.absolute(), trust_code=trust_code, device=device)
+    load = partial(workflow.load, run.absolute(), trust_code=trust_code, device=device, precision=precision)
     return Cluster(load, None if address == "local" else address)
 
 

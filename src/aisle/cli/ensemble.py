@@ -79,7 +79,7 @@ def ensemble(
         data = {"model_id": made.model_id, "members": list(made.names), "weights": made.weights.tolist()}
         console.print_json(data | {"results": dict(made.results), "ensemble": str(out)})
         return
-    print_ensemble(made)
+    print_ensemble(made, out)
     console.print_paths(ensemble=out, next=console.command("evaluate", out, on or "FILE.csv"))
 
 

@@ -1,11 +1,13 @@
 """`aisle info`: describes a saved model."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
+from aisle.cli.curve import print_curve, print_instead
 from aisle.cli.options import AsJson, Run, TrustCode
 
 if TYPE_CHECKING:
@@ -23,71 +25,67 @@ def info(
 ) -> None:
     """Describe a saved model: recipe, tree, metrics and guarantee."""
     from aisle import workflow
-    from aisle.inference.card import model_card
+    from aisle.guarantee import summarize_curve
     from aisle.inference.training_counts import training_counts
-    from aisle.taxonomy import format_path
 
     model: Any = workflow.load(run, trust_code=trust_code)
-    if hasattr(model, "members"):
-        _ensemble(model, as_json)
+    if as_json:
+        curve = summarize_curve(model.policy).to_dict()
+        console.print_json({"model_id": model.model_id, **_described(model), "operating_curve": curve})
         return
-    if hasattr(model, "cheap"):
-        _cascade(model, as_json)
-        return
-    if not hasattr(model, "spec"):
-        _exported(model, as_json)
+    if hasattr(model, "members") or hasattr(model, "cheap"):
+        _print_combination(model, run)
         return
     taxonomy = model.taxonomy
-    if as_json:
-        nodes = [
-            {"id": n.id, "path": format_path(n.path), "assignable": n.assignable} for n in taxonomy.nodes
-        ]
-        spec = model.spec.model_dump(mode="json", exclude_none=True)
-        found = {"model_id": model.model_id, "network": spec, "results": dict(model.results), "tree": nodes}
-        console.print_json(found)
-        return
     if not tree:
-        console.print_markdown(model_card(model, model.model_id))
+        console.print_markdown(_card(model))
+        print_instead(summarize_curve(model.policy), run)
         return
     for count, node in zip(training_counts(model).tolist(), taxonomy.nodes, strict=True):
         name = f"{'  ' * (len(node.path) - 1)}{node.name}"
         console.out.print(f"{count:>8,}  {name}  [{node.id}]", markup=False)
 
 
-def _ensemble(model: Any, as_json: bool) -> None:
-    if as_json:
+def _described(model: Any) -> dict[str, Any]:
+    """What only this kind of model has, as JSON data."""
+    from aisle.taxonomy import format_path
+
+    results = {"results": dict(model.results)}
+    if hasattr(model, "members"):
         members = [member.model_id for member in model.members]
-        found = {"model_id": model.model_id, "members": members, "weights": model.weights.tolist()}
-        console.print_json(found | {"results": dict(model.results)})
-        return
-    console.out.print(f"ensemble {model.model_id} of {len(model.members)} models")
-    print_ensemble(model)
+        return {"members": members, "weights": model.weights.tolist(), **results}
+    if hasattr(model, "cheap"):
+        return {"stages": model.stages, **results}
+    if not hasattr(model, "spec"):
+        return {"network": dict(model.network), **results}
+    taxonomy = model.taxonomy
+    nodes = [{"id": n.id, "path": format_path(n.path), "assignable": n.assignable} for n in taxonomy.nodes]
+    spec = model.spec.model_dump(mode="json", exclude_none=True)
+    return {"network": spec, **results, "tree": nodes}
 
 
-def _cascade(model: Any, as_json: bool) -> None:
-    if as_json:
-        found = {"model_id": model.model_id, "stages": model.stages, "results": dict(model.results)}
-        console.print_json(found)
+def _print_combination(model: Any, run: Path) -> None:
+    if hasattr(model, "members"):
+        console.out.print(f"ensemble {model.model_id} of {len(model.members)} models")
+        print_ensemble(model, run)
         return
     stages = " and ".join(stage.model_id for stage in model.models)
     console.out.print(f"cascade {model.model_id} of {stages}")
-    print_cascade(model)
+    print_cascade(model, run)
 
 
-def _exported(model: Any, as_json: bool) -> None:
-    if as_json:
-        found = {"model_id": model.model_id, "network": dict(model.network), "results": dict(model.results)}
-        console.print_json(found)
-        return
-    card = model.files / "README.md"
-    if card.exists():
-        console.print_markdown(card.read_text())
+def _card(model: Any) -> str:
+    from aisle.inference.card import model_card
+
+    if hasattr(model, "spec"):
+        return model_card(model, model.model_id)
+    card = (model.files / "README.md").read_text()
     precision = model.results.get("exported", {}).get("precision", "?")
-    console.out.print(f"Exported to ONNX as {model.model_id}, {precision}: runs on CPUs without torch.")
+    return f"{card}\nExported to ONNX as {model.model_id}, {precision}: runs on CPUs without torch.\n"
 
 
-def print_ensemble(made: "Ensemble") -> None:
-    """Print an ensemble's members, their weights and their accuracy."""
+def print_ensemble(made: "Ensemble", run: Path) -> None:
+    """Print an ensemble's members, their weights, their accuracy and the operating curve."""
     accuracy = made.results.get("out_of_fold", {})
     counts = made.results.get("importances") or dict(zip(made.names, made.weights.tolist(), strict=True))
     for name, value in counts.items():
@@ -95,12 +93,14 @@ def print_ensemble(made: "Ensemble") -> None:
         console.out.print(f"{value:>6.1%}  {name}{right}", markup=False)
     if "mean" in accuracy:
         console.out.print(f"their average: out-of-fold accuracy {accuracy['mean']:.1%}")
-    if not made.policy.decides(made.taxonomy):
+    if made.policy.curve:
+        print_curve(made.policy, run)
+    else:
         console.say("no guarantee yet: give --on with rows that no model saw, or run `aisle calibrate`")
 
 
-def print_cascade(model: Any) -> None:
-    """Print each stage's share of products and time, and what accuracy the cascade loses."""
+def print_cascade(model: Any, run: Path) -> None:
+    """Print each stage's share of products and time, what accuracy the cascade loses, and its curve."""
     from aisle.inference.holdout import Cost
 
     measured = model.results["cascade"]
@@ -116,5 +116,7 @@ def print_cascade(model: Any) -> None:
         f"together {measured['milliseconds']:.2f} ms per product, accuracy "
         f"{measured['accuracy']['together']:.1%}, a loss of {Cost(**measured['cost'])}"
     )
-    if not model.policy.curve:
+    if model.policy.curve:
+        print_curve(model.policy, run)
+    else:
         console.say("no guarantee yet: run `aisle calibrate` with labelled rows that no model saw")

@@ -60,9 +60,11 @@ def train(
 ) -> None:
     """Train a model on a catalog; evaluate it on the `test` rows where there is a `split` column."""
     from aisle import workflow
-    from aisle.cli.calibrate import print_curve
+    from aisle.cli.curve import print_curve
     from aisle.cli.evaluate import print_evaluation
     from aisle.cli.run_source import write_run_source
+    from aisle.data.pipes import is_pipe
+    from aisle.guarantee import summarize_curve
     from aisle.training.run import Run
 
     if resume and out is None:
@@ -96,11 +98,13 @@ def train(
     model, report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
     if as_json:
         found = report.to_dict() if report is not None else None
-        console.print_json({"run": str(folder), "model_id": model.model_id, "evaluation": found})
+        curve = summarize_curve(model.policy).to_dict()
+        told = {"run": str(folder), "model_id": model.model_id, "evaluation": found, "operating_curve": curve}
+        console.print_json(told)
         return
     if report is not None:
         print_evaluation(report)
-    print_curve(model.policy)
+    print_curve(model.policy, folder, "NEW.csv" if is_pipe(source) else source)
     page = folder / "report" / "report.html"
     console.print_paths(
         model=folder / "model",

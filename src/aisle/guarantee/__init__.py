@@ -2,6 +2,7 @@
 
 from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.confidence import Confidences
+from aisle.guarantee.curve_summary import CurveSummary, PointSummary, summarize_curve
 from aisle.guarantee.exact_tests import clopper_pearson
 from aisle.guarantee.fit import Sample, cross_fit, fit
 from aisle.guarantee.knn_calibration import KnnCalibration
@@ -21,6 +22,7 @@ __all__ = [
     "Calibration",
     "Confidences",
     "Curve",
+    "CurveSummary",
     "Curves",
     "Guarantee",
     "Kept",
@@ -29,6 +31,7 @@ __all__ = [
     "Neighbours",
     "OodDetector",
     "OperatingPoint",
+    "PointSummary",
     "Policy",
     "PolicyError",
     "Prediction",
@@ -39,4 +42,5 @@ __all__ = [
     "cross_fit",
     "fit",
     "risk_coverage",
+    "summarize_curve",
 ]

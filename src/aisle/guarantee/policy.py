@@ -60,30 +60,23 @@ class Policy:
         """What was tested at this point."""
         return self.point.guarantees if self.point else ()
 
-    @property
-    def advice(self) -> str:
-        """Where nothing is decided automatically: what can be guaranteed, and how to ask for it."""
-        if not self.curve:
-            return "this model is not calibrated; `aisle calibrate` fits a guarantee"
-        able = [point.precision for point in self.curve if point.decided]
-        told = f"nothing is guaranteed at a precision of {self.settings.precision:.0%}"
-        if not able:
-            return f"{told} or at any other of its curve; it needs more labelled rows (`aisle calibrate`)"
-        share = next(point.decided for point in self.curve if point.precision == max(able))
-        return f"{told}; at {max(able):.0%}, {share:.0%} of products are decided: --precision {max(able):g}"
-
     def at(self, precision: float) -> "Policy":
         """The same policy at another point of its curve: the lowest precision of at least this.
 
         Raises:
-            PolicyError: there is no curve, or no point of it is that precise.
+            PolicyError: there is no curve, no point of it is that precise, or this is no number from 0 to 1.
         """
         if not self.curve:
             raise PolicyError("this model is not calibrated: see `aisle calibrate`")
+        if isinstance(precision, bool | str) or not 0 < precision < 1:
+            raise PolicyError(f"precision is {precision!r}; give a number between 0 and 1, such as 0.9")
         found = [p.precision for p in self.curve if p.precision >= precision - 1e-9]
         if not found:
             known = ", ".join(f"{p.precision:g}" for p in self.curve)
-            raise PolicyError(f"precision {precision:g} is not on this model's curve: {known}")
+            raise PolicyError(
+                f"precision {precision:g} is above this model's curve: {known}; "
+                f"`aisle calibrate --precision {precision:g}` with labelled rows fits it"
+            )
         return replace(self, settings=replace(self.settings, precision=min(found)))
 
     # -- answering ----------------------------------------------------------------------------

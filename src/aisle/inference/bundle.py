@@ -17,7 +17,7 @@ from aisle.data import Product
 from aisle.data.catalog_format import FILE, CatalogFormat
 from aisle.errors import AisleError, BundleError, MissingExtraError, first_line
 from aisle.guarantee import Policy
-from aisle.inference.card import model_card
+from aisle.inference.card import model_card, renewed
 from aisle.inference.folder import (
     MANIFEST,
     checked_manifest,
@@ -67,8 +67,9 @@ def _write(model: Any, folder: Path) -> str:
         model_id = own_id or seal(describe_files(folder))
         if model.catalog_format is not None:
             model.catalog_format.save(folder)
-        if not (folder / "README.md").exists():
-            (folder / "README.md").write_text(model_card(model, model_id))
+        card = folder / "README.md"  # there already in an exported model
+        text = renewed(card.read_text(), model.policy, model_id) if card.exists() else None
+        card.write_text(text or model_card(model, model_id))
     else:  # the members' ids are in the model's own file
         files = describe_files(folder, model.members_folder)
         model_id = seal({name: file for name, file in files.items() if "/" not in name})

@@ -1,11 +1,11 @@
 """The model card in a bundle: what the model reads, what was measured, what it guarantees."""
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import Any
 
+from aisle.guarantee import summarize_curve
+from aisle.guarantee.curve_summary import exact, share
 from aisle.inference.training_counts import training_products
-
-if TYPE_CHECKING:
-    from aisle.inference.predictor import Predictor
 
 
 def model_card(predictor: Any, model_id: str) -> str:
@@ -30,8 +30,8 @@ Reads:
 ## Measured
 {_measured(results)}
 
-## Promise
-{_promise(predictor)}
+## Guarantee
+{_guarantee(predictor.policy)}
 
 ## Use
 ```python
@@ -67,22 +67,25 @@ def _measured(results: dict[str, Any] | Any) -> str:
     return f"On {results.get('evaluated_on', 'held-out rows')}:\n\n| metric | value |\n|---|---|\n{rows}"
 
 
-def _promise(predictor: "Predictor") -> str:
-    policy = predictor.policy
-    held = [promise for promise in policy.guarantees if promise.holds and not promise.branch]
-    if not policy.curve:
+def renewed(card: str, policy: Any, model_id: str) -> str:
+    """A copied card that names the model's id, and what its policy guarantees now."""
+    before, _, rest = card.partition("## Guarantee\n")
+    _, _, after = rest.partition("## Use\n")
+    before = re.sub(r"(?m)^# Model .*$", f"# Model {model_id}", before, count=1)
+    return f"{before}## Guarantee\n{_guarantee(policy)}\n\n## Use\n{after}"
+
+
+def _guarantee(policy: Any) -> str:
+    """The operating curve as a table, and what is guaranteed of it."""
+    found = summarize_curve(policy)
+    if not found.points:
         return "Not calibrated: every product is left for review. `aisle calibrate` fits a guarantee."
-    if not held:
-        return f"Nothing is guaranteed at {policy.settings.precision:.0%}.\n\n" + _curve(policy)
-    sure = f"with confidence {1 - policy.settings.alpha:.0%} over the rows it was calibrated on"
-    lines = [f"- `{p.verdict}`: at least {p.precision:.0%} are right" for p in held]
-    return f"Of what it decides automatically, {sure}:\n\n" + "\n".join(lines) + "\n\n" + _curve(policy)
-
-
-def _curve(policy: Any) -> str:
-    """The operating curve as a table."""
     head = "| precision | full path | branch | review |\n|---|---|---|---|\n"
     rows = [
-        f"| {p.precision:.0%} | {p.full:.1%} | {sum(p.branch):.1%} | {p.review:.1%} |" for p in policy.curve
+        f"| {exact(p.precision)} | {share(p.full)} | {share(sum(p.branch))} | {share(p.review)} |"
+        for p in found.points
     ]
-    return "Share of products by precision (`--precision` chooses):\n\n" + head + "\n".join(rows)
+    chosen = f"Decides at {exact(found.precision)}; `--precision` chooses another row."
+    if found.advice:
+        chosen = f"{found.advice[0].upper()}{found.advice[1:]}."
+    return f"{chosen}\n\n{head}" + "\n".join(rows) + f"\n\n{found.statement}"

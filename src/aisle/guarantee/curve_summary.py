@@ -1,0 +1,159 @@
+"""The operating curve in numbers and words: what the command line, model cards, reports, the API and the
+console show, so that all of them say the same."""
+
+from typing import Any, NamedTuple
+
+from aisle.guarantee.policy import Policy
+from aisle.guarantee.rule import OperatingPoint
+
+NOTHING = "nothing can be guaranteed, every product is left for review"
+
+
+class PointSummary(NamedTuple):
+    """What happens to products at one precision of the curve.
+
+    Attributes:
+        precision: The guaranteed share of correct decisions, 0 to 1.
+        full: Share of products that get a full path.
+        branch: Shares of products that get a branch which ends at level 1, 2, ….
+        decided: Share of products decided automatically: `full` and all of `branch`.
+        review: Share of products left for review.
+        text: The same in a sentence without its subject.
+    """
+
+    precision: float
+    full: float
+    branch: tuple[float, ...]
+    decided: float
+    review: float
+    text: str
+
+
+class CurveSummary(NamedTuple):
+    """The operating curve of a policy.
+
+    Attributes:
+        precision: The precision that decides.
+        alpha: Probability, at most, that the guarantee of one point does not hold.
+        together: Probability, at least, that the guarantees of all points hold at once.
+        method: `cross-fit` or `hold-out`.
+        rows: Labelled rows that the rules were tested on.
+        points: From the highest precision to the lowest; empty for a model that is not calibrated.
+        statement: What is guaranteed.
+        advice: Where nothing is decided automatically: what can be guaranteed instead; empty elsewhere.
+        instead: The precision to ask for where `advice` names one.
+    """
+
+    precision: float
+    alpha: float
+    together: float
+    method: str
+    rows: int
+    points: tuple[PointSummary, ...]
+    statement: str
+    advice: str
+    instead: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists, for JSON."""
+        return {**self._asdict(), "points": [point._asdict() for point in self.points]}
+
+
+def summarize_curve(policy: Policy) -> CurveSummary:
+    """The operating curve of a policy, as it is shown everywhere."""
+    points = tuple(map(_point, policy.curve))
+    asked, alpha = policy.settings.precision, policy.settings.alpha
+    together = max(0.0, 1 - len(points) * alpha) if points else 0.0
+    rows = policy.curve[0].rows if policy.curve else 0
+    advice, instead = _advice(policy, points, rows)
+    return CurveSummary(
+        precision=asked,
+        alpha=alpha,
+        together=together,
+        method=policy.method,
+        rows=rows,
+        points=points,
+        statement=_statement(alpha, together, rows, len(points)),
+        advice=advice,
+        instead=instead,
+    )
+
+
+def share(value: float) -> str:
+    """`0.168` -> `16.8%`; a share that is not 0 is never shown as 0."""
+    return "<0.1%" if 0 < value < 0.0005 else f"{value:.1%}"
+
+
+def exact(precision: float) -> str:
+    """`0.95` -> `95%`, `0.975` -> `97.5%`."""
+    return f"{round(100 * precision, 6):g}%"
+
+
+def _point(point: OperatingPoint) -> PointSummary:
+    return PointSummary(
+        point.precision, point.full, point.branch, point.decided, point.review, _point_text(point)
+    )
+
+
+def _point_text(point: OperatingPoint) -> str:
+    if not point.decided:
+        return NOTHING
+    levels = [f"{share(value)} down to level {k}" for k, value in enumerate(point.branch, 1) if value > 0]
+    branches = sum(point.branch)
+    named = (
+        f" ({', '.join(levels)})" if len(levels) > 1 else f" (level {_only(point.branch)})" if levels else ""
+    )
+    parts = [
+        f"{share(point.full)} of products get a full path" if point.full else "no product gets a full path",
+        f"{share(branches)} a branch{named}" if branches else "none a branch",
+        f"{share(point.review)} are left for review",
+    ]
+    return ", ".join(parts)
+
+
+def _only(branch: tuple[float, ...]) -> int:
+    return next(k for k, value in enumerate(branch, 1) if value > 0)
+
+
+def _statement(alpha: float, together: float, rows: int, count: int) -> str:
+    """What is guaranteed of each point, and of all at once."""
+    if not count:
+        return "Nothing is guaranteed: the model is not calibrated."
+    all_hold = (
+        f"all {count} precisions hold at once with probability {exact(together)} or more"
+        if together > 0
+        else f"no bound is left for all {count} precisions at once"
+    )
+    return (
+        f"With probability {exact(1 - alpha)} or more over the {rows:,} labelled rows it was tested on, the "
+        "chosen precision holds for full paths, and for branches, of products like these rows. That is for a "
+        f"precision chosen beforehand; {all_hold}, whichever is chosen after a look."
+    )
+
+
+def _advice(policy: Policy, points: tuple[PointSummary, ...], rows: int) -> tuple[str, float | None]:
+    """What can be guaranteed where nothing is at the precision asked for, and at which precision."""
+    asked = policy.settings.precision
+    if not points:
+        return "the model is not calibrated: `aisle calibrate` with labelled rows fits a guarantee", None
+    if policy.point is not None and policy.point.decided:
+        return "", None
+    able = [point for point in points if point.decided and point.precision < asked]
+    told = f"at {exact(asked)} nothing can be guaranteed"
+    if able:
+        best = max(able, key=lambda point: point.precision)
+        return f"{told}; at {exact(best.precision)}, {best.text}", best.precision
+    lowest = policy.curve[-1]
+    needed = [one.needed for one in lowest.guarantees if not one.branch and one.needed is not None]
+    tested = f"{told}, nor at any precision down to {exact(lowest.precision)}, with {rows:,} labelled rows"
+    if needed:
+        return f"{tested}; for {exact(lowest.precision)} about {about(min(needed)):,} would do", None
+    return f"{tested}: the model reaches that at no confidence; correct or add labels (`aisle audit`)", None
+
+
+def about(rows: float) -> int:
+    """Rounded up to two digits."""
+    from math import ceil, floor, log10
+
+    step = 10 ** max(floor(log10(max(rows, 1))) - 1, 0)
+    return ceil(rows / step) * step
