@@ -54,13 +54,22 @@ def test_the_guarantee_of_all_points_at_once_is_stated(policy):
 
 
 def test_a_sentence_says_what_happens_at_each_precision():
-    curve = with_curve(0.95, point(0.99), point(0.95, 0.168, (0.09, 0.118)), point(0.9, 0.4, (0.0, 0.1)))
+    curve = with_curve(
+        0.95,
+        point(0.99),
+        point(0.95, 0.168, (0.09, 0.118)),
+        point(0.9, 0.4, (0.0, 0.1)),
+        point(0.8, 0.9),
+        point(0.7, 0.0, (0.5,)),
+    )
     texts = [one.text for one in summarize_curve(curve).points]
     assert texts == [
         "nothing can be guaranteed, every product is left for review",
         "16.8% of products get a full path, 20.8% a branch (9.0% down to level 1, 11.8% down to level 2), "
         "62.4% are left for review",
         "40.0% of products get a full path, 10.0% a branch (level 2), 50.0% are left for review",
+        "90.0% of products get a full path, 10.0% are left for review",
+        "50.0% of products get a branch (level 1), none a full path, 50.0% are left for review",
     ]
 
 

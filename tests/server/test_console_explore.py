@@ -129,6 +129,25 @@ def test_models_answer_side_by_side(site, tab):
     check_looks(tab)
 
 
+def test_a_slider_says_what_is_decided_at_each_precision(site, tab):
+    models = httpx2.get(f"{site.address}v1/models", timeout=60).json()["models"]
+    points = models[0]["operating_curve"]["points"]
+    tab.goto(f"{site.address}#/explore/models")
+    slider = tab.get_by_label("Guaranteed precision").first
+    slider.focus()
+    for key, point in (("Home", points[-1]), ("ArrowRight", points[-2]), ("End", points[0])):
+        tab.keyboard.press(key)
+        shown = f"{100 * point['precision']:g} %"
+        assert slider.get_attribute("aria-valuetext") == shown
+        told = tab.locator(".operating [aria-live]").first.inner_text()
+        assert f"At {shown}" in told
+        assert point["text"].replace("%", " %") in told
+        assert f"review {100 * point['review']:.1f} %" in told
+    statement = models[0]["operating_curve"]["statement"].replace("%", " %")
+    assert statement in tab.locator(".operating").first.inner_text()
+    check_looks(tab)
+
+
 def test_the_report_is_read_inside(site, tab):
     tab.goto(f"{site.address}#/explore/report")
     frame = tab.frame_locator("iframe.report")

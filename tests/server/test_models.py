@@ -14,7 +14,7 @@ import aisle
 from aisle import workflow
 from aisle.cli import register
 from aisle.errors import BundleError
-from aisle.guarantee import OperatingPoint
+from aisle.guarantee import OperatingPoint, PolicyError, Settings
 from aisle.guarantee.rule import NEVER
 from aisle.server.batching import Batcher
 from aisle.server.model_registry import ModelRegistry, ServedModel
@@ -337,3 +337,36 @@ def test_the_number_of_training_products_is_one_number(start, trained, tmp_path)
     assert {node["id"]: node["train"] for node in report["nodes"]}.items() <= products.items()
     assert f"fitted on the same {expected:,} training products" in page
     assert f"{expected:,} training products" in " ".join(card.split())
+
+
+def test_the_operating_curve_is_that_of_info(start, trained, tmp_path):
+    curve = (
+        OperatingPoint(0.95, NEVER, NEVER, (), 192, 0.0, (0.0, 0.0)),
+        OperatingPoint(0.9, 2.0, 8.0, (), 192, 0.412, (0.035, 0.1)),
+    )
+    policy = dataclasses.replace(trained.model.policy, settings=Settings(0.95), curve=curve)
+    trained.model.with_policy(policy).save(tmp_path / "model")
+    info = CliRunner().invoke(register(), ["info", str(tmp_path / "model"), "--json"])
+    (model,) = start(runs={"shop": tmp_path / "model"}).get("/v1/models").json()["models"]
+    assert model["operating_curve"] == json.loads(info.stdout)["operating_curve"]
+    assert [p["full"] for p in model["operating_curve"]["points"]] == [0.0, 0.412]
+    assert model["operating_curve"]["instead"] == 0.9
+    assert model["guarantee"] is False
+
+
+def test_a_server_decides_at_the_precision_it_is_given(start, trained):
+    client = start(precision=0.8)
+    (model,) = client.get("/v1/models").json()["models"]
+    assert model["operating_curve"]["precision"] == 0.8
+    assert model["model_id"] == f"{trained.model.model_id}@0.8"
+    rows = trained.catalog.select(np.flatnonzero(~trained.catalog.fatal)[:40])
+    texts = [{k: v for k, v in p.fields.items() if k in ("title", "description")} for p in rows]
+    products = [{"id": p.id, **fields} for p, fields in zip(rows, texts, strict=True)]
+    answers = client.post("/v1/classify", json={"products": products}).json()["results"]
+    found = [answer["prediction"]["decision"] for answer in answers]
+    asked = [aisle.Product(p.id, fields) for p, fields in zip(rows, texts, strict=True)]
+    expected = trained.model.predict(asked, precision=0.8)
+    assert found == [one.decision for one in expected]
+    assert client.get("/v1/report").json()["model_id"] == trained.model.model_id
+    with pytest.raises(PolicyError, match=r"precision 0\.995 is above this model's curve"):
+        start(precision=0.995)

@@ -46,7 +46,7 @@ def curve_table(found: "CurveSummary") -> "Table":
     levels = max((len(point.branch) for point in found.points), default=0)
     shown = [k for k in range(levels) if any(point.branch[k] > 0 for point in found.points)]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("precision", "full path", *(f"level {k + 1}" for k in shown), "automatic", "review"):
+    for name in ("precision", "full path", *(f"to level {k + 1}" for k in shown), "automatic", "review"):
         table.add_column(name, justify="right", no_wrap=True)
     for point in found.points:
         parts = (point.full, *(point.branch[k] for k in shown), point.decided, point.review)

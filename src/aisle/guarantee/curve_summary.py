@@ -103,12 +103,13 @@ def _point_text(point: OperatingPoint) -> str:
     named = (
         f" ({', '.join(levels)})" if len(levels) > 1 else f" (level {_only(point.branch)})" if levels else ""
     )
-    parts = [
-        f"{share(point.full)} of products get a full path" if point.full else "no product gets a full path",
-        f"{share(branches)} a branch{named}" if branches else "none a branch",
-        f"{share(point.review)} are left for review",
-    ]
-    return ", ".join(parts)
+    parts = [f"{share(point.full)} of products get a full path"] if point.full else []
+    if branches:
+        subject = "" if parts else " of products get"
+        parts.append(f"{share(branches)}{subject} a branch{named}")
+    if branches and not point.full:
+        parts.append("none a full path")
+    return ", ".join([*parts, f"{share(point.review)} are left for review"])
 
 
 def _only(branch: tuple[float, ...]) -> int:

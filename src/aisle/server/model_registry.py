@@ -73,7 +73,7 @@ class ServedModel:
             file = folder / "report" / "report.json"
             try:
                 found = json.loads(file.read_text("utf-8"))
-                if found["model_id"] == self.model_id:
+                if found["model_id"] == self.model_id.split("@")[0]:  # at any point of its curve
                     return found
             except FileNotFoundError:
                 continue

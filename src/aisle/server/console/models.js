@@ -1,11 +1,12 @@
 // Models side by side: their metrics, and their predictions of the same product.
 
 import { get, post } from "./api.js";
+import { curves } from "./curve.js";
 import { count, fill, h, loading, percent, shown, state } from "./dom.js";
 import { alternatives, decisionText, suggestionLine } from "./suggestions.js";
 
 export function draw(container) {
-  shown(container, "models", () => get("v1/models"), (found) => [compare(found.models), metrics(found)]);
+  shown(container, "models", () => get("v1/models"), (found) => [compare(found.models), curves(found.models), metrics(found)]);
 }
 
 function metrics({ models }) {

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi import Path as PathParam
 from fastapi.concurrency import run_in_threadpool
 
+from aisle.guarantee import summarize_curve
 from aisle.inference.training_counts import training_products
 from aisle.server.errors import ApiError
 from aisle.server.golden_set import compare_on_golden_set
@@ -150,4 +151,5 @@ def _model_json(served: ServedModel, state: RegistryState) -> dict[str, Any]:
         "views": list(served.predictor.views),
         "metrics": dict(results.get("metrics") or {}),
         "guarantee": served.predictor.policy.decides(served.taxonomy),
+        "operating_curve": summarize_curve(served.predictor.policy).to_dict(),
     }

@@ -20,9 +20,43 @@ class ShadowIn(RequestModel):
     model: Key | None
 
 
+class OperatingPointOut(ResponseModel):
+    """What happens to products at one guaranteed `precision`: the shares that get a `full` path, a `branch`
+    that ends at level 1, 2, …, either (`decided`), or are left for `review`; and the same in words."""
+
+    precision: float
+    full: float
+    branch: list[float]
+    decided: float
+    review: float
+    text: str
+
+
+class OperatingCurveOut(ResponseModel):
+    """What a model decides automatically at each precision, from the highest to the lowest; no points if it
+    is not calibrated.
+
+    `precision` decides here (`aisle serve --precision` chooses another point). The guarantee of one point
+    holds with probability 1 - `alpha` or more, those of all points at once with `together` or more;
+    `statement` says so in words. It was tested on `rows` labelled rows (`method`: on out-of-fold predictions,
+    or on rows kept aside). Where nothing is decided, `advice` says what can be guaranteed, and `instead` is
+    the precision to ask for."""
+
+    precision: float
+    alpha: float
+    together: float
+    method: str
+    rows: int
+    points: list[OperatingPointOut]
+    statement: str
+    advice: str
+    instead: float | None
+
+
 class ModelOut(ResponseModel):
     """A loaded model. `training_products`: labelled products it was trained on; `metrics`: on its run's test
-    rows; `guarantee`: whether it decides any product without a person."""
+    rows; `guarantee`: whether it decides any product without a person; `operating_curve`: how many, at which
+    precision."""
 
     name: str
     model_id: str
@@ -34,6 +68,7 @@ class ModelOut(ResponseModel):
     views: list[str]
     metrics: dict[str, float]
     guarantee: bool
+    operating_curve: OperatingCurveOut
 
 
 class ModelsOut(ResponseModel):
