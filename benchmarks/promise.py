@@ -145,7 +145,7 @@ def report(lines: list[str], splits: int) -> str:
 def judged(policy: Policy, sample: Sample, precision: float) -> Outcome:
     scores, targets = sample.scores, sample.targets
     calibrated = policy.calibrate(scores)
-    descent = policy.descend(calibrated, sample.nearest)
+    descent = policy.descend(scores, sample.nearest)
     stops = policy.stops(scores.taxonomy, descent, policy.is_ood(calibrated, sample.nearest))
     lineage = scores.taxonomy.ancestors[targets.node]
     every, at = np.arange(len(scores)), np.maximum(stops - 1, 0)

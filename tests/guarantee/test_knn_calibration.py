@@ -35,7 +35,7 @@ def sample(neighbours, rows, seed, groups=None):
 
 
 def answers(policy, asked):
-    descent = policy.descend(policy.calibrate(asked.scores), asked.nearest)
+    descent = policy.descend(asked.scores, asked.nearest)
     strange = policy.is_ood(policy.calibrate(asked.scores), asked.nearest)
     accepted = policy.stops(TREE, descent, strange) == descent.depth
     return accepted, descent.best == asked.targets.node, descent

@@ -14,7 +14,7 @@ from .simulated import TREE, draw
 
 def outcome(policy, scores, targets):
     """(B,) verdicts; whether each path is right; the best top category."""
-    descent = policy.descend(policy.calibrate(scores))
+    descent = policy.descend(scores)
     stops = policy.stops(scores.taxonomy, descent)
     lineage = scores.taxonomy.ancestors[targets.node]
     named = descent.nodes[np.arange(len(scores)), np.maximum(stops - 1, 0)]
@@ -159,7 +159,7 @@ def test_branches_and_levels_may_ask_for_a_precision_of_their_own():
     verdict, right, top = outcome(policy, *fresh)
     in_a = top == TREE.index("A")
     assert right[(verdict == "accept") & in_a].mean() >= 0.95
-    stops = policy.stops(TREE, policy.descend(policy.calibrate(fresh[0])))
+    stops = policy.stops(TREE, policy.descend(fresh[0]))
     assert 0.85 <= right[(verdict == "accept") & ~in_a & (stops > 1)].mean() < 0.95
     first = (verdict == "partial") & (stops == 1) & ~in_a
     assert first.any()

@@ -25,7 +25,7 @@ from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.knn_calibration import KnnCalibration
 from aisle.guarantee.nearest import Nearest
 from aisle.guarantee.ood import OodDetector
-from aisle.guarantee.path_confidence import Descent, descend, judge
+from aisle.guarantee.path_confidence import Descent, descend, judge, margins
 from aisle.guarantee.policy import Policy
 from aisle.guarantee.rule import CURVE, Demand
 from aisle.guarantee.settings import PolicyError, Settings
@@ -114,7 +114,7 @@ def fit(
     policy = _calibrated(settings, first)
     scores = policy.calibrate(second.scores)
     rows = Rows.of(
-        taxonomy, policy.descend(scores, second.nearest), second.targets,
+        taxonomy, policy.descend(second.scores, second.nearest), second.targets,
         _codes(second.groups, len(second.scores)), policy.is_ood(scores, second.nearest),
     )  # fmt: skip
     return _with_curve(policy, taxonomy, rows)
@@ -144,7 +144,7 @@ def cross_fit(sample: Labelled, fold: np.ndarray, settings: Settings | None = No
         theirs, mine = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         other = _calibrated(settings, whole.select(theirs), ood=False)
         own = whole.select(mine)
-        parts.append(other.descend(other.calibrate(own.scores), own.nearest))
+        parts.append(other.descend(own.scores, own.nearest))
         order.append(mine)
     back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.int64)
     descent = (
@@ -192,8 +192,8 @@ def _knn_calibration(calibrated: Scores, sample: Sample, weight: np.ndarray | No
     if weight is None:
         return None
     taxonomy, descent = calibrated.taxonomy, descend(calibrated)
-    truth = judge(taxonomy, descent, sample.targets)
-    return KnnCalibration.fit(taxonomy, descent, truth, sample.nearest, weight)
+    truth, margin = judge(taxonomy, descent, sample.targets), margins(sample.scores, descent)
+    return KnnCalibration.fit(taxonomy, descent, margin, truth, sample.nearest, weight)
 
 
 def _codes(groups: np.ndarray | None, rows: int) -> np.ndarray:

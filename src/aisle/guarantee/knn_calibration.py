@@ -1,8 +1,9 @@
-"""How sure to be of a path: the calibrated probability, and how far the nearest products agree with it.
+"""How sure to be of a path: the calibrated probability, the margin, and how far the nearest products agree.
 
 A network is as sure of a wrong label it has learned by heart as of a right one; whether the products
 nearest in a space that knows nothing of the tree (a frozen encoder's vectors, words) belong where it says
-is news to it. On noisy labels it moves mistakes away from the sure end: docs/guarantee.md.
+is news to it. On noisy labels it moves mistakes away from the sure end. So does the margin of the raw
+scores, which calibration flattens: docs/guarantee.md, docs/lab-notes.md.
 """
 
 from collections.abc import Mapping
@@ -20,11 +21,13 @@ _FEWEST = 50  # known rows below which neighbours are not asked
 _KNOTS = (0.2, 0.4, 0.6, 0.75, 0.9)  # quantiles where the line may bend
 _BEND = 1.0  # of the prior of each slope between knots, around 1
 _SPREAD = (2.0, 0.5, 3.0)  # of the priors of offset, slope and weights, around 0, 1 and 0
+_MARGIN = 0.1  # the margin's unit is ten nats, so that one prior suits all weights
 
 
 class Line(NamedTuple):
-    """Log odds of being right: z = offset + slope × log odds of the probability + weights · (vote - usual),
-    bent at `knots`: between two of them its slope is the one of `slopes`.
+    """Log odds of being right: z = offset + slope × log odds of the probability + weights · (vote - usual)
+    + end × (mean vote at the path's end - ½) + margin × margin / 10, bent at `knots`: between two of them its
+    slope is the one of `slopes`.
 
     weights, usual: a space each; a space without a vote counts as usual. A straight line has no knots.
     """
@@ -36,6 +39,8 @@ class Line(NamedTuple):
     knots: tuple[float, ...] = ()
     slopes: tuple[float, ...] = ()
     base: float = 0.0
+    end: float = 0.0
+    margin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,25 +55,26 @@ class KnnCalibration:
         cls,
         taxonomy: Taxonomy,
         descent: Descent,
+        margin: np.ndarray,
         truth: PathCorrectness,
         nearest: Nearest | None,
         weight: np.ndarray,
     ) -> "KnnCalibration | None":
-        """From calibrated products not trained on; None of too few. weight: (B,) of each. nearest: None for
-        models without neighbors, whose path probabilities are recalibrated alone."""
-        vote = _votes(taxonomy, descent, nearest)
+        """From calibrated products not trained on; None of too few. margin: (B, L), see `margins`. weight:
+        (B,) of each. nearest: None for models without neighbors."""
+        signs = _signs(taxonomy, descent, margin, nearest)
         last = descent.depth - 1
         rows = np.flatnonzero(truth.full_known)
         if len(rows) < _FEWEST:
             return None
         ends = last[rows]
-        full = _line(descent.confidence[rows, ends], vote[rows, :, ends], truth.full[rows], weight[rows])
+        full = _line(descent.confidence[rows, ends], signs[rows, ends], truth.full[rows], weight[rows])
         above = (np.arange(descent.nodes.shape[1]) < last[:, None]) & truth.branch_known
         rows, levels = np.nonzero(above)
         if len(rows) < _FEWEST:
-            return cls(full, _as_it_is(vote.shape[1]))
+            return cls(full, _as_it_is(len(full.weights)))
         branch = _line(
-            descent.confidence[rows, levels], vote[rows, :, levels], truth.branch[rows, levels], weight[rows]
+            descent.confidence[rows, levels], signs[rows, levels], truth.branch[rows, levels], weight[rows]
         )
         return cls(full, branch)
 
@@ -77,7 +83,9 @@ class KnnCalibration:
         """Whether it reads what neighbors say."""
         return bool(self.full.weights or self.branch.weights)
 
-    def apply(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> Descent:
+    def apply(
+        self, taxonomy: Taxonomy, descent: Descent, margin: np.ndarray, nearest: Nearest | None
+    ) -> Descent:
         """The same path, with recalibrated confidence; no level above the one before.
 
         Raises:
@@ -85,10 +93,10 @@ class KnnCalibration:
         """
         if nearest is None and self.uses_neighbors:
             raise ValueError("this policy was fitted with what neighbours say: give `nearest` here too")
-        vote = _votes(taxonomy, descent, nearest if self.uses_neighbors else None)
+        signs = _signs(taxonomy, descent, margin, nearest if self.uses_neighbors else None)
         every, last = np.arange(len(descent.best)), descent.depth - 1
-        sure = _sure(self.branch, descent.confidence, np.moveaxis(vote, 1, -1))
-        sure[every, last] = _sure(self.full, descent.confidence[every, last], vote[every, :, last])
+        sure = _sure(self.branch, descent.confidence, signs)
+        sure[every, last] = _sure(self.full, descent.confidence[every, last], signs[every, last])
         sure = np.minimum.accumulate(np.where(descent.nodes >= 0, sure, np.inf), axis=1)
         return descent._replace(confidence=np.where(descent.nodes >= 0, sure, np.nan))
 
@@ -102,19 +110,25 @@ class KnnCalibration:
         return cls(*(_read(data[name]) for name in ("full", "branch")))
 
 
-def _votes(taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> np.ndarray:
-    """(B, S, L) share of the neighbors at each level of the path, by space; no space without neighbors."""
-    if nearest is None:
-        return np.zeros((len(descent.best), 0, descent.nodes.shape[1]))
-    return nearest.vote_share(taxonomy, descent.nodes)
+def _signs(taxonomy: Taxonomy, descent: Descent, margin: np.ndarray, nearest: Nearest | None) -> np.ndarray:
+    """(B, L, 2 + S): the margin, the mean vote at the path's end, and at each level the share of the
+    neighbors' vote, by space; no space without neighbors."""
+    rows, levels = descent.nodes.shape
+    vote = np.zeros((rows, levels, 0))
+    if nearest is not None:
+        vote = np.moveaxis(nearest.vote_share(taxonomy, descent.nodes), 1, -1)
+    ends = vote[np.arange(rows), descent.depth - 1]  # (B, S)
+    there = np.isfinite(ends)
+    mean = np.where(there, ends - 0.5, 0).sum(1) / np.maximum(there.sum(1), 1)
+    mean = np.broadcast_to(mean[:, None], (rows, levels))
+    return np.concatenate([margin[..., None] * _MARGIN, mean[..., None], vote], -1)
 
 
 def _read(data: Mapping[str, Any]) -> Line:
     weights, usual = (tuple(map(float, data[name])) for name in ("weights", "usual"))
     knots, slopes = (tuple(map(float, data[name])) for name in ("knots", "slopes"))
-    return Line(
-        float(data["offset"]), float(data["slope"]), weights, usual, knots, slopes, float(data["base"])
-    )
+    one = {name: float(data[name]) for name in ("offset", "slope", "base", "end", "margin")}
+    return Line(weights=weights, usual=usual, knots=knots, slopes=slopes, **one)
 
 
 def _as_it_is(spaces: int) -> Line:
@@ -126,14 +140,16 @@ def _log_odds(p: np.ndarray) -> np.ndarray:
         return np.clip(np.log(p) - np.log1p(-p), -_SUREST, _SUREST)
 
 
-def _columns(p: np.ndarray, vote: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """(..., 2 + S) one, log odds, and each space's vote beyond the usual."""
+def _columns(p: np.ndarray, signs: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """(..., 4 + S) one, log odds, margin, mean vote at the end, and each space's vote beyond the usual."""
+    vote = signs[..., 2:]
     beyond = np.where(np.isfinite(vote), vote - usual, 0.0)
-    return np.concatenate([np.ones((*p.shape, 1)), _log_odds(p)[..., None], beyond], -1)
+    return np.concatenate([np.ones((*p.shape, 1)), _log_odds(p)[..., None], signs[..., :2], beyond], -1)
 
 
-def _sure(line: Line, p: np.ndarray, vote: np.ndarray) -> np.ndarray:
-    x = _columns(p, vote, np.array(line.usual)) @ np.array([line.offset, line.slope, *line.weights])
+def _sure(line: Line, p: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    parameters = [line.offset, line.slope, line.margin, line.end, *line.weights]
+    x = _columns(p, signs, np.array(line.usual)) @ np.array(parameters)
     if line.knots:
         x = line.base + _ramps(x, line.knots) @ np.array(line.slopes)
     return 1 / (1 + np.exp(-x))
@@ -166,15 +182,16 @@ def _bent(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndarray) -> L
     return line._replace(knots=knots, slopes=tuple(map(float, found[1:])), base=float(found[0]))
 
 
-def _line(p: np.ndarray, vote: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
-    """The likeliest line under normal priors; p (R,), vote (R, S), right (R,), weight (R,)."""
+def _line(p: np.ndarray, signs: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
+    """The likeliest line under normal priors; p (R,), signs (R, 2 + S), right (R,), weight (R,)."""
     from scipy.optimize import minimize  # takes a second to import, and what only answers fits nothing
 
+    vote = signs[:, 2:]
     told = np.isfinite(vote)
     usual = np.where(told, vote, 0).sum(0) / np.maximum(told.sum(0), 1)
-    x, sign = _columns(p, vote, usual), np.where(right, 1.0, -1.0)
-    centre = np.array([0.0, 1.0] + [0.0] * vote.shape[1])
-    spread = np.array([*_SPREAD[:2]] + [_SPREAD[2]] * vote.shape[1])
+    x, sign = _columns(p, signs, usual), np.where(right, 1.0, -1.0)
+    centre = np.array([0.0, 1.0] + [0.0] * signs.shape[1])
+    spread = np.array([*_SPREAD[:2]] + [_SPREAD[2]] * signs.shape[1])
 
     def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
         off = (line - centre) / spread
@@ -183,8 +200,10 @@ def _line(p: np.ndarray, vote: np.ndarray, right: np.ndarray, weight: np.ndarray
         slope = -(weight * sign / (1 + np.exp(margin))) @ x + off / spread
         return float(value), slope
 
-    # Neighbours who agree never make a path less sure, nor does a higher probability.
-    bounds = [(None, None), (0.0, None)] + [(0.0, None)] * vote.shape[1]
+    # Neighbours who agree never make a path less sure, nor does a higher probability or margin. Only their
+    # vote for the very end, which the model knows too, may count less than one elsewhere in the branch.
+    bounds = [(None, None), (0.0, None), (0.0, None), (None, None)] + [(0.0, None)] * vote.shape[1]
     found = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds)["x"]
-    line = Line(float(found[0]), float(found[1]), tuple(map(float, found[2:])), tuple(map(float, usual)))
+    offset, slope, margin, end, *weights = map(float, found)
+    line = Line(offset, slope, tuple(weights), tuple(map(float, usual)), end=end, margin=margin)
     return _bent(line, x @ found, right, weight)

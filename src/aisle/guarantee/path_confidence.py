@@ -7,6 +7,7 @@ import numpy as np
 from aisle.guarantee.calibration import blocks
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
+_WIDEST = 30.0  # a margin beyond which nothing more is said
 OUTSIDE = -2  # as a target's node: this product belongs nowhere in the tree
 
 
@@ -41,6 +42,33 @@ def descend(scores: Scores) -> Descent:
         confidence[rows] = inside / upto[:, -1:]
     confidence = np.minimum.accumulate(np.clip(confidence, 0.0, 1.0), axis=1)
     return Descent(best, nodes, np.where(nodes >= 0, confidence, np.nan), depth)
+
+
+def margins(scores: Scores, descent: Descent) -> np.ndarray:
+    """(B, L) by how much the raw log-probability of the path's end exceeds that of the best terminal that is
+    not in the branch at each level (at the last: any other terminal), within ±`_WIDEST`; 0 below the path.
+
+    Args:
+        scores: Uncalibrated. Calibration flattens large differences, which still tell a right path.
+        descent: The paths of the same products.
+    """
+    taxonomy, every, last = scores.taxonomy, np.arange(len(scores)), descent.depth - 1
+    own = taxonomy.terminal_of[descent.best]
+    start, stop = np.moveaxis(taxonomy.span[descent.nodes], -1, 0).copy()
+    start[every, last], stop[every, last] = own, own + 1
+    found = np.zeros(descent.nodes.shape)
+    for rows in blocks(len(scores), scores.logp.shape[1]):
+        logp = scores.logp[rows]
+        none = np.full((len(logp), 1), -np.inf, logp.dtype)
+        before = np.concatenate([none, np.maximum.accumulate(logp, 1)], 1)
+        behind = np.concatenate([np.maximum.accumulate(logp[:, ::-1], 1)[:, ::-1], none], 1)
+        outside = np.maximum(
+            np.take_along_axis(before, start[rows], 1), np.take_along_axis(behind, stop[rows], 1)
+        )
+        with np.errstate(invalid="ignore"):
+            found[rows] = np.take_along_axis(logp, own[rows, None], 1) - outside
+    found = np.clip(np.nan_to_num(found, nan=0.0), -_WIDEST, _WIDEST)
+    return np.where(descent.nodes >= 0, found, 0.0)
 
 
 class PathCorrectness(NamedTuple):

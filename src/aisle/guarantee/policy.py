@@ -13,14 +13,14 @@ from aisle.guarantee.confidence import Confidences
 from aisle.guarantee.knn_calibration import KnnCalibration
 from aisle.guarantee.nearest import Nearest
 from aisle.guarantee.ood import OodDetector
-from aisle.guarantee.path_confidence import Descent, descend
+from aisle.guarantee.path_confidence import Descent, descend, margins
 from aisle.guarantee.prediction import Prediction
 from aisle.guarantee.predictions import predictions
 from aisle.guarantee.rule import NEVER, Demand, Guarantee, OperatingPoint, gains, stopping
 from aisle.guarantee.settings import PolicyError, Settings
 from aisle.taxonomy import Scores, Taxonomy
 
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class Policy:
         Raises:
             ValueError: no neighbours for a policy that was fitted with them.
         """
-        return self._confidences(self.calibrate(scores), nearest)
+        return self._confidences(scores, self.calibrate(scores), nearest)
 
-    def _confidences(self, calibrated: Scores, nearest: Nearest | None) -> Confidences:
+    def _confidences(self, scores: Scores, calibrated: Scores, nearest: Nearest | None) -> Confidences:
         before = descend(calibrated)
-        return Confidences.of(calibrated, before, self._agreed(calibrated.taxonomy, before, nearest))
+        return Confidences.of(calibrated, before, self._recalibrated(scores, before, nearest))
 
     def predict(
         self,
@@ -131,7 +131,7 @@ class Policy:
         calibrated = self.calibrate(scores)
         ood = self.is_ood(calibrated, nearest)
         empty = np.zeros(len(ids), dtype=bool) if present is None else ~np.asarray(present, dtype=bool)
-        confidences = self._confidences(calibrated, nearest)
+        confidences = self._confidences(scores, calibrated, nearest)
         return predictions(self, ids, confidences, empty, ood, problems, model_id)
 
     def is_ood(self, calibrated: Scores, nearest: Nearest | None) -> np.ndarray:
@@ -144,20 +144,19 @@ class Policy:
             return np.zeros(len(calibrated), dtype=bool)
         return self.ood.flagged(calibrated, _given(nearest))
 
-    def descend(self, calibrated: Scores, nearest: Nearest | None = None) -> Descent:
-        """The way down to each product's best terminal, and how sure each step is.
+    def descend(self, scores: Scores, nearest: Nearest | None = None) -> Descent:
+        """The way down to each product's best terminal, and how sure each step is, from raw (uncalibrated)
+        scores.
 
         Raises:
             ValueError: no neighbours for a policy that was fitted with them.
         """
-        return self._agreed(calibrated.taxonomy, descend(calibrated), nearest)
+        return self._recalibrated(scores, descend(self.calibrate(scores)), nearest)
 
-    def _agreed(self, taxonomy: Taxonomy, descent: Descent, nearest: Nearest | None) -> Descent:
-        return (
-            descent
-            if self.knn_calibration is None
-            else self.knn_calibration.apply(taxonomy, descent, nearest)
-        )
+    def _recalibrated(self, scores: Scores, descent: Descent, nearest: Nearest | None) -> Descent:
+        if self.knn_calibration is None:
+            return descent
+        return self.knn_calibration.apply(scores.taxonomy, descent, margins(scores, descent), nearest)
 
     def stops(self, taxonomy: Taxonomy, descent: Descent, held: np.ndarray | None = None) -> np.ndarray:
         """(B,) how many levels of the path are decided: all of them is `accept`, 0 `review`.
