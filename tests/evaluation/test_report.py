@@ -199,3 +199,27 @@ def test_naughty_strings_are_shown_as_they_are(page, full, tmp_path):
         assert text.split() == wanted.replace("\0", "").split()
     assert page.said == []
     assert page.title() == "Report: words-1"
+
+
+@needs_chromium
+def test_a_slider_without_scripts_says_what_happens_at_each_precision(page, promised, tmp_path):
+    file = promised.write(tmp_path)
+    curve = json.loads((tmp_path / "report.json").read_text())["operating_curve"]
+    tab = page.context.browser.new_page(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    tab.goto(file.as_uri())
+    radios = tab.get_by_role("group", name="Guaranteed precision").get_by_role("radio")
+    assert radios.count() == len(curve["points"])
+    radios.first.focus()
+    tab.keyboard.press("Space")
+    for point in reversed(curve["points"]):
+        told = tab.locator(".told:visible")
+        assert told.count() == 1
+        shown = told.inner_text().replace("\N{NO-BREAK SPACE}", "")
+        assert f"At {100 * point['precision']:g}%" in shown
+        assert point["text"] in shown
+        if point["measured_full"]["count"]:
+            assert percent(point["measured_full"]["precision"]["value"]) in told.inner_text()
+        tab.keyboard.press("ArrowRight")
+    text = tab.locator("#operating").inner_text().replace("\N{NO-BREAK SPACE}", "")
+    assert curve["statement"] in text
+    tab.close()

@@ -205,9 +205,8 @@ def remarks(found: "Evaluation") -> list[str]:
                     f"correct{guarantee}"
                 )
         if not accept.count and not partial.count:
-            lines.append(
-                "decisions: every product is left for review (`aisle calibrate` says what a guarantee needs)"
-            )
+            advice = found.operating_curve.advice if found.operating_curve else ""
+            lines.append(f"decisions: every product is left for review{advice and f': {advice}'}")
     if rows.branch:
         exact = percent(overall.strict_accuracy)
         lines.append(f"{rows.branch:,} labels are inner categories; exact accuracy {exact}")

@@ -29,23 +29,34 @@ def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | 
     verdict = np.array([p.decision for p in predictions])
     accept = (verdict == "accept") & (node >= 0)
     partial = (verdict == "partial") & (node >= 0)
-    right = np.where(accept, truth.hits(node[:, None])[:, 0], _on_the_way(truth, node))
+    right = right_of(truth, node, accept)
     reached = np.where((node >= 0)[:, None], tree.ancestors[node], -1)  # (B, L)
     levels = []
     for depth in range(tree.depth):
         here = reached[:, depth]
         rows = (here >= 0) & (accept | partial)
-        levels.append(_decided(rows, rows & _on_the_way(truth, here)))
+        levels.append(decided_score(rows, rows & _on_the_way(truth, here)))
     placed = accept | partial
     while levels and not levels[-1].count:
         levels.pop()
     return Decisions(
-        accept=_decided(accept, accept & right, _guaranteed(policy, "accept")),
-        partial=_decided(partial, partial & right, _guaranteed(policy, "partial")),
-        placed=_decided(placed, placed & right),
-        review=_decided(~placed, None),
+        accept=decided_score(accept, accept & right, _guaranteed(policy, "accept")),
+        partial=decided_score(partial, partial & right, _guaranteed(policy, "partial")),
+        placed=decided_score(placed, placed & right),
+        review=decided_score(~placed, None),
         levels=tuple(levels),
     )
+
+
+def right_of(truth: Truth, node: np.ndarray, accept: np.ndarray) -> np.ndarray:
+    """(B,) bool: the full path (`accept`) or the branch decided for each product is right.
+
+    Args:
+        truth: Where B products belong.
+        node: (B,) the node decided; -1 for none.
+        accept: (B,) bool, it is a full path.
+    """
+    return np.where(accept, truth.hits(node[:, None])[:, 0], _on_the_way(truth, node))
 
 
 def guarantee_report(
@@ -88,7 +99,16 @@ def _guaranteed(policy: Policy | None, verdict: Verdict) -> float | None:
     return min((p.precision for p in guarantees if p.verdict == verdict), default=None)
 
 
-def _decided(rows: np.ndarray, right: np.ndarray | None, guaranteed: float | None = None) -> DecisionScore:
+def decided_score(
+    rows: np.ndarray, right: np.ndarray | None, guaranteed: float | None = None
+) -> DecisionScore:
+    """Of B products, those in `rows` got one kind of decision, and those in `right` rightly.
+
+    Args:
+        rows: (B,) bool.
+        right: (B,) bool; None where nothing was decided.
+        guaranteed: The precision guaranteed for these decisions.
+    """
     count = int(rows.sum())
     precision = clopper_pearson(int(right.sum()), count) if right is not None and count else None
     return DecisionScore(

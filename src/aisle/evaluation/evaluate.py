@@ -14,6 +14,7 @@ from aisle.evaluation.compare_reports import packed, which
 from aisle.evaluation.decision_metrics import decisions, guarantee_report
 from aisle.evaluation.eval_set import EvalSet, MethodResult
 from aisle.evaluation.examples import choose
+from aisle.evaluation.operating import operating_curve
 from aisle.evaluation.result import Evaluation
 from aisle.evaluation.robustness import robustness
 from aisle.evaluation.scores import (
@@ -97,6 +98,7 @@ def evaluate(
         ),
         decisions=None if found is None else decisions(found, case.truth, policy),
         guarantee=None if found is None else guarantee_report(found, case.truth, policy),
+        operating_curve=None if found is None or not policy else operating_curve(found, case.truth, policy),
         nodes=node_scores(
             ours.judged,
             None if case.train is None else below(case.truth.taxonomy, case.train),

@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from aisle.evaluation.numbers import count, decimal, percent, points, step
+from aisle.guarantee.curve_summary import exact
 from aisle.metrics import metric_label
 from aisle.taxonomy import CategoryPath
 
@@ -22,8 +23,14 @@ def environment() -> Environment:
     )
     found.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
     found.filters["metric"] = metric_label
+    found.globals |= {"exact": lambda share: spaced(exact(share)), "spaced": spaced}
     found.globals |= {"apart": apart, "points": points, "step": step, "css": stylesheet("report.css")}
     return found
+
+
+def spaced(text: str) -> str:
+    """`95%` -> `95 %`, as all percentages of a page are written."""
+    return text.replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def stylesheet(name: str) -> Markup:

@@ -15,6 +15,7 @@ from aisle.evaluation.scores import (
     GuaranteeReport,
     Matrix,
     NodeScore,
+    OperatingCurve,
     ReliabilityBin,
     ResultRecord,
     RowCounts,
@@ -72,6 +73,7 @@ class Evaluation(ResultRecord):
     Attributes:
         training_products: Labelled products that the model was trained on.
         stages: Stages of a cascade.
+        operating_curve: What is decided at each precision; null for a model that decides nothing.
         products: A hash of the judged products in order.
         hits: One bit per product: whether its full path is right (base64). A later evaluation of the same
             products is compared with these.
@@ -91,6 +93,7 @@ class Evaluation(ResultRecord):
     coverage: tuple[CoveragePoint, ...] = ()
     decisions: Decisions | None = None
     guarantee: GuaranteeReport | None = None
+    operating_curve: OperatingCurve | None = None
     nodes: tuple[NodeScore, ...] = ()
     confusions: tuple[Confusion, ...] = ()
     matrix: Matrix | None = None

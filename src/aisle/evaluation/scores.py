@@ -206,6 +206,58 @@ class Decisions(ResultRecord):
     levels: tuple[DecisionScore, ...]
 
 
+class MeasuredPoint(ResultRecord):
+    """One precision of the operating curve.
+
+    Attributes:
+        precision: The guaranteed share of correct decisions.
+        full: Share of products expected to get a full path, from the rows that the rules were tested on.
+        branch: Shares expected to get a branch that ends at level 1, 2, ….
+        decided: `full` and all of `branch`.
+        review: The share expected to be left for review.
+        text: The expected shares in words.
+        measured_full: The judged products that get a full path at this precision.
+        measured_branch: Those that get a branch.
+        measured_review: Those left for review.
+    """
+
+    precision: float
+    full: float
+    branch: tuple[float, ...]
+    decided: float
+    review: float
+    text: str
+    measured_full: DecisionScore
+    measured_branch: DecisionScore
+    measured_review: DecisionScore
+
+
+class OperatingCurve(ResultRecord):
+    """What the model decides automatically at each precision: expected, and measured on the judged products.
+
+    Attributes:
+        precision: The precision that decides.
+        alpha: Probability, at most, that the guarantee of one point does not hold.
+        together: Probability, at least, that those of all points hold at once.
+        method: `cross-fit` or `hold-out`.
+        rows: Labelled rows that the rules were tested on.
+        points: From the highest precision to the lowest; empty for a model that is not calibrated.
+        statement: What is guaranteed.
+        advice: Where nothing is decided: what can be guaranteed instead.
+        instead: The precision to ask for then.
+    """
+
+    precision: float
+    alpha: float
+    together: float
+    method: str
+    rows: int
+    points: tuple[MeasuredPoint, ...]
+    statement: str
+    advice: str
+    instead: float | None
+
+
 class GuaranteeCurve(ResultRecord):
     """Precision by coverage as the threshold moves, strictest first; at most 60 points.
 
