@@ -17,7 +17,7 @@ from aisle.inference.predictor import Predictor
 from aisle.models import fusions
 from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import context_of
-from aisle.models.spec import build, new_preprocessor
+from aisle.models.spec import build_network, new_preprocessor
 from aisle.taxonomy import Taxonomy
 from tests.evaluation.shop import PLACES, WordModel, catalog
 from tests.models.build import SMALL
@@ -73,7 +73,7 @@ def learned(fusion, products, steps=40):
     context = context_of(tree, np.full(len(tree.terminals), 15))
     preprocessors = {name: new_preprocessor(view) for name, view in spec.views.items()}
     preprocessors["title"].fit(p.fields["title"] for p in products)
-    model = build(spec, preprocessors, context)
+    model = build_network(spec, preprocessors, context)
     predictor = Predictor(spec, context, preprocessors, model, Policy.uncalibrated(tree))
     inputs = predictor._reader(products)
     target = torch.tensor([tree.terminal_of[tree.index(p.categories[0])] for p in products])

@@ -24,7 +24,7 @@ from aisle.inference.recalibrate import recalibrate
 from aisle.models import encoders, fusions, heads
 from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import context_of
-from aisle.models.spec import build, new_preprocessor, views_of
+from aisle.models.spec import build_network, network_views, new_preprocessor
 from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.suggest import Suggester
@@ -313,10 +313,10 @@ def predictor(views, fusion="ConcatFusion", head="TreeHead"):
     context = context_of(taxonomy, counts)
     preprocessors = {name: new_preprocessor(view) for name, view in spec.views.items()}
     rows = products()
-    for name, view in views_of(spec).items():
+    for name, view in network_views(spec).items():
         preprocessors[name].fit(view.value(product) for product in rows)
     torch.manual_seed(0)
-    model = build(spec, preprocessors, context)
+    model = build_network(spec, preprocessors, context)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if not name.startswith("encoders"):

@@ -148,8 +148,8 @@ class InputPipeline:
                 tokens += [one[seen] for one, seen in zip(half, mask, strict=True)]
         together = np.concatenate(pooled)
         together[~prepared.present] = np.nan  # how the store remembers that a picture could not be read
-        passing = np.array([is_temporary(prepared.problems.get(i, "")) for i in range(len(together))], bool)
-        return Features(together, tokens if self.model.fusion.reads_tokens else None, passing)
+        temporary = np.array([is_temporary(prepared.problems.get(i, "")) for i in range(len(together))], bool)
+        return Features(together, tokens if self.model.fusion.reads_tokens else None, temporary)
 
 
 class KeptTokens:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from aisle.errors import BundleError
 from aisle.inference.folder import write_json
-from aisle.models.config import ModelSpec, validated
+from aisle.models.config import ModelSpec, validate
 from aisle.models.model import Model
 from aisle.models.preprocessing import Preprocessor
 from aisle.models.registry import Context
-from aisle.models.spec import build, build_body, encoder_class
+from aisle.models.spec import build_encoders_and_fusion, build_network, encoder_class
 from aisle.taxonomy import Taxonomy
 
 
@@ -56,7 +56,7 @@ def read_network(folder: Path, trust_code: bool) -> NetworkParts:
     network: dict[str, Any] = json.loads((folder / "network.json").read_text())
     tensors = load_file(str(folder / "weights.safetensors"))
     taxonomy = Taxonomy.from_json((folder / "taxonomy.json").read_text())
-    spec = validated(ModelSpec, network["spec"], f"{folder}/network.json")
+    spec = validate(ModelSpec, network["spec"], f"{folder}/network.json")
     preprocessors = {}
     for name, view in spec.views.items():
         preprocessor_class = encoder_class(view, trust_code).preprocessor_class
@@ -66,8 +66,10 @@ def read_network(folder: Path, trust_code: bool) -> NetworkParts:
     class_vectors = vectors.numpy() if vectors is not None else np.zeros((len(taxonomy), 1), np.float32)
     context = Context(taxonomy, counts, class_vectors)
     with torch.device("meta"):  # before memory is taken for what network.json asks for
-        _check_shapes(*build_body(spec, preprocessors, network["configs"], trust_code), tensors)
-    model = build(spec, preprocessors, context, network["configs"], trust_code)
+        _check_shapes(
+            *build_encoders_and_fusion(spec, preprocessors, network["configs"], trust_code), tensors
+        )
+    model = build_network(spec, preprocessors, context, network["configs"], trust_code)
     model.load_state_dict(tensors)
     return NetworkParts(spec, context, preprocessors, model.eval())
 

@@ -27,7 +27,7 @@ from aisle.models.label_embeddings import carry_counts, context_of
 from aisle.models.model import Model
 from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor, VectorPreprocessor
 from aisle.models.registry import Context, OutsideCodeError
-from aisle.models.spec import build_like, views_of
+from aisle.models.spec import build_for_taxonomy, network_views
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
@@ -102,7 +102,9 @@ class Predictor(TrainedPredictor):
 
     @cached_property
     def _reader(self) -> InputPipeline:
-        return InputPipeline(self.model, views_of(self.spec, trust_code=True), self.preprocessors, self.store)
+        return InputPipeline(
+            self.model, network_views(self.spec, trust_code=True), self.preprocessors, self.store
+        )
 
     # -- predicting ---------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class Predictor(TrainedPredictor):
         are answered for from their names (design rule 8), as far as names were found to tell when leaves were
         held out. Nothing is promised until it is calibrated again."""
         context = context_of(taxonomy, carry_counts(self.context, taxonomy))
-        model = build_like(self.model, self.spec, context)
+        model = build_for_taxonomy(self.model, self.spec, context)
         policy = Policy.uncalibrated(taxonomy)
         grown = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
         return dataclasses.replace(grown, zero_shot=grown._newcomers()) if self.zero_shot else grown

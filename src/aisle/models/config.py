@@ -1,92 +1,36 @@
-"""What a network is made of, as data: the part of a recipe that a bundle keeps. No torch here.
+"""Configuration of a network: the part of a recipe that a bundle keeps. No torch here.
 
-Everything is validated here, so a misspelled key names its nearest neighbour wherever it is read.
+Validation errors name the nearest known key.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from aisle.errors import RecipeError, did_you_mean
-from aisle.models.options import Augment, Finetune, Strict
+from aisle.models.options import Augment, Finetune, Strict, check_view_name
 
-_TAKEN = frozenset(  # by torch's containers, and the network's other parts
-    [
-        "T_destination",
-        "add_module",
-        "apply",
-        "bfloat16",
-        "buffers",
-        "call_super_init",
-        "children",
-        "clear",
-        "compile",
-        "copy",
-        "cpu",
-        "cuda",
-        "double",
-        "dump_patches",
-        "eval",
-        "extra_repr",
-        "float",
-        "forward",
-        "fromkeys",
-        "fusion",
-        "get",
-        "get_buffer",
-        "get_extra_state",
-        "get_parameter",
-        "get_submodule",
-        "half",
-        "head",
-        "ipu",
-        "items",
-        "keys",
-        "load_state_dict",
-        "modules",
-        "mtia",
-        "named_buffers",
-        "named_children",
-        "named_modules",
-        "named_parameters",
-        "parameters",
-        "pop",
-        "popitem",
-        "register_backward_hook",
-        "register_buffer",
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_full_backward_hook",
-        "register_full_backward_pre_hook",
-        "register_load_state_dict_post_hook",
-        "register_load_state_dict_pre_hook",
-        "register_module",
-        "register_parameter",
-        "register_state_dict_post_hook",
-        "register_state_dict_pre_hook",
-        "requires_grad_",
-        "set_extra_state",
-        "set_submodule",
-        "setdefault",
-        "share_memory",
-        "state_dict",
-        "to",
-        "to_empty",
-        "train",
-        "training",
-        "type",
-        "update",
-        "values",
-        "xpu",
-        "zero_grad",
-    ]
-)
+# Attributes of torch's containers, and the names of the network's other parts.
+_RESERVED = """
+T_destination add_module apply bfloat16 buffers call_super_init children clear compile copy cpu cuda
+double dump_patches eval extra_repr float forward fromkeys fusion get get_buffer get_extra_state
+get_parameter get_submodule half head ipu items keys load_state_dict modules mtia named_buffers
+named_children named_modules named_parameters parameters pop popitem register_backward_hook
+register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
+requires_grad_ set_extra_state set_submodule setdefault share_memory state_dict to to_empty train training
+type update values xpu zero_grad
+"""
 
 
 class PartSpec(BaseModel):
-    """A part by the name of its class, with its constructor's options beside it."""
+    """An encoder, fusion, head or loss.
+
+    Attributes:
+        type: the name of its class, or outside code as `my_file:Name`; all other keys are its options.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     type: str
@@ -100,10 +44,14 @@ class PartSpec(BaseModel):
 class ViewSpec(Strict):
     """One view.
 
-    fields: what it reads (text: the view's own name unless given; `["*"]`: all that no other view names).
-    images: at most so many of a product's (image). freeze: its encoder is never trained.
-    finetune: how much of its encoder learns. augment: how texts and pictures vary meanwhile; without this
-    table they do not.
+    Attributes:
+        encoder: the encoder's class and its options.
+        fields: names of the product's fields that it reads, the view's own name by default; `["*"]` reads all
+            that no other view names.
+        images: the most images read of a product.
+        freeze: whether the encoder is never trained.
+        finetune: how much of the encoder is trained; all of it by default.
+        augment: random changes of texts and images in training; none by default.
     """
 
     encoder: PartSpec
@@ -123,8 +71,15 @@ class ViewSpec(Strict):
 
 
 class ModelSpec(Strict):
-    """views -> fusion -> head. view_dropout: how often, in training, a present view is treated as absent.
-    max_tokens: the most that a view hands to a fusion that reads them."""
+    """A network: views, fusion, head.
+
+    Attributes:
+        views: by name.
+        fusion: the fusion's class and its options.
+        head: the head's class and its options.
+        view_dropout: probability that a present view counts as missing in training.
+        max_tokens: the most tokens of a view that reach a fusion which reads them.
+    """
 
     views: dict[str, ViewSpec] = Field(min_length=1)
     fusion: PartSpec
@@ -136,25 +91,26 @@ class ModelSpec(Strict):
     @classmethod
     def _usable_names(cls, views: dict[str, ViewSpec]) -> dict[str, ViewSpec]:
         for name in views:  # a name becomes a folder in the bundle, and an attribute of torch's containers
-            if not re.fullmatch(r"[^\W\d_][\w-]*", name):
-                raise ValueError(f"view name {name!r} is not letters, digits, - and _, a letter first")
-            if name in _TAKEN:
+            check_view_name(name)
+            if name in _RESERVED.split():
                 raise ValueError(f"view name {name!r} is taken: call it my_{name}, with fields = [{name!r}]")
         return views
 
     def without(self, names: set[str]) -> Self:
-        """The same with these views left out."""
+        """A copy without these views."""
         kept = {name: view for name, view in self.views.items() if name not in names}
-        options = _forget(self.fusion.model_dump(), names)
+        options = _remove_names(self.fusion.model_dump(), names)
         return self.model_copy(update={"views": kept, "fusion": PartSpec.model_validate(options)})
 
 
-def _forget(value: Any, names: set[str]) -> Any:
-    """The same without these views' names, in whatever lists and tables an option holds them."""
+def _remove_names(value: Any, names: set[str]) -> Any:
+    """The options of a fusion without these views' names, in nested lists and tables."""
     if isinstance(value, dict):
-        return {key: _forget(item, names) for key, item in value.items() if key not in names}
+        return {key: _remove_names(item, names) for key, item in value.items() if key not in names}
     if isinstance(value, list):
-        kept = [_forget(item, names) for item in value if not isinstance(item, str) or item not in names]
+        kept = [
+            _remove_names(item, names) for item in value if not isinstance(item, str) or item not in names
+        ]
         return [item for item in kept if item != []]
     return value
 
@@ -162,55 +118,62 @@ def _forget(value: Any, names: set[str]) -> Any:
 Spec = TypeVar("Spec", bound=BaseModel)
 
 
-def validated(kind: type[Spec], data: Mapping[str, Any], what: str) -> Spec:
-    """Read a recipe's or a bundle's tables.
+def validate(model: type[Spec], data: Mapping[str, Any], source: str) -> Spec:
+    """Validate a table of a recipe or bundle.
+
+    Args:
+        model: the pydantic model.
+        data: the table.
+        source: where it comes from, for messages.
 
     Raises:
-        RecipeError: the first thing that is wrong, where it stands, and the nearest known key.
+        RecipeError: the first error, with its key and the nearest known key.
     """
     try:
-        return kind.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part, kinds in _walked(kind, first["loc"]) if str(part) not in kinds)
+        path, table = _resolve(model, first["loc"])
+        where = ".".join(path)
         if first["type"] == "extra_forbidden":
-            *above, key = first["loc"]
-            near = did_you_mean(str(key), _known_keys(kind, above))
-            raise RecipeError(f"{what}: unknown key {where!r}.{near}") from None
+            near = did_you_mean(path[-1], _keys(table))
+            raise RecipeError(f"{source}: unknown key {where!r}.{near}") from None
         message = first["msg"].removeprefix("Value error, ")
         value = "" if first["type"] == "missing" else f" (got {first['input']!r:.60})"
-        raise RecipeError(f"{what}: {where}: {message}{value}") from None
+        raise RecipeError(f"{source}: {where}: {message}{value}") from None
 
 
-def _walked(kind: Any, path: Sequence[Any]) -> list[tuple[Any, set[str]]]:
-    """Each part of a path with the `type`s that its table is chosen among: pydantic puts the chosen one
-    into the path, and a recipe has no such key."""
-    found = []
-    for part in path:
-        tags = _tags(kind)
-        found.append((part, set(tags)))
-        kind = tags[part] if part in tags else _below(kind, part)
-    return found
+def _resolve(model: Any, loc: Sequence[Any]) -> tuple[list[str], Any]:
+    """The keys of a pydantic error location, and the type that holds the last one.
+
+    In a union discriminated by `type`, pydantic adds the chosen type to the location; it is no key.
+    """
+    path: list[str] = []
+    annotation, parent = model, model
+    for part in loc:
+        parent, choices = annotation, _union_members(annotation)
+        if part in choices:
+            annotation = choices[part]
+        else:
+            path.append(str(part))
+            annotation = _annotation_of(annotation, part)
+    return path, parent
 
 
-def _below(kind: Any, part: Any) -> Any:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind.model_fields[part].annotation if part in kind.model_fields else None
-    return get_args(kind)[-1] if get_args(kind) else None  # dict[str, X] or list[X]: what it holds
+def _annotation_of(annotation: Any, key: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation.model_fields[key].annotation if key in annotation.model_fields else None
+    return get_args(annotation)[-1] if get_args(annotation) else None  # X of dict[str, X] or list[X]
 
 
-def _tags(kind: Any) -> dict[str, Any]:
-    """The tables of a union told apart by `type`, each by its value."""
-    if get_origin(kind) is not Annotated:
+def _union_members(annotation: Any) -> dict[str, Any]:
+    """The models of a union discriminated by `type`, by the value of `type`."""
+    if get_origin(annotation) is not Annotated:
         return {}
-    tables = get_args(get_args(kind)[0])
-    return {table.model_fields["type"].default: table for table in tables}
+    return {model.model_fields["type"].default: model for model in get_args(get_args(annotation)[0])}
 
 
-def _known_keys(kind: Any, path: Sequence[Any]) -> list[str]:
-    """The keys of the table that `path` leads to."""
-    for part in path:
-        tags = _tags(kind)
-        kind = tags[part] if part in tags else _below(kind, part)
-    kinds = [k for k in (kind, *get_args(kind)) if isinstance(k, type) and issubclass(k, BaseModel)]
-    return [key for k in kinds for key in k.model_fields]
+def _keys(annotation: Any) -> list[str]:
+    """The keys of a model, or of every model in a union."""
+    models = (annotation, *get_args(annotation))
+    return [k for m in models if isinstance(m, type) and issubclass(m, BaseModel) for k in m.model_fields]

@@ -1,5 +1,6 @@
-"""What a view's encoder may learn, and how its inputs vary meanwhile, as data."""
+"""Configuration that linear models and networks share, and the options of finetuning and augmentation."""
 
+import re
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,6 +10,16 @@ class Strict(BaseModel):
     """A table of a recipe: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def check_view_name(name: str) -> None:
+    """Check that a view's name can name a folder.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not re.fullmatch(r"[^\W\d_][\w-]*", name):
+        raise ValueError(f"view name {name!r} is not letters, digits, - and _, a letter first")
 
 
 class Finetune(Strict):

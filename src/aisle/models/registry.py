@@ -1,7 +1,7 @@
-"""What passes between the parts of a network, and how a part is found by its name.
+"""Interfaces between the parts of a network, and the lookup of parts by name.
 
-Shapes throughout: B products, V views, T tokens, D the width of a view or of the joint vector,
-N terminals, M nodes, C the width of class-name vectors.
+Shapes: B products, V views, T tokens, D the width of a view or of the joint vector, N terminals, M nodes,
+C the width of the embeddings of category names.
 """
 
 import hashlib
@@ -27,7 +27,14 @@ from aisle.taxonomy import Taxonomy
 
 
 class Encoded(NamedTuple):
-    """One view of a batch: `pooled` (B, D), `tokens` (B, T, D), `mask` (B, T) bool, `present` (B,) bool."""
+    """One encoded view of a batch.
+
+    Attributes:
+        pooled: (B, D).
+        tokens: (B, T, D).
+        mask: (B, T) bool, True for real tokens.
+        present: (B,) bool.
+    """
 
     pooled: Tensor
     tokens: Tensor
@@ -36,24 +43,38 @@ class Encoded(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """All views of a batch as one vector: `product` (B, D); `views` {name: (B, D)} in its space."""
+    """The fused views of a batch.
+
+    Attributes:
+        product: (B, D).
+        views: (B, D) by view in the same space, where the fusion has one.
+    """
 
     product: Tensor
     views: Mapping[str, Tensor] | None = None
 
     def embedding(self, present: Tensor) -> Tensor:
-        """(B, D) what products are found by; present (B, V). What stands in for an absent view belongs to the
-        classifier; a query by words alone must not look for products without pictures."""
+        """The embedding (B, D) that products are searched by.
+
+        It leaves out the learned tokens of missing views: a query of text alone must not prefer products
+        without images.
+
+        Args:
+            present: (B, V) bool.
+        """
         if self.views is None:
             return self.product
-        here = present.unsqueeze(2)  # (B, V, 1)
-        return (torch.stack(list(self.views.values()), 1) * here).sum(1)
+        return (torch.stack(list(self.views.values()), 1) * present.unsqueeze(2)).sum(1)
 
 
 class Output(NamedTuple):
-    """What the network says: `scores` over the tree, `by_view` the same of those single views asked for.
+    """A network's output for a batch.
 
-    `present`: (B,) bool of every view.
+    Attributes:
+        joint: the fused views.
+        scores: log-probabilities over the tree.
+        by_view: the same from single views, for the views asked for.
+        present: (B,) bool by view.
     """
 
     joint: Joint
@@ -63,56 +84,67 @@ class Output(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where products belong: `node` (B,) indexes; `exact` (B,) bool (else: somewhere in that branch);
-    `weight` (B,) how much each counts, None for all alike."""
+    """The labels of a batch.
+
+    Attributes:
+        node: (B,) node indexes.
+        exact: (B,) bool, whether the label is this node, or some node in its branch.
+        weight: (B,) sample weights; None weighs all alike.
+    """
 
     node: Tensor
     exact: Tensor
     weight: Tensor | None = None
 
 
-# Keys of a configuration that tell where it came from, not what it does.
-_HISTORY = {"_name_or_path", "name_or_path", "transformers_version", "architectures"}
+# Keys of a transformers configuration without effect on the output.
+_PROVENANCE = {"_name_or_path", "name_or_path", "transformers_version", "architectures"}
 
 
 class Encoder(nn.Module):
-    """Base of encoders: reads one view. Its `forward` takes the arrays of its preprocessor by name.
+    """Base class of encoders of one view; `forward` takes the arrays of its preprocessor by name.
 
     Attributes:
-        cacheable: its output is worth keeping on disk while it is frozen.
-        fixed: names of parameters that are not trained even where it is finetuned.
-        slower: factor on the learning rate from each layer to the one below it.
+        cacheable: whether its output is cached on disk while it is frozen.
+        frozen_parameters: names of parameters that stay frozen when the encoder is finetuned.
+        layer_decay: factor on the learning rate from each layer to the one below it.
         modality: what it reads.
-        preprocessor_class: makes its arrays.
-        dim: width of its output.
+        preprocessor_class: the class of its preprocessor.
+        dim: D, the width of its output.
     """
 
     cacheable: ClassVar[bool] = False
-    fixed: frozenset[str] = frozenset()
-    slower: float = 1.0
+    frozen_parameters: frozenset[str] = frozenset()
+    layer_decay: float = 1.0
     modality: ClassVar[Modality]
     preprocessor_class: ClassVar[type[Preprocessor]]
     dim: int
 
     def settings(self) -> dict[str, Any]:
-        """What decides its output beside its weights: the constructor's options, and where they come from a
-        pretrained model its configuration."""
-        options = inspect.signature(type(self)).parameters.keys() - {"preprocessor", "name"}
-        found = {key: getattr(self, key) for key in sorted(options) if hasattr(self, key)}
-        if isinstance(found.get("config"), dict):
-            config = {k: v for k, v in sorted(found["config"].items()) if k not in _HISTORY}
-            if "id2label" in config:  # a saved bundle's JSON has made strings of the numbers
+        """What determines its output apart from its weights.
+
+        Returns:
+            The constructor's options, and the configuration of a pretrained model.
+        """
+        names = inspect.signature(type(self)).parameters.keys() - {"preprocessor", "name"}
+        options = {key: getattr(self, key) for key in sorted(names) if hasattr(self, key)}
+        if isinstance(options.get("config"), dict):
+            config = {k: v for k, v in sorted(options["config"].items()) if k not in _PROVENANCE}
+            if "id2label" in config:  # JSON turns its integer keys into strings
                 config["id2label"] = {int(k): v for k, v in config["id2label"].items()}
-            found["config"] = config
-        return {"class": type(self).__qualname__, **found}
+            options["config"] = config
+        return {"class": type(self).__qualname__, **options}
 
 
 class Fusion(nn.Module):
-    """What makes one vector of views: called with {view: Encoded}, gives a `Joint` of width `dim`. Its
-    constructor is given `dims` {view: width} and, if it asks for them, `modalities` {view: modality}.
+    """Base class of fusions, called with `Encoded` by view, returning a `Joint`.
 
-    reads_tokens: it looks at `tokens` and `mask`; without it they may be the pooled vector alone, and
-    frozen encoders' tokens are not kept on disk.
+    The constructor is given `dims` (width by view) and, if it has such a parameter, `modalities` (by view).
+
+    Attributes:
+        reads_tokens: whether it reads `tokens` and `mask`. Otherwise they may be the pooled vector alone, and
+            tokens of frozen encoders are not cached.
+        dim: D, the width of its output.
     """
 
     reads_tokens: ClassVar[bool] = False
@@ -120,8 +152,13 @@ class Fusion(nn.Module):
 
 
 class Context(NamedTuple):
-    """What heads and losses may know of the shop: the tree, `counts` (N,) training products a terminal,
-    `class_vectors` (M, C) embeddings of the nodes' names."""
+    """What heads and losses are given about the training data.
+
+    Attributes:
+        taxonomy: the tree.
+        counts: (N,) training products of each terminal.
+        class_vectors: (M, C) embeddings of the nodes' names.
+    """
 
     taxonomy: Taxonomy
     counts: np.ndarray
@@ -135,17 +172,26 @@ def pooled_only(pooled: Tensor) -> Encoded:
 
 
 class OutsideCodeError(RecipeError):
-    """A part is code from outside Aisle, which is not trusted or cannot be loaded."""
+    """A part from outside Aisle is not trusted, or cannot be loaded."""
 
 
 def find_part(module: ModuleType, kind: str, name: str, trust_code: bool) -> Any:
-    """The class called `name` in a module's `__all__`, or outside code named as `"my_file:Bilinear"`.
+    """Find a part by its name.
+
+    Args:
+        module: its `__all__` is the list of choices.
+        kind: encoder, fusion, head or loss, for messages.
+        name: a class in `module`, or outside code as `"my_file:Bilinear"`.
+        trust_code: whether outside code may be imported.
+
+    Returns:
+        The class.
 
     Raises:
         RecipeError: there is no such part, or it is outside code and `trust_code` is False.
     """
     if ":" in name:
-        return _outside(name, kind, trust_code)
+        return _import_outside(name, kind, trust_code)
     if name not in module.__all__:
         near = did_you_mean(name, module.__all__)
         raise RecipeError(f"there is no {kind} {name!r}.{near} Choices: {', '.join(module.__all__)}")
@@ -154,42 +200,57 @@ def find_part(module: ModuleType, kind: str, name: str, trust_code: bool) -> Any
 
 Part = TypeVar("Part", bound=nn.Module)
 
-# What constructors, torch's own among them, raise on a value they cannot use.
-REFUSALS = (TypeError, ValueError, RuntimeError, AssertionError, ArithmeticError)
+# What constructors, torch's own among them, raise on invalid values.
+CONSTRUCTOR_ERRORS = (TypeError, ValueError, RuntimeError, AssertionError, ArithmeticError)
 
 
 def check_options(
-    cls: type, kind: str, options: Collection[str], given: Collection[str], more: Collection[str] = ()
+    cls: type,
+    kind: str,
+    options: Collection[str],
+    supplied: Collection[str],
+    other_keys: Collection[str] = (),
 ) -> None:
-    """Whether a constructor takes these options. given: arguments that the house supplies; more: keys that
-    stand beside the options.
+    """Check that a constructor has these options.
+
+    Args:
+        cls: the class of the part.
+        kind: encoder, fusion, head or loss, for messages.
+        options: names of the options in the recipe.
+        supplied: parameters that Aisle sets, which are no options.
+        other_keys: further keys of the recipe's table, for suggestions.
 
     Raises:
-        RecipeError: it does not; the nearest one it takes is named.
+        RecipeError: there is no such option; the message names the nearest one.
     """
-    known = inspect.signature(cls).parameters.keys() - set(given)
+    known = inspect.signature(cls).parameters.keys() - set(supplied)
     for key in options:
         if key not in known:
-            raise RecipeError(
-                f"{kind} {cls.__name__} has no option {key!r}.{did_you_mean(key, known | set(more))}"
-            )
+            near = did_you_mean(key, known | set(other_keys))
+            raise RecipeError(f"{kind} {cls.__name__} has no option {key!r}.{near}")
 
 
-def build_part(cls: type[Part], kind: str, options: Mapping[str, Any], **given: Any) -> Part:
-    """Construct a part from a recipe's options; `given` is what the house supplies if the part asks for it.
+def build_part(cls: type[Part], kind: str, options: Mapping[str, Any], **supplied: Any) -> Part:
+    """Construct a part from a recipe's options.
+
+    Args:
+        cls: the class of the part.
+        kind: encoder, fusion, head or loss, for messages.
+        options: constructor arguments from the recipe.
+        **supplied: arguments that Aisle sets if the constructor has such a parameter.
 
     Raises:
-        RecipeError: an option the constructor does not know, or a value it refuses.
+        RecipeError: an unknown option, or an invalid value.
     """
-    check_options(cls, kind, options, given)
+    check_options(cls, kind, options, supplied)
     known = inspect.signature(cls).parameters
     try:
-        return cls(**{k: v for k, v in given.items() if k in known}, **options)
-    except REFUSALS as error:
+        return cls(**{k: v for k, v in supplied.items() if k in known}, **options)
+    except CONSTRUCTOR_ERRORS as error:
         raise RecipeError(f"{kind} {cls.__name__}: {error}") from error
 
 
-def _outside(name: str, kind: str, trust_code: bool) -> Any:
+def _import_outside(name: str, kind: str, trust_code: bool) -> Any:
     where, _, attribute = name.rpartition(":")
     if not trust_code:
         raise OutsideCodeError(
@@ -197,16 +258,16 @@ def _outside(name: str, kind: str, trust_code: bool) -> Any:
         )
     file = Path(where if where.endswith(".py") else where + ".py")
     try:
-        module = _run(file.resolve()) if file.is_file() else importlib.import_module(where)
+        module = _import_file(file.resolve()) if file.is_file() else importlib.import_module(where)
         return getattr(module, attribute)
-    except Exception as error:  # whatever code from outside raises
+    except Exception as error:  # outside code may raise anything
         why = f"{type(error).__name__}: {error}"
         raise OutsideCodeError(f"{kind} {name!r} cannot be loaded: {why}") from error
 
 
 @cache
-def _run(file: Path) -> ModuleType:
-    """The module in a file, under a name that hides no other; once, so that its classes are the same."""
+def _import_file(file: Path) -> ModuleType:
+    """The module in a file, imported once under a unique name."""
     name = f"aisle_outside_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None

@@ -15,12 +15,11 @@ from aisle.errors import AisleError, CatalogError, RecipeError
 from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import count_terminals
-from aisle.models.linear.config import AnyView, encoder_key
-from aisle.models.linear.config import readable_views as views_of_spec
+from aisle.models.linear.config import AnyView, encoder_key, linear_views
 from aisle.models.linear.descriptor import ImageDescriptor
 from aisle.models.linear.encoders import open_encoders
 from aisle.models.linear.fit import TrainingInputs, TrainingRows, fit_linear, read_inputs
-from aisle.models.linear.model import LinearModel, grown, widened
+from aisle.models.linear.model import LinearModel, add_features, remap_to_taxonomy
 from aisle.models.linear.reader import LinearReader
 from aisle.models.preprocessing import (
     ImagePreprocessor,
@@ -89,7 +88,7 @@ def load(folder: Path, trust_code: bool) -> LinearPredictor:
 
 def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:
     """What each view takes from a product."""
-    return views_of_spec(recipe.model)
+    return linear_views(recipe.model)
 
 
 def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Progress) -> Trained:
@@ -150,7 +149,7 @@ def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Pr
 
 def _new_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, TfidfPreprocessor]:
     """TF-IDF preprocessors fitted on these rows."""
-    every = views_of_spec(recipe.model)
+    every = linear_views(recipe.model)
     views = {name: view for name, view in every.items() if recipe.views[name].type == "Tfidf"}
     preprocessors = {name: new_preprocessor(recipe.views[name], recipe) for name in views}
     fit_preprocessors(preprocessors, views, rows, recipe.seed)
@@ -159,7 +158,7 @@ def _new_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, TfidfPre
 
 def _unreadable_views(reader: LinearReader, rows: Catalog) -> set[str]:
     """Dense views that no row has in a form that can be read, such as broken images alone."""
-    lacking = set(reader.views) - set(reader.lexical)
+    lacking = set(reader.views) - set(reader.tfidf)
     for start in range(0, len(rows), _BLOCK):
         if not lacking:
             break
@@ -194,7 +193,7 @@ def new_reader(rows: Catalog, recipe: LinearRecipe, store: FeatureStore, progres
         if key is not None:
             kind, size = ("text", 0) if key == "text_encoder" else ("image", getattr(view, "size", 0))
             homes[name] = exported_encoder(str(getattr(spec, key)), kind, size, progress)
-    views = views_of_spec(spec)
+    views = linear_views(spec)
     preprocessors = {name: new_preprocessor(view, recipe) for name, view in spec.views.items()}
     fit_preprocessors(preprocessors, views, rows, recipe.seed)
     return LinearReader(views, preprocessors, open_encoders(homes, preprocessors), store)
@@ -231,6 +230,6 @@ def _grown_start(
     }
     reader = LinearReader(views, preprocessors, start.reader.encoders, store)
     paths = [taxonomy.nodes[node].path for node in taxonomy.terminals]
-    model = widened(start.model, {name: one.size for name, one in reader.lexical.items()})
+    model = add_features(start.model, {name: one.size for name, one in reader.tfidf.items()})
     names = reader([_name_product(path) for path in paths])
-    return reader, grown(model, start.taxonomy, taxonomy, names)
+    return reader, remap_to_taxonomy(model, start.taxonomy, taxonomy, names)

@@ -20,7 +20,7 @@ from aisle.models.model import Model
 from aisle.models.options import Augment
 from aisle.models.preprocessing import Preprocessor
 from aisle.models.registry import Context, build_part, check_options, find_part
-from aisle.models.spec import build, new_preprocessor, views_of
+from aisle.models.spec import build_network, network_views, new_preprocessor
 from aisle.models.views import View
 from aisle.progress import Progress
 from aisle.taxonomy import Targets, Taxonomy
@@ -53,7 +53,7 @@ def load(folder: Path, trust_code: bool) -> Predictor:
 
 def readable_views(recipe: Recipe, trust_code: bool) -> dict[str, View]:
     """What each view takes from a product."""
-    return views_of(recipe.network, trust_code)
+    return network_views(recipe.network, trust_code)
 
 
 def check_start(start: Predictor, recipe: Recipe) -> None:
@@ -79,7 +79,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     context = context_of(given.taxonomy, given.counts)
     if start is None:
         preprocessors = _fit_preprocessors(fit_rows, recipe, trust_code)
-        model = build(recipe.network, preprocessors, context, trust_code=trust_code)
+        model = build_network(recipe.network, preprocessors, context, trust_code=trust_code)
     else:
         preprocessors = warm_start.preprocessors_from(start, fit_rows)
         model = warm_start.model_from(start, recipe.network, preprocessors, context)
@@ -121,7 +121,7 @@ def check(recipe: Recipe, trust_code: bool) -> None:
     check_options(head, "head", recipe.head.options, {"context", "dim"})
     for spec in recipe.losses:
         loss = find_part(losses, "loss", spec.type, trust_code)
-        check_options(loss, "loss", spec.options, {"context"}, more={"weight"})
+        check_options(loss, "loss", spec.options, {"context"}, other_keys={"weight"})
 
 
 def check_tree(recipe: Recipe, taxonomy: Taxonomy) -> None:

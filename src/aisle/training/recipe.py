@@ -1,4 +1,4 @@
-"""A recipe: everything a training run is told, as validated TOML. A list of stages, usually one."""
+"""A recipe: everything a training run is told, as validate TOML. A list of stages, usually one."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from aisle.errors import RecipeError, did_you_mean
 from aisle.metrics import overall
-from aisle.models.config import ModelSpec, PartSpec, validated
+from aisle.models.config import ModelSpec, PartSpec, validate
 from aisle.models.linear.config import LinearSpec, encoder_key
 from aisle.models.options import Strict
 from aisle.regular_files import read_text
@@ -280,7 +280,7 @@ def _checked(data: dict[str, Any], changes: Sequence[str], what: str) -> AnyReci
     if family == "network":
         data = _with_encoders(data, told, what)
     try:
-        recipe = validated(_FAMILIES[family], data, what)
+        recipe = validate(_FAMILIES[family], data, what)
     except RecipeError as error:  # a misspelled view in --set is a new view, and half of one
         new = [name for name in _names_of_views(data) if name not in before]
         near = did_you_mean(new[0], before) if new else ""

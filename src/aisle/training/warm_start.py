@@ -17,7 +17,7 @@ from aisle.models.config import ModelSpec
 from aisle.models.model import Model
 from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor
 from aisle.models.registry import Context
-from aisle.models.spec import build_like, views_of
+from aisle.models.spec import build_for_taxonomy, network_views
 
 
 def check_shape(start: Predictor, spec: ModelSpec) -> None:
@@ -49,7 +49,7 @@ def _shape(spec: ModelSpec) -> dict[str, Any]:
 
 def preprocessors_from(start: Predictor, catalog: Catalog) -> dict[str, Preprocessor]:
     """The earlier model's, whose vocabularies know the words of these rows too."""
-    views = views_of(start.spec, trust_code=True)  # asked for when it was loaded
+    views = network_views(start.spec, trust_code=True)  # asked for when it was loaded
     return {
         name: prepare.extended(views[name].value(product) for product in catalog)
         if isinstance(prepare, TfidfPreprocessor)
@@ -62,7 +62,7 @@ def model_from(
     start: Predictor, spec: ModelSpec, preprocessors: Mapping[str, Preprocessor], context: Context
 ) -> Model:
     """The earlier network over the grown tree and vocabularies, to be trained further."""
-    model = build_like(copy.deepcopy(start.model), spec, context)
+    model = build_for_taxonomy(copy.deepcopy(start.model), spec, context)
     for name, prepare in preprocessors.items():
         encoder = model.encoders[name]
         if isinstance(encoder, encoders.TfidfEncoder) and isinstance(prepare, TfidfPreprocessor):

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from aisle.inference.folder import write_json
-from aisle.models.linear.config import LinearSpec, encoder_key, readable_views
+from aisle.models.linear.config import LinearSpec, encoder_key, linear_views
 from aisle.models.linear.descriptor import ImageDescriptor
 from aisle.models.linear.encoders import ABOUT, GRAPH, open_encoders
 from aisle.models.linear.model import LinearModel
@@ -63,7 +63,7 @@ def read_linear(folder: Path) -> tuple[LinearModel, LinearReader]:
     preprocessors = {n: _PREPARERS[v.type].load(folder / "views" / n) for n, v in spec.views.items()}
     keys = {name: encoder_key(view) for name, view in spec.views.items()}
     homes = {name: folder / "encoders" / key for name, key in keys.items() if key}
-    reader = LinearReader(readable_views(spec), preprocessors, open_encoders(homes, preprocessors))
+    reader = LinearReader(linear_views(spec), preprocessors, open_encoders(homes, preprocessors))
     return _model(spec, about, load_file(str(folder / "weights.safetensors"))), reader
 
 

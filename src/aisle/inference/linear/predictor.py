@@ -22,7 +22,7 @@ from aisle.inference.trained_predictor import TrainedPredictor
 from aisle.inference.zero_shot import ZeroShot, name_products
 from aisle.models.features import FeatureStore
 from aisle.models.linear.config import LinearSpec
-from aisle.models.linear.model import LinearModel, grown, log_softmax
+from aisle.models.linear.model import LinearModel, log_softmax, remap_to_taxonomy
 from aisle.models.linear.reader import LinearInputs, LinearReader
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
@@ -101,7 +101,7 @@ class LinearPredictor(TrainedPredictor):
     @property
     def knn_views(self) -> tuple[str, ...]:
         """The views by whose vectors products are remembered: TF-IDF and pretrained encoders."""
-        return tuple(n for n in self.views if n in self.reader.lexical or n in self.reader.encoders)
+        return tuple(n for n in self.views if n in self.reader.tfidf or n in self.reader.encoders)
 
     # -- predicting ---------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class LinearPredictor(TrainedPredictor):
         return {name: np.concatenate(parts) for name, parts in found.items() if parts}
 
     def _spaces(self, inputs: LinearInputs) -> LazyEmbeddings:
-        words = {name: partial(random_projection, arrays) for name, arrays in inputs.lexical.items()}
+        words = {name: partial(random_projection, arrays) for name, arrays in inputs.tfidf.items()}
         vectors = {name: partial(inputs.dense.__getitem__, name) for name in self.reader.encoders}
         return LazyEmbeddings({name: {**words, **vectors}[name] for name in self.knn_views})
 
@@ -131,13 +131,13 @@ class LinearPredictor(TrainedPredictor):
     ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
         readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
-        batches = batched_by_cost(products, self.batch, self.reader.large)
+        batches = batched_by_cost(products, self.batch, self.reader.slow_views)
         for batch, inputs in prefetch(lambda batch: (batch, self.reader(batch, without)), batches, readers):
             yield batch, self._score_batch(inputs)
 
     def _score_batch(self, inputs: LinearInputs) -> ScoredBatch:
         spaces = self._spaces(inputs) if self.knn_index else LazyEmbeddings({})
-        logits = self.model.read(inputs, self.taxonomy)
+        logits = self.model.score(inputs, self.taxonomy)
         logp = log_softmax(logits)
         if self.zero_shot:
             logp = self.zero_shot.apply(logp, spaces, self.taxonomy)
@@ -156,7 +156,7 @@ class LinearPredictor(TrainedPredictor):
         answered for from their names, as far as names were found to tell when leaves were held out. Nothing
         is promised until it is calibrated again."""
         names = self.reader(name_products(taxonomy))
-        model = grown(self.model, self.taxonomy, taxonomy, names)
+        model = remap_to_taxonomy(self.model, self.taxonomy, taxonomy, names)
         context, policy = TreeCounts(taxonomy, model.counts), Policy.uncalibrated(taxonomy)
         new = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
         return dataclasses.replace(new, zero_shot=new._newcomers()) if self.zero_shot else new

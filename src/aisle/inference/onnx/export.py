@@ -22,7 +22,7 @@ from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
 from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
 from aisle.models.encoders import TfidfEncoder
-from aisle.models.spec import views_of
+from aisle.models.spec import network_views
 from aisle.progress import SILENT, Advance, Progress
 from aisle.taxonomy import Scores
 
@@ -174,7 +174,7 @@ def write_unchecked(predictor: Predictor, folder: Path, progress: Progress = SIL
     model = predictor.model
     (folder / "graphs").mkdir()
     tables, about, graphs = {}, {}, {}
-    views = views_of(predictor.spec, trust_code=True)
+    views = network_views(predictor.spec, trust_code=True)
     with progress("exporting", len(views) + 1, "graphs") as advance:
         for name, view in views.items():
             encoder, preprocessor = model.encoders[name], predictor.preprocessors[name]

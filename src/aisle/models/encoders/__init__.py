@@ -5,10 +5,10 @@ object that makes its arrays. Its `forward` takes those arrays by name and retur
 """
 
 from aisle.models.encoders.images import ConvEncoder, TransformerImageEncoder
-from aisle.models.encoders.lexical import TfidfEncoder
 from aisle.models.encoders.recurrent import RecurrentEncoder
 from aisle.models.encoders.subword import SubwordEncoder
 from aisle.models.encoders.text import TransformerTextEncoder
+from aisle.models.encoders.tfidf import TfidfEncoder
 from aisle.models.encoders.timm import TimmEncoder
 from aisle.models.encoders.vector import VectorEncoder
 

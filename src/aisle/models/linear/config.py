@@ -1,16 +1,20 @@
 """Configuration of a linear model: the part of a linear recipe that a bundle keeps."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from aisle.models.options import Strict
+from aisle.models.options import Strict, check_view_name
 from aisle.models.views import Modality, View
 
 
 class _FieldView(Strict):
-    """fields: the product's fields that are read, the view's own name by default."""
+    """A view that reads fields of a product.
+
+    Attributes:
+        fields: names of the fields; the view's own name by default.
+        scale: length of a row.
+    """
 
     fields: list[str] | None = None
     scale: float = Field(default=1.0, gt=0)
@@ -19,8 +23,14 @@ class _FieldView(Strict):
 class TfidfView(_FieldView):
     """TF-IDF of words, word pairs and character n-grams (scikit-learn's formulas), into the linear SVM.
 
-    scale: length of a row. max_words, word_bigrams, max_features: the most words, word pairs and character
-    n-grams kept. min_df: products that a feature must be in. min_n, max_n: lengths of n-grams, inside words.
+    Attributes:
+        scale: length of a row.
+        max_words: the most words kept.
+        word_bigrams: the most pairs of adjacent words kept.
+        max_features: the most character n-grams kept.
+        min_df: the fewest products that a feature occurs in.
+        min_n: length of the shortest n-grams, taken inside words.
+        max_n: length of the longest n-grams.
     """
 
     type: Literal["Tfidf"] = "Tfidf"
@@ -39,8 +49,12 @@ class TfidfView(_FieldView):
 
 
 class TextEncoderView(_FieldView):
-    """The recipe's text encoder, into the ridge regression. max_length: tokens kept of a text. sharpness: of
-    the RBF kernel, in units of the inverse median squared distance."""
+    """The recipe's text encoder, into the ridge regression.
+
+    Attributes:
+        max_length: tokens kept of a text.
+        sharpness: gamma of the RBF kernel, in units of the inverse median squared distance.
+    """
 
     type: Literal["TextEncoder"] = "TextEncoder"
     max_length: int = Field(default=64, ge=1)
@@ -48,7 +62,14 @@ class TextEncoderView(_FieldView):
 
 
 class ImageEncoderView(Strict):
-    """The recipe's image encoder, the mean over at most `images` images of a product. size: pixels a side."""
+    """The recipe's image encoder, into the ridge regression.
+
+    Attributes:
+        size: width and height of an image, in pixels.
+        images: the most images of a product; their vectors are averaged.
+        scale: length of a row.
+        sharpness: gamma of the RBF kernel, in units of the inverse median squared distance.
+    """
 
     type: Literal["ImageEncoder"] = "ImageEncoder"
     size: int = Field(default=224, ge=8)
@@ -58,7 +79,14 @@ class ImageEncoderView(Strict):
 
 
 class ImageDescriptorView(Strict):
-    """Colour histogram and gradients of a product's first image, without a network."""
+    """Colour histogram and gradients of a product's first image, without a network, into the ridge
+    regression.
+
+    Attributes:
+        size: width and height of the image, in pixels.
+        scale: length of a row.
+        sharpness: gamma of the RBF kernel, in units of the inverse median squared distance.
+    """
 
     type: Literal["ImageDescriptor"] = "ImageDescriptor"
     size: int = Field(default=64, ge=16)
@@ -67,7 +95,11 @@ class ImageDescriptorView(Strict):
 
 
 class VectorView(_FieldView):
-    """Precomputed vectors of this name (or the first of `fields`)."""
+    """Precomputed vectors of this name (or the first of `fields`), into the ridge regression.
+
+    Attributes:
+        sharpness: gamma of the RBF kernel, in units of the inverse median squared distance.
+    """
 
     type: Literal["Vector"] = "Vector"
     sharpness: float = Field(default=2.0, gt=0)
@@ -80,10 +112,15 @@ AnyView = Annotated[
 
 
 class LinearSVMSpec(Strict):
-    """Over the TF-IDF views. penalty: in units of a row's mean squared length, .5 is C = 1 of scikit-learn's
-    `LinearSVC`. scale: logits that a margin of 1 is worth. level1_weight: how much the margin of a category's
-    level-1 ancestor adds to its own. positive_weight: what a product of a category counts, relative to a
-    product of the others; above 1 it favours rare categories."""
+    """The linear SVM over the TF-IDF views.
+
+    Attributes:
+        penalty: in units of a row's mean squared length; .5 is C = 1 of scikit-learn's `LinearSVC`.
+        scale: factor from margins to logits.
+        level1_weight: weight of the margin of a category's level-1 ancestor, which is added to its own.
+        positive_weight: weight of a product of the category, relative to products of the others; above 1 it
+            favours rare categories.
+    """
 
     penalty: float = Field(default=0.5, gt=0)
     scale: float = Field(default=10.0, gt=0)
@@ -92,9 +129,15 @@ class LinearSVMSpec(Strict):
 
 
 class RidgeSpec(Strict):
-    """Over all other views. penalty: in units of a row's mean squared length. scale: logits that a score of 1
-    is worth. n_components: of each view's kernel, at most. class_balance: a row counts its class's size to
-    the power of minus this: 0 counts all rows alike, 1 all classes."""
+    """The ridge regression over all other views.
+
+    Attributes:
+        penalty: in units of a row's mean squared length.
+        scale: factor from scores to logits.
+        n_components: the most kernel components of each view.
+        class_balance: rows are weighted by the size of their class to the power of minus this; 0 weighs all
+            rows alike, 1 all classes.
+    """
 
     penalty: float = Field(default=0.15, gt=0)
     scale: float = Field(default=25.0, gt=0)
@@ -103,12 +146,14 @@ class RidgeSpec(Strict):
 
 
 class LinearSpec(Strict):
-    """Views, two closed or convex learners whose scores are summed, one softmax over terminals.
+    """A linear model: views, a linear SVM and a ridge regression whose scores are added, one softmax.
 
-    text_encoder: a folder or hub name of a transformers model, read by the views of type TextEncoder.
-    image_encoder: the same, by those of type ImageEncoder. label_name_examples: each
-    category's name is a training row too. logit_adjustment: times the log share of a terminal's training rows
-    is subtracted from its logit, which favours rare categories.
+    Attributes:
+        text_encoder: folder or hub name of a transformers model, read by views of type TextEncoder.
+        image_encoder: the same, read by views of type ImageEncoder.
+        label_name_examples: each category's name is a training row too.
+        logit_adjustment: this times the log share of a terminal's training rows is subtracted from its logit,
+            which favours rare categories.
     """
 
     family: Literal["linear"]
@@ -124,8 +169,7 @@ class LinearSpec(Strict):
     @classmethod
     def _usable_names(cls, views: dict[str, AnyView]) -> dict[str, AnyView]:
         for name in views:  # a name becomes a folder in the bundle
-            if not re.fullmatch(r"[^\W\d_][\w-]*", name):
-                raise ValueError(f"view name {name!r} is not letters, digits, - and _, a letter first")
+            check_view_name(name)
         return views
 
     @model_validator(mode="after")
@@ -138,21 +182,25 @@ class LinearSpec(Strict):
 
 
 def view_types() -> tuple[type[Strict], ...]:
-    """The types of views."""
+    """The classes of views, one per `type`."""
     return TfidfView, TextEncoderView, ImageEncoderView, ImageDescriptorView, VectorView
 
 
 def encoder_key(view: AnyView) -> str | None:
-    """The recipe key that names a view's pretrained encoder."""
+    """The recipe key that names the view's pretrained encoder, if it has one."""
     return {"TextEncoder": "text_encoder", "ImageEncoder": "image_encoder"}.get(view.type)
 
 
-def readable_views(spec: LinearSpec) -> dict[str, View]:
-    """By name, what each view reads of a product."""
-    kinds: dict[str, Modality] = {"ImageEncoder": "image", "ImageDescriptor": "image", "Vector": "vector"}
-    named = {name: tuple(getattr(view, "fields", None) or (name,)) for name, view in spec.views.items()}
-    taken = tuple(field for fields in named.values() for field in fields if field != "*")
+def linear_views(spec: LinearSpec) -> dict[str, View]:
+    """What each view reads of a product, by name."""
+    modalities: dict[str, Modality] = {
+        "ImageEncoder": "image",
+        "ImageDescriptor": "image",
+        "Vector": "vector",
+    }
+    fields = {name: tuple(getattr(view, "fields", None) or (name,)) for name, view in spec.views.items()}
+    named = tuple(field for view_fields in fields.values() for field in view_fields if field != "*")
     return {
-        name: View(name, kinds.get(view.type, "text"), named[name], taken, getattr(view, "images", 1))
+        name: View(name, modalities.get(view.type, "text"), fields[name], named, getattr(view, "images", 1))
         for name, view in spec.views.items()
     }

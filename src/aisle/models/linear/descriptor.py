@@ -11,15 +11,18 @@ from aisle.data import ImageRef
 from aisle.models.preprocessing.base import Prepared, hash_of, take_rows, write_settings
 from aisle.models.preprocessing.images import read_pixels
 
-_CELLS = 4  # cells a side, for colours and for edges
-_BINS = 8  # directions of edges (HOG: Dalal & Triggs, CVPR 2005)
-_COLOURS = 4  # levels of red, green and blue in the histogram of the whole image
+_CELLS = 4  # the image is split into 4 x 4 cells
+_DIRECTIONS = 8  # bins of gradient directions (HOG: Dalal & Triggs, CVPR 2005)
+_LEVELS = 4  # bins of red, of green and of blue in the colour histogram
 
 
 class ImageDescriptor:
-    """Mean and deviation of colour in a grid of cells, a histogram of colours, and histograms of gradients.
+    """Colour mean and deviation per cell, a colour histogram, and gradient histograms per cell.
 
-    Arrays: `vector` (B, D) float32. An image that cannot be read counts as missing, with a problem.
+    Prepared arrays: `vector` (B, D) float32. An image that cannot be read counts as missing, with a problem.
+
+    Args:
+        size: images are resized to this width and height, in pixels.
     """
 
     def __init__(self, size: int = 64) -> None:
@@ -29,7 +32,7 @@ class ImageDescriptor:
         """Nothing to learn."""
 
     def __call__(self, values: Sequence[Sequence[ImageRef] | None]) -> Prepared:
-        """B tuples of images in; the first of each is read."""
+        """Describe the first image of each of B products."""
         out = np.zeros((len(values), self.dim), np.float32)
         present = np.zeros(len(values), bool)
         problems: dict[int, str] = {}
@@ -38,18 +41,18 @@ class ImageDescriptor:
                 continue
             pixels, problem = read_pixels(refs[0], self.size)
             if pixels is None:
-                problems[i] = f"picture {refs[0]}: {problem}"
+                problems[i] = f"image {refs[0]}: {problem}"
                 continue
             out[i], present[i] = describe(pixels), True
         return Prepared({"vector": out}, present, problems)
 
     @property
     def dim(self) -> int:
-        """D."""
-        return 6 * _CELLS**2 + _COLOURS**3 + _BINS * _CELLS**2
+        """D, the width of the vectors."""
+        return 6 * _CELLS**2 + _LEVELS**3 + _DIRECTIONS * _CELLS**2
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Some products' arrays."""
+        """The arrays of some rows."""
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
@@ -68,21 +71,28 @@ class ImageDescriptor:
 
 
 def describe(pixels: np.ndarray) -> np.ndarray:
-    """(3, S, S) uint8 -> (D,): three parts of length 1 each."""
+    """Describe one image.
+
+    Args:
+        pixels: (3, S, S) uint8.
+
+    Returns:
+        (D,) float32: three parts, each of length 1.
+    """
     x = pixels.astype(np.float32) / 255
     side = x.shape[1] // _CELLS * _CELLS
     cells = x[:, :side, :side].reshape(3, _CELLS, side // _CELLS, _CELLS, side // _CELLS)
     grid = np.concatenate([cells.mean((2, 4)).ravel() - 0.5, cells.std((2, 4)).ravel()])
-    level = np.minimum((x * _COLOURS).astype(int), _COLOURS - 1)
-    number = (level[0] * _COLOURS + level[1]) * _COLOURS + level[2]
-    colours = np.sqrt(np.bincount(number.ravel(), minlength=_COLOURS**3).astype(np.float32))
+    level = np.minimum((x * _LEVELS).astype(int), _LEVELS - 1)
+    colour = (level[0] * _LEVELS + level[1]) * _LEVELS + level[2]
+    colours = np.sqrt(np.bincount(colour.ravel(), minlength=_LEVELS**3).astype(np.float32))
     grey = x.mean(0)
     dy, dx = np.gradient(grey)
     strength = np.hypot(dx, dy)[:side, :side]
-    turn = np.arctan2(dy, dx)[:side, :side] % np.pi
-    direction = np.minimum((turn / np.pi * _BINS).astype(int), _BINS - 1)
+    angle = np.arctan2(dy, dx)[:side, :side] % np.pi
+    direction = np.minimum((angle / np.pi * _DIRECTIONS).astype(int), _DIRECTIONS - 1)
     row, column = np.indices(direction.shape) * _CELLS // side
-    cell = (row * _CELLS + column) * _BINS + direction
-    edges = np.sqrt(np.bincount(cell.ravel(), strength.ravel(), _BINS * _CELLS**2).astype(np.float32))
+    bins = (row * _CELLS + column) * _DIRECTIONS + direction
+    edges = np.sqrt(np.bincount(bins.ravel(), strength.ravel(), _DIRECTIONS * _CELLS**2).astype(np.float32))
     parts = [grid, colours, edges]
     return np.concatenate([p / max(float(np.linalg.norm(p)), 1e-6) for p in parts]).astype(np.float32)

@@ -1,7 +1,7 @@
 """Frozen text and image encoders as ONNX graphs, run by onnxruntime. No torch here.
 
-A graph is exported once from a transformers model (`aisle.training.encoder_export`) and kept in the cache; a
-bundle carries its own copy.
+A graph is exported once from a transformers model (`aisle.training.encoder_export`) and cached; a bundle has
+its own copy.
 """
 
 import hashlib
@@ -12,50 +12,48 @@ from typing import Any
 
 import numpy as np
 
-from aisle.models.features import Features as Encoded
-from aisle.models.features import FeatureStore, content_key
+from aisle.models.features import Features, FeatureStore, content_key
 from aisle.models.onnx_runtime import GraphEncoder, OnnxGraph
 from aisle.models.preprocessing import ImagePreprocessor, Prepared, TokenPreprocessor
 from aisle.progress import SILENT, Progress
 
-_CHUNK = 64  # values prepared together; the graph is fed fewer of like length
-
-
+_BATCH_SIZE = 64  # values prepared together; the graph runs on fewer, of similar length
+_CHUNK_SIZE = 256  # rows computed and stored together
 GRAPH, ABOUT = "encoder.onnx", "encoder.json"
 
 
 def open_encoders(
     folders: Mapping[str, Path], preprocessors: Mapping[str, Any]
 ) -> "dict[str, FrozenEncoder]":
-    """Load encoders; views that name one folder share its graph.
+    """Load exported encoders; views with the same folder share a graph.
 
     Args:
-        folders: by view, the folder with an exported encoder.
+        folders: folder of the exported encoder, by view.
         preprocessors: by view.
 
     Returns:
-        By view, the encoder.
+        The encoders by view.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
         BundleError: a graph cannot be run.
     """
-    graphs = {home: OnnxGraph(home / GRAPH) for home in set(folders.values())}
-    dims = {home: int(json.loads((home / ABOUT).read_text())["dim"]) for home in graphs}
+    graphs = {folder: OnnxGraph(folder / GRAPH) for folder in set(folders.values())}
+    dims = {folder: int(json.loads((folder / ABOUT).read_text())["dim"]) for folder in graphs}
     return {
-        name: FrozenEncoder(graphs[home], home / GRAPH, preprocessors[name], dims[home])
-        for name, home in folders.items()
+        name: FrozenEncoder(graphs[folder], folder / GRAPH, preprocessors[name], dims[folder])
+        for name, folder in folders.items()
     }
 
 
 class FrozenEncoder:
-    """A frozen encoder of one view: values to vectors of width D.
+    """A frozen encoder of one view.
 
     Args:
-        graph: the loaded graph, which several views may share.
-        file: its file; the content identifies the encoder.
+        graph: the loaded graph; several views may share it.
+        file: its file, whose content identifies the encoder.
         preprocessor: texts to tokens, or images to pixels.
-        dim: D.
+        dim: D, the width of its vectors.
     """
 
     def __init__(
@@ -67,7 +65,7 @@ class FrozenEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal outputs: weights and preprocessing. Names a space of the feature store."""
+        """Hash of weights and preprocessing; the namespace in the feature store."""
         if self._fingerprint is None:
             with self.file.open("rb") as handle:
                 weights = hashlib.file_digest(handle, "sha256").hexdigest()[:16]
@@ -75,14 +73,18 @@ class FrozenEncoder:
         return self._fingerprint
 
     def encode(self, values: Sequence[Any]) -> tuple[np.ndarray, dict[int, str]]:
-        """b values, none of them None -> (b, D), NaN in rows that cannot be read, and why: {row: problem}."""
+        """Encode b values, none of them None.
+
+        Returns:
+            (b, D) float32, NaN in rows that cannot be read, and a message for each of those rows.
+        """
         out, problems = np.full((len(values), self.dim), np.nan, np.float32), {}
-        for start in range(0, len(values), _CHUNK):
-            prepared: Prepared = self.preprocessor(values[start : start + _CHUNK])
-            problems |= {start + row: what for row, what in prepared.problems.items()}
-            good = np.flatnonzero(prepared.present)
-            if len(good):
-                out[start + good] = self._run(self.preprocessor.take(prepared.arrays, good)).pooled
+        for start in range(0, len(values), _BATCH_SIZE):
+            prepared: Prepared = self.preprocessor(values[start : start + _BATCH_SIZE])
+            problems |= {start + row: message for row, message in prepared.problems.items()}
+            present = np.flatnonzero(prepared.present)
+            if len(present):
+                out[start + present] = self._run(self.preprocessor.take(prepared.arrays, present)).pooled
         return out, problems
 
     def __call__(
@@ -92,26 +94,37 @@ class FrozenEncoder:
         label: str = "encoding",
         progress: Progress = SILENT,
     ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-        """B values, None where the view is missing -> (B, D) with zeros there, present (B,), problems."""
-        here = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
+        """Encode B values.
+
+        Args:
+            values: B values, None where the view is missing.
+            store: cache of outputs.
+            label: of the progress bar.
+            progress: shows how many values are encoded.
+
+        Returns:
+            (B, D) vectors, zeros where the view is missing or cannot be read; (B,) whether it is present; a
+            message for each row that cannot be read.
+        """
+        given = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
         out, present = np.zeros((len(values), self.dim), np.float32), np.zeros(len(values), bool)
         messages: dict[int, str] = {}
-        if not len(here):
+        if not len(given):
             return out, present, messages
-        given = [values[i] for i in here]
+        inputs = [values[i] for i in given]
         if store is None:
-            found, problems = self.encode(given)
+            vectors, problems = self.encode(inputs)
         else:
-            keys, problems = [content_key(value) for value in given], {}
+            keys, problems = [content_key(value) for value in inputs], {}
 
-            def compute(rows: list[int]) -> Encoded:
-                vectors, why = self.encode([given[row] for row in rows])
-                problems.update({rows[i]: what for i, what in why.items()})
-                return Encoded(vectors)
+            def compute(rows: list[int]) -> Features:
+                pooled, failed = self.encode([inputs[row] for row in rows])
+                problems.update({rows[i]: message for i, message in failed.items()})
+                return Features(pooled)
 
-            found = store.get(self.fingerprint, keys, compute, 256, label, progress).pooled
-        good = ~np.isnan(found[:, 0])
-        out[here], present[here] = np.nan_to_num(found), good
-        for row in np.flatnonzero(~good).tolist():
-            messages[int(here[row])] = problems.get(row, f"{label} failed: the value cannot be read")
+            vectors = store.get(self.fingerprint, keys, compute, _CHUNK_SIZE, label, progress).pooled
+        readable = ~np.isnan(vectors[:, 0])
+        out[given], present[given] = np.nan_to_num(vectors), readable
+        for row in np.flatnonzero(~readable).tolist():
+            messages[int(given[row])] = problems.get(row, f"{label} failed: the value cannot be read")
         return out, present, messages

@@ -1,6 +1,7 @@
 """Training of a linear model: the SVM over TF-IDF views, ridge regression over all other views."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,15 +9,15 @@ from scipy import sparse
 
 from aisle.data import Product
 from aisle.models.linear.config import LinearSpec
-from aisle.models.linear.model import LinearModel, find_basis
+from aisle.models.linear.model import LinearModel, fit_basis
 from aisle.models.linear.rbf import RBFFeatures, RBFWeights, fit_ridge
-from aisle.models.linear.reader import LinearReader, stacked
+from aisle.models.linear.reader import LinearReader, concat_tfidf
 from aisle.models.linear.svm import fit_linear_svm
 from aisle.progress import Advance, Progress
 from aisle.taxonomy import Targets, Taxonomy
 
-_BLOCK = 4096  # rows read, and regressed, at once
-_SAMPLE = 4096  # rows by which directions of the embedding are found
+_BATCH_SIZE = 4096  # rows per batch of features, and of the ridge regression
+_BASIS_SAMPLE = 4096  # rows that the basis of the embedding is fitted to
 
 
 class TrainingRows(NamedTuple):
@@ -25,7 +26,7 @@ class TrainingRows(NamedTuple):
     Attributes:
         products: n products.
         targets: their categories.
-        weight: (n,) row weights.
+        weight: (n,) sample weights.
     """
 
     products: Sequence[Product]
@@ -33,11 +34,14 @@ class TrainingRows(NamedTuple):
     weight: np.ndarray
 
     def with_label_names(self, nodes: np.ndarray, names: Sequence[Product]) -> "TrainingRows":
-        """These rows and one more for each of K categories.
+        """Add the names of K categories as rows.
 
         Args:
             nodes: (K,) the categories.
-            names: their names, as products.
+            names: (K,) their names, as products.
+
+        Returns:
+            n + K rows.
         """
         node = np.concatenate([self.targets.node, nodes])
         exact = np.concatenate([self.targets.exact, np.ones(len(names), bool)])
@@ -46,12 +50,7 @@ class TrainingRows(NamedTuple):
 
 
 class ConcatSequence(Sequence[Product]):
-    """Two sequences, one after the other, without a copy.
-
-    Args:
-        first: its products come first.
-        second: those that follow.
-    """
+    """Two sequences, concatenated without a copy."""
 
     def __init__(self, first: Sequence[Product], second: Sequence[Product]) -> None:
         self.first, self.second = first, second
@@ -67,9 +66,9 @@ class TrainingInputs(NamedTuple):
     """Features of n products.
 
     Attributes:
-        sizes: features of each TF-IDF view, in the columns' order.
-        sparse: (n, F) CSR, None without such views.
-        dense: by other view (n, D), zeros where the view is missing.
+        sizes: number of features of each TF-IDF view, in the order of the columns of `sparse`.
+        sparse: (n, F) CSR, None without TF-IDF views.
+        dense: (n, D) by other view, zeros where the view is missing.
     """
 
     sizes: dict[str, int]
@@ -98,38 +97,34 @@ def fit_linear(
 
     Args:
         spec: views and hyperparameters.
-        inputs: features of the rows, those of categories' names included.
-        targets: the rows' categories.
-        weight: (n,) row weights.
+        inputs: features of the rows.
+        targets: categories of the rows.
+        weight: (n,) sample weights.
         taxonomy: the tree, with N terminals.
         counts: (N,) training products of each terminal.
-        seed: of the draws of landmarks and negatives.
+        seed: seed of the samples of landmarks and negatives.
         progress: shows how many categories are done.
-        start: an earlier model over this tree and these features (`--init-from`); these rows correct it.
-
-    Returns:
-        The model.
+        start: an earlier model over the same tree and features, to train further (`--init-from`).
     """
     terminal = np.where(targets.exact, taxonomy.terminal_of[targets.node], -1)
     terminals, level1 = start and start.terminals, start and start.level1
     if inputs.sizes:
-        n, tops = len(taxonomy.terminals), taxonomy.level(1)
-        top = np.searchsorted(tops, taxonomy.ancestors[targets.node, 0])
-        given: dict[str, Any] = {"weight": weight, "seed": seed}
-        with progress("fitting the linear SVM", n + len(tops), "categories") as advance:
-            given["advance"] = advance
-            svm = spec.linear_svm
-            more = {"start": terminals, "positive_weight": svm.positive_weight}
-            terminals = fit_linear_svm(inputs.sparse, terminal, n, svm.penalty, **more, **given)
-            level1 = fit_linear_svm(inputs.sparse, top, len(tops), svm.penalty, start=level1, **given)
-    kernels, share = _ridge(spec, inputs.dense, terminal, weight, len(counts), seed, start, progress)
+        n, level1_nodes = len(taxonomy.terminals), taxonomy.level(1)
+        level1_label = np.searchsorted(level1_nodes, taxonomy.ancestors[targets.node, 0])
+        svm = partial(
+            fit_linear_svm, inputs.sparse, penalty=spec.linear_svm.penalty, weight=weight, seed=seed
+        )
+        positive_weight = spec.linear_svm.positive_weight
+        with progress("fitting the linear SVM", n + len(level1_nodes), "categories") as advance:
+            terminals = svm(terminal, n, positive_weight=positive_weight, start=terminals, advance=advance)
+            level1 = svm(level1_label, len(level1_nodes), start=level1, advance=advance)
+    kernels, share = _fit_kernels(spec, inputs.dense, terminal, weight, len(counts), seed, start, progress)
     basis = start.basis if start else np.zeros((len(counts), 0), np.float32)
     model = LinearModel(spec, inputs.sizes, terminals, level1, kernels, share, counts, basis)
     if start is not None:
         return model
-    sample = np.arange(0, len(terminal), len(terminal) // _SAMPLE + 1)
-    some = inputs.select(sample)
-    return model._replace(basis=find_basis(model.logits(some.sparse, some.dense, taxonomy)))
+    sample = inputs.select(np.arange(0, len(terminal), len(terminal) // _BASIS_SAMPLE + 1))
+    return model._replace(basis=fit_basis(model.logits(sample.sparse, sample.dense, taxonomy)))
 
 
 def read_inputs(
@@ -139,37 +134,36 @@ def read_inputs(
     progress: Progress,
     dense: Mapping[str, np.ndarray] | None = None,
 ) -> TrainingInputs:
-    """Compute the features of n products, a block at a time.
+    """Compute the features of n products, a batch at a time.
 
     Args:
         spec: views and their scales.
-        reader: with fitted preprocessors.
+        reader: the feature extractor, with fitted preprocessors.
         products: n products.
         progress: shows how many products are done.
-        dense: by view (n, D), features computed before; only TF-IDF views are computed then.
-
-    Returns:
-        The features.
+        dense: (n, D) by view, features of all views but TF-IDF computed earlier.
     """
-    sizes = {name: one.size for name, one in reader.lexical.items()}
+    sizes = {name: preprocessor.size for name, preprocessor in reader.tfidf.items()}
     scales = {name: spec.views[name].scale for name in sizes}
-    known = set(reader.views) - set(sizes) if dense is not None else set()
-    parts: list[Any] = []
-    found: dict[str, list[np.ndarray]] = {name: [] for name in reader.views if name not in sizes}
+    computed = set(reader.views) - set(sizes) if dense is not None else set()
+    sparse_batches: list[Any] = []
+    dense_batches: dict[str, list[np.ndarray]] = {name: [] for name in reader.views if name not in sizes}
     with progress("reading", len(products), "products") as advance:
-        for start in range(0, len(products), _BLOCK):
-            block = [products[i] for i in range(start, min(start + _BLOCK, len(products)))]
-            inputs = reader(block, known)
+        for start in range(0, len(products), _BATCH_SIZE):
+            batch = [products[i] for i in range(start, min(start + _BATCH_SIZE, len(products)))]
+            inputs = reader(batch, computed)
             if sizes:
-                parts.append(stacked(inputs.lexical, sizes, scales))
+                sparse_batches.append(concat_tfidf(inputs.tfidf, sizes, scales))
             for name, rows in inputs.dense.items():
-                found[name].append(rows)
-            advance(len(block))
-    together = {name: np.concatenate(rows) for name, rows in found.items()} if dense is None else dict(dense)
-    return TrainingInputs(sizes, sparse.vstack(parts, format="csr") if parts else None, together)
+                dense_batches[name].append(rows)
+            advance(len(batch))
+    if dense is None:
+        dense = {name: np.concatenate(batches) for name, batches in dense_batches.items()}
+    x = sparse.vstack(sparse_batches, format="csr") if sparse_batches else None
+    return TrainingInputs(sizes, x, dict(dense))
 
 
-def _ridge(
+def _fit_kernels(
     spec: LinearSpec,
     dense: Mapping[str, np.ndarray],
     terminal: np.ndarray,
@@ -179,31 +173,32 @@ def _ridge(
     start: LinearModel | None,
     progress: Progress,
 ) -> tuple[dict[str, RBFWeights], np.ndarray]:
-    """Weights by view, added to those of `start`, and the classes' shares (N,)."""
-    before = start.kernels if start else {}
+    """Ridge weights by view, added to those of `start`, and the classes' shares (N,)."""
+    earlier = start.kernels if start else {}
     features = {}
     for name, rows in dense.items():
-        here = np.flatnonzero(np.abs(rows).sum(1) > 0)
-        if len(here):
+        present = np.flatnonzero(np.abs(rows).sum(1) > 0)
+        if len(present):
             view: Any = spec.views[name]
-            gamma = before[name].gamma if name in before else None
-            given = (view.sharpness, spec.ridge.n_components, view.scale, seed, gamma)
-            features[name] = RBFFeatures.fit(rows[here], *given)
+            gamma = earlier[name].gamma if name in earlier else None
+            features[name] = RBFFeatures.fit(
+                rows[present], view.sharpness, spec.ridge.n_components, view.scale, seed, gamma
+            )
     if not features:
-        return dict(before), start.share if start else np.zeros(classes, np.float32)
-    known = np.flatnonzero(terminal >= 0)
-    weight = _balanced(weight[known], terminal[known], spec.ridge.class_balance)
-    dense, terminal = {name: rows[known] for name, rows in dense.items()}, terminal[known]
-    with progress("solving the ridge regression", len(known), "rows") as advance:
-        blocks = _regression_blocks(dense, features, terminal, weight, classes, start, advance)
-        found, share = fit_ridge(features, blocks, classes, spec.ridge.penalty)
+        return dict(earlier), start.share if start else np.zeros(classes, np.float32)
+    labelled = np.flatnonzero(terminal >= 0)
+    weight = _balance_classes(weight[labelled], terminal[labelled], spec.ridge.class_balance)
+    dense, terminal = {name: rows[labelled] for name, rows in dense.items()}, terminal[labelled]
+    with progress("solving the ridge regression", len(labelled), "rows") as advance:
+        batches = _regression_batches(dense, features, terminal, weight, classes, start, advance)
+        kernels, share = fit_ridge(features, batches, classes, spec.ridge.penalty)
     if start is None:
-        return found, share
-    joined = {name: one.joined(found[name]) if name in found else one for name, one in before.items()}
-    return joined | {n: one for n, one in found.items() if n not in before}, start.share + share
+        return kernels, share
+    added = {name: earlier[name].add(w) if name in earlier else w for name, w in kernels.items()}
+    return {**earlier, **added}, start.share + share
 
 
-def _regression_blocks(
+def _regression_batches(
     dense: Mapping[str, np.ndarray],
     features: Collection[str],
     terminal: np.ndarray,
@@ -212,21 +207,24 @@ def _regression_blocks(
     start: LinearModel | None,
     advance: Advance,
 ) -> Iterator[tuple[dict[str, np.ndarray], Any, np.ndarray]]:
-    """Embeddings by view (b, D), targets (b, N) and weights (b,): one-hot, or what `start` leaves of it."""
-    for begin in range(0, len(terminal), _BLOCK):
-        some = slice(begin, begin + _BLOCK)
-        label, views = terminal[some], {name: rows[some] for name, rows in dense.items()}
-        at = (np.arange(len(label)), label)
-        y: Any = sparse.csr_matrix((np.ones(len(label), np.float32), at), (len(label), classes))
+    """Embeddings by view (b, D), targets (b, N) and weights (b,).
+
+    Targets are one-hot, or their residuals after `start`.
+    """
+    for begin in range(0, len(terminal), _BATCH_SIZE):
+        batch = slice(begin, begin + _BATCH_SIZE)
+        label, views = terminal[batch], {name: rows[batch] for name, rows in dense.items()}
+        one_hot = (np.ones(len(label), np.float32), (np.arange(len(label)), label))
+        y: Any = sparse.csr_matrix(one_hot, (len(label), classes))
         if start is not None:
             y = y.toarray() - start.share
             for name in start.kernels.keys() & views.keys():
                 y -= start.kernels[name].scores(views[name])
-        yield {name: views[name] for name in features}, y, weight[some]
+        yield {name: views[name] for name in features}, y, weight[batch]
         advance(len(label))
 
 
-def _balanced(weight: np.ndarray, label: np.ndarray, power: float) -> np.ndarray:
-    """(n,) the weights times the weight of each row's class to the power of minus `power`, of equal sum."""
-    found = weight * np.maximum(np.bincount(label, weight)[label], 1e-9) ** -power
-    return found * (weight.sum() / max(found.sum(), 1e-9))
+def _balance_classes(weight: np.ndarray, label: np.ndarray, power: float) -> np.ndarray:
+    """(n,) weights divided by the `power` of the total weight of their class, scaled to the same sum."""
+    balanced = weight * np.maximum(np.bincount(label, weight)[label], 1e-9) ** -power
+    return balanced * (weight.sum() / max(balanced.sum(), 1e-9))

@@ -16,11 +16,11 @@ from scipy import sparse
 
 from aisle.models.linear.config import LinearSpec
 from aisle.models.linear.rbf import RBFWeights
-from aisle.models.linear.reader import LinearInputs, stacked
+from aisle.models.linear.reader import LinearInputs, concat_tfidf
 from aisle.models.linear.svm import LinearWeights
 from aisle.taxonomy import Taxonomy
 
-EMBEDDING = 384  # directions of the logits that products are found by
+EMBEDDING_DIM = 384  # at most
 
 
 class LinearModel(NamedTuple):
@@ -28,7 +28,7 @@ class LinearModel(NamedTuple):
 
     Attributes:
         spec: hyperparameters.
-        sizes: features of each TF-IDF view, in the columns' order.
+        sizes: number of features of each TF-IDF view, in the order of the columns.
         terminals: SVM weights (F, N), None without a TF-IDF view.
         level1: SVM weights (F, T) of level-1 nodes, None without a TF-IDF view.
         kernels: ridge weights by view.
@@ -51,69 +51,66 @@ class LinearModel(NamedTuple):
 
         Args:
             x: (B, F) CSR rows of the TF-IDF views, None without such views.
-            dense: embeddings by other view (B, D), zeros where a view is missing.
+            dense: (B, D) embeddings by other view, zeros where the view is missing.
             taxonomy: the tree.
 
         Returns:
             (B, N) float32.
         """
-        products = len(next(iter(dense.values()))) if x is None else x.shape[0]
-        out = np.zeros((products, len(self.counts)), np.float32)
+        n_products = len(next(iter(dense.values()))) if x is None else x.shape[0]
+        out = np.zeros((n_products, len(self.counts)), np.float32)
         svm = self.spec.linear_svm
         if self.terminals is not None:
             out += np.float32(svm.scale) * self.terminals.margins(x)
         if self.level1 is not None and svm.level1_weight:
-            margins = self.level1.margins(x)[:, level1_of(taxonomy)]
+            margins = self.level1.margins(x)[:, level1_ancestors(taxonomy)]
             out += np.float32(svm.scale * svm.level1_weight) * margins
         if self.kernels:
-            found = self.share + sum(one.scores(dense[name]) for name, one in self.kernels.items())
-            out += np.float32(self.spec.ridge.scale) * found
+            scores = self.share + sum(kernel.scores(dense[name]) for name, kernel in self.kernels.items())
+            out += np.float32(self.spec.ridge.scale) * scores
         if self.spec.logit_adjustment:
             out -= np.float32(self.spec.logit_adjustment) * log_prior(self.counts)
         return out
 
-    def read(self, inputs: LinearInputs, taxonomy: Taxonomy) -> np.ndarray:
-        """(B, N) logits of a reader's output."""
-        x = stacked(inputs.lexical, self.sizes, self.scales) if self.sizes else None
+    def score(self, inputs: LinearInputs, taxonomy: Taxonomy) -> np.ndarray:
+        """(B, N) logits of a feature extractor's output."""
+        x = concat_tfidf(inputs.tfidf, self.sizes, self.scales) if self.sizes else None
         return self.logits(x, inputs.dense, taxonomy)
 
     @property
     def scales(self) -> dict[str, float]:
-        """Of the TF-IDF views."""
+        """The scale of each TF-IDF view."""
         return {name: self.spec.views[name].scale for name in self.sizes}
 
     def embed(self, logits: np.ndarray) -> np.ndarray:
-        """(B, N) -> (B, D): the directions in which the logits vary most."""
+        """Project logits (B, N) onto their principal directions: (B, D) float32."""
         return ((logits - logits.mean(1, keepdims=True)) @ self.basis).astype(np.float32)
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
-        found = sum(
-            int(w.coef.size) + len(w.intercept) for w in (self.terminals, self.level1) if w is not None
-        )
-        return found + sum(one.coef.size + len(one.intercept) for one in self.kernels.values())
+        """Number of learned parameters."""
+        weights = [w for w in (self.terminals, self.level1, *self.kernels.values()) if w is not None]
+        return sum(int(w.coef.size) + len(w.intercept) for w in weights)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Row by row."""
+    """Log-probabilities (B, N) of logits (B, N)."""
     shifted = logits - logits.max(1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
 def log_prior(counts: np.ndarray) -> np.ndarray:
-    """(N,) log share of the training products, one added to each terminal."""
+    """(N,) log share of the training products `counts` (N,), with add-one smoothing."""
     return np.log((counts + 1) / (counts.sum() + len(counts))).astype(np.float32)
 
 
-def level1_of(taxonomy: Taxonomy) -> np.ndarray:
-    """(N,) the number, among the level-1 nodes, of each terminal's ancestor there."""
-    top = taxonomy.ancestors[taxonomy.terminals, 0]
-    return np.searchsorted(taxonomy.level(1), top)
+def level1_ancestors(taxonomy: Taxonomy) -> np.ndarray:
+    """(N,) the level-1 ancestor of each terminal, as a position in `taxonomy.level(1)`."""
+    return np.searchsorted(taxonomy.level(1), taxonomy.ancestors[taxonomy.terminals, 0])
 
 
-def find_basis(logits: np.ndarray, dim: int = EMBEDDING) -> np.ndarray:
-    """(N, D) the principal directions of centred logits (n, N) of a sample, D at most N."""
+def fit_basis(logits: np.ndarray, dim: int = EMBEDDING_DIM) -> np.ndarray:
+    """(N, D) the principal directions of the centred logits (n, N) of a sample, D at most N."""
     rows = logits - logits.mean(1, keepdims=True)
     dim = min(dim, rows.shape[1])
     if min(rows.shape) <= 2 * dim:
@@ -127,38 +124,36 @@ def find_basis(logits: np.ndarray, dim: int = EMBEDDING) -> np.ndarray:
     return basis
 
 
-def grown(model: LinearModel, before: Taxonomy, after: Taxonomy, names: LinearInputs) -> LinearModel:
-    """The same weights over another tree, carried over by node id.
+def remap_to_taxonomy(
+    model: LinearModel, before: Taxonomy, after: Taxonomy, names: LinearInputs
+) -> LinearModel:
+    """A model's weights over another tree, carried over by node id.
 
-    A terminal that is new begins as the plane between its name and nothing: margin 1 for the name itself,
-    -1 for a row that shares no feature with it.
+    The weights of a new terminal are proportional to the features of its name: the margin is 1 for the name
+    itself, and -1 for a row that shares no feature with it.
 
     Args:
         model: over `before`.
-        before: the tree that was learned.
-        after: the tree to answer for.
-        names: every terminal of `after`, read as if its name were a product.
+        before: the tree that the model was trained on.
+        after: the tree to predict.
+        names: features of the name of every terminal of `after`, as if it were a product.
     """
-    old = carried(before, after)
+    old = earlier_terminals(before, after)
     kept = old >= 0
     counts = np.where(kept, model.counts[old], 0)
     terminals = level1 = None
     if model.terminals is not None:
-        x = stacked(names.lexical, model.sizes, model.scales)
-        terminals = _moved(model.terminals, old, x)
-        tops = [after.nodes[node].id for node in after.level(1)]
-        own = {before.nodes[node].id: i for i, node in enumerate(before.level(1))}
-        level1 = (
-            _moved(model.level1, np.array([own.get(node, -1) for node in tops]), None)
-            if model.level1
-            else None
-        )
+        terminals = _remap_columns(model.terminals, old, concat_tfidf(names.tfidf, model.sizes, model.scales))
+        if model.level1 is not None:
+            position = {before.nodes[node].id: i for i, node in enumerate(before.level(1))}
+            old_level1 = [position.get(after.nodes[node].id, -1) for node in after.level(1)]
+            level1 = _remap_columns(model.level1, np.array(old_level1), None)
     kernels = {
-        name: one._replace(
-            coef=np.where(kept, one.coef[:, old], 0.0).astype(np.float32),
-            intercept=np.where(kept, one.intercept[old], 0.0).astype(np.float32),
+        name: weights._replace(
+            coef=np.where(kept, weights.coef[:, old], 0.0).astype(np.float32),
+            intercept=np.where(kept, weights.intercept[old], 0.0).astype(np.float32),
         )
-        for name, one in model.kernels.items()
+        for name, weights in model.kernels.items()
     }
     share = np.where(kept, model.share[old], 0.0).astype(np.float32)
     basis = np.where(kept[:, None], model.basis[old], 0.0).astype(np.float32)
@@ -167,35 +162,42 @@ def grown(model: LinearModel, before: Taxonomy, after: Taxonomy, names: LinearIn
     )
 
 
-def carried(before: Taxonomy, after: Taxonomy) -> np.ndarray:
-    """(N,) the number that each terminal of `after` had in `before`, -1 where it had none."""
-    found = [before.find(after.nodes[node].id) for node in after.terminals]
-    return np.array([-1 if node is None else before.terminal_of[node] for node in found], np.int64)
+def earlier_terminals(before: Taxonomy, after: Taxonomy) -> np.ndarray:
+    """(N,) the number of each terminal of `after` in `before`, -1 where it is new."""
+    nodes = [before.find(after.nodes[node].id) for node in after.terminals]
+    return np.array([-1 if node is None else before.terminal_of[node] for node in nodes], np.int64)
 
 
-def _moved(weights: LinearWeights, old: np.ndarray, names: sparse.csr_matrix | None) -> LinearWeights:
-    """Columns in a new order; those without an old one from the rows of `names` (N, F), or zero."""
+def _remap_columns(weights: LinearWeights, old: np.ndarray, names: sparse.csr_matrix | None) -> LinearWeights:
+    """Weights with the columns `old` (N,); new columns (-1) are made from the rows of `names` (N, F), or
+    zero.
+    """
     new = np.flatnonzero(old < 0)
     coef: Any = weights.coef[:, np.maximum(old, 0)]
     intercept = np.where(old >= 0, weights.intercept[np.maximum(old, 0)], -1.0).astype(np.float32)
-    planes = sparse.csc_matrix((coef.shape[0], len(new)), dtype=np.float32)
+    new_coef = sparse.csc_matrix((coef.shape[0], len(new)), dtype=np.float32)
     if names is not None:
         rows = names[new]
-        size = np.asarray(rows.multiply(rows).sum(1)).ravel()
-        planes = rows.multiply(2 / np.maximum(size, 1e-9)[:, None]).T.tocsc()
-        planes.data = planes.data.astype(np.float16).astype(np.float32)  # as it is saved
+        squared_norm = np.asarray(rows.multiply(rows).sum(1)).ravel()
+        new_coef = rows.multiply(2 / np.maximum(squared_norm, 1e-9)[:, None]).T.tocsc()
+        new_coef.data = new_coef.data.astype(np.float16).astype(np.float32)  # as saved
     if sparse.issparse(coef):
         kept = coef.tocsc() @ sparse.diags((old >= 0).astype(np.float32))
-        place = sparse.csc_matrix((np.ones(len(new)), (np.arange(len(new)), new)), (len(new), len(old)))
-        return LinearWeights((kept + planes @ place).tocsr().astype(np.float32), intercept)
-    coef[:, new] = planes.toarray()
+        selector = sparse.csc_matrix((np.ones(len(new)), (np.arange(len(new)), new)), (len(new), len(old)))
+        return LinearWeights((kept + new_coef @ selector).tocsr().astype(np.float32), intercept)
+    coef[:, new] = new_coef.toarray()
     return LinearWeights(coef, intercept)
 
 
-def widened(model: LinearModel, sizes: Mapping[str, int]) -> LinearModel:
-    """The same weights over vocabularies that grew: new features follow each view's own, and weigh zero."""
+def add_features(model: LinearModel, sizes: Mapping[str, int]) -> LinearModel:
+    """A model over extended vocabularies (`TfidfPreprocessor.extended`); new features have weight zero.
 
-    def wider(weights: LinearWeights | None) -> LinearWeights | None:
+    Args:
+        model: over the earlier vocabularies.
+        sizes: number of features of each TF-IDF view now.
+    """
+
+    def padded(weights: LinearWeights | None) -> LinearWeights | None:
         if weights is None:
             return None
         parts: list[Any] = []
@@ -208,4 +210,4 @@ def widened(model: LinearModel, sizes: Mapping[str, int]) -> LinearModel:
             return weights._replace(coef=sparse.vstack([sparse.csr_matrix(part) for part in parts], "csr"))
         return weights._replace(coef=np.concatenate(parts))
 
-    return model._replace(sizes=dict(sizes), terminals=wider(model.terminals), level1=wider(model.level1))
+    return model._replace(sizes=dict(sizes), terminals=padded(model.terminals), level1=padded(model.level1))

@@ -14,13 +14,20 @@ import numpy as np
 from scipy import linalg
 
 LANDMARKS = 2048
-_TINY = 1e-5  # of the largest variance: components below it are rounding
-_ROUNDING = 1e-5  # squared distance of unit rows below which they are equal
-_SPREAD = 1000  # rows by which the width of the kernel is found
+_MIN_VARIANCE = 1e-5  # of the largest: components below it are rounding errors
+_MIN_DISTANCE = 1e-5  # squared, of unit rows: below it they are equal
+_GAMMA_SAMPLE = 1000  # rows that the width of the kernel is estimated from
 
 
 class RBFFeatures(NamedTuple):
-    """Centred kernel components of one view. landmarks (m, D) unit vectors; map (m, r); offset (r,)."""
+    """Kernel PCA of one view.
+
+    Attributes:
+        landmarks: (m, D) unit vectors.
+        gamma: of the kernel exp(-gamma |a - b|² / 2).
+        map: (m, r) from kernel values to components.
+        offset: (r,) subtracted to centre the components.
+    """
 
     landmarks: np.ndarray
     gamma: float
@@ -37,54 +44,61 @@ class RBFFeatures(NamedTuple):
         seed: int,
         gamma: float | None = None,
     ) -> "RBFFeatures":
-        """Find landmarks and components from rows (n, D), none of them zero.
+        """Choose landmarks and fit the components.
 
         Args:
-            rows: embeddings of the products that have the view.
+            rows: (n, D) embeddings of the products that have the view, none of them zero.
             sharpness: gamma in units of the inverse median squared distance.
             n_components: r at most.
             scale: root mean square length of the components over the landmarks.
-            seed: of the draw of landmarks.
-            gamma: of an earlier kernel that is gone on from, in place of `sharpness`.
+            seed: seed of the sample of landmarks.
+            gamma: of an earlier kernel to train further, in place of `sharpness`.
         """
         rows = unit_rows(rows)
         rng = np.random.default_rng(seed)
-        some = rows[rng.permutation(len(rows))[:_SPREAD]]
-        spread = float(np.median(2 - 2 * some @ some.T))
-        if spread < _ROUNDING:  # a single row, or equal ones
-            spread = 1.0
+        sample = rows[rng.permutation(len(rows))[:_GAMMA_SAMPLE]]
+        median_distance = float(np.median(2 - 2 * sample @ sample.T))
+        if median_distance < _MIN_DISTANCE:  # a single row, or equal ones
+            median_distance = 1.0
         if len(rows) > LANDMARKS:
             rows = rows[np.sort(rng.choice(len(rows), LANDMARKS, replace=False))]
-        landmarks = _halved(rows)
-        gamma = sharpness / spread if gamma is None else gamma
+        landmarks = rows.astype(np.float16).astype(np.float32)  # as saved
+        gamma = sharpness / median_distance if gamma is None else gamma
         gram = _kernel(landmarks, landmarks, gamma)
-        column = gram.mean(0)
-        centred = gram - column - column[:, None] + column.mean()
+        mean = gram.mean(0)
+        centred = gram - mean - mean[:, None] + mean.mean()
         first = max(len(gram) - n_components, 0)
         variance, vectors = linalg.eigh(centred, subset_by_index=[first, len(gram) - 1], driver="evr")
-        real = variance > max(_TINY * variance[-1], 1e-9)
-        variance, vectors = variance[real][::-1], vectors[:, real][:, ::-1]
-        size = float(np.sqrt(variance.sum() / len(gram))) or 1.0
-        turn = (vectors / np.sqrt(variance) * (scale / size)).astype(np.float32)  # each column sums to 0
-        return cls(landmarks, gamma, turn, column @ turn)
+        kept = variance > max(_MIN_VARIANCE * variance[-1], 1e-9)
+        variance, vectors = variance[kept][::-1], vectors[:, kept][:, ::-1]
+        length = float(np.sqrt(variance.sum() / len(gram))) or 1.0
+        components = (vectors / np.sqrt(variance) * (scale / length)).astype(np.float32)
+        return cls(landmarks, gamma, components, mean @ components)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """(B, D) -> (B, r); zeros for rows of zeros."""
-        here = np.abs(rows).sum(1) > 0
-        found = _kernel(unit_rows(rows), self.landmarks, self.gamma) @ self.map - self.offset
-        return (found * here[:, None]).astype(np.float32)
+        """Components (B, r) of embeddings (B, D); zeros for rows of zeros."""
+        present = np.abs(rows).sum(1) > 0
+        components = _kernel(unit_rows(rows), self.landmarks, self.gamma) @ self.map - self.offset
+        return (components * present[:, None]).astype(np.float32)
 
 
 class RBFWeights(NamedTuple):
-    """What ridge regression found for one view: landmarks (m, D), coef (m, N), intercept (N,)."""
+    """Weights of the ridge regression for one view.
+
+    Attributes:
+        landmarks: (m, D) unit vectors.
+        gamma: of the kernel.
+        coef: (m, N).
+        intercept: (N,).
+    """
 
     landmarks: np.ndarray
     gamma: float
     coef: np.ndarray
     intercept: np.ndarray
 
-    def joined(self, other: "RBFWeights") -> "RBFWeights":
-        """The sum of two: each keeps its landmarks, and the kernels must be equally wide.
+    def add(self, other: "RBFWeights") -> "RBFWeights":
+        """The sum of two models over the landmarks of both.
 
         Raises:
             ValueError: the kernels differ.
@@ -96,17 +110,17 @@ class RBFWeights(NamedTuple):
         return RBFWeights(landmarks, self.gamma, coef, self.intercept + other.intercept)
 
     def scores(self, rows: np.ndarray) -> np.ndarray:
-        """(B, D) -> (B, N); zeros for rows of zeros, so that a missing view adds nothing.
+        """Scores (B, N) float32 of embeddings (B, D); zeros for rows of zeros (the view is missing).
 
-        In double precision: products of matrices round differently for other numbers of rows, and an answer
-        must not depend on what else is asked.
+        Computed in double precision, because rounding depends on the size of the batch, and a prediction must
+        not.
         """
         out = np.zeros((len(rows), self.coef.shape[1]), np.float32)
-        here = np.flatnonzero(np.abs(rows).sum(1) > 0)
-        if len(here):
-            unit = unit_rows(rows[here]).astype(np.float64)
-            near = np.exp(np.minimum(unit @ self.landmarks.T.astype(np.float64) - 1, 0) * self.gamma)
-            out[here] = near @ self.coef.astype(np.float64) + self.intercept
+        present = np.flatnonzero(np.abs(rows).sum(1) > 0)
+        if len(present):
+            unit = unit_rows(rows[present]).astype(np.float64)
+            kernel = np.exp(np.minimum(unit @ self.landmarks.T.astype(np.float64) - 1, 0) * self.gamma)
+            out[present] = kernel @ self.coef.astype(np.float64) + self.intercept
         return out
 
 
@@ -116,22 +130,22 @@ def fit_ridge(
     classes: int,
     penalty: float,
 ) -> tuple[dict[str, RBFWeights], np.ndarray]:
-    """Solve the normal equations over all views' components.
+    """Fit one ridge regression to the components of all views (normal equations).
 
     Args:
-        features: by view.
-        batches: embeddings by view (b, D), targets (b, N), dense or sparse, and row weights (b,).
+        features: kernel PCA by view.
+        batches: embeddings by view (b, D), targets (b, N), dense or sparse, and sample weights (b,).
         classes: N.
         penalty: in units of a row's mean squared length.
 
     Returns:
-        Weights by view, and the classes' weighted shares (N,), which belong to the sum once.
+        Weights by view, and the intercept of the sum: the classes' weighted shares (N,).
     """
-    width = sum(one.map.shape[1] for one in features.values())
+    width = sum(view.map.shape[1] for view in features.values())
     gram, cross = np.zeros((width, width), np.float32), np.zeros((width, classes), np.float32)
     sum_x, sum_y, total, length = np.zeros(width), np.zeros(classes), 0.0, 0.0
     for views, y, weight in batches:
-        x = np.concatenate([one(views[name]) for name, one in features.items()], 1)
+        x = np.concatenate([components(views[name]) for name, components in features.items()], 1)
         weighted = x * weight[:, None].astype(np.float32)
         gram += weighted.T @ x
         cross += (y.T @ weighted).T
@@ -141,24 +155,19 @@ def fit_ridge(
     gram[np.diag_indices_from(gram)] += penalty * max(length / max(total, 1e-9), 1e-9)
     cross -= np.outer(sum_x, mean).astype(np.float32)
     solution = linalg.solve(gram, cross, assume_a="pos", overwrite_a=True)
-    found, start = {}, 0
-    for name, one in features.items():
-        part = solution[start : start + one.map.shape[1]]
-        start += one.map.shape[1]
-        found[name] = RBFWeights(one.landmarks, one.gamma, one.map @ part, -(one.offset @ part))
-    return found, mean.astype(np.float32)
+    weights, start = {}, 0
+    for name, view in features.items():
+        coef = solution[start : start + view.map.shape[1]]
+        start += view.map.shape[1]
+        weights[name] = RBFWeights(view.landmarks, view.gamma, view.map @ coef, -(view.offset @ coef))
+    return weights, mean.astype(np.float32)
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """The same, each row of length 1; zeros stay."""
+    """(B, D) float32 rows scaled to length 1; zeros stay zeros."""
     return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def _kernel(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
-    # Rounding may put a product of unit rows above 1.
+    # The product of unit rows may be rounded to more than 1.
     return np.exp(np.minimum(a @ b.T - 1, 0) * np.float32(gamma))
-
-
-def _halved(array: np.ndarray) -> np.ndarray:
-    """Rounded to half precision, as it is saved."""
-    return array.astype(np.float16).astype(np.float32)

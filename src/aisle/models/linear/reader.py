@@ -1,4 +1,4 @@
-"""From products to a linear model's inputs: sparse TF-IDF rows and dense embeddings.
+"""Extracts the features of a linear model from products: sparse TF-IDF rows and dense embeddings.
 
 Shapes: B products, V views, F features of a TF-IDF view, D the width of an embedding.
 """
@@ -21,26 +21,26 @@ class LinearInputs(NamedTuple):
     """Features of B products.
 
     Attributes:
-        lexical: by TF-IDF view, `ids`, `weights` and `offsets`.
-        dense: by other view (B, D), zeros where the view is missing.
+        tfidf: `ids`, `weights` and `offsets` by TF-IDF view.
+        dense: (B, D) by other view, zeros where the view is missing.
         present: (B, V) bool.
-        problems: by row, messages.
+        problems: messages by row.
     """
 
-    lexical: dict[str, dict[str, np.ndarray]]
+    tfidf: dict[str, dict[str, np.ndarray]]
     dense: dict[str, np.ndarray]
     present: np.ndarray
     problems: dict[int, list[str]]
 
 
 class LinearReader:
-    """Reads the views of a linear model.
+    """Extracts the features of every view.
 
     Args:
-        views: what each view takes from a product.
+        views: what each view reads of a product.
         preprocessors: a fitted one for each view.
-        encoders: by view, for views that a pretrained encoder reads.
-        store: keeps encoders' outputs; without one they are computed each time.
+        encoders: frozen encoders, by view, of the views that have one.
+        store: cache of encoders' outputs; without one they are computed each time.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class LinearReader:
         self.views, self.preprocessors, self.encoders, self.store = views, preprocessors, encoders, store
 
     @property
-    def lexical(self) -> dict[str, TfidfPreprocessor]:
+    def tfidf(self) -> dict[str, TfidfPreprocessor]:
         """The TF-IDF views' preprocessors."""
-        return {name: one for name, one in self.preprocessors.items() if isinstance(one, TfidfPreprocessor)}
+        return {name: p for name, p in self.preprocessors.items() if isinstance(p, TfidfPreprocessor)}
 
     @property
-    def large(self) -> list[View]:
-        """The views that cost more than TF-IDF."""
-        return [view for name, view in self.views.items() if name not in self.lexical]
+    def slow_views(self) -> list[View]:
+        """The views that take longer than TF-IDF."""
+        return [view for name, view in self.views.items() if name not in self.tfidf]
 
     def with_store(self, store: FeatureStore | None) -> "LinearReader":
-        """This reader with encoders' outputs kept in `store`."""
+        """A copy that caches encoders' outputs in `store`."""
         return LinearReader(self.views, self.preprocessors, self.encoders, store)
 
     def __call__(
@@ -75,31 +75,28 @@ class LinearReader:
             products: B products.
             without: names of views that count as missing.
             progress: shows how many values are encoded.
-
-        Returns:
-            The features.
         """
-        lexical: dict[str, dict[str, np.ndarray]] = {}
+        tfidf: dict[str, dict[str, np.ndarray]] = {}
         dense: dict[str, np.ndarray] = {}
         present = np.zeros((len(products), len(self.views)), bool)
         problems: dict[int, list[str]] = {}
         for column, (name, view) in enumerate(self.views.items()):
             values = [None] * len(products) if name in without else view.values(products)
             if name in self.encoders:
-                dense[name], found, messages = self.encoders[name](
+                dense[name], is_present, messages = self.encoders[name](
                     values, self.store, f"encoding {name}", progress
                 )
             else:
                 prepared = self.preprocessors[name](values)
-                found, messages = prepared.present, prepared.problems
-                if name in self.lexical:
-                    lexical[name] = prepared.arrays
+                is_present, messages = prepared.present, prepared.problems
+                if name in self.tfidf:
+                    tfidf[name] = prepared.arrays
                 else:
                     dense[name] = prepared.arrays["vector"]
-            present[:, column] = found
+            present[:, column] = is_present
             for row, message in messages.items():
                 problems.setdefault(row, []).append(message)
-        return LinearInputs(lexical, dense, present, problems)
+        return LinearInputs(tfidf, dense, present, problems)
 
 
 def tfidf_rows(arrays: Mapping[str, Any], features: int) -> sparse.csr_matrix:
@@ -108,9 +105,9 @@ def tfidf_rows(arrays: Mapping[str, Any], features: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((arrays["weights"], arrays["ids"], ends), shape=(len(ends) - 1, features))
 
 
-def stacked(
-    lexical: Mapping[str, Mapping[str, Any]], sizes: Mapping[str, int], scales: Mapping[str, float]
+def concat_tfidf(
+    tfidf: Mapping[str, Mapping[str, Any]], sizes: Mapping[str, int], scales: Mapping[str, float]
 ) -> Any:
-    """(B, sum of F) the TF-IDF views side by side, each times its scale."""
-    parts = [tfidf_rows(lexical[name], size) * np.float32(scales[name]) for name, size in sizes.items()]
+    """(B, sum of F) CSR: the TF-IDF views concatenated, each times its scale."""
+    parts = [tfidf_rows(tfidf[name], size) * np.float32(scales[name]) for name, size in sizes.items()]
     return sparse.hstack(parts, format="csr", dtype=np.float32)

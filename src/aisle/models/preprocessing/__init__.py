@@ -4,7 +4,7 @@ exported models. `__all__` is the list of choices; a bundle names which one each
 
 from aisle.models.preprocessing.base import Prepared, Preprocessor
 from aisle.models.preprocessing.images import ImagePreprocessor
-from aisle.models.preprocessing.lexical import TfidfPreprocessor
+from aisle.models.preprocessing.tfidf import TfidfPreprocessor
 from aisle.models.preprocessing.tokens import TokenPreprocessor
 from aisle.models.preprocessing.vectors import VectorPreprocessor
 

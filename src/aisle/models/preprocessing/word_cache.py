@@ -1,7 +1,7 @@
-"""Pieces of text between blanks, and what a vocabulary knows of each: found once, then remembered.
+"""Cache of the features of whitespace-separated pieces of text.
 
-Catalogues say the same words over and over: most pieces of a batch were met before, and a batch of texts
-becomes a lookup a piece and a few gathers of arrays, in place of work on every word and its spelling.
+Catalogs repeat their words: most pieces of a batch were seen before, so a batch of texts costs one dictionary
+lookup per piece and a few gathers of arrays.
 """
 
 import threading
@@ -11,14 +11,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST = 100_000  # pieces remembered, of about a quarter kilobyte each; then all are forgotten
+MAX_PIECES = 100_000  # of about a quarter kilobyte each; beyond it the cache is cleared
 
-Look = Callable[[str], tuple[list[int], list[int]]]
+Lookup = Callable[[str], tuple[list[int], list[int]]]
 
 
 class TextFeatures(NamedTuple):
-    """What N texts hold, text after text. words: (W,) numbers of their words, -1 of those not known, and
-    word_row: (W,) the text each stands in; features: (F,) numbers of words and n-grams, and feature_row."""
+    """Words and features of N texts, concatenated.
+
+    Attributes:
+        words: (W,) numbers of the words, -1 for those not in the vocabulary.
+        word_row: (W,) the text of each word.
+        features: (F,) numbers of words and n-grams in the vocabulary.
+        feature_row: (F,) the text of each feature.
+    """
 
     words: np.ndarray
     word_row: np.ndarray
@@ -27,57 +33,61 @@ class TextFeatures(NamedTuple):
 
 
 class WordCache:
-    """What a vocabulary knows of pieces of text, remembered. Several threads may ask at once.
+    """Thread-safe cache of pieces of text.
 
-    look: a piece's words (-1: not known), and the features in it. most: pieces remembered.
+    Args:
+        lookup: computes the words of a piece (-1: not in the vocabulary), and its features.
+        max_pieces: pieces kept; beyond it the cache is cleared.
     """
 
-    def __init__(self, look: Look, most: int = MOST) -> None:
-        self.look, self.most = look, most
+    def __init__(self, lookup: Lookup, max_pieces: int = MAX_PIECES) -> None:
+        self.lookup, self.max_pieces = lookup, max_pieces
         self._lock = threading.Lock()
-        self._kept = _Kept()
+        self._pieces = _Pieces()
 
     def __call__(self, texts: Sequence[str | None]) -> TextFeatures:
-        """N texts, None for an absent one."""
+        """Look up N texts, None where the view is missing."""
         split = [text.split() if text else () for text in texts]
         pieces = list(chain.from_iterable(split))
         row = np.repeat(np.arange(len(split)), np.fromiter(map(len, split), np.int64, len(split)))
-        if len(self._kept.number) > self.most:  # streams of titles never stop inventing words
-            self._kept = _Kept()
-        kept = self._kept
-        number = _numbers(kept, pieces)
+        if len(self._pieces.number) > self.max_pieces:
+            self._pieces = _Pieces()
+        cached = self._pieces  # another thread may clear the cache meanwhile
+        number = cached.numbers(pieces)
         new = np.flatnonzero(number < 0)
         if len(new):
             with self._lock:
-                kept.add(dict.fromkeys(pieces[i] for i in new), self.look)
-            number[new] = _numbers(kept, [pieces[i] for i in new])
-        words, in_words = kept.words.take(number)
-        features, in_features = kept.features.take(number)
-        return TextFeatures(words, np.repeat(row, in_words), features, np.repeat(row, in_features))
+                cached.add(dict.fromkeys(pieces[i] for i in new), self.lookup)
+            number[new] = cached.numbers([pieces[i] for i in new])
+        words, n_words = cached.words.take(number)
+        features, n_features = cached.features.take(number)
+        return TextFeatures(words, np.repeat(row, n_words), features, np.repeat(row, n_features))
 
 
-def _numbers(kept: "_Kept", pieces: list[str]) -> np.ndarray:
-    return np.fromiter(map(kept.number.get, pieces, repeat(-1)), np.int64, len(pieces))
+class _Pieces:
+    """Numbers of pieces, with their words and features by number.
 
-
-class _Kept:
-    """Pieces by number, and rows of what is known of each. A reader needs no lock: a piece gets its number
-    when its rows are there, and rows that are there stay as they are."""
+    Reading needs no lock: a piece gets its number after its rows are written, and rows never change.
+    """
 
     def __init__(self) -> None:
         self.number: dict[str, int] = {}
-        self.words, self.features = _Ragged(), _Ragged()
+        self.words, self.features = _RaggedArray(), _RaggedArray()
 
-    def add(self, pieces: Iterable[str], look: Look) -> None:
-        fresh = [piece for piece in pieces if piece not in self.number]  # another thread may have been here
-        found = [look(piece) for piece in fresh]
-        self.words.extend([words for words, _ in found])
-        self.features.extend([features for _, features in found])
-        self.number.update(zip(fresh, range(len(self.number), len(self.number) + len(fresh)), strict=True))
+    def numbers(self, pieces: list[str]) -> np.ndarray:
+        """The number of each piece, -1 where it is not cached."""
+        return np.fromiter(map(self.number.get, pieces, repeat(-1)), np.int64, len(pieces))
+
+    def add(self, pieces: Iterable[str], lookup: Lookup) -> None:
+        new = [piece for piece in pieces if piece not in self.number]  # another thread may have added some
+        rows = [lookup(piece) for piece in new]
+        self.words.extend([words for words, _ in rows])
+        self.features.extend([features for _, features in rows])
+        self.number.update(zip(new, range(len(self.number), len(self.number) + len(new)), strict=True))
 
 
-class _Ragged:
-    """Rows of integers of any length, in one array that grows."""
+class _RaggedArray:
+    """Rows of integers of different lengths, in one array that grows."""
 
     def __init__(self) -> None:
         self._values, self._ends = np.zeros(1024, np.int32), np.zeros(1024, np.int64)
@@ -87,24 +97,24 @@ class _Ragged:
         lengths = np.array([len(row) for row in rows], np.int64)
         end, stop = int(self._ends[self._rows]), self._rows + len(rows)
         ends = end + np.cumsum(lengths)
-        self._values = _room(self._values, end, end + int(lengths.sum()))
-        self._ends = _room(self._ends, self._rows + 1, stop + 1)
+        self._values = _reserve(self._values, end, end + int(lengths.sum()))
+        self._ends = _reserve(self._ends, self._rows + 1, stop + 1)
         self._values[end : end + int(lengths.sum())] = list(chain.from_iterable(rows))
         self._ends[self._rows + 1 : stop + 1] = ends
         self._rows = stop
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The values of these rows one after the other, and how many each has."""
+        """The values of these rows, concatenated, and the length of each row."""
         start, length = self._ends[rows], self._ends[rows + 1] - self._ends[rows]
         before = np.cumsum(length) - length
-        place = np.arange(int(length.sum())) + np.repeat(start - before, length)
-        return self._values[place], length
+        at = np.arange(int(length.sum())) + np.repeat(start - before, length)
+        return self._values[at], length
 
 
-def _room(array: np.ndarray, used: int, wanted: int) -> np.ndarray:
-    """The same array, or a larger copy of what is used of it."""
-    if wanted <= len(array):
+def _reserve(array: np.ndarray, used: int, size: int) -> np.ndarray:
+    """The array, or a larger copy of its `used` first values if it is shorter than `size`."""
+    if size <= len(array):
         return array
-    larger = np.zeros(max(wanted, 2 * len(array)), array.dtype)
+    larger = np.zeros(max(size, 2 * len(array)), array.dtype)
     larger[:used] = array[:used]
     return larger
