@@ -16,7 +16,7 @@ from aisle.inference.explain import GRID, MaskableProduct, explain, log_odds, ma
 from aisle.inference.predictor import Predictor
 from aisle.models import fusions
 from aisle.models.config import ModelSpec
-from aisle.models.label_embeddings import context_of
+from aisle.models.label_embeddings import make_context
 from aisle.models.spec import build_network, new_preprocessor
 from aisle.taxonomy import Taxonomy
 from tests.evaluation.shop import PLACES, WordModel, catalog
@@ -70,7 +70,7 @@ def learned(fusion, products, steps=40):
         }
     )
     tree = Taxonomy.from_paths(WORDS)
-    context = context_of(tree, np.full(len(tree.terminals), 15))
+    context = make_context(tree, np.full(len(tree.terminals), 15))
     preprocessors = {name: new_preprocessor(view) for name, view in spec.views.items()}
     preprocessors["title"].fit(p.fields["title"] for p in products)
     model = build_network(spec, preprocessors, context)

@@ -23,7 +23,7 @@ from aisle.inference.predictor import Predictor
 from aisle.inference.recalibrate import recalibrate
 from aisle.models import encoders, fusions, heads
 from aisle.models.config import ModelSpec
-from aisle.models.label_embeddings import context_of
+from aisle.models.label_embeddings import make_context
 from aisle.models.spec import build_network, network_views, new_preprocessor
 from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
@@ -310,7 +310,7 @@ def predictor(views, fusion="ConcatFusion", head="TreeHead"):
     )
     taxonomy = tree()
     counts = np.arange(len(taxonomy.terminals)) + 1
-    context = context_of(taxonomy, counts)
+    context = make_context(taxonomy, counts)
     preprocessors = {name: new_preprocessor(view) for name, view in spec.views.items()}
     rows = products()
     for name, view in network_views(spec).items():

@@ -7,7 +7,7 @@ from aisle.data import Product
 from aisle.models import fusions, heads
 from aisle.models.encoders import VectorEncoder
 from aisle.models.encoders.pooling import masked_mean
-from aisle.models.label_embeddings import context_of
+from aisle.models.label_embeddings import make_context
 from aisle.models.model import Model
 from aisle.models.preprocessing import VectorPreprocessor
 from aisle.models.registry import Encoded, build_part
@@ -41,7 +41,7 @@ def tree():
 def context(taxonomy=None, seed=0):
     taxonomy = taxonomy or tree()
     counts = np.random.default_rng(seed).integers(0, 20, len(taxonomy.terminals))
-    return context_of(taxonomy, counts)
+    return make_context(taxonomy, counts)
 
 
 def network(fusion="ConcatFusion", head="TreeHead", dims=None, taxonomy=None, view_dropout=0.1, seed=0):

@@ -8,7 +8,7 @@ import transformers
 
 from aisle.errors import RecipeError
 from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
-from aisle.models.finetune import depths, merge, prepare
+from aisle.models.finetune import layers_from_top, merge_adapters, prepare_finetuning
 from aisle.models.options import Finetune
 from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor
 from tests.models.pretrained import tiny_flaubert, tiny_text, tiny_vision
@@ -68,13 +68,13 @@ def again(cls, encoder, prepare):
 
 
 def only_the_last_layer_learns(encoder, arrays):
-    prepare(encoder, Finetune(last_layers=1), "view")
+    prepare_finetuning(encoder, Finetune(last_layers=1), "view")
     for name, parameter in encoder.named_parameters():
-        parameter.requires_grad_(name not in encoder.fixed)
+        parameter.requires_grad_(name not in encoder.frozen_parameters)
     encoder(**arrays).pooled.square().sum().backward()
     learned = {name for name, p in encoder.named_parameters() if p.grad is not None}
     assert learned
-    depth = depths(encoder)
+    depth = layers_from_top(encoder)
     assert all(depth[name] == 0 for name in learned)
     assert max(depth.values()) >= 2
     for parameter in encoder.parameters():
@@ -84,7 +84,7 @@ def only_the_last_layer_learns(encoder, arrays):
 def adapters_add_up(encoder, arrays):
     pytest.importorskip("peft")
     before = encoder(**arrays).pooled
-    prepare(encoder, Finetune(lora_rank=2), "view")
+    prepare_finetuning(encoder, Finetune(lora_rank=2), "view")
     torch.testing.assert_close(encoder(**arrays).pooled, before)
     with torch.no_grad():
         for name, parameter in encoder.named_parameters():
@@ -92,7 +92,7 @@ def adapters_add_up(encoder, arrays):
                 parameter.normal_()
     adapted = encoder(**arrays).pooled
     assert not torch.allclose(adapted, before)
-    merge(encoder)
+    merge_adapters(encoder)
     torch.testing.assert_close(encoder(**arrays).pooled, adapted, atol=1e-4, rtol=1e-4)
 
 
@@ -170,7 +170,7 @@ def test_more_layers_than_there_are_is_one_line(tmp_path, tokenizer):
         RecipeError,
         match=r"views\.title\.finetune\.last_layers is 4, but TransformerTextEncoder has 3 layers",
     ):
-        prepare(encoder, Finetune(last_layers=4), "title")
+        prepare_finetuning(encoder, Finetune(last_layers=4), "title")
 
 
 POOLED = {

@@ -11,6 +11,8 @@ import aisle
 from aisle.data import Product, read
 from aisle.errors import AisleError, RecipeError
 from aisle.inference.zero_shot import name_products
+from aisle.models.linear.model import remap_to_taxonomy
+from aisle.models.linear.reader import concat_tfidf
 from aisle.taxonomy import Node, Taxonomy
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, products
@@ -73,10 +75,8 @@ def test_a_missing_view_adds_nothing(run):
     words = [Product(p.id, p.fields) for p in both]
     assert np.array_equal(model.score(both, without={"image"}).all(), model.score(words).all())
     # The margins of the words alone and the shares: what no image adds to.
-    from aisle.models.linear.reader import stacked
-
     inputs = model.reader(words)
-    x = stacked(inputs.lexical, model.model.sizes, model.model.scales)
+    x = concat_tfidf(inputs.tfidf, model.model.sizes, model.model.scales)
     margins = model.model.terminals.margins(x)
     top = {node: i for i, node in enumerate(model.taxonomy.level(1))}
     own = [top[model.taxonomy.ancestors[t, 0]] for t in model.taxonomy.terminals]
@@ -129,16 +129,13 @@ def test_a_grown_tree_keeps_its_ids_and_answers_for_new_names(run):
     assert model.with_examples(read([example])).zero_shot.shown_ids == ("old",)
 
 
-def test_a_plane_between_a_name_and_nothing(run):
-    from aisle.models.linear.model import grown as grow
-    from aisle.models.linear.reader import stacked
-
+def test_the_weights_of_a_new_category_come_from_its_name(run):
     model = aisle.load(run)
     tree = model.taxonomy
     after = Taxonomy([*tree.nodes, Node("boots", ("Boots",))])
     names = model.reader(name_products(after))
-    moved = grow(model.model, tree, after, names)
-    x = stacked(names.lexical, moved.sizes, moved.scales)
+    moved = remap_to_taxonomy(model.model, tree, after, names)
+    x = concat_tfidf(names.tfidf, moved.sizes, moved.scales)
     new = after.terminal_of[after.index("boots")]
     assert abs(moved.terminals.margins(x)[new, new] - 1) < 1e-2
     assert moved.terminals.intercept[new] == -1

@@ -84,9 +84,9 @@ def test_smoothing_makes_a_near_miss_cheaper_than_a_far_one():
     logits[0, TREE.terminal_of[sandals]] = logits[1, TREE.terminal_of[garden]] = 5
     target = Target(torch.tensor([boots, boots]), torch.tensor([True, True]))
     found = TreeScores(logits, TreeIndex(TREE))
-    near, far = CrossEntropyLoss(context(TREE), label_smoothing=0.2).each(found, target)
+    near, far = CrossEntropyLoss(context(TREE), label_smoothing=0.2).per_product(found, target)
     assert near < far - 0.1
-    plain = CrossEntropyLoss(context(TREE)).each(found, target)
+    plain = CrossEntropyLoss(context(TREE)).per_product(found, target)
     assert plain[0] == pytest.approx(plain[1].item())
 
 
@@ -97,7 +97,7 @@ def test_smoothing_is_exact_over_ten_thousand_leaves():
     found.logits = found.logits * 4 - 2
     node = taxonomy.index(("57", "31"))
     target = Target(torch.tensor([node]), torch.tensor([True]))
-    loss = CrossEntropyLoss(context(taxonomy), label_smoothing=1.0).each(found, target)
+    loss = CrossEntropyLoss(context(taxonomy), label_smoothing=1.0).per_product(found, target)
     expected = slow_smoothing(found.all()[0].double().numpy(), taxonomy, node)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
@@ -131,7 +131,7 @@ def test_by_view_teaches_each_view_from_the_rows_that_have_it():
     present[:, 0] = torch.tensor([True, False, False, True, False])
     given = inputs()
     given["title"]["vector"].requires_grad_()
-    found = model(given, present, alone=loss.asks(model.views))
+    found = model(given, present, score_views=loss.views_to_score(model.views))
     loss(found, Target(torch.full((5,), 4), torch.ones(5, dtype=torch.bool))).backward()
     moved = given["title"]["vector"].grad.abs().sum(1) > 0
     assert torch.equal(moved, present[:, 0])
@@ -141,7 +141,7 @@ def test_by_view_teaches_each_view_from_the_rows_that_have_it():
 
 
 def test_by_view_is_silent_where_the_fusion_has_no_shared_space():
-    found = network("ConcatFusion")(inputs(), torch.ones(5, 3, dtype=torch.bool), alone=list(DIMS))
+    found = network("ConcatFusion")(inputs(), torch.ones(5, 3, dtype=torch.bool), score_views=list(DIMS))
     target = Target(torch.full((5,), 4), torch.ones(5, dtype=torch.bool))
     assert PerViewLoss(context())(found, target).item() == 0
 

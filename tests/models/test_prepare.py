@@ -258,7 +258,7 @@ def test_what_was_said_before_and_who_else_asks_changes_nothing():
     texts = [f"red shoes no {i}, and shoes-{i % 7} Größe {i}" for i in range(200)]
     for one in (prepare, fresh):
         one.fit(texts[:50])
-    prepare._pieces.most = 40  # forgets all the time
+    prepare._pieces.max_pieces = 40  # cleared all the time
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda i: prepare(texts[i : i + 20]), [*range(0, 200, 20)] * 5))
     for i, one in enumerate(found):

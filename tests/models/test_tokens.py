@@ -7,7 +7,7 @@ import torch
 from aisle.data import Product
 from aisle.inference.input_pipeline import InputPipeline
 from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
-from aisle.models.encoders.pooling import at_most
+from aisle.models.encoders.pooling import limit_tokens
 from aisle.models.features import FeatureStore
 from aisle.models.heads import TreeHead
 from aisle.models.model import Model
@@ -108,12 +108,12 @@ def test_at_most_so_many_tokens_and_each_of_them_counts():
     torch.manual_seed(0)
     tokens, mask = torch.randn(3, 10, 4), torch.ones(3, 10, dtype=torch.bool)
     mask[1, 4:], mask[2, ::2] = False, False
-    few, seen = at_most(tokens, mask, 5)
+    few, seen = limit_tokens(tokens, mask, 5)
     assert seen.sum(1).tolist() == [5, 4, 5]
     for run in range(5):
         torch.testing.assert_close(few[0, run], tokens[0, 2 * run : 2 * run + 2].mean(0))
     torch.testing.assert_close(few[1, :4], tokens[1, :4])
     torch.testing.assert_close(few[2], tokens[2, 1::2])
-    whole, same = at_most(tokens, mask, 10)
+    whole, same = limit_tokens(tokens, mask, 10)
     assert torch.equal(whole, tokens)
     assert torch.equal(same, mask)

@@ -9,7 +9,7 @@ from PIL import Image
 from aisle.data import ImageRef
 from aisle.models.options import Augment
 from aisle.models.preprocessing import ImagePreprocessor
-from aisle.models.preprocessing.augmentation import vary_picture, vary_text
+from aisle.models.preprocessing.augmentation import augment_image, augment_text
 
 NOTHING = {
     "word_dropout": 0,
@@ -26,7 +26,7 @@ TEXT = "Red leather boots size 42\nworn twice, as good as new"
 
 def texts(count=200, text=TEXT, **changes):
     augment = Augment(**NOTHING | changes)
-    return [vary_text(text, augment, np.random.default_rng(i), 2) for i in range(count)]
+    return [augment_text(text, augment, np.random.default_rng(i), 2) for i in range(count)]
 
 
 def test_nothing_asked_nothing_changed_but_line_breaks():
@@ -62,10 +62,10 @@ def test_case_is_all_or_nothing():
 
 
 def test_later_fields_are_left_out_together_where_there_are_several():
-    assert {vary_text(TEXT, Augment(**NOTHING | {"field_dropout": 1.0}), np.random.default_rng(0), 2)} == {
+    assert {augment_text(TEXT, Augment(**NOTHING | {"field_dropout": 1.0}), np.random.default_rng(0), 2)} == {
         "Red leather boots size 42"
     }
-    whole = vary_text(TEXT, Augment(**NOTHING | {"field_dropout": 1.0}), np.random.default_rng(0), 1)
+    whole = augment_text(TEXT, Augment(**NOTHING | {"field_dropout": 1.0}), np.random.default_rng(0), 1)
     assert whole == TEXT.replace("\n", " ")
 
 
@@ -77,7 +77,7 @@ def wedge(width=90, height=60):
 
 def pictures(count=60, **changes):
     augment = Augment(**NOTHING | changes)
-    made = [vary_picture(wedge(), 32, augment, np.random.default_rng(i)) for i in range(count)]
+    made = [augment_image(wedge(), 32, augment, np.random.default_rng(i)) for i in range(count)]
     return np.stack([np.asarray(picture, np.float32) for picture in made])
 
 
@@ -101,7 +101,7 @@ def test_half_are_mirrored():
 
 def test_light_changes_by_the_most_asked():
     grey, augment = Image.new("RGB", (40, 40), (100, 100, 100)), Augment(**NOTHING | {"color_jitter": 0.2})
-    made = [vary_picture(grey, 32, augment, np.random.default_rng(i)) for i in range(100)]
+    made = [augment_image(grey, 32, augment, np.random.default_rng(i)) for i in range(100)]
     means = [np.asarray(picture).mean() for picture in made]
     assert 79 <= min(means) < 84
     assert 116 < max(means) <= 121
@@ -112,7 +112,7 @@ def test_every_picture_of_a_product_varies_by_itself():
     wedge().save(out, "PNG")
     rng, augment = np.random.default_rng(0), Augment(**NOTHING | {"min_crop": 0.3})
     two = (ImageRef(data=out.getvalue()),) * 2
-    found = ImagePreprocessor(32, 2)([two, None], [lambda p, s: vary_picture(p, s, augment, rng)] * 2)
+    found = ImagePreprocessor(32, 2)([two, None], [lambda p, s: augment_image(p, s, augment, rng)] * 2)
     assert found.present.tolist() == [True, False]
     assert found.arrays["shown"].tolist() == [[True, True], [False, False]]
     assert not np.array_equal(found.arrays["pixels"][0, 0], found.arrays["pixels"][0, 1])

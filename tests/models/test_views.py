@@ -43,7 +43,7 @@ def test_an_absent_view_changes_nothing_whatever_it_holds(fusion, head, view):
     present[2, list(DIMS).index(view)] = False
     answer = model(given, present)
     for value in (float("nan"), float("inf"), 1e30, 0.0, None):
-        other = model(changed(given, view, [2], value), present, alone=list(DIMS))
+        other = model(changed(given, view, [2], value), present, score_views=list(DIMS))
         assert torch.equal(other.scores.all(), answer.scores.all())
         assert torch.isfinite(other.joint.product).all()
 
@@ -117,12 +117,12 @@ def test_view_dropout_is_on_by_default():
 @EVERY
 def test_single_views_answer_alone_where_the_fusion_has_a_shared_space(fusion, head):
     model, given = network(fusion, head), inputs()
-    output = model(given, HERE, alone=["picture", "title"])
+    output = model(given, HERE, score_views=["picture", "title"])
     if output.joint.views is None:
         assert output.by_view == {}
         return
     assert set(output.by_view) == {"title", "picture"}
-    other = model(changed(given, "title", slice(None), None), HERE, alone=["picture", "title"])
+    other = model(changed(given, "title", slice(None), None), HERE, score_views=["picture", "title"])
     torch.testing.assert_close(other.by_view["picture"].all(), output.by_view["picture"].all())
     assert (other.by_view["title"].all() - output.by_view["title"].all()).abs().max() > 1e-3
 

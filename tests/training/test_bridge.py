@@ -77,7 +77,7 @@ def test_what_it_found_is_kept_in_the_bundle(tmp_path):
 def test_learning_further_leaves_it_alone(bridged):
     again = aisle.train(read(shop(90, seed=5)), recipe(8), init_from=bridged)
     for name in WIDTHS:
-        before, after = (m.model.fusion.bridges[name].weight.numpy() for m in (bridged, again))
+        before, after = (m.model.fusion.cca[name].weight.numpy() for m in (bridged, again))
         np.testing.assert_array_equal(after, before)
 
 

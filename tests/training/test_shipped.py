@@ -148,7 +148,7 @@ def test_cross_attention_alone_on_text_or_on_pictures(left, folders, catalog):
 
 def test_flauberts_words_are_split_as_moses_does(folders):
     """As sacremoses 0.2 splits the same lines, French, its punctuation normalised."""
-    from aisle.models.flaubert_tokenizer import _words
+    from aisle.models.flaubert_tokenizer import moses_pre_tokenizer
 
     said = {
         "L'homme n'a qu'un vélo, bleu-vert (taille 42,5 cm) à 10.99 €!": (
@@ -158,7 +158,7 @@ def test_flauberts_words_are_split_as_moses_does(folders):
         "Coque iPhone 6/6s - étui n°3 <b>neuf</b>": "Coque iPhone 6 / 6s - étui n ° 3 < b > neuf < / b >",
     }
     for text, words in said.items():
-        assert " ".join(word for word, _ in _words().pre_tokenize_str(text)) == words
+        assert " ".join(word for word, _ in moses_pre_tokenizer().pre_tokenize_str(text)) == words
 
 
 def test_flauberts_tokenizer_needs_only_its_two_files_and_travels_in_the_bundle(folders, tmp_path):

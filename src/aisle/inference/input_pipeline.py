@@ -15,7 +15,7 @@ from aisle.models.features import Features, FeatureStore, StoredRows, content_ke
 from aisle.models.model import Model
 from aisle.models.options import Augment
 from aisle.models.preprocessing import ImagePreprocessor, Prepared, Preprocessor
-from aisle.models.preprocessing.augmentation import vary_picture, vary_text
+from aisle.models.preprocessing.augmentation import augment_image, augment_text
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 
@@ -84,11 +84,13 @@ class InputPipeline:
         view, preprocessor = self.views[name], self.preprocessors[name]
         rngs = [np.random.default_rng([*seed, zlib.crc32(name.encode())]) for seed in seeds]
         if isinstance(preprocessor, ImagePreprocessor):
-            return preprocessor(values, [partial(vary_picture, augment=augment, rng=rng) for rng in rngs])
+            return preprocessor(values, [partial(augment_image, augment=augment, rng=rng) for rng in rngs])
         if view.modality == "text":
             count = 2 if "*" in view.fields else len(view.fields)
             pairs = zip(values, rngs, strict=True)
-            values = [None if text is None else vary_text(text, augment, rng, count) for text, rng in pairs]
+            values = [
+                None if text is None else augment_text(text, augment, rng, count) for text, rng in pairs
+            ]
         return preprocessor(values)
 
     @property

@@ -23,7 +23,7 @@ from aisle.inference.trained_predictor import TrainedPredictor
 from aisle.inference.zero_shot import ZeroShot
 from aisle.models.config import ModelSpec
 from aisle.models.features import FeatureStore
-from aisle.models.label_embeddings import carry_counts, context_of
+from aisle.models.label_embeddings import carry_counts, make_context
 from aisle.models.model import Model
 from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor, VectorPreprocessor
 from aisle.models.registry import Context, OutsideCodeError
@@ -189,7 +189,7 @@ class Predictor(TrainedPredictor):
         """The same network over another tree: nodes with known ids keep what was learned of them, new ones
         are answered for from their names (design rule 8), as far as names were found to tell when leaves were
         held out. Nothing is promised until it is calibrated again."""
-        context = context_of(taxonomy, carry_counts(self.context, taxonomy))
+        context = make_context(taxonomy, carry_counts(self.context, taxonomy))
         model = build_for_taxonomy(self.model, self.spec, context)
         policy = Policy.uncalibrated(taxonomy)
         grown = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")

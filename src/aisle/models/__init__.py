@@ -1,1 +1,1 @@
-"""The network: views -> fusion -> head. Importing this package alone pulls in no torch."""
+"""Models without training loops: linear models, and networks of views, fusion and head; no torch on import."""

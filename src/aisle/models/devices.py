@@ -1,4 +1,4 @@
-"""Where a network runs, by name."""
+"""Devices and precisions of networks, by name."""
 
 import os
 from typing import TYPE_CHECKING
@@ -12,14 +12,18 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class DeviceError(AisleError):
-    """There is no such device here."""
+    """There is no such device on this machine."""
 
 
 def device_of(name: str) -> "torch.device":
-    """cpu, cuda (of several processes' each its own), mps; auto: the best one there is.
+    """The torch device of a name.
+
+    Args:
+        name: cpu, cuda (the GPU of this process's `LOCAL_RANK`), mps, or auto for the first available of
+            cuda, mps, cpu.
 
     Raises:
-        DeviceError: unknown, or not on this machine.
+        DeviceError: the name is unknown, or the device is not on this machine.
     """
     if name not in DEVICES:
         raise DeviceError(
@@ -27,21 +31,24 @@ def device_of(name: str) -> "torch.device":
         )
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = next(one for one, is_there in there.items() if is_there)
-    elif not there[name]:
+        name = next(device for device, is_available in available.items() if is_available)
+    elif not available[name]:
         raise DeviceError(f"no {name} device is usable on this machine; leave --device out, or say cpu")
     return torch.device(name, int(os.environ.get("LOCAL_RANK", 0))) if name == "cuda" else torch.device(name)
 
 
 def precision_of(name: str | None, device: "torch.device") -> str:
-    """What a network learns in on a device: fp32, bf16 or fp16. Without a name, bf16 on GPUs that compute in
-    it (compute capability 8.0 and above; older ones emulate it), else fp32. On CPUs bf16 was 7 to 24 times
-    slower.
+    """The precision of training on a device.
+
+    Args:
+        name: fp32, bf16 or fp16. By default bf16 on GPUs of compute capability 8.0 and above (older ones
+            emulate it), else fp32: on CPUs bf16 was 7 to 24 times slower.
+        device: the device.
 
     Raises:
-        DeviceError: this device does not compute in it.
+        DeviceError: the device does not compute in this precision.
     """
     import torch
 

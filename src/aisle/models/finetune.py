@@ -1,7 +1,7 @@
-"""How much of an encoder learns: all of it, its last layers, or low-rank adapters beside its weights.
+"""Finetuning of encoders: all layers, the last layers, or low-rank adapters (LoRA).
 
-Whatever may not learn keeps still as a whole: its weights, its BatchNorm's statistics, and its dropout, so
-the lower half of an encoder gives the same in training as later.
+Frozen layers stay in eval mode: neither BatchNorm statistics nor dropout change what they compute in
+training.
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,25 @@ from aisle.errors import RecipeError, did_you_mean, extra
 from aisle.models.options import Finetune
 from aisle.models.registry import Encoder
 
-_UNUSED = "pooler."  # its output is not read: no gradient would reach it
+_UNUSED = "pooler."  # its output is not read, so it gets no gradient
 
 
-def prepare(encoder: Encoder, plan: Finetune, view: str) -> None:
-    """Set an encoder up to be finetuned: `encoder.fixed` names the parameters that stay, `encoder.slower`
-    says how the rate falls from layer to layer; with `lora_rank` the adapters are put in.
+def prepare_finetuning(encoder: Encoder, plan: Finetune, view: str) -> None:
+    """Set `frozen_parameters` and `layer_decay` of an encoder, and insert adapters with `lora_rank`.
+
+    Args:
+        encoder: the encoder, which is changed in place.
+        plan: what is trained.
+        view: name of its view, for messages.
 
     Raises:
-        RecipeError: it has fewer layers, or none that an adapter fits.
+        RecipeError: the encoder has fewer layers than asked for, or none that takes adapters.
         MissingExtraError: peft is not installed.
     """
     names = [name for name, _ in encoder.named_parameters()]
     fixed = {name for name in names if _UNUSED in name}
     if plan.last_layers is not None:
-        depth = depths(encoder)
+        depth = layers_from_top(encoder)
         count = max(depth.values(), default=0)
         if plan.last_layers > count:
             kind = type(encoder).__name__
@@ -41,16 +45,20 @@ def prepare(encoder: Encoder, plan: Finetune, view: str) -> None:
         inside = "body." if hasattr(encoder, "body") else ""
         fixed = {n for n, _ in encoder.named_parameters() if n.startswith(inside) and ".lora_" not in n}
     if plan.gradient_checkpointing:
-        _checkpoint(encoder, view)
-    encoder.fixed, encoder.slower = frozenset(fixed), plan.layer_decay
+        _enable_checkpointing(encoder, view)
+    encoder.frozen_parameters, encoder.layer_decay = frozenset(fixed), plan.layer_decay
 
 
-def depths(encoder: nn.Module) -> dict[str, int]:
-    """How far below the top each parameter lies: 0 in the last layer and after it, one more a layer down;
-    what comes before the first layer counts as one more."""
+def layers_from_top(encoder: nn.Module) -> dict[str, int]:
+    """The depth of each parameter, counted from the last layer.
+
+    Returns:
+        By name: 0 in the last layer and after it, 1 in the layer below, and so on; parameters before the
+        first layer count as one more layer.
+    """
     body = getattr(encoder, "body", encoder)
     inside = "body." if body is not encoder else ""
-    layers = _layers(_stacks(body, inside))
+    layers = _layers(_layer_lists(body, inside))
     below, depth = len(layers), {}
     for name, _ in encoder.named_parameters():
         at = next((i for i, paths in enumerate(layers) if name.startswith(paths)), None)
@@ -62,38 +70,43 @@ def depths(encoder: nn.Module) -> dict[str, int]:
     return depth
 
 
-def _stacks(module: nn.Module, path: str) -> list[tuple[str, nn.Module]]:
-    """The outermost lists of layers."""
+def _layer_lists(module: nn.Module, path: str) -> list[tuple[str, nn.Module]]:
+    """The outermost lists of layers, with their paths."""
     if isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 1:
         return [(path, module)]
-    return [found for name, child in module.named_children() for found in _stacks(child, f"{path}{name}.")]
+    return [
+        found for name, child in module.named_children() for found in _layer_lists(child, f"{path}{name}.")
+    ]
 
 
-def _layers(stacks: list[tuple[str, nn.Module]]) -> list[tuple[str, ...]]:
-    """The paths of each layer, bottom to top. Some families keep a list a kind of block (XLM, FlauBERT):
-    lists of one length and of different kinds lie beside each other, all others one after another."""
-    lengths = {len(list(stack.children())) for _, stack in stacks}
-    kinds = {type(next(stack.children())) for _, stack in stacks}
-    paths = [[f"{path}{name}." for name, _ in stack.named_children()] for path, stack in stacks]
+def _layers(lists: list[tuple[str, nn.Module]]) -> list[tuple[str, ...]]:
+    """The paths of the modules of each layer, bottom to top.
+
+    Some families (XLM, FlauBERT) have one list per kind of module: lists of equal length and different kinds
+    are parallel, all others consecutive.
+    """
+    lengths = {len(list(layers.children())) for _, layers in lists}
+    kinds = {type(next(layers.children())) for _, layers in lists}
+    paths = [[f"{path}{name}." for name, _ in layers.named_children()] for path, layers in lists]
     if len(lengths) == 1 and len(kinds) > 1:
         return list(zip(*paths, strict=True))
-    return [(path,) for stack in paths for path in stack]
+    return [(path,) for layers in paths for path in layers]
 
 
-def still(encoder: nn.Module) -> list[str]:
-    """The paths of the outermost modules that hold weights and may learn none of them."""
-    fixed = getattr(encoder, "fixed", frozenset())
-    return list(_still(encoder, "", fixed)) if fixed else []
+def frozen_modules(encoder: nn.Module) -> list[str]:
+    """The paths of the outermost modules whose parameters are all frozen."""
+    fixed = getattr(encoder, "frozen_parameters", frozenset())
+    return list(_frozen_modules(encoder, "", fixed)) if fixed else []
 
 
-def _still(module: nn.Module, path: str, fixed: frozenset[str]) -> Iterator[str]:
+def _frozen_modules(module: nn.Module, path: str, fixed: frozenset[str]) -> Iterator[str]:
     for name, child in module.named_children():
         inside = f"{path}{name}"
         weights = [f"{inside}.{key}" for key, _ in child.named_parameters()]
         if weights and fixed.issuperset(weights):
             yield inside
         elif weights:
-            yield from _still(child, f"{inside}.", fixed)
+            yield from _frozen_modules(child, f"{inside}.", fixed)
 
 
 # -- adapters -----------------------------------------------------------------------------------------
@@ -114,16 +127,16 @@ def _add_adapters(encoder: Encoder, plan: Finetune, view: str) -> None:
     peft.inject_adapter_in_model(config, encoder)
     for module in encoder.modules():
         base = getattr(module, "base_layer", None)
-        if isinstance(base, nn.Conv2d):  # MobileNetV2 asks its convolutions how far they reach
+        if isinstance(base, nn.Conv2d):  # MobileNetV2 reads these attributes
             for name in ("stride", "kernel_size", "dilation"):
                 setattr(module, name, getattr(base, name))
 
 
 def _targets(encoder: Encoder, plan: Finetune, view: str) -> list[str]:
-    """The modules to adapt: those named, else every linear map, else every convolution of all channels."""
+    """The modules that get adapters: those named, else every linear layer, else every full convolution."""
     body = getattr(encoder, "body", encoder)
     inside = "body." if body is not encoder else ""
-    usable = {inside + n: m for n, m in body.named_modules() if _UNUSED not in f"{n}." and _fits(m)}
+    usable = {inside + n: m for n, m in body.named_modules() if _UNUSED not in f"{n}." and _takes_adapter(m)}
     if plan.target_modules:
         ends = {name.split(".")[-1] for name in usable}
         for target in plan.target_modules:
@@ -145,36 +158,36 @@ def _targets(encoder: Encoder, plan: Finetune, view: str) -> list[str]:
     return linear or list(usable)
 
 
-def _fits(module: nn.Module) -> bool:
-    # By exact type: torch's own attention calls a subclass of Linear past its forward. Depthwise convolutions
-    # have a channel each: there is no rank to lower.
+def _takes_adapter(module: nn.Module) -> bool:
+    # By exact type: torch's attention uses a subclass of Linear without calling its forward. The kernel of a
+    # depthwise convolution has one channel, so there is no rank to reduce.
     return type(module) is nn.Linear or (type(module) is nn.Conv2d and module.groups == 1)
 
 
-def merge(encoder: nn.Module) -> None:
-    """Add what adapters learned to the weights they lie beside, and take them out again."""
+def merge_adapters(encoder: nn.Module) -> None:
+    """Add the adapters of an encoder to its weights, and remove them."""
     try:
         from peft.tuners.tuners_utils import BaseTunerLayer
-    except ImportError:  # then there are none
+    except ImportError:  # then there are no adapters
         return
     for name, module in list(encoder.named_modules()):
         if isinstance(module, BaseTunerLayer):
             module.merge()
-            above, _, last = name.rpartition(".")
-            setattr(encoder.get_submodule(above), last, module.get_base_layer())
+            parent, _, attribute = name.rpartition(".")
+            setattr(encoder.get_submodule(parent), attribute, module.get_base_layer())
     for weight in encoder.parameters():
-        # As it comes back from a file: one that lies otherwise in memory rounds otherwise. `contiguous` would
-        # leave the strides of 1 x 1 convolutions alone.
+        # The memory layout of weights read from a file, because rounding depends on it. `contiguous` would
+        # keep the strides of 1 x 1 convolutions.
         weight.data = weight.data.clone(memory_format=torch.contiguous_format)
-    encoder.fixed = frozenset()  # type: ignore[assignment]
+    encoder.frozen_parameters = frozenset()  # type: ignore[assignment]
 
 
-def _checkpoint(encoder: Encoder, view: str) -> None:
+def _enable_checkpointing(encoder: Encoder, view: str) -> None:
     body = getattr(encoder, "body", None)
     if not getattr(body, "supports_gradient_checkpointing", False):
         raise RecipeError(
             f"views.{view}.finetune.gradient_checkpointing: "
             f"{type(body or encoder).__name__} cannot recompute its activations; leave it out"
         )
-    start: Any = body.gradient_checkpointing_enable  # type: ignore[union-attr]
-    start(gradient_checkpointing_kwargs={"use_reentrant": False})
+    enable: Any = body.gradient_checkpointing_enable  # type: ignore[union-attr]
+    enable(gradient_checkpointing_kwargs={"use_reentrant": False})

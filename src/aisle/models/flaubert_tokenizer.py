@@ -1,7 +1,7 @@
-"""FlauBERT's tokenizer as a `tokenizers` pipeline: Moses' rules for French words, then byte-pair pieces.
+"""FlauBERT's tokenizer as a `tokenizers` pipeline: Moses' rules for French, then byte-pair encoding.
 
-`transformers` keeps it as Python code over another library; a bundle needs one that JSON holds. Punctuation
-is normalised and split as Moses does (Koehn et al. 2007), but for its list of abbreviations.
+In `transformers` it is Python code over another library; a bundle needs one that is saved as JSON.
+Punctuation is normalised and split as by Moses (Koehn et al., 2007), except for its list of abbreviations.
 """
 
 import json
@@ -9,33 +9,37 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-_SAME = {
+_NORMALISED = {
     "``": '"', "''": '"', "„": '"', "“": '"', "”": '"', "«": '"', "»": '"',
     "’": "'", "‘": "'", "‚": "'", "´": "'", "–": "-", "—": " - ", "…": "...", "\u00a0": " ",
 }  # fmt: skip
 
 
 def moses_tokenizer(vocabulary: Path, merges: Path, lower: bool = False) -> Tokenizer:
-    """Read `vocab.json` and `merges.txt` of a FlauBERT (or French XLM) model.
+    """Read the tokenizer of a FlauBERT (or French XLM) model.
 
-    lower: whether it knows small letters only.
+    Args:
+        vocabulary: `vocab.json`.
+        merges: `merges.txt`.
+        lower: whether texts are converted to lower case.
     """
-    known = json.loads(vocabulary.read_text("utf-8"))
+    ids = json.loads(vocabulary.read_text("utf-8"))
     lines = merges.read_text("utf-8").split("\n")[:-1]
     pairs = [tuple(line.split()[:2]) for line in lines if not line.startswith("#version")]
-    kept = [pair for pair in pairs if len(pair) == 2 and set(pair) <= known.keys() and "".join(pair) in known]
-    tokenizer = Tokenizer(models.BPE(known, kept, unk_token="<unk>", end_of_word_suffix="</w>"))
-    steps = [normalizers.Replace(a, b) for a, b in _SAME.items()]
-    last = [normalizers.Lowercase()] if lower else []
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), *steps, *last])
-    tokenizer.pre_tokenizer = _words()
+    kept = [pair for pair in pairs if len(pair) == 2 and set(pair) <= ids.keys() and "".join(pair) in ids]
+    tokenizer = Tokenizer(models.BPE(ids, kept, unk_token="<unk>", end_of_word_suffix="</w>"))
+    replacements = [normalizers.Replace(a, b) for a, b in _NORMALISED.items()]
+    case = [normalizers.Lowercase()] if lower else []
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), *replacements, *case])
+    tokenizer.pre_tokenizer = moses_pre_tokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[(name, known[name]) for name in ("<s>", "</s>")]
+        single="<s> $A </s>", special_tokens=[(name, ids[name]) for name in ("<s>", "</s>")]
     )
     return tokenizer
 
 
-def _words() -> pre_tokenizers.PreTokenizer:
+def moses_pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+    """Splits French text into words and punctuation as Moses does."""
     letter = r"[\p{L}\p{N}]"
 
     def split(pattern: str, behaviour: str = "isolated") -> pre_tokenizers.PreTokenizer:

@@ -1,7 +1,9 @@
-"""From the joint vector to scores over the tree. `__all__` is the list of choices.
+"""Heads: scores over the tree from the joint vector. `__all__` is the list of choices.
 
-A head is constructed with the `Context` and the joint width. Called with products (B, D) and which of
-them anything is known of (B,), it returns `TorchScores`; where nothing is known, those of the prior.
+A head is constructed with the `Context`, the joint width `dim` and its options. `forward(x, known)`: `x` is
+(B, D); `known` is (B,) bool. Rows with `known=False` get the class prior. It returns `TorchScores`.
+
+Shapes: B products, D the joint width, N terminals, M nodes, C the width of the embeddings of category names.
 """
 
 import numpy as np
@@ -16,7 +18,7 @@ __all__ = ["LevelsHead", "TreeHead"]
 
 
 def log_prior(taxonomy: Taxonomy, counts: np.ndarray) -> Tensor:
-    """(N,) log of each terminal's share of the training products, half a product added to each."""
+    """(N,) log share of each terminal in the training products `counts` (N,), with add-½ smoothing."""
     smoothed = torch.from_numpy(np.asarray(counts, dtype=np.float32)) + 0.5
     return (smoothed / smoothed.sum()).log()
 
@@ -24,10 +26,17 @@ def log_prior(taxonomy: Taxonomy, counts: np.ndarray) -> Tensor:
 class TreeHead(nn.Module):
     """One softmax over terminals (design rule 1).
 
-    A terminal's weight is learned plus generated: the sum of a learned vector for every node on its
-    path (so that siblings share what their branch knows; `sharing=False`: for the terminal alone) and a
-    linear map of the embedding of its name (so that a new node has an answer before it has examples).
-    norm: standardise the joint vector first; without it the head is linear.
+    The weight of a terminal is learned plus generated. Learned: the sum of a vector for every node on its
+    path, so that siblings share statistical strength. Generated: a linear map of the embedding of its name,
+    so that a new node has a weight without examples.
+
+    Args:
+        context: the tree, training counts and name embeddings.
+        dim: D.
+        sharing: whether to sum over the path; otherwise only the terminal has a vector.
+        generated: whether to add the generated weight.
+        dropout: on the joint vector.
+        norm: whether to apply layer norm to the joint vector; without it the head is linear.
     """
 
     prior: Tensor
@@ -58,7 +67,7 @@ class TreeHead(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def weight(self) -> Tensor:
-        """(N, D) every terminal's weight."""
+        """(N, D) the weight of each terminal."""
         terminals = self.index.terminals
         learned = _sparse_mm(self.index.on_path, self.node) if self.sharing else self.node[terminals]
         if self.generated:
@@ -66,27 +75,33 @@ class TreeHead(nn.Module):
         return learned
 
     def forward(self, product: Tensor, known: Tensor) -> TreeScores:
-        """product (B, D), known (B,) bool -> scores."""
+        """Score products (B, D); rows with `known` (B,) False get the prior."""
         logits = self.drop(self.standardise(product)) @ self.weight().T + self.bias
         return TreeScores(torch.where(known.unsqueeze(1), logits, self.prior), self.index)
 
     @torch.no_grad()
     def load_from(self, old: "TreeHead") -> None:
-        """Take over what another tree's head has learned: rows by id, shared weights as they are."""
-        mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
-        self.node[mine] = old.node[theirs]
-        own, other = self.index.terminal_of[mine], old.index.terminal_of[theirs]
-        both = (own >= 0) & (other >= 0)
-        self.bias[own[both]] = old.bias[other[both]]
+        """Copy the weights of a head for another tree, by node id."""
+        new_node, old_node = _common_nodes(self.index.taxonomy, old.index.taxonomy)
+        self.node[new_node] = old.node[old_node]
+        new_terminal, old_terminal = self.index.terminal_of[new_node], old.index.terminal_of[old_node]
+        both = (new_terminal >= 0) & (old_terminal >= 0)
+        self.bias[new_terminal[both]] = old.bias[old_terminal[both]]
         self.generate.load_state_dict(old.generate.state_dict())
         self.standardise.load_state_dict(old.standardise.state_dict())
 
 
 class LevelsHead(nn.Module):
-    """A softmax per level, each with a class for paths that ended above; decoded over valid paths.
+    """A softmax per level, each with a class for paths that end above it; decoded over valid paths.
 
-    A class's weight is learned plus generated from the embedding of its name, as `TreeHead`'s.
-    weights: what each level counts in the likelihood, 1 by default; the last one counts for all below too.
+    The weight of a class is learned plus generated from the embedding of its name, as in `TreeHead`.
+
+    Args:
+        context: the tree, training counts and name embeddings.
+        dim: D.
+        weights: weight of each level in the loss, 1 by default; the last one also applies to all levels
+            below.
+        dropout: on the joint vector.
     """
 
     class_vectors: Tensor
@@ -118,13 +133,13 @@ class LevelsHead(nn.Module):
             classify.bias.copy_(getattr(self, f"prior{i}"))  # type: ignore[operator, union-attr]
 
     def weight(self, level: int) -> Tensor:
-        """(n + 1, D) the weights of a level's classes (0: the top one), the last: ended above."""
+        """(n + 1, D) the weights of the n classes of a level (0 is the top one); the last: ended above."""
         nodes = torch.from_numpy(self.index.taxonomy.level(level + 1)).to(self.class_vectors.device)
         generated = self.generate(self.class_vectors[nodes])  # (n, D)
         return self.classify[level].weight + nn.functional.pad(generated, (0, 0, 0, 1))  # type: ignore[operator]
 
     def forward(self, product: Tensor, known: Tensor) -> LevelScores:
-        """product (B, D), known (B,) bool -> scores."""
+        """Score products (B, D); rows with `known` (B,) False get the prior."""
         x = self.drop(self.norm(product))
         logits = [
             torch.where(
@@ -138,31 +153,35 @@ class LevelsHead(nn.Module):
 
     @torch.no_grad()
     def load_from(self, old: "LevelsHead") -> None:
-        """Take over what another tree's head has learned: rows by id, shared weights as they are."""
-        mine, theirs = _common(self.index.taxonomy, old.index.taxonomy)
+        """Copy the weights of a head for another tree, by node id."""
+        new_node, old_node = _common_nodes(self.index.taxonomy, old.index.taxonomy)
         depth = torch.from_numpy(self.index.taxonomy.node_depth)
         for classify in self.classify:
             nn.init.zeros_(classify.weight)  # type: ignore[arg-type]
         for level in range(min(len(self.classify), len(old.classify))):
-            # What is known of nodes below stands in for a new node above them; own rows go last.
-            for here in (depth[mine] != level + 1, depth[mine] == level + 1):
-                own, other = self.index.columns[mine[here], level], old.index.columns[theirs[here], level]
-                for tensor in ("weight", "bias"):
-                    new, known = getattr(self.classify[level], tensor), getattr(old.classify[level], tensor)
-                    new[own] = known[other]
-                    new[-1] = known[-1]  # ended above
+            # A new node takes the weights of a node below it; nodes of this level are copied last.
+            for here in (depth[new_node] != level + 1, depth[new_node] == level + 1):
+                new_column = self.index.columns[new_node[here], level]
+                old_column = old.index.columns[old_node[here], level]
+                for name in ("weight", "bias"):
+                    new_rows, old_rows = (
+                        getattr(self.classify[level], name),
+                        getattr(old.classify[level], name),
+                    )
+                    new_rows[new_column] = old_rows[old_column]
+                    new_rows[-1] = old_rows[-1]  # ended above
         self.generate.load_state_dict(old.generate.state_dict())
         self.norm.load_state_dict(old.norm.state_dict())
 
 
-def _common(new: Taxonomy, old: Taxonomy) -> tuple[Tensor, Tensor]:
-    """The nodes that two trees share by id: their indexes in each."""
+def _common_nodes(new: Taxonomy, old: Taxonomy) -> tuple[Tensor, Tensor]:
+    """The indexes, in each tree, of the nodes that both have by id."""
     pairs = [(i, j) for i, node in enumerate(new.nodes) if (j := old.find(node.id)) is not None]
     return tuple(torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1))  # type: ignore[return-value]
 
 
 def _sparse_mm(a: Tensor, b: Tensor) -> Tensor:
-    """a (N, M) sparse, b (M, D) -> (N, D), in full precision: its gradient in bfloat16 is missing on CPUs."""
+    """a (N, M) sparse @ b (M, D) in full precision: on CPUs it has no gradient in bfloat16."""
     if not torch.is_autocast_enabled(b.device.type):
         return torch.sparse.mm(a, b)
     with torch.autocast(b.device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""views -> fusion -> head, and what happens when a view is absent."""
+"""The network: views, fusion, head; missing views become learned tokens."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from aisle.models.encoders.pooling import at_most
-from aisle.models.finetune import still
+from aisle.models.encoders.pooling import limit_tokens
+from aisle.models.finetune import frozen_modules
 from aisle.models.registry import Encoded, Encoder, Fusion, Output, pooled_only
 from aisle.models.scores import TorchScores
 
@@ -15,14 +15,19 @@ Arrays = dict[str, Tensor]
 
 
 class Model(nn.Module):
-    """The network over one shop's views.
+    """A network of encoders, a fusion and a head.
 
-    encoders: one a view, in the order of the recipe. view_dropout: how often, in training, a present
-    view is treated as absent (never the last one a product has). max_tokens: the most that a view hands to a
-    fusion that reads them; of more, consecutive ones are averaged.
+    A missing view becomes one learned, unmasked token (design rule 2), so fusions need not handle it. A
+    product without any view gets the prior.
 
-    An absent view becomes one learned, unmasked token (design rule 2), so no fusion asks; a product
-    without any view gets the prior.
+    Args:
+        encoders: by view, in the order of the recipe.
+        fusion: the fusion.
+        head: the head.
+        view_dropout: probability that a present view counts as missing in training; never a product's last
+            one.
+        max_tokens: the most tokens of a view that reach a fusion which reads them; of more, consecutive ones
+            are averaged.
     """
 
     def __init__(
@@ -43,15 +48,15 @@ class Model(nn.Module):
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the views, in order."""
+        """Names of the views, in order."""
         return tuple(self.encoders)
 
     def dim_of(self, view: str) -> int:
-        """The width of a view's encoder."""
+        """D, the width of a view's encoder."""
         return len(self.missing_token[view])
 
     def fingerprint(self, view: str) -> str:
-        """Sixteen hex digits that change when any weight or option of a view's encoder does."""
+        """16 hex digits: a hash of the weights and options of a view's encoder."""
         encoder = self.encoders[view]
         digest = hashlib.sha256(repr(encoder.settings()).encode())  # type: ignore[operator]
         for name, tensor in sorted(encoder.state_dict().items()):
@@ -60,79 +65,90 @@ class Model(nn.Module):
         return digest.hexdigest()[:16]
 
     def freeze(self, views: set[str]) -> None:
-        """Keep these views' encoders as they are: no gradient, and eval mode (BatchNorm, dropout) always.
-        Of the others, the same holds for what their finetuning leaves alone."""
+        """Freeze the encoders of these views, and the parameters that finetuning freezes in the others.
+
+        Frozen modules get no gradient and stay in eval mode (BatchNorm, dropout).
+        """
         self.frozen = set(views)
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(self.is_trainable(name))
         self.train(self.training)
 
     def is_trainable(self, parameter: str) -> bool:
-        """Whether a parameter may change at all."""
-        top, _, rest = parameter.partition(".")
-        view, _, inside = rest.partition(".")
-        if top != "encoders":
+        """Whether a parameter is trained."""
+        part, _, rest = parameter.partition(".")
+        view, _, name = rest.partition(".")
+        if part != "encoders":
             return True
-        return view not in self.frozen and inside not in self.encoders[view].fixed  # type: ignore[operator]
+        return view not in self.frozen and name not in self.encoders[view].frozen_parameters  # type: ignore[operator]
 
     def trainable_state_dict(self) -> dict[str, Tensor]:
-        """The state without what stays as it was built."""
-        keys = tuple(f"{path}." for path in self._still())
-        built = {name for name, _ in self.named_parameters() if not self.is_trainable(name)}
+        """The state dict without frozen parameters and the buffers of frozen modules."""
+        frozen = {name for name, _ in self.named_parameters() if not self.is_trainable(name)}
+        modules = tuple(f"{path}." for path in self._frozen_modules())
         state = self.state_dict()
-        return {key: v for key, v in state.items() if key not in built and not key.startswith(keys)}
+        return {key: v for key, v in state.items() if key not in frozen and not key.startswith(modules)}
 
     def train(self, mode: bool = True) -> "Model":
-        """As every module's, but what cannot learn stays in eval mode."""
+        """As `torch.nn.Module.train`, but frozen modules stay in eval mode."""
         super().train(mode)
-        for path in self._still():
+        for path in self._frozen_modules():
             self.get_submodule(path).eval()
         return self
 
-    def _still(self) -> list[str]:
-        """The paths of frozen encoders, and of the parts that finetuning leaves alone in the others."""
-        found = [f"encoders.{name}" for name in self.frozen]
+    def _frozen_modules(self) -> list[str]:
+        """The paths of frozen encoders, and of the frozen modules of the others."""
+        paths = [f"encoders.{name}" for name in self.frozen]
         for name, encoder in self.encoders.items():
             if name not in self.frozen:
-                found += [f"encoders.{name}.{path}" for path in still(encoder)]
-        return found
+                paths += [f"encoders.{name}.{path}" for path in frozen_modules(encoder)]
+        return paths
 
-    def forward(self, inputs: dict[str, Arrays], present: Tensor, alone: Collection[str] = ()) -> Output:
-        """inputs: each view's prepared arrays; present (B, V) bool, in the order of `views`.
+    def forward(
+        self, inputs: dict[str, Arrays], present: Tensor, score_views: Collection[str] = ()
+    ) -> Output:
+        """Score a batch.
 
-        A view may come as `{"pooled": (B, D)}` or with `"tokens"` and `"mask"` too: a frozen encoder's
-        kept output. alone: views whose own scores are wanted too, for losses that ask for them.
+        Args:
+            inputs: prepared arrays by view, or the cached output of a frozen encoder: `pooled` (B, D), and
+                `tokens` and `mask` where the fusion reads them.
+            present: (B, V) bool, in the order of `views`.
+            score_views: views to score alone too (`Output.by_view`), if the fusion has a shared space.
         """
         if self.training and self.view_dropout:
             present = self._drop_views(present)
+        is_present = dict(zip(self.views, present.unbind(1), strict=True))
         encoded = {
-            name: self._with_missing_token(
-                name, self._read(name, inputs[name], present[:, column]), present[:, column]
-            )
-            for column, name in enumerate(self.views)
+            name: self._with_missing_token(name, self._encode_present(name, inputs[name], here), here)
+            for name, here in is_present.items()
         }
         joint = self.fusion(encoded)
-        asked = [name for name in self.views if joint.views is not None and name in alone]
-        # One call: a head may spend more on its weights than on a batch.
-        known = torch.cat([present.any(1), *(present[:, self.views.index(name)] for name in asked)])
-        vectors = [joint.product, *((joint.views or {})[name] for name in asked)]
+        alone = [name for name in self.views if joint.views is not None and name in score_views]
+        # One call of the head, whose weights may cost more to compute than a batch.
+        known = torch.cat([present.any(1), *(is_present[name] for name in alone)])
+        vectors = [joint.product, *((joint.views or {})[name] for name in alone)]
         scores: TorchScores = self.head(torch.cat(vectors), known)
-        b = present.shape[0]  # not len(): that would be a constant of an exported graph
-        by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(asked, 1)}
-        return Output(joint, scores[:b], by_view, dict(zip(self.views, present.unbind(1), strict=True)))
+        b = present.shape[0]  # len() would be a constant in an exported graph
+        by_view = {name: scores[b * i : b * (i + 1)] for i, name in enumerate(alone, 1)}
+        return Output(joint, scores[:b], by_view, is_present)
 
-    def _read(self, view: str, arrays: Arrays, present: Tensor) -> Encoded:
-        # A batch without this view would teach BatchNorm's statistics that pictures are black.
+    def _encode_present(self, view: str, arrays: Arrays, present: Tensor) -> Encoded:
+        # In a batch without this view, blank images would change BatchNorm's statistics.
         if self.training and not present.any():
             return pooled_only(self.missing_token[view].detach().expand(len(present), -1))
         return self.encode(view, arrays)
 
     def encode(self, view: str, arrays: Arrays) -> Encoded:
-        """One view's arrays, or a frozen encoder's kept output, as `Encoded`."""
+        """Encode one view.
+
+        Args:
+            view: its name.
+            arrays: its prepared arrays, or the cached output of its frozen encoder.
+        """
         if "pooled" not in arrays:
             encoded = self.encoders[view](**arrays)
             if self.fusion.reads_tokens:
-                tokens, mask = at_most(encoded.tokens, encoded.mask, self.max_tokens)
+                tokens, mask = limit_tokens(encoded.tokens, encoded.mask, self.max_tokens)
                 encoded = encoded._replace(tokens=tokens, mask=mask)
             return encoded
         encoded = pooled_only(arrays["pooled"].float())

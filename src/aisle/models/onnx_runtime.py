@@ -1,6 +1,6 @@
-"""The pieces that answer: ONNX graphs and tables of words. No torch here.
+"""Encoders of exported models: ONNX graphs and embedding tables. No torch here.
 
-Shapes: b products that have the view, T tokens, P pictures, D the view's width.
+Shapes: B products of a batch, b of them that have the view, T tokens, P images, D the width of the view.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +14,21 @@ from aisle.errors import BundleError, extra, first_line
 from aisle.models.preprocessing import Prepared, Preprocessor
 from aisle.models.views import View
 
-_TEXTS, _PICTURES = 8, 4  # at once: more gains nothing on a core, leaves its caches, and pads more
+# Products per run of a graph: on one core, larger batches are no faster, leave its caches and need more
+# padding.
+_TEXT_BATCH, _IMAGE_BATCH, _VECTOR_BATCH = 8, 4, 256
 
 Arrays = dict[str, np.ndarray]
 
 
 class EncodedArrays(NamedTuple):
-    """One view of b products: `pooled` (b, D); where the fusion reads tokens also `tokens` (b, T, D) and
-    `mask` (b, T)."""
+    """One encoded view of b products.
+
+    Attributes:
+        pooled: (b, D).
+        tokens: (b, T, D), where the fusion reads tokens.
+        mask: (b, T) bool, where the fusion reads tokens.
+    """
 
     pooled: np.ndarray
     tokens: np.ndarray | None = None
@@ -29,50 +36,57 @@ class EncodedArrays(NamedTuple):
 
 
 class OnnxGraph:
-    """An ONNX graph on one core: arrays by name in, arrays by name out.
+    """An ONNX graph that runs on one core.
+
+    Args:
+        file: the graph.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        BundleError: it is no graph that this onnxruntime can run.
+        BundleError: this onnxruntime cannot run the graph.
     """
 
     def __init__(self, file: Path) -> None:
         runtime: Any = extra("onnxruntime", "onnx", "an ONNX model")
         options = runtime.SessionOptions()
-        # Batches run beside each other, a thread each; threads inside of one would wait for each other.
+        # Batches run in parallel, each in one thread.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_mem_pattern = False  # lengths differ from batch to batch
         options.log_severity_level = 3
         try:
             self.session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has no common one
+        except Exception as error:  # onnxruntime's exceptions have no common base class
             raise BundleError(f"{file} cannot be run: {first_line(error)}") from error
-        self.inputs = [one.name for one in self.session.get_inputs()]
-        self.widths = {one.name: one.shape[-1] for one in self.session.get_inputs() if one.shape}
-        self.outputs = [one.name for one in self.session.get_outputs()]
+        self.inputs = [node.name for node in self.session.get_inputs()]
+        self.widths = {node.name: node.shape[-1] for node in self.session.get_inputs() if node.shape}
+        self.outputs = [node.name for node in self.session.get_outputs()]
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
-        """Inputs that the graph does not read are left out."""
-        found = self.session.run(None, {name: arrays[name] for name in self.inputs})
-        return dict(zip(self.outputs, found, strict=True))
+        """Run the graph on arrays by name; arrays that it does not read are ignored."""
+        outputs = self.session.run(None, {name: arrays[name] for name in self.inputs})
+        return dict(zip(self.outputs, outputs, strict=True))
 
 
 class ArrayEncoder(Protocol):
-    """One view's arrays to vectors."""
+    """An encoder of one view on numpy arrays."""
 
     def __call__(self, arrays: Arrays) -> EncodedArrays:
-        """b products' arrays -> what the fusion reads of them."""
+        """Encode the prepared arrays of b products."""
         ...
 
 
 class TableEncoder:
-    """Words to vectors: TF-IDF weights times a table (F, D)."""
+    """An embedding table: TF-IDF weights times vectors.
+
+    Args:
+        table: (F, D) a vector for each feature.
+    """
 
     def __init__(self, table: np.ndarray) -> None:
         self.table = np.ascontiguousarray(table, dtype=np.float32)
 
     def __call__(self, arrays: Arrays) -> EncodedArrays:
-        """ids (n,), weights (n,), offsets (b,) -> (b, D)."""
+        """Encode ids (n,), weights (n,) and offsets (b,) of b products."""
         from scipy.sparse import csr_matrix
 
         ends = np.append(arrays["offsets"], len(arrays["ids"]))
@@ -82,49 +96,53 @@ class TableEncoder:
 
 
 class GraphEncoder:
-    """A view's graph, fed in small parts of products alike in length, so that little padding is computed."""
+    """An encoder graph, run on small batches of products of similar length, with little padding.
+
+    Args:
+        graph: the graph.
+    """
 
     def __init__(self, graph: OnnxGraph) -> None:
         self.graph = graph
 
     def __call__(self, arrays: Arrays) -> EncodedArrays:
-        """As the network's encoder."""
-        made = [(rows, self.graph(some)) for rows, some in _split(arrays)]
-        back = np.argsort(np.concatenate([rows for rows, _ in made]), kind="stable")
-        parts = [part for _, part in made]
-        pooled = np.concatenate([part["pooled"] for part in parts])[back]
-        if "tokens" not in parts[0]:
+        """Encode the prepared arrays of b products."""
+        batches = [(rows, self.graph(batch)) for rows, batch in _split(arrays)]
+        order = np.argsort(np.concatenate([rows for rows, _ in batches]), kind="stable")
+        outputs = [output for _, output in batches]
+        pooled = np.concatenate([output["pooled"] for output in outputs])[order]
+        if "tokens" not in outputs[0]:
             return EncodedArrays(pooled)
-        most = max(part["tokens_mask"].shape[1] for part in parts)
-        tokens = np.concatenate([_wider(part["tokens"], most) for part in parts])[back]
-        mask = np.concatenate([_wider(part["tokens_mask"], most) for part in parts])[back]
+        width = max(output["tokens_mask"].shape[1] for output in outputs)
+        tokens = np.concatenate([_pad(output["tokens"], width) for output in outputs])[order]
+        mask = np.concatenate([_pad(output["tokens_mask"], width) for output in outputs])[order]
         return EncodedArrays(pooled, tokens, mask)
 
-    def parts(self, arrays: Arrays, most: int) -> Iterator[Arrays]:
-        """What the graph is fed, so many products at once at most."""
-        return (some for _, some in _split(arrays, most))
+    def batches(self, arrays: Arrays, max_size: int) -> Iterator[Arrays]:
+        """The batches that the graph runs on, of at most `max_size` products."""
+        return (batch for _, batch in _split(arrays, max_size))
 
 
-def _split(arrays: Arrays, most: int = 1 << 30) -> Iterator[tuple[np.ndarray, Arrays]]:
-    """Which products, and their arrays."""
+def _split(arrays: Arrays, max_size: int = 1 << 30) -> Iterator[tuple[np.ndarray, Arrays]]:
+    """Rows and arrays of batches of similar length."""
     length, size = _lengths(arrays)
     order = np.argsort(length, kind="stable")
-    for here in _runs(length[order], min(size, most), exact="shown" in arrays):
-        rows = order[here]
-        yield rows, _some(arrays, rows, int(length[rows].max()))
+    for batch in _batch_slices(length[order], min(size, max_size), exact="shown" in arrays):
+        rows = order[batch]
+        yield rows, _select(arrays, rows, int(length[rows].max()))
 
 
 def _lengths(arrays: Arrays) -> tuple[np.ndarray, int]:
-    """How long each product's arrays are: tokens, or pictures; and how many products to take at once."""
+    """The number of tokens or images of each product, and the number of products in a batch."""
     if "shown" in arrays:
-        return arrays["shown"].sum(1), _PICTURES
+        return arrays["shown"].sum(1), _IMAGE_BATCH
     if "mask" in arrays:
-        return np.maximum(arrays["mask"].sum(1), 1), _TEXTS
-    return np.ones(len(next(iter(arrays.values()))), int), 256
+        return np.maximum(arrays["mask"].sum(1), 1), _TEXT_BATCH
+    return np.ones(len(next(iter(arrays.values()))), int), _VECTOR_BATCH
 
 
-def _runs(length: np.ndarray, size: int, exact: bool) -> list[slice]:
-    """Parts of sorted lengths, each at most `size` long; exact: of one length only."""
+def _batch_slices(length: np.ndarray, size: int, exact: bool) -> list[slice]:
+    """Slices of at most `size` products, sorted by length; exact: all products of a slice have one length."""
     cuts = np.flatnonzero(np.diff(length)) + 1 if exact else np.array([], int)
     edges = [0, *cuts.tolist(), len(length)]
     return [
@@ -134,21 +152,25 @@ def _runs(length: np.ndarray, size: int, exact: bool) -> list[slice]:
     ]
 
 
-def _some(arrays: Arrays, rows: np.ndarray, length: int) -> Arrays:
-    """Some products, without the padding that longer ones asked for."""
-    wide = {"ids", "mask", "pixels", "shown"}
-    return {name: a[rows, :length] if name in wide else a[rows] for name, a in arrays.items()}
+def _select(arrays: Arrays, rows: np.ndarray, length: int) -> Arrays:
+    """The arrays of some products, cut to `length` tokens or images."""
+    padded = {"ids", "mask", "pixels", "shown"}
+    return {name: a[rows, :length] if name in padded else a[rows] for name, a in arrays.items()}
 
 
-def _wider(array: np.ndarray, width: int) -> np.ndarray:
-    """(b, T, …) with T raised to `width` by zeros."""
+def _pad(array: np.ndarray, width: int) -> np.ndarray:
+    """(b, T, …) padded with zeros to T = `width`."""
     return np.pad(array, [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)])
 
 
 class OnnxView(NamedTuple):
-    """One view of an exported model: `source` (the fields or images it reads), its preprocessor and encoder.
+    """One view of an exported model.
 
-    dim: the width D of its vectors.
+    Attributes:
+        source: what it reads of a product.
+        preprocessor: its preprocessor.
+        encode: its encoder.
+        dim: D, the width of its vectors.
     """
 
     source: View
@@ -157,18 +179,33 @@ class OnnxView(NamedTuple):
     dim: int
 
     def prepare(self, values: Sequence[Any]) -> tuple[Prepared, np.ndarray]:
-        """The arrays of those products that have it, and which of B those are: rows (b,)."""
+        """Prepare the products that have the view.
+
+        Args:
+            values: B values, None where the view is missing.
+
+        Returns:
+            The arrays of b products, with `present` (B,), and the rows (b,) of these products.
+        """
         rows = np.flatnonzero([value is not None for value in values])
         prepared = self.preprocessor([value for value in values if value is not None])
-        problems = {int(rows[i]): what for i, what in prepared.problems.items()}
-        good = np.flatnonzero(prepared.present)
-        arrays = prepared.arrays if len(good) == len(rows) else self.preprocessor.take(prepared.arrays, good)
+        problems = {int(rows[i]): message for i, message in prepared.problems.items()}
+        readable = np.flatnonzero(prepared.present)
+        arrays = prepared.arrays
+        if len(readable) < len(rows):
+            arrays = self.preprocessor.take(arrays, readable)
         present = np.zeros(len(values), bool)
-        present[rows[good]] = True
-        return Prepared(arrays, present, problems), rows[good]
+        present[rows[readable]] = True
+        return Prepared(arrays, present, problems), rows[readable]
 
     def scatter(self, encoded: EncodedArrays | None, rows: np.ndarray, b: int) -> EncodedArrays:
-        """The same with zeros for all other products of B."""
+        """Spread b encoded products over a batch, with zeros for the others.
+
+        Args:
+            encoded: b products; None for none.
+            rows: (b,) their rows in the batch.
+            b: size of the batch.
+        """
         pooled = np.zeros((b, self.dim), np.float32)
         if encoded is None:
             return EncodedArrays(pooled, pooled[:, None], np.zeros((b, 1), bool))

@@ -1,6 +1,6 @@
-"""Finding pretrained weights: a local folder or a hub name, with an error that helps when offline.
+"""Loads pretrained tokenizers, configurations and models from a folder or the Hugging Face hub.
 
-Nothing here imports torch before it must: tokenizers and configurations are read without it.
+torch is imported for models only.
 """
 
 import json
@@ -13,14 +13,21 @@ from aisle.errors import MissingModelError, extra
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-NEEDS_NONE = "fast"
+_RECIPE_WITHOUT_DOWNLOAD = "fast"
+_POOLING_NAMES = {  # of earlier sentence-transformers versions
+    "cls_token": "cls",
+    "mean_tokens": "mean",
+    "max_tokens": "max",
+    "mean_sqrt_len_tokens": "mean_sqrt_len",
+    "weightedmean_tokens": "weightedmean",
+}
 
 
 def load_tokenizer(name: str) -> "Tokenizer":
-    """The `tokenizers` pipeline of a folder or hub name.
+    """Load the `tokenizers` pipeline of a folder or hub name.
 
     Raises:
-        MissingModelError: it is not here and cannot be fetched.
+        MissingModelError: it is not on this machine and cannot be downloaded.
         MissingExtraError: tokenizers is not installed.
     """
     extra("tokenizers", "onnx", "a text encoder")
@@ -40,7 +47,7 @@ def load_tokenizer(name: str) -> "Tokenizer":
 
 
 def _flaubert(name: str) -> "Tokenizer":
-    """Its own tokenizer is no `tokenizers` pipeline."""
+    """FlauBERT's tokenizer in transformers is Python code, not a `tokenizers` pipeline."""
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
     from transformers.utils.hub import cached_file
 
@@ -51,10 +58,10 @@ def _flaubert(name: str) -> "Tokenizer":
 
 
 def load_config(name: str) -> Any:
-    """A transformers configuration.
+    """Load the transformers configuration of a folder or hub name.
 
     Raises:
-        MissingModelError: it is not here and cannot be fetched.
+        MissingModelError: it is not on this machine and cannot be downloaded.
     """
     from transformers import AutoConfig
 
@@ -65,16 +72,16 @@ def load_config(name: str) -> Any:
 
 
 def load_model(name: str) -> Any:
-    """A transformers model with its weights (safetensors only), in float32 and eval mode.
+    """Load a transformers model (safetensors only) in float32 and eval mode.
 
     Raises:
-        MissingModelError: it is not here and cannot be fetched.
+        MissingModelError: it is not on this machine and cannot be downloaded.
     """
     import torch
     from transformers import AutoModel
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # reading a file is not worth a bar, and --quiet means it
+    logging.disable_progress_bar()  # also for --quiet
     try:
         return AutoModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
@@ -82,74 +89,79 @@ def load_model(name: str) -> Any:
 
 
 def build_model(config: dict[str, Any]) -> Any:
-    """A transformers model of a configuration kept in a bundle, its weights yet to be loaded."""
+    """A transformers model with random weights from a configuration kept in a bundle."""
     from transformers import AutoConfig, AutoModel
 
     return AutoModel.from_config(AutoConfig.for_model(**config)).eval()
 
 
-def half_of(model: Any, half: str) -> Any:
-    """The `text_model` or `vision_model` of a model that is both; of one with a decoder the encoder."""
+def encoder_half(model: Any, half: str) -> Any:
+    """The `text_model` or `vision_model` of a text-image model, the encoder of an encoder-decoder, else
+    `model`.
+    """
     if getattr(model.config, "is_encoder_decoder", False):
         return model.get_encoder()
     return getattr(model, half, model) if hasattr(model.config, "vision_config") else model
 
 
-def pooling_of(name: str) -> str:
-    """How a sentence-transformers model makes one vector of its tokens, as it calls that: `mean`, `cls`,
-    `lasttoken`, …; the mean where it does not say.
+def sentence_pooling(name: str) -> str:
+    """The pooling of a sentence-transformers model.
+
+    Args:
+        name: folder or hub name.
+
+    Returns:
+        `mean`, `cls`, `lasttoken`, …; `mean` for other models.
 
     Raises:
-        ValueError: it puts several side by side, or its settings name none.
+        ValueError: it concatenates several, or its settings name none.
     """
     try:
-        modules = _settings_of(name, "modules.json")
-        kinds = {str(one["type"]).rpartition(".")[2]: str(one["path"]) for one in modules}
-        folder = kinds.get("Pooling")
+        modules = _read_json(name, "modules.json")
+        folders = {str(module["type"]).rpartition(".")[2]: str(module["path"]) for module in modules}
+        folder = folders.get("Pooling")
     except (OSError, ValueError, TypeError, KeyError):  # most models have no such file
         folder = "1_Pooling"
     if folder is None:
         return "mean"
     try:
-        settings = _settings_of(name, f"{folder}/config.json")
+        settings = _read_json(name, f"{folder}/config.json")
     except (OSError, ValueError):
         return "mean"
-    said = settings.get("pooling_mode") if isinstance(settings, dict) else None
-    if said is None:
-        said = [key for key, on in dict(settings).items() if key.startswith("pooling_mode_") and on is True]
-    several = [said] if isinstance(said, str) else list(said)
-    found = [_SHORT.get(key, key) for key in (one.removeprefix("pooling_mode_") for one in several)]
-    if len(found) != 1:
-        what = f"puts {' and '.join(found)} side by side" if found else "names no pooling"
-        raise ValueError(f"{name}/{folder}/config.json {what}; name one `pooling`")
-    return found[0]
+    modes = settings.get("pooling_mode") if isinstance(settings, dict) else None
+    if modes is None:
+        modes = [key for key, on in dict(settings).items() if key.startswith("pooling_mode_") and on is True]
+    modes = [modes] if isinstance(modes, str) else list(modes)
+    short = [mode.removeprefix("pooling_mode_") for mode in modes]
+    poolings = [_POOLING_NAMES.get(mode, mode) for mode in short]
+    if len(poolings) != 1:
+        reason = f"puts {' and '.join(poolings)} side by side" if poolings else "names no pooling"
+        raise ValueError(f"{name}/{folder}/config.json {reason}; name one `pooling`")
+    return poolings[0]
 
 
-_SHORT = {
-    "cls_token": "cls",
-    "mean_tokens": "mean",
-    "max_tokens": "max",
-    "mean_sqrt_len_tokens": "mean_sqrt_len",
-    "weightedmean_tokens": "weightedmean",
-}
-
-
-def _settings_of(name: str, file: str) -> Any:
+def _read_json(name: str, file: str) -> Any:
     from transformers.utils.hub import cached_file
 
     return json.loads(Path(str(cached_file(name, file))).read_text())
 
 
 def missing_model(name: str, files: str, error: Exception) -> MissingModelError:
-    """What to raise where a pretrained model's files cannot be read."""
+    """The error to raise where the files of a pretrained model cannot be read.
+
+    Args:
+        name: folder or hub name.
+        files: the files that were needed.
+        error: the first error.
+    """
     if Path(name).exists() or name.startswith((".", "/", "~")):
         where = f"folder {Path(name).expanduser().resolve()}"
     else:
-        home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+        cache = os.environ.get("HF_HOME", "~/.cache/huggingface")
         hub = "the hub (offline: HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else "the hub"
-        where = f"folder ./{name}, the cache {home} and {hub}"
+        where = f"folder ./{name}, the cache {cache} and {hub}"
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return MissingModelError(
         f"pretrained model {name!r}: cannot read {files}; looked in {where} ({first[:160]}). "
-        f"Name a local folder, or use recipe {NEEDS_NONE!r}, which needs no download."
+        f"Name a local folder, or use recipe {_RECIPE_WITHOUT_DOWNLOAD!r}, which needs no download."
     )

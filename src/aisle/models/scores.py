@@ -13,14 +13,14 @@ from aisle.taxonomy import Taxonomy
 
 
 class TorchScores(Protocol):
-    """The methods of every head's output. N terminals, B products."""
+    """The output of a head for B products over a tree of N terminals."""
 
     def nll(self, node: Tensor, exact: Tensor) -> Tensor:
-        """(B,) negative log-likelihood of being exactly at `node` (B,), or in its branch."""
+        """(B,) negative log-likelihood of `node` (B,): of exactly this node, or else of its branch."""
         ...
 
     def level(self, depth: int) -> Tensor:
-        """(B, n + 1) log-probabilities of this level's n nodes, last that the path ended above."""
+        """(B, n + 1) log-probabilities of the n nodes of a level (from 1); last, that the path ends above it."""
         ...
 
     def topk(self, k: int) -> tuple[Tensor, Tensor]:
@@ -32,14 +32,23 @@ class TorchScores(Protocol):
         ...
 
     def __getitem__(self, rows: slice) -> "TorchScores":
-        """Some products'."""
+        """The scores of some products."""
         ...
 
 
 class TreeIndex(nn.Module):
-    """The tree's index tensors, kept as buffers so that they follow the network to its device.
+    """Index tensors of a tree, as buffers that follow the network to its device.
 
-    They are rebuilt from the tree and never saved: weights carry no numbers of nodes.
+    They are not saved: saved weights refer to nodes by id, not by index.
+
+    Attributes:
+        span: (M, 2) first terminal of each node's branch, and one past the last.
+        terminals: (N,) node of each terminal.
+        terminal_of: (M,) terminal of each node, -1 if it is none.
+        ancestors: (M, L) ancestor of each node on each level, itself included, -1 below it.
+        columns: (M, L) the same as a position within the level; the number of its nodes where the path ends
+            above.
+        on_path: (N, M) sparse, 1 where a node is on the path of a terminal.
     """
 
     span: Tensor
@@ -57,16 +66,13 @@ class TreeIndex(nn.Module):
         self.register_buffer("terminals", torch.from_numpy(taxonomy.terminals), persistent=False)  # (N,)
         self.register_buffer("terminal_of", torch.from_numpy(taxonomy.terminal_of), persistent=False)
         self.register_buffer("ancestors", ancestors, persistent=False)  # (M, L)
-        columns = torch.full_like(
-            ancestors, 0
-        )  # each node's ancestor as a column of its level, the last: ended
+        columns = torch.zeros_like(ancestors)
         for depth in range(1, taxonomy.depth + 1):
             nodes = torch.from_numpy(taxonomy.level(depth))
             column = torch.full((len(taxonomy) + 1,), len(nodes))
             column[nodes] = torch.arange(len(nodes))
             columns[:, depth - 1] = column[ancestors[:, depth - 1]]
         self.register_buffer("columns", columns, persistent=False)  # (M, L)
-        # (N, M) which nodes lie on a terminal's path, a few non-zeros a row; a plain tensor would be dense.
         path = ancestors[torch.from_numpy(taxonomy.terminals)]  # (N, L)
         row = torch.arange(len(path)).unsqueeze(1).expand_as(path)[path >= 0]
         on_path = torch.sparse_coo_tensor(
@@ -80,14 +86,16 @@ class TreeIndex(nn.Module):
 
     @property
     def terminal_columns(self) -> Tensor:
-        """(N, L) the column of each level under which a terminal falls."""
+        """(N, L) the rows of `columns` of the terminals."""
         return self.columns[self.terminals]
 
 
 class TreeScores:
-    """One softmax over terminals; a node's probability is the sum over its range, in log space.
+    """One softmax over terminals; a node's probability is the sum over its terminals, in log space.
 
-    logits: (B, N). It cannot contradict itself: levels, branches and terminals are sums of one whole.
+    Args:
+        logits: (B, N).
+        index: of the tree.
     """
 
     def __init__(self, logits: Tensor, index: TreeIndex) -> None:
@@ -96,7 +104,7 @@ class TreeScores:
 
     @cached_property
     def logp(self) -> Tensor:
-        """(B, N)."""
+        """(B, N) log-probabilities."""
         return self.logits.float().log_softmax(1)
 
     def __getitem__(self, rows: slice) -> "TreeScores":
@@ -107,9 +115,9 @@ class TreeScores:
         return self.logp
 
     def nll(self, node: Tensor, exact: Tensor) -> Tensor:
-        """(B,) the terminal's where exact, else the branch's."""
-        own = self.index.terminal_of[node].clamp(min=0)  # (B,)
-        likelihood = self.logp.gather(1, own.unsqueeze(1)).squeeze(1)
+        """(B,) negative log-likelihood of `node` (B,): of exactly this node, or else of its branch."""
+        terminal = self.index.terminal_of[node].clamp(min=0)  # (B,)
+        likelihood = self.logp.gather(1, terminal.unsqueeze(1)).squeeze(1)
         if exact.all():
             return -likelihood
         start, stop = self.index.span[node].unbind(1)
@@ -119,7 +127,7 @@ class TreeScores:
         return -torch.where(exact, likelihood, branch)
 
     def level(self, depth: int) -> Tensor:
-        """(B, n + 1) log-probabilities of this level's nodes; the last column: ended above."""
+        """(B, n + 1) log-probabilities of the nodes of a level (from 1); the last column: ended above."""
         column = self.index.terminal_columns[:, depth - 1].expand_as(self.logp)  # (B, N)
         shape = (len(self.logp), self.index.widths[depth - 1])
         peak = self.logp.new_full(shape, -torch.inf).scatter_reduce(1, column, self.logp.detach(), "amax")
@@ -134,28 +142,33 @@ class TreeScores:
 
 
 class LevelScores:
-    """A softmax per level, each with a last class `ended`; these can contradict one another, so they are
-    decoded over root-to-terminal paths: a path's score is the sum of its levels' log-probabilities.
+    """A softmax per level, each with a last class for paths that end above it.
 
-    logits: one (B, n_l + 1) a level. weights: what a level's error counts in `nll`.
+    Levels can contradict each other, so they are decoded over paths from root to terminal: the score of a
+    path is the sum of the log-probabilities of its levels.
+
+    Args:
+        logits: (B, n + 1) of each level.
+        index: of the tree.
+        weights: weight of each level in `nll`.
     """
 
     def __init__(self, logits: list[Tensor], index: TreeIndex, weights: list[float]) -> None:
         self.index = index
         self.weights = weights
         self.logits = logits
-        self.levels = [one.float().log_softmax(1) for one in logits]
+        self.levels = [level.float().log_softmax(1) for level in logits]
 
     def __getitem__(self, rows: slice) -> "LevelScores":
-        return LevelScores([one[rows] for one in self.logits], self.index, self.weights)
+        return LevelScores([level[rows] for level in self.logits], self.index, self.weights)
 
     def level(self, depth: int) -> Tensor:
-        """(B, n + 1) this level's own log-probabilities, as its classifier gave them."""
+        """(B, n + 1) log-probabilities of the softmax of a level (from 1)."""
         return self.levels[depth - 1]
 
     @cached_property
     def logp(self) -> Tensor:
-        """(B, N) over valid paths alone: the argmax is the most probable valid path."""
+        """(B, N) log-probabilities, normalised over valid paths."""
         columns = self.index.terminal_columns  # (N, L)
         total = sum(level[:, columns[:, i]] for i, level in enumerate(self.levels))
         assert isinstance(total, Tensor)
@@ -166,7 +179,7 @@ class LevelScores:
         return self.logp
 
     def nll(self, node: Tensor, exact: Tensor) -> Tensor:
-        """(B,) weighted sum over levels; a target known only to a branch says nothing of the levels below."""
+        """(B,) the weighted sum over levels, down to the level of the target's branch if it is not exact."""
         columns = self.index.columns[node]  # (B, L)
         known = (self.index.ancestors[node] >= 0) | exact.unsqueeze(1)  # (B, L)
         losses = [

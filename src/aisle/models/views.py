@@ -1,4 +1,4 @@
-"""What a model reads of a product: named views, each one modality of it. No torch here."""
+"""Views: what a model reads of a product, one modality each. No torch here."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
@@ -9,11 +9,15 @@ Modality = Literal["text", "image", "vector"]
 
 
 class View(NamedTuple):
-    """`title` read as text, `image` as pictures, a vector file as vectors.
+    """One view of a product.
 
-    fields: for text, the product's fields, joined in this order (`*`: every field no other view
-    names, as `name value`); for vectors, the vector's name. An image view takes the product's
-    images, at most `images` of them.
+    Attributes:
+        name: its name in the recipe.
+        modality: text, image or vector.
+        fields: of a text view, the fields to join, in this order; `*` is every field that no view names, as
+            `name value`. Of a vector view, the name of the vector.
+        others: fields that views name, which `*` leaves out.
+        images: of an image view, the most images read.
     """
 
     name: str
@@ -23,7 +27,7 @@ class View(NamedTuple):
     images: int = 1
 
     def value(self, product: Product) -> Any:
-        """The text, the tuple of pictures or the vector; None when the product lacks this view."""
+        """The text, the tuple of images or the vector; None where the view is missing."""
         if self.modality == "image":
             return product.images[: self.images] or None
         if self.modality == "vector":
@@ -31,14 +35,14 @@ class View(NamedTuple):
         return self._text(product) or None
 
     def values(self, products: Iterable[Product]) -> list[Any]:
-        """One value a product."""
+        """The value of each product."""
         return [self.value(product) for product in products]
 
     def _text(self, product: Product) -> str:
         if self.fields != ("*",):
             text = "\n".join(product.fields[f] for f in self.fields if product.fields.get(f))
         else:
-            rest = sorted(name for name in product.fields if name not in self.others)
-            text = "\n".join(f"{name} {product.fields[name]}" for name in rest)
-        # Half a surrogate pair, as broken JSON brings, is no character: tokenizers refuse it.
+            other = sorted(name for name in product.fields if name not in self.others)
+            text = "\n".join(f"{name} {product.fields[name]}" for name in other)
+        # Tokenizers refuse half a surrogate pair, which broken JSON may contain.
         return text.encode("utf-8", "replace").decode()

@@ -99,6 +99,11 @@ class Taxonomy:
             )
         return found
 
+    def terminals_in(self, other: "Taxonomy") -> np.ndarray:
+        """(N,) the number of each terminal in another tree, by node id; -1 where it is none there."""
+        nodes = [other.find(self.nodes[node].id) for node in self.terminals]
+        return np.array([-1 if node is None else other.terminal_of[node] for node in nodes], np.int64)
+
     def did_you_mean(self, label: str) -> str:
         """` Did you mean 'Clothing > Shoes'?`, or an empty string."""
         return did_you_mean(label, self._near_names)

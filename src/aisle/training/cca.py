@@ -35,7 +35,7 @@ class Moments(NamedTuple):
 
 
 def begin(model: Model, rows: BatchLoader, frozen: Collection[str], progress: Progress) -> None:
-    """Find the bridges of the network's fusion, where it has any, between views whose encoders keep still."""
+    """Find the cca of the network's fusion, where it has any, between views whose encoders keep still."""
     fusion = model.fusion
     if not isinstance(fusion, HuseFusion) or not fusion.cca_dim:
         return
@@ -46,8 +46,8 @@ def begin(model: Model, rows: BatchLoader, frozen: Collection[str], progress: Pr
     widths = [model.dim_of(name) for name in names]
     maps = canonical(_moments(model, rows, names), widths, fusion.cca_dim)
     for name, (mean, weight) in zip(names, maps, strict=True):
-        fusion.bridges[name].mean.copy_(torch.from_numpy(mean))  # type: ignore[operator, union-attr]
-        fusion.bridges[name].weight.copy_(torch.from_numpy(weight))  # type: ignore[operator, union-attr]
+        fusion.cca[name].mean.copy_(torch.from_numpy(mean))  # type: ignore[operator, union-attr]
+        fusion.cca[name].weight.copy_(torch.from_numpy(weight))  # type: ignore[operator, union-attr]
 
 
 def canonical(moments: Moments, widths: list[int], rank: int) -> list[tuple[np.ndarray, np.ndarray]]:

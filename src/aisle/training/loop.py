@@ -43,9 +43,14 @@ class WeightedLoss(nn.Module):
         kinds = [type(loss).__name__ for loss in losses]
         self.names = [k if kinds.count(k) == 1 else f"{k}_{i}" for i, k in enumerate(kinds)]
 
-    def asks(self, views: Sequence[str]) -> set[str]:
+    def views_to_score(self, views: Sequence[str]) -> set[str]:
         """The views whose own scores some loss needs."""
-        return {name for loss in self.losses if isinstance(loss, PerViewLoss) for name in loss.asks(views)}
+        return {
+            name
+            for loss in self.losses
+            if isinstance(loss, PerViewLoss)
+            for name in loss.views_to_score(views)
+        }
 
     def forward(self, output: Output, target: Target) -> tuple[Tensor, Tensor]:
         """-> the weighted sum (), and each loss without its weight (L,)."""
@@ -155,7 +160,7 @@ class StageTrainer:
         self.scaler = torch.GradScaler(self.device.type, enabled=precision == "fp16")
         self.trained = set_trainable(model, stage)
         self.frozen = frozen_parts(model, stage)
-        self.alone = loss.asks(model.views)
+        self.score_views = loss.views_to_score(model.views)
         loss.to(self.device)
         parallel.agree(model, loss)
         self.optimizer = optimizer_of(model, loss, stage, self.trained)
@@ -204,7 +209,7 @@ class StageTrainer:
         first = number - number % group
         last = min(first + group, self.steps) - 1
         with self.autocast:
-            output = self.model(batch.inputs, batch.present, self.alone)
+            output = self.model(batch.inputs, batch.present, self.score_views)
         value, parts = self.loss(parallel.gather(output, batch.sizes), batch.target)
         self.scaler.scale(value / (last + 1 - first)).backward()
         if number == last:

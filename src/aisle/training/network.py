@@ -15,7 +15,7 @@ from aisle.inference.input_pipeline import InputPipeline
 from aisle.inference.predictor import Predictor
 from aisle.models import fusions, heads, losses
 from aisle.models.features import FeatureStore
-from aisle.models.label_embeddings import context_of
+from aisle.models.label_embeddings import make_context
 from aisle.models.model import Model
 from aisle.models.options import Augment
 from aisle.models.preprocessing import Preprocessor
@@ -76,7 +76,7 @@ def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress
     device = torch.device("cpu") if given.device is None else given.device
     torch.manual_seed(recipe.seed)
     fit_rows = given.catalog.select(given.split.train)
-    context = context_of(given.taxonomy, given.counts)
+    context = make_context(given.taxonomy, given.counts)
     if start is None:
         preprocessors = _fit_preprocessors(fit_rows, recipe, trust_code)
         model = build_network(recipe.network, preprocessors, context, trust_code=trust_code)

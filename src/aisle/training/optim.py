@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from aisle.models.finetune import depths
+from aisle.models.finetune import layers_from_top
 from aisle.models.model import Model
 from aisle.training.recipe import Stage
 
@@ -67,10 +67,10 @@ def _layer_rates(model: Model) -> dict[str, float]:
     """By parameter, the share of its part's rate where an encoder's lower layers learn more slowly (Howard
     and Ruder, arXiv 1801.06146)."""
     return {
-        f"encoders.{view}.{name}": encoder.slower**depth  # type: ignore[operator]
+        f"encoders.{view}.{name}": encoder.layer_decay**depth  # type: ignore[operator]
         for view, encoder in model.encoders.items()
-        if encoder.slower != 1.0
-        for name, depth in depths(encoder).items()
+        if encoder.layer_decay != 1.0
+        for name, depth in layers_from_top(encoder).items()
     }
 
 

@@ -42,18 +42,18 @@ def setup(model: Model, recipe: Recipe, phase: Phase, before: Phase | None) -> N
     """Set the network up for a phase: what keeps still, and how much of the rest may learn.
 
     Raises:
-        RecipeError: as `aisle.models.finetune.prepare`.
+        RecipeError: as `aisle.models.finetune.prepare_finetuning`.
     """
     torch.manual_seed(recipe.seed)  # a run resumed here draws the same adapters
     resting = set(recipe.views) if before is None else before.still
     for name, view in recipe.views.items():
         if view.finetune and name in resting and name not in phase.still:
-            finetune.prepare(model.encoders[name], view.finetune, name)  # type: ignore[arg-type]
+            finetune.prepare_finetuning(model.encoders[name], view.finetune, name)  # type: ignore[arg-type]
     model.freeze(set(phase.still))
 
 
 def teardown(model: Model, recipe: Recipe) -> None:
     """Training is over: adapters become part of the weights they lie beside."""
     for encoder in model.encoders.values():
-        finetune.merge(encoder)
+        finetune.merge_adapters(encoder)
     model.freeze({name for name, view in recipe.views.items() if view.freeze})

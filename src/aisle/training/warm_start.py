@@ -66,7 +66,7 @@ def model_from(
     for name, prepare in preprocessors.items():
         encoder = model.encoders[name]
         if isinstance(encoder, encoders.TfidfEncoder) and isinstance(prepare, TfidfPreprocessor):
-            encoder.widen(prepare.size)
+            encoder.resize(prepare.size)
     model.view_dropout, model.max_tokens = spec.view_dropout, spec.max_tokens
     model.freeze({name for name, view in spec.views.items() if view.freeze})
     return model

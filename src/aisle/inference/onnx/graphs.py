@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from aisle.errors import AisleError, extra, first_line
 from aisle.inference.onnx.recurrent import exportable
-from aisle.models.encoders.pooling import condensed
+from aisle.models.encoders.pooling import average_tokens
 from aisle.models.model import Model
 from aisle.models.preprocessing import ImagePreprocessor, Preprocessor, TokenPreprocessor, VectorPreprocessor
 from aisle.models.registry import Encoded, Encoder
@@ -40,7 +40,7 @@ class _View(nn.Module):
         encoded: Encoded = self.encoder(**dict(given))
         if not self.tokens:
             return (encoded.pooled,)
-        return (encoded.pooled, *condensed(encoded.tokens, encoded.mask, self.tokens))
+        return (encoded.pooled, *average_tokens(encoded.tokens, encoded.mask, self.tokens))
 
 
 def encoder_graph(model: Model, name: str, preprocessor: Preprocessor, file: Path) -> None:

@@ -68,7 +68,7 @@ def _parts(view: OnnxView, products: Sequence[Product], sharing: int) -> Iterato
     values = [value for value in view.source.values(products) if value is not None]
     prepared, _ = view.prepare(values[: CALIBRATION_ROWS // sharing])
     if prepared.present.any() and isinstance(view.encode, GraphEncoder):
-        yield from view.encode.parts(prepared.arrays, _PART)
+        yield from view.encode.batches(prepared.arrays, _PART)
 
 
 def _quantise(quantization: Any, file: Path, rows: list[Arrays]) -> bool:

@@ -1,7 +1,7 @@
-"""What reads one view. `__all__` is the list of choices; adding an encoder is adding a class.
+"""Encoders of single views. `__all__` is the list of choices.
 
-An encoder is a plain module with `dim` (its width), `modality`, and `preprocessor_class`: the torch-free
-object that makes its arrays. Its `forward` takes those arrays by name and returns `Encoded`.
+An encoder is a module with `dim` (its width), `modality` and `preprocessor_class`, the torch-free class of
+its preprocessor. Its `forward` takes the preprocessor's arrays by name and returns `Encoded`.
 """
 
 from aisle.models.encoders.images import ConvEncoder, TransformerImageEncoder

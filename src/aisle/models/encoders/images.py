@@ -1,4 +1,7 @@
-"""ImagePreprocessor: what every image encoder shares, and a small network from scratch."""
+"""Image encoders: a small convolutional network, and any pretrained `transformers` vision model.
+
+Shapes: B products, P images of a product, S pixels per side, T patches of an image, D the width.
+"""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -7,42 +10,50 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aisle.models.encoders.chunks import at_once
+from aisle.models.encoders.batching import inference_batch_size
 from aisle.models.encoders.pooling import attention_pool, masked_mean
 from aisle.models.preprocessing import ImagePreprocessor
-from aisle.models.pretrained import build_model, half_of, load_model
+from aisle.models.pretrained import build_model, encoder_half, load_model
 from aisle.models.registry import Encoded, Encoder
 
-_AT_ONCE = 4  # pictures: their first maps stay in a processor's cache, three times as fast as 64
-SMALLEST = 32  # pixels; four halvings leave 2 x 2 cells, fewer would be too few for BatchNorm's statistics
+_CPU_BATCH_SIZE = 4  # images: their first feature maps stay in the processor's cache, 3x as fast as 64
+MIN_SIZE = 32  # pixels; after four poolings 2 x 2 cells, the least for BatchNorm's statistics
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def encode_pictures(body: Callable[[Tensor], Tensor], pixels: Tensor, shown: Tensor) -> Encoded:
-    """One `Encoded` a product, over the patches of all its pictures.
+def encode_images(body: Callable[[Tensor], Tensor], pixels: Tensor, shown: Tensor) -> Encoded:
+    """Encode all images of each product.
 
-    body: (n, 3, S, S) uint8 -> patches (n, T, D). pixels (B, P, 3, S, S), shown (B, P). Empty places do not
-    reach the body: it would read them in vain, and they would count as black pictures in BatchNorm's
+    Empty slots do not reach `body`: they would cost time, and count as black images in BatchNorm's
     statistics.
+
+    Args:
+        body: pixels (n, 3, S, S) uint8 to patches (n, T, D).
+        pixels: (B, P, 3, S, S) uint8.
+        shown: (B, P) bool, which slots hold an image.
+
+    Returns:
+        The patches of all images of a product, P*T tokens.
     """
     b, p = shown.shape
     x, real = pixels.flatten(0, 1), shown.flatten()
-    # A graph that is exported has no shapes that depend on what it is given.
+    # Shapes in an exported graph must not depend on the data.
     if torch.compiler.is_compiling() or real.all() or not real.any():
-        patches = _in_turn(body, x)
+        patches = _in_batches(body, x)
     else:
-        some = _in_turn(body, x[real])
-        patches = some.new_zeros(len(x), *some.shape[1:]).index_put((real.nonzero()[:, 0],), some)
+        real_patches = _in_batches(body, x[real])
+        patches = real_patches.new_zeros(len(x), *real_patches.shape[1:])
+        patches = patches.index_put((real.nonzero()[:, 0],), real_patches)
     t = patches.shape[1]
     mask = shown.unsqueeze(-1).expand(b, p, t).reshape(b, p * t)
     tokens = patches.reshape(b, p * t, -1)  # (B, P*T, D)
     return Encoded(masked_mean(tokens, mask), tokens, mask, shown.any(1))
 
 
-def _in_turn(body: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """A few at a time where no gradient holds on to them: a network's first maps are large."""
-    step = at_once(x, _AT_ONCE)
-    return torch.cat([body(part) for part in x.split(step)]) if step < len(x) else body(x)
+def _in_batches(body: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`body` of a few images at a time, because the first feature maps are large."""
+    size = inference_batch_size(x, _CPU_BATCH_SIZE)
+    return torch.cat([body(part) for part in x.split(size)]) if size < len(x) else body(x)
 
 
 def _block(before: int, after: int) -> nn.Sequential:
@@ -55,10 +66,14 @@ def _block(before: int, after: int) -> nn.Sequential:
 
 
 class ConvEncoder(Encoder):
-    """A small convolutional network, trained from nothing: for drawn or studio pictures, no download.
+    """A small convolutional network, trained from scratch: for drawings or studio images, no download.
 
-    preprocessor: gives the picture size. dim: D, also the width of the last block. dropout: of whole channels
-    of the last map. Tokens are the cells of the last map.
+    Tokens are the cells of the last feature map.
+
+    Args:
+        preprocessor: sets the image size S.
+        dim: D, the channels of the last block.
+        dropout: of channels of the last feature map.
     """
 
     preprocessor_class = ImagePreprocessor
@@ -66,9 +81,9 @@ class ConvEncoder(Encoder):
 
     def __init__(self, preprocessor: ImagePreprocessor, dim: int = 128, dropout: float = 0.1) -> None:
         super().__init__()
-        if preprocessor.size < SMALLEST or dim < 8:
+        if preprocessor.size < MIN_SIZE or dim < 8:
             raise ValueError(
-                f"size {preprocessor.size} must be at least {SMALLEST}, and dim {dim} at least 8"
+                f"size {preprocessor.size} must be at least {MIN_SIZE}, and dim {dim} at least 8"
             )
         self.dim, self.dropout = dim, dropout
         widths = [3, dim // 8, dim // 4, dim // 2, dim]
@@ -76,8 +91,8 @@ class ConvEncoder(Encoder):
         self.drop = nn.Dropout2d(dropout)
 
     def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
-        """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
-        return encode_pictures(self._patches, pixels, shown)
+        """Encode pixels (B, P, 3, S, S) uint8 and shown (B, P) bool; tokens are (B, P*T, D)."""
+        return encode_images(self._patches, pixels, shown)
 
     def _patches(self, pixels: Tensor) -> Tensor:
         x = pixels.float().div(127.5).sub(1)  # in [-1, 1]
@@ -88,11 +103,19 @@ class ConvEncoder(Encoder):
 class TransformerImageEncoder(Encoder):
     """Any `transformers` vision model by hub name or folder (MobileNetV2, ResNet, ConvNeXt, ViT, …).
 
-    name: where its weights are; config: the configuration as a dict instead, for a network whose
-    weights are loaded afterwards. pooling: `mean` over the patches of all a product's pictures, or
-    `attention`: a learned weight a patch, which begins as the mean and learns with the encoder. Pixels are
-    normalised with the folder's `preprocessor_config.json`, with ImageNet's mean and deviation where it has
-    none. Of a model of texts and pictures (CLIP, SigLIP) the half that reads pictures is taken.
+    Of a text-image model (CLIP, SigLIP) the image half is used. Pixels are normalised as in its
+    `preprocessor_config.json`, by default with the mean and deviation of ImageNet.
+
+    Args:
+        preprocessor: sets the image size S.
+        name: hub name or folder of the weights.
+        pooling: `mean` over the patches of all images of a product, or `attention`, a mean with learned
+            weights that starts as the plain mean.
+        config: the configuration of a network whose weights are loaded later, in place of `name`.
+
+    Raises:
+        ValueError: neither `name` nor `config`, or an unknown pooling.
+        MissingModelError: the weights cannot be read.
     """
 
     cacheable = True
@@ -129,8 +152,8 @@ class TransformerImageEncoder(Encoder):
         return hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden  # (n, T, D)
 
     def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
-        """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
-        encoded = encode_pictures(self._patches, pixels, shown)
+        """Encode pixels (B, P, 3, S, S) uint8 and shown (B, P) bool; tokens are (B, P*T, D)."""
+        encoded = encode_images(self._patches, pixels, shown)
         if self.attend is None:
             return encoded
         pooled = attention_pool(encoded.tokens, encoded.mask, self.attend(encoded.tokens))
@@ -151,8 +174,8 @@ def _from_name(name: str | None) -> tuple[Any, dict[str, Any]]:
     for key in ("image_mean", "image_std"):
         if processor.get(key):
             config[key] = processor[key]
-    return half_of(model, "vision_model"), config
+    return encoder_half(model, "vision_model"), config
 
 
 def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    return half_of(build_model(config), "vision_model"), config
+    return encoder_half(build_model(config), "vision_model"), config

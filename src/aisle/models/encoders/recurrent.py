@@ -1,4 +1,4 @@
-"""Text read word piece by word piece by a recurrent network: the field's baselines before transformers."""
+"""Recurrent text encoders, trained from scratch."""
 
 from typing import ClassVar
 
@@ -11,9 +11,17 @@ from aisle.models.registry import Encoded, Encoder
 
 
 class RecurrentEncoder(Encoder):
-    """A recurrent network (`lstm`, `gru` or `rnn`) over byte-pair tokens, both ways, from scratch.
+    """A bidirectional recurrent network over byte-pair tokens, trained from scratch.
 
-    preprocessor: the learned vocabulary. kind: its cells. dim: D, half of it each way. layers: stacked ones.
+    Args:
+        preprocessor: the learned vocabulary.
+        kind: `lstm`, `gru` or `rnn`.
+        dim: D, half of it in each direction.
+        layers: number of stacked layers.
+        dropout: on the embeddings, between layers and on the output.
+
+    Raises:
+        ValueError: an unknown kind, an odd `dim`, or no layer.
     """
 
     preprocessor_class = TokenPreprocessor
@@ -43,9 +51,9 @@ class RecurrentEncoder(Encoder):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
-        """ids (B, T), mask (B, T) -> tokens (B, T, D)."""
+        """Encode ids (B, T) int64 and mask (B, T) bool; tokens are (B, T, D)."""
         x = self.drop(self.table(ids))  # (B, T, D)
-        length = mask.sum(1).clamp(min=1).cpu()  # a row without tokens reads one of its padding
+        length = mask.sum(1).clamp(min=1).cpu()  # packing needs at least one token
         packed = pack_padded_sequence(x, length, batch_first=True, enforce_sorted=False)
         tokens: Tensor = pad_packed_sequence(
             self.body(packed)[0], batch_first=True, total_length=ids.shape[1]

@@ -1,4 +1,4 @@
-"""Text read by a small transformer over a vocabulary learned on the catalogue: no download."""
+"""A small transformer text encoder, trained from scratch: no download."""
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,14 @@ from aisle.models.registry import Encoded, Encoder
 
 
 class SubwordEncoder(Encoder):
-    """Byte-pair tokens, learned positions and pre-norm transformer layers, from scratch.
+    """A pre-norm transformer with learned positions over byte-pair tokens, trained from scratch.
 
-    preprocessor: the learned vocabulary. dim: D. layers may be 0: then tokens know only themselves.
+    Args:
+        preprocessor: the learned vocabulary.
+        dim: D, a multiple of `heads`.
+        layers: number of layers; 0 is a bag of tokens.
+        heads: attention heads.
+        dropout: on the embeddings and in the layers.
     """
 
     preprocessor_class = TokenPreprocessor
@@ -40,9 +45,9 @@ class SubwordEncoder(Encoder):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
-        """ids (B, T), mask (B, T) -> tokens (B, T, D)."""
+        """Encode ids (B, T) int64 and mask (B, T) bool; tokens are (B, T, D)."""
         x = self.drop(self.table(ids) + self.position[: ids.shape[1]])  # (B, T, D)
-        # A row without tokens would make attention divide by zero; it may look at its padding instead.
+        # Attention over no token would divide by zero: a row without tokens attends to its padding.
         visible = mask | ~mask.any(1, keepdim=True)
         for block in self.blocks:
             x = block(x, src_key_padding_mask=~visible)

@@ -1,5 +1,6 @@
-"""Pictures read by any `timm` model (extra `timm`): the families that transformers lacks, such as SE-ResNeXt
-and VGG."""
+"""Image encoders from `timm` (extra `timm`), for families that transformers lacks, such as SE-ResNeXt and
+VGG.
+"""
 
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aisle.errors import MissingModelError, extra, first_line
-from aisle.models.encoders.images import IMAGENET_MEAN, IMAGENET_STD, encode_pictures
+from aisle.models.encoders.images import IMAGENET_MEAN, IMAGENET_STD, encode_images
 from aisle.models.preprocessing import ImagePreprocessor
 from aisle.models.registry import Encoded, Encoder
 
@@ -17,9 +18,17 @@ from aisle.models.registry import Encoded, Encoder
 class TimmEncoder(Encoder):
     """Any `timm` model by its name, or a folder of one (SE-ResNeXt, VGG, EfficientNet, …); extra `timm`.
 
-    name: what `timm.create_model` takes, or a local folder. pretrained: false begins untrained. config: its
-    architecture instead, for a network whose weights are loaded afterwards. Pixels are normalised with the
-    model's own mean and deviation.
+    Pixels are normalised with the model's own mean and deviation.
+
+    Args:
+        preprocessor: sets the image size S.
+        name: a name for `timm.create_model`, or a local folder.
+        pretrained: whether to load its weights.
+        config: the architecture of a network whose weights are loaded later, in place of `name`.
+
+    Raises:
+        ValueError: neither `name` nor `config`.
+        MissingModelError: the model is unknown, or its weights cannot be read.
     """
 
     cacheable = True
@@ -56,8 +65,8 @@ class TimmEncoder(Encoder):
         return features.flatten(2).transpose(1, 2)  # (n, T, D)
 
     def forward(self, pixels: Tensor, shown: Tensor) -> Encoded:
-        """pixels (B, P, 3, S, S) uint8, shown (B, P) -> tokens (B, P*T, D)."""
-        return encode_pictures(self._patches, pixels, shown)
+        """Encode pixels (B, P, 3, S, S) uint8 and shown (B, P) bool; tokens are (B, P*T, D)."""
+        return encode_images(self._patches, pixels, shown)
 
 
 def _from_name(name: str | None, pretrained: bool) -> tuple[Any, dict[str, Any]]:
@@ -75,14 +84,15 @@ def _from_name(name: str | None, pretrained: bool) -> tuple[Any, dict[str, Any]]
         body = timm.create_model(
             f"local-dir:{folder}" if folder.is_dir() else name, pretrained=pretrained, num_classes=0
         )
-    except Exception as error:  # whatever a registry, a hub and a file of weights raise
+    except Exception as error:  # the registry, the hub and a damaged file raise different ones
         raise MissingModelError(
             f"timm model {name!r} cannot be had ({first_line(error)}). Name a local folder, or set "
             "pretrained = false to begin untrained"
         ) from error
-    found = body.pretrained_cfg
-    own = {key: list(found[key]) for key in ("mean", "std") if found.get(key)}
-    return body, {"architecture": found.get("architecture") or name, "arguments": arguments, **own}
+    config = body.pretrained_cfg
+    normalisation = {key: list(config[key]) for key in ("mean", "std") if config.get(key)}
+    architecture = config.get("architecture") or name
+    return body, {"architecture": architecture, "arguments": arguments, **normalisation}
 
 
 def _from_config(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Precomputed vectors, as a view of their own."""
+"""An encoder of precomputed vectors."""
 
 from torch import Tensor, nn
 
@@ -7,10 +7,13 @@ from aisle.models.registry import Encoded, Encoder, pooled_only
 
 
 class VectorEncoder(Encoder):
-    """A vector file's rows, passed on as they are; fusions project every view anyway.
+    """Precomputed vectors, unchanged or through a multilayer perceptron.
 
-    hidden: width of a dense layer on them, or widths of several, with norm, ReLU and dropout (a multilayer
-    perceptron); none by default.
+    Args:
+        preprocessor: sets the width of the vectors.
+        hidden: width of a dense layer, or widths of several, each with norm, ReLU and dropout; none by
+            default.
+        dropout: after each layer.
     """
 
     preprocessor_class = VectorPreprocessor
@@ -30,5 +33,5 @@ class VectorEncoder(Encoder):
         self.body = nn.Sequential(*layers)
 
     def forward(self, vector: Tensor) -> Encoded:
-        """vector (B, D) -> pooled (B, D)."""
+        """Encode vector (B, width); the pooled vector (B, D) is the only token."""
         return pooled_only(self.body(vector))

@@ -1,8 +1,8 @@
-"""How views become one vector. `__all__` is the list of choices; adding a fusion is adding a class.
+"""Fusions of encoded views into one vector. `__all__` is the list of choices.
 
-A fusion is constructed with the views' widths (and, if it asks, their modalities) and its own options,
-keeps `dim`, the width of what it gives, and never asks whether a view is present: `Model` has put a
-learned token where one is absent.
+A fusion is constructed with the widths of the views (and their modalities, if it has such a parameter) and
+its options. Its attribute `dim` is the width of its output. It does not handle missing views: `Model` puts a
+learned token in their place.
 """
 
 from aisle.models.fusions.attention import AttentionFusion, CrossAttentionFusion

@@ -1,10 +1,9 @@
-"""Fusions that attend over tokens and patches.
+"""Fusions by attention between text tokens and image patches.
 
-Every view's sequence takes part: where a view has one vector only, that is its one token. Residuals carry
-each side past the attention, so that neither can be lost: over a single token the softmax is 1 whatever
-the query says, and a stack without them would answer the same for every picture.
+A view with one vector only has one token. Blocks have residual connections: over a single token the softmax
+is 1 whatever the query is, so without them a prediction could not depend on the query.
 
-Shapes: B products, T text tokens, P patches, D the joint width.
+Shapes: B products, T text tokens, P image patches, D the joint width.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,22 +16,33 @@ from aisle.models.encoders.pooling import masked_mean
 from aisle.models.registry import Encoded, Fusion, Joint
 
 
-class Sequence(NamedTuple):
-    """Tokens (B, T, D) of one side, and which are real: mask (B, T) bool."""
+class TokenSequence(NamedTuple):
+    """Tokens (B, T, D), and which are real: mask (B, T) bool."""
 
     tokens: Tensor
     mask: Tensor
 
     def mean(self) -> Tensor:
-        """(B, D) of the real tokens."""
+        """(B, D) the mean of the real tokens."""
         return masked_mean(self.tokens, self.mask)
 
 
-def sides(
+def split_views(
     dims: Mapping[str, int], modalities: Mapping[str, str] | None, image: Collection[str] | None
 ) -> tuple[list[str], list[str]]:
-    """The views of the text side and of the image side: those named in `image`, else all that are no text,
-    else (where nothing tells) the last one."""
+    """Split views into a text side and an image side.
+
+    Args:
+        dims: width of each view.
+        modalities: modality of each view.
+        image: views of the image side; by default all that are not text, or without modalities the last view.
+
+    Returns:
+        Names of the views of the text side and of the image side.
+
+    Raises:
+        ValueError: there is no view of a name in `image`.
+    """
     if image is None:
         kinds = modalities or {}
         image = [name for name in dims if kinds.get(name, "text") != "text"] or list(dims)[-1:] * (not kinds)
@@ -41,9 +51,16 @@ def sides(
     return [name for name in dims if name not in image], [name for name in dims if name in image]
 
 
-class Side(nn.Module):
-    """Some views as one sequence: standardised tokens, a linear map a view, and a learned vector that says
-    which view a token is of. Where the side has no view, one learned token stands for it."""
+class TokenProjection(nn.Module):
+    """Projects the tokens of some views into one sequence of width D.
+
+    Per view: layer norm, a linear map, and a learned vector that is added to its tokens. Without any view,
+    the sequence is one learned token.
+
+    Args:
+        dims: width of each view.
+        dim: D.
+    """
 
     def __init__(self, dims: Mapping[str, int], dim: int) -> None:
         super().__init__()
@@ -53,20 +70,31 @@ class Side(nn.Module):
         )
         self.kind = nn.Parameter(torch.randn(max(len(dims), 1), dim) * 0.02)
 
-    def forward(self, views: dict[str, Encoded]) -> Sequence:
-        """-> (B, sum of T, D)."""
+    def forward(self, views: dict[str, Encoded]) -> TokenSequence:
+        """Project encoded views, by name, into tokens (B, sum of T, D)."""
         if not self.names:
             b = next(iter(views.values())).pooled.shape[0]
-            return Sequence(
+            return TokenSequence(
                 self.kind.expand(b, 1, -1), torch.ones(b, 1, dtype=torch.bool, device=self.kind.device)
             )
         tokens = [self.project[name](views[name].tokens) + self.kind[i] for i, name in enumerate(self.names)]
-        return Sequence(torch.cat(tokens, 1), torch.cat([views[name].mask for name in self.names], 1))
+        return TokenSequence(torch.cat(tokens, 1), torch.cat([views[name].mask for name in self.names], 1))
 
 
-class Block(nn.Module):
-    """A pre-norm transformer block whose queries look at another sequence: x + attend(norm x, norm y), then
-    x + feed(norm x) (Xiong et al., arXiv 2002.04745, for the norms)."""
+class CrossAttentionBlock(nn.Module):
+    """A pre-norm transformer block with cross-attention: x + attend(norm x, norm y), then x + feed(norm x).
+
+    Source of the norms: Xiong et al., arXiv 2002.04745.
+
+    Args:
+        dim: D.
+        heads: attention heads; D is a multiple of it.
+        feed: width of the feed-forward layer.
+        dropout: after attention and inside the feed-forward layer.
+
+    Raises:
+        ValueError: D is not a multiple of `heads`.
+    """
 
     def __init__(self, dim: int, heads: int, feed: int, dropout: float) -> None:
         super().__init__()
@@ -81,18 +109,18 @@ class Block(nn.Module):
         )
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, own: Sequence, other: Sequence) -> Sequence:
-        """own (B, T, D) asks other (B, P, D) -> (B, T, D)."""
-        x, keys = own.tokens, self.norm_key(other.tokens)
-        found, _ = self.attend(
-            self.norm_query(x), keys, keys, key_padding_mask=~other.mask, need_weights=False
+    def forward(self, query: TokenSequence, key: TokenSequence) -> TokenSequence:
+        """Attend from `query` (B, T, D) to `key` (B, P, D); returns (B, T, D)."""
+        x, keys = query.tokens, self.norm_key(key.tokens)
+        attended, _ = self.attend(
+            self.norm_query(x), keys, keys, key_padding_mask=~key.mask, need_weights=False
         )
-        x = x + self.drop(found)
-        return Sequence(x + self.drop(self.feed(x)), own.mask)
+        x = x + self.drop(attended)
+        return TokenSequence(x + self.drop(self.feed(x)), query.mask)
 
 
 class TwoSidedFusion(Fusion):
-    """Base of fusions that attend between text tokens and image patches.
+    """Base class of fusions by attention between text tokens and image patches.
 
     Args:
         dims: width of each view.
@@ -125,33 +153,30 @@ class TwoSidedFusion(Fusion):
         if layers < 1:
             raise ValueError(f"layers must be at least one, not {layers}")
         self.dims, self.dim, self.layers, self.heads = dims, dim, layers, heads
-        self.feedforward_dim, self.dropout, self.image, self.modalities = (
-            feedforward_dim,
-            dropout,
-            image,
-            modalities,
-        )
-        text, images = sides(dims, modalities, image)
-        self.text_side = Side({name: dims[name] for name in text}, dim)
-        self.image_side = Side({name: dims[name] for name in images}, dim)
+        self.feedforward_dim, self.dropout = feedforward_dim, dropout
+        self.image, self.modalities = image, modalities
+        text, images = split_views(dims, modalities, image)
+        self.text_side = TokenProjection({name: dims[name] for name in text}, dim)
+        self.image_side = TokenProjection({name: dims[name] for name in images}, dim)
         self._build()
 
     def _build(self) -> None:
         """Make the layers of the subclass."""
         raise NotImplementedError
 
-    def _block(self) -> "Block":
-        return Block(self.dim, self.heads, self.feedforward_dim or 2 * self.dim, self.dropout)
+    def _block(self) -> CrossAttentionBlock:
+        return CrossAttentionBlock(self.dim, self.heads, self.feedforward_dim or 2 * self.dim, self.dropout)
 
     def _stack(self) -> nn.ModuleList:
         return nn.ModuleList(self._block() for _ in range(self.layers))
 
 
 class CrossAttentionFusion(TwoSidedFusion):
-    """Two stacks of cross-attention, one queried by text tokens and one by image patches, joined with
-    the text's vector.
+    """Two stacks of cross-attention, queried by text tokens and by image patches, joined with the text's
+    mean.
 
-    Keys and values are the other side as it was encoded (cf. Tsai et al., arXiv 1906.00295).
+    Keys and values are the encoded tokens of the other side in every layer (cf. Tsai et al., arXiv
+    1906.00295).
     """
 
     def _build(self) -> None:
@@ -161,7 +186,7 @@ class CrossAttentionFusion(TwoSidedFusion):
         self.join = nn.Linear(3 * self.dim, self.dim)
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
+        """Fuse encoded views, by name, into one vector (B, D)."""
         text, image = self.text_side(views), self.image_side(views)
         from_text, from_image = text, image
         for block in self.by_text:
@@ -186,14 +211,14 @@ class AttentionFusion(TwoSidedFusion):
         self.join = nn.Linear(2 * self.dim, self.dim)
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
+        """Fuse encoded views, by name, into one vector (B, D)."""
         text, image = self.text_side(views), self.image_side(views)
         text, image = self.by_text(text, image), self.by_image(image, text)
-        both = Sequence(torch.cat([text.tokens, image.tokens], 1), torch.cat([text.mask, image.mask], 1))
+        both = TokenSequence(torch.cat([text.tokens, image.tokens], 1), torch.cat([text.mask, image.mask], 1))
         for block in self.together:
             both = block(both, both)
-        # Each side has its own mean: 49 patches would outweigh the eight tokens of a title.
+        # A mean per side: 49 patches would outweigh the eight tokens of a title.
         t = text.tokens.shape[1]
-        text = Sequence(both.tokens[:, :t], text.mask)
-        image = Sequence(both.tokens[:, t:], image.mask)
+        text = TokenSequence(both.tokens[:, :t], text.mask)
+        image = TokenSequence(both.tokens[:, t:], image.mask)
         return Joint(self.join(self.norm(torch.cat([text.mean(), image.mean()], 1))))

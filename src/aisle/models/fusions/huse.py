@@ -1,4 +1,4 @@
-"""One space for all views, on the unit sphere: hierarchical universal semantic embeddings.
+"""HUSE: hierarchical universal semantic embeddings, a shared space for all views on the unit sphere.
 
 Shapes: B products, V views, D the joint width.
 """
@@ -9,22 +9,30 @@ from torch.nn import functional as F
 
 from aisle.models.registry import Encoded, Fusion, Joint
 
-SAY = 2.0
+CCA_WEIGHT = 2.0  # length of the CCA part relative to the tower's
 
 
 class HuseFusion(Fusion):
-    """A tower of dense layers a view into one shared space, on the unit sphere, where a product is the
-    weighted average of its views (Narayana et al., arXiv 1911.05978).
+    """Dense towers into a shared space on the unit sphere, where a product is the weighted average of its
+    views.
 
-    Any head is then a classifier shared by all views: it reads a view's own vector just as a product's.
-    text_layers, image_layers: layers of a text view's tower and of any other view's, with ReLU and dropout
-    between them.
-    The average's weights are learned: a softmax over V numbers.
+    Source: Narayana et al., arXiv 1911.05978. A head on top is a classifier that all views share. The weights
+        of the
+    average are a softmax over V learned numbers.
 
-    cca_dim: how many of the D dimensions are not a tower's but a linear map's, of frozen encoders' vectors,
-    found in closed form before the first stage and fixed from then on (aisle.training.cca): the
-    directions in which a product's views vary together. It is `SAY` times as long as what a tower gives: a
-    few thousand products teach towers what categories look like, hardly which picture is whose.
+    Args:
+        dims: width of each view.
+        dim: D.
+        text_layers: layers in the tower of a text view, with ReLU and dropout between them.
+        image_layers: layers in the tower of any other view.
+        dropout: in the towers.
+        cca_dim: number of the D dimensions that canonical correlation analysis of frozen encoders' vectors
+            sets before the first stage (`aisle.training.cca`). A few thousand products teach towers what
+            categories look like, but hardly which image belongs to which text.
+        modalities: modality of each view.
+
+    Raises:
+        ValueError: a tower without layers, or no dimension left for towers.
     """
 
     def __init__(
@@ -49,26 +57,32 @@ class HuseFusion(Fusion):
         layers = {name: text_layers if kinds.get(name, "text") == "text" else image_layers for name in dims}
         towers = {name: _tower(width, dim - cca_dim, layers[name], dropout) for name, width in dims.items()}
         self.tower = nn.ModuleDict(towers)
-        bridges = {name: Bridge(width, cca_dim) for name, width in dims.items()} if cca_dim else {}
-        self.bridges = nn.ModuleDict(bridges)
+        cca = {name: CCAProjection(width, cca_dim) for name, width in dims.items()} if cca_dim else {}
+        self.cca = nn.ModuleDict(cca)
         self.weight = nn.Parameter(torch.zeros(len(dims)))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D) and V times (B, D), all of length 1."""
-        shared = {name: self._place(name, view.pooled) for name, view in views.items()}
+        """Fuse encoded views, by name, into one unit vector (B, D), and one per view."""
+        shared = {name: self._embed(name, view.pooled) for name, view in views.items()}
         share = self.weight.softmax(0)  # (V,)
         return Joint(F.normalize((torch.stack(list(shared.values()), -1) * share).sum(-1), dim=1), shared)
 
-    def _place(self, view: str, pooled: Tensor) -> Tensor:
-        """(B, width) -> (B, D) of length 1."""
-        place = F.normalize(self.tower[view](pooled), dim=1)
+    def _embed(self, view: str, pooled: Tensor) -> Tensor:
+        """Unit vectors (B, D) of one view (B, width)."""
+        embedding = F.normalize(self.tower[view](pooled), dim=1)
         if self.cca_dim:
-            place = F.normalize(torch.cat([place, SAY * self.bridges[view](pooled)], 1), dim=1)
-        return place
+            embedding = torch.cat([embedding, CCA_WEIGHT * self.cca[view](pooled)], 1)
+            embedding = F.normalize(embedding, dim=1)
+        return embedding
 
 
-class Bridge(nn.Module):
-    """A fixed linear map of a centred vector, onto the unit sphere; zeros until it is found."""
+class CCAProjection(nn.Module):
+    """A fixed linear map of centred vectors onto the unit sphere; zeros until `aisle.training.cca` sets it.
+
+    Args:
+        width: of the view.
+        dim: of the projection.
+    """
 
     mean: Tensor
     weight: Tensor
@@ -79,12 +93,12 @@ class Bridge(nn.Module):
         self.register_buffer("weight", torch.zeros(dim, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width) -> (B, dim)."""
+        """Project (B, width) to unit vectors (B, dim)."""
         return F.normalize((x - self.mean) @ self.weight.T, dim=1)
 
 
 def _tower(width: int, dim: int, layers: int, dropout: float) -> nn.Sequential:
-    # Encoders differ in scale by orders of magnitude: standardised first.
+    # The norm is needed because views differ in scale by orders of magnitude.
     parts: list[nn.Module] = [nn.LayerNorm(width), nn.Linear(width, dim)]
     for _ in range(layers - 1):
         parts += [nn.ReLU(), nn.Dropout(dropout), nn.Linear(dim, dim)]

@@ -11,30 +11,44 @@ from torch import Tensor, nn
 from aisle.models.fusions.pooled import projections
 from aisle.models.registry import Encoded, Fusion, Joint
 
-MEANS = ("addition", "average", "concatenation")
+METHODS = ("addition", "average", "concatenation")
 
 
-class Combine(nn.Module):
-    """Some vectors of width D to one: their sum, their mean, or a linear map of them side by side."""
+class CombineVectors(nn.Module):
+    """The sum or mean of vectors, or a linear map of their concatenation.
 
-    def __init__(self, how: str, count: int, dim: int) -> None:
+    Args:
+        method: one of `METHODS`.
+        count: number of vectors.
+        dim: D, the width of each and of the result.
+    """
+
+    def __init__(self, method: str, count: int, dim: int) -> None:
         super().__init__()
-        self.how = how
-        self.join = nn.Linear(count * dim, dim) if how == "concatenation" else None
+        self.method = method
+        self.join = nn.Linear(count * dim, dim) if method == "concatenation" else None
 
     def forward(self, vectors: Sequence[Tensor]) -> Tensor:
-        """(B, D) each -> (B, D)."""
+        """Combine `count` vectors (B, D) into one (B, D)."""
         if self.join is not None:
             return self.join(torch.cat(list(vectors), 1))
         stacked = torch.stack(list(vectors))
-        return stacked.sum(0) if self.how == "addition" else stacked.mean(0)
+        return stacked.sum(0) if self.method == "addition" else stacked.mean(0)
 
 
 class MultilevelFusion(Fusion):
-    """Two levels: the views of each group are combined first, then the groups with the views of none.
+    """Two levels: first the views of each group are combined, then the groups and the ungrouped views.
 
-    groups: lists of views, such as title and description as one encoder reads them; without groups this is
-    the one-level baseline. first, second: how each level combines, by addition, average or concatenation.
+    Args:
+        dims: width of each view.
+        dim: D.
+        groups: lists of views, such as title and description; without groups there is one level.
+        first: how the views of a group are combined: `addition`, `average` or `concatenation`.
+        second: how the groups are combined.
+        dropout: in the projections and between levels.
+
+    Raises:
+        ValueError: an unknown method or view, or a view in two groups.
     """
 
     def __init__(
@@ -47,28 +61,28 @@ class MultilevelFusion(Fusion):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        for level, how in (("first", first), ("second", second)):
-            if how not in MEANS:
-                raise ValueError(f"{level}: {how!r} is none of {', '.join(MEANS)}")
+        for level, method in (("first", first), ("second", second)):
+            if method not in METHODS:
+                raise ValueError(f"{level}: {method!r} is none of {', '.join(METHODS)}")
         self.dims, self.dim, self.first, self.second, self.dropout = dims, dim, first, second, dropout
         self.groups = [list(group) for group in groups or [] if group]
-        named = [name for group in self.groups for name in group]
-        for name in named:
-            if name not in dims or named.count(name) > 1:
+        grouped = [name for group in self.groups for name in group]
+        for name in grouped:
+            if name not in dims or grouped.count(name) > 1:
                 why = "is no view" if name not in dims else "stands in two places"
                 raise ValueError(f"groups: {name!r} {why}; the views are {', '.join(dims)}")
         self.project = projections(dims, dim, dropout=dropout)
-        self.one = nn.ModuleList(Combine(first, len(group), dim) for group in self.groups)
-        self.alone = [name for name in dims if name not in named]
-        self.two = Combine(second, len(self.groups) + len(self.alone), dim)
+        self.one = nn.ModuleList(CombineVectors(first, len(group), dim) for group in self.groups)
+        self.ungrouped = [name for name in dims if name not in grouped]
+        self.two = CombineVectors(second, len(self.groups) + len(self.ungrouped), dim)
         self.activate = nn.Sequential(nn.GELU(), nn.Dropout(dropout))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
+        """Fuse encoded views, by name, into one vector (B, D)."""
         vectors = {name: self.project[name](view.pooled) for name, view in views.items()}
         level = [
             self.activate(combine([vectors[name] for name in group]))
             for combine, group in zip(self.one, self.groups, strict=True)
         ]
-        level += [self.activate(vectors[name]) for name in self.alone]
+        level += [self.activate(vectors[name]) for name in self.ungrouped]
         return Joint(self.two(level))

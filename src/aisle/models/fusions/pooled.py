@@ -1,4 +1,4 @@
-"""Fusions of one vector a view: averages, gates, sums.
+"""Fusions of one vector per view: averages, gates, sums.
 
 Shapes: B products, V views, D the joint width.
 """
@@ -9,10 +9,16 @@ from torch import Tensor, nn
 from aisle.models.registry import Encoded, Fusion, Joint
 
 
-class Project(nn.Module):
-    """One view into the joint width: standardised features, a linear map, optionally a hidden layer.
+class ViewProjection(nn.Module):
+    """Layer norm, optionally a hidden layer, and a linear map into the joint width.
 
-    Views differ in scale by orders of magnitude; without a norm the largest one drowns the others.
+    The norm is needed because views differ in scale by orders of magnitude.
+
+    Args:
+        width: of the view.
+        dim: D.
+        hidden: width of the hidden layer, 0 for none.
+        dropout: before the last linear map.
     """
 
     def __init__(self, width: int, dim: int, hidden: int = 0, dropout: float = 0.0) -> None:
@@ -25,17 +31,24 @@ class Project(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width) -> (B, dim)."""
+        """Project (B, width) to (B, D)."""
         return self.layers(x)
 
 
 def projections(dims: dict[str, int], dim: int, hidden: int = 0, dropout: float = 0.0) -> nn.ModuleDict:
-    """A `Project` a view."""
-    return nn.ModuleDict({name: Project(width, dim, hidden, dropout) for name, width in dims.items()})
+    """A `ViewProjection` for each view; arguments as of `ViewProjection`."""
+    return nn.ModuleDict({name: ViewProjection(width, dim, hidden, dropout) for name, width in dims.items()})
 
 
 class AverageFusion(Fusion):
-    """A learned average: each view in one shared space, weighted by a softmax over V learned numbers."""
+    """A learned average of the views in one shared space, weighted by a softmax over V learned numbers.
+
+    Args:
+        dims: width of each view.
+        dim: D.
+        hidden: width of a hidden layer per view, 0 for none.
+        dropout: in the projections.
+    """
 
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
@@ -44,14 +57,21 @@ class AverageFusion(Fusion):
         self.weight = nn.Parameter(torch.zeros(len(dims)))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
+        """Fuse encoded views, by name, into one vector (B, D)."""
         shared = {name: self.project[name](view.pooled) for name, view in views.items()}
         share = self.weight.softmax(0)  # (V,)
         return Joint((torch.stack(list(shared.values()), -1) * share).sum(-1), shared)  # (B, D)
 
 
 class ConcatFusion(Fusion):
-    """Views side by side, then one linear map back to D."""
+    """The projected views, concatenated, and a linear map to D.
+
+    Args:
+        dims: width of each view.
+        dim: D.
+        hidden: width of a hidden layer per view, 0 for none.
+        dropout: in the projections and after them.
+    """
 
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
@@ -60,13 +80,22 @@ class ConcatFusion(Fusion):
         self.join = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(dim * len(dims), dim))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
-        beside = torch.cat([self.project[name](view.pooled) for name, view in views.items()], 1)  # (B, V*D)
-        return Joint(self.join(beside))
+        """Fuse encoded views, by name, into one vector (B, D)."""
+        projected = torch.cat(
+            [self.project[name](view.pooled) for name, view in views.items()], 1
+        )  # (B, V*D)
+        return Joint(self.join(projected))
 
 
 class GatedFusion(Fusion):
-    """Let each feature choose how much of every view to take (cf. Arevalo et al., arXiv 1702.01992)."""
+    """A softmax gate over views for each feature (cf. Arevalo et al., arXiv 1702.01992).
+
+    Args:
+        dims: width of each view.
+        dim: D.
+        hidden: width of a hidden layer per view, 0 for none.
+        dropout: in the projections.
+    """
 
     def __init__(self, dims: dict[str, int], dim: int = 256, hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
@@ -75,7 +104,7 @@ class GatedFusion(Fusion):
         self.gate = nn.Linear(dim * len(dims), dim * len(dims))
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
+        """Fuse encoded views, by name, into one vector (B, D)."""
         shared = {name: self.project[name](view.pooled) for name, view in views.items()}
         stacked = torch.stack(list(shared.values()), 1)  # (B, V, D)
         share = self.gate(stacked.flatten(1)).view_as(stacked).softmax(1)  # (B, V, D)
@@ -83,8 +112,12 @@ class GatedFusion(Fusion):
 
 
 class LinearFusion(Fusion):
-    """One linear map a view into a shared space, summed. Under a linear head that is late fusion: each
-    terminal's logit is the sum of what the views say, so no view can hide another."""
+    """The sum of one linear map per view; under a linear head this is late fusion, a sum of logits per view.
+
+    Args:
+        dims: width of each view.
+        dim: D.
+    """
 
     def __init__(self, dims: dict[str, int], dim: int = 256) -> None:
         super().__init__()
@@ -92,6 +125,6 @@ class LinearFusion(Fusion):
         self.project = nn.ModuleDict({name: nn.Linear(width, dim) for name, width in dims.items()})
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
-        """V encoded views -> (B, D)."""
+        """Fuse encoded views, by name, into one vector (B, D)."""
         shared = {name: self.project[name](view.pooled) for name, view in views.items()}
         return Joint(torch.stack(list(shared.values())).sum(0), shared)  # (B, D)

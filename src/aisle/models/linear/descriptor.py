@@ -56,12 +56,12 @@ class ImageDescriptor:
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`preprocessor.json`."""
+        """Write `preprocessor.json`."""
         write_settings(folder, {"size": self.size})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what `save` wrote."""
+        """Read what `save` wrote."""
         return cls(**json.loads((folder / "preprocessor.json").read_text()))
 
     @property

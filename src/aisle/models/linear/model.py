@@ -138,7 +138,7 @@ def remap_to_taxonomy(
         after: the tree to predict.
         names: features of the name of every terminal of `after`, as if it were a product.
     """
-    old = earlier_terminals(before, after)
+    old = after.terminals_in(before)
     kept = old >= 0
     counts = np.where(kept, model.counts[old], 0)
     terminals = level1 = None
@@ -160,12 +160,6 @@ def remap_to_taxonomy(
     return model._replace(
         terminals=terminals, level1=level1, kernels=kernels, share=share, counts=counts, basis=basis
     )
-
-
-def earlier_terminals(before: Taxonomy, after: Taxonomy) -> np.ndarray:
-    """(N,) the number of each terminal of `after` in `before`, -1 where it is new."""
-    nodes = [before.find(after.nodes[node].id) for node in after.terminals]
-    return np.array([-1 if node is None else before.terminal_of[node] for node in nodes], np.int64)
 
 
 def _remap_columns(weights: LinearWeights, old: np.ndarray, names: sparse.csr_matrix | None) -> LinearWeights:

@@ -1,6 +1,7 @@
-"""What training minimises. `__all__` is the list of choices; a recipe lists losses with weights.
+"""Training losses. `__all__` is the list of choices; a recipe lists losses with weights.
 
-A loss is constructed with the `Context` and its own options, and called `(output, target) -> scalar`.
+A loss is constructed with the `Context` and its options, and called as `loss(output, target)`; it returns a
+scalar.
 """
 
 from aisle.models.losses.likelihood import ClassBalancedLoss, CrossEntropyLoss, FocalLoss, PerViewLoss

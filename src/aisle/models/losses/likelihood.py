@@ -1,4 +1,7 @@
-"""Losses of the scores: how unlikely the network finds where products belong."""
+"""Losses on the scores: the negative log-likelihood of the labels, and variants of it.
+
+Shapes: B products, N terminals, M nodes, L levels.
+"""
 
 from collections.abc import Sequence
 
@@ -13,12 +16,15 @@ from aisle.models.scores import TorchScores, TreeIndex, TreeScores
 
 
 class CrossEntropyLoss(nn.Module):
-    """The mean negative log-likelihood of where products belong, exact or known only to a branch.
+    """The mean negative log-likelihood of the labels, which are a terminal or a branch.
 
-    label_smoothing: the share of each exact target given away, half to its siblings' branch, level by level
-    up the tree, so that a near miss costs less than a far one (cf. Bertinetto et al., arXiv 1912.09393).
-    logit_adjustment: strength of logit adjustment (Menon et al., arXiv 2007.07314, eq. 10); 0 is off, 1
-    balances the classes as if all were equally frequent.
+    Args:
+        context: the tree and training counts.
+        label_smoothing: the share of each label given to other terminals: most to those in its parent's
+            branch, half as much per level above, so that a near miss costs less than a far one (cf.
+            Bertinetto et al., arXiv 1912.09393).
+        logit_adjustment: strength of logit adjustment (Menon et al., arXiv 2007.07314, eq. 10); 0 is off, 1
+            balances the classes as if all were equally frequent.
     """
 
     prior: Tensor
@@ -30,44 +36,50 @@ class CrossEntropyLoss(nn.Module):
         self.register_buffer("prior", log_prior(context.taxonomy, context.counts), persistent=False)
 
     def forward(self, output: Output, target: Target) -> Tensor:
-        """-> scalar."""
-        return mean(self.each(output.scores, target), target.weight)
+        """The weighted mean over the batch, a scalar."""
+        return weighted_mean_loss(self.per_product(output.scores, target), target.weight)
 
-    def each(self, scores: TorchScores, target: Target) -> Tensor:
-        """(B,) the loss of these scores."""
+    def per_product(self, scores: TorchScores, target: Target) -> Tensor:
+        """(B,) the loss of each product."""
         if self.logit_adjustment:
             scores = TreeScores(scores.all() + self.logit_adjustment * self.prior, self.index)
         loss = scores.nll(target.node, target.exact)  # (B,)
         if self.label_smoothing:
-            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * self._along_the_tree(
-                scores, target
-            )
+            smooth = self._ancestor_loss(scores, target)
+            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * smooth
         return loss
 
-    def _along_the_tree(self, scores: TorchScores, target: Target) -> Tensor:
-        """(B,) cross-entropy with a target spread evenly over the terminals of each ancestor's branch,
-        the parent's branch given twice the grandparent's share, and so on up to the whole tree."""
+    def _ancestor_loss(self, scores: TorchScores, target: Target) -> Tensor:
+        """(B,) cross-entropy with a target spread evenly over the terminals of each ancestor's branch.
+
+        The parent's branch has twice the weight of the grandparent's, and so on up to the whole tree.
+        """
         logp = scores.all()  # (B, N)
         total = torch.cat([logp.new_zeros(len(logp), 1), logp.cumsum(1)], 1)  # (B, N + 1)
         path = self.index.ancestors[target.node]  # (B, L)
         depth = (path >= 0).sum(1)  # (B,)
         loss = total[:, -1] / logp.shape[1]  # the whole tree
-        share = torch.ones_like(loss)
+        total_weight = torch.ones_like(loss)
         for level in range(path.shape[1]):
-            above = depth - 1 > level  # a strict ancestor of the target
+            is_above = depth - 1 > level  # a strict ancestor of the target
             start, stop = self.index.span[path[:, level].clamp(min=0)].unbind(1)
             inside = total.gather(1, stop.unsqueeze(1)) - total.gather(1, start.unsqueeze(1))
-            mean = inside.squeeze(1) / (stop - start)
-            weight = torch.where(above, 2.0 ** (level + 1), 0.0)
-            loss, share = loss + weight * mean, share + weight
-        return -loss / share
+            mean_logp = inside.squeeze(1) / (stop - start)
+            weight = torch.where(is_above, 2.0 ** (level + 1), 0.0)
+            loss, total_weight = loss + weight * mean_logp, total_weight + weight
+        return -loss / total_weight
 
 
 class PerViewLoss(CrossEntropyLoss):
-    """The same likelihood asked of views alone, where they are present, so that each learns to tell: a view
-    that is slow to learn from gets no gradient once the others have explained the training rows.
+    """Cross-entropy of the scores of single views, so that each view learns to classify alone.
 
-    views: those asked, all by default.
+    Otherwise a view that is slow to train gets no gradient once the others fit the training rows.
+
+    Args:
+        context: the tree and training counts.
+        label_smoothing: as in `CrossEntropyLoss`.
+        logit_adjustment: as in `CrossEntropyLoss`.
+        views: names of the views, all by default.
     """
 
     def __init__(
@@ -80,15 +92,15 @@ class PerViewLoss(CrossEntropyLoss):
         super().__init__(context, label_smoothing, logit_adjustment)
         self.views = views
 
-    def asks(self, views: Sequence[str]) -> list[str]:
-        """Those of the model's views whose own scores it needs."""
+    def views_to_score(self, views: Sequence[str]) -> list[str]:
+        """Those of the model's views that the loss applies to."""
         return [name for name in views if self.views is None or name in self.views]
 
     def forward(self, output: Output, target: Target) -> Tensor:
-        """-> scalar: the mean over views of their own losses; 0 if the fusion has no shared space.
+        """The mean over views of their losses, a scalar; 0 if the fusion has no shared space.
 
         Raises:
-            RecipeError: no view of a name that is asked.
+            RecipeError: there is no view of a name in `views`.
         """
         for view in self.views or ():
             if view not in output.present:
@@ -97,16 +109,24 @@ class PerViewLoss(CrossEntropyLoss):
                 )
         losses = []
         for name, scores in output.by_view.items():
-            if name in self.asks([name]):
-                here = output.present[name]
-                counts = here.float() if target.weight is None else here * target.weight
-                losses.append(mean(self.each(scores, target), counts))
+            if name in self.views_to_score([name]):
+                present = output.present[name]
+                weight = present.float() if target.weight is None else present * target.weight
+                losses.append(weighted_mean_loss(self.per_product(scores, target), weight))
         return torch.stack(losses).mean() if losses else output.joint.product.new_zeros(())
 
 
 class FocalLoss(CrossEntropyLoss):
-    """(1 - p)^gamma times the negative log-likelihood, p the probability of the target: what is answered well
-    already counts less (Lin et al., arXiv 1708.02002, equation 4). gamma 0 is cross-entropy."""
+    """Focal loss: (1 - p)^gamma times the negative log-likelihood, p the probability of the label.
+
+    Source: Lin et al., arXiv 1708.02002, equation 4.
+
+    Args:
+        context: the tree and training counts.
+        gamma: 0 is cross-entropy.
+        label_smoothing: as in `CrossEntropyLoss`.
+        logit_adjustment: as in `CrossEntropyLoss`.
+    """
 
     def __init__(
         self,
@@ -120,23 +140,29 @@ class FocalLoss(CrossEntropyLoss):
             raise ValueError(f"gamma is at least 0, not {gamma}")
         self.gamma = gamma
 
-    def each(self, scores: TorchScores, target: Target) -> Tensor:
-        """(B,) the loss of these scores."""
-        whole = TreeScores(scores.all(), self.index).nll(target.node, target.exact)  # a head may weigh levels
-        # A probability of exactly 1 has a gradient of infinity where gamma is below 1.
-        missing = (-torch.expm1(-whole)).clamp(min=1e-6)
-        return missing**self.gamma * super().each(scores, target)
+    def per_product(self, scores: TorchScores, target: Target) -> Tensor:
+        """(B,) the loss of each product."""
+        # Over terminals, because a head may weight its levels.
+        nll = TreeScores(scores.all(), self.index).nll(target.node, target.exact)
+        # Clamped, because the gradient at 0 is infinite where gamma is below 1.
+        complement = (-torch.expm1(-nll)).clamp(min=1e-6)
+        return complement**self.gamma * super().per_product(scores, target)
 
 
 class ClassBalancedLoss(CrossEntropyLoss):
-    """The negative log-likelihood, each product times (1 - beta) / (1 - beta^n), n its class's training
-    products: the inverse of their effective number (Cui et al., arXiv 1901.05555, equation 2).
+    """Cross-entropy weighted by the inverse effective number of a class's n training products.
 
-    Weights are scaled so that those of the classes average 1. beta 0 weighs all products alike, beta towards
-    1 all classes. A target known only to a branch has all of the branch's products.
+    The weight is (1 - beta) / (1 - beta^n) (Cui et al., arXiv 1901.05555, equation 2), scaled to a mean of 1
+    over classes. For a label that is a branch, n counts the products of the branch.
+
+    Args:
+        context: the tree and training counts.
+        beta: 0 weighs all products alike; towards 1, all classes.
+        label_smoothing: as in `CrossEntropyLoss`.
+        logit_adjustment: as in `CrossEntropyLoss`.
     """
 
-    effective: Tensor
+    weights: Tensor
 
     def __init__(
         self,
@@ -152,24 +178,20 @@ class ClassBalancedLoss(CrossEntropyLoss):
         counts = torch.from_numpy(np.asarray(context.counts, dtype=np.float64))  # (N,)
         total = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         start, stop = self.index.span.unbind(1)
-        own = self.index.terminal_of.clamp(min=0)
-        factor = 1 / self._effective(counts)
-        mean_factor = factor.mean()
-        exact, branch = (
-            (factor / mean_factor)[own],
-            1 / self._effective(total[stop] - total[start]) / mean_factor,
-        )
-        self.register_buffer("effective", torch.stack([branch, exact]).float(), persistent=False)  # (2, M)
+        weight = 1 / self._effective_number(counts)
+        exact = (weight / weight.mean())[self.index.terminal_of.clamp(min=0)]
+        branch = 1 / self._effective_number(total[stop] - total[start]) / weight.mean()
+        self.register_buffer("weights", torch.stack([branch, exact]).float(), persistent=False)  # (2, M)
 
-    def _effective(self, counts: Tensor) -> Tensor:
-        """(1 - beta^n) / (1 - beta); of no product, as of one."""
+    def _effective_number(self, counts: Tensor) -> Tensor:
+        """(1 - beta^n) / (1 - beta), with n at least 1."""
         return (1 - self.beta ** counts.clamp(min=1)) / (1 - self.beta)
 
-    def each(self, scores: TorchScores, target: Target) -> Tensor:
-        """(B,) the loss of these scores."""
-        return self.effective[target.exact.long(), target.node] * super().each(scores, target)
+    def per_product(self, scores: TorchScores, target: Target) -> Tensor:
+        """(B,) the loss of each product."""
+        return self.weights[target.exact.long(), target.node] * super().per_product(scores, target)
 
 
-def mean(losses: Tensor, weight: Tensor | None) -> Tensor:
-    """The weighted mean of losses (B,): a scalar; 0 where nothing counts."""
+def weighted_mean_loss(losses: Tensor, weight: Tensor | None) -> Tensor:
+    """The weighted mean of losses (B,), a scalar; 0 where all weights are."""
     return losses.mean() if weight is None else (losses * weight).sum() / weight.sum().clamp(min=1e-6)

@@ -1,5 +1,6 @@
-"""What turns a view's values into arrays: torch-free, saved with the model, shared by the network and its
-exported models. `__all__` is the list of choices; a bundle names which one each view uses.
+"""Preprocessors: values of a view to arrays, without torch; saved with the model and used by exported models.
+
+`__all__` is the list of choices; a bundle names the class of each view.
 """
 
 from aisle.models.preprocessing.base import Prepared, Preprocessor

@@ -1,7 +1,7 @@
-"""Turns a view's values into arrays: torch-free, saved with the model, used by networks and exported models.
+"""The interface of preprocessors, which turn the values of a view into arrays.
 
-A preprocessor is called with one value a product (None where the view is absent) and returns
-`Prepared`. It is learned once (`fit`), then frozen; `save` and `load` use JSON and safetensors only.
+A preprocessor is called with one value per product (None where the view is missing) and returns `Prepared`.
+It is fitted once; `save` and `load` use JSON and safetensors only.
 """
 
 import hashlib
@@ -14,9 +14,12 @@ import numpy as np
 
 
 class Prepared(NamedTuple):
-    """One view's arrays for B products: `arrays` by name, `present` (B,) bool, `problems` {row: what}.
+    """One prepared view of B products.
 
-    Rows of absent products hold zeros; nothing reads them.
+    Attributes:
+        arrays: by name; rows of missing views hold zeros, and are not read.
+        present: (B,) bool.
+        problems: messages by row.
     """
 
     arrays: dict[str, np.ndarray]
@@ -25,32 +28,32 @@ class Prepared(NamedTuple):
 
 
 class Preprocessor(Protocol):
-    """What turns one view's values into arrays."""
+    """Turns the values of one view into arrays."""
 
     def fit(self, values: Iterable[Any]) -> None:
-        """Learn a vocabulary, if there is one to learn."""
+        """Learn a vocabulary from values, None where the view is missing; other preprocessors do nothing."""
         ...
 
     def __call__(self, values: Sequence[Any]) -> Prepared:
-        """B values in, arrays of B rows out."""
+        """Prepare B values, None where the view is missing."""
         ...
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The arrays of some of the products that `arrays` was made of."""
+        """The arrays of some rows."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write everything `load` needs."""
+        """Write everything that `load` needs to a folder."""
         ...
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what `save` wrote."""
+        """Read what `save` wrote."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal preprocessing: part of the key under which frozen features are kept."""
+        """A hash that is equal for equal preprocessing; part of the namespace in the feature store."""
         ...
 
 
@@ -61,10 +64,10 @@ def write_settings(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def hash_of(*parts: Any) -> str:
-    """Sixteen hex digits that change when any part does."""
+    """16 hex digits: a hash of the parts, which must be serialisable as JSON."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False, default=str).encode()).hexdigest()[:16]
 
 
 def take_rows(arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays whose first axis is the product, reduced to some of them."""
+    """Some rows of arrays whose first axis is the product."""
     return {name: array[rows] for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""Pictures to pixels."""
+"""Images to pixels."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -13,77 +13,99 @@ from aisle.models.preprocessing.base import Prepared, hash_of, take_rows, write_
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST_PIXELS = 4096  # a side: of more, one picture takes 50 MB
-Vary = Callable[["Image", int], "Image"]  # a picture to a square of so many pixels
+MAX_SIZE = 4096  # pixels per side: 50 MB an image
+Crop = Callable[["Image", int], "Image"]  # an image to a square of `size` pixels per side
 
 
-def _centred(picture: "Image", size: int) -> "Image":
+def _center_crop(image: "Image", size: int) -> "Image":
     from PIL import Image, ImageOps
 
-    return ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
+    return ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
 
 
 class ImagePreprocessor:
-    """Pictures to pixels: decoded, resized to cover a square and cropped at the centre.
+    """Images to pixels: decoded, resized to cover a square, and cropped at the center.
 
-    Arrays: `pixels` (B, P, 3, size, size) uint8, `shown` (B, P) bool; P is the most pictures any product
-    of the batch has. A product none of whose pictures can be read counts as having none, and says why.
+    Prepared arrays: `pixels` (B, P, 3, size, size) uint8, and `shown` (B, P) bool, which slots hold an image;
+    P is the most images of a product in the batch. A product without a readable image counts as having none,
+    with a problem.
+
+    Args:
+        size: width and height in pixels.
+        images: the most images read of a product.
+
+    Raises:
+        ValueError: `size` is out of range.
     """
 
     def __init__(self, size: int = 64, images: int = 1) -> None:
-        if not 0 < size <= MOST_PIXELS:
-            raise ValueError(f"size {size} is not between 1 and {MOST_PIXELS:,} pixels")
+        if not 0 < size <= MAX_SIZE:
+            raise ValueError(f"size {size} is not between 1 and {MAX_SIZE:,} pixels")
         self.size, self.images = size, images
 
     def fit(self, values: Iterable[Any]) -> None:
         """Nothing to learn."""
 
     def __call__(
-        self, values: Sequence[Sequence[ImageRef] | None], vary: Sequence[Vary] | None = None
+        self, values: Sequence[Sequence[ImageRef] | None], crops: Sequence[Crop] | None = None
     ) -> Prepared:
-        """B tuples of pictures in. vary: what makes squares of each product's, in place of the centre."""
+        """Prepare the images of B products.
+
+        Args:
+            values: B tuples of images, None where there are none.
+            crops: (B,) how to crop the images of each product, at the center by default.
+        """
         width = min(self.images, max((len(v) for v in values if v), default=1))
         pixels = np.zeros((len(values), width, 3, self.size, self.size), dtype=np.uint8)
         shown = np.zeros((len(values), width), dtype=bool)
         problems: dict[int, str] = {}
         for i, refs in enumerate(values):
             for ref in (refs or ())[: self.images]:
-                picture, problem = read_pixels(ref, self.size, vary[i] if vary else _centred)
-                if picture is None:
-                    told = f"picture {ref}: {problem}"
-                    problems[i] = f"{problems[i]}; {told}" if i in problems else told
+                image, problem = read_pixels(ref, self.size, crops[i] if crops else _center_crop)
+                if image is None:
+                    message = f"image {ref}: {problem}"
+                    problems[i] = f"{problems[i]}; {message}" if i in problems else message
                     continue
                 slot = int(shown[i].sum())
-                pixels[i, slot], shown[i, slot] = picture, True
+                pixels[i, slot], shown[i, slot] = image, True
         return Prepared({"pixels": pixels, "shown": shown}, np.asarray(shown.any(1)), problems)
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Some products' arrays."""
+        """The arrays of some rows."""
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`preprocessor.json`."""
+        """Write `preprocessor.json`."""
         write_settings(folder, {"size": self.size, "images": self.images})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what `save` wrote."""
+        """Read what `save` wrote."""
         return cls(**json.loads((folder / "preprocessor.json").read_text()))
 
     @property
     def fingerprint(self) -> str:
-        """A hash of size and number."""
+        """A hash of the arguments."""
         return hash_of("pictures", self.size, self.images)
 
 
-def read_pixels(ref: ImageRef, size: int, vary: Vary = _centred) -> tuple[np.ndarray | None, str]:
-    """(3, size, size) uint8 covering the square, or None and what is wrong with the picture."""
+def read_pixels(ref: ImageRef, size: int, crop: Crop = _center_crop) -> tuple[np.ndarray | None, str]:
+    """Decode one image.
+
+    Args:
+        ref: the image.
+        size: width and height in pixels.
+        crop: how to make a square of it.
+
+    Returns:
+        (3, size, size) uint8, or None and a message.
+    """
     from aisle.data.images import NOT_NOW, ImageError, decode
 
     try:
-        picture = decode(ref, size)
-        return np.asarray(vary(picture, size), dtype=np.uint8).transpose(2, 0, 1), ""
+        image = decode(ref, size)
+        return np.asarray(crop(image, size), dtype=np.uint8).transpose(2, 0, 1), ""
     except ImageError as error:
         return None, str(error)
     except MemoryError:
-        return None, f"picture {NOT_NOW}: out of memory"
+        return None, f"image {NOT_NOW}: out of memory"

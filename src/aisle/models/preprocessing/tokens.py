@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 
 class TokenPreprocessor:
-    """Text to token ids with a `tokenizers` pipeline: one learned on the catalogue, or a model's own.
+    """Text to token ids with a `tokenizers` pipeline: a pretrained one, or byte-pair encoding learned by
+    `fit`.
 
-    name: a folder or hub name whose tokenizer is used; without it, `fit` learns a byte-pair vocabulary
-    of `vocab_size` pieces. max_length: the most tokens kept of a text.
-    Arrays: `ids` (B, T) int64, `mask` (B, T) bool; T is the longest text of the batch.
+    Prepared arrays: `ids` (B, T) int64 and `mask` (B, T) bool; T is the length of the longest text in the
+    batch.
+
+    Args:
+        name: folder or hub name of a pretrained tokenizer.
+        vocab_size: size of the learned vocabulary.
+        max_length: the most tokens kept of a text.
     """
 
     def __init__(self, name: str | None = None, vocab_size: int = 8000, max_length: int = 64) -> None:
@@ -36,12 +41,12 @@ class TokenPreprocessor:
 
     @property
     def size(self) -> int:
-        """How many token ids there are."""
+        """Size of the vocabulary."""
         assert self.tokenizer is not None
         return self.tokenizer.get_vocab_size()
 
     def fit(self, values: Iterable[str | None]) -> None:
-        """Learn byte-pair pieces (Sennrich et al., arXiv 1508.07909) from the texts, unless `name` is set."""
+        """Learn a byte-pair encoding (Sennrich et al., arXiv 1508.07909), unless `name` is set."""
         if self.name is not None:
             return
         extra("tokenizers", "onnx", "a subword vocabulary")
@@ -58,7 +63,7 @@ class TokenPreprocessor:
         self._use(tokenizer)
 
     def __call__(self, values: Sequence[str | None]) -> Prepared:
-        """B texts in; an absent one has no unmasked token."""
+        """Tokenize B texts; a missing one has no real token."""
         assert self.tokenizer is not None, "fit before use"
         texts = [value or "" for value in values]
         encodings = self.tokenizer.encode_batch(texts) if texts else []
@@ -71,18 +76,18 @@ class TokenPreprocessor:
         return Prepared({"ids": ids, "mask": mask}, np.asarray(mask.any(1)), {})
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Some products' arrays."""
+        """The arrays of some rows."""
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`preprocessor.json` and `tokenizer.json`."""
+        """Write `preprocessor.json` and `tokenizer.json`."""
         assert self.tokenizer is not None, "fit before saving"
         write_settings(folder, {"name": None, "vocab_size": self.vocab_size, "max_length": self.max_length})
         self.tokenizer.save(str(folder / "tokenizer.json"))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what `save` wrote: the tokenizer itself, not the name it came from."""
+        """Read what `save` wrote: the tokenizer itself, whatever its `name` was."""
         self = cls(**json.loads((folder / "preprocessor.json").read_text()))
         self._use(load_tokenizer(str(folder)))
         return self

@@ -11,17 +11,23 @@ from aisle.models.preprocessing.base import Prepared, hash_of, take_rows, write_
 
 
 class VectorPreprocessor:
-    """Precomputed vectors by name, as they come. Arrays: `vector` (B, D) float32; D is learned by `fit`."""
+    """Precomputed vectors, unchanged.
+
+    Prepared arrays: `vector` (B, D) float32.
+
+    Args:
+        dim: D; `fit` sets it.
+    """
 
     def __init__(self, dim: int = 0) -> None:
         self.dim = dim
 
     def fit(self, values: Iterable[np.ndarray | None]) -> None:
-        """Learn D from the first vector there is."""
+        """Set D to the width of the first vector."""
         self.dim = next((len(v) for v in values if v is not None), self.dim)
 
     def __call__(self, values: Sequence[np.ndarray | None]) -> Prepared:
-        """B vectors in; one of another width counts as absent, and says so."""
+        """Prepare B vectors; one of another width or not finite counts as missing, with a problem."""
         out = np.zeros((len(values), self.dim), dtype=np.float32)
         present = np.zeros(len(values), dtype=bool)
         problems: dict[int, str] = {}
@@ -35,19 +41,19 @@ class VectorPreprocessor:
         return Prepared({"vector": out}, present, problems)
 
     def take(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Some products' arrays."""
+        """The arrays of some rows."""
         return take_rows(arrays, rows)
 
     def save(self, folder: Path) -> None:
-        """`preprocessor.json`."""
+        """Write `preprocessor.json`."""
         write_settings(folder, {"dim": self.dim})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what `save` wrote."""
+        """Read what `save` wrote."""
         return cls(**json.loads((folder / "preprocessor.json").read_text()))
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the width."""
+        """A hash of D."""
         return hash_of("vectors", self.dim)
