@@ -1,1 +1,1 @@
-"""Models without training loops: linear models, and networks of views, fusion and head; no torch on import."""
+"""Linear models, and networks of views, fusion and head; importing this package imports no torch."""

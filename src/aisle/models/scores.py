@@ -20,7 +20,7 @@ class TorchScores(Protocol):
         ...
 
     def level(self, depth: int) -> Tensor:
-        """(B, n + 1) log-probabilities of the n nodes of a level (from 1); last, that the path ends above it."""
+        """(B, n + 1) log-probabilities of the n nodes of a level (from 1); the last column: ended above."""
         ...
 
     def topk(self, k: int) -> tuple[Tensor, Tensor]:

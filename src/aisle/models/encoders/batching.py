@@ -9,7 +9,15 @@ _DEVICE_BATCH_SIZE = 64  # rows that keep an accelerator busy
 
 
 def inference_batch_size(x: Tensor, cpu: int) -> int:
-    """Rows of `x` to encode at once: `cpu` on a CPU; all while gradients are computed or a graph is exported."""
+    """Rows of `x` to encode at once.
+
+    Args:
+        x: the inputs.
+        cpu: the number on a CPU.
+
+    Returns:
+        All rows while gradients are computed or a graph is exported.
+    """
     if torch.is_grad_enabled() or torch.compiler.is_compiling():
         return max(len(x), 1)
     return cpu if x.device.type == "cpu" else _DEVICE_BATCH_SIZE

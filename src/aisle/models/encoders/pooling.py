@@ -83,7 +83,7 @@ def limit_tokens(tokens: Tensor, mask: Tensor, max_tokens: int) -> tuple[Tensor,
 
 
 def average_tokens(tokens: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """As `limit_tokens`, but T always becomes `size`, with masked zeros at the end of rows with fewer tokens."""
+    """As `limit_tokens`, but T always becomes `size`; rows with fewer tokens end with masked zeros."""
     count = mask.sum(1, keepdim=True)  # (B, 1)
     position = mask.cumsum(1) - 1  # (B, T) among the real tokens
     group = torch.where(count > size, position * size // count.clamp(min=1), position)
