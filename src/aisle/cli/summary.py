@@ -21,13 +21,13 @@ def print_catalog_summary(catalog: "Catalog", progress: "Progress", model: Any =
     Raises:
         CatalogError: No row has any view that the model reads.
     """
-    from aisle.data.column_hints import CALLED, propose
+    from aisle.data.column_hints import ROLE_NAMES, propose
 
     progress.say(f"read {len(catalog):,} rows; columns: {columns_line(catalog.columns)}")
     for one in propose(catalog):
         if one.role != "category":  # a command that needs labels reports that itself
             likely = f"the most likely is {one.column!r}: {one.flag}"
-            progress.say(f"no column is recognised as the {CALLED[one.role]}; {likely}")
+            progress.say(f"no column is recognised as the {ROLE_NAMES[one.role]}; {likely}")
     if catalog.problems:
         rows = len(catalog.problems.rows_with())
         problems = count(len(catalog.problems), "problem")

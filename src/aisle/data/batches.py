@@ -1,4 +1,4 @@
-"""Record batches: column names, text columns and batch sizes that all file formats share."""
+"""Column names, text columns and batch sizes that all file formats share."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -16,7 +16,7 @@ _Record = TypeVar("_Record")
 
 
 def chunked(records: Iterable[_Record], size: Callable[[_Record], int]) -> Iterator[list[_Record]]:
-    """Lists of records for one batch each: fewer where the records are long."""
+    """Group records into lists for one batch each, with fewer records where they are long."""
     records, count = iter(records), 64
     while chunk := list(islice(records, count)):
         yield chunk
@@ -25,7 +25,7 @@ def chunked(records: Iterable[_Record], size: Callable[[_Record], int]) -> Itera
 
 
 def column_names(header: Iterable[Any], problems: Problems, encoding: str = "utf-8") -> list[str]:
-    """Column names as valid, unique text; a column without a name is named by its position."""
+    """Column names as valid, unique text; a column without a name is named by its position, `column_3`."""
     names: list[str] = []
     for i, raw in enumerate(header, 1):
         fixed = fix_encoding(str(raw), encoding)
@@ -44,17 +44,25 @@ def column_names(header: Iterable[Any], problems: Problems, encoding: str = "utf
 def text_array(
     values: Sequence[str | None], row: int, column: str, problems: Problems, encoding: str = "utf-8"
 ) -> pa.Array:
-    """An Arrow text column of the records from number `row` on; invalid text is fixed and reported."""
+    """Make an Arrow text column; invalid text is fixed and reported.
+
+    Args:
+        values: The cells.
+        row: The number of the first record.
+        column: The name of the column.
+        problems: Receives what was fixed.
+        encoding: The encoding of the file.
+    """
     try:
         return pa.array(values, pa.string())
     except (UnicodeEncodeError, pa.ArrowException):
-        sound = list(values)
+        valid = list(values)
         for i, value in enumerate(values):
             if value is None or value.isascii():
                 continue
             try:
                 value.encode()
             except UnicodeEncodeError:
-                sound[i], message, shown = fix_encoding(value, encoding)
+                valid[i], message, shown = fix_encoding(value, encoding)
                 problems.add(row + i, column, message, shown)
-        return pa.array(sound, pa.string())
+        return pa.array(valid, pa.string())

@@ -54,10 +54,10 @@ def find_all(
         *_leaks(catalog),
         *_near_duplicates(catalog, groups, catalog.groups(images=near, progress=progress)),
         *_labels(catalog),
-        *column_findings.choices(catalog),
-        *column_findings.proposals(catalog),
-        *column_findings.fields(catalog, groups),
-        *column_findings.weights(catalog),
+        *column_findings.label_choice(catalog),
+        *column_findings.proposal_findings(catalog),
+        *column_findings.field_findings(catalog, groups),
+        *column_findings.weight_findings(catalog),
     ]
     order = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))

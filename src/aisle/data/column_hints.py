@@ -1,11 +1,18 @@
-"""Which columns most likely hold the title, the label and the images of a catalog in which no name tells."""
+"""Proposes columns for the title, the label and the images where no column has a known name."""
 
 import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from aisle.data.catalog import Catalog
-from aisle.data.column_names import folded, hints_at_label, is_about_label, is_label_like, is_other, rank
+from aisle.data.column_names import (
+    folded,
+    hints_at_label,
+    is_about_label,
+    is_label_like,
+    is_other_property,
+    rank,
+)
 from aisle.data.column_profile import ColumnProfile, Profiles, profiles
 from aisle.data.columns import flag
 
@@ -13,13 +20,13 @@ _TITLE = re.compile(r"name|tit[eluo]|nom|bez|descr|opis|item|produ|artikel|naz|�
 _IMAGE = re.compile(
     r"imm?ag|img|pic|phot|foto|bild|afbeeld|visuel|zdje|obraz|resim|gorsel|фото|изобр|画像|写真|图|圖|صور"
 )
-_CLEAR = 3  # a label's score that its name or its levels bear out
-CALLED = {"category": "label", "title": "title", "images": "images"}
+_CLEAR = 3  # a label's score with a matching name or levels
+ROLE_NAMES = {"category": "label", "title": "title", "images": "images"}
 _LONG = 200  # characters on average: descriptions, not titles
 
 
 class Proposal(NamedTuple):
-    """A column that likely holds what no column does by name. `reason`: what speaks for it."""
+    """A column proposed for a role, and the reason."""
 
     role: str
     column: str
@@ -27,17 +34,17 @@ class Proposal(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """The flag that says so, as it is pasted into a shell."""
+        """The CLI flag that gives the column the role, quoted for a shell."""
         return flag(self.role, self.column)
 
 
 def propose(catalog: Catalog) -> tuple[Proposal, ...]:
-    """The likeliest column for each of title, label and images that the catalog lacks."""
+    """Propose a column for each of title, label and images that the catalog lacks."""
     columns = catalog.columns
     profile = profiles(catalog.raw_column, len(catalog))
     taken = {columns.id, columns.title, columns.description, columns.split, columns.weight, columns.date}
     taken |= {*columns.images, *columns.vectors, *columns.label, columns.group}
-    free = [name for name in catalog.names if name not in taken and profile(name).seen]
+    free = [name for name in catalog.names if name not in taken and profile(name).sampled]
     found: list[Proposal] = []
 
     def add(
@@ -55,35 +62,35 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
     if label and any(_label_score(name, profile(name)) > _CLEAR for name in free):
         add("category", _label_score, _label_reason)
         label = False
-    # Before a label of which only the cells speak: a title is told by its words.
+    # Before a label that only its cells suggest: titles are the clearer case.
     if not _filled([columns.title] if columns.title else (), profile):
         add("title", _title_score, lambda cells: f"{cells.length:.0f} characters on average")
     if label:
         add("category", _label_score, _label_reason)
     order = ("category", "title", "images")
-    return tuple(sorted(found, key=lambda one: order.index(one.role)))
+    return tuple(sorted(found, key=lambda proposal: order.index(proposal.role)))
 
 
 def lacks_label(catalog: Catalog, profile: Profiles | None = None) -> bool:
-    """Whether no row holds any label, right or wrong."""
+    """Whether the label is blank in every row."""
     profile = profile or profiles(catalog.raw_column, len(catalog))
     return not _filled(catalog.columns.label, profile)
 
 
 def _filled(names: Iterable[str], profile: Profiles) -> bool:
-    """Whether any cell of these columns holds something."""
+    """Whether any cell of these columns is filled."""
     return any(profile(name).filled for name in names)
 
 
 def advice(catalog: Catalog) -> str:
-    """What to do about a catalog without labels, in one line."""
+    """One line of advice for a catalog without labels."""
     if not lacks_label(catalog):
         return "`aisle check` shows what is wrong with the labels"
     found = propose(catalog)
-    if not any(one.role == "category" for one in found):
+    if not any(proposal.role == "category" for proposal in found):
         return "No column looks like a label; -c category=NAME names one"
-    named = ", ".join(f"{one.column!r} for the {CALLED[one.role]} ({one.reason})" for one in found)
-    return f"The likeliest columns are {named}: add {' '.join(one.flag for one in found)}"
+    columns = ", ".join(f"{one.column!r} for the {ROLE_NAMES[one.role]} ({one.reason})" for one in found)
+    return f"The likeliest columns are {columns}: add {' '.join(proposal.flag for proposal in found)}"
 
 
 def _images_reason(cells: ColumnProfile) -> str:
@@ -91,37 +98,38 @@ def _images_reason(cells: ColumnProfile) -> str:
 
 
 def _label_reason(cells: ColumnProfile) -> str:
-    return f"{round(cells.distinct * cells.seen):,} values in {cells.seen:,} cells"
+    return f"{round(cells.distinct * cells.sampled):,} values in {cells.sampled:,} cells"
 
 
 def _label_score(name: str, cells: ColumnProfile) -> float:
-    """Above 0 for what may be a label; most where values recur and hold levels, and the name hints at it."""
-    like = is_label_like(name)
-    if not cells.as_label or not cells.recurs or cells.common == 1 or is_about_label(name):
+    """Above 0 for a possible label; higher if values recur and have levels, and the name suggests a label."""
+    label_like = is_label_like(name)
+    if not cells.may_be_label or not cells.values_recur or cells.common == 1 or is_about_label(name):
         return 0.0
-    numbers = cells.numbers >= 0.5 and not (hints_at_label(name) and cells.distinct <= 0.5)  # else codes
-    if not like and (numbers or (is_other(name) and cells.paths < 0.5) or cells.length > 100):
+    are_codes = hints_at_label(name) and cells.distinct <= 0.5
+    numbers = cells.numbers >= 0.5 and not are_codes
+    if not label_like and (numbers or (is_other_property(name) and cells.paths < 0.5) or cells.length > 100):
         return 0.0
-    return 4 * like + 3 * cells.paths + 2 * hints_at_label(name) + cells.filled + 1 - cells.distinct
+    return 4 * label_like + 3 * cells.paths + 2 * hints_at_label(name) + cells.filled + 1 - cells.distinct
 
 
 def _title_score(name: str, cells: ColumnProfile) -> float:
-    """Above 0 for what may be a title; most where each row has other words of its own."""
+    """Above 0 for a possible title; higher if each row has its own words."""
     if (
-        not cells.as_title
+        not cells.may_be_title
         or cells.length > _LONG
         or cells.paths > 0.5
         or is_label_like(name)
-        or is_other(name)
+        or is_other_property(name)
     ):
         return 0.0
-    named = 2 * (rank("title", name) is not None) + bool(_TITLE.search(folded(name)))
-    return named + cells.distinct + cells.words + cells.filled
+    name_score = 2 * (rank("title", name) is not None) + bool(_TITLE.search(folded(name)))
+    return name_score + cells.distinct + cells.words + cells.filled
 
 
 def _images_score(name: str, cells: ColumnProfile) -> float:
-    """Above 0 for what may name images: a page's address may not."""
-    named = bool(_IMAGE.search(folded(name)))
-    if not cells.as_images or (cells.images < 0.5 and not named):
+    """Above 0 for possible images; URLs need a matching name, because they may be those of pages."""
+    name_score = bool(_IMAGE.search(folded(name)))
+    if not cells.may_be_images or (cells.images < 0.5 and not name_score):
         return 0.0
-    return cells.images + cells.filled + named
+    return cells.images + cells.filled + name_score

@@ -1,4 +1,4 @@
-"""Resolving columns: the role of every column, by the user, an earlier catalog, the names and the cells."""
+"""Resolves columns: the role of each, by the user, an earlier catalog, its name and its cells."""
 
 import re
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def resolve_columns(
     find = partial(_find_columns, previous=previous, tree=tree, labels=labels)
     merge = feedback_export.plan_merge(records, user_columns, root, find)
     if merge is not None:
-        records, user_columns = records.mapped(merge.batch), merge.given
+        records, user_columns = records.map_batches(merge.batch), merge.given
     columns = find(records, user_columns)
     _check_header(columns, records.names, problems)
     cells = [cell for column in columns.images for cell in _sample(records, column)]
@@ -90,9 +90,9 @@ def _find_columns(
         binary=[n for n in names if "binary" in str(records.types[n])],
         vectors=[n for n in names if records.types[n] == VECTOR],
         profile=profiles(records.column, len(records)),
-        labelled=None if tree is None else partial(_share_in_tree, records, tree, given),
-        vague=labels,
-        kept=known.fields,
+        label_share=None if tree is None else partial(_share_in_tree, records, tree, given),
+        allow_vague=labels,
+        keep_fields=known.fields,
     )
     found = find(given)
     for role, is_valid in (("weight", lambda text: parse_weight(text) >= 0), ("date", looks_like_date)):
@@ -118,7 +118,7 @@ def _share_in_tree(
 
 
 def _check_header(columns: Columns, names: list[str], problems: Problems) -> None:
-    """Report a header that holds numbers and no known name: it is likely the first record."""
+    """Report a header of numbers without any known name: it is probably the first record."""
     known = (columns.id, columns.title, columns.description, *columns.label, *columns.images)
     if any(name is not None for name in known):
         return

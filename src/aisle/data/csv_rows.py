@@ -1,7 +1,7 @@
-"""CSV as it is found in the world: each record that does not fit is named, none is swallowed.
+"""CSV records. A malformed record is repaired and reported, never dropped.
 
-The standard library's `csv` does the parsing, in its strict mode, because only there is the offending
-physical record known. What strict mode refuses is read again leniently, and what happened is told.
+Parsing uses the strict mode of the standard library's `csv`, which tells the lines of a malformed record.
+These lines are then read again in lenient mode.
 """
 
 import csv
@@ -11,24 +11,34 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-Note = Callable[..., None]  # (row, column, what, value, *, fatal)
-_NEVER = "\x1f"  # parts nothing
+Report = Callable[..., None]  # (row, column, message, value, *, fatal)
+_NO_DELIMITER = "\x1f"  # a flat file: one column
 _DELIMITERS = (",", ";", "\t", "|", "^")
-_BLOCK = 8192  # lines that are parsed at once while nothing is wrong,
-_BLOCK_CHARS = 16 * 2**20  # and about how many characters they have at most
-FIELD = 16 * 2**20  # characters that one field may have
-_JOINED = 2000  # lines that one record with unquoted line breaks may have
+_BLOCK_LINES = 8192  # lines parsed at once
+_BLOCK_CHARS = 16 * 2**20  # characters parsed at once, approximately
+_MAX_FIELD = 16 * 2**20  # characters of a field
+_MAX_JOINED = 2000  # lines of a record with unquoted line breaks
 
 
 class Dialect(NamedTuple):
-    """What parts the fields of a record."""
+    """The dialect of a file.
+
+    Attributes:
+        delimiter: Separates the fields of a record.
+        skip_space: Whether blanks after a delimiter are skipped, as in `"a", "b"`.
+    """
 
     delimiter: str
-    skip_space: bool = False  # `"a", "b"`: the blank before the quote is no part of the field
+    skip_space: bool = False
 
 
 class _Lines:
-    """Lines that can be handed back. `taken`: those of the record being read; `used`: how many in all."""
+    """An iterator of lines to which lines can be handed back.
+
+    Attributes:
+        taken: The lines of the current record.
+        used: The number of lines used so far.
+    """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -51,13 +61,13 @@ class _Lines:
         self.used -= len(lines)
 
     def block(self) -> list[str]:
-        """The next lines up to one where every quote is closed, which in a sound file ends a record."""
+        """The next lines, up to one where every quote is closed; in a well-formed file it ends a record."""
         lines = list(islice(self._again, self._size))
         for _ in lines:
             self._again.popleft()
         lines += islice(self._lines, self._size - len(lines))
         mean = sum(map(len, lines)) // (len(lines) or 1) + 1
-        self._size = min(_BLOCK, 4 * self._size, _BLOCK_CHARS // mean + 1)
+        self._size = min(_BLOCK_LINES, 4 * self._size, _BLOCK_CHARS // mean + 1)
         open_quote = sum(line.count('"') for line in lines) % 2
         while open_quote and len(lines) < 2 * self._size:
             line = next(self._lines, None) if not self._again else self._again.popleft()
@@ -69,19 +79,27 @@ class _Lines:
         return lines
 
 
-def sniff(sample: list[str], only: str | None = None) -> Dialect:
-    """The delimiter under which the sample's records are most alike (`only`: it is known). Where none
-    parts the header, there is one column."""
-    best, best_score = Dialect(only or _body_delimiter(sample)), (0.0, 0)
-    for delimiter in [only] if only else _DELIMITERS:
+def sniff(sample: list[str], delimiter: str | None = None) -> Dialect:
+    """Detect the dialect of a file.
+
+    Args:
+        sample: Its first lines.
+        delimiter: The delimiter, if it is known.
+
+    Returns:
+        The dialect under which most records have as many fields as the header. Where no delimiter occurs in
+        the header, there is one column.
+    """
+    best, best_score = Dialect(delimiter or _body_delimiter(sample)), (0.0, 0)
+    for mark in [delimiter] if delimiter else _DELIMITERS:
         for skip_space in (False, True):
-            widths = _widths(sample, Dialect(delimiter, skip_space))
+            widths = _widths(sample, Dialect(mark, skip_space))
             if not widths or widths[0] < 2:
                 continue
-            alike = sum(width == widths[0] for width in widths) / len(widths)
-            score = (round(alike, 2) if alike > 0.3 else 0.0, widths[0])
+            equal = sum(width == widths[0] for width in widths) / len(widths)
+            score = (round(equal, 2) if equal > 0.3 else 0.0, widths[0])
             if score > best_score:
-                best, best_score = Dialect(delimiter, skip_space), score
+                best, best_score = Dialect(mark, skip_space), score
     return best
 
 
@@ -94,21 +112,31 @@ def _widths(sample: list[str], dialect: Dialect) -> list[int]:
 
 
 def _body_delimiter(sample: list[str]) -> str:
-    """What parts the records though nothing parts the header (a line of something else before it)."""
+    """The delimiter of the records where the header has none: another line may stand before it."""
     for delimiter in _DELIMITERS:
-        body = _widths(sample, Dialect(delimiter))[1:]
-        if len(body) > 2 and body[0] > 1 and body.count(body[0]) > 0.8 * len(body):
+        widths = _widths(sample, Dialect(delimiter))[1:]
+        if len(widths) > 2 and widths[0] > 1 and widths.count(widths[0]) > 0.8 * len(widths):
             return delimiter
-    return _NEVER
+    return _NO_DELIMITER
 
 
-def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int = 1) -> Iterator[list[str]]:
-    """The header, then one list a record, all as wide as the header; `first` numbers the first record.
+def read_records(
+    lines: Iterable[str], dialect: Dialect, report: Report, first: int = 1
+) -> Iterator[list[str]]:
+    """Parse records.
 
-    Sound stretches are parsed a block at a time; one with anything odd in it is read again record by
-    record. note: told of each problem as (row, None, what, value, fatal=…).
+    Well-formed lines are parsed in blocks; a block with a malformed record is read again record by record.
+
+    Args:
+        lines: The lines of the file.
+        dialect: Its dialect.
+        report: Called for each problem with row, column (None), message, value, and `fatal`.
+        first: The number of the first record.
+
+    Yields:
+        The header, then the fields of each record, as many as the header has.
     """
-    csv.field_size_limit(max(FIELD, csv.field_size_limit()))  # the process's own, and only ever raised
+    csv.field_size_limit(max(_MAX_FIELD, csv.field_size_limit()))  # of the whole process; never lowered
     source = _Lines(lines)
     header = next(_strict(source, dialect), None)
     if header is None:
@@ -116,16 +144,16 @@ def read_records(lines: Iterable[str], dialect: Dialect, note: Note, first: int 
     yield header.fields
     width, row = len(header.fields), first
     while block := source.block():
-        sound = _sound(block, dialect, width)
-        if sound is None:
+        records = _parse_block(block, dialect, width)
+        if records is None:
             source.hand_back(block)
-            sound = list(_odd(source, len(block), dialect, width, note, row))
-        yield from sound
-        row += len(sound)
+            records = list(_parse_irregular(source, len(block), dialect, width, report, row))
+        yield from records
+        row += len(records)
 
 
-def _sound(block: list[str], dialect: Dialect, width: int) -> list[list[str]] | None:
-    """The block's records, or None if any of them is not as it should be."""
+def _parse_block(block: list[str], dialect: Dialect, width: int) -> list[list[str]] | None:
+    """The records of a block; None if any is malformed or has another width."""
     reader = csv.reader(block, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space, strict=True)
     try:
         records = list(reader)
@@ -137,51 +165,51 @@ def _sound(block: list[str], dialect: Dialect, width: int) -> list[list[str]] | 
     return records if widths <= {0, width} else None
 
 
-def _odd(
-    source: _Lines, size: int, dialect: Dialect, width: int, note: Note, row: int
+def _parse_irregular(
+    source: _Lines, size: int, dialect: Dialect, width: int, report: Report, row: int
 ) -> Iterator[list[str]]:
-    """Records, one by one, until `size` lines are used up and nothing waits to be joined."""
+    """Records one by one, until `size` lines are used and no short record waits to be joined."""
     stop = source.used + size
     short: list[_Record] = []
 
-    def give_up() -> Iterator[list[str]]:
+    def flush_short() -> Iterator[list[str]]:
         nonlocal row
         for record in short:
-            yield _fit(record, width, row, note)
+            yield _resize(record, width, row, report)
             row += 1
         short.clear()
 
     for record in _strict(source, dialect, width):
         if len(record.fields) >= width:
-            yield from give_up()
-            if record.odd and len(record.fields) == width:
-                note(row, None, record.odd, record.shown)
-            yield record.fields if len(record.fields) == width else _fit(record, width, row, note)
+            yield from flush_short()
+            if record.problem and len(record.fields) == width:
+                report(row, None, record.problem, record.line)
+            yield record.fields if len(record.fields) == width else _resize(record, width, row, report)
             row += 1
         else:
             short.append(record)
             total = sum(len(r.fields) - 1 for r in short) + 1
             if total == width and len(short) > 1:
-                what = "unquoted line breaks: lines that are too short were joined into one record"
-                note(row, None, what, f"{len(short)} lines: {short[0].shown}")
+                message = "unquoted line breaks: lines that are too short were joined into one record"
+                report(row, None, message, f"{len(short)} lines: {short[0].line}")
                 yield _join(short)
                 short.clear()
                 row += 1
-            elif total > width or len(short) > _JOINED:
-                yield from give_up()
+            elif total > width or len(short) > _MAX_JOINED:
+                yield from flush_short()
         if source.used >= stop and not short:
             return
-    yield from give_up()
+    yield from flush_short()
 
 
 class _Record(NamedTuple):
     fields: list[str]
-    shown: str
-    odd: str = ""
+    line: str  # the first line, for messages
+    problem: str = ""
 
 
 def _strict(source: _Lines, dialect: Dialect, width: int = 0) -> Iterator[_Record]:
-    """Records without blank lines; one that strict mode refuses is read leniently and marked."""
+    """Records in strict mode, without blank lines; a malformed one is read leniently."""
     delimiter, skip = dialect
     reader = csv.reader(source, delimiter=delimiter, skipinitialspace=skip, strict=True)
     while True:
@@ -201,28 +229,28 @@ def _strict(source: _Lines, dialect: Dialect, width: int = 0) -> Iterator[_Recor
 
 
 def _lenient(source: _Lines, dialect: Dialect, width: int, error: str) -> _Record:
-    """The first refused line on its own if it fits, else the whole of what was refused, else the first line.
+    """A malformed record: its first line if that has the right width, else all lines, else the first line.
 
-    Lines not used are handed back, so that a quote nobody closed costs one record, not the rest of the file.
+    Other lines are handed back, so that a quote that is not closed costs one record, not the whole file.
     """
     lines = list(source.taken)
     too_long = "field limit" in error
-    what = "a quote is not closed or not doubled"
+    message = "a quote is not closed or not doubled"
     if too_long:
-        what = f"a field is longer than {csv.field_size_limit():,} characters; its first 1,000 are read"
+        message = f"a field is longer than {csv.field_size_limit():,} characters; its first 1,000 are read"
     for part in () if too_long else (lines[:1], lines):
-        fields = _parse(part, dialect)
+        fields = _parse_lines(part, dialect)
         if fields is not None and len(fields) == width:
             source.hand_back(lines[len(part) :])
-            return _Record(fields, lines[0], f"{what}; read as it stands")
+            return _Record(fields, lines[0], f"{message}; read as it stands")
     source.hand_back(lines[1:])
-    fields = _parse(lines[:1], dialect)
-    if fields is None:  # one line alone is too long
+    fields = _parse_lines(lines[:1], dialect)
+    if fields is None:  # a single line is too long
         fields = [field[:1000] for field in lines[0].rstrip("\r\n").split(dialect.delimiter)]
-    return _Record(fields, lines[0], what)
+    return _Record(fields, lines[0], message)
 
 
-def _parse(lines: list[str], dialect: Dialect) -> list[str] | None:
+def _parse_lines(lines: list[str], dialect: Dialect) -> list[str] | None:
     rows = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
     try:
         found = list(rows)
@@ -231,16 +259,16 @@ def _parse(lines: list[str], dialect: Dialect) -> list[str] | None:
     return found[0] if len(found) == 1 else None
 
 
-def _fit(record: _Record, width: int, row: int, note: Note) -> list[str]:
-    """Cut or fill a record to the header's width, and say so."""
+def _resize(record: _Record, width: int, row: int, report: Report) -> list[str]:
+    """Cut or pad a record to the width of the header, and report it."""
     fields = record.fields
     extra = [field for field in fields[width:] if field.strip()]
     if len(fields) > width and not extra:
-        note(row, None, f"{len(fields)} fields instead of {width}; those in excess are empty", record.shown)
+        report(row, None, f"{len(fields)} fields instead of {width}; those in excess are empty", record.line)
     else:
-        what = f"{len(fields)} field{'s' * (len(fields) != 1)} instead of {width}"
-        what += f" ({record.odd})" if record.odd else ""
-        note(row, None, what, record.shown, fatal=True)
+        message = f"{len(fields)} field{'s' * (len(fields) != 1)} instead of {width}"
+        message += f" ({record.problem})" if record.problem else ""
+        report(row, None, message, record.line, fatal=True)
     return (fields + [""] * width)[:width]
 
 

@@ -13,7 +13,7 @@ _RANK = {
     key: i for i, key in enumerate(_TABLE["names"])
 }  # keys that name one image, the best resolution first
 _SIZES = frozenset(_TABLE["sizes"])  # keys whose value is the same image in other sizes
-_WRAPS = frozenset(_TABLE["wraps"])  # keys whose value wraps the image
+_WRAPS = frozenset(_TABLE["wrappers"])  # keys whose value wraps the image
 _NO_IMAGE = frozenset(_TABLE["others"])
 _WIDTH = re.compile(r"(\d{2,5})(?:\s*[xX×]\s*(?:\d{1,5}|n))?|^(\d)[kx]$", re.IGNORECASE)
 _LINK = re.compile(

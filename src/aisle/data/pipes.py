@@ -1,4 +1,4 @@
-"""A catalog that comes through a pipe (`-`, `<(…)`, `/dev/stdin`) is copied to a temporary file."""
+"""Copies catalogs that come through a pipe (`-`, `<(…)`, `/dev/stdin`) to temporary files."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from aisle.errors import CatalogError
 
 _DESCRIPTOR = re.compile(r"^/(?:dev|proc/(?:self|\d+))/fd/(\d+)$")
 _STDIN = {"-", "/dev/stdin"}
-_CHUNK = MIB
-_WAIT = 500  # milliseconds after which a signal that came just before the wait is noticed
+_READ_BYTES = MIB
+_POLL_MS = 500  # a signal that came just before the wait is noticed after this time
 
 
 def is_pipe(source: Any) -> bool:
-    """Whether it names standard input or an open descriptor of this process, which can be read once."""
+    """Whether a source is standard input or an open descriptor of this process, which can be read once."""
     if not isinstance(source, str | Path):
         return False
     return str(source) in _STDIN or bool(_DESCRIPTOR.match(str(source)))
@@ -33,52 +33,55 @@ class PipeCopies:
         self._sources: dict[Path, Any] = {}
 
     def replace_pipes(self, source: Any, max_expanded: int | None = None) -> Any:
-        """The source with a temporary file instead of each pipe.
+        """Return the source with a temporary file in place of each pipe.
 
         Raises:
-            CatalogError: as `file`.
+            CatalogError: As `file`.
         """
         if is_pipe(source):
             return self.file(source, max_expanded)
         if isinstance(source, list | tuple) and any(map(is_pipe, source)):
-            return [self.replace_pipes(one, max_expanded) for one in source]
+            return [self.replace_pipes(part, max_expanded) for part in source]
         return source
 
     def restore_names(self, text: str) -> str:
-        """A message with the names of pipes instead of those of their temporary files."""
+        """Replace the paths of temporary files in a message by the names of their pipes."""
         for path, name in self._names.items():
             text = text.replace(str(path), name)
         return text
 
     def original(self, path: Path) -> Path:
-        """The path that the user gave, if this is a temporary file."""
+        """The path that the user gave, if `path` is a temporary file; else `path`."""
         return Path(self._sources[path]) if path in self._sources else path
 
     def file(self, source: Any, max_expanded: int | None = None) -> Path:
-        """What came through a pipe, as a file whose name ends as its content says.
+        """Copy a pipe to a temporary file whose ending is that of its content.
 
         Raises:
-            CatalogError: nothing is piped in, it cannot be read, or it is longer than `max_expanded` allows.
+            CatalogError: Nothing is piped in, the pipe cannot be read, or it holds more than `max_expanded`
+                bytes.
         """
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="aisle-pipe-")
         path = Path(self._folder.name) / f"{len(os.listdir(self._folder.name))}"
         try:
-            with _opened(source) as pipe, path.open("wb") as out:
-                _copy(pipe, out, source, max_expanded)
+            with _open_pipe(source) as pipe, path.open("wb") as out:
+                _copy_pipe(pipe, out, source, max_expanded)
         except OSError as error:
-            raise CatalogError(f"{_name(source)} cannot be read: {error.strerror or error}") from error
-        path = path.rename(path.with_name(path.name + _ending(path)))
-        self._names[path], self._sources[path] = _name(source), source
+            raise CatalogError(
+                f"{_display_name(source)} cannot be read: {error.strerror or error}"
+            ) from error
+        path = path.rename(path.with_name(path.name + _detect_ending(path)))
+        self._names[path], self._sources[path] = _display_name(source), source
         return path
 
     def close(self) -> None:
-        """Delete them."""
+        """Delete the files."""
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
 
 
-def _opened(source: Any) -> BinaryIO:
+def _open_pipe(source: Any) -> BinaryIO:
     if str(source) in _STDIN:
         number = 0
         if sys.stdin is not None and sys.stdin.isatty():
@@ -90,46 +93,51 @@ def _opened(source: Any) -> BinaryIO:
     return os.fdopen(os.dup(number), "rb", buffering=0)
 
 
-def _copy(pipe: BinaryIO, out: BinaryIO, source: Any, most: int | None) -> None:
+def _copy_pipe(pipe: BinaryIO, out: BinaryIO, source: Any, limit: int | None) -> None:
     size = 0
-    while chunk := _read(pipe):
+    while chunk := _read_pipe(pipe):
         size += len(chunk)
-        if most is not None and size > most:
-            raise CatalogError(f"{_name(source)} is longer than {most:,} bytes: raise --max-expanded")
+        if limit is not None and size > limit:
+            raise CatalogError(
+                f"{_display_name(source)} is longer than {limit:,} bytes: raise --max-expanded"
+            )
         out.write(chunk)
 
 
-def _read(pipe: BinaryIO) -> bytes:
-    """The next bytes, none at the end. Ctrl-C ends the wait: polars installs a handler of SIGINT after which
-    the system restarts `read`, but never `poll`."""
-    waiting = select.poll()
-    waiting.register(pipe, select.POLLIN)
-    while not waiting.poll(_WAIT):
+def _read_pipe(pipe: BinaryIO) -> bytes:
+    """The next bytes; none at the end.
+
+    `poll` comes first because Ctrl-C must end the wait: polars installs a handler of SIGINT after which the
+    system restarts `read`, but never `poll`.
+    """
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    while not poll.poll(_POLL_MS):
         pass
-    return os.read(pipe.fileno(), _CHUNK)
+    return os.read(pipe.fileno(), _READ_BYTES)
 
 
-def _name(source: Any) -> str:
+def _display_name(source: Any) -> str:
     return "standard input" if str(source) in _STDIN else str(source)
 
 
-_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz"}
+_COMPRESSIONS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz"}
 
 
-def _ending(path: Path) -> str:
-    """`.csv`, `.jsonl.gz` and so on, by the first bytes."""
+def _detect_ending(path: Path) -> str:
+    """The ending by the first bytes, such as `.csv` or `.jsonl.gz`."""
     with path.open("rb") as file:
         first = file.read(8)
-    packed = next((ending for sign, ending in _PACKED.items() if first.startswith(sign)), "")
-    if packed:
-        named = path.with_name(path.name + packed)
-        path.rename(named)
+    compression = next((ending for sign, ending in _COMPRESSIONS.items() if first.startswith(sign)), "")
+    if compression:
+        renamed = path.with_name(path.name + compression)
+        path.rename(renamed)
         try:
-            with TableFile(named).open() as file:
+            with TableFile(renamed).open() as file:
                 first = file.read(8)
         finally:
-            named.rename(path)
+            renamed.rename(path)
     if first.startswith(b"PAR1"):
-        return ".parquet" + packed
+        return ".parquet" + compression
     first = first.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return {b"{": ".jsonl", b"[": ".json"}.get(first[:1], ".csv") + packed
+    return {b"{": ".jsonl", b"[": ".json"}.get(first[:1], ".csv") + compression

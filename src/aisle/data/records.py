@@ -11,46 +11,49 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-BATCH = 16_384  # records
-_AT_ONCE = 16 * 2**20  # bytes that become Python values at once
-_IN_MEMORY = 64 * 2**20  # bytes that are kept in memory before records go to disk
+BATCH = 16_384  # records of a batch at most
+_PYTHON_BYTES = 16 * 2**20  # of Arrow data that become Python values at once
+_MEMORY_LIMIT = 64 * 2**20  # bytes; further records go to disk
 
 
-class _Folder:
+class _TemporaryFolder:
     """A temporary folder that is deleted with the last catalog that reads from it, or at exit."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="aisle-"))
-        self._end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self._finalizer = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 class SpillBuffer:
-    """Takes record batches as they are read; `records()` gives them back.
+    """A buffer of record batches that spills to disk.
 
-    Beyond 64 MiB they are written to a temporary Arrow file and memory-mapped, so that memory stays
-    flat however long the catalog is. A batch with other columns than the last one opens a new file.
+    Beyond `limit`, batches are written to a temporary Arrow file and memory-mapped, so that memory does not
+    grow with the catalog. A batch with other columns than the last one opens a new file.
+
+    Args:
+        limit: Bytes that are kept in memory. Default: 64 MiB.
     """
 
-    def __init__(self, limit: int = _IN_MEMORY) -> None:
+    def __init__(self, limit: int = _MEMORY_LIMIT) -> None:
         self._limit = limit
-        self._kept: list[pa.RecordBatch] = []
+        self._batches: list[pa.RecordBatch] = []
         self._bytes = 0
-        self._folder: _Folder | None = None
+        self._folder: _TemporaryFolder | None = None
         self._writer: Any = None
         self._schema: pa.Schema | None = None
         self._paths: list[Path] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Store one batch."""
+        """Append one batch."""
         if self._folder is None and self._bytes + batch.nbytes <= self._limit:
-            self._kept.append(batch)
+            self._batches.append(batch)
             self._bytes += batch.nbytes
             return
         if self._folder is None:
-            self._folder = _Folder()
-            for kept in self._kept:
-                self._write(kept)
-            self._kept.clear()
+            self._folder = _TemporaryFolder()
+            for earlier in self._batches:
+                self._write(earlier)
+            self._batches.clear()
         self._write(batch)
 
     def _write(self, batch: pa.RecordBatch) -> None:
@@ -69,10 +72,10 @@ class SpillBuffer:
             self._writer = None
 
     def records(self) -> "Records":
-        """Everything added, in order."""
+        """All records, in order."""
         self._close()
         if self._folder is None:
-            return Records(self._kept)
+            return Records(self._batches)
         batches: list[pa.RecordBatch] = []
         for path in self._paths:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
@@ -83,7 +86,9 @@ class SpillBuffer:
 class Records:
     """n raw records in Arrow batches; a column that a batch lacks is null there.
 
-    keep: whatever must live as long as the records do (the folder they are mapped from).
+    Args:
+        batches: The batches.
+        keep: An object that must live as long as the records, such as the folder they are mapped from.
     """
 
     def __init__(self, batches: Sequence[pa.RecordBatch], keep: object = None) -> None:
@@ -98,13 +103,13 @@ class Records:
         self.types = types
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_keep": None}  # pickled batches are copies; the folder is not theirs
+        return self.__dict__ | {"_keep": None}  # pickled batches are copies and need no folder
 
     def __len__(self) -> int:
         return int(self._stops[-1]) if len(self._stops) else 0
 
-    def mapped(self, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> "Records":
-        """The same records, each batch with other columns."""
+    def map_batches(self, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> "Records":
+        """The records with `change` applied to each batch."""
         return Records([change(batch) for batch in self.batches], self._keep)
 
     @property
@@ -120,25 +125,25 @@ class Records:
         return {name: batch.column(k)[j].as_py() for k, name in enumerate(batch.schema.names)}
 
     def rows(self, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        """All records, streaming; of them only the named columns, if any are."""
+        """Iterate over the records as Python values. Default: all columns."""
         for batch in self.batches:
             if names is not None:
                 batch = batch.select([name for name in names if batch.schema.get_field_index(name) >= 0])
             if not batch.num_columns:
                 yield from ({} for _ in range(batch.num_rows))
                 continue
-            step = max(1, min(1024, _AT_ONCE * batch.num_rows // (batch.nbytes + 1)))
+            step = max(1, min(1024, _PYTHON_BYTES * batch.num_rows // (batch.nbytes + 1)))
             for start in range(0, batch.num_rows, step):
                 yield from batch.slice(start, step).to_pylist()
 
     def column(self, name: str) -> Iterator[pa.Array]:
-        """One column, an array a batch, in order."""
+        """The cells of one column, one array per batch."""
         for batch in self.batches:
             k = batch.schema.get_field_index(name)
             yield batch.column(k) if k >= 0 else pa.nulls(batch.num_rows, self.types[name])
 
     def table(self) -> pa.Table:
-        """One Arrow table over the same memory."""
+        """One Arrow table that shares the memory."""
         if not self.batches:
             return pa.table({name: pa.array([], kind) for name, kind in self.types.items()})
         tables = [pa.Table.from_batches([batch]) for batch in self.batches]
