@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from aisle.cli.images import images as command
 from aisle.data import fetch as fetching
 from aisle.data import read
-from aisle.data.downloads import RateLimits, addresses, download
+from aisle.data.downloads import RateLimits, download, image_urls
 from aisle.data.fetch import FetchError, FetchLimits, fetch, is_public
 
 app = typer.Typer()
@@ -276,7 +276,7 @@ def test_a_catalogue_is_fetched_politely_and_resumed(server, tmp_path):
     path.write_text("id,title,images\n" + "\n".join(rows) + "\n")
     out = tmp_path / "pictures"
     catalog = read(path)
-    urls = list(addresses(catalog))
+    urls = list(image_urls(catalog))
     assert len(urls) == 42
     assert sum("`aisle images` downloads it" in p.message for p in catalog.problems) == 82
 

@@ -45,7 +45,7 @@ def audit(
     """
     from aisle import workflow
     from aisle.cli.summary import print_catalog_summary
-    from aisle.data.writing import check_ending
+    from aisle.data.writing import check_output
     from aisle.errors import AisleError
     from aisle.evaluation import audit as auditing
 
@@ -56,7 +56,7 @@ def audit(
     catalog = options.read(source)
     print_catalog_summary(catalog, progress)
     if corrected is not None:
-        check_ending(corrected, catalog)
+        check_output(corrected, catalog)
     found = auditing.audit(
         catalog, resolved, folds=folds, most=max_findings, trust_code=trust_code, progress=progress
     )

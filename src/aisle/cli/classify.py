@@ -72,12 +72,12 @@ def classify(
     from aisle.guarantee import summarize_curve
     from aisle.guarantee.curve_summary import exact
     from aisle.inference.loading import prefer_exported
-    from aisle.inference.prediction_files import OutputError, check_ending
+    from aisle.inference.prediction_files import OutputError, check_output
 
     target = to_path(out)
     into_folder = out.endswith("/") or not target.suffix or (not is_remote(target) and target.is_dir())
     if not into_folder:
-        check_ending(target)
+        check_output(target)
         if ray is not None:
             raise OutputError(f"--ray writes shards: name a folder, such as --out {target.stem}/")
     progress = console.progress(quiet or as_json, price_per_hour)

@@ -51,7 +51,7 @@ class ProductReader(NamedTuple):
         from aisle.data import benchmark_datasets
         from aisle.data.catalog_format import format_of
         from aisle.data.chunks import CatalogChunks, ChunkReader
-        from aisle.data.dates import checked_format
+        from aisle.data.dates import parse_date_format
         from aisle.data.readers.base import ReadOptions
 
         sources, options = self.files(), self.options
@@ -60,7 +60,7 @@ class ProductReader(NamedTuple):
             return CatalogChunks(self.catalog(), [benchmark.folder], rows)
         described = options.described()
         if options.date_format is not None:
-            described.columns["date_format"] = checked_format(options.date_format)
+            described.columns["date_format"] = parse_date_format(options.date_format)
         hints = ReadOptions(
             options.field_delimiter(),
             options.encoding,

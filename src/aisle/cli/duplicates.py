@@ -28,11 +28,11 @@ def duplicates(
 ) -> None:
     """Group rows that list the same product, also where its text or image was changed."""
     from aisle.cli.summary import print_catalog_summary
-    from aisle.data.writing import check_ending
+    from aisle.data.writing import check_output
     from aisle.search import duplicates as finder
 
     if out is not None:
-        check_ending(out)
+        check_output(out)
     progress = console.progress(quiet or as_json)
     catalog = options.read(source, labels=False)
     print_catalog_summary(catalog, progress)

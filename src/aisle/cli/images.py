@@ -20,19 +20,19 @@ def images(
     pause: Annotated[float, typer.Option(min=0, help="Seconds a worker waits after each download.")] = 0.0,
     max_mb: Annotated[float, typer.Option(min=0, help="Maximum size of an image, in MiB.")] = 20.0,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Allow addresses inside your own network.")
+        bool, typer.Option("--allow-private", help="Allow image_urls inside your own network.")
     ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Download the images that a catalog gives as URLs into a folder; then read the catalog with
     --image-root FOLDER. Exit code 1: some images could not be downloaded."""
-    from aisle.data.downloads import RateLimits, addresses, download
+    from aisle.data.downloads import RateLimits, download, image_urls
     from aisle.data.fetch import FetchLimits
 
     catalog = options.read(source, labels=False)
     result = download(
-        addresses(catalog),
+        image_urls(catalog),
         out,
         limits=FetchLimits(max_bytes=int(max_mb * 2**20), private=allow_private),
         rates=RateLimits(workers, per_host, pause),

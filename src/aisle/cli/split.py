@@ -46,13 +46,13 @@ def split(
     import numpy as np
 
     from aisle.data import splits
-    from aisle.data.writing import check_ending, write_rows
+    from aisle.data.writing import check_output, write_rows
 
     names, shares = _parts(parts)
-    check_ending(out)
+    check_output(out)
     progress = console.progress(quiet or as_json)
     catalog = options.read(source, splits=False, progress=progress)
-    check_ending(out, catalog)
+    check_output(out, catalog)
     in_time = by is SplitMethod.TIME
     rows = splits.split_by_time(catalog, shares) if in_time else splits.split(catalog, shares, seed)
     given = np.full(len(catalog), "", dtype=object)

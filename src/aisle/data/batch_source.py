@@ -1,4 +1,4 @@
-"""A source that is read batch by batch by its own code, such as a benchmark data set."""
+"""Sources that are read by their own code, such as benchmark data sets."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +11,16 @@ from aisle.taxonomy import Taxonomy
 
 
 class BatchSource(NamedTuple):
-    """name: what it is called in messages. batches: record batches of text, bytes and vectors, in order; what
-    is wrong is noted on the way. taxonomy: asked when all batches have been read. columns: what they hold.
-    home: the folder that image paths are relative to. total: records, if that is known before."""
+    """A source that yields record batches.
+
+    Attributes:
+        name: Its name in messages.
+        batches: Yields record batches of text, bytes and vectors, and adds problems.
+        taxonomy: Returns the category tree; called after all batches were read.
+        columns: The column roles.
+        home: The folder that image paths are relative to.
+        total: The number of records, if it is known.
+    """
 
     name: str
     batches: Callable[[Problems], Iterator[pa.RecordBatch]]

@@ -1,4 +1,4 @@
-"""What all selections of a catalog share: its records, their labels, and what is computed of them once."""
+"""The data that all selections of a catalog share, with values that are computed once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,9 +24,10 @@ from aisle.data.vectors import VectorFile
 
 @dataclass
 class CatalogData:
-    """The data that all selections of one catalog share: n records, and what is computed of them once.
+    """The data of n records that all selections of one catalog share.
 
     Attributes:
+        cache: Values that are computed once, by name.
         first_row: The number of the first record, where this is a chunk of a longer source.
         user_format: The column roles and text format that the user stated.
     """
@@ -44,35 +45,35 @@ class CatalogData:
 
     @cached_property
     def split(self) -> column_parsers.DictionaryEncoded | None:
-        """The given split of each record, by its usual name.
+        """The split of each record, one of `SPLITS` or blank.
 
         Raises:
-            CatalogError: a cell names no split that is known.
+            CatalogError: A cell has an unknown value.
         """
         if self.columns.split is None:
             return None
-        coded = column_parsers.encode(self.records.column(self.columns.split))
-        counts = np.bincount(coded.codes, minlength=len(coded.values)).tolist()
-        names = read_splits(dict(zip(coded.values, counts, strict=True)), self.columns.split)
+        encoded = column_parsers.encode(self.records.column(self.columns.split))
+        counts = np.bincount(encoded.codes, minlength=len(encoded.values)).tolist()
+        names = read_splits(dict(zip(encoded.values, counts, strict=True)), self.columns.split)
         values = ["", *SPLITS]
-        own = np.array([values.index(names[value]) for value in coded.values], np.int32)
-        return column_parsers.DictionaryEncoded(own[coded.codes], values)
+        product_id = np.array([values.index(names[value]) for value in encoded.values], np.int32)
+        return column_parsers.DictionaryEncoded(product_id[encoded.codes], values)
 
     @cached_property
     def weights(self) -> np.ndarray | None:
-        """(n,) float64; problems were noted when the catalog was read."""
+        """(n,) float64 sample weights; their problems were reported when the catalog was read."""
         return column_parsers.read_weights(self.records, self.columns.weight, Problems())
 
     @cached_property
     def dates(self) -> Dates | None:
-        """The n dates, and whether their order is clear."""
+        """The n dates."""
         return column_parsers.read_dates(
             self.records, self.columns.date, Problems(), self.columns.date_format
         )
 
     @cached_property
     def fatal(self) -> np.ndarray:
-        """(n,) bool."""
+        """(n,) bool: rows with a fatal problem."""
         mask = np.zeros(len(self.records), dtype=bool)
         mask[self.problems.fatal_rows() - self.first_row] = True
         return mask
@@ -83,9 +84,9 @@ class CatalogData:
         for name, column in self.columns.text.items():
             value = record.get(column)
             if isinstance(value, str) and not value.isspace() and value:
-                words = strip_markup(value)
-                if words:
-                    fields[name] = words
+                text = strip_markup(value)
+                if text:
+                    fields[name] = text
         vectors = {
             name: np.asarray(record[name], dtype=np.float32)
             for name in self.columns.vectors
@@ -93,11 +94,11 @@ class CatalogData:
         }
         code = int(self.labels.codes[row])
         number = row + self.first_row
-        own = str(record.get(self.columns.id) or number) if self.columns.id else str(number)
-        found = {name: file.get(own) for name, file in self.vector_files.items()}
-        vectors |= {name: vector for name, vector in found.items() if vector is not None}
+        product_id = str(record.get(self.columns.id) or number) if self.columns.id else str(number)
+        file_vectors = {name: file.get(product_id) for name, file in self.vector_files.items()}
+        vectors |= {name: vector for name, vector in file_vectors.items() if vector is not None}
         return Product(
-            id=own,
+            id=product_id,
             fields=fields,
             images=self.images.refs(record),
             vectors=vectors,

@@ -1,4 +1,4 @@
-"""How a catalog is written: which column holds what, and what parts its levels, categories and cells.
+"""The format of a catalog: column roles, and the separators of levels, categories and fields.
 
 A run and its model keep it as `catalog.json`, so that later files of the same shop are read in the same way.
 """
@@ -18,8 +18,12 @@ _SEPARATORS = ("delimiter", "separator", "image_separator", "date_format")
 
 
 class Roles(NamedTuple):
-    """What the columns of another file hold: `given` by role, as the user might have said it; `fields`, the
-    columns that stay fields whatever their names are."""
+    """The roles of another file's columns.
+
+    Attributes:
+        given: Columns by role, as if the user had stated them.
+        fields: The columns that stay fields whatever their names are.
+    """
 
     given: dict[str, Any]
     fields: frozenset[str]
@@ -27,10 +31,13 @@ class Roles(NamedTuple):
 
 @dataclass(frozen=True)
 class CatalogFormat:
-    """How one catalog is written.
+    """The format of one catalog.
 
-    given: the roles that the user named, `""` where no column has it. columns: every role as it was found,
-    with the separators of levels, categories and images. delimiter, encoding: of its text files.
+    Attributes:
+        given: The roles that the user stated; `""` states that no column has the role.
+        columns: All roles, stated and detected, with the separators of levels, categories and images.
+        delimiter: The field delimiter of its CSV files.
+        encoding: The encoding of its text files.
     """
 
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -42,38 +49,41 @@ class CatalogFormat:
         """The roles of another file's columns.
 
         Args:
-            names: the file's columns. A role whose column is not among them is left to be found by name.
-            given: what the user says of this file, which goes before.
+            names: The columns of the file. A role whose column is not among them is found by name.
+            given: The roles that the user states for this file, which take precedence.
         """
-        there = set(names)
-        closed = {key: value for key, value in self.given.items() if value in ("", ("",))}
-        found = {**closed, **{key: held for key, held in self._held(there) if key not in given}}
-        if "category" in given or "levels" in given:  # the two exclude each other
+        existing = set(names)
+        absent = {key: value for key, value in self.given.items() if value in ("", ("",))}
+        roles = {
+            **absent,
+            **{key: value for key, value in self._existing_roles(existing) if key not in given},
+        }
+        if "category" in given or "levels" in given:  # only one of the two
             for key in ("category", "levels", "delimiter", "separator"):
-                found.pop(key, None)
-        taken = {column for key, value in given.items() for column in _columns_of(key, value)}
-        found = {key: value for key, value in found.items() if not taken & _columns_of(key, value)}
-        if not {"category", "levels"} & found.keys():
+                roles.pop(key, None)
+        used = {column for key, value in given.items() for column in _columns_of(key, value)}
+        roles = {key: value for key, value in roles.items() if not used & _columns_of(key, value)}
+        if not {"category", "levels"} & roles.keys():
             for key in ("delimiter", "separator"):
                 if key not in self.given:
-                    found.pop(key, None)
-        if "images" not in found and "image_separator" not in self.given:
-            found.pop("image_separator", None)
-        kept = frozenset(self.columns.get("fields", ())) & there - taken
-        return Roles({key: value for key, value in found.items() if key not in given}, kept)
+                    roles.pop(key, None)
+        if "images" not in roles and "image_separator" not in self.given:
+            roles.pop("image_separator", None)
+        fields = frozenset(self.columns.get("fields", ())) & existing - used
+        return Roles({key: value for key, value in roles.items() if key not in given}, fields)
 
-    def _held(self, there: set[str]) -> Iterable[tuple[str, Any]]:
-        """Roles whose columns are there; of lists that may be shorter, the columns that are."""
+    def _existing_roles(self, existing: set[str]) -> Iterable[tuple[str, Any]]:
+        """(role, value) of the roles whose columns exist; lists keep the columns that exist."""
         for key, value in self.columns.items():
             if key == "fields" and key not in self.given:
                 continue
             if key in ("images", "ignored", "vectors", "fields"):
-                value = tuple(column for column in value if column in there)
-            if value and _columns_of(key, value) <= there:
+                value = tuple(column for column in value if column in existing)
+            if value and _columns_of(key, value) <= existing:
                 yield key, tuple(value) if isinstance(value, list) else value
 
     def as_given(self) -> "CatalogFormat":
-        """Only what the user said of the columns: the rest is found anew."""
+        """The format with the stated roles only; the others are detected again."""
         return CatalogFormat(self.given, self.given, self.delimiter, self.encoding)
 
     @property
@@ -83,32 +93,32 @@ class CatalogFormat:
         return list(dict.fromkeys(columns))
 
     def to_json(self) -> str:
-        """As it is kept."""
+        """The format as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "CatalogFormat":
-        """Read what `to_json` wrote.
+        """Read the output of `to_json`.
 
         Raises:
-            CatalogError: it is something else.
+            CatalogError: The text is something else.
         """
         try:
             data = json.loads(text)
             given, columns = (parse_columns(data[key]) for key in ("given", "columns"))
-            marks = [data["delimiter"], data["encoding"]]
-            if not all(mark is None or isinstance(mark, str) for mark in marks):
+            separators = [data["delimiter"], data["encoding"]]
+            if not all(separator is None or isinstance(separator, str) for separator in separators):
                 raise TypeError("delimiter and encoding are text")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise CatalogError(f"{FILE} does not say how a catalog is written: {error}") from error
-        return cls(given, columns, *marks)
+        return cls(given, columns, *separators)
 
     @classmethod
     def load(cls, folder: Path) -> "CatalogFormat | None":
-        """What a folder keeps; None where it keeps none.
+        """The format in a folder; None if it has no `catalog.json`.
 
         Raises:
-            CatalogError: the file is damaged.
+            CatalogError: The file is damaged.
         """
         try:
             return cls.from_json((folder / FILE).read_text("utf-8"))
@@ -131,37 +141,37 @@ def _columns_of(key: str, value: Any) -> set[str]:
     return {column for column in ([value] if isinstance(value, str) else value) if column}
 
 
-def resolved(
+def resolved_roles(
     columns: Columns, style: Any | None, official: bool, image_separator: str | None
 ) -> dict[str, Any]:
-    """Every role of a catalog that was read, with the separators that were found.
+    """All roles of a catalog, with the detected separators.
 
     Args:
-        columns: its columns.
-        style: how its labels are written; None where it has none.
-        official: whether the tree was given; then flat labels may be ids, which says nothing of other files.
-        image_separator: what parts several images in one cell.
+        columns: Its columns.
+        style: The style of its labels; None without labels.
+        official: Whether the tree was given; then flat labels may be ids.
+        image_separator: Separates several images in one cell.
     """
-    found = columns.to_dict()
-    found.pop("vectors", None)
+    roles = columns.to_dict()
+    roles.pop("vectors", None)
     if style is not None and columns.category is not None and columns.delimiter is None:
         if style.delimiter is not None:
-            found["delimiter"] = f" {style.delimiter} " if style.spaced else style.delimiter
+            roles["delimiter"] = f" {style.delimiter} " if style.spaced else style.delimiter
         elif not official:
-            found["delimiter"] = ""
+            roles["delimiter"] = ""
     if image_separator is not None:
-        found["image_separator"] = image_separator
-    return found
+        roles["image_separator"] = image_separator
+    return roles
 
 
 def format_of(like: Any) -> CatalogFormat | None:
-    """How the catalog of a model, or another catalog, is written.
+    """The format of a catalog, or of the catalog that a model was trained on.
 
     Args:
-        like: a model, a catalog, a `CatalogFormat`, or None.
+        like: A model, a catalog, a `CatalogFormat`, or None.
 
     Raises:
-        CatalogError: it is none of these.
+        CatalogError: `like` is none of these.
     """
     if like is None or isinstance(like, CatalogFormat):
         return like

@@ -19,7 +19,7 @@ from aisle.taxonomy import format_path
 TAIL = 5  # a class with fewer rows is in the long tail
 _BANDS = ((1, 1), (2, 4), (5, 9), (10, 19), (20, 49), (50, 99), (100, 999), (1000, 10**12))
 _EXAMPLES = 12  # largest and smallest classes shown
-_DISTINCT = 100_000  # distinct values are counted up to here
+_MAX_DISTINCT = 100_000  # distinct values of a column that are counted
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LevelSummary:
 
 @dataclass(frozen=True)
 class SizeBand:
-    """Classes that have `least` to `most` rows: how many they are, and the rows in them together."""
+    """Classes with `min_rows` to `max_rows` rows: their number, and their rows in total."""
 
     min_rows: int
     max_rows: int
@@ -55,10 +55,16 @@ class SizeBand:
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """How labelled rows fall on classes (the nodes that labels name).
+    """The distribution of labelled rows over classes (nodes with labelled rows).
 
-    head_share: share of the rows in the largest tenth of the classes. tail: classes of fewer than 5
-    rows; ones: of one. sizes: rows of every class, largest first.
+    Attributes:
+        count: The number of classes.
+        median: Rows of the median class.
+        largest: Rows of the largest class.
+        head_share: Share of the rows in the largest tenth of the classes.
+        tail: Classes of fewer than 5 rows.
+        singletons: Classes of one row.
+        sizes: Rows of every class, largest first.
     """
 
     count: int
@@ -102,7 +108,7 @@ class CheckReport:
         return not any(finding.severity == "error" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values; each problem with row, column, message, value and fatal."""
+        """The report as plain values."""
         data: dict[str, Any] = {"ok": self.ok}
         for part in fields(self):
             value = getattr(self, part.name)
@@ -113,14 +119,14 @@ class CheckReport:
         return data
 
     def to_json(self) -> str:
-        """The whole result as one JSON object."""
+        """The report as JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
     def to_html(self, path: str | Path) -> Path:
-        """Write one self-contained page with images; returns its path.
+        """Write the report as one self-contained HTML page; returns its path.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         from aisle.data.check_page import render
 
@@ -138,28 +144,33 @@ def _plain(value: Any) -> Any:
 def check(
     catalog: Catalog, *, images: bool = True, strict: bool = False, progress: Progress = SILENT
 ) -> CheckReport:
-    """Look a catalog over. images: decode each (else only whether it is there); strict: stop at the
-    first that cannot be decoded.
+    """Check a catalog.
+
+    Args:
+        catalog: The catalog.
+        images: Whether images are decoded; else only their existence is checked.
+        strict: Raise at the first image that cannot be decoded.
+        progress: Reports progress.
 
     Raises:
-        FirstProblemError: strict, and an image is unreadable.
+        FirstProblemError: If strict, and an image cannot be decoded.
     """
     problems = catalog.problems.copy(strict)
     if images:
         unreadable = catalog.scan_images(progress).unreadable
         own = set(catalog.rows.tolist()) if unreadable else set()
-        for seen in unreadable:
-            if seen.row in own:
-                problems.add(seen.row, seen.column, seen.why, seen.name)
+        for image in unreadable:
+            if image.row in own:
+                problems.add(image.row, image.column, image.reason, image.name)
         problems.sort()
-    rows, bad = len(catalog), int(catalog.fatal.sum())
-    odd = len(np.setdiff1d(problems.rows_with(), problems.fatal_rows()))
+    rows, fatal = len(catalog), int(catalog.fatal.sum())
+    flagged = len(np.setdiff1d(problems.rows_with(), problems.fatal_rows()))
     return CheckReport(
         source=", ".join(str(part.path) for part in catalog.files[:3]) or "rows in memory",
         rows=rows,
-        clean=rows - odd - bad,
-        flagged=odd,
-        fatal=bad,
+        clean=rows - flagged - fatal,
+        flagged=flagged,
+        fatal=fatal,
         files=tuple((str(part.path), part.last - part.first + 1) for part in catalog.files),
         mapping=_mapping(catalog),
         columns=tuple(_columns(catalog)),
@@ -192,18 +203,12 @@ def _columns(catalog: Catalog) -> list[ColumnSummary]:
     found = []
     for name in catalog.names:
         filled = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(name))
-        counts = _counts(catalog, name)
-        common, often = max(counts.items(), key=lambda item: item[1]) if counts else ("", 0)
-        share = often / filled if filled else 0.0
+        counts = catalog.value_counts(name, _MAX_DISTINCT)
+        top_value, top_count = max(counts.items(), key=lambda item: item[1]) if counts else ("", 0)
+        share = top_count / filled if filled else 0.0
         distinct = len(counts) if counts is not None else None
-        found.append(ColumnSummary(name, parts.get(name, "unused"), filled, distinct, common[:80], share))
+        found.append(ColumnSummary(name, parts.get(name, "unused"), filled, distinct, top_value[:80], share))
     return found
-
-
-def _counts(catalog: Catalog, name: str) -> dict[str, int] | None:
-    """How often each value that is not blank occurs; None where that says nothing (bytes, vectors,
-    too many)."""
-    return catalog.value_counts(name, _DISTINCT)
 
 
 def _levels(catalog: Catalog) -> tuple[LevelSummary, ...]:
@@ -224,11 +229,11 @@ def _classes(catalog: Catalog) -> ClassSummary | None:
     if not len(labelled):
         return None
     counts = np.bincount(labelled)
-    which = np.flatnonzero(counts)
-    counts = counts[which]
+    nodes = np.flatnonzero(counts)
+    counts = counts[nodes]
     order = np.argsort(-counts, kind="stable")
     sizes = counts[order]
-    names = [format_path(catalog.taxonomy.nodes[n].path) for n in which[order]]
+    names = [format_path(catalog.taxonomy.nodes[n].path) for n in nodes[order]]
     head = max(1, len(sizes) // 10)
     named = [(name, int(size)) for name, size in zip(names, sizes, strict=True)]
     return ClassSummary(
@@ -240,26 +245,28 @@ def _classes(catalog: Catalog) -> ClassSummary | None:
         head_share=float(sizes[:head].sum() / sizes.sum()),
         tail=int((sizes < TAIL).sum()),
         singletons=int((sizes == 1).sum()),
-        bands=tuple(_band(sizes, least, most) for least, most in _BANDS if least <= sizes[0]),
+        bands=tuple(
+            _band(sizes, min_rows, max_rows) for min_rows, max_rows in _BANDS if min_rows <= sizes[0]
+        ),
         top=tuple(named[:_EXAMPLES]),
         bottom=tuple(named[-_EXAMPLES:][::-1]) if len(named) > _EXAMPLES else (),
         sizes=tuple(int(size) for size in sizes),
     )
 
 
-def _band(sizes: np.ndarray, least: int, most: int) -> SizeBand:
-    inside = sizes[(sizes >= least) & (sizes <= most)]
-    return SizeBand(least, most, len(inside), int(inside.sum()))
+def _band(sizes: np.ndarray, min_rows: int, max_rows: int) -> SizeBand:
+    inside = sizes[(sizes >= min_rows) & (sizes <= max_rows)]
+    return SizeBand(min_rows, max_rows, len(inside), int(inside.sum()))
 
 
 def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
-    """Rows without each part, among those a shop would want."""
+    """The number of rows without title, description, image and category."""
     found = []
     for name in ("title", "description"):
         column = catalog.columns.text.get(name)
         if column is not None:
-            full = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(column))
-            found.append((name, len(catalog) - full))
+            filled = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(column))
+            found.append((name, len(catalog) - filled))
     if catalog.columns.images or catalog.columns.image_template:
         found.append(("image", len(catalog) - int(catalog.has_image().sum())))
     if catalog.columns.label:

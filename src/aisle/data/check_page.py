@@ -1,4 +1,4 @@
-"""The HTML page of a check: self-contained, with all text from the catalog escaped."""
+"""Renders the HTML page of a check: self-contained, with all text of the catalog escaped."""
 
 import re
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from aisle.taxonomy import format_path
 if TYPE_CHECKING:
     from aisle.data.check import CheckReport
 
-_TICKS = re.compile("`([^`]*)`")  # commands, as they are written in findings
+_BACKTICKS = re.compile("`([^`]*)`")  # commands in findings
 _SIDE = 320  # pixels of a thumbnail
-_WALL = 24  # sampled products
-_PROBLEMS = 300  # problems listed
+_SAMPLED = 24  # products of the random sample
+_MAX_PROBLEMS = 300  # problems listed
 
 
 @dataclass(frozen=True)
 class Thumb:
-    """An image as a data URI, or why there is none (both empty: the product has no image)."""
+    """An image as a data URI, or the error (both empty: the product has no image)."""
 
     src: str = ""
-    why: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class SampleProduct:
 
 
 def thumbnail(product: Product) -> Thumb:
-    """The product's first image, re-encoded, so that nothing but its pixels gets into the page."""
+    """The first image of a product, re-encoded, so that the page has its pixels only."""
     if not product.images:
         return Thumb()
     try:
         data = jpeg_thumbnail(product.images[0], _SIDE)
     except ImageError as error:
-        return Thumb(why=str(error))
+        return Thumb(reason=str(error))
     return Thumb(jpeg_data_uri(data))
 
 
@@ -60,7 +60,7 @@ def render(report: "CheckReport") -> str:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda number: f"{number:,}"
-    environment.filters["ticks"] = lambda text: Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))
+    environment.filters["ticks"] = lambda text: Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))
     css = environment.loader.get_source(environment, "check.css")[0]  # type: ignore[union-attr]
     return environment.get_template("check.html").render(
         r=report,
@@ -68,8 +68,8 @@ def render(report: "CheckReport") -> str:
         errors=sum(finding.severity == "error" for finding in report.findings),
         has_images=bool(report.catalog.columns.images or report.catalog.columns.image_template),
         thumbs=_thumbs(report),
-        wall=_wall(report),
-        problems=report.problems[:_PROBLEMS],
+        sample=_sample(report),
+        problems=report.problems[:_MAX_PROBLEMS],
         widest=max((band.classes for band in report.classes.bands), default=1) if report.classes else 1,
     )
 
@@ -78,19 +78,19 @@ def _thumbs(report: "CheckReport") -> dict[int, Thumb]:
     """The images of all rows shown in groups, by record number."""
     catalog = report.catalog
     shown = {example.row for finding in report.findings for group in finding.groups for example in group}
-    places = {row: catalog.position_of(row) for row in shown}
-    return {row: thumbnail(catalog[i]) for row, i in places.items() if i is not None}
+    positions = {row: catalog.position_of(row) for row in shown}
+    return {row: thumbnail(catalog[i]) for row, i in positions.items() if i is not None}
 
 
-def _wall(report: "CheckReport") -> list[SampleProduct]:
+def _sample(report: "CheckReport") -> list[SampleProduct]:
     """A random sample of the catalog with a fixed seed."""
     catalog = report.catalog
     usable = np.flatnonzero(~catalog.fatal)
-    chosen = np.random.default_rng(0).choice(usable, min(_WALL, len(usable)), replace=False)
-    wall = []
+    chosen = np.random.default_rng(0).choice(usable, min(_SAMPLED, len(usable)), replace=False)
+    sample = []
     for i in sorted(chosen.tolist()):
         product = catalog[i]
         title = product.fields.get("title") or next(iter(product.fields.values()), product.id)
         label = format_path(product.categories[0]) if product.categories else "no label"
-        wall.append(SampleProduct(int(catalog.rows[i]), title[:160], label, thumbnail(product)))
-    return wall
+        sample.append(SampleProduct(int(catalog.rows[i]), title[:160], label, thumbnail(product)))
+    return sample

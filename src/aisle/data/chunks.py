@@ -1,7 +1,7 @@
-"""A source of any length as a sequence of small catalogs.
+"""Reads a source of any length as a sequence of small catalogs.
 
-Memory and disk do not grow with the source. What `read` finds over all rows (repeated ids, duplicates, the
-category tree of the labels) is not looked for.
+Memory and disk do not grow with the source. Properties of all rows together (repeated ids, duplicates, the
+category tree of the labels) are not computed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from aisle.data.readers.base import ReadOptions
 from aisle.data.records import Records
 from aisle.data.row_checks import check_rows
 from aisle.data.sources import name_file_in_errors, open_parts, resolve_root, source_folder
-from aisle.data.variant_rows import filled_batches
+from aisle.data.variant_rows import fill_batches
 from aisle.data.vectors import check_vector_files, open_vectors
 
 ROWS = 50_000
@@ -107,8 +107,8 @@ class ChunkReader:
         with wrap_store_errors(self.source[0]):
             sample, self.total = self._sample()
             root = resolve_root(image_root, folder)
-        found = resolve_columns(sample, parse_columns(columns), root, self._header_problems, options.like)
-        self.merge, self.images, self.types = found.merge, found.images, found.records.types
+        resolved = resolve_columns(sample, parse_columns(columns), root, self._header_problems, options.like)
+        self.merge, self.images, self.types = resolved.merge, resolved.images, resolved.records.types
         check_vector_files(self.vector_files, self.types, self.columns.id)
 
     @property
@@ -124,26 +124,33 @@ class ChunkReader:
 
     def _sample(self) -> tuple[Records, int | None]:
         """The first records of the first files, and the approximate number of all."""
-        seen: list[pa.RecordBatch] = []
+        sample: list[pa.RecordBatch] = []
         total: int | None = 0
         for number, part in enumerate(open_parts(self.source, Problems(), self.options)):
             with name_file_in_errors(part.path):
                 estimate, count = part.estimate_rows(), 0
                 total = None if total is None or estimate is None else total + estimate
                 for batch in part.batches(1) if number < _SAMPLE_FILES else ():
-                    seen.append(batch)
+                    sample.append(batch)
                     count += batch.num_rows
                     if count >= _SAMPLE_ROWS:
                         break
-        return Records(seen), total
+        return Records(sample), total
 
     def __iter__(self) -> Iterator[Chunk]:
         problems, first = self._header_problems.copy(), 1
-        records = filled_batches(self._batches(problems), self.columns)
-        for number, batches in enumerate(_cut(records, self.rows)):
+        records = fill_batches(self._batches(problems), self.columns)
+        for number, batches in enumerate(_regroup(records, self.rows)):
             rows = sum(batch.num_rows for batch in batches)
-            noted = problems.drain(first + rows - 1)
-            yield Chunk(number, first, rows, partial(self.catalog, batches, first, noted), batches, noted)
+            found = problems.drain(first + rows - 1)
+            yield Chunk(
+                number,
+                first,
+                rows,
+                partial(self.catalog, batches, first, found),
+                batches,
+                found,
+            )
             first += rows
 
     def _batches(self, problems: Problems) -> Iterator[pa.RecordBatch]:
@@ -159,9 +166,9 @@ class ChunkReader:
                     first += batch.num_rows
                     yield batch
 
-    def catalog(self, batches: Sequence[pa.RecordBatch], first: int, noted: Problems) -> Catalog:
-        """The rows of one chunk; `noted` is what reading them found, by their numbers in the source."""
-        records, problems = Records(batches), noted.copy()
+    def catalog(self, batches: Sequence[pa.RecordBatch], first: int, found: Problems) -> Catalog:
+        """The rows of one chunk; `found` are problems of reading, by row number in the source."""
+        records, problems = Records(batches), found.copy()
         records.types = {**self.types, **records.types}
         problems.shift(1 - first)
         check_rows(records, self.images, problems, self.vector_files, len(problems), whole=False)
@@ -196,21 +203,21 @@ class CatalogChunks:
             yield Chunk(number, start + 1, stop - start, take)
 
 
-def _cut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[list[pa.RecordBatch]]:
-    """The same records in lists of at most so many rows and about `BYTES`."""
-    held: list[pa.RecordBatch] = []
+def _regroup(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[list[pa.RecordBatch]]:
+    """Regroup records into lists of at most `rows` rows and about `BYTES`."""
+    chunk: list[pa.RecordBatch] = []
     count = size = 0
     for batch in batches:
         start = 0
         while start < batch.num_rows:
             mean = batch.nbytes / batch.num_rows + 1
-            fits = max(int((BYTES - size) / mean), 0 if held else 1)
+            fits = max(int((BYTES - size) / mean), 0 if chunk else 1)
             take = min(batch.num_rows - start, rows - count, fits)
             if take:
-                held.append(batch.slice(start, take))
+                chunk.append(batch.slice(start, take))
                 count, size, start = count + take, size + int(take * mean), start + take
             if count >= rows or start < batch.num_rows:
-                yield held
-                held, count, size = [], 0, 0
-    if held:
-        yield held
+                yield chunk
+                chunk, count, size = [], 0, 0
+    if chunk:
+        yield chunk

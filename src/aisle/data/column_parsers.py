@@ -1,4 +1,4 @@
-"""Parsers of Arrow columns: distinct values, blank cells, hashes, weights and dates."""
+"""Parses Arrow columns: distinct values, blank cells, hashes, weights and dates."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -32,9 +32,9 @@ def encode(arrays: Iterator[pa.Array]) -> DictionaryEncoded:
     known: dict[str, int] = {}
     codes: list[np.ndarray] = []
     for array in arrays:
-        coded = pc.fill_null(as_text(array), "").dictionary_encode()
-        numbers = [known.setdefault(value, len(known)) for value in coded.dictionary.to_pylist()]
-        codes.append(np.array(numbers, np.int32)[coded.indices.to_numpy(zero_copy_only=False)])
+        encoded = pc.fill_null(as_text(array), "").dictionary_encode()
+        numbers = [known.setdefault(value, len(known)) for value in encoded.dictionary.to_pylist()]
+        codes.append(np.array(numbers, np.int32)[encoded.indices.to_numpy(zero_copy_only=False)])
     return DictionaryEncoded(np.concatenate(codes) if codes else np.empty(0, np.int32), list(known))
 
 
@@ -74,11 +74,11 @@ def read_weights(records: Records, column: str | None, problems: Problems) -> np
     """(n,) float64 sample weights; None without the column. An invalid cell counts as 1."""
     if column is None:
         return None
-    coded = encode(records.column(column))
-    weights = np.array([parse_weight(text) for text in coded.values] or [1.0])[coded.codes]
+    encoded = encode(records.column(column))
+    weights = np.array([parse_weight(text) for text in encoded.values] or [1.0])[encoded.codes]
     for i in np.flatnonzero(np.isnan(weights)):
         message = "not a weight (a number, 0 or more); read as 1"
-        problems.add(int(i) + 1, column, message, coded.values[coded.codes[i]])
+        problems.add(int(i) + 1, column, message, encoded.values[encoded.codes[i]])
     return np.where(np.isnan(weights), 1.0, weights)
 
 
@@ -92,7 +92,7 @@ def parse_weight(text: str) -> float:
 
 
 def read_dates(
-    records: Records, column: str | None, problems: Problems, form: str | None = None
+    records: Records, column: str | None, problems: Problems, date_format: str | None = None
 ) -> dates.Dates | None:
     """n dates, NaT where blank or unreadable; None without the column.
 
@@ -100,21 +100,23 @@ def read_dates(
         records: The records.
         column: The date column.
         problems: Receives what is wrong.
-        form: The format, as `strptime` takes it. Default: detected over the column.
+        date_format: The format, as `strptime` takes it. Default: detected over the column.
 
     Raises:
-        CatalogError: `form` is no date format.
+        CatalogError: `date_format` is no date format.
     """
     if column is None:
         return None
-    coded = encode(records.column(column))
-    found = dates.read(coded.values or [""], form)
-    values, ambiguous = found.values[coded.codes], found.ambiguous[coded.codes]
+    encoded = encode(records.column(column))
+    found = dates.parse_dates(encoded.values or [""], date_format)
+    values, ambiguous = found.values[encoded.codes], found.ambiguous[encoded.codes]
     if found.ambiguity:
         problems.add(None, column, f"the order of day and month is unclear: {found.ambiguity}")
-    message = f"not a date in the format {form}" if form else "not a date; write it as 2026-03-31"
+    message = (
+        f"not a date in the format {date_format}" if date_format else "not a date; write it as 2026-03-31"
+    )
     for i in np.flatnonzero(np.isnat(values) & ~ambiguous):
-        text = coded.values[coded.codes[i]]
+        text = encoded.values[encoded.codes[i]]
         if text.strip():
             problems.add(int(i) + 1, column, message, text)
     return dates.Dates(values, found.ambiguity, ambiguous)

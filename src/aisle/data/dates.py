@@ -1,4 +1,4 @@
-"""Dates as exports write them, the order of day and month decided over the column as a whole."""
+"""Parses dates; the order of day and month is detected over the whole column."""
 
 import datetime
 import re
@@ -14,24 +14,26 @@ _TIME = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([ap]\.?m\.?)?\s*(z|utc|g
 _NUMBERS = re.compile(
     rf"(\d{{1,4}})([./ -])(\d{{1,2}})\2(\d{{1,4}})\.?(?:(?:\s*,?\s*|t){_TIME})?", re.IGNORECASE
 )
-_CLOCK = re.compile(rf"(?:\s*,?\s+|t){_TIME}$", re.IGNORECASE)
+_TIME_SUFFIX = re.compile(rf"(?:\s*,?\s+|t){_TIME}$", re.IGNORECASE)
 _WEEKDAY = re.compile(r"^[a-z]{3,9},\s*", re.IGNORECASE)
 _ORDERS = {
     "day first": (2, 1, 0),
     "month first": (2, 0, 1),
     "year first": (0, 1, 2),
-}  # where year, month, day stand
+}  # positions of year, month and day
 _CODES = {"day first": "%d{0}%m{0}%{1}", "month first": "%m{0}%d{0}%{1}", "year first": "%{1}{0}%m{0}%d"}
-_MOST = 0.95  # share of the dates that show an order in which they must agree
+_MIN_AGREEMENT = 0.95  # share of the dates with a clear order that must have the same order
 _TOKENS = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "m": "%m", "dd": "%d", "d": "%d"}
-_NEVER = np.datetime64("NaT", "s")
+_NAT = np.datetime64("NaT", "s")
 
 
 class Dates(NamedTuple):
-    """n values as datetime64[s] in UTC, NaT where blank, unreadable or of an ambiguity order.
+    """The dates of a column.
 
-    ambiguity: why the order of day and month cannot be told, and the flags that say it; empty where it can.
-    ambiguous (n,): the values that this concerns.
+    Attributes:
+        values: (n,) datetime64[s] in UTC, NaT where blank, unreadable or ambiguous.
+        ambiguity: Why the order of day and month is unclear, and the flags that state it; else empty.
+        ambiguous: (n,) bool: values whose order is unclear.
     """
 
     values: np.ndarray
@@ -39,15 +41,15 @@ class Dates(NamedTuple):
     ambiguous: np.ndarray
 
 
-class _Written(NamedTuple):
-    """Three numbers, the sign between them, and the time after them."""
+class _NumericDate(NamedTuple):
+    """A date of three numbers, with the separator between them and the time after them."""
 
     numbers: tuple[str, str, str]
-    sign: str
-    clock: tuple[str | None, ...]
+    separator: str
+    time: tuple[str | None, ...]
 
     def read(self, order: str) -> datetime.datetime | None:
-        """The date, if the numbers are one in this order."""
+        """The date in this order; None if the numbers are none."""
         year, month, day = (self.numbers[place] for place in _ORDERS[order])
         if len(year) not in (2, 4) or len(month) > 2 or len(day) > 2:
             return None
@@ -55,177 +57,183 @@ class _Written(NamedTuple):
         if len(year) == 2:
             number += 2000 if number < 69 else 1900
         try:
-            return _timed(datetime.datetime(number, int(month), int(day)), self.clock)
+            return _with_time(datetime.datetime(number, int(month), int(day)), self.time)
         except (ValueError, OverflowError):
             return None
 
 
-def read(values: Sequence[str], form: str | None = None) -> Dates:
-    """Distinct values of one column as dates.
+def parse_dates(values: Sequence[str], date_format: str | None = None) -> Dates:
+    """Parse the distinct values of a column.
 
-    form: how they are written, as `strptime` says it (`%d/%m/%Y`); a time may follow. None: ISO 8601, seconds
-    or milliseconds since 1970, a day with a month's English name, or numbers in the order that explains the
-    whole column.
+    Args:
+        values: The values.
+        date_format: The format, as `strptime` takes it (`%d/%m/%Y`); a time may follow. Default: ISO 8601,
+            seconds or milliseconds since 1970, English month names, or numbers in the order that fits the
+            whole column.
 
     Raises:
-        CatalogError: the form is none.
+        CatalogError: `date_format` is no date format.
     """
-    out = np.full(len(values), _NEVER, "datetime64[s]")
+    out = np.full(len(values), _NAT, "datetime64[s]")
     ambiguous = np.zeros(len(values), bool)
-    if form is not None:
-        form = checked_format(form)
+    if date_format is not None:
+        date_format = parse_date_format(date_format)
         for i, text in enumerate(values):
-            out[i] = _utc(_by_format(text.strip(), form))
+            out[i] = _to_utc(_by_format(text.strip(), date_format))
         return Dates(out, "", ambiguous)
-    written: dict[int, _Written] = {}
+    numeric: dict[int, _NumericDate] = {}
     for i, text in enumerate(values):
-        found = _sure(text.strip())
-        if found is None and (numbers := _numbers(text.strip())) is not None:
-            written[i] = numbers
-        out[i] = _utc(found)
-    order, ambiguity = _order(list(written.values()))
-    for i, numbers in written.items():
+        found = _parse_clear(text.strip())
+        if found is None and (numbers := _parse_numeric(text.strip())) is not None:
+            numeric[i] = numbers
+        out[i] = _to_utc(found)
+    order, ambiguity = _detect_order(list(numeric.values()))
+    for i, numbers in numeric.items():
         if order is not None:
-            out[i] = _utc(numbers.read(order))
+            out[i] = _to_utc(numbers.read(order))
         else:
             ambiguous[i] = any(numbers.read(name) for name in _ORDERS)
     return Dates(out, ambiguity, ambiguous)
 
 
-def looks_like_date(text: str, form: str | None = None) -> bool:
-    """Whether a value is a date in some order."""
+def looks_like_date(text: str, date_format: str | None = None) -> bool:
+    """Whether a value is a date, in any order or in the given format."""
     text = text.strip()
-    if form is not None:
-        return _by_format(text, checked_format(form)) is not None
-    numbers = _numbers(text)
-    return _sure(text) is not None or (numbers is not None and any(numbers.read(name) for name in _ORDERS))
-
-
-def checked_format(form: str) -> str:
-    """A date's form as `strptime` takes it; `DD/MM/YYYY` is understood too.
-
-    Raises:
-        CatalogError: it is none.
-    """
-    made = form.strip()
-    if "%" not in made:
-        made = re.sub(r"[a-z]+", lambda found: _TOKENS.get(found[0].lower(), found[0]), made, flags=re.I)
-    day = datetime.datetime(2026, 3, 31, 11, 58, 59)
-    try:
-        read_back = datetime.datetime.strptime(day.strftime(made), made)
-    except (ValueError, UnicodeError):
-        read_back = None
-    if "%" not in made or read_back is None or read_back.date() != day.date():
-        raise CatalogError(
-            f"date format {form!r} does not say where day, month and year stand; "
-            "write it as %d/%m/%Y, %m/%d/%Y or %Y-%m-%d"
-        )
-    return made
-
-
-def _order(written: Sequence[_Written]) -> tuple[str | None, str]:
-    """The order in which the column's numbers are dates, or why it cannot be told."""
-    read = [{name: found for name in _ORDERS if (found := one.read(name)) is not None} for one in written]
-    kept = [(one, orders) for one, orders in zip(written, read, strict=True) if orders]
-    fits = {name: sum(name in orders for _, orders in kept) for name in _ORDERS}
-    if not kept:
-        return "day first", ""
-    full = [name for name in _ORDERS if fits[name] == len(kept)]
-    if len(full) == 1 or ("day first" in full and all(one.sign == "." for one, _ in kept)):
-        return full[0], ""
-    if full:
-        if all(len({orders[name] for name in full}) == 1 for _, orders in kept):
-            return full[0], ""
-        shown = next(one for one, orders in kept if len({orders[name] for name in full}) > 1)
-        ways = " or ".join(full)
-        return (
-            None,
-            f"{_shown(shown)} may be {ways}, and so may every date; say which with {_flags(shown, full)}",
-        )
-    telling = {
-        name: [one for one, orders in kept if set(orders) == {name}] for name in ("day first", "month first")
-    }
-    most = max(telling, key=lambda name: len(telling[name]))
-    if len(telling[most]) >= _MOST * sum(map(len, telling.values())) and telling[most]:
-        return most, ""
-    shown = [found[0] for found in telling.values() if found]
-    if len(shown) < 2:
-        return most, ""
-    first, second = shown
-    what = f"{_shown(first)} is day first, {_shown(second)} is month first; say which with "
-    return None, what + _flags(first, list(telling))
-
-
-def _flags(one: _Written, orders: Sequence[str]) -> str:
-    places = {name: "Y" if len(one.numbers[_ORDERS[name][0]]) == 4 else "y" for name in orders}
-    return " or ".join(
-        f"--date-format {_quoted(_CODES[name].format(one.sign, places[name]))}" for name in orders
+    if date_format is not None:
+        return _by_format(text, parse_date_format(date_format)) is not None
+    numbers = _parse_numeric(text)
+    return _parse_clear(text) is not None or (
+        numbers is not None and any(numbers.read(name) for name in _ORDERS)
     )
 
 
-def _quoted(text: str) -> str:
+def parse_date_format(date_format: str) -> str:
+    """Convert a date format, such as `DD/MM/YYYY`, to that of `strptime`.
+
+    Raises:
+        CatalogError: It is no date format.
+    """
+    converted = date_format.strip()
+    if "%" not in converted:
+        converted = re.sub(
+            r"[a-z]+", lambda found: _TOKENS.get(found[0].lower(), found[0]), converted, flags=re.I
+        )
+    day = datetime.datetime(2026, 3, 31, 11, 58, 59)
+    try:
+        read_back = datetime.datetime.strptime(day.strftime(converted), converted)
+    except (ValueError, UnicodeError):
+        read_back = None
+    if "%" not in converted or read_back is None or read_back.date() != day.date():
+        raise CatalogError(
+            f"date format {date_format!r} does not say where day, month and year stand; "
+            "write it as %d/%m/%Y, %m/%d/%Y or %Y-%m-%d"
+        )
+    return converted
+
+
+def _detect_order(numeric: Sequence[_NumericDate]) -> tuple[str | None, str]:
+    """The order of the numbers of a column; None and the reason if it is unclear."""
+    read = [{name: found for name in _ORDERS if (found := date.read(name)) is not None} for date in numeric]
+    readable = [(date, orders) for date, orders in zip(numeric, read, strict=True) if orders]
+    fits = {name: sum(name in orders for _, orders in readable) for name in _ORDERS}
+    if not readable:
+        return "day first", ""
+    fitting = [name for name in _ORDERS if fits[name] == len(readable)]
+    if len(fitting) == 1 or ("day first" in fitting and all(date.separator == "." for date, _ in readable)):
+        return fitting[0], ""
+    if fitting:
+        if all(len({orders[name] for name in fitting}) == 1 for _, orders in readable):
+            return fitting[0], ""
+        example = next(date for date, orders in readable if len({orders[name] for name in fitting}) > 1)
+        message = f"{_show(example)} may be {' or '.join(fitting)}, and so may every date; say which with "
+        return None, message + _flags(example, fitting)
+    clear = {
+        name: [date for date, orders in readable if set(orders) == {name}]
+        for name in ("day first", "month first")
+    }
+    majority = max(clear, key=lambda name: len(clear[name]))
+    if len(clear[majority]) >= _MIN_AGREEMENT * sum(map(len, clear.values())) and clear[majority]:
+        return majority, ""
+    examples = [dates[0] for dates in clear.values() if dates]
+    if len(examples) < 2:
+        return majority, ""
+    first, second = examples
+    message = f"{_show(first)} is day first, {_show(second)} is month first; say which with "
+    return None, message + _flags(first, list(clear))
+
+
+def _flags(date: _NumericDate, orders: Sequence[str]) -> str:
+    years = {name: "Y" if len(date.numbers[_ORDERS[name][0]]) == 4 else "y" for name in orders}
+    return " or ".join(
+        f"--date-format {_quote(_CODES[name].format(date.separator, years[name]))}" for name in orders
+    )
+
+
+def _quote(text: str) -> str:
     return f"'{text}'" if " " in text else text
 
 
-def _shown(one: _Written) -> str:
-    return one.sign.join(one.numbers)
+def _show(date: _NumericDate) -> str:
+    return date.separator.join(date.numbers)
 
 
-def _numbers(text: str) -> _Written | None:
+def _parse_numeric(text: str) -> _NumericDate | None:
     found = _NUMBERS.fullmatch(text)
     if found is None:
         return None
-    return _Written((found[1], found[3], found[4]), found[2], found.groups()[4:])
+    return _NumericDate((found[1], found[3], found[4]), found[2], found.groups()[4:])
 
 
-def _sure(text: str) -> datetime.datetime | None:
-    """A date whose parts cannot be mistaken: ISO 8601, seconds since 1970, year first, or a named month."""
+def _parse_clear(text: str) -> datetime.datetime | None:
+    """A date whose order is clear: ISO 8601, seconds since 1970, year first, or an English month name."""
     try:
         if text.isdigit() and len(text) in (10, 13):
             return datetime.datetime.fromtimestamp(int(text[:10]), datetime.UTC)
         return datetime.datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         pass
-    numbers = _numbers(text)
+    numbers = _parse_numeric(text)
     if numbers is not None:
         return numbers.read("year first") if len(numbers.numbers[0]) == 4 else None
-    clock = _CLOCK.search(text)
-    words = _WEEKDAY.sub("", text[: clock.start()] if clock else text).replace(",", " ").replace(".", " ")
+    time = _TIME_SUFFIX.search(text)
+    words = _WEEKDAY.sub("", text[: time.start()] if time else text).replace(",", " ").replace(".", " ")
     words = " ".join(words.split())
-    for form in _NAMED if re.search("[A-Za-z]{3}", words) else ():
+    for date_format in _NAMED if re.search("[A-Za-z]{3}", words) else ():
         try:
-            return _timed(datetime.datetime.strptime(words, form), clock.groups() if clock else ())
+            return _with_time(datetime.datetime.strptime(words, date_format), time.groups() if time else ())
         except (ValueError, OverflowError):
             continue
     return None
 
 
-def _by_format(text: str, form: str) -> datetime.datetime | None:
+def _by_format(text: str, date_format: str) -> datetime.datetime | None:
     try:
-        return datetime.datetime.strptime(text, form)
+        return datetime.datetime.strptime(text, date_format)
     except ValueError:
         pass
-    clock = _CLOCK.search(text)
-    if clock is None or re.search(r"%[HIMScXpZz]", form):
+    time = _TIME_SUFFIX.search(text)
+    if time is None or re.search(r"%[HIMScXpZz]", date_format):
         return None
     try:
-        return _timed(datetime.datetime.strptime(text[: clock.start()].strip(), form), clock.groups())
+        return _with_time(
+            datetime.datetime.strptime(text[: time.start()].strip(), date_format), time.groups()
+        )
     except (ValueError, OverflowError):
         return None
 
 
-def _timed(day: datetime.datetime, clock: Sequence[str | None]) -> datetime.datetime:
-    """A day at a time.
+def _with_time(day: datetime.datetime, time: Sequence[str | None]) -> datetime.datetime:
+    """A day with a time.
 
     Raises:
-        ValueError: there is no such time.
+        ValueError: There is no such time.
     """
-    if not clock or clock[0] is None:
+    if not time or time[0] is None:
         return day
-    hour, minute, second = int(clock[0]), int(clock[1] or 0), int(clock[2] or 0)
-    if clock[3]:
-        hour = hour % 12 + 12 * (clock[3][0].lower() == "p")
-    zone = (clock[4] or "").upper()
+    hour, minute, second = int(time[0]), int(time[1] or 0), int(time[2] or 0)
+    if time[3]:
+        hour = hour % 12 + 12 * (time[3][0].lower() == "p")
+    zone = (time[4] or "").upper()
     found = day.replace(hour=hour, minute=minute, second=second)
     if zone in ("Z", "UTC", "GMT"):
         return found.replace(tzinfo=datetime.UTC)
@@ -236,12 +244,12 @@ def _timed(day: datetime.datetime, clock: Sequence[str | None]) -> datetime.date
     return found
 
 
-def _utc(found: datetime.datetime | None) -> np.datetime64:
+def _to_utc(found: datetime.datetime | None) -> np.datetime64:
     if found is None:
-        return _NEVER
+        return _NAT
     try:
         if found.tzinfo is not None:
             found = found.astimezone(datetime.UTC).replace(tzinfo=None)
     except OverflowError:
-        return _NEVER
+        return _NAT
     return np.datetime64(found, "s")

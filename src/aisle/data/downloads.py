@@ -1,4 +1,4 @@
-"""Downloads of all images that a catalog names by URL: parallel, rate-limited, resumable.
+"""Downloads all images that a catalog names by URL: parallel, rate-limited, resumable.
 
 The folder holds the images and `images.jsonl`, one line per URL. `read` finds them with this folder as
 `image_root`. Running it again continues an interrupted run.
@@ -23,8 +23,8 @@ from aisle.data.image_refs import is_url
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Progress
 
-_TRIES = 3
-_LONGEST_WAIT = 30.0  # seconds; a server that asks for more is left alone this time
+_ATTEMPTS = 3
+_MAX_WAIT = 30.0  # seconds; if a server asks for more, there is no retry
 
 
 class RateLimits(NamedTuple):
@@ -41,7 +41,7 @@ class RateLimits(NamedTuple):
     pause: float = 0.0
 
 
-_USUAL = RateLimits()
+_DEFAULT_RATES = RateLimits()
 
 
 class Downloaded(NamedTuple):
@@ -52,7 +52,7 @@ class Downloaded(NamedTuple):
     failed: dict[str, str]
 
 
-def addresses(catalog: Catalog) -> Iterator[str]:
+def image_urls(catalog: Catalog) -> Iterator[str]:
     """The image URLs of a catalog, in row order, each once."""
     seen: set[str] = set()
     for i in range(len(catalog)):
@@ -67,18 +67,25 @@ def download(
     folder: str | Path,
     *,
     limits: FetchLimits | None = None,
-    rates: RateLimits = _USUAL,
+    rates: RateLimits = _DEFAULT_RATES,
     progress: Progress = SILENT,
 ) -> Downloaded:
-    """Download the images that the folder does not hold yet; failed ones are tried again.
+    """Download the images that the folder does not have yet.
+
+    Args:
+        urls: The URLs.
+        folder: The output folder.
+        limits: Limits of each download.
+        rates: Limits on the load of servers.
+        progress: Reports progress.
 
     Raises:
-        CatalogError: the folder cannot be written.
+        CatalogError: The folder cannot be written.
     """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        present = _present(folder)
+        present = _downloaded(folder)
         wanted = list(dict.fromkeys(urls))
         todo = [url for url in wanted if url not in present]
         with (folder / DOWNLOAD_LOG).open("a", encoding="utf-8") as log:
@@ -88,7 +95,7 @@ def download(
     return Downloaded(len(todo) - len(failed), len(wanted) - len(todo), failed)
 
 
-def _present(folder: Path) -> set[str]:
+def _downloaded(folder: Path) -> set[str]:
     """URLs whose image is in the folder; an incomplete last line is skipped."""
     found: set[str] = set()
     log = folder / DOWNLOAD_LOG
@@ -109,40 +116,40 @@ def _present(folder: Path) -> set[str]:
 
 
 def _fetch_all(
-    urls: list[str], folder: Path, log: TextIO, limits: FetchLimits, manners: RateLimits, progress: Progress
+    urls: list[str], folder: Path, log: TextIO, limits: FetchLimits, rates: RateLimits, progress: Progress
 ) -> dict[str, str]:
     """Download in turns over the hosts, with at most `per_host` workers for each."""
-    waiting: defaultdict[str, deque[str]] = defaultdict(deque)
+    queues: defaultdict[str, deque[str]] = defaultdict(deque)
     for url in urls:
-        waiting[_host(url)].append(url)
-    hosts, busy = deque(waiting), defaultdict[str, int](int)
+        queues[_host(url)].append(url)
+    hosts, busy = deque(queues), defaultdict[str, int](int)
     running: dict[Future[str], str] = {}
     failed: dict[str, str] = {}
-    with ThreadPoolExecutor(manners.workers) as pool, progress("fetching", len(urls), "images") as advance:
+    with ThreadPoolExecutor(rates.workers) as pool, progress("fetching", len(urls), "images") as advance:
         stop = threading.Event()
         try:
-            while running or any(waiting.values()):
+            while running or any(queues.values()):
                 for _ in range(len(hosts)):
                     host = hosts[0]
                     hosts.rotate(-1)
-                    while waiting[host] and busy[host] < manners.per_host and len(running) < manners.workers:
-                        url = waiting[host].popleft()
+                    while queues[host] and busy[host] < rates.per_host and len(running) < rates.workers:
+                        url = queues[host].popleft()
                         busy[host] += 1
-                        running[pool.submit(_keep, url, folder, limits, manners.pause, stop)] = url
+                        running[pool.submit(_download_one, url, folder, limits, rates.pause, stop)] = url
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     url = running.pop(future)
                     busy[_host(url)] -= 1
-                    _note(url, future, log, failed)
+                    _log_result(url, future, log, failed)
                 advance(len(done))
-        except BaseException:  # an interruption leaves what was fetched, logged
+        except BaseException:  # images downloaded before an interruption are logged
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return failed
 
 
-def _note(url: str, future: "Future[str]", log: TextIO, failed: dict[str, str]) -> None:
+def _log_result(url: str, future: "Future[str]", log: TextIO, failed: dict[str, str]) -> None:
     try:
         line = {"url": url, "file": future.result()}
     except FetchError as error:
@@ -159,16 +166,16 @@ def _host(url: str) -> str:
         return ""
 
 
-def _keep(url: str, folder: Path, limits: FetchLimits, pause: float, stop: threading.Event) -> str:
-    """Fetch one image into the folder, whole or not at all; its name there."""
+def _download_one(url: str, folder: Path, limits: FetchLimits, pause: float, stop: threading.Event) -> str:
+    """Download one image to the folder under a temporary name, then rename it; returns its name."""
     image = None
-    for attempt in range(_TRIES):
+    for attempt in range(_ATTEMPTS):
         try:
             image = fetch(url, limits)
             break
         except FetchError as error:
-            last = attempt == _TRIES - 1
-            if error.wait is None or error.wait > _LONGEST_WAIT or last or stop.is_set():
+            last = attempt == _ATTEMPTS - 1
+            if error.wait is None or error.wait > _MAX_WAIT or last or stop.is_set():
                 raise
             stop.wait(error.wait * 2**attempt)
     assert image is not None

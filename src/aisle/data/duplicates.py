@@ -18,28 +18,28 @@ _SIZE = 16  # bytes of a hash
 
 
 def digest(data: bytes) -> bytes:
-    """16 bytes of BLAKE2b: two contents share them by chance once in 10^19 pairs of ten million rows."""
+    """A 16-byte BLAKE2b hash; a collision among ten million rows has a probability of about 10^-25."""
     return hashlib.blake2b(data, digest_size=_SIZE).digest()
 
 
-def keys(base: CatalogData) -> np.ndarray:
+def keys(catalog: CatalogData) -> np.ndarray:
     """(n,) 16-byte hashes of each row: of title and description, else of its images, else of all fields."""
-    out = np.zeros(len(base.records), dtype=f"V{_SIZE}")
-    needed = [name for name in base.records.names if name not in base.columns.vectors]
-    for i, record in enumerate(base.records.rows(needed)):
-        out[i] = np.void(_key(base, record))
+    out = np.zeros(len(catalog.records), dtype=f"V{_SIZE}")
+    needed = [name for name in catalog.records.names if name not in catalog.columns.vectors]
+    for i, record in enumerate(catalog.records.rows(needed)):
+        out[i] = np.void(_key(catalog, record))
     return out
 
 
-def _key(base: CatalogData, record: Mapping[str, Any]) -> bytes:
-    text = _words(base, record)
+def _key(catalog: CatalogData, record: Mapping[str, Any]) -> bytes:
+    text = _normalized_text(catalog, record)
     if text:
         return digest(b"text\0" + text.encode())
-    images = base.images.names(record)
+    images = catalog.images.names(record)
     if images:
         parts = [name if isinstance(name, bytes) else name.encode() for name in images]
         return digest(b"images\0" + b"\0".join(digest(part) for part in parts))
-    fields = {name: normalize(str(record.get(column) or "")) for name, column in base.columns.text.items()}
+    fields = {name: normalize(str(record.get(column) or "")) for name, column in catalog.columns.text.items()}
     return digest(b"fields\0" + repr(sorted(fields.items())).encode())
 
 
@@ -57,31 +57,31 @@ def product_key(product: Product) -> bytes:
     return digest(b"fields\0" + repr(sorted(fields.items())).encode())
 
 
-def _words(base: CatalogData, record: Mapping[str, Any]) -> str:
+def _normalized_text(catalog: CatalogData, record: Mapping[str, Any]) -> str:
     """Normalized title and description; blank where the row has neither."""
-    columns = (base.columns.title, base.columns.description)
+    columns = (catalog.columns.title, catalog.columns.description)
     words = [normalize(str(record.get(column) or "")) if column else "" for column in columns]
     return "\0".join(words) if any(words) else ""
 
 
-def groups(base: CatalogData, images: bool = True) -> np.ndarray:
+def groups(catalog: CatalogData, images: bool = True) -> np.ndarray:
     """(n,) int32 group numbers from 0, in order of their first rows.
 
     Groups are connected components of rows with equal text, first image or group column. Rows are compared by
     64-bit hashes: among ten million, two different ones collide once in 400,000 catalogs.
 
     Args:
-        base: The records.
+        catalog: The records.
         images: Whether byte-identical first images count.
     """
-    edges = [_shared(_said(base))]
-    if base.columns.group is not None:
-        coded = column_parsers.encode(base.records.column(base.columns.group))
-        named = np.array([bool(value.strip()) for value in coded.values], dtype=bool)
-        edges.append(_shared(np.where(named[coded.codes], coded.codes.astype(np.int64) + 1, 0)))
-    if images and base.images.named:
-        edges.append(same_images(base))
-    return components(np.concatenate(edges), len(base.records))
+    edges = [_equal_pairs(_text_hashes(catalog))]
+    if catalog.columns.group is not None:
+        coded = column_parsers.encode(catalog.records.column(catalog.columns.group))
+        filled = np.array([bool(value.strip()) for value in coded.values], dtype=bool)
+        edges.append(_equal_pairs(np.where(filled[coded.codes], coded.codes.astype(np.int64) + 1, 0)))
+    if images and catalog.images.source_columns:
+        edges.append(same_images(catalog))
+    return components(np.concatenate(edges), len(catalog.records))
 
 
 def components(edges: np.ndarray, n: int) -> np.ndarray:
@@ -95,13 +95,13 @@ def components(edges: np.ndarray, n: int) -> np.ndarray:
     return connected_components(graph.tocsr(), directed=False)[1]
 
 
-def same_images(base: CatalogData) -> np.ndarray:
-    """(E, 2) rows whose first images are the same byte for byte, chained."""
-    return _shared(_contents(base))
+def same_images(catalog: CatalogData) -> np.ndarray:
+    """(E, 2) rows with byte-identical first images, each row with the next."""
+    return _equal_pairs(_image_hashes(catalog))
 
 
-def _shared(values: np.ndarray) -> np.ndarray:
-    """(E, 2) int32: each row and the one before it with the same value; 0 is no value."""
+def _equal_pairs(values: np.ndarray) -> np.ndarray:
+    """(E, 2) int32 pairs of each row with the previous one of equal value; 0 is no value."""
     order = np.argsort(values, kind="stable").astype(np.int32)
     ordered = values[order]
     again = np.flatnonzero((ordered[1:] == ordered[:-1]) & (ordered[1:] != 0))
@@ -110,8 +110,8 @@ def _shared(values: np.ndarray) -> np.ndarray:
 
 def members(groups: np.ndarray) -> Iterator[np.ndarray]:
     """Sorted positions of each group (numbered from 0) of more than one row."""
-    several = np.flatnonzero(np.bincount(groups)[groups] > 1) if len(groups) else np.empty(0, np.int64)
-    order = several[np.argsort(groups[several], kind="stable")]
+    shared = np.flatnonzero(np.bincount(groups)[groups] > 1) if len(groups) else np.empty(0, np.int64)
+    order = shared[np.argsort(groups[shared], kind="stable")]
     edges = np.flatnonzero(np.diff(groups[order])) + 1
     start = 0
     for stop in [*edges.tolist(), len(order)]:
@@ -120,47 +120,49 @@ def members(groups: np.ndarray) -> Iterator[np.ndarray]:
         start = stop
 
 
-def _short(hashed: bytes) -> int:
-    """A hash as a number that is not 0."""
+def _as_number(hashed: bytes) -> int:
+    """A hash as a number other than 0."""
     return int.from_bytes(hashed[:8], "little") or 1
 
 
-def _said(base: CatalogData) -> np.ndarray:
+def _text_hashes(catalog: CatalogData) -> np.ndarray:
     """(n,) uint64 hashes of title and description; 0 where there are none."""
-    out = np.zeros(len(base.records), np.uint64)
-    names = [name for name in (base.columns.title, base.columns.description) if name is not None]
+    out = np.zeros(len(catalog.records), np.uint64)
+    names = [name for name in (catalog.columns.title, catalog.columns.description) if name is not None]
     if names:
-        for i, record in enumerate(base.records.rows(names)):
-            words = _words(base, record)
+        for i, record in enumerate(catalog.records.rows(names)):
+            words = _normalized_text(catalog, record)
             if words:
-                out[i] = _short(digest(words.encode()))
+                out[i] = _as_number(digest(words.encode()))
     return out
 
 
-def _contents(base: CatalogData) -> np.ndarray:
-    """(n,) uint64 hashes of the first images' bytes; 0 where there is none. Files are read only where
-    another has the same size: images of different sizes are different."""
+def _image_hashes(catalog: CatalogData) -> np.ndarray:
+    """(n,) uint64 hashes of the bytes of first images; 0 where there is none.
+
+    Only files are read whose size another file has too.
+    """
 
     @lru_cache(2**16)
     def hashed(path: Path) -> int:
         try:
-            return _short(digest(read_bytes(path)))
+            return _as_number(digest(read_bytes(path)))
         except (OSError, ValueError):
             return 0
 
-    sizes = np.fromiter(map(_size, _first_images(base)), np.int64, len(base.records))
+    sizes = np.fromiter(map(_size, _first_images(catalog)), np.int64, len(catalog.records))
     values, counts = np.unique(sizes, return_counts=True)
     shared = np.isin(sizes, values[counts > 1]) & (sizes > 0)
-    out = np.zeros(len(base.records), np.uint64)
-    for i, ref in enumerate(_first_images(base)) if shared.any() else ():
+    out = np.zeros(len(catalog.records), np.uint64)
+    for i, ref in enumerate(_first_images(catalog)) if shared.any() else ():
         if shared[i] and ref is not None:
-            out[i] = hashed(ref.path) if ref.path is not None else _short(digest(ref.data or b""))
+            out[i] = hashed(ref.path) if ref.path is not None else _as_number(digest(ref.data or b""))
     return out
 
 
-def _first_images(base: CatalogData) -> Iterator[ImageRef | None]:
-    for record in base.records.rows(base.images.named):
-        refs = base.images.refs(record)
+def _first_images(catalog: CatalogData) -> Iterator[ImageRef | None]:
+    for record in catalog.records.rows(catalog.images.source_columns):
+        refs = catalog.images.refs(record)
         yield refs[0] if refs else None
 
 

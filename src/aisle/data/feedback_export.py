@@ -1,8 +1,8 @@
-"""The files that `aisle feedback export` writes: their rows say which part is what, so nothing is guessed.
+"""Reads files of `aisle feedback export`; the keys of their rows state the roles.
 
-A row holds what the server knows under names of its own, and what callers sent in the object `fields`. Read,
-each caller's field becomes a column `fields.NAME`, which is never taken for an id, a label, a weight, a split
-or an image, whatever its name. Images are those that the server kept, in the folder next to the file.
+A row has the server's values under fixed keys, and the fields of callers in the object `fields`. Each of them
+becomes a column `fields.NAME`, which never gets another role, whatever its name. Images are in the folder
+next to the file.
 """
 
 import json
@@ -19,13 +19,13 @@ from aisle.data.problems import Problems
 from aisle.data.records import Records
 from aisle.errors import CatalogError
 
-KEY = "aisle_feedback"  # a row's first key; its value is the format's version
+KEY = "aisle_feedback"  # the first key of a row; its value is the version of the format
 VERSION = 1
-MOST_FIELDS = 500  # callers' field names that become columns
-_MARK = " "  # starts the names of an export's columns until they are joined: readers strip it from any other
+MAX_FIELDS = 500  # callers' field names that become columns
+_MARK = " "  # starts the names of an export's columns until they are merged; no other name does
 _ROLES = {"id": "id", "title": "title", "description": "description", "split": "split"}
 _IMAGE = re.compile(r"[^/\\]+-images/[0-9a-f]{32}\.jpg")
-_Columns = Callable[[Records, dict[str, Any]], Columns]
+_FindColumns = Callable[[Records, dict[str, Any]], Columns]
 
 
 def is_row(item: Mapping[str, Any]) -> bool:
@@ -36,15 +36,15 @@ def is_row(item: Mapping[str, Any]) -> bool:
 def flat_rows(
     rows: Iterable[Mapping[str, Any]], path: Path, problems: Problems, first: int
 ) -> Iterator[dict[str, str]]:
-    """Rows of an export as text by column, numbered from `first`.
+    """Convert rows of an export to text by column; the first has the number `first`.
 
     Raises:
-        CatalogError: another version of the format.
+        CatalogError: The export has another version.
     """
-    known: set[str] = set()
+    field_names: set[str] = set()
     for number, row in enumerate(rows, first):
         if not is_row(row):
-            if row:  # an empty one is noted already
+            if row:  # an empty row was reported before
                 message = "not a row of `aisle feedback export`, unlike the first row of this file"
                 problems.add(number, None, message, fatal=True)
             yield {"id": ""}
@@ -54,11 +54,11 @@ def flat_rows(
                 f"{path}: row {number:,} is feedback in format {str(row[KEY])[:20]!r}; format {VERSION} is "
                 "read; export it again with this version of Aisle"
             )
-        yield _flat(row, path, known, problems, number)
+        yield _to_columns(row, path, field_names, problems, number)
 
 
-def _flat(
-    row: Mapping[str, Any], path: Path, known: set[str], problems: Problems, number: int
+def _to_columns(
+    row: Mapping[str, Any], path: Path, field_names: set[str], problems: Problems, number: int
 ) -> dict[str, str]:
     found = {name: _text(row.get(name)) for name in _ROLES}
     category = row.get("category")
@@ -69,13 +69,13 @@ def _flat(
     fields = row.get("fields")
     for name, value in (fields if isinstance(fields, dict) else {}).items():
         name = " ".join(name.split())
-        if name not in known and len(known) >= MOST_FIELDS:
+        if name not in field_names and len(field_names) >= MAX_FIELDS:
             problems.add(
-                None, CALLER_PREFIX + name, f"not read: more than {MOST_FIELDS} field names in the export"
+                None, CALLER_PREFIX + name, f"not read: more than {MAX_FIELDS} field names in the export"
             )
             continue
         if name:
-            known.add(name)
+            field_names.add(name)
             found[CALLER_PREFIX + name] = _text(value)
     return found
 
@@ -93,14 +93,19 @@ def _images(names: Any, path: Path, problems: Problems, number: int) -> Iterator
 
 
 def mark(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch of an export, told from those of other files."""
+    """Mark a batch as one of an export."""
     return batch.rename_columns([_MARK + name for name in batch.schema.names])
 
 
 class FeedbackMerge(NamedTuple):
-    """How rows of exports join the rows of other files. names: the column of each part of an export's row;
-    None: left out. levels: the columns of the label's levels, where the other files have such. given: what
-    every column holds. root: the folder that image paths are relative to."""
+    """How rows of exports are merged with rows of other files.
+
+    Attributes:
+        names: The column of each key of an export's row; None: left out.
+        levels: The level columns, if the other files have some.
+        given: The column roles of the merged rows.
+        root: The folder that image paths are relative to.
+    """
 
     names: Mapping[str, str | None]
     levels: tuple[str, ...]
@@ -108,16 +113,16 @@ class FeedbackMerge(NamedTuple):
     root: Path
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch with its final columns; one of another file stays as it is."""
+        """A batch with its merged columns; batches of other files are unchanged."""
         if not _is_marked(batch):
             return batch
         found: dict[str, pa.Array] = {}
         for marked_name, array in zip(batch.schema.names, batch.columns, strict=True):
-            part = marked_name.removeprefix(_MARK)
-            name = self.names.get(part, part if part.startswith(CALLER_PREFIX) else None)
-            if part == "images":
+            key = marked_name.removeprefix(_MARK)
+            name = self.names.get(key, key if key.startswith(CALLER_PREFIX) else None)
+            if key == "images":
                 array = pa.array([self._relative(cell) for cell in array.to_pylist()], pa.string())
-            if part == "category" and self.levels:
+            if key == "category" and self.levels:
                 found |= self._level_arrays(array)
             elif name is not None:
                 found[name] = array
@@ -141,59 +146,71 @@ def _is_marked(batch: pa.RecordBatch) -> bool:
     return any(name.startswith(_MARK) for name in batch.schema.names)
 
 
-def plan_merge(records: Records, given: dict[str, Any], root: Path, find: _Columns) -> FeedbackMerge | None:
-    """How the exports among the records join the others; None: there is none. The columns of the other
-    files are found as ever (`find`); an export's parts go into those that hold the same."""
+def plan_merge(
+    records: Records, given: dict[str, Any], root: Path, find: _FindColumns
+) -> FeedbackMerge | None:
+    """Plan how exports are merged with the other records; None if there are no exports.
+
+    Args:
+        records: The records.
+        given: The roles that the user states.
+        root: The folder that image paths are relative to.
+        find: Finds the column roles of the other records. Values of exports go to the columns of equal roles.
+    """
     exports = [batch for batch in records.batches if _is_marked(batch)]
     if not exports:
         return None
-    others = Records([batch for batch in records.batches if not _is_marked(batch)])
-    theirs = find(others, given) if len(others) else Columns()
-    taken = set(others.types)
+    other_records = Records([batch for batch in records.batches if not _is_marked(batch)])
+    others = find(other_records, given) if len(other_records) else Columns()
+    taken = set(other_records.types)
 
-    def new(name: str) -> str:
+    def unused_name(name: str) -> str:
         while name in taken:
             name += "_"
         taken.add(name)
         return name
 
     names: dict[str, str | None] = {}
-    for part, usual in _ROLES.items():
-        own = getattr(theirs, part)
-        # Without these two in the other files, their rows would have no id, and would not be learned from.
-        wanted = part not in ("id", "split") or not len(others)
-        names[part] = own if own is not None else new(usual) if wanted else None
-    names["weight"] = theirs.weight or new("sample_weight")
-    names["images"] = new("images")
-    levels = _levels(exports, theirs.levels, new) if theirs.category is None else ()
-    names["category"] = None if levels else theirs.category or new("category")
-    parts = {part for batch in exports for part in (n.removeprefix(_MARK) for n in batch.schema.names)}
-    for part in parts:
-        own = part.removeprefix(CALLER_PREFIX)
-        if part.startswith(CALLER_PREFIX) and own in theirs.fields:
-            names[part] = own
+    for key, default_name in _ROLES.items():
+        column = getattr(others, key)
+        # If the others have no such column, a new one would leave their rows without id or split.
+        is_needed = key not in ("id", "split") or not len(other_records)
+        names[key] = column if column is not None else unused_name(default_name) if is_needed else None
+    names["weight"] = others.weight or unused_name("sample_weight")
+    names["images"] = unused_name("images")
+    levels = _levels(exports, others.levels, unused_name) if others.category is None else ()
+    names["category"] = None if levels else others.category or unused_name("category")
+    keys = {key for batch in exports for key in (n.removeprefix(_MARK) for n in batch.schema.names)}
+    for key in keys:
+        column = key.removeprefix(CALLER_PREFIX)
+        if key.startswith(CALLER_PREFIX) and column in others.fields:
+            names[key] = column
     roles: dict[str, Any] = {role: names[role] or "" for role in (*_ROLES, "weight")}
     label = {"levels": levels} if levels else {"category": names["category"]}
-    rest = {"date": theirs.date or "", "group": theirs.group or "", "vectors": theirs.vectors}
-    images = {"images": (*theirs.images, names["images"])}
-    # What the user says of an export alone counts; of a mixture it is about the other files.
-    ours = {*roles, *rest, "category", "levels", "images"}
-    said = {key: value for key, value in given.items() if key not in ours}
-    if not len(others):
-        said |= {key: value for key, value in given.items() if value}
-        label = {} if "levels" in said else label
-    return FeedbackMerge(names, levels, {**roles, **label, **rest, **images, **said}, root)
+    rest = {
+        "date": others.date or "",
+        "group": others.group or "",
+        "vectors": others.vectors,
+    }
+    images = {"images": (*others.images, names["images"])}
+    # Roles that the user states concern the other files, if there are any.
+    export_roles = {*roles, *rest, "category", "levels", "images"}
+    stated = {key: value for key, value in given.items() if key not in export_roles}
+    if not len(other_records):
+        stated |= {key: value for key, value in given.items() if value}
+        label = {} if "levels" in stated else label
+    return FeedbackMerge(names, levels, {**roles, **label, **rest, **images, **stated}, root)
 
 
 def _levels(
-    exports: list[pa.RecordBatch], theirs: tuple[str, ...], new: Callable[[str], str]
+    exports: list[pa.RecordBatch], others: tuple[str, ...], unused_name: Callable[[str], str]
 ) -> tuple[str, ...]:
-    """The other files' columns of levels, and further ones for longer paths."""
-    if not theirs:
+    """The level columns of the other files, and new ones for longer paths."""
+    if not others:
         return ()
     cells = (cell for batch in exports for cell in batch.column(f"{_MARK}category").to_pylist())
     depth = max((len(_path(cell)) for cell in cells), default=0)
-    return (*theirs, *(new(f"level {i + 1}") for i in range(len(theirs), depth)))
+    return (*others, *(unused_name(f"level {i + 1}") for i in range(len(others), depth)))
 
 
 def _path(cell: str | None) -> list[str]:

@@ -1,8 +1,8 @@
-"""One image from an address on the web, whoever wrote that address.
+"""Downloads one image from an untrusted URL.
 
-An address in a catalog is a request made from inside the shop's network, so: only http and https;
-every host is resolved here, each of its addresses must be public, and the connection goes to the very
-address that was checked, at every redirect anew; size, type and time are bounded.
+A URL in a catalog is requested from inside the shop's network. Therefore only http and https are allowed, all
+addresses of a host must be public, the connection goes to the address that was checked, again at every
+redirect, and size, type and time are limited.
 """
 
 import http.client
@@ -24,15 +24,15 @@ AGENT = "aisle-images/0.1 (catalog images)"
 _REDIRECTS = 5
 _CHUNK = 64 * 1024
 _RETRY = {408, 425, 429, 500, 502, 503, 504}
-# All that is given out on the internet; Python counts some of the rest (`fec0::/10`, `::/96`) as global.
+# The allocated global addresses; Python counts some others (`fec0::/10`, `::/96`) as global.
 _GLOBAL6 = ipaddress.ip_network("2000::/3")
 _NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
         (
-            "192.0.0.0/24",  # protocols' own; Oracle's cloud has its credentials there
-            "168.63.129.16/32",  # Azure's own, inside each of its machines
-            "192.88.99.0/24",  # relays of 6to4, given up
+            "192.0.0.0/24",  # IETF protocols; credentials of Oracle's cloud
+            "168.63.129.16/32",  # Azure's platform, reachable from each machine
+            "192.88.99.0/24",  # 6to4 relays, deprecated
             "3fff::/20",  # documentation
             "5f00::/16",  # segment routing
         ),
@@ -42,16 +42,21 @@ _NOT_PUBLIC = tuple(
 _WITH_IPV4 = tuple(
     map(ipaddress.ip_network, ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
 )
-# Where clouds hand their machines credentials, beside the addresses of the link itself.
-_OF_CLOUDS = set(
+# Addresses other than link-local ones at which clouds serve credentials.
+_METADATA_ADDRESSES = set(
     map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"))
 )
 _ISATAP = {0x00005EFE, 0x02005EFE}  # the 32 bits before an IPv4 address, after any prefix
 
 
 class FetchLimits(NamedTuple):
-    """What one fetch may cost. seconds: for the whole of it. private: also addresses that are not public
-    (a shop's own image server)."""
+    """Limits of one download.
+
+    Attributes:
+        max_bytes: Bytes of the image.
+        seconds: Time for the whole download.
+        private: Whether addresses that are not public are allowed, such as a shop's own image server.
+    """
 
     max_bytes: int = 20 * 2**20
     seconds: float = 30.0
@@ -59,7 +64,7 @@ class FetchLimits(NamedTuple):
 
 
 class FetchError(CatalogError):
-    """An image that could not be fetched. `wait`: seconds until it is worth trying again; None: never."""
+    """An image that could not be downloaded. `wait`: seconds until a retry; None: no retry."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -67,11 +72,11 @@ class FetchError(CatalogError):
 
 
 class PrivateAddressError(FetchError):
-    """An address that is not public, and private ones are not fetched."""
+    """An address that is not public, where private addresses are not allowed."""
 
 
 class Fetched(NamedTuple):
-    """An image's bytes and its format's usual ending, without the dot."""
+    """The bytes of an image, and the ending of its format, without the dot."""
 
     data: bytes
     ending: str
@@ -81,31 +86,31 @@ _USUAL = FetchLimits()
 
 
 def fetch(url: str, limits: FetchLimits = _USUAL) -> Fetched:
-    """The image at this address, decodable or not at all.
+    """Download an image.
 
     Raises:
-        FetchError: refused, not there, too large, too slow, or no image.
+        FetchError: The URL is refused, or the image is missing, too large, too slow, or cannot be decoded.
     """
     deadline = time.monotonic() + limits.seconds
     address = "https:" + url if url.startswith("//") else url
     try:
         for _ in range(_REDIRECTS + 1):
-            answer = _request(address, limits, deadline)
-            if isinstance(answer, bytes):
-                return _as_image(answer)
-            address = urljoin(address, answer)
+            response = _request(address, limits, deadline)
+            if isinstance(response, bytes):
+                return _check_image(response)
+            address = urljoin(address, response)
     except (OSError, http.client.HTTPException, ValueError) as error:  # ssl and timeout errors are OSErrors
-        why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise FetchError(f"cannot be fetched: {why}", wait=2.0) from error
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise FetchError(f"cannot be fetched: {reason}", wait=2.0) from error
     raise FetchError(f"more than {_REDIRECTS} redirects")
 
 
 def _request(url: str, limits: FetchLimits, deadline: float) -> bytes | str:
-    """The body, or where the answer redirects to."""
+    """The body, or the location of a redirect."""
     parts = urlsplit(url)
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise FetchError("only http and https addresses are fetched")
-    with _connected(parts, limits, deadline) as connection:
+    with _connect(parts, limits, deadline) as connection:
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?") if parts.query else ""
         host = parts.hostname.encode("idna").decode() if not parts.hostname.isascii() else parts.hostname
@@ -118,36 +123,37 @@ def _request(url: str, limits: FetchLimits, deadline: float) -> bytes | str:
         }
         connection.request("GET", path + query, headers=headers)
         with connection.getresponse() as response:
-            place = response.getheader("Location")
-            if response.status in (301, 302, 303, 307, 308) and place:
-                return place
+            location = response.getheader("Location")
+            if response.status in (301, 302, 303, 307, 308) and location:
+                return location
             if response.status != 200:
-                wait = _seconds(response.getheader("Retry-After")) if response.status in _RETRY else None
+                wait = (
+                    _retry_seconds(response.getheader("Retry-After")) if response.status in _RETRY else None
+                )
                 raise FetchError(f"the server answered {response.status} {response.reason}", wait)
             return _body(response, limits, deadline)
 
 
 @contextmanager
-def _connected(
+def _connect(
     parts: SplitResult, limits: FetchLimits, deadline: float
 ) -> Iterator[http.client.HTTPConnection]:
-    """A connection to an address that was checked, not to whatever the name means a moment later; cut
-    at the deadline, however slowly the server drips."""
+    """A connection to the address that was checked, closed at the deadline."""
     host = parts.hostname or ""
     secure = parts.scheme.lower() == "https"
     port = parts.port or (443 if secure else 80)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
-    if any(map(_serves_the_machine, addresses)):
+    if any(map(_is_metadata_address, addresses)):
         raise PrivateAddressError(
             f"{host} is a private address ({addresses[0]}), of the machine's own network: never fetched"
         )
     if not limits.private and not all(map(is_public, addresses)):
         raise PrivateAddressError(f"{host} is a private address ({addresses[0]}); --allow-private fetches it")
     connection = http.client.HTTPConnection(host, port)
-    connection.sock = socket.create_connection((addresses[0], port), timeout=_left(deadline))
-    opened = [connection.sock]  # the connection lets go of its socket once an answer is under way
-    timer = threading.Timer(_left(deadline), _cut, [opened])
+    connection.sock = socket.create_connection((addresses[0], port), timeout=_remaining(deadline))
+    sockets = [connection.sock]  # the connection drops its socket when a response starts
+    timer = threading.Timer(_remaining(deadline), _shutdown, [sockets])
     timer.daemon = True
     timer.start()
     try:
@@ -156,42 +162,42 @@ def _connected(
             connection.sock = context.wrap_socket(
                 connection.sock, server_hostname=host, do_handshake_on_connect=False
             )
-            opened.append(connection.sock)
+            sockets.append(connection.sock)
             connection.sock.do_handshake()
         yield connection
     except (OSError, http.client.HTTPException):
-        _left(deadline)  # cut, rather than broken
+        _remaining(deadline)  # raises if the deadline passed
         raise
     finally:
         timer.cancel()
         connection.close()
-        opened[-1].close()
+        sockets[-1].close()
 
 
-def _cut(opened: list[socket.socket]) -> None:
+def _shutdown(sockets: list[socket.socket]) -> None:
     with suppress(OSError):
-        opened[-1].shutdown(socket.SHUT_RDWR)
+        sockets[-1].shutdown(socket.SHUT_RDWR)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one on the internet, and so is every address wrapped in it."""
-    return all(map(_is_public, _meant(address)))
+    """Whether an IP address and all addresses embedded in it are public."""
+    return all(map(_is_public, _reachable(address)))
 
 
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if ip.version == 6 and ip not in _GLOBAL6:
         return False
-    known = any(ip.version == net.version and ip in net for net in _NOT_PUBLIC)
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not known
+    reserved = any(ip.version == net.version and ip in net for net in _NOT_PUBLIC)
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not reserved
 
 
-def _serves_the_machine(address: str) -> bool:
-    """Where clouds hand their machines credentials: no shop keeps images there."""
-    return any(ip.is_link_local or ip in _OF_CLOUDS for ip in _meant(address))
+def _is_metadata_address(address: str) -> bool:
+    """Whether clouds serve credentials at an address."""
+    return any(ip.is_link_local or ip in _METADATA_ADDRESSES for ip in _reachable(address))
 
 
-def _meant(address: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The addresses that a packet to this one may reach: those wrapped in it, or itself."""
+def _reachable(address: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The addresses that a packet may reach: those embedded in the address, or itself."""
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
         return [ip]
@@ -221,15 +227,15 @@ def _body(response: http.client.HTTPResponse, limits: FetchLimits, deadline: flo
         total += len(chunk)
         if total > limits.max_bytes:
             raise FetchError(f"larger than {limits.max_bytes:,} bytes")
-        _left(deadline)
+        _remaining(deadline)
         chunks.append(chunk)
-    _left(deadline)  # an end that the deadline made is no end
+    _remaining(deadline)  # raises if the deadline ended the response
     if size.isdigit() and total < int(size):
         raise FetchError("the connection broke off", wait=2.0)
     return b"".join(chunks)
 
 
-def _as_image(data: bytes) -> Fetched:
+def _check_image(data: bytes) -> Fetched:
     try:
         decode(ImageRef(data=data), 32)
     except ImageError as error:
@@ -238,7 +244,7 @@ def _as_image(data: bytes) -> Fetched:
 
 
 def _ending(data: bytes) -> str:
-    signs = {
+    magic = {
         b"\xff\xd8": "jpg",
         b"\x89PNG": "png",
         b"GIF8": "gif",
@@ -250,18 +256,18 @@ def _ending(data: bytes) -> str:
         return "webp"
     if data[4:12] in (b"ftypavif", b"ftypavis"):
         return "avif"
-    return next((ending for sign, ending in signs.items() if data.startswith(sign)), "img")
+    return next((ending for sign, ending in magic.items() if data.startswith(sign)), "img")
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _remaining(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise FetchError("took too long", wait=2.0)
-    return left
+    return seconds
 
 
-def _seconds(retry_after: str | None) -> float:
-    """How long the server asks to wait (a date counts as a while)."""
+def _retry_seconds(retry_after: str | None) -> float:
+    """Seconds that the server asks to wait; 10 for a date."""
     if retry_after is None:
         return 2.0
     return float(retry_after) if retry_after.isdigit() else 10.0

@@ -18,10 +18,16 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: `count` of `unit`, and what Aisle does about it.
+    """One finding: `count` of `unit`, and what Aisle does about it.
 
-    examples: single rows that show it; groups: rows that show it together, such as duplicates. column: the
-    one column that it is about, with whose name `what` then begins.
+    Attributes:
+        kind: The kind of finding.
+        severity: error, warning or note.
+        message: What was found.
+        action: What Aisle does, or what the user can do.
+        examples: Single rows that show it.
+        groups: Rows that show it together, such as duplicates.
+        column: The column concerned, if it is one; `message` starts with its name.
     """
 
     kind: str
@@ -37,11 +43,11 @@ class Finding:
     @property
     def amount(self) -> str:
         """`1 row`, `5,707 rows`."""
-        one = {
+        singular = {
             "rows": "row",
             "files": "file",
             "classes": "class",
             "spellings": "spelling",
             "columns": "column",
         }
-        return f"{self.count:,} {one.get(self.unit, self.unit) if self.count == 1 else self.unit}"
+        return f"{self.count:,} {singular.get(self.unit, self.unit) if self.count == 1 else self.unit}"

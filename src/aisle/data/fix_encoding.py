@@ -1,4 +1,4 @@
-"""Text that could not be decoded: repaired as far as possible, with a message of what was wrong."""
+"""Repairs text that could not be decoded."""
 
 import re
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Images written as objects: `{"src": …}`, lists of them, or objects of several sizes; one name an image."""
+"""Reads image names from objects: `{"src": …}`, lists of them, or objects of several sizes."""
 
 import ast
 import json
@@ -8,12 +8,10 @@ from typing import Any
 
 from aisle.data.column_names import names_table
 
-_TABLE = names_table()["image_objects"]  # compared without case and signs
-_RANK = {
-    key: i for i, key in enumerate(_TABLE["names"])
-}  # keys that name one image, the best resolution first
+_TABLE = names_table()["image_objects"]  # compared without case and punctuation
+_SIZE_RANK = {key: i for i, key in enumerate(_TABLE["names"])}  # keys of one image, the best resolution first
 _SIZES = frozenset(_TABLE["sizes"])  # keys whose value is the same image in other sizes
-_WRAPS = frozenset(_TABLE["wrappers"])  # keys whose value wraps the image
+_WRAPPERS = frozenset(_TABLE["wrappers"])  # keys whose value wraps the image
 _NO_IMAGE = frozenset(_TABLE["others"])
 _WIDTH = re.compile(r"(\d{2,5})(?:\s*[xX×]\s*(?:\d{1,5}|n))?|^(\d)[kx]$", re.IGNORECASE)
 _LINK = re.compile(
@@ -23,14 +21,14 @@ _DEPTH = 8
 
 
 def structured(cell: str) -> list[Any] | None:
-    """The lists and objects that a cell writes out, as JSON or as Python does; None if it is plain text."""
+    """Parse a cell that holds JSON or Python lists and objects; None if it is plain text."""
     text = cell.strip()
     if not text or (text[0], text[-1]) not in (("[", "]"), ("{", "}")):
         return None
-    for whole in (text, f"[{text}]", "[" + re.sub(r"}\s*[|;\n]\s*{", "},{", text) + "]"):
+    for candidate in (text, f"[{text}]", "[" + re.sub(r"}\s*[|;\n]\s*{", "},{", text) + "]"):
         for read in (json.loads, ast.literal_eval):
             try:
-                found = read(whole)
+                found = read(candidate)
             except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
                 continue
             return found if isinstance(found, list) else [found]
@@ -38,91 +36,91 @@ def structured(cell: str) -> list[Any] | None:
 
 
 def image_names(value: Any, depth: int = 0) -> list[str]:
-    """The path or address of each image in a value, in order; of an image in several sizes the best."""
+    """The path or URL of each image in a value, in order; of several sizes, the best."""
     if depth > _DEPTH or value is None:
         return []
     if isinstance(value, str):
-        inner = structured(value)
-        return image_names(inner, depth + 1) if inner is not None else [value.strip()] * bool(value.strip())
+        parsed = structured(value)
+        return image_names(parsed, depth + 1) if parsed is not None else [value.strip()] * bool(value.strip())
     if isinstance(value, list | tuple):
         return [name for item in value for name in image_names(item, depth + 1)]
     if isinstance(value, Mapping):
-        return _of_object(value, depth)
+        return _names_in_object(value, depth)
     return []
 
 
-def _of_object(value: Mapping[Any, Any], depth: int) -> list[str]:
+def _names_in_object(value: Mapping[Any, Any], depth: int) -> list[str]:
     items = {
         re.sub(r"[\W_]+", "", str(key)).casefold(): item for key, item in value.items() if item is not None
     }
-    several = _columns(items)
-    if several is not None:
-        return image_names(several, depth + 1)
-    best = _best(items, depth)
+    objects = _transpose(items)
+    if objects is not None:
+        return image_names(objects, depth + 1)
+    best = _name_of_best_size(items, depth)
     if best:
         return [best]
     if _is_numbered(items):
         return image_names(list(items.values()), depth + 1)
-    held = [item for key, item in items.items() if key not in _NO_IMAGE and isinstance(item, Mapping | list)]
-    found = [name for item in held for name in image_names(item, depth + 1) if _LINK.match(name)]
+    inner = [item for key, item in items.items() if key not in _NO_IMAGE and isinstance(item, Mapping | list)]
+    found = [name for item in inner for name in image_names(item, depth + 1) if _LINK.match(name)]
     texts = (item for key, item in items.items() if key not in _NO_IMAGE and isinstance(item, str))
     return found or [text.strip() for text in texts if _LINK.match(text.strip())]
 
 
-def _best(items: Mapping[str, Any], depth: int) -> str | None:
-    """The name of the one image that an object describes, of its sizes the largest; None if it is not one."""
-    named = [key for key in items if key in _RANK and isinstance(items[key], str) and items[key].strip()]
-    for key in sorted(named, key=_RANK.__getitem__):
+def _name_of_best_size(items: Mapping[str, Any], depth: int) -> str | None:
+    """The name of the image that an object describes, in its largest size; None if it describes several."""
+    named = [key for key in items if key in _SIZE_RANK and isinstance(items[key], str) and items[key].strip()]
+    for key in sorted(named, key=_SIZE_RANK.__getitem__):
         if (
             key not in ("file", "filename", "name", "image", "path")
             or len(named) == 1
             or _LINK.match(items[key])
         ):
-            return _largest_of_set(items[key]) if key == "srcset" else _string(items[key], depth)
-    nested = {key: item for key, item in items.items() if isinstance(item, Mapping)}
-    sizes = [*_sized(items, depth), *_ranked(nested, depth)]
+            return _largest_of_set(items[key]) if key == "srcset" else _first_name(items[key], depth)
+    inner = {key: item for key, item in items.items() if isinstance(item, Mapping)}
+    sizes = [*_by_size_keys(items, depth), *_by_named_sizes(inner, depth)]
     if sizes:
         return max(sizes)[1]
     for key, item in items.items():
-        if key in _WRAPS and isinstance(item, Mapping):
-            names = _of_object(item, depth + 1) if depth < _DEPTH else []
+        if key in _WRAPPERS and isinstance(item, Mapping):
+            names = _names_in_object(item, depth + 1) if depth < _DEPTH else []
             if len(names) == 1:
                 return names[0]
         if key in _SIZES:
-            listed = (
+            sizes_list = (
                 list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, list) else []
             )
-            found = [pair for part in listed for pair in _width_and_name(part, depth)]
+            found = [pair for part in sizes_list for pair in _width_and_name(part, depth)]
             if found:
                 return max(found, key=lambda pair: pair[0])[1]
     return None
 
 
-def _string(text: str, depth: int) -> str | None:
-    """A string, or the first image of the list or object that it writes out."""
+def _first_name(text: str, depth: int) -> str | None:
+    """A string, or the first image of the list or object in it."""
     names = image_names(text, depth + 1)
     return names[0] if names else None
 
 
-def _sized(items: Mapping[str, Any], depth: int) -> Iterator[tuple[float, str]]:
+def _by_size_keys(items: Mapping[str, Any], depth: int) -> Iterator[tuple[float, str]]:
     """(width, name) of keys that are sizes: `800x800`, `url570xn`, `w1200`."""
     if _is_numbered(items):
         return
     for key, item in items.items():
         found = _WIDTH.search(key)
-        if found and key not in _RANK:
+        if found and key not in _SIZE_RANK:
             width = float(found[1]) if found[1] else 1000.0 * float(found[2])
             for name in image_names(item, depth + 1)[:1]:
                 if _LINK.match(name):
                     yield width, name
 
 
-def _ranked(nested: Mapping[str, Any], depth: int) -> Iterator[tuple[float, str]]:
+def _by_named_sizes(inner: Mapping[str, Any], depth: int) -> Iterator[tuple[float, str]]:
     """(rank, name) of objects under keys that are sizes: `{"large": {"url": …}, "small": {"url": …}}`."""
-    known = [key for key in nested if key in _RANK and key not in _WRAPS]
+    known = [key for key in inner if key in _SIZE_RANK and key not in _WRAPPERS]
     for key in known:
-        for width, name in _width_and_name(nested[key], depth):
-            yield (width or -float(_RANK[key])), name
+        for width, name in _width_and_name(inner[key], depth):
+            yield (width or -float(_SIZE_RANK[key])), name
 
 
 def _width_and_name(item: Any, depth: int) -> list[tuple[float, str]]:
@@ -143,17 +141,17 @@ def _largest_of_set(srcset: str) -> str | None:
 
 
 def _is_numbered(items: Mapping[str, Any]) -> bool:
-    """Whether the keys only count: `{"0": …, "1": …}`."""
+    """Whether the keys are numbers in order: `{"0": …, "1": …}`."""
     keys = list(items)
     return keys in ([str(i) for i in range(len(keys))], [str(i + 1) for i in range(len(keys))]) and bool(keys)
 
 
-def _columns(items: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """`{"large": [a, b], "hi_res": [c, None]}` as an object an image."""
+def _transpose(items: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """`{"large": [a, b], "hi_res": [c, None]}` as one object per image."""
     lists = {
-        key: item for key, item in items.items() if isinstance(item, list) and key in {*_RANK, "variant"}
+        key: item for key, item in items.items() if isinstance(item, list) and key in {*_SIZE_RANK, "variant"}
     }
-    if len(lists) < 2 and not (lists and len(items) == 1 and next(iter(lists)) in _RANK):
+    if len(lists) < 2 and not (lists and len(items) == 1 and next(iter(lists)) in _SIZE_RANK):
         return None
     length = max(map(len, lists.values()))
     if any(isinstance(part, Mapping | list) for item in lists.values() for part in item):

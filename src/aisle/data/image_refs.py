@@ -1,4 +1,4 @@
-"""References to the images that the cells of a record name; no file is opened."""
+"""Resolves the images that the cells of a record name; no image is opened."""
 
 import json
 import os
@@ -33,19 +33,19 @@ class ImageResolver:
         self.columns = columns
         self.root = root
         self.separator = columns.image_separator or separator
-        self._fetched: dict[str, str] | None = None
+        self._downloaded: dict[str, str] | None = None
 
     @property
-    def named(self) -> list[str]:
+    def source_columns(self) -> list[str]:
         """The columns that name or hold images."""
         template = re.findall(r"{([^{}]*)}", self.columns.image_template or "")
         return list(dict.fromkeys([*self.columns.images, *template]))
 
     def names(self, record: Mapping[str, Any]) -> list[str | bytes]:
         """Paths, URLs or encoded bytes as the record holds them."""
-        return [name for _, name in self.cells(record)]
+        return [name for _, name in self.names_by_column(record)]
 
-    def cells(self, record: Mapping[str, Any]) -> list[tuple[str, str | bytes]]:
+    def names_by_column(self, record: Mapping[str, Any]) -> list[tuple[str, str | bytes]]:
         """(column, name or bytes) of each image of a record."""
         found: list[tuple[str, str | bytes]] = []
         for column in self.columns.images:
@@ -54,14 +54,14 @@ class ImageResolver:
                 if isinstance(item, bytes):
                     found += [(column, item)] if item else []
                 elif item:
-                    found += [(column, name) for name in self._split(str(item))]
+                    found += [(column, name) for name in self._split_cell(str(item))]
         if self.columns.image_template is not None:
             cells = {k: "" if v is None else v for k, v in record.items()}
             name = re.sub(r"{([^{}]*)}", lambda m: str(cells.get(m[1], "")), self.columns.image_template)
             found.append(("image_template", name))
         return found
 
-    def _split(self, cell: str) -> list[str]:
+    def _split_cell(self, cell: str) -> list[str]:
         cell = cell.strip()
         items = structured(cell)
         if items is not None:
@@ -71,12 +71,12 @@ class ImageResolver:
 
     def refs(self, record: Mapping[str, Any]) -> tuple[ImageRef, ...]:
         """The images of a record, without URLs that were not downloaded."""
-        return tuple(ref for _, ref in self.found(record))
+        return tuple(ref for _, ref in self.refs_by_column(record))
 
-    def found(self, record: Mapping[str, Any]) -> list[tuple[str, ImageRef]]:
+    def refs_by_column(self, record: Mapping[str, Any]) -> list[tuple[str, ImageRef]]:
         """(column, image) of each image of a record, without URLs that were not downloaded."""
         found = []
-        for column, name in self.cells(record):
+        for column, name in self.names_by_column(record):
             if isinstance(name, bytes):
                 found.append((column, ImageRef(data=name)))
             else:
@@ -88,15 +88,15 @@ class ImageResolver:
     def path(self, name: str) -> Path | None:
         """The path of an image; None for a URL that was not downloaded."""
         if is_url(name):
-            fetched = self.fetched.get(name)
-            return self.root / fetched if fetched else None
+            file = self.downloaded.get(name)
+            return self.root / file if file else None
         return self.root / name
 
     @property
-    def fetched(self) -> dict[str, str]:
-        """URL -> file, as `aisle images` logged them in the image folder."""
-        if self._fetched is None:
-            self._fetched = {}
+    def downloaded(self) -> dict[str, str]:
+        """URL -> file of the images that `aisle images` downloaded to the image folder."""
+        if self._downloaded is None:
+            self._downloaded = {}
             try:
                 lines = read_text(self.root / DOWNLOAD_LOG).splitlines()
             except (OSError, UnicodeError):
@@ -105,25 +105,25 @@ class ImageResolver:
                 try:
                     item = json.loads(line)
                     if item.get("file"):
-                        self._fetched[item["url"]] = item["file"]
+                        self._downloaded[item["url"]] = item["file"]
                 except (ValueError, AttributeError, KeyError):
                     continue
-        return self._fetched
+        return self._downloaded
 
     def check(self, records: Records, problems: Problems) -> None:
         """Report each image that is missing."""
         if not self.columns.images and self.columns.image_template is None:
             return
-        paths = [name for name in self.named if "binary" not in str(records.types[name])]
-        far = is_remote(self.root)  # to ask a store for each image takes as long as to read it
+        paths = [name for name in self.source_columns if "binary" not in str(records.types[name])]
+        remote = is_remote(self.root)  # in a store, a lookup takes as long as reading the image
         for row, record in enumerate(records.rows(paths), 1):
-            for column, name in self.cells(record):
+            for column, name in self.names_by_column(record):
                 if isinstance(name, bytes):
                     continue
                 path = self.path(name)
                 if path is None:
                     problems.add(row, column, "an image URL; `aisle images` downloads it", name)
-                elif not far and not _is_file(path):
+                elif not remote and not _is_file(path):
                     problems.add(row, column, "the image is not there", name)
 
 
@@ -143,13 +143,11 @@ def guess_separator(cells: Iterable[str]) -> str | None:
     """The character that separates several images in a cell."""
     cells = [cell for cell in cells if cell and structured(cell) is None]
     for mark in _SEPARATORS:
-        several = [
-            [p.strip() for p in cell.split(mark) if p.strip()] for cell in cells if mark in cell.strip()
-        ]
-        if several and sum(all(map(_looks, pieces)) for pieces in several) > len(several) / 2:
+        lists = [[p.strip() for p in cell.split(mark) if p.strip()] for cell in cells if mark in cell.strip()]
+        if lists and sum(all(map(_is_image_name, pieces)) for pieces in lists) > len(lists) / 2:
             return mark
     return None
 
 
-def _looks(name: str) -> bool:
+def _is_image_name(name: str) -> bool:
     return is_url(name) or Path(name.split("?")[0]).suffix.lower() in IMAGE_ENDINGS

@@ -1,4 +1,4 @@
-"""Scanning images: decoding every image once to find unreadable ones and perceptual hashes."""
+"""Decodes every image once, to find unreadable ones and to compute perceptual hashes."""
 
 import os
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ _CHUNK = 256
 
 
 class Unreadable(NamedTuple):
-    """An image that cannot be decoded: record number, column, name, and the reason."""
+    """An image that cannot be decoded, with the number of its record and the reason."""
 
     row: int
     column: str
     name: str
-    why: str
+    reason: str
 
 
 class ImageScan(NamedTuple):
@@ -44,7 +44,7 @@ class ImageScan(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether the result may be cached: no image failed for a temporary reason."""
-        return not any(is_temporary(one.why) for one in self.unreadable)
+        return not any(is_temporary(one.reason) for one in self.unreadable)
 
 
 class ImageHashes(NamedTuple):
@@ -54,27 +54,27 @@ class ImageHashes(NamedTuple):
     hashes: np.ndarray
 
 
-def scan_images(base: CatalogData, progress: Progress = SILENT) -> ImageScan:
+def scan_images(data: CatalogData, progress: Progress = SILENT) -> ImageScan:
     """Decode every image on all cores; missing files are left out (`read` reports them)."""
-    total, unreadable, found = 0, [], _Hashes()
-    for row, position, column, ref, seen in _decode_all(base, False, progress):
-        if isinstance(seen, str) and seen.endswith("is not there"):
+    total, unreadable, hashes = 0, [], _Hashes()
+    for row, position, column, ref, hash_or_error in _decode_all(data, False, progress):
+        if isinstance(hash_or_error, str) and hash_or_error.endswith("is not there"):
             continue
         total += 1
-        if isinstance(seen, str):
-            unreadable.append(Unreadable(row, column, _name(ref, base), seen))
+        if isinstance(hash_or_error, str):
+            unreadable.append(Unreadable(row, column, _name(ref, data), hash_or_error))
         elif position == 0:
-            found.add(row, seen)
-    return ImageScan(total, tuple(unreadable), *found.arrays())
+            hashes.add(row, hash_or_error)
+    return ImageScan(total, tuple(unreadable), *hashes.arrays())
 
 
-def hash_first_images(base: CatalogData, progress: Progress = SILENT) -> ImageHashes:
+def hash_first_images(data: CatalogData, progress: Progress = SILENT) -> ImageHashes:
     """Decode and hash the first image of each record on all cores."""
-    found = _Hashes()
-    for row, _, _, _, seen in _decode_all(base, True, progress):
-        if not isinstance(seen, str):
-            found.add(row, seen)
-    return ImageHashes(*found.arrays())
+    hashes = _Hashes()
+    for row, _, _, _, hash_or_error in _decode_all(data, True, progress):
+        if not isinstance(hash_or_error, str):
+            hashes.add(row, hash_or_error)
+    return ImageHashes(*hashes.arrays())
 
 
 class _Hashes:
@@ -95,29 +95,29 @@ class _Hashes:
 
 
 def _decode_all(
-    base: CatalogData, first_only: bool, progress: Progress
+    data: CatalogData, first_only: bool, progress: Progress
 ) -> Iterator[tuple[int, int, str, ImageRef, np.ndarray | str | None]]:
-    """(record number, position, column, image, its hash or what is wrong with it) of each image."""
-    if not base.images.named:
+    """(record number, position, column, image, hash or error) of each image."""
+    if not data.images.source_columns:
         return
-    records = enumerate(base.records.rows(base.images.named), 1)
+    records = enumerate(data.records.rows(data.images.source_columns), 1)
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress("decoding images", len(base.records)) as done,
+        progress("decoding images", len(data.records)) as done,
     ):
         while chunk := list(islice(records, _CHUNK)):
             refs = [
                 (row, k, *found)
                 for row, record in chunk
-                for k, found in enumerate(base.images.found(record)[: 1 if first_only else None])
+                for k, found in enumerate(data.images.refs_by_column(record)[: 1 if first_only else None])
             ]
-            for ref, seen in zip(refs, pool.map(_hash, refs), strict=True):
-                yield *ref, seen
+            for ref, hash_or_error in zip(refs, pool.map(_hash, refs), strict=True):
+                yield *ref, hash_or_error
             done(len(chunk))
 
 
 def _hash(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
-    """The hash of a first image (None: nearly blank, or a later image), or what is wrong with it."""
+    """The hash of a first image (None: nearly blank, or a later image), or the error message."""
     _, position, _, ref = item
     try:
         image = decode(ref, 64)
@@ -126,10 +126,10 @@ def _hash(item: tuple[int, int, str, ImageRef]) -> np.ndarray | str | None:
     return perceptual_hash(image) if position == 0 else None
 
 
-def _name(ref: ImageRef, base: CatalogData) -> str:
+def _name(ref: ImageRef, data: CatalogData) -> str:
     if ref.path is None:
         return str(ref)
     try:
-        return str(ref.path.relative_to(base.images.root))
+        return str(ref.path.relative_to(data.images.root))
     except ValueError:
         return str(ref.path)

@@ -1,7 +1,7 @@
-"""Image decoding: RGB or an `ImageError`, in bounded memory and time.
+"""Decodes images to RGB, or raises `ImageError`, in bounded memory and time.
 
-Hostile and broken files make Pillow raise OSError, SyntaxError, TypeError, ValueError,
-DecompressionBombError and more; none of them leaves this module.
+On hostile and broken files, Pillow raises OSError, SyntaxError, TypeError, ValueError,
+DecompressionBombError and more; this module raises `ImageError` instead.
 """
 
 import base64
@@ -19,16 +19,15 @@ from aisle.regular_files import open_regular
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000  # 150 MB decoded
-# Images and nothing else: EPS would start Ghostscript, the others that Pillow reads are rare and fragile.
+# Not EPS, which starts Ghostscript, nor Pillow's rare and fragile formats.
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "ICO", "ICNS", "PPM"),
     *("TGA", "PCX", "PSD", "SGI", "QOI"),
 )
 _WHITE = (255, 255, 255)
 
-
-NOT_NOW = "cannot be read at the moment"  # in the message where the file is not at fault
-_FILES_FAULT = {
+NOT_NOW = "cannot be read at the moment"  # in messages of `TemporaryImageError`
+_PERMANENT_ERRORS = {
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
     *(errno.EINVAL, errno.ENXIO, errno.ENODEV),
 }
@@ -46,7 +45,7 @@ class TemporaryImageError(ImageError):
 
 
 def is_temporary(problem: str) -> bool:
-    """Whether a problem is a `TemporaryImageError`'s."""
+    """Whether a problem is the message of a `TemporaryImageError`."""
     return NOT_NOW in problem
 
 
@@ -63,10 +62,10 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
         TemporaryImageError: It could not be read for a temporary reason.
     """
     data = _read(ref)
-    # Pillow's decoders raise nearly anything on broken files, so everything is caught here, once.
+    # Pillow's decoders raise any exception on broken files.
     try:
         with warnings_off:
-            if data[:2] in (b"II", b"MM"):  # libtiff complains to the terminal, past Python
+            if data[:2] in (b"II", b"MM"):  # libtiff writes to standard error directly
                 with stderr_off:
                     return _decode(data, size)
             return _decode(data, size)
@@ -77,10 +76,10 @@ def decode(ref: ImageRef, size: int | None = None) -> Image.Image:
     except Image.UnidentifiedImageError as error:
         raise ImageError("not an image of a known format") from error
     except (Exception, MemoryError) as error:
-        if _is_machines_fault(error):
-            raise _not_now(error) from error
-        why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ImageError(f"image is broken: {why}") from error
+        if _is_temporary_error(error):
+            raise _temporary_error(error) from error
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise ImageError(f"image is broken: {reason}") from error
 
 
 def jpeg_thumbnail(ref: ImageRef, side: int, quality: int = 75) -> bytes:
@@ -114,11 +113,11 @@ def _read(ref: ImageRef) -> bytes:
         else:
             data = ref.read()
     except (OSError, ValueError, MemoryError, *store_errors()) as error:
-        if _is_machines_fault(error) or isinstance(error, store_errors()):
-            raise _not_now(error) from error
+        if _is_temporary_error(error) or isinstance(error, store_errors()):
+            raise _temporary_error(error) from error
         missing = isinstance(error, FileNotFoundError)
-        why = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise ImageError(f"image {why}") from error
+        reason = "is not there" if missing else f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise ImageError(f"image {reason}") from error
     if len(data) > MAX_BYTES:
         raise ImageError(f"image file is larger than {MAX_BYTES // 2**20} MiB")
     if not data:
@@ -126,20 +125,22 @@ def _read(ref: ImageRef) -> bytes:
     return data
 
 
-def _is_machines_fault(error: Exception) -> bool:
-    """Whether it may go well another time: no memory, no free file handle, a disk or a network that fails."""
+def _is_temporary_error(error: Exception) -> bool:
+    """Whether a retry may succeed: no memory, no free file handle, a failing disk or network."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno not in _FILES_FAULT
-    return isinstance(error, MemoryError) or "out of memory" in str(error)  # libjpeg's and others', by Pillow
+        return error.errno not in _PERMANENT_ERRORS
+    return isinstance(error, MemoryError) or "out of memory" in str(
+        error
+    )  # Pillow's message for libjpeg and others
 
 
-def _not_now(error: Exception) -> TemporaryImageError:
-    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return TemporaryImageError(f"image {NOT_NOW}: {' '.join(why.split())[:120]}")
+def _temporary_error(error: Exception) -> TemporaryImageError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return TemporaryImageError(f"image {NOT_NOW}: {' '.join(reason.split())[:120]}")
 
 
 def _decode(data: bytes, size: int | None) -> Image.Image:
-    Image.init()  # registers the formats; does nothing the second time
+    Image.init()  # registers the formats, once
     image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
     if size is not None:
         image.draft("RGB", (size, size))
@@ -155,7 +156,7 @@ def _decode(data: bytes, size: int | None) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF says nothing about the pixels
+    except Exception:  # broken EXIF does not make the pixels invalid
         return image
 
 
@@ -166,9 +167,9 @@ def _rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layer = image.convert("RGBA")
-        ground = Image.new("RGB", layer.size, _WHITE)
-        ground.paste(layer, mask=layer.getchannel("A"))
-        return ground
+        background = Image.new("RGB", layer.size, _WHITE)
+        background.paste(layer, mask=layer.getchannel("A"))
+        return background
     return image.convert("RGB")
 
 

@@ -1,4 +1,4 @@
-"""Reading labels: every record's label, and the problems of labels that are unusual."""
+"""Reads the label of every record, and reports unusual labels."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -31,15 +31,15 @@ class Labels(NamedTuple):
 
 
 def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
-    """Read every record's label; what is unusual about one becomes a problem of each row that has it."""
+    """Read the label of every record. What is unusual about a label is reported for each row that has it."""
     if not columns.label:
         return no_labels(records, columns, taxonomy, problems)
-    one = columns.category is not None
-    name = columns.label[0] if one else " / ".join(columns.levels)
-    coded = encode(records.column(name) if one else _joined(records, columns.levels))
+    single_column = columns.category is not None
+    name = columns.label[0] if single_column else " / ".join(columns.levels)
+    coded = encode(records.column(name) if single_column else _join_levels(records, columns.levels))
     counts = np.bincount(coded.codes, minlength=len(coded.values))
     labels = dict(zip(coded.values, counts.tolist(), strict=True))
-    if one:
+    if single_column:
         mapping = map_labels(labels, taxonomy, columns.delimiter, columns.separator)
     elif columns.delimiter == "":
         mapping = map_labels(labels, taxonomy, LEVEL_MARK, "")
@@ -65,7 +65,7 @@ def labels_from_values(values: Sequence[CategoryPath | str | None], taxonomy: Ta
     return Labels(codes, list(known), mapping)
 
 
-def _joined(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:
+def _join_levels(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:
     for arrays in zip(*(records.column(level) for level in levels), strict=True):
         cells = [pc.fill_null(as_text(array), "") for array in arrays]
         yield pc.binary_join_element_wise(*cells, LEVEL_MARK)
@@ -73,18 +73,18 @@ def _joined(records: Records, levels: tuple[str, ...]) -> Iterator[pa.Array]:
 
 def _report_rows(coded: DictionaryEncoded, mapping: LabelMapping, column: str, problems: Problems) -> None:
     blank = np.array([not paths for paths in mapping.categories], dtype=bool)
-    odd = np.array([i in mapping.messages for i in range(len(coded.values))], dtype=bool)
-    for i in np.flatnonzero(odd[coded.codes]) if odd.any() else ():
+    unusual = np.array([i in mapping.messages for i in range(len(coded.values))], dtype=bool)
+    for i in np.flatnonzero(unusual[coded.codes]) if unusual.any() else ():
         code = int(coded.codes[i])
         text = coded.values[code].replace(LEVEL_MARK, DELIMITER)
         problems.add(int(i) + 1, column, mapping.messages[code], text)
-    if not blank.all():  # a file without any label is a file to classify
-        for i in np.flatnonzero((blank & ~odd)[coded.codes]):
+    if not blank.all():  # a file without any label is to be classified
+        for i in np.flatnonzero((blank & ~unusual)[coded.codes]):
             problems.add(int(i) + 1, column, "no category; the row is not trained on")
 
 
 def _report_column(coded: DictionaryEncoded, mapping: LabelMapping, column: str, problems: Problems) -> None:
-    """Report once what concerns all labels."""
+    """Report what concerns all labels, once."""
     if mapping.ancestors:
         count = int(np.isin(coded.codes, list(mapping.ancestors)).sum())
         shown = coded.values[min(mapping.ancestors)].replace(LEVEL_MARK, ", ")

@@ -1,4 +1,4 @@
-"""How a column writes its labels, decided by the evidence of all its distinct labels."""
+"""Detects how the labels of a column are written, from all its distinct labels."""
 
 import re
 from collections import Counter
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from aisle.data.labels import (
+    BLANK_NAMES,
     LEVEL_MARK,
-    NOTHING,
     LabelStyle,
-    cut_at,
     from_json,
     has_escapes,
     levels_of,
-    protected,
+    protect_escapes,
     root_of,
+    split_at,
 )
 from aisle.data.text import fold_spelling
 from aisle.encodings import decode_entities
@@ -25,20 +25,24 @@ DELIMITERS = (
 )
 SEPARATORS = ("|", ";", "\n", ",", "；", "，", "、")
 _COMMAS = {",", "，", "、"}
-_IN_NAMES = {"/", "／", "\\\\", "\\", "＼", "¥", "￥"}  # signs that also stand in flat names: TV/DVD Combos
+# Delimiters that also occur in flat names, such as TV/DVD Combos.
+_AMBIGUOUS_DELIMITERS = {"/", "／", "\\\\", "\\", "＼", "¥", "￥"}
 _LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
 _SIGN = re.compile(r"(?<=\S)(\s*)((?:[^\w\s()\[\]{}\"“”„«»]|_)+)(\s*)(?=\S)")
-_ANY = re.compile(r"[,;|\n]")  # a sign that may part categories
-_LISTING = re.compile(
-    r"&|\+|\b(?:and|und|et|y|e|en|og|och|i|и|ve)\b"
-)  # `Mugs, Cups & Jars` lists: it is one name
-_WEAK = {"-", "'", "’", ".", "&", "+", "_", ",", "–"}  # signs that many names hold
+_ANY_SEPARATOR = re.compile(r"[,;|\n]")  # possible separators of categories
+_CONJUNCTION = re.compile(r"&|\+|\b(?:and|und|et|y|e|en|og|och|i|и|ve)\b")  # `Mugs, Cups & Jars` is one name
+_PUNCTUATION = {"-", "'", "’", ".", "&", "+", "_", ",", "–"}  # punctuation of many names
 
 
-def detect(labels: Iterable[str], delimiter: str | None = None, separator: str | None = None) -> LabelStyle:
-    """The style that explains a column of distinct labels best.
+def detect_style(
+    labels: Iterable[str], delimiter: str | None = None, separator: str | None = None
+) -> LabelStyle:
+    """Detect the style of a column.
 
-    delimiter, separator: given by the user, then not guessed (`""`: there is none).
+    Args:
+        labels: The distinct labels.
+        delimiter: The delimiter of levels, if the user states it; `""` states that there is none.
+        separator: The separator of categories, likewise.
     """
     texts = _texts(labels)
     if delimiter == LEVEL_MARK:
@@ -51,7 +55,7 @@ def detect(labels: Iterable[str], delimiter: str | None = None, separator: str |
     else:
         style = _guess_delimiter(texts)
     if style.delimiter == "<":
-        paths = [levels_of(piece, style) for text in texts for piece in _ANY.split(text)]
+        paths = [levels_of(piece, style) for text in texts for piece in _ANY_SEPARATOR.split(text)]
         first, last = ({path[i].strip() for path in paths if len(path) > 1} for i in (0, -1))
         style = style._replace(leaf_first=len(last) < len(first))  # roots are fewer than leaves
     if separator is None:
@@ -59,11 +63,16 @@ def detect(labels: Iterable[str], delimiter: str | None = None, separator: str |
     return style._replace(separator=separator or None)
 
 
-def detect_in_columns(labels: Iterable[str]) -> LabelStyle:
-    """The style of labels made of several columns: a level each, or, where their cells are whole paths
-    (`Home` and `Home > Fridges`), a category each."""
-    rows = [[protected(decode_entities(cell)) for cell in label.split(LEVEL_MARK)] for label in labels]
-    rows = [[cell for cell in row if cell.strip().casefold() not in NOTHING] for row in rows]
+def detect_style_of_columns(labels: Iterable[str]) -> LabelStyle:
+    """Detect the style of several columns: levels, or categories where the cells are full paths.
+
+    `Home` and `Home > Fridges` are categories of one product.
+
+    Args:
+        labels: The distinct labels; `LEVEL_MARK` joins the cells of a row.
+    """
+    rows = [[protect_escapes(decode_entities(cell)) for cell in label.split(LEVEL_MARK)] for label in labels]
+    rows = [[cell for cell in row if cell.strip().casefold() not in BLANK_NAMES] for row in rows]
     cells = list(dict.fromkeys(cell for row in rows for cell in row))
     later = [row for row in rows if len(row) > 1]
     style = _guess_delimiter(cells)
@@ -81,33 +90,33 @@ def detect_in_columns(labels: Iterable[str]) -> LabelStyle:
             above = path
     if sum(len(levels_of(cell, style)) > 1 for cell in cells) < len(cells) / 3:
         return LabelStyle(LEVEL_MARK)
-    enough = nested if style.delimiter in _IN_NAMES else max(nested, rooted)
+    enough = nested if style.delimiter in _AMBIGUOUS_DELIMITERS else max(nested, rooted)
     if enough < 0.9 * total:
         return LabelStyle(LEVEL_MARK)
     return style._replace(separator=LEVEL_MARK)
 
 
 def unread_sign(labels: Iterable[str], style: LabelStyle) -> str | None:
-    """A sign that every label of a flat column holds, with the blanks around it: it may well part levels."""
-    texts = [text.strip() for text in _texts(labels) if text.strip().casefold() not in NOTHING]
+    """A mark, with blanks around it, that every label of a flat column contains: a possible delimiter."""
+    texts = [text.strip() for text in _texts(labels) if text.strip().casefold() not in BLANK_NAMES]
     if style.delimiter is not None or style.separator is not None or len(texts) < 2:
         return None
     shared: set[str] | None = None
     for text in texts:
-        signs = {found[2] for found in _SIGN.finditer(text)}
-        shared = signs if shared is None else shared & signs
+        marks = {found[2] for found in _SIGN.finditer(text)}
+        shared = marks if shared is None else shared & marks
         if not shared:
             return None
-    for sign in sorted(shared or (), key=lambda sign: (sign in _WEAK, -len(sign), sign)):
-        lefts = {text.split(sign, 1)[0].strip() for text in texts}
-        spaced = all(f" {sign} " in text for text in texts)
-        if sign not in _WEAK or (spaced and sign not in ("&", "+")) or len(lefts) < len(texts):
-            return f" {sign} " if spaced else sign
+    for mark in sorted(shared or (), key=lambda mark: (mark in _PUNCTUATION, -len(mark), mark)):
+        lefts = {text.split(mark, 1)[0].strip() for text in texts}
+        spaced = all(f" {mark} " in text for text in texts)
+        if mark not in _PUNCTUATION or (spaced and mark not in ("&", "+")) or len(lefts) < len(texts):
+            return f" {mark} " if spaced else mark
     return None
 
 
 def _texts(labels: Iterable[str]) -> list[str]:
-    """The distinct strings in which a delimiter may occur: those inside JSON lists too."""
+    """The distinct strings in which a delimiter may occur, including those in JSON lists."""
     texts: dict[str, None] = {}
     for label in labels:
         if label.lstrip().startswith(("[", "&")):
@@ -115,7 +124,7 @@ def _texts(labels: Iterable[str]) -> list[str]:
             if nested is not None:
                 texts.update((name, None) for path in nested for name in path)
                 continue
-        texts[protected(decode_entities(label))] = None
+        texts[protect_escapes(decode_entities(label))] = None
     return list(texts)
 
 
@@ -123,23 +132,23 @@ def _texts(labels: Iterable[str]) -> list[str]:
 
 
 def _guess_delimiter(texts: Sequence[str]) -> LabelStyle:
-    found = Counter({mark: sum(_holds(text, mark) for text in texts) for mark in DELIMITERS})
-    # Signs that hold others (`>>` and `>`) stand first, so that a tie goes to the longer one.
+    found = Counter({mark: sum(_contains(text, mark) for text in texts) for mark in DELIMITERS})
+    # Longer delimiters (`>>` before `>`) come first, so that they win a tie.
     for mark, count in sorted(found.items(), key=lambda item: (-item[1], DELIMITERS.index(item[0]))):
         spaced = count > 0 and _mostly_spaced(texts, mark)
-        if mark == "|" and (other := _beside_bar(texts, found)):
+        if mark == "|" and (other := _style_with_bar_separator(texts, found)):
             return other
-        if count and (mark not in _IN_NAMES or _parts_levels(texts, mark, spaced)):
+        if count and (mark not in _AMBIGUOUS_DELIMITERS or _separates_levels(texts, mark, spaced)):
             return LabelStyle(mark, spaced)
     return LabelStyle()
 
 
-def _beside_bar(texts: Sequence[str], found: Counter[str]) -> LabelStyle | None:
-    """The style of a column whose bars part categories rather than levels."""
+def _style_with_bar_separator(texts: Sequence[str], found: Counter[str]) -> LabelStyle | None:
+    """The style of a column in which `|` separates categories rather than levels."""
     for mark, count in found.most_common():
         if count and mark not in ("|", "<"):
             style = LabelStyle(mark, _mostly_spaced(texts, mark))
-            if _evidence(texts, "|", style):
+            if _separator_roots(texts, "|", style):
                 return style
     return None
 
@@ -147,7 +156,7 @@ def _beside_bar(texts: Sequence[str], found: Counter[str]) -> LabelStyle | None:
 _LONGER = {mark: [m for m in DELIMITERS if mark in m and m != mark] for mark in DELIMITERS}
 
 
-def _holds(text: str, mark: str) -> bool:
+def _contains(text: str, mark: str) -> bool:
     if mark not in text:
         return False
     for longer in _LONGER[mark]:
@@ -163,14 +172,14 @@ def _pairs(parts: list[str]) -> Iterable[tuple[str, str]]:
 
 
 def _mostly_spaced(texts: Sequence[str], mark: str) -> bool:
-    """Whether blanks belong to the delimiter, so that the bare sign inside a name is left alone."""
-    holding = [text for text in texts if mark in text]
-    spaced = sum(f" {mark} " in text for text in holding)
-    return spaced == len(holding) if mark != "/" else spaced > len(holding) / 2
+    """Whether the delimiter has blanks around it, so that it may occur without them in names."""
+    containing = [text for text in texts if mark in text]
+    spaced = sum(f" {mark} " in text for text in containing)
+    return spaced == len(containing) if mark != "/" else spaced > len(containing) / 2
 
 
-def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
-    """A slash also occurs in flat names (TV/DVD Combos), so it needs proof: first parts that recur."""
+def _separates_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
+    """Whether a delimiter that also occurs in names (TV/DVD Combos) separates levels: first parts recur."""
     style = LabelStyle(mark, spaced)
     paths = [[part.strip() for part in levels_of(text, style)] for text in texts]
     deep = [path for path in paths if len(path) > 1]
@@ -179,30 +188,32 @@ def _parts_levels(texts: Sequence[str], mark: str, spaced: bool) -> bool:
     proof = mark not in ("/", "／") or shared >= len(deep) / 2 or len(deep) == len(paths)
     if proof and len(deep) >= len(paths) / 2:
         return True
-    pieces = {piece.strip() for text in texts for piece in _ANY.split(text)}
+    pieces = {piece.strip() for text in texts for piece in _ANY_SEPARATOR.split(text)}
     parents = {tuple(levels_of(piece, style)[:-1]) for piece in pieces} - {()}
     return bool(parents) and all(
         mark.join(parent) in pieces for parent in parents
-    )  # ancestors are listed too
+    )  # ancestors are listed as well
 
 
 # -- several categories ---------------------------------------------------------------------------
 
 
 def _with_separator(texts: Sequence[str], style: LabelStyle) -> LabelStyle:
-    """The style with the sign that parts whole paths, if the column has one."""
+    """The style with the separator of categories, if the column has one."""
     for mark in SEPARATORS:
-        holding = [text for text in texts if mark in text]
+        containing = [text for text in texts if mark in text]
         if mark == style.delimiter:
             continue
-        if has_escapes(texts, mark):  # who escapes a sign in names means it everywhere else
+        if has_escapes(texts, mark):  # where it is escaped in names, it is a separator elsewhere
             return style._replace(separator=mark)
-        if not holding:
+        if not containing:
             continue
         if style.delimiter is None and mark in _COMMAS:
             roots = _listed_names(texts, mark)
         else:
-            roots = _flat_roots(texts, mark, style) if _is_simple(style) else _evidence(texts, mark, style)
+            roots = (
+                _flat_roots(texts, mark, style) if _is_simple(style) else _separator_roots(texts, mark, style)
+            )
         if roots:
             return style._replace(separator=mark, roots=roots)
     return style
@@ -213,19 +224,21 @@ def _is_simple(style: LabelStyle) -> bool:
 
 
 def _flat_roots(texts: Sequence[str], mark: str, style: LabelStyle) -> frozenset[str]:
-    """The roots, if what a sign parts mostly starts (the leaf first: ends) at one known from elsewhere."""
-    holding = [text for text in texts if mark in text]
-    cut = [[p for p in text.split(mark)[:: -1 if style.leaf_first else 1] if p.strip()] for text in texts]
-    roots = frozenset(root_of(pieces[0], style) for pieces in cut if pieces) - NOTHING
-    later = [pieces[1:] for pieces, text in zip(cut, texts, strict=True) if mark in text]
-    fitting = sum(all(root_of(piece, style) in roots for piece in pieces) for pieces in later)
+    """The roots, if most parts between separators start with one (leaf first: end with one)."""
+    containing = [text for text in texts if mark in text]
+    parts = [[p for p in text.split(mark)[:: -1 if style.leaf_first else 1] if p.strip()] for text in texts]
+    roots = frozenset(root_of(pieces[0], style) for pieces in parts if pieces) - BLANK_NAMES
+    later = [pieces[1:] for pieces, text in zip(parts, texts, strict=True) if mark in text]
+    matching = sum(all(root_of(piece, style) in roots for piece in pieces) for pieces in later)
     deep = any(len(levels_of(p, style)) > 1 and root_of(p, style) in roots for ps in later for p in ps)
-    return roots if fitting >= len(holding) / 2 and (deep or style.delimiter is None) else frozenset()
+    return roots if matching >= len(containing) / 2 and (deep or style.delimiter is None) else frozenset()
 
 
 def _listed_names(texts: Sequence[str], mark: str) -> frozenset[str]:
-    """The names that follow another in a flat column (`Pens`, `Pens, Sale`), if a comma mostly lists names
-    that are labels by themselves or follow several of these; else nothing."""
+    """The names that follow others in a flat column (`Pens, Sale`), if commas mostly separate categories.
+
+    They do if the names are labels by themselves or follow several labels.
+    """
     known = {fold_spelling(text) for text in texts if mark not in text}
     lists = [[fold_spelling(piece) for piece in text.split(mark)] for text in texts if mark in text]
     lists = [names for names in lists if all(names)]
@@ -234,21 +247,21 @@ def _listed_names(texts: Sequence[str], mark: str) -> frozenset[str]:
         for name in names[1:] if names[0] in known else ():
             before.setdefault(name, set()).add(names[0])
     listed = {name for name, firsts in before.items() if name in known or len(firsts) > 1}
-    fitting = sum(names[0] in known and listed.issuperset(names[1:]) for names in lists)
-    return frozenset(listed if fitting > 1 and fitting >= 0.8 * len(lists) else ())
+    matching = sum(names[0] in known and listed.issuperset(names[1:]) for names in lists)
+    return frozenset(listed if matching > 1 and matching >= 0.8 * len(lists) else ())
 
 
 _Path = tuple[str, ...]
 
 
-def _evidence(texts: Sequence[str], mark: str, style: LabelStyle) -> frozenset[str]:
-    """What may start a category after the sign, if the sign parts categories; else nothing.
+def _separator_roots(texts: Sequence[str], mark: str, style: LabelStyle) -> frozenset[str]:
+    """Names that may start a category after `mark`, if `mark` separates categories; else nothing.
 
-    For it speaks what follows the sign and is a path (`Home > Fridges, Office > Pens`) under a root known
-    from elsewhere, or a name that follows a path known by itself (`Office > Pens, Sale`). A name that holds
-    the sign (`Mugs, Cups & Jars`) speaks neither for it nor against it: no root follows the sign there.
+    Evidence for a separator: a path under a known root follows it (`Home > Fridges, Office > Pens`), or a
+    name follows a path that is a label by itself (`Office > Pens, Sale`). A name that contains the mark
+    (`Mugs, Cups & Jars`) is no evidence either way: no root follows the mark there.
     """
-    cells = [[_path(piece, style) for piece in cut_at(text, mark, style)] for text in texts]
+    cells = [[_path(piece, style) for piece in split_at(text, mark, style)] for text in texts]
     cells = [[path for path in cell if path] for cell in cells]
     joined = _joined_roots(cells, mark)
     if joined:
@@ -262,19 +275,19 @@ def _evidence(texts: Sequence[str], mark: str, style: LabelStyle) -> frozenset[s
     recurring = [
         name
         for name, lefts in extras.items()
-        if len(lefts) > 1 or (name,) in known or name in roots or not _LISTING.search(name)
+        if len(lefts) > 1 or (name,) in known or name in roots or not _CONJUNCTION.search(name)
     ]
     pairs = [(left, right) for cell in cells for left, right in pairwise(cell) if len(right) > 1]
     after_known = {right[0] for left, right in pairs if left in known and len(left) > 1}
     if 2 * sum(left in known for left, _ in pairs) < len(pairs):
-        after_known = set()  # now and then a name that holds the sign starts like another name
+        after_known = set()  # some names that contain the mark start like another name
     proven = recurring or ancestors or after_known or any(path in nodes for path in rooted)
     if not proven and 2 * len(rooted) < max(1, len(later)):
         return frozenset()
-    if mark not in _COMMAS:  # names hold these hardly ever, and then no path follows
+    if mark not in _COMMAS:  # names rarely contain these, and then no path follows
         roots |= {path[0] for path in later}
     roots |= after_known
-    return frozenset(roots | ancestors | set(recurring) | joined) - NOTHING
+    return frozenset(roots | ancestors | set(recurring) | joined) - BLANK_NAMES
 
 
 def _path(text: str, style: LabelStyle) -> _Path:
@@ -283,7 +296,7 @@ def _path(text: str, style: LabelStyle) -> _Path:
 
 
 def _joined_roots(cells: Sequence[list[_Path]], mark: str) -> set[str]:
-    """Roots that hold the sign (`Clothes, Shoes > Boots`): names alone before a path under no other root."""
+    """Roots that contain the mark (`Clothes, Shoes > Boots`): names before a path under no other root."""
     roots = _roots(cells) | _ancestors(cells)
     found = set()
     for cell in cells:
@@ -294,7 +307,7 @@ def _joined_roots(cells: Sequence[list[_Path]], mark: str) -> set[str]:
 
 
 def _ancestors(cells: Sequence[list[_Path]]) -> set[str]:
-    """The roots of paths that go on from another path of their cell; some cell starts with each."""
+    """Roots of paths that other paths of their cell continue; some cell starts with each."""
     first = {cell[0][0] for cell in cells if cell}
     return {
         path[0]
@@ -305,7 +318,7 @@ def _ancestors(cells: Sequence[list[_Path]]) -> set[str]:
 
 
 def _with_joined_roots(cell: list[_Path], joined: set[str], mark: str) -> list[_Path]:
-    """A cell whose roots that hold the sign are whole again."""
+    """A cell in which roots that contain the mark are joined again."""
     out: list[_Path] = []
     i = 0
     while i < len(cell):
@@ -323,8 +336,11 @@ def _with_joined_roots(cell: list[_Path], joined: set[str], mark: str) -> list[_
 
 
 def _roots(cells: Sequence[list[_Path]]) -> set[str]:
-    """Names that paths start with: of whole labels, of first segments that are paths, of what follows paths
-    that end differently, and names alone before a path."""
+    """Names that paths start with.
+
+    Those of complete labels, of first parts that are paths, of paths that follow several different leaves,
+    and single names before a path.
+    """
     roots = {cell[0][0] for cell in cells if cell and (len(cell) == 1 or len(cell[0]) > 1)}
     lefts: dict[str, set[str]] = {}
     for cell in cells:
@@ -342,7 +358,7 @@ def _roots(cells: Sequence[list[_Path]]) -> set[str]:
 
 
 def _extras(cells: Sequence[list[_Path]], known: set[_Path]) -> dict[str, set[str]]:
-    """Names alone that follow a path which is known by itself -> the ends of these paths."""
+    """Single names that follow a known path -> the leaves of these paths."""
     found: dict[str, set[str]] = {}
     for cell in cells:
         left: _Path | None = None

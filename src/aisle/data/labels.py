@@ -1,7 +1,8 @@
-"""Parsing of one label, given the style of its column.
+"""Parses one label, given the style of its column.
 
-`label_styles.detect` finds the style over the whole column: names hold commas, slashes and ampersands
-("Dining, Living Room Furniture", "A/C Units"), and only the column shows which sign separates levels.
+`label_styles.detect_style` detects the style over the whole column: names contain commas, slashes and
+ampersands ("Dining, Living Room Furniture", "A/C Units"), and only the column shows which of them separates
+levels.
 """
 
 import re
@@ -12,22 +13,26 @@ from aisle.data.text import fold_spelling, parse_list, strip_markup
 from aisle.encodings import decode_entities
 from aisle.taxonomy import CategoryPath
 
-LEVEL_MARK = "\x1f"  # joins level columns, whose names may hold anything else
-NOTHING = {"", "-1", "-1.0", "null", "none", "nan", "<na>"}  # how exports write "no level here"
-_SAME = {">": "＞", "＞": ">", ">>": "＞＞", "＞＞": ">>"}  # signs that mean the same in one column
-_LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")  # A/C, w/o, 1/2: one sign on either side
-_KEEP = "\x1e"
+LEVEL_MARK = "\x1f"  # joins the cells of level columns
+BLANK_NAMES = {"", "-1", "-1.0", "null", "none", "nan", "<na>"}  # cells that mean that there is no level
+_EQUIVALENT = {">": "＞", "＞": ">", ">>": "＞＞", "＞＞": ">>"}  # equivalent delimiters
+_LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")  # A/C, w/o, 1/2: one letter on either side
+_SLASH = "\x1e"
 _ESCAPES = {",": "\ue000", ";": "\ue001", "|": "\ue002", ">": "\ue003"}
 _ESCAPED = re.compile(r"\\([,;|>])")
-_LITERAL = {ord(kept): sign for sign, kept in _ESCAPES.items()}
+_UNESCAPE = {ord(placeholder): mark for mark, placeholder in _ESCAPES.items()}
 
 
 class LabelStyle(NamedTuple):
-    """How a column writes its labels.
+    """How the labels of a column are written.
 
-    delimiter: parts levels (None: the column is flat). spaced: only where blanks surround it.
-    separator: parts several categories of one product, before one of `roots` (as `spelled` writes them)
-    where those are known. leaf_first: `Shoes < Clothing`.
+    Attributes:
+        delimiter: Separates levels; None in a flat column.
+        spaced: Whether the delimiter needs blanks around it.
+        separator: Separates several categories of one product.
+        leaf_first: Whether the leaf comes first: `Shoes < Clothing`.
+        roots: Names of level 1, folded by `fold_spelling`. If there are any, a separator counts only before
+            one of them.
     """
 
     delimiter: str | None = None
@@ -50,52 +55,53 @@ class LabelStyle(NamedTuple):
         return text + (", the leaf first" if self.leaf_first else "")
 
 
-class Parsed(NamedTuple):
-    """What a label says: its acceptable paths, the first the primary one, and what was odd about it."""
+class ParsedLabel(NamedTuple):
+    """The acceptable paths of a label, the primary one first, and what is wrong with it."""
 
     paths: tuple[CategoryPath, ...]
     problem: str = ""
 
 
-def protected(label: str) -> str:
-    r"""A label whose escaped signs (`\,`) are stood in for, so that they part nothing."""
+def protect_escapes(label: str) -> str:
+    r"""Replace escaped separators (`\,`) by placeholders."""
     return _ESCAPED.sub(lambda found: _ESCAPES[found[1]], label) if "\\" in label else label
 
 
 def has_escapes(labels: Iterable[str], mark: str) -> bool:
-    """Whether any protected label held an escaped mark."""
+    """Whether any label contains an escaped `mark`."""
     return mark in _ESCAPES and any(_ESCAPES[mark] in label for label in labels)
 
 
-def parse(label: str, style: LabelStyle) -> Parsed:
-    """Read one label (never raises): a path, several, a JSON list, or nothing."""
+def parse_label(label: str, style: LabelStyle) -> ParsedLabel:
+    """Parse one label: a path, several, a JSON list, or nothing. Never raises."""
     nested = from_json(label, style)
     if nested is not None:
-        return _several(nested)
-    text = protected(decode_entities(label))
-    paths, problem = _several([levels_of(piece, style) for piece in _pieces(text, style)])
-    return Parsed(tuple(sorted(paths, key=lambda path: len(path) == 1)), problem)  # `Sale` after a place
+        return _to_paths(nested)
+    text = protect_escapes(decode_entities(label))
+    paths, problem = _to_paths([levels_of(piece, style) for piece in _split_paths(text, style)])
+    deep_first = sorted(paths, key=lambda path: len(path) == 1)  # `Sale` comes after full paths
+    return ParsedLabel(tuple(deep_first), problem)
 
 
-def _pieces(label: str, style: LabelStyle) -> list[str]:
-    """The whole paths in one cell; a separator inside a name is followed by no root."""
+def _split_paths(label: str, style: LabelStyle) -> list[str]:
+    """Split a cell into paths; a separator that is not followed by a root is part of a name."""
     if style.separator is None:
         return [label]
-    cut = cut_at(label, style.separator, style)
+    parts = split_at(label, style.separator, style)
     pieces: list[str] = []
-    whole = True  # whether what stands last among the pieces is a whole path
-    for i, piece in enumerate(cut):
-        rooted = not style.roots or not piece.strip() or _starts_with_root(cut[i : i + 4], style)
-        if not pieces or (whole if style.leaf_first else rooted):
+    complete = True  # whether the last piece is a complete path
+    for i, piece in enumerate(parts):
+        rooted = not style.roots or not piece.strip() or _starts_with_root(parts[i : i + 4], style)
+        if not pieces or (complete if style.leaf_first else rooted):
             pieces.append(piece)
         else:
             pieces[-1] += style.separator + piece
-        whole = rooted  # a path that ends with its root ends where a root stands
+        complete = rooted  # leaf first: a path ends with its root
     return pieces
 
 
-def cut_at(label: str, mark: str, style: LabelStyle) -> list[str]:
-    """A label cut at a sign, but not where the sign starts a level's name (`Sony > |Home Theater`)."""
+def split_at(label: str, mark: str, style: LabelStyle) -> list[str]:
+    """Split a label at `mark`, but not where a level's name starts with it (`Sony > |Home Theater`)."""
     pieces: list[str] = []
     for piece in label.split(mark):
         if pieces and style.delimiter and pieces[-1].rstrip().endswith(style.delimiter):
@@ -105,26 +111,26 @@ def cut_at(label: str, mark: str, style: LabelStyle) -> list[str]:
     return pieces
 
 
-def _starts_with_root(cut: list[str], style: LabelStyle) -> bool:
-    """Whether the first piece starts with a root, or with the first part of one that holds the separator."""
-    if root_of(cut[0], style) in style.roots:
+def _starts_with_root(parts: list[str], style: LabelStyle) -> bool:
+    """Whether the pieces start with a root; roots may contain the separator."""
+    if root_of(parts[0], style) in style.roots:
         return True
     mark = f"{style.separator} "
-    starts = (mark.join(piece.strip() for piece in cut[:stop]) for stop in range(2, len(cut) + 1))
+    starts = (mark.join(piece.strip() for piece in parts[:stop]) for stop in range(2, len(parts) + 1))
     return not style.leaf_first and any(root_of(start, style) in style.roots for start in starts)
 
 
 def root_of(text: str, style: LabelStyle) -> str:
-    """The topmost name of a path, as `spelled` writes it."""
+    """The level-1 name of a path, folded by `fold_spelling`."""
     return fold_spelling(levels_of(text, style)[0])
 
 
-def _several(pieces: Iterable[list[str]]) -> Parsed:
+def _to_paths(pieces: Iterable[list[str]]) -> ParsedLabel:
     paths: list[CategoryPath] = []
     problem = ""
-    for raw in pieces:
-        names = [" ".join(strip_markup(name.translate(_LITERAL)).split()) for name in raw]
-        names = ["" if name.casefold() in NOTHING else name for name in names]
+    for written in pieces:
+        names = [" ".join(strip_markup(name.translate(_UNESCAPE)).split()) for name in written]
+        names = ["" if name.casefold() in BLANK_NAMES else name for name in names]
         while names and not names[-1]:
             names.pop()
         path = tuple(name for name in names if name)
@@ -133,25 +139,25 @@ def _several(pieces: Iterable[list[str]]) -> Parsed:
             problem = f"level {blank} is blank although level {len(names)} is not; read without it"
         if path and path not in paths:
             paths.append(path)
-    return Parsed(tuple(paths), problem)
+    return ParsedLabel(tuple(paths), problem)
 
 
 def levels_of(text: str, style: LabelStyle) -> list[str]:
-    """The names of one path as the style parts them, the topmost first."""
+    """The names of one path, level 1 first."""
     mark = style.delimiter
     if mark is None:
         return [text]
     if mark == LEVEL_MARK:
         return text.split(mark)
-    if mark in _SAME:
-        text = text.replace(_SAME[mark], f" {mark} " if style.spaced else mark)
+    if mark in _EQUIVALENT:
+        text = text.replace(_EQUIVALENT[mark], f" {mark} " if style.spaced else mark)
     if style.spaced:
         parts = re.split(rf"(?:^|\s+){re.escape(mark)}(?:\s+|$)", text.strip())
     else:
         if mark == "/":
-            text = _LETTERS.sub(rf"\1{_KEEP}\2", text)
+            text = _LETTERS.sub(rf"\1{_SLASH}\2", text)
         parts = [
-            part.replace(_KEEP, "/")
+            part.replace(_SLASH, "/")
             for part in text.strip().removeprefix(mark).removesuffix(mark).split(mark)
         ]
     return parts[::-1] if style.leaf_first else parts
@@ -164,16 +170,18 @@ def from_json(label: str, style: LabelStyle) -> list[list[str]] | None:
         data = parse_list(decode_entities(label)) if "&" in label else None
     if data is None:
         return None
-    items = [_name(item) for item in data]
+    items = [_item_name(item) for item in data]
     if any(isinstance(item, list) for item in items):
-        return [[str(_name(n)) for n in i] if isinstance(i, list) else levels_of(i, style) for i in items]
+        return [
+            [str(_item_name(n)) for n in i] if isinstance(i, list) else levels_of(i, style) for i in items
+        ]
     names = [str(item) for item in items]
     if style.delimiter and any(len(levels_of(name, style)) > 1 for name in names):
         return [levels_of(name, style) for name in names]
     return [names]
 
 
-def _name(item: Any) -> Any:
+def _item_name(item: Any) -> Any:
     if item is None:
         return ""
     if isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""Where files lie: paths of this machine, and addresses of object stores and other file systems (`s3://…`)."""
+"""Paths of local files, and of files in object stores and other file systems (`s3://…`)."""
 
 import re
 import sys
@@ -10,28 +10,28 @@ from typing import Any, TypeGuard, cast
 from aisle.errors import AisleError, CatalogError, extra, first_line
 
 _LOCAL = {"file", "local"}
-_NEEDS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
-def to_path(place: str | Path) -> Path:
-    """A path, or what stands for one in another file system: it opens, lists and joins as a path does.
+def to_path(location: str | Path) -> Path:
+    """Convert text to a path; a path in another file system opens, lists and joins like a `Path`.
 
     Raises:
-        CatalogError: no known file system has such addresses.
-        MissingExtraError: the package that speaks to it is not installed.
+        CatalogError: The file system is unknown.
+        MissingExtraError: The package for the file system is not installed.
     """
-    if not isinstance(place, str):
-        return place
-    kind, sign, rest = place.partition("://")
+    if not isinstance(location, str):
+        return location
+    kind, sign, rest = location.partition("://")
     if not sign or kind in _LOCAL:
-        return Path(rest if sign else place)
-    kind, text = kind.lower(), place
+        return Path(rest if sign else location)
+    kind, text = kind.lower(), location
     upath, fsspec = extra("upath", "s3", text), extra("fsspec", "s3", text)
     if kind not in fsspec.available_protocols():
         raise CatalogError(f"{text}: no file system is called {kind!r}; s3://, gs://, az://, sftp:// … are")
-    if kind in _NEEDS:
-        extra(_NEEDS[kind], "s3", text)
-    try:  # a listing kept from before would hide what another process has written since
+    if kind in _PACKAGES:
+        extra(_PACKAGES[kind], "s3", text)
+    try:  # without a cache, so that new files of other processes are listed
         return cast(Path, upath.UPath(text, use_listings_cache=False))
     except ImportError as error:
         raise CatalogError(f"{text}: {first_line(error)}") from None
@@ -40,23 +40,22 @@ def to_path(place: str | Path) -> Path:
 
 
 def is_path(source: Any) -> TypeGuard[str | Path]:
-    """Whether it names a file or folder, here or elsewhere."""
+    """Whether a source is a path, local or remote."""
     return isinstance(source, str | Path) or hasattr(source, "storage_options")
 
 
 def is_remote(path: Any) -> bool:
-    """Whether it lies in another file system than this machine's."""
+    """Whether a path is in another file system than the local one."""
     return not isinstance(path, Path)
 
 
-def expand_pattern(place: str | Path) -> list[Path]:
-    """The file meant, or the several that a pattern (`s3://bucket/day/*.parquet`) means: shells expand local
-    ones alone.
+def expand_pattern(location: str | Path) -> list[Path]:
+    """The files of a pattern in another file system, such as `s3://bucket/day/*.parquet`; other paths as is.
 
     Raises:
-        CatalogError: no file is of that pattern; and as `located`.
+        CatalogError: No file matches the pattern; and as `to_path`.
     """
-    path = to_path(place)
+    path = to_path(location)
     if not is_remote(path) or not re.search(r"[*?\[]", str(path)):
         return [path]
     with wrap_store_errors(path):
@@ -69,10 +68,10 @@ def expand_pattern(place: str | Path) -> list[Path]:
 
 @contextmanager
 def wrap_store_errors(path: object, kind: type[AisleError] = CatalogError) -> Iterator[None]:
-    """Whatever a store's library raises becomes one line of ours.
+    """Convert exceptions of the library of an object store to one-line errors.
 
     Raises:
-        AisleError: the store cannot be reached, or it refuses.
+        AisleError: The store cannot be reached, or it refuses.
     """
     try:
         yield
@@ -81,7 +80,7 @@ def wrap_store_errors(path: object, kind: type[AisleError] = CatalogError) -> It
 
 
 def store_errors() -> tuple[type[Exception], ...]:
-    """What the libraries of object stores raise that is no OSError, of those that are imported."""
+    """Exceptions other than OSError that the imported libraries of object stores raise."""
     found: list[type[Exception]] = []
     for module, names in (
         ("botocore.exceptions", ("BotoCoreError", "ClientError")),

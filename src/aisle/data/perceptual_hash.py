@@ -1,19 +1,19 @@
 """Perceptual hashes of images, equal or close for a photograph that was resized or recompressed.
 
 The hash is pHash (Zauner 2010): a 32 × 32 grey thumbnail's 16 × 16 lowest cosine frequencies
-but the mean, each compared with their median. Measured on 650 real shop images, each against itself at
-70 % size and JPEG quality 50: nine in ten differ in at most 24 of 255 bits, different images in 32 or
-more; a 256-bit dHash told the two apart less well.
+but the mean, each compared with their median. Of 650 real shop images, each compared with itself at 70 % size
+and JPEG quality 50, nine in ten differ in at most 24 of 255 bits, different images in 32 or more; a 256-bit
+dHash separated them less well.
 """
 
 import numpy as np
 from PIL import Image
 
-NEAR = 22  # differing bits; then some of the 16 bands below are nearly always equal
+NEAR = 22  # differing bits; below it, some of the 16 bands are nearly always equal
 _SIDE, _KEPT = 32, 16
 _CHUNK = 200_000  # pairs compared at once
-_CROWD = 400  # images that share a band by chance
-_BLANK = 4.0  # grey levels of deviation below which there is nothing to compare
+_MAX_BAND = 400  # images with an equal band, above which it is not compared
+_BLANK = 4.0  # standard deviation in grey levels, below which an image has no hash
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1)  # set bits of a byte
 _COSINES = np.cos(np.pi / _SIDE * np.outer(np.arange(_KEPT), np.arange(_SIDE) + 0.5))  # (16, 32)
 
@@ -36,21 +36,21 @@ def similar_hashes(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (E, 2) positions, the smaller first, each pair once; and (E,) numbers of differing bits.
     """
-    n, found, apart = len(hashes), [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    n, found, distances = len(hashes), [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for band in np.ascontiguousarray(hashes).view(np.uint16).T:  # 16
         order = np.argsort(band, kind="stable")
         key = band[order].astype(np.int64)
-        at = np.flatnonzero(np.bincount(key, minlength=1 << 16)[key] <= _CROWD)
-        for step in range(1, _CROWD):
-            at = at[at + step < n]
-            at = at[key[at] == key[at + step]]
-            if not len(at):
+        starts = np.flatnonzero(np.bincount(key, minlength=1 << 16)[key] <= _MAX_BAND)
+        for step in range(1, _MAX_BAND):
+            starts = starts[starts + step < n]
+            starts = starts[key[starts] == key[starts + step]]
+            if not len(starts):
                 break
-            for some in np.array_split(at, len(at) // _CHUNK + 1):
-                a, b = order[some], order[some + step]
+            for chunk in np.array_split(starts, len(starts) // _CHUNK + 1):
+                a, b = order[chunk], order[chunk + step]
                 distance = _ONES[hashes[a] ^ hashes[b]].sum(1)
                 near = distance <= NEAR
                 found.append(a[near] * np.int64(n) + b[near])
-                apart.append(distance[near].astype(np.int64))
+                distances.append(distance[near].astype(np.int64))
     codes, first = np.unique(np.concatenate(found), return_index=True)
-    return np.stack([codes // max(n, 1), codes % max(n, 1)], 1), np.concatenate(apart)[first]
+    return np.stack([codes // max(n, 1), codes % max(n, 1)], 1), np.concatenate(distances)[first]

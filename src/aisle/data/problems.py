@@ -1,4 +1,4 @@
-"""The problems of a catalog, stored compactly: ten million rows may each have one."""
+"""The problems of a catalog, stored compactly, because each of ten million rows may have one."""
 
 import re
 from array import array
@@ -11,13 +11,13 @@ import numpy as np
 from aisle.data.product import Problem
 from aisle.errors import CatalogError
 
-_SHOWN = 200  # characters of a value that are kept
-_HALF = re.compile("[\ud800-\udfff]")
+_MAX_VALUE = 200  # characters of a value that are kept
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _shown(half: re.Match[str]) -> str:
-    """A byte that could not be decoded as `\\x81`."""
-    code = ord(half[0]) - 0xDC00
+def _escape_byte(match: re.Match[str]) -> str:
+    """Write a byte that could not be decoded as `\\x81`."""
+    code = ord(match[0]) - 0xDC00
     return f"\\x{code:02x}" if 0 <= code < 256 else "�"
 
 
@@ -46,10 +46,10 @@ class Problems(Sequence[Problem]):
 
     def __init__(self, strict: bool = False) -> None:
         self.strict = strict
-        self._kinds: dict[ProblemType, int] = {}
-        self._listed: list[ProblemType] = []
+        self._numbers: dict[ProblemType, int] = {}
+        self._types: list[ProblemType] = []
         self._row = array("q")  # 0 stands for the whole file
-        self._kind = array("l")
+        self._type = array("l")
         self._value: list[str] = []
 
     def add(
@@ -57,22 +57,29 @@ class Problems(Sequence[Problem]):
     ) -> None:
         """Add one problem.
 
+        Args:
+            row: The number of the record, from 1; None for the whole file.
+            column: The column.
+            message: What is wrong.
+            value: The value that is wrong; its first 200 characters are kept.
+            fatal: Whether the row is left out of training.
+
         Raises:
-            FirstProblemError: in strict mode.
+            FirstProblemError: In strict mode.
         """
-        value = _HALF.sub(_shown, value[:_SHOWN])
+        value = _SURROGATE.sub(_escape_byte, value[:_MAX_VALUE])
         if self.strict:
             raise FirstProblemError(Problem(row, column, message, value, fatal))
-        kind = ProblemType(column, message, fatal)
-        if kind not in self._kinds:
-            self._kinds[kind] = len(self._listed)
-            self._listed.append(kind)
+        type_ = ProblemType(column, message, fatal)
+        if type_ not in self._numbers:
+            self._numbers[type_] = len(self._types)
+            self._types.append(type_)
         self._row.append(row or 0)
-        self._kind.append(self._kinds[kind])
+        self._type.append(self._numbers[type_])
         self._value.append(value)
 
     def note(self, column: str | None, message: str, value: str = "") -> None:
-        """Add information about the whole file; never raised in strict mode."""
+        """Add information about the whole file, also in strict mode."""
         strict, self.strict = self.strict, False
         self.add(None, column, message, value)
         self.strict = strict
@@ -80,19 +87,19 @@ class Problems(Sequence[Problem]):
     def copy(self, strict: bool = False) -> "Problems":
         """A copy that can be added to."""
         other = Problems(strict)
-        other._kinds, other._listed = dict(self._kinds), list(self._listed)
-        other._row, other._kind, other._value = self._row[:], self._kind[:], list(self._value)
+        other._numbers, other._types = dict(self._numbers), list(self._types)
+        other._row, other._type, other._value = self._row[:], self._type[:], list(self._value)
         return other
 
     def drain(self, last: int) -> "Problems":
-        """Remove and return the problems of records up to this one and of the whole file."""
-        gone, kept = Problems(), Problems(self.strict)
+        """Remove and return the problems of records up to number `last` and of the whole file."""
+        drained, kept = Problems(), Problems(self.strict)
         for problem in self:
             taken = (problem.row or 0) <= last
-            (gone if taken else kept).add(*problem[:4], fatal=problem.fatal)
-        self._kinds, self._listed = kept._kinds, kept._listed
-        self._row, self._kind, self._value = kept._row, kept._kind, kept._value
-        return gone
+            (drained if taken else kept).add(*problem[:4], fatal=problem.fatal)
+        self._numbers, self._types = kept._numbers, kept._types
+        self._row, self._type, self._value = kept._row, kept._type, kept._value
+        return drained
 
     def remove(self, rows: np.ndarray, since: int) -> None:
         """Remove the problems of the given records that were added after the first `since` problems."""
@@ -100,7 +107,7 @@ class Problems(Sequence[Problem]):
         kept = np.flatnonzero(~(later & np.isin(self._rows, rows)))
         if len(kept) < len(self):
             self._row = array("q", self._rows[kept].tobytes())
-            self._kind = array("l", np.frombuffer(self._kind, dtype=np.int64)[kept].tobytes())
+            self._type = array("l", np.frombuffer(self._type, dtype=np.int64)[kept].tobytes())
             self._value = [self._value[i] for i in kept]
 
     def shift(self, by: int) -> None:
@@ -114,7 +121,7 @@ class Problems(Sequence[Problem]):
         if (order[1:] > order[:-1]).all():
             return
         self._row = array("q", self._rows[order].tobytes())
-        self._kind = array("l", np.frombuffer(self._kind, dtype=np.int64)[order].tobytes())
+        self._type = array("l", np.frombuffer(self._type, dtype=np.int64)[order].tobytes())
         self._value = [self._value[i] for i in order]
 
     @property
@@ -131,14 +138,14 @@ class Problems(Sequence[Problem]):
     def __getitem__(self, index: int | slice) -> "Problem | tuple[Problem, ...]":
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self))))
-        kind = self._listed[self._kind[index]]
-        return Problem(self._row[index] or None, kind.column, kind.message, self._value[index], kind.fatal)
+        type_ = self._types[self._type[index]]
+        return Problem(self._row[index] or None, type_.column, type_.message, self._value[index], type_.fatal)
 
     def __iter__(self) -> Iterator[Problem]:
-        kinds = self._listed
-        for row, code, value in zip(self._row, self._kind, self._value, strict=True):
-            kind = kinds[code]
-            yield Problem(row or None, kind.column, kind.message, value, kind.fatal)
+        types = self._types
+        for row, code, value in zip(self._row, self._type, self._value, strict=True):
+            type_ = types[code]
+            yield Problem(row or None, type_.column, type_.message, value, type_.fatal)
 
     def __repr__(self) -> str:
         return f"Problems({len(self)}: {dict(self.counts().most_common(3))})"
@@ -150,10 +157,10 @@ class Problems(Sequence[Problem]):
 
     def fatal_rows(self) -> np.ndarray:
         """Sorted numbers of the records with a fatal problem."""
-        fatal = np.array([kind.fatal for kind in self._kinds], dtype=bool)
+        fatal = np.array([type_.fatal for type_ in self._numbers], dtype=bool)
         if not len(self) or not fatal.any():
             return np.empty(0, np.int64)
-        mask = fatal[np.frombuffer(self._kind, dtype=np.int64)]
+        mask = fatal[np.frombuffer(self._type, dtype=np.int64)]
         return np.setdiff1d(self._rows[mask], [0])
 
     def rows_with(self) -> np.ndarray:
@@ -161,11 +168,11 @@ class Problems(Sequence[Problem]):
         return np.setdiff1d(self._rows, [0])
 
     def counts(self) -> Counter[ProblemType]:
-        """How many of each kind."""
-        kinds = self._listed
-        return Counter({kinds[code]: n for code, n in Counter(self._kind).items()})
+        """The number of problems of each type."""
+        types = self._types
+        return Counter({types[code]: n for code, n in Counter(self._type).items()})
 
-    def among(self, rows: np.ndarray) -> "Problems":
+    def select(self, rows: np.ndarray) -> "Problems":
         """The problems of the given records and of the whole file."""
         kept = Problems()
         mask = np.isin(self._rows, np.append(rows, 0))

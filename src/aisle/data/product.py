@@ -1,4 +1,4 @@
-"""Products, their images, and problems of rows."""
+"""Products, their images, and the problems of rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class ImageRef(NamedTuple):
         """The encoded bytes.
 
         Raises:
-            OSError: the file cannot be read, or it is a pipe, a device, a socket or a folder.
+            OSError: The file cannot be read, or it is not a regular file.
         """
         if self.data is not None:
             return self.data

@@ -9,7 +9,7 @@ from aisle.data.catalog_data import CatalogData
 from aisle.data.catalog_format import CatalogFormat, format_of
 from aisle.data.column_resolution import resolve_columns
 from aisle.data.columns import Columns, parse_columns
-from aisle.data.dates import checked_format
+from aisle.data.dates import parse_date_format
 from aisle.data.label_reading import no_labels, read_labels
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions
@@ -69,7 +69,7 @@ def read(
     """
     user_columns, previous = parse_columns(columns), format_of(like)
     if date_format is not None:
-        user_columns["date_format"] = checked_format(date_format)
+        user_columns["date_format"] = parse_date_format(date_format)
     options = ReadOptions(delimiter, encoding, previous, {}, max_expanded)
     problems = Problems()
     tree, vector_files = _read_taxonomy(taxonomy, problems), open_vectors(vectors)

@@ -69,10 +69,10 @@ def _check_ids(records: Records, column: str | None, problems: Problems, repeate
         return
     hashes = np.concatenate([hash_cells(text) for text in texts])
     ordered = np.sort(hashes)
-    again = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(again):
+    repeated_hashes = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated_hashes):
         return
-    where = np.flatnonzero(np.isin(hashes, again))
+    where = np.flatnonzero(np.isin(hashes, repeated_hashes))
     first = where[np.unique(hashes[where], return_index=True)[1]]
     for i in np.setdiff1d(np.setdiff1d(where, first), blank):
         problems.add(
@@ -85,9 +85,9 @@ def _has_vector(records: Records, ids: str | None, files: Mapping[str, VectorFil
     if not files or ids is None:
         return None
     found = [
-        any(str(own) in file for file in files.values())
+        any(str(product_id) in file for file in files.values())
         for array in records.column(ids)
-        for own in array.to_pylist()
+        for product_id in array.to_pylist()
     ]
     return np.array(found, dtype=bool)
 
@@ -102,14 +102,14 @@ def _check_empty(
     reported = set(problems.fatal_rows().tolist())  # no JSON at all, too few fields
     start = 1
     for batch in records.batches:
-        full = np.zeros(batch.num_rows, dtype=bool)
+        has_content = np.zeros(batch.num_rows, dtype=bool)
         for name in names:
             k = batch.schema.get_field_index(name)
             if k >= 0:
-                full |= filled(batch.column(k))
+                has_content |= filled(batch.column(k))
         if has_vector is not None:
-            full |= has_vector[start - 1 : start - 1 + batch.num_rows]
-        for i in np.flatnonzero(~full):
+            has_content |= has_vector[start - 1 : start - 1 + batch.num_rows]
+        for i in np.flatnonzero(~has_content):
             if start + int(i) not in reported:
                 problems.add(start + int(i), None, "the row has no text and no image", fatal=True)
         start += batch.num_rows

@@ -1,4 +1,4 @@
-"""What the values of a split column mean: train, validation, calibration or test, in any spelling."""
+"""Maps values of a split column to train, validation, calibration or test."""
 
 import re
 import unicodedata
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from aisle.errors import CatalogError
 
 SPLITS = ("train", "validation", "calibration", "test")
-_SHOWN = 10  # unknown values that a message names
+_MAX_NAMED = 10  # unknown values in a message
 
-# Compared without case, accents and signs, and without a final "set", "split", "data".
+# Compared without case, accents and punctuation, and without a final "set", "split", "data".
 _SPELLINGS = {
     "train": (
         *("train", "training", "trainval", "trn", "tr", "learn", "learning", "fit", "fitting"),
@@ -33,39 +33,39 @@ _ENDINGS = ("set", "split", "data", "daten", "sample", "rows", "part", "partitio
 
 
 def _folded(value: str) -> str:
-    """Without case, accents and signs."""
+    """Remove case, accents and punctuation."""
     parts = unicodedata.normalize("NFKD", value).casefold()
     return re.sub(r"[\W_]+", "", "".join(c for c in parts if not unicodedata.combining(c)))
 
 
-_MEANING = {_folded(text): split for split, spellings in _SPELLINGS.items() for text in spellings}
+_SPLIT_OF = {_folded(text): split for split, spellings in _SPELLINGS.items() for text in spellings}
 
 
 def parse_split(value: str) -> str | None:
-    """One of `SPLITS`; `""` for a blank cell, None for what names no split that is known."""
+    """One of `SPLITS`; `""` for a blank cell, None for any other value."""
     if not value.strip():
         return ""
     word = _folded(value)
-    if word in _MEANING:
-        return _MEANING[word]
-    return next((_MEANING.get(word.removesuffix(end)) for end in _ENDINGS if word.endswith(end)), None)
+    if word in _SPLIT_OF:
+        return _SPLIT_OF[word]
+    return next((_SPLIT_OF.get(word.removesuffix(end)) for end in _ENDINGS if word.endswith(end)), None)
 
 
 def read_splits(counts: Mapping[str, int], column: str) -> dict[str, str]:
-    """{cell: split} for each distinct cell of a split column.
+    """Map each distinct cell of a split column to its split.
 
     Args:
-        counts: how many rows have each cell.
-        column: its name.
+        counts: The number of rows of each cell.
+        column: The name of the column.
 
     Raises:
-        CatalogError: cells name no split that is known; the message names them and their rows.
+        CatalogError: Cells have unknown values.
     """
     found = {value: parse_split(value) for value in counts}
     unknown = sorted((v for v, split in found.items() if split is None), key=lambda v: (-counts[v], v))
     if unknown:
-        shown = ", ".join(f"{value[:40]!r} ({_rows(counts[value])})" for value in unknown[:_SHOWN])
-        more = f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
+        shown = ", ".join(f"{value[:40]!r} ({_rows(counts[value])})" for value in unknown[:_MAX_NAMED])
+        more = f" and {len(unknown) - _MAX_NAMED:,} more" if len(unknown) > _MAX_NAMED else ""
         raise CatalogError(
             f"column {column!r} holds values that name no split: {shown}{more}. "
             f"Write {', '.join(SPLITS)}; if it is no split column, say so: -c split="

@@ -30,7 +30,7 @@ def split(catalog: Catalog, fractions: Sequence[float], seed: int = 0) -> list[n
         seed: The random seed.
 
     Raises:
-        CatalogError: fractions that are negative or do not sum to 1.
+        CatalogError: The fractions are negative or do not sum to 1.
     """
     shares = _shares(fractions)
     part = assign(catalog.targets().node, catalog.groups(), shares, seed)
@@ -42,7 +42,7 @@ def folds(catalog: Catalog, k: int = 5, seed: int = 0) -> np.ndarray:
     """(n,) fold numbers 0 to k - 1, stratified, rows of one group in one fold; -1 for fatal rows.
 
     Raises:
-        CatalogError: fewer than two folds.
+        CatalogError: There are fewer than two folds.
     """
     if k < 2:
         raise CatalogError(f"{k} folds: at least 2 are needed")
@@ -64,31 +64,40 @@ def assign(node: np.ndarray, groups: np.ndarray, shares: np.ndarray, seed: int) 
         seed: The random seed.
     """
     n, rng = len(node), np.random.default_rng(seed)
-    out = np.empty(n, dtype=np.int64)
+    part = np.empty(n, dtype=np.int64)
     if not n:
-        return out
+        return part
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
     stops = np.append(starts[1:], n)
-    label = node[order[starts]]  # a group stands where its first row's class does
-    turned = (label - rng.choice(label)) % (label.max() + 2)
-    lag = rng.random(len(shares)) * (shares > 0)
-    lag -= lag.sum() * shares
-    for g in np.lexsort((rng.permutation(len(starts)), turned)):
+    label = node[order[starts]]  # a group is sorted by the class of its first row
+    rotated = (label - rng.choice(label)) % (label.max() + 2)
+    deficit = rng.random(len(shares)) * (shares > 0)
+    deficit -= deficit.sum() * shares
+    for g in np.lexsort((rng.permutation(len(starts)), rotated)):
         rows = order[starts[g] : stops[g]]
-        lag += shares * len(rows)
-        best = int(np.argmax(np.where(shares > 0, lag, -np.inf)))
-        lag[best] -= len(rows)
-        out[rows] = best
-    return out
+        deficit += shares * len(rows)
+        best = int(np.argmax(np.where(shares > 0, deficit, -np.inf)))
+        deficit[best] -= len(rows)
+        part[rows] = best
+    return part
 
 
 def split_by_time(catalog: Catalog, fractions: Sequence[float]) -> list[np.ndarray]:
-    """Parts in order of date: the first holds the oldest rows. A group goes where its newest row goes,
-    so that nothing in a later part was seen before; undated rows count as the oldest.
+    """Parts in order of date, the oldest rows first.
+
+    A group goes where its newest row goes, so that no product of a later part is in an earlier one. Undated
+    rows count as the oldest.
+
+    Args:
+        catalog: The catalog.
+        fractions: The share of each part; they sum to 1.
+
+    Returns:
+        Sorted row positions of each part.
 
     Raises:
-        CatalogError: no date column, no date in it, or fractions that do not sum to 1.
+        CatalogError: There is no date column, no date in it, or the fractions do not sum to 1.
     """
     shares, usable = _shares(fractions), np.flatnonzero(~catalog.fatal)
     part = assign_by_time(dates_of(catalog)[usable], catalog.groups()[usable], shares)
@@ -99,7 +108,7 @@ def dates_of(catalog: Catalog) -> np.ndarray:
     """(n,) datetime64[s] of the date column.
 
     Raises:
-        CatalogError: there is none, nothing in it is a date, or the order of day and month is unclear.
+        CatalogError: There is none, it has no date, or the order of day and month is unclear.
     """
     dates = catalog.dates
     if dates is None:
@@ -114,20 +123,25 @@ def dates_of(catalog: Catalog) -> np.ndarray:
 
 
 def assign_by_time(when: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """(n,) part numbers in order of date, the oldest rows in part 0; a group goes where its newest row
-    goes. when (n,) datetime64 (undated rows count as the oldest); groups (n,) numbers."""
+    """(n,) part numbers in order of date.
+
+    Args:
+        when: (n,) datetime64; NaT counts as the oldest.
+        groups: (n,) group numbers from 0. A group goes where its newest row goes.
+        shares: The share of each part, the oldest rows first.
+    """
     seconds = when.astype("datetime64[s]").astype(np.int64)  # NaT is the smallest number
     newest = np.full(groups.max(initial=-1) + 1, np.iinfo(np.int64).min)
     np.maximum.at(newest, groups, seconds)
     order = np.lexsort((np.arange(len(when)), groups, newest[groups]))
     edges = np.round(np.cumsum(shares)[:-1] * len(order)).astype(int)
-    for k, edge in enumerate(edges):  # a cut inside a group moves to the group's end
+    for k, edge in enumerate(edges):  # an edge inside a group moves to its end
         while 0 < edge < len(order) and groups[order[edge]] == groups[order[edge - 1]]:
             edge += 1
         edges[k] = edge
-    out = np.empty(len(order), np.int64)
-    out[order] = np.searchsorted(edges, np.arange(len(order)), side="right")
-    return out
+    part = np.empty(len(order), np.int64)
+    part[order] = np.searchsorted(edges, np.arange(len(order)), side="right")
+    return part
 
 
 def _shares(fractions: Sequence[float]) -> np.ndarray:
@@ -138,20 +152,24 @@ def _shares(fractions: Sequence[float]) -> np.ndarray:
 
 
 def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:
-    """Groups whose rows lie in more than one value of the given split column; none without one. near: rows
-    that show nearly the same product make a group too."""
+    """Groups with rows in several splits of the split column; none without such a column.
+
+    Args:
+        catalog: The catalog.
+        near: Whether near-duplicates form groups too.
+    """
     if catalog.split is None:
         return []
     groups, codes, given = catalog.groups(near), catalog.split_codes, catalog.split
-    most = np.full(groups.max(initial=-1) + 1, -1)
-    least = np.full(len(most), np.iinfo(np.int64).max)
-    said = codes >= 0
-    np.maximum.at(most, groups[said], codes[said])
-    np.minimum.at(least, groups[said], codes[said])
-    torn = np.flatnonzero((most >= 0) & (most != least))
-    where = np.flatnonzero(np.isin(groups, torn)) if len(torn) else np.empty(0, np.int64)
+    highest = np.full(groups.max(initial=-1) + 1, -1)
+    lowest = np.full(len(highest), np.iinfo(np.int64).max)
+    known = codes >= 0
+    np.maximum.at(highest, groups[known], codes[known])
+    np.minimum.at(lowest, groups[known], codes[known])
+    leaking = np.flatnonzero((highest >= 0) & (highest != lowest))
+    where = np.flatnonzero(np.isin(groups, leaking)) if len(leaking) else np.empty(0, np.int64)
     found = []
-    for some in members(np.unique(groups[where], return_inverse=True)[1]):
-        rows = where[some]
+    for positions in members(np.unique(groups[where], return_inverse=True)[1]):
+        rows = where[positions]
         found.append(Leak(int(groups[rows[0]]), rows, tuple(sorted({str(given[i]) for i in rows} - {""}))))
     return found

@@ -1,7 +1,7 @@
-"""Silence while a library talks: warnings, and what C code writes to standard error itself.
+"""Context managers that suppress warnings, and output of C code to standard error.
 
-Both are process-wide, so entering and leaving is counted: the first thread in switches off, the last
-one out switches on again, in whatever order threads come and go.
+Both are process-wide, so users are counted: the first thread that enters switches output off, the last that
+leaves switches it on again.
 """
 
 import os
@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 _STDERR = 2
 
 
-class _Counted:
-    """Runs `_enter` for the first of overlapping users and undoes it for the last."""
+class _UserCount:
+    """Calls `_switch_off` for the first of overlapping users and undoes it after the last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,33 +37,33 @@ class _Counted:
         raise NotImplementedError
 
 
-class _Warnings(_Counted):
+class _WarningsOff(_UserCount):
     def _switch_off(self, undo: ExitStack) -> None:
         undo.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
 
 
-class _StandardError(_Counted):
+class _StandardErrorOff(_UserCount):
     def _switch_off(self, undo: ExitStack) -> None:
-        undo.enter_context(_to_nowhere())
+        undo.enter_context(_to_devnull())
 
 
 @contextmanager
-def _to_nowhere() -> Iterator[None]:
+def _to_devnull() -> Iterator[None]:
     try:
-        kept = os.dup(_STDERR)
-    except OSError:  # there is no standard error to silence
+        original = os.dup(_STDERR)
+    except OSError:  # there is no standard error
         yield
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, _STDERR)
+        os.dup2(devnull, _STDERR)
         yield
     finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(original, _STDERR)
+        os.close(original)
+        os.close(devnull)
 
 
-warnings_off = _Warnings()
-stderr_off = _StandardError()
+warnings_off = _WarningsOff()
+stderr_off = _StandardErrorOff()

@@ -1,6 +1,6 @@
-"""Rows of a product's variants and images, which repeat its handle and leave out what its first row says.
+"""Fills rows of variants and further images, which repeat a product's handle and leave other cells blank.
 
-Shopify writes an export so: title, description and category stand in the first row of a product only.
+In Shopify exports, only the first row of a product has title, description and category.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,24 +15,26 @@ from aisle.data.records import Records, SpillBuffer
 
 
 def fill_variants(records: Records, columns: Columns) -> Records:
-    """The records; where a handle repeats, blank text and label cells are filled from its first row."""
+    """Fill blank text and label cells of rows that repeat a handle from its first row."""
     if not _has_variants(columns):
         return records
-    spool = SpillBuffer()
-    for batch in filled_batches(records.batches, columns):
-        spool.add(batch)
-    return spool.records()
+    buffer = SpillBuffer()
+    for batch in fill_batches(records.batches, columns):
+        buffer.add(batch)
+    return buffer.records()
 
 
 def _has_variants(columns: Columns) -> bool:
-    """Whether the column that groups variants is a handle, which elsewhere would be an id."""
+    """Whether the group column is a handle, whose name would otherwise be that of an id."""
     handle = columns.group is not None and rank("id", columns.group) is not None
     return handle and columns.title is not None
 
 
-def filled_batches(batches: Iterable[pa.RecordBatch], columns: Columns) -> Iterator[pa.RecordBatch]:
-    """The same rows; where one repeats the handle of the row before and has no title, its blank text and
-    label cells hold what the product's first row says."""
+def fill_batches(batches: Iterable[pa.RecordBatch], columns: Columns) -> Iterator[pa.RecordBatch]:
+    """Fill batches like `fill_variants`.
+
+    A row is filled if it repeats the handle of the previous row and has no title.
+    """
     if not _has_variants(columns):
         yield from batches
         return
@@ -45,7 +47,7 @@ def filled_batches(batches: Iterable[pa.RecordBatch], columns: Columns) -> Itera
             continue
         if first is not None and first.schema != batch.schema:
             first = None
-        shift = 0 if first is None else 1
+        skip = 0 if first is None else 1
         rows = pa.Table.from_batches([batch] if first is None else [first, batch]).combine_chunks()
         source = _sources(rows, columns)
         repeats = source < np.arange(len(source))
@@ -56,14 +58,14 @@ def filled_batches(batches: Iterable[pa.RecordBatch], columns: Columns) -> Itera
                 blank = repeats & ~column_parsers.filled(cells)
                 cells = cells.take(pa.array(np.where(blank, source, np.arange(len(source)))))
             arrays.append(cells)
-        whole = pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
+        filled = pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
         if len(source):
-            first = whole.slice(int(source[-1]), 1)
-        yield whole.slice(shift)
+            first = filled.slice(int(source[-1]), 1)
+        yield filled.slice(skip)
 
 
 def _sources(rows: pa.Table, columns: Columns) -> np.ndarray:
-    """(n,) for each row the number of the first row of its product."""
+    """(n,) position of the first row of each row's product."""
     assert columns.group is not None
     assert columns.title is not None
     handles = rows.column(columns.group).to_pylist()

@@ -1,4 +1,4 @@
-"""Precomputed vectors beside a catalog: HDF5, NumPy or Parquet files, matched by product id."""
+"""Reads precomputed vectors from HDF5, NumPy or Parquet files, matched by product id."""
 
 import hashlib
 import json
@@ -19,8 +19,11 @@ _SLICE = 16_384  # rows read at once
 class VectorFile:
     """n vectors (D,) float32 by product id.
 
+    Args:
+        path: The file.
+
     Raises:
-        CatalogError: the file cannot be read, or it does not hold ids and as many vectors.
+        CatalogError: The file cannot be read, or it does not hold one id per vector.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,7 +42,7 @@ class VectorFile:
         return product in self._row
 
     def get(self, product: str) -> np.ndarray | None:
-        """(D,) the product's vector; None if the file has none, or one that is not all numbers."""
+        """(D,) vector of a product; None if the file has none, or one with NaN or infinity."""
         row = self._row.get(product)
         if row is None:
             return None
@@ -56,10 +59,10 @@ class VectorFile:
 
 
 def open_vectors(files: Mapping[str, str | Path] | None) -> dict[str, VectorFile]:
-    """{name of the vector: its file}, opened.
+    """Open files of vectors, by name.
 
     Raises:
-        CatalogError: as `VectorFile`.
+        CatalogError: As `VectorFile`.
     """
     return {name: VectorFile(path) for name, path in (files or {}).items()}
 
@@ -86,40 +89,40 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
     try:
         if kind == ".npz":
             with np.load(path, allow_pickle=False) as file:
-                return _pick({name: file[name] for name in file.files}, path)
+                return _find_arrays({name: file[name] for name in file.files}, path)
         if kind == ".npy":
-            return _ids_beside(path), np.load(path, mmap_mode="r", allow_pickle=False)
+            return _read_ids(path), np.load(path, mmap_mode="r", allow_pickle=False)
         return _hdf5(path) if kind in (".h5", ".hdf5") else _parquet(path)
     except (OSError, ValueError, KeyError) as error:
         raise CatalogError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _ids_beside(path: Path) -> list[str]:
-    """A `.npy` holds no names: they stand in a text file beside it, one a line."""
-    beside = path.with_suffix(".ids.txt")
-    if not beside.is_file():
+def _read_ids(path: Path) -> list[str]:
+    """The ids of a `.npy` file, one per line in a text file next to it."""
+    id_file = path.with_suffix(".ids.txt")
+    if not id_file.is_file():
         raise CatalogError(
-            f"{path}: which rows are which products? Write their ids, one a line, to {beside.name}"
+            f"{path}: which rows are which products? Write their ids, one a line, to {id_file.name}"
         )
-    return beside.read_text("utf-8").splitlines()
+    return id_file.read_text("utf-8").splitlines()
 
 
-def _pick(arrays: Mapping[str, Any], path: Path) -> tuple[list[str], np.ndarray]:
-    """The ids and the matrix among named arrays: by name, else the only ones of that shape."""
+def _find_arrays(arrays: Mapping[str, Any], path: Path) -> tuple[list[str], np.ndarray]:
+    """The ids and the matrix among named arrays: by name, else the only ones of their shape."""
     flat = [name for name, a in arrays.items() if a.ndim == 1]
     ids = next(
         (name for name in flat if name.lower().replace("_", "") in _IDS), flat[0] if len(flat) == 1 else None
     )
-    tables = [name for name, a in arrays.items() if a.ndim == 2 and a.dtype.kind in "fiu"]
-    if ids is None or len(tables) != 1:
+    matrices = [name for name, a in arrays.items() if a.ndim == 2 and a.dtype.kind in "fiu"]
+    if ids is None or len(matrices) != 1:
         raise CatalogError(
             f"{path}: needs one list of ids (called ids) and one table of numbers; it holds "
             + ", ".join(f"{name} {a.shape}" for name, a in arrays.items())
         )
-    return _texts(arrays[ids][:]), arrays[tables[0]]
+    return _to_text(arrays[ids][:]), arrays[matrices[0]]
 
 
-def _texts(values: Iterable[Any]) -> list[str]:
+def _to_text(values: Iterable[Any]) -> list[str]:
     return [
         v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in np.asarray(values).tolist()
     ]
@@ -131,9 +134,9 @@ def _hdf5(path: Path) -> tuple[list[str], np.ndarray]:
         found: dict[str, Any] = {}
         file.visititems(lambda name, item: found.__setitem__(name, item) if hasattr(item, "shape") else None)
         named = {name.rpartition("/")[2]: item for name, item in found.items()}
-        ids, table = _pick(named, path)
+        ids, table = _find_arrays(named, path)
         values = np.empty(table.shape, np.float32)
-        for start in range(0, len(values), _SLICE):  # by slice: a row at a time takes hours
+        for start in range(0, len(values), _SLICE):  # row by row is far slower
             values[start : start + _SLICE] = table[start : start + _SLICE]
         return ids, values
 
@@ -152,10 +155,10 @@ def _parquet(path: Path) -> tuple[list[str], np.ndarray]:
         raise CatalogError(
             f"{path}: needs a column of ids and one of number lists; it has {', '.join(table.column_names)}"
         )
-    kept = table.filter(table.column(lists[0]).is_valid())
-    column = kept.column(lists[0]).combine_chunks()
+    valid = table.filter(table.column(lists[0]).is_valid())
+    column = valid.column(lists[0]).combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     width = len(flat) // max(len(column), 1)
     if len(column) * width != len(flat) or any(len(item) != width for item in column):
         raise CatalogError(f"{path}: column {lists[0]!r} holds lists of different lengths")
-    return _texts(kept.column(ids).to_pylist()), flat.reshape(-1, width)
+    return _to_text(valid.column(ids).to_pylist()), flat.reshape(-1, width)

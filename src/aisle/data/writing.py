@@ -1,4 +1,4 @@
-"""A catalog's own rows to a file again, with a column more: what is read back is equal."""
+"""Writes the rows of a catalog to a file, with one more column."""
 
 import csv
 import json
@@ -14,42 +14,47 @@ import pyarrow.parquet as pq
 from aisle.data.catalog import Catalog
 from aisle.errors import CatalogError
 
-_PIECE = 4096  # rows
+_CHUNK = 4096  # rows
 
 
 def write_rows(catalog: Catalog, path: Path, column: str, values: np.ndarray) -> None:
-    """Every row as the source has it, and `values` (n,) of text under `column`, whatever stood there.
+    """Write all rows as the source has them, and one more column.
 
-    By its ending the file is CSV, TSV, JSON lines or Parquet; it is written beside and renamed.
-
-    Raises:
-        CatalogError: another ending, a format that cannot hold the columns, or the disk refuses.
-    """
-    check_ending(path, catalog)
-    write_tables(_pieces(catalog, column, values), path)
-
-
-def write_tables(pieces: Iterator[pa.Table], path: Path) -> None:
-    """Tables of one schema, at least one, to a file: written under a temporary name, then renamed.
+    Args:
+        catalog: The rows.
+        path: The output file: CSV, TSV, JSON lines or Parquet, by its ending. It is written under a temporary
+            name and renamed.
+        column: The name of the column. A column of this name is replaced.
+        values: (n,) text.
 
     Raises:
-        CatalogError: the disk refuses.
+        CatalogError: The ending is unknown, the format lacks a type, or the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    check_output(path, catalog)
+    write_tables(_chunks(catalog, column, values), path)
+
+
+def write_tables(chunks: Iterator[pa.Table], path: Path) -> None:
+    """Write tables of one schema, at least one, to a file, under a temporary name that is then renamed.
+
+    Raises:
+        CatalogError: The file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        _WRITERS[path.suffix.lower()](pieces, beside)
-        beside.replace(path)
+        _WRITERS[path.suffix.lower()](chunks, temporary)
+        temporary.replace(path)
     except OSError as error:
         raise CatalogError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def check_ending(path: Path, catalog: Catalog | None = None) -> None:
-    """Whether a catalog can be written there, before any work is done for nothing.
+def check_output(path: Path, catalog: Catalog | None = None) -> None:
+    """Check that a catalog can be written to a file.
 
     Raises:
-        CatalogError: it cannot.
+        CatalogError: It cannot.
     """
     ending = path.suffix.lower()
     if ending not in _WRITERS:
@@ -62,49 +67,49 @@ def check_ending(path: Path, catalog: Catalog | None = None) -> None:
     if any(part.path.exists() and path.exists() and part.path.samefile(path) for part in catalog.files):
         raise CatalogError(f"{path} is the catalog itself; name another file")
     types = catalog.table.schema
-    held = [name for name in catalog.names if not pa.types.is_string(types.field(name).type)]
-    held = [name for name in held if not pa.types.is_null(types.field(name).type)]
-    if held and ending != ".parquet":
-        raise CatalogError(f"{path}: column {held[0]!r} holds bytes or vectors; write a .parquet file")
+    not_text = [name for name in catalog.names if not pa.types.is_string(types.field(name).type)]
+    not_text = [name for name in not_text if not pa.types.is_null(types.field(name).type)]
+    if not_text and ending != ".parquet":
+        raise CatalogError(f"{path}: column {not_text[0]!r} holds bytes or vectors; write a .parquet file")
 
 
-def _pieces(catalog: Catalog, column: str, values: np.ndarray) -> Iterator[pa.Table]:
+def _chunks(catalog: Catalog, column: str, values: np.ndarray) -> Iterator[pa.Table]:
     table = catalog.table
-    place = table.column_names.index(column) if column in table.column_names else table.num_columns
-    if place < table.num_columns:
-        table = table.remove_column(place)
-    for start in range(0, max(table.num_rows, 1), _PIECE):
-        piece = table.slice(start, _PIECE)
-        text = pa.array(values[start : start + _PIECE], pa.string())
-        yield piece.add_column(place, column, text)
+    position = table.column_names.index(column) if column in table.column_names else table.num_columns
+    if position < table.num_columns:
+        table = table.remove_column(position)
+    for start in range(0, max(table.num_rows, 1), _CHUNK):
+        chunk = table.slice(start, _CHUNK)
+        text = pa.array(values[start : start + _CHUNK], pa.string())
+        yield chunk.add_column(position, column, text)
 
 
-def _delimited(pieces: Iterator[pa.Table], path: Path, delimiter: str) -> None:
+def _delimited(chunks: Iterator[pa.Table], path: Path, delimiter: str) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter)
-        for number, piece in enumerate(pieces):
+        for number, chunk in enumerate(chunks):
             if number == 0:
-                writer.writerow(piece.column_names)
-            writer.writerows(zip(*(column.to_pylist() for column in piece.columns), strict=True))
+                writer.writerow(chunk.column_names)
+            writer.writerows(zip(*(column.to_pylist() for column in chunk.columns), strict=True))
 
 
-def _jsonl(pieces: Iterator[pa.Table], path: Path) -> None:
+def _jsonl(chunks: Iterator[pa.Table], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for piece in pieces:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in piece.to_pylist())
+        for chunk in chunks:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in chunk.to_pylist())
 
 
-def _parquet(pieces: Iterator[pa.Table], path: Path) -> None:
-    first = next(pieces)
+def _parquet(chunks: Iterator[pa.Table], path: Path) -> None:
+    first = next(chunks)
     with pq.ParquetWriter(str(path), first.schema) as writer:
         writer.write_table(first)
-        for piece in pieces:
-            writer.write_table(piece)
+        for chunk in chunks:
+            writer.write_table(chunk)
 
 
 _WRITERS: dict[str, Callable[[Iterator[pa.Table], Path], Any]] = {
-    ".csv": lambda pieces, path: _delimited(pieces, path, ","),
-    ".tsv": lambda pieces, path: _delimited(pieces, path, "\t"),
+    ".csv": lambda chunks, path: _delimited(chunks, path, ","),
+    ".tsv": lambda chunks, path: _delimited(chunks, path, "\t"),
     ".jsonl": _jsonl,
     ".parquet": _parquet,
 }

@@ -213,7 +213,7 @@ def _folds(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog,
     if test is not None:
         both = test.targets().node >= 0
         numbers = np.concatenate([catalog.rows[usable], test.rows[both]]) - 1
-        whole = _all_of(catalog).select(numbers)
+        whole = catalog.whole().select(numbers)
         return whole, [Fold(np.arange(len(usable)), np.arange(len(usable), len(numbers)))]
     if folds < 2:
         raise CatalogError(f"a comparison needs at least 2 folds, not {folds}")
@@ -225,11 +225,6 @@ def _folds(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog,
     if any(not len(fold.test) or not len(fold.train) for fold in splits):
         raise CatalogError(f"{len(whole):,} rows are too few for {folds} folds; name fewer")
     return whole, splits
-
-
-def _all_of(catalog: Catalog) -> Catalog:
-    """Every record of the catalog's source."""
-    return Catalog(catalog._base)
 
 
 class _CachedTraining:

@@ -131,7 +131,7 @@ class _Parquet:
 SINKS: dict[str, Callable[[Path], _Sink]] = {".jsonl": _Jsonl, ".csv": _Csv, ".parquet": _Parquet}
 
 
-def check_ending(file: Path) -> None:
+def check_output(file: Path) -> None:
     """Before any work is done for nothing.
 
     Raises:
@@ -155,7 +155,7 @@ def write_predictions(predictions: Iterable[Prediction], file: Path) -> int:
     Raises:
         OutputError: an unknown ending, or the disk or the store refuses.
     """
-    check_ending(file)
+    check_output(file)
     with scratch_beside(file) as folder:
         part = folder / file.name
         written = write_whole(predictions, part, file)

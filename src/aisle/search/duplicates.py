@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from aisle.data import Catalog
-from aisle.data.writing import check_ending, write_tables
+from aisle.data.writing import check_output, write_tables
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Progress
 from aisle.search.image_matches import similar_images
@@ -140,5 +140,5 @@ def write_rows(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     Raises:
         CatalogError: another ending, no such folder, or the disk refuses.
     """
-    check_ending(out)
+    check_output(out)
     write_tables(iter([pa.Table.from_pylist(list(rows), _SCHEMA)]), out)
