@@ -24,6 +24,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 _FRESH = 2.0  # seconds until a revoked key stops working
 _MAX_AGE = 600.0  # seconds for which known keys are valid while the store fails
 _MAX_WAIT = 2.0  # seconds that a request waits for the store
+_FIRST_WAIT = 15.0  # seconds that a starting server waits for it: no keys are known yet
 _RETRY = 1.0  # seconds after which a store that failed is read again
 
 
@@ -136,7 +137,7 @@ class ApiKeyCache:
         """
         if self.stale:
             attempted = self._start_reading()
-            if not attempted.wait(_MAX_WAIT):
+            if not attempted.wait(_FIRST_WAIT if self._read_at is None else _MAX_WAIT):
                 self._failed(attempted, StoreError("the store does not answer in time"))
         if self._age > _MAX_AGE:
             raise self._error or StoreError("the store does not answer: the keys cannot be read")
