@@ -100,6 +100,35 @@ def test_a_guarantee_that_labels_refute_is_broken(promising, before):
     assert found.guarantee.measured.high < 0.8
 
 
+def test_the_curve_is_measured_on_the_files_own_labels(promising, before):
+    rows = catalog(400, seed=32, start=20_000)
+    found = drift(promising, rows, before)
+    assert [p.precision for p in found.operating_curve.points] == [
+        p.precision for p in promising.policy.curve
+    ]
+    for point in found.operating_curve.points:
+        policy = promising.policy.at(point.precision)
+        decided = policy.predict([p.id for p in rows], promising.score(list(rows)))
+        assert point.measured_full.count == sum(p.decision == "accept" for p in decided)
+        assert point.measured_branch.count == sum(p.decision == "partial" for p in decided)
+    chosen = next(p for p in found.operating_curve.points if p.precision == 0.8)
+    assert found.guarantee.measured == chosen.measured_full.precision
+    assert found.guarantee.accepted == pytest.approx(chosen.measured_full.coverage)
+    assert found.guarantee.partial == pytest.approx(chosen.measured_branch.coverage)
+    assert f"{100 * found.guarantee.measured.value:.1f} % of those accepted" in found.guarantee.why
+    unlabelled = [dataclasses.replace(p, categories=()) for p in rows]
+    assert drift(promising, read(unlabelled), before).operating_curve is None
+
+
+def test_categories_that_the_model_does_not_know_make_every_decision_wrong(promising, before):
+    rows = [
+        dataclasses.replace(p, categories=(("New", "things"),)) for p in catalog(400, seed=32, start=20_000)
+    ]
+    found = drift(promising, read(rows), before)
+    assert found.guarantee.verdict == "broken"
+    assert found.guarantee.measured.value == 0
+
+
 def test_too_few_rows_and_another_models_reference_are_refused(promising, before):
     with pytest.raises(AisleError, match="fewer than 30"):
         drift(promising, catalog(12), before)

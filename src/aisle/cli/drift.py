@@ -12,7 +12,10 @@ from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run
 from aisle.errors import AisleError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from aisle.evaluation.drift import Drift
+    from aisle.evaluation.scores import OperatingCurve
 
 
 @command("drift", "Compare new products with the calibration products.", section="Evaluation")
@@ -88,7 +91,31 @@ def print_drift(found: "Drift") -> None:
         for moved in aspect.moved[:4]:
             shown = (f"{x:.2f}" if aspect.mean else percent(x) for x in (moved.before, moved.now))
             console.out.print(f"      {moved.name}: {' → '.join(shown)}", markup=False)
-    console.out.print(
-        f"accepted: {percent(guarantee.accepted)} of products, {percent(guarantee.accepted_before)} before",
-        markup=False,
-    )
+    for name, now, then in (
+        ("full paths", guarantee.accepted, guarantee.accepted_before),
+        ("branches", guarantee.partial, guarantee.partial_before),
+    ):
+        console.out.print(f"{name}: {percent(now)} of products, {percent(then)} before", markup=False)
+    if found.operating_curve and found.operating_curve.points:
+        console.out.print("by the file's own labels:", markup=False)
+        console.out.print(measured_table(found.operating_curve))
+
+
+def measured_table(curve: "OperatingCurve") -> "Table":
+    """What is decided at each precision of the labelled rows, and how many of these decisions are right."""
+    from rich.table import Table
+
+    from aisle.evaluation.numbers import percent
+    from aisle.guarantee.curve_summary import exact
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("precision", "full path", "correct", "branch", "correct", "review"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in curve.points:
+        mark = "▸ " if point.precision == curve.precision else ""
+        cells = []
+        for score in (point.measured_full, point.measured_branch):
+            cells += [percent(score.coverage), percent(score.precision.value if score.precision else None)]
+        review = percent(point.measured_review.coverage)
+        table.add_row(mark + exact(point.precision), *cells, review)
+    return table

@@ -27,7 +27,7 @@ WIDTH = 64  # dimensions of the projected embedding, and of the hashed words
 WORDS = 20_000  # words whose counts are kept, the most frequent ones
 FILE = "reference.npz"
 _WORD = re.compile(r"\w+")
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Profile:
         path: (n,) predicted full paths, levels joined by ` > `.
         confidence: (n,) calibrated confidence in `path`, 0 to 1.
         accepted: (n,) bool, the full path was accepted.
+        partial: (n,) bool, a branch was decided.
         ood: (n,) bool, the product was found to fit no known category.
         present: (n, V) bool, the product has the view.
         language: (n,) what `language` returns.
@@ -54,6 +55,7 @@ class Profile:
     path: np.ndarray
     confidence: np.ndarray
     accepted: np.ndarray
+    partial: np.ndarray
     ood: np.ndarray
     present: np.ndarray
     language: np.ndarray
@@ -113,7 +115,7 @@ class Profile:
         return cls(**arrays, **lists, **{**header, "views": tuple(header["views"])})
 
 
-_ARRAYS = ("confidence", "accepted", "ood", "present", "length", "sketch", "embedding")
+_ARRAYS = ("confidence", "accepted", "partial", "ood", "present", "length", "sketch", "embedding")
 
 
 def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed: int = 0) -> Profile:
@@ -165,6 +167,7 @@ def profile_of(
         path=np.array([format_path(p.best) for p in predictions], dtype=object),
         confidence=np.array([p.confidence[-1] if p.confidence else 0.0 for p in predictions]),
         accepted=np.array([p.decision == "accept" for p in predictions]),
+        partial=np.array([p.decision == "partial" for p in predictions]),
         ood=np.array([OOD_MESSAGE in p.problems for p in predictions]),
         present=np.array(present, dtype=bool).reshape(len(texts), len(views)),
         language=np.array([language(text) for text in texts], dtype=object),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from aisle.evaluation.scores import ConfidenceInterval, ResultRecord
+from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve, ResultRecord
 from aisle.inference.prediction_files import whole_file
 
 
@@ -35,12 +35,21 @@ class Aspect(ResultRecord):
 
 
 class GuaranteeStatus(ResultRecord):
-    """Whether the guarantee can still be trusted. `holds`: nothing changed, or what changed is measured to be
-    harmless; `doubtful`: it was made for other products; `broken`: measured on labels, even the upper limit
-    lies below the guaranteed precision; `none`: the model has no guarantee.
+    """Whether the guarantee can still be trusted.
 
-    `guaranteed`: the precision of full paths; `expected`: what the model's own confidence makes of those it
-    accepts now; `accepted`, `accepted_before`: shares; `measured`: on the file's own labels (null: too few).
+    Attributes:
+        verdict: `holds`: nothing changed, or what changed is measured to be harmless; `doubtful`: it was made
+            for other products; `broken`: measured on labels, even the upper limit lies below the guaranteed
+            precision, of full paths or of branches; `none`: nothing is guaranteed.
+        why: The reason in words.
+        guaranteed: The precision of automatic decisions, full paths and branches; null if there are none.
+        expected: Mean confidence of the accepted products.
+        accepted: Share of products that get a full path.
+        accepted_before: The same of the reference.
+        partial: Share of products that get a branch.
+        partial_before: The same of the reference.
+        measured: Accepted products that are right by the file's own labels; null if there are too few.
+        measured_branch: Products with a branch that is right by the labels; null if there are too few.
     """
 
     verdict: Literal["holds", "doubtful", "broken", "none"]
@@ -49,12 +58,21 @@ class GuaranteeStatus(ResultRecord):
     expected: float | None
     accepted: float
     accepted_before: float
+    partial: float
+    partial_before: float
     measured: ConfidenceInterval | None
+    measured_branch: ConfidenceInterval | None
 
 
 class Drift(ResultRecord):
-    """A new file compared with the products a model was calibrated on. `rows` of `source` were compared (a
-    sample of large files); `seen`: rows left out because the model was trained on them."""
+    """A new file compared with the products a model was calibrated on.
+
+    Attributes:
+        rows: Rows of `source` that were compared; of large files a sample.
+        seen: Rows left out because the model was trained on them.
+        operating_curve: What the model decides at each precision of the file's labelled rows, and how often
+            rightly; null if too few are labelled.
+    """
 
     model_id: str
     source: str
@@ -65,6 +83,7 @@ class Drift(ResultRecord):
     faulty: int
     aspects: tuple[Aspect, ...]
     guarantee: GuaranteeStatus
+    operating_curve: OperatingCurve | None
 
     @property
     def changed(self) -> tuple[Aspect, ...]:

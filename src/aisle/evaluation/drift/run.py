@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from aisle.errors import AisleError
 from aisle.evaluation.drift.permutation_tests import TestResult, clouds, holm, occurrences, shares, values
 from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile, profile_of
 from aisle.evaluation.drift.result import Aspect, Drift, GuaranteeStatus, Shift
-from aisle.evaluation.scores import ConfidenceInterval
+from aisle.evaluation.eval_set import EvalSet
+from aisle.evaluation.operating import operating_curve
+from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve
 from aisle.guarantee import Policy
-from aisle.inference.recalibrate import targets_in
-from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress
-from aisle.taxonomy import Targets
 
+Verdict = Literal["holds", "doubtful", "broken", "none"]
 SHIFTS = 8  # values shown, those that moved most
 FEWEST = 30  # rows below which nothing is compared, and labels below which nothing is measured
 
@@ -90,7 +90,7 @@ def drift(
             f"fewer than {FEWEST} are too few to compare"
         )
     now = profile(classifier, fresh, progress, seed=1)
-    aspects = compared(reference, now, progress)
+    aspects, curve = compared(reference, now, progress), _operating_curve(classifier, fresh)
     return Drift(
         model_id=classifier.model_id,
         source=", ".join(part.path.name for part in catalog.files),
@@ -101,8 +101,9 @@ def drift(
         faulty=int(fresh.fatal.sum()),
         aspects=aspects,
         guarantee=_guarantee_status(
-            classifier, fresh, reference, now, [a.name for a in aspects if a.changed]
+            classifier, curve, reference, now, [a.name for a in aspects if a.changed]
         ),
+        operating_curve=curve,
     )
 
 
@@ -242,51 +243,65 @@ def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray, fewest: int = 
 
 
 def _guarantee_status(
-    classifier: Any, catalog: Catalog, before: Profile, now: Profile, changed: list[str]
+    classifier: Any, curve: OperatingCurve | None, before: Profile, now: Profile, changed: list[str]
 ) -> GuaranteeStatus:
     policy = getattr(classifier, "policy", None)
     guarantees = (
         [p for p in policy.guarantees if p.holds and not p.branch] if isinstance(policy, Policy) else []
     )
-    guaranteed = min((p.precision for p in guarantees if p.verdict == "accept"), default=None)
+    guaranteed = min((p.precision for p in guarantees), default=None)
     expected = float(now.confidence[now.accepted].mean()) if now.accepted.any() else None
-    measured = _measured(classifier, catalog)
-    verdict, why = "holds", "nothing changed beyond chance"
-    if changed:
-        verdict, why = "doubtful", f"it was fitted on other products: {', '.join(changed)} changed"
-    if measured is not None and guaranteed is not None:
-        right = f"{100 * measured.value:.1f} % of those accepted are right by the file's own labels"
-        if measured.high < guaranteed:
-            verdict, why = "broken", f"{right}, {100 * guaranteed:.0f} % were guaranteed"
-        elif changed and measured.low >= guaranteed:
-            verdict, why = "holds", f"{', '.join(changed)} changed, but {right}"
-        elif changed:
-            why = f"{why}; {right}"
-    if guaranteed is None:
-        verdict, why = "none", "the model has no guarantee: `aisle calibrate` fits one"
+    full, branch = _measured(curve)
+    verdict, why = _verdict(guaranteed, {"accepted": full, "placed in a branch": branch}, changed)
     return GuaranteeStatus(
-        verdict=verdict, why=why, guaranteed=guaranteed, expected=expected, measured=measured,
-        accepted=float(now.accepted.mean()), accepted_before=float(before.accepted.mean()),
+        verdict=verdict, why=why, guaranteed=guaranteed, expected=expected, measured=full,
+        measured_branch=branch, accepted=float(now.accepted.mean()), partial=float(now.partial.mean()),
+        accepted_before=float(before.accepted.mean()), partial_before=float(before.partial.mean()),
     )  # fmt: skip
 
 
-def _measured(classifier: Any, catalog: Catalog) -> ConfidenceInterval | None:
-    """How many accepted paths are right, where enough rows are labelled in the model's tree."""
-    if not catalog.labelled:
+def _verdict(
+    guaranteed: float | None, measured: dict[str, ConfidenceInterval | None], changed: list[str]
+) -> tuple[Verdict, str]:
+    """Whether the guarantee holds, and why, by what is measured of full paths and of branches."""
+    if guaranteed is None:
+        return "none", "nothing is guaranteed at the precision of this model: `aisle info` says what can be"
+    there = {kind: interval for kind, interval in measured.items() if interval is not None}
+    right = " and ".join(f"{100 * interval.value:.1f} % of those {kind}" for kind, interval in there.items())
+    right = f"{right} are right by the file's own labels"
+    if any(interval.high < guaranteed for interval in there.values()):
+        return "broken", f"{right}, {100 * guaranteed:g} % were guaranteed"
+    if not changed:
+        return "holds", f"nothing changed beyond chance{f'; {right}' if there else ''}"
+    if there and all(interval.low >= guaranteed for interval in there.values()):
+        return "holds", f"{', '.join(changed)} changed, but {right}"
+    why = f"it was fitted on other products: {', '.join(changed)} changed"
+    return "doubtful", f"{why}; {right}" if there else why
+
+
+def _measured(curve: OperatingCurve | None) -> tuple[ConfidenceInterval | None, ConfidenceInterval | None]:
+    """How many full paths and branches are right at the precision that decides; None for too few."""
+    point = next((p for p in curve.points if p.precision == curve.precision), None) if curve else None
+    if point is None:
+        return None, None
+    full, branch = (
+        score.precision if score.count >= FEWEST else None
+        for score in (point.measured_full, point.measured_branch)
+    )
+    return full, branch
+
+
+def _operating_curve(classifier: Any, catalog: Catalog) -> OperatingCurve | None:
+    """The curve measured on the file's labels, where enough rows have one; a category that is not in the
+    model's tree makes every decision wrong."""
+    policy = getattr(classifier, "policy", None)
+    if not catalog.labelled or not isinstance(policy, Policy):
         return None
-    targets = targets_in(classifier.taxonomy, catalog)
-    rows = np.flatnonzero((targets.node >= 0) & ~catalog.fatal)
+    rows = np.flatnonzero((catalog.targets().node >= 0) & ~catalog.fatal)
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(2).choice(rows, MOST, replace=False))
     if len(rows) < FEWEST:
         return None
-    tree = classifier.taxonomy
-    answers = classifier.predict(list(catalog.select(rows)))
-    accepted = np.array([a.decision == "accept" for a in answers])
-    if accepted.sum() < FEWEST:
-        return None
-    node = np.array([tree.index(a.best) for a in answers])
-    truth = Truth.of(tree, Targets(targets.node[rows], targets.exact[rows]), [[] for _ in rows])
-    right = truth.hits(node[:, None])[:, 0][accepted]
-    interval = clopper_pearson(int(right.sum()), int(accepted.sum()))
-    return ConfidenceInterval(value=interval.value, low=interval.low, high=interval.high)
+    some = catalog.select(rows)
+    truth = EvalSet.of(classifier.taxonomy, some, None, None).truth
+    return operating_curve(classifier.predict(list(some)), truth, policy)
