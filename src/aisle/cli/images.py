@@ -20,7 +20,7 @@ def images(
     pause: Annotated[float, typer.Option(min=0, help="Seconds a worker waits after each download.")] = 0.0,
     max_mb: Annotated[float, typer.Option(min=0, help="Maximum size of an image, in MiB.")] = 20.0,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Allow image_urls inside your own network.")
+        bool, typer.Option("--allow-private", help="Allow addresses inside your own network.")
     ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -108,7 +108,7 @@ def fit(
     given = Assignment(catalog, targets, split, taxonomy, counts, store, start, device, trust_code)
     if method == "cross-fit":
         known = None if start is None else start.seen(catalog)
-        given = given._replace(folds=folds_of(targets, groups, recipe, known))
+        given = given._replace(folds=folds_of(targets, groups, recipe, len(taxonomy.terminals), known))
     trained = family.train(given, recipe, run, progress)
     predictor = dataclasses.replace(
         trained.predictor,
@@ -147,24 +147,35 @@ def guarantee_method(recipe: AnyRecipe, rows: int) -> tuple[str, str]:
 
 
 def folds_of(
-    targets: Targets, groups: np.ndarray, recipe: AnyRecipe, seen: np.ndarray | None = None
+    targets: Targets, groups: np.ndarray, recipe: AnyRecipe, terminals: int, seen: np.ndarray | None = None
 ) -> np.ndarray | None:
     """(n,) fold numbers, stratified, near-duplicates in one fold; None of too few rows.
+
+    Every row is trained on. Rows of fold -1 are not scored out of fold: those in `seen`, and those of the
+    last folds where the scores of all folds would be more than `guarantee.max_scores`.
 
     Args:
         targets: of n rows.
         groups: (n,) what near-duplicates share.
-        recipe: has the number of folds and the seed.
+        recipe: has the number of folds, the most scores and the seed.
+        terminals: of the tree; each row scored has as many scores.
         seen: (n,) rows that an earlier model was trained on; these and their duplicates get -1.
     """
     known = np.isin(groups, groups[seen]) if seen is not None else np.zeros(len(groups), bool)
     if len(np.unique(groups[~known])) < _FEW:
         return None
-    shares = np.full(recipe.guarantee.folds, 1 / recipe.guarantee.folds)
+    asked = recipe.guarantee
     folds = np.full(len(groups), -1)
-    own = np.unique(groups[~known], return_inverse=True)[1]
-    folds[~known] = assign(targets.node[~known], own, shares, recipe.seed)
+    folds[~known] = _assign_folds(targets.node[~known], groups[~known], recipe)
+    scored = asked.max_scores * asked.folds // max(int((~known).sum()) * terminals, 1)
+    folds[folds >= max(scored, 1)] = -1
     return folds
+
+
+def _assign_folds(node: np.ndarray, groups: np.ndarray, recipe: AnyRecipe) -> np.ndarray:
+    """(n,) fold numbers from 0, stratified by node, each group in one fold."""
+    shares = np.full(recipe.guarantee.folds, 1 / recipe.guarantee.folds)
+    return assign(node, np.unique(groups, return_inverse=True)[1], shares, recipe.seed)
 
 
 def split_rows(
@@ -190,9 +201,8 @@ def split_rows(
     whole = SplitRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
     if len(np.unique(groups)) < _FEW:
         return whole
-    aside = [
-        min(share, split.max_rows / n) for share in (split.validation, split.calibration, split.threshold)
-    ]
+    most = max(min(split.max_rows, recipe.guarantee.max_scores // len(np.unique(targets.node))), 1)
+    aside = [min(share, most / n) for share in (split.validation, split.calibration, split.threshold)]
     if guarantee_method(recipe, n)[0] != "hold-out":  # a linear model is not stopped early
         aside = [0.0 if recipe.family == "linear" else aside[0], 0.0, 0.0]
     shares = np.array([1 - sum(aside), *aside])
@@ -214,8 +224,10 @@ def cross_fitted(
 ) -> Any:
     """The predictor with a policy fitted on out-of-fold scores of its training rows."""
     predictor = _remembering(predictor, catalog, targets, np.arange(len(catalog)))
-    sample = (found.scores, pick(targets, found.rows), groups[found.rows], found.nearest)
-    policy = guarantee.cross_fit(sample, found.fold, settings_of(recipe))
+    known, own = pick(targets, found.rows), groups[found.rows]
+    # One fold model's rows are divided anew: each part is calibrated by the others.
+    fold = found.fold if len(np.unique(found.fold)) > 1 else _assign_folds(known.node, own, recipe)
+    policy = guarantee.cross_fit((found.scores, known, own, found.nearest), fold, settings_of(recipe))
     some = np.linspace(0, len(found.rows) - 1, min(len(found.rows), _PREDICTED)).astype(np.int64)
     rows, scores = catalog.select(found.rows[some]), found.scores[some]
     nearest = None if found.nearest is None else found.nearest.take(some)

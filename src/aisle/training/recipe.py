@@ -112,7 +112,9 @@ class GuaranteeOptions(Strict):
     decisions as possible, full paths or branches (`coverage`). method: `cross-fit` trains on every labelled
     row and calibrates on every row's out-of-fold scores (linear models only); `hold-out` calibrates on the
     rows that `split` keeps aside; `none` gives no guarantee; `auto` takes `cross-fit` for linear models of at
-    most `max_rows` rows, and `hold-out` otherwise. folds: of `cross-fit`."""
+    most `max_rows` rows, and `hold-out` otherwise. folds: of `cross-fit`. max_scores: rows times categories
+    that are scored at most; beyond it `cross-fit` scores its first folds alone, and `hold-out` keeps fewer
+    rows aside."""
 
     precision: float = Field(default=0.95, gt=0, lt=1)
     alpha: float = Field(default=0.05, gt=0, lt=1)
@@ -120,6 +122,7 @@ class GuaranteeOptions(Strict):
     method: Literal["auto", "cross-fit", "hold-out", "none"] = "auto"
     folds: int = Field(default=5, ge=2)
     max_rows: int = Field(default=100_000, ge=1)
+    max_scores: int = Field(default=2**25, ge=1)
 
 
 class RecipeBase(Strict):
