@@ -20,18 +20,18 @@ def binomial_p(errors: np.ndarray | int, rows: np.ndarray | int, alpha: float) -
     return np.where(np.asarray(rows) > 0, bdtr(errors, np.maximum(rows, 1), alpha), 1.0)
 
 
-def betting_p(losses: np.ndarray, alpha: float, top: float, bets: int = 60) -> float:
+def betting_p(losses: np.ndarray, alpha: float, top: float, worth: float = 1.0, bets: int = 60) -> float:
     """A p-value for "the mean of these losses in [0, top] is at least alpha", valid for any n.
 
     One over the capital that betting on smaller losses has made (Waudby-Smith & Ramdas, arXiv
     2010.09686): the mean over constant bets from nothing to all, so that none need be tuned and the
-    order of the rows does not matter.
+    order of the rows does not matter. worth: independent rows that one row is worth.
     """
     x = np.asarray(losses, dtype=float) / top
     m = min(alpha / top, 1.0)
     size = np.linspace(0, 1, bets, endpoint=False) / max(1 - m, 1e-12)  # (K,) 1 / (1 - m) risks all
     values, counts = np.unique(x, return_counts=True)
-    capital = np.log1p(size[:, None] * (m - values)) @ counts  # (K,)
+    capital = worth * (np.log1p(size[:, None] * (m - values)) @ counts)  # (K,)
     return float(min(1.0, np.exp(np.log(bets) - np.logaddexp.reduce(capital))))
 
 

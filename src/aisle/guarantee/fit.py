@@ -4,15 +4,15 @@
 `cross_fit` takes out-of-fold scores of the training rows: each fold is calibrated by the other folds, and all
 rows test.
 
-The guarantee of one operating point: over the draw of the test rows (one row of each group of
-near-duplicates counts), with probability at least 1 - alpha, at least `precision` of future products decided
-`accept` have the right full path, and at least `precision` of those decided `partial` lie in the branch
-named. With costs: the average cost of these decisions is at most 1 - precision. For `cross_fit` this assumes
-that the fold models' scores stand in for the final model's (docs/guarantee.md).
+The guarantee of one operating point: over the draw of the test rows, with probability at least 1 - alpha, at
+least `precision` of future products decided `accept` have the right full path, and at least `precision` of
+those decided `partial` lie in the branch named. With costs: the average cost of these decisions is at most
+1 - precision. Near-duplicates count as the number of independent rows they are worth. For `cross_fit` this
+assumes that the fold models' scores stand in for the final model's (docs/guarantee.md).
 
 Why it holds: the candidates and their order depend on confidences alone, never on the labels that test them
-(Learn then Test, arXiv 2110.01052, fixed-sequence testing); each test is exact, and three searches share
-alpha. A guarantee for one top category is tested at alpha on its own.
+(Learn then Test, arXiv 2110.01052, fixed-sequence testing); each test is exact for independent rows; three
+searches share alpha. A guarantee for one top category is tested at alpha on its own.
 """
 
 from collections.abc import Iterable, Mapping

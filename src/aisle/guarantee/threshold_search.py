@@ -4,22 +4,23 @@ A rule has two prices, one for full paths and one for branches (`aisle.guarantee
 from strict to lenient, the candidate is the pair of prices of highest utility whose expected precision (the
 mean confidence) exceeds what is asked by s standard errors. That needs no labels. Labels only test: a
 candidate passes if both kinds of decision pass an exact test, and the first failure ends the search
-(fixed-sequence testing, Learn then Test, arXiv 2110.01052). Two shorter searches, over branches alone and
-full paths alone, get a share of alpha of their own, so that one kind that fails does not cost the other.
+(fixed-sequence testing, Learn then Test, arXiv 2110.01052). The strictest candidates decide branches alone,
+so a first full-path rule that fails leaves these. Searches over branches alone and full paths alone get a
+small share of alpha, so that a kind that cannot be shown at all does not cost the other.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betainc, betaincinv
 
-from aisle.guarantee.exact_tests import betting_p, binomial_p, rows_for_certainty, rows_to_show
+from aisle.guarantee.exact_tests import betting_p, rows_for_certainty, rows_to_show
 from aisle.guarantee.path_confidence import OUTSIDE, Descent, judge
 from aisle.guarantee.prediction import Verdict
 from aisle.guarantee.rule import NEVER, Demand, Guarantee, OperatingPoint, gains
 from aisle.taxonomy import Targets, Taxonomy
 
-SHARES = (0.6, 0.2, 0.2)  # of alpha: both kinds jointly, branches alone, full paths alone
+SHARES = (0.9, 0.05, 0.05)  # of alpha: both kinds jointly, branches alone, full paths alone
 PRICES = np.geomspace(0.5, 200, 32)
 SLACKS = np.arange(5.0, -3.01, -0.25)  # standard errors
 MOST = 1e9  # more rows than any shop has labelled
@@ -30,15 +31,14 @@ class Rows(NamedTuple):
     """Labelled rows and their most probable paths.
 
     wrong, known: (B, L) whether naming the node at each level is wrong, and whether the label tells; the
-    column of the last level is about the full path. group: (B,) numbers that near-duplicates share. drawn:
-    (B,) bool, one row of each group, by chance. held: (B,) bool, nothing may be decided.
+    column of the last level is about the full path. group: (B,) numbers that near-duplicates share. held:
+    (B,) bool, nothing may be decided.
     """
 
     descent: Descent
     wrong: np.ndarray
     known: np.ndarray
     group: np.ndarray
-    drawn: np.ndarray
     held: np.ndarray
 
     @classmethod
@@ -53,10 +53,7 @@ class Rows(NamedTuple):
         wrong, known = ~truth.branch, truth.branch_known.copy()
         ends = np.arange(len(rows)), descent.depth - 1
         wrong[ends], known[ends] = ~truth.full, truth.full_known
-        shuffled = np.random.default_rng(0).permutation(len(rows))  # always the same chance
-        drawn = np.zeros(len(rows), dtype=bool)
-        drawn[shuffled[np.unique(group[shuffled], return_index=True)[1]]] = True
-        return cls(descent, wrong, known, group, drawn, held[rows])
+        return cls(descent, wrong, known, group, held[rows])
 
     def __len__(self) -> int:
         return len(self.descent.best)
@@ -69,7 +66,6 @@ class Decided(NamedTuple):
     cost: np.ndarray
     node: np.ndarray
     group: np.ndarray
-    drawn: np.ndarray
 
     def among(self, rows: np.ndarray) -> "Decided":
         """Some of them."""
@@ -78,29 +74,26 @@ class Decided(NamedTuple):
     def p_value(self, alpha: float) -> float:
         """Of "the average cost of these decisions is at least alpha"; 1 where no label tells.
 
-        Exact for one row drawn from each group. Where near-duplicates are decided, also that of all rows, at
-        the number of independent ones they are worth (by the spread of errors between groups), so that what
-        holds for groups also holds for products; the larger of the two counts.
+        Exact for independent rows. Near-duplicates count as the number of independent rows they are worth by
+        the design effect: the variance between groups over that of independent rows, as Korn & Graubard
+        (1998) do for confidence limits of surveys.
         """
-        drawn = self.among(self.drawn)
-        p = _p_value(drawn.wrong, drawn.cost, alpha)
-        if len(drawn.wrong) == len(self.wrong):
-            return p
-        loss, top = self.wrong * self.cost, self.cost.max()
+        if not len(self.wrong):
+            return 1.0
+        loss, top = self.wrong * self.cost, float(self.cost.max())
+        worth = len(loss) / self._design_effect(loss)
+        if (self.cost == top).all():
+            errors = float(self.wrong.mean()) * worth  # the binomial tail, at any real number of rows
+            return float(betainc(max(worth - errors, 1e-9), errors + 1, max(1 - alpha / top, 0.0)))
+        return betting_p(loss, alpha, top, worth / len(loss))
+
+    def _design_effect(self, loss: np.ndarray) -> float:
+        """At least 1; by sizes alone where all losses are equal."""
+        _, group, sizes = np.unique(self.group, return_inverse=True, return_counts=True)
         spread = loss - loss.mean()
-        _, group = np.unique(self.group, return_inverse=True)
-        together = (np.bincount(group, spread) ** 2).sum()
-        worth = len(loss) * min(1.0, float((spread**2).sum() / together)) if together else len(drawn.wrong)
-        errors, rows = np.ceil(loss.mean() / top * worth), np.floor(worth)
-        return max(p, float(binomial_p(errors, rows, min(alpha / top, 1.0))))
-
-
-def _p_value(wrong: np.ndarray, cost: np.ndarray, alpha: float) -> float:
-    if not len(wrong):
-        return 1.0
-    if (cost == cost[0]).all():
-        return float(binomial_p(int(wrong.sum()), len(wrong), min(alpha / cost[0], 1.0)))
-    return betting_p(wrong * cost, alpha, float(cost.max()))
+        if len(sizes) == len(loss) or not spread.any():
+            return float((sizes**2).sum() / len(loss))
+        return max(1.0, float((np.bincount(group, spread) ** 2).sum() / (spread**2).sum()))
 
 
 class Prices(NamedTuple):
@@ -141,13 +134,9 @@ class Search:
         """The best point that is shown."""
         cells = self._cells()
         g = len(PRICES)
-        chains = (
-            (SHARES[0], np.ones(len(cells.i), bool)),
-            (SHARES[1], cells.i == g),
-            (SHARES[2], cells.j == g),
-        )
+        chains = np.ones(len(cells.i), bool), cells.i == g, cells.j == g
         best, most = (g, g), 0.0
-        for share, mine in chains:
+        for share, mine in zip(SHARES, chains, strict=True):
             cell = self._last_shown(cells, mine, share * self.alpha)
             if cell is not None and cells.utility[cell] > most:
                 best, most = (int(cells.i[cell]), int(cells.j[cell])), float(cells.utility[cell])
@@ -162,31 +151,28 @@ class Search:
         spread = alpha * (1 - alpha)
         asked = np.unique(self.demand.alpha)
         kinds, kind = len(asked), np.searchsorted(asked, alpha)  # (R, L) by the precision asked for
-        weight = 1.0 / np.bincount(self.rows.group)[self.rows.group] if len(self.rows) else np.zeros(0)
         worth = self.demand.utility(np.arange(nodes.shape[1])[None] + 1, self.rows.descent.depth[:, None])
-        i, j = np.divmod(np.arange(n * n), n)
-        stats = np.zeros((n * n, 2, kinds, 3))  # of full paths, of branches: groups, excess, variance
-        utility = np.zeros(n * n)
-        end = self.every, self.last
+        stats = np.zeros((n, n, 2, kinds, 3))  # of full paths, of branches: rows, excess, variance
+        utility = np.zeros((n, n))
 
-        def counted(at: tuple[np.ndarray, np.ndarray], chosen: np.ndarray) -> np.ndarray:
-            w, k = weight * chosen, kind[at]
-            sums = (w, w * np.where(chosen, excess[at], 0), w * spread[at])
-            return np.stack([np.bincount(k, x, minlength=kinds) for x in sums], 1)
+        def columns(at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+            """(R, 3 kinds) what each row adds to the sums where it is decided at this level."""
+            own = np.stack([np.ones(len(self.rows)), np.nan_to_num(excess[at]), spread[at]], 1)
+            return (np.eye(kinds)[kind[at]][..., None] * own[:, None]).reshape(len(own), 3 * kinds)
 
+        ends = columns((self.every, self.last))
         for price in range(n):
-            at = (self.every, self.level[price])
-            for other in range(n):
-                accept, partial = self.accept[other], self.partial[price]
-                mine = (accept > 0) & (accept >= partial)
-                theirs = (partial > 0) & ~mine
-                cell = other * n + price
-                stats[cell, 0], stats[cell, 1] = counted(end, mine), counted(at, theirs)
-                utility[cell] = weight @ mine + weight @ np.where(theirs, worth[at], 0)
+            at, partial = (self.every, self.level[price]), self.partial[price]
+            mine = (self.accept > 0) & (self.accept >= partial)  # (n, R), a row a price of full paths
+            theirs = (partial > 0) & ~mine
+            stats[:, price, 0] = (mine @ ends).reshape(n, kinds, 3)
+            stats[:, price, 1] = (theirs @ columns(at)).reshape(n, kinds, 3)
+            utility[:, price] = mine.sum(1) + theirs @ worth[at]
         with np.errstate(invalid="ignore", divide="ignore"):
             slack = -stats[..., 1] / np.sqrt(stats[..., 2])
-        slack = np.where(stats[..., 0] > 0, slack, np.inf).min((1, 2))
-        return _Cells(i, j, utility, slack)
+        slack = np.where(stats[..., 0] > 0, slack, np.inf).min((2, 3))
+        i, j = np.divmod(np.arange(n * n), n)
+        return _Cells(i, j, utility.ravel(), slack.ravel())
 
     def _last_shown(self, cells: "_Cells", mine: np.ndarray, alpha: float) -> int | None:
         """Fixed-sequence testing from strict to lenient; the last candidate before the first failure."""
@@ -223,9 +209,7 @@ class Search:
         rows = rows[self.rows.known[rows, stops[rows] - 1]]
         at = rows, stops[rows] - 1
         node = self.rows.descent.nodes[at]
-        return Decided(
-            self.rows.wrong[at], self.demand.cost[node], node, self.rows.group[rows], self.rows.drawn[rows]
-        )
+        return Decided(self.rows.wrong[at], self.demand.cost[node], node, self.rows.group[rows])
 
     def _point(self, best: tuple[int, int]) -> OperatingPoint:
         stops = self.stops(*best)
@@ -258,7 +242,7 @@ class Search:
     def _needed(self, kind: Verdict) -> int | None:
         """About how many labelled rows would show a guarantee for this kind; None if no number would."""
         g, n, alpha = len(PRICES), max(len(self.rows), 1), 1 - self.demand.precision
-        share = SHARES[2 if kind == "accept" else 1] * self.alpha  # what this kind has for itself
+        share = SHARES[0] * self.alpha
         pairs = [(i, g) for i in range(g)] if kind == "accept" else [(g, j) for j in range(g)]
         counts = np.array([(len(d.wrong), d.wrong.sum()) for d in map(self._of_pair, pairs)])
         rows, wrong = counts[counts[:, 0] > 0].T if counts[:, 0].any() else np.zeros((2, 0))
