@@ -94,8 +94,8 @@ def recipe(name: str, changes: list[str]) -> Method:
 def methods(data: str, text: str | None, image: str | None) -> dict[str, Method]:
     """All methods that make sense on a data set, baselines first."""
     words = [f"text_encoder={json.dumps(text)}"] if text else []
-    pictures = [f"image_encoder={json.dumps(image)}"] if image else []
-    blind, both = ["views.image=false", *words], [*pictures, *words]
+    images = [f"image_encoder={json.dumps(image)}"] if image else []
+    blind, both = ["views.image=false", *words], [*images, *words]
     found = {
         "linear SVM on TF-IDF": Method(svm),
         "linear stack, text": stack(MEANING, blind),
@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--judged", type=int, help="judge the first folds only (default: all)")
     parser.add_argument("--remove", action="store_true", help="remove the section, and measure nothing")
     parser.add_argument("--text", help="folder of the text encoder's weights, in place of its hub name")
-    parser.add_argument("--image", help="folder of the picture encoder's weights, in place of its hub name")
+    parser.add_argument("--image", help="folder of the image encoder's weights, in place of its hub name")
     parser.add_argument("--keep", type=Path, help="folder of answers already given, to go on after a stop")
     args = parser.parse_args()
     section = f"accuracy {args.data} {'test' if args.test else 'folds'}"

@@ -6,7 +6,7 @@
 The encoders' outputs are computed once and kept, and so is every finished training: killed, it goes on
 where it stood. Every variant of a family has the same stages and differs in what its name says alone; the
 other family is the shipped `balanced`. Is the best fused one above its own best single view? Then, of
-`huse`, trained on `train` and asked on `test`, once: does a picture find its own product's text?
+`huse`, trained on `train` and asked on `test`, once: does an image find its own product's text?
 """
 
 import argparse
@@ -35,7 +35,7 @@ STAGE = {"epochs": 8, "min_steps": 600, "batch_size": 128, "lr": 1e-3, "weight_d
 TREE = {"type": "TreeHead", "dropout": 0.3}
 SPACE = [{"type": "CrossEntropyLoss"}, {"type": "PerViewLoss"}]
 FOLDS = 5
-SINGLE = ("text alone", "picture alone")
+SINGLE = ("text alone", "image alone")
 
 
 def views(data: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def views(data: str) -> dict[str, Any]:
     assert package is not None
     assert package.origin is not None
     text = {"type": "TransformerTextEncoder", "name": str(Path(package.origin).parent / "model")}
-    size = 128 if data == "marketplace" else 96  # pictures of fashion are 80 pixels high
+    size = 128 if data == "marketplace" else 96  # images of fashion are 80 pixels high
     image = {
         "type": "TransformerImageEncoder",
         "name": str(SHARED / "weights" / "mobilenet_v2"),
@@ -82,7 +82,7 @@ def variants(data: str) -> list[Variant]:
     mixed = [
         made("concat", concat),
         made("text alone", concat, some=texts),
-        made("picture alone", concat, some={"image": own["image"]}),
+        made("image alone", concat, some={"image": own["image"]}),
         made("gated", {"type": "GatedFusion", "dim": 512, "dropout": 0.3}, losses=SPACE),
         made("multilevel", {"type": "MultilevelFusion", "dim": 512, "groups": group, "dropout": 0.3}),
         made("huse", {"type": "HuseFusion", "dim": 768, "bridge": 256}, losses=huse),
@@ -97,7 +97,7 @@ def balanced(views: dict[str, Any]) -> list[Variant]:
     changes = [f"parts.{name}=0" for name in ("stop", "calibrate", "promise")]
     for view, kind in (("title_meaning", "title"), ("meaning", "title"), ("image", "image")):
         changes.append(f"views.{view}.encoder.name={views[kind]['encoder']['name']}")
-    if "words" not in views:  # fashion: one small picture a product
+    if "words" not in views:  # fashion: one small image a product
         changes += ["views.image.images=1", f"views.image.encoder.size={views['image']['encoder']['size']}"]
     whole = load_recipe("balanced", changes)
     alone = [f"balanced, {name}" for name in SINGLE]
@@ -132,7 +132,7 @@ def words(text: str) -> list[str]:
     return [*plain, "".join(re.findall(r"[a-z]+", text.lower())).rstrip("s")]
 
 
-# -- does a picture find its own text? ----------------------------------------------------------------
+# -- does an image find its own text? ----------------------------------------------------------------
 
 
 def retrieval(data: str, train: Catalog, test: Catalog) -> list[str]:
@@ -165,7 +165,7 @@ def retrieval(data: str, train: Catalog, test: Catalog) -> list[str]:
     return [
         "",
         f"Image → text recall@1 among the {asked.sum():,} `test` products with both (chance {chance:.4f}), "
-        "by the title's MiniLM vectors and the picture's alone; the ridge map is between these same vectors, "
+        "by the title's MiniLM vectors and the image's alone; the ridge map is between these same vectors, "
         f"fitted on `train`, its penalty ({best[1]:g}) chosen there. "
         f"huse above it: {shown(gain)}.",
         "",

@@ -46,7 +46,7 @@ RIVALS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 
 
 def spoil(catalog: Catalog, kind: str, rate: float, seed: int = 1) -> tuple[Catalog, np.ndarray]:
-    """The catalogue with labels changed, and (n,) where."""
+    """The catalog with labels changed, and (n,) where."""
     rng, tree = np.random.default_rng(seed), catalog.taxonomy
     node = catalog.targets().node
     picked = rng.random(len(node)) < rate

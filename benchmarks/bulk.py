@@ -99,7 +99,7 @@ HEAD = [
 
 
 def write_rows(file: Path, words: list[str], count: int) -> None:
-    """A catalogue of listings that all differ."""
+    """A catalog of listings that all differ."""
     rng = random.Random(count)
     with file.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)

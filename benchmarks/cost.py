@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("data", choices=SETS)
     parser.add_argument("--recipe", default="balanced")
     parser.add_argument("--text", help="folder of the text encoder's weights, in place of its hub name")
-    parser.add_argument("--image", help="folder of the picture encoder's weights, in place of its hub name")
+    parser.add_argument("--image", help="folder of the image encoder's weights, in place of its hub name")
     args = parser.parse_args()
     changes = [f"text_encoder={args.text}"] if args.text else []
     changes += [f"image_encoder={args.image}"] if args.image else []

@@ -1,6 +1,6 @@
 """Words and vectors fused, against each alone: `python benchmarks/hybrid.py RUN products.csv`.
 
-Known products are looked for among the catalogue's `test` rows: by three words of their text drawn by chance,
+Known products are looked for among the catalog's `test` rows: by three words of their text drawn by chance,
 by their rarest word (as a model number is asked for), and by their title with half its words spelled wrongly.
 Writes a section of RESULTS.md.
 """

@@ -1,6 +1,6 @@
 """What it costs and changes to keep near-duplicates on one side: `python benchmarks/near_duplicates.py`.
 
-`marketplace`: how many rows are tied by equal content, by nearly equal titles too, and by first pictures that
+`marketplace`: how many rows are tied by equal content, by nearly equal titles too, and by first images that
 look alike too, and how long it takes to find out; accuracy of `fast` on text alone, shortened, on rows held
 out by each kind of group. And the time for growing numbers of titles, made of real ones by changing words.
 """
@@ -24,7 +24,7 @@ from results import SHARED, machine, write_section
 KINDS = {
     "equal content": {"near": False},
     "and nearly equal titles": {"images": False},
-    "and pictures that look alike": {},
+    "and images that look alike": {},
 }
 SIZES = (10_000, 100_000, 1_000_000)
 SEEDS = 3

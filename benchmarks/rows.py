@@ -1,4 +1,4 @@
-"""Ten million rows: how fast a catalogue is read, streamed and checked, and in how much memory.
+"""Ten million rows: how fast a catalog is read, streamed and checked, and in how much memory.
 
     python benchmarks/rows.py [--rows 10000000] [--folder /tmp]
 
@@ -152,7 +152,7 @@ def main() -> None:
     names += ["peak memory, reading", "peak, with `check`", "with file pages", "wall clock"]
     about = (
         f"`python benchmarks/rows.py --rows {given.rows}`, one process; {machine()}. Seconds and rates are "
-        "of processor time. Peak memory is anonymous memory; file pages are the memory-mapped catalogue, "
+        "of processor time. Peak memory is anonymous memory; file pages are the memory-mapped catalog, "
         "which the kernel drops when memory is short."
     )
     table = [f"| {' | '.join(names)} |", "|" + "---|" * len(names), *lines]

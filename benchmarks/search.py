@@ -1,7 +1,7 @@
 """Does the index find, and how fast?
 
     python benchmarks/search.py speed VECTORS       # a file of `aisle embed`: recall, rate, build, memory
-    python benchmarks/search.py retrieval fashion   # text and picture across, on `test`; or marketplace
+    python benchmarks/search.py retrieval fashion   # text and image across, on `test`; or marketplace
     python benchmarks/search.py duplicates          # `luma`'s variants, and altered listings of `marketplace`
 
 `retrieval` trains `huse`: --text and --image name local folders of its encoders where no hub is reached,
@@ -248,7 +248,7 @@ def duplicates() -> None:
         "",
         f"`benchmarks/search.py duplicates`: pairs within the groups found. `luma`: {len(luma):,} products, "
         f"{len(variants):,} pairs of variants. `marketplace`: {len(market):,} `test` listings and an altered "
-        f"copy of {len(copies):,}: words dropped, swapped, added or mistyped, descriptions cut, pictures "
+        f"copy of {len(copies):,}: words dropped, swapped, added or mistyped, descriptions cut, images "
         "cropped by up to a tenth a side, resized and re-encoded; pairs with a copy are judged. "
         f"{machine()}.",
         "",

@@ -269,7 +269,7 @@ async def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("titles", type=Path, help="a catalogue to take products from")
+    parser.add_argument("titles", type=Path, help="a catalog to take products from")
     parser.add_argument("--rate", type=float, default=150)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--minutes", type=float, default=10)

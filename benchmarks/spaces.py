@@ -1,4 +1,4 @@
-"""Text and picture in one space, beside linear maps between the same frozen vectors.
+"""Text and image in one space, beside linear maps between the same frozen vectors.
 
 `python benchmarks/search.py retrieval` calls it. Nothing is chosen on `test`: the penalties, widths and
 weights of the linear maps are chosen on held-out rows of `train`, by the very measure that is reported.
@@ -38,12 +38,12 @@ ALL_ROWS = (
     "split.threshold=0",
 )  # the maps too
 Sides = dict[str, np.ndarray]
-Map = Callable[[Sides], tuple[np.ndarray, np.ndarray]]  # unit rows of texts and of pictures in one space
-Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (texts, pictures) -> (n,) of each product
+Map = Callable[[Sides], tuple[np.ndarray, np.ndarray]]  # unit rows of texts and of images in one space
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (texts, images) -> (n,) of each product
 
 
 class Asked(NamedTuple):
-    """Products of which each has text and picture: (n,) their node, (n, n) same leaf and colour."""
+    """Products of which each has text and image: (n,) their node, (n, n) same leaf and colour."""
 
     node: np.ndarray
     same: np.ndarray
@@ -71,7 +71,7 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None, 
     lines = [
         f"## Finding across text and picture: `{data}`",
         "",
-        f"`benchmarks/search.py retrieval {data}`: {len(test):,} `test` products with a picture, `huse` "
+        f"`benchmarks/search.py retrieval {data}`: {len(test):,} `test` products with an image, `huse` "
         f"trained on `train`{changed}. Recall and MRR: of the same product's other side. mAP: of the same "
         f"leaf; hierarchical precision@{K}: the share of the path in common; likeness: mean cosine of the "
         f"hits' category names with the query's (MiniLM). {machine()}.",
@@ -86,7 +86,7 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None, 
 
 
 def both(catalog: Catalog) -> Catalog:
-    """The products with a picture and a known place."""
+    """The products with an image and a known place."""
     return catalog.select(np.flatnonzero(catalog.has_image() & (catalog.targets().node >= 0)))
 
 
@@ -98,7 +98,7 @@ def ask(catalog: Catalog) -> Asked:
 
 
 def sides(model: Any, catalog: Catalog) -> Sides:
-    """Unit rows, frozen and in the space, of the text and of the picture alone."""
+    """Unit rows, frozen and in the space, of the text and of the image alone."""
     import torch
 
     found: dict[str, list[np.ndarray]] = {
@@ -146,13 +146,13 @@ def beside(data: str, fit: Sides, learned: Asked, there: Sides, asked: Asked) ->
     measures: dict[str, tuple[Callable[[Asked], Measure], np.ndarray]] = {
         "image → text recall@1": (lambda _: own_first, np.ones(len(asked.node), bool))
     }
-    about = "Recall@1: whether a picture's nearest text is its own."
+    about = "Recall@1: whether an image's nearest text is its own."
     if data == "fashion":
         measures[f"text → image relevance@{K}"] = (
-            lambda some: lambda texts, pictures: relevance(texts, pictures, some.same),
+            lambda some: lambda texts, images: relevance(texts, images, some.same),
             asked.same.sum(1) > 1,
         )
-        about += f" Relevance: the share of the first {K} pictures of the same leaf and colour, the product's"
+        about += f" Relevance: the share of the first {K} images of the same leaf and colour, the product's"
         about += " own aside, over products that have such others."
     lines = ["", f"{about} Maps between the frozen vectors are fitted on `train`.", ""]
     lines += ["| | products | huse | ridge | huse above it | CCA | huse above it |", "|" + "---|" * 7]
@@ -171,14 +171,14 @@ def shown(gain: Interval) -> str:
     return f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
 
 
-def own_first(texts: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """(n,) whether picture i's nearest text is text i."""
-    return (pictures @ texts.T).argmax(1) == np.arange(len(texts))
+def own_first(texts: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """(n,) whether image i's nearest text is text i."""
+    return (images @ texts.T).argmax(1) == np.arange(len(texts))
 
 
-def relevance(texts: np.ndarray, pictures: np.ndarray, same: np.ndarray) -> np.ndarray:
-    """(n,) share of the first K pictures that are relevant, the query's own product aside."""
-    likeness = texts @ pictures.T
+def relevance(texts: np.ndarray, images: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """(n,) share of the first K images that are relevant, the query's own product aside."""
+    likeness = texts @ images.T
     np.fill_diagonal(likeness, -np.inf)
     order = np.argpartition(-likeness, K, 1)[:, :K]
     return np.take_along_axis(same, order, 1).mean(1)
@@ -232,8 +232,8 @@ def canonical(fit: Sides) -> Iterator[Map]:
 
 
 def _projected(mean: Sides, u: np.ndarray, v: np.ndarray, there: Sides) -> tuple[np.ndarray, np.ndarray]:
-    texts, pictures = there["frozen text"] - mean["text"], there["frozen image"] - mean["image"]
-    return unit_rows(texts @ u), unit_rows(pictures @ v)
+    texts, images = there["frozen text"] - mean["text"], there["frozen image"] - mean["image"]
+    return unit_rows(texts @ u), unit_rows(images @ v)
 
 
 def whitened(m: np.ndarray, penalty: float) -> np.ndarray:

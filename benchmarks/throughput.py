@@ -1,4 +1,4 @@
-"""How many products a core places a second, from picture files on disk to a written result file.
+"""How many products a core places a second, from image files on disk to a written result file.
 
     aisle train marketplace/products.csv --recipe fast --set views.image=false --out words
     aisle train marketplace/products.csv --recipe balanced --out full    # with the local encoders' folders
@@ -11,7 +11,7 @@
     aisle cascade words-onnx full-int8 marketplace/products.csv --out two
     python benchmarks/throughput.py full-int8 words-onnx three two --judge full-onnx
 
-The marketplace's `test` rows, again and again until there are `--rows`. Every picture is encoded anew, so
+The marketplace's `test` rows, again and again until there are `--rows`. Every image is encoded anew, so
 that no two files hold the same bytes, and dropped from the page cache before each measurement. No answer and
 no output of an encoder is cached. Processor seconds are of the whole process, threads included; on a machine
 that does other work they, not the wall clock, tell what a core can do. First the ceilings: decoding alone,
@@ -75,7 +75,7 @@ def spent(rows: int, work: Callable[[], Any]) -> Spent:
 
 
 def unique_files(rows: int, folder: Path) -> Path:
-    """`rows` rows whose pictures are all encoded anew: the CSV file."""
+    """`rows` rows whose images are all encoded anew: the CSV file."""
     source = SHARED / "data/marketplace/products.csv"
     with source.open(newline="", encoding="utf-8") as handle:
         test = [row for row in csv.DictReader(handle) if row["split"] == "test"]
@@ -86,10 +86,10 @@ def unique_files(rows: int, folder: Path) -> Path:
         for i in range(rows):
             row, names = test[i % len(test)], []
             for k, name in enumerate(filter(None, row["images"].split("|"))):
-                with Image.open(source.parent / name) as picture:
+                with Image.open(source.parent / name) as image:
                     file = io.BytesIO()
                     note = rng.bytes(16)  # a comment of its own: other bytes, the same pixels
-                    picture.convert("RGB").save(file, "JPEG", quality=90, comment=note)
+                    image.convert("RGB").save(file, "JPEG", quality=90, comment=note)
                 names.append(f"{i}-{k}.jpg")
                 (folder / names[-1]).write_bytes(file.getvalue())
             said = {key: row[key] for key in ("title", "description")}
@@ -149,7 +149,7 @@ def network_only(model: Any, catalog: Catalog) -> tuple[Spent, dict[str, float]]
 
 
 def end_to_end(model: Any, file: Path, out: Path) -> Spent:
-    """From the files to a written file, reading the catalogue included; the model has answered before."""
+    """From the files to a written file, reading the catalog included; the model has answered before."""
     catalog = aisle.read(file)
     list(model.predict_stream(list(catalog)[:_WARM]))
     cold(file.parent)
@@ -158,7 +158,7 @@ def end_to_end(model: Any, file: Path, out: Path) -> Spent:
 
 
 def texts(model: Any, rows: int, folder: Path, described: bool) -> Spent:
-    """Listings without pictures from a CSV file to shards: the marketplace's own, again and again."""
+    """Listings without images from a CSV file to shards: the marketplace's own, again and again."""
     folder.mkdir()
     said = ["title", "description"] if described else ["title"]
     with (SHARED / "data/marketplace/products.csv").open(newline="", encoding="utf-8") as handle:
@@ -252,7 +252,7 @@ def main() -> None:
         "## Throughput on CPU",
         "",
         f"`python benchmarks/throughput.py --rows {given.rows}`; {machine()}; onnxruntime, "
-        f"{precision}; load average {before:.1f} before, {after:.1f} after{beside}. Caches off, each picture "
+        f"{precision}; load average {before:.1f} before, {after:.1f} after{beside}. Caches off, each image "
         "other bytes, cold files. Two cores: twice what a core-second does.",
         "",
         "| | products | a core-second | two cores | a product | wall clock, a second |",

@@ -251,7 +251,7 @@ def test_junk_is_an_error_or_problems(tmp_path, name, content):
         ("x.csv", b"PK\x03\x04rest", "a ZIP archive"),
         ("x.csv", gzip.compress(b"id,title\n1,a\n", mtime=0), "let its name end in .gz"),
         ("x.jsonl", zstandard.compress(b"{}"), "let its name end in .zst"),
-        ("x.tsv", b"\x89PNG\r\n", "a picture"),
+        ("x.tsv", b"\x89PNG\r\n", "an image"),
         ("x.csv.gz", b"id,title\n1,a\n", "x.csv.gz: cannot be read"),
     ],
 )

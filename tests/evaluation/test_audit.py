@@ -10,8 +10,8 @@ from aisle.cli import register
 from aisle.errors import CatalogError
 from aisle.evaluation.audit import audit, corrected
 from aisle.evaluation.audit.candidates import duplicate_labels, wrong_labels
-from aisle.evaluation.audit.evidence import standing
-from aisle.evaluation.audit.neighbours import K, nearest, votes
+from aisle.evaluation.audit.evidence import margins
+from aisle.evaluation.audit.neighbors import K, nearest, votes
 from aisle.taxonomy import Scores, Taxonomy
 from aisle.workflow import resolve
 from tests.evaluation.shop import PLACES, catalog, products
@@ -29,7 +29,7 @@ def test_a_place_stands_against_the_best_other_at_every_level():
     """Recomputed with plain sums over the terminals below each node."""
     said = scores()
     places = np.array([TREE.terminals, np.roll(TREE.terminals, 1)]).T[: len(said)]
-    margin, logp = standing(said, places, np.ones(places.shape, bool))
+    margin, logp = margins(said, places, np.ones(places.shape, bool))
     mass = np.exp(said.all())
     for b, c in np.ndindex(places.shape):
         node = int(places[b, c])
@@ -167,5 +167,5 @@ def test_the_page_is_one_quiet_file(spoiled):
     data = json.loads((folder / "out" / "audit.json").read_text())
     lines = [json.loads(line) for line in (folder / "out" / "audit.jsonl").read_text().splitlines()]
     found = Audit.model_validate({**data, "findings": lines})
-    again = corrected(read, found, least=2.0)  # nothing is that sure: labels as they were
+    again = corrected(read, found, min_chance=2.0)  # no chance is that high: labels are unchanged
     assert (again.targets().node == read.targets().node).all()

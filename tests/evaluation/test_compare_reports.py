@@ -5,7 +5,7 @@ import pytest
 
 from aisle.errors import AisleError
 from aisle.evaluation import compare_with_report, evaluate, load_report
-from aisle.evaluation.compare_reports import packed, unpacked
+from aisle.evaluation.compare_reports import pack_hits, unpack_hits
 from aisle.evaluation.report import render
 from tests.evaluation.shop import CarefulModel, catalog
 
@@ -18,7 +18,7 @@ def before(test):
 
 def test_the_same_products_give_paired_limits(full, before, test):
     found = compare_with_report(full, before).comparison
-    right = [unpacked(e.hits, e) for e in (full, before)]
+    right = [unpack_hits(e.hits, e) for e in (full, before)]
     assert right[0].mean() == pytest.approx(full.model.overall.accuracy.value)
     assert found.same
     assert found.accuracy.value == pytest.approx((right[0] - right[1]).mean())
@@ -63,4 +63,4 @@ def test_an_earlier_report_is_found_in_its_run_and_anything_else_refused(full, t
 
 def test_hits_survive_packing():
     hits = np.random.default_rng(0).random(300) < 0.4
-    assert len(packed(hits)) == 52
+    assert len(pack_hits(hits)) == 52

@@ -13,7 +13,7 @@ from aisle.evaluation import explained
 from aisle.evaluation.audit import audit
 from aisle.evaluation.drift import drift, profile
 from aisle.evaluation.numbers import count, percent
-from aisle.evaluation.similarity import alike
+from aisle.evaluation.similarity import similar_products
 from aisle.inference.explain import explain
 from tests.evaluation.shop import catalog, picture, products
 from tests.evaluation.test_audit import QUICK
@@ -110,7 +110,7 @@ def test_the_page_of_drift(browser, promising, tmp_path):
 def test_the_page_of_explanations(browser, trained, tmp_path):
     rows = attacked(list(trained.catalog)[:3])
     why = explain(trained.model, rows)
-    file = explained.write(why, rows, alike(trained.model, rows, trained.catalog), tmp_path)
+    file = explained.write(why, rows, similar_products(trained.model, rows, trained.catalog), tmp_path)
     page = opened(browser, file, json.loads((tmp_path / "explain.json").read_text()))
     is_quiet(page)
     read = numbers(page)

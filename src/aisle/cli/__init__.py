@@ -63,8 +63,8 @@ def register() -> typer.Typer:
     return app
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         from aisle import __version__
 
         typer.echo(f"aisle {__version__}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MARKS = {"error": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "cyan")}
 _WIDE, _FIELDS = 60, 20  # columns that are all printed; else how many of those without a role are
-_TOGETHER, _NAMED = 4, 8  # columns with one finding that are grouped; how many of them are named
+_MIN_GROUPED, _MAX_NAMED = 4, 8  # columns with one finding that are grouped; how many of them are named
 
 
 @command("check", "Check a catalog and list its problems.", section="Catalog")
@@ -61,7 +61,7 @@ def check(
 
 
 def print_report(report: "CheckReport", out: "Console", quiet: bool = False) -> None:
-    """Print the report; quiet: only errors."""
+    """Print the report; if `quiet`, only errors."""
     if not quiet:
         _header(report, out)
         _columns(report, out)
@@ -70,12 +70,12 @@ def print_report(report: "CheckReport", out: "Console", quiet: bool = False) -> 
     if shown:
         out.print()
         out.print("Found", style="bold")
-    for alike in _alike(shown):
-        if len(alike) < _TOGETHER:
-            for finding in alike:
+    for same in _group_by_message(shown):
+        if len(same) < _MIN_GROUPED:
+            for finding in same:
                 _finding(finding, out, quiet)
         else:
-            _findings_of_columns(alike, out)
+            _findings_of_columns(same, out)
     if not quiet and not report.findings:
         out.print("\nNo problems found.", style="green")
 
@@ -88,23 +88,25 @@ def _finding(finding: "Finding", out: "Console", quiet: bool) -> None:
 
 
 def _message(severity: str, message: str, amount: str, action: str, out: "Console") -> None:
-    """A finding in bold and colour, and what is done about it."""
-    mark, colour = _MARKS[severity]
-    out.print(Text.assemble((f"{mark} ", colour), f"{console.printable(message)}: ", (amount, "bold")))
-    done = Text(f"→ {console.printable(action)}", "dim")
-    out.print(Padding(done, (0, 0, 0, 4)) if out.is_terminal else Text.assemble("    ", done))
+    """Print a finding, and what is done about it."""
+    symbol, colour = _MARKS[severity]
+    out.print(Text.assemble((f"{symbol} ", colour), f"{console.printable(message)}: ", (amount, "bold")))
+    action_text = Text(f"→ {console.printable(action)}", "dim")
+    out.print(Padding(action_text, (0, 0, 0, 4)) if out.is_terminal else Text.assemble("    ", action_text))
 
 
-def _alike(findings: "list[Finding]") -> "list[list[Finding]]":
-    """The findings in order; equal ones of several columns are grouped."""
+def _group_by_message(findings: "list[Finding]") -> "list[list[Finding]]":
+    """The findings in order; those with equal messages for several columns are grouped."""
     found: dict[tuple[str, ...], list[Finding]] = {}
-    for place, finding in enumerate(findings):
-        own = () if finding.column else (str(place),)
-        found.setdefault((finding.severity, finding.kind, _general(finding), *own), []).append(finding)
+    for position, finding in enumerate(findings):
+        unique_key = () if finding.column else (str(position),)
+        found.setdefault((finding.severity, finding.kind, _without_column(finding), *unique_key), []).append(
+            finding
+        )
     return list(found.values())
 
 
-def _general(finding: "Finding") -> str:
+def _without_column(finding: "Finding") -> str:
     """A finding's message without the column's name and shares."""
     return re.sub(r"\d[\d.,]*%", "nearly all", finding.message.removeprefix(f"{finding.column}: "))
 
@@ -115,14 +117,16 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
 
     first = findings[0]
     columns = [finding.column for finding in findings]
-    few = len(columns) <= _NAMED and not any("," in column for column in columns)
-    drop = flag("ignored", *columns) if few else "-c ignored=NAME,NAME,…"
+    can_list = len(columns) <= _MAX_NAMED and not any("," in column for column in columns)
+    drop = flag("ignored", *columns) if can_list else "-c ignored=NAME,NAME,…"
     action, option, _ = first.action.partition("-c ")
     action = action + drop if option else action
-    _message(first.severity, _general(first), f"{len(findings):,} columns", action, out)
-    names = ", ".join(map(console.printable, columns[:_NAMED]))
-    more = f" and {len(columns) - _NAMED:,} more (--json lists all)" if len(columns) > _NAMED else ""
-    out.print(f"    {names}{more}", markup=False)
+    _message(first.severity, _without_column(first), f"{len(findings):,} columns", action, out)
+    names = ", ".join(map(console.printable, columns[:_MAX_NAMED]))
+    further = (
+        f" and {len(columns) - _MAX_NAMED:,} more (--json lists all)" if len(columns) > _MAX_NAMED else ""
+    )
+    out.print(f"    {names}{further}", markup=False)
 
 
 def _header(report: "CheckReport", out: "Console") -> None:
@@ -158,11 +162,11 @@ def _columns(report: "CheckReport", out: "Console") -> None:
         )
     widths = [min(40, max(cell_len(line[k]) for line in lines)) for k in range(4)]
     out.print()
-    for place, (name, part, filled, distinct, common) in enumerate(lines):
+    for position, (name, part, filled, distinct, common) in enumerate(lines):
         left = f"{set_cell_size(name, widths[0])}  {part:<{widths[1]}}"
         numbers = f"{filled:>{widths[2]}}  {distinct:>{widths[3]}}"
         line = set_cell_size(f"{left}  {numbers}  {common}", out.width).rstrip()
-        out.print(line, style="dim" if place == 0 else "", markup=False)
+        out.print(line, style="dim" if position == 0 else "", markup=False)
     left = len(report.columns) - len(listed)
     if left:
         out.print(f"… and {left:,} more columns (--json lists all)", style="dim")

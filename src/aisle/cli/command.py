@@ -42,9 +42,9 @@ def command(name: str, short: str, section: str, resumes: bool = False) -> Calla
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        made = guarded(_expand(function), same_command if resumes else None)
-        _REGISTERED[name] = Command(name, made, short, section)
-        return made
+        wrapped = guarded(_expand(function), same_command if resumes else None)
+        _REGISTERED[name] = Command(name, wrapped, short, section)
+        return wrapped
 
     return decorate
 

@@ -43,28 +43,28 @@ def duplicates(
     if as_json:
         console.print_json({"rows": len(catalog), "groups": len(groups), "listed": rows})
         return
-    spare = len(rows) - len(groups)
+    redundant = len(rows) - len(groups)
     console.out.print(
-        f"{len(groups):,} products are listed more than once, in {len(rows):,} rows; {spare:,} rows "
+        f"{len(groups):,} products are listed more than once, in {len(rows):,} rows; {redundant:,} rows "
         f"are redundant"
     )
-    _show(rows)
+    _print_groups(rows)
     console.print_paths(groups=out)
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    place = -1
-    for before, row in zip([None, *rows], rows, strict=False):
+def _print_groups(rows: list[dict[str, Any]]) -> None:
+    position = -1
+    for previous, row in zip([None, *rows], rows, strict=False):
         if row["group"] > MAX_GROUPS:
             console.out.print("… (--out groups.csv writes all of them)")
             return
-        place = place + 1 if before and before["group"] == row["group"] else 0
-        if place == 0:
+        position = position + 1 if previous and previous["group"] == row["group"] else 0
+        if position == 0:
             console.out.print(f"\ngroup {row['group']}: {row['size']} rows with similar {row['matched_by']}")
-        if place < MAX_ROWS:
+        if position < MAX_ROWS:
             title = console.printable(row["title"])
             console.out.print(
                 f"  row {row['row']:>7,}  {row['id']}  {title[:100]}", markup=False, soft_wrap=True
             )
-        elif place == MAX_ROWS:
+        elif position == MAX_ROWS:
             console.out.print(f"  … and {row['size'] - MAX_ROWS:,} more")

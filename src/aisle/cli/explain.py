@@ -51,8 +51,8 @@ def explain(
     """Show the words and image regions that changed a prediction, each view's share, and similar products."""
     from aisle import workflow
     from aisle.evaluation import explained
-    from aisle.evaluation.similarity import alike
-    from aisle.inference.explain import explain as ask
+    from aisle.evaluation.similarity import similar_products
+    from aisle.inference.explain import explain as explain_products
     from aisle.inference.known_columns import check_products
 
     if method not in ("occlusion", "shapley"):
@@ -67,8 +67,8 @@ def explain(
         _written(text, model) if text.lstrip().startswith("{") else _find(text, catalog) for text in product
     ]
     check_products(model, chosen)
-    found = ask(model, chosen, node, method)  # type: ignore[arg-type]
-    similar = alike(model, chosen, catalog)
+    found = explain_products(model, chosen, node, method)  # type: ignore[arg-type]
+    similar = similar_products(model, chosen, catalog)
     with console.writing(out):
         page = explained.write(found, chosen, similar, out)
     if as_json:

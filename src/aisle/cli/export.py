@@ -63,19 +63,19 @@ def export(
     from aisle.inference.onnx.export import export as write
 
     rows = workflow.rows_to_choose_on(catalog)
-    made = write(model, rows, folder, ExportOptions(int8, max_loss, force), progress)
+    exported = write(model, rows, folder, ExportOptions(int8, max_loss, force), progress)
     if as_json:
-        measured = made.predictor.results["exported"]
-        console.print_json({"model": str(folder), "model_id": made.predictor.model_id, **measured})
+        measured = exported.predictor.results["exported"]
+        console.print_json({"model": str(folder), "model_id": exported.predictor.model_id, **measured})
         return
-    parity = made.parity
+    parity = exported.parity
     console.out.print(
         f"on {parity.rows:,} rows, log-probabilities differ by at most {parity.difference:.1g}; "
         f"{parity.agreement:.1%} of the best predictions are equal"
     )
-    if made.cost is not None:
-        console.out.print(f"int8 loses {made.cost}")
-    if int8 and not made.predictor.policy.curve:
+    if exported.cost is not None:
+        console.out.print(f"int8 loses {exported.cost}")
+    if int8 and not exported.predictor.policy.curve:
         console.say("no guarantee yet: run `aisle calibrate` with labelled rows")
     next_ = console.command("classify", folder, "NEW.csv", "--out", "predictions.csv")
     console.print_paths(model=folder, next=next_)

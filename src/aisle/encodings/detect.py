@@ -1,32 +1,36 @@
-"""The encoding of a file: by its mark, by what its bytes are, or by the likeliest guess; and what stays of
-bytes that mean nothing."""
+"""Detects the encoding of a file, and keeps bytes that cannot be decoded."""
 
 import codecs
 from typing import NamedTuple
 
-from aisle.encodings.formats import mark_of, unmarked_utf16
+from aisle.encodings.formats import encoding_of_mark, utf16_without_mark
 from aisle.encodings.guess import guess
 from aisle.errors import CatalogError
 
-KEPT = "aisle.kept"  # the name of an error handler of decoders: bytes that mean nothing survive
+KEPT = "aisle.kept"  # the name of an error handler of decoders that keeps bytes which cannot be decoded
 SAMPLE = 4 * 2**20
 
 
 class Encoding(NamedTuple):
-    """How bytes become text; sure: decided by a byte-order mark or by valid UTF-8."""
+    """An encoding. `sure`: it is stated, or follows from a byte-order mark or from valid UTF-8."""
 
     name: str
     sure: bool
 
 
 def detect(sample: bytes, given: str | None = None, usual: str | None = None) -> Encoding:
-    """As given, else by byte-order mark, else UTF-8 where the sample is, else the usual encoding where it
-    fits, else the likeliest guess.
+    """Detect the encoding of a file.
 
-    sample: the first bytes of the file, at most `SAMPLE` of which are looked at.
+    In order: the stated encoding, a byte-order mark, UTF-8 if the sample is valid, the usual encoding if it
+    can decode the sample, the likeliest guess.
+
+    Args:
+        sample: The first bytes of the file; at most `SAMPLE` of them are inspected.
+        given: The encoding that the user states.
+        usual: The encoding of an earlier file of the same shop.
 
     Raises:
-        CatalogError: Python knows no encoding of the given name.
+        CatalogError: Python has no encoding of the stated name.
     """
     if given is not None:
         try:
@@ -34,10 +38,10 @@ def detect(sample: bytes, given: str | None = None, usual: str | None = None) ->
         except LookupError as error:
             raise CatalogError(f"encoding {given!r} is unknown; try utf-8, cp1252, shift_jis …") from error
     sample = sample[:SAMPLE]
-    marked = mark_of(sample)
+    marked = encoding_of_mark(sample)
     if marked is not None:
         return Encoding(marked, True)
-    wide = unmarked_utf16(sample)
+    wide = utf16_without_mark(sample)
     if wide is not None:
         return Encoding(wide, False)
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -49,22 +53,22 @@ def detect(sample: bytes, given: str | None = None, usual: str | None = None) ->
 
 
 def _guess(sample: bytes) -> Encoding:
-    """What the sample is where not all of it is UTF-8: by the lines that are more than ASCII."""
+    """The encoding of a sample that is not valid UTF-8, by its lines with more than ASCII."""
     lines = sample.splitlines()
     if len(sample) == SAMPLE and len(lines) > 1:
-        lines.pop()  # cut off, perhaps inside a character
+        lines.pop()  # may be cut inside a character
     lines = [line for line in lines if not line.isascii()] or [sample]
     valid = sum(map(_is_utf8, lines))
-    if valid >= len(lines) / 2:  # UTF-8 with some broken lines: those become problems of their rows
+    if valid >= len(lines) / 2:  # UTF-8 with some broken lines, which are reported with their rows
         return Encoding("utf-8", True)
     name = guess(lines)
-    if name == "cp1252" and valid:  # of two exports in one file; what is no UTF-8 is read as cp1252
+    if name == "cp1252" and valid:  # two exports in one file: lines that are not UTF-8 are read as cp1252
         return Encoding("utf-8", True)
     return Encoding(name, False)
 
 
 def _fits(sample: bytes, encoding: str) -> bool:
-    """Whether all of it can be decoded; its last character may be cut."""
+    """Whether a sample can be decoded; its last character may be cut."""
     try:
         codecs.getincrementaldecoder(encoding)().decode(sample)
     except (LookupError, UnicodeDecodeError):
@@ -80,10 +84,10 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _kept(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that mean nothing in an encoding, as half surrogates U+DC00 to U+DCFF."""
+def _keep_bytes(error: UnicodeError) -> tuple[str, int]:
+    """Replace bytes that cannot be decoded by lone surrogates U+DC00 to U+DCFF."""
     assert isinstance(error, UnicodeDecodeError)
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
-codecs.register_error(KEPT, _kept)
+codecs.register_error(KEPT, _keep_bytes)

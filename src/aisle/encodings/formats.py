@@ -1,10 +1,10 @@
-"""What bytes are where they are no table of text: recognised by content, whatever the file is called."""
+"""Recognizes files that are not tables of text, by content."""
 
 import codecs
 import json
 import re
 
-HEAD = 256 * 1024  # bytes that are looked at
+HEAD = 256 * 1024  # bytes that are inspected
 _BINARY = {
     b"\x1f\x8b": "gzip: let its name end in .gz",
     b"\x28\xb5\x2f\xfd": "Zstandard: let its name end in .zst",
@@ -27,13 +27,13 @@ _BINARY = {
     b"{\\rtf": "an RTF document: save the table as CSV (UTF-8)",
     b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls): save the sheet as CSV (UTF-8)",
     b"\x09\x08\x10\x00": "an Excel workbook (.xls): save the sheet as CSV (UTF-8)",
-    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture", b"II*\x00": "a picture",
-    b"MM\x00*": "a picture",
+    b"\x89PNG": "an image", b"\xff\xd8\xff": "an image", b"GIF8": "an image", b"II*\x00": "an image",
+    b"MM\x00*": "an image",
 }  # fmt: skip
-_LATER = (
+_WITH_OFFSET = (
     (b"ustar", 257, "a tar archive: unpack it first"),
     (b"1AY&SY", 4, "bzip2: unpack it first"),
-    (b"WEBP", 8, "a picture"),
+    (b"WEBP", 8, "an image"),
 )
 _ZIPS = (
     (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods): save the sheet as CSV (UTF-8)"),
@@ -43,14 +43,14 @@ _ZIPS = (
     (b"xl/", "an Excel workbook (.xlsx): save the sheet as CSV (UTF-8)"),
     (b"[Content_Types].xml", "an Office document (a spreadsheet?): save the sheet as CSV (UTF-8)"),
 )
-_MARKS = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_PASSED_OVER = re.compile(
+_PROLOG = re.compile(
     r"\s*(?:<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!doctype\b[^>\[]*(?:\[.*?\]\s*)?>)", re.I | re.S
 )
 _TAG = re.compile(r"\s*<\s*([a-z_][\w.:-]*)(?:\s[^<>]*)?/?>?", re.I)
@@ -60,17 +60,17 @@ _HTML = {
     *("html", "head", "body", "table", "div", "p", "br", "meta", "title", "style", "script", "span", "form"),
     *("h1", "h2", "h3", "tr", "td", "th", "thead", "tbody", "center", "font", "pre"),
 }
-_XML = "; a catalogue is read from CSV, JSON or Parquet: export the products as one of these"
+_XML = "; a catalog is read from CSV, JSON or Parquet: export the products as one of these"
 _SEPARATOR = re.compile(r"\ufeff?\s*[\"']?sep *= *(\\t|tab|[^\r\n\"'])?[\"']?", re.I)
 
 
-def mark_of(head: bytes) -> str | None:
-    """The encoding that a byte-order mark names."""
-    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
+def encoding_of_mark(head: bytes) -> str | None:
+    """The encoding of a byte-order mark; None without one."""
+    return next((name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), None)
 
 
-def unmarked_utf16(head: bytes) -> str | None:
-    """UTF-16 without its mark, by the zero bytes that half of mostly Latin text then is."""
+def utf16_without_mark(head: bytes) -> str | None:
+    """UTF-16 without a byte-order mark, by its zero bytes in mostly Latin text; None for other text."""
     even, odd = head[::2], head[1::2]
     if len(head) > 3 and odd.count(0) > len(odd) / 2 > 4 * even.count(0):
         return "utf-16-le"
@@ -80,22 +80,29 @@ def unmarked_utf16(head: bytes) -> str | None:
 
 
 def foreign_format(head: bytes, encoding: str | None = None) -> str | None:
-    """What a file that starts so is, where that is no table of text, and what to do about it.
+    """Recognize a file that is not a table of text.
 
-    encoding: of the text, if that is known.
+    Args:
+        head: The first bytes of the file.
+        encoding: The encoding of the text, if it is known.
+
+    Returns:
+        What the file is, and what to do about it; None for a table of text.
     """
     if head.startswith(b"PK\x03\x04"):
-        inside = (what for name, what in _ZIPS if name in head)
-        return next(inside, "a ZIP archive (a spreadsheet?): unpack it, or save the sheet as CSV (UTF-8)")
-    binary = next((what for sign, what in _BINARY.items() if head.startswith(sign)), None)
-    for sign, place, what in _LATER:
-        if head[place : place + len(sign)] == sign:
-            return what
+        descriptions = (description for name, description in _ZIPS if name in head)
+        return next(
+            descriptions, "a ZIP archive (a spreadsheet?): unpack it, or save the sheet as CSV (UTF-8)"
+        )
+    binary = next((description for magic, description in _BINARY.items() if head.startswith(magic)), None)
+    for magic, offset, description in _WITH_OFFSET:
+        if head[offset : offset + len(magic)] == magic:
+            return description
     return binary or _markup(_text(head[:HEAD], encoding))
 
 
 def foreign_text(head: bytes, encoding: str | None = None) -> str | None:
-    """What a file called CSV is, where its text is JSON."""
+    """What to do about a CSV file that contains JSON; None if it does not."""
     text = _text(head[:HEAD], encoding).lstrip("\ufeff \t\r\n")
     if not re.match(r'\[\s*\{\s*"|\{\s*"[^"\n]*"\s*:\s*[\[{"\d\-tfn]', text):
         return None
@@ -108,7 +115,7 @@ def foreign_text(head: bytes, encoding: str | None = None) -> str | None:
 
 
 def _text(head: bytes, encoding: str | None) -> str:
-    name = mark_of(head) or encoding or unmarked_utf16(head) or "utf-8"
+    name = encoding_of_mark(head) or encoding or utf16_without_mark(head) or "utf-8"
     try:
         return head.decode(name, "replace").lstrip("\ufeff\0")
     except (LookupError, UnicodeError):
@@ -124,7 +131,7 @@ def _markup(text: str) -> str | None:
         return f"a web archive (MHTML){_XML}"
     excel = declared and 'progid="Excel.Sheet"' in text[:2000]
     passed = False
-    while found := _PASSED_OVER.match(text):
+    while found := _PROLOG.match(text):
         text, passed = text[found.end() :], True
     tag = _TAG.match(text)
     if excel:

@@ -1,13 +1,13 @@
-"""The likeliest encoding of text that is not UTF-8.
+"""Guesses the encoding of text that is not UTF-8.
 
-The shape of the bytes says what kind of script it can be, letters say which language, and chardet ranks what
-is left. chardet alone is misled by short text: it reads one French word in an English file as Cyrillic.
+Byte patterns exclude scripts, letters exclude languages, and chardet ranks the remaining encodings. On short
+text, chardet alone errs: it reads one French word in an English file as Cyrillic.
 """
 
 import re
 from collections.abc import Sequence
 
-_GUESSED = 256 * 1024  # bytes that the guess looks at
+_GUESSED = 256 * 1024  # bytes that are inspected
 _MANY = 10  # lines, of which some may be broken
 _BROKEN = 0.05  # share of lines that may be broken in a file's true encoding
 # Single-byte encodings of Latin scripts, each with the letters beyond ASCII of the languages written in it.
@@ -38,14 +38,12 @@ _INSIDE = re.compile(r"(?<=[A-Za-z])[^\x00-\x7f]+(?=[A-Za-z])")
 _MARKS = set("’‘´·–—•®™°")  # signs that stand inside words
 _BOXES = re.compile("[\u2500-\u25a0]")
 _RARE = {"cp866": 0.5, "koi8-u": 0.99}
-_AS_TURKISH, _ICELANDIC = (
-    set("ðýþÐÝÞ"),
-    set("áéíóúæÁÉÍÓÚÆ"),
-)  # Icelandic has both kinds, Turkish the bytes of the first
+# Icelandic letters; in Turkish text, the bytes of the first set occur without the second.
+_AS_TURKISH, _ICELANDIC = set("ðýþÐÝÞ"), set("áéíóúæÁÉÍÓÚÆ")
 
 
 def guess(lines: Sequence[bytes]) -> str:
-    """The name of the likeliest encoding of these lines, all of which hold more than ASCII."""
+    """The likeliest encoding of lines, all of which contain more than ASCII."""
     import chardet
 
     lines = _some(list(dict.fromkeys(lines)))

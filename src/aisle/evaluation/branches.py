@@ -1,4 +1,4 @@
-"""Where in the tree things go right and wrong: every node, and pairs of branches mistaken for each other."""
+"""Scores of every category, and pairs of categories that are confused."""
 
 from collections import Counter
 
@@ -9,23 +9,26 @@ from aisle.metrics import MatchedPredictions
 from aisle.taxonomy import Taxonomy
 
 CONFUSIONS = 30
-MATRIX = 40  # more top categories than this make no readable table
+MATRIX = 40  # level-1 categories of a readable table
 
 
 def node_scores(
     judged: MatchedPredictions, train: np.ndarray | None, accepted: np.ndarray | None = None
 ) -> tuple[NodeScore, ...]:
-    """Every node with a labelled or an answered product, in tree order.
+    """Scores of every node with a labelled or predicted product, in tree order.
 
-    train: (M,) training products below each node. accepted: (B,) whose full path was decided on.
+    Args:
+        judged: The predictions for B products, matched with the labels.
+        train: (M,) training products at or below each node; None if unknown.
+        accepted: (B,) bool: the full path was accepted; None if the classifier decides nothing.
     """
     tree = judged.taxonomy
-    true, answer = tree.ancestors[judged.node], tree.ancestors[judged.answer]  # (B, L)
-    products = _tally(tree, true)
-    found = _tally(tree, true[(true == answer) & (true >= 0)])
-    predicted = _tally(tree, answer)
-    full = _tally(tree, true[judged.right])
-    sure = None if accepted is None else _tally(tree, true[accepted])
+    true, predicted_ = tree.ancestors[judged.node], tree.ancestors[judged.answer]  # (B, L)
+    products = _count(tree, true)
+    found = _count(tree, true[(true == predicted_) & (true >= 0)])
+    predicted = _count(tree, predicted_)
+    full = _count(tree, true[judged.right])
+    accepted_ = None if accepted is None else _count(tree, true[accepted])
     return tuple(
         NodeScore(
             id=tree.nodes[i].id,
@@ -36,22 +39,22 @@ def node_scores(
             path_accuracy=_share(full[i], products[i]),
             predicted=int(predicted[i]),
             precision=_share(found[i], predicted[i]),
-            coverage=None if sure is None else _share(sure[i], products[i]),
+            coverage=None if accepted_ is None else _share(accepted_[i], products[i]),
         )
         for i in np.flatnonzero((products > 0) | (predicted > 0))
     )
 
 
-def confusions(judged: MatchedPredictions, most: int = CONFUSIONS) -> tuple[Confusion, ...]:
-    """The pairs of sibling branches most often mistaken, each error counted once, where its paths part."""
+def confusions(judged: MatchedPredictions, limit: int = CONFUSIONS) -> tuple[Confusion, ...]:
+    """The most frequent confusions of sibling branches; each error counts where its paths part."""
     tree = judged.taxonomy
     support = Counter(int(n) for n in tree.ancestors[judged.node].ravel() if n >= 0)
     pairs: Counter[tuple[int, int, int]] = Counter()
     for row in np.flatnonzero(~judged.right):
         depth = int(judged.shared[row]) + 1
-        label, answer = int(judged.node[row]), int(judged.predicted[row])
-        pairs[depth, _cut(tree, label, depth), _cut(tree, answer, depth)] += 1
-    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:most]
+        label, predicted_ = int(judged.node[row]), int(judged.predicted[row])
+        pairs[depth, _ancestor_at(tree, label, depth), _ancestor_at(tree, predicted_, depth)] += 1
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:limit]
     return tuple(
         Confusion(
             level=depth, true=tree.nodes[a].path, predicted=tree.nodes[b].path, count=n, share=n / support[a]
@@ -60,34 +63,34 @@ def confusions(judged: MatchedPredictions, most: int = CONFUSIONS) -> tuple[Conf
     )
 
 
-def matrix(judged: MatchedPredictions, most: int = MATRIX) -> Matrix | None:
-    """Top categories against top categories; None where there are more than `most`, or only one."""
+def matrix(judged: MatchedPredictions, limit: int = MATRIX) -> Matrix | None:
+    """The confusion matrix of level 1; None if there are more than `limit` categories, or only one."""
     tree = judged.taxonomy
-    true, answer = tree.ancestors[judged.node, 0], tree.ancestors[judged.predicted, 0]
-    tops = np.unique(np.concatenate([true, answer]))
-    if not 1 < len(tops) <= most:
+    true, predicted_ = tree.ancestors[judged.node, 0], tree.ancestors[judged.predicted, 0]
+    level1 = np.unique(np.concatenate([true, predicted_]))
+    if not 1 < len(level1) <= limit:
         return None
-    counts = np.zeros((len(tops), len(tops)), dtype=np.int64)
-    np.add.at(counts, (np.searchsorted(tops, true), np.searchsorted(tops, answer)), 1)
-    names = tuple(tree.nodes[i].name for i in tops)
+    counts = np.zeros((len(level1), len(level1)), dtype=np.int64)
+    np.add.at(counts, (np.searchsorted(level1, true), np.searchsorted(level1, predicted_)), 1)
+    names = tuple(tree.nodes[i].name for i in level1)
     return Matrix(names=names, counts=tuple(tuple(row) for row in counts.tolist()))
 
 
-def below(tree: Taxonomy, at: np.ndarray) -> np.ndarray:
-    """(M,) sums over each node and everything below it, of numbers (M,) at the nodes themselves."""
-    total = at.copy()
+def subtree_sums(tree: Taxonomy, values: np.ndarray) -> np.ndarray:
+    """(M,) sums over each node and its descendants, of numbers (M,) of the nodes."""
+    total = values.copy()
     for i in range(len(tree) - 1, -1, -1):
         if tree.parent[i] >= 0:
             total[tree.parent[i]] += total[i]
     return total
 
 
-def _cut(tree: Taxonomy, node: int, depth: int) -> int:
+def _ancestor_at(tree: Taxonomy, node: int, depth: int) -> int:
     ancestor = int(tree.ancestors[node, depth - 1]) if depth <= tree.depth else -1
     return ancestor if ancestor >= 0 else node
 
 
-def _tally(tree: Taxonomy, nodes: np.ndarray) -> np.ndarray:
+def _count(tree: Taxonomy, nodes: np.ndarray) -> np.ndarray:
     return np.bincount(nodes[nodes >= 0].ravel(), minlength=len(tree))
 
 

@@ -1,5 +1,7 @@
-"""Ask a classifier about every product and keep a few numbers of each answer, chunk by chunk, so that
-memory grows with products × levels, not with products × categories."""
+"""Collects the top predictions of a classifier, chunk by chunk.
+
+Memory grows with products × levels, not with products × categories.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -7,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from aisle.data import Product
-from aisle.evaluation.trees import carry
+from aisle.evaluation.trees import extend_scores
 from aisle.metrics import Truth, level_ranks
 from aisle.progress import Advance
 from aisle.taxonomy import Scores
@@ -20,11 +22,15 @@ ScoreFn = Callable[[list[Product]], Scores]
 
 @dataclass(frozen=True)
 class TopPredictions:
-    """What is kept of B products' scores, over a tree of L levels.
+    """The top predictions for B products, over a tree of L levels.
 
-    top, logp: (B, 5) the most probable terminals (-1: no more have any probability), best first.
-    lineage: (B, L) log-probability of each level of the best path; NaN below its end.
-    nll: (B,) of being right. level_rank, level_nll: (B, L), see `aisle.metrics.level_ranks`.
+    Attributes:
+        top: (B, 5) the most probable terminals, best first; -1 if no more have any probability.
+        logp: (B, 5) their log-probabilities.
+        lineage: (B, L) log-probability of each level of the best path; NaN below its end.
+        nll: (B,) negative log-likelihood of the label.
+        level_rank: (B, L) as in `aisle.metrics.level_ranks`.
+        level_nll: (B, L) as in `aisle.metrics.level_ranks`.
     """
 
     top: np.ndarray
@@ -41,25 +47,30 @@ class TopPredictions:
 
 
 def collect(
-    ask: ScoreFn, products: Sequence[Product], rows: np.ndarray, truth: Truth, advance: Advance
+    score: ScoreFn, products: Sequence[Product], rows: np.ndarray, truth: Truth, advance: Advance
 ) -> TopPredictions:
-    """The most probable predictions for the products at `rows`, whose labels `truth` holds in the same order.
+    """Collect the top predictions for the products at `rows`.
 
-    advance: told the size of each chunk done.
+    Args:
+        score: Scores products.
+        products: The catalog.
+        rows: (B,) positions of the products.
+        truth: Their acceptable categories, in the same order.
+        advance: Called with the size of each chunk.
     """
     parts: list[TopPredictions] = []
-    done = 0
-    for chunk in chunks(products, rows):
-        scores = carry(ask(chunk), truth.taxonomy)
-        parts.append(_keep(scores, truth[done : done + len(chunk)]))
-        done += len(chunk)
+    start = 0
+    for chunk in product_batches(products, rows):
+        scores = extend_scores(score(chunk), truth.taxonomy)
+        parts.append(_top_of(scores, truth[start : start + len(chunk)]))
+        start += len(chunk)
         advance(len(chunk))
     return TopPredictions(
         *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(TopPredictions))
     )
 
 
-def _keep(scores: Scores, truth: Truth) -> TopPredictions:
+def _top_of(scores: Scores, truth: Truth) -> TopPredictions:
     top = scores.topk(GUESSES)
     levels = [level_ranks(scores, truth, depth) for depth in range(1, truth.taxonomy.depth + 1)]
     return TopPredictions(
@@ -72,7 +83,7 @@ def _keep(scores: Scores, truth: Truth) -> TopPredictions:
     )
 
 
-def chunks(products: Sequence[Product], rows: np.ndarray) -> Iterator[list[Product]]:
+def product_batches(products: Sequence[Product], rows: np.ndarray) -> Iterator[list[Product]]:
     """The products at `rows`, at most `CHUNK` at a time."""
     for start in range(0, len(rows), CHUNK):
         yield [products[int(i)] for i in rows[start : start + CHUNK]]

@@ -12,8 +12,8 @@ from aisle.evaluation.result import Evaluation, MetricChange, NodeChange, Report
 from aisle.evaluation.summary import limits
 from aisle.metrics import metric_label, paired_bootstrap
 
-FEWEST = 10  # products of a branch whose change means something
-MOST = 6  # branches told of that became better, and as many worse
+MIN_PRODUCTS = 10  # products of a branch whose change is reported
+MAX_BRANCHES = 6  # reported branches that became better, and as many worse
 
 _NUMBERS = (
     ("model.overall.accuracy.value", "accuracy"),
@@ -29,36 +29,40 @@ _NUMBERS = (
 )
 
 
-def compare_with_report(found: Evaluation, earlier: Evaluation) -> Evaluation:
+def compare_with_report(evaluation: Evaluation, earlier: Evaluation) -> Evaluation:
     """Add the comparison with an earlier evaluation.
 
     Raises:
-        AisleError: the earlier one judged no product in common kind, such as one of another format.
+        AisleError: The earlier evaluation judged no product.
     """
     if not earlier.rows.judged:
         raise AisleError("the earlier report judged no product: there is nothing to compare with")
-    same = bool(found.products) and found.products == earlier.products
-    more = [name for name in found.model.overall.model_extra or {} if name in earlier.model.overall.numbers]
-    levels = [(f"model.overall.{name}", metric_label(name)) for name in more] + [
-        (f"model.levels.{i}.accuracy", f"level {i + 1} accuracy") for i in range(len(found.model.levels))
+    same = bool(evaluation.products) and evaluation.products == earlier.products
+    further = [
+        name for name in evaluation.model.overall.model_extra or {} if name in earlier.model.overall.numbers
+    ]
+    levels = [(f"model.overall.{name}", metric_label(name)) for name in further] + [
+        (f"model.levels.{i}.accuracy", f"level {i + 1} accuracy") for i in range(len(evaluation.model.levels))
     ]
     changes = [
-        MetricChange(key=k, name=n, before=_number(earlier, k), now=_number(found, k))
+        MetricChange(key=k, name=n, before=_number(earlier, k), now=_number(evaluation, k))
         for k, n in [*_NUMBERS, *levels]
     ]
     before = {node.path: node for node in earlier.nodes}
     nodes = [
         NodeChange(path=node.path, products=node.products, before=old.accuracy, now=node.accuracy)
-        for node in found.nodes
+        for node in evaluation.nodes
         if (old := before.get(node.path)) is not None
         and node.accuracy is not None
         and old.accuracy is not None
-        and min(node.products, old.products) >= FEWEST
+        and min(node.products, old.products) >= MIN_PRODUCTS
     ]
     by_change = sorted(nodes, key=lambda n: (n.now - n.before, n.path))
     change = None
     if same:
-        change = limits(paired_bootstrap(unpacked(found.hits, found), unpacked(earlier.hits, found)))
+        change = limits(
+            paired_bootstrap(unpack_hits(evaluation.hits, evaluation), unpack_hits(earlier.hits, evaluation))
+        )
     comparison = ReportComparison(
         model_id=earlier.model_id,
         source=earlier.source,
@@ -67,27 +71,27 @@ def compare_with_report(found: Evaluation, earlier: Evaluation) -> Evaluation:
         same=same,
         accuracy=change,
         changes=tuple(c for c in changes if c.before is not None or c.now is not None),
-        worse=tuple(n for n in by_change[:MOST] if n.now < n.before),
-        better=tuple(n for n in by_change[::-1][:MOST] if n.now > n.before),
+        worse=tuple(n for n in by_change[:MAX_BRANCHES] if n.now < n.before),
+        better=tuple(n for n in by_change[::-1][:MAX_BRANCHES] if n.now > n.before),
     )
-    return found.model_copy(update={"comparison": comparison})
+    return evaluation.model_copy(update={"comparison": comparison})
 
 
-def load_report(place: Path) -> Evaluation:
-    """The evaluation in a file, or in the `report/` of a run's folder.
+def load_report(location: Path) -> Evaluation:
+    """Load an evaluation from a file, a report folder, or a run.
 
     Raises:
-        AisleError: there is none, or it is no saved evaluation.
+        AisleError: There is none, or it is no saved evaluation.
     """
-    tried = [
-        place,
-        place / "report.json",
-        place / "report" / "report.json",
-        place.with_name(f"{place.name}-report") / "report.json",
+    candidates = [
+        location,
+        location / "report.json",
+        location / "report" / "report.json",
+        location.with_name(f"{location.name}-report") / "report.json",
     ]
-    file = next((file for file in tried if file.is_file()), None)
+    file = next((file for file in candidates if file.is_file()), None)
     if file is None:
-        raise AisleError(f"{place} holds no report.json: name a report, or a run that was evaluated")
+        raise AisleError(f"{location} holds no report.json: name a report, or a run that was evaluated")
     try:
         return Evaluation.from_json(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -96,23 +100,23 @@ def load_report(place: Path) -> Evaluation:
         raise AisleError(f"{file} cannot be read: {error.strerror or error}") from error
 
 
-def which(catalog: Catalog) -> str:
-    """A hash of what these products say and of their labels, in order."""
+def products_hash(catalog: Catalog) -> str:
+    """A hash of the content and the labels of products, in order."""
     tree, node = catalog.taxonomy, catalog.targets().node
     digest = hashlib.blake2b(catalog.keys().tobytes(), digest_size=12)
     digest.update("\n".join(tree.nodes[n].id if n >= 0 else "" for n in node.tolist()).encode())
     return digest.hexdigest()
 
 
-def packed(hits: np.ndarray) -> str:
-    """(B,) bool as base64."""
+def pack_hits(hits: np.ndarray) -> str:
+    """Encode (B,) bool as base64."""
     return base64.b64encode(np.packbits(hits.astype(bool)).tobytes()).decode("ascii")
 
 
-def unpacked(text: str, found: Evaluation) -> np.ndarray:
-    """What `packed` wrote."""
+def unpack_hits(text: str, evaluation: Evaluation) -> np.ndarray:
+    """Decode the output of `pack_hits`."""
     bits = np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8))
-    return bits[: found.rows.judged].astype(float)
+    return bits[: evaluation.rows.judged].astype(float)
 
 
 def _number(evaluation: Evaluation, key: str) -> float | None:

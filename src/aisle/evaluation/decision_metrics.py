@@ -1,4 +1,4 @@
-"""What the decisions of `predict` were worth: how many products were placed, and how often rightly."""
+"""Coverage and precision of the decisions of `predict`."""
 
 from collections.abc import Sequence
 
@@ -15,27 +15,30 @@ from aisle.evaluation.summary import limits
 from aisle.guarantee import Curve, Policy, Prediction, Verdict, risk_coverage
 from aisle.metrics import Truth, clopper_pearson
 
-POINTS = 60  # kept of each curve of a guarantee: what a small plot can show
+POINTS = 60  # points of each curve
 
 
 def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Decisions:
-    """Judge each decided path (`path`, as deep as was sure) against its product's acceptable places.
+    """Compare each decided path with the acceptable categories of its product.
 
-    policy: what the predictions were decided by, for what it guarantees.
+    Args:
+        predictions: The predictions.
+        truth: The acceptable categories.
+        policy: The policy that made the decisions, for its guarantees.
     """
     tree = truth.taxonomy
-    found = [tree.find(p.path) if p.path else None for p in predictions]
-    node = np.array([-1 if n is None else n for n in found], dtype=np.int64)
+    nodes = [tree.find(p.path) if p.path else None for p in predictions]
+    node = np.array([-1 if n is None else n for n in nodes], dtype=np.int64)
     verdict = np.array([p.decision for p in predictions])
     accept = (verdict == "accept") & (node >= 0)
     partial = (verdict == "partial") & (node >= 0)
     right = right_of(truth, node, accept)
-    reached = np.where((node >= 0)[:, None], tree.ancestors[node], -1)  # (B, L)
+    lineage = np.where((node >= 0)[:, None], tree.ancestors[node], -1)  # (B, L)
     levels = []
     for depth in range(tree.depth):
-        here = reached[:, depth]
-        rows = (here >= 0) & (accept | partial)
-        levels.append(decided_score(rows, rows & _on_the_way(truth, here)))
+        at_depth = lineage[:, depth]
+        rows = (at_depth >= 0) & (accept | partial)
+        levels.append(decided_score(rows, rows & _is_compatible(truth, at_depth)))
     placed = accept | partial
     while levels and not levels[-1].count:
         levels.pop()
@@ -52,41 +55,41 @@ def right_of(truth: Truth, node: np.ndarray, accept: np.ndarray) -> np.ndarray:
     """(B,) bool: the full path (`accept`) or the branch decided for each product is right.
 
     Args:
-        truth: Where B products belong.
-        node: (B,) the node decided; -1 for none.
-        accept: (B,) bool, it is a full path.
+        truth: The acceptable categories of B products.
+        node: (B,) the decided node; -1 for none.
+        accept: (B,) bool: it is a full path.
     """
-    return np.where(accept, truth.hits(node[:, None])[:, 0], _on_the_way(truth, node))
+    return np.where(accept, truth.hits(node[:, None])[:, 0], _is_compatible(truth, node))
 
 
 def guarantee_report(
     predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None
 ) -> GuaranteeReport:
     """Guaranteed against realized precision and coverage of the same predictions, as curves."""
-    found = risk_coverage(predictions, truth, policy)
+    nodes = risk_coverage(predictions, truth, policy)
     return GuaranteeReport(
-        curves=tuple(_thin(curve) for curve in found.curves),
+        curves=tuple(_thin(curve) for curve in nodes.curves),
         checks=tuple(
             GuaranteeCheck(
                 verdict=k.verdict, level=k.level, branch=k.branch, guaranteed=k.promised, shown=k.shown,
                 count=k.rows, right=k.right, coverage=k.coverage, precision=k.precision,
                 lower=k.lower, upper=k.upper, broken=k.broken,
             )
-            for k in found.kept
+            for k in nodes.kept
         ),
     )  # fmt: skip
 
 
 def _thin(curve: Curve) -> GuaranteeCurve:
-    """At most `POINTS` points, spread evenly, the last among them."""
+    """At most `POINTS` points, evenly spaced, with the last."""
     kept = np.unique(np.linspace(0, len(curve.threshold) - 1, POINTS).round().astype(int))
     names = ("threshold", "coverage", "precision", "lower", "upper")
     points = {name: tuple(np.round(getattr(curve, name)[kept], 5).tolist()) for name in names}
     return GuaranteeCurve(level=curve.level, branch=curve.branch, products=curve.rows, **points)
 
 
-def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
-    """(B,) an acceptable place is this node, lies below it, or is a branch that holds it."""
+def _is_compatible(truth: Truth, node: np.ndarray) -> np.ndarray:
+    """(B,) bool: an acceptable category is the node, below it, or an inexact branch that contains it."""
     tree = truth.taxonomy
     depth = np.maximum(tree.node_depth[node], 1)
     below = (tree.ancestors[truth.node, depth[:, None] - 1] == node[:, None]) & (truth.node >= 0)  # (B, A)
@@ -94,7 +97,7 @@ def _on_the_way(truth: Truth, node: np.ndarray) -> np.ndarray:
 
 
 def _guaranteed(policy: Policy | None, verdict: Verdict) -> float | None:
-    """The least precision shown to hold for this kind of answer over the whole tree."""
+    """The lowest precision guaranteed for this decision over the whole tree; None if there is none."""
     guarantees = [p for p in policy.guarantees if p.holds and not p.branch] if policy else []
     return min((p.precision for p in guarantees if p.verdict == verdict), default=None)
 

@@ -1,4 +1,4 @@
-"""A few products to look at: the most confident hits, the most confident misses, and near ties."""
+"""Chooses example products: the most confident right and wrong predictions, and near ties."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,12 +13,12 @@ from aisle.inference.classifier import Classifier
 from aisle.inference.explain import explain
 from aisle.metrics import MatchedPredictions, Truth
 
-EACH = 8
-WHY = 2  # of them explained: that takes longer than all the rest of a report
+PER_KIND = 8
+EXPLAINED = 2  # of these, examples with an explanation, which is slow
 TITLE, TEXT = 160, 280  # characters on a card
 
 
-def choose(
+def choose_examples(
     answers: TopPredictions,
     judged: MatchedPredictions,
     truth: Truth,
@@ -26,53 +26,59 @@ def choose(
     rows: np.ndarray,
     classifier: Classifier | None = None,
 ) -> Examples:
-    """`EACH` of every kind, no two of a kind sharing label and answer, so that a page shows variety.
+    """Choose `PER_KIND` examples of each kind, no two of a kind with equal label and prediction.
 
-    classifier: explains the first `WHY` of each kind.
+    Args:
+        answers: The predictions for B products.
+        judged: The same, matched with the labels.
+        truth: The acceptable categories.
+        products: The catalog.
+        rows: (B,) positions of the products.
+        classifier: Explains the first `EXPLAINED` of each kind. Default: no explanations.
     """
-    sure = answers.logp[:, 0]
+    logp = answers.logp[:, 0]
     with np.errstate(invalid="ignore"):
-        gap = np.exp(sure) - np.exp(answers.logp[:, 1]) if answers.logp.shape[1] > 1 else np.exp(sure)
+        gap = np.exp(logp) - np.exp(answers.logp[:, 1]) if answers.logp.shape[1] > 1 else np.exp(logp)
     pair = np.stack([judged.node, judged.predicted], 1)
-    by_sureness = np.argsort(-sure, kind="stable")
+    by_confidence = np.argsort(-logp, kind="stable")
     kinds = {
-        "best": (i for i in by_sureness if judged.right[i]),
-        "worst": (i for i in by_sureness if not judged.right[i]),
+        "best": (i for i in by_confidence if judged.right[i]),
+        "worst": (i for i in by_confidence if not judged.right[i]),
         "confused": iter(np.argsort(gap, kind="stable")),
     }
 
-    def cards(order: Iterable[int]) -> tuple[EvaluatedProduct, ...]:
-        chosen = _varied(order, pair)
+    def evaluated(order: Iterable[int]) -> tuple[EvaluatedProduct, ...]:
+        chosen = _distinct(order, pair)
         shown = [products[int(rows[i])] for i in chosen]
-        why = [] if classifier is None else explain(classifier, shown[:WHY])
-        explanations = [explained(one, product) for one, product in zip(why, shown, strict=False)]
+        explanation = [] if classifier is None else explain(classifier, shown[:EXPLAINED])
+        explanations = [explained(one, product) for one, product in zip(explanation, shown, strict=False)]
         explanations += [None] * (len(chosen) - len(explanations))
         pairs = zip(chosen, shown, explanations, strict=True)
-        return tuple(_card(i, product, answers, judged, truth, x) for i, product, x in pairs)
+        return tuple(_evaluated_product(i, product, answers, judged, truth, x) for i, product, x in pairs)
 
-    return Examples(**{kind: cards(order) for kind, order in kinds.items()})
+    return Examples(**{kind: evaluated(order) for kind, order in kinds.items()})
 
 
-def _varied(order: Iterable[int], pair: np.ndarray) -> list[int]:
-    seen: set[tuple[int, int]] = set()
+def _distinct(order: Iterable[int], pair: np.ndarray) -> list[int]:
+    used: set[tuple[int, int]] = set()
     chosen: list[int] = []
     for i in order:
         key = (int(pair[i, 0]), int(pair[i, 1]))
-        if key not in seen:
-            seen.add(key)
+        if key not in used:
+            used.add(key)
             chosen.append(int(i))
-        if len(chosen) == EACH:
+        if len(chosen) == PER_KIND:
             break
     return chosen
 
 
-def _card(
+def _evaluated_product(
     i: int,
     product: Product,
     answers: TopPredictions,
     judged: MatchedPredictions,
     truth: Truth,
-    why: ExplanationView | None,
+    explanation: ExplanationView | None,
 ) -> EvaluatedProduct:
     tree = judged.taxonomy
     label = int(judged.node[i])
@@ -93,10 +99,10 @@ def _card(
         guesses=tuple(guesses),
         confidence=tuple(float(c) for c in np.exp(lineage[~np.isnan(lineage)])),
         right=bool(judged.right[i]),
-        explained=why,
+        explained=explanation,
     )
 
 
-def _short(text: str, most: int) -> str:
+def _short(text: str, max_chars: int) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be written to a file
-    return text if len(text) <= most else text[:most].rstrip() + "…"
+    return text if len(text) <= max_chars else text[:max_chars].rstrip() + "…"

@@ -11,7 +11,7 @@ import numpy as np
 
 from aisle.data import ImageRef, Product
 from aisle.data.images import ImageError, decode
-from aisle.evaluation.collect import ScoreFn, chunks
+from aisle.evaluation.collect import ScoreFn, product_batches
 from aisle.evaluation.shown_products import ChangedPrediction, RobustnessScore
 from aisle.evaluation.summary import limits
 from aisle.metrics import Truth, clopper_pearson
@@ -199,7 +199,7 @@ def _node(tree, path: tuple[str, ...]) -> int:  # noqa: ANN001 - a Taxonomy
 
 def _best(ask: ScoreFn, products: Sequence[Product], rows: np.ndarray) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    for some in chunks(products, rows):
+    for some in product_batches(products, rows):
         scores = ask(some)
         found += [scores.taxonomy.nodes[n].path for n in scores.best().tolist()]
     return found

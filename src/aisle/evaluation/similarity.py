@@ -1,4 +1,4 @@
-"""Labelled products of a catalog that are most like given ones, for people to look at."""
+"""Finds labelled products of a catalog that are similar to given products."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,36 +8,51 @@ import numpy as np
 from aisle.data import Catalog, Product
 from aisle.evaluation.thumbnails import thumbnail
 
-MOST = 4
-AMONG = 5_000  # labelled rows that are looked through, drawn by chance from more
+MAX_SIMILAR = 4
+MAX_SEARCHED = 5_000  # labelled rows that are searched; of more, a random sample
 TITLE = 80  # characters
 
 
-def alike(
+def similar_products(
     classifier: Any, products: Sequence[Product], catalog: Catalog | None
 ) -> list[list[dict[str, Any]]]:
-    """For each product the labelled rows nearest to it in any space that the model remembers products in;
-    empty where there is no catalog, or no such space. A product is not like itself."""
-    spaces = getattr(classifier, "view_embeddings", None)
-    if catalog is None or spaces is None or not catalog.labelled:
+    """Find the labelled products that are most similar to each product, in any embedding space of the model.
+
+    Args:
+        classifier: The model.
+        products: The products.
+        catalog: The labelled products; None: no result.
+
+    Returns:
+        Up to four dictionaries for each product: id, title, path, similarity and image. The product itself is
+        left out.
+    """
+    view_embeddings = getattr(classifier, "view_embeddings", None)
+    if catalog is None or view_embeddings is None or not catalog.labelled:
         return [[] for _ in products]
     node = catalog.targets().node
     rows = np.flatnonzero(node >= 0)
-    if len(rows) > AMONG:
-        rows = np.sort(np.random.default_rng(0).choice(rows, AMONG, replace=False))
-    among = catalog.select(rows)
-    theirs, ours = spaces(among), spaces(products)
-    near = np.full((len(products), len(rows)), -1.0)
-    for name, vectors in theirs.items():
-        near = np.maximum(near, _unit(ours[name]) @ _unit(vectors).T)
+    if len(rows) > MAX_SEARCHED:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_SEARCHED, replace=False))
+    candidates = catalog.select(rows)
+    candidate_vectors, product_vectors = view_embeddings(candidates), view_embeddings(products)
+    similarity_matrix = np.full((len(products), len(rows)), -1.0)
+    for name, vectors in candidate_vectors.items():
+        similarity_matrix = np.maximum(similarity_matrix, _unit(product_vectors[name]) @ _unit(vectors).T)
     found = []
     for i, product in enumerate(products):
-        order = [j for j in np.argsort(-near[i], kind="stable").tolist() if near[i, j] > 0]
-        others = ((j, among[j]) for j in order[: MOST + 5])
+        order = [
+            j
+            for j in np.argsort(-similarity_matrix[i], kind="stable").tolist()
+            if similarity_matrix[i, j] > 0
+        ]
+        others = ((j, candidates[j]) for j in order[: MAX_SIMILAR + 5])
         found.append(
-            [_neighbor(o, near[i, j], catalog, int(node[rows[j]])) for j, o in others if o.id != product.id][
-                :MOST
-            ]
+            [
+                _neighbor(o, similarity_matrix[i, j], catalog, int(node[rows[j]]))
+                for j, o in others
+                if o.id != product.id
+            ][:MAX_SIMILAR]
         )
     return found
 

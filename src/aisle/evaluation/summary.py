@@ -1,4 +1,4 @@
-"""Numbers over all products, per level and per class-frequency band."""
+"""Scores over all products, per level and per class-frequency band."""
 
 import math
 from typing import Any
@@ -21,22 +21,26 @@ TOP = 5
 
 
 def summarize(
-    answers: TopPredictions,
+    predictions: TopPredictions,
     judged: MatchedPredictions,
-    hit: np.ndarray,
+    top_hit: np.ndarray,
     train: np.ndarray | None,
-    probable: bool = True,
+    probabilistic: bool = True,
 ) -> Summary:
     """Score one method.
 
-    hit: (B,) an acceptable place is among the five best. train: (M,) training products of each node,
-    for the bands. probable: the answers are probabilities, so calibration means something.
+    Args:
+        predictions: Its predictions for B products.
+        judged: The same, matched with the labels.
+        top_hit: (B,) bool: an acceptable category is among the five best.
+        train: (M,) training products of each node, for the bands; None if unknown.
+        probabilistic: Whether the scores are probabilities, so that calibration is measured.
     """
     tree = judged.taxonomy
-    levels = (_level(answers, judged, depth, probable) for depth in range(1, tree.depth + 1))
+    levels = (_level(predictions, judged, depth, probabilistic) for depth in range(1, tree.depth + 1))
     bands = [] if train is None else by_frequency(judged, train)
     return Summary(
-        overall=_overall(answers, judged, hit, probable),
+        overall=_overall(predictions, judged, top_hit, probabilistic),
         levels=tuple(level for level in levels if level.products),
         bands=tuple(
             BandScore(
@@ -48,17 +52,21 @@ def summarize(
     )  # fmt: skip
 
 
-def _overall(answers: TopPredictions, judged: MatchedPredictions, hit: np.ndarray, probable: bool) -> Overall:
+def _overall(
+    predictions: TopPredictions, judged: MatchedPredictions, top_hit: np.ndarray, probabilistic: bool
+) -> Overall:
     metrics: dict[str, Any] = dict(overall_metrics(judged))
     metrics["accuracy"] = limits(clopper_pearson(int(judged.right.sum()), len(judged)))
-    metrics["top5"] = float(hit.mean())
-    if probable:
-        metrics["ece"] = expected_calibration_error(confidence(answers, judged), judged.right)
-        metrics["nll"] = _finite_mean(answers.nll)
+    metrics["top5"] = float(top_hit.mean())
+    if probabilistic:
+        metrics["ece"] = expected_calibration_error(confidence(predictions, judged), judged.right)
+        metrics["nll"] = _finite_mean(predictions.nll)
     return Overall(**metrics)
 
 
-def _level(answers: TopPredictions, judged: MatchedPredictions, depth: int, probable: bool) -> LevelScore:
+def _level(
+    predictions: TopPredictions, judged: MatchedPredictions, depth: int, probabilistic: bool
+) -> LevelScore:
     level = at_level(judged, depth)
     if not len(level.rows):
         return LevelScore(
@@ -67,7 +75,9 @@ def _level(answers: TopPredictions, judged: MatchedPredictions, depth: int, prob
         )  # fmt: skip
     f1 = level.f1
     ended = judged.taxonomy.node_depth[judged.predicted[level.rows]] < depth
-    sure = np.where(ended, answers.logp[level.rows, 0], answers.lineage[level.rows, depth - 1])
+    level_confidence = np.where(
+        ended, predictions.logp[level.rows, 0], predictions.lineage[level.rows, depth - 1]
+    )
     return LevelScore(
         level=depth,
         products=len(level.rows),
@@ -75,19 +85,19 @@ def _level(answers: TopPredictions, judged: MatchedPredictions, depth: int, prob
         accuracy=float(level.right.mean()),
         macro_f1=f1.macro,
         weighted_f1=f1.weighted,
-        top5=float((answers.level_rank[level.rows, depth - 1] < TOP).mean()),
-        ece=expected_calibration_error(np.exp(sure), level.right) if probable else None,
-        nll=_finite_mean(answers.level_nll[level.rows, depth - 1]) if probable else None,
+        top5=float((predictions.level_rank[level.rows, depth - 1] < TOP).mean()),
+        ece=expected_calibration_error(np.exp(level_confidence), level.right) if probabilistic else None,
+        nll=_finite_mean(predictions.level_nll[level.rows, depth - 1]) if probabilistic else None,
     )
 
 
-def confidence(answers: TopPredictions, judged: MatchedPredictions) -> np.ndarray:
-    """(B,) the probability given to what is judged: the best terminal, or, where the label is only
-    known to a branch, the best path's branch at that depth."""
+def confidence(predictions: TopPredictions, judged: MatchedPredictions) -> np.ndarray:
+    """(B,) probability of the judged category: the best terminal, or, for a label known only to a branch, the
+    branch of the best path at that depth."""
     tree = judged.taxonomy
     depth = np.minimum(tree.node_depth[judged.predicted], tree.node_depth[judged.node])
-    branch = answers.lineage[np.arange(len(judged)), depth - 1]
-    return np.exp(np.where(judged.exact, answers.logp[:, 0], branch))
+    branch = predictions.lineage[np.arange(len(judged)), depth - 1]
+    return np.exp(np.where(judged.exact, predictions.logp[:, 0], branch))
 
 
 def limits(interval: Interval) -> ConfidenceInterval:
@@ -96,7 +106,7 @@ def limits(interval: Interval) -> ConfidenceInterval:
 
 
 def _finite_mean(values: np.ndarray) -> float | None:
-    """Over what can be right at all: a label that no answer can name would make it infinite."""
+    """The mean without infinite values, which labels outside the tree have; None if none is left."""
     finite = values[np.isfinite(values)]
     mean = float(finite.mean()) if len(finite) else math.nan
     return mean if math.isfinite(mean) else None

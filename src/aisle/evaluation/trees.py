@@ -1,7 +1,7 @@
-"""One tree to judge in: the model's, widened by labels it has never heard of.
+"""The tree of an evaluation: the model's, extended by labels that it lacks.
 
-A label outside the model's tree stays a label: no answer can be right there, it counts in every
-average as it would in scikit-learn, and a near miss in its branch still earns hierarchical credit.
+No prediction can be right for a label outside the model's tree. The label counts in averages as in
+scikit-learn, and a prediction in its branch counts in hierarchical scores.
 """
 
 from collections.abc import Iterable
@@ -18,8 +18,8 @@ def locate(node: Node, tree: Taxonomy) -> int | None:
     return found if found is not None else tree.find(node.id)
 
 
-def widen(tree: Taxonomy, others: Iterable[Node]) -> Taxonomy:
-    """`tree` with those of the `others` that it lacks; itself where it lacks none."""
+def extend_tree(tree: Taxonomy, others: Iterable[Node]) -> Taxonomy:
+    """`tree` extended by the `others` that it lacks."""
     missing: dict[tuple[str, ...], Node] = {}
     for node in others:
         if locate(node, tree) is None:
@@ -37,8 +37,8 @@ def widen(tree: Taxonomy, others: Iterable[Node]) -> Taxonomy:
     return Taxonomy([*tree.nodes, *added], tree.aliases)
 
 
-def carry(scores: Scores, tree: Taxonomy) -> Scores:
-    """The same answers over a wider tree: what `scores` cannot name has probability 0."""
+def extend_scores(scores: Scores, tree: Taxonomy) -> Scores:
+    """The same scores over an extended tree; added categories have probability 0."""
     if scores.taxonomy is tree:
         return scores
     own = scores.taxonomy

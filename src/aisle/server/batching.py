@@ -25,7 +25,7 @@ _log = logging.getLogger("aisle.server")
 
 
 class FailedPredictionError(Exception):
-    """Takes the place of the result of a product on which the model failed."""
+    """The result of a product on which the model failed."""
 
 
 @dataclass(eq=False)
@@ -199,8 +199,8 @@ class Batcher:
         predict, counted = queue[0].predict, queue is self._jobs
         parts, others, unfinished = [], deque(), []
         per_batch, per_product, per_image = self._latency.costs()
-        room, seconds = self.size, _BATCH_SECONDS - per_batch
-        while queue and room > 0 and (seconds > 0 or not parts):
+        free, seconds = self.size, _BATCH_SECONDS - per_batch
+        while queue and free > 0 and (seconds > 0 or not parts):
             job = queue.popleft()
             if job.predict != predict:
                 others.append(job)
@@ -210,10 +210,10 @@ class Batcher:
             if job.future.cancelled():
                 continue
             cost = per_product + per_image * job.turn.images / job.turn.products
-            fits = seconds / cost if cost > 0 else room
-            part = job.start(max(1, int(min(room, fits))))
+            fits = seconds / cost if cost > 0 else free
+            part = job.start(max(1, int(min(free, fits))))
             parts.append((job, part))
-            room, seconds = room - len(part), seconds - cost * len(part)
+            free, seconds = free - len(part), seconds - cost * len(part)
             if job.left.products:
                 unfinished.append(job)
                 if counted:

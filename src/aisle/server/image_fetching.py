@@ -46,7 +46,7 @@ class RequestFetcher:
             raise FetchError("the images of this request are too large together")
         try:
             data = fetch(url, FetchLimits(self._max_bytes, min(self._timeout, left))).data
-        except PrivateAddressError:  # the message would tell what an internal name resolves to
+        except PrivateAddressError:  # the message would reveal the address of an internal host
             raise FetchError("not an address on the internet") from None
         with self._lock:
             self._bytes_left -= len(data)

@@ -21,7 +21,7 @@ from aisle.server.settings import KIB, MIB, RequestLimits
 INLINE_BYTES = 64 * KIB  # of JSON that are parsed sooner than they are handed to a thread
 _SMALL_BODY = 64 * KIB
 _SMALL_BODY_TIMEOUT = 5.0  # seconds
-_MAX_VALUES = 10_000  # of a request about one thing
+_MAX_VALUES = 10_000  # values of a request with one product
 _CHUNK = 256 * KIB
 # Routes whose body is not limited to `_SMALL_BODY`: others by size, those with images by the settings.
 _SIZES = {"/v1/session": 4 * KIB, "/v1/suggest": 4 * MIB}

@@ -18,7 +18,7 @@ from aisle.server.store.promotions import add_shadow_rows
 from aisle.server.telemetry import Telemetry
 
 _log = logging.getLogger("aisle.server")
-_MAX_ROWS = 20_000  # waiting to be written
+_MAX_ROWS = 20_000  # rows that wait to be written
 
 
 class ShadowRecorder:
@@ -31,7 +31,7 @@ class ShadowRecorder:
         self._thread.start()
 
     def offer(self, shadow: ServedModel, pairs: Sequence[tuple[Product, Any]]) -> None:
-        """Compare on these products and the live model's predictions of them, if there is capacity."""
+        """Run the shadow model on products with live predictions, if there is capacity."""
         pairs = [pair for pair in pairs if isinstance(pair[1], Prediction)]
         try:
             future = self.batcher.submit(shadow.predict, [product for product, _ in pairs], idle=True)
@@ -39,27 +39,27 @@ class ShadowRecorder:
             self.telemetry.shadow_dropped.inc(len(pairs))
             return
         live = [prediction for _, prediction in pairs]
-        future.add_done_callback(lambda done: self._record(shadow, live, done))
+        future.add_done_callback(lambda finished: self._record(shadow, live, finished))
 
-    def _record(self, shadow: ServedModel, live: list[Prediction], done: "Future[list[Any]]") -> None:
-        if done.cancelled():
+    def _record(self, shadow: ServedModel, live: list[Prediction], finished: "Future[list[Any]]") -> None:
+        if finished.cancelled():
             return
-        for ours, theirs in zip(live, done.result(), strict=True):
-            if not isinstance(theirs, Prediction):
+        for live_prediction, shadow_prediction in zip(live, finished.result(), strict=True):
+            if not isinstance(shadow_prediction, Prediction):
                 continue
-            agrees = theirs.best_id == ours.best_id
+            agrees = shadow_prediction.best_id == live_prediction.best_id
             self.telemetry.shadow.labels(shadow.name, str(agrees).lower()).inc()
             row = {
                 "at": now(),
-                "product_id": ours.id,
+                "product_id": live_prediction.id,
                 "model": shadow.name,
-                "model_id": theirs.model_id,
-                "best_id": theirs.best_id,
-                "confidence": theirs.confidence[-1],
-                "decision": theirs.decision,
-                "live_model_id": ours.model_id,
-                "live_best_id": ours.best_id,
-                "live_decision": ours.decision,
+                "model_id": shadow_prediction.model_id,
+                "best_id": shadow_prediction.best_id,
+                "confidence": shadow_prediction.confidence[-1],
+                "decision": shadow_prediction.decision,
+                "live_model_id": live_prediction.model_id,
+                "live_best_id": live_prediction.best_id,
+                "live_decision": live_prediction.decision,
             }
             try:
                 self._rows.put_nowait(row)
@@ -69,11 +69,11 @@ class ShadowRecorder:
     def _write(self) -> None:
         closed = False
         while not closed:
-            taken = [self._rows.get()]
-            while len(taken) < 1000 and not self._rows.empty():
-                taken.append(self._rows.get())
-            closed = None in taken
-            rows = [row for row in taken if row is not None]
+            batch = [self._rows.get()]
+            while len(batch) < 1000 and not self._rows.empty():
+                batch.append(self._rows.get())
+            closed = None in batch
+            rows = [row for row in batch if row is not None]
             try:
                 if rows:
                     add_shadow_rows(self.store, rows)
@@ -82,6 +82,6 @@ class ShadowRecorder:
                 _log.warning("shadow predictions were lost: %s", error)
 
     def close(self) -> None:
-        """Write what is left; close the batcher first."""
+        """Write the remaining rows; close the batcher first."""
         self._rows.put(None)
         self._thread.join(10)

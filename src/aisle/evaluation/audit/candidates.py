@@ -7,15 +7,15 @@ import numpy as np
 
 from aisle.data import Catalog
 from aisle.data.duplicates import members
-from aisle.evaluation.audit.neighbours import NeighborLists
+from aisle.evaluation.audit.neighbors import NeighborLists
 from aisle.taxonomy import Taxonomy
 
 GIVEN = slice(0, 3)  # the label, and up to two further acceptable categories
-WRONG = slice(3, 6)  # made up: any other label, one of the same parent, one of the parent's siblings
-BETTER = slice(6, 12)  # proposed by neighbours, duplicates and the model
-VOTED = slice(6, 8)
-DOUBLED = 8
-ANSWERED = slice(9, 12)
+WRONG = slice(3, 6)  # made up: any other label, a sibling, one below a sibling of the parent
+BETTER = slice(6, 12)  # proposed by neighbors, duplicates and the model
+BY_NEIGHBORS = slice(6, 8)
+BY_DUPLICATES = 8
+BY_MODEL = slice(9, 12)
 COUNT = 12
 
 
@@ -47,9 +47,9 @@ def audit_cases(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: n
     candidates = np.full((len(rows), COUNT), -1, np.int64)
     candidates[:, 0] = node
     for i in np.flatnonzero(catalog.category_counts()[rows] > 1):
-        more = [taxonomy.find(path) for path in catalog[int(rows[i])].categories[1:]]
-        known = [n for n in dict.fromkeys(more) if n is not None and n != node[i]][:2]
-        candidates[i, 1 : 1 + len(known)] = known
+        acceptable = [taxonomy.find(path) for path in catalog[int(rows[i])].categories[1:]]
+        further = [n for n in dict.fromkeys(acceptable) if n is not None and n != node[i]][:2]
+        candidates[i, 1 : 1 + len(further)] = further
     candidates[:, WRONG] = wrong_labels(taxonomy, node, candidates[:, GIVEN])
     return AuditCases(rows, node, targets.exact[rows], group[rows], fold[rows], candidates)
 
@@ -62,37 +62,37 @@ def wrong_labels(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray, seed: 
     rng = np.random.default_rng(seed)
     used = np.unique(node)
     any_other = rng.permutation(node)
-    out = np.stack(
+    drawn = np.stack(
         [any_other, relative(taxonomy, node, used, 1, rng), relative(taxonomy, node, used, 2, rng)], 1
     )
-    out[(out[:, :, None] == given[:, None, :]).any(2)] = -1
-    return out
+    drawn[(drawn[:, :, None] == given[:, None, :]).any(2)] = -1
+    return drawn
 
 
 def relative(
     taxonomy: Taxonomy, node: np.ndarray, used: np.ndarray, steps: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """(n,) a used label under the ancestor `steps` above, but not under the one below that; -1: none."""
+    """(n,) a used label below the ancestor `steps` above, in another branch of it; -1 if there is none."""
     depth = taxonomy.node_depth
-    out = np.full(len(node), -1, np.int64)
+    drawn = np.full(len(node), -1, np.int64)
     choices: dict[int, np.ndarray] = {}
     for own in np.unique(node).tolist():
         level = int(depth[own]) - steps  # of the common ancestor; 0 is above all
         if level < 0:
             continue
-        line = taxonomy.ancestors[own]
-        near = used if level == 0 else used[taxonomy.ancestors[used, level - 1] == line[level - 1]]
-        choices[own] = near[taxonomy.ancestors[near, level] != line[level]]
-    for own, there in choices.items():
-        mine = np.flatnonzero(node == own)
-        if len(there):
-            out[mine] = rng.choice(there, len(mine))
-    return out
+        path = taxonomy.ancestors[own]
+        near = used if level == 0 else used[taxonomy.ancestors[used, level - 1] == path[level - 1]]
+        choices[own] = near[taxonomy.ancestors[near, level] != path[level]]
+    for own, labels in choices.items():
+        rows = np.flatnonzero(node == own)
+        if len(labels):
+            drawn[rows] = rng.choice(labels, len(rows))
+    return drawn
 
 
 def neighbor_labels(near: Sequence[NeighborLists], node: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(n, 2) the two commonest labels of its neighbours other than its own; -1 where there is none."""
-    out = np.full((len(own), 2), -1, np.int64)
+    """(n, 2) the two most frequent labels of the neighbors other than the product's own; -1 for none."""
+    drawn = np.full((len(own), 2), -1, np.int64)
     for i in range(len(own)):
         tally: dict[int, float] = {}
         for space in near:
@@ -100,20 +100,24 @@ def neighbor_labels(near: Sequence[NeighborLists], node: np.ndarray, own: np.nda
                 if j >= 0 and node[j] != own[i]:
                     tally[int(node[j])] = tally.get(int(node[j]), 0.0) + max(similarity, 0.0)
         best = sorted(tally, key=lambda n: (-tally[n], n))[:2]
-        out[i, : len(best)] = best
-    return out
+        drawn[i, : len(best)] = best
+    return drawn
 
 
 def duplicate_labels(group: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of duplicates: (n,) the share of a product's that carry its label (NaN: it has none), and (n,) the
-    label that most of those which differ carry (-1: none differs)."""
-    agree, other = np.full(len(node), np.nan), np.full(len(node), -1, np.int64)
+    """The labels of duplicates.
+
+    Returns:
+        (n,) share of a product's duplicates with its label, NaN without duplicates; and (n,) their most
+        frequent other label, -1 if there is none.
+    """
+    agreement, other_label = np.full(len(node), np.nan), np.full(len(node), -1, np.int64)
     for rows in members(np.unique(group, return_inverse=True)[1]):
         labels, counts = np.unique(node[rows], return_counts=True)
         for i in rows.tolist():
             rest = counts - (labels == node[i])
-            agree[i] = rest[labels == node[i]].sum() / rest.sum()
-            differ = np.where(labels == node[i], 0, counts)
-            if differ.any():
-                other[i] = labels[differ.argmax()]
-    return agree, other
+            agreement[i] = rest[labels == node[i]].sum() / rest.sum()
+            other_counts = np.where(labels == node[i], 0, counts)
+            if other_counts.any():
+                other_label[i] = labels[other_counts.argmax()]
+    return agreement, other_label

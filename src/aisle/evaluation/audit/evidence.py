@@ -8,16 +8,16 @@ import numpy as np
 
 from aisle.data import Catalog
 from aisle.evaluation.audit.candidates import (
-    ANSWERED,
     BETTER,
-    DOUBLED,
-    VOTED,
+    BY_DUPLICATES,
+    BY_MODEL,
+    BY_NEIGHBORS,
     AuditCases,
     duplicate_labels,
     neighbor_labels,
 )
-from aisle.evaluation.audit.neighbours import NeighborLists, nearest, votes
-from aisle.evaluation.branches import below
+from aisle.evaluation.audit.neighbors import NeighborLists, nearest, votes
+from aisle.evaluation.branches import subtree_sums
 from aisle.guarantee import Calibration
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Scores, Targets, Taxonomy
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
 CHUNK = 256
-CALIBRATED = 1_000  # rows of a fold that its model is calibrated on, at most about twice as many
+CALIBRATED = 1_000  # rows of a fold on which its model is calibrated, approximately
 CLIP = 20.0  # bound of log-odds, in nats
 PRIOR = 3.0  # pseudo-count of the parent's mean in a category's expected score
 
@@ -36,8 +36,8 @@ FEATURES: dict[str, int] = {
     "text full": -1, "text parent": -1, "text top": -1,
     "image full": -1, "image parent": -1, "image top": -1,
     "expected": 0, "against expected": -1, "support": 0,
-    "neighbours full": -1, "neighbours parent": -1, "neighbours top": -1,
-    "alike full": -1, "alike parent": -1, "alike top": -1,
+    "neighbors full": -1, "neighbors parent": -1, "neighbors top": -1,
+    "similar images full": -1, "similar images parent": -1, "similar images top": -1,
     "duplicates": -1,
 }  # fmt: skip
 _COLUMN = {name: i for i, name in enumerate(FEATURES)}
@@ -52,7 +52,7 @@ class Evidence:
         features: (n, C, F) in the order of `FEATURES`; NaN where a feature is missing.
         confidence: (n, C) calibrated confidence in each candidate, 0 to 1.
         single_view: (n, 2) nodes predicted from text alone and from images alone, -1 where one is missing.
-        near: Neighbours by embedding space, as indices into the n products.
+        near: Neighbors by embedding space, as indices into the n products.
         support: (n,) other products with the same label.
         agree: (n,) share of duplicates with the same label; NaN without duplicates.
     """
@@ -78,7 +78,7 @@ def gather(
     Args:
         catalog: The catalog that `cases` are rows of.
         taxonomy: Its categories.
-        cases: The products; columns `VOTED`, `DOUBLED` and `ANSWERED` of their candidates are filled in.
+        cases: The products; the candidates `BY_NEIGHBORS`, `BY_DUPLICATES` and `BY_MODEL` are filled in.
         models: Pairs of catalog rows and a model, trained on neither these rows nor their duplicates.
         progress: Receives progress.
     """
@@ -88,85 +88,85 @@ def gather(
     single_view = np.full((n, 2), -1, np.int64)
     index_of = np.full(len(catalog), -1, np.int64)
     index_of[cases.rows] = np.arange(n)
-    agree, other = duplicate_labels(cases.group, cases.node)
-    cases.candidates[:, DOUBLED] = other
+    agreement, duplicate_label = duplicate_labels(cases.group, cases.node)
+    cases.candidates[:, BY_DUPLICATES] = duplicate_label
     near: dict[str, NeighborLists] | None = None
-    kinds: dict[str, str] = {}
+    modalities: dict[str, str] = {}
     for rows, model in models:
         views = _by_modality(model)
-        if near is None:  # the spaces do not depend on training, so those of the first model serve all
+        if near is None:  # embeddings do not depend on training: those of the first model serve all
             near = nearest(model.view_embeddings(catalog.select(cases.rows)), cases.group, progress)
-            kinds = {view.name: view.modality for view in model.inputs}
-            cases.candidates[:, VOTED] = neighbor_labels(list(near.values()), cases.node, cases.node)
-        mine = index_of[rows]
-        mine = mine[mine >= 0]
-        model = _calibrated(model, catalog, cases, mine)
-        with progress("scoring held-out rows", len(mine)) as advance:
-            for start in range(0, len(mine), CHUNK):
-                some = mine[start : start + CHUNK]
-                products = catalog.select(cases.rows[some])
-                _ask(products, some, model, views, cases, features, confidence, single_view)
-                advance(len(some))
+            modalities = {view.name: view.modality for view in model.inputs}
+            cases.candidates[:, BY_NEIGHBORS] = neighbor_labels(list(near.values()), cases.node, cases.node)
+        held_out = index_of[rows]
+        held_out = held_out[held_out >= 0]
+        model = _calibrated(model, catalog, cases, held_out)
+        with progress("scoring held-out rows", len(held_out)) as advance:
+            for start in range(0, len(held_out), CHUNK):
+                batch = held_out[start : start + CHUNK]
+                products = catalog.select(cases.rows[batch])
+                _score_batch(products, batch, model, views, cases, features, confidence, single_view)
+                advance(len(batch))
     near = near or {}
-    _vote(features, taxonomy, cases, near, kinds)
+    _add_votes(features, taxonomy, cases, near, modalities)
     features[..., _COLUMN["duplicates"]] = _duplicate_agreement(cases)
     support = np.bincount(cases.node, minlength=len(taxonomy))
-    _expect(features, taxonomy, cases, support)
-    return Evidence(cases, features, confidence, single_view, near, support[cases.node] - 1, agree)
+    _add_expected(features, taxonomy, cases, support)
+    return Evidence(cases, features, confidence, single_view, near, support[cases.node] - 1, agreement)
 
 
-def _calibrated(model: "Predictor", catalog: Catalog, cases: AuditCases, mine: np.ndarray) -> "Predictor":
-    """The model, calibrated on its held-out rows: no training rows were held out for calibration."""
-    some = mine[:: max(1, len(mine) // CALIBRATED)]
-    if not len(some):
+def _calibrated(model: "Predictor", catalog: Catalog, cases: AuditCases, held_out: np.ndarray) -> "Predictor":
+    """The model, calibrated on a sample of its held-out rows."""
+    batch = held_out[:: max(1, len(held_out) // CALIBRATED)]
+    if not len(batch):
         return model
-    targets = Targets(cases.node[some], cases.exact[some])
-    calibration = Calibration.fit(model.score(catalog.select(cases.rows[some])), targets)
+    targets = Targets(cases.node[batch], cases.exact[batch])
+    calibration = Calibration.fit(model.score(catalog.select(cases.rows[batch])), targets)
     return model.with_policy(replace(model.policy, calibration=calibration))
 
 
 def _by_modality(model: "Predictor") -> dict[str, list[str]]:
-    """By modality, the views to leave out to predict from it alone; empty unless the model reads both."""
-    kinds = {view.name: view.modality for view in model.inputs}
-    if not {"text", "image"} <= set(kinds.values()):
+    """Modality -> the views of other modalities; empty unless the model reads text and images."""
+    modalities = {view.name: view.modality for view in model.inputs}
+    if not {"text", "image"} <= set(modalities.values()):
         return {}
-    return {m: [v for v, kind in kinds.items() if kind != m] for m in ("text", "image")}
+    return {m: [v for v, modality in modalities.items() if modality != m] for m in ("text", "image")}
 
 
-def _ask(
-    products: Catalog, some: np.ndarray, model: "Predictor", views: dict[str, list[str]], cases: AuditCases,
+def _score_batch(
+    products: Catalog, batch: np.ndarray, model: "Predictor", views: dict[str, list[str]], cases: AuditCases,
     features: np.ndarray, confidence: np.ndarray, single_view: np.ndarray,
 ) -> None:  # fmt: skip
     scores = model.score(products)
-    top = scores.topk(ANSWERED.stop - ANSWERED.start).node
-    cases.candidates[some, ANSWERED.start : ANSWERED.start + top.shape[1]] = top
-    candidates = cases.candidates[some]
-    own = cases.candidates[some, 0]
+    top = scores.topk(BY_MODEL.stop - BY_MODEL.start).node
+    cases.candidates[batch, BY_MODEL.start : BY_MODEL.start + top.shape[1]] = top
+    candidates = cases.candidates[batch]
+    own = cases.candidates[batch, 0]
     better = candidates[:, BETTER]
     better[better == own[:, None]] = -1
-    cases.candidates[some, BETTER] = better
+    cases.candidates[batch, BETTER] = better
     candidates[:, BETTER] = better
     exact = np.ones(candidates.shape, bool)
-    exact[:, 0] = cases.exact[some]
-    features[some, :, :3], _ = standing(scores, candidates, exact)
-    confidence[some] = np.exp(standing(model.policy.confidences(scores), candidates, exact)[1])
+    exact[:, 0] = cases.exact[batch]
+    features[batch, :, :3], _ = margins(scores, candidates, exact)
+    confidence[batch] = np.exp(margins(model.policy.confidences(scores), candidates, exact)[1])
     for i, (name, without) in enumerate(views.items()):
-        alone = list(model.score_batches(products, without))
-        scores = Scores(scores.taxonomy, np.concatenate([part.scores.logp for part in alone]))
-        known = np.asarray(np.concatenate([part.present for part in alone]).any(1))
+        without_others = list(model.score_batches(products, without))
+        scores = Scores(scores.taxonomy, np.concatenate([part.scores.logp for part in without_others]))
+        known = np.asarray(np.concatenate([part.present for part in without_others]).any(1))
         column = _COLUMN[f"{name} full"]
-        margin, _ = standing(scores, candidates, exact)
-        features[some, :, column : column + 3] = np.where(known[:, None, None], margin, np.nan)
-        single_view[some, i] = np.where(known, scores.best(), -1)
+        margin, _ = margins(scores, candidates, exact)
+        features[batch, :, column : column + 3] = np.where(known[:, None, None], margin, np.nan)
+        single_view[batch, i] = np.where(known, scores.best(), -1)
 
 
-def standing(scores: Scores, candidates: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def margins(scores: Scores, candidates: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log-probability margins of candidates over the best other category.
 
     Args:
         scores: Scores of B products.
         candidates: (B, C) nodes, -1 where there is none.
-        exact: (B, C) bool, the node itself is meant, not the branch below it.
+        exact: (B, C) bool: the node itself, not the branch below it.
 
     Returns:
         (B, C, 3) margins in nats, within `CLIP`: of the full path, at its parent's level, at the top level;
@@ -174,23 +174,23 @@ def standing(scores: Scores, candidates: np.ndarray, exact: np.ndarray) -> tuple
     """
     tree = scores.taxonomy
     rows = np.arange(len(candidates))[:, None]
-    asked = np.maximum(candidates, 0)
+    nodes_or_0 = np.maximum(candidates, 0)
     nodes = np.full((len(scores), len(tree)), -np.inf, np.float32)
     for depth in range(1, tree.depth + 1):
         nodes[:, tree.level(depth)] = scores.nodes(tree.level(depth))
-    own = tree.terminal_of[asked]
-    own = np.where(exact & (own >= 0), own, -1)
-    logp = np.where(own >= 0, scores.logp[rows, own], nodes[rows, asked])
+    terminal = tree.terminal_of[nodes_or_0]
+    terminal = np.where(exact & (terminal >= 0), terminal, -1)
+    logp = np.where(terminal >= 0, scores.logp[rows, terminal], nodes[rows, nodes_or_0])
     margin = np.full((*candidates.shape, 3), np.nan, np.float32)
-    margin[..., 0] = logp - _best_other(scores, asked, own)
-    depth = tree.node_depth[asked]
+    margin[..., 0] = logp - _best_other(scores, nodes_or_0, terminal)
+    depth = tree.node_depth[nodes_or_0]
     for column, level in ((1, np.maximum(depth - 1, 1)), (2, np.ones_like(depth))):
-        for at in np.unique(level).tolist():
-            there = level == at
-            branch = np.where(there, tree.ancestors[asked, at - 1], 0)
-            margin[..., column][there] = _against(nodes[:, tree.level(at)], nodes, tree.level(at), branch)[
-                there
-            ]
+        for one in np.unique(level).tolist():
+            at_depth = level == one
+            branch = np.where(at_depth, tree.ancestors[nodes_or_0, one - 1], 0)
+            margin[..., column][at_depth] = _branch_margin(
+                nodes[:, tree.level(one)], nodes, tree.level(one), branch
+            )[at_depth]
     unknown = candidates < 0
     margin[unknown] = np.nan
     return np.clip(np.nan_to_num(margin, nan=np.nan, posinf=CLIP, neginf=-CLIP), -CLIP, CLIP), np.where(
@@ -204,12 +204,14 @@ def _best_other(scores: Scores, candidates: np.ndarray, own: np.ndarray) -> np.n
     span = scores.taxonomy.span[candidates]
     number = scores.taxonomy.terminal_of[top.node]  # (B, 5)
     within = (number[:, None] >= span[..., :1]) & (number[:, None] < span[..., 1:])
-    mine = np.where((own >= 0)[..., None], number[:, None] == own[..., None], within)
-    best = np.where(mine, -np.inf, top.logp[:, None]).max(2)
+    held_out = np.where((own >= 0)[..., None], number[:, None] == own[..., None], within)
+    best = np.where(held_out, -np.inf, top.logp[:, None]).max(2)
     return np.where(np.isfinite(best), best, top.logp[:, -1:])
 
 
-def _against(level: np.ndarray, nodes: np.ndarray, numbers: np.ndarray, branch: np.ndarray) -> np.ndarray:
+def _branch_margin(
+    level: np.ndarray, nodes: np.ndarray, numbers: np.ndarray, branch: np.ndarray
+) -> np.ndarray:
     """(B, C) log-probability of a branch minus that of the best other one at its level."""
     rows = np.arange(len(level))[:, None]
     order = np.argpartition(level, max(level.shape[1] - 2, 0), axis=1)[:, -2:]
@@ -220,15 +222,15 @@ def _against(level: np.ndarray, nodes: np.ndarray, numbers: np.ndarray, branch: 
     return nodes[rows, branch] - np.where(best, level[rows, order[:, 1:]], level[rows, order[:, :1]])
 
 
-def _vote(
+def _add_votes(
     features: np.ndarray,
     taxonomy: Taxonomy,
     cases: AuditCases,
     near: dict[str, NeighborLists],
-    kinds: dict[str, str],
+    modalities: dict[str, str],
 ) -> None:
-    for column, kind in (("neighbours full", "text"), ("alike full", "image")):
-        spaces = [space for name, space in near.items() if kinds[name] == kind]
+    for column, modality in (("neighbors full", "text"), ("similar images full", "image")):
+        spaces = [space for name, space in near.items() if modalities[name] == modality]
         if not spaces:
             continue
         first = _COLUMN[column]
@@ -242,7 +244,7 @@ def _vote(
 
 
 def _duplicate_agreement(cases: AuditCases) -> np.ndarray:
-    """(n, C) the share of a product's duplicates that carry the label of each candidate; NaN without any."""
+    """(n, C) share of a product's duplicates with the label of each candidate; NaN without duplicates."""
     from aisle.data.duplicates import members
 
     out = np.full(cases.candidates.shape, np.nan, np.float32)
@@ -254,19 +256,21 @@ def _duplicate_agreement(cases: AuditCases) -> np.ndarray:
     return out
 
 
-def _expect(features: np.ndarray, taxonomy: Taxonomy, cases: AuditCases, support: np.ndarray) -> None:
-    """Mean score of the other products of each candidate category, shrunk towards its parent's mean: the
-    per-class thresholds of confident learning (Northcutt et al. 2021), smoothed along the tree."""
+def _add_expected(features: np.ndarray, taxonomy: Taxonomy, cases: AuditCases, support: np.ndarray) -> None:
+    """Add the mean score of the other products of each candidate category, shrunk towards its parent's mean.
+
+    These are the per-class thresholds of confident learning (Northcutt et al. 2021), smoothed along the tree.
+    """
     own = features[:, 0, 0]
-    total = below(taxonomy, np.bincount(cases.node, own, minlength=len(taxonomy)))
-    count = below(taxonomy, support.astype(float))
+    total = subtree_sums(taxonomy, np.bincount(cases.node, own, minlength=len(taxonomy)))
+    count = subtree_sums(taxonomy, support.astype(float))
     overall = float(own.mean())
     for c in range(cases.candidates.shape[1]):
         candidate = np.maximum(cases.candidates[:, c], 0)
         expected = np.full(len(candidate), overall)
         for depth in range(taxonomy.depth):
             node = taxonomy.ancestors[candidate, depth]
-            inside = taxonomy.ancestors[cases.node, depth] == node  # the product counts itself there
+            inside = taxonomy.ancestors[cases.node, depth] == node  # the product itself is counted there
             rest, n = total[node] - inside * own, count[node] - inside
             expected = np.where(node >= 0, (rest + PRIOR * expected) / (n + PRIOR), expected)
         features[:, c, _COLUMN["expected"]] = expected

@@ -62,17 +62,19 @@ def judge(evidence: Evidence) -> LabelScores:
         if (candidates[:, kind] >= 0).sum() < 2:
             continue
         log_odds = _log_odds(evidence, kind)
-        share = mixed_in(_least(log_odds.linear, candidates), log_odds.linear[candidates[:, kind] >= 0, kind])
+        share = mixed_in(
+            _lowest(log_odds.linear, candidates), log_odds.linear[candidates[:, kind] >= 0, kind]
+        )
         highest = np.maximum(highest, np.log(share) + log_odds.blended)
         odds = np.logaddexp(odds, np.log(share) + log_odds.linear)
-    suspicion = _least(highest, candidates)
-    chance = np.minimum(np.exp(np.minimum(_least(odds, candidates), 0.0)), MAX_CHANCE)
-    rising = IsotonicRegression(increasing=True).fit_transform(suspicion, chance)
+    suspicion = _lowest(highest, candidates)
+    chance = np.minimum(np.exp(np.minimum(_lowest(odds, candidates), 0.0)), MAX_CHANCE)
+    monotonic = IsotonicRegression(increasing=True).fit_transform(suspicion, chance)
     better = np.where(candidates[:, BETTER] >= 0, highest[:, BETTER], np.inf)
-    return LabelScores(expit(suspicion), np.asarray(rising), BETTER.start + better.argmin(1))
+    return LabelScores(expit(suspicion), np.asarray(monotonic), BETTER.start + better.argmin(1))
 
 
-def _least(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+def _lowest(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """(n,) the lowest score among the acceptable candidates."""
     return np.where(candidates[:, GIVEN] >= 0, scores[:, GIVEN], np.inf).min(1)
 
@@ -89,9 +91,9 @@ def _log_odds(evidence: Evidence, kind: int) -> LogOdds:
         x = np.concatenate([features[learn, 0], features[learn & made, kind]])
         y = np.r_[np.zeros(learn.sum()), np.ones((learn & made).sum())]
         known = np.asarray(np.isfinite(x).any(0))  # all NaN: a catalog without images
-        middle, spread = np.nanmean(x[:, known], axis=0), np.nanstd(x[:, known], axis=0) + 1e-6
-        x = np.nan_to_num((x[:, known] - middle) / spread)  # missing features count as average
-        rows = np.nan_to_num((features[held_out][..., known] - middle) / spread)
+        mean, deviation = np.nanmean(x[:, known], axis=0), np.nanstd(x[:, known], axis=0) + 1e-6
+        x = np.nan_to_num((x[:, known] - mean) / deviation)  # missing features count as average
+        rows = np.nan_to_num((features[held_out][..., known] - mean) / deviation)
         linear[held_out], trees[held_out] = _fit_predict(x, y, rows, known)
     return LogOdds(linear, (1 - TREES_WEIGHT) * linear + TREES_WEIGHT * trees)
 
@@ -104,7 +106,7 @@ def _fit_predict(
     from sklearn.linear_model import LogisticRegression
 
     regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=500, class_weight="balanced").fit(x, y)
-    stop: Any = False  # scikit-learn takes it; its annotations do not
+    no_early_stopping: Any = False  # scikit-learn takes it; its annotations do not
     boosted = HistGradientBoostingClassifier(
         max_iter=ROUNDS,
         max_leaf_nodes=LEAVES,
@@ -112,7 +114,7 @@ def _fit_predict(
         l2_regularization=1.0,
         monotonic_cst=np.array(list(FEATURES.values()))[known],
         class_weight="balanced",
-        early_stopping=stop,
+        early_stopping=no_early_stopping,
         random_state=0,
     ).fit(x, y)
     tree_odds = boosted.decision_function(rows.reshape(-1, rows.shape[-1])).reshape(rows.shape[:2])
@@ -130,8 +132,8 @@ def mixed_in(given: np.ndarray, made: np.ndarray) -> float:
         made: (m,) log-odds of made-up labels.
     """
     given, made = np.sort(given), np.sort(made)
-    limits = np.quantile(made, _QUANTILES)
-    above = 1 - np.searchsorted(given, limits, "left") / len(given)
-    of_made = 1 - np.searchsorted(made, limits, "left") / len(made)
+    thresholds = np.quantile(made, _QUANTILES)
+    above = 1 - np.searchsorted(given, thresholds, "left") / len(given)
+    of_made = 1 - np.searchsorted(made, thresholds, "left") / len(made)
     error = 2 * np.sqrt(np.maximum(above, 1 / len(given)) / len(given))  # two standard errors
     return float(min(1.0, ((above + error) / of_made).min()))

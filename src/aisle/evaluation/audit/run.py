@@ -40,7 +40,7 @@ def audit(
     """Rank the labelled products of a catalog by how likely their label is wrong.
 
     Near-duplicates (equal words, equal or similar first images, one group) share a fold and do not count as
-    each other's neighbours.
+    each other's neighbors.
 
     Args:
         catalog: The labelled products.

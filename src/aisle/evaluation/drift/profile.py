@@ -13,7 +13,7 @@ import numpy as np
 
 from aisle.data import Catalog, Product
 from aisle.errors import AisleError
-from aisle.evaluation.collect import chunks
+from aisle.evaluation.collect import product_batches
 from aisle.evaluation.drift.languages import language
 from aisle.guarantee import Prediction
 from aisle.guarantee.predictions import OOD_MESSAGE
@@ -135,7 +135,7 @@ def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed
     predictions: list[Prediction] = []
     joint: list[np.ndarray] = []
     with progress("predicting", len(rows)) as advance:
-        for some in chunks(catalog, rows):
+        for some in product_batches(catalog, rows):
             predictions += classifier.predict(some)
             if embed is not None:
                 joint.append(embed(some))

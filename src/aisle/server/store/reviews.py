@@ -136,12 +136,12 @@ def release(store: ServerStore, person: str, ids: Sequence[int] | None = None) -
     Returns:
         How many.
     """
-    mine = (reviews.c.leased_by == person) & (reviews.c.leased_until >= now())
+    leased = (reviews.c.leased_by == person) & (reviews.c.leased_until >= now())
     if ids is not None:
-        mine &= reviews.c.id.in_(ids)
+        leased &= reviews.c.id.in_(ids)
     with store.begin() as connection:
         return connection.execute(
-            reviews.update().where(mine).values(leased_by=None, leased_until=0)
+            reviews.update().where(leased).values(leased_by=None, leased_until=0)
         ).rowcount
 
 
@@ -169,8 +169,8 @@ def decide(store: ServerStore, item_id: int, event: FeedbackEvent) -> tuple[int,
         if before is not None:
             return before, True
         row = _check_decidable(connection, item_id, event.person)
-        seen = (event.fields, list(event.images), event.suggested[0][0] if event.suggested else None)
-        if seen != (row["fields"], list(row["images"]), row["prediction"]["best_id"]):
+        current = (event.fields, list(event.images), event.suggested[0][0] if event.suggested else None)
+        if current != (row["fields"], list(row["images"]), row["prediction"]["best_id"]):
             raise ApiError(409, "stale_suggestion", f"item {item_id} has just changed: look at it again")
         decided = row["decided"] + 1
         state = "done" if decided >= row["needed"] else "open"

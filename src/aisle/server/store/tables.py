@@ -108,7 +108,7 @@ skips = Table(
     _column("at", BigInteger),
 )
 
-# Predictions of shadow models beside those of the live model.
+# Predictions of shadow models with those of the live model.
 shadows = Table(
     "shadows",
     metadata,
