@@ -81,7 +81,7 @@ def kept(cache: Path, name: str, recipe: str, seed: int) -> Outcome:
 
 
 def judged(policy: Policy, fresh: Sample) -> Outcome:
-    """What the policy decides of fresh rows, at each precision of its curve, and its calibration error."""
+    """What the policy decides of fresh rows at the precisions shown, and its calibration error."""
     scores, nearest, node = fresh.scores, fresh.nearest, fresh.targets.node
     tree = scores.taxonomy
     path, ood = policy.descend(scores, nearest), policy.is_ood(policy.calibrate(scores), nearest)
@@ -91,7 +91,7 @@ def judged(policy: Policy, fresh: Sample) -> Outcome:
     order = np.argsort(-sure, kind="stable")
     running = np.cumsum(full[order]) / np.arange(1, len(order) + 1)
     points = {}
-    for point in policy.curve:
+    for point in (one for one in policy.curve if one.precision in SHOWN):
         stops = policy.at(point.precision).stops(tree, path, ood)
         at = np.maximum(stops - 1, 0)
         accept, branch = stops == path.depth, (stops > 0) & (stops < path.depth)
