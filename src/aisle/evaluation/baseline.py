@@ -22,15 +22,15 @@ from aisle.taxonomy import Scores, Taxonomy
 
 FIELDS = ("title", "description")
 CELLS = 100_000_000  # classes × features: 400 MB of weights at most
-SHARP = 100.0  # softmax alone is nearly flat over margins: the branch with most places would win
-RARE = 1000  # from this many products on, what occurs once or twice is left out
+SHARP = 100.0  # scale of the margins; unscaled, their softmax is nearly flat and large branches win
+RARE = 1000  # from this many products on, n-grams that occur once or twice are left out
 
 
 class LinearBaseline:
-    """A fitted linear SVM that keeps the `Classifier` protocol.
+    """A fitted linear SVM that implements the `Classifier` protocol.
 
-    Its scores are a softmax of margins, sharpened so far that a branch counts as much as the best place
-    in it: they rank places and branches, but are no probabilities.
+    Its scores are a softmax of scaled margins, so that a branch scores as its best category. They rank
+    categories and branches, but are no probabilities.
     """
 
     name = "linear SVM on TF-IDF"
@@ -43,15 +43,15 @@ class LinearBaseline:
         self.taxonomy = taxonomy
         self.features = features
         self.planes = planes  # (C, F + 1) weights of each feature, the offset last
-        self.places = places  # (C,) the nodes it can answer
+        self.places = places  # (C,) the nodes it can predict
         self.train_products = count
 
     @classmethod
     def fit(cls, catalog: Catalog, progress: Progress = SILENT) -> "LinearBaseline":
-        """Learn from every product whose exact place is known; faulty rows are left out.
+        """Fit the SVM on every product whose exact category is known; faulty rows are left out.
 
         Raises:
-            AisleError: no such product, or none of them has a text.
+            AisleError: There is no such product, or none of them has a text.
         """
         targets = catalog.targets()
         weights = catalog.weights
@@ -74,7 +74,7 @@ class LinearBaseline:
         return cls(catalog.taxonomy, features, planes, places, len(rows))
 
     def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
-        """(B, N) log-softmax of margins; -inf where no training product was."""
+        """(B, N) log-softmax of margins; -inf for categories without a training product."""
         texts = [text_of(product, without) for product in products]
         logp = np.full((len(texts), len(self.taxonomy.terminals)), -np.inf)
         if texts:
@@ -85,12 +85,12 @@ class LinearBaseline:
 
 
 def fit_planes(x: Any, label: np.ndarray, count: int, advance: Advance) -> np.ndarray:
-    """(C, F + 1) one plane a category, against all the others, from sparse x (B, F)."""
+    """(C, F + 1) weights of one-vs-rest SVMs on sparse x (B, F), the offset last."""
     planes = np.zeros((count, x.shape[1] + 1), dtype=np.float32)
-    if count == 1:  # nothing to tell apart
+    if count == 1:  # one category: nothing to separate
         return planes
     with warnings.catch_warnings():
-        # Equal texts under different labels never converge; the planes are as good as they get.
+        # Equal texts under different labels never converge.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for place in range(count):
             svm: Any = LinearSVC(C=1.0, random_state=0).fit(x, label == place)
@@ -100,12 +100,12 @@ def fit_planes(x: Any, label: np.ndarray, count: int, advance: Advance) -> np.nd
 
 
 def text_of(product: Product, without: Collection[str] = ()) -> str:
-    """Title and description, one after the other."""
+    """Title and description, joined by a line break."""
     return "\n".join(product.fields.get(name, "") for name in FIELDS if name not in without)
 
 
 def tfidf(products: int, most: int) -> FeatureUnion:
-    """Words, word pairs and character n-grams, for so many products, at most `most` features."""
+    """A vectorizer of words, word pairs and character n-grams, with at most `most` features."""
     rare = products >= RARE
     words = TfidfVectorizer(
         sublinear_tf=True, ngram_range=(1, 2), min_df=2 if rare else 1, max_features=max(most // 3, 1000)

@@ -1,4 +1,4 @@
-"""Recipes trained on the same folds and seeds, and compared."""
+"""Compares recipes that are trained on the same folds with the same seeds."""
 
 import contextlib
 import hashlib
@@ -38,14 +38,14 @@ DRAWS = 1000  # of the bootstrap
 
 
 class Variant(NamedTuple):
-    """A recipe under the name it has in the table."""
+    """A recipe and its name in the table."""
 
     name: str
     recipe: AnyRecipe
 
 
 class Fold(NamedTuple):
-    """Row numbers to train on and to evaluate on."""
+    """Row numbers of training and evaluation."""
 
     train: np.ndarray
     test: np.ndarray
@@ -56,10 +56,10 @@ class TrainingResult(NamedTuple):
 
     Attributes:
         answers: (n,) predicted nodes.
-        seconds: of the training.
-        per_second: products classified.
-        memory: the most MiB the process held.
-        parameters: of the model.
+        seconds: Duration of the training.
+        per_second: Products classified per second.
+        memory: Peak memory of the process, in MiB.
+        parameters: Number of parameters of the model.
     """
 
     answers: np.ndarray
@@ -73,12 +73,12 @@ def parse_variant(text: str, changes: Sequence[str] = (), encoders: Sequence[str
     """Parse `"text only: cross-attention views.image=false"`: a name, a recipe, changes.
 
     Args:
-        text: without a name and a colon, the rest is the name.
-        changes: `KEY=VALUE`, made before those in `text`.
-        encoders: changes that name encoders, for recipes that read one.
+        text: The variant. Without `NAME: `, the text is its name.
+        changes: `KEY=VALUE` changes that come before those in `text`.
+        encoders: Changes that name encoders, for recipes that read them.
 
     Raises:
-        RecipeError: as `load_recipe`, or the quotes do not match.
+        RecipeError: As `load_recipe`, or the quotes do not match.
     """
     name, rest = _named(text)
     try:
@@ -93,18 +93,17 @@ def parse_variant(text: str, changes: Sequence[str] = (), encoders: Sequence[str
 
 
 def _named(text: str) -> tuple[str, str]:
-    """The name, empty where there is none, and the rest. A colon inside a value ends no name."""
+    """Split the name, empty if there is none, from the rest. A colon inside a value ends no name."""
     name, colon, rest = text.partition(": ")
     inside = name.count('"') % 2 or any(name.count(a) > name.count(b) for a, b in ("{}", "[]"))
     return (name.strip(), rest) if colon and not inside else ("", text)
 
 
 def _words(text: str) -> list[str]:
-    """Words as a shell parts them, but quotes inside of a word stay: TOML reads them. Neither quotes nor
-    braces and brackets are torn apart.
+    """Split words like a shell, but keep quotes inside words for TOML, and keep brackets together.
 
     Raises:
-        ValueError: a quote or a bracket is not closed.
+        ValueError: A quote or a bracket is not closed.
     """
     words: list[str] = []
     word, quote, depth, begun = "", "", 0, False
@@ -125,7 +124,7 @@ def _words(text: str) -> list[str]:
 
 
 def _unquoted(word: str) -> str:
-    """A word without the quotes around all of it."""
+    """Remove quotes around a whole word."""
     around = len(word) > 1 and word[0] in "\"'" and word.find(word[0], 1) == len(word) - 1
     return word[1:-1] if around else word
 
@@ -143,26 +142,26 @@ def compare(
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Comparison:
-    """Train every variant on the same rows and evaluate it on the same others.
+    """Train every variant on the same rows and evaluate it on the same other rows.
 
-    Every training (variant, seed, fold) is written to its own file as soon as it is done, so that an
-    interrupted comparison continues where it stopped.
+    The result of every training (variant, seed, fold) is written to its own file, so that an interrupted
+    comparison continues where it stopped.
 
     Args:
-        catalog: labelled rows.
-        variants: recipes; gains are over the first.
-        folds: parts that are evaluated in turn, near-duplicates together.
-        seeds: every variant is trained with each.
-        test: rows to evaluate on instead of folds; then every variant is trained once a seed.
-        out: folder of finished trainings.
-        source: what the table calls the rows; the files' names by default.
-        store: cache of encoder outputs.
-        trust_code: as `fit`.
-        progress: reports trainings.
+        catalog: The labelled rows.
+        variants: The recipes; gains are relative to the first.
+        folds: The number of folds. Near-duplicates are in one fold.
+        seeds: Every variant is trained with each seed.
+        test: Rows to evaluate on instead of folds; then every variant is trained once per seed.
+        out: The folder of finished trainings. Default: they are not kept.
+        source: The name of the rows in the table. Default: the names of the files.
+        store: Caches encoder outputs.
+        trust_code: As in `fit`.
+        progress: Reports trainings.
 
     Raises:
-        CatalogError: no labelled row, or fewer groups of them than folds.
-        RecipeError: two variants have one name, or as `fit`.
+        CatalogError: There is no labelled row, or there are fewer groups of them than folds.
+        RecipeError: Two variants have the same name, or as `fit`.
     """
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names):
@@ -268,17 +267,17 @@ def _train_fold(
 
 
 class PeakMemory:
-    """The most memory that this process holds from now on: resident, or a GPU's where there is one."""
+    """Measures the peak memory of this process from now on: resident memory, or that of a GPU."""
 
     def __init__(self) -> None:
-        torch = sys.modules.get("torch")  # a linear model brings none
+        torch = sys.modules.get("torch")  # not imported by linear models
         if torch is not None and torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
+            Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak
 
     def mebibytes(self) -> float:
-        """MiB."""
+        """The peak, in MiB."""
         import resource
 
         torch = sys.modules.get("torch")
@@ -294,7 +293,7 @@ class PeakMemory:
 
 
 class _SeedScores(NamedTuple):
-    """One variant with one seed, over n evaluated rows: right (n,), pairs (n, 2) of true and predicted."""
+    """One variant with one seed on n rows: right (n,), and pairs (n, 2) of true and predicted nodes."""
 
     judged: MatchedPredictions
     right: np.ndarray
@@ -357,7 +356,7 @@ def _level(run: _SeedScores, depth: int) -> float:
 def _gain(
     runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray
 ) -> ConfidenceInterval:
-    """Accuracy minus the baseline's on the same products; with several seeds, of their mean."""
+    """Accuracy minus that of the baseline on the same products, averaged over seeds."""
     own, other = (np.mean([run.right for run in some], 0) for some in (runs, baseline))
     return limits(paired_bootstrap(own, other, groups=groups, resamples=DRAWS))
 
@@ -365,7 +364,7 @@ def _gain(
 def _gain_f1(
     runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray
 ) -> ConfidenceInterval:
-    """The same of macro-F1, with the first seed of each."""
+    """Macro-F1 minus that of the baseline, with the first seed of each."""
     return limits(
         paired_bootstrap(
             runs[0].pairs, baseline[0].pairs, macro_f1_of_pairs, groups=groups, resamples=DRAWS // 2

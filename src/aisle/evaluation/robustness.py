@@ -1,4 +1,4 @@
-"""How steady are the answers? Products are changed in ways that should not change where they belong."""
+"""Measures robustness: products are changed in ways that should not change their category."""
 
 import io
 import re
@@ -17,10 +17,10 @@ from aisle.evaluation.summary import limits
 from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress
 
-MOST = 1000  # products that are changed
+MOST = 1000  # products that are changed; of more, a random sample
 SHOWN = 3  # flipped predictions shown
-SIDE = 512  # pixels of a image before it is cropped
-KEPT = 0.8  # of its width and height
+SIDE = 512  # pixels of the shorter side of an image before it is cropped
+KEPT = 0.8  # share of the width and height after cropping
 TITLE = 120  # characters
 
 _COLOURS = {
@@ -45,7 +45,7 @@ MetricChange = Callable[[Product, np.random.Generator], Product | None]
 
 
 def recoloured(product: Product, rng: np.random.Generator) -> Product | None:
-    """Every colour another one of the same language."""
+    """Replace every colour by another of the same language."""
     every = {word for words in _LISTS for word in words}
     named = {m[0].casefold() for text in product.fields.values() for m in _WORD.finditer(text)} & every
     if not named:
@@ -60,7 +60,7 @@ def recoloured(product: Product, rng: np.random.Generator) -> Product | None:
 
 
 def resized(product: Product, rng: np.random.Generator) -> Product | None:
-    """Every size another one of its kind: letters, a number with a unit, a number after the word."""
+    """Replace every size by another of its kind: letters, a number with a unit, a number after `size`."""
 
     def another(m: re.Match[str]) -> str:
         if m["letters"]:
@@ -75,7 +75,7 @@ def resized(product: Product, rng: np.random.Generator) -> Product | None:
 
 
 def reordered(product: Product, rng: np.random.Generator) -> Product | None:
-    """The title's words in another order."""
+    """Shuffle the words of the title."""
     words = product.fields.get("title", "").split()
     return (
         _changed(product, {**product.fields, "title": " ".join(rng.permutation(words))})
@@ -85,13 +85,13 @@ def reordered(product: Product, rng: np.random.Generator) -> Product | None:
 
 
 def recased(product: Product, rng: np.random.Generator) -> Product | None:
-    """Shouted; what was shouted is whispered."""
+    """Change texts to upper case; those in upper case to lower case."""
     fields = {name: text.lower() if text.isupper() else text.upper() for name, text in product.fields.items()}
     return _changed(product, fields)
 
 
 def mistyped(product: Product, rng: np.random.Generator) -> Product | None:
-    """Two letters of one longer word of the title change places."""
+    """Swap two letters of a word of the title."""
     title = product.fields.get("title", "")
     inside = [i for m in _WORD.finditer(title) if len(m[0]) >= 4 for i in range(m.start() + 1, m.end() - 1)]
     unlike = [i for i in inside if title[i] != title[i + 1]]
@@ -103,7 +103,7 @@ def mistyped(product: Product, rng: np.random.Generator) -> Product | None:
 
 
 def cropped(product: Product, rng: np.random.Generator) -> Product | None:
-    """A part of each image, four fifths as wide and high, anywhere in it."""
+    """Crop each image to four fifths of its width and height, at a random position."""
     images = []
     for ref in product.images:
         try:
@@ -132,8 +132,15 @@ CHANGES: Mapping[str, MetricChange] = MappingProxyType(
 def robustness(
     ask: ScoreFn, products: Sequence[Product], rows: np.ndarray, truth: Truth, progress: Progress = SILENT
 ) -> tuple[RobustnessScore, ...]:
-    """How often each change flips the most probable path. rows: the products that `truth` is about; of more
-    than `MOST` some are drawn by chance."""
+    """Measure how often each change flips the most probable path.
+
+    Args:
+        ask: Scores products.
+        products: The catalog.
+        rows: (B,) positions of the products; of more than `MOST`, a random sample is used.
+        truth: Their acceptable categories.
+        progress: Reports progress.
+    """
     at = np.arange(len(rows))
     if len(at) > MOST:
         at = np.sort(np.random.default_rng(0).choice(at, MOST, replace=False))
