@@ -28,6 +28,8 @@ def print_curve(policy: "Policy", run: Path, *sources: object) -> None:
     if found.advice:
         console.out.print(f"{found.advice[0].upper()}{found.advice[1:]}.", markup=False)
     print_instead(found, run, *sources)
+    if found.labels:
+        console.out.print(found.labels, markup=False)
 
 
 def print_instead(found: "CurveSummary", run: Path, *sources: object) -> None:

@@ -39,7 +39,7 @@ def operating_curve(predictions: Sequence[Prediction], truth: Truth, policy: Pol
                 measured_review=decided_score(stops == 0, None),
             )
         )
-    return OperatingCurve(**{**found._asdict(), "points": tuple(points)})
+    return OperatingCurve(**{**found.to_dict(), "points": tuple(points)})
 
 
 def _paths(predictions: Sequence[Prediction], tree: Taxonomy) -> tuple[Descent, np.ndarray]:

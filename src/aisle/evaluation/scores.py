@@ -245,6 +245,8 @@ class OperatingCurve(ResultRecord):
         statement: What is guaranteed.
         advice: Where nothing is decided: what can be guaranteed instead.
         instead: The precision to ask for then.
+        labels: What more labelled rows would change, in words.
+        label_gain: The same in numbers; null where it is not estimated.
     """
 
     precision: float
@@ -256,6 +258,8 @@ class OperatingCurve(ResultRecord):
     statement: str
     advice: str
     instead: float | None
+    labels: str = ""
+    label_gain: dict[str, int | float] | None = None
 
 
 class GuaranteeCurve(ResultRecord):

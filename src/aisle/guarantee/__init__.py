@@ -6,6 +6,7 @@ from aisle.guarantee.curve_summary import CurveSummary, PointSummary, summarize_
 from aisle.guarantee.exact_tests import clopper_pearson
 from aisle.guarantee.fit import Sample, cross_fit, fit
 from aisle.guarantee.knn_calibration import KnnCalibration
+from aisle.guarantee.label_gain import LabelGain
 from aisle.guarantee.nearest import Nearest, Neighbours
 from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import OUTSIDE
@@ -27,6 +28,7 @@ __all__ = [
     "Guarantee",
     "Kept",
     "KnnCalibration",
+    "LabelGain",
     "Nearest",
     "Neighbours",
     "OodDetector",

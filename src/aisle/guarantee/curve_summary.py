@@ -3,6 +3,7 @@ console show, so that all of them say the same."""
 
 from typing import Any, NamedTuple
 
+from aisle.guarantee.label_gain import PAYS, LabelGain
 from aisle.guarantee.policy import Policy
 from aisle.guarantee.rule import OperatingPoint
 
@@ -42,6 +43,8 @@ class CurveSummary(NamedTuple):
         statement: What is guaranteed.
         advice: Where nothing is decided automatically: what can be guaranteed instead; empty elsewhere.
         instead: The precision to ask for where `advice` names one.
+        labels: What more labelled rows would change at this precision, in words.
+        label_gain: The same in numbers; None where it cannot be estimated.
     """
 
     precision: float
@@ -53,10 +56,13 @@ class CurveSummary(NamedTuple):
     statement: str
     advice: str
     instead: float | None
+    labels: str
+    label_gain: LabelGain | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists, for JSON."""
-        return {**self._asdict(), "points": [point._asdict() for point in self.points]}
+        gain = self.label_gain._asdict() if self.label_gain else None
+        return {**self._asdict(), "points": [point._asdict() for point in self.points], "label_gain": gain}
 
 
 def summarize_curve(policy: Policy) -> CurveSummary:
@@ -76,6 +82,8 @@ def summarize_curve(policy: Policy) -> CurveSummary:
         statement=_statement(alpha, together, rows, len(points)),
         advice=advice,
         instead=instead,
+        labels=_labels(policy) if points else "",
+        label_gain=policy.label_gain if policy.label_gain and policy.label_gain.precision == asked else None,
     )
 
 
@@ -150,6 +158,23 @@ def _advice(policy: Policy, points: tuple[PointSummary, ...], rows: int) -> tupl
     if needed:
         return f"{tested}; for {exact(lowest.precision)} about {about(min(needed)):,} would do", None
     return f"{tested}: the model reaches that at no confidence; correct or add labels (`aisle audit`)", None
+
+
+def _labels(policy: Policy) -> str:
+    """What more labels would change at the precision that decides."""
+    gain, asked = policy.label_gain, exact(policy.settings.precision)
+    if gain is None or gain.precision != policy.settings.precision:
+        return f"What more labels would change at {asked} is not estimated."
+    more = f"{gain.labels:,} more labelled products, drawn at random"
+    if gain.expected - gain.decided >= PAYS:
+        return (
+            f"Label {gain.labels:,} more products, drawn at random: expected +{gain.points:.0f} points of "
+            f"automatic decisions at {asked} ({share(gain.decided)} to {share(gain.expected)}), without what "
+            "the model learns from them."
+        )
+    if not gain.expected:
+        return f"{more}, would not be expected to guarantee anything at {asked}."
+    return f"{more}, would be expected to change automatic decisions at {asked} by less than a point."
 
 
 def about(rows: float) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 
 from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.knn_calibration import KnnCalibration
+from aisle.guarantee.label_gain import label_gain
 from aisle.guarantee.nearest import Nearest
 from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import Descent, descend, judge, margins
@@ -117,7 +118,7 @@ def fit(
         taxonomy, policy.descend(second.scores, second.nearest), second.targets,
         _codes(second.groups, len(second.scores)), policy.is_ood(scores, second.nearest),
     )  # fmt: skip
-    return _with_curve(policy, taxonomy, rows)
+    return _with_curve(policy, taxonomy, rows, len(first.scores) + len(second.scores))
 
 
 def cross_fit(sample: Labelled, fold: np.ndarray, settings: Settings | None = None) -> Policy:
@@ -153,7 +154,7 @@ def cross_fit(sample: Labelled, fold: np.ndarray, settings: Settings | None = No
         else descend(whole.scores)
     )
     rows = Rows.of(taxonomy, descent, whole.targets, _codes(whole.groups, len(whole.scores)), held)
-    return _with_curve(replace(policy, method="cross-fit"), taxonomy, rows)
+    return _with_curve(replace(policy, method="cross-fit"), taxonomy, rows, len(rows))
 
 
 def _calibrated(settings: Settings, sample: Sample, ood: bool = True) -> Policy:
@@ -170,13 +171,20 @@ def _calibrated(settings: Settings, sample: Sample, ood: bool = True) -> Policy:
     )
 
 
-def _with_curve(policy: Policy, taxonomy: Taxonomy, rows: Rows) -> Policy:
-    """The policy with a rule for each precision of the curve, tested on these rows."""
-    curve = []
+def _with_curve(policy: Policy, taxonomy: Taxonomy, rows: Rows, labelled: int) -> Policy:
+    """The policy with a rule for each precision of the curve, tested on these rows.
+
+    labelled: rows that were used in all.
+    """
+    curve, gain = [], None
     for precision in sorted({*CURVE, policy.settings.precision}, reverse=True):
         asked = replace(policy.settings, precision=precision)
-        curve.append(Search(Demand.of(asked, taxonomy), taxonomy, rows, asked.alpha).run())
-    return replace(policy, curve=tuple(curve), known=frozenset(node.id for node in taxonomy.nodes))
+        demand = Demand.of(asked, taxonomy)
+        curve.append(Search(demand, taxonomy, rows, asked.alpha).run())
+        if precision == policy.settings.precision:
+            gain = label_gain(demand, taxonomy, rows, asked.alpha, curve[-1], labelled)
+    known = frozenset(node.id for node in taxonomy.nodes)
+    return replace(policy, curve=tuple(curve), known=known, label_gain=gain)
 
 
 def _ood(calibrated: Scores, sample: Sample) -> OodDetector | None:

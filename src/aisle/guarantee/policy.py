@@ -11,6 +11,7 @@ import numpy as np
 from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.confidence import Confidences
 from aisle.guarantee.knn_calibration import KnnCalibration
+from aisle.guarantee.label_gain import LabelGain
 from aisle.guarantee.nearest import Nearest
 from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import Descent, descend, margins
@@ -20,7 +21,7 @@ from aisle.guarantee.rule import NEVER, Demand, Guarantee, OperatingPoint, gains
 from aisle.guarantee.settings import PolicyError, Settings
 from aisle.taxonomy import Scores, Taxonomy
 
-FORMAT = 6
+FORMAT = 7
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Policy:
     those rows were) that it decides `accept`, at least `precision` have the right full path, and among those
     it decides `partial`, at least `precision` lie in the branch named (docs/guarantee.md states the
     assumptions). `curve` has a rule for each of several precisions, `settings.precision` among them, and
-    says what each decides. It carries ids, so it serves a reordered or grown tree; it decides nothing in
-    categories that were not there when it was fitted.
+    says what each decides; `label_gain`, what more labels would change. It carries ids, so it serves a
+    reordered or grown tree; it decides nothing in categories that were not there when it was fitted.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -42,6 +43,7 @@ class Policy:
     ood: OodDetector | None = None
     knn_calibration: KnnCalibration | None = None
     method: str = "hold-out"
+    label_gain: LabelGain | None = None
 
     @classmethod
     def uncalibrated(cls, taxonomy: Taxonomy) -> "Policy":
@@ -192,6 +194,7 @@ class Policy:
             "settings": self.settings.to_dict(),
             "calibration": self.calibration.to_dict(),
             "method": self.method,
+            "label_gain": self.label_gain._asdict() if self.label_gain else None,
             "curve": [point.to_dict() for point in self.curve],
             "known": sorted(self.known),
             "ood": self.ood.to_dict() if self.ood else None,
@@ -221,6 +224,7 @@ class Policy:
                 OodDetector.from_dict(ood) if ood else None,
                 KnnCalibration.from_dict(knn_calibration) if knn_calibration else None,
                 str(data["method"]),
+                LabelGain(**data["label_gain"]) if data["label_gain"] else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PolicyError(f"not a saved policy: {error!r}") from error

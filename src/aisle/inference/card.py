@@ -88,4 +88,4 @@ def _guarantee(policy: Any) -> str:
     chosen = f"Decides at {exact(found.precision)}; `--precision` chooses another row."
     if found.advice:
         chosen = f"{found.advice[0].upper()}{found.advice[1:]}."
-    return f"{chosen}\n\n{head}" + "\n".join(rows) + f"\n\n{found.statement}"
+    return f"{chosen}\n\n{head}" + "\n".join(rows) + f"\n\n{found.statement}\n\n{found.labels}"

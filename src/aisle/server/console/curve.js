@@ -24,7 +24,8 @@ function curve({ name, operating_curve: found }, number) {
   slider.value = chosen < 0 ? 0 : chosen;
   show();
   return h("div", { class: "operating" }, h("h3", {}, name), note, h("label", { for: id }, "Guaranteed precision"), slider,
-    h("p", { class: "stops", "aria-hidden": "true" }, points.map(({ precision }) => h("span", {}, exact(precision)))), shown, h("p", { class: "hint" }, spaced(found.statement)));
+    h("p", { class: "stops", "aria-hidden": "true" }, points.map(({ precision }) => h("span", {}, exact(precision)))), shown,
+    h("p", { class: "hint" }, spaced(found.statement)), h("p", { class: "hint" }, spaced(found.labels)));
 }
 
 function stack({ full, decided, review }) {

@@ -32,6 +32,17 @@ class OperatingPointOut(ResponseModel):
     text: str
 
 
+class LabelGainOut(ResponseModel):
+    """With `labels` more labelled rows than the `rows` so far, the share decided automatically at `precision`
+    would be `expected`, and not `decided` as now; null if that cannot be estimated."""
+
+    precision: float
+    rows: int
+    labels: int
+    decided: float
+    expected: float
+
+
 class OperatingCurveOut(ResponseModel):
     """What a model decides automatically at each precision, from the highest to the lowest; no points if it
     is not calibrated.
@@ -40,7 +51,7 @@ class OperatingCurveOut(ResponseModel):
     holds with probability 1 - `alpha` or more, those of all points at once with `together` or more;
     `statement` says so in words. It was tested on `rows` labelled rows (`method`: on out-of-fold predictions,
     or on rows kept aside). Where nothing is decided, `advice` says what can be guaranteed, and `instead` is
-    the precision to ask for."""
+    the precision to ask for. `labels` and `label_gain` say what more labelled rows would change."""
 
     precision: float
     alpha: float
@@ -51,6 +62,8 @@ class OperatingCurveOut(ResponseModel):
     statement: str
     advice: str
     instead: float | None
+    labels: str
+    label_gain: LabelGainOut | None
 
 
 class ModelOut(ResponseModel):
