@@ -18,15 +18,9 @@ from aisle.models import encoders, fusions, heads, losses
 from aisle.models.config import ViewSpec
 from aisle.models.linear.config import LinearSpec, LinearSVMSpec, RidgeSpec, view_types
 from aisle.models.options import Augment, Finetune
-from aisle.training.recipe import (
-    GuaranteeOptions,
-    LossSpec,
-    Recipe,
-    Split,
-    Stage,
-    load_recipe,
-    shipped,
-)
+from aisle.training.network_recipe import LossSpec, NetworkRecipe, Stage
+from aisle.training.recipe import load_recipe, shipped
+from aisle.training.recipe_options import GuaranteeOptions, Split
 
 HERE = Path(__file__).parent
 _SLOT = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.S)
@@ -218,7 +212,7 @@ SLOTS: dict[str, Callable[[], list[str]]] = {
     "split": lambda: keys_of(Split),
     "guarantee": lambda: keys_of(GuaranteeOptions),
     "recipe": lambda: keys_of(
-        Recipe, leave=("views", "fusion", "head", "losses", "stages", "split", "guarantee")
+        NetworkRecipe, leave=("views", "fusion", "head", "losses", "stages", "split", "guarantee")
     ),
 }
 

@@ -80,7 +80,7 @@ def train(
     rows = part(catalog, "train")
     where = training_device(resolved, device)
     try:
-        processes.begin(where)
+        processes.join_group(where)
         predictor = fit(
             rows,
             resolved,
@@ -98,13 +98,13 @@ def train(
             run.end()
     except Exception:
         if run is not None:
-            run.withdraw()
+            run.discard_if_untrained()
         raise
     finally:
         if run is not None:
             run.trackers.finish()
             run.release()
-        processes.end()
+        processes.leave_group()
     return predictor
 
 

@@ -190,8 +190,9 @@ def test_an_interrupted_stack_goes_on_where_it_stood(runs, shop, tmp_path):
             pass
 
     def stack(keep, most=99):
-        given = {"count": 2, "keep": keep, "progress": Counting(most)}
-        return stacking.stacked(members, NAMES, recipes, shop, **given)
+        return stacking.fit_stacked_ensemble(
+            members, NAMES, recipes, shop, n_folds=2, cache=keep, progress=Counting(most)
+        )
 
     with pytest.raises(KeyboardInterrupt):
         stack(tmp_path / "folds", most=3)

@@ -28,7 +28,8 @@ from aisle.models.spec import build_network, network_views, new_preprocessor
 from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.suggest import Suggester
-from aisle.training.recipe import load_recipe, to_toml
+from aisle.training.recipe import load_recipe
+from aisle.training.recipe_toml import to_toml
 from tests.conftest import NETWORK, Trained
 from tests.models.build import SMALL, tree
 from tests.models.pretrained import tiny_text, tiny_vision

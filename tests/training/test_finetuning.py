@@ -9,7 +9,7 @@ import torch
 import aisle
 from aisle.errors import RecipeError
 from aisle.training import network as fitting
-from aisle.training.loop import Learned, StageTrainer
+from aisle.training.loop import EpochStats, StageTrainer
 from aisle.training.run import Run
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, catalog, recipe
@@ -18,7 +18,7 @@ from tests.training.test_resume import Killed
 WORDS = [word for words, _ in PLACES.values() for word in words.split()]
 QUICK = {"epochs": 1, "batch_size": 16, "lr": 0.01}
 
-NOTHING = Learned(0, 0.0, 0.0, 0.0, {})
+NOTHING = EpochStats(0, 0.0, 0.0, 0.0, {})
 
 
 @pytest.fixture(scope="module")
@@ -90,16 +90,16 @@ def test_the_last_stage_of_a_convolutional_network_learns_with_its_statistics(fo
 
 def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
     tops = {}
-    original = StageTrainer.learn
+    original = StageTrainer.train_epoch
 
     def learn(self, advance):
         for group in self.optimizer.param_groups:
-            tops.update({id(p): group["top"] for p in group["params"]})
+            tops.update({id(p): group["max_lr"] for p in group["params"]})
         names = self.model.encoders["title"].named_parameters()
         tops["by name"] = {n: tops.get(id(p)) for n, p in names}
         return original(self, advance)
 
-    monkeypatch.setattr(StageTrainer, "learn", learn)
+    monkeypatch.setattr(StageTrainer, "train_epoch", learn)
     stage = {**QUICK, "lr_multipliers": {"title": 0.1}}
     aisle.train(shop, pretrained(folders, [stage], finetune={"layer_decay": 0.5}))
     rates = {name: top for name, top in tops["by name"].items() if top is not None}
@@ -225,7 +225,7 @@ def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were
     _, seen = watched(monkeypatch, shop, staged(folders, stages=stages))
     assert moved(seen[2], seen[3])
     monkeypatch.setattr(
-        StageTrainer, "learn", lambda self, advance: setattr(self, "done", self.done + 1) or NOTHING
+        StageTrainer, "train_epoch", lambda self, advance: setattr(self, "done", self.done + 1) or NOTHING
     )
     _, idle = watched(monkeypatch, shop, staged(folders, stages=stages))
     assert not moved(idle[0], idle[5])
@@ -272,14 +272,14 @@ def test_training_rows_vary_and_others_do_not(folders, shop, monkeypatch):
     from aisle.inference.input_pipeline import InputPipeline
 
     texts = {}
-    original = InputPipeline.varied
+    original = InputPipeline.augmented
 
     def varied(self, name, values, augment, seeds):
         prepared = original(self, name, values, augment, seeds)
         texts.setdefault(name, []).append((tuple(map(tuple, seeds)), prepared.arrays["ids"].sum()))
         return prepared
 
-    monkeypatch.setattr(InputPipeline, "varied", varied)
+    monkeypatch.setattr(InputPipeline, "augmented", varied)
     runs = []
     for _ in range(2):
         texts.clear()

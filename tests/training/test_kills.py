@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from aisle.training.recipe import load_recipe, to_toml
+from aisle.training.recipe import load_recipe
+from aisle.training.recipe_toml import to_toml
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, products, recipe
 

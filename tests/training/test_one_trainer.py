@@ -9,7 +9,8 @@ import pytest
 
 import aisle
 from aisle.errors import AisleError
-from aisle.training.recipe import load_recipe, to_toml
+from aisle.training.recipe import load_recipe
+from aisle.training.recipe_toml import to_toml
 from aisle.training.run import RunError
 from tests.training.shop import catalog, products, recipe
 

@@ -4,7 +4,8 @@ import pytest
 
 import aisle
 from aisle.errors import RecipeError
-from aisle.training.recipe import load_recipe, shipped, to_toml
+from aisle.training.recipe import load_recipe, shipped
+from aisle.training.recipe_toml import to_toml
 from tests.training.shop import catalog, recipe
 
 

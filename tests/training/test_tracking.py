@@ -38,7 +38,7 @@ def test_tensorboard_and_the_chart_say_what_the_table_says(shop, tmp_path):
     run = tmp_path / "run"
     aisle.train(shop, recipe(stages=STAGES), out=run)
     events = accumulator.EventAccumulator(str(run / "tensorboard")).Reload()
-    for tag, column in (("train/loss", "loss"), ("train/lr", "lr"), ("stop/level1", "level1")):
+    for tag, column in (("train/loss", "loss"), ("train/lr", "lr"), ("validation/level1", "level1")):
         told = events.Scalars(tag)
         assert [one.step for one in told] == steps(run)
         assert [one.value for one in told] == pytest.approx([float(x[column]) for x in Run(run).history()])
@@ -104,4 +104,4 @@ def test_wandb_offline_keeps_its_files_in_the_run(shop, tmp_path, monkeypatch):
     assert ident["logged"] == 5
     (kept,) = (run / "wandb").glob(f"offline-run-*/run-{ident['id']}.wandb")
     wait_until(lambda: b"train/loss" in kept.read_bytes())  # W&B's own process writes late
-    assert b"stop/level1" in kept.read_bytes()
+    assert b"validation/level1" in kept.read_bytes()

@@ -64,14 +64,16 @@ def ensemble(
     folds_folder = out.parent / f".{out.name}.folds"
     if method == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
-        given: Any = {"count": folds, "keep": folds_folder, "trust_code": trust_code, "progress": progress}
-        made = stacking.stacked(members, names, recipes, catalog, **given)
+        made = stacking.fit_stacked_ensemble(
+            members, names, recipes, catalog, n_folds=folds, cache=folds_folder, trust_code=trust_code,
+            progress=progress,
+        )  # fmt: skip
     elif share is not None or catalog is None:
         made = Ensemble.of(members, names, share)
     else:
-        made = stacking.weighted(members, names, catalog)
+        made = stacking.fit_weighted_ensemble(members, names, catalog)
     if catalog is not None:
-        made = stacking.promised(made, catalog, precision)
+        made = stacking.fit_guarantee(made, catalog, precision)
     made = made.save(out)
     if method == "stack":
         shutil.rmtree(folds_folder, ignore_errors=True)

@@ -32,7 +32,8 @@ from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets
 from aisle.training.fit import fit
-from aisle.training.recipe import AnyRecipe, encoders_read, load_recipe, to_toml
+from aisle.training.recipe import AnyRecipe, encoders_read, load_recipe
+from aisle.training.recipe_toml import to_toml
 
 DRAWS = 1000  # of the bootstrap
 

@@ -77,7 +77,7 @@ class InputPipeline:
         kept = self.kept(name, values)
         return kept._replace(arrays=take_kept(kept.arrays, np.arange(len(values))))
 
-    def varied(
+    def augmented(
         self, name: str, values: Sequence[Any], augment: Augment, seeds: Sequence[Sequence[int]]
     ) -> Prepared:
         """One view's arrays of texts and pictures as they might also have been; a seed decides each."""

@@ -102,9 +102,14 @@ class ZeroShot:
         )  # fmt: skip
 
 
-def name_products(taxonomy: Taxonomy) -> list[Product]:
-    """Every terminal's name as a product: the title its own name, the description the names on its path."""
-    paths = [taxonomy.nodes[node].path for node in taxonomy.terminals]
+def name_products(taxonomy: Taxonomy, nodes: np.ndarray | None = None) -> list[Product]:
+    """The names of nodes as products: the title is the name, the description the names on the path.
+
+    Args:
+        taxonomy: the tree.
+        nodes: (K,) the nodes; all terminals by default.
+    """
+    paths = [taxonomy.nodes[node].path for node in (taxonomy.terminals if nodes is None else nodes)]
     return [Product("", {"title": path[-1], "description": " ".join(path)}) for path in paths]
 
 

@@ -13,13 +13,19 @@ from aisle.taxonomy.tree import Taxonomy
 
 
 class Targets(NamedTuple):
-    """What is known of B products' places: `node` (B,) indexes, -1 unknown; `exact` (B,) bool.
+    """The labels of B products.
 
-    Exact: the product ends at this very node. Otherwise it is somewhere in this branch.
+    Attributes:
+        node: (B,) node indexes, -1 where the label is unknown.
+        exact: (B,) bool, whether the label is exactly this node, or some node in its branch.
     """
 
     node: np.ndarray
     exact: np.ndarray
+
+    def select(self, rows: np.ndarray) -> "Targets":
+        """The labels of some rows."""
+        return Targets(self.node[rows], self.exact[rows])
 
 
 class TopK(NamedTuple):

@@ -1,4 +1,4 @@
-"""Batches of training rows: arrays kept whole where they fit in memory, made anew where they do not."""
+"""Batches of training products; prepared arrays stay in memory where they fit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,18 +13,23 @@ from aisle.models.options import Augment
 from aisle.models.preprocessing import Prepared
 from aisle.models.registry import Target
 from aisle.progress import Progress
-from aisle.taxonomy import Targets, Taxonomy
+from aisle.taxonomy import Taxonomy
 from aisle.training import parallel
+from aisle.training.job import TrainingSet
 
-KEEP_BYTES = 2 << 30  # prepared arrays of one view up to this size stay in memory
-_PROBE = 64
+MAX_CACHED_BYTES = 2 << 30  # prepared arrays of one view up to this size stay in memory
+_PROBE_ROWS = 64  # the size is estimated from these
 
 
 class Batch(NamedTuple):
-    """Inputs of B products and where they belong. `present` (B, V).
+    """A batch of B products.
 
-    sizes: where several processes share a batch, how many rows each has; inputs are then of the own share,
-    the target of all.
+    Attributes:
+        inputs: arrays by view.
+        present: (B, V) bool.
+        target: their labels.
+        sizes: rows of each process, where several share a batch; inputs are then those of this process, and
+            the target is that of all.
     """
 
     inputs: dict[str, dict[str, Tensor]]
@@ -33,102 +38,85 @@ class Batch(NamedTuple):
     sizes: tuple[int, ...] = ()
 
 
-class TrainingSet(NamedTuple):
-    """n products to learn from, where they belong, and how much each counts (`weights` (n,), None: alike)."""
+def prepare_all(
+    reader: InputPipeline, name: str, products: Sequence[Product], progress: Progress
+) -> Prepared | None:
+    """Prepare one view of all products.
 
-    products: Sequence[Product]
-    targets: Targets
-    weights: np.ndarray | None = None
+    Args:
+        reader: the input pipeline.
+        name: of the view.
+        products: n products.
+        progress: shows how many rows a frozen encoder has encoded.
 
-    def with_label_names(self, taxonomy: Taxonomy) -> "TrainingSet":
-        """The same, and the names of its places too, each counting as much as a usual product."""
-        rows = WithLabelNames(self.products, self.targets, taxonomy)
-        ones = np.ones(len(rows.names))
-        return TrainingSet(
-            rows, rows.targets, None if self.weights is None else np.append(self.weights, ones)
-        )
-
-
-class WithLabelNames(Sequence[Product]):
-    """Some rows of a catalogue, and after them the name of each place that one of them stands in: title its
-    own name, description the names on its path.
-
-    Most places of a real shop have a handful of products, and their names say what those will be. Places
-    without a product stay out: they would draw answers to shelves that nobody fills.
+    Returns:
+        The arrays, or the outputs of a frozen encoder; None if they exceed `MAX_CACHED_BYTES`.
     """
-
-    def __init__(self, rows: Sequence[Product], targets: Targets, taxonomy: Taxonomy) -> None:
-        self.rows = rows
-        places = np.unique(targets.node[targets.exact])
-        paths = [taxonomy.nodes[place].path for place in places]
-        self.names = [Product("", {"title": p[-1], "description": " ".join(p)}) for p in paths]
-        exact = np.concatenate([targets.exact, np.ones(len(places), bool)])
-        self.targets = Targets(np.concatenate([targets.node, places]), exact)
-
-    def __len__(self) -> int:
-        return len(self.rows) + len(self.names)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.rows[i] if i < len(self.rows) else self.names[i - len(self.rows)]
-
-
-def keep(reader: InputPipeline, name: str, catalog: Sequence[Product], progress: Progress) -> Prepared | None:
-    """One view of all rows at once, a frozen encoder's output from the reader's store; None if too large."""
-    n = len(catalog)
+    n = len(products)
     preprocessor = reader.preprocessors[name]
     if name in reader.stored:
-        return reader.kept(name, _values(reader, name, catalog, range(n)), progress)
-    probe = preprocessor(_values(reader, name, catalog, range(min(_PROBE, n))))
-    if sum(array.nbytes for array in probe.arrays.values()) / max(min(_PROBE, n), 1) * n > KEEP_BYTES:
+        return reader.kept(name, _values(reader, name, products, range(n)), progress)
+    n_probe = min(_PROBE_ROWS, n)
+    probe = preprocessor(_values(reader, name, products, range(n_probe)))
+    if sum(array.nbytes for array in probe.arrays.values()) / max(n_probe, 1) * n > MAX_CACHED_BYTES:
         return None
-    return preprocessor(_values(reader, name, catalog, range(n)))
+    return preprocessor(_values(reader, name, products, range(n)))
 
 
 class BatchLoader:
-    """Some rows of a catalogue as batches.
+    """Batches of a training set.
 
-    A lesson's n products, with targets in `taxonomy`; `given`: views already prepared for all of them. The
-    rest is prepared once if it fits in `KEEP_BYTES`, else for every batch. varied: views that come otherwise
-    in every epoch.
+    A view is prepared once if it fits in `MAX_CACHED_BYTES`, else for every batch.
+
+    Args:
+        training_set: n products.
+        taxonomy: the tree of its labels.
+        reader: the input pipeline.
+        progress: shows how many rows frozen encoders have encoded.
+        augment: options of augmented views, which are prepared for every batch.
     """
 
     def __init__(
         self,
-        lesson: TrainingSet,
+        training_set: TrainingSet,
         taxonomy: Taxonomy,
         reader: InputPipeline,
-        given: Mapping[str, Prepared],
         progress: Progress,
-        varied: Mapping[str, Augment] | None = None,
+        augment: Mapping[str, Augment] | None = None,
     ) -> None:
-        self.varied = dict(varied or {})
-        self.catalog, self.targets, self.weights = lesson
+        self.augment = dict(augment or {})
+        self.products, self.targets, self.weights = training_set
         self.taxonomy, self.reader = taxonomy, reader
-        self.kept: dict[str, Prepared] = dict(given)
-        for name in reader.views.keys() - given.keys() - self.varied.keys():
-            prepared = keep(reader, name, self.catalog, progress)
+        self.prepared: dict[str, Prepared] = {}
+        for name in reader.views.keys() - self.augment.keys():
+            prepared = prepare_all(reader, name, self.products, progress)
             if prepared is not None:
-                self.kept[name] = prepared
+                self.prepared[name] = prepared
 
     def __len__(self) -> int:
         return len(self.targets.node)
 
     def batch(self, rows: np.ndarray, views: Sequence[str] | None = None, seed: Sequence[int] = ()) -> Batch:
-        """The batch of these rows; views not in `views` count as absent. seed: of this epoch's variations."""
+        """Make a batch.
+
+        Args:
+            rows: (B,) row numbers.
+            views: names of the views to read; the others count as missing. All by default.
+            seed: seed of the augmentation, together with the row.
+        """
         inputs: dict[str, dict[str, Tensor]] = {}
         present = []
         for name in self.reader.views:
             if views is not None and name not in views:
                 prepared = self.reader.prepare(name, [None] * len(rows))
-            elif name in self.kept:
-                kept = self.kept[name]
-                arrays = self._take(name, kept.arrays, rows)
-                prepared = Prepared(arrays, kept.present[rows], {})
+            elif name in self.prepared:
+                whole = self.prepared[name]
+                prepared = Prepared(self._take(name, whole.arrays, rows), whole.present[rows], {})
             else:
-                values = _values(self.reader, name, self.catalog, rows)
-                if name in self.varied:
+                values = _values(self.reader, name, self.products, rows)
+                if name in self.augment:
                     seeds = [[*seed, int(row)] for row in rows]
-                    prepared = self.reader.varied(name, values, self.varied[name], seeds)
+                    prepared = self.reader.augmented(name, values, self.augment[name], seeds)
                 else:
                     prepared = self.reader.prepare(name, values)
             inputs[name] = {k: torch.from_numpy(v) for k, v in prepared.arrays.items()}
@@ -146,23 +134,28 @@ class BatchLoader:
         return self.reader.preprocessors[name].take(arrays, rows)
 
     def shuffled(self, size: int, seed: Sequence[int], views: Sequence[str] | None = None) -> Iterator[Batch]:
-        """Every row once, in an order that the seed decides; the last batch may be smaller. Of each, this
-        process's share."""
+        """This process's share of batches of all rows in random order.
+
+        Args:
+            size: rows per batch; the last batch may be smaller.
+            seed: of the order, and of the augmentation.
+            views: names of the views to read, all by default.
+        """
         order = np.random.default_rng(seed).permutation(len(self))
         for start in range(0, len(order), size):
             rows = order[start : start + size]
-            own, sizes = parallel.cut(rows)
-            batch = self.batch(own, views, seed)
+            share, sizes = parallel.process_share(rows)
+            batch = self.batch(share, views, seed)
             yield batch._replace(target=self._target(rows), sizes=sizes) if sizes else batch
 
     def in_order(self, size: int, views: Sequence[str] | None = None) -> Iterator[Batch]:
-        """Every row once, in order."""
+        """Batches of all rows in order; arguments as of `shuffled`."""
         for start in range(0, len(self), size):
             yield self.batch(np.arange(start, min(start + size, len(self))), views)
 
 
 def _values(
-    reader: InputPipeline, name: str, catalog: Sequence[Product], rows: range | np.ndarray
+    reader: InputPipeline, name: str, products: Sequence[Product], rows: range | np.ndarray
 ) -> list[Any]:
     view = reader.views[name]
-    return [view.value(catalog[int(i)]) for i in rows]
+    return [view.value(products[int(i)]) for i in rows]

@@ -14,22 +14,19 @@ from aisle.models.pretrained import missing_model
 from aisle.progress import Progress
 
 Kind = Literal["text", "image"]
-_VERSION = "2"  # of the graph that is made
+_GRAPH_VERSION = "2"  # part of the cache key
 _FILES = ("config.json", "preprocessor_config.json", "modules.json", "1_Pooling/config.json")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def encoder_folder(name: str) -> Path:
-    """Find the folder of a pretrained model.
+    """The folder of a pretrained model: a local one, or that of the hub's snapshot.
 
     Args:
-        name: a local folder, or a name on the model hub.
-
-    Returns:
-        The local folder, or that of the hub's snapshot.
+        name: a local folder, or a name on the hub.
 
     Raises:
-        MissingModelError: it is not here and cannot be fetched.
+        MissingModelError: it is not on this machine and cannot be downloaded.
     """
     folder = Path(name).expanduser()
     files = "config.json and model.safetensors"
@@ -42,36 +39,33 @@ def encoder_folder(name: str) -> Path:
 
         patterns = ["*.json", "*.txt", "1_Pooling/*", "model.safetensors", "*.model"]
         return Path(snapshot_download(name, allow_patterns=patterns))
-    except Exception as error:  # huggingface_hub raises its own, requests' and ValueErrors
+    except Exception as error:  # huggingface_hub raises many kinds
         raise missing_model(name, files, error) from error
 
 
 def exported_encoder(name: str, kind: Kind, size: int, progress: Progress) -> Path:
-    """Find an encoder's ONNX graph in the cache; export it where it is not there.
+    """The folder with an encoder's ONNX graph in the cache; it is exported where it is not there.
 
     Args:
         name: a folder or hub name of a transformers model.
         kind: the modality that it reads.
-        size: pixels a side of an image; ignored for text.
+        size: width and height of an image in pixels; ignored for text.
         progress: shows a message before an export.
 
-    Returns:
-        The folder with the graph.
-
     Raises:
-        MissingModelError: the model is not here.
-        MissingExtraError: it was never exported here, and torch is not installed.
+        MissingModelError: the model is not on this machine and cannot be downloaded.
+        MissingExtraError: it was never exported on this machine, and torch is not installed.
     """
     folder = encoder_folder(name)
-    home = default_folder().parent / "encoders" / _key(folder, kind, size)
-    if not (home / ABOUT).is_file():
+    out = default_folder().parent / "encoders" / _cache_key(folder, kind, size)
+    if not (out / ABOUT).is_file():
         progress.say(f"exporting {name} for onnxruntime (once)")
-        _export(folder, name, kind, size, home)
-    return home
+        _export(folder, name, kind, size, out)
+    return out
 
 
-def _key(folder: Path, kind: Kind, size: int) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {kind} {size if kind == 'image' else ''}".encode())
+def _cache_key(folder: Path, kind: Kind, size: int) -> str:
+    digest = hashlib.sha256(f"{_GRAPH_VERSION} {kind} {size if kind == 'image' else ''}".encode())
     for name in (*_FILES, *_WEIGHTS):
         file = folder / name
         if file.is_file():
@@ -80,7 +74,7 @@ def _key(folder: Path, kind: Kind, size: int) -> str:
     return digest.hexdigest()[:24]
 
 
-def _export(folder: Path, name: str, kind: Kind, size: int, home: Path) -> None:
+def _export(folder: Path, name: str, kind: Kind, size: int, out: Path) -> None:
     try:
         from aisle.inference.onnx.graphs import frozen_graph
         from aisle.models.encoders import TransformerImageEncoder, TransformerTextEncoder
@@ -96,15 +90,15 @@ def _export(folder: Path, name: str, kind: Kind, size: int, home: Path) -> None:
         preprocessor = TokenPreprocessor(str(folder), max_length=16)
         encoder = TransformerTextEncoder(preprocessor, str(folder))
     else:
-        preprocessor = ImagePreprocessor(size, 2)  # so that the number of images is not fixed in the graph
+        preprocessor = ImagePreprocessor(size, 2)  # two, so that the graph does not fix the number
         encoder = TransformerImageEncoder(preprocessor, str(folder))
-    beside = home.with_name(f".{home.name}.{uuid.uuid4().hex[:8]}.part")
+    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        beside.mkdir(parents=True)
-        frozen_graph(encoder.eval(), preprocessor, f"{kind} encoder {name}", beside / GRAPH)
+        partial.mkdir(parents=True)
+        frozen_graph(encoder.eval(), preprocessor, f"{kind} encoder {name}", partial / GRAPH)
         about = {"name": name, "kind": kind, "dim": encoder.dim}
-        (beside / ABOUT).write_text(json.dumps(about, ensure_ascii=False))
-        if not home.exists():
-            beside.rename(home)
+        (partial / ABOUT).write_text(json.dumps(about, ensure_ascii=False))
+        if not out.exists():
+            partial.rename(out)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""From a labelled catalog and a recipe to a predictor: rows, tree, split or folds, training, guarantee."""
+"""Trains a predictor: read, split or folds, preprocessors, training, out-of-fold predictions, guarantee."""
 
 import dataclasses
 from typing import Any
@@ -19,19 +19,22 @@ from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.cross_fit import REMEMBERED, OutOfFold
-from aisle.training.job import Assignment, SplitRows, pick
-from aisle.training.processes import share
+from aisle.training.job import SplitRows, TrainingJob
+from aisle.training.processes import broadcast
 from aisle.training.recipe import AnyRecipe
 from aisle.training.run import Run
-from aisle.training.start_rows import counts_of, grow, seen_to_fit
+from aisle.training.warm_start_rows import merge_counts, merge_taxonomies, move_seen_to_train
 
-_PREDICTED = 1_500  # out-of-fold predictions that stay with the model, for the reference of `aisle drift`
-_FEW = 10  # products, duplicates counted once, below which all are learned from
+_MAX_KEPT_PREDICTIONS = 1_500  # out-of-fold predictions kept with the model, the reference of `aisle drift`
+_MIN_GROUPS = 10  # products, duplicates counted once, below which all rows train
 
 
 def family_of(recipe: AnyRecipe) -> Any:
-    """The module that trains a recipe's family, with `check`, `check_start`, `check_tree`, `load`,
-    `readable_views` and `train`. torch is imported for networks alone."""
+    """The module that trains the recipe's family of models; torch is imported for networks only.
+
+    Returns:
+        A module with `check`, `check_start`, `check_tree`, `load`, `readable_views` and `train`.
+    """
     if recipe.family == "linear":
         from aisle.training import linear
 
@@ -67,19 +70,20 @@ def fit(
         trust_code: Allow recipes to import outside code.
         progress: Reports progress.
 
+    Returns:
+        The predictor.
+
     Raises:
         CatalogError: no labelled row, or no view that any row has.
         RecipeError, MissingModelError: as the family's `check` and `train`.
     """
-    weights = catalog.weights
-    # A row of weight 0 neither trains nor tests the guarantee.
-    usable = np.flatnonzero((catalog.targets().node >= 0) & (True if weights is None else weights > 0))
-    if not len(usable):
-        raise CatalogError(f"no row has a usable category: nothing to learn from. {advice(catalog)}")
-    catalog = catalog.select(usable)
-    taxonomy, targets = _tree(catalog)
+    # Read.
+    catalog = _labelled_rows(catalog)
+    taxonomy, targets = _used_tree(catalog)
     family = family_of(recipe)
     views = family.readable_views(recipe, trust_code)
+
+    # Split or folds.
     method, reason = guarantee_method(recipe, len(catalog))
     progress.say(f"guarantee: {method}, because {reason}")
     # Similar images tie near-duplicates only where the model reads images.
@@ -87,59 +91,87 @@ def fit(
     groups = catalog.groups(images=images, progress=progress)
     split = split_rows(catalog, targets, recipe, groups)
     family.check(recipe, trust_code)
+    seen = None
     if start is None:
         recipe = _without_absent_views(catalog.select(split.train), recipe, views, progress)
     else:
         family.check_start(start, recipe)
-        taxonomy, targets = grow(start, taxonomy, targets, catalog.official, progress)
-        split = SplitRows(*seen_to_fit(split, start.seen(catalog), groups))
+        taxonomy, targets = merge_taxonomies(start, taxonomy, targets, catalog.official, progress)
+        seen = start.seen(catalog)
+        split = SplitRows(*move_seen_to_train(split, seen, groups))
     family.check_tree(recipe, taxonomy)
+    folds = None
+    if method == "cross-fit":
+        folds = folds_of(targets, groups, recipe, len(taxonomy.terminals), seen)
     if run is not None:
-        data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in split._asdict().items()}}
-        data |= {"start": start.model_id} if start is not None else {}
-        run.begin(recipe, {**data, "taxonomy": taxonomy.fingerprint}, resume, catalog.catalog_format)
-        if share(run.finished):
+        run.begin(recipe, _run_data(catalog, split, taxonomy, start), resume, catalog.catalog_format)
+        if broadcast(run.finished):
             progress.say(f"{run.folder} is trained already")
             return family.load(run.model, trust_code)
-    counts = count_terminals(taxonomy, pick(targets, split.train))
-    seen = content_hashes(catalog.select(np.concatenate([split.train, split.validation])))
+
+    # Preprocessors, training and out-of-fold predictions.
+    counts = count_terminals(taxonomy, targets.select(split.train))
+    seen_keys = content_hashes(catalog.select(np.concatenate([split.train, split.validation])))
     if start is not None:
-        counts, seen = counts_of(start, taxonomy, counts), np.union1d(seen, start.seen_keys)
-    given = Assignment(catalog, targets, split, taxonomy, counts, store, start, device, trust_code)
-    if method == "cross-fit":
-        known = None if start is None else start.seen(catalog)
-        given = given._replace(folds=folds_of(targets, groups, recipe, len(taxonomy.terminals), known))
-    trained = family.train(given, recipe, run, progress)
+        counts = merge_counts(start, taxonomy, counts)
+        seen_keys = np.union1d(seen_keys, start.seen_keys)
+    job = TrainingJob(catalog, targets, split, taxonomy, counts, store, start, device, trust_code, folds)
+    result = family.train(job, recipe, run, progress)
     predictor = dataclasses.replace(
-        trained.predictor,
-        seen_keys=seen,
+        result.predictor,
+        seen_keys=seen_keys,
         results={"recipe": recipe.name, **count_training(taxonomy, targets.node, start)},
         catalog_format=catalog.catalog_format,
     )
-    if trained.out_of_fold is not None:
-        return cross_fitted(predictor, catalog, targets, groups, trained.out_of_fold, recipe)
-    return held_out(predictor, catalog, targets, split, recipe, groups)
+
+    # Guarantee.
+    if result.out_of_fold is not None:
+        return fit_cross_fitted_policy(predictor, catalog, targets, groups, result.out_of_fold, recipe)
+    return fit_held_out_policy(predictor, catalog, targets, split, recipe, groups)
+
+
+def _labelled_rows(catalog: Catalog) -> Catalog:
+    """The rows with a label; rows of weight 0 neither train nor test the guarantee."""
+    weighted = True if catalog.weights is None else catalog.weights > 0
+    labelled = np.flatnonzero((catalog.targets().node >= 0) & weighted)
+    if not len(labelled):
+        raise CatalogError(f"no row has a usable category: nothing to learn from. {advice(catalog)}")
+    return catalog.select(labelled)
+
+
+def _run_data(catalog: Catalog, split: SplitRows, taxonomy: Taxonomy, start: Any) -> dict[str, Any]:
+    """What identifies the data of a run, so that it is resumed with the same."""
+    data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in split._asdict().items()}}
+    data |= {"start": start.model_id} if start is not None else {}
+    return {**data, "taxonomy": taxonomy.fingerprint}
 
 
 def guarantee_method(recipe: AnyRecipe, rows: int) -> tuple[str, str]:
-    """How the guarantee is fitted, `cross-fit`, `hold-out` or `none`, and why.
+    """Choose how the guarantee is fitted.
+
+    Args:
+        recipe: its `guarantee.method` decides, unless that is `auto`.
+        rows: number of labelled rows.
+
+    Returns:
+        `cross-fit`, `hold-out` or `none`, and the reason.
 
     Raises:
         RecipeError: the recipe asks for cross-fitting of a network, or of a split by time.
     """
-    asked, linear, timed = recipe.guarantee.method, recipe.family == "linear", recipe.split.by == "time"
-    if asked == "cross-fit" and not linear:
+    method, linear, by_time = recipe.guarantee.method, recipe.family == "linear", recipe.split.by == "time"
+    if method == "cross-fit" and not linear:
         raise RecipeError(
             f"recipe {recipe.name!r} trains a network, which is not cross-fitted: "
             'set guarantee.method = "hold-out" or "auto"'
         )
-    if asked == "cross-fit" and timed:
+    if method == "cross-fit" and by_time:
         raise RecipeError('split.by = "time" needs guarantee.method = "hold-out": folds mix old rows and new')
-    if asked != "auto":
-        return asked, "the recipe says so"
+    if method != "auto":
+        return method, "the recipe says so"
     if not linear:
         return "hold-out", "a network is too expensive to train for each fold"
-    if timed:
+    if by_time:
         return "hold-out", "split.by is time"
     if rows > recipe.guarantee.max_rows:
         return "hold-out", f"{rows:,} rows are more than guarantee.max_rows = {recipe.guarantee.max_rows:,}"
@@ -149,26 +181,29 @@ def guarantee_method(recipe: AnyRecipe, rows: int) -> tuple[str, str]:
 def folds_of(
     targets: Targets, groups: np.ndarray, recipe: AnyRecipe, terminals: int, seen: np.ndarray | None = None
 ) -> np.ndarray | None:
-    """(n,) fold numbers, stratified, near-duplicates in one fold; None of too few rows.
+    """Assign rows to stratified folds, near-duplicates to one fold.
 
-    Every row is trained on. Rows of fold -1 are not scored out of fold: those in `seen`, and those of the
-    last folds where the scores of all folds would be more than `guarantee.max_scores`.
+    Every row is trained on. Rows of fold -1 are not scored out of fold: those in `seen`, and those of the last
+    folds where the scores of all folds would be more than `guarantee.max_scores`.
 
     Args:
-        targets: of n rows.
-        groups: (n,) what near-duplicates share.
-        recipe: has the number of folds, the most scores and the seed.
-        terminals: of the tree; each row scored has as many scores.
-        seen: (n,) rows that an earlier model was trained on; these and their duplicates get -1.
+        targets: labels of n rows.
+        groups: (n,) group of near-duplicates of each row.
+        recipe: sets the number of folds, the most scores and the seed.
+        terminals: number of terminals of the tree, which is the number of scores of each row.
+        seen: (n,) bool, rows that an earlier model was trained on; these and their duplicates get -1.
+
+    Returns:
+        (n,) fold numbers; None if there are too few rows.
     """
-    known = np.isin(groups, groups[seen]) if seen is not None else np.zeros(len(groups), bool)
-    if len(np.unique(groups[~known])) < _FEW:
+    trained = np.isin(groups, groups[seen]) if seen is not None else np.zeros(len(groups), bool)
+    if len(np.unique(groups[~trained])) < _MIN_GROUPS:
         return None
-    asked = recipe.guarantee
+    options = recipe.guarantee
     folds = np.full(len(groups), -1)
-    folds[~known] = _assign_folds(targets.node[~known], groups[~known], recipe)
-    scored = asked.max_scores * asked.folds // max(int((~known).sum()) * terminals, 1)
-    folds[folds >= max(scored, 1)] = -1
+    folds[~trained] = _assign_folds(targets.node[~trained], groups[~trained], recipe)
+    n_scored = options.max_scores * options.folds // max(int((~trained).sum()) * terminals, 1)
+    folds[folds >= max(n_scored, 1)] = -1
     return folds
 
 
@@ -181,16 +216,16 @@ def _assign_folds(node: np.ndarray, groups: np.ndarray, recipe: AnyRecipe) -> np
 def split_rows(
     catalog: Catalog, targets: Targets, recipe: AnyRecipe, groups: np.ndarray | None = None
 ) -> SplitRows:
-    """The four parts, stratified or by date, near-duplicates on one side (design rule 9).
+    """Split rows into four parts, stratified or by date, near-duplicates in one part (design rule 9).
 
-    Of fewer than ten products (near-duplicates counted once) all are trained on.
+    Of fewer than ten products (near-duplicates counted once), all train.
 
     Args:
         catalog: n rows.
-        targets: of these.
-        recipe: has the shares and the method of the guarantee, and says whether dates split. Only `hold-out`
-            keeps rows for calibration and thresholds.
-        groups: (n,) what near-duplicates share; None: as `catalog.groups` finds them.
+        targets: their labels.
+        recipe: sets the shares, whether to split by time, and the method of the guarantee. Only `hold-out`
+            holds out rows for calibration and thresholds.
+        groups: (n,) group of near-duplicates of each row; `catalog.groups()` by default.
 
     Raises:
         CatalogError: the recipe splits by time and the catalog has no dates.
@@ -198,23 +233,23 @@ def split_rows(
     n, split = len(catalog), recipe.split
     dates = dates_of(catalog) if split.by == "time" else None
     groups = catalog.groups() if groups is None else groups
-    whole = SplitRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
-    if len(np.unique(groups)) < _FEW:
-        return whole
-    most = max(min(split.max_rows, recipe.guarantee.max_scores // len(np.unique(targets.node))), 1)
-    aside = [min(share, most / n) for share in (split.validation, split.calibration, split.threshold)]
-    if guarantee_method(recipe, n)[0] != "hold-out":  # a linear model is not stopped early
-        aside = [0.0 if recipe.family == "linear" else aside[0], 0.0, 0.0]
-    shares = np.array([1 - sum(aside), *aside])
+    all_train = SplitRows(np.arange(n), *(np.zeros(0, np.int64) for _ in range(3)))
+    if len(np.unique(groups)) < _MIN_GROUPS:
+        return all_train
+    max_rows = max(min(split.max_rows, recipe.guarantee.max_scores // len(np.unique(targets.node))), 1)
+    held_out = [min(s, max_rows / n) for s in (split.validation, split.calibration, split.threshold)]
+    if guarantee_method(recipe, n)[0] != "hold-out":  # linear models have no early stopping
+        held_out = [0.0 if recipe.family == "linear" else held_out[0], 0.0, 0.0]
+    shares = np.array([1 - sum(held_out), *held_out])
     if dates is not None:
         part = assign_by_time(dates, groups, shares)
     else:
         part = assign(targets.node, groups, shares, recipe.seed)
-    found = SplitRows(*(np.flatnonzero(part == k) for k in range(4)))
-    return found if len(found.train) else whole
+    rows = SplitRows(*(np.flatnonzero(part == k) for k in range(4)))
+    return rows if len(rows.train) else all_train
 
 
-def cross_fitted(
+def fit_cross_fitted_policy(
     predictor: Any,
     catalog: Catalog,
     targets: Targets,
@@ -222,15 +257,30 @@ def cross_fitted(
     found: OutOfFold,
     recipe: AnyRecipe,
 ) -> Any:
-    """The predictor with a policy fitted on out-of-fold scores of its training rows."""
-    predictor = _remembering(predictor, catalog, targets, np.arange(len(catalog)))
-    known, own = pick(targets, found.rows), groups[found.rows]
-    # One fold model's rows are divided anew: each part is calibrated by the others.
-    fold = found.fold if len(np.unique(found.fold)) > 1 else _assign_folds(known.node, own, recipe)
-    policy = guarantee.cross_fit((found.scores, known, own, found.nearest), fold, settings_of(recipe))
-    some = np.linspace(0, len(found.rows) - 1, min(len(found.rows), _PREDICTED)).astype(np.int64)
-    rows, scores = catalog.select(found.rows[some]), found.scores[some]
-    nearest = None if found.nearest is None else found.nearest.take(some)
+    """Fit the policy on the out-of-fold scores of the training rows.
+
+    Args:
+        predictor: trained on all rows.
+        catalog: n rows.
+        targets: their labels.
+        groups: (n,) group of near-duplicates of each row.
+        found: the out-of-fold scores.
+        recipe: sets the guarantee.
+
+    Returns:
+        The predictor with the policy, and with some of its out-of-fold predictions.
+    """
+    predictor = _with_knn_index(predictor, catalog, targets, np.arange(len(catalog)))
+    labels, label_groups = targets.select(found.rows), groups[found.rows]
+    fold = found.fold
+    if len(np.unique(fold)) == 1:  # the rows of a single fold model are split again for calibration
+        fold = _assign_folds(labels.node, label_groups, recipe)
+    sample = (found.scores, labels, label_groups, found.nearest)
+    policy = guarantee.cross_fit(sample, fold, settings_of(recipe))
+    n_kept = min(len(found.rows), _MAX_KEPT_PREDICTIONS)
+    kept = np.linspace(0, len(found.rows) - 1, n_kept).astype(np.int64)
+    rows, scores = catalog.select(found.rows[kept]), found.scores[kept]
+    nearest = None if found.nearest is None else found.nearest.take(kept)
     predictions = policy.predict([product.id for product in rows], scores, nearest=nearest)
     embedding = predictor.model.embed(scores.logp)
     return dataclasses.replace(
@@ -241,12 +291,12 @@ def cross_fitted(
 
 
 def settings_of(recipe: AnyRecipe) -> guarantee.Settings:
-    """What a recipe asks of its guarantee."""
-    asked = recipe.guarantee
-    return guarantee.Settings(asked.precision, asked.alpha, prefer=asked.prefer)
+    """The settings of a recipe's guarantee."""
+    options = recipe.guarantee
+    return guarantee.Settings(options.precision, options.alpha, prefer=options.prefer)
 
 
-def held_out(
+def fit_held_out_policy(
     predictor: Any,
     catalog: Catalog,
     targets: Targets,
@@ -254,27 +304,43 @@ def held_out(
     recipe: AnyRecipe,
     groups: np.ndarray,
 ) -> Any:
-    """The predictor with a policy fitted on the two parts that training never saw."""
+    """Fit the policy on the rows held out for calibration and thresholds.
+
+    Args:
+        predictor: trained on the training rows.
+        catalog: n rows.
+        targets: their labels.
+        split: the rows of each part.
+        recipe: sets the guarantee.
+        groups: (n,) group of near-duplicates of each row.
+
+    Returns:
+        The predictor with the policy; unchanged where no rows are held out.
+    """
     if not len(split.calibration) or not len(split.threshold):
         return predictor
-    predictor = _remembering(predictor, catalog, targets, split.train)
+    predictor = _with_knn_index(predictor, catalog, targets, split.train)
     samples = []
     for rows in (split.calibration, split.threshold):
-        held = catalog.select(rows)
-        samples.append((predictor.score(held), pick(targets, rows), groups[rows], predictor.nearest(held)))
-    asked = settings_of(recipe)
-    policy = guarantee.fit(*samples, precision=asked.precision, alpha=asked.alpha, prefer=asked.prefer)
-    aside = np.concatenate([split.calibration, split.threshold])
-    return predictor.with_zero_shot(catalog.select(aside), pick(targets, aside)).with_policy(policy)
+        part = catalog.select(rows)
+        samples.append((predictor.score(part), targets.select(rows), groups[rows], predictor.nearest(part)))
+    settings = settings_of(recipe)
+    policy = guarantee.fit(
+        *samples, precision=settings.precision, alpha=settings.alpha, prefer=settings.prefer
+    )
+    held_out = np.concatenate([split.calibration, split.threshold])
+    predictor = predictor.with_zero_shot(catalog.select(held_out), targets.select(held_out))
+    return predictor.with_policy(policy)
 
 
-def _remembering(predictor: Any, catalog: Catalog, targets: Targets, rows: np.ndarray) -> Any:
-    tree, some = predictor.taxonomy, rows[:: len(rows) // REMEMBERED + 1]
-    return predictor.with_knn_index(catalog.select(some), [tree.nodes[n].id for n in targets.node[some]])
+def _with_knn_index(predictor: Any, catalog: Catalog, targets: Targets, rows: np.ndarray) -> Any:
+    """Add the k-nearest-neighbor index over (at most `REMEMBERED` of) these rows."""
+    tree, rows = predictor.taxonomy, rows[:: len(rows) // REMEMBERED + 1]
+    return predictor.with_knn_index(catalog.select(rows), [tree.nodes[n].id for n in targets.node[rows]])
 
 
-def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
-    """The official tree, or the one that these rows' labels span, and where the rows are in it."""
+def _used_tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
+    """The official tree, or the one spanned by the labels, and the labels in it."""
     whole, targets = catalog.taxonomy, catalog.targets()
     if catalog.official:
         return whole, targets
@@ -288,17 +354,17 @@ def _tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
 def _without_absent_views(
     catalog: Catalog, recipe: AnyRecipe, views: dict[str, View], progress: Progress
 ) -> AnyRecipe:
-    """Leave out the views that no row has: a shop without images trains no image encoder."""
-    lacking = set(views)
+    """Leave out the views that no row has."""
+    absent = set(views)
     for product in catalog:
-        lacking -= {name for name in lacking if views[name].value(product) is not None}
-        if not lacking:
+        absent -= {name for name in absent if views[name].value(product) is not None}
+        if not absent:
             return recipe
-    if len(lacking) == len(views):
+    if len(absent) == len(views):
         raise CatalogError(
             f"no row has any of the views that recipe {recipe.name!r} reads ({', '.join(views)}); "
             f"the catalog has fields {', '.join(catalog.fields) or '(none)'}"
         )
-    for name in sorted(lacking):
+    for name in sorted(absent):
         progress.say(f"view {name!r} is left out: no row has it")
-    return recipe.without(lacking)
+    return recipe.without(absent)

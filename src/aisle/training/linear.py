@@ -1,24 +1,24 @@
-"""Training a linear model: preprocessors, encoders, then `aisle.models.linear.fit`. No torch here.
+"""Trains a linear model: preprocessors, encoders, then `aisle.models.linear.fit`.
 
-An encoder that was never exported on this machine is the exception: exporting it takes torch once.
+torch is imported only to export an encoder that was never exported on this machine.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aisle import guarantee
-from aisle.data import Catalog, Product
+from aisle.data import Catalog
 from aisle.errors import AisleError, CatalogError, RecipeError
 from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
+from aisle.inference.zero_shot import name_products
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import count_terminals
 from aisle.models.linear.config import AnyView, encoder_key, linear_views
 from aisle.models.linear.descriptor import ImageDescriptor
 from aisle.models.linear.encoders import open_encoders
-from aisle.models.linear.fit import TrainingInputs, TrainingRows, fit_linear, read_inputs
+from aisle.models.linear.fit import TrainingInputs, fit_linear, read_inputs
 from aisle.models.linear.model import LinearModel, add_features, remap_to_taxonomy
 from aisle.models.linear.reader import LinearReader
 from aisle.models.preprocessing import (
@@ -32,33 +32,32 @@ from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy
 from aisle.training.cross_fit import FoldModel, cross_fit
 from aisle.training.encoder_export import encoder_folder, exported_encoder
-from aisle.training.job import Assignment, Trained, fit_preprocessors, pick
-from aisle.training.processes import world
-from aisle.training.recipe import LinearRecipe
+from aisle.training.job import FitResult, TrainingJob, TrainingSet, fit_preprocessors
+from aisle.training.linear_recipe import LinearRecipe
+from aisle.training.processes import world_size
 from aisle.training.run import Run
-from aisle.training.start_rows import counts_of
+from aisle.training.warm_start_rows import extend_vocabularies, merge_counts
 
 __all__ = ["check", "check_start", "check_tree", "load", "readable_views", "train"]
 
-
-_BLOCK = 256  # rows read at once to see whether a view can be read
+_BATCH_SIZE = 256  # rows read at once to see whether a view can be read
 
 
 def check(recipe: LinearRecipe, trust_code: bool) -> None:
-    """Before anything is learned.
+    """Check a recipe before training.
 
     Raises:
-        AisleError: several processes are to learn together.
+        AisleError: torchrun started several processes.
     """
-    if world() > 1:
+    if world_size() > 1:
         raise AisleError(f"recipe {recipe.name!r} is linear and trains in one process: leave torchrun out")
 
 
 def check_start(start: Any, recipe: LinearRecipe) -> None:
-    """Whether a model can be gone on from by this recipe.
+    """Check that a recipe can start from a model.
 
     Raises:
-        RecipeError: it is no linear model, or one with other views.
+        RecipeError: the model is not linear, or has other views.
     """
     if not isinstance(start, LinearPredictor):
         raise RecipeError(
@@ -67,10 +66,10 @@ def check_start(start: Any, recipe: LinearRecipe) -> None:
         )
     old, new = start.spec, recipe.model
     for key in ("views", "text_encoder", "image_encoder"):
-        before, now = getattr(old, key), getattr(new, key)
-        if key == "views":
-            now = {name: view for name, view in now.items() if name in before}  # it had none of the others
-        if before != now:
+        old_value, new_value = getattr(old, key), getattr(new, key)
+        if key == "views":  # views that the model did not have are left out
+            new_value = {name: view for name, view in new_value.items() if name in old_value}
+        if old_value != new_value:
             raise RecipeError(
                 f"the recipe's {key} differ from those of the model to start from; "
                 "leave --recipe out to take the run's own"
@@ -78,93 +77,108 @@ def check_start(start: Any, recipe: LinearRecipe) -> None:
 
 
 def check_tree(recipe: LinearRecipe, taxonomy: Taxonomy) -> None:
-    """A linear model learns any tree."""
+    """Does nothing: a linear model can be trained on any tree."""
 
 
 def load(folder: Path, trust_code: bool) -> LinearPredictor:
-    """A finished run's model."""
+    """Load the model of a finished run."""
     return LinearPredictor.load(folder)
 
 
 def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:
-    """What each view takes from a product."""
+    """What each view reads of a product, by name."""
     return linear_views(recipe.model)
 
 
-def train(given: Assignment, recipe: LinearRecipe, run: Run | None, progress: Progress) -> Trained:
-    """A linear model trained on the rows to fit, not calibrated yet; cross-fitted where there are folds."""
-    rows, targets = given.catalog.select(given.split.train), pick(given.targets, given.split.train)
-    start: LinearPredictor | None = given.start
-    store = given.store or FeatureStore()
+def train(job: TrainingJob, recipe: LinearRecipe, run: Run | None, progress: Progress) -> FitResult:
+    """Train a linear model on `job.split.train`, and cross-fit it where `job.folds` is set.
+
+    Args:
+        job: what it is trained on.
+        recipe: views and hyperparameters.
+        run: not used: a linear model has no checkpoints.
+        progress: reports progress.
+    """
+    rows, targets = job.catalog.select(job.split.train), job.targets.select(job.split.train)
+    start: LinearPredictor | None = job.start
+    store = job.store or FeatureStore()
     if start is None:
-        reader, before = new_reader(rows, recipe, store, progress), None
+        reader, start_model = new_reader(rows, recipe, store, progress), None
         if unreadable := _unreadable_views(reader, rows):
             recipe = _without(recipe, unreadable, progress)
             reader = new_reader(rows, recipe, store, progress)
     else:
-        reader, before = _grown_start(start, rows, given.taxonomy, store)
+        reader, start_model = _extended_start(start, rows, job.taxonomy, store)
     spec = recipe.model if start is None else start.spec
-    lesson = TrainingRows(rows, targets, np.ones(len(rows)) if rows.weights is None else rows.weights)
-    places = np.unique(targets.node[targets.exact]) if recipe.label_name_examples else np.zeros(0, np.int64)
-    lesson = lesson.with_label_names(
-        places, [_name_product(given.taxonomy.nodes[node].path) for node in places]
-    )
-    inputs = read_inputs(spec, reader, lesson.products, progress)
+    training_set = TrainingSet(rows, targets, np.ones(len(rows)) if rows.weights is None else rows.weights)
+    labels = training_set.labels()
+    if recipe.label_name_examples:  # rows after the products, in the order of `labels`
+        training_set = training_set.with_label_names(job.taxonomy)
+    inputs = read_inputs(spec, reader, training_set.products, progress)
 
-    def fitted(reader: LinearReader, inputs: TrainingInputs, kept: np.ndarray, counts: np.ndarray,
-               before: LinearModel | None, progress: Progress) -> LinearPredictor:  # fmt: skip
-        """A model of some rows of the lesson."""
+    def fit_rows(
+        selected: np.ndarray, reader: LinearReader, inputs: TrainingInputs, counts: np.ndarray,
+        start_model: LinearModel | None, progress: Progress,
+    ) -> LinearPredictor:  # fmt: skip
+        """Fit a model to some rows of the training set."""
+        assert training_set.weights is not None
         model = fit_linear(
-            spec, inputs.select(kept), pick(lesson.targets, kept), lesson.weight[kept], given.taxonomy,
-            counts, seed=recipe.seed, progress=progress, start=before,
+            spec, inputs.select(selected), training_set.targets.select(selected),
+            training_set.weights[selected], job.taxonomy, counts, seed=recipe.seed, progress=progress,
+            start=start_model,
         )  # fmt: skip
         return LinearPredictor(
             model=model,
             reader=reader,
-            context=TreeCounts(given.taxonomy, model.counts),
-            policy=guarantee.Policy.uncalibrated(given.taxonomy),
+            context=TreeCounts(job.taxonomy, model.counts),
+            policy=guarantee.Policy.uncalibrated(job.taxonomy),
             knn_index=start.knn_index if start is not None else None,
         )
 
-    def without(learned: np.ndarray) -> FoldModel:
-        """A model that knows only these rows: their words, their categories' names, their counts."""
-        some = rows.select(learned)
+    def fit_fold(train_rows: np.ndarray) -> FoldModel:
+        """Fit a model whose vocabularies, label names and counts come from these rows only."""
+        fold = rows.select(train_rows)
         if start is None:
-            preprocessors = {**reader.preprocessors, **_new_vocabularies(recipe, some)}
-            fold_reader, before = LinearReader(reader.views, preprocessors, reader.encoders, store), None
+            preprocessors = {**reader.preprocessors, **_fit_vocabularies(recipe, fold)}
+            fold_reader, fold_start = LinearReader(reader.views, preprocessors, reader.encoders, store), None
         else:
-            fold_reader, before = _grown_start(start, some, given.taxonomy, store)
-        read = read_inputs(spec, fold_reader, lesson.products, SILENT, inputs.dense)
-        counts = count_terminals(given.taxonomy, pick(targets, learned))
-        counts = counts if start is None else counts_of(start, given.taxonomy, counts)
-        named = np.flatnonzero(np.isin(places, targets.node[learned][targets.exact[learned]]))
-        kept = np.concatenate([learned, len(rows) + named])
-        return FoldModel(fitted(fold_reader, read, kept, counts, before, SILENT), read)
+            fold_reader, fold_start = _extended_start(start, fold, job.taxonomy, store)
+        fold_inputs = read_inputs(spec, fold_reader, training_set.products, SILENT, inputs.dense)
+        fold_targets = targets.select(train_rows)
+        counts = count_terminals(job.taxonomy, fold_targets)
+        counts = counts if start is None else merge_counts(start, job.taxonomy, counts)
+        selected = train_rows
+        if recipe.label_name_examples:
+            in_fold = np.isin(labels, fold_targets.node[fold_targets.exact])
+            selected = np.concatenate([train_rows, len(rows) + np.flatnonzero(in_fold)])
+        predictor = fit_rows(selected, fold_reader, fold_inputs, counts, fold_start, SILENT)
+        return FoldModel(predictor, fold_inputs)
 
-    predictor = fitted(reader, inputs, np.arange(len(lesson.weight)), given.counts, before, progress)
-    if given.folds is None:
-        return Trained(predictor)
-    return Trained(predictor, cross_fit(without, rows, targets, given.folds, progress))
+    every_row = np.arange(len(training_set.products))
+    predictor = fit_rows(every_row, reader, inputs, job.counts, start_model, progress)
+    if job.folds is None:
+        return FitResult(predictor)
+    return FitResult(predictor, cross_fit(fit_fold, rows, targets, job.folds, progress))
 
 
-def _new_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, TfidfPreprocessor]:
-    """TF-IDF preprocessors fitted on these rows."""
-    every = linear_views(recipe.model)
-    views = {name: view for name, view in every.items() if recipe.views[name].type == "Tfidf"}
+def _fit_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, TfidfPreprocessor]:
+    """TF-IDF preprocessors fitted on these rows, by view."""
+    all_views = linear_views(recipe.model)
+    views = {name: view for name, view in all_views.items() if recipe.views[name].type == "Tfidf"}
     preprocessors = {name: new_preprocessor(recipe.views[name], recipe) for name in views}
     fit_preprocessors(preprocessors, views, rows, recipe.seed)
     return preprocessors
 
 
 def _unreadable_views(reader: LinearReader, rows: Catalog) -> set[str]:
-    """Dense views that no row has in a form that can be read, such as broken images alone."""
-    lacking = set(reader.views) - set(reader.tfidf)
-    for start in range(0, len(rows), _BLOCK):
-        if not lacking:
+    """Dense views that can be read of no row, for example because all images are broken."""
+    unreadable = set(reader.views) - set(reader.tfidf)
+    for start in range(0, len(rows), _BATCH_SIZE):
+        if not unreadable:
             break
-        dense = reader([rows[i] for i in range(start, min(start + _BLOCK, len(rows)))]).dense
-        lacking = {name for name in lacking if not np.abs(dense[name]).any()}
-    return lacking
+        dense = reader([rows[i] for i in range(start, min(start + _BATCH_SIZE, len(rows)))]).dense
+        unreadable = {name for name in unreadable if not np.abs(dense[name]).any()}
+    return unreadable
 
 
 def _without(recipe: LinearRecipe, names: set[str], progress: Progress) -> LinearRecipe:
@@ -175,36 +189,34 @@ def _without(recipe: LinearRecipe, names: set[str], progress: Progress) -> Linea
     return recipe.without(names)
 
 
-def _name_product(path: tuple[str, ...]) -> Product:
-    """A category's name as a product: the title its own name, the description the names on its path."""
-    return Product("", {"title": path[-1], "description": " ".join(path)})
-
-
 def new_reader(rows: Catalog, recipe: LinearRecipe, store: FeatureStore, progress: Progress) -> LinearReader:
-    """A reader of a recipe's views, its vocabularies learned from these rows.
+    """The feature extractor of a recipe, with preprocessors fitted on training rows.
+
+    Args:
+        rows: the training rows.
+        recipe: views and encoders.
+        store: cache of encoders' outputs.
+        progress: shows a message before an encoder is exported.
 
     Raises:
-        MissingModelError, MissingExtraError: as `exported_encoder`.
+        MissingModelError: an encoder is not on this machine and cannot be downloaded.
+        MissingExtraError: onnxruntime is not installed, or torch for an encoder not exported yet.
     """
     spec = recipe.model
-    homes = {}
+    folders = {}
     for name, view in spec.views.items():
         key = encoder_key(view)
         if key is not None:
             kind, size = ("text", 0) if key == "text_encoder" else ("image", getattr(view, "size", 0))
-            homes[name] = exported_encoder(str(getattr(spec, key)), kind, size, progress)
+            folders[name] = exported_encoder(str(getattr(spec, key)), kind, size, progress)
     views = linear_views(spec)
     preprocessors = {name: new_preprocessor(view, recipe) for name, view in spec.views.items()}
     fit_preprocessors(preprocessors, views, rows, recipe.seed)
-    return LinearReader(views, preprocessors, open_encoders(homes, preprocessors), store)
-
-
-def _values(view: View, rows: Iterable[Product]) -> Iterable[Any]:
-    return (view.value(product) for product in rows)
+    return LinearReader(views, preprocessors, open_encoders(folders, preprocessors), store)
 
 
 def new_preprocessor(view: AnyView, recipe: LinearRecipe) -> Any:
-    """What turns a view's values into arrays, not fitted yet."""
+    """An unfitted preprocessor for a view."""
     if view.type == "Tfidf":
         return TfidfPreprocessor(
             max_words=view.max_words, word_bigrams=view.word_bigrams, max_features=view.max_features,
@@ -217,19 +229,13 @@ def new_preprocessor(view: AnyView, recipe: LinearRecipe) -> Any:
     return ImageDescriptor(view.size) if view.type == "ImageDescriptor" else VectorPreprocessor()
 
 
-def _grown_start(
+def _extended_start(
     start: LinearPredictor, rows: Catalog, taxonomy: Taxonomy, store: FeatureStore
 ) -> tuple[LinearReader, LinearModel]:
-    """The earlier model over the grown tree, and over vocabularies that know the new rows' words too."""
-    views, old = start.reader.views, start.reader.preprocessors
-    preprocessors = {
-        name: prepare.extended(_values(views[name], rows))
-        if isinstance(prepare, TfidfPreprocessor)
-        else prepare
-        for name, prepare in old.items()
-    }
+    """The earlier model over the merged tree, and over vocabularies extended by the words of the new rows."""
+    views = start.reader.views
+    preprocessors = extend_vocabularies(start.reader.preprocessors, views, rows)
     reader = LinearReader(views, preprocessors, start.reader.encoders, store)
-    paths = [taxonomy.nodes[node].path for node in taxonomy.terminals]
-    model = add_features(start.model, {name: one.size for name, one in reader.tfidf.items()})
-    names = reader([_name_product(path) for path in paths])
+    model = add_features(start.model, {name: tfidf.size for name, tfidf in reader.tfidf.items()})
+    names = reader(name_products(taxonomy))
     return reader, remap_to_taxonomy(model, start.taxonomy, taxonomy, names)

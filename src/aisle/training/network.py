@@ -1,4 +1,4 @@
-"""Training a fusion network: parts, preprocessors, stages. Needs torch."""
+"""Trains a fusion network: preprocessors, parts, phases of stages."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,99 +16,116 @@ from aisle.inference.predictor import Predictor
 from aisle.models import fusions, heads, losses
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import make_context
-from aisle.models.model import Model
 from aisle.models.options import Augment
 from aisle.models.preprocessing import Preprocessor
 from aisle.models.registry import Context, build_part, check_options, find_part
 from aisle.models.spec import build_network, network_views, new_preprocessor
 from aisle.models.views import View
 from aisle.progress import Progress
-from aisle.taxonomy import Targets, Taxonomy
+from aisle.taxonomy import Taxonomy
 from aisle.training import cca, warm_start
-from aisle.training.data import BatchLoader, TrainingSet
-from aisle.training.job import Assignment, SplitRows, Trained, fit_preprocessors, pick
-from aisle.training.loop import Position, WeightedLoss, run_stage
-from aisle.training.phases import Phase, kept_for_later, phases_of, setup, teardown
-from aisle.training.recipe import Recipe
+from aisle.training.data import BatchLoader
+from aisle.training.job import FitResult, TrainingJob, TrainingSet, fit_preprocessors
+from aisle.training.loop import StageSettings, WeightedLoss, run_stage
+from aisle.training.network_recipe import NetworkRecipe
+from aisle.training.phases import Phase, init_from_stages, phases_of, setup, teardown
 from aisle.training.run import Run, TrainState
 
 __all__ = ["check", "check_start", "check_tree", "load", "readable_views", "train"]
 
 
 class TrainContext(NamedTuple):
-    """What a network is trained on."""
+    """What the phases of training share.
 
-    catalog: Catalog
-    targets: Targets
-    split: SplitRows
+    Attributes:
+        job: what the network is trained on.
+        recipe: the recipe.
+        context: the tree, training counts and name embeddings.
+        reader: the input pipeline, with the network.
+        loss: the loss.
+        state: of training, over all stages.
+        progress: reports progress.
+    """
+
+    job: TrainingJob
+    recipe: NetworkRecipe
     context: Context
-    warm: bool
-    trust_code: bool
+    reader: InputPipeline
+    loss: WeightedLoss
+    state: TrainState
+    progress: Progress
 
 
 def load(folder: Path, trust_code: bool) -> Predictor:
-    """A finished run's model."""
+    """Load the model of a finished run."""
     return Predictor.load(folder, trust_code)
 
 
-def readable_views(recipe: Recipe, trust_code: bool) -> dict[str, View]:
-    """What each view takes from a product."""
+def readable_views(recipe: NetworkRecipe, trust_code: bool) -> dict[str, View]:
+    """What each view reads of a product, by name."""
     return network_views(recipe.network, trust_code)
 
 
-def check_start(start: Predictor, recipe: Recipe) -> None:
-    """Whether a model can be gone on from by this recipe.
+def check_start(start: Predictor, recipe: NetworkRecipe) -> None:
+    """Check that a recipe can start from a model.
 
     Raises:
-        RecipeError: it is another network, or no network.
+        RecipeError: the model is no network, or another one.
     """
     if not isinstance(start, Predictor):
         raise RecipeError(
             f"recipe {recipe.name!r} trains a network, and the model to start from is none: name a recipe of "
             "its family, or leave --recipe out"
         )
-    warm_start.check_shape(start, recipe.network)
+    warm_start.check_same_network(start, recipe.network)
 
 
-def train(given: Assignment, recipe: Recipe, run: Run | None, progress: Progress) -> Trained:
-    """A network trained on the rows to fit, not calibrated yet."""
-    start, trust_code = given.start, given.trust_code
-    device = torch.device("cpu") if given.device is None else given.device
+def train(job: TrainingJob, recipe: NetworkRecipe, run: Run | None, progress: Progress) -> FitResult:
+    """Train a network on `job.split.train`.
+
+    Args:
+        job: what it is trained on.
+        recipe: the network, its losses and stages.
+        run: holds checkpoints and metrics.
+        progress: reports progress.
+    """
+    start, trust_code = job.start, job.trust_code
     torch.manual_seed(recipe.seed)
-    fit_rows = given.catalog.select(given.split.train)
-    context = make_context(given.taxonomy, given.counts)
+    rows = job.catalog.select(job.split.train)
+    context = make_context(job.taxonomy, job.counts)
     if start is None:
-        preprocessors = _fit_preprocessors(fit_rows, recipe, trust_code)
+        preprocessors = _fit_preprocessors(rows, recipe, trust_code)
         model = build_network(recipe.network, preprocessors, context, trust_code=trust_code)
     else:
-        preprocessors = warm_start.preprocessors_from(start, fit_rows)
+        preprocessors = warm_start.preprocessors_from(start, rows)
         model = warm_start.model_from(start, recipe.network, preprocessors, context)
-    model.to(device)
-    reader = InputPipeline(
-        model, readable_views(recipe, trust_code), preprocessors, given.store or FeatureStore()
-    )
-    shop = TrainContext(given.catalog, given.targets, given.split, context, start is not None, trust_code)
-    _phases(shop, recipe, reader, run, progress)
+    model.to(torch.device("cpu") if job.device is None else job.device)
+    views = readable_views(recipe, trust_code)
+    reader = InputPipeline(model, views, preprocessors, job.store or FeatureStore())
+    state = TrainState(run, recipe, init_from_stages(recipe))
+    loss = _make_loss(recipe, context, trust_code)
+    loss.load_state_dict(state.loss, strict=False)  # of a run that was killed between two stages
+    _train_phases(TrainContext(job, recipe, context, reader, loss, state, progress))
     predictor = Predictor(
         spec=recipe.network,
         context=context,
         preprocessors=preprocessors,
         model=model.to("cpu").eval(),
-        policy=guarantee.Policy.uncalibrated(given.taxonomy),
+        policy=guarantee.Policy.uncalibrated(job.taxonomy),
         knn_index=start.knn_index if start is not None else None,
         store=reader.store,
     )
-    return Trained(predictor)
+    return FitResult(predictor)
 
 
-def _fit_preprocessors(catalog: Catalog, recipe: Recipe, trust_code: bool) -> dict[str, Preprocessor]:
+def _fit_preprocessors(catalog: Catalog, recipe: NetworkRecipe, trust_code: bool) -> dict[str, Preprocessor]:
     preprocessors = {name: new_preprocessor(view, trust_code) for name, view in recipe.views.items()}
     fit_preprocessors(preprocessors, readable_views(recipe, trust_code), catalog, recipe.seed)
     return preprocessors
 
 
-def check(recipe: Recipe, trust_code: bool) -> None:
-    """Before anything is learned: every part is there and knows its options.
+def check(recipe: NetworkRecipe, trust_code: bool) -> None:
+    """Check before training that all parts exist and have the options given.
 
     Raises:
         RecipeError: as `find_part` and `check_options`.
@@ -124,11 +141,11 @@ def check(recipe: Recipe, trust_code: bool) -> None:
         check_options(loss, "loss", spec.options, {"context"}, other_keys={"weight"})
 
 
-def check_tree(recipe: Recipe, taxonomy: Taxonomy) -> None:
-    """Whether every stage can be judged by its metric.
+def check_tree(recipe: NetworkRecipe, taxonomy: Taxonomy) -> None:
+    """Check that the tree has the levels that stages use as metric.
 
     Raises:
-        RecipeError: the tree is not that deep.
+        RecipeError: it has fewer.
     """
     for number, stage in enumerate(recipe.stages):
         level = stage.metric.removeprefix("level")
@@ -139,94 +156,66 @@ def check_tree(recipe: Recipe, taxonomy: Taxonomy) -> None:
             )
 
 
-def _losses(recipe: Recipe, context: Context, trust_code: bool) -> WeightedLoss:
-    built: list[nn.Module] = []
+def _make_loss(recipe: NetworkRecipe, context: Context, trust_code: bool) -> WeightedLoss:
+    parts: list[nn.Module] = []
     for spec in recipe.losses:
         cls = find_part(losses, "loss", spec.type, trust_code)
-        built.append(build_part(cls, "loss", spec.options, context=context))
-    return WeightedLoss(built, [spec.weight for spec in recipe.losses])
+        parts.append(build_part(cls, "loss", spec.options, context=context))
+    return WeightedLoss(parts, [spec.weight for spec in recipe.losses])
 
 
-def _lesson(shop: TrainContext, rows: np.ndarray) -> TrainingSet:
-    some = shop.catalog.select(rows)
-    return TrainingSet(some, pick(shop.targets, rows), some.weights)
-
-
-def _to_fit(shop: TrainContext, recipe: Recipe) -> TrainingSet:
-    lesson = _lesson(shop, shop.split.train)
-    return lesson.with_label_names(shop.context.taxonomy) if recipe.label_name_examples else lesson
-
-
-def _to_stop(shop: TrainContext) -> TrainingSet:
-    return _lesson(shop, shop.split.validation)
-
-
-class _Shared(NamedTuple):
-    """What every phase of a run shares."""
-
-    shop: TrainContext
-    recipe: Recipe
-    criterion: WeightedLoss
-    journal: TrainState
-    progress: Progress
-
-
-def _phases(
-    shop: TrainContext, recipe: Recipe, reader: InputPipeline, run: Run | None, progress: Progress
-) -> None:
-    """Every phase in turn; those that an interrupted run has behind it are not learned again."""
-    model = reader.model
+def _train_phases(shared: TrainContext) -> None:
+    """Train all phases; those that an interrupted run has finished are skipped."""
+    model, state = shared.reader.model, shared.state
     device = next(model.parameters()).device
-    phases = phases_of(recipe, {name for name in model.views if model.encoders[name].cacheable})
-    journal = TrainState(run, recipe, kept_for_later(recipe))
-    criterion = _losses(recipe, shop.context, shop.trust_code)
-    criterion.load_state_dict(journal.loss, strict=False)  # killed between two stages, it goes on with these
-    course = _Shared(shop, recipe, criterion, journal, progress)
-    before: Phase | None = None
-    for phase in phases:
-        setup(model, recipe, phase, before)
+    previous: Phase | None = None
+    for phase in phases_of(shared.recipe, {name for name in model.views if model.encoders[name].cacheable}):
+        setup(model, shared.recipe, phase, previous)
         model.to(device)
-        before = phase
-        built = model.trainable_state_dict()
-        for weights in journal.ended.values():
-            # A stage that starts there later finds the encoders that rested then as they were built.
-            weights |= {key: v.clone() for key, v in built.items() if key not in weights}
-        if journal.stage < phase.stages.stop:
-            _learn(course, phase, reader)
-    if journal.model is not None:
-        model.load_state_dict(journal.model, strict=False)
-    teardown(model, recipe)
-    journal.close()
+        previous = phase
+        initial = model.trainable_state_dict()
+        for weights in state.ended.values():
+            # A later stage that starts from these weights finds encoders that were frozen then unchanged.
+            weights |= {key: value.clone() for key, value in initial.items() if key not in weights}
+        if state.stage < phase.stages.stop:
+            _train_phase(shared, phase)
+    if state.model is not None:
+        model.load_state_dict(state.model, strict=False)
+    teardown(model, shared.recipe)
+    state.close()
 
 
-def _learn(course: _Shared, phase: Phase, reader: InputPipeline) -> None:
-    """Train the reader's network through a phase."""
-    shop, recipe = course.shop, course.recipe
-    varied = {name: view.augment for name, view in recipe.views.items() if view.augment}
-    varied = {name: augment for name, augment in varied.items() if name not in phase.still}
-
-    def rows(lesson: TrainingSet, varied: Mapping[str, Augment]) -> BatchLoader:
-        return BatchLoader(lesson, shop.context.taxonomy, reader, {}, course.progress, varied)
-
-    fit_rows = rows(_to_fit(shop, recipe), varied)
-    stop_rows = rows(_to_stop(shop), {}) if len(shop.split.validation) else None
-    if course.journal.blank and not shop.warm:
-        cca.begin(reader.model, fit_rows, phase.still, course.progress)
-    _stages(reader.model, course, phase, (fit_rows, stop_rows))
-
-
-def _stages(
-    model: Model, course: _Shared, phase: Phase, rows: tuple[BatchLoader, BatchLoader | None]
-) -> None:
-    """A phase's stages in turn, each from where the one before ended or from an earlier one's weights."""
-    recipe, journal = course.recipe, course.journal
-    for number in range(max(journal.stage, phase.stages.start), phase.stages.stop):
+def _train_phase(shared: TrainContext, phase: Phase) -> None:
+    """Train the stages of a phase, each from the weights of the previous one or of `init_from`."""
+    job, recipe, state, model = shared.job, shared.recipe, shared.state, shared.reader.model
+    augment = {name: view.augment for name, view in recipe.views.items() if view.augment}
+    augment = {name: options for name, options in augment.items() if name not in phase.frozen}
+    train_rows = _batch_loader(shared, job.split.train, recipe.label_name_examples, augment)
+    validation_rows = _batch_loader(shared, job.split.validation) if len(job.split.validation) else None
+    if state.untrained and job.start is None:
+        cca.fit_cca(model, train_rows, phase.frozen, shared.progress)
+    for number in range(max(state.stage, phase.stages.start), phase.stages.stop):
         stage = recipe.stages[number]
-        start = journal.ended.get(stage.init_from) if stage.init_from else journal.model
-        if journal.now is None and start is not None:
-            model.load_state_dict(start, strict=False)
-        position = Position(number, recipe.seed, recipe.precision)
-        run_stage(model, course.criterion, stage, rows, position, journal.now, journal.epoch, course.progress)
-        journal.end(stage.name, model, course.criterion)
-    if journal.model is not None:
-        model.load_state_dict(journal.model, strict=False)
+        weights = state.ended.get(stage.init_from) if stage.init_from else state.model
+        if state.now is None and weights is not None:
+            model.load_state_dict(weights, strict=False)
+        settings = StageSettings(number, recipe.seed, recipe.precision)
+        rows = (train_rows, validation_rows)
+        run_stage(model, shared.loss, stage, rows, settings, state.now, state.epoch, shared.progress)
+        state.end(stage.name, model, shared.loss)
+    if state.model is not None:
+        model.load_state_dict(state.model, strict=False)
+
+
+def _batch_loader(
+    shared: TrainContext,
+    rows: np.ndarray,
+    label_names: bool = False,
+    augment: Mapping[str, Augment] | None = None,
+) -> BatchLoader:
+    """Batches of some rows of the catalog, and of label names where asked for."""
+    catalog, taxonomy = shared.job.catalog.select(rows), shared.context.taxonomy
+    training_set = TrainingSet(catalog, shared.job.targets.select(rows), catalog.weights)
+    if label_names:
+        training_set = training_set.with_label_names(taxonomy)
+    return BatchLoader(training_set, taxonomy, shared.reader, shared.progress, augment)

@@ -1,4 +1,4 @@
-"""What a stage trains of a network, with which optimizer, at which rate."""
+"""The parameters that a stage trains, its optimizer and its learning rate schedule."""
 
 import math
 from typing import Any
@@ -8,28 +8,32 @@ from torch import nn
 
 from aisle.models.finetune import layers_from_top
 from aisle.models.model import Model
-from aisle.training.recipe import Stage
+from aisle.training.network_recipe import Stage
 
 
 def parts_of(model: Model) -> dict[str, nn.Module]:
-    """What a stage can name: each view's encoder, `fusion`, `head`."""
+    """The parts that a stage can name: each view's encoder, `fusion`, `head`."""
     return {**model.encoders, "fusion": model.fusion, "head": model.head}
 
 
 def part_of(parameter: str) -> str:
-    """The part that a parameter belongs to; a view's token for absence belongs to the view."""
+    """The part that a parameter belongs to; a missing token belongs to its view."""
     top, _, rest = parameter.partition(".")
     return rest.split(".")[0] if top in ("encoders", "missing_token") else top
 
 
 def frozen_parts(model: Model, stage: Stage) -> list[nn.Module]:
-    """The parts that a stage does not train: they stay in eval mode, without dropout."""
+    """The parts that a stage does not train, which stay in eval mode."""
     trained = stage.trained_parts(model.views)
     return [part for name, part in parts_of(model).items() if name not in trained]
 
 
 def set_trainable(model: Model, stage: Stage) -> list[nn.Parameter]:
-    """Switch gradients on for what a stage trains, off for the rest; missing tokens are always trained."""
+    """Set `requires_grad` for a stage; missing tokens are always trained.
+
+    Returns:
+        The parameters to train.
+    """
     trained = stage.trained_parts(model.views)
     for name, parameter in model.named_parameters():
         free = name.startswith("missing_token.") or part_of(name) in trained
@@ -37,35 +41,41 @@ def set_trainable(model: Model, stage: Stage) -> list[nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad]
 
 
-def optimizer_of(
+def make_optimizer(
     model: Model, loss: nn.Module, stage: Stage, trained: list[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The stage's optimizer; each group's highest rate is kept in it as `top`."""
-    chosen, share = {id(p) for p in trained}, _layer_rates(model)
-    groups: dict[tuple[str, bool, float], list[nn.Parameter]] = {}
+    """The optimizer of a stage; each parameter group has its highest learning rate as `max_lr`.
+
+    Args:
+        model: the network.
+        loss: its parameters are trained too.
+        stage: optimizer, rates and weight decay.
+        trained: the parameters of the network to train.
+    """
+    trained_ids, factors = {id(p) for p in trained}, _layer_factors(model)
+    by_group: dict[tuple[str, bool, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if id(parameter) in chosen:
-            # Biases, norms and single tokens are not pulled towards zero.
-            group = part_of(name), parameter.ndim > 1, share.get(name, 1.0)
-            groups.setdefault(group, []).append(parameter)
-    tables: list[dict[str, Any]] = [
+        if id(parameter) in trained_ids:
+            # Biases, norms and missing tokens have no weight decay.
+            group = part_of(name), parameter.ndim > 1, factors.get(name, 1.0)
+            by_group.setdefault(group, []).append(parameter)
+    groups: list[dict[str, Any]] = [
         {
             "params": parameters,
-            "top": stage.lr * stage.lr_multipliers.get(part, 1.0) * share,
+            "max_lr": stage.lr * stage.lr_multipliers.get(part, 1.0) * factor,
             "weight_decay": stage.weight_decay if decayed else 0.0,
         }
-        for (part, decayed, share), parameters in groups.items()
+        for (part, decayed, factor), parameters in by_group.items()
     ]
-    own = [p for p in loss.parameters() if p.requires_grad]
-    if own:
-        tables.append({"params": own, "top": stage.lr, "weight_decay": 0.0})
+    loss_parameters = [p for p in loss.parameters() if p.requires_grad]
+    if loss_parameters:
+        groups.append({"params": loss_parameters, "max_lr": stage.lr, "weight_decay": 0.0})
     options = {"fused": True} if stage.optimizer in ("AdamW", "Adam", "SGD") else {}  # one pass over memory
-    return getattr(torch.optim, stage.optimizer)(tables, lr=stage.lr, **options)
+    return getattr(torch.optim, stage.optimizer)(groups, lr=stage.lr, **options)
 
 
-def _layer_rates(model: Model) -> dict[str, float]:
-    """By parameter, the share of its part's rate where an encoder's lower layers learn more slowly (Howard
-    and Ruder, arXiv 1801.06146)."""
+def _layer_factors(model: Model) -> dict[str, float]:
+    """Factors on the learning rate by parameter, from `layer_decay` (Howard & Ruder, arXiv 1801.06146)."""
     return {
         f"encoders.{view}.{name}": encoder.layer_decay**depth  # type: ignore[operator]
         for view, encoder in model.encoders.items()
@@ -74,12 +84,19 @@ def _layer_rates(model: Model) -> dict[str, float]:
     }
 
 
-def rate_at(stage: Stage, step: int, total: int) -> float:
-    """The share of the highest rate at a step: rising over the warm-up, then falling to 0."""
-    warm = stage.warmup * total
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    done = (step - warm) / max(total - warm, 1)
+def lr_factor(stage: Stage, step: int, total: int) -> float:
+    """The learning rate at a step, as a factor on the highest: it rises in the warm-up, then follows the
+    schedule.
+
+    Args:
+        stage: warm-up and schedule.
+        step: from 0.
+        total: number of steps.
+    """
+    warmup_steps = stage.warmup * total
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    progress = (step - warmup_steps) / max(total - warmup_steps, 1)
     if stage.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 1.0 if stage.schedule == "constant" else 1 - done
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0 if stage.schedule == "constant" else 1 - progress

@@ -1,9 +1,8 @@
-"""Several processes that learn as one: `torchrun --nproc-per-node 2 -m aisle train …`.
+"""Data-parallel training: `torchrun --nproc-per-node 2 -m aisle train …`.
 
-Each process reads its share of every batch. What the network said of all shares is gathered, so that any
-loss, also one that compares products with one another, is that of the whole batch; the gradients of the
-shares then add up to the batch's, whatever its size and its rows' weights. All take the same step; the first
-one writes.
+Each process encodes its share of every batch. Outputs are gathered, so that any loss, also a contrastive one,
+is that of the whole batch; the summed gradients of the shares are the gradient of the batch. Processes take
+the same steps; the first one writes files.
 """
 
 from collections.abc import Sequence
@@ -16,90 +15,104 @@ from torch import Tensor, nn
 from aisle.errors import AisleError
 from aisle.models.registry import Joint, Output
 from aisle.models.scores import LevelScores, TorchScores, TreeScores
-from aisle.training.processes import rank, world
+from aisle.training.processes import rank, world_size
 
 
 class ParallelError(AisleError):
-    """Processes cannot learn together."""
+    """Processes cannot train together."""
 
 
-def agree(*modules: nn.Module) -> None:
-    """Begin from the first process's weights."""
-    if world() == 1:
+def broadcast_weights(*modules: nn.Module) -> None:
+    """Set the parameters and buffers of all processes to those of the first."""
+    if world_size() == 1:
         return
     for module in modules:
         for tensor in [*module.parameters(), *module.buffers()]:
-            if not tensor.is_sparse:  # an index of the tree, the same everywhere
+            if not tensor.is_sparse:  # sparse: an index of the tree, equal in all processes
                 dist.broadcast(tensor.detach(), src=0)
 
 
-def cut(rows: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    """This process's share of a batch's rows, and the size of each one's; () where there is one process.
+def process_share(rows: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Split a batch among processes.
 
-    A share without rows, of a batch smaller than the processes are many, gets one that does not count.
+    Args:
+        rows: (B,) rows of the batch.
+
+    Returns:
+        The rows of this process, and the number of rows of each; () where there is one process. A process
+        without rows gets one that does not count.
     """
-    if world() == 1:
+    if world_size() == 1:
         return rows, ()
-    shares = np.array_split(rows, world())
-    own = shares[rank()]
-    return own if len(own) else rows[:1], tuple(map(len, shares))
+    shares = np.array_split(rows, world_size())
+    share = shares[rank()]
+    return share if len(share) else rows[:1], tuple(map(len, shares))
 
 
 def gather(output: Output, sizes: Sequence[int]) -> Output:
-    """What all processes' networks said of one batch, in its rows' order; gradients flow to the own share."""
+    """Gather the outputs of all processes for one batch; gradients flow to this process's share.
+
+    Args:
+        output: of this process's share.
+        sizes: rows of each process; () for one process.
+    """
     if not sizes:
         return output
 
-    def whole(tensor: Tensor) -> Tensor:
-        return _whole(tensor, sizes)
+    def gathered(tensor: Tensor) -> Tensor:
+        return _gather(tensor, sizes)
 
-    views = None if output.joint.views is None else {name: whole(v) for name, v in output.joint.views.items()}
+    views = output.joint.views
     return Output(
-        Joint(whole(output.joint.product), views),
-        _scores(output.scores, sizes),
-        {name: _scores(scores, sizes) for name, scores in output.by_view.items()},
-        {name: whole(present) for name, present in output.present.items()},
+        Joint(
+            gathered(output.joint.product),
+            None if views is None else {name: gathered(vectors) for name, vectors in views.items()},
+        ),
+        _gather_scores(output.scores, sizes),
+        {name: _gather_scores(scores, sizes) for name, scores in output.by_view.items()},
+        {name: gathered(present) for name, present in output.present.items()},
     )
 
 
-def _scores(scores: TorchScores, sizes: Sequence[int]) -> TorchScores:
+def _gather_scores(scores: TorchScores, sizes: Sequence[int]) -> TorchScores:
     if isinstance(scores, TreeScores):
-        return TreeScores(_whole(scores.logits, sizes), scores.index)
+        return TreeScores(_gather(scores.logits, sizes), scores.index)
     if isinstance(scores, LevelScores):
-        return LevelScores([_whole(one, sizes) for one in scores.logits], scores.index, scores.weights)
+        logits = [_gather(level, sizes) for level in scores.logits]
+        return LevelScores(logits, scores.index, scores.weights)
     raise ParallelError(
         f"a head that answers with {type(scores).__name__} learns in one process: leave torchrun out"
     )
 
 
-def _whole(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
+def _gather(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
     own = tensor[: sizes[rank()]]
     sent = own.detach().to(torch.uint8) if own.dtype == torch.bool else own.detach()
     padded = sent.new_zeros(max(sizes), *sent.shape[1:])
     padded[: len(sent)] = sent
-    parts = [torch.empty_like(padded) for _ in sizes]
-    dist.all_gather(parts, padded)
-    pieces = [part[:size].to(own.dtype) for part, size in zip(parts, sizes, strict=True)]
-    pieces[rank()] = own
-    return torch.cat(pieces)
+    received = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(received, padded)
+    shares = [share[:size].to(own.dtype) for share, size in zip(received, sizes, strict=True)]
+    shares[rank()] = own
+    return torch.cat(shares)
 
 
-def add_up(parameters: Sequence[nn.Parameter]) -> None:
-    """Add all processes' gradients. One that no process has stays none: its optimizer passes it by."""
-    if world() == 1 or not parameters:
+def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """Sum gradients over processes; a gradient that is None in all processes stays None."""
+    if world_size() == 1 or not parameters:
         return
     device = parameters[0].device
     has = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32, device=device)
     dist.all_reduce(has)
-    some = [p for p, count in zip(parameters, has.tolist(), strict=True) if count]
-    kinds: dict[torch.dtype, list[nn.Parameter]] = {}
-    for parameter in some:
-        kinds.setdefault(parameter.dtype, []).append(parameter)
-    for group in kinds.values():
+    by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
+    for parameter, count in zip(parameters, has.tolist(), strict=True):
+        if count:
+            by_dtype.setdefault(parameter.dtype, []).append(parameter)
+    for group in by_dtype.values():
         flat = torch.cat([_gradient(p).flatten() for p in group])
         dist.all_reduce(flat)
-        for parameter, piece in zip(group, flat.split([p.numel() for p in group]), strict=True):
-            parameter.grad = piece.view_as(parameter).clone()
+        for parameter, gradient in zip(group, flat.split([p.numel() for p in group]), strict=True):
+            parameter.grad = gradient.view_as(parameter).clone()
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:
@@ -108,9 +121,9 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
     return parameter.grad.to_dense() if parameter.grad.is_sparse else parameter.grad
 
 
-def average(module: nn.Module) -> None:
-    """Running statistics of each process's own share become their mean."""
-    for tensor in module.buffers() if world() > 1 else ():
+def average_buffers(module: nn.Module) -> None:
+    """Average running statistics over processes."""
+    for tensor in module.buffers() if world_size() > 1 else ():
         if tensor.is_floating_point() and not tensor.is_sparse:
             dist.all_reduce(tensor)
-            tensor /= world()
+            tensor /= world_size()

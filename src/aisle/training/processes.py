@@ -1,4 +1,4 @@
-"""Which of several training processes this one is, as torchrun says. One alone imports no torch."""
+"""Rank and group of this process among those that torchrun started; a single process imports no torch."""
 
 import os
 from typing import Any, TypeVar
@@ -6,35 +6,39 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def world() -> int:
-    """How many processes learn together, as torchrun says."""
+def world_size() -> int:
+    """Number of processes that train together, from torchrun's `WORLD_SIZE`."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """The number of this one, from 0."""
-    return int(os.environ.get("RANK", "0")) if world() > 1 else 0
+    """Number of this process, from 0."""
+    return int(os.environ.get("RANK", "0")) if world_size() > 1 else 0
 
 
-def first() -> bool:
-    """Whether this process is the one that writes and speaks."""
+def is_first() -> bool:
+    """Whether this process writes files and reports progress."""
     return rank() == 0
 
 
-def share(value: T) -> T:
-    """What the first process has."""
-    if world() == 1:
+def broadcast(value: T) -> T:
+    """The value that the first process passes."""
+    if world_size() == 1:
         return value
     import torch.distributed as dist
 
-    held = [value]
-    dist.broadcast_object_list(held, src=0)
-    return held[0]
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
-def begin(device: Any) -> None:
-    """Join the process group, if there is one. device: where the network is trained."""
-    if world() > 1 and device is not None:
+def join_group(device: Any) -> None:
+    """Join the process group, if there is one.
+
+    Args:
+        device: the device of the network.
+    """
+    if world_size() > 1 and device is not None:
         import torch
         import torch.distributed as dist
 
@@ -44,9 +48,9 @@ def begin(device: Any) -> None:
             dist.init_process_group("gloo" if device.type == "cpu" else "nccl")
 
 
-def end() -> None:
+def leave_group() -> None:
     """Leave the process group."""
-    if world() > 1:
+    if world_size() > 1:
         import torch.distributed as dist
 
         if dist.is_initialized():

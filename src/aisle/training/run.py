@@ -1,10 +1,14 @@
-"""A run's folder: what it was told, what it saw, how it went, where it stands, what came out.
+"""The folder of a training run.
 
-recipe.toml     the resolved recipe            metrics.csv    one line an epoch
-data.json       fingerprint and sizes          curves.svg     the same as a chart
-catalog.json    which column holds what
-versions.json   Python and libraries           tensorboard/   the same, where TensorBoard is installed
-checkpoint.pt   the last whole epoch, until it ends           model/  the bundle
+recipe.toml     the resolved recipe
+data.json       fingerprint of the catalog, rows of each part, fingerprint of the tree
+catalog.json    the format and columns of the catalog
+versions.json   versions of Python and libraries
+checkpoint.pt   state after the last epoch, until training ends
+metrics.csv     one line per epoch
+curves.svg      learning curves
+tensorboard/    event files, where TensorBoard is installed
+model/          the bundle
 """
 
 import contextlib
@@ -26,8 +30,9 @@ from aisle.inference.folder import MANIFEST, lock_folder, recover
 from aisle.progress import SILENT, Progress
 from aisle.training import processes
 from aisle.training.curves import draw
-from aisle.training.recipe import AnyRecipe, difference, load_recipe, to_toml
-from aisle.training.tracking import Trackers, chosen
+from aisle.training.recipe import AnyRecipe, load_recipe
+from aisle.training.recipe_toml import difference, to_toml
+from aisle.training.tracking import Trackers, resolve_trackers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,22 +42,25 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 _LIBRARIES = ("aisle", "torch", "transformers", "tokenizers", "numpy", "pillow", "scikit-learn")
-_DRAWN_EVERY = 30.0  # seconds at least between two pictures of a run under way
-
-_FIRST = {
+_DRAW_INTERVAL_S = 30.0  # the shortest time between two charts
+# The only files of a run that was killed while its folder was set up.
+_SETUP_FILES = {
     *("recipe.toml", "recipe.toml.part", "versions.json", "versions.json.part", "data.json.part"),
     *("catalog.json", "catalog.json.part"),
 }
 
 
 class RunError(AisleError):
-    """A run's folder is taken, missing, cannot be written, or belongs to other data."""
+    """The folder of a run is in use, missing, cannot be written, or belongs to other data."""
 
 
 class Run:
-    """One training run in a folder. Everything is written beside and renamed: SIGKILL leaves whole files.
+    """A training run in a folder. Files are written under a temporary name and renamed.
 
-    track: names of trackers, see `aisle.training.tracking`.
+    Args:
+        folder: the folder.
+        track: names of trackers, see `aisle.training.tracking`.
+        progress: shows warnings.
 
     Raises:
         TrackerError: there is no such tracker, or its package is missing.
@@ -60,27 +68,30 @@ class Run:
 
     def __init__(self, folder: Path, track: Sequence[str] | None = None, progress: Progress = SILENT) -> None:
         self.folder, self.progress = folder, progress
-        self.writes = processes.first()  # of several processes, one
-        self.trackers = Trackers(chosen(track) if self.writes else (), folder, progress)
-        self._drawn = time.monotonic()
-        self._made = False
+        self.writes = processes.is_first()
+        self.trackers = Trackers(resolve_trackers(track) if self.writes else (), folder, progress)
+        self._last_drawn = time.monotonic()
+        self._created = False
         self._lock = contextlib.ExitStack()
 
     @property
     def model(self) -> Path:
-        """Where the bundle is."""
+        """The folder of the bundle."""
         return self.folder / "model"
 
     @property
     def finished(self) -> bool:
-        """Whether the bundle is there and no checkpoint any more."""
+        """Whether the bundle is written and the checkpoint removed."""
         return (self.model / MANIFEST).exists() and not (self.folder / "checkpoint.pt").exists()
 
     def check(self, resume: bool) -> None:
-        """Whether `begin` will take this folder, as far as that can be told without the rows.
+        """Check that the folder can be used, as far as possible without the rows.
+
+        Args:
+            resume: whether it may hold an interrupted run.
 
         Raises:
-            RunError: the folder is taken (without `resume`), or another process trains in it.
+            RunError: the folder is in use (without `resume`), or another process trains in it.
         """
         if not self.writes:
             return
@@ -88,17 +99,17 @@ class Run:
             raise RunError(f"{self.folder} is a file; name a folder for the run")
         if self.folder.exists():
             with contextlib.ExitStack() as stack:
-                self._hold(stack)
+                self._lock_folder(stack)
         if not (resume and (self.folder / "data.json").exists()):
-            self._check_vacant(resume)
+            self._check_empty(resume)
 
-    def _check_vacant(self, resume: bool) -> None:
-        there = {file.name for file in self.folder.iterdir()} if self.folder.exists() else set()
-        if there - (_FIRST if resume else set()):  # a run killed while it set its folder up has but these
+    def _check_empty(self, resume: bool) -> None:
+        names = {file.name for file in self.folder.iterdir()} if self.folder.exists() else set()
+        if names - (_SETUP_FILES if resume else set()):
             advice = "" if resume else ", or pass --resume to continue it"
-            raise RunError(f"{self.folder} already holds {min(there)}; name a new folder{advice}")
+            raise RunError(f"{self.folder} already holds {min(names)}; name a new folder{advice}")
 
-    def _hold(self, stack: contextlib.ExitStack) -> None:
+    def _lock_folder(self, stack: contextlib.ExitStack) -> None:
         try:
             stack.enter_context(lock_folder(self.folder, wait=False))
         except BlockingIOError:
@@ -108,15 +119,22 @@ class Run:
         except OSError:  # a file system without locks
             return
 
-    def begin(self, recipe: AnyRecipe, data: dict[str, Any], resume: bool, written: CatalogFormat) -> None:
-        """Set the folder up, or check that it is the run to be resumed. Until `release`, no other process
-        trains in it. written: how the catalog is written.
+    def begin(
+        self, recipe: AnyRecipe, data: dict[str, Any], resume: bool, catalog_format: CatalogFormat
+    ) -> None:
+        """Create the folder, or check that it holds the run to resume, and lock it until `release`.
+
+        Args:
+            recipe: the recipe.
+            data: what identifies the data.
+            resume: whether to resume an interrupted run.
+            catalog_format: the format and columns of the catalog.
 
         Raises:
-            RunError: the folder is taken (without `resume`), another process trains in it, or it was made
-                with another recipe or other data.
+            RunError: the folder is in use (without `resume`), another process trains in it, or it belongs to
+                another recipe or other data.
         """
-        seen = self.folder / "data.json"
+        data_file = self.folder / "data.json"
         if not self.writes:
             return
         self.check(resume)
@@ -124,55 +142,51 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder} cannot be written: {error.strerror or error}") from error
-        self._hold(self._lock)
-        if resume and seen.exists():
-            self._check(recipe, json.loads(seen.read_text()), data)
+        self._lock_folder(self._lock)
+        if resume and data_file.exists():
+            self._check_same_run(recipe, json.loads(data_file.read_text()), data)
             recover(self.model)
-            for left in self.folder.glob("*.part"):  # of a writer that was killed
-                left.unlink(missing_ok=True)
+            for partial in self.folder.glob("*.part"):  # of a process that was killed
+                partial.unlink(missing_ok=True)
             return
-        self._check_vacant(resume)  # another process may have been quicker
-        self._text("recipe.toml", to_toml(recipe))
-        self._text("versions.json", json.dumps(_versions(), indent=1))
-        self._text("catalog.json", written.to_json())
-        self._text("data.json", json.dumps(data, indent=1))  # last: with it the folder is a run
-        self._made = True
+        self._check_empty(resume)  # another process may have created it meanwhile
+        self._write("recipe.toml", to_toml(recipe))
+        self._write("versions.json", json.dumps(_versions(), indent=1))
+        self._write("catalog.json", catalog_format.to_json())
+        self._write("data.json", json.dumps(data, indent=1))  # last: it makes the folder a run
+        self._created = True
 
     def release(self) -> None:
-        """Training has ended: another process may go on in this folder."""
+        """Unlock the folder."""
         self._lock.close()
 
-    def withdraw(self) -> None:
-        """Training failed for a reason that the user can mend: if nothing was learned yet, leave nothing
-        behind that the next attempt would stumble over."""
-        set_up, curves = {*_FIRST, "data.json"}, "tensorboard"
-        if self._made and {file.name for file in self.folder.iterdir()} <= {*set_up, curves}:
+    def discard_if_untrained(self) -> None:
+        """Remove the folder after an error of the user, if no epoch is done, so that it can be used again."""
+        setup_files, events = {*_SETUP_FILES, "data.json"}, "tensorboard"
+        if self._created and {file.name for file in self.folder.iterdir()} <= {*setup_files, events}:
             self.trackers.finish()
-            shutil.rmtree(self.folder / curves, ignore_errors=True)
-            for name in set_up:
+            shutil.rmtree(self.folder / events, ignore_errors=True)
+            for name in setup_files:
                 (self.folder / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
 
-    def _check(self, recipe: AnyRecipe, old: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def _check_same_run(self, recipe: AnyRecipe, old: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if old.get("fingerprint") != data["fingerprint"]:
-            raise RunError(
-                f"{self.folder} was trained on other rows; name a new folder, or the same catalogue"
-            )
+            raise RunError(f"{self.folder} was trained on other rows; name a new folder, or the same catalog")
         if old.get("start") != data.get("start"):
-            told = {None: "nothing"}
-            started, now = (told.get(x.get("start"), f"model {x.get('start')}") for x in (old, data))
-            raise RunError(f"{self.folder} was started from {started}, not from {now}; see --init-from")
-        differs = difference(load_recipe(self.folder / "recipe.toml"), recipe)
-        if differs:
+            before, now = (f"model {x['start']}" if x.get("start") else "nothing" for x in (old, data))
+            raise RunError(f"{self.folder} was started from {before}, not from {now}; see --init-from")
+        changed_key = difference(load_recipe(self.folder / "recipe.toml"), recipe)
+        if changed_key:
             raise RunError(
-                f"{self.folder} was begun with another recipe ({differs}); "
+                f"{self.folder} was begun with another recipe ({changed_key}); "
                 f"resume with {self.folder}/recipe.toml"
             )
         if dict(old) != dict(data):
             raise RunError(f"{self.folder} was trained on other rows or another tree; name a new folder")
-        before = json.loads((self.folder / "versions.json").read_text())
-        changed = [f"{k} {before.get(k)} → {v}" for k, v in _versions().items() if before.get(k) != v]
+        versions = json.loads((self.folder / "versions.json").read_text())
+        changed = [f"{k} {versions.get(k)} → {v}" for k, v in _versions().items() if versions.get(k) != v]
         if changed:
             self.progress.say(
                 f"resuming with other versions than it was begun with ({', '.join(changed)}): "
@@ -180,41 +194,44 @@ class Run:
             )
 
     def save(self, state: State) -> None:
-        """Keep where training stands, and the history as a table and, now and then, as a picture.
+        """Write the checkpoint, `metrics.csv`, and every half minute the learning curves.
+
+        Args:
+            state: of the run, with its `history`.
 
         Raises:
-            RunError: the checkpoint cannot be written; the one before it is still there.
+            RunError: the checkpoint cannot be written; the previous one is kept.
         """
         if not self.writes:
             return
         import torch
 
-        beside = self.folder / "checkpoint.part"
+        partial = self.folder / "checkpoint.part"
         try:
-            with beside.open("wb") as file:
+            with partial.open("wb") as file:
                 torch.save(state, file)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.rename(self.folder / "checkpoint.pt")
-        except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-            beside.unlink(missing_ok=True)
-            raise self._unwritten("checkpoint.pt", error) from error
-        self._text("metrics.csv", _table(state["history"]))
-        if time.monotonic() - self._drawn > _DRAWN_EVERY:
+            partial.rename(self.folder / "checkpoint.pt")
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError where the disk is full
+            partial.unlink(missing_ok=True)
+            raise self._write_error("checkpoint.pt", error) from error
+        self._write("metrics.csv", _to_csv(state["history"]))
+        if time.monotonic() - self._last_drawn > _DRAW_INTERVAL_S:
             self.draw(state["history"])
 
     def draw(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write `curves.svg`."""
-        self._drawn = time.monotonic()
+        self._last_drawn = time.monotonic()
         if not self.writes:
             return
         try:
             draw(history, self.folder / "curves.svg")
-        except OSError as error:  # a picture is no reason to lose a run
+        except OSError as error:  # no reason to stop training
             self.progress.say(f"curves.svg cannot be written: {error.strerror or error}")
 
     def state(self) -> State | None:
-        """Where an interrupted run stands; None if it has not finished an epoch.
+        """Read the checkpoint of an interrupted run; None if it has not finished an epoch.
 
         Raises:
             RunError: the checkpoint is damaged.
@@ -226,7 +243,7 @@ class Run:
 
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever a damaged file makes torch's readers raise
+        except Exception as error:  # torch raises different ones for damaged files
             raise RunError(
                 f"{file} is damaged ({type(error).__name__}); delete it to train {self.folder} anew"
             ) from error
@@ -237,29 +254,29 @@ class Run:
         return list(csv.DictReader(file.read_text().splitlines())) if file.exists() else []
 
     def end(self) -> None:
-        """The bundle is written: the checkpoint has served."""
+        """Remove the checkpoint, once the bundle is written."""
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)
 
-    def _text(self, name: str, text: str) -> None:
-        beside = self.folder / f"{name}.part"
+    def _write(self, name: str, text: str) -> None:
+        partial = self.folder / f"{name}.part"
         try:
-            beside.write_text(text)
-            beside.rename(self.folder / name)
+            partial.write_text(text)
+            partial.rename(self.folder / name)
         except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise self._unwritten(name, error) from error
+            partial.unlink(missing_ok=True)
+            raise self._write_error(name, error) from error
 
-    def _unwritten(self, name: str, error: Exception) -> RunError:
-        full = error if isinstance(error, OSError) else error.__context__
-        why = getattr(full, "strerror", None) or str(error).splitlines()[0]
+    def _write_error(self, name: str, error: Exception) -> RunError:
+        cause = error if isinstance(error, OSError) else error.__context__
+        why = getattr(cause, "strerror", None) or str(error).splitlines()[0]
         return RunError(
             f"{self.folder / name} cannot be written: {why}. What was kept before is whole: make room, then "
             "continue with --resume"
         )
 
 
-def _table(history: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of one or several stages as CSV."""
+def _to_csv(history: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV; those of different stages may have different columns."""
     columns = list(dict.fromkeys(name for row in history for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -269,16 +286,25 @@ def _table(history: Sequence[Mapping[str, Any]]) -> str:
 
 
 class TrainState:
-    """Where a run stands among its stages: kept in its folder after every epoch, if it has one.
+    """The state of training over all stages, saved in the run's folder after every epoch.
 
-    stage: the number of the one under way; now: its state after its last whole epoch; model: the weights
-    the stage before ended with; loss: what the losses' own parameters had learned by then; ended: the
-    weights of stages that later ones start from.
+    Args:
+        run: the run, None to save nothing.
+        recipe: the recipe.
+        init_from: names of stages whose weights later stages start from.
+
+    Attributes:
+        stage: number of the current stage.
+        now: state of the current stage after its last epoch.
+        model: weights after the previous stage.
+        loss: parameters of the losses after the previous stage.
+        ended: weights after the stages in `init_from`.
+        history: a row per epoch.
     """
 
-    def __init__(self, run: Run | None, recipe: AnyRecipe, later: set[str | None]) -> None:
-        self.run, self.later = run, later
-        state = processes.share(run.state() if run and run.writes else None) or {}
+    def __init__(self, run: Run | None, recipe: AnyRecipe, init_from: set[str | None]) -> None:
+        self.run, self.init_from = run, init_from
+        state = processes.broadcast(run.state() if run and run.writes else None) or {}
         self.stage: int = state.get("stage", 0)
         self.now: State | None = state.get("now")
         self.model: State | None = state.get("model")
@@ -289,12 +315,17 @@ class TrainState:
             run.trackers.start(recipe.model_dump(mode="json", exclude_none=True), self.history)
 
     @property
-    def blank(self) -> bool:
-        """Whether nothing has been learned yet."""
+    def untrained(self) -> bool:
+        """Whether no epoch is done."""
         return self.stage == 0 and self.now is None and self.model is None
 
     def epoch(self, now: State, metrics: "Epoch") -> None:
-        """A whole epoch is done."""
+        """Save the state after an epoch.
+
+        Args:
+            now: state of the stage.
+            metrics: of the epoch.
+        """
         self.now = now
         self.history.append(metrics.row())
         self._save()
@@ -302,16 +333,22 @@ class TrainState:
             self.run.trackers.log(self.history)
 
     def end(self, name: str, model: "Model", loss: "nn.Module") -> None:
-        """A stage is done."""
+        """Save the state after a stage.
+
+        Args:
+            name: of the stage.
+            model: the network.
+            loss: the losses.
+        """
         self.model = {k: v.clone() for k, v in model.trainable_state_dict().items()}
         self.loss = {k: v.clone() for k, v in loss.state_dict().items()}
-        if name in self.later:
+        if name in self.init_from:
             self.ended[name] = self.model
         self.stage, self.now = self.stage + 1, None
         self._save()
 
     def close(self) -> None:
-        """No more stages."""
+        """Draw the learning curves, after the last stage."""
         if self.run:
             self.run.draw(self.history)
 
@@ -322,10 +359,10 @@ class TrainState:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

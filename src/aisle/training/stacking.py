@@ -1,11 +1,11 @@
-"""Ensembles from labelled rows: out-of-fold predictions, what is stacked on them, and what is promised."""
+"""Fits ensembles: stacking on out-of-fold predictions, weights, and the guarantee."""
 
 import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,60 +20,76 @@ from aisle.inference.label_targets import targets_in
 from aisle.inference.stack import fit_stack
 from aisle.models.features import FeatureStore
 from aisle.progress import SILENT, Progress
-from aisle.taxonomy import Targets, Taxonomy
+from aisle.taxonomy import Taxonomy
 from aisle.training.fit import fit
-from aisle.training.recipe import AnyRecipe, to_toml
+from aisle.training.recipe import AnyRecipe
+from aisle.training.recipe_toml import to_toml
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
-MOST = 50_000  # rows that trees are stacked on
-_SPLIT = {"validation": 0.0, "calibration": 0.0, "threshold": 0.0}
+MAX_STACK_ROWS = 50_000  # rows that the stacked model is trained on
+_EM_STEPS = 100
+_MIN_GUARANTEE_ROWS = 20  # held-out rows below which no guarantee is fitted
+_NOTHING_HELD_OUT = {"validation": 0.0, "calibration": 0.0, "threshold": 0.0}
 
 
 def out_of_fold(
     catalog: Catalog,
     recipe: AnyRecipe,
     taxonomy: Taxonomy,
-    number: np.ndarray,
+    fold: np.ndarray,
     *,
-    keep: Path | None = None,
+    cache: Path | None = None,
     store: FeatureStore | None = None,
     trust_code: bool = False,
-    each: Callable[[], None] = lambda: None,
+    after_fold: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """(n, N) log-probabilities over `taxonomy`, each row answered by a model that has seen no row of its
-    fold. number: (n,) the fold of each row; keep: a folder of what finished folds answered, from which an
-    interrupted call goes on; each: called after every training.
+    """Score every row with a model that was not trained on its fold.
+
+    Args:
+        catalog: n rows.
+        recipe: the recipe of the fold models.
+        taxonomy: the tree, with N terminals.
+        fold: (n,) fold of each row, -1 for rows that are left out.
+        cache: a folder for the scores of finished folds; an interrupted call continues from it.
+        store: cache of frozen encoders' outputs.
+        trust_code: whether outside code may be imported.
+        after_fold: called after every fold.
+
+    Returns:
+        (n, N) log-probabilities.
 
     Raises:
         RecipeError, MissingModelError: as `aisle.training.fit.fit`.
     """
     out = np.zeros((len(catalog), len(taxonomy.terminals)), np.float32)
-    said = [to_toml(recipe), catalog.fingerprint, taxonomy.fingerprint, number.tobytes().hex()]
-    key = hashlib.sha256("\0".join(said).encode()).hexdigest()[:16]
-    for k in np.unique(number[number >= 0]):
-        file = keep / f"{key}-{k}.npy" if keep is not None else None
+    inputs = [to_toml(recipe), catalog.fingerprint, taxonomy.fingerprint, fold.tobytes().hex()]
+    key = hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:16]
+    for k in np.unique(fold[fold >= 0]):
+        file = cache / f"{key}-{k}.npy" if cache is not None else None
         if file is not None and file.exists():
-            out[number == k] = np.load(file)
+            out[fold == k] = np.load(file)
         else:
-            given: Any = {"store": store, "trust_code": trust_code, "only": {int(k)}}
-            for rows, model in fold_models(catalog, recipe, taxonomy, number, **given):
+            models = fold_models(
+                catalog, recipe, taxonomy, fold, only={int(k)}, store=store, trust_code=trust_code
+            )
+            for rows, model in models:
                 out[rows] = model.score(catalog.select(rows)).all()
                 if file is not None:
-                    _keep(file, out[rows])
-        each()
+                    _write_array(file, out[rows])
+        after_fold()
     return out
 
 
-def _keep(file: Path, array: np.ndarray) -> None:
-    beside = file.with_name(f".{file.name}.part")
+def _write_array(file: Path, array: np.ndarray) -> None:
+    partial = file.with_name(f".{file.name}.part")
     try:
-        with beside.open("wb") as handle:
+        with partial.open("wb") as handle:
             np.save(handle, array)
             handle.flush()
             os.fsync(handle.fileno())
-        beside.replace(file)
+        partial.replace(file)
     except OSError as error:
         raise BundleError(f"{file} cannot be written: {error.strerror or error}") from error
 
@@ -82,144 +98,186 @@ def fold_models(
     catalog: Catalog,
     recipe: AnyRecipe,
     taxonomy: Taxonomy,
-    number: np.ndarray,
+    fold: np.ndarray,
     *,
     only: Collection[int] | None = None,
     store: FeatureStore | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> "Iterator[tuple[np.ndarray, Predictor]]":
-    """For each fold its rows and a model, over `taxonomy`, that has learned from all others.
+    """Train a model on all folds but one, for each fold.
 
-    number: (n,) the fold of each row, -1 for rows that are left out of everything. only: of these folds.
+    Args:
+        catalog: n rows.
+        recipe: the recipe of the models; nothing is held out.
+        taxonomy: the tree of all models.
+        fold: (n,) fold of each row, -1 for rows that are left out.
+        only: train for these folds only.
+        store: cache of frozen encoders' outputs.
+        trust_code: whether outside code may be imported.
+        progress: reports progress.
+
+    Yields:
+        The rows of a fold, and the model that was not trained on them.
 
     Raises:
         RecipeError, MissingModelError: as `aisle.training.fit.fit`.
     """
     node = targets_in(taxonomy, catalog).node
     labels = [taxonomy.nodes[n].path if n >= 0 else None for n in node]
-    pinned = catalog.with_labels(labels, taxonomy)  # so that every fold's model answers for the same places
-    # Every row outside the fold trains; whoever asks calibrates on the fold, which the model has not seen.
-    plain = recipe.model_copy(
+    labelled = catalog.with_labels(labels, taxonomy)  # so that all models predict over the same tree
+    fold_recipe = recipe.model_copy(
         update={
-            "split": recipe.split.model_copy(update=_SPLIT),
+            "split": recipe.split.model_copy(update=_NOTHING_HELD_OUT),
             "guarantee": recipe.guarantee.model_copy(update={"method": "hold-out"}),
         }
     )
-    for k in np.unique(number[number >= 0]):
+    for k in np.unique(fold[fold >= 0]):
         if only is not None and k not in only:
             continue
-        learned = pinned.select((number != k) & (number >= 0))
-        model = fit(learned, plain, store=store, trust_code=trust_code, progress=progress)
-        yield np.flatnonzero(number == k), model
+        train = labelled.select((fold != k) & (fold >= 0))
+        model = fit(train, fold_recipe, store=store, trust_code=trust_code, progress=progress)
+        yield np.flatnonzero(fold == k), model
 
 
-def stacked(
+def fit_stacked_ensemble(
     members: "Sequence[Predictor]",
     names: Sequence[str],
     recipes: Sequence[AnyRecipe],
     catalog: Catalog,
     *,
-    count: int = 5,
-    keep: Path | None = None,
+    n_folds: int = 5,
+    cache: Path | None = None,
     trust_code: bool = False,
     progress: Progress = SILENT,
 ) -> Ensemble:
-    """Members with a booster on top, trained on what models like them say of rows they have not seen.
+    """Fit a LightGBM model on the out-of-fold scores of models like the members.
 
-    Each recipe is trained again in `count` folds of the rows that some member learned from. Rows that no
-    member saw are left for `promised`. keep: a folder of what finished folds answered, from which an
-    interrupted call goes on.
+    Each recipe is trained in `n_folds` folds of the rows that some member was trained on. Rows that no member
+    was trained on are left for `fit_guarantee`.
+
+    Args:
+        members: the models, over one tree.
+        names: their names.
+        recipes: their recipes.
+        catalog: labelled rows.
+        n_folds: number of folds.
+        cache: a folder for the scores of finished folds; an interrupted call continues from it.
+        trust_code: whether outside code may be imported.
+        progress: shows how many fold models are trained.
 
     Raises:
         CatalogError: too few labelled rows.
-        BundleError: `keep` cannot be written, or another process writes it.
+        BundleError: `cache` cannot be written, or another process uses it.
         MissingExtraError: LightGBM is not installed.
     """
-    plain = Ensemble.of(members, names)
-    tree, store = plain.taxonomy, members[0].store or FeatureStore()
+    mean = Ensemble.of(members, names)
+    tree, store = mean.taxonomy, members[0].store or FeatureStore()
     targets = targets_in(tree, catalog)
-    usable = np.flatnonzero((targets.node >= 0) & plain.seen(catalog))
-    if len(usable) < 2 * count:
+    trained = np.flatnonzero((targets.node >= 0) & mean.seen(catalog))
+    if len(trained) < 2 * n_folds:
         raise CatalogError(
-            f"{len(usable):,} of these rows are labelled and were learned from: too few for {count} folds"
+            f"{len(trained):,} of these rows are labelled and were learned from: too few for {n_folds} folds"
         )
-    if len(usable) > MOST:
-        usable = np.sort(np.random.default_rng(0).choice(usable, MOST, replace=False))
-    rows = catalog.select(usable)
-    number = folds(rows, count)
+    if len(trained) > MAX_STACK_ROWS:
+        trained = np.sort(np.random.default_rng(0).choice(trained, MAX_STACK_ROWS, replace=False))
+    rows, targets = catalog.select(trained), targets.select(trained)
+    fold = folds(rows, n_folds)
     scores = []
-    with _working_in(keep), progress("training in folds", len(recipes) * count, "models") as advance:
+    with _locked(cache), progress("training in folds", len(recipes) * n_folds, "models") as advance:
         for recipe in recipes:
-            given: Any = {"store": store, "trust_code": trust_code, "each": lambda: advance(1), "keep": keep}
-            scores.append(out_of_fold(rows, recipe, tree, number, **given))
-    exact = targets.exact[usable]
-    terminal = np.where(exact, tree.terminal_of[targets.node[usable]], -1)
-    stack = fit_stack(names, scores, terminal, tree, np.asarray(plain.context.counts))
-    mean = np.logaddexp.reduce(scores, axis=0).argmax(1)
-    right = {
-        name: float((s.argmax(1) == terminal)[exact].mean()) for name, s in zip(names, scores, strict=True)
-    }
+            scores.append(
+                out_of_fold(
+                    rows, recipe, tree, fold, cache=cache, store=store, trust_code=trust_code,
+                    after_fold=lambda: advance(1),
+                )
+            )  # fmt: skip
+    terminal = np.where(targets.exact, tree.terminal_of[targets.node], -1)
+    stack = fit_stack(names, scores, terminal, tree, np.asarray(mean.context.counts))
+    logp = [*scores, np.logaddexp.reduce(scores, axis=0)]
+    hits = [(s.argmax(1) == terminal)[targets.exact] for s in logp]
     results = {
         "how": "stack",
-        "out_of_fold": right | {"mean": float((mean == terminal)[exact].mean())},
+        "out_of_fold": {name: float(hit.mean()) for name, hit in zip((*names, "mean"), hits, strict=True)},
         "importances": stack.importances(tree.depth),
-        "stacked_rows": len(usable),
+        "stacked_rows": len(trained),
     }
-    return Ensemble(plain.members, plain.names, plain.weights, plain.policy, stack, results=results)
+    return Ensemble(mean.members, mean.names, mean.weights, mean.policy, stack, results=results)
 
 
 @contextlib.contextmanager
-def _working_in(keep: Path | None) -> Iterator[None]:
+def _locked(folder: Path | None) -> Iterator[None]:
+    """Create and lock a folder, if one is given."""
     with contextlib.ExitStack() as stack:
-        if keep is not None:
+        if folder is not None:
             try:
-                keep.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(lock_folder(keep, wait=False))
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(lock_folder(folder, wait=False))
             except BlockingIOError:
-                raise BundleError(f"another process stacks in {keep}; wait until it ends") from None
+                raise BundleError(f"another process stacks in {folder}; wait until it ends") from None
             except OSError as error:
-                if not keep.is_dir():
-                    raise BundleError(f"{keep} cannot be written: {error.strerror or error}") from error
+                if not folder.is_dir():
+                    raise BundleError(f"{folder} cannot be written: {error.strerror or error}") from error
         yield
 
 
-def weighted(members: "Sequence[Predictor]", names: Sequence[str], catalog: Catalog) -> Ensemble:
-    """The mean whose weights make rows that no member saw most probable (EM for a mixture's shares); equal
-    weights where there are no such rows."""
-    plain = Ensemble.of(members, names)
-    rows, targets = unseen(plain, catalog)
+def fit_weighted_ensemble(members: "Sequence[Predictor]", names: Sequence[str], catalog: Catalog) -> Ensemble:
+    """Fit the weights of a mean of members by maximum likelihood on rows that no member was trained on.
+
+    The weights are those of a mixture, found by EM; equal weights where there are no such rows.
+
+    Args:
+        members: M models, over one tree.
+        names: their names.
+        catalog: labelled rows.
+    """
+    mean = Ensemble.of(members, names)
+    rows, targets = unseen(mean, catalog)
     if not len(rows):
-        return plain
-    held = catalog.select(rows)
-    likely = np.exp(-np.stack([member.score(held).nll(targets) for member in members], 1))  # (n, M)
-    share = plain.weights
-    for _ in range(100):
-        part = share * likely
-        share = (part / part.sum(1, keepdims=True).clip(1e-300)).mean(0)
-    return Ensemble.of(members, names, share.tolist())
+        return mean
+    held_out = catalog.select(rows)
+    likelihood = np.exp(-np.stack([member.score(held_out).nll(targets) for member in members], 1))  # (n, M)
+    weights = mean.weights
+    for _ in range(_EM_STEPS):
+        joint = weights * likelihood
+        weights = (joint / joint.sum(1, keepdims=True).clip(1e-300)).mean(0)
+    return Ensemble.of(members, names, weights.tolist())
 
 
-def promised(ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, alpha: float = 0.05) -> Ensemble:
-    """The same with a policy fitted on two parts of the rows that no member saw, where there are any."""
+def fit_guarantee(
+    ensemble: Ensemble, catalog: Catalog, precision: float = 0.95, alpha: float = 0.05
+) -> Ensemble:
+    """Fit the policy of an ensemble on rows that no member was trained on.
+
+    Args:
+        ensemble: the ensemble.
+        catalog: labelled rows.
+        precision: to guarantee.
+        alpha: probability that the guarantee fails.
+
+    Returns:
+        The ensemble with the policy; unchanged where there are too few such rows.
+    """
     rows, targets = unseen(ensemble, catalog)
     groups = catalog.groups()[rows]
-    if len(rows) < 20:
+    if len(rows) < _MIN_GUARANTEE_ROWS:
         return ensemble
-    part = assign(targets.node, groups, np.array([0.4, 0.6]), 0)
+    part = assign(targets.node, groups, np.array([0.4, 0.6]), 0)  # calibration, thresholds
     samples = []
     for k in (0, 1):
-        held = catalog.select(rows[part == k])
-        own = Targets(targets.node[part == k], targets.exact[part == k])
-        samples.append((ensemble.score(held), own, groups[part == k], ensemble.nearest(held)))
+        here = part == k
+        products = catalog.select(rows[here])
+        samples.append(
+            (ensemble.score(products), targets.select(here), groups[here], ensemble.nearest(products))
+        )
     return ensemble.with_policy(fit_policy(*samples, precision=precision, alpha=alpha))
 
 
 def recipe_of(run: Path) -> AnyRecipe:
-    """What a run's folder was trained with.
+    """The recipe of a run.
 
     Raises:
-        CatalogError: it holds a model alone, not how it was made.
+        CatalogError: the folder has no recipe.
     """
     from aisle.training.recipe import load_recipe
 

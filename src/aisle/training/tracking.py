@@ -1,8 +1,7 @@
-"""Metrics to TensorBoard, MLflow and Weights & Biases.
+"""Logs metrics to TensorBoard, MLflow and Weights & Biases.
 
-The run's history is the truth, and trackers follow it: TensorBoard's folder lies in the run's and is written
-anew by a resumed run; the others keep their own run, which `trackers.json` names, and are told what
-they lack.
+When a run is resumed, the event files of TensorBoard are written again from its history; MLflow and Weights &
+Biases continue their run, whose id is in `trackers.json`, with the epochs that they lack.
 """
 
 import importlib.util
@@ -17,9 +16,9 @@ from aisle.errors import AisleError, did_you_mean
 from aisle.progress import Progress
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
-PROJECT = "aisle"  # an experiment of MLflow, a project of W&B
+PROJECT = "aisle"  # the experiment of MLflow, the project of Weights & Biases
 
-_LONGEST, _PARAMS = 500, 100  # what MLflow takes: characters of a parameter, parameters at once
+_MLFLOW_MAX_CHARS, _MLFLOW_MAX_PARAMS = 500, 100  # per parameter, per call
 
 Row = Mapping[str, Any]
 
@@ -28,8 +27,11 @@ class TrackerError(AisleError):
     """A tracker is unknown, not installed, or does not start."""
 
 
-def chosen(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The trackers by these names; without any, TensorBoard where it is installed.
+def resolve_trackers(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Check the names of trackers.
+
+    Args:
+        names: of trackers; None for TensorBoard, where it is installed.
 
     Raises:
         TrackerError: there is no such tracker, or its package is missing.
@@ -51,19 +53,23 @@ def _installed(name: str) -> bool:
 
 
 class Tracker(Protocol):
-    """Where metrics go: opened by its constructor."""
+    """A destination of metrics, opened by its constructor."""
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Write the metrics of a step."""
         ...
 
     def finish(self) -> None:
-        """Close it."""
+        """Close the tracker."""
         ...
 
 
 class TensorBoard:
-    """Event files in a folder."""
+    """Event files in a folder.
+
+    Args:
+        folder: the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -77,12 +83,18 @@ class TensorBoard:
         self.writer.flush()
 
     def finish(self) -> None:
-        """Close it."""
+        """Close the tracker."""
         self.writer.close()
 
 
 class MLflow:
-    """A run of the experiment `aisle`; with an `id`, that run goes on."""
+    """A run in the experiment `aisle` of MLflow.
+
+    Args:
+        folder: of the training run; its name is the run's.
+        id: of a run to continue.
+        params: the recipe's keys and values.
+    """
 
     def __init__(self, folder: Path, id: str | None, params: Mapping[str, Any]) -> None:
         import mlflow
@@ -90,21 +102,27 @@ class MLflow:
         self.mlflow = mlflow
         mlflow.set_experiment(PROJECT)
         self.id = mlflow.start_run(run_id=id, run_name=folder.name).info.run_id
-        items = [(key, str(value)[:_LONGEST]) for key, value in params.items()]
-        for start in range(0, len(items), _PARAMS):
-            mlflow.log_params(dict(items[start : start + _PARAMS]))
+        items = [(key, str(value)[:_MLFLOW_MAX_CHARS]) for key, value in params.items()]
+        for start in range(0, len(items), _MLFLOW_MAX_PARAMS):
+            mlflow.log_params(dict(items[start : start + _MLFLOW_MAX_PARAMS]))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Write the metrics of a step."""
         self.mlflow.log_metrics(dict(metrics), step=step)
 
     def finish(self) -> None:
-        """Close it."""
+        """Close the tracker."""
         self.mlflow.end_run()
 
 
 class WandB:
-    """A run of the project `aisle`; with an `id`, that run goes on."""
+    """A run in the project `aisle` of Weights & Biases.
+
+    Args:
+        folder: of the training run; its name is the run's.
+        id: of a run to continue.
+        params: the recipe's keys and values.
+    """
 
     def __init__(self, folder: Path, id: str | None, params: Mapping[str, Any]) -> None:
         import wandb
@@ -121,26 +139,38 @@ class WandB:
         self.run.log(dict(metrics), step=step)
 
     def finish(self) -> None:
-        """Close it."""
+        """Close the tracker."""
         self.run.finish()
 
 
 class Trackers:
-    """The trackers of one run. Once started, none of them stops training: what fails is said and left out."""
+    """The trackers of a training run.
+
+    If a tracker fails during training, a warning is shown and it is disabled.
+
+    Args:
+        names: of the trackers.
+        folder: of the run.
+        progress: shows warnings.
+    """
 
     def __init__(self, names: Sequence[str], folder: Path, progress: Progress) -> None:
         self.names, self.folder, self.progress = names, folder, progress
         self.running: dict[str, Tracker] = {}
-        self._notes = folder / "trackers.json"  # {tracker: {"id", "logged"}}
+        self._state_file = folder / "trackers.json"  # {tracker: {"id", "logged"}}
 
     def start(self, recipe: Mapping[str, Any], history: Sequence[Row]) -> None:
-        """Begin, or go on: with what a resumed run has done already.
+        """Start the trackers, and log the epochs that a resumed run has done.
+
+        Args:
+            recipe: the recipe, as plain data.
+            history: a row per epoch.
 
         Raises:
-            TrackerError: one does not start.
+            TrackerError: a tracker does not start.
         """
-        notes = json.loads(self._notes.read_text()) if self._notes.exists() else {}
-        self._state = {name: notes.get(name, {"id": None, "logged": 0}) for name in self.names}
+        saved = json.loads(self._state_file.read_text()) if self._state_file.exists() else {}
+        self._state = {name: saved.get(name, {"id": None, "logged": 0}) for name in self.names}
         for name in self.names:
             try:
                 self.running[name] = self._open(name, recipe)
@@ -149,7 +179,7 @@ class Trackers:
                 raise TrackerError(
                     f"tracker {name!r} does not start: {why}; mend that, or leave it out of --track"
                 ) from error
-            self._tell(name, history)
+            self._log_new(name, history)
 
     def _open(self, name: str, recipe: Mapping[str, Any]) -> "Tracker":
         state, folder = self._state[name], self.folder
@@ -163,26 +193,30 @@ class Trackers:
         return tracker
 
     def log(self, history: Sequence[Row]) -> None:
-        """Tell every tracker what it has not heard of."""
+        """Log the epochs that trackers lack.
+
+        Args:
+            history: a row per epoch.
+        """
         for name in list(self.running):
             try:
-                self._tell(name, history)
+                self._log_new(name, history)
             except Exception as error:
                 del self.running[name]
                 self.progress.say(f"tracker {name!r} is left out from here on: {error}")
 
-    def _tell(self, name: str, history: Sequence[Row]) -> None:
+    def _log_new(self, name: str, history: Sequence[Row]) -> None:
         state, steps = self._state[name], total_steps(history)
         for row, step in list(zip(history, steps, strict=True))[state["logged"] :]:
-            self.running[name].log(_named(row), step=step)
+            self.running[name].log(_grouped(row), step=step)
         state["logged"] = len(history)
         if name != "tensorboard":
-            beside = self._notes.with_suffix(".json.part")
-            beside.write_text(json.dumps(self._state))
-            beside.rename(self._notes)
+            partial = self._state_file.with_suffix(".json.part")
+            partial.write_text(json.dumps(self._state))
+            partial.rename(self._state_file)
 
     def finish(self) -> None:
-        """Close them all."""
+        """Close the trackers."""
         for name, tracker in self.running.items():
             try:
                 tracker.finish()
@@ -192,26 +226,25 @@ class Trackers:
 
 
 def total_steps(history: Sequence[Row]) -> list[int]:
-    """The steps of the whole run after each of its epochs, stages one after another."""
-    steps, before, last = [], 0, None
+    """The number of steps of all stages after each epoch in `history`."""
+    steps, offset, last = [], 0, None
     for row in history:
         if last is not None and row["stage"] != last["stage"]:
-            before = steps[-1]
-        steps.append(before + row["step"])
+            offset = steps[-1]
+        steps.append(offset + row["step"])
         last = row
     return steps
 
 
-def _named(row: Row) -> dict[str, float]:
-    """As trackers group them: what is of training, and what is of the stopping part."""
-    own = ("loss", "lr", "grad_norm", "seconds", "epoch")
-    left = {"stage", "step"}
-    trained = {k for k in row if k in own or k.startswith("loss.")}
-    return {f"{'train' if k in trained else 'stop'}/{k}": float(v) for k, v in row.items() if k not in left}
+def _grouped(row: Row) -> dict[str, float]:
+    """Metrics by group and name: `train/loss`, `validation/accuracy`."""
+    train = {k for k in row if k in ("loss", "lr", "grad_norm", "seconds", "epoch") or k.startswith("loss.")}
+    metrics = {k: v for k, v in row.items() if k not in ("stage", "step")}
+    return {f"{'train' if k in train else 'validation'}/{k}": float(v) for k, v in metrics.items()}
 
 
 def _flat(table: Any, path: str = "") -> dict[str, Any]:
-    """`{"stages.0.lr": 0.01}`."""
+    """Nested tables as one: `{"stages.0.lr": 0.01}`."""
     if isinstance(table, Mapping):
         parts = [_flat(v, f"{path}.{k}" if path else str(k)) for k, v in table.items()]
     elif isinstance(table, list) and any(isinstance(v, Mapping) for v in table):

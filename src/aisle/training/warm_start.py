@@ -1,8 +1,7 @@
-"""Going on from an earlier model with new rows and new categories (`--init-from`).
+"""Warm start of a network (`--init-from`) with new rows and categories.
 
-Nodes keep their ids, and what was learned of them; new ones begin with what their names generate. Words that
-are new join the vocabularies. Views along axes learn beside the earlier network: what it made of them is one
-view more, and folding joins both, so that words which the new rows do not have keep their meaning.
+Nodes keep their ids and weights; new nodes start with the weights generated from their names. New words are
+added to the vocabularies.
 """
 
 import copy
@@ -18,15 +17,16 @@ from aisle.models.model import Model
 from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor
 from aisle.models.registry import Context
 from aisle.models.spec import build_for_taxonomy, network_views
+from aisle.training.warm_start_rows import extend_vocabularies
 
 
-def check_shape(start: Predictor, spec: ModelSpec) -> None:
-    """Whether a recipe's network is the one to start from.
+def check_same_network(start: Predictor, spec: ModelSpec) -> None:
+    """Check that a recipe's network has the weights of the network to start from.
 
     Raises:
-        RecipeError: it is another one; the first difference is named.
+        RecipeError: it differs; the message names the first difference.
     """
-    old, new = (_shape(one) for one in (start.spec, spec))
+    old, new = _weight_options(start.spec), _weight_options(spec)
     for key in dict.fromkeys([*old, *new]):
         if old.get(key) != new.get(key):
             raise RecipeError(
@@ -36,8 +36,8 @@ def check_shape(start: Predictor, spec: ModelSpec) -> None:
             )
 
 
-def _shape(spec: ModelSpec) -> dict[str, Any]:
-    """What weights depend on."""
+def _weight_options(spec: ModelSpec) -> dict[str, Any]:
+    """The options that the weights depend on, by key."""
     views = {
         f"views.{name}.{key}": value
         for name, view in spec.views.items()
@@ -48,25 +48,20 @@ def _shape(spec: ModelSpec) -> dict[str, Any]:
 
 
 def preprocessors_from(start: Predictor, catalog: Catalog) -> dict[str, Preprocessor]:
-    """The earlier model's, whose vocabularies know the words of these rows too."""
-    views = network_views(start.spec, trust_code=True)  # asked for when it was loaded
-    return {
-        name: prepare.extended(views[name].value(product) for product in catalog)
-        if isinstance(prepare, TfidfPreprocessor)
-        else prepare
-        for name, prepare in start.preprocessors.items()
-    }
+    """The preprocessors of the earlier model, with vocabularies extended by the words of new rows."""
+    views = network_views(start.spec, trust_code=True)  # trusted when it was loaded
+    return extend_vocabularies(start.preprocessors, views, catalog)
 
 
 def model_from(
     start: Predictor, spec: ModelSpec, preprocessors: Mapping[str, Preprocessor], context: Context
 ) -> Model:
-    """The earlier network over the grown tree and vocabularies, to be trained further."""
+    """The earlier network over the merged tree and extended vocabularies, to be trained further."""
     model = build_for_taxonomy(copy.deepcopy(start.model), spec, context)
-    for name, prepare in preprocessors.items():
+    for name, preprocessor in preprocessors.items():
         encoder = model.encoders[name]
-        if isinstance(encoder, encoders.TfidfEncoder) and isinstance(prepare, TfidfPreprocessor):
-            encoder.resize(prepare.size)
+        if isinstance(encoder, encoders.TfidfEncoder) and isinstance(preprocessor, TfidfPreprocessor):
+            encoder.resize(preprocessor.size)
     model.view_dropout, model.max_tokens = spec.view_dropout, spec.max_tokens
     model.freeze({name for name, view in spec.views.items() if view.freeze})
     return model

@@ -20,48 +20,6 @@ _BATCH_SIZE = 4096  # rows per batch of features, and of the ridge regression
 _BASIS_SAMPLE = 4096  # rows that the basis of the embedding is fitted to
 
 
-class TrainingRows(NamedTuple):
-    """Training products.
-
-    Attributes:
-        products: n products.
-        targets: their categories.
-        weight: (n,) sample weights.
-    """
-
-    products: Sequence[Product]
-    targets: Targets
-    weight: np.ndarray
-
-    def with_label_names(self, nodes: np.ndarray, names: Sequence[Product]) -> "TrainingRows":
-        """Add the names of K categories as rows.
-
-        Args:
-            nodes: (K,) the categories.
-            names: (K,) their names, as products.
-
-        Returns:
-            n + K rows.
-        """
-        node = np.concatenate([self.targets.node, nodes])
-        exact = np.concatenate([self.targets.exact, np.ones(len(names), bool)])
-        weight = np.concatenate([self.weight, np.ones(len(names))])
-        return TrainingRows(ConcatSequence(self.products, names), Targets(node, exact), weight)
-
-
-class ConcatSequence(Sequence[Product]):
-    """Two sequences, concatenated without a copy."""
-
-    def __init__(self, first: Sequence[Product], second: Sequence[Product]) -> None:
-        self.first, self.second = first, second
-
-    def __len__(self) -> int:
-        return len(self.first) + len(self.second)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.first[i] if i < len(self.first) else self.second[i - len(self.first)]
-
-
 class TrainingInputs(NamedTuple):
     """Features of n products.
 

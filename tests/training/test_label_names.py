@@ -5,7 +5,7 @@ import numpy as np
 import aisle
 from aisle import Product
 from aisle.taxonomy import Targets
-from aisle.training.data import WithLabelNames
+from aisle.training.job import TrainingSet
 
 WORDS = {
     "views": {
@@ -22,14 +22,15 @@ SHOP = [
 ]
 
 
-def test_a_row_for_each_place_that_has_a_product():
+def test_each_category_with_a_product_adds_a_row():
     catalog = aisle.read(SHOP[:2] + SHOP[:1])
     tree, targets = aisle.read(SHOP).taxonomy, catalog.targets()
-    places = Targets(np.array([tree.index(p.categories[0]) for p in catalog]), targets.exact)
-    rows = WithLabelNames(catalog, places, tree)
-    assert [rows[i].fields["title"] for i in range(len(rows))][3:] == ["Mugs", "Teapots"]
-    assert rows[3].fields["description"] == "Kitchen Mugs"
-    assert rows.targets.node.tolist() == [*places.node, *sorted({*places.node})]
+    labels = Targets(np.array([tree.index(p.categories[0]) for p in catalog]), targets.exact)
+    found = TrainingSet(catalog, labels).with_label_names(tree)
+    assert [found.products[i].fields["title"] for i in range(len(found.products))][3:] == ["Mugs", "Teapots"]
+    assert found.products[3].fields["description"] == "Kitchen Mugs"
+    assert found.targets.node.tolist() == [*labels.node, *sorted({*labels.node})]
+    assert found.targets.exact.tolist() == [True] * 5
 
 
 def test_a_name_draws_its_words_to_its_place_though_only_others_say_them():
