@@ -16,7 +16,7 @@ import numpy as np
 import aisle
 from aisle.data import Catalog
 from aisle.inference.predictor import Predictor
-from aisle.inference.zero_shot import likeness, name_products
+from aisle.inference.zero_shot import mean_cosine, name_products
 from aisle.taxonomy import Taxonomy
 from results import SHARED, machine, write_section
 
@@ -107,7 +107,7 @@ def best(model: Predictor, rows: Catalog) -> list[tuple[str, ...]]:
 
 
 def nearest(model: Predictor, rows: Catalog) -> list[tuple[str, ...]]:
-    alike = likeness(model.view_embeddings(rows), model.view_embeddings(name_products(model.taxonomy)))
+    alike = mean_cosine(model.view_embeddings(rows), model.view_embeddings(name_products(model.taxonomy)))
     terminals = model.taxonomy.terminals[np.nan_to_num(alike, nan=-1.0).argmax(1)]
     return [model.taxonomy.nodes[n].path for n in terminals]
 

@@ -141,8 +141,8 @@ def test_the_python_api_and_explanations(kind, tmp_path):
 def test_the_log_odds_of_an_explanation_add_up_to_its_confidence(torch_model):
     told = explain(torch_model, [NEW])[0]
     nothing = explain(torch_model, [aisle.Product("0", {})], torch_model.taxonomy.index(told.path))[0]
-    before = np.log(nothing.confidence / (1 - nothing.confidence)) - nothing.neighbours
-    full = before + sum(told.views.values()) + told.neighbours
+    before = np.log(nothing.confidence / (1 - nothing.confidence)) - nothing.neighbors
+    full = before + sum(told.views.values()) + told.neighbors
     assert 1 / (1 + np.exp(-full)) == pytest.approx(told.confidence, abs=1e-4)
 
 

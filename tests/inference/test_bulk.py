@@ -185,7 +185,7 @@ def test_a_second_writer_is_refused_while_the_first_is_at_work(run, trained, tmp
     file, out = csv_of(tmp_path, listings(5)), tmp_path / "out"
     words = ("classify", trained.run, file, "--out", out)
     job = BulkJob(trained.model, ChunkReader([file]), out)
-    with Folder(out, job.said()).writing():
+    with Folder(out, job.identity()).writing():
         code, _, err = run(*words)
         assert code == 2
         assert "is being written by another process" in err.splitlines()[-1]
@@ -261,7 +261,7 @@ def test_memory_of_answers_is_bounded(trained, tmp_path):
     few = [small(catalog.select([i])) for i in range(24)]
     assert [p.id for one in few for p in one] == [f"p{i}" for i in (*range(12), *range(12))]
     assert small.model.asked == 24  # of 12 listings the first 7 were forgotten before they came again
-    assert len(small._kept) == 5
+    assert len(small._cache) == 5
 
 
 # -- pace and price -------------------------------------------------------------------------------------

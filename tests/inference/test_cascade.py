@@ -83,7 +83,7 @@ def test_three_stages_each_answer_what_those_before_are_unsure_of(cheap, trained
     both = Cascade(models, (first, second), Policy.uncalibrated(cheap.taxonomy), batch=32)
     stage = np.where(sure[0] >= first, 0, np.where(sure[1] >= second, 1, 2))
     assert set(stage) == {0, 1, 2}
-    assert both.answered_by(rows).tolist() == stage.tolist()
+    assert both.stage_of(rows).tolist() == stage.tolist()
     expected = np.stack(said)[stage, np.arange(90)]
     np.testing.assert_allclose(both.score(rows).logp, expected, atol=1e-4)
 
@@ -96,7 +96,7 @@ def test_a_report_tells_which_stage_answered(made, shop, tmp_path):
     page = found.write(tmp_path).read_text()
     said = json.loads((tmp_path / "report.json").read_text())
     assert [one["name"] for one in said["stages"]] == ["cheap", "first"]
-    stage = both.answered_by(rows)
+    stage = both.stage_of(rows)
     assert [one["share"] for one in said["stages"]] == pytest.approx(np.bincount(stage) / len(rows))
     right = sum(one["share"] * one["accuracy"] for one in said["stages"])
     assert right == pytest.approx(said["model"]["overall"]["accuracy"]["value"])
@@ -189,7 +189,7 @@ def test_the_cheap_stage_answers_as_many_as_can_be_shown_to_cost_little():
     assert share == pytest.approx(0.5, abs=0.001)
     assert cost.points == 0
     assert cost.high <= 0.5
-    lost = said.before.mean() - said.held.right(said.mixed(thresholds)).mean()
+    lost = said.before.mean() - said.held.right(said.cascaded(thresholds)).mean()
     assert lost == 0
     thresholds, cost = choose(said, 5.0)
     assert float((said.stage(thresholds) == 0).mean()) == pytest.approx(0.6, abs=0.001)

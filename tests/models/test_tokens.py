@@ -85,22 +85,22 @@ def test_kept_tokens_give_the_answer_that_running_the_encoder_gives(folders, tmp
 
 def test_pooled_vectors_and_tokens_of_another_number_are_kept_apart(folders, tmp_path):
     store = FeatureStore(tmp_path)
-    spaces = {reader(folders, store, most).space("title") for most in (3, 64)}
+    spaces = {reader(folders, store, most).namespace("title") for most in (3, 64)}
     pooling = reader(folders, store)
     pooling.model.fusion.reads_tokens = False
-    assert len(spaces | {pooling.space("title")}) == 3
+    assert len(spaces | {pooling.namespace("title")}) == 3
 
 
 def test_their_size_is_told_before_they_are_written(folders, tmp_path):
     lines = Lines()
     lines.say = lambda message: lines.said.append((message, list(tmp_path.rglob("*.safetensors"))))
     one = reader(folders, FeatureStore(tmp_path))
-    one.kept("title", TITLES, lines)
+    one.encoded("title", TITLES, lines)
     ((message, written),) = lines.said
     assert not written
     assert message.startswith("encoding title: the fusion reads tokens; 4 rows of about ")
     assert "MiB in " in message
-    one.kept("title", TITLES, lines)
+    one.encoded("title", TITLES, lines)
     assert len(lines.said) == 1
 
 

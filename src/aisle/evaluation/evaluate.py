@@ -183,7 +183,7 @@ def _stages(
     with progress("asking which stage answers", len(eval_set.rows)) as advance:
         parts = []
         for part in product_batches(eval_set.products, eval_set.rows):
-            parts.append(classifier.answered_by(part))
+            parts.append(classifier.stage_of(part))
             advance(len(part))
     by_stage = [np.concatenate(parts) == i for i in range(len(classifier.stages))]
     return tuple(

@@ -36,7 +36,7 @@ def explained(explanation: Explanation, product: Product, side: int = 240) -> Ex
 
 def contributions(explanation: Explanation) -> list[tuple[str, float]]:
     """What each view adds to the log-odds, and products like it, where they are asked."""
-    near = [("neighbours", explanation.neighbours)] if explanation.neighbours else []
+    near = [("neighbors", explanation.neighbors)] if explanation.neighbors else []
     return [*explanation.views.items(), *near]
 
 

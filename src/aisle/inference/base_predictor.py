@@ -19,13 +19,20 @@ from aisle.models.views import View
 from aisle.progress import Advance
 from aisle.taxonomy import Scores, Taxonomy
 
-_WORDS = 1024  # products of words alone that are answered at once
+_TEXT_BATCH_SIZE = 1024  # of products without views that cost more than TF-IDF
 FAULTY = "the row is faulty: see its problems"
 
 
 class ScoredBatch(NamedTuple):
-    """What the network said of B products: `scores`, `embedding` (B, D), `present` (B, V) bool, the problems
-    met while reading each of them, and `spaces`: by view, vectors (B, D) that know nothing of the tree."""
+    """A model's output for B products.
+
+    Attributes:
+        scores: uncalibrated log-probabilities.
+        embedding: (B, D) the vectors that products are searched by.
+        present: (B, V) bool.
+        problems: messages about each product.
+        spaces: (B, D) embeddings by view for the k-NN index; they do not depend on the tree.
+    """
 
     scores: Scores
     embedding: np.ndarray
@@ -35,35 +42,49 @@ class ScoredBatch(NamedTuple):
 
 
 class TreeCounts(NamedTuple):
-    """The tree and `counts` (N,), training products of each terminal."""
+    """The tree, and training counts.
+
+    Attributes:
+        taxonomy: the tree, with N terminals.
+        counts: (N,) training products of each terminal.
+    """
 
     taxonomy: Taxonomy
     counts: np.ndarray
 
 
 class LazyEmbeddings(Mapping[str, np.ndarray]):
-    """Vectors by space, each made when it is first asked for: a policy that asks no neighbours never does."""
+    """Embeddings by view, computed on first access: a policy without neighbors needs none.
 
-    def __init__(self, make: Mapping[str, Callable[[], np.ndarray]]) -> None:
-        self._make = dict(make)
-        self._made: dict[str, np.ndarray] = {}
+    Args:
+        compute: functions by view.
+    """
+
+    def __init__(self, compute: Mapping[str, Callable[[], np.ndarray]]) -> None:
+        self._compute = dict(compute)
+        self._computed: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._made:
-            self._made[name] = self._make[name]()
-        return self._made[name]
+        if name not in self._computed:
+            self._computed[name] = self._compute[name]()
+        return self._computed[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._make)
+        return iter(self._compute)
 
     def __len__(self) -> int:
-        return len(self._make)
+        return len(self._compute)
 
 
 @dataclass(frozen=True)
 class ProductRows:
-    """Some rows of a catalog, already made into products, with what is known of each: as good as the
-    catalogue itself to whatever answers. fatal: (n,) bool."""
+    """Rows of a catalog as products, with their problems; `predict_stream` accepts it like a catalog.
+
+    Attributes:
+        products: n products.
+        problems: of each row.
+        fatal: (n,) bool, rows that cannot be decided automatically.
+    """
 
     products: list[Product]
     problems: list[tuple[Problem, ...]]
@@ -73,7 +94,7 @@ class ProductRows:
         return iter(self.products)
 
     def problems_of(self, i: int) -> tuple[Problem, ...]:
-        """What is wrong with row i."""
+        """The problems of row i."""
         return self.problems[i]
 
 
@@ -85,18 +106,30 @@ def predictions_of(
     model_id: str,
     advance: Advance | None = None,
 ) -> Iterator[Prediction]:
-    """One prediction a product, batch by batch. Rows of a catalog carry their problems along, and faulty
-    ones (`catalog.fatal`) are for review, whatever is left of them."""
+    """Turn scored batches into predictions.
+
+    Args:
+        parts: products and scores of each batch.
+        products: the source; the problems of a catalog's rows are added to the predictions, and its fatal
+            rows go to review.
+        policy: calibration, thresholds and guarantee.
+        nearest: finds the neighbors of a batch.
+        model_id: the model's id.
+        advance: called with the size of each batch.
+
+    Yields:
+        One prediction per product, in order.
+    """
     catalog = products if isinstance(products, Catalog | ProductRows) else None
     row = 0
     for batch, scored in parts:
         problems, faulty = scored.problems, np.zeros(len(batch), bool)
         if catalog is not None:
             rows = range(row, row + len(batch))
-            told = [tuple(map(str, catalog.problems_of(i))) for i in rows]
-            problems = [a + b for a, b in zip(told, problems, strict=True)]
+            row_problems = [tuple(map(str, catalog.problems_of(i))) for i in rows]
+            problems = [a + b for a, b in zip(row_problems, problems, strict=True)]
             faulty = catalog.fatal[row : row + len(batch)]
-        answers = policy.predict(
+        predictions = policy.predict(
             [product.id for product in batch],
             scored.scores,
             problems=problems,
@@ -104,15 +137,15 @@ def predictions_of(
             nearest=nearest(scored) if policy.uses_neighbors else None,
             model_id=model_id,
         )
-        for answer, bad in zip(answers, faulty.tolist(), strict=True):
-            yield dataclasses.replace(answer, reason=FAULTY) if bad else answer
+        for prediction, is_faulty in zip(predictions, faulty.tolist(), strict=True):
+            yield dataclasses.replace(prediction, reason=FAULTY) if is_faulty else prediction
         row += len(batch)
         if advance:
             advance(len(batch))
 
 
 def batched(products: Iterable[Product], size: int) -> Iterator[list[Product]]:
-    """Lists of at most `size` products, so that a stream is never held whole."""
+    """Split a stream into lists of at most `size` products."""
     batch: list[Product] = []
     for product in products:
         batch.append(product)
@@ -123,18 +156,25 @@ def batched(products: Iterable[Product], size: int) -> Iterator[list[Product]]:
         yield batch
 
 
-def batched_by_cost(products: Iterable[Product], size: int, large: Sequence[View]) -> Iterator[list[Product]]:
-    """Lists of at most `size` products; longer ones where none has any of the views `large`: words alone cost
-    less than the calls around them."""
-    for some in batched(products, max(_WORDS, size)):
-        if any(view.value(product) is not None for product in some for view in large):
-            yield from batched(some, size)
+def batched_by_cost(
+    products: Iterable[Product], size: int, slow_views: Sequence[View]
+) -> Iterator[list[Product]]:
+    """Split a stream into lists of at most `size` products, or longer ones of products without slow views.
+
+    Args:
+        products: the stream.
+        size: of a batch.
+        slow_views: the views that cost more than TF-IDF.
+    """
+    for batch in batched(products, max(_TEXT_BATCH_SIZE, size)):
+        if any(view.value(product) is not None for product in batch for view in slow_views):
+            yield from batched(batch, size)
         else:
-            yield some
+            yield batch
 
 
 def content_hashes(products: Catalog | Iterable[Product]) -> np.ndarray:
-    """(n,) uint64: the first half of each row's content hash, enough to recognise training rows."""
+    """(n,) uint64: the first half of the content hash of each product, enough to recognise training rows."""
     if isinstance(products, Catalog):
         keys = products.keys().tobytes()
     else:
@@ -143,10 +183,13 @@ def content_hashes(products: Catalog | Iterable[Product]) -> np.ndarray:
 
 
 class BasePredictor(ABC):
-    """Base class of all models: scores, predictions and neighbours from what `_scored` gives, and saving.
+    """Base class of all models, which are frozen dataclasses.
 
-    Subclasses are frozen dataclasses. `runtime` is the kind of model, as its manifest says it;
-    `members_folder` the subfolder of a bundle that holds whole models, for a combination of models.
+    Attributes:
+        runtime: the kind of model, as in its manifest.
+        members_folder: the subfolder of a bundle that holds the models of an ensemble or cascade.
+        policy: calibration, thresholds and guarantee.
+        model_id: a hash of the model, `unsaved` before it is saved.
     """
 
     runtime: ClassVar[str]
@@ -162,12 +205,12 @@ class BasePredictor(ABC):
     @property
     @abstractmethod
     def views(self) -> tuple[str, ...]:
-        """The names of the views that are read."""
+        """Names of the views that the model reads."""
 
     @property
     @abstractmethod
     def inputs(self) -> tuple[View, ...]:
-        """The views that are read."""
+        """The views that the model reads."""
 
     @property
     @abstractmethod
@@ -183,30 +226,35 @@ class BasePredictor(ABC):
     def _nearest(self, scored: ScoredBatch) -> Nearest | None: ...
 
     def score(self, products: Iterable[Product], without: Collection[str] = ()) -> Scores:
-        """(B, N) uncalibrated log-probabilities, one row a product, in order: what calibration is fitted on.
-        How sure an answer is say `predict` and `confidences`.
+        """Score products; calibration is fitted on these scores, and `confidences` returns calibrated ones.
 
-        without: views treated as absent.
+        Args:
+            products: B products.
+            without: names of views that count as missing.
+
+        Returns:
+            (B, N) uncalibrated log-probabilities.
 
         Raises:
-            ValueError: `without` names a view that is not read here.
+            ValueError: the model has no view of a name in `without`.
         """
         parts = [part.scores.logp for part in self.score_batches(products, without)]
         empty = np.zeros((0, len(self.taxonomy.terminals)), np.float32)
         return Scores(self.taxonomy, np.concatenate([empty, *parts]))
 
     def confidences(self, products: Iterable[Product], without: Collection[str] = ()) -> Confidences:
-        """The calibrated confidence of every category, one row a product, in order: the numbers that
-        `predict` answers with.
+        """The calibrated confidence of every category, as in predictions.
 
-        without: views treated as absent.
+        Args:
+            products: B products.
+            without: names of views that count as missing.
 
         Raises:
-            ValueError: `without` names a view that is not read here.
+            ValueError: the model has no view of a name in `without`.
         """
-        asks = self.policy.uses_neighbors
+        uses_neighbors = self.policy.uses_neighbors
         parts = [
-            self.policy.confidences(scored.scores, self._nearest(scored) if asks else None)
+            self.policy.confidences(scored.scores, self._nearest(scored) if uses_neighbors else None)
             for scored in self.score_batches(products, without)
         ]
         return Confidences.join(self.taxonomy, parts)
@@ -218,8 +266,15 @@ class BasePredictor(ABC):
         *,
         precision: float | None = None,
     ) -> list[Prediction]:
-        """One prediction a product, in order. advance: told the size of each batch. precision: a point of the
-        model's operating curve, that of its policy by default.
+        """Predict the categories of products.
+
+        Args:
+            products: B products.
+            advance: called with the size of each batch.
+            precision: a point of the model's operating curve; by default that of its policy.
+
+        Returns:
+            B predictions, in order.
 
         Raises:
             PolicyError: the model's curve has no point of this precision.
@@ -236,30 +291,40 @@ class BasePredictor(ABC):
         *,
         precision: float | None = None,
     ) -> Iterator[Prediction]:
-        """As `predict`, a few batches in memory at a time."""
+        """As `predict`, for a stream of any length; a few batches are in memory at a time."""
         parts = self._scored(products, ())
         policy = self.policy if precision is None else self.policy.at(precision)
         yield from predictions_of(parts, products, policy, self._nearest, self.model_id, advance)
 
     def nearest(self, products: Iterable[Product]) -> Nearest | None:
-        """What the products it learned from say of these; None without a memory of them."""
+        """The most similar training products; None for a model without a k-NN index."""
         parts = [self._nearest(part) for part in self.score_batches(products)]
-        known = [part for part in parts if part is not None]
-        return Nearest.join(known) if known else None
+        found = [part for part in parts if part is not None]
+        return Nearest.join(found) if found else None
 
     def score_batches(
         self, products: Iterable[Product], without: Collection[str] = ()
     ) -> Iterator[ScoredBatch]:
-        """Everything that is said, a batch at a time."""
+        """Score products a batch at a time; arguments as of `score`."""
         for _, scored in self._scored(products, without):
             yield scored
 
     @abstractmethod
     def write_files(self, folder: Path) -> str | None:
-        """Write the files that only this kind of model has. Returns the id to give it; None to derive one."""
+        """Write the files that only this kind of model has.
+
+        Returns:
+            The model's id; None to derive it from the files.
+        """
 
     def save(self, folder: str | Path) -> Self:
-        """Write a bundle that loads on another machine without training data; returns the model with its id.
+        """Write a bundle, which can be loaded on another machine.
+
+        Args:
+            folder: a new folder, or a bundle, which is replaced.
+
+        Returns:
+            The model with its id.
 
         Raises:
             BundleError: the folder exists and is no bundle, or cannot be written.

@@ -28,13 +28,18 @@ from aisle.taxonomy import Scores, Taxonomy
 
 @dataclass(frozen=True)
 class Cascade(BasePredictor):
-    """The first model's answer where the log-probability of its best place is at least the first threshold,
-    else the second's where it reaches the second, and so on; the last model answers the rest. Any models
-    that answer what a predictor is asked, over one tree.
+    """A cascade of models over one tree.
 
-    models: two or more, cheapest first. thresholds: of each but the last. results: `stages` tells of each
-    its name, the share of products it answered and what it costs. batch: products that wait for each other;
-    answers do not depend on it.
+    A product gets the scores of the first model whose best log-probability reaches its threshold; those of
+    the last model otherwise.
+
+    Attributes:
+        models: two or more, cheapest first.
+        thresholds: log-probabilities, of each model but the last.
+        policy: calibration, thresholds and guarantee of the cascade.
+        model_id: a hash of the model, `unsaved` before it is saved.
+        results: measurements; `cascade.stages` has the name, share of products and cost of each stage.
+        batch: products that pass the stages together; predictions do not depend on it.
 
     Raises:
         BundleError: two of them have different category trees.
@@ -57,12 +62,12 @@ class Cascade(BasePredictor):
 
     @property
     def cheap(self) -> Any:
-        """The model that is asked first."""
+        """The first model."""
         return self.models[0]
 
     @property
     def full(self) -> Any:
-        """The model for what no other is sure of."""
+        """The last model."""
         return self.models[-1]
 
     # -- what it reads and knows --------------------------------------------------------------
@@ -74,7 +79,7 @@ class Cascade(BasePredictor):
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the views that any stage reads."""
+        """Names of the views that any stage reads."""
         return tuple(dict.fromkeys(view for model in self.models for view in model.views))
 
     @property
@@ -84,19 +89,19 @@ class Cascade(BasePredictor):
 
     @property
     def context(self) -> Any:
-        """The full model's: training products of each place."""
+        """The last model's tree and training counts."""
         return self.full.context
 
     @property
     def inputs(self) -> tuple[View, ...]:
-        """The views that any stage reads, and of what."""
+        """The views that any stage reads."""
         return tuple(dict.fromkeys(view for model in self.models for view in model.inputs))
 
     @property
     def catalog_format(self) -> CatalogFormat | None:
-        """How the catalog that the full model was trained on is written, else that of another stage."""
+        """Format and columns of the training catalog of the last model, or else of another stage."""
         formats = (model.catalog_format for model in reversed(self.models))
-        return next((one for one in formats if one is not None), None)
+        return next((found for found in formats if found is not None), None)
 
     @property
     def store(self) -> Any:
@@ -105,8 +110,9 @@ class Cascade(BasePredictor):
 
     @property
     def stages(self) -> list[dict[str, Any]]:
-        """Of each stage its `name`, the `share` of held-out products that it answered, and `milliseconds` of
-        processor time a product that reaches it."""
+        """For each stage its `name`, the `share` of held-out products that it classified, and `milliseconds`
+        of
+        processor time per product that reached it."""
         return list(self.results.get("cascade", {}).get("stages", []))
 
     def with_store(self, store: Any) -> "Cascade":
@@ -114,7 +120,7 @@ class Cascade(BasePredictor):
         return dataclasses.replace(self, models=tuple(model.with_store(store) for model in self.models))
 
     def with_policy(self, policy: Policy) -> "Cascade":
-        """The same stages with another policy."""
+        """A copy with another policy."""
         return dataclasses.replace(self, policy=policy)
 
     def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
@@ -124,11 +130,11 @@ class Cascade(BasePredictor):
     # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
-        """(B, D) the full model's vectors: products are found by those of one model."""
+        """(B, D) the last model's vectors that products are searched by."""
         return self.full.embed(products)
 
     def nearest(self, products: Iterable[Product]) -> Nearest | None:
-        """What the products that the cheap model learned from say of these; None without a memory of them."""
+        """The most similar training products by the first model; None without a k-NN index."""
         return self.cheap.nearest(products)
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
@@ -140,69 +146,73 @@ class Cascade(BasePredictor):
     ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
         for batch in batched(products, self.batch):
-            scored, _ = self._descend(batch, without)
+            scored, _ = self._score_stages(batch, without)
             yield batch, scored
 
-    def answered_by(self, products: Iterable[Product]) -> np.ndarray:
-        """(N,) which stage answers each product, 0 the first."""
-        parts = [self._descend(batch, ())[1] for batch in batched(products, self.batch)]
+    def stage_of(self, products: Iterable[Product]) -> np.ndarray:
+        """(n,) the stage that classifies each product, from 0."""
+        parts = [self._score_stages(batch, ())[1] for batch in batched(products, self.batch)]
         return np.concatenate([np.zeros(0, int), *parts])
 
-    def _descend(self, batch: list[Product], without: Collection[str]) -> tuple[ScoredBatch, np.ndarray]:
-        """What is said of a batch, and which stage says it."""
-        scored, stage = _together(self.cheap, batch, without), np.zeros(len(batch), int)
+    def _score_stages(self, batch: list[Product], without: Collection[str]) -> tuple[ScoredBatch, np.ndarray]:
+        """The scores of a batch, and the stage that each product's are from."""
+        scored, stage = _score_all(self.cheap, batch, without), np.zeros(len(batch), int)
         for i, (model, threshold) in enumerate(zip(self.models[1:], self.thresholds, strict=True)):
             unsure = np.flatnonzero((stage == i) & (scored.scores.logp.max(1) < threshold))
             if not len(unsure):
                 break
-            scored = _overruled(scored, unsure, _together(model, [batch[k] for k in unsure], without))
+            scored = _replace_rows(scored, unsure, _score_all(model, [batch[k] for k in unsure], without))
             stage[unsure] = i + 1
         return scored, stage
 
     def write_files(self, folder: Path) -> None:
         """Write every stage as a bundle, and the thresholds."""
         saved = [model.save(folder / "stages" / str(i)) for i, model in enumerate(self.models)]
-        made_of = {"thresholds": list(self.thresholds), "stages": [stage.model_id for stage in saved]}
-        write_json(folder / "cascade.json", made_of)
+        data = {"thresholds": list(self.thresholds), "stages": [stage.model_id for stage in saved]}
+        write_json(folder / "cascade.json", data)
 
     @classmethod
     def load(cls, folder: Path, open_stage: Callable[[Path], Any]) -> "Cascade":
-        """Read a cascade. open_stage: opens the bundle of a stage.
+        """Read a cascade.
+
+        Args:
+            folder: its bundle.
+            open_stage: opens the bundle of a stage.
 
         Raises:
             BundleError: it or a stage is missing, truncated, edited, malformed or of another format.
         """
 
         def read(home: Path, manifest: dict[str, Any]) -> Cascade:
-            made_of = json.loads((home / "cascade.json").read_text())
-            models = tuple(open_members(home / "stages", made_of["stages"], open_stage))
-            return cls(models, tuple(made_of["thresholds"]), **read_policy(home, manifest))
+            data = json.loads((home / "cascade.json").read_text())
+            models = tuple(open_members(home / "stages", data["stages"], open_stage))
+            return cls(models, tuple(data["thresholds"]), **read_policy(home, manifest))
 
         return read_bundle(folder, cls.runtime, read)
 
 
-def _together(model: Any, products: list[Product], without: Collection[str]) -> ScoredBatch:
-    """All that one stage says of some products."""
+def _score_all(model: Any, products: list[Product], without: Collection[str]) -> ScoredBatch:
+    """The scores of one stage, as one batch."""
     parts = list(model.score_batches(products, set(without) & set(model.views)))
-    spaces = LazyEmbeddings({name: partial(_joined, parts, name) for name in parts[0].spaces})
+    spaces = LazyEmbeddings({name: partial(_concatenated, parts, name) for name in parts[0].spaces})
     return ScoredBatch(
         Scores(model.taxonomy, np.concatenate([part.scores.logp for part in parts])),
         np.zeros((len(products), 0), np.float32),
         np.asarray(np.concatenate([part.present for part in parts]).any(1, keepdims=True)),
-        [told for part in parts for told in part.problems],
+        [problems for part in parts for problems in part.problems],
         spaces,
     )
 
 
-def _joined(parts: list[ScoredBatch], space: str) -> np.ndarray:
-    return np.concatenate([part.spaces[space] for part in parts])
+def _concatenated(parts: list[ScoredBatch], view: str) -> np.ndarray:
+    return np.concatenate([part.spaces[view] for part in parts])
 
 
-def _overruled(first: ScoredBatch, rows: np.ndarray, second: ScoredBatch) -> ScoredBatch:
-    """What was said first, but of these rows what the next stage did. Neighbours stay the first's."""
+def _replace_rows(first: ScoredBatch, rows: np.ndarray, second: ScoredBatch) -> ScoredBatch:
+    """The first stage's batch with the scores of these rows from a later one; embeddings stay the first's."""
     logp, present, problems = first.scores.logp.copy(), first.present.copy(), list(first.problems)
     logp[rows] = second.scores.logp
     present[rows] |= second.present
-    for row, told in zip(rows, second.problems, strict=True):
-        problems[row] = tuple(dict.fromkeys((*problems[row], *told)))
+    for row, added in zip(rows, second.problems, strict=True):
+        problems[row] = tuple(dict.fromkeys((*problems[row], *added)))
     return first._replace(scores=Scores(first.scores.taxonomy, logp), present=present, problems=problems)

@@ -32,9 +32,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ensemble(BasePredictor):
-    """Members over one tree, their names and weights (M,), and the trees stacked on them, if any.
+    """An ensemble of M models over one tree.
 
-    It keeps the `Classifier` protocol and answers as a `Predictor` does.
+    Attributes:
+        members: the models.
+        names: their names.
+        weights: (M,) weights of the mean of probabilities.
+        policy: calibration, thresholds and guarantee of the ensemble.
+        stack: the stacked model, which replaces the mean.
+        model_id: a hash of the model, `unsaved` before it is saved.
+        results: measurements.
+        batch: products scored at once.
 
     Raises:
         BundleError: no member, or members over different trees.
@@ -65,16 +73,25 @@ class Ensemble(BasePredictor):
     def of(
         cls, members: "Sequence[Predictor]", names: Sequence[str], weights: Sequence[float] | None = None
     ) -> "Ensemble":
-        """The mean of some models, which promises nothing yet. weights: of each, alike by default."""
+        """The mean of models, without a guarantee.
+
+        Args:
+            members: M models, over one tree.
+            names: their names.
+            weights: (M,) not negative; equal by default.
+
+        Raises:
+            BundleError: no member, or other weights.
+        """
         if weights is not None and (len(weights) != len(members) or min(weights) < 0 or not sum(weights)):
             raise BundleError(
                 f"{len(members)} models take as many weights, none negative: {list(weights)} are not"
             )
-        share = np.ones(len(members)) if weights is None else np.asarray(weights, dtype=float)
+        w = np.ones(len(members)) if weights is None else np.asarray(weights, dtype=float)
         if not len(members):
             raise BundleError("an ensemble needs at least one model")
         policy = Policy.uncalibrated(members[0].taxonomy)
-        return cls(tuple(members), tuple(names), share / share.sum(), policy)
+        return cls(tuple(members), tuple(names), w / w.sum(), policy)
 
     # -- what it reads and knows --------------------------------------------------------------
 
@@ -85,7 +102,7 @@ class Ensemble(BasePredictor):
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the views that any member reads."""
+        """Names of the views that any member reads."""
         return tuple(dict.fromkeys(view for member in self.members for view in member.views))
 
     @property
@@ -95,17 +112,17 @@ class Ensemble(BasePredictor):
 
     @property
     def context(self) -> Any:
-        """The first member's: training products of each place."""
+        """The first member's tree and training counts."""
         return self.members[0].context
 
     @property
     def inputs(self) -> tuple[View, ...]:
-        """The views that any member reads, and of what."""
+        """The views that any member reads."""
         return tuple(dict.fromkeys(view for member in self.members for view in member.inputs))
 
     @property
     def catalog_format(self) -> CatalogFormat | None:
-        """How the catalog that the members were trained on is written."""
+        """Format and columns of the training catalog."""
         return next((m.catalog_format for m in self.members if m.catalog_format is not None), None)
 
     @property
@@ -118,7 +135,7 @@ class Ensemble(BasePredictor):
         return dataclasses.replace(self, members=tuple(m.with_store(store) for m in self.members))
 
     def with_policy(self, policy: Policy) -> "Ensemble":
-        """The same models with another policy."""
+        """A copy with another policy."""
         return dataclasses.replace(self, policy=policy)
 
     def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
@@ -128,26 +145,32 @@ class Ensemble(BasePredictor):
     # -- predicting ---------------------------------------------------------------------------
 
     def contributions(self, products: Iterable[Product]) -> list[dict[str, float]]:
-        """For each product, what each member's word adds to the log-odds of its place (stacked ones only).
+        """The contribution of each member to the log-odds of the predicted category; stacked ensembles only.
+
+        Args:
+            products: n products.
+
+        Returns:
+            n contributions by member (SHAP values), see `Stack.contributions`.
 
         Raises:
-            BundleError: it is a mean, which adds nothing up.
+            BundleError: the ensemble is not stacked.
         """
         if self.stack is None:
             raise BundleError(
                 "this ensemble is a mean; only a stacked one tells what each member contributes"
             )
-        found: list[dict[str, float]] = []
+        contributions: list[dict[str, float]] = []
         for batch in batched(products, self.batch):
-            scores = [part.scores.logp for part in self._ask(batch, ())]
-            found += self.stack.contributions(scores, self.taxonomy, self._counts)
-        return found
+            scores = [part.scores.logp for part in self._score_members(batch, ())]
+            contributions += self.stack.contributions(scores, self.taxonomy, self._counts)
+        return contributions
 
     @property
     def _counts(self) -> np.ndarray:
         return np.asarray(self.context.counts)
 
-    def _ask(self, batch: list[Product], without: Collection[str]) -> list[ScoredBatch]:
+    def _score_members(self, batch: list[Product], without: Collection[str]) -> list[ScoredBatch]:
         return [
             next(iter(member.score_batches(batch, set(without) & set(member.views))))
             for member in self.members
@@ -158,14 +181,17 @@ class Ensemble(BasePredictor):
     ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
         for batch in batched(products, min([self.batch, *(m.batch for m in self.members)])):
-            parts = self._ask(batch, without)
+            parts = self._score_members(batch, without)
             logps = [part.scores.logp.astype(np.float64) for part in parts]
             if self.stack is None:
                 logp = mean_of(logps, self.weights)
             else:
                 logp = self.stack.score(logps, self.taxonomy, self._counts)
             spaces = next((p.spaces for m, p in zip(self.members, parts, strict=True) if m.knn_index), {})
-            problems = [tuple(dict.fromkeys(told)) for told in _joined([p.problems for p in parts])]
+            problems = [
+                tuple(dict.fromkeys(message for problems in row for message in problems))
+                for row in zip(*(part.problems for part in parts), strict=True)
+            ]
             present = np.concatenate([part.present for part in parts], 1)
             yield (
                 batch,
@@ -177,39 +203,38 @@ class Ensemble(BasePredictor):
         return index.ask(scored.spaces, self.taxonomy) if index else None
 
     def write_files(self, folder: Path) -> None:
-        """Write every member as a bundle, the weights, and the trees stacked on them."""
+        """Write every member as a bundle, the weights, and the stacked model."""
         saved = [member.save(folder / "members" / str(i)) for i, member in enumerate(self.members)]
         if self.stack is not None:
             (folder / "stack.txt").write_text(self.stack.model)
-        made_of = {
+        data = {
             "names": list(self.names),
             "weights": self.weights.tolist(),
             "members": [member.model_id for member in saved],
         }
-        write_json(folder / "ensemble.json", made_of)
+        write_json(folder / "ensemble.json", data)
 
     @classmethod
     def load(cls, folder: Path, open_member: "Callable[[Path], Predictor]") -> "Ensemble":
-        """Read an ensemble. open_member: opens the bundle of a member.
+        """Read an ensemble.
+
+        Args:
+            folder: its bundle.
+            open_member: opens the bundle of a member.
 
         Raises:
             BundleError: it or a member is missing, truncated, edited, malformed or of another format.
         """
 
         def read(home: Path, manifest: dict[str, Any]) -> Ensemble:
-            made_of = json.loads((home / "ensemble.json").read_text())
+            data = json.loads((home / "ensemble.json").read_text())
             stack = (home / "stack.txt").read_text() if "stack.txt" in manifest["files"] else None
             return cls(
-                tuple(open_members(home / "members", made_of["members"], open_member)),
-                tuple(made_of["names"]),
-                np.array(made_of["weights"], dtype=float),
-                stack=None if stack is None else Stack(made_of["names"], stack),
+                tuple(open_members(home / "members", data["members"], open_member)),
+                tuple(data["names"]),
+                np.array(data["weights"], dtype=float),
+                stack=None if stack is None else Stack(data["names"], stack),
                 **read_policy(home, manifest),
             )
 
         return read_bundle(folder, cls.runtime, read)
-
-
-def _joined(problems: Sequence[list[tuple[str, ...]]]) -> Iterator[list[str]]:
-    for told in zip(*problems, strict=True):
-        yield [what for one in told for what in one]

@@ -24,25 +24,25 @@ from aisle.guarantee import Policy
 from aisle.inference.classifier import Classifier, confidences
 from aisle.taxonomy import CategoryPath, Scores
 
-GRID = 7  # regions of a picture, across and down
-WORDS = 48  # parts of a text that are weighed: of longer ones, words that follow each other count as one
-SIDE = 224  # pixels of the square that is looked at
-EXACT = 6  # views whose every combination is asked
-SAMPLES = 12  # orders in which Shapley values take words and regions away
+GRID = 7  # regions per side of an image
+MAX_WORDS = 48  # of longer texts, adjacent words are grouped
+SIDE = 224  # pixels per side
+MAX_EXACT_VIEWS = 6  # views whose Shapley values are exact
+SHAPLEY_SAMPLES = 12  # permutations of words and regions
 _WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
 
 AttributionMethod = Literal["occlusion", "shapley"]
 
 
 class WordWeight(NamedTuple):
-    """A word (or some that follow each other), and what the log-odds lose without it."""
+    """A word, or a group of adjacent words, and the drop in the log-odds without it."""
 
     word: str
     weight: float
 
 
 class NearestProduct(NamedTuple):
-    """A product learned from: where it belongs, its cosine similarity, and in which view's space."""
+    """A training product: its category, its cosine similarity, and the view that is compared."""
 
     path: CategoryPath
     similarity: float
@@ -51,13 +51,18 @@ class NearestProduct(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation:
-    """What speaks for `path` as the place of a product; numbers are in log-odds of that place.
+    """An explanation of one prediction; importances are differences of the log-odds of `path`.
 
-    confidence: that the product belongs there, as `predict` answers it. words: in order of the text. regions:
-    (GRID, GRID) of the first picture, None without one. views: each view's share of what all of them together
-    add to knowing nothing. neighbours: what products like it add to that, up to the confidence; 0 where the
-    policy asks none. nearest: products learned from, where the model remembers any. seen: the model was
-    trained on this very product, so that it says little of others; None where the model does not know.
+    Attributes:
+        id: of the product.
+        path: the category that is explained.
+        confidence: its calibrated confidence, as in the prediction.
+        words: importances of words, in the order of the text.
+        regions: (GRID, GRID) importances of the regions of the first image, None without one.
+        views: contribution of each view, relative to a product without any.
+        neighbors: contribution of similar training products; 0 without k-NN calibration.
+        nearest: the most similar training products, where the model has a k-NN index.
+        seen: whether the model was trained on this product; None where that is unknown.
     """
 
     id: str
@@ -66,12 +71,12 @@ class Explanation:
     words: tuple[WordWeight, ...]
     regions: np.ndarray | None
     views: Mapping[str, float]
-    neighbours: float = 0.0
+    neighbors: float = 0.0
     nearest: tuple[NearestProduct, ...] = ()
     seen: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As plain data for JSON."""
         return {
             "id": self.id,
             "path": list(self.path),
@@ -80,7 +85,7 @@ class Explanation:
             "words": [{"word": w.word, "weight": w.weight} for w in self.words],
             "regions": None if self.regions is None else self.regions.tolist(),
             "views": dict(self.views),
-            "neighbours": self.neighbours,
+            "neighbors": self.neighbors,
             "nearest": [
                 {"path": list(n.path), "similarity": n.similarity, "view": n.view} for n in self.nearest
             ],
@@ -93,26 +98,33 @@ def explain(
     node: int | None = None,
     method: AttributionMethod = "occlusion",
 ) -> list[Explanation]:
-    """One explanation a product, of its most probable place or of `node`.
+    """Explain the predictions of products.
 
-    method: `occlusion` takes each word and region away alone; `shapley` averages over orders in which all are
-    taken away (captum's sampling), which takes `SAMPLES` times as long and shares among words that repeat
-    each other.
+    Args:
+        classifier: the model.
+        products: the products.
+        node: the category to explain; the most probable one by default.
+        method: `occlusion` removes each word and region alone; `shapley` averages over permutations in which
+            all are removed (captum's sampling), which takes `SHAPLEY_SAMPLES` times as long, and shares the
+            importance among redundant words.
+
+    Returns:
+        One explanation per product.
 
     Raises:
         MissingExtraError: `shapley` without captum.
     """
     with tempfile.TemporaryDirectory(prefix="aisle-explain-") as folder:
-        asked = _keeping(classifier, Path(folder))
-        found = [_explain(asked, product, node, method) for product in products]
+        cached = _with_cache(classifier, Path(folder))
+        explanations = [_explain(cached, product, node, method) for product in products]
     seen = getattr(classifier, "seen", None)
-    if seen is None or not found:
-        return found
-    return [replace(one, seen=bool(known)) for one, known in zip(found, seen(products), strict=True)]
+    if seen is None or not explanations:
+        return explanations
+    return [replace(e, seen=bool(known)) for e, known in zip(explanations, seen(products), strict=True)]
 
 
-def _keeping(classifier: Classifier, folder: Path) -> Classifier:
-    """The same with a store of its own: a text is encoded once however often its picture changes."""
+def _with_cache(classifier: Classifier, folder: Path) -> Classifier:
+    """A copy that caches encoders' outputs: a text is encoded once, however often the image changes."""
     with_store = getattr(classifier, "with_store", None)
     if with_store is None:
         return classifier
@@ -124,59 +136,61 @@ def _keeping(classifier: Classifier, folder: Path) -> Classifier:
 def _explain(
     classifier: Classifier, product: Product, node: int | None, method: AttributionMethod
 ) -> Explanation:
-    pieces = MaskableProduct.of(product)
-    plain = _calibrated(classifier, [pieces.whole])
-    black = None if pieces.pixels is None else _with_picture(product, np.zeros_like(pieces.pixels))
-    if black is not None and _unmoved(plain, _calibrated(classifier, [black])):
-        pieces = replace(pieces, whole=product, pixels=None)  # no view looks at pictures
-    answer = confidences(classifier, [product])
-    target = int(answer.best()[0]) if node is None else node
-    confidence = float(np.exp(answer.place(target).astype(np.float64)[0]))
-    full = float(log_odds(plain, target)[0])
-    count = len(pieces.words) + pieces.regions
-    ask = lambda kept: log_odds(_calibrated(classifier, pieces.without(kept)), target)  # noqa: E731
+    masked = MaskableProduct.of(product)
+    scores = _calibrated(classifier, [masked.whole])
+    black = None if masked.pixels is None else _with_image(product, np.zeros_like(masked.pixels))
+    if black is not None and _equal(scores, _calibrated(classifier, [black])):
+        masked = replace(masked, whole=product, pixels=None)  # the model reads no images
+    found = confidences(classifier, [product])
+    target = int(found.best()[0]) if node is None else node
+    confidence = float(np.exp(found.place(target).astype(np.float64)[0]))
+
+    def score(kept: np.ndarray) -> np.ndarray:
+        return log_odds(_calibrated(classifier, masked.without(kept)), target)
+
+    n = len(masked.words)
+    count = n + masked.regions
     if not count:
         weights = np.zeros(0)
     elif method == "shapley":
-        weights = _shapley(ask, count)
+        weights = _shapley(score, count)
     else:
-        weights = full - ask(~np.eye(count, dtype=bool))
-    n = len(pieces.words)
+        weights = float(log_odds(scores, target)[0]) - score(~np.eye(count, dtype=bool))
     return Explanation(
         id=product.id,
-        path=plain.taxonomy.nodes[target].path,
+        path=scores.taxonomy.nodes[target].path,
         confidence=confidence,
-        words=tuple(WordWeight(text, float(w)) for text, w in zip(pieces.words, weights[:n], strict=True)),
-        regions=weights[n:].reshape(GRID, GRID) if pieces.regions else None,
-        views=_views(classifier, product, target),
-        neighbours=_neighbours(classifier, product, target, confidence),
+        words=tuple(WordWeight(text, float(w)) for text, w in zip(masked.words, weights[:n], strict=True)),
+        regions=weights[n:].reshape(GRID, GRID) if masked.regions else None,
+        views=_view_contributions(classifier, product, target),
+        neighbors=_neighbor_contribution(classifier, product, target, confidence),
         nearest=_nearest(classifier, product),
     )
 
 
 def _calibrated(classifier: Classifier, products: Sequence[Product], without: Collection[str] = ()) -> Scores:
-    """What products themselves say, before neighbours do, on the scale of the confidence."""
+    """Calibrated scores, before k-NN calibration."""
     policy, scores = getattr(classifier, "policy", None), classifier.score(products, without=without)
     return policy.calibrate(scores) if isinstance(policy, Policy) else scores
 
 
-def _neighbours(classifier: Classifier, product: Product, target: int, confidence: float) -> float:
-    """What neighbours add to the log-odds."""
+def _neighbor_contribution(classifier: Classifier, product: Product, target: int, confidence: float) -> float:
+    """The change of the log-odds by k-NN calibration."""
     policy = getattr(classifier, "policy", None)
     if not isinstance(policy, Policy) or not policy.uses_neighbors:
         return 0.0
-    answered = math.log(max(confidence, 1e-26)) - math.log1p(-min(confidence, 1 - 1e-16))
-    return answered - float(log_odds(_calibrated(classifier, [product]), target)[0])
+    after = math.log(max(confidence, 1e-26)) - math.log1p(-min(confidence, 1 - 1e-16))
+    return after - float(log_odds(_calibrated(classifier, [product]), target)[0])
 
 
-def _unmoved(scores: Scores, others: Scores) -> bool:
-    return np.allclose(scores.all(), others.all(), rtol=0, atol=1e-9)
+def _equal(a: Scores, b: Scores) -> bool:
+    return np.allclose(a.all(), b.all(), rtol=0, atol=1e-9)
 
 
 def log_odds(scores: Scores, node: int) -> np.ndarray:
-    """(B,) log p / (1 - p) of a node, its own terminal where it has one, exact where p is all but 1."""
-    own = int(scores.taxonomy.terminal_of[node])
-    start, stop = (own, own + 1) if own >= 0 else scores.taxonomy.span[node]
+    """(B,) log p / (1 - p) of a node (of its terminal, where it is one), accurate where p is close to 1."""
+    terminal = int(scores.taxonomy.terminal_of[node])
+    start, stop = (terminal, terminal + 1) if terminal >= 0 else scores.taxonomy.span[node]
     logp = scores.all().astype(np.float64)
     inside = np.logaddexp.reduce(logp[:, start:stop], axis=1)
     rest = np.concatenate([logp[:, :start], logp[:, stop:]], 1)
@@ -186,8 +200,14 @@ def log_odds(scores: Scores, node: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MaskableProduct:
-    """A product in pieces that can be taken away: `words`, each a list of lower-case words that go together,
-    and `regions` of its first picture, squared to `pixels` (S, S, 3)."""
+    """A product whose words and image regions can be removed.
+
+    Attributes:
+        whole: the product, with its first image cropped to a square.
+        words: the groups of words, as text.
+        members: the words of each group, in lower case.
+        pixels: (S, S, 3) uint8, the first image; None where there is none.
+    """
 
     whole: Product
     words: tuple[str, ...]
@@ -196,130 +216,129 @@ class MaskableProduct:
 
     @property
     def regions(self) -> int:
-        """How many regions there are."""
+        """Number of image regions."""
         return 0 if self.pixels is None else GRID * GRID
 
     @classmethod
     def of(cls, product: Product) -> "MaskableProduct":
-        """Every word of its fields, and its first picture where that can be read."""
-        found: dict[str, str] = {}
+        """Split a product into groups of words and image regions."""
+        spelling: dict[str, str] = {}
         for text in product.fields.values():
             for match in _WORD.finditer(text):
-                found.setdefault(match[0].casefold(), match[0])
-        keys, size = list(found), math.ceil(len(found) / WORDS) or 1
+                spelling.setdefault(match[0].casefold(), match[0])
+        keys, size = list(spelling), math.ceil(len(spelling) / MAX_WORDS) or 1
         groups = [keys[i : i + size] for i in range(0, len(keys), size)]
-        pixels = _square(product)
-        whole = product if pixels is None else _with_picture(product, pixels)
-        words = tuple(" ".join(found[key] for key in group) for group in groups)
+        pixels = _square_pixels(product)
+        whole = product if pixels is None else _with_image(product, pixels)
+        words = tuple(" ".join(spelling[key] for key in group) for group in groups)
         return cls(whole, words, tuple(frozenset(group) for group in groups), pixels)
 
     def without(self, kept: np.ndarray) -> list[Product]:
-        """kept: (B, words + regions) bool, what stays. One product a row."""
-        return [self._one(row) for row in kept]
+        """Copies with words and regions removed; `kept` is (B, words + regions) bool."""
+        return [self._masked(row) for row in kept]
 
-    def _one(self, kept: np.ndarray) -> Product:
+    def _masked(self, kept: np.ndarray) -> Product:
         n, product = len(self.words), self.whole
-        gone = frozenset().union(*(m for m, k in zip(self.members, kept[:n], strict=True) if not k))
-        if gone:
-            fields = {name: _thinned(text, gone) for name, text in product.fields.items()}
+        removed = frozenset().union(*(m for m, k in zip(self.members, kept[:n], strict=True) if not k))
+        if removed:
+            fields = {name: _without_words(text, removed) for name, text in product.fields.items()}
             product = replace(product, fields={name: text for name, text in fields.items() if text})
         if self.pixels is not None and not kept[n:].all():
-            product = _with_picture(product, mask_regions(self.pixels, ~kept[n:].reshape(GRID, GRID)))
+            product = _with_image(product, mask_regions(self.pixels, ~kept[n:].reshape(GRID, GRID)))
         return product
 
 
-def _thinned(text: str, gone: frozenset[str]) -> str:
-    left = _WORD.sub(lambda match: "" if match[0].casefold() in gone else match[0], text)
-    return left if left.strip() else ""
+def _without_words(text: str, removed: frozenset[str]) -> str:
+    rest = _WORD.sub(lambda match: "" if match[0].casefold() in removed else match[0], text)
+    return rest if rest.strip() else ""
 
 
-def _square(product: Product) -> np.ndarray | None:
-    """(S, S, 3) uint8 as image views see it: resized to cover a square and cropped at the centre."""
+def _square_pixels(product: Product) -> np.ndarray | None:
+    """(S, S, 3) uint8 of the first image: resized to cover a square, and cropped at the center."""
     if not product.images:
         return None
     from PIL import Image, ImageOps
 
     try:
-        picture = decode(product.images[0], SIDE)
+        image = decode(product.images[0], SIDE)
     except ImageError:
         return None
-    return np.asarray(ImageOps.fit(picture, (SIDE, SIDE), Image.Resampling.BICUBIC))
+    return np.asarray(ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def mask_regions(pixels: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    """(S, S, 3) with regions where `gone` (GRID, GRID) is true in the picture's mean colour."""
+def mask_regions(pixels: np.ndarray, removed: np.ndarray) -> np.ndarray:
+    """Fill the regions `removed` (GRID, GRID) bool of an image (S, S, 3) with its mean colour."""
     edges = np.linspace(0, len(pixels), GRID + 1).round().astype(int)
     lengths = np.diff(edges)
-    mask = np.repeat(np.repeat(gone, lengths, 0), lengths, 1)
+    mask = np.repeat(np.repeat(removed, lengths, 0), lengths, 1)
     mean = pixels.reshape(-1, 3).mean(0).astype(np.uint8)
     return np.where(mask[..., None], mean, pixels).astype(np.uint8)
 
 
-def _with_picture(product: Product, pixels: np.ndarray) -> Product:
+def _with_image(product: Product, pixels: np.ndarray) -> Product:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "BMP")  # no compression to spend time on, no loss
+    Image.fromarray(pixels).save(out, "BMP")  # fast and lossless
     return replace(product, images=(ImageRef(data=out.getvalue()), *product.images[1:]))
 
 
-def _shapley(ask: Any, count: int) -> np.ndarray:
+def _shapley(score: Any, count: int) -> np.ndarray:
     extra("captum", "explain", "--method shapley")
     import torch
     from captum.attr import ShapleyValueSampling
 
     def forward(kept: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(ask(kept.numpy() > 0.5)).float()
+        return torch.from_numpy(score(kept.numpy() > 0.5)).float()
 
-    torch.manual_seed(0)  # the same product is explained the same way
+    torch.manual_seed(0)  # reproducible
     sampling = ShapleyValueSampling(forward)
-    found = sampling.attribute(torch.ones(1, count), n_samples=SAMPLES, perturbations_per_eval=32)
-    return found[0].double().numpy()
+    values = sampling.attribute(torch.ones(1, count), n_samples=SHAPLEY_SAMPLES, perturbations_per_eval=32)
+    return values[0].double().numpy()
 
 
-def _views(classifier: Classifier, product: Product, target: int) -> dict[str, float]:
-    """Each view's Shapley value: its mean gain over all orders of adding views to none (Shapley 1953); of
-    many views what is lost without each alone."""
+def _view_contributions(classifier: Classifier, product: Product, target: int) -> dict[str, float]:
+    """Exact Shapley values of the views (Shapley 1953); of many views, the drop without each alone."""
     views = tuple(classifier.views)
 
-    def ask(without: Collection[str]) -> float:
+    def score(without: Collection[str]) -> float:
         return float(log_odds(_calibrated(classifier, [product], without), target)[0])
 
-    if len(views) > EXACT:
-        full = ask(())
-        return {view: full - ask((view,)) for view in views}
+    if len(views) > MAX_EXACT_VIEWS:
+        full = score(())
+        return {view: full - score((view,)) for view in views}
     value = {
-        there: ask(tuple(v for v in views if v not in there))
+        subset: score(tuple(v for v in views if v not in subset))
         for size in range(len(views) + 1)
-        for there in combinations(views, size)
+        for subset in combinations(views, size)
     }
-    found = {}
+    contributions = {}
     for view in views:
         others = [v for v in views if v != view]
-        found[view] = sum(
-            (value[tuple(v for v in views if v in some or v == view)] - value[some])
+        contributions[view] = sum(
+            (value[tuple(v for v in views if v in subset or v == view)] - value[subset])
             / (len(views) * math.comb(len(others), size))
             for size in range(len(others) + 1)
-            for some in combinations(others, size)
+            for subset in combinations(others, size)
         )
-    return found
+    return contributions
 
 
-def _nearest(classifier: Classifier, product: Product, most: int = 3) -> tuple[NearestProduct, ...]:
-    """The nearest products that it learned from, in any space."""
+def _nearest(classifier: Classifier, product: Product, k: int = 3) -> tuple[NearestProduct, ...]:
+    """The most similar training products by any view, at most one per category."""
     index: Any = getattr(classifier, "knn_index", None)
     nearest = getattr(classifier, "nearest", None)
     found = nearest([product]) if index is not None and nearest is not None else None
     if found is None or index is None:
         return ()
     views, tree = list(index.spaces), classifier.taxonomy
-    near = [
-        NearestProduct(tree.nodes[place].path, float(likeness), views[space])
+    products = [
+        NearestProduct(tree.nodes[node].path, float(similarity), views[space])
         for space in range(found.place.shape[1])
-        for place, likeness in zip(found.place[0, space], found.similarity[0, space], strict=True)
-        if place >= 0 and np.isfinite(likeness)
+        for node, similarity in zip(found.place[0, space], found.similarity[0, space], strict=True)
+        if node >= 0 and np.isfinite(similarity)
     ]
     best: dict[CategoryPath, NearestProduct] = {}
-    for one in sorted(near, key=lambda n: -n.similarity):
-        best.setdefault(one.path, one)
-    return tuple(best.values())[:most]
+    for nearest_product in sorted(products, key=lambda n: -n.similarity):
+        best.setdefault(nearest_product.path, nearest_product)
+    return tuple(best.values())[:k]

@@ -33,7 +33,13 @@ class CascadeError(AisleError):
 
 
 class HeldOutScores(NamedTuple):
-    """What the stages say of held-out rows: scores, and milliseconds of processor time a product."""
+    """The scores of all stages on held-out rows.
+
+    Attributes:
+        held: the rows.
+        scores: of each stage.
+        milliseconds: processor time per product of each stage.
+    """
 
     held: HeldOutRows
     scores: tuple[Scores, ...]
@@ -41,31 +47,35 @@ class HeldOutScores(NamedTuple):
 
     @property
     def before(self) -> np.ndarray:
-        """(n,) bool: rows that the full model gets right."""
+        """(n,) bool: rows that the last model classifies correctly."""
         return self.held.right(self.scores[-1])
 
     def thresholds(self, share: float) -> tuple[float, ...]:
-        """With which so many are answered before the last stage, each stage passing on the same share."""
-        on = (1 - share) ** (1 / (len(self.scores) - 1))
-        found, here = [], np.ones(len(self.held), bool)
+        """The thresholds with which a share of the rows is classified before the last stage.
+
+        Every stage passes on the same share of the rows that reach it.
+        """
+        passed_on = (1 - share) ** (1 / (len(self.scores) - 1))
+        thresholds, reached = [], np.ones(len(self.held), bool)
         for scores in self.scores[:-1]:
-            sure = scores.logp.max(1)
-            found.append(float(np.quantile(sure[here], on)) if here.any() else np.inf)
-            here &= sure < found[-1]
-        return tuple(found)
+            best = scores.logp.max(1)
+            thresholds.append(float(np.quantile(best[reached], passed_on)) if reached.any() else np.inf)
+            reached &= best < thresholds[-1]
+        return tuple(thresholds)
 
     def stage(self, thresholds: Sequence[float]) -> np.ndarray:
-        """(n,) which stage answers each row of a cascade with these thresholds."""
-        sure = [scores.logp.max(1) >= least for scores, least in zip(self.scores, thresholds, strict=False)]
-        return np.argmax([*sure, np.ones(len(self.held), bool)], axis=0)
+        """(n,) the stage that classifies each row with these thresholds."""
+        stages = zip(self.scores, thresholds, strict=False)
+        reaches = [scores.logp.max(1) >= threshold for scores, threshold in stages]
+        return np.argmax([*reaches, np.ones(len(self.held), bool)], axis=0)
 
-    def mixed(self, thresholds: Sequence[float]) -> Scores:
-        """As a cascade with these thresholds answers."""
+    def cascaded(self, thresholds: Sequence[float]) -> Scores:
+        """The scores of a cascade with these thresholds."""
         stage = self.stage(thresholds)
-        said = self.scores[0].logp.copy()
+        logp = self.scores[0].logp.copy()
         for i, scores in enumerate(self.scores):
-            said[stage == i] = scores.logp[stage == i]
-        return Scores(self.scores[0].taxonomy, said)
+            logp[stage == i] = scores.logp[stage == i]
+        return Scores(self.scores[0].taxonomy, logp)
 
 
 def fit_cascade(
@@ -73,88 +83,100 @@ def fit_cascade(
     names: Sequence[str],
     catalog: Catalog,
     settings: Settings,
-    most: float = MOST_POINTS,
+    max_loss: float = MOST_POINTS,
     progress: Progress = SILENT,
 ) -> Cascade:
-    """The cascade of models, cheapest first, that asks the last one as little as `most` points of accuracy
-    allow, with a promise of its own.
+    """Choose the thresholds of a cascade, and fit its guarantee.
+
+    Args:
+        models: two or more, cheapest first.
+        names: their names.
+        catalog: labelled rows; those that a model was trained on are left out.
+        settings: of the guarantee.
+        max_loss: points of accuracy that may be lost, compared with the last model alone.
+        progress: shows how many rows are scored.
 
     Raises:
-        CascadeError: no labelled row that none has seen, or no share can be shown to cost so little.
-        BundleError: two of them have different category trees.
+        CascadeError: no labelled row that no model was trained on, or any share may lose more.
+        BundleError: models have different category trees.
     """
-    cheap, full = models[0], models[-1]
-    never = (np.inf,) * (len(models) - 1)
-    empty = Cascade(tuple(models), never, Policy.uncalibrated(full.taxonomy))
-    settings.check(full.taxonomy)
-    held = held_out(empty, catalog)
+    tree = models[-1].taxonomy
+    settings.check(tree)
+    only_last = Cascade(tuple(models), (np.inf,) * (len(models) - 1), Policy.uncalibrated(tree))
+    held = held_out(only_last, catalog)
     if not len(held):
         raise CascadeError("no row here is labelled and unseen by the models: name a file of such rows")
-    judged = _judge(models, held, progress)
-    thresholds, cost = choose(judged, most)
-    policy = _promise(judged, thresholds, settings, cheap)
-    stage = judged.stage(thresholds)
+    scored = _score_stages(models, held, progress)
+    thresholds, cost = choose(scored, max_loss)
+    policy = _fit_policy(scored, thresholds, settings, models[0])
+    stage = scored.stage(thresholds)
     shares = [float((stage == i).mean()) for i in range(len(models))]
     reached = [float((stage >= i).mean()) for i in range(len(models))]
-    right = held.right(judged.mixed(thresholds)), *(held.right(scores) for scores in judged.scores)
-    found = {
+    right = held.right(scored.cascaded(thresholds)), *(held.right(scores) for scores in scored.scores)
+    measured = {
         "stages": [
             {"name": name, "share": share, "milliseconds": milliseconds}
-            for name, share, milliseconds in zip(names, shares, judged.milliseconds, strict=True)
+            for name, share, milliseconds in zip(names, shares, scored.milliseconds, strict=True)
         ],
         "cost": cost._asdict(),
-        "accuracy": dict(zip(("together", *names), (float(one.mean()) for one in right), strict=True)),
-        "milliseconds": float(np.dot(reached, judged.milliseconds)),
+        "accuracy": dict(zip(("together", *names), (float(hits.mean()) for hits in right), strict=True)),
+        "milliseconds": float(np.dot(reached, scored.milliseconds)),
     }
-    return Cascade(tuple(models), thresholds, policy, results={"cascade": found})
+    return Cascade(tuple(models), thresholds, policy, results={"cascade": measured})
 
 
-def choose(judged: HeldOutScores, most: float) -> tuple[tuple[float, ...], Cost]:
-    """The thresholds that let as many be answered before the last stage as can be shown to cost at most so
-    many points, and what they cost.
+def choose(scored: HeldOutScores, max_loss: float) -> tuple[tuple[float, ...], Cost]:
+    """Choose thresholds by fixed-sequence testing over `SHARES`.
+
+    Args:
+        scored: scores of all stages.
+        max_loss: points of accuracy that may be lost.
+
+    Returns:
+        The thresholds, and the accuracy lost.
 
     Raises:
-        CascadeError: not even the smallest share can be.
+        CascadeError: the smallest share may lose more.
     """
-    before = judged.before
+    before = scored.before
     chosen: tuple[tuple[float, ...], Cost] | None = None
     cost = cost_of(before, before)
     for share in SHARES:
-        thresholds = judged.thresholds(share)
-        cost = cost_of(before, judged.held.right(judged.mixed(thresholds)))
-        if cost.high > most:
+        thresholds = scored.thresholds(share)
+        cost = cost_of(before, scored.held.right(scored.cascaded(thresholds)))
+        if cost.high > max_loss:
             break
         chosen = thresholds, cost
     if chosen is None:
         raise CascadeError(
-            f"answering the surest {SHARES[0]:.0%} cheaply costs {cost}: more than {most:g} cannot be ruled "
-            "out. Name a file of more labelled rows, or allow more with --max-loss"
+            f"answering the surest {SHARES[0]:.0%} cheaply costs {cost}: more than {max_loss:g} cannot be "
+            "ruled out. Name a file of more labelled rows, or allow more with --max-loss"
         )
     return chosen
 
 
-def _judge(models: Sequence[Any], held: HeldOutRows, progress: Progress) -> HeldOutScores:
-    said, spent = [], []
+def _score_stages(models: Sequence[Any], held: HeldOutRows, progress: Progress) -> HeldOutScores:
+    scores, milliseconds = [], []
     with progress("judging the stages", len(models) * len(held)) as advance:
         for model in models:
             parts, start = [], time.process_time()
             for part in model.score_batches(held.catalog):
                 parts.append(part.scores.logp)
                 advance(len(parts[-1]))
-            said.append(Scores(model.taxonomy, np.concatenate(parts)))
-            spent.append(1000 * (time.process_time() - start) / len(held))
-    return HeldOutScores(held, tuple(said), tuple(spent))
+            scores.append(Scores(model.taxonomy, np.concatenate(parts)))
+            milliseconds.append(1000 * (time.process_time() - start) / len(held))
+    return HeldOutScores(held, tuple(scores), tuple(milliseconds))
 
 
-def _promise(judged: HeldOutScores, thresholds: Sequence[float], settings: Settings, cheap: Any) -> Policy:
-    held, scores = judged.held, judged.mixed(thresholds)
+def _fit_policy(scored: HeldOutScores, thresholds: Sequence[float], settings: Settings, first: Any) -> Policy:
+    held, scores = scored.held, scored.cascaded(thresholds)
     shares = np.array([CALIBRATION_SHARE, 1 - CALIBRATION_SHARE])
     part = assign(held.targets.node, held.groups, shares, 0)
     samples = []
     for k in range(2):
-        some = held.take(np.flatnonzero(part == k))
-        nearest = cheap.nearest(some.catalog) if len(some) else None
-        samples.append(Sample(scores[part == k], some.targets, some.groups, nearest))
+        rows = held.take(np.flatnonzero(part == k))
+        nearest = first.nearest(rows.catalog) if len(rows) else None
+        samples.append(Sample(scores[part == k], rows.targets, rows.groups, nearest))
     stricter = dataclasses.replace(settings, alpha=settings.alpha / len(SHARES))
     return fit(
         *samples,

@@ -19,21 +19,32 @@ from aisle.models.preprocessing.augmentation import augment_image, augment_text
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 
-_HALF = float(np.finfo(np.float16).max)
+_HALF_MAX = float(np.finfo(np.float16).max)
+_CHUNK_SIZE = 256  # rows encoded and stored together
 
 
 class NetworkInputs(NamedTuple):
-    """What the network is called with, and the problems met on the way: {row: [what]}."""
+    """The inputs of a network for B products.
+
+    Attributes:
+        arrays: by view.
+        present: (B, V) bool.
+        problems: messages by row.
+    """
 
     arrays: dict[str, dict[str, Tensor]]
-    present: Tensor  # (B, V) bool
+    present: Tensor
     problems: dict[int, list[str]]
 
 
 class InputPipeline:
-    """Turns products into `NetworkInputs` for one network.
+    """Turns products into the inputs of a network.
 
-    store: where frozen encoders' outputs are kept; without one they are computed each time.
+    Args:
+        model: the network.
+        views: what each view reads of a product.
+        preprocessors: a fitted one by view.
+        store: cache of frozen encoders' outputs; without one they are computed each time.
     """
 
     def __init__(
@@ -44,15 +55,15 @@ class InputPipeline:
         store: FeatureStore | None = None,
     ) -> None:
         self.model, self.views, self.preprocessors, self.store = model, views, preprocessors, store
-        self._spaces: dict[str, str] = {}
+        self._namespaces: dict[str, str] = {}
 
     def only(self, names: Collection[str]) -> "InputPipeline":
-        """The same, of some views alone."""
+        """A copy that reads some views only."""
         views = {name: view for name, view in self.views.items() if name in names}
         return InputPipeline(self.model, views, self.preprocessors, self.store)
 
     def __call__(self, products: Sequence[Product], without: Collection[str] = ()) -> NetworkInputs:
-        """B products -> inputs; views named in `without` count as absent."""
+        """Prepare B products; views named in `without` count as missing."""
         device = next(self.model.parameters()).device
         arrays: dict[str, dict[str, Tensor]] = {}
         present: list[np.ndarray] = []
@@ -60,27 +71,41 @@ class InputPipeline:
         for name, view in self.views.items():
             values = [None] * len(products) if name in without else view.values(products)
             prepared = self.prepare(name, values)
-            for row, what in prepared.problems.items():
-                problems.setdefault(row, []).append(what)
+            for row, message in prepared.problems.items():
+                problems.setdefault(row, []).append(message)
             arrays[name] = {k: torch.from_numpy(v).to(device) for k, v in prepared.arrays.items()}
             present.append(prepared.present)
         return NetworkInputs(arrays, torch.from_numpy(np.stack(present, 1)).to(device), problems)
 
     def prepare(self, name: str, values: Sequence[Any]) -> Prepared:
-        """One view's arrays: a frozen encoder's kept output where there is a store."""
-        if all(value is None for value in values):
-            # Nothing to encode: an absent view's contents are never read, only its width matters.
+        """Prepare one view.
+
+        Args:
+            name: of the view.
+            values: B values, None where the view is missing.
+
+        Returns:
+            The preprocessor's arrays, or the cached output of a frozen encoder.
+        """
+        if all(value is None for value in values):  # the content of missing views is not read
             empty = np.zeros((len(values), self.model.dim_of(name)), np.float32)
             return Prepared({"pooled": empty}, np.zeros(len(values), bool), {})
         if name not in self.stored:
             return self.preprocessors[name](values)
-        kept = self.kept(name, values)
-        return kept._replace(arrays=take_kept(kept.arrays, np.arange(len(values))))
+        encoded = self.encoded(name, values)
+        return encoded._replace(arrays=take_encoded(encoded.arrays, np.arange(len(values))))
 
     def augmented(
         self, name: str, values: Sequence[Any], augment: Augment, seeds: Sequence[Sequence[int]]
     ) -> Prepared:
-        """One view's arrays of texts and pictures as they might also have been; a seed decides each."""
+        """Prepare one view with random changes.
+
+        Args:
+            name: of the view.
+            values: B values, None where the view is missing.
+            augment: probabilities and ranges of the changes.
+            seeds: B seeds.
+        """
         view, preprocessor = self.views[name], self.preprocessors[name]
         rngs = [np.random.default_rng([*seed, zlib.crc32(name.encode())]) for seed in seeds]
         if isinstance(preprocessor, ImagePreprocessor):
@@ -95,43 +120,53 @@ class InputPipeline:
 
     @property
     def stored(self) -> set[str]:
-        """Views whose encoder's output is kept on disk: frozen ones that cost more to run than to read."""
+        """The views whose encoder's output is cached on disk."""
         if self.store is None:
             return set()
         return {name for name in self.model.frozen if self.model.encoders[name].cacheable}
 
-    def kept(self, name: str, values: Sequence[Any], progress: Progress = SILENT) -> Prepared:
-        """A frozen encoder's output, from the store or computed into it. Arrays: `pooled` (B, D); where the
-        fusion reads tokens also `tokens` (B, T, D), which stay on disk, and `mask` (B, T)."""
+    def encoded(self, name: str, values: Sequence[Any], progress: Progress = SILENT) -> Prepared:
+        """The output of a frozen encoder, from the store or computed and stored.
+
+        Args:
+            name: of the view.
+            values: B values, None where the view is missing.
+            progress: shows how many values are encoded.
+
+        Returns:
+            Arrays `pooled` (B, D) and, where the fusion reads tokens, `tokens`, which stay on disk
+            (`StoredTokens`).
+        """
         assert self.store is not None
-        here = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
-        keys = [content_key(values[i]) for i in here]
+        given = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
+        keys = [content_key(values[i]) for i in given]
 
         def compute(positions: list[int]) -> Features:
-            return self._encode(name, self.preprocessors[name]([values[here[i]] for i in positions]))
+            return self._encode(name, self.preprocessors[name]([values[given[i]] for i in positions]))
 
         pooled = np.zeros((len(values), self.model.dim_of(name)), np.float32)
         present = np.zeros(len(values), dtype=bool)
         arrays: dict[str, Any] = {"pooled": pooled}
         problems: dict[int, str] = {}
-        if len(here):
-            found = self.store.get(self.space(name), keys, compute, 256, f"encoding {name}", progress)
-            good = ~np.isnan(found.pooled[:, 0])
-            pooled[here] = np.nan_to_num(found.pooled)
-            present[here] = good
-            for i in here[~good]:
+        if len(given):
+            label = f"encoding {name}"
+            stored = self.store.get(self.namespace(name), keys, compute, _CHUNK_SIZE, label, progress)
+            vectors = stored.pooled
+            readable = ~np.isnan(vectors[:, 0])
+            pooled[given], present[given] = np.nan_to_num(vectors), readable
+            for i in given[~readable]:
                 problems[i] = f"{self.views[name].modality} of view {name!r} cannot be read"
             if self.model.fusion.reads_tokens:
-                arrays["tokens"] = KeptTokens(found, here, len(values))
+                arrays["tokens"] = StoredTokens(stored, given, len(values))
         return Prepared(arrays, present, problems)
 
-    def space(self, name: str) -> str:
-        """The store's space for a frozen view: its encoder's weights and its preprocessing."""
-        if name not in self._spaces:
-            made = f"{self.model.fingerprint(name)}-{self.preprocessors[name].fingerprint}"
+    def namespace(self, name: str) -> str:
+        """The namespace of a frozen view in the store: a hash of encoder weights and preprocessing."""
+        if name not in self._namespaces:
+            fingerprint = f"{self.model.fingerprint(name)}-{self.preprocessors[name].fingerprint}"
             tokens = f"-tokens{self.model.max_tokens}" if self.model.fusion.reads_tokens else ""
-            self._spaces[name] = made + tokens
-        return self._spaces[name]
+            self._namespaces[name] = fingerprint + tokens
+        return self._namespaces[name]
 
     @torch.inference_mode()
     def _encode(self, name: str, prepared: Prepared, batch: int = 64) -> Features:
@@ -145,35 +180,41 @@ class InputPipeline:
             encoded = self.model.encode(name, {k: torch.from_numpy(v).to(device) for k, v in arrays.items()})
             pooled.append(encoded.pooled.float().cpu().numpy())
             if self.model.fusion.reads_tokens:
-                half = encoded.tokens.clamp(-_HALF, _HALF).half().cpu().numpy()
+                half = encoded.tokens.clamp(-_HALF_MAX, _HALF_MAX).half().cpu().numpy()
                 mask = encoded.mask.cpu().numpy() & prepared.present[rows, None]
-                tokens += [one[seen] for one, seen in zip(half, mask, strict=True)]
-        together = np.concatenate(pooled)
-        together[~prepared.present] = np.nan  # how the store remembers that a picture could not be read
-        temporary = np.array([is_temporary(prepared.problems.get(i, "")) for i in range(len(together))], bool)
-        return Features(together, tokens if self.model.fusion.reads_tokens else None, temporary)
+                tokens += [row[real] for row, real in zip(half, mask, strict=True)]
+        vectors = np.concatenate(pooled)
+        vectors[~prepared.present] = np.nan  # marks images that cannot be read
+        temporary = np.array([is_temporary(prepared.problems.get(i, "")) for i in range(len(vectors))], bool)
+        return Features(vectors, tokens if self.model.fusion.reads_tokens else None, temporary)
 
 
-class KeptTokens:
-    """Tokens of n rows in a feature store, of which `found` are `here`; read when they are asked for."""
+class StoredTokens:
+    """Tokens of n rows in a feature store, read on demand.
 
-    def __init__(self, found: StoredRows, here: np.ndarray, n: int) -> None:
-        self.found, self.at = found, np.full(n, -1)
-        self.at[here] = np.arange(len(here))
+    Args:
+        stored: the stored rows.
+        given: the rows that they belong to; the others have no tokens.
+        n: number of rows.
+    """
+
+    def __init__(self, stored: StoredRows, given: np.ndarray, n: int) -> None:
+        self.stored, self.position = stored, np.full(n, -1)
+        self.position[given] = np.arange(len(given))
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(b, T, D) float16 and their mask (b, T); T is the most that any of these rows has."""
-        place = self.at[rows]
-        length = np.where(place >= 0, self.found.lengths[place], 0)
+        """The tokens (b, T, D) float16 of b rows and their mask (b, T), padded to the longest."""
+        position = self.position[rows]
+        length = np.where(position >= 0, self.stored.lengths[position], 0)
         width = max(int(length.max(initial=0)), 1)
-        some = self.found.tokens(place[place >= 0], width)
-        tokens = np.zeros((len(rows), *some.shape[1:]), np.float16)
-        tokens[place >= 0] = some
+        stored = self.stored.tokens(position[position >= 0], width)
+        tokens = np.zeros((len(rows), *stored.shape[1:]), np.float16)
+        tokens[position >= 0] = stored
         return tokens, np.arange(width) < length[:, None]
 
 
-def take_kept(arrays: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Some rows of what `InputPipeline.kept` gave, as the network takes them."""
+def take_encoded(arrays: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Some rows of the result of `InputPipeline.encoded`, as inputs of the network."""
     taken = {"pooled": arrays["pooled"][rows]}
     if "tokens" in arrays:
         taken["tokens"], taken["mask"] = arrays["tokens"].take(rows)

@@ -1,4 +1,4 @@
-"""A trained network: products in, scores or predictions out."""
+"""The predictor of a trained network."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -34,11 +34,22 @@ from aisle.taxonomy import Scores, Taxonomy
 
 @dataclass(frozen=True)
 class Predictor(TrainedPredictor):
-    """A model with everything it needs to answer, and nothing it needs to learn.
+    """A trained network with everything that prediction needs.
 
-    seen: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
-    the model card. batch: products scored at once; answers do not depend on it. catalog_format: how the
-    catalog it was trained on is written.
+    Attributes:
+        spec: configuration of the network.
+        context: the tree, training counts and name embeddings.
+        preprocessors: by view.
+        model: the network.
+        policy: calibration, thresholds and guarantee.
+        model_id: a hash of the model, `unsaved` before it is saved.
+        seen_keys: (n,) sorted content hashes (uint64) of the training rows.
+        results: measurements, for the model card.
+        knn_index: index of training products, for k-NN calibration and out-of-distribution detection.
+        zero_shot: scores categories without training products.
+        store: cache of frozen encoders' outputs.
+        batch: products scored at once; predictions do not depend on it.
+        catalog_format: format and columns of the training catalog.
     """
 
     runtime: ClassVar[str] = "torch"
@@ -80,7 +91,7 @@ class Predictor(TrainedPredictor):
 
     @property
     def dim(self) -> int:
-        """Width of what `embed` gives."""
+        """D, the width of `embed`."""
         return self.model.fusion.dim
 
     @property
@@ -90,14 +101,13 @@ class Predictor(TrainedPredictor):
 
     @cached_property
     def knn_views(self) -> tuple[str, ...]:
-        """The views by whose vectors products are remembered: frozen ones, read by a pretrained encoder or
-        by words."""
-        encoders = self.model.encoders
+        """The views in the k-NN index: frozen views with a pretrained encoder or TF-IDF."""
+        encoders, preprocessors = self.model.encoders, self.preprocessors
+        frozen = [name for name in self.views if name in self.model.frozen]
         return tuple(
-            n
-            for n in self.views
-            if n in self.model.frozen
-            and (encoders[n].cacheable or isinstance(self.preprocessors[n], TfidfPreprocessor))
+            name
+            for name in frozen
+            if encoders[name].cacheable or isinstance(preprocessors[name], TfidfPreprocessor)
         )
 
     @cached_property
@@ -109,66 +119,67 @@ class Predictor(TrainedPredictor):
     # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
-        """(B, D) what products are found by: where the fusion puts views in one space the sum of those that a
-        product has, else the joint vector."""
+        """(B, D) the vectors that products are searched by.
+
+        The sum of the present views where the fusion has a shared space, else the joint vector.
+        """
         parts = [part.embedding for part in self.score_batches(products, ())]
         return np.concatenate([np.zeros((0, self.model.fusion.dim), np.float32), *parts])
 
     def view_embeddings(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
-        """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
-        view is absent."""
+        """(B, D) embeddings of the views in the k-NN index; zeros where the view is missing."""
         reader = self._reader.only(self.knn_views)
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.knn_views}
+        embeddings: dict[str, list[np.ndarray]] = {name: [] for name in self.knn_views}
         with torch.inference_mode():
             for batch in batched(products, self.batch):
                 inputs = reader(batch)
-                for name, parts in found.items():
-                    parts.append(self._space(name, inputs)())
-        return {name: np.concatenate(parts) for name, parts in found.items() if parts}
+                for name, parts in embeddings.items():
+                    parts.append(self._view_embedding(name, inputs)())
+        return {name: np.concatenate(parts) for name, parts in embeddings.items() if parts}
 
-    def _space(self, name: str, inputs: NetworkInputs) -> Callable[[], np.ndarray]:
-        """What makes a remembered view's vectors (B, D), zeros where absent. A pretrained encoder's output
-        takes the place of its arrays, so that the network need not run it again."""
+    def _view_embedding(self, name: str, inputs: NetworkInputs) -> Callable[[], np.ndarray]:
+        """A function that computes the embeddings (B, D) of a view in the k-NN index.
+
+        The output of a pretrained encoder replaces its arrays in `inputs`, so that it is not run again.
+        """
         arrays = inputs.arrays[name]
         if self.model.encoders[name].cacheable:
             encoded = self.model.encode(name, arrays)
-            kept = {"pooled": encoded.pooled, "tokens": encoded.tokens, "mask": encoded.mask}
-            inputs.arrays[name] = kept
-            here = inputs.present[:, list(inputs.arrays).index(name)].unsqueeze(1)
-            vectors = (encoded.pooled * here).float().cpu().numpy()
+            inputs.arrays[name] = {
+                "pooled": encoded.pooled, "tokens": encoded.tokens, "mask": encoded.mask
+            }  # fmt: skip
+            present = inputs.present[:, list(inputs.arrays).index(name)].unsqueeze(1)
+            vectors = (encoded.pooled * present).float().cpu().numpy()
             return lambda: vectors
         if "ids" in arrays:
             return partial(random_projection, {key: array.cpu().numpy() for key, array in arrays.items()})
-        # No product of the batch has it.
+        # No product of the batch has the view.
         return partial(np.zeros, (len(inputs.present), PROJECTION_DIM), np.float32)
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
     ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
-        # Pictures are decoded and texts cut into tokens beside the network, which reads the batch before.
+        # Other threads prepare the next batches while the network runs.
         reader = self._reader
-        readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
+        threads = 1 if self.store is not None else min(2, cores())  # the store is not thread-safe
         batches = self._batches(products)
-        for batch, inputs in prefetch(lambda batch: (batch, reader(batch, without)), batches, readers):
+        for batch, inputs in prefetch(lambda batch: (batch, reader(batch, without)), batches, threads):
             yield batch, self._score_batch(inputs)
 
     def _batches(self, products: Iterable[Product]) -> Iterator[list[Product]]:
         views = self._reader.views.values()
-        large = [
-            view
-            for view in views
-            if not isinstance(self.preprocessors[view.name], TfidfPreprocessor | VectorPreprocessor)
-        ]
-        return batched_by_cost(products, self.batch, large)
+        fast = (TfidfPreprocessor, VectorPreprocessor)
+        slow = [view for view in views if not isinstance(self.preprocessors[view.name], fast)]
+        return batched_by_cost(products, self.batch, slow)
 
     @torch.inference_mode()
     def _score_batch(self, inputs: NetworkInputs) -> ScoredBatch:
         model = self.model
-        if model.training:  # walking all modules to say so takes as long as a small answer
+        if model.training:  # `eval` visits all modules, which takes as long as a small batch
             model.eval()
         knn_views = self.knn_views if self.knn_index else ()
-        spaces = LazyEmbeddings({name: self._space(name, inputs) for name in knn_views})
+        spaces = LazyEmbeddings({name: self._view_embedding(name, inputs) for name in knn_views})
         output = model(inputs.arrays, inputs.present)
         logp = output.scores.all().float().cpu().numpy()
         return ScoredBatch(
@@ -186,14 +197,15 @@ class Predictor(TrainedPredictor):
         return dataclasses.replace(self, store=store)
 
     def with_taxonomy(self, taxonomy: Taxonomy) -> "Predictor":
-        """The same network over another tree: nodes with known ids keep what was learned of them, new ones
-        are answered for from their names (design rule 8), as far as names were found to tell when leaves were
-        held out. Nothing is promised until it is calibrated again."""
+        """A copy for another tree (design rule 8), without a guarantee until it is calibrated again.
+
+        Nodes keep their weights by id; new categories are scored by their names (`ZeroShot`).
+        """
         context = make_context(taxonomy, carry_counts(self.context, taxonomy))
         model = build_for_taxonomy(self.model, self.spec, context)
         policy = Policy.uncalibrated(taxonomy)
-        grown = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
-        return dataclasses.replace(grown, zero_shot=grown._newcomers()) if self.zero_shot else grown
+        copied = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
+        return dataclasses.replace(copied, zero_shot=copied._newcomers()) if self.zero_shot else copied
 
     def write_files(self, folder: Path) -> None:
         """Write the network's own files of a bundle."""

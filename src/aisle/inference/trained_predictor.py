@@ -11,7 +11,7 @@ from aisle.errors import CatalogError
 from aisle.guarantee import Nearest, Policy
 from aisle.inference.base_predictor import BasePredictor, ScoredBatch, content_hashes
 from aisle.inference.knn_index import KnnIndex
-from aisle.inference.zero_shot import EXAMPLES, ZeroShot, averages, fit, name_products
+from aisle.inference.zero_shot import EXAMPLES, ZeroShot, fit, name_products, update_means
 from aisle.taxonomy import Targets
 
 
@@ -99,7 +99,7 @@ class TrainedPredictor(BasePredictor):
                 [np.flatnonzero(terminal == t)[:EXAMPLES] for t in np.unique(terminal[terminal >= 0])]
                 or [np.zeros(0, np.int64)]
             )
-            means[name] = averages(near.vectors[few], terminal[few], means[name])
+            means[name] = update_means(near.vectors[few], terminal[few], means[name])
         return names, means
 
     def _newcomers(self) -> ZeroShot | None:

@@ -22,14 +22,20 @@ from aisle.data import Product
 from aisle.taxonomy import Taxonomy
 
 Spaces = Mapping[str, np.ndarray]
-_SHARES = (0.02, 0.05, 0.1, 0.2)  # of the leaves that are held out in each draw of the fit
-_DRAWS = 3
-_MOST = 1_500  # products fitted on
-EXAMPLES = 5  # products a pretended category has in the fit of those with a few
+_HELD_OUT_SHARES = (0.02, 0.05, 0.1, 0.2)  # of the leaves that count as new in a draw
+_DRAWS = 3  # per share
+_MAX_ROWS = 1_500  # products that the weights are fitted on
+EXAMPLES = 5  # examples of a category that counts as new, in the fit of the few-shot weights
 
 
 class Weights(NamedTuple):
-    """Log-odds: `bias + margin * (likeness - best learned likeness) + sure * log of the network's best`."""
+    """Weights of the log-odds of a new category.
+
+    Attributes:
+        bias: constant.
+        margin: weight of the similarity margin.
+        sure: weight of the log-probability of the model's best category.
+    """
 
     bias: float
     margin: float
@@ -38,9 +44,16 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """named, shown: weights for categories known by name alone, and by a few examples. new (K,): ids of the
-    nodes without learned examples; names, means: by space, vectors of every terminal's name and of its
-    products (N, D), zeros where there are none; shown_ids: those of `new` that have examples."""
+    """Scores new categories.
+
+    Attributes:
+        named: weights of categories known by name only (zero-shot).
+        shown: weights of categories with a few examples (few-shot).
+        new: K ids of the new nodes.
+        names: (N, D) embeddings of the terminals' names, by view.
+        means: (N, D) mean embeddings of the terminals' products, by view; zeros where there are none.
+        shown_ids: the ids among `new` that have examples.
+    """
 
     named: Weights
     shown: Weights
@@ -50,7 +63,16 @@ class ZeroShot:
     shown_ids: tuple[str, ...] = ()
 
     def apply(self, logp: np.ndarray, spaces: Spaces, taxonomy: Taxonomy) -> np.ndarray:
-        """(B, N) the network's log-probabilities with those of the new categories put in."""
+        """Combine log-probabilities (B, N) with the scores of the new categories.
+
+        Args:
+            logp: (B, N) the model's log-probabilities.
+            spaces: (B, D) embeddings by view.
+            taxonomy: the tree.
+
+        Returns:
+            (B, N) log-probabilities.
+        """
         if not self.new:
             return logp
         new = np.array([taxonomy.terminal_of[taxonomy.index(node)] for node in self.new])
@@ -58,47 +80,51 @@ class ZeroShot:
         if not len(known):
             return logp
         shown = np.isin(self.new, self.shown_ids)
-        named = odds(self.named, logp, likeness(spaces, self.names), known, new)
-        few = odds(self.shown, logp, likeness(spaces, self.means), known, new) if shown.any() else named
-        z = np.where(shown, few, named)  # (B, K)
+        zero_shot = log_odds_of_new(self.named, logp, mean_cosine(spaces, self.names), known, new)
+        few_shot = zero_shot
+        if shown.any():
+            few_shot = log_odds_of_new(self.shown, logp, mean_cosine(spaces, self.means), known, new)
+        z = np.where(shown, few_shot, zero_shot)  # (B, K)
         total = np.logaddexp(0.0, np.logaddexp.reduce(z, 1))[:, None]
         out = logp - np.logaddexp.reduce(logp[:, known], 1)[:, None] - total
         out[:, new] = z - total
         return out.astype(logp.dtype)
 
-    def with_examples(self, spaces: Spaces, places: Sequence[str], taxonomy: Taxonomy) -> "ZeroShot":
-        """The same with these products (n, D) as examples of the nodes with these ids."""
-        number = {node: int(taxonomy.terminal_of[taxonomy.index(node)]) for node in set(places)}
-        rows = np.array([number[node] for node in places])
-        means = {name: averages(spaces[name], rows, kept) for name, kept in self.means.items()}
-        shown = tuple(sorted({*self.shown_ids, *(set(places) & set(self.new))}))
+    def with_examples(self, spaces: Spaces, ids: Sequence[str], taxonomy: Taxonomy) -> "ZeroShot":
+        """A copy with examples.
+
+        Args:
+            spaces: (n, D) embeddings of the examples by view.
+            ids: n ids of their nodes.
+            taxonomy: the tree.
+        """
+        number = {node: int(taxonomy.terminal_of[taxonomy.index(node)]) for node in set(ids)}
+        terminal = np.array([number[node] for node in ids])
+        means = {name: update_means(spaces[name], terminal, old) for name, old in self.means.items()}
+        shown = tuple(sorted({*self.shown_ids, *(set(ids) & set(self.new))}))
         return replace(self, means=means, shown_ids=shown)
 
     def save(self, folder: Path) -> None:
-        """`zero_shot.json` and `zero_shot.safetensors`."""
-        told = {"named": self.named, "shown": self.shown, "new": self.new, "shown_ids": self.shown_ids}
-        (folder / "zero_shot.json").write_text(json.dumps(told, ensure_ascii=False))
-        vectors = {f"names.{k}": v for k, v in self.names.items()} | {
-            f"means.{k}": v for k, v in self.means.items()
-        }
-        save_file(
-            {k: v.astype(np.float16) for k, v in vectors.items()}, str(folder / "zero_shot.safetensors")
-        )
+        """Write `zero_shot.json` and `zero_shot.safetensors`."""
+        data = {"named": self.named, "shown": self.shown, "new": self.new, "shown_ids": self.shown_ids}
+        (folder / "zero_shot.json").write_text(json.dumps(data, ensure_ascii=False))
+        named = (("names", self.names), ("means", self.means))
+        vectors = {f"{key}.{k}": v.astype(np.float16) for key, table in named for k, v in table.items()}
+        save_file(vectors, str(folder / "zero_shot.safetensors"))
 
     @classmethod
     def load(cls, folder: Path) -> "ZeroShot | None":
-        """What `save` wrote; None where nothing was."""
+        """Read what `save` wrote; None where there are no such files."""
         if not (folder / "zero_shot.json").exists():
             return None
-        told = json.loads((folder / "zero_shot.json").read_text())
-        kept = load_file(str(folder / "zero_shot.safetensors"))
-        parts: dict[str, dict[str, np.ndarray]] = {"names": {}, "means": {}}
-        for key, vectors in kept.items():
-            kind, _, space = key.partition(".")
-            parts[kind][space] = vectors.astype(np.float32)
+        data = json.loads((folder / "zero_shot.json").read_text())
+        tables: dict[str, dict[str, np.ndarray]] = {"names": {}, "means": {}}
+        for key, vectors in load_file(str(folder / "zero_shot.safetensors")).items():
+            table, _, view = key.partition(".")
+            tables[table][view] = vectors.astype(np.float32)
         return cls(
-            Weights(*told["named"]), Weights(*told["shown"]), tuple(told["new"]), **parts,
-            shown_ids=tuple(told["shown_ids"]),
+            Weights(*data["named"]), Weights(*data["shown"]), tuple(data["new"]), **tables,
+            shown_ids=tuple(data["shown_ids"]),
         )  # fmt: skip
 
 
@@ -114,86 +140,117 @@ def name_products(taxonomy: Taxonomy, nodes: np.ndarray | None = None) -> list[P
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """The same, each of length 1; zeros stay."""
+    """Vectors (…, D) scaled to length 1; zeros stay zeros."""
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(min=1e-9)
 
 
-def averages(vectors: np.ndarray, rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """(N, D) `kept`; for each terminal that `rows` (n,) names the mean direction of its vectors (n, D)."""
-    total = np.zeros_like(kept)
-    np.add.at(total, rows, unit(vectors))
-    return np.where(np.abs(total).sum(1, keepdims=True) > 0, unit(total), kept)
+def update_means(vectors: np.ndarray, terminal: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Replace the means (N, D) of terminals that have examples.
+
+    Args:
+        vectors: (n, D) the examples.
+        terminal: (n,) the terminal of each.
+        means: (N, D) the earlier means.
+
+    Returns:
+        (N, D) mean directions.
+    """
+    total = np.zeros_like(means)
+    np.add.at(total, terminal, unit(vectors))
+    return np.where(np.abs(total).sum(1, keepdims=True) > 0, unit(total), means)
 
 
-def likeness(spaces: Spaces, places: Spaces) -> np.ndarray:
-    """(B, N) mean cosine of products with terminals, over the spaces where both have vectors; NaN without."""
+def mean_cosine(spaces: Spaces, terminals: Spaces) -> np.ndarray:
+    """(B, N) cosine of products and terminals, averaged over the views that both have; NaN where there is
+    none.
+    """
     total: np.ndarray | float = 0.0
     count: np.ndarray | float = 0.0
-    for name, vectors in places.items():
-        here = np.abs(spaces[name]).sum(1, keepdims=True) > 0  # (B, 1)
-        there = (np.abs(vectors).sum(1) > 0)[None, :]  # (1, N)
-        total = total + unit(spaces[name]) @ unit(vectors).T * (here & there)
-        count = count + (here & there)
+    for name, vectors in terminals.items():
+        product_has = np.abs(spaces[name]).sum(1, keepdims=True) > 0  # (B, 1)
+        both = product_has & (np.abs(vectors).sum(1) > 0)[None, :]  # (B, N)
+        total = total + unit(spaces[name]) @ unit(vectors).T * both
+        count = count + both
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(total) / np.where(np.asarray(count) > 0, count, np.nan)
 
 
-def odds(
-    weights: Weights, logp: np.ndarray, alike: np.ndarray, known: np.ndarray, new: np.ndarray
+def log_odds_of_new(
+    weights: Weights, logp: np.ndarray, cosine: np.ndarray, known: np.ndarray, new: np.ndarray
 ) -> np.ndarray:
-    """(B, K) log-odds of each new terminal against all known ones together."""
-    return signs(logp, alike, known, new) @ np.array(weights)
+    """(B, K) log-odds of each new terminal against all known ones; arguments as of `log_odds_features`."""
+    return log_odds_features(logp, cosine, known, new) @ np.array(weights)
 
 
-def signs(logp: np.ndarray, alike: np.ndarray, known: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """(B, K, 3) what the log-odds are linear in. Where nothing is known of a likeness it is the lowest."""
-    filled = np.nan_to_num(alike, nan=-1.0)
+def log_odds_features(logp: np.ndarray, cosine: np.ndarray, known: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """The features that the log-odds are linear in.
+
+    Args:
+        logp: (B, N) the model's log-probabilities.
+        cosine: (B, N) similarity to each terminal; NaN (unknown) counts as -1.
+        known: the terminals with training products.
+        new: K terminals without.
+
+    Returns:
+        (B, K, 3), in the order of `Weights`.
+    """
+    filled = np.nan_to_num(cosine, nan=-1.0)
     margin = filled[:, new] - filled[:, known].max(1, keepdims=True)
-    seen = logp[:, known]
-    sure = seen.max(1) - np.logaddexp.reduce(seen, 1)
+    known_logp = logp[:, known]
+    sure = known_logp.max(1) - np.logaddexp.reduce(known_logp, 1)
     return np.stack([np.ones_like(margin), margin, np.broadcast_to(sure[:, None], margin.shape)], 2)
 
 
 def fit(
     logp: np.ndarray, spaces: Spaces, truth: np.ndarray, names: Spaces, means: Spaces, seed: int = 0
 ) -> ZeroShot:
-    """Weights from products (B) that the network never saw, at the terminals `truth` (B,): in several draws
-    some leaves are taken from what was learned, and are to be told from the rest by their names (or by the
-    mean of a few); products of both count alike. names, means: by space (N, D)."""
+    """Fit the weights on held-out products; in each draw some terminals count as new.
+
+    Args:
+        logp: (B, N) the model's log-probabilities.
+        spaces: (B, D) embeddings by view.
+        truth: (B,) terminals.
+        names: (N, D) embeddings of the terminals' names, by view.
+        means: (N, D) means of a few examples of each terminal, by view.
+        seed: seed of the draws.
+    """
     rng = np.random.default_rng(seed)
-    rows = rng.permutation(len(truth))[:_MOST]
+    rows = rng.permutation(len(truth))[:_MAX_ROWS]
     logp, truth = logp[rows].astype(np.float64), truth[rows]
     spaces = {name: vectors[rows] for name, vectors in spaces.items()}
-    found = [
-        _fitted(logp, likeness(spaces, places), truth, np.random.default_rng(seed))
-        for places in (names, means)
-    ]
-    return ZeroShot(found[0], found[1])
+    named, shown = (
+        _fit_weights(logp, mean_cosine(spaces, terminals), truth, np.random.default_rng(seed))
+        for terminals in (names, means)
+    )
+    return ZeroShot(named, shown)
 
 
-def _fitted(logp: np.ndarray, alike: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> Weights:
+def _fit_weights(
+    logp: np.ndarray, cosine: np.ndarray, truth: np.ndarray, rng: np.random.Generator
+) -> Weights:
     from scipy.optimize import minimize
 
-    n, here = logp.shape[1], np.unique(truth)
+    n, labels = logp.shape[1], np.unique(truth)
     draws: list[tuple[np.ndarray, np.ndarray]] = []
-    for share in _SHARES:
+    for share in _HELD_OUT_SHARES:
         for _ in range(_DRAWS):
-            new = rng.choice(here, max(1, min(round(share * len(here)), n - 1, len(here))), replace=False)
+            count = max(1, min(round(share * len(labels)), n - 1, len(labels)))
+            new = rng.choice(labels, count, replace=False)
             known = np.setdiff1d(np.arange(n), new)
             if not len(known):
                 continue
             column = np.full(n, -1)
             column[new] = np.arange(len(new))
-            draws.append((signs(logp, alike, known, new), column[truth]))
+            draws.append((log_odds_features(logp, cosine, known, new), column[truth]))
 
     def loss(w: np.ndarray) -> float:
         total = 0.0
         for x, column in draws:
             z = x @ w
-            own = np.where(column >= 0, np.take_along_axis(z, column.clip(0)[:, None], 1)[:, 0], 0.0)
-            lost = np.logaddexp(0.0, np.logaddexp.reduce(z, 1)) - own
-            # As if half of all products lay in new categories: who makes one has products for it.
-            total += float(np.mean([lost[part].mean() for part in (column >= 0, column < 0) if part.any()]))
+            z_true = np.where(column >= 0, np.take_along_axis(z, column.clip(0)[:, None], 1)[:, 0], 0.0)
+            nll = np.logaddexp(0.0, np.logaddexp.reduce(z, 1)) - z_true
+            # New and known categories weigh the same: a category is added because there are products for it.
+            total += float(np.mean([nll[part].mean() for part in (column >= 0, column < 0) if part.any()]))
         return total / max(len(draws), 1) + 1e-4 * float(w @ w)
 
     best = minimize(

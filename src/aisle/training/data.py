@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aisle.data import Product
-from aisle.inference.input_pipeline import InputPipeline, take_kept
+from aisle.inference.input_pipeline import InputPipeline, take_encoded
 from aisle.models.options import Augment
 from aisle.models.preprocessing import Prepared
 from aisle.models.registry import Target
@@ -55,7 +55,7 @@ def prepare_all(
     n = len(products)
     preprocessor = reader.preprocessors[name]
     if name in reader.stored:
-        return reader.kept(name, _values(reader, name, products, range(n)), progress)
+        return reader.encoded(name, _values(reader, name, products, range(n)), progress)
     n_probe = min(_PROBE_ROWS, n)
     probe = preprocessor(_values(reader, name, products, range(n_probe)))
     if sum(array.nbytes for array in probe.arrays.values()) / max(n_probe, 1) * n > MAX_CACHED_BYTES:
@@ -130,7 +130,7 @@ class BatchLoader:
 
     def _take(self, name: str, arrays: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
         if "pooled" in arrays:
-            return take_kept(arrays, rows)
+            return take_encoded(arrays, rows)
         return self.reader.preprocessors[name].take(arrays, rows)
 
     def shuffled(self, size: int, seed: Sequence[int], views: Sequence[str] | None = None) -> Iterator[Batch]:

@@ -1,7 +1,7 @@
 """Bulk classification on a Ray cluster: one task reads, actors classify, this process writes.
 
-A chunk is sent to an actor and comes back as the bytes of a finished shard. If an actor fails, Ray gives
-its chunk to another one, which makes the same bytes.
+An actor gets a chunk and returns the bytes of a shard. If an actor fails, Ray sends its chunk to another one,
+which computes the same bytes.
 """
 
 import io
@@ -27,17 +27,21 @@ from aisle.inference.bulk.folder import Folder
 from aisle.inference.bulk.shards import PROBLEMS, ShardRecord, write_shard
 from aisle.progress import Advance
 
-_KNOCK_SECONDS = 10.0
+_CONNECT_TIMEOUT_S = 10.0
 _COLUMNS = ("record", "body", "problems")
 
 
 class ClusterError(AisleError):
-    """The cluster cannot be reached, or it gave up."""
+    """The cluster cannot be reached, or failed."""
 
 
 class Cluster:
-    """Where to spread work. load: gives the model, in each actor. address: of a running cluster; None: one of
-    this machine alone, which ends with the work."""
+    """A Ray cluster.
+
+    Args:
+        load: loads the model, in each actor.
+        address: of a running cluster; by default one on this machine, which ends with the work.
+    """
 
     def __init__(self, load: Callable[[], StreamPredictor], address: str | None = None) -> None:
         self.load, self.address = load, address
@@ -50,20 +54,31 @@ class Cluster:
         before: Mapping[int, ShardRecord],
         advance: Advance,
     ) -> Iterator[ShardRecord]:
-        """Every shard's record, in whatever order they are written. how: the shards' ending, and how many
-        answers are remembered.
+        """Classify all chunks that are not written yet, and write their shards.
+
+        Args:
+            pieces: the source.
+            how: ending of the shards, and size of the cache.
+            folder: the output folder.
+            before: shards that are written already.
+            advance: called with the number of rows done.
+
+        Yields:
+            The record of every shard, in any order.
 
         Raises:
-            ClusterError: as it says.
+            ClusterError: the cluster cannot be reached, or failed.
         """
         yield from before.values()
         ray = extra("ray", "ray", "--ray")
         data = extra("ray.data", "ray", "--ray")
-        with _connected(ray, self.address), _blamed(self.address):
+        with _connected(ray, self.address), _unwrap_errors(self.address):
             context = data.DataContext.get_current()
             context.enable_progress_bars = False
             context.print_on_execution_start = False
-            context.target_max_block_size = 1  # a block a piece: else small ones travel, and wait, together
+            context.target_max_block_size = (
+                1  # one chunk per block: otherwise small chunks wait for each other
+            )
             source = _source(data, pieces, {number: (r.first, r.rows) for number, r in before.items()})
             processors = max(int(ray.cluster_resources().get("CPU", 1)), 1)
             answered = data.read_datasource(source, num_cpus=0, override_num_blocks=1).map_batches(
@@ -90,7 +105,7 @@ def _commit(folder: Folder, record: ShardRecord, made: Mapping[str, Any]) -> Non
 
 
 class Worker:
-    """An actor's model, and what it needs to make rows of what travels."""
+    """An actor, with its own copy of the model."""
 
     def __init__(
         self,
@@ -100,15 +115,15 @@ class Worker:
         threads: int | None,
         home: str,
     ) -> None:
-        _go_to(home)
+        _change_directory(home)
         self.model, self.pieces, self.how = load(), pieces, how
-        if threads is not None:  # sums of as many parts as where the work was begun
+        if threads is not None:  # equal rounding on all machines
             torch = sys.modules.get("torch")
             if torch is not None:
                 torch.set_num_threads(threads)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Pieces in, shards out."""
+        """Classify chunks; returns the bytes of their shards."""
         found = [self._shard(row) for row in table.to_pylist()]
         types = (pa.string(), pa.large_binary(), pa.large_binary())
         columns = [pa.array([row[i] for row in found], kind) for i, kind in enumerate(types)]
@@ -129,11 +144,11 @@ class Worker:
 
 
 def _source(data: Any, pieces: ChunkReader, done: Mapping[int, tuple[int, int]]) -> Any:
-    """A source of Ray Data that is read by one task, and gives a block of one row a piece."""
+    """A Ray data source that one task reads, with one row per block and chunk."""
     home = os.getcwd()
 
     def read() -> Iterator[pa.Table]:
-        _go_to(home)
+        _change_directory(home)
         for piece in pieces:
             if done.get(piece.number) != (piece.first, piece.rows):
                 told = [problem._asdict() for problem in piece.problems or ()]
@@ -166,7 +181,7 @@ _TRAVELS = {"number": pa.int64(), "first": pa.int64(), "told": pa.list_(_TOLD), 
 
 
 def _packed(batches: Sequence[pa.RecordBatch]) -> bytes:
-    """Batches, each with its own columns, as bytes: only their own rows, whatever they are slices of."""
+    """Serialise batches, which may have different columns; slices without the rest of their buffers."""
     out = io.BytesIO()
     for batch in batches:
         sink = pa.BufferOutputStream()
@@ -190,11 +205,11 @@ def _unpacked(packed: bytes) -> list[pa.RecordBatch]:
 
 @contextmanager
 def _connected(ray: Any, address: str | None) -> Iterator[None]:
-    """A cluster for as long as the block runs; one that is there already is left running."""
+    """Connect to a cluster while the block runs; an existing connection is kept."""
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone outside
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
@@ -202,9 +217,9 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         if address is None:
             ray.init(address="local", include_dashboard=False, **quiet)
         else:
-            _knock(address)
+            _check_listening(address)
             ray.init(address=address, **quiet)
-    except Exception as error:  # its ways to fail are many, and none of them is documented
+    except Exception as error:  # Ray does not document which exceptions it raises
         raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {first_line(error)}") from error
     try:
         yield
@@ -212,16 +227,16 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens: Ray itself would wait for minutes."""
+def _check_listening(address: str) -> None:
+    """Raise OSError if nothing listens at the address, where Ray would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
 
 
 @contextmanager
-def _blamed(address: str | None) -> Iterator[None]:
-    """What an actor says it cannot do becomes what this process says."""
+def _unwrap_errors(address: str | None) -> Iterator[None]:
+    """Raise the AisleError of an actor in this process."""
     ray = sys.modules["ray"]
     try:
         yield
@@ -243,7 +258,7 @@ def _threads() -> int | None:
     return None if torch is None else torch.get_num_threads()
 
 
-def _go_to(home: str) -> None:
-    """Relative paths mean what they mean where the work was begun, if that folder is here."""
+def _change_directory(home: str) -> None:
+    """Change to the folder where the run was started, if it exists, for relative paths."""
     if os.path.isdir(home):
         os.chdir(home)

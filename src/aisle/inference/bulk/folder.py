@@ -1,15 +1,15 @@
-"""The folder that bulk predictions go to, here or in an object store.
+"""The folder of a bulk classification, local or in an object store.
 
-part-00000.jsonl, …     the shards: each row in is one row out, in order
-_problems.jsonl         what is wrong with rows, when all shards are there
-_summary.json           what became of them, when all shards are there
-_aisle/run.json         the model, files and settings it was begun with
-_aisle/shards/          a record a shard: with it a shard counts as written
-_aisle/problems/        what is wrong with a shard's rows
+part-00000.jsonl, …     the shards: one row per product, in order
+_problems.jsonl         problems of all rows, written at the end
+_summary.json           counts, written at the end
+_aisle/run.json         the model, files and settings of the run
+_aisle/shards/          a record per shard, which makes it count as written
+_aisle/problems/        problems of each shard's rows
 
-A shard is moved to its place whole, then its problems, then its record, so a writer that is killed between
-any two of them leaves a shard that is written again with the same bytes. Names that begin with `_` are passed
-over by whatever reads a folder as one table (Arrow, Spark, DuckDB).
+A shard is moved into place first, then its problems, then its record: if the process is killed in between,
+the shard is written again with the same bytes. Names that begin with `_` are ignored by programs that read a
+folder as one table (Arrow, Spark, DuckDB).
 """
 
 import json
@@ -25,26 +25,28 @@ from aisle.inference.bulk.locking import locked
 from aisle.inference.bulk.shards import PROBLEMS, ShardRecord
 from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside
 
-_COPIED = 1 << 20  # bytes at once
+_COPY_BYTES = 1 << 20  # bytes at once
 
 
 class Folder:
-    """Shards under way in a folder, which one writer at a time may hold.
+    """The output folder, which one process at a time writes.
 
-    Raises:
-        OutputError: it is a file, it holds something else, or it was begun otherwise than `said`.
+    Args:
+        place: the folder.
+        identity: what determines the output; a run is resumed only with an equal one.
     """
 
-    def __init__(self, place: Path, said: Mapping[str, Any]) -> None:
-        self.place, self.said = place, dict(said)
+    def __init__(self, place: Path, identity: Mapping[str, Any]) -> None:
+        self.place, self.identity = place, dict(identity)
         self.own = place / "_aisle"
 
     @contextmanager
     def writing(self) -> Iterator["Folder"]:
-        """Hold it alone.
+        """Create and lock the folder while the block runs.
 
         Raises:
-            OutputError: another writer holds it, and as the class says.
+            OutputError: another process writes it, it is a file, it holds something else, or it belongs to a
+                run with another identity.
         """
         with wrap_store_errors(self.place, OutputError):
             self._set_up()
@@ -73,11 +75,11 @@ class Folder:
             return []
 
     def _begin(self) -> None:
-        """Write down what it is begun with, or see that it is the same."""
+        """Write the identity of the run, or check that it is the same."""
         for left in () if is_remote(self.place) else self.own.glob(".*.part"):  # of a writer that was killed
             shutil.rmtree(left, ignore_errors=True)
         file = self.own / "run.json"
-        text = json.dumps(self.said, ensure_ascii=False, indent=1)
+        text = json.dumps(self.identity, ensure_ascii=False, indent=1)
         before = self._read(file)
         if before is None:
             self._write(file, text)
@@ -104,7 +106,7 @@ class Folder:
     # -- shards -------------------------------------------------------------------------------
 
     def done(self) -> dict[int, ShardRecord]:
-        """The shards that are whole, by number. One whose file is not what its record says is not."""
+        """The written shards by number, as far as their files have the size in the record."""
         sizes = {path.name: path.stat().st_size for path in self._parts()}
         found: dict[int, ShardRecord] = {}
         with wrap_store_errors(self.place, OutputError):
@@ -129,15 +131,15 @@ class Folder:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder of this machine to make one shard in."""
+        """A temporary local folder for one shard."""
         with scratch_beside(self.own / "shard") as folder:
             yield folder
 
     def put(self, part: Path, data: bytes) -> None:
-        """Write a file of a shard that was made elsewhere, through to the disk.
+        """Write and sync a file of a shard that another process computed.
 
         Raises:
-            OutputError: the disk refuses.
+            OutputError: the file cannot be written.
         """
         with refusals(Path(part.name)), part.open("wb") as file:
             file.write(data)
@@ -145,10 +147,10 @@ class Folder:
             os.fsync(file.fileno())
 
     def commit(self, record: ShardRecord, made: Path) -> None:
-        """Put a shard made in `made` in its place.
+        """Move a shard from the folder `made` into place.
 
         Raises:
-            OutputError: the disk or the store refuses.
+            OutputError: a file cannot be written.
         """
         move(made / record.file, self.place / record.file)
         problems = made / PROBLEMS
@@ -158,10 +160,10 @@ class Folder:
         self._write(self.own / "shards" / f"{record.number:05d}.json", record.to_json(), made)
 
     def finish(self, records: Mapping[int, ShardRecord], summary: Mapping[str, Any]) -> None:
-        """All shards are there: join what is wrong with rows, and say what became of them.
+        """Write the problems of all shards, and the summary.
 
         Raises:
-            OutputError: the disk or the store refuses.
+            OutputError: a file cannot be written.
         """
         with self.scratch() as folder:
             part = folder / PROBLEMS
@@ -175,23 +177,23 @@ class Folder:
     def _pieces(self, number: int) -> Iterator[bytes]:
         try:
             with (self.own / "problems" / f"{number:05d}.jsonl").open("rb") as file:
-                while piece := file.read(_COPIED):
+                while piece := file.read(_COPY_BYTES):
                     yield piece
         except FileNotFoundError:
             return
 
     @property
     def problems(self) -> Path:
-        """What is wrong with rows."""
+        """The file with the problems of all rows."""
         return self.place / "_problems.jsonl"
 
     @property
     def summary(self) -> Path:
-        """What became of them."""
+        """The file with the summary."""
         return self.place / "_summary.json"
 
     def _write(self, file: Path, text: str, folder: Path | None = None) -> None:
-        """A small file, whole or not at all."""
+        """Write a small file under a temporary name, then move it."""
         if folder is None:
             with self.scratch() as made:
                 self._write(file, text, made)
@@ -203,7 +205,7 @@ class Folder:
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
-    """`model 12ab, not 34cd`, in the words of a user."""
+    """A difference of identities for a message: `model 12ab, not 34cd`."""
     if name == "files":
         old, new = ([item["name"] for item in files or ()] for files in (before, now))
         if old != new:

@@ -21,17 +21,22 @@ if TYPE_CHECKING:
     from aisle.inference.bulk.cluster import Cluster
 
 FORMAT_VERSION = 1
-_WHOLE = 1 << 30  # bytes of a file that are looked at to know it again
-_SAMPLES = 256  # of a longer one, so many blocks
-_BLOCK = 1 << 20
+_HASHED_WHOLE = 1 << 30  # bytes; of longer files, evenly spaced blocks are hashed
+_HASHED_BLOCKS = 256
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class BulkJob:
-    """What to answer, with what, to where.
+    """A bulk classification.
 
-    ending: `.jsonl`, `.csv` or `.parquet`. remembered: answers of identical listings that are kept; 0: none.
-    settings: whatever else decides what comes out; a run is resumed with equal ones only.
+    Attributes:
+        model: the model.
+        pieces: the source, in chunks.
+        out: the folder to write to.
+        ending: of the shards: `.jsonl`, `.csv` or `.parquet`.
+        cache_size: predictions kept for equal products; 0 for none.
+        settings: whatever else determines the output; a run can be resumed with equal settings only.
     """
 
     model: StreamPredictor
@@ -41,13 +46,13 @@ class BulkJob:
     cache_size: int = CACHE_SIZE
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def said(self) -> dict[str, Any]:
-        """What decides the bytes that are written."""
+    def identity(self) -> dict[str, Any]:
+        """What determines the bytes that are written."""
         return {
             "format_version": FORMAT_VERSION,
             "model": self.model.model_id,
             "runtime": type(self.model).__name__,
-            "files": [identity(file) for file in self.pieces.files],
+            "files": [file_identity(file) for file in self.pieces.files],
             "columns": self.pieces.columns.to_dict(),
             "format": self.ending.removeprefix("."),
             "cache": self.cache_size,
@@ -57,7 +62,18 @@ class BulkJob:
 
 @dataclass
 class BulkSummary:
-    """What became of the rows. before: those written by an earlier, interrupted run; seconds: of this one."""
+    """Counts of a bulk classification.
+
+    Attributes:
+        rows: all rows.
+        before: rows written by an earlier, interrupted run.
+        cached: rows predicted from the cache.
+        troubled: rows with problems.
+        shards: number of shards.
+        seconds: duration of this run.
+        decisions: rows by decision.
+        branches: rows by predicted level-1 category.
+    """
 
     rows: int = 0
     before: int = 0
@@ -81,18 +97,21 @@ class BulkSummary:
 def classify_to_folder(
     job: BulkJob, progress: Progress = SILENT, cluster: "Cluster | None" = None
 ) -> BulkSummary:
-    """Answer every row of a source into the folder `job.out`, or what an interrupted run left to do.
+    """Classify all rows of a source into the folder `job.out`, or the rest of an interrupted run.
 
-    cluster: where to answer; None: in this process. What is written is the same.
+    Args:
+        job: the source, the model and the folder.
+        progress: shows how many rows are done.
+        cluster: a Ray cluster; by default, rows are classified in this process. The output is the same.
 
     Raises:
-        OutputError: the folder is taken, was begun otherwise, is held by another writer, or the disk or the
-            store refuses: what is written stays, and the same call goes on from there.
+        OutputError: the folder is in use, belongs to another job, or cannot be written. Shards that are
+            written stay, and the same call continues from there.
         CatalogError: the source cannot be read.
     """
     started = time.perf_counter()
     done = BulkSummary()
-    with Folder(job.out, job.said()).writing() as folder:
+    with Folder(job.out, job.identity()).writing() as folder:
         before = folder.done()
         done.before = sum(record.rows for record in before.values())
         if done.before:
@@ -106,7 +125,7 @@ def classify_to_folder(
                     done.add(record)
             folder.finish(records, _summary(job, done))
         except OutputError as error:
-            raise _safe(error, job, done) from error
+            raise _with_advice(error, job, done) from error
     done.seconds = time.perf_counter() - started
     return done
 
@@ -132,7 +151,7 @@ def _written(
         yield record
 
 
-def _safe(error: AisleError, job: BulkJob, done: BulkSummary) -> OutputError:
+def _with_advice(error: AisleError, job: BulkJob, done: BulkSummary) -> OutputError:
     return OutputError(
         f"{job.out}: {error}. {done.rows:,} rows are safe: run the same command again to go on from there"
     )
@@ -149,12 +168,13 @@ def _summary(job: BulkJob, done: BulkSummary) -> dict[str, Any]:
     }
 
 
-def identity(file: Path) -> dict[str, Any]:
-    """What tells a file's content from another: its name, its size and a hash (of a store's file, what the
-    store knows it by; of a folder of pictures, of their names and sizes).
+def file_identity(file: Path) -> dict[str, Any]:
+    """The name, size and hash of a file.
+
+    For a file in an object store the hash is the store's; for a folder of images, of their names and sizes.
 
     Raises:
-        CatalogError: it cannot be read.
+        CatalogError: the file cannot be read.
     """
     with wrap_store_errors(file):
         if is_remote(file):
@@ -168,17 +188,17 @@ def identity(file: Path) -> dict[str, Any]:
                 digest.update(f"{path.relative_to(file)}\0{path.stat().st_size}\0".encode())
         else:
             size = file.stat().st_size
-            _look(file, size, digest)
+            _hash_content(file, size, digest)
         return {"name": file.name, "bytes": size, "digest": digest.hexdigest()}
 
 
-def _look(file: Path, size: int, digest: Any) -> None:
-    """All of a file, or evenly spread blocks of a very large one."""
+def _hash_content(file: Path, size: int, digest: Any) -> None:
+    """Hash a file, or evenly spaced blocks of a very large one."""
     with file.open("rb") as handle:
-        if size <= _WHOLE:
-            while block := handle.read(_BLOCK):
+        if size <= _HASHED_WHOLE:
+            while block := handle.read(_BLOCK_BYTES):
                 digest.update(block)
             return
-        for number in range(_SAMPLES):
-            handle.seek(number * (size - _BLOCK) // (_SAMPLES - 1))
-            digest.update(handle.read(_BLOCK))
+        for number in range(_HASHED_BLOCKS):
+            handle.seek(number * (size - _BLOCK_BYTES) // (_HASHED_BLOCKS - 1))
+            digest.update(handle.read(_BLOCK_BYTES))

@@ -15,16 +15,24 @@ from aisle.inference.bulk.cache import CachedPredictions, StreamPredictor
 from aisle.inference.prediction_files import refusals, write_whole
 from aisle.progress import Advance
 
-PROBLEMS = "problems.jsonl"  # beside the shard, while both are made
+PROBLEMS = "problems.jsonl"  # next to the shard, until both are moved
 
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What is known of a shard that is written: enough to trust it, and to add up a run.
+    """A written shard.
 
-    first: the number of its first row, from 1. bytes, sha256: of its file. troubled: rows with problems.
-    cached: rows answered from memory. decisions, branches: how many answers of each kind, and of each
-    category of the first level.
+    Attributes:
+        number: of the shard, from 0.
+        first: number of its first row, from 1.
+        rows: number of rows.
+        file: name of its file.
+        bytes: size of its file.
+        sha256: hash of its file.
+        troubled: rows with problems.
+        cached: rows predicted from the cache.
+        decisions: rows by decision.
+        branches: rows by predicted level-1 category.
     """
 
     number: int
@@ -39,21 +47,21 @@ class ShardRecord:
     branches: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """As it is kept in the journal."""
+        """The record as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "ShardRecord":
-        """What `to_json` gave.
+        """Read what `to_json` wrote.
 
         Raises:
-            ValueError, TypeError: it is something else.
+            ValueError, TypeError: the text is something else.
         """
         return cls(**json.loads(text))
 
 
 def shard_name(number: int, ending: str) -> str:
-    """`part-00012.jsonl`."""
+    """The name of a shard's file: `part-00012.jsonl`."""
     return f"part-{number:05d}{ending}"
 
 
@@ -65,18 +73,26 @@ def write_shard(
     cache_size: int,
     advance: Advance | None = None,
 ) -> ShardRecord:
-    """Answer a piece; its predictions go to `folder/part-…`, its problems beside them.
+    """Classify a chunk, and write its predictions and problems.
+
+    Args:
+        model: the model.
+        piece: the chunk.
+        folder: the folder to write to.
+        ending: of the shard: `.jsonl`, `.csv` or `.parquet`.
+        cache_size: predictions kept for equal products.
+        advance: called with the number of rows done.
 
     Raises:
-        OutputError: the disk refuses.
+        OutputError: the files cannot be written.
     """
-    catalog, answers = piece.catalog(), CachedPredictions(model, cache_size)
+    catalog, predictions = piece.catalog(), CachedPredictions(model, cache_size)
     file = folder / shard_name(piece.number, ending)
     called = Path(file.name)
     with refusals(called):
         counted = _PredictionCounts(catalog, folder / PROBLEMS)
         with counted:
-            write_whole(counted(answers(catalog, advance)), file, called)
+            write_whole(counted(predictions(catalog, advance)), file, called)
         with file.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
     return ShardRecord(
@@ -87,14 +103,14 @@ def write_shard(
         file.stat().st_size,
         digest,
         counted.troubled,
-        answers.hits,
+        predictions.hits,
         dict(sorted(counted.decisions.items())),
         dict(sorted(counted.branches.items())),
     )
 
 
 class _PredictionCounts:
-    """Predictions as they pass, counted, and what is wrong with any of them noted in a file of JSON lines."""
+    """Counts a stream of predictions, and writes their problems as JSON lines."""
 
     def __init__(self, catalog: Catalog, file: Path) -> None:
         self.catalog = catalog

@@ -1,4 +1,4 @@
-"""A trained linear model: products in, scores or predictions out. No torch here."""
+"""The predictor of a trained linear model. No torch here."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -30,12 +30,21 @@ from aisle.taxonomy import Scores, Taxonomy
 
 @dataclass(frozen=True)
 class LinearPredictor(TrainedPredictor):
-    """A linear model with everything it needs to answer, and nothing it needs to learn.
+    """A trained linear model with everything that prediction needs.
 
-    seen_keys: sorted content hashes (uint64) of the rows it was trained on. results: what was measured, for
-    the model card. batch: products scored at once; answers do not depend on it. catalog_format: how the
-    catalog it was trained on is written. out_of_fold: a sample of what cross-fitting predicted, right after
-    training; a bundle does not hold it.
+    Attributes:
+        model: the linear model.
+        reader: the feature extractor.
+        context: the tree and training counts.
+        policy: calibration, thresholds and guarantee.
+        model_id: a hash of the model, `unsaved` before it is saved.
+        seen_keys: (n,) sorted content hashes (uint64) of the training rows.
+        results: measurements, for the model card.
+        knn_index: index of training products, for k-NN calibration and out-of-distribution detection.
+        zero_shot: scores categories without training products.
+        batch: products scored at once; predictions do not depend on it.
+        catalog_format: format and columns of the training catalog.
+        out_of_fold: some out-of-fold predictions, after training; a bundle does not hold them.
     """
 
     runtime: ClassVar[str] = "linear"
@@ -75,22 +84,22 @@ class LinearPredictor(TrainedPredictor):
 
     @property
     def spec(self) -> LinearSpec:
-        """Views and how scores are put together."""
+        """Configuration of the model."""
         return self.model.spec
 
     @property
     def preprocessors(self) -> Mapping[str, Any]:
-        """What turns each view's values into arrays."""
+        """The preprocessor of each view."""
         return self.reader.preprocessors
 
     @property
     def store(self) -> FeatureStore | None:
-        """Where encoders' outputs are kept."""
+        """Cache of encoders' outputs."""
         return self.reader.store
 
     @property
     def dim(self) -> int:
-        """Width of what `embed` gives."""
+        """D, the width of `embed`."""
         return self.model.basis.shape[1]
 
     @property
@@ -100,28 +109,27 @@ class LinearPredictor(TrainedPredictor):
 
     @property
     def knn_views(self) -> tuple[str, ...]:
-        """The views by whose vectors products are remembered: TF-IDF and pretrained encoders."""
+        """The views in the k-NN index: TF-IDF and pretrained encoders."""
         return tuple(n for n in self.views if n in self.reader.tfidf or n in self.reader.encoders)
 
     # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
-        """(B, D) what products are found by: the directions in which logits vary most."""
+        """(B, D) the vectors that products are searched by: principal components of the logits."""
         parts = [part.embedding for part in self.score_batches(products)]
         return np.concatenate([np.zeros((0, self.dim), np.float32), *parts])
 
     def view_embeddings(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
-        """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
-        view is missing."""
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.knn_views}
+        """(B, D) embeddings of the views in the k-NN index; zeros where the view is missing."""
+        embeddings: dict[str, list[np.ndarray]] = {name: [] for name in self.knn_views}
         others = set(self.views) - set(self.knn_views)
         for batch in batched(products, self.batch):
-            spaces = self._spaces(self.reader(batch, others))
-            for name, parts in found.items():
+            spaces = self._view_embeddings(self.reader(batch, others))
+            for name, parts in embeddings.items():
                 parts.append(spaces[name])
-        return {name: np.concatenate(parts) for name, parts in found.items() if parts}
+        return {name: np.concatenate(parts) for name, parts in embeddings.items() if parts}
 
-    def _spaces(self, inputs: LinearInputs) -> LazyEmbeddings:
+    def _view_embeddings(self, inputs: LinearInputs) -> LazyEmbeddings:
         words = {name: partial(random_projection, arrays) for name, arrays in inputs.tfidf.items()}
         vectors = {name: partial(inputs.dense.__getitem__, name) for name in self.reader.encoders}
         return LazyEmbeddings({name: {**words, **vectors}[name] for name in self.knn_views})
@@ -130,13 +138,13 @@ class LinearPredictor(TrainedPredictor):
         self, products: Iterable[Product], without: Collection[str]
     ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
-        readers = 1 if self.store is not None else min(2, cores())  # a store has one reader at a time
+        threads = 1 if self.store is not None else min(2, cores())  # the store is not thread-safe
         batches = batched_by_cost(products, self.batch, self.reader.slow_views)
-        for batch, inputs in prefetch(lambda batch: (batch, self.reader(batch, without)), batches, readers):
+        for batch, inputs in prefetch(lambda batch: (batch, self.reader(batch, without)), batches, threads):
             yield batch, self._score_batch(inputs)
 
     def _score_batch(self, inputs: LinearInputs) -> ScoredBatch:
-        spaces = self._spaces(inputs) if self.knn_index else LazyEmbeddings({})
+        spaces = self._view_embeddings(inputs) if self.knn_index else LazyEmbeddings({})
         logits = self.model.score(inputs, self.taxonomy)
         logp = log_softmax(logits)
         if self.zero_shot:
@@ -152,9 +160,10 @@ class LinearPredictor(TrainedPredictor):
         return dataclasses.replace(self, reader=self.reader.with_store(store))
 
     def with_taxonomy(self, taxonomy: Taxonomy) -> "LinearPredictor":
-        """The same model over another tree: nodes with known ids keep what was learned of them, new ones are
-        answered for from their names, as far as names were found to tell when leaves were held out. Nothing
-        is promised until it is calibrated again."""
+        """A copy for another tree, without a guarantee until it is calibrated again.
+
+        Nodes keep their weights by id; new categories are scored by their names (`ZeroShot`).
+        """
         names = self.reader(name_products(taxonomy))
         model = remap_to_taxonomy(self.model, self.taxonomy, taxonomy, names)
         context, policy = TreeCounts(taxonomy, model.counts), Policy.uncalibrated(taxonomy)

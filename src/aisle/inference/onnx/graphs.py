@@ -1,6 +1,6 @@
-"""From a network's modules to ONNX graphs: an encoder each, and the rest as one. Needs torch.
+"""Exports the modules of a network to ONNX graphs: one per encoder, and one for fusion and head.
 
-Shapes: B products, V views, T tokens, P pictures, S pixels, D a view's width.
+Shapes: B products, V views, T tokens, P images, S pixels per side, D the width of a view.
 """
 
 import functools
@@ -21,7 +21,7 @@ from aisle.models.model import Model
 from aisle.models.preprocessing import ImagePreprocessor, Preprocessor, TokenPreprocessor, VectorPreprocessor
 from aisle.models.registry import Encoded, Encoder
 
-_LARGE = 1_000_000_000  # bytes; a graph of 2 GB and more does not fit into one file
+_EXTERNAL_DATA_BYTES = 1_000_000_000  # a file cannot hold a graph of 2 GB or more
 
 
 class ExportError(AisleError):
@@ -29,23 +29,30 @@ class ExportError(AisleError):
 
 
 class _View(nn.Module):
-    """An encoder by position of its arrays, with its tokens where they are asked for."""
+    """An encoder with positional arguments, and with its tokens where the fusion reads them."""
 
     def __init__(self, encoder: nn.Module, names: list[str], tokens: int) -> None:
         super().__init__()
         self.encoder, self.names, self.tokens = encoder, names, tokens
 
     def forward(self, first: Tensor, second: Tensor | None = None) -> tuple[Tensor, ...]:
-        given = zip(self.names, (first, second), strict=False)
-        encoded: Encoded = self.encoder(**dict(given))
+        arrays = dict(zip(self.names, (first, second), strict=False))
+        encoded: Encoded = self.encoder(**arrays)
         if not self.tokens:
             return (encoded.pooled,)
         return (encoded.pooled, *average_tokens(encoded.tokens, encoded.mask, self.tokens))
 
 
 def encoder_graph(model: Model, name: str, preprocessor: Preprocessor, file: Path) -> None:
-    """One view's encoder: its arrays -> `pooled` (B, D); where the fusion reads them `tokens`, `tokens_mask`,
-    which no input is called.
+    """Export the encoder of one view.
+
+    The outputs are `pooled` (B, D) and, where the fusion reads tokens, `tokens` and `tokens_mask`.
+
+    Args:
+        model: the network.
+        name: of the view.
+        preprocessor: its arrays are the inputs.
+        file: the graph to write.
 
     Raises:
         ExportError: torch cannot trace it.
@@ -55,21 +62,28 @@ def encoder_graph(model: Model, name: str, preprocessor: Preprocessor, file: Pat
 
 
 def frozen_graph(
-    encoder: nn.Module, preprocessor: Preprocessor, what: str, file: Path, tokens: int = 0
+    encoder: nn.Module, preprocessor: Preprocessor, label: str, file: Path, tokens: int = 0
 ) -> None:
-    """An encoder alone: its arrays -> `pooled` (B, D); with `tokens`, at most so many of them too.
+    """Export an encoder.
+
+    Args:
+        encoder: the encoder.
+        preprocessor: its arrays are the inputs.
+        label: names the encoder in messages.
+        file: the graph to write.
+        tokens: the most tokens in the output; 0 for the pooled vector only.
 
     Raises:
         ExportError: torch cannot trace it.
     """
-    arrays, dynamic = _example(preprocessor, what)
+    arrays, dynamic = _example(preprocessor, label)
     outputs = ["pooled", "tokens", "tokens_mask"] if tokens else ["pooled"]
     view = _View(encoder, list(arrays), tokens)
-    _write(view, tuple(arrays.values()), tuple(dynamic.values()), list(arrays), outputs, file, what)
+    _write(view, tuple(arrays.values()), tuple(dynamic.values()), list(arrays), outputs, file, label)
 
 
-class _Given(Encoder):
-    """Stands in for an encoder whose output is given."""
+class _PrecomputedEncoder(Encoder):
+    """A placeholder for an encoder whose output is the input of the graph."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -77,12 +91,12 @@ class _Given(Encoder):
 
 
 class _Joint(nn.Module):
-    """Everything after the encoders: absent views, fusion, head."""
+    """The network after the encoders: missing tokens, fusion, head."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        given = {name: _Given(model.dim_of(name)) for name in model.views}
-        self.model = Model(given, model.fusion, model.head, 0.0, model.max_tokens)
+        encoders = {name: _PrecomputedEncoder(model.dim_of(name)) for name in model.views}
+        self.model = Model(encoders, model.fusion, model.head, 0.0, model.max_tokens)
         self.model.missing_token = model.missing_token
         self.eval()
 
@@ -92,8 +106,15 @@ class _Joint(nn.Module):
 
 
 def joint_graph(model: Model, file: Path) -> None:
-    """`present` (B, V) bool and of each view `NAME.pooled` (B, D), where the fusion reads them `NAME.tokens`
-    (B, T, D) and `NAME.mask` (B, T) -> `logp` (B, N), `embedding` (B, D).
+    """Export fusion and head as one graph.
+
+    The inputs are `present` (B, V) bool and for each view `NAME.pooled` (B, D) and, where the fusion reads
+    tokens, `NAME.tokens` (B, T, D) and `NAME.mask` (B, T). The outputs are `logp` (B, N) and `embedding` (B,
+    D).
+
+    Args:
+        model: the network.
+        file: the graph to write.
 
     Raises:
         ExportError: torch cannot trace it.
@@ -109,11 +130,11 @@ def joint_graph(model: Model, file: Path) -> None:
             views[name]["mask"] = torch.arange(t) < torch.tensor([[t], [t - 2], [1]])
             shapes[name] |= {"tokens": {0: any_size, 1: any_size}, "mask": {0: any_size, 1: any_size}}
     present = torch.ones(b, len(model.views), dtype=torch.bool)
-    # Present last: torch takes a dict that comes last for keyword arguments.
+    # `present` comes last, because torch takes a last argument that is a dict for keyword arguments.
     names = [*(f"{name}.{key}" for name, arrays in views.items() for key in arrays), "present"]
     joint = _Joint(model)
-    with _settled(model.head), torch.no_grad():
-        joint(views, present)  # its weights are worked out now, not once a batch
+    with _cached_weight(model.head), torch.no_grad():
+        joint(views, present)  # computes the weights, which become constants of the graph
         _write(
             joint,
             (views, present),
@@ -126,8 +147,8 @@ def joint_graph(model: Model, file: Path) -> None:
 
 
 @contextmanager
-def _settled(head: nn.Module) -> Iterator[None]:
-    """Let a head whose `weight` is worked out (of paths and names) remember what came out."""
+def _cached_weight(head: nn.Module) -> Iterator[None]:
+    """Cache the result of the head's method `weight`, where it has one, while the block runs."""
     if not callable(getattr(head, "weight", None)) or isinstance(head.weight, nn.Module):
         yield
         return
@@ -139,7 +160,7 @@ def _settled(head: nn.Module) -> Iterator[None]:
 
 
 def _example(preprocessor: Preprocessor, name: str) -> tuple[dict[str, Tensor], dict[str, dict[int, Any]]]:
-    """Arrays such as this preprocessor makes, and which of their axes differ from batch to batch."""
+    """Example arrays of a preprocessor, and their dynamic axes."""
     b, any_size = 3, torch.export.Dim.DYNAMIC
     if isinstance(preprocessor, TokenPreprocessor):
         t = min(7, preprocessor.max_length)
@@ -163,12 +184,12 @@ def _example(preprocessor: Preprocessor, name: str) -> tuple[dict[str, Tensor], 
 
 def _write(
     module: nn.Module,
-    given: tuple[Any, ...],
+    args: tuple[Any, ...],
     dynamic: tuple[Any, ...],
     inputs: list[str],
     outputs: list[str],
     file: Path,
-    what: str,
+    label: str,
 ) -> None:
     extra("onnxscript", "torch", "exporting a model")
     size = sum(p.numel() * p.element_size() for p in [*module.parameters(), *module.buffers()])
@@ -183,18 +204,18 @@ def _write(
             warnings.simplefilter("ignore")
             program: Any = torch.onnx.export(
                 module.eval(),
-                given,
+                args,
                 dynamo=True,
                 dynamic_shapes=dynamic,
                 input_names=inputs,
                 output_names=outputs,
                 verbose=False,
             )
-            program.save(str(file), external_data=size > _LARGE)
+            program.save(str(file), external_data=size > _EXTERNAL_DATA_BYTES)
     except OSError:
         raise
-    except Exception as error:  # whatever tracing raises on code it cannot follow
-        raise ExportError(f"the {what} cannot be exported to ONNX: {first_line(error)}") from error
+    except Exception as error:  # tracing raises many kinds
+        raise ExportError(f"the {label} cannot be exported to ONNX: {first_line(error)}") from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for logger, level in zip(loggers, levels, strict=True):

@@ -1,10 +1,9 @@
-"""Encoders in 8-bit integers, calibrated on the shop's own rows. Needs onnx, not torch.
+"""Static int8 quantisation of exported encoders, calibrated on rows of the catalog. No torch here.
 
-Static quantisation: weights a channel each, activations by the ranges they were seen to have, a mean over a
-few products at a time. (Ranges taken of each batch as it comes would be as right, but a product's answer
-would depend on its neighbours in the batch.) Weights take 7 bits: on CPUs with AVX2 but without VNNI the sum
-of two products of 8-bit numbers saturates at 16 bits, and accuracy falls (one check: 82.9 % to 75.0 %); with
-7 bits it cannot, on whatever CPU the model later runs.
+Weights are quantised per channel, activations by the average range over calibration batches. (With dynamic
+ranges, a prediction would depend on the other products of its batch.) Weights have 7 bits: on CPUs with AVX2
+but without VNNI, the sum of two products of 8-bit numbers saturates at 16 bits, and accuracy falls (one
+check: 82.9 % to 75.0 %).
 """
 
 import json
@@ -25,10 +24,10 @@ from aisle.inference.onnx.predictor import OnnxPredictor, learned_of
 from aisle.models.onnx_runtime import Arrays, GraphEncoder, OnnxView
 from aisle.progress import SILENT, Progress
 
-CALIBRATION_ROWS = 160  # products that have the view; ranges hardly change after
-_PART = 8
-_MULTIPLYING = ["Conv", "MatMul", "Gemm"]
-_CUTTING = ["Clip", "Relu"]
+CALIBRATION_ROWS = 160  # products that have the view; more hardly change the ranges
+_CALIBRATION_BATCH = 8
+_MATMUL_OPS = ["Conv", "MatMul", "Gemm"]
+_CLIP_OPS = ["Clip", "Relu"]
 
 
 def quantize(
@@ -38,13 +37,19 @@ def quantize(
 
     The copy has no manifest yet, and is not compared.
 
+    Args:
+        exported: the exported model.
+        products: for calibration.
+        folder: an empty folder.
+        progress: shows how many graphs are quantised.
+
     Raises:
         MissingExtraError: onnx or onnxruntime is not installed.
     """
     quantization: Any = extra("onnxruntime.quantization", "torch", "exporting in int8")
     shutil.copytree(exported.files, folder, dirs_exist_ok=True)
     network = json.loads((folder / "network.json").read_text())
-    network["exported_from"] = None  # other weights, other predictions: an id of its own
+    network["exported_from"] = None  # it gets an id of its own
     graphs: dict[str, list[str]] = {}
     for name, view in network["views"].items():
         if view["graph"]:
@@ -52,10 +57,12 @@ def quantize(
     done = []
     with progress("quantising", len(graphs), "graphs") as advance:
         for graph, names in graphs.items():
-            rows = [
-                part for name in names for part in _parts(exported.onnx_views[name], products, len(names))
+            batches = [
+                batch
+                for name in names
+                for batch in _calibration_batches(exported.onnx_views[name], products, len(names))
             ]
-            if rows and _quantise(quantization, folder / "graphs" / graph, rows):
+            if batches and _quantise(quantization, folder / "graphs" / graph, batches):
                 done.append(graph)
             advance(1)
     network["int8"] = done
@@ -63,54 +70,54 @@ def quantize(
     return OnnxPredictor.of_files(folder, {**learned_of(exported), "model_id": "unsaved"})
 
 
-def _parts(view: OnnxView, products: Sequence[Product], sharing: int) -> Iterator[Arrays]:
-    """Arrays of a view for calibration, a few products at a time, short ones together."""
+def _calibration_batches(view: OnnxView, products: Sequence[Product], sharing: int) -> Iterator[Arrays]:
+    """Arrays of a view in batches of similar length; `sharing` views share the graph."""
     values = [value for value in view.source.values(products) if value is not None]
     prepared, _ = view.prepare(values[: CALIBRATION_ROWS // sharing])
     if prepared.present.any() and isinstance(view.encode, GraphEncoder):
-        yield from view.encode.batches(prepared.arrays, _PART)
+        yield from view.encode.batches(prepared.arrays, _CALIBRATION_BATCH)
 
 
 def _quantise(quantization: Any, file: Path, rows: list[Arrays]) -> bool:
-    """Rewrite a graph in place; False where it has nothing to quantise."""
+    """Quantise a graph in place; False where it has nothing to quantise."""
     onnx: Any = extra("onnx", "torch", "exporting in int8")
     shapes: Any = extra("onnxruntime.quantization.shape_inference", "torch", "exporting in int8")
     model = onnx.load(str(file), load_external_data=False)
-    if not any(node.op_type in _MULTIPLYING for node in model.graph.node):
+    if not any(node.op_type in _MATMUL_OPS for node in model.graph.node):
         return False
     inputs = {one.name for one in model.graph.input}
-    clean, made = file.with_suffix(".clean"), file.with_suffix(".int8")
+    clean, quantised = file.with_suffix(".clean"), file.with_suffix(".int8")
     with _quiet():
         shapes.quant_pre_process(str(file), str(clean), skip_symbolic_shape=True)
         quantization.quantize_static(
             str(clean),
-            str(made),
+            str(quantised),
             _Rows([{name: part[name] for name in part.keys() & inputs} for part in rows]),
             quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=[*_MULTIPLYING, *_CUTTING],
-            nodes_to_exclude=_in_floats(onnx.load(str(clean)).graph),
+            op_types_to_quantize=[*_MATMUL_OPS, *_CLIP_OPS],
+            nodes_to_exclude=_float_nodes(onnx.load(str(clean)).graph),
             per_channel=True,
             reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            # What a transformer's layer adds to its residual stream has few, huge outliers: eight bits over
-            # their range leave nothing of the rest (cosine to float32 .92 with, .99 without).
+            # The residual stream of a transformer has few, huge outliers, which use up the range of 8 bits:
+            # the cosine to float32 is .92 when these outputs are quantised, .99 when not.
             extra_options={
                 "OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"],
-                "CalibMovingAverage": True,  # one odd product does not set the range for all
+                "CalibMovingAverage": True,  # robust against outliers
             },
         )
-    made.replace(file)
+    quantised.replace(file)
     clean.unlink()
     return True
 
 
-def _in_floats(graph: Any) -> list[str]:
-    """The names of the nodes that integers make no quicker: products of two activations, and cutting off
-    (Clip, Relu) anything but what a convolution says.
+def _float_nodes(graph: Any) -> list[str]:
+    """The names of nodes that are not faster in int8: products of two activations, and Clip or Relu of
+    anything but a convolution.
 
-    A convolution's cut is made by the range of its integers, for nothing. In floats it would turn a picture's
-    maps into floats and back: a third of a MobileNetV2's time.
+    After a convolution, the range of the integers clips for free; in float it would take a third of the time
+    of a MobileNetV2 to convert feature maps.
     """
     weights = {one.name for one in graph.initializer}
     convolved = {name for node in graph.node if node.op_type == "Conv" for name in node.output}
@@ -118,18 +125,18 @@ def _in_floats(graph: Any) -> list[str]:
         node.name
         for node in graph.node
         if (node.op_type == "MatMul" and not weights & {*node.input})
-        or (node.op_type in _CUTTING and node.input[0] not in convolved)
+        or (node.op_type in _CLIP_OPS and node.input[0] not in convolved)
     ]
 
 
 class _Rows:
-    """Calibration rows, as onnxruntime asks for them."""
+    """Calibration batches in the interface of onnxruntime."""
 
     def __init__(self, rows: list[dict[str, np.ndarray]]) -> None:
         self.rows = iter(rows)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next few; None at the end."""
+        """The next batch; None at the end."""
         return next(self.rows, None)
 
 

@@ -34,12 +34,23 @@ from aisle.taxonomy import Scores, Taxonomy
 
 @dataclass(frozen=True)
 class OnnxPredictor(BasePredictor):
-    """A network as ONNX graphs and tables, with everything it needs to answer.
+    """An exported network: ONNX graphs and embedding tables, with everything that prediction needs.
 
-    onnx_views: each view, in the network's order. joint: the graph from views to log-probabilities. files:
-    the folder of its graphs. knn_views: the views in the k-NN index. batch: products scored at once;
-    predictions do not depend on it. threads: batches scored at the same time. catalog_format: how the
-    catalog it was trained on is written.
+    Attributes:
+        context: the tree and training counts.
+        onnx_views: by view, in the network's order.
+        joint: the graph of fusion and head.
+        policy: calibration, thresholds and guarantee.
+        files: the folder of its graphs.
+        network: its `network.json`.
+        model_id: a hash of the model, `unsaved` before it is saved.
+        knn_views: the views in the k-NN index.
+        seen_keys: (n,) sorted content hashes (uint64) of the training rows.
+        results: measurements, for the model card.
+        knn_index: index of training products, for k-NN calibration and out-of-distribution detection.
+        batch: products scored at once; predictions do not depend on it.
+        threads: batches scored in parallel.
+        catalog_format: format and columns of the training catalog.
     """
 
     runtime: ClassVar[str] = "onnx"
@@ -66,7 +77,7 @@ class OnnxPredictor(BasePredictor):
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the views it reads."""
+        """Names of the views that the model reads."""
         return tuple(self.onnx_views)
 
     @property
@@ -93,7 +104,7 @@ class OnnxPredictor(BasePredictor):
     # -- predicting ---------------------------------------------------------------------------
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
-        """(B, D) what products are found by."""
+        """(B, D) the vectors that products are searched by."""
         parts = [part.embedding for part in self.score_batches(products)]
         return np.concatenate([np.zeros((0, self.network["dim"]), np.float32), *parts])
 
@@ -105,14 +116,11 @@ class OnnxPredictor(BasePredictor):
     ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         self._check(without)
         threads = self.threads if self.threads > 1 else 0
-        large = [
-            one.source
-            for one in self.onnx_views.values()
-            if not isinstance(one.preprocessor, TfidfPreprocessor | VectorPreprocessor)
-        ]
+        fast = (TfidfPreprocessor, VectorPreprocessor)
+        slow = [v.source for v in self.onnx_views.values() if not isinstance(v.preprocessor, fast)]
         yield from prefetch(
             lambda batch: (batch, self._score_batch(batch, without)),
-            batched_by_cost(products, self.batch, large),
+            batched_by_cost(products, self.batch, slow),
             threads,
         )
 
@@ -123,19 +131,18 @@ class OnnxPredictor(BasePredictor):
         for name, view in self.onnx_views.items():
             values = [None] * b if name in without else view.source.values(batch)
             prepared, rows = view.prepare(values)
-            for row, what in prepared.problems.items():
-                problems[row].append(what)
-            found = view.encode(prepared.arrays) if len(rows) else None
-            encoded[name] = view.scatter(found, rows, b)
+            for row, message in prepared.problems.items():
+                problems[row].append(message)
+            vectors = view.encode(prepared.arrays) if len(rows) else None
+            encoded[name] = view.scatter(vectors, rows, b)
             present.append(prepared.present)
             if self.knn_index and name in self.knn_views:
-                spaces[name] = partial(_space, view, prepared.arrays, rows, encoded[name])
-        here = np.stack(present, 1)
-        found = self.joint(_feed(encoded, here))
-        scores = Scores(self.taxonomy, found["logp"])
-        return ScoredBatch(
-            scores, found["embedding"], here, [tuple(told) for told in problems], LazyEmbeddings(spaces)
-        )
+                spaces[name] = partial(_view_embedding, view, prepared.arrays, rows, encoded[name])
+        is_present = np.stack(present, 1)
+        output = self.joint(_joint_inputs(encoded, is_present))
+        scores = Scores(self.taxonomy, output["logp"])
+        messages = [tuple(row) for row in problems]
+        return ScoredBatch(scores, output["embedding"], is_present, messages, LazyEmbeddings(spaces))
 
     # -- training rows -------------------------------------------------------------------------
 
@@ -144,7 +151,7 @@ class OnnxPredictor(BasePredictor):
         return np.isin(content_hashes(products), self.seen_keys)
 
     def with_policy(self, policy: Policy) -> "OnnxPredictor":
-        """The same network with another policy."""
+        """A copy with another policy."""
         return dataclasses.replace(self, policy=policy)
 
     def with_store(self, store: object) -> "OnnxPredictor":
@@ -198,23 +205,23 @@ def learned_of(model: Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in names}
 
 
-def _feed(encoded: Mapping[str, EncodedArrays], present: np.ndarray) -> dict[str, np.ndarray]:
-    """The joint graph's inputs, as they are called in it."""
-    feed = {"present": present}
-    for name, one in encoded.items():
-        feed[f"{name}.pooled"] = one.pooled
-        if one.tokens is not None and one.mask is not None:
-            feed |= {f"{name}.tokens": one.tokens, f"{name}.mask": one.mask}
-    return feed
+def _joint_inputs(encoded: Mapping[str, EncodedArrays], present: np.ndarray) -> dict[str, np.ndarray]:
+    """The inputs of the joint graph, by name."""
+    inputs = {"present": present}
+    for name, view in encoded.items():
+        inputs[f"{name}.pooled"] = view.pooled
+        if view.tokens is not None and view.mask is not None:
+            inputs |= {f"{name}.tokens": view.tokens, f"{name}.mask": view.mask}
+    return inputs
 
 
-def _space(
+def _view_embedding(
     view: OnnxView, arrays: Mapping[str, np.ndarray], rows: np.ndarray, encoded: EncodedArrays
 ) -> np.ndarray:
-    """(B, D) a remembered view's vectors, zeros where absent."""
+    """(B, D) embeddings of a view in the k-NN index, zeros where it is missing."""
     if not isinstance(view.preprocessor, TfidfPreprocessor):
         return encoded.pooled
-    space = np.zeros((len(encoded.pooled), PROJECTION_DIM), np.float32)
+    out = np.zeros((len(encoded.pooled), PROJECTION_DIM), np.float32)
     if len(rows):
-        space[rows] = random_projection(arrays)
-    return space
+        out[rows] = random_projection(arrays)
+    return out
