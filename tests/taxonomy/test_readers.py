@@ -39,14 +39,14 @@ def test_googles_tree_reads_as_it_is(name):
 @pytest.mark.parametrize("name", ["bestbuy_categories.json", "bestbuy_categories.csv"])
 def test_best_buys_tree_tells_its_oddities_and_keeps_every_id(name):
     tree, problems = read_tree(TREES / name)
-    assert sum("the same path as id" in p.what for p in problems) == 3
-    assert sum("the same path but for spacing" in p.what for p in problems) == 1
+    assert sum("the same path as id" in p.message for p in problems) == 3
+    assert sum("the same path but for spacing" in p.message for p in problems) == 1
     assert (
         tree.find("cat02843")
         == tree.find("cat02818")
         == tree.find(("Movies & Music", "Music (CDs & Vinyl)", "Comedy/Spoken", "Christmas"))
     )
-    nameless = [p for p in problems if "no name" in p.what]
+    nameless = [p for p in problems if "no name" in p.message]
     if name.endswith("json"):
         assert [p.value for p in nameless] == ["pcmcat748300293073"]
         every = {item["id"] for item in json.loads((TREES / name).read_text())}

@@ -102,5 +102,5 @@ def _read_taxonomy(taxonomy: str | Path | Taxonomy | None, problems: Problems) -
         return taxonomy
     tree, odd = read_tree(taxonomy)
     for problem in odd:
-        problems.add(None, "taxonomy", problem.what, problem.value)
+        problems.add(None, "taxonomy", problem.message, problem.value)
     return tree

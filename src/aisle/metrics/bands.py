@@ -11,9 +11,16 @@ EDGES = (0, 1, 4, 11, 31)
 
 
 class Band(NamedTuple):
-    """Labels with `low` to `high` training products (None: no upper end): `rows` (n,) the products
-    judged that carry one, how many `classes` occur among them, their accuracy, and the macro-F1 of
-    those classes (F1 counted over all products, so that wrong answers from other bands count too)."""
+    """Metrics of the labels with `low` to `high` training products.
+
+    Attributes:
+        low: fewest training products.
+        high: most training products; None for no limit.
+        rows: (n,) the products with such a label.
+        classes: number of labels.
+        accuracy: share of correct predictions among `rows`.
+        macro_f1: mean F1 of the labels; false positives of all products count.
+    """
 
     low: int
     high: int | None
@@ -24,7 +31,7 @@ class Band(NamedTuple):
 
     @property
     def name(self) -> str:
-        """`0`, `1–3`, …, `31+`."""
+        """The band as text: `0`, `1–3`, …, `31+`."""
         if self.high is None:
             return f"{self.low}+"
         return f"{self.low}–{self.high}" if self.high > self.low else str(self.low)
@@ -33,9 +40,12 @@ class Band(NamedTuple):
 def by_frequency(
     judged: MatchedPredictions, train_count: np.ndarray, edges: tuple[int, ...] = EDGES
 ) -> list[Band]:
-    """Accuracy and macro-F1 by class-frequency band; bands without products are left out.
+    """Accuracy and macro-F1 by class frequency; bands without products are left out.
 
-    train_count: (M,) training products of each node. edges: each band's smallest count, rising.
+    Args:
+        judged: the predictions.
+        train_count: (M,) training products of each node.
+        edges: the smallest count of each band, rising.
     """
     overall = f1_scores(judged.node, judged.answer)
     label_band = np.searchsorted(edges, train_count[overall.labels], side="right")
@@ -46,7 +56,7 @@ def by_frequency(
         if not len(rows):
             continue
         high = edges[number] - 1 if number < len(edges) else None
-        ours = (label_band == number) & (overall.support > 0)
-        accuracy, f1 = judged.right[rows].mean(), overall.f1[ours].mean()
-        bands.append(Band(low, high, rows, int(ours.sum()), float(accuracy), float(f1)))
+        in_band = (label_band == number) & (overall.support > 0)
+        accuracy, f1 = judged.right[rows].mean(), overall.f1[in_band].mean()
+        bands.append(Band(low, high, rows, int(in_band.sum()), float(accuracy), float(f1)))
     return bands

@@ -9,8 +9,17 @@ from aisle.taxonomy import Scores
 
 
 class F1(NamedTuple):
-    """`macro` and `weighted` F1, and what they average: for each of C labels `precision`, `recall`,
-    `f1` and `support` (C,), in the order of `labels` (C,)."""
+    """F1 scores of C labels, and their averages.
+
+    Attributes:
+        macro: mean F1 over labels.
+        weighted: mean F1 weighted by support.
+        labels: (C,) labels that occur among the true or predicted ones.
+        precision: (C,).
+        recall: (C,).
+        f1: (C,).
+        support: (C,) number of products with the label.
+    """
 
     macro: float
     weighted: float
@@ -22,39 +31,42 @@ class F1(NamedTuple):
 
 
 def f1_scores(true: np.ndarray, predicted: np.ndarray) -> F1:
-    """F1 as scikit-learn averages by default: over every label that occurs among the true *or* the
-    predicted ones, a label without a right answer counting 0 (`zero_division=0`).
+    """F1 with the defaults of scikit-learn (`zero_division=0`), over all labels that occur.
 
-    true, predicted: (B,) whole numbers from 0, such as nodes. Macro: each label counts alike.
-    Weighted: by true support. No product at all gives NaN.
+    Args:
+        true: (B,) labels, integers from 0.
+        predicted: (B,) predicted labels.
+
+    Returns:
+        The scores; averages are NaN without products.
     """
     size = 1 + max(true.max(initial=-1), predicted.max(initial=-1))
     counts = np.stack([np.bincount(x, minlength=size) for x in (true, predicted, true[true == predicted])])
     labels = np.flatnonzero(counts[0] + counts[1])
-    support, answered, hit = counts[:, labels]
-    f1 = _ratio(2 * hit, support + answered)
+    support, predicted_count, hit = counts[:, labels]
+    f1 = _ratio(2 * hit, support + predicted_count)
     macro = float(f1.mean()) if len(labels) else float("nan")
     weighted = float(f1 @ support / len(true)) if len(labels) else float("nan")
-    return F1(macro, weighted, labels, _ratio(hit, answered), _ratio(hit, support), f1, support)
+    return F1(macro, weighted, labels, _ratio(hit, predicted_count), _ratio(hit, support), f1, support)
 
 
 def macro_f1_of_pairs(pairs: np.ndarray) -> float:
-    """Macro-F1 of (B, 2) pairs (true, predicted): the form that `paired_bootstrap` resamples."""
+    """Macro-F1 of pairs (B, 2) of true and predicted labels, a statistic for `paired_bootstrap`."""
     return f1_scores(pairs[:, 0], pairs[:, 1]).macro
 
 
 def accuracy(judged: MatchedPredictions) -> float:
-    """Share of products placed right; a label known only to a branch asks for that branch alone."""
+    """Share of correct predictions; for a label that is a branch, any category in it is correct."""
     return _mean(judged.right)
 
 
 def strict_accuracy(judged: MatchedPredictions) -> float:
-    """Share of products whose predicted path is the label's path, to the letter."""
+    """Share of products whose predicted path equals the label's path."""
     return _mean(judged.strict)
 
 
 def topk_accuracy(scores: Scores, truth: Truth, k: int = 5) -> float:
-    """Share of products with an acceptable place among their k most probable terminals."""
+    """Share of products with an acceptable category among their k most probable terminals."""
     return _mean(np.logical_or.reduce(truth.hits(answerable(scores, k)), axis=1))
 
 

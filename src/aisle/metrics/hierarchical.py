@@ -1,4 +1,4 @@
-"""Hierarchical metrics: precision, recall and F1 over ancestors, per level, and a contest's score."""
+"""Hierarchical metrics: precision, recall and F1 over ancestors, per level, and Kakao Arena's score."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,13 @@ from aisle.taxonomy import Scores
 
 
 class HierarchicalScores(NamedTuple):
-    """Micro-averaged precision, recall and F1 over ancestor sets."""
+    """Micro-averaged precision, recall and F1 over ancestor sets.
+
+    Attributes:
+        precision: hP.
+        recall: hR.
+        f1: hF.
+    """
 
     precision: float
     recall: float
@@ -19,12 +25,14 @@ class HierarchicalScores(NamedTuple):
 
 
 def hierarchical_scores(judged: MatchedPredictions) -> HierarchicalScores:
-    """hP = Σ|P∩T| / Σ|P|, hR = Σ|P∩T| / Σ|T|, hF = 2·hP·hR / (hP + hR), where P and T hold the
-    predicted and the true place with all their ancestors, the root left out.
+    """Hierarchical precision, recall and F1.
 
-    Kiritchenko, Matwin, Nock & Famili (2006), recommended by Silla & Freitas (2011, section 6). A
-    label known only to a branch says nothing about what is below it, so a prediction inside that
-    branch is taken back to it.
+    hP = Σ|P∩T| / Σ|P|, hR = Σ|P∩T| / Σ|T|, hF = 2·hP·hR / (hP + hR).
+
+    P and T are the predicted and the true category with all their ancestors, without the root. A prediction
+    in the branch of a label that is not exact counts as that branch.
+
+    Source: Kiritchenko, Matwin, Nock & Famili (2006), recommended by Silla & Freitas (2011, section 6).
     """
     depth = judged.taxonomy.node_depth
     common, answered, true = judged.shared.sum(), depth[judged.answer].sum(), depth[judged.node].sum()
@@ -36,8 +44,14 @@ def hierarchical_scores(judged: MatchedPredictions) -> HierarchicalScores:
 
 
 class Level(NamedTuple):
-    """One level's products: `rows` (n,) those whose label reaches it, `true` and `predicted` (n,) the
-    nodes there (the predicted path's last one where it ends above), and whether they agree."""
+    """Predictions at one level.
+
+    Attributes:
+        rows: (n,) the products whose label reaches the level.
+        true: (n,) the nodes of the labels there.
+        predicted: (n,) the predicted nodes there; the last node of the path where it ends above.
+        right: (n,) bool, whether they are equal.
+    """
 
     rows: np.ndarray
     true: np.ndarray
@@ -46,18 +60,18 @@ class Level(NamedTuple):
 
     @property
     def f1(self) -> F1:
-        """As scikit-learn gives on paths cut to this level."""
+        """F1 of paths cut to this level, as by scikit-learn."""
         return f1_scores(self.true, self.predicted)
 
 
 def at_level(judged: MatchedPredictions, depth: int) -> Level:
-    """What is right at level `depth` (1 is the top), over the products whose label reaches it."""
+    """The predictions at a level (from 1), for the products whose label reaches it."""
     ancestors = judged.taxonomy.ancestors
     rows = np.flatnonzero(ancestors[judged.node, depth - 1] >= 0)
     true = ancestors[judged.node[rows], depth - 1]
-    answer = judged.predicted[rows]
-    reached = ancestors[answer, depth - 1]
-    predicted = np.where(reached >= 0, reached, answer)
+    node = judged.predicted[rows]
+    reached = ancestors[node, depth - 1]
+    predicted = np.where(reached >= 0, reached, node)
     return Level(rows, true, predicted, true == predicted)
 
 
@@ -65,10 +79,14 @@ CONTEST_WEIGHTS = (1.0, 1.2, 1.3, 1.4)  # of the levels, top first: Kakao Arena'
 
 
 def contest_score(judged: MatchedPredictions, weights: Sequence[float] = CONTEST_WEIGHTS) -> float:
-    """Σ weight × accuracy over the levels, divided by their number: each level's accuracy is of the products
-    whose label reaches it, and a level that none reaches adds nothing.
+    """The weighted mean of the accuracies of all levels: Σ weight × accuracy / number of levels.
 
-    With the default weights it is the score of Kakao Arena's shopping contest, at best 1.225.
+    The accuracy of a level is over the products whose label reaches it. With the default weights this is the
+    score of Kakao Arena's shopping classification, at best 1.225.
+
+    Args:
+        judged: the predictions.
+        weights: of the levels, from the top.
 
     Raises:
         ValueError: the tree is deeper than there are weights.
@@ -82,11 +100,12 @@ def contest_score(judged: MatchedPredictions, weights: Sequence[float] = CONTEST
 
 
 class LevelRanks(NamedTuple):
-    """How the acceptable nodes of one level stand among all nodes there.
+    """Ranks of the acceptable nodes of one level.
 
-    rank: (B,) how many are more probable than the best acceptable one (0: none is, so rank < k means
-    top-k); a large number where every label ends above, or none can be answered. nll: (B,) negative
-    log-probability of the acceptable ones together; infinite where there is none.
+    Attributes:
+        rank: (B,) number of nodes more probable than the best acceptable one, so that rank < k means top-k; a
+            large number where there is none.
+        nll: (B,) negative log-probability of the acceptable nodes together; infinite where there is none.
     """
 
     rank: np.ndarray
@@ -94,25 +113,25 @@ class LevelRanks(NamedTuple):
 
 
 def level_ranks(scores: Scores, truth: Truth, depth: int) -> LevelRanks:
-    """The acceptable nodes at level `depth`; that the path ended above competes with them too."""
+    """The ranks of the acceptable nodes of a level (from 1); that the path ends above is a candidate too."""
     logp = scores.level(depth)  # (B, n + 1)
     column = _columns(truth, depth)  # (B, A)
     own = np.where(column >= 0, np.take_along_axis(logp, column, axis=1), -np.inf)
     rank = np.full(len(truth), np.iinfo(np.int64).max)
     for a in range(column.shape[1]):
-        mine = own[:, a, None]
+        acceptable = own[:, a, None]
         earlier = np.arange(logp.shape[1]) < column[:, a, None]
-        better = ((logp > mine) | ((logp == mine) & earlier)).sum(1)
-        rank = np.where(np.isfinite(mine[:, 0]), np.minimum(rank, better), rank)
-        again = (column[:, :a] == column[:, a, None]).any(1)
-        own[again, a] = -np.inf  # counted already
+        better = ((logp > acceptable) | ((logp == acceptable) & earlier)).sum(1)
+        rank = np.where(np.isfinite(acceptable[:, 0]), np.minimum(rank, better), rank)
+        repeated = (column[:, :a] == column[:, a, None]).any(1)
+        own[repeated, a] = -np.inf
     return LevelRanks(rank, -np.logaddexp.reduce(own, axis=1))
 
 
 def _columns(truth: Truth, depth: int) -> np.ndarray:
-    """(B, A) each acceptable place's column in `Scores.level(depth)`, -1 where it ends above."""
+    """(B, A) the column of each acceptable category in `Scores.level(depth)`, -1 where it ends above."""
     tree = truth.taxonomy
-    position = np.full(len(tree) + 1, -1, dtype=np.int64)  # the last entry answers for -1
+    position = np.full(len(tree) + 1, -1, dtype=np.int64)  # the last entry is that of -1
     here = tree.level(depth)
     position[here] = np.arange(len(here))
     ancestor = np.where(truth.node >= 0, tree.ancestors[truth.node, depth - 1], -1)

@@ -7,7 +7,13 @@ import numpy as np
 
 
 class Interval(NamedTuple):
-    """A measured `value` and the limits that hold the true one with the stated confidence."""
+    """A confidence interval.
+
+    Attributes:
+        value: the measured value.
+        low: lower limit.
+        high: upper limit.
+    """
 
     value: float
     low: float
@@ -15,12 +21,12 @@ class Interval(NamedTuple):
 
     @property
     def excludes_zero(self) -> bool:
-        """Both limits lie on one side of zero: the difference is real."""
+        """Whether both limits are on the same side of zero."""
         return self.low > 0 or self.high < 0
 
 
 def mean(values: np.ndarray) -> float:
-    """The default statistic: of per-product hits, the accuracy."""
+    """The mean of values; of hits, the accuracy."""
     return float(values.mean())
 
 
@@ -34,12 +40,18 @@ def paired_bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """statistic(a) - statistic(b), with percentile limits over products drawn again with replacement.
+    """A percentile interval of statistic(a) - statistic(b), by the paired bootstrap.
 
-    a, b: (B, …) two methods' results on the *same* products in the same order; each draw takes the
-    same products from both, so what makes a product hard for both cancels out (Efron & Tibshirani
-    1993, chapter 13; Koehn 2004). groups: (B,) products sharing a number (near-duplicates) are drawn
-    together.
+    Source: Efron & Tibshirani (1993, chapter 13); Koehn (2004).
+
+    Args:
+        a: (B, …) results of one method.
+        b: (B, …) results of another method on the same products, in the same order.
+        statistic: of the results.
+        groups: (B,) products with equal numbers (near-duplicates) are drawn together.
+        resamples: number of draws.
+        confidence: of the interval.
+        seed: seed of the draws.
 
     Raises:
         ValueError: a and b hold different numbers of products, or none.
@@ -49,12 +61,12 @@ def paired_bootstrap(
     value = statistic(a) - statistic(b)
     rng = np.random.default_rng(seed)
     draw = _drawer(len(a), groups, rng)
-    found = np.empty(resamples)
+    differences = np.empty(resamples)
     for i in range(resamples):
         rows = draw()
-        found[i] = statistic(a[rows]) - statistic(b[rows])
+        differences[i] = statistic(a[rows]) - statistic(b[rows])
     tail = (1 - confidence) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
+    low, high = np.quantile(differences, [tail, 1 - tail])
     return Interval(float(value), float(low), float(high))
 
 
@@ -69,9 +81,12 @@ def _drawer(count: int, groups: np.ndarray | None, rng: np.random.Generator) -> 
 
 
 def clopper_pearson(right: int, count: int, confidence: float = 0.95) -> Interval:
-    """Exact limits of a share from `right` successes in `count` trials (Clopper & Pearson 1934), two-sided.
+    """The exact two-sided interval of a share (Clopper & Pearson 1934).
 
-    For a one-sided limit at level c, ask for confidence 2c - 1. No trial: (NaN, 0, 1).
+    Args:
+        right: number of successes.
+        count: number of trials; without any, the interval is (NaN, 0, 1).
+        confidence: of the interval; for a one-sided limit at level c, 2c - 1.
 
     Raises:
         ValueError: right is not between 0 and count.
@@ -89,11 +104,15 @@ def clopper_pearson(right: int, count: int, confidence: float = 0.95) -> Interva
 
 
 def paired_difference(a: np.ndarray, b: np.ndarray, confidence: float = 0.95) -> Interval:
-    """share(a) - share(b) of two methods' hits (B,) bool on the same products, in closed form.
+    """The interval of share(a) - share(b), in closed form.
 
-    Half a product is added to each of the four kinds (both right, either, none), so that a few rows on which
-    the two never differ do not pass for proof (Agresti & Min, Statistics in Medicine 2005). For a one-sided
-    limit at level c, ask for confidence 2c - 1. No product: (NaN, -1, 1).
+    Half a product is added to each of the four cells (both right, either, none), so that a few rows on which
+    the methods never differ prove nothing (Agresti & Min, Statistics in Medicine 2005).
+
+    Args:
+        a: (B,) bool, hits of one method.
+        b: (B,) bool, hits of another method on the same products; without any, the interval is (NaN, -1, 1).
+        confidence: of the interval; for a one-sided limit at level c, 2c - 1.
 
     Raises:
         ValueError: a and b hold different numbers of products.

@@ -20,50 +20,50 @@ __all__ = [
 
 
 def accuracy(judged: MatchedPredictions) -> float:
-    """Share of products whose path is right; a label known only to a branch asks for that branch alone."""
+    """Share of correct paths; for a label that is a branch, any category in it is correct."""
     return flat.accuracy(judged)
 
 
 def macro_f1(judged: MatchedPredictions) -> float:
-    """F1 averaged over labels, each counting alike."""
+    """Mean F1 over labels."""
     return flat.f1_scores(judged.node, judged.answer).macro
 
 
 def weighted_f1(judged: MatchedPredictions) -> float:
-    """F1 averaged over labels, each weighted by its products."""
+    """Mean F1 over labels, weighted by their products."""
     return flat.f1_scores(judged.node, judged.answer).weighted
 
 
 def hierarchical_f1(judged: MatchedPredictions) -> float:
-    """F1 over ancestor sets (Kiritchenko et al. 2006): a near miss counts in part."""
+    """F1 over ancestor sets (Kiritchenko et al. 2006), which gives partial credit to near misses."""
     return hierarchical.hierarchical_scores(judged).f1
 
 
 def hierarchical_precision(judged: MatchedPredictions) -> float:
-    """Share of the predicted paths' nodes that lie on the true paths."""
+    """Share of the nodes of predicted paths that are on the true paths."""
     return hierarchical.hierarchical_scores(judged).precision
 
 
 def hierarchical_recall(judged: MatchedPredictions) -> float:
-    """Share of the true paths' nodes that lie on the predicted paths."""
+    """Share of the nodes of true paths that are on the predicted paths."""
     return hierarchical.hierarchical_scores(judged).recall
 
 
 def strict_accuracy(judged: MatchedPredictions) -> float:
-    """Share of products whose predicted path is the label's path, to the letter."""
+    """Share of products whose predicted path equals the label's path."""
     return flat.strict_accuracy(judged)
 
 
 def contest_score(judged: MatchedPredictions) -> float | None:
-    """Score of Kakao Arena's shopping contest, at best 1.225; only for trees of four levels."""
-    deep = judged.taxonomy.depth == len(hierarchical.CONTEST_WEIGHTS)
-    return hierarchical.contest_score(judged) if deep else None
+    """Score of Kakao Arena's shopping classification, at best 1.225; only for trees of four levels."""
+    applies = judged.taxonomy.depth == len(hierarchical.CONTEST_WEIGHTS)
+    return hierarchical.contest_score(judged) if applies else None
 
 
 def overall_metrics(judged: MatchedPredictions) -> dict[str, float]:
     """Every metric of the registry that applies, by name."""
-    found = {name: globals()[name](judged) for name in __all__}
-    return {name: float(value) for name, value in found.items() if value is not None}
+    values = {name: globals()[name](judged) for name in __all__}
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def metric_label(name: str) -> str:

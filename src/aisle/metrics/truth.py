@@ -15,12 +15,15 @@ from aisle.taxonomy import Scores, Targets, Taxonomy
 
 @dataclass(frozen=True)
 class MatchedPredictions:
-    """B predictions and the label that each is compared with.
+    """B predictions, and the label that each is compared with.
 
-    predicted: (B,) the predicted nodes.
-    node, exact: (B,) the label each is compared with.
-    right: (B,) the predicted place is the label, or lies in its branch where no more is known.
-    shared: (B,) the number of levels, from the top, on which prediction and label agree.
+    Attributes:
+        taxonomy: the tree.
+        predicted: (B,) predicted nodes.
+        node: (B,) nodes of the labels.
+        exact: (B,) bool, whether the label is exactly this node, or some node in its branch.
+        right: (B,) bool, whether the prediction is the label, or in its branch where it is not exact.
+        shared: (B,) number of levels, from the top, on which prediction and label agree.
     """
 
     taxonomy: Taxonomy
@@ -32,12 +35,12 @@ class MatchedPredictions:
 
     @property
     def strict(self) -> np.ndarray:
-        """(B,) the predicted path is the label's path, to the letter."""
+        """(B,) bool, whether the predicted path equals the label's path."""
         return np.equal(self.predicted, self.node)
 
     @property
     def answer(self) -> np.ndarray:
-        """(B,) the predicted place, taken back to the label's branch where that is all that is known."""
+        """(B,) the predicted nodes; those in the branch of a label that is not exact become that branch."""
         return np.where(self.right, self.node, self.predicted)
 
     def __len__(self) -> int:
@@ -50,8 +53,12 @@ class MatchedPredictions:
 
 @dataclass(frozen=True)
 class Truth:
-    """Acceptable categories of B products, at most A each: `node` (B, A), -1 where there is none, the
-    primary first; `exact` (B, A), as in `Targets`.
+    """Acceptable categories of B products, at most A each.
+
+    Attributes:
+        taxonomy: the tree.
+        node: (B, A) node indexes, the primary category first, -1 where there is none.
+        exact: (B, A) bool, as in `Targets`.
 
     Raises:
         ValueError: a product has no acceptable category, or the arrays do not fit each other.
@@ -69,9 +76,12 @@ class Truth:
 
     @classmethod
     def of(cls, taxonomy: Taxonomy, targets: Targets, also: Sequence[Sequence[int]] = ()) -> "Truth":
-        """From primary `targets` (B,) and, a row each, the nodes `also` acceptable.
+        """Combine primary labels with further acceptable categories.
 
-        A further place is exact where products may end there, else it stands for its branch.
+        Args:
+            taxonomy: the tree.
+            targets: B primary labels.
+            also: further acceptable nodes of each product; a node that is no terminal stands for its branch.
         """
         width = 1 + max((len(more) for more in also), default=0)
         node = np.full((len(targets.node), width), -1, dtype=np.int64)
@@ -89,24 +99,24 @@ class Truth:
         return Truth(self.taxonomy, self.node[rows], self.exact[rows])
 
     def judge(self, predicted: np.ndarray) -> MatchedPredictions:
-        """Choose for each of the `predicted` nodes (B,) the label it is judged against."""
+        """Choose the label that each of the predicted nodes (B,) is compared with."""
         shared = self._shared(predicted[:, None])  # (B, A)
         right = self._fits(predicted[:, None], shared)
         chosen = np.argmax(shared + right * (self.taxonomy.depth + 1), axis=1)
-        pick = (np.arange(len(self)), chosen)
+        at = (np.arange(len(self)), chosen)
         return MatchedPredictions(
-            self.taxonomy, predicted, self.node[pick], self.exact[pick], right[pick], shared[pick]
+            self.taxonomy, predicted, self.node[at], self.exact[at], right[at], shared[at]
         )
 
     def hits(self, predicted: np.ndarray) -> np.ndarray:
-        """(B, K) which of K predicted nodes (B, K) fit any acceptable place; -1 fits none."""
+        """(B, K) bool, which of K predicted nodes (B, K) match an acceptable category; -1 matches none."""
         columns = [predicted[:, k, None] for k in range(predicted.shape[1])]
         return np.stack([self._fits(c, self._shared(c)).any(1) for c in columns], 1)
 
     def nll(self, scores: Scores) -> np.ndarray:
-        """(B,) negative log of the probability of being right: of the union of acceptable places.
+        """(B,) negative log-probability of the union of the acceptable categories.
 
-        Infinite where none of them can be answered.
+        Infinite where none of them can be predicted.
         """
         own = self.taxonomy.terminal_of[self.node]  # (B, A)
         logp = np.full(self.node.shape, -np.inf)
@@ -119,7 +129,7 @@ class Truth:
 
     @property
     def _counted(self) -> np.ndarray:
-        """(B, A) acceptable places not already inside another one of the same product."""
+        """(B, A) bool, acceptable categories that are not in another one of the same product."""
         counted = self.node >= 0
         for a in range(self.node.shape[1]):
             for b in range(self.node.shape[1]):
@@ -131,17 +141,19 @@ class Truth:
         return counted
 
     def _inside(self, a: int, b: int) -> np.ndarray:
-        """(B,) place a is place b, or lies below it."""
+        """(B,) bool, whether acceptable category a is b, or below it."""
         depth = self.taxonomy.node_depth[self.node[:, b]]
         return self.taxonomy.ancestors[self.node[:, a], depth - 1] == self.node[:, b]
 
     def _shared(self, predicted: np.ndarray) -> np.ndarray:
-        """(B, A) levels that predicted (B, 1) and each acceptable place have in common."""
+        """(B, A) number of levels that predicted nodes (B, 1) share with each acceptable category."""
         of_label = self.taxonomy.ancestors[self.node]  # (B, A, L)
         agree = (of_label == self.taxonomy.ancestors[predicted]) & (of_label >= 0)
         return np.where(self.node >= 0, agree.sum(2), -1)
 
     def _fits(self, predicted: np.ndarray, shared: np.ndarray) -> np.ndarray:
-        """(B, A) the predicted node (B, 1) is this place, or lies in this branch."""
+        """(B, A) bool, whether the predicted node (B, 1) is this category, or in its branch if it is not
+        exact.
+        """
         reached = shared == self.taxonomy.node_depth[self.node]
         return (self.node >= 0) & (predicted >= 0) & reached & ((self.node == predicted) | ~self.exact)

@@ -1,7 +1,7 @@
-"""Official trees as their owners publish them: ids kept, oddities told, nothing guessed silently.
+"""Reads published category trees; ids are kept, and irregularities reported as problems.
 
-`read_taxonomy` knows by content: Google's text with ids; plain paths; indented text; CSV with a path,
-a column a level, or parent ids; Best Buy's JSON; nested JSON; Shopify's; and Aisle's own.
+The format is detected by content: Google's text with ids, plain paths, indented text, CSV (with a path, a
+column per level, or parent ids), the JSON of Best Buy and Shopify, nested JSON, and Aisle's own.
 """
 
 import csv
@@ -18,42 +18,17 @@ from aisle.regular_files import read_bytes
 from aisle.taxonomy.tree import CategoryPath, Node, Taxonomy, format_path
 
 _DELIMITERS = (
-    *(
-        " > ",
-        " >> ",
-        ">>",
-        ">",
-        "＞",
-        " » ",
-        "»",
-        " › ",
-        "›",
-        " → ",
-        "→",
-        " | ",
-        "|",
-        "::",
-        " / ",
-        "/",
-        "\\",
-        ";",
-    ),
-)
+    " > ", " >> ", ">>", ">", "＞", " » ", "»", " › ", "›", " → ", "→",
+    " | ", "|", "::", " / ", "/", "\\", ";",
+)  # fmt: skip
 _GOOGLE = re.compile(r"^\s*(\d+)\s+-\s+(.+)$")
 _LEVEL = re.compile(
     r"^.*?(?:level|lvl|niveau|ebene|l)[ _-]?(\d+).*$|^(?:category|cat)[ _-]?(\d+)$", re.IGNORECASE
 )
 _ID = ("id", "category_id", "categoryid", "node_id", "code", "key", "gid")
 _PATH = (
-    "path",
-    "category_path",
-    "full_name",
-    "fullname",
-    "full_path",
-    "breadcrumb",
-    "category",
-    "categories",
-)
+    "path", "category_path", "full_name", "fullname", "full_path", "breadcrumb", "category", "categories",
+)  # fmt: skip
 _NAME = ("name", "category_name", "title", "label")
 _PARENT = ("parent_id", "parentid", "parent", "parent_category_id")
 _CHILDREN = ("children", "subcategories", "subCategories", "categories", "nodes", "verticals", "child")
@@ -61,25 +36,38 @@ _TRUE = {"1", "true", "yes", "y", "t", "x"}
 
 
 class TreeProblem(NamedTuple):
-    """Something odd in a tree's file that was read in a stated way; `line` is a line or an entry, from 1."""
+    """An irregularity in the file of a tree, and how it was read.
+
+    Attributes:
+        line: number of the line or entry, from 1.
+        message: what is irregular.
+        value: the text in question.
+    """
 
     line: int
-    what: str
+    message: str
     value: str
 
     def __str__(self) -> str:
-        return f"tree, entry {self.line:,}: {self.what}: {self.value[:80]!r}"
+        return f"tree, entry {self.line:,}: {self.message}: {self.value[:80]!r}"
 
 
 class ReadTree(NamedTuple):
-    """A tree, and what was odd about its file."""
+    """A tree, and the problems of its file."""
 
     taxonomy: Taxonomy
     problems: tuple[TreeProblem, ...]
 
 
 class Entry(NamedTuple):
-    """One category as a file states it; `id` blank: the path serves."""
+    """A category in a file.
+
+    Attributes:
+        line: number of the line or entry, from 1.
+        id: its id; empty where the file has none.
+        path: names from the top level down.
+        assignable: whether products can be assigned to it, None where the file does not say.
+    """
 
     line: int
     id: str
@@ -88,19 +76,26 @@ class Entry(NamedTuple):
 
 
 def read_taxonomy(path: str | Path) -> Taxonomy:
-    """The tree in this file; `read_tree` also tells what was odd.
+    """Read a tree; `read_tree` also returns the problems of the file.
+
+    Args:
+        path: the file.
 
     Raises:
-        TaxonomyError: the file is missing, or holds no tree that can be told.
+        TaxonomyError: the file is missing, or holds no tree.
     """
     return read_tree(path).taxonomy
 
 
 def read_tree(path: str | Path) -> ReadTree:
-    """The tree in this file. Interior nodes take products only where an `assignable` column says so.
+    """Read a tree, and the problems of its file.
 
-    A path given twice becomes one node, the further ids its aliases; a category without a name is
-    called by its id. Both are told as problems.
+    Inner nodes are assignable only where a column `assignable` says so. A repeated path becomes one node,
+    with the further ids as aliases; a category without a name gets its id as name. Both are reported as
+    problems.
+
+    Args:
+        path: the file.
 
     Raises:
         TaxonomyError: as `read_taxonomy`.
@@ -147,14 +142,14 @@ def _text(path: Path) -> str:
 
 
 def _build(entries: list[Entry]) -> ReadTree:
-    """Nodes in the file's order; oddities resolved and told."""
+    """Make nodes of the entries, and report irregularities."""
     problems: list[TreeProblem] = []
     nodes: dict[CategoryPath, Node] = {}
     aliases: dict[str, str] = {}
     ids: dict[str, CategoryPath] = {}
     written: dict[CategoryPath, tuple[str | None, ...]] = {}
     for entry in entries:
-        path = _named(entry, problems)
+        path = _clean_path(entry, problems)
         if not path:
             continue
         node_id = entry.id or format_path(path)
@@ -168,14 +163,14 @@ def _build(entries: list[Entry]) -> ReadTree:
             nodes[path], written[path] = Node(node_id, path, bool(entry.assignable)), entry.path
         elif nodes[path].id != node_id:
             same = "the same path" if entry.path == written[path] else "the same path but for spacing"
-            what = f"{same} as id {nodes[path].id!r}; its id {node_id!r} now names that node too"
-            problems.append(TreeProblem(entry.line, what, format_path(path)))
+            message = f"{same} as id {nodes[path].id!r}; its id {node_id!r} now names that node too"
+            problems.append(TreeProblem(entry.line, message, format_path(path)))
             aliases[node_id] = nodes[path].id
     return ReadTree(Taxonomy(nodes.values(), aliases), tuple(problems))
 
 
-def _named(entry: Entry, problems: list[TreeProblem]) -> CategoryPath:
-    """The path with blanks at its end cut; a level without a name is called by the entry's id."""
+def _clean_path(entry: Entry, problems: list[TreeProblem]) -> CategoryPath:
+    """The path without empty levels at the end; a category without a name gets its id as name."""
     names = [" ".join(decode_entities(name or "").split()) for name in entry.path]
     nameless = bool(names) and entry.path[-1] is None
     while names and not names[-1]:
@@ -197,12 +192,12 @@ def _text_entries(text: str) -> list[Entry]:
     lines = [(n, line) for n, line in lines if line.strip() and not line.lstrip().startswith("#")]
     numbered = [(n, m[1], m[2]) for n, line in lines if (m := _GOOGLE.match(line))]
     if len(numbered) > len(lines) / 2:
-        cut = _cutter([path for _, _, path in numbered])
-        return [Entry(n, node_id, cut(path)) for n, node_id, path in numbered]
+        split = _path_splitter([path for _, _, path in numbered])
+        return [Entry(n, node_id, split(path)) for n, node_id, path in numbered]
     if any(line[0] in " \t" for _, line in lines):
         return list(_indented(lines))
-    cut = _cutter([line for _, line in lines])
-    return [Entry(n, "", cut(line)) for n, line in lines]
+    split = _path_splitter([line for _, line in lines])
+    return [Entry(n, "", split(line)) for n, line in lines]
 
 
 def _indented(lines: list[tuple[int, str]]) -> Iterator[Entry]:
@@ -219,16 +214,16 @@ def _indented(lines: list[tuple[int, str]]) -> Iterator[Entry]:
         yield Entry(n, node_id, tuple(name for _, name in open_levels))
 
 
-def _cutter(paths: list[str]) -> Any:
-    """Cuts a written path by the delimiter that makes most paths a child of another one."""
+def _path_splitter(paths: list[str]) -> Any:
+    """A function that splits paths at the delimiter with which most paths are children of another one."""
     paths = [decode_entities(path) for path in paths]
     known = set(paths)
 
-    def children(mark: str) -> tuple[int, int]:
-        deep = [path for path in paths if mark in path]
-        return sum(path.rsplit(mark, 1)[0] in known for path in deep), len(deep)
+    def children(delimiter: str) -> tuple[int, int]:
+        deep = [path for path in paths if delimiter in path]
+        return sum(path.rsplit(delimiter, 1)[0] in known for path in deep), len(deep)
 
-    best = max(_DELIMITERS, key=lambda mark: (*children(mark), len(mark)))
+    best = max(_DELIMITERS, key=lambda delimiter: (*children(delimiter), len(delimiter)))
     if not children(best)[1]:
         return lambda path: (decode_entities(path),)
     return lambda path: tuple(decode_entities(path).split(best))
@@ -259,16 +254,16 @@ def _csv_entries(text: str, path: Path) -> list[Entry]:
         return Entry(n, "" if node_id is None else row[node_id].strip(), path, assignable)
 
     if len(levels) > 1 or (levels and whole is None):
-        return [entry(n, row, cells) for n, row, cells in _filled_down(body, levels)]
+        return [entry(n, row, cells) for n, row, cells in _fill_down(body, levels)]
     if parent is not None and name is not None and node_id is not None:
         table = {row[node_id].strip(): (row[name].strip() or None, row[parent].strip()) for _, row in body}
-        return [entry(n, row, _climb(row[node_id].strip(), table)) for n, row in body]
+        return [entry(n, row, _path_from_parents(row[node_id].strip(), table)) for n, row in body]
     whole = name if whole is None else whole
     if whole is None:
         columns = ", ".join(rows[0])
         raise TaxonomyError(f"no column named path, level1 … or name and parent_id; the file has: {columns}")
-    cut = _cutter([row[whole] for _, row in body])
-    return [entry(n, row, cut(row[whole])) for n, row in body]
+    split = _path_splitter([row[whole] for _, row in body])
+    return [entry(n, row, split(row[whole])) for n, row in body]
 
 
 def _first(header: list[str], names: tuple[str, ...]) -> int | None:
@@ -280,10 +275,10 @@ def _level_columns(header: list[str]) -> list[int]:
     return [k for _, k in sorted(found)]
 
 
-def _filled_down(
+def _fill_down(
     body: list[tuple[int, list[str]]], levels: list[int]
 ) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:
-    """Level cells of each row; leading blanks mean "as in the row above", as spreadsheets write trees."""
+    """The level cells of each row; leading blanks repeat the row above, as in spreadsheets."""
     above: list[str] = []
     for n, row in body:
         cells = [row[k].strip() for k in levels]
@@ -293,7 +288,7 @@ def _filled_down(
         yield n, row, tuple(above)
 
 
-def _climb(node_id: str, table: Mapping[str, tuple[str | None, str]]) -> tuple[str | None, ...]:
+def _path_from_parents(node_id: str, table: Mapping[str, tuple[str | None, str]]) -> tuple[str | None, ...]:
     names: list[str | None] = []
     seen: set[str] = set()
     while node_id in table:
@@ -311,8 +306,8 @@ def _climb(node_id: str, table: Mapping[str, tuple[str | None, str]]) -> tuple[s
 def _json_entries(data: Any) -> Iterator[Entry]:
     items = data if isinstance(data, list) else [data]
     if items and all(isinstance(item, str) for item in items):
-        cut = _cutter(items)
-        yield from (Entry(n, "", cut(item)) for n, item in enumerate(items, 1))
+        split = _path_splitter(items)
+        yield from (Entry(n, "", split(item)) for n, item in enumerate(items, 1))
         return
     if any(isinstance(item, dict) and _value(item, _PARENT) is not None for item in items):
         yield from _by_parent(items)
@@ -327,7 +322,12 @@ def _by_parent(items: list[Any]) -> Iterator[Entry]:
         str(_value(item, _ID)): (_value(item, _NAME), str(_value(item, _PARENT) or "")) for item in items
     }
     for n, item in enumerate(items, 1):
-        yield Entry(n, str(_value(item, _ID)), _climb(str(_value(item, _ID)), table), item.get("assignable"))
+        yield Entry(
+            n,
+            str(_value(item, _ID)),
+            _path_from_parents(str(_value(item, _ID)), table),
+            item.get("assignable"),
+        )
 
 
 def _value(item: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -336,26 +336,26 @@ def _value(item: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _json_node(item: Any, above: tuple[str | None, ...], counter: Iterator[int]) -> Iterator[Entry]:
-    """An object with a whole path, or with a name and, perhaps, what lies below it."""
+    """The entries of an object with a path, or with a name and children."""
     if not isinstance(item, dict):
         raise TaxonomyError(f"a category is an object, not {str(item)[:40]!r}")
-    node_id, path = _value(item, _ID), _whole_path(item)
+    node_id, path = _value(item, _ID), _full_path(item)
     below: list[Any] = []
     if path is None:
         below = next((item[key] for key in _CHILDREN if isinstance(item.get(key), list)), [])
         name = _value(item, _NAME)
-        heading = any(
-            isinstance(child, dict) and _whole_path(child) for child in below
-        )  # of Shopify's verticals
-        path = None if name is None or heading else (*above, str(name))
+        is_heading = any(
+            isinstance(child, dict) and _full_path(child) for child in below
+        )  # Shopify's verticals
+        path = None if name is None or is_heading else (*above, str(name))
     if path is not None:
         yield Entry(next(counter), "" if node_id is None else str(node_id), path, item.get("assignable"))
     for child in below:
         yield from _json_node(child, path or above, counter)
 
 
-def _whole_path(item: Mapping[str, Any]) -> tuple[str | None, ...] | None:
-    """From the top down, as Best Buy (`path`, a list of objects) and Shopify (`full_name`) write it."""
+def _full_path(item: Mapping[str, Any]) -> tuple[str | None, ...] | None:
+    """The path of an object: `path`, a list of objects (Best Buy), or `full_name` (Shopify)."""
     whole = _value(item, _PATH[:6])
     if isinstance(whole, list):
         return tuple(part.get("name") if isinstance(part, dict) else str(part) for part in whole)

@@ -1,8 +1,10 @@
-"""Log-probabilities over a tree, in numpy: what a predictor hands to decisions, metrics and reports.
+"""Log-probabilities over a tree, in numpy; the input of decisions, metrics and reports.
 
-One softmax over terminals holds everything: a node's probability is the sum over its range of
-terminals, taken in log space; no dense terminals-by-nodes matrix is ever made. The network's torch
-`Scores` (aisle.models.scores) answers the same questions.
+There is one softmax over terminals. A node's probability is the sum over its range of terminals, in log
+space, without a dense terminals-by-nodes matrix. `TorchScores` (`aisle.models.scores`) has the same methods
+in torch.
+
+Shapes: B products, N terminals, M nodes, L levels.
 """
 
 from typing import NamedTuple
@@ -29,7 +31,12 @@ class Targets(NamedTuple):
 
 
 class TopK(NamedTuple):
-    """The k most probable terminals: `node` (B, k) node indexes, `logp` (B, k), best first."""
+    """The k most probable terminals, best first.
+
+    Attributes:
+        node: (B, k) node indexes.
+        logp: (B, k) log-probabilities.
+    """
 
     node: np.ndarray
     logp: np.ndarray
@@ -38,7 +45,12 @@ class TopK(NamedTuple):
 class Scores:
     """Log-probabilities of B products over the N terminals of a tree.
 
-    `logp` is (B, N) float, each row's exponentials summing to 1.
+    Args:
+        taxonomy: the tree.
+        logp: (B, N) log-probabilities; the probabilities of a row sum to 1.
+
+    Raises:
+        ValueError: `logp` does not fit the tree.
     """
 
     def __init__(self, taxonomy: Taxonomy, logp: np.ndarray) -> None:
@@ -58,9 +70,9 @@ class Scores:
         return self.logp
 
     def nodes(self, nodes: np.ndarray) -> np.ndarray:
-        """(B, K) log-probabilities of K nodes that do not overlap and stand in tree order."""
+        """(B, K) log-probabilities of K nodes that do not overlap, in tree order."""
         spans = self.taxonomy.span[nodes]
-        padded = np.pad(self.logp, ((0, 0), (0, 1)), constant_values=-np.inf)  # so that a stop may be N
+        padded = np.pad(self.logp, ((0, 0), (0, 1)), constant_values=-np.inf)  # a stop may be N
         edges = spans.ravel()
         peak = np.maximum.reduceat(padded, edges, axis=1)[:, ::2]  # (B, K)
         peak = np.where(np.isfinite(peak), peak, 0.0)
@@ -72,7 +84,7 @@ class Scores:
             return np.log(np.add.reduceat(mass, starts, axis=1)) + peak
 
     def node(self, node: np.ndarray) -> np.ndarray:
-        """(B,) log-probability of one node a row."""
+        """(B,) log-probability of one node per product, `node` (B,)."""
         spans = self.taxonomy.span[node]
         out = np.empty(len(self), dtype=self.logp.dtype)
         for i, (start, stop) in enumerate(spans):
@@ -80,28 +92,27 @@ class Scores:
         return out
 
     def level(self, depth: int) -> np.ndarray:
-        """(B, n + 1) log-probabilities of the n nodes at this level (1 is the top), and in the last
-        column that the path ended above it."""
-        here = self.nodes(self.taxonomy.level(depth))
+        """(B, n + 1) log-probabilities of the n nodes of a level (from 1); the last column: ended above."""
+        at_level = self.nodes(self.taxonomy.level(depth))
         ended = np.flatnonzero(self.taxonomy.node_depth[self.taxonomy.terminals] < depth)
         if len(ended):
             last = np.logaddexp.reduce(self.logp[:, ended], axis=1, keepdims=True)
         else:
             last = np.full((len(self), 1), -np.inf, dtype=self.logp.dtype)
-        return np.concatenate([here, last], 1)
+        return np.concatenate([at_level, last], 1)
 
     def topk(self, k: int) -> TopK:
-        """The k (at most N) most probable terminals; ties go to the one that comes first in the tree."""
+        """The k (at most N) most probable terminals; of equal ones, the first in the tree."""
         k = min(k, self.logp.shape[1])
         order = np.empty((len(self), k), dtype=np.int64)
-        left = np.maximum(self.logp, -1e30)  # finite, so that what was taken can be told from the impossible
-        for rank in range(k):  # k passes are quicker than sorting rows of thousands
-            order[:, rank] = left.argmax(1)
-            left[np.arange(len(self)), order[:, rank]] = -np.inf
+        rest = np.maximum(self.logp, -1e30)  # finite: -inf marks the terminals chosen already
+        for rank in range(k):  # faster than sorting rows of thousands
+            order[:, rank] = rest.argmax(1)
+            rest[np.arange(len(self)), order[:, rank]] = -np.inf
         return TopK(self.taxonomy.terminals[order], np.take_along_axis(self.logp, order, 1))
 
     def best(self) -> np.ndarray:
-        """(B,) the most probable terminal's node."""
+        """(B,) the node of the most probable terminal."""
         return self.taxonomy.terminals[self.logp.argmax(1)]
 
     def lineage(self, node: np.ndarray) -> np.ndarray:
@@ -114,13 +125,13 @@ class Scores:
         return out
 
     def nll(self, targets: Targets) -> np.ndarray:
-        """(B,) negative log-likelihood: the terminal's where exact, else the branch's.
+        """(B,) negative log-likelihood of labels: of the terminal where exact, else of the branch.
 
         Raises:
-            ValueError: a target is unknown, or exact at a node where products cannot end.
+            ValueError: a label is unknown, or exact at a node that is no terminal.
         """
-        own = self.taxonomy.terminal_of[targets.node]
-        if (targets.node < 0).any() or (own[targets.exact] < 0).any():
+        terminal = self.taxonomy.terminal_of[targets.node]
+        if (targets.node < 0).any() or (terminal[targets.exact] < 0).any():
             raise ValueError("a target is unknown, or exact where products cannot end")
-        exact = self.logp[np.arange(len(self)), np.maximum(own, 0)]
+        exact = self.logp[np.arange(len(self)), np.maximum(terminal, 0)]
         return -np.where(targets.exact, exact, self.node(targets.node))

@@ -1,9 +1,8 @@
-"""A category tree as one depth-first list of nodes.
+"""A category tree as a depth-first list of nodes.
 
-A *terminal* is a place a product can end: a leaf, or an interior node that is `assignable`
-("stop here"; real catalogues have them). In depth-first order the terminals under any node are one
-contiguous range, so a node's probability is a sum over a slice. Numbers (indexes of nodes and
-terminals) live in memory only; files and weights carry ids.
+A terminal is a category that products can be assigned to: a leaf, or an inner node that is `assignable`. In
+depth-first order the terminals under a node are a contiguous range, so a node's probability is a sum over a
+slice. Indexes of nodes and terminals exist in memory only; files and weights refer to nodes by id.
 """
 
 import hashlib
@@ -21,7 +20,13 @@ CategoryPath = tuple[str, ...]
 
 
 class Node(NamedTuple):
-    """One category. `assignable` says whether products may be placed exactly here (leaves always may)."""
+    """A category.
+
+    Attributes:
+        id: stable id.
+        path: names from the top level down.
+        assignable: whether products can be assigned to exactly this node; always True for leaves.
+    """
 
     id: str
     path: CategoryPath
@@ -34,19 +39,24 @@ class Node(NamedTuple):
 
 
 def format_path(path: Sequence[str]) -> str:
-    """`('Clothing', 'Shoes')` -> `'Clothing > Shoes'`, as people read it."""
+    """A path as text: `('Clothing', 'Shoes')` is `'Clothing > Shoes'`."""
     return DELIMITER.join(path)
 
 
 class Taxonomy:
-    """A frozen tree. Nodes are kept depth-first; siblings keep the order in which they were given.
+    """An immutable category tree of M nodes, N terminals and L levels; level 1 is the top.
 
-    `nodes` may come in any order; parents that no node names are created (not assignable, their id
-    the formatted path). `aliases` maps further ids (merged duplicates of an official file) to a
-    node's id. N terminals, M nodes, L levels; level 1 is the top.
+    Args:
+        nodes: in any order; siblings keep their order. Missing parents are created (not assignable, with the
+            formatted path as id).
+        aliases: further ids of nodes (merged duplicates of an official file).
+
+    Attributes:
+        nodes: in depth-first order.
+        aliases: further ids of nodes.
 
     Raises:
-        TaxonomyError: no node, an empty name, an id or a path given twice, an alias to nowhere.
+        TaxonomyError: no node, an empty name, a repeated id or path, or an alias of an unknown id.
     """
 
     def __init__(self, nodes: Iterable[Node], aliases: Mapping[str, str] | None = None) -> None:
@@ -62,7 +72,7 @@ class Taxonomy:
 
     @classmethod
     def from_paths(cls, paths: Iterable[CategoryPath]) -> "Taxonomy":
-        """The tree that a set of labels spans; each label is assignable, siblings sorted by name."""
+        """The tree spanned by labels; each label is assignable, siblings are sorted by name."""
         return cls(Node(format_path(path), path) for path in sorted(set(paths)))
 
     # -- looking up ---------------------------------------------------------------------------
@@ -80,24 +90,26 @@ class Taxonomy:
         return f"Taxonomy({len(self)} nodes, {len(self.terminals)} terminals, {self.depth} levels)"
 
     def find(self, label: str | Sequence[str]) -> int | None:
-        """The index of the node with this path, or (a string) this id or alias; None if there is none."""
+        """The index of the node with this path (a sequence), or this id or alias (a string); None without
+        one.
+        """
         if isinstance(label, str):
             return self._by_id.get(self.aliases.get(label, label))
         return self._by_path.get(tuple(label))
 
     def index(self, label: str | Sequence[str]) -> int:
-        """As `find`.
+        """As `find`, for a node that must exist.
 
         Raises:
             TaxonomyError: there is no such node; the message names the nearest one.
         """
-        found = self.find(label)
-        if found is None:
+        node = self.find(label)
+        if node is None:
             text = label if isinstance(label, str) else format_path(label)
             raise TaxonomyError(
                 f"category {text!r} is not in the tree ({len(self)} nodes).{self.did_you_mean(text)}"
             )
-        return found
+        return node
 
     def terminals_in(self, other: "Taxonomy") -> np.ndarray:
         """(N,) the number of each terminal in another tree, by node id; -1 where it is none there."""
@@ -116,12 +128,12 @@ class Taxonomy:
 
     @cached_property
     def parent(self) -> np.ndarray:
-        """(M,) each node's parent, -1 at the top."""
+        """(M,) the parent of each node, -1 at the top level."""
         return np.array([self._by_path.get(n.path[:-1], -1) for n in self.nodes], dtype=np.int64)
 
     @cached_property
     def node_depth(self) -> np.ndarray:
-        """(M,) 1 for top categories."""
+        """(M,) the level of each node, from 1."""
         return np.array([len(node.path) for node in self.nodes], dtype=np.int64)
 
     @property
@@ -131,28 +143,28 @@ class Taxonomy:
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
-        """For each node its children, in order."""
-        found: list[list[int]] = [[] for _ in self.nodes]
+        """The children of each node, in order."""
+        children: list[list[int]] = [[] for _ in self.nodes]
         for i, parent in enumerate(self.parent):
             if parent >= 0:
-                found[parent].append(i)
-        return tuple(tuple(c) for c in found)
+                children[parent].append(i)
+        return tuple(tuple(c) for c in children)
 
     @cached_property
     def terminals(self) -> np.ndarray:
-        """(N,) the nodes where products can end, depth-first (an interior one before those below it)."""
+        """(N,) the node of each terminal, depth-first (inner nodes before those below them)."""
         return np.array([i for i, n in enumerate(self.nodes) if n.assignable or not self.children[i]])
 
     @cached_property
     def terminal_of(self) -> np.ndarray:
-        """(M,) each node's own terminal, -1 where products cannot end."""
+        """(M,) the terminal of each node, -1 if it is none."""
         numbers = np.full(len(self), -1, dtype=np.int64)
         numbers[self.terminals] = np.arange(len(self.terminals))
         return numbers
 
     @cached_property
     def span(self) -> np.ndarray:
-        """(M, 2) the terminals under each node (itself included), as [start, stop)."""
+        """(M, 2) the range [start, stop) of terminals in each node's branch, itself included."""
         last = np.arange(len(self))  # the last node of each subtree
         for i in range(len(self) - 1, -1, -1):
             if self.parent[i] >= 0:
@@ -161,12 +173,12 @@ class Taxonomy:
         return np.stack([before[:-1], before[last + 1]], 1)
 
     def level(self, depth: int) -> np.ndarray:
-        """The nodes at this depth (1 is the top), in order."""
+        """The nodes of a level (from 1), in order."""
         return np.flatnonzero(self.node_depth == depth)
 
     @cached_property
     def ancestors(self) -> np.ndarray:
-        """(M, L) each node's ancestor at every level, itself included; -1 below it."""
+        """(M, L) the ancestor of each node on each level, itself included; -1 below it."""
         table = np.full((len(self), self.depth), -1, dtype=np.int64)
         for i, parent in enumerate(self.parent):
             if parent >= 0:
@@ -175,24 +187,24 @@ class Taxonomy:
         return table
 
     def lineage(self, node: int) -> tuple[int, ...]:
-        """From the top category down to `node`."""
+        """The nodes on the path to `node`, from the top level down."""
         return tuple(int(a) for a in self.ancestors[node] if a >= 0)
 
     # -- keeping ------------------------------------------------------------------------------
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of ids, paths and assignability: equal trees, equal fingerprints."""
+        """A hash of ids, paths and assignability, equal for equal trees."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """One JSON object: nodes in order, with ids."""
+        """The tree as JSON."""
         nodes = [[node.id, list(node.path), node.assignable] for node in self.nodes]
         return json.dumps({"nodes": nodes, "aliases": self.aliases}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Taxonomy":
-        """Read back what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             TaxonomyError: the text is something else.
@@ -206,14 +218,14 @@ class Taxonomy:
         return cls(nodes, aliases)
 
     def with_assignable(self, nodes: Iterable[int]) -> "Taxonomy":
-        """The same tree with these nodes assignable too."""
-        more = set(nodes)
-        changed = (n._replace(assignable=n.assignable or i in more) for i, n in enumerate(self.nodes))
-        return Taxonomy(changed, self.aliases)
+        """A copy in which these nodes are assignable too."""
+        also = set(nodes)
+        copies = (n._replace(assignable=n.assignable or i in also) for i, n in enumerate(self.nodes))
+        return Taxonomy(copies, self.aliases)
 
 
 def _depth_first(nodes: list[Node]) -> list[Node]:
-    """Order nodes depth-first, creating parents nobody named; siblings keep their order."""
+    """Order nodes depth-first, and create missing parents; siblings keep their order."""
     if not nodes:
         raise TaxonomyError("the tree is empty: no category was given")
     named: dict[CategoryPath, Node] = {}
@@ -223,22 +235,21 @@ def _depth_first(nodes: list[Node]) -> list[Node]:
         if node.path in named:
             raise TaxonomyError(f"path {format_path(node.path)!r} is given twice")
         named[node.path] = node
-    below: dict[CategoryPath, list[CategoryPath]] = {}
-    seen: set[CategoryPath] = set()
+    children: dict[CategoryPath, list[CategoryPath]] = {}
+    visited: set[CategoryPath] = set()
     for path in named:
-        for cut in range(1, len(path) + 1):
-            part = path[:cut]
-            if part not in seen:
-                seen.add(part)
-                below.setdefault(part[:-1], []).append(part)
+        for depth in range(1, len(path) + 1):
+            prefix = path[:depth]
+            if prefix not in visited:
+                visited.add(prefix)
+                children.setdefault(prefix[:-1], []).append(prefix)
     ordered: list[Node] = []
-    stack: list[CategoryPath] = list(reversed(below[()]))
+    stack: list[CategoryPath] = list(reversed(children[()]))
     while stack:
         path = stack.pop()
-        has_children = path in below
         node = named.get(path) or Node(format_path(path), path, assignable=False)
-        ordered.append(node if has_children else node._replace(assignable=True))
-        stack.extend(reversed(below.get(path, [])))
+        ordered.append(node if path in children else node._replace(assignable=True))
+        stack.extend(reversed(children.get(path, [])))
     return ordered
 
 
