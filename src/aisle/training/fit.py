@@ -183,8 +183,8 @@ def folds_of(
 ) -> np.ndarray | None:
     """Assign rows to stratified folds, near-duplicates to one fold.
 
-    Every row is trained on. Rows of fold -1 are not scored out of fold: those in `seen`, and those of the last
-    folds where the scores of all folds would be more than `guarantee.max_scores`.
+    Every row is trained on. Rows of fold -1 are not scored out of fold: those in `seen`, and those of the
+    last folds where the scores of all folds would be more than `guarantee.max_scores`.
 
     Args:
         targets: labels of n rows.

@@ -39,8 +39,8 @@ class GuaranteeOptions(Strict):
             guarantee; `auto` is `cross-fit` for linear models of at most `max_rows` rows, else `hold-out`.
         folds: number of folds of `cross-fit`.
         max_rows: the most rows that `auto` cross-fits.
-        max_scores: the most rows times categories that are scored; beyond it `cross-fit` scores only its first
-            folds, and `hold-out` holds out fewer rows.
+        max_scores: the most rows times categories that are scored; beyond it `cross-fit` scores only its
+            first folds, and `hold-out` holds out fewer rows.
     """
 
     precision: float = Field(default=0.95, gt=0, lt=1)
