@@ -11,6 +11,7 @@ Writes one section into RESULTS.md.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,10 +27,11 @@ from aisle.workflow import part
 
 sys.path.insert(0, str(Path(__file__).parent))
 from accuracy import PICTURES, SETS
-from results import SHARED, machine, write_section
+from results import RESULTS, SHARED, machine, write_section
 
 ROOT = Path(__file__).parents[1]
 FOLDS = 5
+SECTION = "against commit"
 EARLIER = ["parts.stop=0", "parts.calibrate=0", "parts.promise=0"]
 NOW = ['guarantee.method="none"']
 
@@ -91,6 +93,13 @@ def compare(
     return f"| {name} | `{recipe}` | {len(folds)} | {' | '.join(cells)} |"
 
 
+def read_rows(section: str) -> dict[tuple[str, str], str]:
+    """Rows of the table in RESULTS.md, by data set and recipe: those not run now stay."""
+    found = re.search(rf"<!-- {section} -->(.*?)<!-- /{section} -->", RESULTS.read_text(), re.DOTALL)
+    lines = [line for line in (found[1] if found else "").splitlines() if line.startswith("| ")][1:]
+    return {(cells[1].strip(), cells[2].strip(" `")): line for line in lines if (cells := line.split("|"))}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -102,10 +111,11 @@ def main() -> None:
     parser.add_argument("--text-encoder")
     parser.add_argument("--image-encoder")
     args = parser.parse_args()
-    lines = [
+    head = [
         f"| data | recipe | folds | {args.commit} | now | accuracy | macro-F1 | training time, ratio |",
         "|" + "---|" * 8,
     ]
+    rows = read_rows(SECTION)
     with tempfile.TemporaryDirectory() as folder:
         earlier = Path(folder) / "earlier"
         subprocess.run(["git", "-C", ROOT, "worktree", "add", "--detach", earlier, args.commit], check=True)
@@ -113,19 +123,16 @@ def main() -> None:
             for name in args.sets:
                 for recipe in args.recipes:
                     changes = encoders(name, recipe, args.text_encoder, args.image_encoder)
-                    lines.append(
-                        compare(name, recipe, list(range(args.folds)), earlier, Path(folder), changes)
-                    )
-                    print(lines[-1], flush=True)
+                    given = (name, recipe, list(range(args.folds)), earlier, Path(folder), changes)
+                    rows[name, recipe] = compare(*given)
+                    print(rows[name, recipe], flush=True)
                     about = (
                         f"`benchmarks/against_commit.py {args.commit}`; path accuracy / macro-F1 of held-out "
                         "rows in folds inside `train`, all other rows trained on; differences with 95 % "
                         f"intervals; ratio of processor seconds, each encoding from nothing; {machine()}."
                     )
-                    table = "\n".join(lines)
-                    write_section(
-                        "against commit", f"## Compared with commit {args.commit}\n\n{about}\n\n{table}"
-                    )
+                    table = "\n".join([*head, *rows.values()])
+                    write_section(SECTION, f"## Compared with commit {args.commit}\n\n{about}\n\n{table}")
         finally:
             subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", earlier], check=False)
 
