@@ -107,9 +107,11 @@ def test_predictions_written_in_every_format(kind, tmp_path):
         same(written["confidence"], list(one.confidence))
         same([a["confidence"] for a in written["alternatives"]], [a.confidence for a in one.alternatives])
         same(written["threshold"], one.threshold)
+        assert written["reason"] == one.reason
     with files[".csv"].open(newline="") as handle:
         (cell,) = csv.DictReader(handle)
     same([float(c) for c in cell["confidence"].split(" | ")], list(one.confidence))
+    assert cell["reason"] == one.reason
     same(float(re.search(r"\(([\d.e-]+)\)", cell["alternatives"])[1]), one.confidence[-1])
     assert "probability" not in "".join(files[end].read_text() for end in (".jsonl", ".csv"))
 
@@ -136,6 +138,14 @@ def test_the_python_api_and_explanations(kind, tmp_path):
     text = run_cli("explain", home, "--product", asked, "--out", tmp_path / "why")
     assert f"confidence {percent(one.confidence[-1])}" in text
     assert percent(one.confidence[-1]) in (tmp_path / "why" / "explain.html").read_text()
+
+
+def test_different_products_have_different_reasons(torch_model, trained):
+    found = torch_model.predict(trained.catalog.select(np.arange(60)))
+    unsure = [one for one in found if "level unsure" in one.reason]
+    assert len({one.reason for one in unsure}) > 1
+    for one in unsure:  # the category that is unsure is named
+        assert any(name in one.reason for name in one.best)
 
 
 def test_the_log_odds_of_an_explanation_add_up_to_its_confidence(torch_model):
@@ -176,6 +186,7 @@ def test_the_server_suggests_reviews_and_keeps_the_same(kind, tmp_path):
         (answer,) = client.post("/v1/classify", json={"products": [sent]}).json()["results"]
         same(answer["prediction"]["confidence"], list(one.confidence))
         same(answer["prediction"]["alternatives"][0]["confidence"], full)
+        assert answer["prediction"]["reason"] == one.reason
         title = NEW.fields["title"]
         for asked in ({"title": title + " "}, {"title": title, "finished": True}):
             told = client.post("/v1/suggest", json={**NEW.fields, **asked}).json()
@@ -190,6 +201,7 @@ def test_the_server_suggests_reviews_and_keeps_the_same(kind, tmp_path):
         same(item["prediction"]["confidence"][-1], full)
         same(item["expected_gain"], 1 - full)
         same(item["prediction"]["threshold"], one.threshold)
+        assert item["prediction"]["reason"] == one.reason
         choice = {"chosen": one.best_id, "token": item["token"]}
         assert client.post(f"/v1/review/items/{item['id']}/decide", json=choice).status_code == 200
         page = client.get(f"/v1/products/{NEW.id}").json()

@@ -53,6 +53,13 @@ def by_value(site):
     return [row["fields"]["title"] for row in rows]
 
 
+def test_the_desk_says_why_a_product_is_left_to_a_person(site, queue):
+    (row, *_) = reviews.lease(site.server.store, "anonymous", 100)
+    told = queue.locator(".why").first.inner_text()
+    assert row["prediction"]["decision"] != "accept"
+    assert row["prediction"]["reason"].casefold() in told.casefold()
+
+
 def test_the_queue_is_in_order_of_worth_and_worked_by_keys_alone(site, queue):
     assert names(queue) == by_value(site)
     assert names(queue)[0] == queue.locator("#item").inner_text()

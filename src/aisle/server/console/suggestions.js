@@ -30,5 +30,6 @@ export function decisionText({ decision, confidence, threshold, reason }) {
   const does = `The model ${DECISIONS[decision] ?? decision}.`;
   if (threshold === null) return `${does} Its confidence is ${percent(full)}, but: ${reason}.`;
   if (decision !== "accept" && full >= threshold) return `${does} Its confidence is ${has}, and ${needed} would be enough, but: ${reason}.`;
-  return `${does} Its confidence is ${has}; ${needed} is needed to decide.`;
+  const why = decision === "accept" ? "" : ` ${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
+  return `${does} Its confidence is ${has}; ${needed} is needed to decide.${why}`;
 }
