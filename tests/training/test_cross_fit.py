@@ -102,3 +102,13 @@ def test_a_split_by_time_is_not_cross_fitted():
     recipe = load_recipe("fast", ['guarantee.method="cross-fit"', "split.by=time"])
     with pytest.raises(RecipeError, match=r'needs guarantee.method = "hold-out"'):
         guarantee_method(recipe, 50)
+
+
+def test_a_likely_category_without_a_guarantee_is_not_called_unsure():
+    words = ("lamp", "sofa", "boot", "ring")
+    rows = [{"title": f"{word} {i}", "category": word} for i in range(12) for word in words]
+    prediction = aisle.train(aisle.read(rows), "fast").predict(aisle.read([{"title": "lamp 3"}]))[0]
+    assert prediction.decision == "review"
+    sure = prediction.confidence[-1]
+    assert sure >= 0.95
+    assert prediction.reason == f"lamp is likely ({sure:.2f}), but no full path is guaranteed at 95%"

@@ -96,8 +96,16 @@ def why(
         if taxonomy.nodes[node].id not in policy.known:
             return f"{named!r} was not in the tree when the guarantee was fitted: calibrate again"
         return f"{named!r} is never decided automatically"
-    unsure = f"{ORDINALS[min(stop, len(ORDINALS) - 1)]} level unsure: {_rivals(confidences, row, stop)}"
-    if threshold is None and stop + 1 == len(way):
+    level, sure = ORDINALS[min(stop, len(ORDINALS) - 1)], path.confidence[row, stop]
+    point, last = policy.point, stop + 1 == len(way)
+    price = NEVER if point is None else point.accept if last else point.partial
+    if price == NEVER and sure >= policy.settings.precision:
+        kind = "full path" if last else "partial path"
+        return (
+            f"{taxonomy.nodes[node].path[-1]} is likely ({sure:.2f}), but no {kind} is guaranteed at {asked}"
+        )
+    unsure = f"{level} level unsure: {_rivals(confidences, row, stop)}"
+    if threshold is None and last:
         return f"{unsure}; no full path is guaranteed at {asked}"
     return unsure
 
