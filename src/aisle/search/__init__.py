@@ -1,4 +1,4 @@
-"""Finding: an index over products, asked by words, pictures, other products, or several of these at once."""
+"""Search: an index of products, queried by text, images, other products, or a combination."""
 
 from aisle.search.index import Hit, Index, build, open, query
 

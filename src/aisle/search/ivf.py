@@ -1,30 +1,37 @@
-"""Inverted lists: vectors around centroids; a query scans the nearest ones (IVF-flat: Jégou et al., 2011).
+"""An inverted file index of vectors (IVF-flat: Jégou et al., 2011); a query scans the lists of the nearest
+centroids.
 
-D the vectors' width, C centroids, n rows. All vectors have length 1, so that the dot product is the cosine.
+Shapes: n rows, D the width of a vector, C centroids. All vectors have length 1, so the dot product is the
+cosine.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-_A_LIST = 400  # rows a list holds on average
-_LEARNED_FROM = 64  # rows a centroid is learned from
-_ROUNDS = 8
-_BLOCK = 8_192
+_ROWS_PER_LIST = 400  # on average
+_SAMPLE_PER_LIST = 64  # rows that centroids are fitted to
+_KMEANS_STEPS = 8
+_BATCH_SIZE = 8_192
 
 
 class InvertedLists(NamedTuple):
-    """Centroids (C, D) of length 1; rows `starts[c]` to `starts[c + 1]` are nearest to centroid c."""
+    """The lists of an index.
+
+    Attributes:
+        centroids: (C, D) unit vectors.
+        starts: (C + 1,) rows `starts[c]` to `starts[c + 1]` are nearest to centroid c.
+    """
 
     centroids: np.ndarray
     starts: np.ndarray
 
-    def nearest(self, vector: np.ndarray, most: int) -> np.ndarray:
-        """(most,) the lists whose centroids are nearest to a vector."""
-        likeness = self.centroids @ vector
-        if most >= len(likeness):
-            return np.arange(len(likeness))
-        return np.argpartition(-likeness, most)[:most]
+    def nearest(self, vector: np.ndarray, count: int) -> np.ndarray:
+        """(count,) the lists whose centroids are nearest to a vector (D,)."""
+        similarity = self.centroids @ vector
+        if count >= len(similarity):
+            return np.arange(len(similarity))
+        return np.argpartition(-similarity, count)[:count]
 
 
 def arrange(vectors: np.ndarray, seed: int = 0) -> tuple[InvertedLists, np.ndarray]:
@@ -32,22 +39,22 @@ def arrange(vectors: np.ndarray, seed: int = 0) -> tuple[InvertedLists, np.ndarr
 
     Args:
         vectors: (n, D) of length 1.
-        seed: of the sample and the first centroids.
+        seed: seed of the sample and the first centroids.
 
     Returns:
-        The lists, and the order (n,) that the rows have to be put in.
+        The lists, and the order (n,) to sort the rows in.
     """
     rng = np.random.default_rng(seed)
-    count = max(1, len(vectors) // _A_LIST)
-    some = rng.choice(len(vectors), min(len(vectors), count * _LEARNED_FROM), replace=False)
-    sample = np.ascontiguousarray(vectors[np.sort(some)])
+    count = max(1, len(vectors) // _ROWS_PER_LIST)
+    rows = rng.choice(len(vectors), min(len(vectors), count * _SAMPLE_PER_LIST), replace=False)
+    sample = np.ascontiguousarray(vectors[np.sort(rows)])
     centroids = sample[rng.choice(len(sample), count, replace=False)].copy()
-    for _ in range(_ROUNDS):
+    for _ in range(_KMEANS_STEPS):
         near = _assign(sample, centroids)
         order = np.argsort(near, kind="stable")
         filled, first = np.unique(near[order], return_index=True)
         centroids[filled] = np.add.reduceat(sample[order], first, axis=0)
-        # A centroid without rows begins anew at a row drawn by chance.
+        # A centroid without rows is moved to a random row.
         empty = np.setdiff1d(np.arange(count), filled)
         centroids[empty] = sample[rng.choice(len(sample), len(empty))]
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True).clip(min=1e-12)
@@ -59,6 +66,6 @@ def arrange(vectors: np.ndarray, seed: int = 0) -> tuple[InvertedLists, np.ndarr
 
 def _assign(vectors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     near = np.empty(len(vectors), np.int64)
-    for start in range(0, len(vectors), _BLOCK):
-        near[start : start + _BLOCK] = (vectors[start : start + _BLOCK] @ centroids.T).argmax(1)
+    for start in range(0, len(vectors), _BATCH_SIZE):
+        near[start : start + _BATCH_SIZE] = (vectors[start : start + _BATCH_SIZE] @ centroids.T).argmax(1)
     return near
