@@ -19,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.stats import binomtest
 
 import aisle
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3, help="of each real set, for fast")
     parser.add_argument("--balanced", type=int, default=0, help="splits of marketplace for balanced")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-guarantee")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--dry", action="store_true", help="print the section, write nothing")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
@@ -56,7 +58,8 @@ def main() -> None:
     plan["`marketplace`, `balanced`"] = [("marketplace", "balanced", seed) for seed in range(args.balanced)]
     lines, errors = [], []
     for title, cases in plan.items():
-        outcomes = [kept(args.cache, *case) for case in cases]
+        work = Parallel(n_jobs=args.jobs)
+        outcomes: list[Any] = list(work(delayed(kept)(args.cache, *case) for case in cases))
         if not outcomes:
             continue
         lines += [row(title, precision, outcomes) for precision in SHOWN]
@@ -123,7 +126,9 @@ def real(name: str, recipe: str, seed: int) -> dict[str, np.ndarray]:
     catalog = catalog.select(np.sort(np.random.default_rng(seed).permutation(rows)[:MOST]))
     part = assign(catalog.targets().node, catalog.groups(), np.array([0.8, 0.2]), seed)
     learned, fresh = (catalog.select(np.flatnonzero(part == k)) for k in (0, 1))
-    with mock.patch.object(training, "cross_fitted", wraps=training.cross_fitted) as fitted:
+    with mock.patch.object(
+        training, "fit_cross_fitted_policy", wraps=training.fit_cross_fitted_policy
+    ) as fitted:
         model = aisle.train(learned, recipe, changes=changes(name, recipe))
     _, _, targets, groups, found, _ = fitted.call_args.args
     tree = model.taxonomy

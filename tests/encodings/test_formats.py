@@ -78,7 +78,7 @@ def test_commands_end_in_one_line_and_exit_code_2(tmp_path, command):
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert " ".join(done.stderr.split()) == (
-        f"error: {path}: not a table of text, but XML, an RSS feed; a catalogue is read from CSV, JSON or "
+        f"error: {path}: not a table of text, but XML, an RSS feed; a catalog is read from CSV, JSON or "
         "Parquet: export the products as one of these"
     )
     assert not (tmp_path / "o.csv").exists()

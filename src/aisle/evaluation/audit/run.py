@@ -154,7 +154,7 @@ def _finding(
 
 def _share(evidence: Evidence, i: int, candidate: int) -> float | None:
     """A candidate's share of the vote, 0 to 1, averaged over text and images; None without neighbours."""
-    columns = [_COLUMN["neighbours full"], _COLUMN["alike full"]]
+    columns = [_COLUMN["neighbors full"], _COLUMN["similar images full"]]
     shares = evidence.features[i, candidate, columns]
     shares = shares[np.isfinite(shares)]
     return float(shares.mean()) if len(shares) else None
