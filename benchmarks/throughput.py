@@ -124,7 +124,7 @@ def decode_only(model: Any, catalog: Catalog) -> Spent:
 
 def network_only(model: Any, catalog: Catalog) -> tuple[Spent, dict[str, float]]:
     """Encoders, fusion and head, on arrays that are ready; and each view's milliseconds a product."""
-    from aisle.inference.onnx.predictor import _feed
+    from aisle.inference.onnx.predictor import _joint_inputs
 
     ready = []
     for batch in batched(catalog, model.batch):
@@ -138,7 +138,7 @@ def network_only(model: Any, catalog: Catalog) -> tuple[Spent, dict[str, float]]
             view, start = model.onnx_views[name], time.thread_time()
             encoded[name] = view.scatter(view.encode(prepared.arrays) if len(rows) else None, rows, b)
             each[name] += time.thread_time() - start
-        model.joint(_feed(encoded, np.stack([p.present for p, _ in views.values()], 1)))
+        model.joint(_joint_inputs(encoded, np.stack([p.present for p, _ in views.values()], 1)))
 
     def work() -> None:
         for _ in prefetch(answer, ready, cores()):
