@@ -11,7 +11,6 @@ Writes one section into RESULTS.md.
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from aisle.workflow import part
 
 sys.path.insert(0, str(Path(__file__).parent))
 from accuracy import PICTURES, SETS
-from results import RESULTS, SHARED, machine, write_section
+from results import SHARED, machine, read_section, write_section
 
 ROOT = Path(__file__).parents[1]
 FOLDS = 5
@@ -95,8 +94,7 @@ def compare(
 
 def read_rows(section: str) -> dict[tuple[str, str], str]:
     """Rows of the table in RESULTS.md, by data set and recipe: those not run now stay."""
-    found = re.search(rf"<!-- {section} -->(.*?)<!-- /{section} -->", RESULTS.read_text(), re.DOTALL)
-    lines = [line for line in (found[1] if found else "").splitlines() if line.startswith("| ")][1:]
+    lines = [line for line in read_section(section) if line.startswith("| ")][1:]
     return {(cells[1].strip(), cells[2].strip(" `")): line for line in lines if (cells := line.split("|"))}
 
 

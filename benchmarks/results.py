@@ -19,6 +19,14 @@ def write_section(name: str, markdown: str) -> None:
     RESULTS.write_text(text)
 
 
+def read_section(name: str) -> list[str]:
+    """Lines of a section as it stands; none where there is no such section."""
+    found = re.search(
+        rf"<!-- {re.escape(name)} -->(.*?)<!-- /{re.escape(name)} -->", RESULTS.read_text(), re.DOTALL
+    )
+    return found[1].splitlines() if found else []
+
+
 def remove_section(name: str) -> None:
     """Drop a section whose figures no longer describe the code."""
     found = re.compile(rf"<!-- {re.escape(name)} -->.*?<!-- /{re.escape(name)} -->\n*", re.DOTALL)
