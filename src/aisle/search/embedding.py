@@ -1,4 +1,4 @@
-"""Products as vectors of length 1, by the model that classifies them."""
+"""Unit vectors of products, computed by a classification model."""
 
 import os
 import uuid
@@ -22,10 +22,10 @@ FORMATS = (".parquet", ".npz")
 
 
 def modalities(model: "Predictor") -> dict[str, str]:
-    """What each view of a model is: text, image or vector.
+    """Modality of each view of a model, by name: text, image or vector.
 
     Raises:
-        SearchError: the model is an ensemble, whose members have a space each.
+        SearchError: The model is an ensemble, whose members have different vector spaces.
     """
     if not hasattr(model, "spec"):
         raise SearchError("an ensemble has no one space to search in: index with one of its members")
@@ -33,7 +33,7 @@ def modalities(model: "Predictor") -> dict[str, str]:
 
 
 def text_field(model: "Predictor") -> str:
-    """The field in which a model looks for words: the title, unless its text views read others only."""
+    """Field that a model reads words from: the title, unless its text views read only others."""
     views = model.inputs
     fields = [name for view in views if view.modality == "text" for name in view.fields]
     named = [name for name in fields if name != "*"]
@@ -41,8 +41,15 @@ def text_field(model: "Predictor") -> str:
 
 
 def embed_batches(model: "Predictor", products: Iterable[Product]) -> Iterator[EmbeddedBatch]:
-    """Products with their vectors and categories, a batch at a time. Where a product has no label, its
-    category is the model's best answer; one of which the model reads nothing has a vector of zeros."""
+    """Compute the vectors and categories of products, in batches.
+
+    A product without a label gets the model's best category. One that the model can read nothing of gets a
+    vector of zeros.
+
+    Args:
+        model: The model.
+        products: The products.
+    """
     from aisle.inference.base_predictor import batched
 
     modalities(model)
@@ -55,37 +62,54 @@ def embed_batches(model: "Predictor", products: Iterable[Product]) -> Iterator[E
 
 
 class QueryVectors(NamedTuple):
-    """The vectors (B, D) of queries; `why` says of each why it has none, or is blank."""
+    """Vectors of B queries.
+
+    Attributes:
+        vectors: (B, D) float32.
+        problems: Why a query has no vector; empty if it has one.
+    """
 
     vectors: np.ndarray
-    why: list[str]
+    problems: list[str]
 
 
 def embed_queries(model: "Predictor", products: Sequence[Product]) -> QueryVectors:
-    """The vectors of queries, where they hold anything that the model reads."""
+    """Compute the vectors of queries.
+
+    Args:
+        model: The model.
+        products: The queries.
+    """
     views = ", ".join(f"{name} ({kind})" for name, kind in modalities(model).items())
-    parts, why = [np.zeros((0, model.dim), np.float32)], []
+    batches, query_problems = [np.zeros((0, model.dim), np.float32)], []
     for scored in model.score_batches(products):
-        parts.append(unit(scored.embedding))
-        told = zip(scored.present, scored.problems, parts[-1], strict=True)
-        for present, problems, vector in told:
-            nothing = problems[0] if problems else f"the model reads {views}"
+        vectors = unit(scored.embedding)
+        batches.append(vectors)
+        for present, problems, vector in zip(scored.present, scored.problems, vectors, strict=True):
+            unread = problems[0] if problems else f"the model reads {views}"
             unknown = "" if vector.any() else "the model knows none of its words"
-            why.append(unknown if present.any() else nothing)
-    return QueryVectors(np.concatenate(parts), why)
+            query_problems.append(unknown if present.any() else unread)
+    return QueryVectors(np.concatenate(batches), query_problems)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """The same, of length 1; zeros stay, and what is not finite becomes zeros."""
+    """Scale rows to length 1; rows of zeros stay, rows with infinite or NaN values become zeros.
+
+    Args:
+        vectors: (B, D).
+
+    Returns:
+        (B, D) float32.
+    """
     finite = np.where(np.isfinite(vectors).all(1, keepdims=True), vectors, 0.0)
     return (finite / np.linalg.norm(finite, axis=1, keepdims=True).clip(min=1e-12)).astype(np.float32)
 
 
 def check_out(out: Path) -> None:
-    """Before any work is done for nothing.
+    """Check that vectors can be written to a path.
 
     Raises:
-        SearchError: the ending says no known format, or there is no such folder.
+        SearchError: The ending is of no known format, or the folder does not exist.
     """
     if out.suffix.lower() not in FORMATS:
         raise SearchError(f"{out}: vectors are written as {', '.join(FORMATS)}; name a file ending in one")
@@ -96,11 +120,19 @@ def check_out(out: Path) -> None:
 def write_vectors(
     model: "Predictor", catalog: Catalog, out: Path, progress: Progress = SILENT
 ) -> tuple[int, int]:
-    """Every row's id and vector, in order, as Parquet (`id`, `vector`) or NumPy (`ids`, `vectors`): files
-    that a catalog takes as vectors. Written beside and renamed. Returns rows and dimensions.
+    """Write the id and vector of every row, in order, to a file that a catalog can read as vectors.
+
+    Args:
+        model: Model to compute the vectors with.
+        catalog: The products.
+        out: Parquet file (columns `id`, `vector`) or NumPy archive (arrays `ids`, `vectors`).
+        progress: Progress reporting.
+
+    Returns:
+        Number of rows and width of a vector.
 
     Raises:
-        SearchError: an unknown ending, no such folder, or the disk refuses.
+        SearchError: Unknown ending, no such folder, or a write failed.
     """
     check_out(out)
     modalities(model)
@@ -136,10 +168,10 @@ def _parquet(batches: Iterable[EmbeddedBatch], handle: BinaryIO, dim: int, advan
 
 def _npz(batches: Iterable[EmbeddedBatch], handle: BinaryIO, dim: int, advance: Advance) -> int:
     ids: list[str] = []
-    parts = [np.zeros((0, dim), np.float32)]
+    arrays = [np.zeros((0, dim), np.float32)]
     for products, vectors, _ in batches:
         ids += [product.id for product in products]
-        parts.append(vectors)
+        arrays.append(vectors)
         advance(len(products))
-    np.savez(handle, ids=np.array(ids, dtype=str), vectors=np.concatenate(parts))
+    np.savez(handle, ids=np.array(ids, dtype=str), vectors=np.concatenate(arrays))
     return len(ids)

@@ -1,4 +1,4 @@
-"""An index as its users hold it: products in, the products most like them out."""
+"""Index of products, searched by vectors, by words (BM25), or by both."""
 
 import json
 from collections import Counter
@@ -30,8 +30,17 @@ SearchMode = Literal["both", "vectors", "words"]
 
 @dataclass(frozen=True)
 class Hit:
-    """A product found. score: what hits are ordered by; similarity: the cosine with the query (-1 to 1) and
-    words: its BM25 score, each None where it was not found that way. image: its first image."""
+    """A product found by a search.
+
+    Attributes:
+        id: Id of the product.
+        score: Score that hits are sorted by.
+        similarity: Cosine with the query, -1 to 1; None if not found by its vector.
+        words: BM25 score; None if not found by its words.
+        fields: Text of each field.
+        category: Path of its category; empty if it has none.
+        image: Its first image.
+    """
 
     id: str
     score: float
@@ -42,7 +51,7 @@ class Hit:
     image: ImageRef | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON writes it; a image by its path."""
+        """The hit as JSON values, with the path of its image."""
         path = self.image.path if self.image else None
         return {
             "id": self.id,
@@ -56,10 +65,17 @@ class Hit:
 
 
 class Index:
-    """The products of one index folder. Safe to be asked from several threads, and while others write.
+    """The products of one index folder; made by `open` or `build`.
 
-    model: the one that made it, where it is at hand; else it is loaded when a query first needs it, from
-    where the index remembers it. `open` and `build` make one.
+    Several threads may search it, also while another process writes.
+
+    Args:
+        folder: Folder of the index.
+        store: Rows of the index.
+        manifest: Its manifest.
+        model: Model that computed the vectors; None: loaded from `manifest.model` when a query needs it.
+        fixed: Keep the version of `store`, rather than follow the newest.
+        trust_code: Allow custom code of the model.
     """
 
     def __init__(
@@ -83,86 +99,96 @@ class Index:
 
     @property
     def store(self) -> IndexStore:
-        """The rows of the newest version, or of the one that was asked for."""
+        """Rows of the newest version, or of the fixed one."""
         if not self._fixed:
             self._store = self._store.latest()
         return self._store
 
     @property
     def versions(self) -> Sequence[IndexVersion]:
-        """Those that can still be opened, oldest first."""
+        """Versions that can be opened, oldest first."""
         return self.store.manifest.versions
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What `where` can ask of."""
+        """Fields that `where` can filter by."""
         return tuple(self.manifest.columns)
 
     @property
     def text_field(self) -> str:
-        """The field that words of a query stand in."""
+        """Field that holds the words of a query."""
         return self.manifest.text_field
 
     @property
     def model(self) -> "Predictor":
-        """The model that made the index.
+        """Model that computed the vectors.
 
         Raises:
-            SearchError: it is not where it was, or another one is there now.
+            SearchError: Its path holds no model, or another one.
         """
         if self._model is None:
             self._model = _loaded(self.folder, self.manifest, Path(self.manifest.model), self._trust_code)
         return self._model
 
-    # -- asking -------------------------------------------------------------------------------
+    # -- search -------------------------------------------------------------------------------
 
     def search(
         self, products: Iterable[Product], k: int = 10, where: str | None = None, mode: SearchMode = "both"
     ) -> list[list[Hit]]:
-        """For each query the k products most like it, best first. A query is a product with views missing.
+        """Find the k best products for each query.
 
-        where: a filter, such as `"category under 'Apparel' and price < 50"`. mode: vectors, words, or both
-        fused (`aisle.search.ranking`).
+        Args:
+            products: Queries, as products; views may be missing.
+            k: Number of hits per query, at least 1.
+            where: A filter, such as `"category under 'Apparel' and price < 50"`.
+            mode: Vectors, words, or both fused (`aisle.search.ranking`).
+
+        Returns:
+            Hits of each query, best first.
 
         Raises:
-            SearchError: a filter that cannot be read, or a query that holds nothing to search by.
+            SearchError: The filter cannot be parsed, or a query has nothing to search by.
         """
-        asked, store = list(products), self.store
+        queries, store = list(products), self.store
         if k < 1:
             raise SearchError(f"k is how many products are wanted, at least 1, not {k}")
         condition = self.condition(where, store)
-        words = [text_of(product) if mode != "vectors" else "" for product in asked]
-        vectors = self._vectors(asked, words) if mode != "words" else [None] * len(asked)
+        words = [text_of(product) if mode != "vectors" else "" for product in queries]
+        vectors = self._vectors(queries, words) if mode != "words" else [None] * len(queries)
         if mode == "words" and not all(words):
             raise SearchError("a query without words cannot be searched by words alone")
         depth = max(DEPTH, 2 * k)
         ranked = []
         for vector, text in zip(vectors, words, strict=True):
             near = store.nearest(vector, depth, condition) if vector is not None else []
-            told = store.matching(text, depth, condition) if text else []
-            if (
-                vector is not None and near and told
-            ):  # what the words found is as alike as it is, not as if it were not at all
-                known = {one.row for one in near}
-                near += store.cosines(vector, [one.row for one in told if one.row not in known])
-            ranked.append(fuse(near, told) if near and told else by_score(near, told))
-        return self._hits([found[:k] for found in ranked], store)
+            matching = store.matching(text, depth, condition) if text else []
+            # A row found by its words only gets its cosine too, rather than 0.
+            if vector is not None and near and matching:
+                known = {scored.row for scored in near}
+                near += store.cosines(vector, [scored.row for scored in matching if scored.row not in known])
+            ranked.append(fuse(near, matching) if near and matching else by_score(near, matching))
+        return self._hits([rows[:k] for rows in ranked], store)
 
     def count(self, where: str | None = None) -> int:
-        """How many products there are, or how many a filter lets through.
+        """Number of products, or of those that pass a filter.
 
         Raises:
-            SearchError: the filter cannot be read.
+            SearchError: The filter cannot be parsed.
         """
         store = self.store
         condition = self.condition(where, store)
         return len(store) if condition is None else store.matches(condition)
 
     def more_like(self, product: str, k: int = 10, where: str | None = None) -> list[Hit]:
-        """The k products most like one of the index, itself left out; the model is not needed.
+        """Find the k products most similar to one of the index, without loading the model.
+
+        Args:
+            product: Id of the product; it is not among the hits.
+            k: Number of hits.
+            where: A filter.
 
         Raises:
-            SearchError: it is not in the index, or the filter cannot be read.
+            SearchError: The product is not in the index or has no vector, or the filter cannot be parsed.
         """
         store = self.store
         row = store.find(product)
@@ -172,50 +198,53 @@ class Index:
         if not vector.any():
             raise SearchError(f"product {product!r} has no vector: it held nothing that the model reads")
         near = store.nearest(vector, k + 1, self.condition(where, store))
-        found = by_score([one for one in near if one.row != row], [])
-        return self._hits([found[:k]], store)[0]
+        ranked = by_score([scored for scored in near if scored.row != row], [])
+        return self._hits([ranked[:k]], store)[0]
 
     def get(self, product: str) -> Hit | None:
-        """A product of the index by its id."""
+        """The product with an id; None if it is not in the index."""
         store = self.store
         row = store.find(product)
         return None if row is None else self._hits([by_score([(row, 0.0)], [])], store)[0][0]
 
     def condition(self, where: str | None, store: IndexStore) -> Condition | None:
-        """A filter, parsed; where it lets nothing through, whether its categories exist is asked."""
+        """Parse a filter.
+
+        Raises:
+            SearchError: It cannot be parsed, or no product passes and it names an unknown category.
+        """
         if where is None or not where.strip():
             return None
         condition = parse(where, self.manifest.columns)
-        asked = [str(t.values[0]) for t in field_tests(condition) if t.operator == "under"]
-        if asked and not store.matches(condition):
+        wanted = [str(t.values[0]) for t in field_tests(condition) if t.operator == "under"]
+        if wanted and not store.matches(condition):
             known = store.category_paths()
             parts = {name for path in known for name in path.split(DELIMITER)}
-            for name in asked:
+            for name in wanted:
                 if not any(f"{DELIMITER}{name}{DELIMITER}" in f"{DELIMITER}{p}{DELIMITER}" for p in known):
                     near = did_you_mean(name, [*parts, *known])
                     raise SearchError(f"--where: no product of {self.folder} is under {name!r}.{near}")
         return condition
 
-    def _vectors(self, asked: list[Product], words: list[str]) -> list[np.ndarray | None]:
-        """Each query's vector; None for one whose words alone can be searched for."""
-        found: list[np.ndarray | None] = []
-        for product, text, vector, why in zip(asked, words, *embed_queries(self.model, asked), strict=True):
-            if why and not text:
-                raise SearchError(f"query {product.id!r} holds nothing to search by: {why}")
-            found.append(None if why else vector)
-        return found
+    def _vectors(self, queries: list[Product], words: list[str]) -> list[np.ndarray | None]:
+        """Vector of each query, (D,); None for one that only its words can be searched by."""
+        vectors, problems = embed_queries(self.model, queries)
+        for query, text, problem in zip(queries, words, problems, strict=True):
+            if problem and not text:
+                raise SearchError(f"query {query.id!r} holds nothing to search by: {problem}")
+        return [None if problem else vector for vector, problem in zip(vectors, problems, strict=True)]
 
-    def _hits(self, ranked: list[list[RankedRow]], store: IndexStore) -> list[list[Hit]]:
-        rows = store.rows({one.row for found in ranked for one in found})
-        return [[_hit(one, rows[one.row]) for one in found] for found in ranked]
+    def _hits(self, rankings: list[list[RankedRow]], store: IndexStore) -> list[list[Hit]]:
+        rows = store.rows({ranked.row for ranking in rankings for ranked in ranking})
+        return [[_hit(ranked, rows[ranked.row]) for ranked in ranking] for ranking in rankings]
 
     # -- changing -----------------------------------------------------------------------------
 
     def add(self, products: Iterable[Product], progress: Progress = SILENT) -> "Index":
-        """Insert products, in place of those with their ids; embedded first, then written at once.
+        """Add products in one new version; those with a known id replace the old ones.
 
         Raises:
-            SearchError: another process is writing, or the disk refuses.
+            SearchError: Another process is writing, or a write failed.
         """
         total = len(products) if isinstance(products, Sequence) else None
         columns, dim = self.manifest.columns, self.manifest.dim
@@ -235,10 +264,13 @@ class Index:
         return self
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Take products out by their ids; ids that are not there are passed over. Returns how many went.
+        """Delete products by their ids; unknown ids are ignored.
+
+        Returns:
+            Number of products deleted.
 
         Raises:
-            SearchError: another process is writing, or the disk refuses.
+            SearchError: Another process is writing, or a write failed.
         """
         with writing(self.folder):
             store = self._store.latest()
@@ -253,21 +285,26 @@ def open(
     version: int | None = None,
     trust_code: bool = False,
 ) -> Index:
-    """A saved index. model: the one that made it, or where it lies, if not where it was. version: an earlier
-    state of the rows; else the newest, also what is written while the index is open.
+    """Open a saved index.
+
+    Args:
+        folder: Folder of the index.
+        model: Model that computed the vectors, or its path; None: the path in the manifest.
+        version: Number of an earlier version; None: the newest, also after later writes.
+        trust_code: Allow custom code of the model.
 
     Raises:
-        SearchError: there is no index, it is damaged, or another model made it.
+        SearchError: There is no index, it is damaged, or another model computed its vectors.
     """
-    place = Path(folder)
-    manifest = read_manifest(place)
+    path = Path(folder)
+    manifest = read_manifest(path)
     if isinstance(model, str | Path):
-        model = _loaded(place, manifest, Path(model), trust_code)
+        model = _loaded(path, manifest, Path(model), trust_code)
     elif model is not None:
-        _check(place, manifest, model, "the model given")
+        _check(path, manifest, model, "the model given")
     return Index(
-        place,
-        IndexStore.open(place, version),
+        path,
+        IndexStore.open(path, version),
         manifest,
         model,
         fixed=version is not None,
@@ -284,12 +321,18 @@ def build(
     replace: bool = False,
     progress: Progress = SILENT,
 ) -> Index:
-    """Index a catalog's rows (faulty ones aside), built beside and renamed into place.
+    """Index the rows of a catalog, without those that have errors.
 
-    run: where the model lies, for queries to load it from. replace: in place of an index that is there.
+    Args:
+        model: Model to compute the vectors with.
+        catalog: The products.
+        out: Folder of the new index.
+        run: Path of the model, kept in the manifest.
+        replace: Replace an index that is already there.
+        progress: Progress reporting.
 
     Raises:
-        SearchError: there is something already, no row can be indexed, or the disk refuses.
+        SearchError: `out` exists, no row can be indexed, or a write failed.
     """
     folder, rows = Path(out), catalog.select(~catalog.fatal)
     if not len(rows):
@@ -304,23 +347,27 @@ def build(
         columns=filter_columns(rows),
         text_field=text_field(model),
     )
-    with new_folder(folder, replace) as beside, progress("indexing", len(rows)) as advance:
+    with new_folder(folder, replace) as temporary, progress("indexing", len(rows)) as advance:
 
         def tables() -> Iterator[pa.Table]:
             for batch in embed_batches(model, rows):
                 yield to_arrow(batch, manifest.columns, manifest.dim)
                 advance(len(batch.products))
 
-        create(beside, manifest, tables())
+        create(temporary, manifest, tables())
     return open(folder, model)
 
 
 def query(text: str | None = None, image: str | Path | None = None, index: Index | None = None) -> Product:
-    """Words, a image or both as a product to search with. The words stand in the field that the index's
-    model reads: the title, where it reads titles.
+    """Make a query from words, an image, or both.
+
+    Args:
+        text: The words; they go into the index's `text_field`, or the title without an index.
+        image: Path of the image.
+        index: Index to search.
 
     Raises:
-        SearchError: the image cannot be read.
+        SearchError: The image cannot be read, or the index's model reads no images.
     """
     images: tuple[ImageRef, ...] = ()
     if image is not None:
@@ -339,17 +386,17 @@ def query(text: str | None = None, image: str | Path | None = None, index: Index
 
 
 def _loaded(folder: Path, manifest: Manifest, model: Path, trust_code: bool) -> "Predictor":
-    from aisle.inference.loading import open_model  # torch may come along, which words alone do not need
+    from aisle.inference.loading import open_model  # may import torch, which a search by words does not need
 
     try:
-        found = open_model(model, trust_code)
+        opened = open_model(model, trust_code)
     except BundleError as error:
         raise SearchError(
             f"{folder} was made by model {manifest.model_id}, which cannot be loaded from {model}: {error}. "
             "Name where it is with --model"
         ) from error
-    _check(folder, manifest, found, str(model))
-    return found
+    _check(folder, manifest, opened, str(model))
+    return opened
 
 
 def _check(folder: Path, manifest: Manifest, model: "Predictor", where: str) -> None:
@@ -360,9 +407,9 @@ def _check(folder: Path, manifest: Manifest, model: "Predictor", where: str) -> 
         )
 
 
-def _hit(one: RankedRow, row: StoredRow) -> Hit:
+def _hit(ranked: RankedRow, row: StoredRow) -> Hit:
     image = None
     if row.image_path or row.image_data:
         image = ImageRef(Path(row.image_path) if row.image_path else None, row.image_data)
     category = tuple(row.category.split(DELIMITER)) if row.category else ()
-    return Hit(row.id, one.score, one.similarity, one.words, json.loads(row.fields), category, image)
+    return Hit(row.id, ranked.score, ranked.similarity, ranked.words, json.loads(row.fields), category, image)

@@ -1,4 +1,4 @@
-"""What an index says of itself (`index.json`), who may write it, and how it comes to be whole or not."""
+"""The manifest of an index (`index.json`), the lock of its writer, and the recovery after a killed writer."""
 
 import contextlib
 import glob
@@ -16,7 +16,7 @@ from aisle.search.filters import FilterColumn
 
 try:
     import fcntl
-except ImportError:  # Windows: two writers of one index are not told apart there
+except ImportError:  # Windows: an index is not locked there
     fcntl = None
 
 FORMAT_VERSION = 1
@@ -26,7 +26,13 @@ _LOCK = ".lock"
 
 @dataclass(frozen=True)
 class SegmentRef:
-    """A segment in a version: its name, how many of its rows count, and the file that says which do not."""
+    """A segment of a version.
+
+    Attributes:
+        name: Name of its files, without the ending.
+        rows: Number of its live rows.
+        tombstones: File with the positions of its deleted rows; empty if there are none.
+    """
 
     name: str
     rows: int
@@ -35,7 +41,14 @@ class SegmentRef:
 
 @dataclass(frozen=True)
 class IndexVersion:
-    """One state of the rows: its number, how many there are, when it was made, what holds them."""
+    """One state of the rows of an index.
+
+    Attributes:
+        number: From 1, one more for each write.
+        rows: Number of live rows.
+        made: Time of the write, ISO 8601 in UTC.
+        parts: Its segments.
+    """
 
     number: int
     rows: int
@@ -45,9 +58,17 @@ class IndexVersion:
 
 @dataclass(frozen=True)
 class Manifest:
-    """model_id, model: whose vectors these are, and where that model lies. views: what it reads, name ->
-    modality; text_field: where it looks for words. columns: what can be filtered by. versions: oldest
-    first."""
+    """The content of `index.json`.
+
+    Attributes:
+        model_id: Id of the model that computed the vectors.
+        model: Path of that model.
+        views: Modality of each of the model's views, by name.
+        dim: Width of a vector.
+        columns: Fields to filter by.
+        text_field: Field that holds the words of a query.
+        versions: Versions that can be opened, oldest first.
+    """
 
     model_id: str
     model: str
@@ -59,16 +80,21 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises:
-    SearchError: there is no index, or one that this Aisle cannot read.
+    """Read the manifest of an index.
+
+    Args:
+        folder: Folder of the index.
+
+    Raises:
+        SearchError: There is no index, or this version of Aisle cannot read it.
     """
     file = folder / MANIFEST
     recover(folder)
     try:
         data = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        what = "is no index: it has no index.json" if folder.is_dir() else "is not there"
-        raise SearchError(f"{folder} {what}. Make one: aisle index RUN FILE --out {folder}") from None
+        problem = "is no index: it has no index.json" if folder.is_dir() else "is not there"
+        raise SearchError(f"{folder} {problem}. Make one: aisle index RUN FILE --out {folder}") from None
     except (OSError, ValueError) as error:
         raise SearchError(f"{file} cannot be read: {error}") from error
     try:
@@ -76,8 +102,8 @@ def read_manifest(folder: Path) -> Manifest:
             raise SearchError(f"{folder} was made by a newer Aisle: upgrade, or index again")
         columns = {name: FilterColumn(**column) for name, column in data.pop("columns").items()}
         versions = tuple(
-            IndexVersion(**{**told, "parts": tuple(SegmentRef(**part) for part in told["parts"])})
-            for told in data.pop("versions")
+            IndexVersion(**{**version, "parts": tuple(SegmentRef(**part) for part in version["parts"])})
+            for version in data.pop("versions")
         )
         return Manifest(columns=columns, versions=versions, **data)
     except (KeyError, TypeError, AttributeError) as error:
@@ -102,10 +128,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Be the only writer of an index; the lock ends with its process, however that ends.
+    """Lock an index for writing; the lock is released when its process ends.
+
+    Args:
+        folder: Folder of the index.
 
     Raises:
-        SearchError: another process is writing, or the folder may not be written.
+        SearchError: Another process is writing, or the folder is not writable.
     """
     try:
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -125,10 +154,14 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def check_vacant(folder: Path, replace: bool) -> None:
-    """Whether an index may be made here.
+    """Check that an index can be created in a folder.
+
+    Args:
+        folder: Folder of the new index.
+        replace: Allow an index that is already there.
 
     Raises:
-        SearchError: there is something already (unless it is an index and `replace`).
+        SearchError: The folder holds something else, or an index without `replace`.
     """
     recover(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
@@ -140,10 +173,17 @@ def check_vacant(folder: Path, replace: bool) -> None:
 
 @contextlib.contextmanager
 def new_folder(folder: Path, replace: bool) -> Iterator[Path]:
-    """A folder beside to build in, renamed into place at the end; killed before, nothing of it is seen.
+    """Build a folder under a temporary name and rename it at the end.
+
+    Args:
+        folder: Final name of the folder.
+        replace: Allow an index that is already there.
+
+    Yields:
+        The temporary folder.
 
     Raises:
-        SearchError: there is something already (unless it is an index and `replace`), or the disk refuses.
+        SearchError: The folder holds something else, or an index without `replace`; or a write failed.
     """
     check_vacant(folder, replace)
     beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
@@ -164,14 +204,14 @@ def new_folder(folder: Path, replace: bool) -> Iterator[Path]:
 
 
 def recover(folder: Path) -> None:
-    """Put back what a builder killed between its two renames has moved away, and clear what it left."""
+    """Restore the folder that a killed writer moved away, and remove its temporary folders."""
     name = glob.escape(folder.name)
     for old in folder.parent.glob(f".{name}.*.old"):
         with contextlib.suppress(OSError):
             shutil.rmtree(old) if folder.exists() else old.rename(folder)
-    for left in folder.parent.glob(f".{name}.*.part"):
-        with contextlib.suppress(SearchError), writing(left):  # a builder at work holds its lock
-            shutil.rmtree(left, ignore_errors=True)
+    for partial in folder.parent.glob(f".{name}.*.part"):
+        with contextlib.suppress(SearchError), writing(partial):  # a running writer holds its lock
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
