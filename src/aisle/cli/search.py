@@ -126,11 +126,11 @@ def _versions(opened: "Index", as_json: bool) -> None:
 def _page(
     opened: "Index", hits: "list[Hit]", query: str, where: str | None, image: Path | None, out: Path
 ) -> None:
+    from aisle.atomic_files import atomic_text
     from aisle.data import ImageRef
     from aisle.data.images import jpeg_data_uri, jpeg_thumbnail
-    from aisle.inference.prediction_files import whole_file
     from aisle.search.page import SIDE, render
 
     query_image = jpeg_data_uri(jpeg_thumbnail(ImageRef(path=image), SIDE)) if image is not None else ""
-    with console.writing(out), whole_file(out) as handle:
+    with console.writing(out), atomic_text(out) as handle:
         handle.write(render(query, where, hits, opened.count(where), opened.manifest.model_id, query_image))

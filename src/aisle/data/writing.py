@@ -2,7 +2,6 @@
 
 import csv
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aisle.atomic_files import atomic_path
 from aisle.data.catalog import Catalog
 from aisle.errors import CatalogError
 
@@ -40,14 +40,11 @@ def write_tables(chunks: Iterator[pa.Table], path: Path) -> None:
     Raises:
         CatalogError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        _WRITERS[path.suffix.lower()](chunks, temporary)
-        temporary.replace(path)
+        with atomic_path(path) as temporary:
+            _WRITERS[path.suffix.lower()](chunks, temporary)
     except OSError as error:
         raise CatalogError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_output(path: Path, catalog: Catalog | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aisle.atomic_files import atomic_text
 from aisle.data import Catalog
 from aisle.data.column_hints import advice
 from aisle.data.splits import folds as fold_numbers
@@ -19,7 +20,6 @@ from aisle.errors import CatalogError, RecipeError
 from aisle.evaluation.comparison import Comparison, PairedDifference, VariantScores
 from aisle.evaluation.scores import ConfidenceInterval
 from aisle.evaluation.summary import limits
-from aisle.inference.prediction_files import whole_file
 from aisle.metrics import (
     MatchedPredictions,
     Truth,
@@ -247,7 +247,7 @@ class _CachedTraining:
     def save(self, result: TrainingResult) -> None:
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.file) as handle:
+            with atomic_text(self.file) as handle:
                 json.dump({**result._asdict(), "answers": result.answers.tolist()}, handle)
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from aisle.atomic_files import atomic_text
 from aisle.evaluation.numbers import count, decimal
 from aisle.evaluation.pages import environment
 from aisle.evaluation.scores import ConfidenceInterval, ResultRecord
-from aisle.inference.prediction_files import whole_file
 from aisle.metrics import metric_label
 
 
@@ -143,7 +143,7 @@ class Comparison(ResultRecord):
         home.mkdir(parents=True, exist_ok=True)
         texts = {"md": self.markdown() + "\n", "html": self.html(), "json": self.model_dump_json(indent=1)}
         for ending, text in texts.items():
-            with whole_file(home / f"compare.{ending}") as handle:
+            with atomic_text(home / f"compare.{ending}") as handle:
                 handle.write(text)
         return home / "compare.html"
 

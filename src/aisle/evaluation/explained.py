@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from aisle.atomic_files import atomic_text
 from aisle.charts import Chart, figure
 from aisle.data import Product
 from aisle.data.images import jpeg_data_uri
@@ -16,7 +17,6 @@ from aisle.evaluation.pages import environment
 from aisle.evaluation.shown_products import ExplanationView, Thumbnail, Word
 from aisle.evaluation.thumbnails import QUALITY
 from aisle.inference.explain import Explanation, MaskableProduct
-from aisle.inference.prediction_files import whole_file
 from aisle.taxonomy import format_path
 
 FOR, AGAINST = (11, 122, 107), (185, 58, 31)  # report.css: --model and --wrong
@@ -129,7 +129,7 @@ def write(
         record = explanation.to_dict()
         record["nearest_products"] = [{k: v for k, v in other.items() if k != "image"} for other in others]
         found.append(record)
-    with whole_file(folder / "explain.json") as handle:
+    with atomic_text(folder / "explain.json") as handle:
         handle.write(json.dumps(found, ensure_ascii=False, indent=1))
     cards = [
         {
@@ -141,6 +141,6 @@ def write(
         }
         for e, p, others in zip(explanations, products, near, strict=True)
     ]
-    with whole_file(folder / "explain.html") as handle:
+    with atomic_text(folder / "explain.html") as handle:
         handle.write(environment().get_template("explain.html").render(cards=cards))
     return folder / "explain.html"

@@ -4,13 +4,12 @@ import csv
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from json.encoder import encode_basestring as _quoted  # pyright: ignore[reportUnknownVariableType]
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -228,24 +227,6 @@ def move(part: Path, file: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-@contextmanager
-def whole_file(file: Path) -> Iterator[TextIO]:
-    """Text to write, beside and then renamed: the file is whole and on disk, or as it was.
-
-    Raises:
-        OSError: the disk refuses.
-    """
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with beside.open("w", encoding="utf-8", newline="\n") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @contextmanager

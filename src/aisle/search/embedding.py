@@ -1,7 +1,5 @@
 """Unit vectors of products, computed by a classification model."""
 
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -10,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aisle.atomic_files import atomic_binary
 from aisle.data import Catalog, Product
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Advance, Progress
@@ -137,20 +136,14 @@ def write_vectors(
     check_out(out)
     modalities(model)
     dim = model.dim
-    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     rows = 0
     try:
-        with beside.open("wb") as handle, progress("embedding", len(catalog)) as advance:
+        with atomic_binary(out) as handle, progress("embedding", len(catalog)) as advance:
             batches = embed_batches(model, catalog)
             write = _parquet if out.suffix.lower() == ".parquet" else _npz
             rows = write(batches, handle, dim, advance)
-            handle.flush()
-            os.fsync(handle.fileno())
-        beside.replace(out)
     except OSError as error:
         raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
     return rows, dim
 
 

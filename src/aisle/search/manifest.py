@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aisle.atomic_files import atomic_text
 from aisle.errors import SearchError
 from aisle.search.filters import FilterColumn
 
@@ -114,16 +115,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Beside, on disk, then renamed: this is what commits a version."""
     columns = {name: column._asdict() for name, column in manifest.columns.items()}
     data: Mapping[str, Any] = {"format_version": FORMAT_VERSION, **asdict(manifest), "columns": columns}
-    beside = folder / f".{MANIFEST}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        with beside.open("w", encoding="utf-8") as handle:
-            json.dump(data, handle, ensure_ascii=False, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        beside.replace(folder / MANIFEST)
-        _sync(folder)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_text(folder / MANIFEST) as handle:
+        json.dump(data, handle, ensure_ascii=False, indent=1)
+    _sync(folder)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
 """Learning curves as SVG: loss, accuracies, learning rate and gradient norm over the steps of a run."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
+from aisle.atomic_files import atomic_text
 from aisle.charts import Chart, figure
 from aisle.metrics import metric_label, overall
 from aisle.training.tracking import total_steps
@@ -37,9 +37,8 @@ def draw(history: Sequence[Row], file: Path) -> None:
     if measured:
         labels = {k: _NAMES.get(k, metric_label(k.replace("level", "level "))) for k in measured}
         charts.insert(1, _chart(history, "validation", labels, percent="y"))
-    partial = file.with_suffix(".svg.part")
-    partial.write_text(figure(charts, title="Learning curves"), encoding="utf-8")
-    os.replace(partial, file)
+    with atomic_text(file) as handle:
+        handle.write(figure(charts, title="Learning curves"))
 
 
 def _chart(history: Sequence[Row], title: str, labels: Mapping[str, str], percent: str = "") -> Chart:

@@ -2,13 +2,13 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aisle.atomic_files import atomic_binary
 from aisle.data import Catalog
 from aisle.data.splits import assign, folds
 from aisle.errors import BundleError, CatalogError
@@ -83,13 +83,9 @@ def out_of_fold(
 
 
 def _write_array(file: Path, array: np.ndarray) -> None:
-    partial = file.with_name(f".{file.name}.part")
     try:
-        with partial.open("wb") as handle:
+        with atomic_binary(file) as handle:
             np.save(handle, array)
-            handle.flush()
-            os.fsync(handle.fileno())
-        partial.replace(file)
     except OSError as error:
         raise BundleError(f"{file} cannot be written: {error.strerror or error}") from error
 

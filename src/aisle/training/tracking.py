@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from aisle.atomic_files import atomic_text
 from aisle.errors import AisleError, did_you_mean
 from aisle.progress import Progress
 
@@ -211,9 +212,8 @@ class Trackers:
             self.running[name].log(_grouped(row), step=step)
         state["logged"] = len(history)
         if name != "tensorboard":
-            partial = self._state_file.with_suffix(".json.part")
-            partial.write_text(json.dumps(self._state))
-            partial.rename(self._state_file)
+            with atomic_text(self._state_file) as handle:
+                json.dump(self._state, handle)
 
     def finish(self) -> None:
         """Close the trackers."""

@@ -1,11 +1,10 @@
 """Writes submission files: one line per row, in order; the file is complete or absent."""
 
-import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from aisle.atomic_files import atomic_text
 from aisle.data.catalog import Catalog
 from aisle.errors import CatalogError
 
@@ -32,21 +31,15 @@ def write_lines(
     Raises:
         CatalogError: The predictions are not those of the rows, or the file cannot be written.
     """
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
     count = 0
     try:
-        with part.open("w", encoding="utf-8", newline="") as handle:
+        with atomic_text(file, newline="") as handle:
             handle.write(header)
             for record, prediction in _paired(catalog, predictions):
                 handle.write(line(record, prediction))
                 count += 1
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(file)
     except OSError as error:
         raise CatalogError(f"{file} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return count
 
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from aisle.atomic_files import atomic_text
 from aisle.evaluation.scores import ResultRecord
 from aisle.evaluation.shown_products import Thumbnail
-from aisle.inference.prediction_files import whole_file
 from aisle.taxonomy import format_path
 
 LIKELY = 0.5  # from this chance on a label counts as likely wrong
@@ -105,18 +105,18 @@ class Audit(ResultRecord):
 
         home = Path(folder)
         home.mkdir(parents=True, exist_ok=True)
-        with whole_file(home / "audit.csv") as handle:
+        with atomic_text(home / "audit.csv") as handle:
             table = csv.writer(handle, lineterminator="\n")
             table.writerow(COLUMNS)
             for finding in self.findings:
                 values = {name: getattr(finding, name) for name in COLUMNS}
                 values["reasons"] = "; ".join(finding.reasons)  # sentences; other tuples are paths
                 table.writerow([_cell(value) for value in values.values()])
-        with whole_file(home / "audit.jsonl") as handle:
+        with atomic_text(home / "audit.jsonl") as handle:
             handle.writelines(finding.model_dump_json() + "\n" for finding in self.findings)
-        with whole_file(home / "audit.json") as handle:
+        with atomic_text(home / "audit.json") as handle:
             handle.write(self.model_dump_json(indent=1, exclude={"findings"}))
-        with whole_file(home / "audit.html") as handle:
+        with atomic_text(home / "audit.html") as handle:
             handle.write(render(self))
         return home / "audit.html"
 

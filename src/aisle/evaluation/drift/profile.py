@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from aisle.atomic_files import atomic_binary
 from aisle.data import Catalog, Product
 from aisle.errors import AisleError
 from aisle.evaluation.collect import product_batches
@@ -90,9 +91,8 @@ class Profile:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         out = io.BytesIO()
         np.savez_compressed(out, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
-        partial = file.with_name(f".{file.name}.part")
-        partial.write_bytes(out.getvalue())
-        partial.replace(file)
+        with atomic_binary(file) as handle:
+            handle.write(out.getvalue())
 
     @classmethod
     def load(cls, file: Path) -> "Profile":

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from aisle.atomic_files import atomic_text
 from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve, ResultRecord
-from aisle.inference.prediction_files import whole_file
 
 
 class Shift(ResultRecord):
@@ -100,8 +100,8 @@ class Drift(ResultRecord):
 
         home = Path(folder)
         home.mkdir(parents=True, exist_ok=True)
-        with whole_file(home / "drift.json") as handle:
+        with atomic_text(home / "drift.json") as handle:
             handle.write(self.model_dump_json(indent=1))
-        with whole_file(home / "drift.html") as handle:
+        with atomic_text(home / "drift.html") as handle:
             handle.write(environment().get_template("drift.html").render(d=self))
         return home / "drift.html"

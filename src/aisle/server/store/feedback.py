@@ -266,12 +266,12 @@ def export(store: ServerStore, file: Path, default_weight: float = 0.0, since: i
     Raises:
         StoreError: The file cannot be written.
     """
-    from aisle.inference.prediction_files import whole_file
+    from aisle.atomic_files import atomic_text
 
     folder = file.with_suffix("").with_name(f"{file.stem}-images")
     counts: dict[str, int] = dict.fromkeys(HOW, 0)
     try:
-        with whole_file(file) as handle:
+        with atomic_text(file) as handle:
             for row in training_rows(store, default_weight, since):
                 names = []
                 for name in row["images"]:
