@@ -30,6 +30,7 @@ from aisle.training import fit as training
 from results import SHARED, machine, read_section, write_section
 
 ALPHA = 0.05
+NEAREST = ("branch_similarity", "place", "similarity")  # the fields of `Nearest` in a cached file
 SETS = {
     "marketplace": "marketplace/products.csv",
     "instacart": "text/instacart.parquet",
@@ -141,8 +142,8 @@ def real(name: str, recipe: str, seed: int) -> dict[str, np.ndarray]:
     arrays |= {"folds_logp": found.scores.logp, "fold": found.fold, "label": targets.node[found.rows]}
     arrays |= {"group": groups[found.rows], "fresh_logp": model.score(fresh).all()}
     arrays |= {"fresh_label": np.array([-2 if place is None else place for place in places])}
-    for field in Nearest._fields:
-        arrays |= {f"folds_{field}": getattr(near, field), f"fresh_{field}": getattr(nearest, field)}
+    for array, folds, rest in zip(NEAREST, near, nearest, strict=True):
+        arrays |= {f"folds_{array}": folds, f"fresh_{array}": rest}
     return arrays
 
 
@@ -151,7 +152,7 @@ def of_scores(saved: Mapping[str, np.ndarray]) -> Outcome:
     tree = Taxonomy.from_paths(tuple(path.split(" > ")) for path in saved["paths"])
 
     def sample(part: str, label: np.ndarray, groups: np.ndarray | None) -> Sample:
-        nearest = Nearest(*(saved[f"{part}_{field}"] for field in Nearest._fields))
+        nearest = Nearest(*(saved[f"{part}_{array}"] for array in NEAREST))
         targets = Targets(label, np.ones(len(label), bool))
         return Sample(Scores(tree, saved[f"{part}_logp"]), targets, groups, nearest)
 

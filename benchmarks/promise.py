@@ -28,6 +28,7 @@ from results import SHARED, machine, write_section
 
 PARTS = (0.15, 0.65, 0.2)  # to calibrate, to test thresholds, to judge
 ALPHA = 0.05
+NEAREST = ("branch_similarity", "place", "similarity")  # the fields of `Nearest` in a cached file
 LEAST = -16.0  # the logit of what a fold never learned
 # Kept predictions, by the precisions asked for: of the network alone, and with the nearest neighbours.
 REAL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -231,7 +232,7 @@ def kept(name: str, cache: Path) -> tuple[Scores, Targets, np.ndarray, np.ndarra
 def neighbours(name: str, cache: Path) -> Nearest:
     """What the products that a fold's model remembers, in all its spaces, say of each."""
     saved = np.load(cache / f"{name}.npz")
-    return Nearest(*(saved[field] for field in Nearest._fields))
+    return Nearest(*(saved[array] for array in NEAREST))
 
 
 def rows_of(name: str) -> Catalog:
@@ -268,7 +269,7 @@ def predict_out_of_fold(name: str, file: Path) -> None:
             f"{name} fold {k + 1}: {(logits[asked].argmax(1) == label[asked]).mean():.3f} right", flush=True
         )
     back = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(number)]))
-    remembered = Nearest.join(near).take(back)._asdict() if near else {}
+    remembered = dict(zip(NEAREST, Nearest.join(near).take(back), strict=True)) if near else {}
     np.savez_compressed(
         file,
         **remembered,
@@ -308,7 +309,7 @@ def balanced(
     memory = model.with_knn_index(learn, ids).knn_index
     assert memory is not None
     paths = [tree.nodes[t].path for t in tree.terminals]
-    return paths, model.score(asked).all(), memory.ask(model.view_embeddings(asked), whole)
+    return paths, model.score(asked).all(), memory.query(model.view_embeddings(asked), whole)
 
 
 if __name__ == "__main__":

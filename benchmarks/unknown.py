@@ -19,7 +19,7 @@ from sklearn.random_projection import SparseRandomProjection
 from sklearn.svm import LinearSVC
 
 from aisle.data import read
-from aisle.guarantee import Calibration, Nearest, Neighbours, OodDetector
+from aisle.guarantee import Calibration, Nearest, NeighborIndex, OodDetector
 from aisle.taxonomy import CategoryPath, Scores, Targets, Taxonomy
 from results import SHARED, machine, write_section
 
@@ -141,12 +141,14 @@ def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
         return [lexical, shop.meaning[rows]]
 
     places = [tree.nodes[tree.index(shop.paths[i])].id for i in learn]
-    spaces = [Neighbours(v, places) for v in vectors(learn)]
+    spaces = [NeighborIndex(v, places) for v in vectors(learn)]
 
     def ask(rows: np.ndarray) -> tuple[Scores, Nearest]:
         logits = 6 * model.decision_function(words.transform([shop.text[i] for i in rows]))
         scores = Scores(tree, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
-        return scores, Nearest.beside([n.ask(v, tree) for n, v in zip(spaces, vectors(rows), strict=True)])
+        return scores, Nearest.stack_spaces(
+            [n.query(v, tree) for n, v in zip(spaces, vectors(rows), strict=True)]
+        )
 
     scores, nearest = ask(usual)
     found = [tree.find(shop.paths[i]) for i in usual]

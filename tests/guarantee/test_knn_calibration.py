@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aisle.guarantee import KnnCalibration, Nearest, Neighbours, Policy, Sample, clopper_pearson, fit
+from aisle.guarantee import KnnCalibration, Nearest, NeighborIndex, Policy, Sample, clopper_pearson, fit
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 TREE = Taxonomy.from_paths([(a, b) for a in "ABCD" for b in "xyz"])
@@ -26,12 +26,12 @@ def shop(rows, seed):
 @pytest.fixture(scope="module")
 def neighbours():
     _, targets, vectors = shop(1000, 1)
-    return Neighbours(vectors, [TREE.nodes[n].id for n in targets.node])
+    return NeighborIndex(vectors, [TREE.nodes[n].id for n in targets.node])
 
 
 def sample(neighbours, rows, seed, groups=None):
     scores, targets, vectors = shop(rows, seed)
-    return Sample(scores, targets, groups, neighbours.ask(vectors, TREE))
+    return Sample(scores, targets, groups, neighbours.query(vectors, TREE))
 
 
 def answers(policy, asked):
@@ -62,14 +62,14 @@ def test_a_vote_is_counted_as_by_hand(neighbours):
     for row in range(5):
         weight = np.exp(10 * (asked.similarity[row, 0] - asked.similarity[row, 0].max()))
         for level in range(2):
-            there = [TREE.ancestors[p, level] == nodes[row, level] for p in asked.place[row, 0]]
+            there = [TREE.ancestors[p, level] == nodes[row, level] for p in asked.node[row, 0]]
             assert found[row, 0, level] == pytest.approx(weight[there].sum() / weight.sum())
 
 
 def test_a_product_without_any_neighbour_counts_as_usual(neighbours):
     asked = sample(neighbours, 600, 7)
     policy = fit(asked, asked, precision=0.8)
-    nothing = neighbours.ask(np.zeros((600, DIM)), TREE)
+    nothing = neighbours.query(np.zeros((600, DIM)), TREE)
     found = policy.predict([""] * 600, asked.scores, nearest=nothing)
     assert {p.decision for p in found} >= {"accept"}
     assert all(0 <= c <= 1 for p in found for c in p.confidence)
@@ -82,15 +82,15 @@ def test_it_survives_json_and_too_few_rows_learn_nothing(neighbours):
     again = Policy.from_json(policy.to_json())
     assert again == policy
     assert isinstance(again.knn_calibration, KnnCalibration)
-    few = Sample(*(shop(30, 9)[:2]), None, neighbours.ask(shop(30, 9)[2], TREE))
+    few = Sample(*(shop(30, 9)[:2]), None, neighbours.query(shop(30, 9)[2], TREE))
     assert fit(few, few).knn_calibration is None
 
 
 def test_neighbours_in_places_that_the_tree_has_lost_have_no_vote(neighbours):
     smaller = Taxonomy.from_paths([(a, b) for a in "ABC" for b in "xyz"])
-    asked = neighbours.ask(shop(50, 5)[2], smaller)
-    assert (asked.place[np.isfinite(asked.similarity)] < len(smaller)).all()
+    asked = neighbours.query(shop(50, 5)[2], smaller)
+    assert (asked.node[np.isfinite(asked.similarity)] < len(smaller)).all()
     vote = asked.vote_share(smaller, smaller.ancestors[np.full(50, smaller.terminals[0])])
     assert np.nanmax(vote) <= 1
     joined = Nearest.join([asked, asked])
-    assert joined.place.shape == (100, 1, 20)
+    assert joined.node.shape == (100, 1, 20)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aisle.guarantee import Nearest, Neighbours, OodDetector, Policy, PolicyError, Sample, fit
+from aisle.guarantee import Nearest, NeighborIndex, OodDetector, Policy, PolicyError, Sample, fit
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 TREE = Taxonomy.from_paths([(a, b) for a in "ABCDEF" for b in "xyz"])
@@ -31,28 +31,28 @@ def auroc(known, strange):
 @pytest.fixture(scope="module")
 def neighbours():
     _, targets, vectors = shop(900, 1)
-    return Neighbours(vectors, [TREE.nodes[n].id for n in targets.node])
+    return NeighborIndex(vectors, [TREE.nodes[n].id for n in targets.node])
 
 
 def test_strangers_are_told_better_than_by_confidence(neighbours):
     calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
-    ood = OodDetector.fit(calibration[0], neighbours.ask(calibration[2], TREE))
-    told = [ood.score(s, neighbours.ask(v, TREE)) for s, _, v in (known, strange)]
+    ood = OodDetector.fit(calibration[0], neighbours.query(calibration[2], TREE))
+    told = [ood.score(s, neighbours.query(v, TREE)) for s, _, v in (known, strange)]
     assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
 
 
 def test_few_products_that_belong_are_flagged(neighbours):
     calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
-    ood = OodDetector.fit(calibration[0], neighbours.ask(calibration[2], TREE), alarms=0.05)
-    assert ood.flagged(known[0], neighbours.ask(known[2], TREE)).mean() < 0.08
-    assert ood.flagged(strange[0], neighbours.ask(strange[2], TREE)).mean() > 0.5
+    ood = OodDetector.fit(calibration[0], neighbours.query(calibration[2], TREE), alarms=0.05)
+    assert ood.flagged(known[0], neighbours.query(known[2], TREE)).mean() < 0.08
+    assert ood.flagged(strange[0], neighbours.query(strange[2], TREE)).mean() > 0.5
 
 
 def test_flagged_products_are_for_review_and_say_why(neighbours):
-    parts = [Sample(s, t, None, neighbours.ask(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
+    parts = [Sample(s, t, None, neighbours.query(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
     policy = Policy.from_json(fit(*parts, precision=0.8).to_json())
     scores, _, vectors = shop(300, 5, strange=True)
-    found = policy.predict([""] * 300, scores, nearest=neighbours.ask(vectors, TREE))
+    found = policy.predict([""] * 300, scores, nearest=neighbours.query(vectors, TREE))
     flagged = [p for p in found if p.problems]
     assert len(flagged) > 100
     assert {(p.decision, p.path) for p in flagged} == {("review", ())}
@@ -63,11 +63,11 @@ def test_flagged_products_are_for_review_and_say_why(neighbours):
 
 def test_likeness_is_the_mean_cosine_of_the_nearest_three():
     vectors = np.random.default_rng(0).normal(0, 1, (10, 4))
-    near = Neighbours(vectors, ["A"] * 6 + ["B"] * 4)
+    near = NeighborIndex(vectors, ["A"] * 6 + ["B"] * 4)
     query = np.random.default_rng(1).normal(0, 1, 4)
     cosine = [v @ query / np.linalg.norm(v) / np.linalg.norm(query) for v in vectors]
     by_hand = [np.mean(sorted(cosine[:6])[-3:]), np.mean(sorted(cosine[6:])[-3:])]
-    found = near.ask(np.stack([query, np.zeros(4)]), TREE).branch_similarity[:, 0]
+    found = near.query(np.stack([query, np.zeros(4)]), TREE).branch_similarity[:, 0]
     assert found[0, :2] == pytest.approx(by_hand, abs=1e-6)
     assert (found[0, 2:] == -1).all()
     assert np.isnan(found[1]).all()
@@ -77,13 +77,13 @@ def test_the_nearest_of_many_are_those_that_sorting_all_gives():
     rng = np.random.default_rng(0)
     vectors, queries = rng.normal(0, 1, (900, 8)), rng.normal(0, 1, (50, 8))
     places = ["A"] * 500 + ["B"] * 330 + ["C"] * 2 + ["gone"] * 68
-    found = Neighbours(vectors, places).ask(queries, TREE)
+    found = NeighborIndex(vectors, places).query(queries, TREE)
     unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, vectors)]
     cosine = unit[0] @ unit[1].T
     order = np.argsort(-cosine, axis=1)[:, :20]
     assert np.sort(found.similarity[:, 0]) == pytest.approx(np.sort(np.take_along_axis(cosine, order, 1)))
     node = np.array([-1 if name == "gone" else TREE.index(name) for name in places])
-    np.testing.assert_array_equal(np.sort(found.place[:, 0]), np.sort(node[order]))
+    np.testing.assert_array_equal(np.sort(found.node[:, 0]), np.sort(node[order]))
     by_hand = [
         np.sort(cosine[:, part])[:, -3:].mean(1) for part in (slice(500), slice(500, 830), slice(830, 832))
     ]
@@ -97,8 +97,8 @@ def nothing_of(nearest):
 
 def test_a_space_that_a_product_lacks_says_nothing(neighbours):
     scores, _, vectors = shop(600, 2)
-    one = neighbours.ask(vectors, TREE)
-    two = Nearest.beside([one, nothing_of(one)])
+    one = neighbours.query(vectors, TREE)
+    two = Nearest.stack_spaces([one, nothing_of(one)])
     alone, beside = OodDetector.fit(scores, one), OodDetector.fit(scores, two)
     assert np.allclose(alone.score(scores, one), beside.score(scores, two))
     assert not beside.flagged(scores, nothing_of(two)).any()
@@ -122,10 +122,12 @@ def test_in_a_tree_of_one_top_category_likeness_tells():
     """There is nothing to dispute about: what is unlike all is strange."""
     tree = Taxonomy.from_paths([("A", leaf) for leaf in "xyz"])
     rng = np.random.default_rng(0)
-    learned = Neighbours(rng.normal(5, 1, (90, 8)), [tree.nodes[t].id for t in np.repeat(tree.terminals, 30)])
+    learned = NeighborIndex(
+        rng.normal(5, 1, (90, 8)), [tree.nodes[t].id for t in np.repeat(tree.terminals, 30)]
+    )
 
     def asked(vectors):
-        return Scores(tree, np.log(np.full((len(vectors), 3), 1 / 3))), learned.ask(vectors, tree)
+        return Scores(tree, np.log(np.full((len(vectors), 3), 1 / 3))), learned.query(vectors, tree)
 
     ood = OodDetector.fit(*asked(rng.normal(5, 1, (200, 8))), alarms=0.05)
     assert ood.flagged(*asked(rng.normal(-5, 1, (50, 8)))).all()
@@ -134,12 +136,12 @@ def test_in_a_tree_of_one_top_category_likeness_tells():
 
 def test_of_many_products_small_categories_keep_all():
     rng = np.random.default_rng(0)
-    kept = Neighbours(rng.normal(0, 1, (1000, 3)), ["A"] * 950 + ["B"] * 50, most=200)
-    assert (kept.places == "B").sum() == 50
-    assert len(kept.places) == 200
+    kept = NeighborIndex(rng.normal(0, 1, (1000, 3)), ["A"] * 950 + ["B"] * 50, max_products=200)
+    assert (kept.node_ids == "B").sum() == 50
+    assert len(kept.node_ids) == 200
 
 
 def test_likeness_for_one_part_only_is_refused(neighbours):
     scores, targets, vectors = shop(50, 1)
     with pytest.raises(PolicyError, match="one part only"):
-        fit(Sample(scores, targets, None, neighbours.ask(vectors, TREE)), Sample(scores, targets))
+        fit(Sample(scores, targets, None, neighbours.query(vectors, TREE)), Sample(scores, targets))

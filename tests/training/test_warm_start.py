@@ -81,7 +81,7 @@ def test_products_of_then_are_remembered_beside_new_ones(old):
     boots = [p for p in shop(0, garden=False) if p.categories[0][-1] == "Boots"]
     for rows, name in ((boots, "Boots"), (shop(1)[4:5], "Garden")):
         told = model.nearest(rows)
-        top = model.taxonomy.nodes[int(told.place[0, 0, told.similarity[0, 0].argmax()])]
+        top = model.taxonomy.nodes[int(told.node[0, 0, told.similarity[0, 0].argmax()])]
         assert top.path[-1] == name
 
 

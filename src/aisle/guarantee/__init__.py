@@ -7,7 +7,7 @@ from aisle.guarantee.exact_tests import clopper_pearson
 from aisle.guarantee.fit import Sample, cross_fit, fit
 from aisle.guarantee.knn_calibration import KnnCalibration
 from aisle.guarantee.label_gain import LabelGain
-from aisle.guarantee.nearest import Nearest, Neighbours
+from aisle.guarantee.nearest import Nearest, NeighborIndex
 from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import OUTSIDE
 from aisle.guarantee.policy import Policy
@@ -30,7 +30,7 @@ __all__ = [
     "KnnCalibration",
     "LabelGain",
     "Nearest",
-    "Neighbours",
+    "NeighborIndex",
     "OodDetector",
     "OperatingPoint",
     "PointSummary",

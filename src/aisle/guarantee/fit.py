@@ -41,7 +41,7 @@ class Sample(NamedTuple):
         scores: Raw (uncalibrated) log-probabilities over one tree.
         targets: Where the rows belong.
         groups: (B,) what near-duplicates share; None: every row is its own group.
-        nearest: The most similar training products (`Neighbours.ask`).
+        nearest: The most similar training products (`NeighborIndex.query`).
     """
 
     scores: Scores

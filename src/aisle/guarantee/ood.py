@@ -118,8 +118,8 @@ def _signs(calibrated: Scores, nearest: Nearest) -> np.ndarray:
         return -closest[..., 0]
     column = np.zeros(len(tree), dtype=np.int64)
     column[tree.level(1)] = np.arange(similarity.shape[2])
-    top = column[tree.ancestors[nearest.place, 0]]  # (B, S, K)
-    agreed = np.take_along_axis(np.broadcast_to(model, similarity.shape), top, 2) * (nearest.place >= 0)
+    top = column[tree.ancestors[nearest.node, 0]]  # (B, S, K)
+    agreed = np.take_along_axis(np.broadcast_to(model, similarity.shape), top, 2) * (nearest.node >= 0)
     voters = np.isfinite(nearest.similarity).sum(2)
     share = agreed.sum(2) / np.where(voters > 0, voters, np.nan)
     vote = np.exp(_SHARPNESS * (similarity - closest))

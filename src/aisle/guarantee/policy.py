@@ -121,7 +121,7 @@ class Policy:
         """One prediction a row of raw (uncalibrated) scores, in order.
 
         problems: what was wrong with each product's row. present: (B,) False where no view was
-        present at all; such a product is for review. nearest: from `Neighbours`, where the policy
+        present at all; such a product is for review. nearest: from `NeighborIndex`, where the policy
         was fitted with it: a path that they share is surer; products that probably belong nowhere in the
         tree are for review.
 

@@ -139,7 +139,7 @@ class Cascade(BasePredictor):
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
         index = getattr(self.cheap, "knn_index", None)
-        return index.ask(scored.spaces, self.taxonomy) if index else None
+        return index.query(scored.spaces, self.taxonomy) if index else None
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]

@@ -200,7 +200,7 @@ class Ensemble(BasePredictor):
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
         index = next((member.knn_index for member in self.members if member.knn_index), None)
-        return index.ask(scored.spaces, self.taxonomy) if index else None
+        return index.query(scored.spaces, self.taxonomy) if index else None
 
     def write_files(self, folder: Path) -> None:
         """Write every member as a bundle, the weights, and the stacked model."""

@@ -334,8 +334,8 @@ def _nearest(classifier: Classifier, product: Product, k: int = 3) -> tuple[Near
     views, tree = list(index.spaces), classifier.taxonomy
     products = [
         NearestProduct(tree.nodes[node].path, float(similarity), views[space])
-        for space in range(found.place.shape[1])
-        for node, similarity in zip(found.place[0, space], found.similarity[0, space], strict=True)
+        for space in range(found.node.shape[1])
+        for node, similarity in zip(found.node[0, space], found.similarity[0, space], strict=True)
         if node >= 0 and np.isfinite(similarity)
     ]
     best: dict[CategoryPath, NearestProduct] = {}

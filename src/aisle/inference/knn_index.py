@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from aisle.guarantee import Nearest, Neighbours
+from aisle.guarantee import Nearest, NeighborIndex
 from aisle.taxonomy import Taxonomy
 
 PROJECTION_DIM = 512  # dimensions of a projection of words: cosines come out within about 1/sqrt(512)
@@ -51,7 +51,7 @@ def _mixed(x: np.ndarray) -> np.ndarray:
 class KnnIndex:
     """Neighbours by space, a space a view. Saved as half-precision vectors and ids of nodes."""
 
-    def __init__(self, spaces: Mapping[str, Neighbours]) -> None:
+    def __init__(self, spaces: Mapping[str, NeighborIndex]) -> None:
         self.spaces = dict(spaces)
 
     @classmethod
@@ -67,21 +67,23 @@ class KnnIndex:
                 rows, names = rows[here], np.asarray(places)[here].tolist()
                 if name in spaces:
                     rows = np.concatenate([spaces[name].vectors, rows])
-                    names = [*map(str, spaces[name].places), *names]
-                spaces[name] = Neighbours(rows, names, MOST)
+                    names = [*map(str, spaces[name].node_ids), *names]
+                spaces[name] = NeighborIndex(rows, names, MOST)
                 # As it will be read back: a saved predictor answers as this one.
                 spaces[name].vectors = spaces[name].vectors.astype(np.float16).astype(np.float32)
         return cls(spaces)
 
-    def ask(self, vectors: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> Nearest:
+    def query(self, vectors: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> Nearest:
         """What the nearest products say, in each space."""
-        return Nearest.beside([near.ask(vectors[name], taxonomy) for name, near in self.spaces.items()])
+        return Nearest.stack_spaces(
+            [near.query(vectors[name], taxonomy) for name, near in self.spaces.items()]
+        )
 
     def save(self, folder: Path) -> None:
         """`neighbours.safetensors` and `neighbours.json`."""
         vectors = {name: near.vectors.astype(np.float16) for name, near in self.spaces.items()}
         save_file(vectors, str(folder / "neighbours.safetensors"))
-        places = {name: list(map(str, near.places)) for name, near in self.spaces.items()}
+        places = {name: list(map(str, near.node_ids)) for name, near in self.spaces.items()}
         (folder / "neighbours.json").write_text(json.dumps(places, ensure_ascii=False))
 
     @classmethod
@@ -89,7 +91,7 @@ class KnnIndex:
         """Read back what `save` wrote."""
         vectors = load_file(str(folder / "neighbours.safetensors"))
         places = json.loads((folder / "neighbours.json").read_text())
-        spaces = {name: Neighbours(vectors[name], places[name], MOST) for name in places}
+        spaces = {name: NeighborIndex(vectors[name], places[name], MOST) for name in places}
         for name, near in spaces.items():
             near.vectors = vectors[name].astype(np.float32)
         return cls(spaces)

@@ -34,7 +34,7 @@ class TrainedPredictor(BasePredictor):
         view is absent."""
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        return self.knn_index.ask(scored.spaces, self.taxonomy) if self.knn_index else None
+        return self.knn_index.query(scored.spaces, self.taxonomy) if self.knn_index else None
 
     def with_knn_index(self, catalog: Catalog, places: Sequence[str]) -> Self:
         """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
@@ -93,7 +93,7 @@ class TrainedPredictor(BasePredictor):
         names = self.view_embeddings(name_products(self.taxonomy))
         means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
         for name, near in (self.knn_index.spaces if self.knn_index else {}).items():
-            found = [self.taxonomy.find(str(place)) for place in near.places]
+            found = [self.taxonomy.find(str(place)) for place in near.node_ids]
             terminal = np.array([-1 if n is None else self.taxonomy.terminal_of[n] for n in found])
             few = np.concatenate(
                 [np.flatnonzero(terminal == t)[:EXAMPLES] for t in np.unique(terminal[terminal >= 0])]

@@ -128,5 +128,5 @@ def _score(
     model: LinearPredictor, inputs: TrainingInputs, spaces: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, Nearest | None]:
     logits = model.model.logits(inputs.sparse, inputs.dense, model.taxonomy)
-    near = model.knn_index.ask(spaces, model.taxonomy) if model.knn_index else None
+    near = model.knn_index.query(spaces, model.taxonomy) if model.knn_index else None
     return log_softmax(logits), near

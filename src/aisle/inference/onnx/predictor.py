@@ -109,7 +109,7 @@ class OnnxPredictor(BasePredictor):
         return np.concatenate([np.zeros((0, self.network["dim"]), np.float32), *parts])
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        return self.knn_index.ask(scored.spaces, self.taxonomy) if self.knn_index else None
+        return self.knn_index.query(scored.spaces, self.taxonomy) if self.knn_index else None
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
