@@ -1,13 +1,20 @@
-"""Two rankings as one: what is near in meaning, and what has the very words."""
+"""Fusion of two rankings: by vectors and by words."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-DEPTH = 100  # products that each ranking brings
+DEPTH = 100  # products of each ranking, at least
 
 
 class RankedRow(NamedTuple):
-    """A row in the fused ranking: its score, the cosine and the BM25 score, None where it has none."""
+    """A row of the fused ranking.
+
+    Attributes:
+        row: Number of the row.
+        score: Score that rows are sorted by.
+        similarity: Cosine with the query; None if it was not computed.
+        words: BM25 score; None if it was not computed.
+    """
 
     row: int
     score: float
@@ -16,14 +23,21 @@ class RankedRow(NamedTuple):
 
 
 def fuse(near: Sequence[tuple[int, float]], matching: Sequence[tuple[int, float]]) -> list[RankedRow]:
-    """Order rows by the mean of the cosine and of BM25 as a share of the best one.
+    """Sort rows by the mean of their cosine and their BM25 score divided by the highest.
 
-    Reciprocal ranks (Cormack, Clarke & Büttcher, SIGIR 2009) lost to words alone where exact words were asked
-    for (docs/lab-notes.md).
+    Reciprocal rank fusion (Cormack, Clarke & Büttcher, SIGIR 2009) was worse than words alone for queries of
+    exact words (docs/lab-notes.md).
+
+    Args:
+        near: Rows and their cosines.
+        matching: Rows and their BM25 scores.
+
+    Returns:
+        Rows of both, best first.
     """
     similarity, words = dict(near), dict(matching)
     best = max(words.values(), default=0.0) or 1.0
-    found = [
+    ranked = [
         RankedRow(
             row,
             (similarity.get(row, 0.0) + words.get(row, 0.0) / best) / 2,
@@ -32,11 +46,16 @@ def fuse(near: Sequence[tuple[int, float]], matching: Sequence[tuple[int, float]
         )
         for row in similarity.keys() | words.keys()
     ]
-    return sorted(found, key=lambda one: (-one.score, one.row))
+    return sorted(ranked, key=lambda ranked_row: (-ranked_row.score, ranked_row.row))
 
 
 def by_score(near: Sequence[tuple[int, float]], matching: Sequence[tuple[int, float]]) -> list[RankedRow]:
-    """One ranking as it is; at most one of the two is not empty."""
+    """Convert a single ranking; at least one of the two is empty.
+
+    Args:
+        near: Rows and their cosines, best first.
+        matching: Rows and their BM25 scores, best first.
+    """
     if matching:
         return [RankedRow(row, score, None, score) for row, score in matching]
     return [RankedRow(row, score, score, None) for row, score in near]

@@ -1,4 +1,4 @@
-"""Products as an index keeps them: Arrow rows of what is shown, what is filtered by and what is searched."""
+"""Products as Arrow rows of an index: values to show, to filter by and to search."""
 
 import json
 import re
@@ -17,10 +17,10 @@ from aisle.search.bm25 import word_keys
 from aisle.search.filters import FilterColumn, path_key
 from aisle.taxonomy import CategoryPath, format_path
 
-pc: Any = _compute  # its functions are made at run time, unknown to type checkers
-_SIDE = 200  # pixels of a kept image, where the catalog holds bytes and no file
-_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"  # neither 007 nor 1,5 nor 1e5: those may be codes
-_DIGITS = 15  # more of them are not told apart by float64, so they name something
+pc: Any = _compute  # its functions are created at import, unknown to type checkers
+_SIDE = 200  # pixels of a thumbnail, stored for an image without a file
+_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"  # not 007, 1,5 or 1e5, which may be codes
+_DIGITS = 15  # float64 is exact up to here; longer numbers are identifiers
 _OWN = {
     "id": FilterColumn("id", "exact"),
     "category": FilterColumn("category_key", "category"),
@@ -29,7 +29,13 @@ _TITLES = ("title", "name")
 
 
 class EmbeddedBatch(NamedTuple):
-    """Products with their vectors (B, D) and the category of each: its label, or what the model answers."""
+    """B products with their vectors and categories.
+
+    Attributes:
+        products: The products.
+        vectors: (B, D) of length 1, or zeros.
+        categories: Categories of each product: its labels, or the model's prediction.
+    """
 
     products: Sequence[Product]
     vectors: np.ndarray
@@ -37,47 +43,54 @@ class EmbeddedBatch(NamedTuple):
 
 
 def number(text: str) -> float | None:
-    """`12.50` -> 12.5; None where the text is no plain number: `007`, `0,125`, `AB12`, `£5`, `1e5`."""
+    """Parse a plain number, such as `12.50`; None for others: `007`, `0,125`, `AB12`, `£5`, `1e5`."""
     text = text.strip()
     plain = re.match(_NUMBER, text) and sum(c.isdigit() for c in text) <= _DIGITS
     return float(text) if plain else None
 
 
 def filter_columns(catalog: Catalog) -> dict[str, FilterColumn]:
-    """What products can be filtered by: their id, category and every field of theirs but the description.
-    A field holds numbers where each of its values is a plain number."""
-    found = dict(_OWN)
+    """Fields that products can be filtered by: id, category, and every field but the description.
+
+    A field is numeric if each of its values is a plain number.
+    """
+    columns = dict(_OWN)
     for name, source in catalog.columns.text.items():
-        if name == "description" or name.casefold() in {known.casefold() for known in found}:
+        if name == "description" or name.casefold() in {known.casefold() for known in columns}:
             continue
-        found[name] = FilterColumn(f"f{len(found)}", "number" if _numeric(catalog, source) else "text")
-    return found
+        columns[name] = FilterColumn(f"f{len(columns)}", "number" if _numeric(catalog, source) else "text")
+    return columns
 
 
 def _numeric(catalog: Catalog, column: str) -> bool:
-    tried = 0
-    for piece in catalog.raw_column(column):
-        if not pa.types.is_string(piece.type):
+    values = 0
+    for chunk in catalog.raw_column(column):
+        if not pa.types.is_string(chunk.type):
             return False
-        text = pc.utf8_trim_whitespace(piece.drop_null())
+        text = pc.utf8_trim_whitespace(chunk.drop_null())
         text = text.filter(pc.not_equal(text, ""))
         digits = pc.utf8_length(pc.replace_substring_regex(text, "[^0-9]", ""))
         plain = pc.and_(pc.match_substring_regex(text, _NUMBER), pc.less_equal(digits, _DIGITS))
         if not pc.all(plain, min_count=0).as_py():
             return False
-        tried += len(text)
-    return tried > 0
+        values += len(text)
+    return values > 0
 
 
 def not_numbers(products: Iterable[Product], columns: Mapping[str, FilterColumn]) -> Counter[str]:
-    """How many values of each field of numbers are no plain number."""
+    """Number of values in each numeric field that are not plain numbers."""
     numeric = [name for name, column in columns.items() if column.kind == "number"]
-    held = ((name, product.fields.get(name)) for product in products for name in numeric)
-    return Counter(name for name, value in held if value and number(value) is None)
+    values = ((name, product.fields.get(name)) for product in products for name in numeric)
+    return Counter(name for name, value in values if value and number(value) is None)
 
 
 def schema(columns: Mapping[str, FilterColumn], dim: int) -> pa.Schema:
-    """The columns of an index's rows."""
+    """Arrow schema of an index's rows.
+
+    Args:
+        columns: Fields to filter by.
+        dim: Width of a vector.
+    """
     kinds = {"number": pa.float64(), "text": pa.string()}
     own = {column.key for column in _OWN.values()}
     return pa.schema(
@@ -97,26 +110,32 @@ def schema(columns: Mapping[str, FilterColumn], dim: int) -> pa.Schema:
     )
 
 
-def to_arrow(placed: EmbeddedBatch, columns: Mapping[str, FilterColumn], dim: int) -> pa.Table:
-    """A batch of products as rows."""
-    rows = [_row(placed, i, columns) for i in range(len(placed.products))]
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(placed.vectors.astype(np.float32).ravel()), dim)
-    wanted = schema(columns, dim)
+def to_arrow(batch: EmbeddedBatch, columns: Mapping[str, FilterColumn], dim: int) -> pa.Table:
+    """Convert a batch of products to rows.
+
+    Args:
+        batch: The products.
+        columns: Fields to filter by.
+        dim: Width of a vector.
+    """
+    rows = [_row(batch, i, columns) for i in range(len(batch.products))]
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(batch.vectors.astype(np.float32).ravel()), dim)
+    fields = schema(columns, dim)
     arrays = [
         vectors if field.name == "vector" else pa.array([row[field.name] for row in rows], field.type)
-        for field in wanted
+        for field in fields
     ]
-    return pa.table(arrays, schema=wanted)
+    return pa.table(arrays, schema=fields)
 
 
 def latest_of_each(table: pa.Table) -> pa.Table:
-    """Of rows that share an id the last one, in order."""
+    """The last row of each id, in order."""
     last = {name: i for i, name in enumerate(table.column("id").to_pylist())}
     return table if len(last) == table.num_rows else table.take(sorted(last.values()))
 
 
-def _row(placed: EmbeddedBatch, i: int, columns: Mapping[str, FilterColumn]) -> dict[str, object]:
-    product, categories = placed.products[i], placed.categories[i]
+def _row(batch: EmbeddedBatch, i: int, columns: Mapping[str, FilterColumn]) -> dict[str, object]:
+    product, categories = batch.products[i], batch.categories[i]
     text = text_of(product)
     image_path, image_data = _image(product.images[0]) if product.images else (None, None)
     row: dict[str, object] = {
@@ -139,19 +158,19 @@ def _row(placed: EmbeddedBatch, i: int, columns: Mapping[str, FilterColumn]) -> 
 
 
 def text_of(product: Product) -> str:
-    """All words of a product: the title first."""
+    """All text of a product, the title first."""
     names = sorted(product.fields, key=lambda name: (name not in _TITLES, name))
     return "\n".join(product.fields[name] for name in names)
 
 
 def _parts(path: CategoryPath) -> Iterable[str]:
-    """Every stretch of a path, so that a branch is found by its name alone too."""
+    """Keys of all contiguous parts of a path, so that `under` finds a branch by its name alone."""
     n = len(path)
     return (path_key(path[start:stop]) for start in range(n) for stop in range(start + 1, n + 1))
 
 
 def _image(ref: ImageRef) -> tuple[str | None, bytes | None]:
-    """The path of an image file; or, where the catalog holds the bytes, a small copy of the image."""
+    """Path of an image's file; without a file, the bytes of a thumbnail."""
     if ref.path is not None:
         return str(Path(ref.path).absolute()), None
     try:

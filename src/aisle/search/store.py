@@ -1,7 +1,7 @@
-"""The rows of an index: segments, and which of their rows are tombstones.
+"""The rows of an index: segments, and tombstones for their deleted rows.
 
-A version is a line of the manifest: readers see one or the next, and a killed writer leaves files that
-nothing names.
+Writing the manifest commits a version, so readers see the old version or the new one. A killed writer leaves
+files that no version names; the next write removes them.
 """
 
 import uuid
@@ -22,19 +22,32 @@ from aisle.search.manifest import MANIFEST, IndexVersion, Manifest, SegmentRef, 
 from aisle.search.rows import latest_of_each
 from aisle.search.segment import Segment, write_segment
 
-KEPT = 5  # versions that can still be asked
-LARGEST = 250_000  # rows of a segment: what is held in memory while one is written
+KEPT = 5  # versions that can be opened
+LARGEST = 250_000  # rows of a segment; they are held in memory while it is written
 
 
 class ScoredRow(NamedTuple):
-    """A row by its number in this version, and its score: a cosine, or BM25."""
+    """A row and its score.
+
+    Attributes:
+        row: Number of the row in its version.
+        score: Cosine, or BM25 score.
+    """
 
     row: int
     score: float
 
 
 class StoredRow(NamedTuple):
-    """What is shown of a product: `fields` as JSON, `category` as a path, its image's path or bytes."""
+    """The stored values of a product that hits show.
+
+    Attributes:
+        id: Id of the product.
+        fields: Text of each field, as JSON.
+        category: Path of its category.
+        image_path: Path of its first image.
+        image_data: Bytes of a thumbnail, for an image without a file.
+    """
 
     id: str
     fields: str
@@ -44,12 +57,17 @@ class StoredRow(NamedTuple):
 
 
 class IndexStore:
-    """One version of the rows of an index. Rows are numbered through its segments.
+    """One version of the rows of an index, numbered across its segments.
 
-    version: which one; None: the newest. known: segments already open, to be used again.
+    Args:
+        folder: Folder of the index.
+        manifest: Its manifest.
+        version: Number of the version; None: the newest.
+        known: Open segments to reuse, by name.
 
     Raises:
-        SearchError: there is no such version, or its files are tombstones or damaged.
+        SearchError: There is no such version.
+        OSError, pa.ArrowInvalid, ValueError: Its files are missing or damaged.
     """
 
     def __init__(
@@ -79,10 +97,15 @@ class IndexStore:
     def open(
         cls, folder: Path, version: int | None = None, known: "dict[str, Segment] | None" = None
     ) -> "IndexStore":
-        """A version of the rows of an index.
+        """Open a version of an index.
+
+        Args:
+            folder: Folder of the index.
+            version: Number of the version; None: the newest.
+            known: Open segments to reuse, by name.
 
         Raises:
-            SearchError: as the constructor; also there is no index.
+            SearchError: There is no index or no such version, or its files are missing or damaged.
         """
         for trial in range(5):
             stamp = _stamp(folder)
@@ -101,23 +124,23 @@ class IndexStore:
     _seen: tuple[int, int] = (0, 0)
 
     def latest(self) -> "IndexStore":
-        """The newest version: this very store, if nothing was written since."""
+        """The newest version; this store if nothing was written since."""
         if _stamp(self.folder) == self._seen:
             return self
         return IndexStore.open(self.folder, known={segment.name: segment for segment in self.segments})
 
-    # -- asking -------------------------------------------------------------------------------
+    # -- search -------------------------------------------------------------------------------
 
     def nearest(self, vector: np.ndarray, k: int, where: Condition | None = None) -> list[ScoredRow]:
-        """The k rows with the highest cosines to a vector (D,) of length 1, best first."""
-        asked = np.ascontiguousarray(vector, np.float32)
+        """Find the k rows with the highest cosines to a vector (D,) of length 1, best first."""
+        query = np.ascontiguousarray(vector, np.float32)
         parts = [
-            segment.nearest(asked, k, self._allowed(i, where)) for i, segment in enumerate(self.segments)
+            segment.nearest(query, k, self._allowed(i, where)) for i, segment in enumerate(self.segments)
         ]
         return self._best(parts, k)
 
     def matching(self, text: str, k: int, where: Condition | None = None) -> list[ScoredRow]:
-        """The k rows whose words fit best (BM25), best first; only those that have any of them."""
+        """Find the k rows with the highest BM25 scores above 0, best first."""
         parts = []
         for i, scores in enumerate(score_all([segment.words for segment in self.segments], text)):
             allowed = (
@@ -136,7 +159,7 @@ class IndexStore:
         return [ScoredRow(int(rows[i]), float(scores[i])) for i in order]
 
     def _allowed(self, i: int, where: Condition | None) -> np.ndarray | None:
-        """(n,) bool: rows of a segment that may be found by their vectors; None: all of them."""
+        """(n,) bool, rows of a segment that a search by vectors may return; None: all."""
         if where is not None:
             return self._searchable[i] & self.segments[i].filter_mask(where)
         return None if self._whole[i] else self._searchable[i]
@@ -156,14 +179,14 @@ class IndexStore:
     def _whole(self) -> list[bool]:
         return [bool(mask.all()) for mask in self._searchable]
 
-    # -- looking up ---------------------------------------------------------------------------
+    # -- lookup -------------------------------------------------------------------------------
 
     def rows(self, rows: Iterable[int]) -> dict[int, StoredRow]:
-        """What is shown of these rows."""
+        """Stored values of rows, by row number."""
         return {row: self._row(row) for row in rows}
 
     def find(self, product: str) -> int | None:
-        """The row of a product; None if it is not there."""
+        """Row of a product by its id; None if there is none."""
         for first, segment, alive in zip(self._first, self.segments, self._alive, strict=False):
             for row in segment.find([product]):
                 if alive[row]:
@@ -171,52 +194,54 @@ class IndexStore:
         return None
 
     def vector(self, row: int) -> np.ndarray:
-        """(D,) of a row."""
+        """Vector of a row, (D,)."""
         i = int(np.searchsorted(self._first, row, side="right")) - 1
         return np.array(self.segments[i].vectors[row - self._first[i]])
 
     def cosines(self, vector: np.ndarray, rows: Sequence[int]) -> list[ScoredRow]:
-        """The cosines of these rows with a vector (D,) of length 1; of those that have a vector."""
-        found = ((row, self.vector(row)) for row in rows)
-        return [ScoredRow(row, float(own @ vector)) for row, own in found if own.any()]
+        """Cosines of rows with a vector (D,) of length 1; rows without a vector are left out."""
+        pairs = ((row, self.vector(row)) for row in rows)
+        return [ScoredRow(row, float(own @ vector)) for row, own in pairs if own.any()]
 
     def _row(self, row: int) -> StoredRow:
         i = int(np.searchsorted(self._first, row, side="right")) - 1
-        table, place = self.segments[i].table, int(row - self._first[i])
-        return StoredRow(*(table.column(name)[place].as_py() for name in StoredRow._fields))
+        table, position = self.segments[i].table, int(row - self._first[i])
+        return StoredRow(*(table.column(name)[position].as_py() for name in StoredRow._fields))
 
     def matches(self, where: Condition) -> int:
-        """How many rows a filter lets through."""
+        """Number of rows that pass a filter."""
         pairs = zip(self.segments, self._alive, strict=True)
         return sum(int((alive & segment.filter_mask(where)).sum()) for segment, alive in pairs)
 
     def category_paths(self) -> set[str]:
-        """Every category's path, casefolded."""
+        """Paths of all categories, casefolded."""
         columns = [segment.table.column("category_key").unique().to_pylist() for segment in self.segments]
         return {key for column in columns for key in column if key}
 
-    # -- changing: new files, then the manifest. Call these inside `writing` --------------------
+    # -- writes: new files, then the manifest; call these inside `writing` ---------------------
 
     def add(self, rows: Iterable[pa.Table]) -> "IndexStore":
-        """Insert rows, in place of those with their ids. The newest segments are written as one where the one
-        before is not at least as large: so there are never many."""
+        """Add rows, and replace those with the same ids.
+
+        The newest segments are merged until the one before is larger, so that their number stays small.
+        """
         new = latest_of_each(pa.concat_tables([self.segments[0].table.slice(0, 0), *rows]))
         tombstones = self._with_tombstones(new.column("id").to_pylist())
         kept = list(zip(self.segments, tombstones, self.version.parts, strict=True))
-        joined = [new]
-        while kept and row_count(joined) + len(kept[-1][0]) <= LARGEST:
+        merged = [new]
+        while kept and row_count(merged) + len(kept[-1][0]) <= LARGEST:
             segment, dead, _ = kept[-1]
-            if len(segment) - len(dead) > row_count(joined):
+            if len(segment) - len(dead) > row_count(merged):
                 break
-            joined.insert(0, segment.table.take(np.setdiff1d(np.arange(len(segment)), dead)))
+            merged.insert(0, segment.table.take(np.setdiff1d(np.arange(len(segment)), dead)))
             kept.pop()
         parts = [self._part(segment, dead, part) for segment, dead, part in kept]
-        table = pa.concat_tables(joined)
+        table = pa.concat_tables(merged)
         name = write_segment(self.folder, table)
         return self._commit([*parts, SegmentRef(name, table.num_rows)])
 
     def delete(self, ids: Iterable[str]) -> "IndexStore":
-        """Take products out; ids that are not there are passed over."""
+        """Delete products by their ids; unknown ids are ignored."""
         tombstones = self._with_tombstones(list(ids))
         triples = zip(self.segments, tombstones, self.version.parts, strict=True)
         return self._commit([self._part(segment, dead, part) for segment, dead, part in triples])
@@ -242,13 +267,18 @@ class IndexStore:
 
 
 def row_count(tables: Sequence[pa.Table]) -> int:
-    """Rows of several tables together."""
+    """Total number of rows of several tables."""
     return sum(table.num_rows for table in tables)
 
 
 def create(folder: Path, manifest: Manifest, tables: Iterable[pa.Table]) -> None:
-    """The first version of an index's rows, in segments of at most `LARGEST`; of rows that share an id the
-    last one counts."""
+    """Write the first version of an index.
+
+    Args:
+        folder: Folder of the index.
+        manifest: Its manifest, without versions.
+        tables: The rows; of those with the same id the last one is kept.
+    """
     parts: list[SegmentRef] = []
     pending: list[pa.Table] = []
     for table in tables:
@@ -269,7 +299,7 @@ def _first(folder: Path, tables: list[pa.Table]) -> SegmentRef:
 
 
 def _drop_replaced(folder: Path) -> None:
-    """Of products with rows in several segments only the last one counts."""
+    """Delete all but the last row of each product that is in several segments."""
     store = IndexStore.open(folder)
     later: set[str] = set()
     parts = []
@@ -282,14 +312,18 @@ def _drop_replaced(folder: Path) -> None:
 
 
 def new_version(number: int, parts: Sequence[SegmentRef]) -> IndexVersion:
-    """A version made now."""
+    """A version with the current time."""
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return IndexVersion(number, sum(part.rows for part in parts), made, tuple(parts))
 
 
 def sweep(folder: Path, versions: Sequence[IndexVersion]) -> None:
-    """Remove the files that no kept version names, also those a killed writer left; readers that have one
-    mapped keep it."""
+    """Remove the files that no version names; readers that have one mapped keep it.
+
+    Args:
+        folder: Folder of the index.
+        versions: Versions to keep.
+    """
     named = {part.name for version in versions for part in version.parts}
     named |= {part.tombstones for version in versions for part in version.parts}
     for file in [*folder.glob("rows-*"), *folder.glob("tombstones-*.npy")]:
@@ -299,7 +333,7 @@ def sweep(folder: Path, versions: Sequence[IndexVersion]) -> None:
 
 def _stamp(folder: Path) -> tuple[int, int]:
     try:
-        told = (folder / MANIFEST).stat()
-    except OSError:  # being replaced just now
+        stat = (folder / MANIFEST).stat()
+    except OSError:  # a writer is replacing it
         return (0, 0)
-    return told.st_ino, told.st_mtime_ns
+    return stat.st_ino, stat.st_mtime_ns
