@@ -1,4 +1,4 @@
-"""Hits as a sheet of images: a page that asks nothing of the outside; users' words are escaped."""
+"""HTML page of hits, with all images inline; text from users is escaped."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -9,30 +9,45 @@ from markupsafe import Markup
 from aisle.data.images import ImageError, jpeg_data_uri, jpeg_thumbnail
 from aisle.search.index import Hit
 
-SIDE = 360  # pixels: sharp at 180 on a dense screen
-_SHOWN = 4  # fields under an image, beside title and description
-_LONG = 60  # letters of a field's value that are shown
-_ELSEWHERE = {"title", "description", "name"}
+SIDE = 360  # pixels, twice the displayed width
+_SHOWN = 4  # fields under an image
+_LONG = 60  # characters; longer values are not shown
+_NOT_LISTED = {"title", "description", "name"}  # of fields under an image
 
-
-Order = Literal["alike", "words", "match"]
+Order = Literal["similarity", "words", "match"]
 
 
 class Card(NamedTuple):
-    """One hit as it is shown."""
+    """One hit on the page.
+
+    Attributes:
+        hit: The hit.
+        title: Its title.
+        src: Its image as a data URI; empty if it has none.
+        problem: Why its image cannot be shown; empty if it can.
+        fields: Names and values of the fields to list.
+    """
 
     hit: Hit
     title: str
     src: str
-    why: str
+    problem: str
     fields: list[tuple[str, str]]
 
 
 def render(
-    query: str, where: str | None, hits: Sequence[Hit], total: int, model_id: str, asked: str = ""
+    query: str, where: str | None, hits: Sequence[Hit], total: int, model_id: str, query_image: str = ""
 ) -> str:
-    """The page's HTML. query: what was asked for, in words; asked: its image as a data URI; total: products
-    that could have been found."""
+    """Render the page as HTML.
+
+    Args:
+        query: The query in words.
+        where: The filter.
+        hits: The hits, best first.
+        total: Number of products that pass the filter.
+        model_id: Id of the index's model.
+        query_image: Image of the query as a data URI.
+    """
     environment = Environment(
         loader=PackageLoader("aisle.search", "."),
         autoescape=select_autoescape(default=True),
@@ -48,31 +63,31 @@ def render(
         order=order_of(hits),
         total=total,
         model_id=model_id,
-        asked=asked,
+        query_image=query_image,
         css=Markup(css),
     )
 
 
 def order_of(hits: Sequence[Hit]) -> Order:
-    """What hits are ordered by: how alike they are, how well their words fit, or both (`match`)."""
+    """What hits are sorted by: cosine (`similarity`), BM25 (`words`), or both (`match`)."""
     if all(hit.words is None for hit in hits):
-        return "alike"
+        return "similarity"
     return "words" if all(hit.similarity is None for hit in hits) else "match"
 
 
 def title_of(hit: Hit) -> str:
-    """What a hit is called: its title, else its first words, else its id."""
+    """Title of a hit: its title or name, else its first field, else its id."""
     named = hit.fields.get("title") or hit.fields.get("name") or next(iter(hit.fields.values()), "")
     return " ".join(named.split()) or hit.id
 
 
 def _card(hit: Hit) -> Card:
-    src = why = ""
+    src = problem = ""
     if hit.image is not None:
         try:
             src = jpeg_data_uri(jpeg_thumbnail(hit.image, SIDE))
         except ImageError as error:
-            why = str(error)
-    kept = [(name, " ".join(value.split())) for name, value in hit.fields.items()]
-    shown = [(name, value) for name, value in kept if name not in _ELSEWHERE and len(value) <= _LONG]
-    return Card(hit, title_of(hit), src, why, shown[:_SHOWN])
+            problem = str(error)
+    fields = [(name, " ".join(value.split())) for name, value in hit.fields.items()]
+    shown = [(name, value) for name, value in fields if name not in _NOT_LISTED and len(value) <= _LONG]
+    return Card(hit, title_of(hit), src, problem, shown[:_SHOWN])
