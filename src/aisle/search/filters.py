@@ -1,9 +1,9 @@
-"""The filter language of `--where`: parsed into a small tree, which every store evaluates in its own way.
+"""The filter language of `--where`, and its parser into a syntax tree.
 
     category under 'Apparel' and (price < 50 or colour in ('red', 'blue')) and not title contains 'kids'
 
 A comparison is `FIELD OPERATOR VALUE`: `=`, `!=`, `<`, `<=`, `>`, `>=`, `contains`, `in (…)`, `is missing`,
-and for the category `under`. Nothing that a user writes reaches another language unparsed.
+and `under` for the category. A segment evaluates the tree on its Arrow columns.
 """
 
 import re
@@ -24,18 +24,29 @@ _TOKEN = re.compile(
 )
 _KEYWORDS = {"and", "or", "not", "in", "is", "under", "contains", "missing"}
 _ORDER = ("<", "<=", ">", ">=")
-_DEEPEST = 50  # brackets within brackets: more is no filter that a person wrote
+_MAX_DEPTH = 50  # of nested brackets
 
 
 class FilterColumn(NamedTuple):
-    """A field that can be filtered by: its column in the store, and whether it holds numbers or text."""
+    """A field to filter by.
+
+    Attributes:
+        key: Its column in the store.
+        kind: `number`, `text` (stored casefolded), `exact` (stored unchanged) or `category`.
+    """
 
     key: str
-    kind: str  # "number", "text" (kept casefolded), "exact" (kept as it is), "category" (a category)
+    kind: str
 
 
 class FieldTest(NamedTuple):
-    """One comparison; `values` of kind text are casefolded."""
+    """A comparison of a field.
+
+    Attributes:
+        column: The field.
+        operator: One of `=`, `!=`, `<`, `<=`, `>`, `>=`, `contains`, `in`, `under`, `missing`.
+        values: Values to compare with, casefolded for kind `text`.
+    """
 
     column: FilterColumn
     operator: str
@@ -43,19 +54,19 @@ class FieldTest(NamedTuple):
 
 
 class And(NamedTuple):
-    """Every one of the parts holds."""
+    """True if all parts are true."""
 
     parts: tuple["Condition", ...]
 
 
 class Or(NamedTuple):
-    """One of the parts holds."""
+    """True if any part is true."""
 
     parts: tuple["Condition", ...]
 
 
 class Not(NamedTuple):
-    """The part does not hold."""
+    """True if the part is false."""
 
     part: "Condition"
 
@@ -70,25 +81,28 @@ class _Token(NamedTuple):
 
 
 def parse(where: str, columns: Mapping[str, FilterColumn]) -> Condition:
-    """A filter as a tree. columns: the fields that can be asked, by name; `category` is one of them.
+    """Parse a filter into a tree.
+
+    Args:
+        where: The filter.
+        columns: Fields to filter by, by name, with `category`.
 
     Raises:
-        SearchError: where it cannot be read, and what was expected there; an unknown field with the nearest
-            known one; a comparison that a field's kind does not allow.
+        SearchError: A syntax error, an unknown field, or a comparison that a field's kind does not allow.
     """
     parser = _Parser(where, columns)
-    found = parser.disjunction(0)
+    condition = parser.disjunction(0)
     parser.finish()
-    return found
+    return condition
 
 
 def path_key(path: tuple[str, ...]) -> str:
-    """A category's path as it is kept and compared."""
+    """Path of a category as it is stored and compared: casefolded."""
     return format_path([part.strip().casefold() for part in path])
 
 
 def field_tests(condition: Condition) -> Iterator[FieldTest]:
-    """Every comparison in a filter."""
+    """All comparisons of a filter."""
     if isinstance(condition, FieldTest):
         yield condition
     else:
@@ -100,20 +114,20 @@ class _Parser:
     def __init__(self, where: str, columns: Mapping[str, FilterColumn]) -> None:
         self.where, self.columns = where, columns
         self.folded = {name.casefold(): name for name in columns}
-        self.tokens, self.place = list(self._tokens()), 0
+        self.tokens, self.position = list(self._tokens()), 0
 
     def _tokens(self) -> Iterator[_Token]:
         at = 0
         while at < len(self.where):
             if self.where[at:].isspace():
                 break
-            found = _TOKEN.match(self.where, at)
-            if found is None or found.lastgroup is None:
+            match = _TOKEN.match(self.where, at)
+            if match is None or match.lastgroup is None:
                 start = at + len(self.where[at:]) - len(self.where[at:].lstrip())
-                what = "a quote that does not close" if self.where[start] in "'\"" else "not understood"
-                raise SearchError(f"--where: {what}: {self.where[start : start + 30]!r}")
-            yield _Token(found.lastgroup, found[found.lastgroup], found.start(found.lastgroup))
-            at = found.end()
+                problem = "a quote that does not close" if self.where[start] in "'\"" else "not understood"
+                raise SearchError(f"--where: {problem}: {self.where[start : start + 30]!r}")
+            yield _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
+            at = match.end()
 
     # -- the grammar: or of ands of comparisons -----------------------------------------------
 
@@ -130,14 +144,14 @@ class _Parser:
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def negation(self, depth: int) -> Condition:
-        if depth > _DEEPEST:
-            raise SearchError(f"--where: more than {_DEEPEST} brackets within each other")
+        if depth > _MAX_DEPTH:
+            raise SearchError(f"--where: more than {_MAX_DEPTH} brackets within each other")
         if self.take("not"):
             return Not(self.negation(depth + 1))
         if self.take("("):
-            found = self.disjunction(depth + 1)
+            condition = self.disjunction(depth + 1)
             self.expect(")")
-            return found
+            return condition
         return self.comparison()
 
     def comparison(self) -> Condition:
@@ -157,7 +171,7 @@ class _Parser:
                 return self.test(name, column, word, (self.value(name, column, word),))
         sign = self.peek()
         if sign.kind == "sign" and sign.text in ("=", "==", "!=", "<>", *_ORDER):
-            self.place += 1
+            self.position += 1
             operator = {"==": "=", "<>": "!="}.get(sign.text, sign.text)
             return self.test(name, column, operator, (self.value(name, column, operator),))
         raise self.wrong("a comparison (=, !=, <, <=, >, >=, in, contains, under, is missing)")
@@ -186,7 +200,7 @@ class _Parser:
         keyword = token.kind == "word" and token.text.lower() in _KEYWORDS - {"missing"}
         if keyword or token.kind in ("sign", ""):
             raise self.wrong("a field's name")
-        self.place += 1
+        self.position += 1
         name = _unquoted(token.text) if token.kind == "text" else token.text
         known = self.folded.get(name.casefold())
         if known is None:
@@ -199,7 +213,7 @@ class _Parser:
         token = self.peek()
         if token.kind not in ("text", "number", "word"):
             raise self.wrong("a value: a number, or text in quotes")
-        self.place += 1
+        self.position += 1
         text = _unquoted(token.text) if token.kind == "text" else token.text
         if column.kind == "number":
             try:
@@ -220,12 +234,16 @@ class _Parser:
     # -- tokens -------------------------------------------------------------------------------
 
     def peek(self) -> _Token:
-        return self.tokens[self.place] if self.place < len(self.tokens) else _Token("", "", len(self.where))
+        return (
+            self.tokens[self.position]
+            if self.position < len(self.tokens)
+            else _Token("", "", len(self.where))
+        )
 
     def take(self, word: str) -> bool:
         token = self.peek()
         if token.kind in ("word", "sign") and token.text.lower() == word:
-            self.place += 1
+            self.position += 1
             return True
         return False
 
@@ -234,7 +252,7 @@ class _Parser:
             raise self.wrong(repr(word))
 
     def finish(self) -> None:
-        if self.place < len(self.tokens):
+        if self.position < len(self.tokens):
             raise self.wrong("`and`, `or`, or the end")
 
     def wrong(self, expected: str) -> SearchError:
