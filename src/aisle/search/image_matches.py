@@ -1,9 +1,9 @@
-"""Images that show the same, cropped, re-encoded, resized or brightened.
+"""Finds near-duplicate images: cropped, re-encoded, resized or brightened copies.
 
-A image that is a crop of another looks as a part of it does. So each image's parts are compared with all
-whole images, small and blurred, and what comes near is laid over the other, the part's edges moved until it
-fits best. What fits must also show the same lines everywhere: a dark table, a black frame or a bright wall
-behind other things makes most of a image's brightness, and hardly any of its lines.
+A cropped copy resembles a part of the original. So small versions of each image's parts are compared with
+small versions of all whole images. For each candidate, the edges of the part are moved to maximise the
+correlation of brightness. The gradients must correlate too, because a dark table, a black frame or a bright
+wall can dominate the brightness of unrelated images.
 """
 
 import os
@@ -21,25 +21,25 @@ from aisle.data.images import ImageError, decode
 from aisle.progress import SILENT, Advance, Progress
 from aisle.search.ivf import InvertedLists, arrange
 
-ALIKE = 0.9  # correlation from which on two images may show the same
-# Chosen on altered `train` listings and colour variants: of pairs above ALIKE, 98 % of the same have it, and
-# few others.
-_LINES = 0.75  # mean correlation, place by place, of how brightness changes
-_EDGE = 8.0  # grey levels a pixel from which on a steeper change counts hardly more
-_WINDOW = 16  # pixels of a place
-_FLAT = 4.0  # mean squared change of grey levels a pixel below which a place has no lines
-# Of 1,000 listings, 252 pairs end above .95: 99 % of them begin above these limits, 1 in 50 others passes.
-_NEAR = 0.85  # of small copies, for images to be laid over each other
-_FITS = {4.0: 0.77, 2.0: 0.87, 1.0: ALIKE}  # after their edges were moved in steps of so many pixels
-_TRIED = 6  # images each is laid over at most
-_CROWD = 60  # listings with the very same image: more show a shop's placeholder
-_SIDE = 96  # pixels of what is laid over
-_OVER = 64  # of what is laid over
-_SMALL = 10  # of what is compared with all images
-_CUTS = ((0.0, 1.0), (0.0, 0.9), (0.05, 0.95), (0.1, 1.0), (0.1, 0.9))  # from where to where a part goes
-_BLANK = 4.0  # grey levels of deviation below which there is nothing to compare
-_LISTED = 20_000  # images from which on they are kept in lists
-_PROBED = 4  # lists that a part looks into
+ALIKE = 0.9  # correlation of brightness of near-duplicate images, at least
+# Chosen on altered `train` listings and colour variants: of pairs above ALIKE, 98 % of the true ones
+# reach it, and few others.
+_LINES = 0.75  # mean correlation of gradients over windows, at least
+_EDGE = 8.0  # grey levels per pixel; steeper gradients saturate
+_WINDOW = 16  # pixels
+_FLAT = 4.0  # mean squared gradient below which a window is ignored
+# Of 1,000 listings, 252 pairs end above .95: 99 % of them pass these limits, and 1 in 50 of the others.
+_NEAR = 0.85  # correlation of the small versions of a candidate pair, at least
+_FITS = {4.0: 0.77, 2.0: 0.87, 1.0: ALIKE}  # step of the edges in pixels -> correlation after it, at least
+_TRIED = 6  # candidates of an image, at most
+_CROWD = 60  # listings with an identical image; more share a placeholder
+_SIDE = 96  # pixels of a decoded image
+_OVER = 64  # pixels, to compare a pair
+_SMALL = 10  # pixels of a small version
+_CUTS = ((0.0, 1.0), (0.0, 0.9), (0.05, 0.95), (0.1, 1.0), (0.1, 0.9))  # start, end of parts per axis
+_BLANK = 4.0  # standard deviation of grey levels below which an image is blank
+_LISTED = 20_000  # images from which on inverted lists are used
+_PROBED = 4  # lists scanned for each part
 _CHUNK = 256
 _Box = tuple[float, float, float, float]
 _PARTS: list[_Box] = [
@@ -48,7 +48,12 @@ _PARTS: list[_Box] = [
 
 
 class ImageParts(NamedTuple):
-    """One image: grey (S, S) uint8, and its parts small and standardised (P, 100), the whole first."""
+    """An image and small versions of its P parts.
+
+    Attributes:
+        grey: (S, S) uint8.
+        parts: (P, 100) unit vectors; the first is the whole image.
+    """
 
     grey: np.ndarray
     parts: np.ndarray
@@ -57,21 +62,28 @@ class ImageParts(NamedTuple):
 def similar_images(
     refs: Sequence[ImageRef | None], progress: Progress = SILENT
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of positions (E, 2), the lower first, whose images show the same, and their correlation (E,),
-    from .9. None, what cannot be read, and a image that more than 60 have is like nothing."""
-    shown: dict[bytes, list[int]] = {}  # the positions that show the very same
+    """Find near-duplicate images.
+
+    Args:
+        refs: n images. None, unreadable and blank images, and an image that more than 60 share match nothing.
+        progress: Progress reporting.
+
+    Returns:
+        Pairs (E, 2) of positions, the lower first, and their correlation (E,), at least .9.
+    """
+    identical: dict[bytes, list[int]] = {}  # positions of each distinct image
     seen: list[ImageParts] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress("looking at images", len(refs)) as advance:
         for start in range(0, len(refs), _CHUNK):
-            some = refs[start : start + _CHUNK]
-            for i, grey in enumerate(pool.map(_look, some), start):
+            batch = refs[start : start + _CHUNK]
+            for i, grey in enumerate(pool.map(_read_grey, batch), start):
                 if grey is not None:
-                    rows = shown.setdefault(grey.tobytes(), [])
+                    rows = identical.setdefault(grey.tobytes(), [])
                     rows.append(i)
                     if len(rows) == 1:
                         seen.append(ImageParts(grey, _parts(grey)))
-            advance(len(some))
-    owners = list(shown.values())
+            advance(len(batch))
+    owners = list(identical.values())
     best: dict[tuple[int, int], float] = {}
     with progress("comparing images", len(seen)) as advance:
         for a, b, part in _candidates(seen, advance):
@@ -94,8 +106,8 @@ def _between(rows: list[int], others: list[int]) -> Iterator[tuple[int, int]]:
         yield from ((a, b) for a in rows for b in others)
 
 
-def _look(ref: ImageRef | None) -> np.ndarray | None:
-    """(S, S) uint8, grey; None where there is nothing to compare."""
+def _read_grey(ref: ImageRef | None) -> np.ndarray | None:
+    """(S, S) uint8, grey; None for an unreadable or blank image."""
     if ref is None:
         return None
     try:
@@ -107,21 +119,21 @@ def _look(ref: ImageRef | None) -> np.ndarray | None:
 
 
 def _parts(grey: np.ndarray) -> np.ndarray:
-    """(P, 100) every part small and standardised: all rows of all cuts at once, then all columns."""
+    """(P, 100) unit vectors of the small versions of all parts."""
     cuts = np.concatenate([_shrinking(a * _SIDE, b * _SIDE, _SMALL) for a, b in _CUTS])
     small = (cuts @ grey.astype(np.float32) @ cuts.T).reshape(len(_CUTS), _SMALL, len(_CUTS), _SMALL)
     return np.stack([_standard(small[y, :, x]) for x in range(len(_CUTS)) for y in range(len(_CUTS))])
 
 
 def _candidates(seen: Sequence[ImageParts], advance: Advance) -> Iterator[tuple[int, int, int]]:
-    """(a, b, part): the whole of image a looks like that part of image b."""
+    """Triples (a, b, part): image a resembles that part of image b."""
     if len(seen) < 2:
         return
     whole = np.stack([one.parts[0] for one in seen])
     lists, order = arrange(whole) if len(seen) >= _LISTED else (None, np.arange(len(seen)))
     whole = whole[order]
     for b, one in enumerate(seen):
-        rows = _looked_into(lists, one.parts) if lists is not None else slice(None)
+        rows = _scanned_rows(lists, one.parts) if lists is not None else slice(None)
         similarity = one.parts @ whole[rows].T  # (P, n)
         best, part = similarity.max(0), similarity.argmax(0)
         near = np.flatnonzero(best >= _NEAR)
@@ -133,15 +145,20 @@ def _candidates(seen: Sequence[ImageParts], advance: Advance) -> Iterator[tuple[
         advance(1)
 
 
-def _looked_into(lists: InvertedLists, parts: np.ndarray) -> np.ndarray:
+def _scanned_rows(lists: InvertedLists, parts: np.ndarray) -> np.ndarray:
     nearest = {int(c) for part in parts for c in lists.nearest(part, _PROBED)}
     bounds = list(pairwise(lists.starts.tolist()))
     return np.concatenate([np.arange(*bounds[c]) for c in sorted(nearest)])
 
 
 def _overlaid(grey: np.ndarray, other: np.ndarray, box: _Box) -> float:
-    """The correlation of a image with the part of another that it fits best: from a box, edge by edge,
-    given up where it does not come near; 0 where their lines differ."""
+    """Correlation of an image with the best-fitting part of another; 0 if their gradients differ.
+
+    Args:
+        grey: (S, S) the image.
+        other: (S, S) the other image.
+        box: Part of the other image to start from; each edge is moved in turn.
+    """
     whole = _shrinking(0.0, float(_SIDE), _OVER)
     shown = whole @ grey.astype(np.float32) @ whole.T
     mine = _standard(shown)
@@ -173,21 +190,28 @@ def _overlaid(grey: np.ndarray, other: np.ndarray, box: _Box) -> float:
 
 
 def _lines(one: np.ndarray, other: np.ndarray) -> float:
-    """The correlation of two images' gradients, (S, S) each, in every window in which either has some,
-    averaged; 0 where none has. Neither a bright place nor a sharp edge, as a frame's, counts for the rest."""
+    """Correlation of the gradients of two images, averaged over windows, so that no single edge dominates.
+
+    Args:
+        one: (S, S) an image.
+        other: (S, S) the other image.
+
+    Returns:
+        Mean over the windows in which either has gradients; 0 if there are none.
+    """
     gradients = [
         np.stack([np.gradient(image.astype(np.float64), axis=axis) for axis in (0, 1)])  # (2, S, S)
         for image in (one, other)
     ]
     steep = [(g * g).sum(0) for g in gradients]
-    told = np.maximum(*(_sums(s) for s in steep)) > _FLAT * _WINDOW**2
+    textured = np.maximum(*(_sums(s) for s in steep)) > _FLAT * _WINDOW**2
     mine, theirs = (g / np.sqrt(s + _EDGE**2) for g, s in zip(gradients, steep, strict=True))
     both, own, their = (_sums((x * y).sum(0)) for x, y in ((mine, theirs), (mine, mine), (theirs, theirs)))
-    return float((both / np.sqrt(np.maximum(own * their, 1e-9)))[told].mean()) if told.any() else 0.0
+    return float((both / np.sqrt(np.maximum(own * their, 1e-9)))[textured].mean()) if textured.any() else 0.0
 
 
 def _sums(values: np.ndarray) -> np.ndarray:
-    """Over every window of a image."""
+    """Sums over all windows of an image."""
     total = np.pad(values, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     return (
         total[_WINDOW:, _WINDOW:]
@@ -199,14 +223,14 @@ def _sums(values: np.ndarray) -> np.ndarray:
 
 @lru_cache(4096)
 def _shrinking(start: float, end: float, size: int) -> np.ndarray:
-    """(size, S) that averages a line's pixels from `start` to `end` into `size` equal pieces."""
+    """(size, S) matrix that averages the pixels of a line from `start` to `end` into `size` equal bins."""
     edges = np.linspace(start, end, size + 1)[:, None]
-    within = np.clip(edges - np.arange(_SIDE), 0, 1)  # of each pixel, what lies before each edge
+    within = np.clip(edges - np.arange(_SIDE), 0, 1)  # share of each pixel before each edge
     pieces = np.diff(within, axis=0)
     return (pieces / pieces.sum(1, keepdims=True)).astype(np.float32)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
-    """As a vector of length 1 around zero."""
+    """Values as a vector of mean 0 and length 1."""
     flat = values.ravel() - values.mean()
     return flat / max(float(np.linalg.norm(flat)), 1e-6)
