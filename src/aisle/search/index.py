@@ -35,8 +35,8 @@ class Hit:
     Attributes:
         id: Id of the product.
         score: Score that hits are sorted by.
-        similarity: Cosine with the query, -1 to 1; None if not found by its vector.
-        words: BM25 score; None if not found by its words.
+        similarity: Cosine with the query, -1 to 1; None if it was not computed.
+        words: BM25 score; None if it matches none of the words.
         fields: Text of each field.
         category: Path of its category; empty if it has none.
         image: Its first image.
@@ -162,7 +162,7 @@ class Index:
         for vector, text in zip(vectors, words, strict=True):
             near = store.nearest(vector, depth, condition) if vector is not None else []
             matching = store.matching(text, depth, condition) if text else []
-            # A row found by its words only gets its cosine too, rather than 0.
+            # A row found only by its words gets its cosine too, rather than 0.
             if vector is not None and near and matching:
                 known = {scored.row for scored in near}
                 near += store.cosines(vector, [scored.row for scored in matching if scored.row not in known])
@@ -259,7 +259,7 @@ class Index:
         for name, count in unread.items():
             progress.say(
                 f"{name} holds numbers in this index, and {count:,} values are no plain numbers: filters "
-                "take them as missing. Make the index anew (--replace) to filter them as text"
+                "take them as missing. Build the index again (--replace) to filter them as text"
             )
         return self
 

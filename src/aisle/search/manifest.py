@@ -112,7 +112,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Beside, on disk, then renamed: this is what commits a version."""
+    """Write the manifest of an index, which commits a version."""
     columns = {name: column._asdict() for name, column in manifest.columns.items()}
     data: Mapping[str, Any] = {"format_version": FORMAT_VERSION, **asdict(manifest), "columns": columns}
     with atomic_text(folder / MANIFEST) as handle:
@@ -160,9 +160,9 @@ def check_vacant(folder: Path, replace: bool) -> None:
     recover(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         if not (folder / MANIFEST).exists():
-            raise SearchError(f"{folder} exists and is no index: name another place")
+            raise SearchError(f"{folder} exists and is no index: choose another folder")
         if not replace:
-            raise SearchError(f"{folder} exists: add to it (--add), or make it anew (--replace)")
+            raise SearchError(f"{folder} exists: add to it (--add), or replace it (--replace)")
 
 
 @contextlib.contextmanager

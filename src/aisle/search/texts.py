@@ -31,8 +31,8 @@ def similar_texts(titles: Sequence[str], descriptions: Sequence[str]) -> tuple[n
     Returns:
         Pairs (E, 2) of positions, the lower first, and their cosine (E,), over title and description.
     """
-    named = [normalize(title) for title in titles]
-    texts = [f"{a} {normalize(b)}".strip() for a, b in zip(named, descriptions, strict=True)]
+    normalized = [normalize(title) for title in titles]
+    texts = [f"{a} {normalize(b)}".strip() for a, b in zip(normalized, descriptions, strict=True)]
     pairs = _candidates(texts)
     matrix, information = _tfidf(texts)
     pairs = pairs[(information[pairs] >= _MIN_INFORMATION).all(1)]
@@ -40,7 +40,7 @@ def similar_texts(titles: Sequence[str], descriptions: Sequence[str]) -> tuple[n
     similar = similarity >= MIN_SIMILARITY
     pairs, similarity = pairs[similar], similarity[similar]
     # Descriptions may be boilerplate that differs in the title only.
-    near = _cosines(_tfidf(named)[0], pairs) >= MIN_TITLE_SIMILARITY
+    near = _cosines(_tfidf(normalized)[0], pairs) >= MIN_TITLE_SIMILARITY
     return pairs[near], similarity[near]
 
 
