@@ -40,26 +40,26 @@ def test_what_was_promised_stands_beside_what_happened(policy):
     found = judged(policy, scores, targets)
     verdicts = [p.decision for p in policy.predict([""] * 6000, scores)]
     for kind in ("accept", "partial"):
-        kept = next(k for k in found.kept if k.verdict == kind and not k.branch and not k.level)
-        assert kept.rows == verdicts.count(kind)
-        assert kept.coverage == pytest.approx(kept.rows / 6000)
-        assert kept.promised == 0.9
-        assert kept.shown
-        assert not kept.broken
-        by_level = [k.rows for k in found.kept if k.verdict == kind and k.level]
-        assert sum(by_level) == kept.rows
+        outcome = next(k for k in found.outcomes if k.verdict == kind and not k.branch and not k.level)
+        assert outcome.rows == verdicts.count(kind)
+        assert outcome.coverage == pytest.approx(outcome.rows / 6000)
+        assert outcome.asked_precision == 0.9
+        assert outcome.holds
+        assert not outcome.broken
+        by_level = [k.rows for k in found.outcomes if k.verdict == kind and k.level]
+        assert sum(by_level) == outcome.rows
 
 
 def test_a_promise_that_the_rows_contradict_is_called_broken(policy):
     scores, targets = draw(6000, 5)
     wrong = Targets(np.roll(targets.node, 1), targets.exact)
-    assert all(k.broken for k in judged(policy, scores, wrong).kept if k.shown and k.rows > 200)
+    assert all(k.broken for k in judged(policy, scores, wrong).outcomes if k.holds and k.rows > 200)
 
 
 def test_without_a_promise_there_are_curves_all_the_same():
     scores, targets = draw(300, 6)
     found = judged(Policy.uncalibrated(TREE), scores, targets)
-    assert found.kept == ()
+    assert found.outcomes == ()
     assert len(found.curves) > 4
 
 

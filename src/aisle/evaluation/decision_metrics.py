@@ -66,16 +66,16 @@ def guarantee_report(
     predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None
 ) -> GuaranteeReport:
     """Guaranteed against realized precision and coverage of the same predictions, as curves."""
-    nodes = risk_coverage(predictions, truth, policy)
+    measured = risk_coverage(predictions, truth, policy)
     return GuaranteeReport(
-        curves=tuple(_thin(curve) for curve in nodes.curves),
+        curves=tuple(_thin(curve) for curve in measured.curves),
         checks=tuple(
             GuaranteeCheck(
-                verdict=k.verdict, level=k.level, branch=k.branch, guaranteed=k.promised, shown=k.shown,
-                count=k.rows, right=k.right, coverage=k.coverage, precision=k.precision,
+                verdict=k.verdict, level=k.level, branch=k.branch, guaranteed=k.asked_precision,
+                shown=k.holds, count=k.rows, right=k.right, coverage=k.coverage, precision=k.precision,
                 lower=k.lower, upper=k.upper, broken=k.broken,
             )
-            for k in nodes.kept
+            for k in measured.outcomes
         ),
     )  # fmt: skip
 

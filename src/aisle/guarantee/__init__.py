@@ -1,4 +1,4 @@
-"""Promising: calibration, where to stop, thresholds with guarantees. No torch here."""
+"""Calibration, decisions with guaranteed precision, and their measurement. Does not use PyTorch."""
 
 from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.confidence import Confidences
@@ -12,7 +12,7 @@ from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import OUTSIDE
 from aisle.guarantee.policy import Policy
 from aisle.guarantee.prediction import Alternative, Prediction, Verdict
-from aisle.guarantee.risk_coverage import Curve, Curves, Kept, risk_coverage
+from aisle.guarantee.risk_coverage import Curve, Curves, GuaranteeOutcome, risk_coverage
 from aisle.guarantee.rule import CURVE, Guarantee, OperatingPoint
 from aisle.guarantee.settings import PolicyError, Settings
 
@@ -26,7 +26,7 @@ __all__ = [
     "CurveSummary",
     "Curves",
     "Guarantee",
-    "Kept",
+    "GuaranteeOutcome",
     "KnnCalibration",
     "LabelGain",
     "Nearest",

@@ -1,4 +1,4 @@
-"""Promised against realised precision, and what it covers: the numbers behind the report's curves."""
+"""Guaranteed and realized precision, and risk-coverage curves, of labelled predictions."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,16 +12,21 @@ from aisle.guarantee.prediction import Prediction, Verdict
 from aisle.metrics import Truth
 from aisle.taxonomy import Taxonomy
 
-POINTS = 200
+POINTS = 200  # of a curve, at most
 
 
 class Curve(NamedTuple):
-    """How precision and coverage trade at one level, were its limit moved; (P,) each, strictest first.
+    """Precision against coverage at one level as its threshold falls; P points, highest threshold first.
 
-    level: of the tree, 1 is the top; 0 is the full path. branch: a top category's id, "" for all.
-    threshold: the least calibrated probability answered. coverage: share of the rows it answers.
-    precision: share of those that are right; lower, upper: its exact one-sided 95 % limits. rows: how
-    many the curve is about.
+    Attributes:
+        level: Of the tree, 1 is the top; 0 is the full path.
+        branch: The id of a top category; "" is the whole tree.
+        rows: Number of products with a known label there.
+        threshold: (P,) lowest confidence that is decided.
+        coverage: (P,) share of the rows that is decided.
+        precision: (P,) share of these that is right.
+        lower: (P,) exact one-sided 95 % lower limit of the precision.
+        upper: (P,) exact one-sided 95 % upper limit.
     """
 
     level: int
@@ -34,21 +39,28 @@ class Curve(NamedTuple):
     upper: np.ndarray
 
 
-class Kept(NamedTuple):
-    """What the policy itself did with these rows, for one kind of answer in one place.
+class GuaranteeOutcome(NamedTuple):
+    """Decisions of one kind compared with the precision asked for.
 
-    level: at which paths end, 0 for all; branch: a top category's id, "" for all. promised: the
-    precision asked for there. shown: whether the policy was shown to keep it. coverage: answers of this
-    kind as a share of the rows there (of all rows that the network puts into that category). precision
-    is None without answers; lower, upper: exact one-sided 95 % limits. broken: upper lies below what
-    was promised.
+    Attributes:
+        verdict: The kind of decision.
+        level: The level at which the paths end; 0 is any.
+        branch: The id of a top category; "" is the whole tree.
+        asked_precision: The precision asked for.
+        holds: Whether the guarantee was established when the policy was fitted.
+        rows: Number of decisions.
+        right: How many of them are right.
+        coverage: Decisions as a share of the products that the model puts in the branch.
+        precision: `right / rows`; None without decisions.
+        lower: Exact one-sided 95 % lower limit of the precision.
+        upper: Exact one-sided 95 % upper limit.
     """
 
     verdict: Verdict
     level: int
     branch: str
-    promised: float
-    shown: bool
+    asked_precision: float
+    holds: bool
     rows: int
     right: int
     coverage: float
@@ -58,51 +70,68 @@ class Kept(NamedTuple):
 
     @property
     def broken(self) -> bool:
-        """The promise is not compatible with these rows."""
-        return self.shown and self.upper < self.promised
+        """The guarantee holds, but `upper` is below the precision asked for."""
+        return self.holds and self.upper < self.asked_precision
 
 
 class Curves(NamedTuple):
-    """Everything `evaluate` shows of a promise, on labelled rows the policy was not fitted on."""
+    """Risk-coverage curves, and the outcome of every guarantee, on products the policy was not fitted on."""
 
     curves: tuple[Curve, ...]
-    kept: tuple[Kept, ...]
+    outcomes: tuple[GuaranteeOutcome, ...]
 
 
 def risk_coverage(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Curves:
-    """Judge B predictions, and what `policy` promised of them, on products it was not fitted on.
+    """Compare predictions, and the guarantees of their policy, with labels.
 
-    truth: the acceptable places of the same products, over any tree that holds the predicted paths.
-    Products whose label does not tell are left out, level by level.
+    A product counts at a level only if its label is known there.
+
+    Args:
+        predictions: Of B products that the policy was not fitted on.
+        truth: The acceptable categories of the same products, in any tree that has the predicted paths.
+        policy: The policy that decided; without one there are curves only.
+
+    Returns:
+        Curves of the whole tree at every level and of each top category, and the outcomes.
+
+    Raises:
+        TaxonomyError: A predicted path, or a category of the policy's settings, is not in that tree.
     """
-    walked = _walked(predictions, truth)
-    taxonomy, nodes = truth.taxonomy, walked.descent.nodes
-    every, last = np.arange(len(predictions)), walked.descent.depth - 1
-    found = []
+    descents = _labelled_descents(predictions, truth)
+    taxonomy, nodes = truth.taxonomy, descents.descent.nodes
+    every, last = np.arange(len(predictions)), descents.descent.depth - 1
+    curves = []
     for top in (-1, *(int(t) for t in taxonomy.level(1))):
-        mine = np.ones(len(every), dtype=bool) if top < 0 else nodes[:, 0] == top
-        name = "" if top < 0 else taxonomy.nodes[top].id
+        in_branch = np.ones(len(every), dtype=bool) if top < 0 else nodes[:, 0] == top
+        branch = "" if top < 0 else taxonomy.nodes[top].id
         for level in range(taxonomy.depth + 1 if top < 0 else 2):
             at = last if level == 0 else np.full(len(every), level - 1)
-            # A branch is named above its path's end; where the path ends there, it is the full path.
-            rows = np.flatnonzero(mine & (last >= at) & walked.told[every, at])
+            # A node at or above the last of its path; at the last, it is judged as a full path.
+            rows = np.flatnonzero(in_branch & (last >= at) & descents.known[every, at])
             if len(rows):
-                sure, right = walked.descent.confidence[rows, at[rows]], walked.right[rows, at[rows]]
-                found.append(_curve(level, name, sure, right))
-    return Curves(tuple(found), tuple(_kept(policy or Policy(), taxonomy, walked)))
+                confidence = descents.descent.confidence[rows, at[rows]]
+                curves.append(_curve(level, branch, confidence, descents.right[rows, at[rows]]))
+    return Curves(tuple(curves), tuple(_outcomes(policy or Policy(), taxonomy, descents)))
 
 
-class _Walked(NamedTuple):
-    """B predictions on their way down: stops (B,) levels decided, 0 for review; told, right: (B, L)
-    whether the label tells about the node at each level (about the full path at the last), and is met."""
+class _LabelledDescents(NamedTuple):
+    """The most probable paths of B products, compared with their labels.
+
+    Attributes:
+        descent: The paths, with their confidence.
+        stops: (B,) levels decided; 0 is review.
+        known: (B, L) bool: the label decides whether the node at this level (at the last, the full path) is
+            right.
+        right: (B, L) bool: it is right.
+    """
 
     descent: Descent
     stops: np.ndarray
-    told: np.ndarray
+    known: np.ndarray
     right: np.ndarray
 
 
-def _walked(predictions: Sequence[Prediction], truth: Truth) -> _Walked:
+def _labelled_descents(predictions: Sequence[Prediction], truth: Truth) -> _LabelledDescents:
     taxonomy = truth.taxonomy
     best = np.array([taxonomy.index(p.best) for p in predictions], dtype=np.int64)
     nodes, depth = taxonomy.ancestors[best], taxonomy.node_depth[best]
@@ -113,17 +142,18 @@ def _walked(predictions: Sequence[Prediction], truth: Truth) -> _Walked:
     there = truth.node >= 0  # (B, A)
     labels = np.where(there[..., None], taxonomy.ancestors[truth.node], -1)  # (B, A, L)
     right = ((labels == nodes[:, None]) & (nodes >= 0)[:, None]).any(1)
-    told = right | (~there[..., None] | truth.exact[..., None] | (labels >= 0)).all(1)
+    known = right | (~there[..., None] | truth.exact[..., None] | (labels >= 0)).all(1)
     ends = np.arange(len(best)), depth - 1
     right[ends] = (truth.exact & there & (truth.node == best[:, None])).any(1)
-    told[ends] = right[ends] | (truth.exact | ~there).all(1)
-    return _Walked(Descent(best, nodes, confidence, depth), stops, told, right)
+    known[ends] = right[ends] | (truth.exact | ~there).all(1)
+    return _LabelledDescents(Descent(best, nodes, confidence, depth), stops, known, right)
 
 
 def _curve(level: int, branch: str, confidence: np.ndarray, right: np.ndarray) -> Curve:
+    """The curve of R nodes: confidence (R,), and whether each is right (R,)."""
     order = np.argsort(-confidence, kind="stable")
     confidence, hits = confidence[order], np.cumsum(right[order])
-    ends = np.flatnonzero(np.diff(confidence, append=-1.0))  # equal confidences are answered together
+    ends = np.flatnonzero(np.diff(confidence, append=-1.0))  # equal confidences are decided together
     ends = ends[np.unique(np.linspace(0, len(ends) - 1, POINTS).astype(int))]
     limits = np.array([clopper_pearson(int(hits[e]), int(e) + 1) for e in ends])
     rows = ends + 1
@@ -133,24 +163,24 @@ def _curve(level: int, branch: str, confidence: np.ndarray, right: np.ndarray) -
     )  # fmt: skip
 
 
-def _kept(policy: Policy, taxonomy: Taxonomy, walked: _Walked) -> list[Kept]:
-    """Each promise against what happened; then each level at which paths end, promised only together."""
+def _outcomes(policy: Policy, taxonomy: Taxonomy, descents: _LabelledDescents) -> list[GuaranteeOutcome]:
+    """The outcome of each guarantee; then of each level at which paths end, which has none of its own."""
     demands = policy.settings.on(taxonomy)
-    stops, nodes = walked.stops, walked.descent.nodes
+    stops, nodes = descents.stops, descents.descent.nodes
     every, at = np.arange(len(stops)), np.maximum(stops - 1, 0)
-    node, right = nodes[every, at], walked.right[every, at]
-    usable = walked.told[every, at] | (stops == 0)
-    verdict = np.where(stops == 0, "review", np.where(stops == walked.descent.depth, "accept", "partial"))
+    node, right = nodes[every, at], descents.right[every, at]
+    usable = descents.known[every, at] | (stops == 0)
+    verdict = np.where(stops == 0, "review", np.where(stops == descents.descent.depth, "accept", "partial"))
     found = []
-    for promise in policy.guarantees:
-        top = taxonomy.find(promise.branch) if promise.branch else None
-        if promise.branch and top is None:
+    for guarantee in policy.guarantees:
+        top = taxonomy.find(guarantee.branch) if guarantee.branch else None
+        if guarantee.branch and top is None:
             continue
-        here = usable & ((nodes[:, 0] == top) if promise.branch else True)
-        rows = here & (verdict == promise.verdict) & (demands.precision[node] == promise.precision)
+        here = usable & ((nodes[:, 0] == top) if guarantee.branch else True)
+        rows = here & (verdict == guarantee.verdict) & (demands.precision[node] == guarantee.precision)
         found.append(
-            Kept(
-                promise.verdict, 0, promise.branch, promise.precision, promise.holds,
+            GuaranteeOutcome(
+                guarantee.verdict, 0, guarantee.branch, guarantee.precision, guarantee.holds,
                 *_count(right, rows, here),
             )
         )  # fmt: skip
@@ -160,14 +190,14 @@ def _kept(policy: Policy, taxonomy: Taxonomy, walked: _Walked) -> list[Kept]:
             rows = usable & (verdict == kind) & (stops == level)
             if rows.any() and not any(k.verdict == kind and k.level == level for k in found):
                 asked = float(demands.precision[node[rows]].min())
-                found.append(Kept(kind, level, "", asked, False, *_count(right, rows, usable)))
+                found.append(GuaranteeOutcome(kind, level, "", asked, False, *_count(right, rows, usable)))
     return found
 
 
 def _count(
     correct: np.ndarray, rows: np.ndarray, among: np.ndarray
 ) -> tuple[int, int, float, float | None, float, float]:
-    """rows, right, coverage, precision, lower, upper."""
+    """Rows, right, coverage, precision, lower and upper; all arguments are (B,) bool."""
     count, right = int(rows.sum()), int(correct[rows].sum())
     share = right / count if count else None
     return count, right, count / max(int(among.sum()), 1), share, *clopper_pearson(right, count)
