@@ -1,9 +1,9 @@
-"""How sure to be of a path: the calibrated probability, the margin, and how far the nearest products agree.
+"""Recalibrated confidence of a path: logistic regression on probability, margin and the neighbors' vote.
 
-A network is as sure of a wrong label it has learned by heart as of a right one; whether the products
-nearest in a space that knows nothing of the tree (a frozen encoder's vectors, words) belong where it says
-is news to it. On noisy labels it moves mistakes away from the sure end. So does the margin of the raw
-scores, which calibration flattens: docs/guarantee.md, docs/lab-notes.md.
+A network is as confident of a wrong label that it memorized as of a right one. The nearest training products,
+in embeddings that do not depend on the tree (a frozen encoder's vectors, TF-IDF), are independent evidence:
+with noisy labels they lower the confidence of mistakes. So does the margin of the raw scores, which
+calibration flattens. Measured in docs/guarantee.md and docs/lab-notes.md.
 """
 
 from collections.abc import Mapping
@@ -16,20 +16,31 @@ from aisle.guarantee.nearest import Nearest
 from aisle.guarantee.path_confidence import Descent, PathCorrectness
 from aisle.taxonomy import Taxonomy
 
-_SUREST = 12.0  # log odds beyond which a probability says no more
-_FEWEST = 50  # known rows below which neighbours are not asked
-_KNOTS = (0.2, 0.4, 0.6, 0.75, 0.9)  # quantiles where the line may bend
-_BEND = 1.0  # of the prior of each slope between knots, around 1
-_SPREAD = (2.0, 0.5, 3.0)  # of the priors of offset, slope and weights, around 0, 1 and 0
-_MARGIN = 0.1  # the margin's unit is ten nats, so that one prior suits all weights
+_MAX_LOG_ODDS = 12.0  # log-odds of a probability are clipped to plus or minus this
+_MIN_ROWS = 50  # labelled rows that a fit needs
+_KNOTS = (0.2, 0.4, 0.6, 0.75, 0.9)  # quantiles of the log-odds where the slope may change
+_SLOPE_STD = 1.0  # of the normal prior of each slope between knots; its mean is 1
+_PRIOR_STD = (2.0, 0.5, 3.0)  # of the normal priors of offset, slope and weights; their means are 0, 1 and 0
+_MARGIN_SCALE = 0.1  # margins are in units of ten nats, so that one prior suits all weights
 
 
 class Line(NamedTuple):
-    """Log odds of being right: z = offset + slope × log odds of the probability + weights · (vote - usual)
-    + end × (mean vote at the path's end - ½) + margin × margin / 10, bent at `knots`: between two of them its
-    slope is the one of `slopes`.
+    """Log-odds of a right path, as a function of evidence from S spaces.
 
-    weights, usual: a space each; a space without a vote counts as usual. A straight line has no knots.
+    z = offset + slope * log-odds of the probability + weights . (vote - usual) + end * (mean vote at the end
+    of the path - 0.5) + margin * margin of the scores / 10. With knots, z is mapped by a monotone, piecewise
+    linear function: `base` at the first knot, and a slope on each side of it and between two knots.
+
+    Attributes:
+        offset: The intercept.
+        slope: Of the log-odds of the calibrated probability.
+        weights: (S,) of the neighbors' vote in each space.
+        usual: (S,) mean vote in each space when fitted; a space without a vote counts as this.
+        knots: (K,) values of z, ascending; empty for a straight line.
+        slopes: (K + 1,) slopes, below the first knot first.
+        base: The value at the first knot.
+        end: Of the mean vote at the end of the path.
+        margin: Of the margin of the scores.
     """
 
     offset: float
@@ -45,7 +56,12 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class KnnCalibration:
-    """Logistic regression on a calibration part: of the full path, and of the branches above it."""
+    """Logistic regression fitted on calibration rows.
+
+    Attributes:
+        full: For full paths.
+        branch: For the branches above.
+    """
 
     full: Line
     branch: Line
@@ -60,59 +76,82 @@ class KnnCalibration:
         nearest: Nearest | None,
         weight: np.ndarray,
     ) -> "KnnCalibration | None":
-        """From calibrated products not trained on; None of too few. margin: (B, L), see `margins`. weight:
-        (B,) of each. nearest: None for models without neighbors."""
-        signs = _signs(taxonomy, descent, margin, nearest)
+        """Fit on B products that the model was not trained on.
+
+        Args:
+            taxonomy: The tree of `descent`.
+            descent: The most probable paths, with calibrated confidence.
+            margin: (B, L) margins of the raw scores (`margins`).
+            truth: Which nodes of the paths are right.
+            nearest: The most similar training products; None for a model without neighbors.
+            weight: (B,) weight of each product, so that near-duplicates count once.
+
+        Returns:
+            None if fewer than `_MIN_ROWS` full paths have a known label.
+        """
+        features = _features(taxonomy, descent, margin, nearest)
         last = descent.depth - 1
         rows = np.flatnonzero(truth.full_known)
-        if len(rows) < _FEWEST:
+        if len(rows) < _MIN_ROWS:
             return None
         ends = last[rows]
-        full = _line(descent.confidence[rows, ends], signs[rows, ends], truth.full[rows], weight[rows])
+        full = _fit_line(descent.confidence[rows, ends], features[rows, ends], truth.full[rows], weight[rows])
         above = (np.arange(descent.nodes.shape[1]) < last[:, None]) & truth.branch_known
         rows, levels = np.nonzero(above)
-        if len(rows) < _FEWEST:
-            return cls(full, _as_it_is(len(full.weights)))
-        branch = _line(
-            descent.confidence[rows, levels], signs[rows, levels], truth.branch[rows, levels], weight[rows]
+        if len(rows) < _MIN_ROWS:
+            return cls(full, _identity(len(full.weights)))
+        branch = _fit_line(
+            descent.confidence[rows, levels], features[rows, levels], truth.branch[rows, levels], weight[rows]
         )
         return cls(full, branch)
 
     @property
     def uses_neighbors(self) -> bool:
-        """Whether it reads what neighbors say."""
+        """Whether it needs the nearest products."""
         return bool(self.full.weights or self.branch.weights)
 
     def apply(
         self, taxonomy: Taxonomy, descent: Descent, margin: np.ndarray, nearest: Nearest | None
     ) -> Descent:
-        """The same path, with recalibrated confidence; no level above the one before.
+        """The same paths with recalibrated confidence, which never rises from a level to the next.
+
+        Args:
+            taxonomy: The tree of `descent`.
+            descent: The most probable paths of B products, with calibrated confidence.
+            margin: (B, L) margins of the raw scores (`margins`).
+            nearest: The most similar training products.
 
         Raises:
-            ValueError: no neighbors, and it was fitted with them.
+            ValueError: `nearest` is missing, and it was fitted with neighbors.
         """
         if nearest is None and self.uses_neighbors:
-            raise ValueError("this policy was fitted with what neighbours say: give `nearest` here too")
-        signs = _signs(taxonomy, descent, margin, nearest if self.uses_neighbors else None)
+            raise ValueError("this policy was fitted with neighbors: give `nearest` here too")
+        features = _features(taxonomy, descent, margin, nearest if self.uses_neighbors else None)
         every, last = np.arange(len(descent.best)), descent.depth - 1
-        sure = _sure(self.branch, descent.confidence, signs)
-        sure[every, last] = _sure(self.full, descent.confidence[every, last], signs[every, last])
-        sure = np.minimum.accumulate(np.where(descent.nodes >= 0, sure, np.inf), axis=1)
-        return descent._replace(confidence=np.where(descent.nodes >= 0, sure, np.nan))
+        confidence = _probability(self.branch, descent.confidence, features)
+        confidence[every, last] = _probability(
+            self.full, descent.confidence[every, last], features[every, last]
+        )
+        confidence = np.minimum.accumulate(np.where(descent.nodes >= 0, confidence, np.inf), axis=1)
+        return descent._replace(confidence=np.where(descent.nodes >= 0, confidence, np.nan))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers."""
+        """JSON-compatible numbers; the keys are the fields of `Line`."""
         return {"full": self.full._asdict(), "branch": self.branch._asdict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "KnnCalibration":
         """Read back what `to_dict` wrote."""
-        return cls(*(_read(data[name]) for name in ("full", "branch")))
+        return cls(*(_line_from_dict(data[name]) for name in ("full", "branch")))
 
 
-def _signs(taxonomy: Taxonomy, descent: Descent, margin: np.ndarray, nearest: Nearest | None) -> np.ndarray:
-    """(B, L, 2 + S): the margin, the mean vote at the path's end, and at each level the share of the
-    neighbors' vote, by space; no space without neighbors."""
+def _features(
+    taxonomy: Taxonomy, descent: Descent, margin: np.ndarray, nearest: Nearest | None
+) -> np.ndarray:
+    """(B, L, 2 + S) margin, mean vote at the end of the path, and the vote in each space at each level.
+
+    S is 0 without neighbors; a vote is NaN where the view is absent.
+    """
     rows, levels = descent.nodes.shape
     vote = np.zeros((rows, levels, 0))
     if nearest is not None:
@@ -121,60 +160,73 @@ def _signs(taxonomy: Taxonomy, descent: Descent, margin: np.ndarray, nearest: Ne
     there = np.isfinite(ends)
     mean = np.where(there, ends - 0.5, 0).sum(1) / np.maximum(there.sum(1), 1)
     mean = np.broadcast_to(mean[:, None], (rows, levels))
-    return np.concatenate([margin[..., None] * _MARGIN, mean[..., None], vote], -1)
+    return np.concatenate([margin[..., None] * _MARGIN_SCALE, mean[..., None], vote], -1)
 
 
-def _read(data: Mapping[str, Any]) -> Line:
+def _line_from_dict(data: Mapping[str, Any]) -> Line:
     weights, usual = (tuple(map(float, data[name])) for name in ("weights", "usual"))
     knots, slopes = (tuple(map(float, data[name])) for name in ("knots", "slopes"))
     one = {name: float(data[name]) for name in ("offset", "slope", "base", "end", "margin")}
     return Line(weights=weights, usual=usual, knots=knots, slopes=slopes, **one)
 
 
-def _as_it_is(spaces: int) -> Line:
+def _identity(spaces: int) -> Line:
     return Line(0.0, 1.0, (0.0,) * spaces, (0.0,) * spaces)
 
 
 def _log_odds(p: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.clip(np.log(p) - np.log1p(-p), -_SUREST, _SUREST)
+        return np.clip(np.log(p) - np.log1p(-p), -_MAX_LOG_ODDS, _MAX_LOG_ODDS)
 
 
-def _columns(p: np.ndarray, signs: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """(..., 4 + S) one, log odds, margin, mean vote at the end, and each space's vote beyond the usual."""
-    vote = signs[..., 2:]
+def _design_matrix(p: np.ndarray, features: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """(..., 4 + S) one, log-odds, margin, mean vote at the end, and each space's vote minus `usual`.
+
+    Args:
+        p: (...) calibrated probabilities.
+        features: (..., 2 + S) from `_features`.
+        usual: (S,) mean vote in each space.
+    """
+    vote = features[..., 2:]
     beyond = np.where(np.isfinite(vote), vote - usual, 0.0)
-    return np.concatenate([np.ones((*p.shape, 1)), _log_odds(p)[..., None], signs[..., :2], beyond], -1)
+    return np.concatenate([np.ones((*p.shape, 1)), _log_odds(p)[..., None], features[..., :2], beyond], -1)
 
 
-def _sure(line: Line, p: np.ndarray, signs: np.ndarray) -> np.ndarray:
+def _probability(line: Line, p: np.ndarray, features: np.ndarray) -> np.ndarray:
     parameters = [line.offset, line.slope, line.margin, line.end, *line.weights]
-    x = _columns(p, signs, np.array(line.usual)) @ np.array(parameters)
+    x = _design_matrix(p, features, np.array(line.usual)) @ np.array(parameters)
     if line.knots:
-        x = line.base + _ramps(x, line.knots) @ np.array(line.slopes)
+        x = line.base + _hinge_basis(x, line.knots) @ np.array(line.slopes)
     return 1 / (1 + np.exp(-x))
 
 
-def _ramps(z: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
-    """(..., K + 1) how far z goes beyond each knot, up to the next; the first from the first knot down."""
+def _hinge_basis(z: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
+    """(..., K + 1) basis of a piecewise linear function: z below the first knot, and within each interval."""
     ends = np.array([*knots, np.inf])
     up = np.clip(z[..., None] - ends[:-1], 0, ends[1:] - ends[:-1])
     return np.concatenate([np.minimum(z[..., None] - knots[0], 0), up], -1)
 
 
-def _bent(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
-    """The line with a monotone, piecewise linear correction: straight, it is often too unsure at its end."""
+def _fit_piecewise(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
+    """Add a monotone, piecewise linear correction: a straight line is often underconfident at the top.
+
+    Args:
+        line: The straight line.
+        z: (R,) its log-odds.
+        right: (R,) bool, the path is right.
+        weight: (R,) weight of each row.
+    """
     from scipy.optimize import minimize
 
     knots = tuple(map(float, np.unique(np.quantile(z, _KNOTS).round(6))))
-    x, sign = _ramps(z, knots), np.where(right, 1.0, -1.0)
+    x, sign = _hinge_basis(z, knots), np.where(right, 1.0, -1.0)
 
     def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
         margin = sign * (free[0] + x @ free[1:])
-        off = (free[1:] - 1) / _BEND
+        off = (free[1:] - 1) / _SLOPE_STD
         pull = -(weight * sign / (1 + np.exp(margin)))
         value = weight @ np.logaddexp(0, -margin) + 0.5 * off @ off
-        return float(value), np.concatenate([[pull.sum()], pull @ x + off / _BEND])
+        return float(value), np.concatenate([[pull.sum()], pull @ x + off / _SLOPE_STD])
 
     begin = np.concatenate([[knots[0]], np.ones(x.shape[1])])
     bounds = [(None, None)] + [(0.0, None)] * x.shape[1]
@@ -182,16 +234,23 @@ def _bent(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndarray) -> L
     return line._replace(knots=knots, slopes=tuple(map(float, found[1:])), base=float(found[0]))
 
 
-def _line(p: np.ndarray, signs: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
-    """The likeliest line under normal priors; p (R,), signs (R, 2 + S), right (R,), weight (R,)."""
-    from scipy.optimize import minimize  # takes a second to import, and what only answers fits nothing
+def _fit_line(p: np.ndarray, features: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
+    """Maximum a posteriori logistic regression under normal priors.
 
-    vote = signs[:, 2:]
-    told = np.isfinite(vote)
-    usual = np.where(told, vote, 0).sum(0) / np.maximum(told.sum(0), 1)
-    x, sign = _columns(p, signs, usual), np.where(right, 1.0, -1.0)
-    centre = np.array([0.0, 1.0] + [0.0] * signs.shape[1])
-    spread = np.array([*_SPREAD[:2]] + [_SPREAD[2]] * signs.shape[1])
+    Args:
+        p: (R,) calibrated probabilities.
+        features: (R, 2 + S) from `_features`.
+        right: (R,) bool, the path is right.
+        weight: (R,) weight of each row.
+    """
+    from scipy.optimize import minimize  # slow to import, and not needed to predict
+
+    vote = features[:, 2:]
+    known = np.isfinite(vote)
+    usual = np.where(known, vote, 0).sum(0) / np.maximum(known.sum(0), 1)
+    x, sign = _design_matrix(p, features, usual), np.where(right, 1.0, -1.0)
+    centre = np.array([0.0, 1.0] + [0.0] * features.shape[1])
+    spread = np.array([*_PRIOR_STD[:2]] + [_PRIOR_STD[2]] * features.shape[1])
 
     def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
         off = (line - centre) / spread
@@ -200,10 +259,10 @@ def _line(p: np.ndarray, signs: np.ndarray, right: np.ndarray, weight: np.ndarra
         slope = -(weight * sign / (1 + np.exp(margin))) @ x + off / spread
         return float(value), slope
 
-    # Neighbours who agree never make a path less sure, nor does a higher probability or margin. Only their
-    # vote for the very end, which the model knows too, may count less than one elsewhere in the branch.
+    # Agreement of neighbors, a higher probability and a higher margin never lower the confidence. Only their
+    # vote for the end of the path, which the model knows too, may have a negative weight.
     bounds = [(None, None), (0.0, None), (0.0, None), (None, None)] + [(0.0, None)] * vote.shape[1]
     found = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds)["x"]
     offset, slope, margin, end, *weights = map(float, found)
     line = Line(offset, slope, tuple(weights), tuple(map(float, usual)), end=end, margin=margin)
-    return _bent(line, x @ found, right, weight)
+    return _fit_piecewise(line, x @ found, right, weight)

@@ -232,7 +232,7 @@ class Policy:
 
 def _given(nearest: Nearest | None) -> Nearest:
     if nearest is None:
-        raise ValueError("this policy was fitted with what neighbours say: give `nearest` here too")
+        raise ValueError("this policy was fitted with neighbors: give `nearest` here too")
     return nearest
 
 
