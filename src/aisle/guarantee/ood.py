@@ -16,9 +16,9 @@ import numpy as np
 from aisle.guarantee.nearest import Nearest
 from aisle.taxonomy import Scores
 
-_FEWEST = 20  # rows that a space needs to be used
-_SHARPNESS = 20.0  # inverse temperature of the vote by cosine similarity
-_WEIGHTS = (1.0, 1.0, 0.5)  # of the signs
+_MIN_ROWS = 20  # products that a sign needs to be used
+_SHARPNESS = 20.0  # inverse temperature of the softmax over branch similarities
+_WEIGHTS = (1.0, 1.0, 0.5)  # of the three signs, in the order of `OodDetector`
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class OodDetector:
     Attributes:
         centre: (3 S,) or (S,) mean of each sign among products that belong in the tree.
         spread: (3 S,) or (S,) standard deviation of each sign; inf: the sign is not used.
-        flag: Products with a higher score are flagged.
+        flag: Threshold; products with a higher score are flagged. inf: none is.
         alarms: Share of the products that belong in the tree that is flagged too.
     """
 
@@ -47,44 +47,58 @@ class OodDetector:
 
         Args:
             calibrated: (B, N) calibrated log-probabilities.
-            nearest: Their most similar training products.
+            nearest: The most similar training products of each.
             alarms: Probability that a product that belongs is flagged, over the draw of these rows and of
                 it (split-conformal quantile).
+
+        Returns:
+            A detector with `flag` inf, which flags nothing, if there are too few products for `alarms`.
         """
         signs = _signs(calibrated, nearest)
-        seen = np.isfinite(signs).sum(0) >= _FEWEST
+        seen = np.isfinite(signs).sum(0) >= _MIN_ROWS
         centre = np.where(seen, [_mean(c) for c in signs.T], 0.0)
         spread = np.where(
             seen,
             [max(_mean((c - m) ** 2) ** 0.5, 1e-6) for c, m in zip(signs.T, centre, strict=True)],
             np.inf,
         )
-        usual = cls(tuple(map(float, centre)), tuple(map(float, spread)), np.inf, alarms)
-        scores = np.sort(usual.score(calibrated, nearest))
+        unflagged = cls(tuple(map(float, centre)), tuple(map(float, spread)), np.inf, alarms)
+        scores = np.sort(unflagged.score(calibrated, nearest))
         scores = scores[np.isfinite(scores)]
         rank = int(np.ceil((len(scores) + 1) * (1 - alarms)))
         return cls(
-            usual.centre, usual.spread, float(scores[rank - 1]) if rank <= len(scores) else np.inf, alarms
+            unflagged.centre,
+            unflagged.spread,
+            float(scores[rank - 1]) if rank <= len(scores) else np.inf,
+            alarms,
         )
 
     def score(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
-        """(B,) weighted mean of the standardised signs; NaN where no space is known."""
+        """Out-of-distribution score: the weighted mean of the standardized signs.
+
+        Args:
+            calibrated: (B, N) calibrated log-probabilities.
+            nearest: The most similar training products of each.
+
+        Returns:
+            (B,) scores, higher is more unusual; NaN where no sign is known.
+        """
         found = _signs(calibrated, nearest)
         signs = (found - np.array(self.centre)) / np.array(self.spread)
         known = np.isfinite(signs) & np.isfinite(self.spread)
-        alike = nearest.branch_similarity.shape[2] == 1  # all count the same
-        weight = 1.0 if alike else np.repeat(_WEIGHTS, signs.shape[1] // 3)
+        one_branch = nearest.branch_similarity.shape[2] == 1  # one sign a space, all of equal weight
+        weight = 1.0 if one_branch else np.repeat(_WEIGHTS, signs.shape[1] // 3)
         total = (known * weight).sum(1)
         mean = (np.where(known, signs, 0) * weight).sum(1) / np.where(total > 0, total, 1)
         return np.where(total > 0, mean, np.nan)
 
     def flagged(self, calibrated: Scores, nearest: Nearest) -> np.ndarray:
-        """(B,) bool: probably belongs nowhere in the tree."""
+        """(B,) bool: the score is above `flag`, so that the product probably belongs nowhere in the tree."""
         with np.errstate(invalid="ignore"):
             return self.score(calibrated, nearest) > self.flag
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers; what is infinite becomes None."""
+        """JSON-compatible numbers; inf becomes None."""
         finite = [None if not np.isfinite(s) else s for s in self.spread]
         flag = self.flag if np.isfinite(self.flag) else None
         return {
@@ -109,7 +123,10 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _signs(calibrated: Scores, nearest: Nearest) -> np.ndarray:
-    """(B, 3 S), or (B, S) in a tree of one top category: the signs of `OodDetector`."""
+    """(B, 3 S) signs of `OodDetector`, sign by sign; (B, S) in a tree of one top category.
+
+    Higher is more unusual; NaN where the view is absent.
+    """
     tree = calibrated.taxonomy
     model = np.exp(calibrated.level(1)[:, :-1].astype(np.float64))[:, None]  # (B, 1, T)
     similarity = nearest.branch_similarity.astype(np.float64)  # (B, S, T)
