@@ -1,4 +1,4 @@
-"""Calibrated P(child | parent), multiplied down the tree: one distribution, no child above its parent."""
+"""Temperature scaling in a tree: calibrated P(child | parent), multiplied from the top category down."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,20 +9,25 @@ import numpy as np
 
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
-_CELLS = 4_000_000  # numbers held at once: rows go through in blocks of about 32 MB an array
-_IN_CACHE = 32_768  # numbers an array, and
-_FEWEST_ROWS = 64  # rows at once: calls on fewer cost more than what they compute
-_BOUNDS = (-2.5, 2.5)  # log of the sharpness: from 0.08 to 12
-_USUAL_DOUBT = (0.05, 0.3)  # about what noisy listings show; the centre of a wide prior
-_TRUST = 40.0  # a group’s log-sharpness is believed to lie within about 1 / sqrt(40) of its level’s
+_CELLS = 4_000_000  # numbers of an array in a block of rows: 32 MB of float64
+_IN_CACHE = 32_768  # numbers of an array that fits into the processor's cache
+_FEWEST_ROWS = 64  # rows of a block, at least: smaller ones are dominated by the cost of a call
+_BOUNDS = (-2.5, 2.5)  # of the log-sharpness: inverse temperatures from 0.08 to 12
+_USUAL_DOUBT = (0.05, 0.3)  # center of a wide prior; typical of noisy listings
+_TRUST = 40.0  # precision of the prior of a group’s log-sharpness: its standard deviation is 1 / sqrt(40)
 
 
 class _Level(NamedTuple):
-    """The choices made at one depth: every child of every parent above, `stop here` among them.
+    """The U children (units) of all G parents at one depth; `stop here` is a child like any other.
 
-    unit: (U, 2) spans of terminals; starts: (G,) where each group of siblings begins; size: (G,);
-    parent: (G,) the parent's node (-1 the root); group: (U,) each unit's group; terminal: (U,) the
-    terminal a unit is, or -1 when there is a choice below it; above: (G,) the parent's unit one level up.
+    Attributes:
+        unit: (U, 2) span of terminals of each unit.
+        starts: (G,) first unit of each group of siblings.
+        size: (G,) number of units of each group.
+        parent: (G,) node of the parent; -1 is the root.
+        group: (U,) group of each unit.
+        terminal: (U,) the terminal that a unit is; -1 if it has children.
+        above: (G,) unit of the parent, one level up.
     """
 
     unit: np.ndarray
@@ -108,16 +113,17 @@ def blocks(rows: int, width: int) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A sharpness (inverse temperature) and a doubt a level; sharpness corrected by group of siblings.
+    """An inverse temperature (`sharpness`) and label noise (`doubt`) for each level of the tree.
 
     P'(child | parent) = (1 - d) s + d / siblings, where s = softmax(sharpness log P(child | parent)),
-    `stop here` being a child like any other, and d = scale (1 - max s) ** power. The doubt keeps a few
-    wrong or never learned labels, which cost a softmax without bound, from dulling all the rest; a
-    constant one would cap every confidence, and cost coverage at high precision.
+    `stop here` being a child like any other, and d = scale (1 - max s) ** power. Without d, a few wrong
+    labels, whose loss is unbounded, would lower the inverse temperature of all others; a constant d would
+    limit every confidence, and cost coverage at high precision.
 
-    levels: sharpness, doubts: (scale, power) of the choice made at each level, 1 first; levels deeper
-    than were ever seen use the last. groups: sharpness by the parent's id ("" is the top); others use
-    their level's.
+    Attributes:
+        levels: Inverse temperature of each level, level 1 first; deeper levels use the last.
+        doubts: (scale, power) of d for each level, in the same way.
+        groups: Inverse temperature by the parent's id ("" is the root); other groups use their level's.
     """
 
     levels: tuple[float, ...] = (1.0,)
@@ -125,7 +131,7 @@ class Calibration:
     groups: Mapping[str, float] = field(default_factory=dict)
 
     def apply(self, scores: Scores) -> Scores:
-        """Calibrated log-probabilities, (B, N) like those given: again one distribution over terminals."""
+        """Calibrated log-probabilities of the same shape (B, N): one distribution over the terminals."""
         taxonomy = scores.taxonomy
         if self == Calibration():
             return scores
@@ -140,18 +146,22 @@ class Calibration:
         return Scores(taxonomy, out)
 
     def _sharpness(self, taxonomy: Taxonomy, depth: int, level: _Level) -> np.ndarray:
-        """(G,) for each group of siblings at this depth (0 is the top)."""
+        """(G,) inverse temperature of each group of siblings at this depth (0 is the top)."""
         usual = self.levels[min(depth, len(self.levels) - 1)]
         ids = ["" if parent < 0 else taxonomy.nodes[parent].id for parent in level.parent]
         return np.array([self.groups.get(i, usual) for i in ids])
 
     @classmethod
     def fit(cls, scores: Scores, targets: Targets, weight: np.ndarray | None = None) -> "Calibration":
-        """Maximise the likelihood of what is known, level by level; groups are held near their level.
+        """Fit by maximum likelihood, level by level; a group has a normal prior around its level.
 
-        A target known only to a branch, or ending where products cannot end, teaches the choices down
-        to it. weight: (B,) of each row, so that near-duplicates count once together; 1 unless given.
-        A group's log-sharpness gets a normal prior around its level's, so few rows move it little.
+        Args:
+            scores: (B, N) log-probabilities of products that the model was not trained on.
+            targets: Their labels. A label that is a branch counts for the levels down to it.
+            weight: (B,) weight of each row, so that near-duplicates count once; 1 by default.
+
+        Returns:
+            The identity if there are no rows.
         """
         if not len(scores):
             return cls()
@@ -173,7 +183,7 @@ class Calibration:
         return cls(tuple(sharpness), tuple(doubts), groups)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
+        """JSON-compatible numbers and strings."""
         return {"levels": list(self.levels), "doubts": list(self.doubts), "groups": dict(self.groups)}
 
     @classmethod
@@ -222,7 +232,7 @@ def _units_logp(logp: np.ndarray, levels: tuple[_Level, ...]) -> list[np.ndarray
 
 
 def _log_share(x: np.ndarray, level: _Level, doubt: tuple[float, float]) -> np.ndarray:
-    """(U, B) log of each unit's share among its siblings, at most 0, some doubt mixed in."""
+    """(U, B) log of each unit's share among its siblings, at most 0, with label noise."""
     mass, total, peak = _group_sums(x, level)
     # A branch without any probability is shared evenly: it stays at -inf through its parent.
     void, size = total <= 0, level.size[:, None]
@@ -248,7 +258,7 @@ class _Choice(NamedTuple):
 def _chosen_units(taxonomy: Taxonomy, targets: Targets) -> list[np.ndarray]:
     """For each level the unit (B,) that a row is known to have chosen, or -1."""
     levels = _levels(taxonomy)
-    unit_of_node = [np.full(len(taxonomy) + 1, -1) for _ in levels]  # the last entry answers for node -1
+    unit_of_node = [np.full(len(taxonomy) + 1, -1) for _ in levels]  # the last entry is for node -1
     stop_of_node = [np.full(len(taxonomy) + 1, -1) for _ in levels]
     node_of_terminal = taxonomy.terminals
     for depth, level in enumerate(levels):
@@ -272,7 +282,7 @@ def _node_at(taxonomy: Taxonomy, terminal: int, depth: int) -> int:
 
 
 def _choices(scores: Scores, level: _Level, chosen: np.ndarray, weight: np.ndarray) -> dict[int, _Choice]:
-    """The rows that chose at each group of siblings; groups with one sibling leave nothing to learn."""
+    """The rows whose label is in each group of siblings; groups of one are left out."""
     found: dict[int, _Choice] = {}
     rows = np.flatnonzero((chosen >= 0) & (weight > 0))
     rows = rows[np.argsort(level.group[chosen[rows]], kind="stable")]
@@ -292,17 +302,17 @@ def _choices(scores: Scores, level: _Level, chosen: np.ndarray, weight: np.ndarr
 
 
 def _beyond(best: np.ndarray, doubt: tuple[float, float]) -> np.ndarray:
-    """How much of a choice is beyond the model, given the share of its best child: less, the surer it is."""
+    """The label noise d of a choice, at most 0.5: it falls as the share of the best child rises."""
     scale, power = doubt
     return np.minimum(scale * (1 - best + 1e-6) ** power, 0.5)
 
 
 def _best_level(choices: list[_Choice]) -> tuple[float, tuple[float, float]]:
-    """The log-sharpness and the doubt that make a level's choices likeliest."""
+    """Maximum a posteriori log-sharpness and doubt of a level."""
     if not choices:
         return 0.0, (0.0, 0.0)
 
-    from scipy.optimize import minimize  # takes a second to import, and what only answers fits nothing
+    from scipy.optimize import minimize  # slow to import, and not needed to predict
 
     centre = np.array([0.0, *np.log(_USUAL_DOUBT)])
 
@@ -320,7 +330,7 @@ def _best_level(choices: list[_Choice]) -> tuple[float, tuple[float, float]]:
 
 
 def _likelihood(choice: _Choice, log_sharpness: float, doubt: tuple[float, float]) -> float:
-    """The log-likelihood of what these rows chose."""
+    """Weighted log-likelihood of the children chosen."""
     x = np.exp(log_sharpness) * choice.logp
     x = x - x.max(1, keepdims=True)
     share = np.exp(x)
@@ -331,7 +341,7 @@ def _likelihood(choice: _Choice, log_sharpness: float, doubt: tuple[float, float
 
 
 def _best_sharpness(choices: list[_Choice], doubt: tuple[float, float], centre: float, trust: float) -> float:
-    """The log-sharpness that makes these choices likeliest, with a normal prior around `centre`."""
+    """Maximum a posteriori log-sharpness, under a normal prior of mean `centre` and precision `trust`."""
 
     def loss(log_sharpness: float) -> float:
         fit = sum(_likelihood(choice, log_sharpness, doubt) for choice in choices)
@@ -341,7 +351,7 @@ def _best_sharpness(choices: list[_Choice], doubt: tuple[float, float], centre: 
 
 
 def _lowest(loss: Callable[[float], float], low: float, high: float, tolerance: float = 2e-3) -> float:
-    """Where a function with one valley is lowest, by golden sections."""
+    """Minimum of a unimodal function, by golden-section search."""
     golden = (5**0.5 - 1) / 2
     left, right = high - golden * (high - low), low + golden * (high - low)
     at_left, at_right = loss(left), loss(right)
