@@ -182,7 +182,8 @@ def test_commands_take_what_the_pages_give_them(page):
         name, command, rest = "aisle", get_command(register()), words
         while isinstance(command, TyperGroup):
             name, command, rest = rest[0], command.commands[rest[0]], rest[1:]
-        command.make_context(name, list(rest))  # raises where an argument or option is not as declared
+        context = command.make_context(name, list(rest))  # raises where an option is not as declared
+        assert context.command is command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -351,7 +351,7 @@ def pretrained(tmp_path_factory):
     return str(tiny_text(home / "text", WORDS)), str(tiny_vision(home / "vision", 32))
 
 
-def answers_alike(model, folder):
+def assert_same_predictions(model, folder):
     folder.mkdir()
     twin, rows = export.write_unchecked(model, folder), products()
     expected = model.score(rows).logp
@@ -373,7 +373,7 @@ def test_every_fusion_under_every_head(fusion, head, tmp_path):
         "image": {"encoder": {"type": "ConvEncoder", "size": 32, "dim": 16}, "images": 2},
         "given": {"encoder": {"type": "VectorEncoder"}},
     }
-    answers_alike(predictor(views, fusion, head), tmp_path / "twin")
+    assert_same_predictions(predictor(views, fusion, head), tmp_path / "twin")
 
 
 ENCODERS = {
@@ -405,13 +405,13 @@ def test_every_encoder_pooled_and_token_by_token(encoder, fusion, pretrained, tm
     other = "title" if name != "title" else "image"
     cheap = {"title": "TfidfEncoder", "image": "ConvEncoder"}[other]
     views = {name: view, other: {"encoder": {"type": cheap, **ENCODERS[cheap]}}}
-    answers_alike(predictor(views, fusion), tmp_path / "twin")
+    assert_same_predictions(predictor(views, fusion), tmp_path / "twin")
 
 
 @pytest.mark.parametrize("kind", ["gru", "rnn"])
 def test_every_kind_of_recurrent_cell(kind, tmp_path):
     options = {"type": "RecurrentEncoder", "dim": 8, "vocab_size": 60, "max_length": 9, "kind": kind}
-    answers_alike(predictor({"title": {"encoder": options}}), tmp_path / "twin")
+    assert_same_predictions(predictor({"title": {"encoder": options}}), tmp_path / "twin")
 
 
 def test_views_that_share_an_encoder_share_its_graph(pretrained, tmp_path):
@@ -420,7 +420,7 @@ def test_views_that_share_an_encoder_share_its_graph(pretrained, tmp_path):
         "title": {"encoder": {**encoder, "max_length": 9}, "freeze": True},
         "again": {"encoder": {**encoder, "max_length": 20}, "fields": ["title"], "freeze": True},
     }
-    answers_alike(predictor(views), tmp_path / "twin")
+    assert_same_predictions(predictor(views), tmp_path / "twin")
     assert {file.name for file in (tmp_path / "twin" / "graphs").iterdir()} == {"title.onnx", "joint.onnx"}
 
 

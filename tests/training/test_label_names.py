@@ -21,6 +21,14 @@ SHOP = [
     Product("3", {"title": "red thing beside teapots"}, categories=(("Garden", "Rakes"),)),
 ]
 
+ALL_ROWS = (
+    "split.validation=0",
+    "split.calibration=0",
+    "split.threshold=0",
+    "stages.0.epochs=20",
+    "stages.0.lr=0.02",
+)
+
 
 def test_each_category_with_a_product_adds_a_row():
     catalog = aisle.read(SHOP[:2] + SHOP[:1])
@@ -34,17 +42,10 @@ def test_each_category_with_a_product_adds_a_row():
 
 
 def test_a_name_draws_its_words_to_its_place_though_only_others_say_them():
-    aside = (
-        "split.validation=0",
-        "split.calibration=0",
-        "split.threshold=0",
-        "stages.0.epochs=20",
-        "stages.0.lr=0.02",
-    )
     query = [Product("q", {"title": "teapots"})]
     found = {}
     for names in ("true", "false"):
-        model = aisle.train(aisle.read(SHOP * 5), WORDS, changes=(*aside, f"label_name_examples={names}"))
+        model = aisle.train(aisle.read(SHOP * 5), WORDS, changes=(*ALL_ROWS, f"label_name_examples={names}"))
         found[names] = np.exp(
             model.score(query).node(np.array([model.taxonomy.index(("Kitchen", "Teapots"))]))
         )
@@ -60,13 +61,6 @@ def test_a_weight_column_decides_how_much_a_row_counts():
         }
         for i in range(40)
     ]
-    aside = (
-        "split.validation=0",
-        "split.calibration=0",
-        "split.threshold=0",
-        "stages.0.epochs=20",
-        "stages.0.lr=0.02",
-    )
-    model = aisle.train(aisle.read(rows), WORDS, changes=aside)
+    model = aisle.train(aisle.read(rows), WORDS, changes=ALL_ROWS)
     answers = model.predict([Product("q", {"title": f"thing {i}"}) for i in range(7)])
     assert {answer.best for answer in answers} == {("Mugs",)}
