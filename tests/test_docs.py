@@ -70,7 +70,7 @@ def run(block: Block, folder: Path) -> None:
 
 
 def ids(file: Path) -> list[str]:
-    with file.open(newline="") as lines:
+    with file.open(newline="", encoding="utf-8-sig") as lines:
         return [row["id"] for row in csv.DictReader(lines)]
 
 

@@ -108,9 +108,10 @@ def test_predictions_written_in_every_format(kind, tmp_path):
         same([a["confidence"] for a in written["alternatives"]], [a.confidence for a in one.alternatives])
         same(written["threshold"], one.threshold)
         assert written["reason"] == one.reason
-    with files[".csv"].open(newline="") as handle:
+    with files[".csv"].open(newline="", encoding="utf-8-sig") as handle:
         (cell,) = csv.DictReader(handle)
-    same([float(c) for c in cell["confidence"].split(" | ")], list(one.confidence))
+    same(float(cell["confidence"]), one.confidence[len(one.path) - 1])
+    same(float(cell["best_confidence"]), one.confidence[-1])
     assert cell["reason"] == one.reason
     same(float(re.search(r"\(([\d.e-]+)\)", cell["alternatives"])[1]), one.confidence[-1])
     assert "probability" not in "".join(files[end].read_text() for end in (".jsonl", ".csv"))

@@ -70,7 +70,7 @@ def shop(tmp_path_factory):
 
 
 def best(file):
-    with file.open(encoding="utf-8", newline="") as handle:
+    with file.open(encoding="utf-8-sig", newline="") as handle:
         return [row["best"] for row in csv.DictReader(handle)]
 
 

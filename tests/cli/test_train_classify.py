@@ -44,7 +44,7 @@ def read_rows(file):
     if file.suffix == ".jsonl":
         return [json.loads(line) for line in file.read_text().splitlines()]
     if file.suffix == ".csv":
-        return list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8"), newline="")))
+        return list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline="")))
     return pq.read_table(file).to_pylist()
 
 
@@ -83,7 +83,12 @@ def test_the_three_formats_say_the_same(trained, shop, tmp_path):
         assert write_predictions(answers, file) == len(answers)
     jsonl, table, parquet = map(read_rows, files)
     assert parquet == jsonl
-    assert [set(row) for row in table] == [set(row) for row in jsonl]
+    levels = [f"level {level}" for level in range(1, 1 + trained.model.taxonomy.depth)]
+    assert list(table[0]) == [
+        *("id", "title", "decision", "path", *levels, "confidence", "reason", "best", "best_confidence"),
+        *("alternatives", "threshold", "problems", "path_id", "best_id", "model_id"),
+    ]
+    assert [float(row["best_confidence"]) for row in table] == [row["confidence"][-1] for row in jsonl]
     flat = ("id", "best", "best_id", "path", "path_id", "decision", "reason", "model_id")
     assert [{k: row[k] for k in flat} for row in table] == [{k: row[k] for k in flat} for row in jsonl]
     assert len(jsonl[0]["alternatives"]) == 5
@@ -97,7 +102,7 @@ def test_no_row_is_a_whole_file_too(trained, tmp_path, ending):
     assert write_predictions(iter([]), tmp_path / f"none.{ending}") == 0
     assert read_rows(tmp_path / f"none.{ending}") == []
     if ending == "csv":
-        assert (tmp_path / "none.csv").read_text().startswith("id,best,")
+        assert (tmp_path / "none.csv").read_text("utf-8-sig").startswith("id,title,")
 
 
 def test_bad_rows_are_for_review_and_say_why(run, trained, tmp_path):

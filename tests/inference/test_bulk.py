@@ -21,7 +21,7 @@ class Counting:
 
     def __init__(self, model, most=10**9):
         self.model, self.most, self.asked = model, most, 0
-        self.model_id, self.inputs = model.model_id, model.inputs
+        self.model_id, self.inputs, self.taxonomy = model.model_id, model.inputs, model.taxonomy
 
     def predict_stream(self, products, advance=None):
         for prediction in self.model.predict_stream(products, advance):

@@ -177,12 +177,14 @@ def into_file(
     from aisle.cli.summary import print_catalog_summary
     from aisle.inference.bulk import CACHE_SIZE, CachedPredictions
     from aisle.inference.prediction_files import write_predictions
+    from aisle.inference.prediction_table import titles_of
 
     catalog = reader.catalog()
     print_catalog_summary(catalog, progress, model)
     tally, cached = Tally(), CachedPredictions(model, CACHE_SIZE if cache else 0)
     with progress("classifying", len(catalog)) as advance:
-        write_predictions(tally.counted(cached(catalog, advance)), path)
+        found = tally.counted(cached(catalog, advance))
+        write_predictions(found, path, titles_of(catalog), model.taxonomy.depth)
     tally.cached = cached.hits
     return tally, {"predictions": str(path)}
 

@@ -25,6 +25,7 @@ _BLANKS = re.compile(r"[\x00-\x20]+")
 _ESCAPED_MARKUP = re.compile(r"&(?:lt|gt|#0*6[02]|#x0*3[ce]);", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,6}|#x[0-9a-fA-F]{2,5});")
 _WORDS = re.compile(r"[\W_]+")
+_FORMULA = re.compile(r"[=@＝＠＋－\t\r]|[+-](?!\d+(?:[.,]\d+)?\Z)")
 _ASCII_WORDS = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 
 
@@ -65,6 +66,11 @@ def parse_list(text: str) -> list[Any] | None:
             continue
         return found if isinstance(found, list) else None
     return None
+
+
+def spreadsheet_text(text: str) -> str:
+    """Text for a cell of a spreadsheet; what would run there as a formula (`=1+1`) gets a leading `'`."""
+    return "'" + text if _FORMULA.match(text) else text
 
 
 def normalize(text: str) -> str:

@@ -1,12 +1,12 @@
 """Writes predictions as JSON lines, CSV or Parquet: one row per product, in order."""
 
-import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain, repeat
 from json.encoder import encode_basestring as _quoted  # pyright: ignore[reportUnknownVariableType]
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 from aisle.data.paths import is_remote, store_errors
 from aisle.errors import AisleError, first_line
 from aisle.guarantee import Prediction
+from aisle.inference.prediction_table import PredictionTable
 from aisle.taxonomy import CategoryPath, format_path
 
-_ROWS_A_GROUP = 10_000  # of a Parquet file
+_ROWS_PER_GROUP = 10_000  # of a Parquet file
 _LINES = 512  # written at once
 
-# The columns of a prediction, in every format.
+# The columns of a Parquet file; JSON lines have the same keys.
 SCHEMA = pa.schema(
     [
         *(pa.field(n, pa.string()) for n in ("id", "best", "best_id", "path", "path_id")),
@@ -38,13 +39,13 @@ SCHEMA = pa.schema(
 
 
 class OutputError(AisleError):
-    """Predictions cannot be written there."""
+    """Predictions cannot be written to this path."""
 
 
 class _Sink(Protocol):
-    at_once: int  # rows a call
+    batch_size: int  # rows per call of `write`
 
-    def write(self, rows: list[Prediction]) -> None: ...
+    def write(self, rows: list[Prediction], titles: Sequence[str]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -71,54 +72,42 @@ def _quoted_path(path: CategoryPath) -> str:
     return _quoted(format_path(path))
 
 
-class _Jsonl:
-    at_once = _LINES
+class _TextFile:
+    batch_size = _LINES
 
-    def __init__(self, file: Path) -> None:
-        self.handle = file.open("w", encoding="utf-8", newline="\n")
+    def __init__(self, file: Path, newline: str) -> None:
+        self.handle = file.open("w", encoding="utf-8", newline=newline)
 
-    def write(self, rows: list[Prediction]) -> None:
+    def close(self) -> None:
+        with self.handle:  # closed even where the disk refuses the rest
+            self.handle.flush()
+            os.fsync(self.handle.fileno())
+
+
+class _Jsonl(_TextFile):
+    def __init__(self, file: Path, levels: int) -> None:
+        super().__init__(file, "\n")
+
+    def write(self, rows: list[Prediction], titles: Sequence[str]) -> None:
         self.handle.writelines(map(_line, rows))
 
-    def close(self) -> None:
-        with self.handle:  # closed even where the disk refuses the rest
-            self.handle.flush()
-            os.fsync(self.handle.fileno())
 
+class _Csv(_TextFile):
+    def __init__(self, file: Path, levels: int) -> None:
+        super().__init__(file, "")
+        self.table = PredictionTable(self.handle, levels)
 
-class _Csv:
-    """Lists become ` | `-joined text: a spreadsheet's cell holds one value."""
-
-    at_once = _LINES
-
-    def __init__(self, file: Path) -> None:
-        self.handle = file.open("w", encoding="utf-8", newline="")
-        self.writer = csv.DictWriter(self.handle, SCHEMA.names)
-        self.writer.writeheader()
-
-    def write(self, rows: list[Prediction]) -> None:
-        for row in (prediction.to_dict() for prediction in rows):
-            flat = {
-                **row,
-                "confidence": " | ".join(str(c) for c in row["confidence"]),
-                "alternatives": " | ".join(f"{a['path']} ({a['confidence']})" for a in row["alternatives"]),
-                "problems": " | ".join(row["problems"]),
-            }
-            self.writer.writerow(flat)
-
-    def close(self) -> None:
-        with self.handle:  # closed even where the disk refuses the rest
-            self.handle.flush()
-            os.fsync(self.handle.fileno())
+    def write(self, rows: list[Prediction], titles: Sequence[str]) -> None:
+        self.table.write(rows, titles)
 
 
 class _Parquet:
-    at_once = _ROWS_A_GROUP
+    batch_size = _ROWS_PER_GROUP
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, levels: int) -> None:
         self.file, self.writer = file, pq.ParquetWriter(str(file), SCHEMA)
 
-    def write(self, rows: list[Prediction]) -> None:
+    def write(self, rows: list[Prediction], titles: Sequence[str]) -> None:
         self.writer.write_table(pa.Table.from_pylist([row.to_dict() for row in rows], SCHEMA))
 
     def close(self) -> None:
@@ -127,14 +116,17 @@ class _Parquet:
             os.fsync(written.fileno())
 
 
-SINKS: dict[str, Callable[[Path], _Sink]] = {".jsonl": _Jsonl, ".csv": _Csv, ".parquet": _Parquet}
+SINKS: dict[str, Callable[[Path, int], _Sink]] = {".jsonl": _Jsonl, ".csv": _Csv, ".parquet": _Parquet}
 
 
 def check_output(file: Path) -> None:
-    """Before any work is done for nothing.
+    """Check that predictions can be written to a file, before they are computed.
+
+    Args:
+        file: The output file.
 
     Raises:
-        OutputError: the ending says no known format, or the folder does not exist.
+        OutputError: Its ending is unknown, or its folder does not exist.
     """
     if file.suffix.lower() not in SINKS:
         known = ", ".join(SINKS)
@@ -146,50 +138,90 @@ def check_output(file: Path) -> None:
         raise OutputError(f"{file}: folder {file.absolute().parent} does not exist")
 
 
-def write_predictions(predictions: Iterable[Prediction], file: Path) -> int:
-    """Write all of a stream, beside and then renamed: the file is whole or not there. Returns how many.
+def write_predictions(
+    predictions: Iterable[Prediction],
+    file: Path,
+    titles: Iterable[str] | None = None,
+    levels: int | None = None,
+) -> int:
+    """Write a stream of predictions to a file, under a temporary name that is then renamed.
 
-    A file in an object store is written here first, and sent whole.
+    A file in an object store is written on this machine first, and sent whole.
+
+    Args:
+        predictions: The predictions.
+        file: The output file: .jsonl, .csv or .parquet.
+        titles: Titles of the products, for CSV. Default: blank.
+        levels: The number of levels of the tree, for CSV. Default: as many as the longest path has, for which
+            all predictions are held in memory.
+
+    Returns:
+        The number of predictions.
 
     Raises:
-        OutputError: an unknown ending, or the disk or the store refuses.
+        OutputError: The ending is unknown, or the disk or the store refuses.
     """
     check_output(file)
     with scratch_beside(file) as folder:
         part = folder / file.name
-        written = write_whole(predictions, part, file)
+        written = write_whole(predictions, part, file, titles, levels)
         move(part, file)
     return written
 
 
-def write_whole(predictions: Iterable[Prediction], file: Path, called: Path | None = None) -> int:
-    """Write all of a stream to a file of this machine, through to the disk. Returns how many.
+def write_whole(
+    predictions: Iterable[Prediction],
+    file: Path,
+    called: Path | None = None,
+    titles: Iterable[str] | None = None,
+    levels: int | None = None,
+) -> int:
+    """Write a stream of predictions to a file on this machine, synced to disk.
 
-    called: what messages call it, where it will not stay.
+    Args:
+        predictions: The predictions.
+        file: The file.
+        called: Its name in messages, if it is renamed later.
+        titles: As in `write_predictions`.
+        levels: As in `write_predictions`.
+
+    Returns:
+        The number of predictions.
 
     Raises:
-        OutputError: the disk refuses.
+        OutputError: The disk refuses.
     """
+    ending = file.suffix.lower()
+    if levels is None and ending == ".csv":
+        predictions = list(predictions)
+        levels = max((len(one.best) for one in predictions), default=1)
+    names = repeat("") if titles is None else chain(titles, repeat(""))
     written = 0
-    with refusals(called or file), _opened(SINKS[file.suffix.lower()](file)) as sink:
+    with refusals(called or file), _opened(SINKS[ending](file, levels or 1)) as sink:
         rows: list[Prediction] = []
-        for prediction in predictions:
+        texts: list[str] = []
+        for prediction, title in zip(predictions, names, strict=False):
             rows.append(prediction)
-            if len(rows) == sink.at_once:
-                sink.write(rows)
+            texts.append(title)
+            if len(rows) == sink.batch_size:
+                sink.write(rows, texts)
                 written += len(rows)
-                rows = []
-        sink.write(rows)
+                rows, texts = [], []
+        sink.write(rows, texts)
         written += len(rows)
     return written
 
 
 @contextmanager
 def refusals(place: Path, advice: str = "") -> Iterator[None]:
-    """A disk or a store that refuses becomes one line.
+    """Turn errors of a disk or an object store into one line.
+
+    Args:
+        place: The file or folder that is written.
+        advice: Added to the message.
 
     Raises:
-        OutputError: it did.
+        OutputError: The disk or the store refuses.
     """
     try:
         yield
@@ -200,7 +232,7 @@ def refusals(place: Path, advice: str = "") -> Iterator[None]:
 
 @contextmanager
 def scratch_beside(file: Path) -> Iterator[Path]:
-    """A folder of this machine that is gone afterwards; on the same disk as `file`, where that is here."""
+    """A temporary folder on this machine, on the disk of `file` if that is local."""
     home = None if is_remote(file) else file.absolute().parent
     with refusals(file):
         made = Path(tempfile.mkdtemp(prefix=f".{file.name}.", suffix=".part", dir=home))
@@ -211,10 +243,14 @@ def scratch_beside(file: Path) -> Iterator[Path]:
 
 
 def move(part: Path, file: Path) -> None:
-    """A whole file of this machine to its place: renamed, or sent. Nobody sees half of it.
+    """Rename a file of this machine, or send it to an object store, so that no partial file is visible.
+
+    Args:
+        part: The complete file.
+        file: Its final path.
 
     Raises:
-        OutputError: the disk or the store refuses.
+        OutputError: The disk or the store refuses.
     """
     with refusals(file):
         if is_remote(file):
@@ -223,7 +259,7 @@ def move(part: Path, file: Path) -> None:
             return
         part.replace(file)
         handle = os.open(file.parent, os.O_RDONLY)
-        try:  # the name too is on disk
+        try:  # the name is synced too
             os.fsync(handle)
         finally:
             os.close(handle)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aisle.atomic_files import atomic_text
+from aisle.data.text import spreadsheet_text
 from aisle.evaluation.scores import ResultRecord
 from aisle.evaluation.shown_products import Thumbnail
 from aisle.taxonomy import format_path
@@ -127,6 +128,6 @@ def _cell(value: object) -> object:
         value = format_path(value)
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
+    if isinstance(value, str):
+        return spreadsheet_text(value)
     return "" if value is None else value

@@ -17,6 +17,7 @@ from aisle.guarantee import Prediction
 from aisle.inference.base_predictor import ProductRows
 from aisle.models.features import content_key
 from aisle.progress import Advance
+from aisle.taxonomy import Taxonomy
 
 WINDOW = 4096  # rows looked up together: a multiple of models' batch sizes
 CACHE_SIZE = 32_768  # predictions, of about a kilobyte each
@@ -28,6 +29,11 @@ class StreamPredictor(Protocol):
     @property
     def model_id(self) -> str:
         """A hash of the model and its guarantee."""
+        ...
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The category tree."""
         ...
 
     def predict_stream(self, products: Any, advance: Advance | None = None) -> Iterator[Prediction]:

@@ -13,6 +13,7 @@ from aisle.data.chunks import Chunk
 from aisle.guarantee import Prediction
 from aisle.inference.bulk.cache import CachedPredictions, StreamPredictor
 from aisle.inference.prediction_files import refusals, write_whole
+from aisle.inference.prediction_table import titles_of
 from aisle.progress import Advance
 
 PROBLEMS = "problems.jsonl"  # next to the shard, until both are moved
@@ -92,7 +93,8 @@ def write_shard(
     with refusals(called):
         counted = _PredictionCounts(catalog, folder / PROBLEMS)
         with counted:
-            write_whole(counted(predictions(catalog, advance)), file, called)
+            found = counted(predictions(catalog, advance))
+            write_whole(found, file, called, titles_of(catalog), model.taxonomy.depth)
         with file.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
     return ShardRecord(
