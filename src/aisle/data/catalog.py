@@ -16,6 +16,7 @@ from aisle.data import column_parsers, duplicates, near_duplicates
 from aisle.data.catalog_data import CatalogData
 from aisle.data.catalog_format import CatalogFormat, resolved_roles
 from aisle.data.columns import Columns
+from aisle.data.dialects import Dialect
 from aisle.data.files import SourceFile
 from aisle.data.image_scan import ImageHashes, ImageScan, hash_first_images, scan_images
 from aisle.data.label_reading import Labels, labels_from_values
@@ -74,7 +75,7 @@ class Catalog(Sequence[Product]):
         chosen = np.asarray(indices)
         if chosen.dtype != bool:
             chosen = chosen.astype(np.int64)
-        return Catalog(self._data, (self.rows - self._data.first_row)[chosen])
+        return Catalog(self._data, self._positions[chosen])
 
     def whole(self) -> "Catalog":
         """A catalog of all records of the source."""
@@ -203,7 +204,7 @@ class Catalog(Sequence[Product]):
 
     def position_of(self, row: int) -> int | None:
         """The position of the record with number `row`; None if it is not in this catalog."""
-        record = row - self._data.first_row
+        record = int(self._data.source_rows.positions(np.array([row]))[0])
         if self._index is None:
             return record if 0 <= record < len(self) else None
         found = np.flatnonzero(self._index == record)
@@ -264,8 +265,35 @@ class Catalog(Sequence[Product]):
 
     @property
     def rows(self) -> np.ndarray:
-        """(n,) number of each row's record in the source, from 1, over all files."""
-        return (np.arange(len(self)) if self._index is None else self._index) + self._data.first_row
+        """(n,) number of the first row of each product in the source, from 1, over all files."""
+        return self._data.source_rows.numbers(self._positions)
+
+    @property
+    def _positions(self) -> np.ndarray:
+        return np.arange(len(self)) if self._index is None else self._index
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The dialect of the source, such as Shopify's; None if it is of no known platform."""
+        return self._data.dialect
+
+    @property
+    def source_rows(self) -> np.ndarray:
+        """(m,) int64 position of the product of each row of the source; -1 where it is not in this catalog.
+
+        The first row has the number `first_source_row`. Rows of variants have their product's position.
+        """
+        product = self._data.source_rows.product_of_rows(len(self._data.records))
+        if self._index is None:
+            return product
+        here = np.full(len(self._data.records) + 1, -1)
+        here[self._index] = np.arange(len(self._index))
+        return here[product]
+
+    @property
+    def first_source_row(self) -> int:
+        """The number of the first row of the source, from 1; greater in a chunk of a longer source."""
+        return self._data.source_rows.first
 
     @property
     def vector_files(self) -> Mapping[str, VectorFile]:
@@ -291,7 +319,7 @@ class Catalog(Sequence[Product]):
 
     def problems_of(self, i: int) -> tuple[Problem, ...]:
         """The problems of row i."""
-        return self._data.problems.of(self._record(i) + self._data.first_row)
+        return self._data.problems.of(self._data.source_rows.number(self._record(i)))
 
     # -- duplicates ---------------------------------------------------------------------------
 
@@ -375,7 +403,7 @@ class Catalog(Sequence[Product]):
             taxonomy = self.taxonomy
         codes, texts, mapping = labels_from_values(labels, taxonomy)
         full = np.full(len(self._data.records), -1, np.int32)
-        full[self.rows - self._data.first_row] = codes
+        full[self._positions] = codes
         return Catalog(replace(self._data, labels=Labels(full, texts, mapping)), self._index)
 
     @property

@@ -11,12 +11,14 @@ from aisle.data import column_parsers
 from aisle.data.catalog_format import CatalogFormat
 from aisle.data.columns import Columns
 from aisle.data.dates import Dates
+from aisle.data.dialects import Dialect
 from aisle.data.files import SourceFile
 from aisle.data.image_refs import ImageResolver
 from aisle.data.label_reading import Labels
 from aisle.data.problems import Problems
 from aisle.data.product import Product
 from aisle.data.records import Records
+from aisle.data.source_rows import SourceRows
 from aisle.data.split_names import SPLITS, read_splits
 from aisle.data.text import strip_markup
 from aisle.data.vectors import VectorFile
@@ -28,7 +30,8 @@ class CatalogData:
 
     Attributes:
         cache: Values that are computed once, by name.
-        first_row: The number of the first record, where this is a chunk of a longer source.
+        source_rows: The rows of the source that each record comes from.
+        dialect: The dialect of the source; None if it is of no known platform.
         user_format: The column roles and text format that the user stated.
     """
 
@@ -40,7 +43,8 @@ class CatalogData:
     files: tuple[SourceFile, ...] = ()
     vector_files: Mapping[str, VectorFile] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
-    first_row: int = 1
+    source_rows: SourceRows = field(default_factory=SourceRows)
+    dialect: Dialect | None = None
     user_format: CatalogFormat = field(default_factory=CatalogFormat)
 
     @cached_property
@@ -75,7 +79,7 @@ class CatalogData:
     def fatal(self) -> np.ndarray:
         """(n,) bool: rows with a fatal problem."""
         mask = np.zeros(len(self.records), dtype=bool)
-        mask[self.problems.fatal_rows() - self.first_row] = True
+        mask[self.problems.fatal_positions()] = True
         return mask
 
     def product(self, row: int, record: Mapping[str, Any]) -> Product:
@@ -93,7 +97,7 @@ class CatalogData:
             if record.get(name) is not None and len(record[name])
         }
         code = int(self.labels.codes[row])
-        number = row + self.first_row
+        number = self.source_rows.number(row)
         product_id = str(record.get(self.columns.id) or number) if self.columns.id else str(number)
         file_vectors = {name: file.get(product_id) for name, file in self.vector_files.items()}
         vectors |= {name: vector for name, vector in file_vectors.items() if vector is not None}

@@ -22,6 +22,7 @@ from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions
 from aisle.data.records import Records
 from aisle.data.row_checks import check_rows
+from aisle.data.source_rows import SourceRows
 from aisle.data.sources import name_file_in_errors, open_parts, resolve_root, source_folder
 from aisle.data.variant_rows import fill_batches
 from aisle.data.vectors import check_vector_files, open_vectors
@@ -170,12 +171,12 @@ class ChunkReader:
         """The rows of one chunk; `found` are problems of reading, by row number in the source."""
         records, problems = Records(batches), found.copy()
         records.types = {**self.types, **records.types}
-        problems.shift(1 - first)
+        rows = SourceRows(first)
+        problems.number_by(rows)
         check_rows(records, self.images, problems, self.vector_files, len(problems), whole=False)
-        problems.shift(first - 1)
         labels = no_labels(records, self.columns, None, problems)
         data = CatalogData(
-            records, self.columns, labels, problems, self.images, (), self.vector_files, first_row=first
+            records, self.columns, labels, problems, self.images, (), self.vector_files, source_rows=rows
         )
         return Catalog(data)
 

@@ -20,7 +20,7 @@ _MAX_FIELD = 16 * 2**20  # characters of a field
 _MAX_JOINED = 2000  # lines of a record with unquoted line breaks
 
 
-class Dialect(NamedTuple):
+class CsvDialect(NamedTuple):
     """The dialect of a file.
 
     Attributes:
@@ -79,7 +79,7 @@ class _Lines:
         return lines
 
 
-def sniff(sample: list[str], delimiter: str | None = None) -> Dialect:
+def sniff(sample: list[str], delimiter: str | None = None) -> CsvDialect:
     """Detect the dialect of a file.
 
     Args:
@@ -90,20 +90,20 @@ def sniff(sample: list[str], delimiter: str | None = None) -> Dialect:
         The dialect under which most records have as many fields as the header. Where no delimiter occurs in
         the header, there is one column.
     """
-    best, best_score = Dialect(delimiter or _body_delimiter(sample)), (0.0, 0)
+    best, best_score = CsvDialect(delimiter or _body_delimiter(sample)), (0.0, 0)
     for mark in [delimiter] if delimiter else _DELIMITERS:
         for skip_space in (False, True):
-            widths = _widths(sample, Dialect(mark, skip_space))
+            widths = _widths(sample, CsvDialect(mark, skip_space))
             if not widths or widths[0] < 2:
                 continue
             equal = sum(width == widths[0] for width in widths) / len(widths)
             score = (round(equal, 2) if equal > 0.3 else 0.0, widths[0])
             if score > best_score:
-                best, best_score = Dialect(mark, skip_space), score
+                best, best_score = CsvDialect(mark, skip_space), score
     return best
 
 
-def _widths(sample: list[str], dialect: Dialect) -> list[int]:
+def _widths(sample: list[str], dialect: CsvDialect) -> list[int]:
     reader = csv.reader(sample, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
     widths: list[int] = []
     with suppress(csv.Error):
@@ -114,14 +114,14 @@ def _widths(sample: list[str], dialect: Dialect) -> list[int]:
 def _body_delimiter(sample: list[str]) -> str:
     """The delimiter of the records where the header has none: another line may stand before it."""
     for delimiter in _DELIMITERS:
-        widths = _widths(sample, Dialect(delimiter))[1:]
+        widths = _widths(sample, CsvDialect(delimiter))[1:]
         if len(widths) > 2 and widths[0] > 1 and widths.count(widths[0]) > 0.8 * len(widths):
             return delimiter
     return _NO_DELIMITER
 
 
 def read_records(
-    lines: Iterable[str], dialect: Dialect, report: Report, first: int = 1
+    lines: Iterable[str], dialect: CsvDialect, report: Report, first: int = 1
 ) -> Iterator[list[str]]:
     """Parse records.
 
@@ -152,7 +152,7 @@ def read_records(
         row += len(records)
 
 
-def _parse_block(block: list[str], dialect: Dialect, width: int) -> list[list[str]] | None:
+def _parse_block(block: list[str], dialect: CsvDialect, width: int) -> list[list[str]] | None:
     """The records of a block; None if any is malformed or has another width."""
     reader = csv.reader(block, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space, strict=True)
     try:
@@ -166,7 +166,7 @@ def _parse_block(block: list[str], dialect: Dialect, width: int) -> list[list[st
 
 
 def _parse_irregular(
-    source: _Lines, size: int, dialect: Dialect, width: int, report: Report, row: int
+    source: _Lines, size: int, dialect: CsvDialect, width: int, report: Report, row: int
 ) -> Iterator[list[str]]:
     """Records one by one, until `size` lines are used and no short record waits to be joined."""
     stop = source.used + size
@@ -208,7 +208,7 @@ class _Record(NamedTuple):
     problem: str = ""
 
 
-def _strict(source: _Lines, dialect: Dialect, width: int = 0) -> Iterator[_Record]:
+def _strict(source: _Lines, dialect: CsvDialect, width: int = 0) -> Iterator[_Record]:
     """Records in strict mode, without blank lines; a malformed one is read leniently."""
     delimiter, skip = dialect
     reader = csv.reader(source, delimiter=delimiter, skipinitialspace=skip, strict=True)
@@ -228,7 +228,7 @@ def _strict(source: _Lines, dialect: Dialect, width: int = 0) -> Iterator[_Recor
         yield record
 
 
-def _lenient(source: _Lines, dialect: Dialect, width: int, error: str) -> _Record:
+def _lenient(source: _Lines, dialect: CsvDialect, width: int, error: str) -> _Record:
     """A malformed record: its first line if that has the right width, else all lines, else the first line.
 
     Other lines are handed back, so that a quote that is not closed costs one record, not the whole file.
@@ -250,7 +250,7 @@ def _lenient(source: _Lines, dialect: Dialect, width: int, error: str) -> _Recor
     return _Record(fields, lines[0], message)
 
 
-def _parse_lines(lines: list[str], dialect: Dialect) -> list[str] | None:
+def _parse_lines(lines: list[str], dialect: CsvDialect) -> list[str] | None:
     rows = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
     try:
         found = list(rows)

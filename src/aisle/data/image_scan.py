@@ -62,7 +62,9 @@ def scan_images(data: CatalogData, progress: Progress = SILENT) -> ImageScan:
             continue
         total += 1
         if isinstance(hash_or_error, str):
-            unreadable.append(Unreadable(row, column, _name(ref, data), hash_or_error))
+            unreadable.append(
+                Unreadable(data.source_rows.number(row - 1), column, _name(ref, data), hash_or_error)
+            )
         elif position == 0:
             hashes.add(row, hash_or_error)
     return ImageScan(total, tuple(unreadable), *hashes.arrays())

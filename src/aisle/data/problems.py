@@ -9,6 +9,7 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from aisle.data.product import Problem
+from aisle.data.source_rows import SourceRows
 from aisle.errors import CatalogError
 
 _MAX_VALUE = 200  # characters of a value that are kept
@@ -51,6 +52,7 @@ class Problems(Sequence[Problem]):
         self._row = array("q")  # 0 stands for the whole file
         self._type = array("l")
         self._value: list[str] = []
+        self._source_rows = SourceRows()
 
     def add(
         self, row: int | None, column: str | None, message: str, value: str = "", *, fatal: bool = False
@@ -68,6 +70,7 @@ class Problems(Sequence[Problem]):
             FirstProblemError: In strict mode.
         """
         value = _SURROGATE.sub(_escape_byte, value[:_MAX_VALUE])
+        row = self._source_rows.number(row - 1) if row else None
         if self.strict:
             raise FirstProblemError(Problem(row, column, message, value, fatal))
         type_ = ProblemType(column, message, fatal)
@@ -110,10 +113,14 @@ class Problems(Sequence[Problem]):
             self._type = array("l", np.frombuffer(self._type, dtype=np.int64)[kept].tobytes())
             self._value = [self._value[i] for i in kept]
 
-    def shift(self, by: int) -> None:
-        """Add `by` to the number of every record."""
-        rows = self._rows
-        self._row = array("q", np.where(rows > 0, rows + by, 0).astype(np.int64).tobytes())
+    def number_by(self, rows: SourceRows) -> None:
+        """From now on, `add` takes the position of a product, from 1; its problem gets its row's number."""
+        self._source_rows = rows
+
+    def fatal_positions(self) -> np.ndarray:
+        """Sorted positions of the products with a fatal problem in their first row, from 0."""
+        found = self._source_rows.positions(self.fatal_rows())
+        return found[found >= 0]
 
     def sort(self) -> None:
         """Sort by row, problems of the whole file first; stable."""

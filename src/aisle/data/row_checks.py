@@ -99,7 +99,7 @@ def _check_empty(
     if columns.image_template is not None:
         return
     names = [*columns.text.values(), *columns.images, *columns.vectors]
-    reported = set(problems.fatal_rows().tolist())  # no JSON at all, too few fields
+    reported = set(problems.fatal_positions().tolist())  # no JSON at all, too few fields
     start = 1
     for batch in records.batches:
         has_content = np.zeros(batch.num_rows, dtype=bool)
@@ -110,6 +110,6 @@ def _check_empty(
         if has_vector is not None:
             has_content |= has_vector[start - 1 : start - 1 + batch.num_rows]
         for i in np.flatnonzero(~has_content):
-            if start + int(i) not in reported:
+            if start + int(i) - 1 not in reported:
                 problems.add(start + int(i), None, "the row has no text and no image", fatal=True)
         start += batch.num_rows

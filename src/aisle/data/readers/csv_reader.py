@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from aisle.data.batches import chunked, column_names, text_array
 from aisle.data.catalog_format import CatalogFormat
-from aisle.data.csv_rows import Dialect, read_records, sniff
+from aisle.data.csv_rows import CsvDialect, read_records, sniff
 from aisle.data.files import TableFile, lines_of
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader, detect_encoding
@@ -72,7 +72,7 @@ def _without_separator_line(sample: list[str]) -> tuple[list[str], str | None]:
     return (sample[start + 1 :], delimiter) if found else (sample, None)
 
 
-def _dialect(sample: list[str], delimiter: str | None, like: CatalogFormat | None) -> Dialect:
+def _dialect(sample: list[str], delimiter: str | None, like: CatalogFormat | None) -> CsvDialect:
     """The dialect with this delimiter, else the earlier catalog's if it finds more of its columns, else a
     guess."""
     guess = sniff(sample, delimiter)
@@ -80,7 +80,7 @@ def _dialect(sample: list[str], delimiter: str | None, like: CatalogFormat | Non
         return guess
     earlier, columns = sniff(sample, like.delimiter), set(like.named)
 
-    def known_columns(dialect: Dialect) -> int:
+    def known_columns(dialect: CsvDialect) -> int:
         header = next(read_records(sample, dialect, lambda *_, **__: None, 1), [])
         return len(columns.intersection(name.strip() for name in header))
 

@@ -1,0 +1,57 @@
+"""The columns of a file, found by the names that a dialect gives them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from aisle.data.column_names import folded
+
+
+class Header:
+    """The column names of a file."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        self._by_key: dict[str, str] = {}
+        for name in self.names:
+            self._by_key.setdefault(folded(name), name)
+
+    def find(self, alternatives: Sequence[str]) -> str | None:
+        """The first column that has one of these names, in the order of the names."""
+        for name in alternatives:
+            if "*" in name:
+                found = self._matching(name)
+                if found:
+                    return found[0]
+            elif folded(name) in self._by_key:
+                return self._by_key[folded(name)]
+        return None
+
+    def find_all(self, names: Iterable[str]) -> list[str]:
+        """All columns that have one of these names, in the order of the names; numbers ascend."""
+        found: dict[str, None] = {}
+        for name in names:
+            if "*" in name:
+                found.update(dict.fromkeys(self._matching(name)))
+            elif folded(name) in self._by_key:
+                found.setdefault(self._by_key[folded(name)])
+        return list(found)
+
+    def _matching(self, pattern: str) -> list[str]:
+        found = [name for name in self.names if wildcards(pattern, name) is not None]
+        return sorted(found, key=lambda name: [int(n) for n in re.findall(r"\d+", name)][:1])
+
+
+def wildcards(pattern: str, name: str) -> tuple[str, ...] | None:
+    """What the `*` of a pattern stand for in a name; None if it does not match.
+
+    `wildcards("Attribute * name", "Attribute 12 name") == ("12",)`.
+    """
+    found = _regex(pattern).fullmatch(name.strip())
+    return None if found is None else tuple(text.strip() for text in found.groups())
+
+
+@lru_cache(1024)
+def _regex(pattern: str) -> re.Pattern[str]:
+    parts = [r"\s*".join(map(re.escape, part.split())) for part in pattern.split("*")]
+    return re.compile(r"\s*(.+?)\s*".join(parts), re.IGNORECASE)

@@ -1,0 +1,225 @@
+"""The schema of a dialect: how the product export of one shop platform is written."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+Names = tuple[str, ...]
+
+
+class DialectTable(BaseModel):
+    """A table of a dialect file: unknown keys are errors.
+
+    Column names are compared without case, spaces, accents and punctuation. `*` stands for any characters:
+    `IMAGE*`, `*(product.metafields.*)`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DetectRules(DialectTable):
+    """By which columns a file is recognised.
+
+    Attributes:
+        columns: Column names; an entry may list alternatives.
+        at_least: How many of them occur in a file of this dialect. Default: all.
+        without: Names that do not occur.
+        header_line: A regular expression; if the first line of a text file matches, the line of column names
+            is one of the next lines.
+    """
+
+    columns: tuple[str | Names, ...]
+    at_least: int | None = None
+    without: Names = ()
+    header_line: str | None = None
+
+
+class RoleNames(DialectTable):
+    """Column names by role, the likeliest first. A role without names is found as in other files."""
+
+    id: Names = ()
+    title: Names = ()
+    description: Names = ()
+    date: Names = ()
+    ignored: Names = ()
+
+
+class RowKey(DialectTable):
+    """A column that other rows name a row by.
+
+    Attributes:
+        column: Alternative names.
+        prefix: What a reference starts with, such as `id:`.
+    """
+
+    column: Names
+    prefix: str = ""
+
+
+class ProductRules(DialectTable):
+    """How rows form products. Without any, each row is a product.
+
+    Text of a product is that of its first row that has it; images are those of all rows.
+
+    Attributes:
+        group_by: Rows with the same value are one product.
+        parent: The column that names the parent's row; rows of variants and their parent are one product.
+        keys: The columns that `parent` and `children` name rows by.
+        children: The column in which a parent's row lists its variants.
+        child: A regular expression that finds the key of each variant in it, as group 1.
+        collect: Columns whose distinct values over all rows are kept, such as the options of variants.
+    """
+
+    group_by: Names = ()
+    parent: Names = ()
+    keys: tuple[RowKey, ...] = ()
+    children: Names = ()
+    child: str = r"([^,|]+)"
+    collect: Names = ()
+
+
+class CategoryFile(DialectTable):
+    """A file of categories beside the export, by which codes become names.
+
+    Attributes:
+        files: Name patterns, such as `categor*.csv`.
+        code: The column of the code.
+        parent: The column of the parent's code; none if `name` holds full paths.
+        name: The column of the name.
+    """
+
+    files: Names
+    code: Names
+    parent: Names = ()
+    name: Names
+
+
+class CategoryRules(DialectTable):
+    """How categories are written.
+
+    Attributes:
+        columns: Column names, the likeliest first; the others are ignored, for they tell the label.
+        delimiter: Separates levels. Default: the categories are flat.
+        separator: Separates several categories of a product.
+        escape: The character that precedes a literal separator in a name.
+        drop_roots: Names of roots that are no category, such as `Default Category`.
+        common_root: Whether a root that all categories of the file share is dropped.
+        names: The file by which codes become names.
+    """
+
+    columns: Names = ()
+    delimiter: str | None = None
+    separator: str | None = None
+    escape: str | None = None
+    drop_roots: Names = ()
+    common_root: bool = False
+    names: CategoryFile | None = None
+
+
+class ImageRules(DialectTable):
+    """Where images are.
+
+    Attributes:
+        columns: Column names, the main image first.
+        separator: Separates several images in a cell.
+        escape: The character that precedes a literal separator.
+        position: The column that orders the images of a product's rows.
+        prefix: What stands before paths that start with `/`, such as the folder of a shop's media.
+    """
+
+    columns: Names = ()
+    separator: str | None = None
+    escape: str | None = None
+    position: Names = ()
+    prefix: str = ""
+
+
+class AttributePair(DialectTable):
+    """Columns that hold an attribute's name and its value; `*` in both is the attribute's number."""
+
+    name: str
+    value: str
+
+
+class AttributeLists(DialectTable):
+    """Columns that list attributes, such as `color=Black,size=M`.
+
+    Attributes:
+        columns: Column names.
+        separator: Separates attributes; a value in double quotes may hold it.
+        equals: Stands between name and value.
+    """
+
+    columns: Names
+    separator: str = ","
+    equals: str = "="
+
+
+class AttributeRules(DialectTable):
+    """Where attributes are; each becomes a field under its own name.
+
+    Attributes:
+        pairs: Pairs of columns.
+        lists: Columns that list attributes.
+        columns: Columns whose names hold the attribute's name at `*`: `* (product.metafields.*)`. The first
+            `*` is the name.
+    """
+
+    pairs: tuple[AttributePair, ...] = ()
+    lists: tuple[AttributeLists, ...] = ()
+    columns: Names = ()
+
+
+class WriteBackRules(DialectTable):
+    """How a predicted category is written into the export.
+
+    Attributes:
+        columns: Alternative names of the column that is filled.
+        value: What is written: the path, the name of the last level, or the id.
+        delimiter: Separates levels in it.
+        separator: Separates several categories.
+        escape: The character that precedes a literal separator in a name.
+        every_row: Whether each row of a product is filled; if not, only the product's first row.
+        extra_columns: Whether the platform ignores columns that it does not know. If not, confidence and
+            decision go to a file beside the export.
+    """
+
+    columns: Names = ()
+    value: Literal["path", "name", "id"] = "path"
+    delimiter: str = " > "
+    separator: str | None = None
+    escape: str | None = None
+    every_row: bool = False
+    extra_columns: bool = True
+
+
+class Dialect(DialectTable):
+    """How the product export of one platform is written.
+
+    Attributes:
+        name: The name of its file, such as `shopify`.
+        title: How it is announced, such as `Shopify product export`.
+        detect: By which columns a file is recognised.
+        columns: Column names by role.
+        products: How rows form products.
+        category: How categories are written.
+        images: Where images are.
+        attributes: Where attributes are.
+        write_back: How a predicted category is written into the export.
+    """
+
+    name: str
+    title: str
+    detect: DetectRules | None = None
+    columns: RoleNames = RoleNames()
+    products: ProductRules = ProductRules()
+    category: CategoryRules = CategoryRules()
+    images: ImageRules = ImageRules()
+    attributes: AttributeRules = AttributeRules()
+    write_back: WriteBackRules = WriteBackRules()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.products.parent or self.products.children) and not self.products.keys:
+            raise ValueError("products.parent and products.children need products.keys")
+        return self

@@ -1,0 +1,43 @@
+"""Which rows of a source each product comes from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class SourceRows:
+    """The rows of a source, or of a part of it, and the product of each.
+
+    A product has the number of its first row. Without `product` and `lead`, each row is a product.
+
+    Attributes:
+        first: The number of the first row, from 1.
+        product: (m,) int64 position of each row's product.
+        lead: (n,) int64 number of the first row of each product, ascending.
+    """
+
+    first: int = 1
+    product: np.ndarray | None = None
+    lead: np.ndarray | None = None
+
+    def number(self, position: int) -> int:
+        """The number of a product's first row."""
+        return position + self.first if self.lead is None else int(self.lead[position])
+
+    def numbers(self, positions: np.ndarray) -> np.ndarray:
+        """The numbers of the products' first rows."""
+        return positions + self.first if self.lead is None else self.lead[positions]
+
+    def positions(self, numbers: np.ndarray) -> np.ndarray:
+        """The positions of products with these numbers; -1 for a row that is no product's first."""
+        if self.lead is None:
+            return np.where(numbers >= self.first, numbers - self.first, -1)
+        if not len(self.lead):
+            return np.full(len(numbers), -1)
+        found = np.minimum(np.searchsorted(self.lead, numbers), len(self.lead) - 1)
+        return np.where(self.lead[found] == numbers, found, -1)
+
+    def product_of_rows(self, products: int) -> np.ndarray:
+        """(m,) int64 position of each row's product, of `products` in all."""
+        return np.arange(products) if self.product is None else self.product
