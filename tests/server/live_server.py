@@ -13,7 +13,8 @@ from tests.waiting import wait_until
 class Site:
     """A server that listens, and what its store holds."""
 
-    def __init__(self, app, server):
+    def __init__(self, app, server, lifespan="off"):
+        self.lifespan = lifespan
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -24,7 +25,7 @@ class Site:
     def start(self):
         protocol = limited_protocol(self.server.settings.limits)
         config = uvicorn.Config(
-            self.app, port=self.port, log_config=None, lifespan="off", ws="none", http=protocol
+            self.app, port=self.port, log_config=None, lifespan=self.lifespan, ws="none", http=protocol
         )
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run)

@@ -14,7 +14,7 @@ def check_serve_installed() -> None:
     Raises:
         AisleError: They are not.
     """
-    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "sqlalchemy", "alembic")):
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "sqlalchemy", "alembic", "mcp")):
         raise AisleError("serving needs more packages: pip install 'aisle[serve]'")
 
 

@@ -17,6 +17,7 @@ from aisle.errors import AisleError
 from aisle.server import api_docs, console
 from aisle.server.errors import ApiError, ServerError
 from aisle.server.hosts import is_address, parse_host
+from aisle.server.mcp import route as mcp
 from aisle.server.middleware import RequestMiddleware
 from aisle.server.product_parsing import clean
 from aisle.server.routes import classify, explore, feedback, models, operations, review, search, taxonomy
@@ -53,7 +54,7 @@ def create_app(server: Server) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.server = server
-    for routes in (classify, taxonomy, feedback, review, search, explore, models, operations):
+    for routes in (classify, taxonomy, feedback, review, search, explore, models, operations, mcp):
         app.include_router(routes.router)
     api_docs.add(app)
     console.add(app)
@@ -105,7 +106,8 @@ def _host_name(name: str) -> str:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server: Server = app.state.server
     tasks = [asyncio.create_task(_prune_hourly(server)), asyncio.create_task(server.lag_monitor.run())]
-    yield
+    async with mcp.running(app, server):
+        yield
     for task in tasks:
         task.cancel()
     await run_in_threadpool(server.stop)

@@ -24,9 +24,9 @@ _SMALL_BODY_TIMEOUT = 5.0  # seconds
 _MAX_VALUES = 10_000  # values of a request with one product
 _CHUNK = 256 * KIB
 # Routes whose body is not limited to `_SMALL_BODY`: others by size, those with images by the settings.
-_SIZES = {"/v1/session": 4 * KIB, "/v1/suggest": 4 * MIB}
+_SIZES = {"/v1/session": 4 * KIB, "/v1/suggest": 4 * MIB, "/mcp": 4 * MIB}
 _WITH_IMAGES = frozenset({"/v1/classify", "/v1/review/items", "/v1/feedback", "/v1/search"})
-_MANY_PRODUCTS = frozenset({"/v1/classify", "/v1/review/items"})
+_MANY_PRODUCTS = frozenset({"/v1/classify", "/v1/review/items", "/mcp"})
 
 
 class BoundedRequest(Request):

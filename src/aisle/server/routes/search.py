@@ -1,6 +1,6 @@
 """POST /v1/search: searches the served index by words, an image or a product."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
@@ -21,6 +21,16 @@ router = APIRouter(tags=["search"], route_class=AuthFirstRoute, responses=error_
 @router.post("/v1/search", summary="Find products", response_model=SearchOut)
 def search(sent: SearchIn, server: ServerDep, key: Seller) -> Response:
     """Words match as words and by meaning, images by similarity. 404 if no index is served."""
+    return json_response(find(server, sent))
+
+
+def find(server: Server, sent: SearchIn) -> dict[str, Any]:
+    """What a search finds, as JSON.
+
+    Raises:
+        ApiError: There is no index or no such product, the query is empty, or the filter is malformed.
+        BusyError: Too many searches are running.
+    """
     service = _service(server)
     where = clean(sent.where) if sent.where and sent.where.strip() else None
     missing_images = []
@@ -44,7 +54,7 @@ def search(sent: SearchIn, server: ServerDep, key: Seller) -> Response:
         product = Product("query", {service.index.text_field: words} if words else {}, parsed.images)
         found = service.search(product, sent.count, where)
     total = service.count(where)
-    return json_response({"products": found, "total": total, "missing_images": missing_images})
+    return {"products": found, "total": total, "missing_images": missing_images}
 
 
 @router.get("/v1/search/images/{product_id:path}", summary="A hit's thumbnail", response_class=Response)
