@@ -5,6 +5,7 @@ These lines are then read again in lenient mode.
 """
 
 import csv
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -147,9 +148,49 @@ def read_records(
         records = _parse_block(block, dialect, width)
         if records is None:
             source.hand_back(block)
-            records = list(_parse_irregular(source, len(block), dialect, width, report, row))
+            found = _parse_irregular(source, len(block), dialect, width, report, row)
+            records = [record.fields for record in found]
         yield from records
         row += len(records)
+
+
+class RawRecord(NamedTuple):
+    """A record and its lines.
+
+    Attributes:
+        fields: Its fields, as many as the header has.
+        lines: The number of its lines.
+        end: The number of lines of the file up to its end.
+    """
+
+    fields: list[str]
+    lines: int
+    end: int
+
+
+def read_raw_records(lines: Iterable[str], dialect: CsvDialect) -> Iterator[RawRecord]:
+    """Parse the same records as `read_records`, and count the lines of each.
+
+    Args:
+        lines: The lines of the file.
+        dialect: Its dialect.
+
+    Yields:
+        The header, then each record. Blank lines belong to no record.
+    """
+    csv.field_size_limit(max(_MAX_FIELD, csv.field_size_limit()))
+    source = _Lines(lines)
+    header = next(_strict(source, dialect), None)
+    if header is None:
+        return
+    yield RawRecord(header.fields, header.lines, header.end)
+    width = len(header.fields)
+    for record in _parse_irregular(source, sys.maxsize - source.used, dialect, width, _ignore, 1):
+        yield RawRecord(record.fields, record.lines, record.end)
+
+
+def _ignore(*problem: object, **more: object) -> None:
+    """A `Report` for records that were reported before."""
 
 
 def _parse_block(block: list[str], dialect: CsvDialect, width: int) -> list[list[str]] | None:
@@ -167,15 +208,15 @@ def _parse_block(block: list[str], dialect: CsvDialect, width: int) -> list[list
 
 def _parse_irregular(
     source: _Lines, size: int, dialect: CsvDialect, width: int, report: Report, row: int
-) -> Iterator[list[str]]:
+) -> "Iterator[_Record]":
     """Records one by one, until `size` lines are used and no short record waits to be joined."""
     stop = source.used + size
     short: list[_Record] = []
 
-    def flush_short() -> Iterator[list[str]]:
+    def flush_short() -> Iterator[_Record]:
         nonlocal row
         for record in short:
-            yield _resize(record, width, row, report)
+            yield record._replace(fields=_resize(record, width, row, report))
             row += 1
         short.clear()
 
@@ -184,7 +225,9 @@ def _parse_irregular(
             yield from flush_short()
             if record.problem and len(record.fields) == width:
                 report(row, None, record.problem, record.line)
-            yield record.fields if len(record.fields) == width else _resize(record, width, row, report)
+            if len(record.fields) != width:
+                record = record._replace(fields=_resize(record, width, row, report))
+            yield record
             row += 1
         else:
             short.append(record)
@@ -206,6 +249,8 @@ class _Record(NamedTuple):
     fields: list[str]
     line: str  # the first line, for messages
     problem: str = ""
+    lines: int = 0
+    end: int = 0  # lines of the file up to its end
 
 
 def _strict(source: _Lines, dialect: CsvDialect, width: int = 0) -> Iterator[_Record]:
@@ -214,6 +259,7 @@ def _strict(source: _Lines, dialect: CsvDialect, width: int = 0) -> Iterator[_Re
     reader = csv.reader(source, delimiter=delimiter, skipinitialspace=skip, strict=True)
     while True:
         source.taken.clear()
+        start = source.used
         try:
             fields = next(reader)
         except StopIteration:
@@ -225,7 +271,7 @@ def _strict(source: _Lines, dialect: CsvDialect, width: int = 0) -> Iterator[_Re
             if not fields:
                 continue
             record = _Record(fields, source.taken[0])
-        yield record
+        yield record._replace(lines=source.used - start, end=source.used)
 
 
 def _lenient(source: _Lines, dialect: CsvDialect, width: int, error: str) -> _Record:
@@ -272,9 +318,10 @@ def _resize(record: _Record, width: int, row: int, report: Report) -> list[str]:
     return (fields + [""] * width)[:width]
 
 
-def _join(records: list[_Record]) -> list[str]:
-    fields = list(records[0].fields)
+def _join(records: list[_Record]) -> _Record:
+    first, last = records[0], records[-1]
+    fields = list(first.fields)
     for record in records[1:]:
         fields[-1] += "\n" + record.fields[0]
         fields += record.fields[1:]
-    return fields
+    return first._replace(fields=fields, lines=last.end - first.end + first.lines, end=last.end)

@@ -4,7 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +120,7 @@ def is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
 
 
-def lines_of(table: TableFile, encoding: str) -> Iterator[str]:
+def lines_of(table: TableFile, encoding: str) -> Generator[str]:
     """Text lines with their endings; only `\\n`, `\\r` and `\\r\\n` end a line.
 
     Bytes that cannot be decoded become lone surrogates, and `CUT` stands for characters beyond `MAX_LINE`, so

@@ -84,8 +84,13 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _keep_bytes(error: UnicodeError) -> tuple[str, int]:
-    """Replace bytes that cannot be decoded by lone surrogates U+DC00 to U+DCFF."""
+def _keep_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Replace bytes that cannot be decoded by lone surrogates U+DC00 to U+DCFF, and these by the bytes."""
+    if isinstance(error, UnicodeEncodeError):
+        codes = [ord(character) - 0xDC00 for character in error.object[error.start : error.end]]
+        if not all(0 <= code <= 0xFF for code in codes):
+            raise error
+        return bytes(codes), error.end
     assert isinstance(error, UnicodeDecodeError)
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 

@@ -1,7 +1,8 @@
 """CSV, TSV and other delimited text."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import chain, islice
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -28,12 +29,8 @@ class CsvReader(TableReader):
         self, table: TableFile, problems: Problems, first: int, options: ReadOptions
     ) -> Iterator[pa.RecordBatch]:
         """Read a file; its first line names the columns."""
-        encoding = detect_encoding(table, problems, options, csv=True)
-        lines = lines_of(table, encoding)
-        sample, stated = _without_separator_line(_sample(lines))
-        is_tsv = table.ending in _TSV
-        delimiter = (None if is_tsv else options.delimiter) or stated or ("\t" if is_tsv else None)
-        dialect = _dialect(sample, delimiter, options.like)
+        layout, sample, lines = _open(table, problems, options)
+        encoding, dialect, _ = layout
         options.note(encoding=encoding, delimiter=dialect.delimiter)
         records = read_records(chain(sample, lines), dialect, problems.add, first)
         names = column_names(next(records, []), problems, encoding)
@@ -51,6 +48,45 @@ class CsvReader(TableReader):
             row, empty = row + len(chunk), False
         if empty:
             yield pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)
+
+
+class CsvLayout(NamedTuple):
+    """How a CSV file is written.
+
+    Attributes:
+        encoding: Its encoding.
+        dialect: Its dialect.
+        skipped: The number of lines before the line of column names, such as `sep=;`.
+    """
+
+    encoding: str
+    dialect: CsvDialect
+    skipped: int
+
+
+def csv_layout(table: TableFile, problems: Problems, options: ReadOptions) -> CsvLayout:
+    """Detect how a CSV file is written, as `CsvReader` reads it.
+
+    Raises:
+        CatalogError: The file has another format.
+    """
+    layout, _, lines = _open(table, problems, options)
+    lines.close()
+    return layout
+
+
+def _open(
+    table: TableFile, problems: Problems, options: ReadOptions
+) -> tuple[CsvLayout, list[str], Generator[str]]:
+    """The layout, the first lines from the column names on, and the other lines."""
+    encoding = detect_encoding(table, problems, options, csv=True)
+    lines = lines_of(table, encoding)
+    whole = _sample(lines)
+    sample, stated = _without_separator_line(whole)
+    is_tsv = table.ending in _TSV
+    delimiter = (None if is_tsv else options.delimiter) or stated or ("\t" if is_tsv else None)
+    dialect = _dialect(sample, delimiter, options.like)
+    return CsvLayout(encoding, dialect, len(whole) - len(sample)), sample, lines
 
 
 def _sample(lines: Iterator[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Copies files of catalogs and sets some of their cells; all else stays as it is."""
