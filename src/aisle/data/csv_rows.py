@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 Report = Callable[..., None]  # (row, column, message, value, *, fatal)
-_NO_DELIMITER = "\x1f"  # a flat file: one column
+NO_DELIMITER = "\x1f"  # a flat file: one column
 _DELIMITERS = (",", ";", "\t", "|", "^")
 _BLOCK_LINES = 8192  # lines parsed at once
 _BLOCK_CHARS = 16 * 2**20  # characters parsed at once, approximately
@@ -118,7 +118,7 @@ def _body_delimiter(sample: list[str]) -> str:
         widths = _widths(sample, CsvDialect(delimiter))[1:]
         if len(widths) > 2 and widths[0] > 1 and widths.count(widths[0]) > 0.8 * len(widths):
             return delimiter
-    return _NO_DELIMITER
+    return NO_DELIMITER
 
 
 def read_records(

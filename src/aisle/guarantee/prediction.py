@@ -40,6 +40,11 @@ class Prediction:
     model_id: str = ""
     threshold: float | None = None
 
+    @property
+    def path_confidence(self) -> float:
+        """The confidence of `path`; where that is empty, of `best`."""
+        return self.confidence[len(self.path) - 1]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and strings, for JSON; paths as `A > B`."""
         return {

@@ -45,10 +45,9 @@ class PredictionTable:
 
     def _row(self, one: Prediction, title: str) -> Iterator[object]:
         names = (*one.path, *[""] * (self.levels - len(one.path)))
-        decided = one.confidence[len(one.path) - 1]  # of an empty path: the last one, that of `best`
         others = " | ".join(f"{format_path(path)} ({round(c, 6)})" for path, c in one.alternatives)
         yield from map(spreadsheet_text, (one.id, title, one.decision, format_path(one.path), *names))
-        yield round(decided, 6)
+        yield round(one.path_confidence, 6)
         yield from map(spreadsheet_text, (one.reason, format_path(one.best)))
         yield round(one.confidence[-1], 6)
         yield spreadsheet_text(others)

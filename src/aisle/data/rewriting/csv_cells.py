@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from aisle.data.batches import column_names
-from aisle.data.csv_rows import RawRecord, read_raw_records
+from aisle.data.csv_rows import NO_DELIMITER, RawRecord, read_raw_records
 from aisle.data.files import TableFile
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions
@@ -12,6 +12,7 @@ from aisle.data.readers.csv_reader import CsvLayout, csv_layout
 from aisle.data.rewriting.csv_spans import FieldSpan, field_spans, quote, unquote
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import RawLine, RawLines, splice
+from aisle.errors import CatalogError
 
 
 def rewrite_csv(
@@ -30,6 +31,9 @@ def rewrite_csv(
         out: Receives the new file.
         editor: Gives the new cells.
         options: How the file is read.
+
+    Raises:
+        CatalogError: The file has another format, or no delimiter that a new column could follow.
     """
     layout = csv_layout(table, Problems(), options)
     with table.open() as file:
@@ -73,6 +77,8 @@ class _CsvWriter:
         self.width = len(names)
         self.columns = [names.index(c) if c in names else None for c in self.editor.columns]
         self.quoted = all(span.quoted for span in spans if span.stop > span.start)
+        if self.width == 1 and None in self.columns and self.dialect.delimiter == NO_DELIMITER:
+            raise CatalogError("the file has a single column, and no delimiter that another could follow")
         added = [c for c, position in zip(self.editor.columns, self.columns, strict=True) if position is None]
         return self._appended(line, body, [], added)
 

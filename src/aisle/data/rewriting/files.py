@@ -1,0 +1,62 @@
+"""Rewrites one file of a catalog, by its format."""
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from aisle.data.files import TableFile
+from aisle.data.readers.base import ReadOptions
+from aisle.data.readers.csv_reader import CsvReader
+from aisle.data.rewriting.csv_cells import rewrite_csv
+from aisle.data.rewriting.edits import CellEditor, RewriteSummary
+
+_Rewriter = Callable[[TableFile, BinaryIO, CellEditor, ReadOptions], RewriteSummary]
+REWRITERS: dict[str, _Rewriter] = dict.fromkeys(CsvReader.endings, rewrite_csv)
+
+
+def can_rewrite(file: Path) -> bool:
+    """Whether files with this ending can be rewritten."""
+    return TableFile(file).ending in REWRITERS
+
+
+def rewrite(
+    table: TableFile, out: Path, editor: CellEditor, options: ReadOptions = ReadOptions()  # noqa: B008
+) -> RewriteSummary:
+    """Copy a file of a catalog and set cells.
+
+    Args:
+        table: The file.
+        out: The new file, packed as its ending names.
+        editor: Gives the new cells.
+        options: How the file is read.
+
+    Raises:
+        CatalogError: The file cannot be read.
+        OSError: The new file cannot be written.
+    """
+    with _packed(out) as file:
+        return REWRITERS[table.ending](table, file, editor, options)
+
+
+@contextmanager
+def _packed(path: Path) -> Iterator[BinaryIO]:
+    ending = path.suffix.lower()
+    with path.open("wb") as file:
+        if ending == ".gz":
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                yield packed  # type: ignore[misc]
+        elif ending in (".bz2", ".xz"):
+            opened: Any = bz2.open if ending == ".bz2" else lzma.open
+            with opened(file, "wb") as packed:
+                yield packed
+        elif ending in (".zst", ".zstd"):
+            with pa.CompressedOutputStream(pa.PythonFile(file, "w"), "zstd") as packed:
+                yield packed  # type: ignore[misc]
+        else:
+            yield file
