@@ -26,6 +26,7 @@ _MODULES = {
     "load": "aisle.workflow",
     "read": "aisle.workflow",
     "train": "aisle.workflow",
+    "write_back": "aisle.inference.write_back",
 }
 
 __all__ = [*_MODULES, "__version__"]

@@ -119,7 +119,11 @@ def test_bytes_that_cannot_be_decoded_stay(tmp_path):
     rows = [b"1,T\xffr \xe9,x", b"2,\x81,y", "3,é,z".encode()]
     path.write_bytes(b"\n".join([b"id,title,category", *rows]))
     out, _ = rewritten(path, Fixed(("category",), {i: ["ü"] for i in range(3)}))
-    assert out.getvalue().split(b"\n")[1:] == [b"1,T\xffr \xe9,\xc3\xbc", b"2,\x81,\xc3\xbc", b"3,\xc3\xa9,\xc3\xbc"]
+    assert out.getvalue().split(b"\n")[1:] == [
+        b"1,T\xffr \xe9,\xc3\xbc",
+        b"2,\x81,\xc3\xbc",
+        b"3,\xc3\xa9,\xc3\xbc",
+    ]
 
 
 def test_characters_with_two_encodings_stay(tmp_path):

@@ -27,10 +27,26 @@ def classify(
         str,
         typer.Option(
             metavar="PATH",
-            help="Output file (.jsonl, .csv, .parquet), or a folder for shards; local or a URL "
-            "(s3://bucket/predictions).",
+            help="Table of predictions (.jsonl, .csv, .parquet), a folder for shards, or a copy of a shop "
+            "export with its categories filled in (export.filled.csv); local or a URL (s3://bucket/predictions).",
         ),
     ] = "predictions.jsonl",
+    fill: Annotated[
+        bool | None,
+        typer.Option(
+            "--fill/--no-fill",
+            help="Write a copy of the file with its categories filled in, or a table of predictions "
+            "(default: a copy where --out has the ending of a known platform's export, "
+            "unless it is named predictions*).",
+        ),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Fill in the best category of every product (default: only of those decided automatically).",
+        ),
+    ] = False,
     form: Annotated[
         ShardFormat,
         typer.Option("--format", metavar="jsonl|csv|parquet", help="Format of a folder's shards."),
@@ -62,6 +78,10 @@ def classify(
 ) -> None:
     """Classify products: one row in, one row out, in order.
 
+    The table of a .csv opens in a spreadsheet: title, decision, one column per level, confidence, reason. A
+    filled copy keeps every other cell, the order of columns, encoding, delimiter and line ends; products
+    that are left for review keep the category they have.
+
     With a folder as --out, memory stays flat for files of any size, and an interrupted run continues when
     the same command is given again.
     """
@@ -72,14 +92,18 @@ def classify(
     from aisle.guarantee import summarize_curve
     from aisle.guarantee.curve_summary import exact
     from aisle.inference.loading import prefer_exported
-    from aisle.inference.prediction_files import OutputError, check_output
+    from aisle.inference.prediction_files import OutputError
 
     target = to_path(out)
     into_folder = out.endswith("/") or not target.suffix or (not is_remote(target) and target.is_dir())
-    if not into_folder:
-        check_output(target)
-        if ray is not None:
-            raise OutputError(f"--ray writes shards: name a folder, such as --out {target.stem}/")
+    if not into_folder and ray is not None:
+        raise OutputError(f"--ray writes shards: name a folder, such as --out {target.stem}/")
+    if into_folder and (fill or every):
+        raise OutputError(
+            "--fill and --all concern one output file: name it, such as --out export.filled.csv"
+        )
+    files = classify_io.ProductReader(sources, options).files()
+    settings = None if into_folder else classify_io.FillSettings.check(fill, every, files, target)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = prefer_exported(run, device)
     if opened != run:
@@ -92,14 +116,16 @@ def classify(
     if into_folder:
         cluster = classify_io.open_cluster(ray, opened, trust_code, device, precision)
         shards = classify_io.ShardSettings(form, shard_rows, cache, cluster)
-        tally, paths = classify_io.into_folder(model, reader, target, shards, progress)
+        done = classify_io.into_folder(model, reader, target, shards, progress)
     else:
-        tally, paths = classify_io.into_file(model, reader, target, cache, progress)
+        assert settings is not None
+        done = classify_io.into_file(model, reader, target, cache, progress, settings)
     if as_json:
-        console.print_json(tally.to_dict(model.model_id, price_per_hour) | paths)
+        console.print_json(done.tally.to_dict(model.model_id, price_per_hour) | done.to_dict())
         return
-    tally.print(price_per_hour)
+    done.tally.print(price_per_hour)
+    done.print()
     if not model.policy.decides(model.taxonomy):
         console.say(f"every product is left for review: {curve.advice or 'no category may be decided'}")
         print_instead(curve, run, *sources)
-    console.print_paths(**paths)
+    console.print_paths(**done.paths)

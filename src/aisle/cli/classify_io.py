@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aisle.guarantee import Prediction
     from aisle.inference.bulk import BulkSummary
     from aisle.inference.bulk.cluster import Cluster
+    from aisle.inference.write_back import WriteBackSummary
     from aisle.progress import Progress
 
 
@@ -163,13 +164,101 @@ class Tally:
             say(pace if price is None else f"{pace}, {console.cost(price, now, self.seconds)}")
 
 
-def into_file(
-    model: Any, reader: ProductReader, path: Path, cache: bool, progress: "Progress"
-) -> tuple[Tally, dict[str, str]]:
-    """Write the predictions of all rows to one file.
+class WrittenFile(NamedTuple):
+    """One output file.
+
+    Attributes:
+        tally: The counts of predictions.
+        paths: The output paths by name.
+        written: What was filled in; None for a table of predictions.
+    """
+
+    tally: Tally
+    paths: dict[str, str]
+    written: "WriteBackSummary | None" = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The paths, and the counts of a filled export, as JSON data."""
+        if self.written is None:
+            return self.paths
+        names = ("columns", "source_rows", "rows_filled", "rows_malformed", "rows_unencodable")
+        return self.paths | {name: getattr(self.written, name) for name in names}
+
+    def print(self) -> None:
+        """Print what was filled in."""
+        if self.written is None:
+            return
+        found, say = self.written, console.out.print
+        column = " / ".join(found.columns)
+        say(f"  {column!r} is new in {found.rows_filled:,} of {found.source_rows:,} rows", markup=False)
+        if found.rows_malformed:
+            say(f"  {found.rows_malformed:,} malformed rows were copied as they are")
+        if found.rows_unencodable:
+            say(f"  {found.rows_unencodable:,} categories cannot be written in the encoding of the file")
+
+
+class FillSettings(NamedTuple):
+    """Whether the output is the export itself with its categories filled in (None: as the names of the files
+    and the export's platform tell), and whether each product gets its best category or only those decided."""
+
+    fill: bool | None = None
+    every: bool = False
+
+    @classmethod
+    def check(cls, fill: bool | None, every: bool, files: Sequence[Path], out: Path) -> "FillSettings":
+        """What the user states and the names of the files tell.
+
+        Raises:
+            OutputError: The output file cannot be written, before its products are classified.
+        """
+        from aisle.inference.prediction_files import check_output
+        from aisle.inference.write_back import check_write_back
+
+        fills = fills_export(fill, files, out)
+        if fills:
+            check_write_back(files, out)
+        else:
+            check_output(out)
+        return cls(fills, every)
+
+
+def fills_export(fill: bool | None, files: Sequence[Path], out: Path) -> bool | None:
+    """Whether `out` is the export itself, with its categories filled in, rather than a table of predictions.
+
+    Args:
+        fill: What the user states.
+        files: The sources.
+        out: The output file.
 
     Returns:
-        The counts, and the output path by name.
+        What the names tell: `predictions*` is a table, and a file of another format than the source;
+        `*.filled.*` and formats that no table is written in are the export. None: the names do not tell; it
+        is the export if that is a known platform's.
+    """
+    from aisle.data.files import TableFile
+    from aisle.data.rewriting.files import can_rewrite
+    from aisle.inference.prediction_files import SINKS
+
+    if fill is not None:
+        return fill
+    if len(files) != 1 or out.name.lower().startswith("predictions") or not can_rewrite(files[0]):
+        return False
+    if TableFile(files[0]).ending != TableFile(out).ending or files[0].is_dir():
+        return False
+    if out.suffix.lower() not in SINKS or ".filled." in out.name.lower():
+        return True
+    return None
+
+
+def into_file(
+    model: Any,
+    reader: ProductReader,
+    path: Path,
+    cache: bool,
+    progress: "Progress",
+    settings: FillSettings = FillSettings(),  # noqa: B008 - frozen
+) -> "WrittenFile":
+    """Write the predictions of all rows to one file, or the export itself with its categories filled in.
 
     Raises:
         AisleError: The rows cannot be read, or the file cannot be written.
@@ -178,15 +267,28 @@ def into_file(
     from aisle.inference.bulk import CACHE_SIZE, CachedPredictions
     from aisle.inference.prediction_files import write_predictions
     from aisle.inference.prediction_table import titles_of
+    from aisle.inference.write_back import write_back_catalog
 
     catalog = reader.catalog()
     print_catalog_summary(catalog, progress, model)
+    fills = catalog.dialect is not None if settings.fill is None else settings.fill
+    if settings.every and not fills:
+        raise CatalogError("--all fills in the export itself: add --fill, and name an output of its format")
+    if fills:
+        progress.say(
+            f"{path.name} is {reader.files()[0].name} with its categories filled in (--no-fill: a table)"
+        )
     tally, cached = Tally(), CachedPredictions(model, CACHE_SIZE if cache else 0)
     with progress("classifying", len(catalog)) as advance:
         found = tally.counted(cached(catalog, advance))
-        write_predictions(found, path, titles_of(catalog), model.taxonomy.depth)
+        if not fills:
+            write_predictions(found, path, titles_of(catalog), model.taxonomy.depth)
+            tally.cached = cached.hits
+            return WrittenFile(tally, {"predictions": str(path)})
+        written = write_back_catalog(catalog, found, path, model, every=settings.every)
     tally.cached = cached.hits
-    return tally, {"predictions": str(path)}
+    decisions = {} if written.decisions is None else {"decisions": str(written.decisions)}
+    return WrittenFile(tally, {"filled": str(path), **decisions}, written)
 
 
 class ShardSettings(NamedTuple):
@@ -214,11 +316,8 @@ def open_cluster(
 
 def into_folder(
     model: Any, reader: ProductReader, folder: Path, shards: ShardSettings, progress: "Progress"
-) -> tuple[Tally, dict[str, str]]:
+) -> WrittenFile:
     """Write the predictions of all rows, or of those that an earlier run left, to shards in a folder.
-
-    Returns:
-        The counts, and the output paths by name.
 
     Raises:
         AisleError: The rows cannot be read, the folder belongs to another run, or it cannot be written.
@@ -235,4 +334,6 @@ def into_folder(
     job = BulkJob(model, chunks, folder, f".{shards.form}", CACHE_SIZE if shards.cache else 0, settings)
     tally = Tally.of(classify_to_folder(job, progress, shards.cluster))
     name = f"part-*.{shards.form}"
-    return tally, {"predictions": str(folder / name), "problems": str(folder / "_problems.jsonl")}
+    return WrittenFile(
+        tally, {"predictions": str(folder / name), "problems": str(folder / "_problems.jsonl")}
+    )

@@ -92,7 +92,7 @@ class _CsvWriter:
             return line.data
         whole = len(spans) == self.width and all(unquote(body, spans[i]) == fields[i] for i in changes)
         if not whole:
-            self.summary.malformed += any(value is not None for value in new)
+            self.summary.malformed += new[0] is not None
             return line.data
         cuts = []
         for i in sorted(changes):
@@ -104,7 +104,7 @@ class _CsvWriter:
         except UnicodeEncodeError:
             self.summary.unencodable += 1
             return self._appended(line, body, [], [""] * len(added))
-        self.summary.changed += any(value is not None for value in new)
+        self.summary.changed += new[0] is not None
         return data
 
     def _appended(

@@ -33,7 +33,7 @@ class RewriteSummary:
 
     Attributes:
         rows: All records.
-        changed: Records with a new cell.
+        changed: Records with a new cell in the first of the editor's columns.
         malformed: Records that were to be changed, but are damaged; they are copied.
         unencodable: Records whose new cells the encoding of the file cannot write; they are copied.
     """

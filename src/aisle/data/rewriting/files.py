@@ -26,7 +26,10 @@ def can_rewrite(file: Path) -> bool:
 
 
 def rewrite(
-    table: TableFile, out: Path, editor: CellEditor, options: ReadOptions = ReadOptions()  # noqa: B008
+    table: TableFile,
+    out: Path,
+    editor: CellEditor,
+    options: ReadOptions = ReadOptions(),  # noqa: B008
 ) -> RewriteSummary:
     """Copy a file of a catalog and set cells.
 

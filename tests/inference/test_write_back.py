@@ -1,0 +1,117 @@
+"""The same file back, with its categories filled in."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import aisle
+from aisle.cli.classify_io import fills_export
+from aisle.inference.prediction_files import OutputError
+
+ADDED = ["aisle_decision", "aisle_confidence"]
+
+
+def table(data):
+    return list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "filled"),
+    [
+        ("export.csv", "export.filled.csv", True),
+        ("export.csv", "answers.csv", None),  # where a known platform wrote the export
+        ("export.csv", "predictions.csv", False),
+        ("export.csv", "predictions-2.csv", False),
+        ("export.csv", "export.filled.jsonl", False),
+        ("export.tsv", "new.tsv", True),
+        ("export.tsv", "new.csv", False),
+        ("export.CSV.gz", "export.filled.csv.gz", True),
+        ("export.parquet", "export.filled.parquet", False),
+    ],
+)
+def test_the_names_tell_whether_the_export_is_filled_in(source, out, filled):
+    assert fills_export(None, [Path(source)], Path(out)) is filled
+    assert fills_export(True, [Path(source)], Path(out)) is True
+    assert fills_export(False, [Path(source)], Path(out)) is False
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_only_the_category_of_decided_products_is_new(trained, shop, tmp_path, every):
+    out = tmp_path / "incoming.filled.csv"
+    done = aisle.write_back(trained.model, shop.incoming, out, every=every)
+    before, after = (table(file.read_bytes()) for file in (shop.incoming, out))
+    predictions = trained.model.predict(aisle.read(shop.incoming, like=trained.model))
+    paths = [one.best if every else one.path for one in predictions]
+    column = "category"
+    added = [*ADDED] if column in before[0] else [column, *ADDED]
+    assert after[0] == [*before[0], *added]
+    assert [row[: len(before[0])] for row in after] == before
+    place = after[0].index(column)
+    assert [row[place] for row in after[1:]] == [" > ".join(path) for path in paths]
+    assert [row[-2] for row in after[1:]] == [one.decision for one in predictions]
+    assert [float(row[-1]) for row in after[1:]] == [round(one.path_confidence, 6) for one in predictions]
+    assert 0 < done.products_decided < done.products == len(predictions)
+    assert done.rows_filled == sum(map(bool, paths))
+    labels = aisle.read(out, like=trained.model)
+    assert [next(iter(product.categories), ()) for product in labels] == paths
+
+
+def test_the_command_tells_what_it_wrote(typed, trained, shop, tmp_path):
+    words = ("classify", trained.run, shop.incoming, "--out")
+    code, out, err = typed(*words, tmp_path / "new.csv", "--fill", "--all")
+    assert code == 0, err
+    assert "new.csv is incoming.csv with its categories filled in" in err
+    assert "'category' is new in 24 of 24 rows" in out
+    assert f"filled       {tmp_path / 'new.csv'}" in out
+    code, out, _ = typed(*words, tmp_path / "new.filled.csv", "--json")
+    found = json.loads(out)
+    assert found["columns"] == ["category"]
+    assert found["rows_filled"] == 24 - found["decisions"]["review"]
+    code, _, _ = typed(*words, tmp_path / "new.filled.csv", "--no-fill", "--quiet")
+    assert code == 0
+    assert (tmp_path / "new.filled.csv").read_text("utf-8-sig").startswith("id,title,decision,path,level 1,")
+
+
+def test_a_category_that_is_there_stays_where_it_says_the_same_or_more(trained, shop, tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "in.filled.csv"
+    titles = [product.fields["title"] for product in aisle.read(shop.products)][:60]
+    predictions = trained.model.predict([aisle.Product(str(i), {"title": t}) for i, t in enumerate(titles)])
+    decided = [i for i, one in enumerate(predictions) if one.path]
+    left = [i for i, one in enumerate(predictions) if not one.path]
+    assert len(decided) > 2 < len(left)
+    cells = dict.fromkeys(range(60), "Old > Place")
+    cells[decided[0]] = " >".join(predictions[decided[0]].path).upper()  # the same
+    cells[decided[1]] = " > ".join((*predictions[decided[1]].path, "Deeper"))
+    with source.open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["id", "title", "category"])
+        writer.writerows([i, title, cells[i]] for i, title in enumerate(titles))
+    aisle.write_back(trained.model, source, out)
+    found = [row[2] for row in table(out.read_bytes())[1:]]
+    expected = [" > ".join(one.path) if one.path else cells[i] for i, one in enumerate(predictions)]
+    for i in decided[:2]:
+        expected[i] = cells[i]
+    assert found == expected
+
+
+def test_what_cannot_be_written_back_is_one_line(trained, typed, shop, tmp_path):
+    jsonl = tmp_path / "in.jsonl"
+    jsonl.write_text('{"title": "red shoes"}\n')
+    for source, out, message in [
+        (shop.incoming, tmp_path / "a.tsv", "let its name end in .csv"),
+        (shop.incoming, shop.incoming, "is the export itself"),
+        (shop.incoming, tmp_path / "no" / "a.csv", "does not exist"),
+    ]:
+        with pytest.raises(OutputError, match=message):
+            aisle.write_back(trained.model, source, out)
+        code, _, err = typed("classify", trained.run, source, "--out", out, "--fill")
+        assert code == 2
+        assert message in err
+    words = ("classify", trained.run, shop.incoming)
+    assert "one output file" in typed(*words, "--out", tmp_path / "folder/", "--fill")[2]
+    assert "one file at a time" in typed(*words, shop.incoming, "--out", tmp_path / "a.csv", "--fill")[2]
+    assert "add --fill" in typed(*words, "--out", tmp_path / "a.csv", "--all")[2]
+    assert not list(tmp_path.glob("a.*"))
