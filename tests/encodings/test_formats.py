@@ -31,32 +31,30 @@ def workbook(*names):
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
-        ("x.xml", FEED.encode(), "XML, an RSS feed"),
-        ("x.csv", b"\xef\xbb\xbf" + FEED.encode(), "XML, an RSS feed"),
-        ("x.csv", ("\n \n<!-- made by a plugin -->\n" + FEED[22:]).encode(), "XML, an RSS feed"),
-        ("x.tsv", FEED.encode("utf-16"), "XML, an RSS feed"),
-        ("x.csv", FEED.encode("utf-16-le"), "XML, an RSS feed"),
-        ("x.jsonl", FEED.encode(), "XML, an RSS feed"),
-        ("x.parquet", FEED.encode(), "XML, an RSS feed"),
-        ("x.csv.gz", gzip.compress(FEED.encode(), mtime=0), "XML, an RSS feed"),
-        ("x.csv.zst", zstandard.compress(TABLE.encode()), "HTML"),
-        ("x.xls", TABLE.encode(), "HTML"),
-        ("x.csv", ("<!DOCTYPE html>\n<html><body>" + TABLE).encode(), "HTML"),
-        ("x.txt", TABLE.upper().encode(), "HTML"),
-        ("x.csv", CATALOG.encode(), "XML"),
-        ("x.csv", ("<!DOCTYPE products [<!ELEMENT title (#PCDATA)>]>" + CATALOG).encode(), "XML"),
-        ("x.csv", b"<feed xmlns='http://www.w3.org/2005/Atom'><entry/></feed>", "an Atom feed"),
-        (
-            "x.xls",
-            b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?><Workbook/>',
-            "an Excel sheet as XML",
-        ),
+        ("x.jsonl", FEED.encode(), "XML, an RSS feed: let its name end in .xml"),
+        ("x.parquet", FEED.encode(), "XML, an RSS feed: let its name end in .xml"),
+        ("x.json", ("<!DOCTYPE html>\n<html><body>" + TABLE).encode(), "HTML: let its name end in .html"),
+        ("x.jsonl", b"<feed xmlns='http://www.w3.org/2005/Atom'><entry/></feed>", "an Atom feed"),
+        ("x.csv", b"MIME-Version: 1.0\nContent-Type: multipart/related;\n", "a web archive (MHTML)"),
         ("x.csv", b"%PDF-1.7\n%\xe2\xe3", "a PDF document"),
-        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "an Excel workbook (.xls)"),
-        ("x.csv", workbook("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook (.xlsx)"),
-        ("x.ods", workbook("mimetype-opendocument.spreadsheet"), "an OpenDocument spreadsheet (.ods)"),
+        (
+            "x.jsonl",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504),
+            "an Excel workbook: let its name end in .xls",
+        ),
+        (
+            "x.parquet",
+            workbook("[Content_Types].xml", "xl/workbook.xml"),
+            "workbook: let its name end in .xlsx",
+        ),
+        ("x.csv", workbook("word/document.xml"), "a Word document"),
+        ("x.csv", b"SQLite format 3\0", "sqlite:///shop.db?table=products"),
         ("x.csv", b'{"id": 1, "title": "a"}\n{"id": 2, "title": "b"}\n', "JSON: let its name end in .jsonl"),
         ("x.csv", b'[\n  {"id": 1, "title": "a"}\n]', "JSON: let its name end in .json"),
+        ("x.xlsx", workbook("[Content_Types].xml", "xl/workbook.xml"), "not a whole spreadsheet"),
+        ("x.ods", workbook("mimetype-opendocument.spreadsheet"), "not a whole spreadsheet"),
+        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "not a whole spreadsheet"),
+        ("x.html", b"<!DOCTYPE html><html><body><p>Please log in.</p></body></html>", "holds no table"),
     ],
 )
 def test_other_formats_are_refused_by_name(tmp_path, name, data, told):
@@ -72,16 +70,41 @@ def test_other_formats_are_refused_by_name(tmp_path, name, data, told):
 @pytest.mark.parametrize("command", ["check", "duplicates", "split", "train"])
 def test_commands_end_in_one_line_and_exit_code_2(tmp_path, command):
     path = tmp_path / "feed.csv"
-    path.write_text(FEED)
+    path.write_text(FEED[:-30])
     out = ["--out", str(tmp_path / "o.csv")] if command in ("split", "train") else []
     words = [sys.executable, "-m", "aisle", command, str(path), *out]
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert " ".join(done.stderr.split()) == (
-        f"error: {path}: not a table of text, but XML, an RSS feed; a catalog is read from CSV, JSON or "
-        "Parquet: export the products as one of these"
+        f"error: {path}: the XML ends in its middle, on line 3: the file is cut off"
     )
     assert not (tmp_path / "o.csv").exists()
+
+
+ROW = [{"id": "1", "title": "mug"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "rows"),
+    [
+        ("x.xml", FEED.encode(), [{"g:id": "1", "title": "blue mug, big"}]),
+        ("x.csv", b"\xef\xbb\xbf" + FEED.encode(), [{"g:id": "1", "title": "blue mug, big"}]),
+        ("x.csv", ("\n \n<!-- made by a plugin -->\n" + FEED[22:]).encode(), None),
+        ("x.tsv", FEED.encode("utf-16"), None),
+        ("x.csv", FEED.encode("utf-16-le"), None),
+        ("x.csv.gz", gzip.compress(FEED.encode(), mtime=0), None),
+        ("x.csv.zst", zstandard.compress(TABLE.encode()), ROW),
+        ("x.xls", TABLE.encode(), ROW),
+        ("x.csv", ("<!DOCTYPE html>\n<html><body>" + TABLE).encode(), ROW),
+        ("x.csv", CATALOG.encode(), ROW),
+        ("x.csv", ("<!DOCTYPE products [<!ELEMENT title (#PCDATA)>]>" + CATALOG).encode(), ROW),
+    ],
+)
+def test_markup_is_read_whatever_a_text_file_is_called(tmp_path, name, data, rows):
+    (tmp_path / name).write_bytes(data)
+    catalog = read(tmp_path / name)
+    found = [catalog.raw(i) for i in range(len(catalog))]
+    assert found == (rows or [{"g:id": "1", "title": "blue mug, big"}])
 
 
 def test_a_tree_as_xml_is_refused_by_name(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aisle.data.batches import VECTOR, chunked, column_names, text_array
+from aisle.data.nested_values import simplify
 from aisle.data.problems import Problems
 from aisle.encodings import KEPT
 
@@ -48,7 +49,7 @@ def rows_to_batches(
 
 
 def as_text(value: Any) -> str | None:
-    """A value as text: floats without exponents, lists as JSON; None stays None."""
+    """A value as text: floats without exponents, lists and objects as JSON; None stays None."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
@@ -63,6 +64,9 @@ def as_text(value: Any) -> str | None:
         return value.decode("utf-8", KEPT)
     if isinstance(value, np.ndarray):
         value = value.tolist()
+    value = simplify(value)
+    if isinstance(value, str):
+        return value
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError, TypeError):

@@ -2,7 +2,7 @@
 
 from aisle.encodings.detect import KEPT, SAMPLE, Encoding, detect
 from aisle.encodings.entities import decode_entities
-from aisle.encodings.formats import HEAD, foreign_format, foreign_text, separator_line
+from aisle.encodings.formats import HEAD, document_ending, foreign_format, foreign_text, separator_line
 
 __all__ = [
     "HEAD",
@@ -11,6 +11,7 @@ __all__ = [
     "Encoding",
     "decode_entities",
     "detect",
+    "document_ending",
     "foreign_format",
     "foreign_text",
     "separator_line",

@@ -14,10 +14,10 @@ _BINARY = {
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive: unpack it first",
     b"Rar!\x1a\x07": "a RAR archive: unpack it first",
     b"PAR1": "Parquet: let its name end in .parquet",
-    b"ARROW1": "Arrow IPC: save it as Parquet",
-    b"FEA1": "Feather: save it as Parquet",
+    b"ARROW1": "Arrow IPC: let its name end in .arrow",
+    b"FEA1": "Feather of the first version: save it as Parquet",
     b"Obj\x01": "Avro: save it as Parquet",
-    b"SQLite": "an SQLite database: export the table as CSV",
+    b"SQLite": "an SQLite database: name its table, as in sqlite:///shop.db?table=products",
     b"\x00\x01\x00\x00Standard": "an Access database: export the table as CSV",
     b"\x89HDF": "HDF5: export it as Parquet",
     b"\x93NUMPY": "a NumPy array: save it as CSV or Parquet",
@@ -25,8 +25,8 @@ _BINARY = {
     b"\x80\x05\x95": "a Python pickle: save it as CSV or Parquet",
     b"%PDF": "a PDF document: export the table as CSV (UTF-8)",
     b"{\\rtf": "an RTF document: save the table as CSV (UTF-8)",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls): save the sheet as CSV (UTF-8)",
-    b"\x09\x08\x10\x00": "an Excel workbook (.xls): save the sheet as CSV (UTF-8)",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: let its name end in .xls",
+    b"\x09\x08\x10\x00": "an Excel workbook: let its name end in .xls",
     b"\x89PNG": "an image", b"\xff\xd8\xff": "an image", b"GIF8": "an image", b"II*\x00": "an image",
     b"MM\x00*": "an image",
 }  # fmt: skip
@@ -36,11 +36,11 @@ _WITH_OFFSET = (
     (b"WEBP", 8, "an image"),
 )
 _ZIPS = (
-    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods): save the sheet as CSV (UTF-8)"),
+    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet: let its name end in .ods"),
     (b"opendocument", "an OpenDocument file: save the table as CSV (UTF-8)"),
     (b"word/", "a Word document: save the table as CSV (UTF-8)"),
     (b"ppt/", "a presentation: save the table as CSV (UTF-8)"),
-    (b"xl/", "an Excel workbook (.xlsx): save the sheet as CSV (UTF-8)"),
+    (b"xl/", "an Excel workbook: let its name end in .xlsx"),
     (b"[Content_Types].xml", "an Office document (a spreadsheet?): save the sheet as CSV (UTF-8)"),
 )
 _BYTE_ORDER_MARKS = (
@@ -60,7 +60,8 @@ _HTML = {
     *("html", "head", "body", "table", "div", "p", "br", "meta", "title", "style", "script", "span", "form"),
     *("h1", "h2", "h3", "tr", "td", "th", "thead", "tbody", "center", "font", "pre"),
 }
-_XML = "; a catalog is read from CSV, JSON or Parquet: export the products as one of these"
+_XML = ": let its name end in .xml"
+_HTML_PAGE = ": let its name end in .html"
 _SEPARATOR = re.compile(r"\ufeff?\s*[\"']?sep *= *(\\t|tab|[^\r\n\"'])?[\"']?", re.I)
 
 
@@ -101,6 +102,19 @@ def foreign_format(head: bytes, encoding: str | None = None) -> str | None:
     return binary or _markup(_text(head[:HEAD], encoding))
 
 
+def document_ending(head: bytes, encoding: str | None = None) -> str | None:
+    """The usual ending of a document that holds a table: `.xlsx`, `.xml`, `.html`, `.parquet`; None for text.
+
+    Args:
+        head: The first bytes of the file.
+        encoding: The encoding of the text, if it is known.
+    """
+    found = re.search(
+        r"let its name end in (\.(?:xlsx?|ods|xml|html|parquet|arrow))$", foreign_format(head, encoding) or ""
+    )
+    return found[1] if found else None
+
+
 def foreign_text(head: bytes, encoding: str | None = None) -> str | None:
     """What to do about a CSV file that contains JSON; None if it does not."""
     text = _text(head[:HEAD], encoding).lstrip("\ufeff \t\r\n")
@@ -126,22 +140,22 @@ def _markup(text: str) -> str | None:
     """XML, HTML and feeds by name; None where the text is none of them."""
     declared = bool(re.match(r"\s*<\?xml\b", text, re.I))
     if re.match(r"\s*<!doctype\s+html\b", text, re.I):
-        return f"HTML{_XML}"
+        return f"HTML{_HTML_PAGE}"
     if re.match(r"\s*MIME-Version:", text, re.I) and "multipart/related" in text[:2000]:
-        return f"a web archive (MHTML){_XML}"
+        return "a web archive (MHTML): save the table as CSV (UTF-8)"
     excel = declared and 'progid="Excel.Sheet"' in text[:2000]
     passed = False
     while found := _PROLOG.match(text):
         text, passed = text[found.end() :], True
     tag = _TAG.match(text)
     if excel:
-        return "an Excel sheet as XML: save it as CSV (UTF-8)"
+        return f"an Excel sheet as XML{_XML}"
     if tag is None or (_HEADER_OF_TAGS.match(text) and not declared):
         return f"XML{_XML}" if declared or (passed and not text.strip()) else None
     name = tag[1].lower()
     if name in _FEEDS:
         return f"XML, {_FEEDS[name]}{_XML}"
-    return f"HTML{_XML}" if name in _HTML else f"XML{_XML}"
+    return f"HTML{_HTML_PAGE}" if name in _HTML else f"XML{_XML}"
 
 
 def separator_line(line: str) -> tuple[bool, str | None]:

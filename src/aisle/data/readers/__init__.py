@@ -1,21 +1,47 @@
 """Readers of file formats. A reader is a `TableReader` whose name is in `__all__`; its endings choose it."""
 
+import lzma
+import zlib
 from pathlib import Path
+
+import pyarrow as pa
 
 from aisle.data.files import DOWNLOAD_LOG, TableFile, is_hidden
 from aisle.data.readers.base import TableReader
 from aisle.data.readers.csv_reader import CsvReader
 from aisle.data.readers.json_reader import JsonReader
 from aisle.data.readers.parquet_reader import ParquetReader
+from aisle.data.readers.spreadsheet_reader import SpreadsheetReader
+from aisle.data.readers.xml_reader import XmlReader
+from aisle.encodings import HEAD, document_ending
 from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import special
 
-__all__ = ["CsvReader", "JsonReader", "ParquetReader"]
+__all__ = ["CsvReader", "JsonReader", "ParquetReader", "SpreadsheetReader", "XmlReader"]
+
+_BINARY = (b"PK", b"\xd0\xcf", b"\x09\x08")  # start a workbook
 
 
 def reader_of(table: TableFile) -> TableReader:
-    """The reader of a file, by its ending; CSV if the ending is unknown."""
-    return next((reader for reader in _readers() if table.ending in reader.endings), CsvReader())
+    """The reader of a file, by its ending; text, spreadsheets and unknown endings also by their content.
+
+    A shop's `.xls` is often a table in HTML, XML or text, and a feed's address often has no ending.
+    """
+    found = _by_ending(table.ending)
+    if found is not None and not isinstance(found, CsvReader | SpreadsheetReader):
+        return found
+    try:
+        with table.open() as file:
+            head = file.read(HEAD)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowException):
+        return found or CsvReader()  # it says what is wrong with the file
+    if isinstance(found, SpreadsheetReader) and head.startswith(_BINARY):
+        return found
+    return _by_ending(document_ending(head)) or CsvReader()
+
+
+def _by_ending(ending: str | None) -> TableReader | None:
+    return next((reader for reader in _readers() if ending in reader.endings), None)
 
 
 def find_tables(source: Path) -> list[TableFile]:

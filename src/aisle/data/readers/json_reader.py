@@ -1,7 +1,9 @@
 """JSON and JSON lines."""
 
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any
 
@@ -9,14 +11,22 @@ import pyarrow as pa
 
 from aisle.data import feedback_export
 from aisle.data.files import TableFile, lines_of
+from aisle.data.json_records import JsonPath, find_records, is_page, records_at
+from aisle.data.json_stream import JsonError, JsonText, parse_prefix, stream_records
 from aisle.data.json_tables import rows_to_batches
+from aisle.data.nested_values import unwrap
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader, detect_encoding
+from aisle.encodings import KEPT
 from aisle.errors import CatalogError
+
+_HEAD = 2 * 2**20  # characters by which the list of records is found
+_PIECE = 2**18  # characters read at once
+_LINES = 3  # first lines of which one is an object in JSON lines
 
 
 class JsonReader(TableReader):
-    """JSON lines, one JSON array, or one object that holds an array."""
+    """JSON lines, an array, or an object that holds the records at any depth, such as an API's answer."""
 
     endings = (".jsonl", ".ndjson", ".json")
     folder_endings = (".jsonl", ".ndjson")
@@ -27,46 +37,97 @@ class JsonReader(TableReader):
         """Read a file; the keys of its objects are the columns."""
         encoding = detect_encoding(table, problems, options, csv=False)
         options.note(encoding=encoding)
-        lines: Iterator[Any] = lines_of(table, encoding)
-        if table.ending == ".json":
-            lines = _array_items(table, "".join(lines))
-        rows = _parse_rows(lines, problems, first)
-        head = list(islice(rows, 1))
-        rows = chain(head, rows)
-        if head and feedback_export.is_row(head[0]):
+        head = next(_pieces(table, encoding, _HEAD), "")
+        if _is_lines(head, table.ending):
+            items = _expand_pages(_parse_lines(lines_of(table, encoding), problems, first))
+        else:
+            items = _document_items(table, encoding, head)
+        rows = _objects(items, problems, first)
+        start = list(islice(rows, 1))
+        rows = chain(start, rows)
+        if start and feedback_export.is_row(start[0]):
             rows = feedback_export.flat_rows(rows, table.path, problems, first)
             yield from map(feedback_export.mark, rows_to_batches(rows, problems, first, encoding))
         else:
-            yield from rows_to_batches(rows, problems, first, encoding)
+            yield from rows_to_batches(map(unwrap, rows), problems, first, encoding)
 
 
-def _array_items(table: TableFile, text: str) -> Iterator[Any]:
-    """The objects of one JSON array; a `.json` file of one object per line is read as JSONL."""
+def _pieces(table: TableFile, encoding: str, size: int = _PIECE) -> Iterator[str]:
+    with io.TextIOWrapper(table.open(), encoding=encoding, errors=KEPT, newline="") as file:
+        while piece := file.read(size):
+            yield piece
+
+
+def _is_lines(head: str, ending: str) -> bool:
+    """Whether a file has one value per line; the ending decides where the content allows both."""
+    lines = [line for line in head.splitlines() if line.strip("\ufeff \t")]
+    whole = [_is_object(line) for line in lines[:_LINES]]
+    if ending == ".json":  # one object is a document; an array may have an object in a line by itself
+        return len(lines) > 1 and whole[0]
+    with suppress(JsonError):
+        return any(whole) or not head.lstrip("\ufeff \t\r\n").startswith(("[", "{")) or not parse_prefix(head)
+    return True
+
+
+def _is_object(line: str) -> bool:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if "\n" in text.strip():
-            return iter(text.splitlines(keepends=True))
-        raise CatalogError(f"{table.path}: not JSON: {error}") from error
-    if isinstance(data, dict):  # {"products": [{…}, …]}
-        lists = [v for v in data.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
-        data = lists[0] if len(lists) == 1 else [data]
-    return iter(data if isinstance(data, list) else [data])
+        return isinstance(json.loads(line.strip("\ufeff")), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
-def _parse_rows(lines: Iterable[Any], problems: Problems, first: int) -> Iterator[Mapping[str, Any]]:
+def _document_items(table: TableFile, encoding: str, head: str) -> Iterator[Any]:
+    """The records of one JSON document, or of several one after the other.
+
+    Raises:
+        CatalogError: The file is not JSON, or ends in its middle.
+    """
+    start = head.lstrip("\ufeff \t\r\n")[:20]
+    if not start.startswith(("[", "{")):
+        raise CatalogError(
+            f"{table.path}: {f'not JSON: it begins with {start!r}' if start else 'the file is empty'}"
+        )
+    source = JsonText(_pieces(table, encoding))
+    try:
+        path = find_records(parse_prefix(head)[0])
+        yield from [source.value()] if path is None else stream_records(source, path)
+        while source.peek():  # documents of several lines each, or pages
+            yield from [source.value()] if path is None else records_at(source.value(), path)
+    except JsonError as error:
+        message = (
+            f"the JSON ends in its middle: {error}: the file is cut off"
+            if error.cut_off
+            else f"not JSON: {error}"
+        )
+        raise CatalogError(f"{table.path}: {message}") from error
+
+
+def _parse_lines(lines: Iterable[str], problems: Problems, first: int) -> Iterator[Any]:
+    """The value of each line; a line that is not JSON is an empty object."""
     row = first
-    for item in lines:
-        if isinstance(item, str):
-            if not item.strip():
-                continue
-            try:
-                item = json.loads(item)
-            except (ValueError, RecursionError) as error:
-                problems.add(row, None, f"not JSON: {str(error).split(':')[0]}", item.strip(), fatal=True)
-                item = {}
+    for line in lines:
+        if not line.strip("\ufeff \t\r\n"):
+            continue
+        try:
+            item = json.loads(line.lstrip("\ufeff"))
+        except (ValueError, RecursionError) as error:
+            problems.add(row, None, f"not JSON: {str(error).split(':')[0]}", line.strip(), fatal=True)
+            item = {}
+        yield item
+        row += 1
+
+
+def _expand_pages(items: Iterator[Any]) -> Iterator[Any]:
+    """The records of pages, where the first line is a page; else the items as they are."""
+    start = list(islice(items, 1))
+    items = chain(start, items)
+    path: JsonPath | None = find_records(start[0]) if start and is_page(start[0]) else None
+    return items if path is None else (row for item in items for row in records_at(item, path))
+
+
+def _objects(items: Iterable[Any], problems: Problems, first: int) -> Iterator[Mapping[str, Any]]:
+    for row, item in enumerate(items, first):
         if not isinstance(item, dict):
             problems.add(row, None, "a JSON object was expected", str(item), fatal=True)
             item = {}
         yield item
-        row += 1

@@ -1,0 +1,78 @@
+"""XML and HTML: product feeds, tables, and the pages and workbooks that shops export as `.xls`."""
+
+import io
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import pyarrow as pa
+
+from aisle.data.files import TableFile
+from aisle.data.json_tables import rows_to_batches
+from aisle.data.markup_rows import EXCEL_NAMESPACE, excel_xml_sheets, html_sheets
+from aisle.data.problems import Problems
+from aisle.data.readers.base import ReadOptions, TableReader
+from aisle.data.sheets import sheet_batches
+from aisle.data.xml_records import xml_records
+from aisle.encodings import HEAD, KEPT, SAMPLE, detect, document_ending, foreign_format
+from aisle.errors import CatalogError
+
+_PIECE = 64 * 1024  # characters parsed at once
+_DECLARED = re.compile(
+    rb"<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)|<meta\b[^>]*?\bcharset\s*=\s*[\"']?([\w.:-]+)", re.I
+)
+
+
+class XmlReader(TableReader):
+    """RSS, Atom and YML feeds, any document of repeated elements, and tables in HTML, read as a stream."""
+
+    endings = (".xml", ".rss", ".atom", ".yml", ".html", ".htm", ".xhtml")
+    folder_endings = (".xml",)
+
+    def read(
+        self, table: TableFile, problems: Problems, first: int, options: ReadOptions
+    ) -> Iterator[pa.RecordBatch]:
+        """Read a file; the names of a record's elements are the columns.
+
+        Raises:
+            CatalogError: The file is not XML or HTML, not well-formed, cut off, or holds no records.
+        """
+        with table.open() as file:
+            sample = file.read(SAMPLE)
+        declared = _DECLARED.search(sample[:4096])
+        usual = (declared[1] or declared[2]).decode() if declared else None
+        encoding = detect(sample, options.encoding, usual)
+        ending = document_ending(sample[:HEAD], encoding.name)
+        if ending not in (".xml", ".html"):
+            found = foreign_format(sample[:HEAD], encoding.name)
+            raise CatalogError(f"{table.path}: not XML{f', but {found}' if found else ''}")
+        if not encoding.sure:
+            problems.add(
+                None, None, "not UTF-8; the encoding was guessed", f"{table.path.name}: {encoding.name}"
+            )
+        options.note(encoding=encoding.name)
+        pieces = partial(_pieces, table, encoding.name)
+        if ending == ".html":
+            yield from sheet_batches(html_sheets(pieces), table.path, problems, first)
+        elif EXCEL_NAMESPACE in sample[:4096].decode(encoding.name, "ignore"):
+            yield from sheet_batches(excel_xml_sheets(pieces, str(table.path)), table.path, problems, first)
+        else:
+            records = xml_records(pieces(), str(table.path))
+            yield from rows_to_batches(records, problems, first, encoding.name)
+
+    def estimate_rows(self, table: TableFile) -> int | None:
+        """None: a line says nothing of a record."""
+        return None
+
+
+def _pieces(table: TableFile, encoding: str) -> Iterator[str]:
+    """The text of a file, cut outside references (`&#11;`)."""
+    rest = ""
+    with io.TextIOWrapper(table.open(), encoding=encoding, errors=KEPT, newline="") as file:
+        while piece := file.read(_PIECE):
+            piece = rest + piece
+            cut = piece.rfind("&", len(piece) - 12)
+            cut = len(piece) if cut < 0 or ";" in piece[cut:] else cut
+            piece, rest = piece[:cut], piece[cut:]
+            yield piece
+    yield rest

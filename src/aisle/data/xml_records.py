@@ -1,0 +1,337 @@
+"""Records of an XML document, read as a stream: feeds (RSS, Atom, YML) and tables of any other names.
+
+The repeated element of a document is its record. Nested elements become columns `a.b`, attributes of the
+record columns of their own name, repeated children lists. The parser is expat: it follows no external
+reference; documents that declare entities of entities are refused.
+"""
+
+import html.entities
+import re
+import xml.parsers.expat as expat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from aisle.data.xml_structure import Structure, XmlPath
+from aisle.errors import CatalogError
+
+GOOGLE = "http://base.google.com/ns/"
+_MAX_RECORD = 64 * 2**20  # characters of a record
+_MAX_DEPTH = 200
+_MAX_ENTITY = 100  # characters of an entity that a document declares
+_HEAD = 8 * 2**20  # characters by which the record element is found
+_ILLEGAL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F])|0*(?:[0-8]|1[124-9]|2\\d|3[01]));"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_KEPT = {0xDC00 + byte: 0x10FF00 + byte for byte in range(256)}  # takes bytes that mean nothing past expat
+_RESTORED = {kept: lone for lone, kept in _KEPT.items()}
+_LINKS = ("href", "url", "src", "value")  # attributes that are an empty element's value
+_MARKUP = {
+    "b",
+    "i",
+    "p",
+    "br",
+    "ul",
+    "ol",
+    "li",
+    "div",
+    "span",
+    "strong",
+    "em",
+    "a",
+    "h1",
+    "h2",
+    "h3",
+    "table",
+    "font",
+}
+_YML = ("yml_catalog", "shop", "categories", "category")
+
+
+class Element:
+    """An element of a record."""
+
+    __slots__ = ("attributes", "children", "name", "text")
+
+    def __init__(self, name: str, attributes: Mapping[str, str]) -> None:
+        self.name, self.attributes = name, attributes
+        self.text: list[str] = []
+        self.children: list[Element] = []
+
+
+class XmlParser:
+    """Feeds text to expat, and calls `start`, `data` and `end` with names as the document means them.
+
+    Args:
+        name: The file, for messages.
+        handler: Receives the elements.
+    """
+
+    def __init__(self, name: str, handler: Any) -> None:
+        self.name, self.handler = name, handler
+        self.prefixes: dict[str, str] = {}
+        self._depth = 0
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.UseForeignDTD(True)  # so that `&nbsp;` without a declaration is passed on, not an error
+        self.parser.SkippedEntityHandler = self._skipped
+        self.parser.EntityDeclHandler = self._declared
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = handler.data
+
+    def feed(self, text: str, final: bool = False) -> None:
+        """Parse the next piece of the document.
+
+        Raises:
+            CatalogError: The document is not well-formed, or ends in its middle.
+        """
+        if _SURROGATE.search(text):
+            text = _SURROGATE.sub("\ufffd", text.translate(_KEPT))
+        try:
+            self.parser.Parse(text, final)
+        except expat.ExpatError as error:
+            raise CatalogError(f"{self.name}: {_explain(error, final)}") from error
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise CatalogError(f"{self.name}: elements are nested more than {_MAX_DEPTH} deep")
+        for key in [key for key in attributes if key.startswith("xmlns")]:
+            self.prefixes[key[6:]] = "g" if attributes.pop(key).startswith(GOOGLE) else key[6:]
+        self.handler.start_element(self._named(name), attributes)
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        self.handler.end_element(name)
+
+    def _named(self, name: str) -> str:
+        """The name with the usual prefix: `g:` for Google's names whatever a document calls them."""
+        prefix, colon, local = name.rpartition(":")
+        if not colon and not self.prefixes:
+            return name
+        prefix = self.prefixes.get(prefix, prefix)
+        return f"{prefix}:{local}" if prefix else local
+
+    def _skipped(self, name: str, is_parameter: bool) -> None:
+        if not is_parameter:
+            self.handler.data(html.entities.html5.get(f"{name};", f"&{name};"))
+
+    def _declared(self, name: str, parameter: bool, value: str | None, *rest: object) -> None:
+        if parameter or value is None or "&" in value or len(value) > _MAX_ENTITY:
+            raise CatalogError(
+                f"{self.name}: the XML declares the entity {name!r}; such documents are not read"
+            )
+
+
+class _Records:
+    """Builds the records at one path; `pop` returns those that are complete."""
+
+    def __init__(self, path: XmlPath, name: str) -> None:
+        self.path, self.name = path, name
+        self._open: list[str] = []
+        self._stack: list[Element] = []
+        self._inherited: list[dict[str, str]] = []
+        self._done: list[dict[str, Any]] = []
+        self._size = 0
+        self._categories: dict[str, tuple[str | None, str]] = {}
+
+    def start_element(self, name: str, attributes: dict[str, str]) -> None:
+        """A start tag."""
+        self._open.append(name)
+        if self._stack or tuple(self._open) in (self.path, _YML):
+            element = Element(name, attributes)
+            if self._stack:
+                self._stack[-1].children.append(element)
+            self._stack.append(element)
+            self._add(sum(map(len, attributes.values())) + len(name))
+        elif len(self._open) > 1:
+            self._inherited.append({f"{name}.{key}": value for key, value in attributes.items()})
+
+    def data(self, text: str) -> None:
+        """Characters."""
+        if self._stack:
+            self._stack[-1].text.append(text)
+            self._add(len(text))
+
+    def _add(self, size: int) -> None:
+        self._size += size
+        if self._size > _MAX_RECORD:
+            raise CatalogError(f"{self.name}: a record of more than {_MAX_RECORD:,} characters")
+
+    def end_element(self, _: str) -> None:
+        """An end tag."""
+        path = tuple(self._open)
+        self._open.pop()
+        if not self._stack:
+            if len(self._open) > 0 and self._inherited:
+                self._inherited.pop()
+            return
+        element = self._stack.pop()
+        if self._stack:
+            return
+        self._size = 0
+        if path == self.path:
+            inherited = {key: value for part in self._inherited for key, value in part.items()}
+            self._done.append(self._with_category(inherited | record(element)))
+        elif "id" in element.attributes:
+            parent = element.attributes.get("parentId")
+            self._categories[element.attributes["id"]] = parent, "".join(element.text).strip()
+
+    def _with_category(self, found: dict[str, Any]) -> dict[str, Any]:
+        """An offer of a YML feed with the path of its category."""
+        wanted = found.get("categoryId") if self._categories else None
+        names: list[str] = []
+        while isinstance(wanted, str) and wanted in self._categories and len(names) < _MAX_DEPTH:
+            wanted, name = self._categories[wanted]
+            names.insert(0, name)
+        return found | {"category": names} if names and "category" not in found else found
+
+    def pop(self) -> list[dict[str, Any]]:
+        """The complete records, once."""
+        done, self._done = self._done, []
+        return done
+
+
+def record(element: Element) -> dict[str, Any]:
+    """The columns of one record: its attributes, and its children flattened."""
+    found = _named_fields(element) or _fields(element)
+    for key, value in element.attributes.items():
+        found.setdefault(key, _restored(value))
+    text = _text(element)
+    if text and not element.children:
+        found.setdefault(element.name, text)
+    return found
+
+
+def _named_fields(element: Element) -> dict[str, Any] | None:
+    """The columns of `<row><field name="id">1</field>…</row>`, as databases export; None for others."""
+    names = [child.attributes.get("name") for child in element.children]
+    kinds = {child.name for child in element.children}
+    if len(kinds) != 1 or len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        return None
+    return {str(name): _text(child) for name, child in zip(names, element.children, strict=True)}
+
+
+def _fields(element: Element, prefix: str = "") -> dict[str, Any]:
+    groups: dict[str, list[Element]] = {}
+    for child in element.children:
+        groups.setdefault(child.name, []).append(child)
+    found: dict[str, Any] = {}
+    for name, children in groups.items():
+        column = f"{prefix}{name}"
+        if len(children) > 1:
+            found[column] = _several(children)
+        else:
+            found |= _single(children[0], column)
+    return found
+
+
+def _single(child: Element, column: str) -> dict[str, Any]:
+    """The columns of a child that occurs once."""
+    text = _text(child)
+    if not child.children or _is_markup(child):
+        attributes = {key: _restored(value) for key, value in child.attributes.items()}
+        if text and "name" in attributes:  # <param name="Color">red</param>, as where there are several
+            return {column: {attributes["name"]: text}}
+        if not text:
+            text = _link(child)
+            attributes = {key: value for key, value in attributes.items() if value != text}
+        return {column: text} | {f"{column}.{key}": value for key, value in attributes.items()}
+    kinds = {grandchild.name for grandchild in child.children}
+    attributes = {f"{column}.{key}": _restored(value) for key, value in child.attributes.items()}
+    if len(kinds) > 1:
+        return attributes | _fields(child, f"{column}.")
+    if len(child.children) > 1:  # a list: <images><image>…</image><image>…</image></images>
+        return attributes | {column: _several(child.children)}
+    return attributes | _single(child.children[0], column)
+
+
+def _link(element: Element) -> str:
+    """The attribute that is the value of an empty element, as in `<image url="…"/>`."""
+    return next((element.attributes[key] for key in _LINKS if key in element.attributes), "")
+
+
+def _several(children: list[Element]) -> list[Any] | dict[str, str]:
+    """Children of one name: their texts, objects, or, named by an attribute, pairs of name and text."""
+    if all(not child.children or _is_markup(child) for child in children):
+        names = [child.attributes.get("name") for child in children]
+        texts = [_text(child) or _link(child) for child in children]
+        if all(names):
+            pairs: dict[str, str] = {}
+            for name, text in zip(names, texts, strict=True):
+                pairs[str(name)] = f"{pairs[str(name)]}, {text}" if name in pairs else text
+            return pairs
+        if any(texts):
+            return [text for text in texts if text]
+        return [dict(child.attributes) for child in children if child.attributes]
+    return [record(child) if child.children else _text(child) for child in children]
+
+
+def _is_markup(element: Element) -> bool:
+    """Whether an element is text with tags of HTML in it."""
+    return any(child.name.rpartition(":")[2].lower() in _MARKUP for child in element.children)
+
+
+def _text(element: Element) -> str:
+    """The text of an element and, for text with markup, of the elements in it."""
+    parts = element.text if not _is_markup(element) else [*element.text, *map(_text, element.children)]
+    return _restored("".join(parts).strip())
+
+
+def _restored(text: str) -> str:
+    """Text with the lone surrogates that stand for bytes which cannot be decoded."""
+    return text if text.isascii() else text.translate(_RESTORED)
+
+
+def xml_records(pieces: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
+    """The records of a document, one by one.
+
+    Args:
+        pieces: The text, piece by piece.
+        name: The file, for messages.
+
+    Raises:
+        CatalogError: The document is not well-formed, ends in its middle, or holds no records. Records before
+            the fault have been yielded by then.
+    """
+    pieces, head = iter(pieces), []
+    structure = Structure()
+    finder, size, ended = XmlParser(name, structure), 0, False
+    for piece in pieces:
+        head.append(_ILLEGAL.sub("", piece if head else piece.lstrip("\ufeff \t\r\n")))
+        finder.feed(head[-1])
+        size += len(piece)
+        if structure.is_clear or (size > _HEAD and structure.record_path()):
+            break
+    else:
+        ended = True
+        finder.feed("", final=True)
+    path = structure.record_path()
+    if path is None:
+        raise CatalogError(f"{name}: the XML holds no repeated element that could be a product")
+    records = _Records(path, name)
+    parser = XmlParser(name, records)
+    while head:
+        parser.feed(head.pop(0))
+        yield from records.pop()
+    for piece in () if ended else pieces:
+        parser.feed(_ILLEGAL.sub("", piece))
+        yield from records.pop()
+    parser.feed("", final=True)
+    yield from records.pop()
+
+
+def _explain(error: expat.ExpatError, final: bool) -> str:
+    """What is wrong with a document, in one line."""
+    codes, names = expat.errors.codes, expat.errors
+    cut_off = {codes[names.XML_ERROR_NO_ELEMENTS], codes[names.XML_ERROR_UNCLOSED_TOKEN]}
+    if final and error.code in cut_off:
+        return f"the XML ends in its middle, on line {error.lineno}: the file is cut off"
+    hint = ""
+    if error.code == codes[names.XML_ERROR_INVALID_TOKEN]:
+        hint = " (is an & or < there that should be &amp; or &lt;?)"
+    elif error.code == codes[names.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]:
+        hint = " (are there two documents in one file?)"
+    reason = expat.ErrorString(error.code)
+    return f"not well-formed XML: {reason} on line {error.lineno}, column {error.offset + 1}{hint}"

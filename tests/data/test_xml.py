@@ -1,0 +1,224 @@
+"""XML: feeds and tables by any name, as a stream; hostile and broken documents end in one line."""
+
+import gzip
+
+import pytest
+
+from aisle.data import read
+from aisle.data.chunks import ChunkReader
+from aisle.errors import CatalogError
+
+FEED = """
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE rss [<!ENTITY euro "&#8364;">]>
+<rss version="2.0" xmlns:PREFIX="http://base.google.com/ns/1.0">
+<channel><title>Shop</title><link>http://shop.example</link>
+<item><PREFIX:id>001</PREFIX:id><title>Blue caf&eacute; mug, 5 &euro;</title>
+<PREFIX:image_link>1.jpg</PREFIX:image_link>
+<PREFIX:additional_image_link>2.jpg</PREFIX:additional_image_link>
+<PREFIX:additional_image_link>3.jpg</PREFIX:additional_image_link>
+<PREFIX:product_type>Home &gt; Mugs</PREFIX:product_type>
+<PREFIX:shipping><PREFIX:country>US</PREFIX:country><PREFIX:price>5 USD</PREFIX:price></PREFIX:shipping>
+<description><![CDATA[<b>Big</b> & blue]]></description></item>
+<item><PREFIX:id>002</PREFIX:id><title>Pen&#11;</title>
+<PREFIX:product_type>Office &gt; Pens</PREFIX:product_type></item>
+</channel></rss>
+"""
+YML = """<?xml version="1.0" encoding="windows-1251"?>
+<!DOCTYPE yml_catalog SYSTEM "shops.dtd">
+<yml_catalog date="2024-01-01"><shop><name>X</name>
+<categories><category id="1">Одежда</category><category id="2" parentId="1">Обувь</category></categories>
+<offers>
+<offer id="9" available="true"><name>Ботинки</name><categoryId>2</categoryId><picture>1.jpg</picture>
+<picture>2.jpg</picture><param name="Цвет">красный</param><param name="Размер">42</param></offer>
+<offer id="10" available="false"><name>Шапка</name><categoryId>1</categoryId>
+<param name="Цвет">синий</param></offer>
+</offers></shop></yml_catalog>"""
+
+
+def raw(catalog):
+    return [catalog.raw(i) for i in range(len(catalog))]
+
+
+def of(tmp_path, text, name="x.xml"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read(path)
+
+
+@pytest.mark.parametrize("prefix", ["g", "gg", "merchant"])
+def test_a_google_feed_has_google_names_whatever_its_prefix(tmp_path, prefix):
+    catalog = of(tmp_path, FEED.replace("PREFIX", prefix))
+    assert raw(catalog)[0] == {
+        "g:id": "001",
+        "title": "Blue café mug, 5 €",
+        "g:image_link": "1.jpg",
+        "g:additional_image_link": '["2.jpg", "3.jpg"]',
+        "g:product_type": "Home > Mugs",
+        "g:shipping.g:country": "US",
+        "g:shipping.g:price": "5 USD",
+        "description": "<b>Big</b> & blue",
+    }
+    assert [(p.id, p.fields["title"], p.categories) for p in catalog] == [
+        ("001", "Blue café mug, 5 €", (("Home", "Mugs"),)),
+        ("002", "Pen", (("Office", "Pens"),)),
+    ]
+    assert catalog.image_names(0) == ["1.jpg", "2.jpg", "3.jpg"]
+    (chunk,) = ChunkReader([tmp_path / "x.xml"])
+    assert raw(chunk.catalog()) == raw(catalog)
+
+
+def test_a_prefix_without_a_declaration_is_kept(tmp_path):
+    items = "".join(f"<item><g:id>{i}</g:id><g:title>mug</g:title></item>" for i in "12")
+    catalog = of(tmp_path, f"<rss><channel>{items}</channel></rss>")
+    assert raw(catalog) == [{"g:id": "1", "g:title": "mug"}, {"g:id": "2", "g:title": "mug"}]
+
+
+def test_an_atom_feed_is_read(tmp_path):
+    entry = (
+        '<entry><g:id>1</g:id><title>mug</title><link rel="alternate" href="http://shop.example/1"/>'
+        "<summary>big</summary><g:image_link>1.jpg</g:image_link></entry>"
+    )
+    names = 'xmlns="http://www.w3.org/2005/Atom" xmlns:g="http://base.google.com/ns/1.0"'
+    catalog = of(tmp_path, f"<feed {names}><title>Shop</title>{entry}</feed>")
+    assert raw(catalog) == [
+        {
+            **{"g:id": "1", "title": "mug", "link": "http://shop.example/1", "link.rel": "alternate"},
+            **{"summary": "big", "g:image_link": "1.jpg"},
+        }
+    ]
+
+
+def test_a_yml_catalog_has_the_paths_of_its_categories(tmp_path):
+    catalog = of(tmp_path, YML.encode("cp1251"))
+    assert [(p.id, p.fields["title"], p.categories) for p in catalog] == [
+        ("9", "Ботинки", (("Одежда", "Обувь"),)),
+        ("10", "Шапка", (("Одежда",),)),
+    ]
+    assert [row["param"] for row in raw(catalog)] == [
+        '{"Цвет": "красный", "Размер": "42"}',
+        '{"Цвет": "синий"}',
+    ]
+    assert catalog.image_names(0) == ["1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (
+            "<items><row id='1' title='a' category='A &gt; B'/><row id='2' title='b' category='A'/></items>",
+            [{"id": "1", "title": "a", "category": "A > B"}, {"id": "2", "title": "b", "category": "A"}],
+        ),
+        ("<product id='1'><title>mug</title></product>", [{"title": "mug", "id": "1"}]),
+        (
+            "<resultset><row><field name='id'>1</field><field name='title'>mug</field></row>"
+            "<row><field name='id'>2</field><field name='title'/></row></resultset>",
+            [{"id": "1", "title": "mug"}, {"id": "2", "title": ""}],
+        ),
+        (
+            "<shop><groups><group id='1' x='2'/><group id='2' x='3'/></groups><list>"
+            "<thing><sku>1</sku><name>a</name><price currency='EUR'>5</price></thing>"
+            "<thing><sku>2</sku><name>b</name></thing></list></shop>",
+            [
+                {"sku": "1", "name": "a", "price": "5", "price.currency": "EUR"},
+                {"sku": "2", "name": "b", "price": None, "price.currency": None},
+            ],
+        ),
+        (
+            "<catalog><category name='Shoes'><product><id>1</id>"
+            "<maker><name>Acme</name><city>Ulm</city></maker><images><image>a.jpg</image></images></product>"
+            "</category><category name='Hats'><product><id>3</id>"
+            "<images><image>b.jpg</image><image url='c.jpg'/></images></product></category></catalog>",
+            [
+                {
+                    **{"category.name": "Shoes", "id": "1", "maker.name": "Acme", "maker.city": "Ulm"},
+                    "images": "a.jpg",
+                },
+                {
+                    **{"category.name": "Hats", "id": "3", "maker.name": None, "maker.city": None},
+                    "images": '["b.jpg", "c.jpg"]',
+                },
+            ],
+        ),
+        (
+            "<products><product><id>1</id><text>A <b>big</b> mug</text>"
+            "<variant><size>S</size><sku>1</sku></variant><variant><size>M</size><sku>2</sku></variant>"
+            "</product><product><id>2</id></product></products>",
+            [
+                {
+                    **{"id": "1", "text": "A  mugbig"},
+                    "variant": '[{"size": "S", "sku": "1"}, {"size": "M", "sku": "2"}]',
+                },
+                {"id": "2", "text": None, "variant": None},
+            ],
+        ),
+    ],
+)
+def test_the_repeated_element_is_the_record(tmp_path, text, rows):
+    assert raw(of(tmp_path, text)) == rows
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252", "iso-8859-15"])
+def test_encodings_are_those_declared(tmp_path, encoding):
+    records = "<p><id>1</id><t>café</t></p><p><id>2</id><t>ü</t></p>"
+    text = f"<?xml version='1.0' encoding='{encoding}'?><a>{records}</a>"
+    assert [row["t"] for row in raw(of(tmp_path, text.encode(encoding)))] == ["café", "ü"]
+
+
+def test_bytes_that_mean_nothing_are_problems_of_their_row(tmp_path):
+    rows = "".join(f"<p><id>{i}</id>\n<t>café</t></p>\n" for i in range(20)).encode()
+    catalog = of(tmp_path, b"<a>" + rows + b"<p><id>x</id>\n<t>T\x81r caf\xc3\xa9</t></p></a>")
+    (problem,) = catalog.problems
+    assert (problem.row, problem.column) == (21, "t")
+    assert "x81" in problem.value
+    assert catalog.raw(0)["t"] == "café"
+
+
+def test_a_record_may_span_many_pieces_and_records_many_batches(tmp_path):
+    long = "word " * 40_000
+    records = "".join(f"<p><id>{i}</id><t>{long if i == 5 else 'x &amp; y'}</t></p>" for i in range(5000))
+    catalog = of(tmp_path, f"<a>{records}</a>")
+    assert len(catalog) == 5000
+    assert catalog.raw(5)["t"] == long.strip()
+    assert catalog.raw(4999) == {"id": "4999", "t": "x & y"}
+
+
+BOMB = '<!DOCTYPE l [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;">]><l><p><q>&b;</q><r/></p></l>'
+FILE = '<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]><l><p><q>&a;</q><r/></p></l>'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (FEED[:700], "ends in its middle, on line 12: the file is cut off"),
+        ("<ps>\n<p><id>1</id><t>a & b</t></p></ps>", "on line 2, column 20 (is an & or < there"),
+        ("<ps><p><id>1</id></q></ps>", "not well-formed XML: mismatched tag on line 1"),
+        ("<x><a/><b/></x><x/>", "are there two documents in one file?"),
+        (BOMB, "declares the entity 'b'"),
+        (FILE, "declares the entity 'a'"),
+        ("<products/>", "no repeated element that could be a product"),
+        ("hello", "not XML"),
+        ("<a>" * 300 + "</a>" * 300, "nested more than 200 deep"),
+    ],
+)
+def test_a_broken_or_hostile_document_is_refused_in_one_line(tmp_path, text, message):
+    with pytest.raises(CatalogError) as failed:
+        of(tmp_path, text)
+    assert message in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+def test_half_a_packed_document_is_refused(tmp_path):
+    data = gzip.compress(FEED.encode(), mtime=0)
+    with pytest.raises(CatalogError, match="cannot be read: Compressed file ended"):
+        of(tmp_path, data[: len(data) // 2], "x.xml.gz")
+    assert len(of(tmp_path, data, "y.xml.gz")) == 2
+
+
+def test_rows_before_a_fault_are_not_taken_for_the_whole(tmp_path):
+    records = "".join(f"<p><id>{i}</id><t>mug</t></p>" for i in range(3000))
+    (tmp_path / "x.xml").write_text(f"<a>{records}")
+    with pytest.raises(CatalogError, match="cut off"):
+        read(tmp_path / "x.xml")
+    with pytest.raises(CatalogError, match="cut off"):
+        list(ChunkReader([tmp_path / "x.xml"], rows=500))
