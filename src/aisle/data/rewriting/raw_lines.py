@@ -16,6 +16,18 @@ _MARKS = {
 }
 
 
+def split_mark(head: bytes, encoding: str) -> tuple[bytes, str]:
+    """The byte-order mark of a file, and its encoding without a mark.
+
+    Args:
+        head: The first bytes of the file.
+        encoding: Its encoding, such as `utf-16`.
+    """
+    marks = _MARKS.get(encoding, ())
+    found = next(((mark, name) for mark, name in marks if head.startswith(mark)), None)
+    return found or (b"", marks[0][1] if marks else encoding)
+
+
 class RawLine(NamedTuple):
     """A line with its ending.
 
@@ -41,13 +53,8 @@ class RawLines:
     """
 
     def __init__(self, file: BinaryIO, encoding: str) -> None:
-        marks = _MARKS.get(encoding, ())
         buffered = io.BufferedReader(file) if not hasattr(file, "peek") else file  # type: ignore[arg-type]
-        head = buffered.peek(4)[:4]  # type: ignore[attr-defined]
-        self.mark, self.encoding = next(
-            ((mark, name) for mark, name in marks if head.startswith(mark)),
-            (b"", marks[0][1] if marks else encoding),
-        )
+        self.mark, self.encoding = split_mark(buffered.peek(4), encoding)  # type: ignore[attr-defined]
         buffered.read(len(self.mark))
         self._wide = self.encoding.startswith(("utf-16", "utf-32"))
         # As Latin-1, each byte is a character, so the lines are those of the bytes.
