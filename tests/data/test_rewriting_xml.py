@@ -93,3 +93,13 @@ def test_a_character_that_the_encoding_lacks_is_a_reference(tmp_path):
     path.write_text(f"<products>{''.join(products)}</products>")
     data, _ = rewritten(path, Fixed(("category",), {0: ["日本"]}), encoding="cp1252")
     assert b"<category>&#26085;&#26412;</category></product>" in data()
+
+
+def test_fields_that_attributes_name_are_set(tmp_path):
+    row = '<row><field name="id">{i}</field><field name="title">T</field>{new}</row>'
+    path = tmp_path / "dump.xml"
+    path.write_text("<data>" + "".join(row.format(i=i, new="") for i in range(3)) + "</data>")
+    data, _ = rewritten(path, Fixed(("title", "cat & more"), {1: ["U", "B"]}))
+    changed = row.format(i=1, new='<field name="cat &amp; more">B</field>').replace(">T<", ">U<")
+    rows = [row.format(i=0, new=""), changed, row.format(i=2, new="")]
+    assert data().decode() == "<data>" + "".join(rows) + "</data>"

@@ -3,7 +3,7 @@
 import datetime
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -58,12 +58,7 @@ def sheet_batches(
     Raises:
         CatalogError: No sheet holds a table.
     """
-    headers = {i: header for i, sheet in enumerate(sheets) if (header := _header(sheet)) is not None}
-    if not headers:
-        raise CatalogError(f"{path}: holds no table: a line of column names, and products below it")
-    best = max(headers, key=lambda i: (headers[i].roles, headers[i].below > 0, len(headers[i].names), -i))
-    chosen = [i for i, header in headers.items() if header.names == headers[best].names and header.below]
-    chosen = chosen or [best]
+    headers, best, chosen = _choose(sheets, path)
     if len(sheets) > 1:
         others = [sheet.name for i, sheet in enumerate(sheets) if i not in chosen]
         read = ", ".join(sheets[i].name for i in chosen)
@@ -79,17 +74,75 @@ def sheet_batches(
             first += batch.num_rows
 
 
+def _choose(sheets: Sequence[Sheet], path: object) -> tuple[dict[int, _Header], int, list[int]]:
+    """The headers by sheet, the sheet that holds the products, and all sheets with its header."""
+    headers = {i: header for i, sheet in enumerate(sheets) if (header := _header(sheet)) is not None}
+    if not headers:
+        raise CatalogError(f"{path}: holds no table: a line of column names, and products below it")
+    best = max(headers, key=lambda i: (headers[i].roles, headers[i].below > 0, len(headers[i].names), -i))
+    chosen = [i for i, header in headers.items() if header.names == headers[best].names and header.below]
+    return headers, best, chosen or [best]
+
+
+class LocatedRecords(NamedTuple):
+    """The records of one sheet and where they are; positions count from 0.
+
+    Attributes:
+        sheet: The position of the sheet.
+        header: The row of the column names.
+        columns: The column of each name.
+        records: (row, cells in the order of `columns`) of each record.
+    """
+
+    sheet: int
+    header: int
+    columns: dict[str, int]
+    records: Iterator[tuple[int, list[str]]]
+
+
+def locate_records(sheets: Sequence[Sheet], path: object) -> Iterator[LocatedRecords]:
+    """The same records as those of `sheet_batches`, with their places.
+
+    Args:
+        sheets: The sheets of the file.
+        path: The file, for messages.
+
+    Raises:
+        CatalogError: As `sheet_batches`.
+    """
+    headers, _, chosen = _choose(sheets, path)
+    for i in chosen:
+        kept, titles, rows = _layout(sheets[i], headers[i], Problems())
+        places = ((row, _at(cells, kept)) for row, cells in rows)
+        filled = ((row, cells) for row, cells in places if any(cells))
+        yield LocatedRecords(i, headers[i].row, dict(zip(titles, kept, strict=True)), filled)
+
+
+def _layout(
+    sheet: Sheet, header: _Header, naming: Problems
+) -> tuple[list[int], list[str], Iterator[tuple[int, list[str]]]]:
+    """The columns that are read, their names, and the rows below the header with their positions.
+
+    Columns without a name are read where they are not empty.
+    """
+    rows = ((i, list(map(_text, row))) for i, row in enumerate(sheet.rows()) if i > header.row)
+    head = list(islice(rows, _HEAD))
+    width = max([len(header.names), *(len(row) for _, row in head)])
+    names = [*header.names, *[""] * (width - len(header.names))]
+    kept = [k for k, name in enumerate(names) if name or any(len(row) > k and row[k] for _, row in head)]
+    return kept, column_names([names[k] for k in kept], naming), chain(head, rows)
+
+
+def _at(cells: Sequence[str], positions: Sequence[int]) -> list[str]:
+    return [cells[k] if k < len(cells) else "" for k in positions]
+
+
 def _records(
     sheet: Sheet, header: _Header, naming: Problems, problems: Problems, first: int
 ) -> Iterator[pa.RecordBatch]:
     """The rows below the header; columns without a name and blank rows are left out where they are empty."""
-    rows = (list(map(_text, row)) for row in islice(iter(sheet.rows()), header.row + 1, None))
-    head = list(islice(rows, _HEAD))
-    width = max([len(header.names), *map(len, head)])
-    names = [*header.names, *[""] * (width - len(header.names))]
-    kept = [k for k, name in enumerate(names) if name or any(len(row) > k and row[k] for row in head)]
-    titles = column_names([names[k] for k in kept], naming)
-    cells = ([row[k] if k < len(row) else "" for k in kept] for part in (head, rows) for row in part)
+    kept, titles, rows = _layout(sheet, header, naming)
+    cells = (_at(row, kept) for _, row in rows)
     filled = (row for row in cells if any(row))
     empty = True
     for chunk in chunked(filled, lambda row: sum(map(len, row))):

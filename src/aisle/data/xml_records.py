@@ -295,9 +295,36 @@ def xml_records(pieces: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
         CatalogError: The document is not well-formed, ends in its middle, or holds no records. Records before
             the fault have been yielded by then.
     """
-    pieces, head = iter(pieces), []
+    pieces = iter(pieces)
+    path, head = find_record_path(pieces, name)
+    records = _Records(path, name)
+    parser = XmlParser(name, records)
+    while head:
+        parser.feed(head.pop(0))
+        yield from records.pop()
+    for piece in pieces:
+        parser.feed(_ILLEGAL.sub("", piece))
+        yield from records.pop()
+    parser.feed("", final=True)
+    yield from records.pop()
+
+
+def find_record_path(pieces: Iterable[str], name: str) -> tuple[XmlPath, list[str]]:
+    """The path of the records of a document.
+
+    Args:
+        pieces: The text, piece by piece; as much is taken as is needed.
+        name: The file, for messages.
+
+    Returns:
+        The path, and the pieces that were taken, without illegal characters.
+
+    Raises:
+        CatalogError: As `xml_records`.
+    """
+    head: list[str] = []
     structure = Structure()
-    finder, size, ended = XmlParser(name, structure), 0, False
+    finder, size = XmlParser(name, structure), 0
     for piece in pieces:
         head.append(_ILLEGAL.sub("", piece if head else piece.lstrip("\ufeff \t\r\n")))
         finder.feed(head[-1])
@@ -305,21 +332,17 @@ def xml_records(pieces: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
         if structure.is_clear or (size > _HEAD and structure.record_path()):
             break
     else:
-        ended = True
         finder.feed("", final=True)
     path = structure.record_path()
     if path is None:
         raise CatalogError(f"{name}: the XML holds no repeated element that could be a product")
-    records = _Records(path, name)
-    parser = XmlParser(name, records)
-    while head:
-        parser.feed(head.pop(0))
-        yield from records.pop()
-    for piece in () if ended else pieces:
-        parser.feed(_ILLEGAL.sub("", piece))
-        yield from records.pop()
-    parser.feed("", final=True)
-    yield from records.pop()
+    return path, head
+
+
+def same_length_text(text: str) -> str:
+    """Text as expat accepts it, with as many characters: blanks instead of illegal ones."""
+    legal = _ILLEGAL.sub(lambda found: " " * len(found[0]), text)
+    return _SURROGATE.sub("\ufffd", legal.translate(_KEPT)) if _SURROGATE.search(legal) else legal
 
 
 def _explain(error: expat.ExpatError, final: bool) -> str:

@@ -58,6 +58,11 @@ def _pieces(table: TableFile, encoding: str, size: int = _PIECE) -> Iterator[str
             yield piece
 
 
+def is_json_lines(table: TableFile, encoding: str) -> bool:
+    """Whether a file is read as JSON lines, not as one document."""
+    return _is_lines(next(_pieces(table, encoding, _HEAD), ""), table.ending)
+
+
 def _is_lines(head: str, ending: str) -> bool:
     """Whether a file has one value per line; the ending decides where the content allows both."""
     lines = [line for line in head.splitlines() if line.strip("\ufeff \t")]

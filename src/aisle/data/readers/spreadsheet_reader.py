@@ -34,9 +34,7 @@ class SpreadsheetReader(TableReader):
             with table.open() as file:  # by content: an .xls may be saved under the name .xlsx
                 source = io.BytesIO(file.read())
             with calamine.load_workbook(source) as workbook:
-                names = [sheet.name for sheet in _visible_first(workbook, calamine)]
-                sheets = [Sheet(name, partial(_rows, workbook, name)) for name in names]
-                yield from sheet_batches(sheets, table.path, problems, first)
+                yield from sheet_batches(sheets_of(workbook, calamine), table.path, problems, first)
         except calamine.PasswordError as error:
             raise CatalogError(f"{table.path}: protected by a password: save it without one") from error
         except calamine.CalamineError as error:
@@ -46,6 +44,12 @@ class SpreadsheetReader(TableReader):
     def estimate_rows(self, table: TableFile) -> int | None:
         """None: to count the rows is to read them."""
         return None
+
+
+def sheets_of(workbook: Any, calamine: Any) -> list[Sheet]:
+    """The worksheets of an open workbook, hidden ones last."""
+    names = [sheet.name for sheet in _visible_first(workbook, calamine)]
+    return [Sheet(name, partial(_rows, workbook, name)) for name in names]
 
 
 def _visible_first(workbook: Any, calamine: Any) -> Sequence[Any]:

@@ -14,17 +14,19 @@ from aisle.data.files import TableFile
 from aisle.data.readers.base import ReadOptions
 from aisle.data.readers.csv_reader import CsvReader
 from aisle.data.readers.json_reader import JsonReader
-from aisle.data.readers.xml_reader import XmlReader
 from aisle.data.rewriting.csv_cells import rewrite_csv
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.json_cells import rewrite_json
+from aisle.data.rewriting.workbook_cells import ENDINGS as WORKBOOKS
+from aisle.data.rewriting.workbook_cells import rewrite_workbook
 from aisle.data.rewriting.xml_cells import rewrite_xml
 
 _Rewriter = Callable[[TableFile, BinaryIO, CellEditor, ReadOptions], RewriteSummary]
 REWRITERS: dict[str, _Rewriter] = {
     **dict.fromkeys(CsvReader.endings, rewrite_csv),
     **dict.fromkeys(JsonReader.endings, rewrite_json),
-    **dict.fromkeys(XmlReader.endings, rewrite_xml),
+    **dict.fromkeys((".xml", ".rss", ".atom", ".yml"), rewrite_xml),
+    **dict.fromkeys(WORKBOOKS, rewrite_workbook),
 }
 
 

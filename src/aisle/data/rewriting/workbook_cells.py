@@ -53,7 +53,10 @@ def rewrite_workbook(
         data = file.read()
     summary = RewriteSummary()
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as source, calamine.load_workbook(io.BytesIO(data)) as workbook:
+        with (
+            zipfile.ZipFile(io.BytesIO(data)) as source,
+            calamine.load_workbook(io.BytesIO(data)) as workbook,
+        ):
             sheets, parts = sheets_of(workbook, calamine), _sheet_parts(source)
             with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
                 done, formulas = set(), False

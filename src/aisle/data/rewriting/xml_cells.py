@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO, NamedTuple
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from aisle.data.files import TableFile
 from aisle.data.readers.base import ReadOptions
@@ -49,7 +49,7 @@ def rewrite_xml(
         raise CatalogError(f"{table.path}: a page or workbook in XML cannot be written back")
     path, _ = find_record_path(_pieces(table, mark, encoding), str(table.path))
     out.write(mark)
-    finder = _Finder(path, str(table.path), set(editor.columns))
+    finder = _Finder(path, str(table.path))
     copier = _Copier(out, encoding, editor, finder)
     for piece in _pieces(table, mark, encoding):
         copier.feed(piece)
@@ -79,27 +79,42 @@ class _Child(NamedTuple):
     text: str
     start: int
     end: int
+    label: str | None = None  # its attribute `name`
 
 
 class _Record(NamedTuple):
-    """A record: where its tags start, in bytes, and its elements in the order of their ends."""
+    """A record: where its tags start, in bytes, and its elements in the order of their ends.
+
+    Attributes:
+        tag: The name of all its elements, where each names its column by an attribute, as databases export.
+    """
 
     start: int
     end: int
     children: list[_Child]
+    tag: str | None = None
+
+
+def _record(start: int, end: int, children: list[_Child]) -> _Record:
+    labels, tags = [child.label for child in children], {child.column for child in children}
+    if len(tags) != 1 or len(labels) < 2 or not all(labels) or len(set(labels)) < len(labels):
+        return _Record(start, end, children)
+    named = [child._replace(column=str(child.label)) for child in children]
+    return _Record(start, end, named, children[0].column)
 
 
 class _Finder:
     """Finds the records of a document, as a handler of `XmlParser`."""
 
-    def __init__(self, path: XmlPath, name: str, columns: set[str]) -> None:
-        self.path, self.columns = path, columns
+    def __init__(self, path: XmlPath, name: str) -> None:
+        self.path = path
         self.parser = XmlParser(name, self)
         self.done: list[_Record] = []
         self.position = 0  # up to which the document is parsed, in bytes
         self._open: list[str] = []
         self._starts: list[int] = []
-        self._texts: list[list[str]] = []  # of the open elements of a record
+        self._texts: list[list[str]] = []  # of the open elements
+        self._labels: list[str | None] = []
         self._children: list[_Child] = []
 
     def start_element(self, name: str, attributes: dict[str, str]) -> None:
@@ -110,6 +125,7 @@ class _Finder:
         if len(self._open) == len(self.path):
             self._children = []
         self._texts.append([])
+        self._labels.append(attributes.get("name"))
 
     def data(self, text: str) -> None:
         """Characters."""
@@ -122,11 +138,11 @@ class _Finder:
         depth, names = len(self.path), self._open[len(self.path) :]
         in_record = len(self._open) >= depth and tuple(self._open[:depth]) == self.path
         self._open.pop()
-        start, text = self._starts.pop(), "".join(self._texts.pop()).strip()
+        start, text, label = self._starts.pop(), "".join(self._texts.pop()).strip(), self._labels.pop()
         if in_record and names:
-            self._children.append(_Child(".".join(names), text, start, self.position))
+            self._children.append(_Child(".".join(names), text, start, self.position, label))
         elif in_record:
-            self.done.append(_Record(start, self.position, self._children))
+            self.done.append(_record(start, self.position, self._children))
 
     @property
     def parsed(self) -> int:
@@ -235,6 +251,8 @@ class _Copier:
         return _Edit(end, end, "".join(indent + element for element in elements))
 
     def _element(self, column: str, value: str, record: _Record) -> str:
+        if record.tag is not None:
+            return f"<{record.tag} name={quoteattr(column)}>{escape(value)}</{record.tag}>"
         name = re.sub(r"[^\w.:-]+", "_", column.strip())
         prefixed = sum(child.column.startswith("g:") for child in record.children)
         if name.startswith("google_") and 2 * prefixed >= len(record.children) > 0:
