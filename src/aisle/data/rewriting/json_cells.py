@@ -48,7 +48,7 @@ def rewrite_json(
         sample = file.read(SAMPLE)
     name = detect(sample, options.encoding).name
     mark, encoding = split_mark(sample, name)
-    records = _Records(editor, encoding)
+    records = _RecordEditor(editor, encoding)
     with table.open() as file:
         if is_json_lines(table, name):
             lines = RawLines(file, name)
@@ -61,7 +61,7 @@ def rewrite_json(
     return records.summary
 
 
-def _copy_lines(lines: RawLines, out: BinaryIO, records: "_Records", table: TableFile) -> None:
+def _copy_lines(lines: RawLines, out: BinaryIO, records: "_RecordEditor", table: TableFile) -> None:
     out.write(lines.mark)
     for number, text in enumerate(lines, 1):
         (line,) = lines.take(number)
@@ -112,7 +112,7 @@ class _RecordedText(JsonText):
         return text
 
 
-def _document(pieces: Iterator[str], records: "_Records", table: TableFile) -> Iterator[str]:
+def _document(pieces: Iterator[str], records: "_RecordEditor", table: TableFile) -> Iterator[str]:
     """The text of a document, with its records edited."""
     head = ""
     for piece in pieces:
@@ -129,7 +129,7 @@ def _document(pieces: Iterator[str], records: "_Records", table: TableFile) -> I
         raise CatalogError(f"{table.path}: not JSON: {error}") from error
 
 
-def _records(source: _RecordedText, path: JsonPath | None, records: "_Records") -> Iterator[str]:
+def _records(source: _RecordedText, path: JsonPath | None, records: "_RecordEditor") -> Iterator[str]:
     if path is None:
         source.peek()
         yield source.passed()
@@ -157,7 +157,7 @@ class _Member(NamedTuple):
     value_end: int
 
 
-class _Records:
+class _RecordEditor:
     """Edits the text of records."""
 
     def __init__(self, editor: CellEditor, encoding: str) -> None:

@@ -112,7 +112,7 @@ def splice(line: RawLine, encoding: str, cuts: list[tuple[int, int, bytes]]) -> 
     return b"".join([*found, line.data[last:]])
 
 
-class _Offsets:
+class _DecodedOffsets:
     """Positions in the bytes by positions in the text, where the bytes are not those that encoding gives."""
 
     def __init__(self, line: RawLine, encoding: str) -> None:
@@ -130,7 +130,7 @@ class _Offsets:
         return self._ends[position]
 
 
-class _Encoded:
+class _EncodedOffsets:
     """Positions in the bytes by positions in the text, where encoding gives the bytes."""
 
     def __init__(self, line: RawLine, encoding: str) -> None:
@@ -140,6 +140,6 @@ class _Encoded:
         return position if self._ascii else len(self._text[:position].encode(self._encoding, KEPT))
 
 
-def _offsets(line: RawLine, encoding: str) -> "_Offsets | _Encoded":
+def _offsets(line: RawLine, encoding: str) -> "_DecodedOffsets | _EncodedOffsets":
     equal = line.text.encode(encoding, KEPT) == line.data
-    return _Encoded(line, encoding) if equal else _Offsets(line, encoding)
+    return _EncodedOffsets(line, encoding) if equal else _DecodedOffsets(line, encoding)

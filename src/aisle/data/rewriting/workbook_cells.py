@@ -141,7 +141,7 @@ class _SheetEdits:
                 yield row, changes
 
 
-class _Cell(NamedTuple):
+class _XmlCell(NamedTuple):
     """A cell: its column from 0, and where its tags start, in bytes."""
 
     column: int
@@ -166,7 +166,7 @@ class _SheetCopier:
         self._data, self._base = b"", 0  # not written yet, and its position
         self._out: list[bytes] = []
         self._row, self._row_start, self._column = -1, -1, -1
-        self._cells: list[_Cell] = []
+        self._cells: list[_XmlCell] = []
         self._cell_start = -1
         self._prefix = ""
 
@@ -214,7 +214,7 @@ class _SheetCopier:
     def _end(self, name: str) -> None:
         local, at = name.rpartition(":")[2], self._parser.CurrentByteIndex
         if local == "c" and self._row_start >= 0:
-            self._cells.append(_Cell(self._column, self._cell_start, at))
+            self._cells.append(_XmlCell(self._column, self._cell_start, at))
         elif local == "row":
             self._end_row(at)
         elif local == "sheetData":
@@ -267,7 +267,7 @@ class _SheetCopier:
         self._pass(end)
         return b"".join(parts)
 
-    def _cell_end(self, cell: _Cell) -> int:
+    def _cell_end(self, cell: _XmlCell) -> int:
         """Where a cell ends; the end of an empty tag is already its end."""
         closed = (
             self._data[: cell.end - self._base].endswith(b"/>")

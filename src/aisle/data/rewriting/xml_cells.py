@@ -49,8 +49,8 @@ def rewrite_xml(
         raise CatalogError(f"{table.path}: a page or workbook in XML cannot be written back")
     path, _ = find_record_path(_pieces(table, mark, encoding), str(table.path))
     out.write(mark)
-    finder = _Finder(path, str(table.path))
-    copier = _Copier(out, encoding, editor, finder)
+    finder = _RecordFinder(path, str(table.path))
+    copier = _XmlCopier(out, encoding, editor, finder)
     for piece in _pieces(table, mark, encoding):
         copier.feed(piece)
     copier.feed("", final=True)
@@ -72,7 +72,7 @@ def _pieces(table: TableFile, mark: bytes, encoding: str) -> Iterator[str]:
     yield rest
 
 
-class _Child(NamedTuple):
+class _XmlChild(NamedTuple):
     """An element of a record: its column, its text, and where its tags start, in bytes."""
 
     column: str
@@ -82,7 +82,7 @@ class _Child(NamedTuple):
     label: str | None = None  # its attribute `name`
 
 
-class _Record(NamedTuple):
+class _XmlRecord(NamedTuple):
     """A record: where its tags start, in bytes, and its elements in the order of their ends.
 
     Attributes:
@@ -91,31 +91,31 @@ class _Record(NamedTuple):
 
     start: int
     end: int
-    children: list[_Child]
+    children: list[_XmlChild]
     tag: str | None = None
 
 
-def _record(start: int, end: int, children: list[_Child]) -> _Record:
+def _xml_record(start: int, end: int, children: list[_XmlChild]) -> _XmlRecord:
     labels, tags = [child.label for child in children], {child.column for child in children}
     if len(tags) != 1 or len(labels) < 2 or not all(labels) or len(set(labels)) < len(labels):
-        return _Record(start, end, children)
+        return _XmlRecord(start, end, children)
     named = [child._replace(column=str(child.label)) for child in children]
-    return _Record(start, end, named, children[0].column)
+    return _XmlRecord(start, end, named, children[0].column)
 
 
-class _Finder:
+class _RecordFinder:
     """Finds the records of a document, as a handler of `XmlParser`."""
 
     def __init__(self, path: XmlPath, name: str) -> None:
         self.path = path
         self.parser = XmlParser(name, self)
-        self.done: list[_Record] = []
+        self.done: list[_XmlRecord] = []
         self.position = 0  # up to which the document is parsed, in bytes
         self._open: list[str] = []
         self._starts: list[int] = []
         self._texts: list[list[str]] = []  # of the open elements
         self._labels: list[str | None] = []
-        self._children: list[_Child] = []
+        self._children: list[_XmlChild] = []
 
     def start_element(self, name: str, attributes: dict[str, str]) -> None:
         """A start tag."""
@@ -140,9 +140,9 @@ class _Finder:
         self._open.pop()
         start, text, label = self._starts.pop(), "".join(self._texts.pop()).strip(), self._labels.pop()
         if in_record and names:
-            self._children.append(_Child(".".join(names), text, start, self.position, label))
+            self._children.append(_XmlChild(".".join(names), text, start, self.position, label))
         elif in_record:
-            self.done.append(_record(start, self.position, self._children))
+            self.done.append(_xml_record(start, self.position, self._children))
 
     @property
     def parsed(self) -> int:
@@ -152,7 +152,7 @@ class _Finder:
         return self._starts[depth - 1] if in_record else self.position
 
 
-class _Edit(NamedTuple):
+class _TextEdit(NamedTuple):
     """New text for a range of bytes."""
 
     start: int
@@ -160,14 +160,14 @@ class _Edit(NamedTuple):
     text: str
 
 
-class _Copier:
+class _XmlCopier:
     """Copies the document, and sets what the editor says in each record.
 
     expat counts bytes of the UTF-8 text that it is given, in which illegal characters are replaced. They are
     mapped to the characters of the document, which are written in its own encoding.
     """
 
-    def __init__(self, out: BinaryIO, encoding: str, editor: CellEditor, finder: _Finder) -> None:
+    def __init__(self, out: BinaryIO, encoding: str, editor: CellEditor, finder: _RecordFinder) -> None:
         self.out, self.encoding, self.editor, self.finder = out, encoding, editor, finder
         self.summary = RewriteSummary()
         self._begun = False
@@ -189,7 +189,7 @@ class _Copier:
         self.finder.done.clear()
         self._write(edits, self._base + len(self._parsed) if final else self.finder.parsed)
 
-    def _write(self, edits: Sequence[_Edit], until: int) -> None:
+    def _write(self, edits: Sequence[_TextEdit], until: int) -> None:
         for edit in edits:
             self._copy(edit.start)
             self.out.write(edit.text.encode(self.encoding, "xmlcharrefreplace"))
@@ -203,7 +203,7 @@ class _Copier:
             self.out.write(self._text[:count].encode(self.encoding, KEPT))
         self._text, self._parsed, self._base = self._text[count:], self._parsed[size:], until
 
-    def _edits(self, record: _Record) -> list[_Edit]:
+    def _edits(self, record: _XmlRecord) -> list[_TextEdit]:
         first = {child.column: child for child in reversed(record.children)}
         columns = self.editor.columns
         old = [first[column].text if column in first else None for column in columns]
@@ -225,32 +225,34 @@ class _Copier:
         assert tag is not None
         return tag
 
-    def _replaced(self, child: _Child, value: str) -> _Edit:
+    def _replaced(self, child: _XmlChild, value: str) -> _TextEdit:
         tag = self._tag(child.start)
         if tag[0].endswith(b"/>"):
             name, opening = tag[1].decode(), tag[0][:-2].rstrip().decode()
-            return _Edit(child.start, child.end, f"{opening}>{escape(value)}</{name}>")
+            return _TextEdit(child.start, child.end, f"{opening}>{escape(value)}</{name}>")
         start = self._base + tag.end()
         is_cdata = _CDATA.fullmatch(self._parsed[tag.end() : child.end - self._base]) and "]]>" not in value
-        return _Edit(start, child.end, f"<![CDATA[{value}]]>" if is_cdata else escape(value))
+        return _TextEdit(start, child.end, f"<![CDATA[{value}]]>" if is_cdata else escape(value))
 
-    def _inserted(self, record: _Record, elements: Iterable[str]) -> _Edit:
+    def _inserted(self, record: _XmlRecord, elements: Iterable[str]) -> _TextEdit:
         """Elements after the last child of a record, indented like it."""
         if not record.children:
             tag = self._tag(record.start)
             if tag[0].endswith(b"/>"):
                 opening = tag[0][:-2].rstrip().decode()
-                return _Edit(record.start, record.end, f"{opening}>{''.join(elements)}</{tag[1].decode()}>")
-            return _Edit(record.end, record.end, "".join(elements))
+                return _TextEdit(
+                    record.start, record.end, f"{opening}>{''.join(elements)}</{tag[1].decode()}>"
+                )
+            return _TextEdit(record.end, record.end, "".join(elements))
         last = record.children[-1]
         before = self._parsed[: last.start - self._base]
         indent = before[len(before.rstrip()) :].decode()
         end = last.end
         if not self._tag(last.start)[0].endswith(b"/>"):
             end = self._base + self._parsed.index(b">", last.end - self._base) + 1
-        return _Edit(end, end, "".join(indent + element for element in elements))
+        return _TextEdit(end, end, "".join(indent + element for element in elements))
 
-    def _element(self, column: str, value: str, record: _Record) -> str:
+    def _element(self, column: str, value: str, record: _XmlRecord) -> str:
         if record.tag is not None:
             return f"<{record.tag} name={quoteattr(column)}>{escape(value)}</{record.tag}>"
         name = re.sub(r"[^\w.:-]+", "_", column.strip())
