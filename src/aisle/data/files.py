@@ -39,10 +39,12 @@ class TableFile(NamedTuple):
     Attributes:
         path: The file.
         max_expanded: Bytes that it may unpack to. Default: 100 times its size, or 64 MiB.
+        split: The split of its rows, where its folder or name states one.
     """
 
     path: Path
     max_expanded: int | None = None
+    split: str | None = None
 
     @property
     def compressed(self) -> bool:

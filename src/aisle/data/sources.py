@@ -15,14 +15,15 @@ import pyarrow as pa
 from aisle.data.arrow_tables import arrow_batches
 from aisle.data.batch_source import BatchSource
 from aisle.data.batches import VECTOR
-from aisle.data.files import SourceFile, find_images
+from aisle.data.dataset_folders import add_split
+from aisle.data.files import SourceFile, TableFile, find_images
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.paths import is_path, store_errors, to_path
 from aisle.data.pipes import PipeCopies, is_pipe
 from aisle.data.problems import Problems
 from aisle.data.product import Product
 from aisle.data.readers import find_tables, reader_of
-from aisle.data.readers.base import ReadOptions
+from aisle.data.readers.base import ReadOptions, TableReader
 from aisle.data.records import Records, SpillBuffer
 from aisle.errors import AisleError, CatalogError
 from aisle.progress import Progress
@@ -178,12 +179,20 @@ def _open_path(path: Path, problems: Problems, options: ReadOptions) -> Iterator
         reader = reader_of(table)
         yield SourcePart(
             table.path,
-            partial(reader.read, table, problems, options=options),
+            partial(_read_table, reader, table, problems, options),
             partial(reader.estimate_rows, table),
         )
     if not tables:
         rows = list(_class_folders(path))
         yield SourcePart(path, lambda first: rows_to_batches(rows, problems, first))
+
+
+def _read_table(
+    reader: TableReader, table: TableFile, problems: Problems, options: ReadOptions, first: int
+) -> Iterator[pa.RecordBatch]:
+    """The record batches of a table, with its split where its folder or name states one."""
+    for batch in reader.read(table, problems, first, options):
+        yield add_split(batch, table.split)
 
 
 def _reason(error: BaseException) -> str:

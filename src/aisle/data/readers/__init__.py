@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from aisle.data.dataset_folders import saved_tables, with_splits
 from aisle.data.files import DOWNLOAD_LOG, TableFile, is_hidden
+from aisle.data.readers.arrow_reader import ArrowReader
 from aisle.data.readers.base import TableReader
 from aisle.data.readers.csv_reader import CsvReader
 from aisle.data.readers.json_reader import JsonReader
@@ -17,7 +19,7 @@ from aisle.encodings import HEAD, document_ending
 from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import special
 
-__all__ = ["CsvReader", "JsonReader", "ParquetReader", "SpreadsheetReader", "XmlReader"]
+__all__ = ["ArrowReader", "CsvReader", "JsonReader", "ParquetReader", "SpreadsheetReader", "XmlReader"]
 
 _BINARY = (b"PK", b"\xd0\xcf", b"\x09\x08")  # start a workbook
 
@@ -54,13 +56,17 @@ def find_tables(source: Path) -> list[TableFile]:
         CatalogError: There is no such file, or it is a pipe or a device.
     """
     if source.is_dir():
+        saved = saved_tables(source)
+        if saved is not None:
+            return saved
         endings = {ending for reader in _readers() for ending in reader.folder_endings}
         paths = (path for path in source.rglob("*") if TableFile(path).ending in endings and path.is_file())
-        return [
+        found = [
             TableFile(path)
             for path in sorted(paths)
             if path.name != DOWNLOAD_LOG and not is_hidden(path, source)
         ]
+        return with_splits(found, source)
     if not source.exists():
         near = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
         raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, near)}")

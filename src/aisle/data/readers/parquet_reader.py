@@ -10,6 +10,7 @@ from pyarrow.parquet import ParquetFile
 
 from aisle.data.arrow_tables import plain_batch
 from aisle.data.batches import CHUNK, column_names
+from aisle.data.dataset_folders import named_labels
 from aisle.data.files import TableFile
 from aisle.data.paths import is_remote
 from aisle.data.problems import Problems
@@ -40,7 +41,8 @@ class ParquetReader(TableReader):
             if not file.metadata.num_rows:
                 yield plain_batch(file.schema_arrow.empty_table(), names, problems, first)
             for batch in file.iter_batches(_batch_rows(file.metadata)):
-                yield plain_batch(pa.table(batch), names, problems, first)
+                labelled = named_labels(pa.table(batch).replace_schema_metadata(file.schema_arrow.metadata))
+                yield plain_batch(labelled, names, problems, first)
                 first += batch.num_rows
 
     def estimate_rows(self, table: TableFile) -> int | None:
