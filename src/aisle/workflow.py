@@ -173,7 +173,8 @@ def load(
     """Load a saved model.
 
     Args:
-        folder: A bundle, a run folder, an exported model, an ensemble or a cascade.
+        folder: A bundle, a run folder, an exported model, an ensemble or a cascade; or a model of the Hugging
+            Face Hub: `hf://org/model`, `hf://org/model@revision`.
         trust_code: Allow the model to import your own code (`my_file:ClassName`).
         device: The device of a network: cpu, cuda, mps or auto.
         precision: A point of the model's operating curve (default: the precision it was calibrated for).
@@ -182,6 +183,7 @@ def load(
         DeviceError: The device does not exist.
         PolicyError: The curve has no point of this precision.
         BundleError: The bundle is missing, truncated, edited, or of a newer version.
+        HubError: The model cannot be downloaded.
     """
     from aisle.inference.loading import at_precision, open_model
 

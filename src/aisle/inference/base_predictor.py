@@ -331,6 +331,49 @@ class BasePredictor(ABC):
         """
         return self._replace(model_id=write_bundle(self, Path(folder)))
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        license: str | None = None,
+        private: bool | None = None,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        create_pr: bool = False,
+        token: str | None = None,
+    ) -> str:
+        """Write the model and a model card to a repository of the Hugging Face Hub, which is created where it
+        does not exist. `aisle.load("hf://org/model")` loads it.
+
+        Args:
+            repo_id: `org/model`, or `model` for one of your own.
+            license: of the model, as the Hub names it: `apache-2.0`, `cc-by-nc-4.0`, `other`.
+            private: whether a new repository is private; by default as set for the organisation.
+            revision: a branch, which is created where it does not exist; `main` by default.
+            commit_message: of the commit; by default the model's id.
+            create_pr: open a pull request, instead of a commit.
+            token: by default that of `hf auth login` or `HF_TOKEN`.
+
+        Returns:
+            The address of the repository, or of the pull request.
+
+        Raises:
+            HubError: access is denied, or the Hub cannot be reached.
+            MissingExtraError: huggingface_hub is not installed.
+        """
+        from aisle.inference import hub
+
+        return hub.push(
+            self,
+            repo_id,
+            license=license,
+            private=private,
+            revision=revision,
+            commit_message=commit_message,
+            create_pr=create_pr,
+            token=token,
+        )
+
     def _replace(self, **changes: Any) -> Self:
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 

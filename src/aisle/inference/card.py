@@ -28,10 +28,10 @@ Reads:
 {_architecture(predictor.spec)}
 
 ## Measured
-{_measured(results)}
+{measured(results)}
 
 ## Guarantee
-{_guarantee(predictor.policy)}
+{guarantee(predictor.policy)}
 
 ## Use
 ```python
@@ -59,7 +59,8 @@ def _architecture(spec: Any) -> str:
     return f"Fusion `{spec.fusion.type}`, head `{spec.head.type}`."
 
 
-def _measured(results: dict[str, Any] | Any) -> str:
+def measured(results: dict[str, Any] | Any) -> str:
+    """The metrics of a model's `results` as a table, and the rows they were measured on."""
     metrics = results.get("metrics") or {}
     if not metrics:
         return "Not evaluated yet."
@@ -72,10 +73,10 @@ def renewed(card: str, policy: Any, model_id: str) -> str:
     before, _, rest = card.partition("## Guarantee\n")
     _, _, after = rest.partition("## Use\n")
     before = re.sub(r"(?m)^# Model .*$", f"# Model {model_id}", before, count=1)
-    return f"{before}## Guarantee\n{_guarantee(policy)}\n\n## Use\n{after}"
+    return f"{before}## Guarantee\n{guarantee(policy)}\n\n## Use\n{after}"
 
 
-def _guarantee(policy: Any) -> str:
+def guarantee(policy: Any) -> str:
     """The operating curve as a table, and what is guaranteed of it."""
     found = summarize_curve(policy)
     if not found.points:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aisle.errors import AisleError, BundleError, first_line
 from aisle.inference.folder import MANIFEST, find, read_manifest, runtime_of
+from aisle.inference.hub import download, hub_address
 
 if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
@@ -34,15 +35,17 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
     """Open a saved model of any kind: a bundle, or the run that holds one.
 
     Args:
-        folder: the bundle or the run.
+        folder: the bundle or the run; `hf://org/model` for one of the Hugging Face Hub.
         trust_code: import code from outside Aisle that the model names.
         device: where networks run (cpu, cuda, mps, auto); linear and exported models run on the CPU.
 
     Raises:
         BundleError: missing, truncated, edited, malformed or of another format.
         DeviceError: there is no such device here.
+        HubError: the model cannot be downloaded.
     """
-    home = find(folder)
+    address = hub_address(folder)
+    home = find(folder if address is None else download(address))
     runtime = runtime_of(home)
     if runtime in ("linear", "onnx") and device not in ("auto", "cpu"):
         kind = "an exported model" if runtime == "onnx" else "a linear model"
