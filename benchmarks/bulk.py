@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--shard-rows", type=int, default=50_000)
     parser.add_argument("--demo", type=Path, help="what `aisle demo` made, in place of a new shop and model")
     args = parser.parse_args()
-    how = ["--format", args.format, "--shard-rows", str(args.shard_rows)]
+    how = ["--shard-format", args.format, "--shard-rows", str(args.shard_rows)]
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         run = args.demo / "run" if args.demo else home / "run"

@@ -73,7 +73,7 @@ def columns(tmp_path, header, delimiter=",", encoding="utf-8"):
     path = tmp_path / "export.csv"
     names = next(csv.reader([header], delimiter=delimiter))
     path.write_text(f"{header}\n{delimiter.join('' for _ in names)}\n", encoding)
-    found = read(path, delimiter=delimiter).columns.to_dict()
+    found = read(path, delimiter=delimiter, format="none").columns.to_dict()
     return {role: found[role] for role in found if role not in ("fields", "ignored")}
 
 

@@ -270,22 +270,23 @@ SHOPIFY = (
 )
 
 
-def test_rows_of_variants_and_images_say_what_their_product_says(tmp_path):
+def test_rows_of_variants_and_images_are_one_product(tmp_path):
     export = tmp_path / "export.csv"
     export.write_text(SHOPIFY)
     for i in "abcde":
         (tmp_path / f"{i}.jpg").write_bytes(i.encode())
     catalog = read(export)
-    assert [p.id for p in catalog] == ["P0", "P1", "3", "M0", "M1", "C0"]
-    assert [p.fields.get("title") for p in catalog] == ["Gel pen"] * 3 + ["Tea mug"] * 2 + ["Cap"]
-    assert [p.fields.get("description") for p in catalog] == ["writes"] * 3 + [None] * 2 + ["warm"]
-    assert [p.fields.get("Vendor") for p in catalog] == ["Acme"] * 3 + ["Bolt"] * 2 + [None]
-    assert [p.fields.get("Option1 Value") for p in catalog][:2] == ["Red", "Blue"]
+    assert [p.id for p in catalog] == ["pen", "mug", "cap"]
+    assert [p.fields.get("title") for p in catalog] == ["Gel pen", "Tea mug", "Cap"]
+    assert [p.fields.get("description") for p in catalog] == ["writes", None, "warm"]
+    assert [p.fields.get("Vendor") for p in catalog] == ["Acme", "Bolt", None]
+    assert [p.fields.get("Option1 Value") for p in catalog] == ["Red, Blue", "Large", None]
     pens, mugs = (("Office", "Pens"),), (("Kitchen", "Mugs"),)
-    assert [p.categories for p in catalog] == [pens, pens, pens, mugs, mugs, ()]
+    assert [p.categories for p in catalog] == [pens, mugs, ()]
     names = [[ref.path.name for ref in p.images] for p in catalog]
-    assert names == [["a.jpg"], ["b.jpg"], ["c.jpg"], ["d.jpg"], [], ["e.jpg"]]  # each row's own
-    assert catalog.groups().tolist() == [0, 0, 0, 1, 1, 2]
+    assert names == [["a.jpg", "b.jpg", "c.jpg"], ["d.jpg"], ["e.jpg"]]  # those of all rows
+    assert catalog.source_rows.tolist() == [0, 0, 0, 1, 1, 2]
+    assert catalog.rows.tolist() == [1, 4, 6]
     assert [p.row for p in catalog.problems if "category" in p.message] == [6]
 
 

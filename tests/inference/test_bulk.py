@@ -56,7 +56,17 @@ def listings(n):
 def test_the_shards_are_the_one_file_cut_in_pieces(run, trained, shop, tmp_path, form):
     one, out = tmp_path / f"one.{form}", tmp_path / "out"
     assert run("classify", trained.run, shop.incoming, "--out", one, "--quiet")[0] == 0
-    command = ("classify", trained.run, shop.incoming, "--out", out, "--format", form, "--shard-rows", 7)
+    command = (
+        "classify",
+        trained.run,
+        shop.incoming,
+        "--out",
+        out,
+        "--shard-format",
+        form,
+        "--shard-rows",
+        7,
+    )
     code, said, _ = run(*command, "--json")
     found = json.loads(said)
     parts = sorted(out.glob("part-*"))
@@ -151,7 +161,7 @@ def test_it_refuses_to_go_on_with_another_model_files_or_settings(run, trained, 
         ),
         (("classify", trained.run, shop.incoming, "--out", out), "other files: in.csv, not incoming.csv"),
         ((*words, "--shard-rows", 5), "was begun with shard rows 50000, not 5"),
-        ((*words, "--format", "csv"), "was begun with format 'jsonl', not 'csv'"),
+        ((*words, "--shard-format", "csv"), "was begun with format 'jsonl', not 'csv'"),
         ((*words, "--no-cache"), "was begun with cache 32768, not 0"),
         ((*words, "-c", "title=description"), "was begun with columns title = 'title', not 'description'"),
     ]

@@ -131,8 +131,11 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
 
 def _header(report: "CheckReport", out: "Console") -> None:
     out.print(report.source, style="bold", markup=False)
+    if report.dialect:
+        out.print(f"{report.dialect}, {report.rows:,} products in {report.source_rows:,} rows", markup=False)
+    noun = "products" if report.dialect else "rows"
     out.print(
-        f"{report.rows:,} rows: {report.clean:,} without a problem, {report.flagged:,} with one, "
+        f"{report.rows:,} {noun}: {report.clean:,} without a problem, {report.flagged:,} with one, "
         f"{report.fatal:,} not used for training"
     )
     if len(report.files) > 1:

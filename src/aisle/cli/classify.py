@@ -49,7 +49,7 @@ def classify(
     ] = False,
     form: Annotated[
         ShardFormat,
-        typer.Option("--format", metavar="jsonl|csv|parquet", help="Format of a folder's shards."),
+        typer.Option("--shard-format", metavar="jsonl|csv|parquet", help="Format of a folder's shards."),
     ] = ShardFormat.jsonl,
     shard_rows: Annotated[int, typer.Option(min=1, help="Maximum rows per shard.")] = 50_000,
     cache: Annotated[

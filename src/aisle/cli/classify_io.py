@@ -68,7 +68,16 @@ class ProductReader(NamedTuple):
             format_of(self.like),
             max_expanded=options.max_bytes(),
         )
-        return ChunkReader(sources, rows, described.columns, options.image_root, hints, described.vectors)
+        return ChunkReader(
+            sources,
+            rows,
+            described.columns,
+            options.image_root,
+            hints,
+            described.vectors,
+            options.dialect,
+            options.category_file,
+        )
 
     def settings(self) -> dict[str, Any]:
         """The options that change predictions."""
@@ -77,6 +86,7 @@ class ProductReader(NamedTuple):
             "image_root": None if root is None else str(root),
             "delimiter": self.options.delimiter,
             "encoding": self.options.encoding,
+            "dialect": self.options.dialect,
             "vectors": [f"{name}={file}" for name, file in self.options.described().vectors.items()],
         }
 
@@ -328,7 +338,8 @@ def into_folder(
 
     chunks = reader.chunks(shards.rows)
     about = "" if chunks.total is None else f"about {chunks.total:,} rows; "
-    progress.say(f"{about}columns: {columns_line(chunks.columns)}")
+    title = "" if chunks.dialect is None else f"{chunks.dialect.title}, "
+    progress.say(f"{title}{about}columns: {columns_line(chunks.columns)}")
     print_missing_views(check_chunks(model, chunks), progress)
     settings = {"shard_rows": shards.rows, **reader.settings()}
     job = BulkJob(model, chunks, folder, f".{shards.form}", CACHE_SIZE if shards.cache else 0, settings)

@@ -157,6 +157,23 @@ class FileOptions(OptionGroup):
     encoding: Annotated[
         str | None, typer.Option("--encoding", help="Text encoding of the file (default: detected).")
     ] = None
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME|FILE",
+            help="How a shop platform's export is written: shopify, woocommerce, magento, …, a .toml file of "
+            "your own, or none (default: recognised by its columns).",
+        ),
+    ] = None
+    category_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--category-file",
+            help="The file that gives codes of categories their names, such as Akeneo's category export "
+            "(default: looked for beside the file).",
+        ),
+    ] = None
     date_format: Annotated[
         str | None,
         typer.Option(
@@ -240,6 +257,8 @@ class FileOptions(OptionGroup):
             vectors=described.vectors,
             strict=strict,
             like=like,
+            format=self.dialect,
+            category_file=self.category_file,
             max_expanded=self.max_bytes(),
             progress=progress or SILENT,
         )

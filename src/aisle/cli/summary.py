@@ -23,7 +23,7 @@ def print_catalog_summary(catalog: "Catalog", progress: "Progress", model: Any =
     """
     from aisle.data.column_hints import ROLE_NAMES, propose
 
-    progress.say(f"read {len(catalog):,} rows; columns: {columns_line(catalog.columns)}")
+    progress.say(f"{announce(catalog)}; columns: {columns_line(catalog.columns)}")
     for one in propose(catalog):
         if one.role != "category":  # a command that needs labels reports that itself
             likely = f"the most likely is {one.column!r}: {one.flag}"
@@ -38,6 +38,14 @@ def print_catalog_summary(catalog: "Catalog", progress: "Progress", model: Any =
         from aisle.inference.known_columns import check_columns
 
         print_missing_views(check_columns(model, catalog), progress)
+
+
+def announce(catalog: "Catalog") -> str:
+    """`read 1,207 rows`, or `Shopify product export, 412 products in 1,207 rows`."""
+    if catalog.dialect is None:
+        return f"read {count(len(catalog), 'row')}"
+    rows = len(catalog.source_rows)
+    return f"{catalog.dialect.title}, {count(len(catalog), 'product')} in {count(rows, 'row')}"
 
 
 def count(number: int, noun: str) -> str:

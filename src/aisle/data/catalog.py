@@ -1,7 +1,5 @@
 """A catalog: a sequence of products over rows in Arrow."""
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,11 +8,10 @@ from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.ipc
 
 from aisle.data import column_parsers, duplicates, near_duplicates
 from aisle.data.catalog_data import CatalogData
-from aisle.data.catalog_format import CatalogFormat, resolved_roles
+from aisle.data.catalog_format import CatalogFormat, resolved_roles, without_separators
 from aisle.data.columns import Columns
 from aisle.data.dialects import Dialect
 from aisle.data.files import SourceFile
@@ -104,6 +101,8 @@ class Catalog(Sequence[Product]):
         columns = resolved_roles(
             data.columns, self.style if self.labelled else None, self.official, data.images.separator
         )
+        if data.dialect is not None:
+            columns = without_separators(columns, data.user_format.given)
         return replace(data.user_format, columns=columns)
 
     @property
@@ -138,14 +137,7 @@ class Catalog(Sequence[Product]):
         """
         if not pa.types.is_string(self._data.records.types[name]):
             return None
-        counts: Counter[str] = Counter()
-        for array in self.raw_column(name):
-            for item in array.value_counts().to_pylist():
-                if item["values"] and item["values"].strip():
-                    counts[item["values"]] += item["counts"]
-            if len(counts) > limit:
-                return None
-        return dict(counts)
+        return column_parsers.value_counts(self.raw_column(name), limit)
 
     @property
     def table(self) -> pa.Table:
@@ -371,17 +363,7 @@ class Catalog(Sequence[Product]):
     @cached_property
     def fingerprint(self) -> str:
         """A hash of all rows and column roles."""
-        digest = hashlib.blake2b(repr(sorted(self.columns.to_dict().items())).encode(), digest_size=16)
-        for batch in self._data.records.batches:
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, batch.schema) as writer:
-                writer.write_batch(batch)
-            digest.update(sink.getvalue())
-        for name, file in sorted(self._data.vector_files.items()):
-            digest.update(f"{name} {file.fingerprint}".encode())
-        if self._index is not None:
-            digest.update(self._index.tobytes())
-        return digest.hexdigest()
+        return self._data.fingerprint(self._index)
 
     # -- other labels -------------------------------------------------------------------------
 

@@ -1,11 +1,14 @@
 """The data that all selections of a catalog share, with values that are computed once."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
 
 from aisle.data import column_parsers
 from aisle.data.catalog_format import CatalogFormat
@@ -81,6 +84,20 @@ class CatalogData:
         mask = np.zeros(len(self.records), dtype=bool)
         mask[self.problems.fatal_positions()] = True
         return mask
+
+    def fingerprint(self, index: np.ndarray | None) -> str:
+        """A hash of the records at `index` (None: all) and of the column roles."""
+        digest = hashlib.blake2b(repr(sorted(self.columns.to_dict().items())).encode(), digest_size=16)
+        for batch in self.records.batches:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            digest.update(sink.getvalue())
+        for name, file in sorted(self.vector_files.items()):
+            digest.update(f"{name} {file.fingerprint}".encode())
+        if index is not None:
+            digest.update(index.tobytes())
+        return digest.hexdigest()
 
     def product(self, row: int, record: Mapping[str, Any]) -> Product:
         """Record number `row` (from 0) as a product."""

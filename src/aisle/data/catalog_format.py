@@ -6,11 +6,13 @@ A run and its model keep it as `catalog.json`, so that later files of the same s
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from aisle.data.columns import Columns, parse_columns
+from aisle.data.dialects import Dialect
+from aisle.data.dialects.detection import dialect_from_dict
 from aisle.errors import CatalogError
 
 FILE = "catalog.json"
@@ -38,12 +40,15 @@ class CatalogFormat:
         columns: All roles, stated and detected, with the separators of levels, categories and images.
         delimiter: The field delimiter of its CSV files.
         encoding: The encoding of its text files.
+        dialect: The dialect of a shop export: the name of one that comes with Aisle, the user's own, or
+            `none` if the user asked for none.
     """
 
     given: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
     delimiter: str | None = None
     encoding: str | None = None
+    dialect: str | Dialect | None = None
 
     def roles(self, names: Iterable[str], given: Mapping[str, Any]) -> Roles:
         """The roles of another file's columns.
@@ -84,7 +89,7 @@ class CatalogFormat:
 
     def as_given(self) -> "CatalogFormat":
         """The format with the stated roles only; the others are detected again."""
-        return CatalogFormat(self.given, self.given, self.delimiter, self.encoding)
+        return CatalogFormat(self.given, self.given, self.delimiter, self.encoding, self.dialect)
 
     @property
     def named(self) -> list[str]:
@@ -94,7 +99,10 @@ class CatalogFormat:
 
     def to_json(self) -> str:
         """The format as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
+        data = {part.name: getattr(self, part.name) for part in fields(self)}
+        if isinstance(self.dialect, Dialect):
+            data["dialect"] = self.dialect.model_dump(exclude_defaults=True)
+        return json.dumps(data, ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "CatalogFormat":
@@ -109,9 +117,12 @@ class CatalogFormat:
             separators = [data["delimiter"], data["encoding"]]
             if not all(separator is None or isinstance(separator, str) for separator in separators):
                 raise TypeError("delimiter and encoding are text")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            dialect = data.get("dialect")
+            if dialect is not None and not isinstance(dialect, str):
+                dialect = dialect_from_dict(dialect, "dialect")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, CatalogError) as error:
             raise CatalogError(f"{FILE} does not say how a catalog is written: {error}") from error
-        return cls(given, columns, *separators)
+        return cls(given, columns, separators[0], separators[1], dialect)
 
     @classmethod
     def load(cls, folder: Path) -> "CatalogFormat | None":
@@ -162,6 +173,11 @@ def resolved_roles(
     if image_separator is not None:
         roles["image_separator"] = image_separator
     return roles
+
+
+def without_separators(roles: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The roles without separators that nobody stated: those of a shop export are its dialect's."""
+    return {key: value for key, value in roles.items() if key not in _SEPARATORS[:3] or key in given}
 
 
 def format_of(like: Any) -> CatalogFormat | None:

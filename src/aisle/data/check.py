@@ -11,7 +11,10 @@ import numpy as np
 from aisle.data import column_parsers
 from aisle.data.catalog import Catalog
 from aisle.data.checks import find_all
+from aisle.data.dialects.cells import CATEGORY
+from aisle.data.dialects.schema import AUTO
 from aisle.data.finding import Finding
+from aisle.data.labels import LabelStyle
 from aisle.data.problems import Problems
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
@@ -83,13 +86,19 @@ class ClassSummary:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The result of `check`. `rows` = `clean` + `flagged` (with a problem) + `fatal` (not trained on)."""
+    """The result of `check`. `rows` = `clean` + `flagged` (with a problem) + `fatal` (not trained on).
+
+    In a shop export, `rows` are its products: `dialect` is the platform's title, and `source_rows` the number
+    of rows that the products come from.
+    """
 
     source: str
     rows: int
     clean: int
     flagged: int
     fatal: int
+    dialect: str
+    source_rows: int
     files: tuple[tuple[str, int], ...]
     mapping: tuple[tuple[str, str], ...]
     columns: tuple[ColumnSummary, ...]
@@ -164,13 +173,16 @@ def check(
                 problems.add(image.row, image.column, image.reason, image.name)
         problems.sort()
     rows, fatal = len(catalog), int(catalog.fatal.sum())
-    flagged = len(np.setdiff1d(problems.rows_with(), problems.fatal_rows()))
+    position = catalog.source_rows[problems.rows_with() - catalog.first_source_row]
+    flagged = len(np.unique(position[(position >= 0) & ~catalog.fatal[position]]))
     return CheckReport(
         source=", ".join(str(part.path) for part in catalog.files[:3]) or "rows in memory",
         rows=rows,
         clean=rows - flagged - fatal,
         flagged=flagged,
         fatal=fatal,
+        dialect=catalog.dialect.title if catalog.dialect is not None else "",
+        source_rows=len(catalog.source_rows),
         files=tuple((str(part.path), part.last - part.first + 1) for part in catalog.files),
         mapping=_mapping(catalog),
         columns=tuple(_columns(catalog)),
@@ -189,9 +201,17 @@ def _mapping(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     lines = catalog.columns.describe()
     if catalog.columns.label:
         named = catalog.labelled and catalog.style.delimiter is None and catalog.taxonomy.depth > 1
-        how = "ids or names of categories" if named else str(catalog.style)
+        how = "ids or names of categories" if named else str(_style(catalog))
         lines.append(("labels", how))
     return tuple(lines)
+
+
+def _style(catalog: Catalog) -> LabelStyle:
+    """How the labels are written in the file; the dialect of a shop export tells."""
+    rules = catalog.dialect.category if catalog.dialect is not None else None
+    if rules is None or catalog.columns.separator != CATEGORY:
+        return catalog.style
+    return LabelStyle(rules.delimiter, separator=None if rules.separator == AUTO else rules.separator)
 
 
 def _columns(catalog: Catalog) -> list[ColumnSummary]:

@@ -1,10 +1,11 @@
 """Reads a source of any length as a sequence of small catalogs.
 
-Memory and disk do not grow with the source. Properties of all rows together (repeated ids, duplicates, the
-category tree of the labels) are not computed.
+Memory does not grow with the source, but for 40 bytes a row of a shop export whose rows are grouped; such an
+export is copied to disk, for rows of one product may lie anywhere. Properties of all rows together (repeated
+ids, duplicates, the category tree of the labels) are not computed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -15,16 +16,18 @@ from aisle.data.catalog import Catalog
 from aisle.data.catalog_data import CatalogData
 from aisle.data.column_resolution import resolve_columns
 from aisle.data.columns import Columns, parse_columns
+from aisle.data.dialects import Dialect
+from aisle.data.dialects.products import ExportProducts, rows_are_products
 from aisle.data.label_reading import no_labels
-from aisle.data.paths import wrap_store_errors
+from aisle.data.paths import is_remote, wrap_store_errors
 from aisle.data.pipes import PipeCopies
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions
-from aisle.data.records import Records
+from aisle.data.records import Records, spill
 from aisle.data.row_checks import check_rows
+from aisle.data.shop_exports import choose_dialect, export_roles, open_export
 from aisle.data.source_rows import SourceRows
 from aisle.data.sources import name_file_in_errors, open_parts, resolve_root, source_folder
-from aisle.data.variant_rows import fill_batches
 from aisle.data.vectors import check_vector_files, open_vectors
 
 ROWS = 50_000
@@ -39,10 +42,11 @@ class Chunk(NamedTuple):
     Attributes:
         number: The position of the chunk, from 0.
         first: The number of its first record in the source, from 1.
-        rows: The number of records.
+        rows: The number of records; in a shop export, of products.
         catalog: Makes the catalog of its rows, which know their numbers in the source.
         batches: The raw records, where they come from files.
         problems: What reading them found.
+        source_rows: The rows of the source that its records come from.
     """
 
     number: int
@@ -51,6 +55,7 @@ class Chunk(NamedTuple):
     catalog: Callable[[], Catalog]
     batches: Sequence[pa.RecordBatch] = ()
     problems: Problems | None = None
+    source_rows: SourceRows = SourceRows()
 
 
 class Chunks(Protocol):
@@ -71,6 +76,11 @@ class Chunks(Protocol):
         """The files of the records, in order."""
         ...
 
+    @property
+    def dialect(self) -> Dialect | None:
+        """The dialect of a shop export; None for other sources."""
+        ...
+
     def __iter__(self) -> Iterator[Chunk]:
         """The chunks, read one by one."""
         ...
@@ -86,6 +96,8 @@ class ChunkReader:
         image_root: The folder that image paths are relative to. Default: the folder of the first file.
         options: Delimiter, encoding and format.
         vectors: Files of vectors by name.
+        format: The dialect of a shop export, as in `aisle.data.read`.
+        category_file: The file of category names, likewise.
 
     Raises:
         CatalogError: As `aisle.data.read`.
@@ -99,16 +111,28 @@ class ChunkReader:
         image_root: str | Path | None = None,
         options: ReadOptions = ReadOptions(),  # noqa: B008 - frozen
         vectors: Mapping[str, str | Path] | None = None,
+        format: str | Path | Dialect | None = None,
+        category_file: str | Path | None = None,
     ) -> None:
         self._pipes, self.rows, self.options = PipeCopies(), rows, options
         self.source = list(self._pipes.replace_pipes(list(source), options.max_expanded))
         folder = source_folder(source)
         self.vector_files = open_vectors(vectors)
         self._header_problems = Problems()
+        self._folder = None if folder is None or is_remote(folder) else resolve_root(None, folder)
+        self._category_file = category_file
+        self._read: tuple[ExportProducts, Problems] | None = None
+        known = parse_columns(columns)
         with wrap_store_errors(self.source[0]):
             sample, self.total = self._sample()
             root = resolve_root(image_root, folder)
-        resolved = resolve_columns(sample, parse_columns(columns), root, self._header_problems, options.like)
+            self._dialect = choose_dialect(format, options.like, sample.names)
+            self._first = sample
+            export, _ = self._open_export()
+            if export is not None:
+                sample = Records(list(_first_batches(export.batches(), _SAMPLE_ROWS)))
+                known = export_roles(export, sample, known, options.like)
+        resolved = resolve_columns(sample, known, root, self._header_problems, options.like)
         self.merge, self.images, self.types = resolved.merge, resolved.images, resolved.records.types
         check_vector_files(self.vector_files, self.types, self.columns.id)
 
@@ -116,6 +140,11 @@ class ChunkReader:
     def columns(self) -> Columns:
         """The role of every column."""
         return self.images.columns
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The dialect of a shop export; None for other sources."""
+        return self._dialect
 
     @property
     def files(self) -> list[Path]:
@@ -138,45 +167,75 @@ class ChunkReader:
                         break
         return Records(sample), total
 
-    def __iter__(self) -> Iterator[Chunk]:
-        problems, first = self._header_problems.copy(), 1
-        records = fill_batches(self._batches(problems), self.columns)
-        for number, batches in enumerate(_regroup(records, self.rows)):
-            rows = sum(batch.num_rows for batch in batches)
-            found = problems.drain(first + rows - 1)
-            yield Chunk(
-                number,
-                first,
-                rows,
-                partial(self.catalog, batches, first, found),
-                batches,
-                found,
-            )
-            first += rows
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_read": None}  # other processes read the export themselves
 
-    def _batches(self, problems: Problems) -> Iterator[pa.RecordBatch]:
-        """Every batch of every file; a column that the sample lacks is reported once."""
-        first, known = 1, set(self.types)
+    def _open_export(self) -> tuple[ExportProducts | None, Problems]:
+        """The products of a shop export, and the problems of reading its rows, if rows are read here."""
+        if self.dialect is None:
+            return None, Problems()
+        if self._read is None:
+            problems, records = Problems(), self._first
+            if not rows_are_products(self.dialect, records.names):
+                records = spill(self._rows(problems))
+            export = open_export(self.dialect, records, self._folder, self._category_file)
+            self._read = export, problems
+        return self._read
+
+    def __iter__(self) -> Iterator[Chunk]:
+        export, read = self._open_export()
+        problems, start = self._header_problems.copy(), 0
+        if export is None:
+            records = self._rows(problems)
+        elif rows_are_products(export.dialect, export.records.names):
+            records = map(export.batch, self._rows(problems))
+        else:
+            records, problems = export.batches(), read.copy()
+        source_rows = SourceRows() if export is None else export.rows
+        for number, batches in enumerate(_regroup(self._known(records, problems), self.rows)):
+            stop = start + sum(batch.num_rows for batch in batches)
+            rows = source_rows.part(start, stop)
+            found = problems.drain(rows.last(stop - start))
+            make = partial(self.catalog, batches, rows, found)
+            yield Chunk(number, rows.number(0), stop - start, make, batches, found, rows)
+            start = stop
+
+    def _rows(self, problems: Problems) -> Iterator[pa.RecordBatch]:
+        """Every batch of every file."""
+        first = 1
         for part in open_parts(self.source, problems, self.options):
             with name_file_in_errors(part.path):
-                for raw in part.batches(first):
-                    batch = raw if self.merge is None else self.merge.batch(raw)
-                    for name in [name for name in batch.schema.names if name not in known]:
-                        problems.add(None, name, "not read: the first records have no such column")
-                        known.add(name)
+                for batch in part.batches(first):
                     first += batch.num_rows
                     yield batch
 
-    def catalog(self, batches: Sequence[pa.RecordBatch], first: int, found: Problems) -> Catalog:
+    def _known(self, batches: Iterable[pa.RecordBatch], problems: Problems) -> Iterator[pa.RecordBatch]:
+        """Batches with feedback merged; a column that the sample lacks is reported once."""
+        known = set(self.types)
+        for raw in batches:
+            batch = raw if self.merge is None else self.merge.batch(raw)
+            for name in [name for name in batch.schema.names if name not in known]:
+                problems.add(None, name, "not read: the first records have no such column")
+                known.add(name)
+            yield batch
+
+    def catalog(self, batches: Sequence[pa.RecordBatch], rows: SourceRows, found: Problems) -> Catalog:
         """The rows of one chunk; `found` are problems of reading, by row number in the source."""
         records, problems = Records(batches), found.copy()
         records.types = {**self.types, **records.types}
-        rows = SourceRows(first)
         problems.number_by(rows)
         check_rows(records, self.images, problems, self.vector_files, len(problems), whole=False)
         labels = no_labels(records, self.columns, None, problems)
         data = CatalogData(
-            records, self.columns, labels, problems, self.images, (), self.vector_files, source_rows=rows
+            records,
+            self.columns,
+            labels,
+            problems,
+            self.images,
+            (),
+            self.vector_files,
+            source_rows=rows,
+            dialect=self.dialect,
         )
         return Catalog(data)
 
@@ -197,11 +256,25 @@ class CatalogChunks:
         """The number of records."""
         return len(self.whole)
 
+    @property
+    def dialect(self) -> Dialect | None:
+        """The dialect of the catalog."""
+        return self.whole.dialect
+
     def __iter__(self) -> Iterator[Chunk]:
         for number, start in enumerate(range(0, len(self.whole), self.rows)):
             stop = min(start + self.rows, len(self.whole))
             take = partial(self.whole.__getitem__, slice(start, stop))
             yield Chunk(number, start + 1, stop - start, take)
+
+
+def _first_batches(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """The batches that hold the first `rows` records."""
+    for batch in batches:
+        yield batch
+        rows -= batch.num_rows
+        if rows <= 0:
+            return
 
 
 def _regroup(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[list[pa.RecordBatch]]:

@@ -1,5 +1,6 @@
 """Parses Arrow columns: distinct values, blank cells, hashes, weights and dates."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -36,6 +37,18 @@ def encode(arrays: Iterator[pa.Array]) -> DictionaryEncoded:
         numbers = [known.setdefault(value, len(known)) for value in encoded.dictionary.to_pylist()]
         codes.append(np.array(numbers, np.int32)[encoded.indices.to_numpy(zero_copy_only=False)])
     return DictionaryEncoded(np.concatenate(codes) if codes else np.empty(0, np.int32), list(known))
+
+
+def value_counts(arrays: Iterator[pa.Array], limit: int) -> dict[str, int] | None:
+    """Count the values of a text column, without blanks; None if there are more than `limit`."""
+    counts: Counter[str] = Counter()
+    for array in arrays:
+        for item in array.value_counts().to_pylist():
+            if item["values"] and item["values"].strip():
+                counts[item["values"]] += item["counts"]
+        if len(counts) > limit:
+            return None
+    return dict(counts)
 
 
 def as_text(array: pa.Array) -> pa.Array:

@@ -10,12 +10,15 @@ from aisle.data.catalog_format import CatalogFormat, format_of
 from aisle.data.column_resolution import resolve_columns
 from aisle.data.columns import Columns, parse_columns
 from aisle.data.dates import parse_date_format
+from aisle.data.dialects import Dialect
 from aisle.data.label_reading import no_labels, read_labels
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions
+from aisle.data.records import spill
 from aisle.data.row_checks import check_rows
+from aisle.data.shop_exports import choose_dialect, export_roles, format_to_keep, open_export
+from aisle.data.source_rows import SourceRows
 from aisle.data.sources import Source, open_source
-from aisle.data.variant_rows import fill_variants
 from aisle.data.vectors import check_vector_files, open_vectors
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import Taxonomy, read_tree
@@ -35,6 +38,8 @@ def read(
     vectors: Mapping[str, str | Path] | None = None,
     strict: bool = False,
     like: Any = None,
+    format: str | Path | Dialect | None = None,
+    category_file: str | Path | None = None,
     max_expanded: int | None = None,
     progress: Progress = SILENT,
 ) -> Catalog:
@@ -56,6 +61,10 @@ def read(
         strict: Raise the first problem.
         like: A model or a catalog whose columns, separators and encoding this source has too, as far as it
             has those columns.
+        format: How a shop's platform writes the source: the name of a dialect (`shopify`), a TOML file, or
+            `none` for a plain table. Default: recognised by the columns of a file.
+        category_file: The file that gives codes of categories their names, such as Akeneo's category export.
+            Default: looked for beside the source.
         max_expanded: Bytes that a compressed file may unpack to. Default: 100 times its size, or 64 MiB.
         progress: Reports progress.
 
@@ -76,20 +85,49 @@ def read(
     problems.strict = strict  # concerns the rows; the owner of a published tree is someone else
     with open_source(source, options) as opened:
         records, files = opened.load(problems, progress)
-        tree = tree or opened.taxonomy()
-        known, root = opened.columns(records) | user_columns, opened.image_root(image_root)
-        resolved = resolve_columns(records, known, root, problems, previous, tree, labels)
-        records, images = fill_variants(resolved.records, resolved.columns), resolved.images
+        tree, known = tree or opened.taxonomy(), opened.columns(records)
+        root, rows, dialect = opened.image_root(image_root), SourceRows(), None
+        if format is not None or (opened.has_files and not known):
+            dialect = choose_dialect(format, previous, records.names)
+        if dialect is not None:
+            export = open_export(dialect, records, opened.home, category_file)
+            records, rows = spill(export.batches()), export.rows
+            problems.number_by(rows)
+            known = export_roles(export, records, user_columns, previous, tree)
+        else:
+            known = known | user_columns
+        resolved = resolve_columns(
+            records,
+            known | user_columns | ({"ignored": known["ignored"]} if dialect else {}),
+            root,
+            problems,
+            previous,
+            tree,
+            labels,
+        )
+        records, images = resolved.records, resolved.images
         check_vector_files(vector_files, records.types, resolved.columns.id)
         since, reader = len(problems), read_labels if labels else no_labels
         found = reader(records, resolved.columns, tree, problems)
         check_rows(records, images, problems, vector_files, since, progress)
     user_format = CatalogFormat(
-        {**(previous.given if previous else {}), **user_columns}, {}, **(options.detected or {})
+        {**(previous.given if previous else {}), **user_columns},
+        {},
+        **(options.detected or {}),
+        dialect=format_to_keep(format, dialect),
     )
     catalog = Catalog(
         CatalogData(
-            records, resolved.columns, found, problems, images, files, vector_files, user_format=user_format
+            records,
+            resolved.columns,
+            found,
+            problems,
+            images,
+            files,
+            vector_files,
+            source_rows=rows,
+            user_format=user_format,
+            dialect=dialect,
         )
     )
     if labels and splits:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,25 @@ class Records:
             for start in range(0, batch.num_rows, step):
                 yield from batch.slice(start, step).to_pylist()
 
+    def take(self, rows: np.ndarray) -> pa.RecordBatch:
+        """The records at these positions, in this order; one batch with all columns."""
+        numbers = np.searchsorted(self._stops, rows, side="right")
+        order = np.argsort(numbers, kind="stable")
+        schema = pa.schema(list(self.types.items()))
+        pieces = [pa.Table.from_batches([], schema)]
+        for b in np.unique(numbers):
+            batch, start = self.batches[b], int(self._stops[b]) - self.batches[b].num_rows
+            piece = batch.take(pa.array(rows[order[numbers[order] == b]] - start))
+            pieces.append(pa.Table.from_batches([piece]))
+        table = pa.concat_tables(pieces, promote_options="permissive").select(list(self.types))
+        if not (order[:-1] < order[1:]).all():
+            inverse = np.empty(len(order), np.int64)
+            inverse[order] = np.arange(len(order))
+            table = table.take(pa.array(inverse))
+        return (
+            table.combine_chunks().to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], schema)
+        )
+
     def column(self, name: str) -> Iterator[pa.Array]:
         """The cells of one column, one array per batch."""
         for batch in self.batches:
@@ -148,3 +167,11 @@ class Records:
             return pa.table({name: pa.array([], kind) for name, kind in self.types.items()})
         tables = [pa.Table.from_batches([batch]) for batch in self.batches]
         return pa.concat_tables(tables, promote_options="default").select(self.names)
+
+
+def spill(batches: Iterable[pa.RecordBatch]) -> Records:
+    """Records of batches, in memory while small and on disk when large."""
+    buffer = SpillBuffer()
+    for batch in batches:
+        buffer.add(batch)
+    return buffer.records()

@@ -41,3 +41,17 @@ class SourceRows:
     def product_of_rows(self, products: int) -> np.ndarray:
         """(m,) int64 position of each row's product, of `products` in all."""
         return np.arange(products) if self.product is None else self.product
+
+    def part(self, start: int, stop: int) -> "SourceRows":
+        """The rows of products `start` to `stop`, and rows of others between them, which have product -1."""
+        if self.lead is None or self.product is None:
+            return SourceRows(self.first + start)
+        lead = self.lead[start:stop]
+        last = int(self.lead[stop]) - 1 if stop < len(self.lead) else self.first + len(self.product) - 1
+        first = int(lead[0]) if len(lead) else self.first
+        product = self.product[first - self.first : last + 1 - self.first] - start
+        return SourceRows(first, np.where((product >= 0) & (product < stop - start), product, -1), lead)
+
+    def last(self, products: int) -> int:
+        """The number of the last row, of `products` in all."""
+        return self.first + (products if self.product is None else len(self.product)) - 1

@@ -18,7 +18,7 @@ from aisle.data.batches import VECTOR
 from aisle.data.dataset_folders import add_split
 from aisle.data.files import SourceFile, TableFile, find_images
 from aisle.data.json_tables import rows_to_batches
-from aisle.data.paths import is_path, store_errors, to_path
+from aisle.data.paths import is_path, is_remote, store_errors, to_path
 from aisle.data.pipes import PipeCopies, is_pipe
 from aisle.data.problems import Problems
 from aisle.data.product import Product
@@ -93,6 +93,17 @@ class OpenSource:
     def taxonomy(self) -> Taxonomy | None:
         """The category tree that comes with the source, known after `load`."""
         return self.source.taxonomy() if isinstance(self.source, BatchSource) else None
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the source is files, not rows in memory."""
+        first = self.source[0] if isinstance(self.source, list | tuple) and self.source else self.source
+        return is_path(first)
+
+    @property
+    def home(self) -> Path | None:
+        """The folder of the source; None for rows in memory and pipes."""
+        return None if self.folder is None or is_remote(self.folder) else resolve_root(None, self.folder)
 
     def image_root(self, root: str | Path | None) -> Path:
         """The folder that image paths are relative to: `root`, else the folder of the source."""

@@ -45,8 +45,16 @@ def detect_dialect(names: Iterable[str]) -> Dialect | None:
 def proof(rules: DetectRules, header: Header) -> int:
     """How many of the columns that tell a dialect a header has; 0 if they are too few."""
     found = sum(header.find((one,) if isinstance(one, str) else one) is not None for one in rules.columns)
+    also = max((len(names) for names in rules.also if all(header.find((n,)) for n in names)), default=0)
     needed = len(rules.columns) if rules.at_least is None else rules.at_least
-    return found if found >= needed and not header.find_all(rules.without) else 0
+    if header.find_all(rules.without):
+        return 0
+    return max(found if rules.columns and found >= needed else 0, also)
+
+
+def fits(dialect: Dialect, names: Iterable[str]) -> bool:
+    """Whether a file with these columns may be written in a dialect; always, without rules of detection."""
+    return dialect.detect is None or proof(dialect.detect, Header(names)) > 0
 
 
 def load_dialect(dialect: "str | Path | Dialect") -> Dialect:

@@ -15,6 +15,9 @@ class Header:
         self._by_key: dict[str, str] = {}
         for name in self.names:
             self._by_key.setdefault(folded(name), name)
+        for name in self.names:  # Google's attributes in a feed
+            if name.lower().startswith("g:"):
+                self._by_key.setdefault(folded(name[2:]), name)
 
     def find(self, alternatives: Sequence[str]) -> str | None:
         """The first column that has one of these names, in the order of the names."""
@@ -47,11 +50,12 @@ def wildcards(pattern: str, name: str) -> tuple[str, ...] | None:
 
     `wildcards("Attribute * name", "Attribute 12 name") == ("12",)`.
     """
-    found = _regex(pattern).fullmatch(name.strip())
+    found = _regex(pattern).fullmatch(name.strip().replace("’", "'"))
     return None if found is None else tuple(text.strip() for text in found.groups())
 
 
 @lru_cache(1024)
 def _regex(pattern: str) -> re.Pattern[str]:
+    pattern = pattern.replace("’", "'")
     parts = [r"\s*".join(map(re.escape, part.split())) for part in pattern.split("*")]
     return re.compile(r"\s*(.+?)\s*".join(parts), re.IGNORECASE)

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 Names = tuple[str, ...]
+AUTO = "auto"  # a separator that is found over the whole column
 
 
 class DialectTable(BaseModel):
@@ -23,13 +24,15 @@ class DetectRules(DialectTable):
     Attributes:
         columns: Column names; an entry may list alternatives.
         at_least: How many of them occur in a file of this dialect. Default: all.
+        also: Sets of columns, each of which is enough by itself.
         without: Names that do not occur.
         header_line: A regular expression; if the first line of a text file matches, the line of column names
             is one of the next lines.
     """
 
-    columns: tuple[str | Names, ...]
+    columns: tuple[str | Names, ...] = ()
     at_least: int | None = None
+    also: tuple[Names, ...] = ()
     without: Names = ()
     header_line: str | None = None
 
@@ -100,7 +103,8 @@ class CategoryRules(DialectTable):
     Attributes:
         columns: Column names, the likeliest first; the others are ignored, for they tell the label.
         delimiter: Separates levels. Default: the categories are flat.
-        separator: Separates several categories of a product.
+        separator: Separates several categories of a product; `auto`: found over the whole column.
+        all_rows: Whether categories of all rows of a product count, not those of its first row.
         escape: The character that precedes a literal separator in a name.
         drop_roots: Names of roots that are no category, such as `Default Category`.
         common_root: Whether a root that all categories of the file share is dropped.
@@ -110,6 +114,7 @@ class CategoryRules(DialectTable):
     columns: Names = ()
     delimiter: str | None = None
     separator: str | None = None
+    all_rows: bool = False
     escape: str | None = None
     drop_roots: Names = ()
     common_root: bool = False
@@ -124,14 +129,16 @@ class ImageRules(DialectTable):
         separator: Separates several images in a cell.
         escape: The character that precedes a literal separator.
         position: The column that orders the images of a product's rows.
-        prefix: What stands before paths that start with `/`, such as the folder of a shop's media.
+        relative: Whether paths that start with `/` are relative to the image folder.
+        cut: What follows this text is not the name: ` ! ` in `a.jpg ! alt : red`.
     """
 
     columns: Names = ()
     separator: str | None = None
     escape: str | None = None
     position: Names = ()
-    prefix: str = ""
+    relative: bool = False
+    cut: str | None = None
 
 
 class AttributePair(DialectTable):
@@ -148,11 +155,15 @@ class AttributeLists(DialectTable):
         columns: Column names.
         separator: Separates attributes; a value in double quotes may hold it.
         equals: Stands between name and value.
+        record: Separates lists in a cell, such as those of variants.
+        skip: Names that are no attributes.
     """
 
     columns: Names
     separator: str = ","
     equals: str = "="
+    record: str | None = None
+    skip: Names = ()
 
 
 class AttributeRules(DialectTable):
@@ -161,12 +172,14 @@ class AttributeRules(DialectTable):
     Attributes:
         pairs: Pairs of columns.
         lists: Columns that list attributes.
+        no_value: Values that stand for none, such as `Default Title`.
         columns: Columns whose names hold the attribute's name at `*`: `* (product.metafields.*)`. The first
             `*` is the name.
     """
 
     pairs: tuple[AttributePair, ...] = ()
     lists: tuple[AttributeLists, ...] = ()
+    no_value: Names = ()
     columns: Names = ()
 
 

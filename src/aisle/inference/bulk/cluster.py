@@ -16,11 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
 from aisle.data.chunks import Chunk, ChunkReader
 from aisle.data.problems import Problems
+from aisle.data.source_rows import SourceRows
 from aisle.errors import AisleError, extra, first_line
 from aisle.inference.bulk.cache import StreamPredictor
 from aisle.inference.bulk.folder import Folder
@@ -135,7 +137,9 @@ class Worker:
         told = Problems()
         for problem in row["told"]:
             told.add(*(problem[key] for key in ("row", "column", "message", "value")), fatal=problem["fatal"])
-        catalog = partial(self.pieces.catalog, batches, row["first"], told)
+        lead = None if row["lead"] is None else np.array(row["lead"], np.int64)
+        rows = SourceRows(row["first"], lead=lead)
+        catalog = partial(self.pieces.catalog, batches, rows, told)
         piece = Chunk(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, told)
         with tempfile.TemporaryDirectory(prefix="aisle-") as made:
             record = write_shard(self.model, piece, Path(made), ending, cache_size)
@@ -152,7 +156,9 @@ def _source(data: Any, pieces: ChunkReader, done: Mapping[int, tuple[int, int]])
         for piece in pieces:
             if done.get(piece.number) != (piece.first, piece.rows):
                 told = [problem._asdict() for problem in piece.problems or ()]
+                lead = piece.source_rows.lead
                 row = {"number": [piece.number], "first": [piece.first], "told": [told]}
+                row["lead"] = [None if lead is None else lead.tolist()]
                 columns = {name: pa.array(value, _TRAVELS[name]) for name, value in row.items()}
                 yield pa.table({**columns, "rows": pa.array([_packed(piece.batches)], _TRAVELS["rows"])})
 
@@ -177,7 +183,13 @@ _TOLD = pa.struct(
         ("fatal", pa.bool_()),
     ]
 )
-_TRAVELS = {"number": pa.int64(), "first": pa.int64(), "told": pa.list_(_TOLD), "rows": pa.large_binary()}
+_TRAVELS = {
+    "number": pa.int64(),
+    "first": pa.int64(),
+    "lead": pa.list_(pa.int64()),
+    "told": pa.list_(_TOLD),
+    "rows": pa.large_binary(),
+}
 
 
 def _packed(batches: Sequence[pa.RecordBatch]) -> bytes:
