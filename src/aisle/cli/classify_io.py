@@ -191,7 +191,10 @@ class WrittenFile(NamedTuple):
         """The paths, and the counts of a filled export, as JSON data."""
         if self.written is None:
             return self.paths
-        names = ("columns", "source_rows", "rows_filled", "rows_malformed", "rows_unencodable")
+        names = (
+            *("columns", "source_rows", "rows_filled", "rows_malformed", "rows_unencodable"),
+            "categories_without_code",
+        )
         return self.paths | {name: getattr(self.written, name) for name in names}
 
     def print(self) -> None:
@@ -205,6 +208,9 @@ class WrittenFile(NamedTuple):
             say(f"  {found.rows_malformed:,} malformed rows were copied as they are")
         if found.rows_unencodable:
             say(f"  {found.rows_unencodable:,} categories cannot be written in the encoding of the file")
+        if found.categories_without_code:
+            number, first = len(found.categories_without_code), found.categories_without_code[0]
+            say(f"  {number:,} categories have no code in this shop, such as {first!r}", markup=False)
 
 
 class FillSettings(NamedTuple):

@@ -9,6 +9,7 @@ import pyarrow as pa
 from aisle.data.batches import chunked, column_names, text_array
 from aisle.data.catalog_format import CatalogFormat
 from aisle.data.csv_rows import CsvDialect, read_records, sniff
+from aisle.data.dialects.header_lines import lines_before_header
 from aisle.data.files import TableFile, lines_of
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader, detect_encoding
@@ -83,6 +84,7 @@ def _open(
     lines = lines_of(table, encoding)
     whole = _sample(lines)
     sample, stated = _without_separator_line(whole)
+    sample = sample[lines_before_header(sample) :]
     is_tsv = table.ending in _TSV
     delimiter = (None if is_tsv else options.delimiter) or stated or ("\t" if is_tsv else None)
     dialect = _dialect(sample, delimiter, options.like)

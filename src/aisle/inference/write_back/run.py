@@ -16,9 +16,11 @@ from aisle.guarantee import Prediction
 from aisle.inference.known_columns import check_columns
 from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside, write_predictions
 from aisle.inference.prediction_table import titles_of
-from aisle.inference.write_back.cells import CategoryCells, category_format
+from aisle.inference.write_back.category_format import category_format
+from aisle.inference.write_back.cells import CategoryCells
 from aisle.inference.write_back.decisions import DecisionLog
 from aisle.progress import SILENT, Progress
+from aisle.taxonomy import format_path
 
 if TYPE_CHECKING:
     from aisle.inference.base_predictor import BasePredictor
@@ -40,6 +42,7 @@ class WriteBackSummary:
         rows_filled: Rows with a new category; others had it, or keep what they have.
         rows_malformed: Malformed rows that were copied as they are.
         rows_unencodable: Rows whose category the encoding of the file cannot write; they were copied.
+        categories_without_code: Categories that were not written, for the shop's file of codes lacks them.
     """
 
     out: Path
@@ -51,6 +54,7 @@ class WriteBackSummary:
     rows_filled: int
     rows_malformed: int
     rows_unencodable: int
+    categories_without_code: tuple[str, ...] = ()
 
 
 def check_write_back(files: Sequence[Path], out: Path) -> None:
@@ -119,11 +123,19 @@ def write_back(
     check_columns(predictor, catalog)  # type: ignore[arg-type]
     with progress("classifying", len(catalog)) as advance:
         found = predictor.predict_stream(catalog, advance, precision=precision)
-        return write_back_catalog(catalog, found, out, predictor, every=every)
+        codes = options.get("category_file")
+        codes = None if codes is None else Path(codes)
+        return write_back_catalog(catalog, found, out, predictor, every=every, category_file=codes)
 
 
 def write_back_catalog(
-    catalog: Catalog, predictions: Iterable[Prediction], out: Path, predictor: Any, *, every: bool = False
+    catalog: Catalog,
+    predictions: Iterable[Prediction],
+    out: Path,
+    predictor: Any,
+    *,
+    every: bool = False,
+    category_file: Path | None = None,
 ) -> WriteBackSummary:
     """Copy the file that a catalog was read from, and set the category of each product.
 
@@ -133,6 +145,7 @@ def write_back_catalog(
         out: As in `write_back`.
         predictor: The model, whose tree and training columns tell how categories are written.
         every: As in `write_back`.
+        category_file: As for `aisle.data.read`.
 
     Raises:
         OutputError: As `write_back`, or the catalog is not of one file.
@@ -140,7 +153,10 @@ def write_back_catalog(
     check_write_back([file.path for file in catalog.files], out)
     source = catalog.files[0].path
     trained = format_of(predictor)
-    form, log = category_format(catalog, trained.columns if trained else {}), DecisionLog(every)
+    read_with = catalog.catalog_format
+    options = ReadOptions(read_with.delimiter, read_with.encoding, max_expanded=sys.maxsize)  # it was read
+    export, roles = TableFile(source, sys.maxsize), trained.columns if trained else {}
+    form, log = category_format(catalog, export, options, roles, category_file), DecisionLog(every)
     table = None if form.extra_columns else out.with_name(_stem(out) + DECISIONS_ENDING)
     stream = log.added(predictions)
     if table is None:
@@ -148,11 +164,10 @@ def write_back_catalog(
             pass
     else:
         write_predictions(stream, table, titles_of(catalog), predictor.taxonomy.depth)
-    read_with = catalog.catalog_format
-    options = ReadOptions(read_with.delimiter, read_with.encoding, max_expanded=sys.maxsize)  # read before
+    editor = CategoryCells(catalog, log, form)
     with scratch_beside(out) as folder, refusals(out):
         part = folder / out.name
-        done = rewrite(TableFile(source, sys.maxsize), part, CategoryCells(catalog, log, form), options)
+        done = rewrite(export, part, editor, options)
         move(part, out)
     return WriteBackSummary(
         out,
@@ -164,6 +179,7 @@ def write_back_catalog(
         done.changed,
         done.malformed,
         done.unencodable,
+        tuple(sorted(format_path(category.path) for category in editor.without_code)),
     )
 
 

@@ -1,0 +1,196 @@
+"""How a category is written into the cells of a shop export."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aisle.data import Catalog
+from aisle.data.category_names import read_category_names
+from aisle.data.dialects import Dialect
+from aisle.data.dialects.cells import category_paths
+from aisle.data.dialects.header import Header
+from aisle.data.dialects.schema import CategoryRules
+from aisle.data.files import TableFile
+from aisle.data.problems import Problems
+from aisle.data.readers import reader_of
+from aisle.data.readers.base import ReadOptions
+from aisle.data.text import fold_spelling
+from aisle.encodings import decode_entities
+from aisle.inference.write_back.decisions import ChosenCategory
+from aisle.taxonomy import DELIMITER, CategoryPath, format_path
+
+_ROWS = 10_000  # by whose cells the root of the categories is found
+
+
+@dataclass(frozen=True)
+class CategoryFormat:
+    """How categories are written in the cells of an export.
+
+    Attributes:
+        columns: The columns that are filled: one, or one per level.
+        read: Reads the paths in a cell.
+        value: What is written: the path, the name of its last level, or the id.
+        delimiter: Separates levels.
+        escaped: The characters that are escaped in names.
+        escape: What precedes them.
+        root: The root that the export has before all paths; empty if it has none.
+        codes: Folded path -> code, where categories are written as codes of another file.
+        every_row: Whether all rows of a product are filled; else its first.
+        extra_columns: Whether decision and confidence become columns of the export.
+    """
+
+    columns: tuple[str, ...]
+    read: Callable[[str], Iterable[CategoryPath]]
+    value: str = "path"
+    delimiter: str = DELIMITER
+    escaped: str = ""
+    escape: str = ""
+    root: str = ""
+    codes: Mapping[CategoryPath, str] | None = None
+    every_row: bool = True
+    extra_columns: bool = True
+
+    def cells(self, category: ChosenCategory) -> tuple[str, ...] | None:
+        """The cells of a category; None where it has no code in this shop."""
+        path = category.path
+        if len(self.columns) > 1:
+            return (*path, *[""] * len(self.columns))[: len(self.columns)]
+        if self.codes is not None:
+            code = self.codes.get(_folded(path))
+            return None if code is None else (code,)
+        if self.value == "id" and category.id != format_path(path):
+            return (category.id,)
+        if self.value == "name":
+            return (self._escaped(path[-1]),)
+        rooted = self.root and fold_spelling(path[0]) != fold_spelling(self.root)
+        return (self.delimiter.join(map(self._escaped, (self.root, *path) if rooted else path)),)
+
+    def holds(self, cells: Sequence[str], category: ChosenCategory) -> bool:
+        """Whether cells name a category already, or one below it."""
+        path = _folded(category.path)
+        if len(self.columns) > 1:
+            return _folded(cells)[: len(path)] == path
+        cell = cells[0].strip()
+        if not cell:
+            return False
+        if (cell,) == self.cells(category):
+            return True
+        return any(self._without_root(other)[: len(path)] == path for other in map(_folded, self.read(cell)))
+
+    def _without_root(self, path: CategoryPath) -> CategoryPath:
+        return path[1:] if self.root and path[:1] == _folded([self.root]) and len(path) > 1 else path
+
+    def _escaped(self, name: str) -> str:
+        return "".join(self.escape + mark if mark in self.escaped else mark for mark in name)
+
+
+def _folded(names: Iterable[str]) -> CategoryPath:
+    return tuple(map(fold_spelling, names))
+
+
+class _Sample(NamedTuple):
+    """The columns of a file as it has them, and its first rows."""
+
+    names: list[str]
+    rows: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, table: TableFile, options: ReadOptions) -> "_Sample":
+        names: dict[str, None] = {}
+        rows: list[dict[str, Any]] = []
+        for batch in reader_of(table).read(table, Problems(), 1, options):
+            names.update(dict.fromkeys(batch.schema.names))
+            rows += batch.slice(0, _ROWS - len(rows)).to_pylist()
+            if len(rows) >= _ROWS:
+                break
+        return cls(list(names), rows)
+
+    def cells(self, column: str) -> list[str]:
+        return [row[column] for row in self.rows if isinstance(row.get(column), str) and row[column].strip()]
+
+
+def category_format(
+    catalog: Catalog,
+    table: TableFile,
+    options: ReadOptions,
+    trained_roles: Mapping[str, Any],
+    category_file: Path | None = None,
+) -> CategoryFormat:
+    """How categories are written into an export.
+
+    Args:
+        catalog: The catalog that was read from it.
+        table: The export.
+        options: How it was read.
+        trained_roles: The column roles of the model's training catalog; may be empty.
+        category_file: The file that gives codes of categories their names. Default: found beside the export.
+    """
+    sample = _Sample.of(table, options)
+    if catalog.dialect is not None:
+        home = table.path.parent if category_file is None else category_file
+        return _of_dialect(catalog.dialect, sample, trained_roles.get("category"), home)
+    levels = tuple(trained_roles.get("levels", ())) or catalog.columns.levels
+    if levels and set(levels) <= set(sample.names):
+        return CategoryFormat(levels, lambda _: ())
+    column = trained_roles.get("category") or catalog.columns.category or "category"
+    delimiter = trained_roles.get("delimiter")
+    value = "path" if delimiter or not trained_roles else "name" if delimiter == "" else "id"
+    delimiter = delimiter or DELIMITER
+
+    def read(cell: str) -> list[CategoryPath]:
+        return [tuple(name for name in decode_entities(cell).split(delimiter.strip()) if name.strip())]
+
+    return CategoryFormat((column,), read, value, delimiter)
+
+
+def _of_dialect(dialect: Dialect, sample: _Sample, trained: str | None, home: Path) -> CategoryFormat:
+    rules, category = dialect.write_back, dialect.category
+    header = Header(sample.names)
+    existing = header.find_all(rules.columns)
+    if trained in header.find_all(category.columns):
+        existing = [str(trained)]
+    known = (*rules.columns, *category.columns, "category")
+    column = existing[0] if existing else known[0].strip("*")
+    names = None
+    if category.names is not None and rules.value == "id":
+        names = read_category_names(category.names, home)
+    separator = rules.separator or category.separator or ""
+    marks = "" if separator == "auto" else separator.strip()
+    root = _root(category, sample.cells(column))
+
+    def read(cell: str) -> list[CategoryPath]:
+        return category_paths(cell, category, names)
+
+    return CategoryFormat(
+        (column,),
+        read,
+        rules.value,
+        rules.delimiter,
+        marks + rules.delimiter.strip(),
+        rules.escape or category.escape or "",
+        root,
+        None if names is None else _codes(names),
+        rules.every_row,
+        rules.extra_columns,
+    )
+
+
+def _codes(names: Mapping[str, CategoryPath]) -> dict[CategoryPath, str]:
+    """Folded path -> code, with the root of all and without it."""
+    found = {_folded(path[1:]): code for code, path in names.items() if len(path) > 1}
+    return found | {_folded(path): code for code, path in names.items()}
+
+
+def _root(rules: CategoryRules, cells: Sequence[str]) -> str:
+    """The root before the paths of an export: the one that its cells have, else the platform's usual one."""
+    if not (rules.drop_roots or rules.common_root):
+        return ""
+    if not cells:
+        return rules.drop_roots[0] if rules.drop_roots else ""
+    paths = [path for cell in cells for path in category_paths(cell, rules)]
+    (root, count), *_ = Counter(path[0] for path in paths).most_common(1)
+    known = {fold_spelling(name) for name in rules.drop_roots}
+    shared = rules.common_root and count == len(paths) and any(len(path) > 1 for path in paths)
+    return root if shared or fold_spelling(root) in known else ""
