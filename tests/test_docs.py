@@ -26,7 +26,7 @@ from aisle.data import readers
 from aisle.data.demo import make_shop
 from aisle.errors import RecipeError
 from aisle.metrics import Truth, overall
-from aisle.taxonomy import Taxonomy, format_path
+from aisle.taxonomy import Taxonomy
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -106,28 +106,6 @@ def test_parts_of_ones_own_work_as_contributing_says(shop):
         assert [json.loads(line)["id"] for line in lines] == ids(shop / "new.csv")
     with pytest.raises(RecipeError, match="trust_code"):
         load(shop / "runs/pairs")
-
-
-def test_an_export_is_filled_in_as_its_page_says(trained, tmp_path):
-    (tmp_path / "runs").mkdir()
-    shutil.copytree(trained.run, tmp_path / "runs" / "shop")
-    page = blocks("docs/fill.md")
-    (tmp_path / "export.csv").write_text(next(block.text for block in page if block.kind == "csv"))
-    for block in page:
-        if block.kind in ("sh", "python"):
-            run(block, tmp_path)
-
-    def rows(name: str) -> list[list[str]]:
-        with (tmp_path / name).open(newline="", encoding="utf-8-sig") as lines:
-            return list(csv.reader(lines))
-
-    before, filled = rows("export.csv"), rows("export.all.csv")
-    assert [row[:4] + row[5:] for row in filled] == [row[:4] + row[5:] for row in before]
-    paths = [format_path(node.path) for node in load(trained.run).taxonomy.nodes]
-    assert [row[4] in paths for row in filled[1:]] == [True, False, True, True]
-    assert rows("export.filled.csv")[-1][4] in (*paths, "Gifts")
-    assert ids(tmp_path / "predictions.csv") == ["oak-clock", "red-boots", "gift"]
-    assert ids(tmp_path / "export.filled.decisions.csv") == ids(tmp_path / "predictions.csv")
 
 
 def written(name: str, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 import aisle
 from aisle.cli.classify_io import fills_export
 from aisle.inference.prediction_files import OutputError
+from aisle.taxonomy import format_path
+from tests.test_docs import blocks, ids
+from tests.test_docs import run as run_block
 
 ADDED = ["aisle_decision", "aisle_confidence"]
 
@@ -115,3 +119,26 @@ def test_what_cannot_be_written_back_is_one_line(trained, typed, shop, tmp_path)
     assert "one file at a time" in typed(*words, shop.incoming, "--out", tmp_path / "a.csv", "--fill")[2]
     assert "add --fill" in typed(*words, "--out", tmp_path / "a.csv", "--all")[2]
     assert not list(tmp_path.glob("a.*"))
+
+
+@pytest.mark.slow
+def test_the_how_to_page_does_what_it_says(trained, tmp_path):
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(trained.run, tmp_path / "runs" / "shop")
+    page = blocks("docs/fill.md")
+    (tmp_path / "export.csv").write_text(next(block.text for block in page if block.kind == "csv"))
+    for block in page:
+        if block.kind in ("sh", "python"):
+            run_block(block, tmp_path)
+
+    def rows(name):
+        with (tmp_path / name).open(newline="", encoding="utf-8-sig") as lines:
+            return list(csv.reader(lines))
+
+    before, filled = rows("export.csv"), rows("export.all.csv")
+    assert [row[:4] + row[5:] for row in filled] == [row[:4] + row[5:] for row in before]
+    paths = [format_path(node.path) for node in trained.model.taxonomy.nodes]
+    assert [row[4] in paths for row in filled[1:]] == [True, False, True, True]
+    assert rows("export.filled.csv")[-1][4] in (*paths, "Gifts")
+    assert ids(tmp_path / "predictions.csv") == ["oak-clock", "red-boots", "gift"]
+    assert ids(tmp_path / "export.filled.decisions.csv") == ids(tmp_path / "predictions.csv")
