@@ -271,10 +271,7 @@ class Catalog(Sequence[Product]):
 
     @property
     def source_rows(self) -> np.ndarray:
-        """(m,) int64 position of the product of each row of the source; -1 where it is not in this catalog.
-
-        The first row has the number `first_source_row`. Rows of variants have their product's position.
-        """
+        """(m,) int64 position of the product of each source row; -1: it is not in this catalog."""
         product = self._data.source_rows.product_of_rows(len(self._data.records))
         if self._index is None:
             return product

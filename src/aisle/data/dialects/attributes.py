@@ -9,7 +9,7 @@ import pyarrow as pa
 from aisle.data.column_names import folded
 from aisle.data.dialects.cells import attribute_list, split_list
 from aisle.data.dialects.header import Header, wildcards
-from aisle.data.dialects.schema import AttributeLists, AttributeRules
+from aisle.data.dialects.schema import AttributeLists, AttributeRules, Names
 from aisle.data.records import Records
 
 MAX_COLUMNS = 100  # attributes that get a column of their own, the most frequent
@@ -36,8 +36,9 @@ class AttributeColumns(NamedTuple):
         return [*pairs, *(column for column, _ in self.lists), *self.named]
 
 
-def attribute_columns(rules: AttributeRules, header: Header) -> AttributeColumns:
-    """The columns of a file that hold attributes."""
+def attribute_columns(rules: AttributeRules, header: Header, ignored: Names = ()) -> AttributeColumns:
+    """The columns of a file that hold attributes, without `ignored` ones whose names hold the attribute."""
+    not_read = set(header.find_all(ignored))
     pairs = []
     for pair in rules.pairs:
         values = {wildcards(pair.value, name): name for name in header.names}
@@ -50,7 +51,7 @@ def attribute_columns(rules: AttributeRules, header: Header) -> AttributeColumns
     for pattern in rules.columns:
         for name in header.names:
             found = wildcards(pattern, name)
-            if found:
+            if found and name not in not_read:
                 named.setdefault(name, found[0])
     return AttributeColumns(pairs, lists, named)
 
@@ -123,7 +124,7 @@ def _joined(known: str | None, value: str) -> str:
     """Distinct values of an attribute that is named several times, joined by commas."""
     if known is None:
         return value
-    return known if value in known.split(", ") else f"{known}, {value}"
+    return ", ".join(dict.fromkeys([*known.split(", "), *value.split(", ")]))
 
 
 def _values(cell: str) -> Iterable[str]:

@@ -6,7 +6,7 @@ from aisle.data.column_parsers import as_text
 from aisle.data.dialects.cells import Path, category_paths, category_text
 from aisle.data.dialects.schema import AUTO, CategoryRules
 from aisle.data.label_styles import detect_style
-from aisle.data.labels import LabelStyle, parse_label
+from aisle.data.labels import LabelStyle, levels_of, parse_label, root_of
 from aisle.data.records import Records
 
 _MAX_CACHED = 100_000  # cells whose text is kept
@@ -32,7 +32,7 @@ class CategoryReader:
         self._rules, self._names = rules, names
         self._styles: dict[str, LabelStyle] = {}
         if rules.separator == AUTO:
-            self._styles = {name: detect_style(_distinct(records, name), rules.delimiter) for name in columns}
+            self._styles = {name: _found_style(_distinct(records, name), rules.delimiter) for name in columns}
         self._texts: dict[tuple[str, ...], str] = {}
         self._roots = {root.casefold() for root in rules.drop_roots}
         if rules.common_root and columns:
@@ -67,6 +67,15 @@ class CategoryReader:
         paths = [path for cell in _distinct(records, column) for path in self._paths(column, cell)]
         found = {path[0].casefold() for path in paths}
         return found if len(found) == 1 and max(map(len, paths)) > 1 else set()
+
+
+def _found_style(cells: Sequence[str], delimiter: str | None) -> LabelStyle:
+    """How cells are written; a comma separates categories at least before a root of the column."""
+    style = detect_style(cells, delimiter)
+    if style.separator is not None or delimiter is None:
+        return style
+    roots = {root_of(cell, style) for cell in cells if levels_of(cell, style)[1:]}
+    return style._replace(separator=",", roots=frozenset(roots)) if roots else style
 
 
 def _distinct(records: Records, column: str) -> list[str]:

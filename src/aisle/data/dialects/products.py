@@ -25,7 +25,7 @@ def rows_are_products(dialect: Dialect, names: Iterable[str]) -> bool:
     """Whether each row can be read without the others."""
     header, products = Header(names), dialect.products
     grouped = header.find_all((*products.group_by, *products.parent, *products.children))
-    return not grouped and not attribute_columns(dialect.attributes, header).names
+    return not grouped and not attribute_columns(dialect.attributes, header, dialect.columns.ignored).names
 
 
 class ExportProducts:
@@ -46,7 +46,7 @@ class ExportProducts:
         self.header = Header(records.names)
         self._groups: RowGroups | None = group_rows(dialect.products, records)
         self.rows = SourceRows() if self._groups is None else self._groups.rows
-        attributes = attribute_columns(dialect.attributes, self.header)
+        attributes = attribute_columns(dialect.attributes, self.header, dialect.columns.ignored)
         self._attributes = AttributeTable(attributes, records, dialect.attributes.no_value)
         self._images = self._text_columns(dialect.images.columns)
         self._position = self.header.find(dialect.images.position)
