@@ -30,7 +30,14 @@ from aisle.training import fit as training
 from results import SHARED, machine, read_section, write_section
 
 ALPHA = 0.05
-NEAREST = ("branch_similarity", "place", "similarity")  # the fields of `Nearest` in a cached file
+# The fields of `Nearest` in a cached file.
+NEAREST = ("branch_similarity", "place", "similarity", "branch_score", "distance")
+    "branch_similarity",
+    "place",
+    "similarity",
+    "branch_score",
+    "distance",
+)  # fields of `Nearest` in a file
 SETS = {
     "marketplace": "marketplace/products.csv",
     "instacart": "text/instacart.parquet",

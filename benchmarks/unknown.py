@@ -154,7 +154,7 @@ def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
     found = [tree.find(shop.paths[i]) for i in usual]
     targets = Targets(np.array([-1 if n is None else n for n in found]), np.ones(len(found), dtype=bool))
     calibration = Calibration.fit(scores, targets)
-    ood = OodDetector.fit(calibration.apply(scores), nearest, alarms=0.05)
+    ood = OodDetector.fit(calibration.apply(scores), targets.node, nearest, alarms=0.05)
     scores, nearest = ask(asked)
     calibrated, strange = calibration.apply(scores), ~belongs[asked]
     flagged = ood.flagged(calibrated, nearest)

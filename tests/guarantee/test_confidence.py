@@ -63,7 +63,7 @@ def nothing_near(rows, tree):
     from aisle.guarantee import Nearest
 
     shape = (rows, 1, 20)
-    return Nearest(np.zeros((rows, 1, len(tree.level(1)))), np.full(shape, -1), np.full(shape, -np.inf))
+    return Nearest.voters(np.full(shape, -1), np.full(shape, -np.inf))
 
 
 TWO = Taxonomy.from_paths([("A", "x"), ("A", "y"), ("B", "x"), ("B", "y")])

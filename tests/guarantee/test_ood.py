@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -36,14 +38,16 @@ def neighbours():
 
 def test_strangers_are_told_better_than_by_confidence(neighbours):
     calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
-    ood = OodDetector.fit(calibration[0], neighbours.query(calibration[2], TREE))
+    ood = OodDetector.fit(calibration[0], calibration[1].node, neighbours.query(calibration[2], TREE))
     told = [ood.score(s, neighbours.query(v, TREE)) for s, _, v in (known, strange)]
     assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
 
 
 def test_few_products_that_belong_are_flagged(neighbours):
     calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
-    ood = OodDetector.fit(calibration[0], neighbours.query(calibration[2], TREE), alarms=0.05)
+    ood = OodDetector.fit(
+        calibration[0], calibration[1].node, neighbours.query(calibration[2], TREE), alarms=0.05
+    )
     assert ood.flagged(known[0], neighbours.query(known[2], TREE)).mean() < 0.08
     assert ood.flagged(strange[0], neighbours.query(strange[2], TREE)).mean() > 0.5
 
@@ -96,26 +100,42 @@ def nothing_of(nearest):
 
 
 def test_a_space_that_a_product_lacks_says_nothing(neighbours):
-    scores, _, vectors = shop(600, 2)
+    scores, targets, vectors = shop(600, 2)
     one = neighbours.query(vectors, TREE)
     two = Nearest.stack_spaces([one, nothing_of(one)])
-    alone, beside = OodDetector.fit(scores, one), OodDetector.fit(scores, two)
+    alone, beside = (OodDetector.fit(scores, targets.node, near) for near in (one, two))
     assert np.allclose(alone.score(scores, one), beside.score(scores, two))
     assert not beside.flagged(scores, nothing_of(two)).any()
 
 
-def test_strangeness_is_dispute_by_number_and_by_likeness_and_half_as_much_unlikeness():
+def test_score_is_the_weighted_mean_of_six_standardized_signs():
     """Three tops; of four neighbours two stand where the network is sure, one is gone from the tree."""
     tree = Taxonomy.from_paths([("A",), ("B",), ("C",)])
     a, b = tree.index("A"), tree.index("B")
     scores = Scores(tree, np.log([[0.8, 0.1, 0.1]]))
     nearest = Nearest(
-        np.array([[[0.7, 0.6, -1.0]]]), np.array([[[a, a, b, -1]]]), np.array([[[0.7, 0.7, 0.6, 0.5]]])
+        np.array([[[0.7, 0.6, -1.0]]]),
+        np.array([[[a, a, b, -1]]]),
+        np.array([[[0.7, 0.7, 0.6, 0.5]]]),
+        np.array([[[0.2, 0.4, 0.1]]]),
+        np.array([[-3.0]]),
     )
-    ood = OodDetector((0.0, 0.0, 0.5), (1.0, 1.0, 2.0), 0.0, 0.05)
-    vote = 1 / (1 + np.exp(-2))  # likeness .1 apart, at sharpness 20
-    by_hand = -((0.8 + 0.8 + 0.1) / 4 + np.sqrt(vote * 0.8) + 0.5 * (0.7 + 0.5) / 2) / 2.5
+    centre, spread = (0.0, 0.0, 0.5, -5.0, 0.0, 0.0), (1.0, 1.0, 2.0, 4.0, 1.0, 1.0)
+    ood = OodDetector((1.0,), {"": 0.9, tree.nodes[b].id: 0.7}, centre, spread)
+    vote = 1 / (1 + np.exp(-2))  # similarities .1 apart, at sharpness 20
+    signs = [-(0.8 + 0.8 + 0.1) / 4, -np.sqrt(vote * 0.8), (-0.7 - 0.5) / 2, (-3 + 5) / 4, 0.7 - 0.4]
+    by_hand = np.dot([1, 1, 0.5, 1.5, 1.5, 0.5], [*signs, -np.log(0.8)]) / 6
     assert ood.score(scores, nearest) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_spaces_that_tell_top_categories_count_more(neighbours):
+    scores, targets, vectors = shop(600, 2)
+    noise = NeighborIndex(np.random.default_rng(0).normal(0, 1, (900, DIM)), neighbours.node_ids)
+    both = Nearest.stack_spaces([noise.query(vectors, TREE), neighbours.query(vectors, TREE)])
+    ood = OodDetector.fit(scores, targets.node, both)
+    assert ood.space[1] > 0.8
+    assert sum(ood.space) == pytest.approx(1)
+    assert ood == OodDetector.from_dict(json.loads(json.dumps(ood.to_dict())))
 
 
 def test_in_a_tree_of_one_top_category_likeness_tells():
@@ -129,7 +149,8 @@ def test_in_a_tree_of_one_top_category_likeness_tells():
     def asked(vectors):
         return Scores(tree, np.log(np.full((len(vectors), 3), 1 / 3))), learned.query(vectors, tree)
 
-    ood = OodDetector.fit(*asked(rng.normal(5, 1, (200, 8))), alarms=0.05)
+    scores, nearest = asked(rng.normal(5, 1, (200, 8)))
+    ood = OodDetector.fit(scores, np.repeat(tree.terminals[0], 200), nearest, alarms=0.05)
     assert ood.flagged(*asked(rng.normal(-5, 1, (50, 8)))).all()
     assert ood.flagged(*asked(rng.normal(5, 1, (200, 8)))).mean() < 0.12
 

@@ -192,7 +192,7 @@ def _ood(calibrated: Scores, sample: Sample) -> OodDetector | None:
     if sample.nearest is None:
         return None
     belongs = np.flatnonzero(sample.targets.node >= 0)
-    return OodDetector.fit(calibrated[belongs], sample.nearest.take(belongs))
+    return OodDetector.fit(calibrated[belongs], sample.targets.node[belongs], sample.nearest.take(belongs))
 
 
 def _knn_calibration(calibrated: Scores, sample: Sample, weight: np.ndarray | None) -> KnnCalibration | None:

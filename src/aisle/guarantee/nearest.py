@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.guarantee.calibration import blocks
+from aisle.guarantee.discriminant import Discriminant
 from aisle.taxonomy import Taxonomy
 
 TOP = 3  # neighbors in each top category whose mean similarity counts
@@ -21,15 +22,25 @@ class Nearest(NamedTuple):
         branch_similarity: (B, S, T) mean cosine similarity to the nearest products of each top category.
         node: (B, S, K) nodes of the K nearest products, in any order; -1: the tree does not have it.
         similarity: (B, S, K) cosine similarity to these; -inf where there are fewer than K.
+        branch_score: (B, S, T) output of a ridge regression for each top category (`Discriminant`).
+        distance: (B, S) relative Mahalanobis distance to the nearest category.
     """
 
     branch_similarity: np.ndarray
     node: np.ndarray
     similarity: np.ndarray
+    branch_score: np.ndarray
+    distance: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Nearest":
         """The neighbors of the products `rows`."""
         return Nearest(*(part[rows] for part in self))
+
+    @staticmethod
+    def voters(node: np.ndarray, similarity: np.ndarray) -> "Nearest":
+        """Neighbors (B, S, K) alone, without evidence for top categories (T = 0)."""
+        none = np.zeros((*node.shape[:2], 0))
+        return Nearest(none, node, similarity, none, np.full(node.shape[:2], np.nan))
 
     @staticmethod
     def stack_spaces(spaces: Sequence["Nearest"]) -> "Nearest":
@@ -98,13 +109,16 @@ class NeighborIndex:
 
         Returns:
             Neighbors in one space (S = 1). `branch_similarity` is the mean cosine similarity of the `TOP`
-            nearest, -1 for a category without products. NaN and -1 where the view is absent.
+            nearest, -1 for a category without products. NaN and -1 where the view is absent; `branch_score`
+            and `distance` are NaN for an index of fewer than two products.
         """
         layout = self._laid_out(taxonomy)
         voters = min(VOTERS, len(self.node_ids))
         branch_similarity = np.full((len(vectors), len(taxonomy.level(1))), -1.0, dtype=np.float32)
         node = np.full((len(vectors), VOTERS), -1, dtype=np.int64)
         similarity = np.full((len(vectors), VOTERS), -np.inf, dtype=np.float32)
+        branch_score = np.full_like(branch_similarity, np.nan)
+        distance = np.full(len(vectors), np.nan, dtype=np.float32)
         for rows in blocks(len(vectors), len(layout.node)):
             unit = _normalized(np.asarray(vectors[rows]))
             near = unit @ layout.vectors.T
@@ -114,9 +128,14 @@ class NeighborIndex:
             node[rows, :voters] = layout.node[best]
             similarity[rows, :voters] = np.take_along_axis(near, best, 1)
             branch_similarity[rows, layout.tops] = _top_means(near, peak, layout)
+            if layout.discriminant is not None:
+                branch_score[rows] = layout.discriminant.branch_scores(unit)
+                distance[rows] = layout.discriminant.distance(unit)
             absent = rows.start + np.flatnonzero(~(np.abs(unit).sum(1) > 0))
             branch_similarity[absent], similarity[absent], node[absent] = np.nan, np.nan, -1
-        return Nearest(branch_similarity[:, None], node[:, None], similarity[:, None])
+            branch_score[absent], distance[absent] = np.nan, np.nan
+        parts = branch_similarity, node, similarity, branch_score, distance
+        return Nearest(*(part[:, None] for part in parts))
 
     def _laid_out(self, taxonomy: Taxonomy) -> "_Layout":
         """The products by top category; cached for the last tree."""
@@ -138,6 +157,7 @@ class _Layout(NamedTuple):
         tops: (T,) columns of the top categories that have products.
         starts: (T,) first block of each.
         sizes: (T,) number of products of each.
+        discriminant: Linear models of the categories; None for fewer than two products.
     """
 
     vectors: np.ndarray
@@ -146,6 +166,7 @@ class _Layout(NamedTuple):
     tops: np.ndarray
     starts: np.ndarray
     sizes: np.ndarray
+    discriminant: Discriminant | None
 
 
 def _lay_out(vectors: np.ndarray, node_ids: np.ndarray, taxonomy: Taxonomy) -> _Layout:
@@ -169,6 +190,7 @@ def _lay_out(vectors: np.ndarray, node_ids: np.ndarray, taxonomy: Taxonomy) -> _
         tops,
         np.append(0, ends[:-1])[tops],
         sizes[tops],
+        Discriminant.fit(vectors, node, taxonomy),
     )
 
 

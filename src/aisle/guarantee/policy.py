@@ -21,7 +21,7 @@ from aisle.guarantee.rule import NEVER, Demand, Guarantee, OperatingPoint, gains
 from aisle.guarantee.settings import PolicyError, Settings
 from aisle.taxonomy import Scores, Taxonomy
 
-FORMAT = 7
+FORMAT = 8
 
 
 @dataclass(frozen=True)

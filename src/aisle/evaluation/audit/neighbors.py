@@ -88,7 +88,7 @@ def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, candidates:
         without neighbors.
     """
     node_of_neighbor = np.where(near.number >= 0, node[near.number], -1)[:, None]
-    neighbors = Nearest(np.zeros((len(candidates), 1, 0)), node_of_neighbor, near.similarity[:, None])
+    neighbors = Nearest.voters(node_of_neighbor, near.similarity[:, None])
     path = np.where((candidates >= 0)[:, None], taxonomy.ancestors[candidates], -1)
     share = neighbors.vote_share(taxonomy, path)[:, 0]  # (n, L)
     depth = np.maximum(taxonomy.node_depth[candidates], 1)
