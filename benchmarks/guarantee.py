@@ -32,12 +32,6 @@ from results import SHARED, machine, read_section, write_section
 ALPHA = 0.05
 # The fields of `Nearest` in a cached file.
 NEAREST = ("branch_similarity", "place", "similarity", "branch_score", "distance")
-    "branch_similarity",
-    "place",
-    "similarity",
-    "branch_score",
-    "distance",
-)  # fields of `Nearest` in a file
 SETS = {
     "marketplace": "marketplace/products.csv",
     "instacart": "text/instacart.parquet",

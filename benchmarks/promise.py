@@ -30,12 +30,6 @@ PARTS = (0.15, 0.65, 0.2)  # to calibrate, to test thresholds, to judge
 ALPHA = 0.05
 # The fields of `Nearest` in a cached file.
 NEAREST = ("branch_similarity", "place", "similarity", "branch_score", "distance")
-    "branch_similarity",
-    "place",
-    "similarity",
-    "branch_score",
-    "distance",
-)  # fields of `Nearest` in a file
 LEAST = -16.0  # the logit of what a fold never learned
 # Kept predictions, by the precisions asked for: of the network alone, and with the nearest neighbours.
 REAL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
