@@ -149,3 +149,12 @@ def test_a_packed_file_is_read_unpacked(tmp_path):
     path.write_bytes(gzip.compress(b"a,b\n1,2\n"))
     out, _ = rewritten(path, Fixed(("b",), {0: ["3"]}))
     assert out.getvalue() == b"a,b\n1,3\n"
+
+
+def test_a_single_column_gets_a_delimiter(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_bytes(b'title\nA "big" lamp, red \xff\nB\n"C, d"\n')
+    out, summary = rewritten(path, Fixed(("category",), {0: ["x, y"], 2: ["z"]}))
+    lines = [b"title,category", b'"A ""big"" lamp, red \xff","x, y"', b"B,", b'"C, d",z', b""]
+    assert out.getvalue().split(b"\n") == lines
+    assert summary.malformed == 0

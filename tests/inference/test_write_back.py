@@ -34,6 +34,10 @@ def table(data):
         ("export.tsv", "new.csv", False),
         ("export.CSV.gz", "export.filled.csv.gz", True),
         ("export.parquet", "export.filled.parquet", False),
+        ("export.xml", "new.xml", True),
+        ("export.xlsx", "new.xlsx", True),
+        ("export.ods", "new.ods", False),
+        ("export.jsonl", "new.jsonl", None),
     ],
 )
 def test_the_names_tell_whether_the_export_is_filled_in(source, out, filled):
@@ -61,6 +65,23 @@ def test_only_the_category_of_decided_products_is_new(trained, shop, tmp_path, e
     assert done.rows_filled == sum(map(bool, paths))
     labels = aisle.read(out, like=trained.model)
     assert [next(iter(product.categories), ()) for product in labels] == paths
+
+
+def test_what_was_decided_is_no_field_of_the_filled_file(trained, shop, tmp_path):
+    aisle.write_back(trained.model, shop.incoming, tmp_path / "filled.csv")
+    again = aisle.read(tmp_path / "filled.csv")
+    assert set(ADDED) <= set(again.columns.ignored)
+    assert again.fields == aisle.read(shop.incoming).fields
+
+
+def test_the_content_tells_the_format(trained, shop, tmp_path):
+    """What a shop calls .xls is often text."""
+    source, out = tmp_path / "export.xls", tmp_path / "new.xls"
+    source.write_bytes(b"id\ttitle\n1\tred leather shoes\n")
+    aisle.write_back(trained.model, source, out, every=True)
+    lines = out.read_bytes().split(b"\n")
+    assert lines[0] == b"id\ttitle\tcategory\taisle_decision\taisle_confidence"
+    assert lines[1].startswith(b"1\tred leather shoes\t")
 
 
 def test_the_command_tells_what_it_wrote(typed, trained, shop, tmp_path):

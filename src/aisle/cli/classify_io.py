@@ -257,9 +257,9 @@ def fills_export(fill: bool | None, files: Sequence[Path], out: Path) -> bool | 
 
     if fill is not None:
         return fill
-    if len(files) != 1 or out.name.lower().startswith("predictions") or not can_rewrite(files[0]):
+    if len(files) != 1 or out.name.lower().startswith("predictions"):
         return False
-    if TableFile(files[0]).ending != TableFile(out).ending or files[0].is_dir():
+    if TableFile(files[0]).ending != TableFile(out).ending or files[0].is_dir() or not can_rewrite(files[0]):
         return False
     if out.suffix.lower() not in SINKS or ".filled." in out.name.lower():
         return True

@@ -18,7 +18,7 @@ from aisle.data.column_names import (
     rank,
 )
 from aisle.data.column_profile import ColumnProfile, Profiles
-from aisle.data.columns import CALLER_PREFIX, Columns
+from aisle.data.columns import CALLER_PREFIX, DECISION_COLUMNS, Columns
 from aisle.errors import CatalogError, did_you_mean
 
 _SETTINGS = ("image_template", "delimiter", "separator", "image_separator", "date_format")
@@ -78,7 +78,8 @@ def find_columns(
     chosen.setdefault("vectors", tuple(name for name in lists if name not in _named(chosen)))
     if "fields" not in given:
         rest = unassigned()
-        ignored = [name for name in rest if name in unread or name in bytes_ or is_label_like(name)]
+        never = {*unread, *bytes_, *DECISION_COLUMNS}
+        ignored = [name for name in rest if name in never or is_label_like(name)]
         chosen["ignored"] = (*chosen.get("ignored", ()), *ignored)
         own = _named(chosen)
         rest = [*rest, *(name for name in kept_fields if name not in own)]

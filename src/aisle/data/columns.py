@@ -13,6 +13,7 @@ from aisle.errors import CatalogError, did_you_mean
 from aisle.regular_files import read_text
 
 CALLER_PREFIX = "fields."  # prefix of fields that callers of a server named
+DECISION_COLUMNS = ("aisle_decision", "aisle_confidence")  # added to a filled export; never fields
 
 
 @dataclass(frozen=True)

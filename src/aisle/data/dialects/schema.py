@@ -188,7 +188,8 @@ class WriteBackRules(DialectTable):
 
     Attributes:
         columns: Alternative names of the column that is filled.
-        value: What is written: the path, the name of the last level, or the id.
+        value: What is written: the path, the name of the last level, or the id (the path where the tree has
+            no ids).
         delimiter: Separates levels in it.
         separator: Separates several categories.
         escape: The character that precedes a literal separator in a name.

@@ -12,7 +12,6 @@ from aisle.data.readers.csv_reader import CsvLayout, csv_layout
 from aisle.data.rewriting.csv_spans import FieldSpan, field_spans, quote, unquote
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import RawLine, RawLines, splice
-from aisle.errors import CatalogError
 
 
 def rewrite_csv(
@@ -33,7 +32,7 @@ def rewrite_csv(
         options: How the file is read.
 
     Raises:
-        CatalogError: The file has another format, or no delimiter that a new column could follow.
+        CatalogError: The file has another format.
     """
     layout = csv_layout(table, Problems(), options)
     with table.open() as file:
@@ -53,6 +52,7 @@ class _CsvWriter:
     def __init__(self, out: BinaryIO, editor: CellEditor, lines: RawLines, layout: CsvLayout) -> None:
         self.out, self.editor, self.lines = out, editor, lines
         self.dialect, self.skipped = layout.dialect, layout.skipped
+        self.mark = "," if self.dialect.delimiter == NO_DELIMITER else self.dialect.delimiter
         self.summary = RewriteSummary()
         self.width = -1  # until the header is read
         self.columns: list[int | None] = []  # the position of each column that is set
@@ -77,8 +77,6 @@ class _CsvWriter:
         self.width = len(names)
         self.columns = [names.index(c) if c in names else None for c in self.editor.columns]
         self.quoted = all(span.quoted for span in spans if span.stop > span.start)
-        if self.width == 1 and None in self.columns and self.dialect.delimiter == NO_DELIMITER:
-            raise CatalogError("the file has a single column, and no delimiter that another could follow")
         added = [c for c, position in zip(self.editor.columns, self.columns, strict=True) if position is None]
         return self._appended(line, body, [], added)
 
@@ -97,8 +95,7 @@ class _CsvWriter:
         cuts = []
         for i in sorted(changes):
             start, stop, quoted = spans[i]
-            delimiter, skip_space = self.dialect
-            cuts.append((start, stop, quote(changes[i], delimiter, quoted, skip_space)))
+            cuts.append((start, stop, quote(changes[i], self.mark, quoted, self.dialect.skip_space)))
         try:
             data = self._appended(line, body, cuts, added)
         except UnicodeEncodeError:
@@ -110,8 +107,10 @@ class _CsvWriter:
     def _appended(
         self, line: RawLine, body: str, cuts: list[tuple[int, int, str]], added: Sequence[str]
     ) -> bytes:
-        delimiter, skip_space = self.dialect
-        tail = "".join(delimiter + quote(value, delimiter, self.quoted, skip_space) for value in added)
+        mark, skip_space = self.mark, self.dialect.skip_space
+        if added and mark != self.dialect.delimiter and mark in body and body[0] != '"':
+            cuts = _quotes(body)  # a single column has no delimiter yet
+        tail = "".join(mark + quote(value, mark, self.quoted, skip_space) for value in added)
         encoding = self.lines.encoding
         parts = [(start, stop, new.encode(encoding)) for start, stop, new in cuts]
         if tail:
@@ -121,3 +120,9 @@ class _CsvWriter:
 
 def _join(lines: Sequence[RawLine]) -> RawLine:
     return RawLine(b"".join(line.data for line in lines), "".join(line.text for line in lines))
+
+
+def _quotes(body: str) -> list[tuple[int, int, str]]:
+    """Insertions that quote a line as one field."""
+    inner = [(i, i, '"') for i, mark in enumerate(body) if mark == '"']
+    return [(0, 0, '"'), *inner, (len(body), len(body), '"')]

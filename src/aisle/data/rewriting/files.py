@@ -11,9 +11,12 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from aisle.data.files import TableFile
-from aisle.data.readers.base import ReadOptions
+from aisle.data.readers import reader_of
+from aisle.data.readers.base import ReadOptions, TableReader
 from aisle.data.readers.csv_reader import CsvReader
 from aisle.data.readers.json_reader import JsonReader
+from aisle.data.readers.spreadsheet_reader import SpreadsheetReader
+from aisle.data.readers.xml_reader import XmlReader
 from aisle.data.rewriting.csv_cells import rewrite_csv
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.json_cells import rewrite_json
@@ -21,18 +24,23 @@ from aisle.data.rewriting.workbook_cells import ENDINGS as WORKBOOKS
 from aisle.data.rewriting.workbook_cells import rewrite_workbook
 from aisle.data.rewriting.xml_cells import rewrite_xml
 
+_PAGES = (".html", ".htm", ".xhtml")
 _Rewriter = Callable[[TableFile, BinaryIO, CellEditor, ReadOptions], RewriteSummary]
-REWRITERS: dict[str, _Rewriter] = {
-    **dict.fromkeys(CsvReader.endings, rewrite_csv),
-    **dict.fromkeys(JsonReader.endings, rewrite_json),
-    **dict.fromkeys((".xml", ".rss", ".atom", ".yml"), rewrite_xml),
-    **dict.fromkeys(WORKBOOKS, rewrite_workbook),
+REWRITERS: dict[type[TableReader], _Rewriter] = {
+    CsvReader: rewrite_csv,
+    JsonReader: rewrite_json,
+    SpreadsheetReader: rewrite_workbook,
+    XmlReader: rewrite_xml,
 }
 
 
 def can_rewrite(file: Path) -> bool:
-    """Whether files with this ending can be rewritten."""
-    return TableFile(file).ending in REWRITERS
+    """Whether a file can be rewritten, by its ending and content."""
+    table = TableFile(file)
+    kind = type(reader_of(table))
+    if kind is SpreadsheetReader:
+        return table.ending in WORKBOOKS
+    return kind in REWRITERS and table.ending not in _PAGES
 
 
 def rewrite(
@@ -54,7 +62,7 @@ def rewrite(
         OSError: The new file cannot be written.
     """
     with _packed(out) as file:
-        return REWRITERS[table.ending](table, file, editor, options)
+        return REWRITERS[type(reader_of(table))](table, file, editor, options)
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from functools import lru_cache
 import numpy as np
 
 from aisle.data import Catalog
+from aisle.data.columns import DECISION_COLUMNS
 from aisle.inference.write_back.category_format import CategoryFormat
 from aisle.inference.write_back.decisions import ChosenCategory, DecisionLog
 
-EXTRA_COLUMNS = ("aisle_decision", "aisle_confidence")
 _CACHED = 65_536  # cells
 
 
@@ -27,7 +27,7 @@ class CategoryCells:
 
     def __init__(self, catalog: Catalog, log: DecisionLog, form: CategoryFormat) -> None:
         self.log, self.form = log, form
-        self.columns = (*form.columns, *(EXTRA_COLUMNS if form.extra_columns else ()))
+        self.columns = (*form.columns, *(DECISION_COLUMNS if form.extra_columns else ()))
         self.without_code: set[ChosenCategory] = set()
         self._product = catalog.source_rows
         self._filled = np.ones(len(self._product), bool)
