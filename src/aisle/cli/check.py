@@ -12,6 +12,7 @@ from rich.text import Text
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, Source
+from aisle.cli.summary import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -132,7 +133,8 @@ def _findings_of_columns(findings: "list[Finding]", out: "Console") -> None:
 def _header(report: "CheckReport", out: "Console") -> None:
     out.print(report.source, style="bold", markup=False)
     if report.dialect:
-        out.print(f"{report.dialect}, {report.rows:,} products in {report.source_rows:,} rows", markup=False)
+        rows = count(report.source_rows, "row")
+        out.print(f"{report.dialect}, {count(report.rows, 'product')} in {rows}", markup=False)
     noun = "products" if report.dialect else "rows"
     out.print(
         f"{report.rows:,} {noun}: {report.clean:,} without a problem, {report.flagged:,} with one, "

@@ -109,6 +109,8 @@ def attribute_list(cell: str, rules: AttributeLists) -> list[tuple[str, str]]:
             found.append((name.strip().strip('"'), value))
         elif found:
             found[-1] = (found[-1][0], found[-1][1] + rules.separator + part)
+    if rules.cut:
+        found = [(name, value.split(rules.cut)[0]) for name, value in found]
     pairs = ((name, _unquoted(value)) for name, value in found if name not in rules.skip)
     return [(name, value) for name, value in pairs if value]
 

@@ -157,6 +157,7 @@ class AttributeLists(DialectTable):
         equals: Stands between name and value.
         record: Separates lists in a cell, such as those of variants.
         skip: Names that are no attributes.
+        cut: What follows this text is not the value: the position in `Composition:Cotton:1`.
     """
 
     columns: Names
@@ -164,6 +165,7 @@ class AttributeLists(DialectTable):
     equals: str = "="
     record: str | None = None
     skip: Names = ()
+    cut: str | None = None
 
 
 class AttributeRules(DialectTable):

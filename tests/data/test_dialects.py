@@ -1,0 +1,207 @@
+import pytest
+
+from aisle.data import read
+from aisle.data.chunks import ChunkReader
+from aisle.data.dialects import detect_dialect, dialect_names, load_dialect
+from aisle.errors import CatalogError
+from aisle.taxonomy import format_path
+from tests.data import exports
+
+
+def listed(catalog):
+    """(id, title, categories, images, fields) of each product."""
+    return [
+        (
+            product.id,
+            product.fields.get("title"),
+            [format_path(path) for path in product.categories],
+            catalog.image_names(i),
+            dict(product.fields),
+        )
+        for i, product in enumerate(catalog)
+    ]
+
+
+@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
+def test_an_export_of_each_platform(tmp_path, export):
+    catalog = read(export.write(tmp_path))
+    assert catalog.dialect.title == export.title
+    found = listed(catalog)
+    assert [product[:4] for product in found] == [product[:4] for product in export.products]
+    for product, expected in zip(found, export.products, strict=True):
+        assert {key: product[4].get(key) for key in expected[4]} == expected[4]
+    assert catalog.source_rows.tolist() == export.product_of_rows
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
+def test_bulk_work_reads_an_export_as_a_catalog_does(tmp_path, export, rows):
+    path = export.write(tmp_path)
+    whole = read(path)
+    parts = [chunk.catalog() for chunk in ChunkReader([path], rows=rows)]
+    assert [product[3:] for part in parts for product in listed(part)] == [p[3:] for p in listed(whole)]
+    assert [int(row) for part in parts for row in part.rows] == whole.rows.tolist()
+    assert [p.id for part in parts for p in part] == [p.id for p in whole]
+
+
+def test_each_platform_is_tested():
+    titles = {export.title for export in exports.EXPORTS}
+    untested = {"shopify_api"}  # tested below
+    assert {load_dialect(name).title for name in dialect_names() if name not in untested} == titles
+
+
+def test_columns_in_another_order_and_without_optional_ones():
+    header = exports.WOOCOMMERCE.text.split("\n")[0].replace('"', "").split(",")
+    kept = [name for name in reversed(header) if name not in ("Images", "Parent", "Tags")]
+    assert detect_dialect(kept).name == "woocommerce"
+    assert detect_dialect(["id", "title", "category", "image"]) is None
+    assert detect_dialect(["sku", "name", "categories", "description", "weight"]) is None
+    assert detect_dialect([]) is None
+
+
+def test_products_of_shopify_as_json(tmp_path):
+    path = tmp_path / "products.json"
+    path.write_text(
+        '{"products": [{"id": 7, "title": "Tee", "body_html": "<p>Soft</p>", "vendor": "Acme", '
+        '"product_type": "Shirts", "handle": "tee", "tags": ["a"], "variants": [{"id": 1, "sku": "T"}], '
+        '"options": [{"name": "Size", "values": ["S", "M"]}], "images": [{"src": "https://x/1.jpg"}]}]}'
+    )
+    catalog = read(path)
+    assert catalog.dialect.name == "shopify_api"
+    (tee,) = listed(catalog)
+    assert tee[:4] == ("7", "Tee", ["Shirts"], ["https://x/1.jpg"])
+    assert tee[4]["Size"] == "S, M"
+
+
+def test_problems_name_rows_of_the_file(tmp_path):
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "Handle,Title,Body (HTML),Vendor,Product Category,Variant SKU\n"
+        "pen,Pen,,Acme,Office > Pens,P1\npen,,,,,P2\nmug,Mug,,,Kitchen > Mugs,\ncap,Cap,,,,C\nhat,Hat\n"
+    )
+    catalog = read(path)
+    assert catalog.rows.tolist() == [1, 3, 4, 5]
+    rows = {(p.row, p.message.split(";")[0]) for p in catalog.problems if p.row}
+    assert (4, "no category") in rows
+    assert (5, "2 fields instead of 6") in rows
+    assert catalog.fatal.tolist() == [False, False, False, True]
+    assert catalog.problems_of(2)[0].row == 4
+    assert catalog.position_of(4) == 2
+    assert catalog.position_of(2) is None  # a row of the pen
+    some = catalog.select([2, 0])
+    assert some.source_rows.tolist() == [1, 1, -1, 0, -1]
+    assert [p.id for p in some] == ["cap", "pen"]
+
+
+def test_codes_of_categories_stay_codes_without_their_file(tmp_path):
+    path = tmp_path / "akeneo.csv"
+    path.write_text(exports.AKENEO.text)
+    assert [product[2] for product in listed(read(path))] == [["tshirts", "summer"], ["mugs"]]
+    names = tmp_path / "deep" / "names.csv"
+    names.parent.mkdir()
+    names.write_text(exports.AKENEO.beside["categories.csv"])
+    assert listed(read(path, category_file=names))[1][2] == ["Mugs"]
+
+
+def test_ids_of_google_are_found_in_a_tree(tmp_path):
+    tree = tmp_path / "taxonomy.txt"
+    tree.write_text(
+        "# Google_Product_Taxonomy_Version: 2021\n166 - Apparel\n2271 - Apparel > Dresses\n2901 - Pans\n"
+    )
+    catalog = read(
+        exports.GOOGLE.write(tmp_path), taxonomy=tree, columns={"category": "google product category"}
+    )
+    assert [product[2] for product in listed(catalog)] == [["Apparel > Dresses"], ["Pans"]]
+
+
+MINE = """
+title = "Export of our own shop"
+[detect]
+columns = ["Artikel", "Variante von", "Gruppe"]
+[columns]
+id = ["Artikel"]
+title = ["Text"]
+[products]
+parent = ["Variante von"]
+keys = [{ column = ["Artikel"] }]
+[category]
+columns = ["Gruppe"]
+delimiter = "#"
+separator = "+"
+[images]
+columns = ["Foto*"]
+[attributes]
+pairs = [{ name = "M* Name", value = "M* Wert" }]
+"""
+OWN = (
+    "Artikel;Variante von;Text;Gruppe;Foto1;Foto2;M1 Name;M1 Wert\n"
+    "1;;Stift;Büro#Stifte+Neu;a.jpg;b.jpg;Farbe;rot\n"
+    "2;1;Stift blau;;c.jpg;;Farbe;blau\n3;;Tasse;Küche#Tassen;;;;\n"
+)
+
+
+def test_a_dialect_of_ones_own(tmp_path):
+    path, mine = tmp_path / "own.csv", tmp_path / "mine.toml"
+    path.write_text(OWN, "utf-8")
+    mine.write_text(MINE, "utf-8")
+    catalog = read(path, format=mine)
+    assert catalog.dialect.title == "Export of our own shop"
+    assert [product[:4] for product in listed(catalog)] == [
+        ("1", "Stift", ["Büro > Stifte", "Neu"], ["a.jpg", "c.jpg", "b.jpg"]),
+        ("3", "Tasse", ["Küche > Tassen"], []),
+    ]
+    assert catalog[0].fields["Farbe"] == "rot"
+    again = read(path, like=catalog)  # remembered without the file
+    assert listed(again) == listed(catalog)
+    assert len(read(path)) == 3
+    assert len(read(path, format="none", like=catalog)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = 3", "title"),
+        ("[colums]\nid = ['a']", "colums: unknown key"),
+        ("[products]\nparent = ['a']", "products"),
+        ("[products]\nchild = '('\n", "not a regular expression"),
+        ("title =", "mine.toml"),
+    ],
+)
+def test_a_file_that_is_no_dialect_is_one_line(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(CatalogError, match=message) as raised:
+        load_dialect(tmp_path / "mine.toml")
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_format_names_the_known_ones():
+    with pytest.raises(CatalogError, match=r"no format is called 'shopfy'.*Did you mean 'shopify'"):
+        load_dialect("shopfy")
+
+
+def test_a_user_names_another_category_of_an_export(tmp_path):
+    path = exports.SHOPIFY.write(tmp_path)
+    catalog = read(path, columns={"category": "Type"})
+    assert [product[2] for product in listed(catalog)] == [["Shirts"], ["Mugs"]]
+    assert "Product category" in catalog.columns.ignored
+    again = read(path, like=catalog)
+    assert again.columns.category == "Type"
+    vendors = read(path, columns={"category": "Vendor"})
+    assert [product[2] for product in listed(vendors)] == [["Acme"], ["Acme"]]
+
+
+def test_rows_of_one_product_may_lie_anywhere(tmp_path):
+    path = tmp_path / "export.csv"
+    rows = [
+        f"p{i % 50},{f'Title {i}' if i < 50 else ''},,A,Office > Pens,S{i},https://x/{i}.jpg"
+        for i in range(200)
+    ]
+    path.write_text("\n".join(["Handle,Title,Body (HTML),Vendor,Type,Variant SKU,Image Src", *rows]))
+    catalog = read(path)
+    assert [p.id for p in catalog] == [f"p{i}" for i in range(50)]
+    assert catalog.image_names(7) == [f"https://x/{i}.jpg" for i in (7, 57, 107, 157)]
+    parts = [chunk.catalog() for chunk in ChunkReader([path], rows=7)]
+    assert [product for part in parts for product in listed(part)] == [
+        (*p[:2], [], *p[3:]) for p in listed(catalog)
+    ]
+    assert sum(len(part.source_rows) for part in parts) >= 200
