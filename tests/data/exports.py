@@ -343,8 +343,8 @@ OPENCART = Export(
     "manufacturer,image_name,"
     "shipping,price,points,date_added,date_modified,date_available,weight,weight_unit,length,width,height,"
     "length_unit,status,tax_class_id,description(en-gb),meta_title(en-gb),stock_status_id,store_ids,subtract\n"
-    '40,iPhone,"20,24",,,,,,,,970,product 11,Apple,catalog/demo/iphone.jpg,yes,101.00,0,2009-02-03,2011-09-30,'
-    "2009-02-03,10.00,kg,0,0,0,cm,true,9,Phone,iPhone,5,0,true\n",
+    '40,iPhone,"20,24",,,,,,,,970,product 11,Apple,catalog/demo/iphone.jpg,yes,101.00,0,2009-02-03,'
+    "2011-09-30,2009-02-03,10.00,kg,0,0,0,cm,true,9,Phone,iPhone,5,0,true\n",
     [("40", "iPhone", ["Desktops > Phones & PDAs"], ["catalog/demo/iphone.jpg"], {"manufacturer": "Apple"})],
     [0],
     beside={"categories.csv": "category_id,parent_id,name(en-gb)\n20,0,Desktops\n24,20,Phones & PDAs\n"},
