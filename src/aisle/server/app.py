@@ -20,7 +20,17 @@ from aisle.server.hosts import is_address, parse_host
 from aisle.server.mcp import route as mcp
 from aisle.server.middleware import RequestMiddleware
 from aisle.server.product_parsing import clean
-from aisle.server.routes import classify, explore, feedback, models, operations, review, search, taxonomy
+from aisle.server.routes import (
+    classify,
+    explore,
+    feedback,
+    label_studio,
+    models,
+    operations,
+    review,
+    search,
+    taxonomy,
+)
 from aisle.server.routes.request_io import json_response
 from aisle.server.settings import ServerSettings, is_local
 from aisle.server.state import Server
@@ -54,8 +64,10 @@ def create_app(server: Server) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.server = server
-    for routes in (classify, taxonomy, feedback, review, search, explore, models, operations, mcp):
+    for routes in (classify, taxonomy, feedback, review, search, explore, models, operations):
         app.include_router(routes.router)
+    for protocol in (mcp, label_studio):  # of other programs, which define them
+        app.include_router(protocol.router)
     api_docs.add(app)
     console.add(app)
     app.add_exception_handler(ApiError, _api_error)

@@ -23,10 +23,17 @@ _SMALL_BODY = 64 * KIB
 _SMALL_BODY_TIMEOUT = 5.0  # seconds
 _MAX_VALUES = 10_000  # values of a request with one product
 _CHUNK = 256 * KIB
+# A labeling configuration holds the whole tree, and a task its images.
+_LABEL_STUDIO = ("/label-studio/predict", "/label-studio/setup", "/label-studio/webhook")
 # Routes whose body is not limited to `_SMALL_BODY`: others by size, those with images by the settings.
-_SIZES = {"/v1/session": 4 * KIB, "/v1/suggest": 4 * MIB, "/mcp": 4 * MIB}
+_SIZES = {
+    "/v1/session": 4 * KIB,
+    "/v1/suggest": 4 * MIB,
+    "/mcp": 4 * MIB,
+    **dict.fromkeys(_LABEL_STUDIO, 16 * MIB),
+}
 _WITH_IMAGES = frozenset({"/v1/classify", "/v1/review/items", "/v1/feedback", "/v1/search"})
-_MANY_PRODUCTS = frozenset({"/v1/classify", "/v1/review/items", "/mcp"})
+_MANY_PRODUCTS = frozenset({"/v1/classify", "/v1/review/items", "/mcp", *_LABEL_STUDIO})
 
 
 class BoundedRequest(Request):

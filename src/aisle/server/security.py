@@ -1,5 +1,7 @@
 """Authentication, roles and rate limits."""
 
+import base64
+import binascii
 import math
 import threading
 import time
@@ -70,7 +72,7 @@ class RequireRole(PreBodyCheck):
         server: Server = request.app.state.server
         if server.keys.stale:
             await run_in_threadpool(server.keys.refresh)
-        secret = bearer.credentials if bearer else header or cookie
+        secret = bearer.credentials if bearer else header or _basic_password(request) or cookie
         key = server.keys.find(secret) if secret else None
         if key is None and secret is None and server.open:
             key = _ANONYMOUS
@@ -104,6 +106,17 @@ class ThrottleLogin(PreBodyCheck):
 
     async def __call__(self) -> None:
         """Nothing is left to do."""
+
+
+def _basic_password(request: Request) -> str | None:
+    """The password of HTTP Basic authentication, by which Label Studio sends a key."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(given, validate=True).decode().partition(":")[2] or None
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _address(request: Request) -> str:

@@ -1,0 +1,70 @@
+"""`aisle export-tasks`: writes tasks with pre-annotations for Label Studio."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson, CatalogOptions, Device, Quiet, Run, Source, TrustCode
+from aisle.errors import AisleError, CatalogError
+
+
+@command("export-tasks", "Write tasks with pre-annotations for Label Studio.", section="Classification")
+def export_tasks(
+    run: Run,
+    source: Source,
+    options: CatalogOptions,
+    out: Annotated[Path, typer.Option(help="Output file (.json).")],
+    decision: Annotated[
+        list[str] | None,
+        typer.Option(help="Only products with this decision: accept, partial or review. Repeatable."),
+    ] = None,
+    choices_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where browsers load OUT.choices.json from (default: the tree is part of the configuration)."
+        ),
+    ] = None,
+    trust_code: TrustCode = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write tasks for Label Studio, its labeling configuration (OUT.xml) and the tree as an external JSON of
+    choices (OUT.choices.json). The best category is the pre-annotation, its confidence the score."""
+    from aisle import workflow
+    from aisle.cli.summary import count, print_catalog_summary
+    from aisle.inference import label_studio
+    from aisle.inference.label_studio.config import MAX_INLINE
+
+    wanted = tuple(decision or ())
+    if unknown := set(wanted) - {"accept", "partial", "review"}:
+        raise AisleError(f"--decision {min(unknown)}: use accept, partial or review")
+    if out.suffix != ".json":
+        raise AisleError(f"{out}: tasks are written as JSON; name a file ending in .json")
+    if not out.absolute().parent.is_dir():
+        raise CatalogError(f"{out}: folder {out.absolute().parent} does not exist")
+    progress = console.progress(quiet or as_json)
+    model = workflow.load(run, trust_code=trust_code, device=device)
+    catalog = options.read(source, labels=False, like=model)
+    print_catalog_summary(catalog, progress, model)
+    with progress("classifying", len(catalog)) as advance:
+        predictions = model.predict_stream(catalog, advance)
+        written = label_studio.write_tasks(out, catalog, predictions, wanted)
+    config, tree = out.with_suffix(".xml"), out.with_suffix(".choices.json")
+    tree.write_text(json.dumps(label_studio.choices(model.taxonomy), ensure_ascii=False), "utf-8")
+    config.write_text(label_studio.label_config(model.taxonomy, choices_url), "utf-8")
+    if as_json:
+        files = {"tasks": str(out), "config": str(config), "choices": str(tree)}
+        console.print_json({"written": written, **files, "model_id": model.model_id})
+        return
+    console.out.print(f"{count(written, 'task')} of {count(len(catalog), 'product')}")
+    if choices_url is None and len(model.taxonomy) > MAX_INLINE:
+        console.say(
+            f"{len(model.taxonomy):,} categories in one configuration are slow in browsers: put {tree} where "
+            "they can load it, and give its address as --choices-url"
+        )
+    console.print_paths(tasks=out, config=config, choices=tree)

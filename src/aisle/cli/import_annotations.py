@@ -1,0 +1,72 @@
+"""`aisle import-annotations`: makes labelled products of an export of Label Studio."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.options import AsJson
+from aisle.taxonomy import format_path
+
+_SHOWN = 5  # unknown categories and disagreements that are named
+
+
+@command("import-annotations", "Make labelled products of a Label Studio export.", section="Catalog")
+def import_annotations(
+    export: Annotated[
+        Path, typer.Argument(metavar="EXPORT.json", help="An export of Label Studio in the format JSON.")
+    ],
+    out: Annotated[Path, typer.Option(help="Output file: .jsonl (as `aisle feedback export`) or .csv.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="A run or model: labels that are not in its tree are reported and left out."),
+    ] = None,
+    taxonomy: Annotated[Path | None, typer.Option(help="The same, with the tree of a file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make labelled products of annotations, for `aisle train`. The majority of annotators decides, each with
+    the latest annotation; a ground truth decides alone. Skipped tasks and ties are left out."""
+    from aisle import workflow
+    from aisle.cli.summary import count
+    from aisle.inference.label_studio import read_annotations
+    from aisle.taxonomy.readers import read_taxonomy
+
+    tree = None
+    if taxonomy is not None:
+        tree = read_taxonomy(taxonomy)
+    elif run is not None:
+        tree = workflow.load(run).taxonomy
+    found = read_annotations(export, tree)
+    found.write(out)
+    if as_json:
+        unknown = [{"path": list(path), "tasks": tasks} for path, tasks in found.unknown.most_common()]
+        console.print_json(
+            {
+                "tasks": found.tasks,
+                "labelled": len(found.rows),
+                "skipped": found.skipped,
+                "open": found.open,
+                "disagreements": found.disagreements,
+                "several_categories": found.several,
+                "unknown": unknown,
+                "file": str(out),
+            }
+        )
+        return
+    console.out.print(
+        f"{count(found.tasks, 'task')}: {len(found.rows):,} labelled, {found.skipped:,} skipped, "
+        f"{found.open:,} without an annotation"
+    )
+    if found.several:
+        console.say(f"{count(found.several, 'task')} with several categories: the first one is the label")
+    if found.disagreements:
+        ids = ", ".join(found.disagreements[:_SHOWN])
+        console.say(f"{count(len(found.disagreements), 'task')} left out, because annotators disagree: {ids}")
+    if found.unknown:
+        paths = "; ".join(f"{format_path(path)} ({n:,})" for path, n in found.unknown.most_common(_SHOWN))
+        total = sum(found.unknown.values())
+        console.say(f"{count(total, 'task')} left out, because the tree has no such category: {paths}")
+    next_ = console.command("train", out)
+    console.print_paths(labels=out, next=next_)

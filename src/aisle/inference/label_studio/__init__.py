@@ -1,0 +1,19 @@
+"""Label Studio: labeling configuration, tasks with pre-annotations, and annotations as labels."""
+
+from aisle.inference.label_studio.annotations import AnnotationError, Annotations, read_annotations
+from aisle.inference.label_studio.config import Control, choices, find_control, label_config
+from aisle.inference.label_studio.tasks import pre_annotation, task, task_product, write_tasks
+
+__all__ = [
+    "AnnotationError",
+    "Annotations",
+    "Control",
+    "choices",
+    "find_control",
+    "label_config",
+    "pre_annotation",
+    "read_annotations",
+    "task",
+    "task_product",
+    "write_tasks",
+]
