@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
+import aisle
 from aisle.cli import main
+from aisle.data.chunks import ChunkReader
 from tests.conftest import QUICK
 
 SHOPS = {
@@ -110,3 +112,20 @@ def test_the_line_of_columns_stays_short_for_a_wide_file(run, tmp_path):
     shop.write_text(",".join(["title", *names]) + "\n" + ",".join(["red pen", *"1" * 300]) + "\n")
     _, _, err = run("train", shop, "--out", tmp_path / "run")
     assert "fields: a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11 and 288 more" in err
+
+
+def test_image_urls_of_which_none_was_downloaded_are_one_note(run, tmp_path):
+    rows = [f"{i},Blue mug {i},Mugs,https://shop.example/{i}.jpg" for i in range(30)]
+    path = tmp_path / "shop.csv"
+    path.write_text("id,title,category,image\n" + "\n".join(rows) + "\n")
+    note = "image URLs, of which none was downloaded: see `aisle images`"
+    catalog = aisle.read(path)
+    assert [(p.row, p.column, p.message, p.value) for p in catalog.problems] == [
+        (None, "image", note, "https://shop.example/0.jpg")
+    ]
+    (chunk,) = ChunkReader([path])
+    assert [p.message for p in chunk.catalog().problems] == [note]
+    code, said, _ = run("check", path)
+    assert code == 0
+    assert "30 rows: 30 without a problem, 0 with one, 0 not used for training" in said
+    assert f"· image: {note}" in said

@@ -278,7 +278,9 @@ def test_a_catalogue_is_fetched_politely_and_resumed(server, tmp_path):
     catalog = read(path)
     urls = list(image_urls(catalog))
     assert len(urls) == 42
-    assert sum("`aisle images` downloads it" in p.message for p in catalog.problems) == 82
+    notes = [(p.row, p.column) for p in catalog.problems if "none was downloaded" in p.message]
+    assert notes == [(None, "images")]
+    assert [p.message for p in catalog.problems if p.row] == ["the image is not there"]
 
     first = download(urls[:10], out, limits=OPEN, rates=RateLimits(8, 3))
     assert first == (10, 0, {})

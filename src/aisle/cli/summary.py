@@ -28,16 +28,24 @@ def print_catalog_summary(catalog: "Catalog", progress: "Progress", model: Any =
         if one.role != "category":  # a command that needs labels reports that itself
             likely = f"the most likely is {one.column!r}: {one.flag}"
             progress.say(f"no column is recognised as the {ROLE_NAMES[one.role]}; {likely}")
-    if catalog.problems:
-        rows = len(catalog.problems.rows_with())
-        problems = count(len(catalog.problems), "problem")
-        progress.say(f"{problems} in {count(rows, 'row')} (`aisle check` lists all):")
-        for problem in catalog.problems[:MAX_PROBLEMS]:
-            progress.say(f"  {problem}")
+    _print_problems(catalog, progress)
     if model is not None:
         from aisle.inference.known_columns import check_columns
 
         print_missing_views(check_columns(model, catalog), progress)
+
+
+def _print_problems(catalog: "Catalog", progress: "Progress") -> None:
+    """Print what concerns whole files or columns, then how many rows have a problem, with examples."""
+    rows = len(catalog.problems.rows_with())
+    general = [problem for problem in catalog.problems if problem.row is None]
+    for problem in general[:MAX_PROBLEMS]:
+        progress.say(str(problem))
+    if rows:
+        problems = count(len(catalog.problems) - len(general), "problem")
+        progress.say(f"{problems} in {count(rows, 'row')} (`aisle check` lists all):")
+        for problem in catalog.problems[len(general) : len(general) + MAX_PROBLEMS]:
+            progress.say(f"  {problem}")
 
 
 def announce(catalog: "Catalog") -> str:
@@ -66,5 +74,7 @@ def columns_line(columns: "Columns") -> str:
         names = held.split(", ")
         if len(names) > MAX_COLUMNS:
             held = f"{', '.join(names[:MAX_COLUMNS])} and {len(names) - MAX_COLUMNS:,} more"
+        if held != held.strip():  # a separator
+            held = repr(held)
         parts.append(part if part == held else f"{part}: {held}")
     return " · ".join(parts)

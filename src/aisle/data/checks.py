@@ -25,7 +25,7 @@ _VARIES = re.compile(r"(?=\. Did you mean )|(?<=image is broken)(?=: )|(?=; read
 # Action by words of the problem's message; the first match counts.
 _ACTIONS = (
     ("image is not there", "the product is used without the image"),
-    ("an image URL", "used without it; `aisle images` downloads images"),
+    ("image URL", "used without the images; `aisle images` downloads them"),
     ("image", "the product is used without the image"),
     ("is not in the tree", "not trained on until its label is in the tree"),
     ("no category", "can be classified, not trained on"),
@@ -39,7 +39,7 @@ _ACTIONS = (
     ("every label holds", "read as it stands"),
     ("joined", "check that the joined text is one field"),
 )
-_HARMLESS = "ancestors of a category"  # start of a message that is information only
+_HARMLESS = ("ancestors of a category", "image URLs")  # starts of messages that are information only
 
 
 def find_all(

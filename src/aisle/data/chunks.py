@@ -134,6 +134,7 @@ class ChunkReader:
                 known = export_roles(export, sample, known, options.like)
         resolved = resolve_columns(sample, known, root, self._header_problems, options.like)
         self.merge, self.images, self.types = resolved.merge, resolved.images, resolved.records.types
+        self.images.note_urls(resolved.records, self._header_problems)
         check_vector_files(self.vector_files, self.types, self.columns.id)
 
     @property

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from aisle.data.column_parsers import pc
 from aisle.data.columns import Columns
 from aisle.data.files import DOWNLOAD_LOG, IMAGE_ENDINGS
 from aisle.data.image_names import image_names, structured
@@ -17,6 +20,7 @@ from aisle.data.records import Records
 from aisle.regular_files import read_text
 
 _SEPARATORS = ("|", ";", "\n", ",", " ")
+_NO_DOWNLOADS = "image URLs, of which none was downloaded: see `aisle images`"
 _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 
 
@@ -110,8 +114,29 @@ class ImageResolver:
                     continue
         return self._downloaded
 
+    def note_urls(self, records: Records, problems: Problems) -> None:
+        """Report once per column that its image URLs are not used, because none was downloaded."""
+        if self.downloaded:
+            return
+        for column in self.columns.images:
+            url = self._first_url(records, column)
+            if url is not None:
+                problems.note(column, _NO_DOWNLOADS, url)
+        if is_url(self.columns.image_template or ""):
+            problems.note(None, _NO_DOWNLOADS, "image_template")
+
+    def _first_url(self, records: Records, column: str) -> str | None:
+        for array in records.column(column):
+            if not pa.types.is_string(array.type):
+                continue
+            for cell in array.filter(pc.match_substring(array, "//")).to_pylist():
+                url = next(filter(is_url, self._split_cell(cell)), None)
+                if url is not None:
+                    return url
+        return None
+
     def check(self, records: Records, problems: Problems) -> None:
-        """Report each image that is missing."""
+        """Report each image that is missing; a URL only if others were downloaded (see `note_urls`)."""
         if not self.columns.images and self.columns.image_template is None:
             return
         paths = [name for name in self.source_columns if "binary" not in str(records.types[name])]
@@ -122,7 +147,8 @@ class ImageResolver:
                     continue
                 path = self.path(name)
                 if path is None:
-                    problems.add(row, column, "an image URL; `aisle images` downloads it", name)
+                    if self.downloaded:
+                        problems.add(row, column, "an image URL that was not downloaded", name)
                 elif not remote and not _is_file(path):
                     problems.add(row, column, "the image is not there", name)
 

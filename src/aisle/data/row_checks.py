@@ -32,8 +32,8 @@ def check_rows(
         vector_files: Files of vectors by name.
         since: The number of problems before labels were read.
         progress: Reports progress.
-        whole: Whether the records are the whole source. If False, repeated ids, weights and dates are not
-            checked.
+        whole: Whether the records are the whole source. If False, repeated ids, image URLs, weights and dates
+            are not checked.
     """
     columns = images.columns
     broken = problems.fatal_rows()
@@ -44,6 +44,7 @@ def check_rows(
     ]
     if whole:
         checks += [
+            lambda: images.note_urls(records, problems),
             lambda: read_weights(records, columns.weight, problems),
             lambda: read_dates(records, columns.date, problems, columns.date_format),
         ]
