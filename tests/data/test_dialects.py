@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from aisle.data import read
@@ -114,41 +117,21 @@ def test_ids_of_google_are_found_in_a_tree(tmp_path):
     assert [product[2] for product in listed(catalog)] == [["Apparel > Dresses"], ["Pans"]]
 
 
-MINE = """
-title = "Export of our own shop"
-[detect]
-columns = ["Artikel", "Variante von", "Gruppe"]
-[columns]
-id = ["Artikel"]
-title = ["Text"]
-[products]
-parent = ["Variante von"]
-keys = [{ column = ["Artikel"] }]
-[category]
-columns = ["Gruppe"]
-delimiter = "#"
-separator = "+"
-[images]
-columns = ["Foto*"]
-[attributes]
-pairs = [{ name = "M* Name", value = "M* Wert" }]
-"""
-OWN = (
-    "Artikel;Variante von;Text;Gruppe;Foto1;Foto2;M1 Name;M1 Wert\n"
-    "1;;Stift;Büro#Stifte+Neu;a.jpg;b.jpg;Farbe;rot\n"
-    "2;1;Stift blau;;c.jpg;;Farbe;blau\n3;;Tasse;Küche#Tassen;;;;\n"
-)
+def documented(kind):
+    """The first block of a kind on the page about shop exports."""
+    page = (Path(__file__).parents[2] / "docs" / "shop_exports.md").read_text("utf-8")
+    return re.search(rf"^```{kind}\n(.*?)^```$", page, re.M | re.S)[1]
 
 
 def test_a_dialect_of_ones_own(tmp_path):
     path, mine = tmp_path / "own.csv", tmp_path / "mine.toml"
-    path.write_text(OWN, "utf-8")
-    mine.write_text(MINE, "utf-8")
+    path.write_text(documented("csv"), "utf-8")
+    mine.write_text(documented("toml"), "utf-8")
     catalog = read(path, format=mine)
     assert catalog.dialect.title == "Export of our own shop"
     assert [product[:4] for product in listed(catalog)] == [
         ("1", "Stift", ["Büro > Stifte", "Neu"], ["a.jpg", "c.jpg", "b.jpg"]),
-        ("3", "Tasse", ["Küche > Tassen"], []),
+        ("3", "Tasse", ["Küche > Tassen"], ["d.jpg"]),
     ]
     assert catalog[0].fields["Farbe"] == "rot"
     again = read(path, like=catalog)  # remembered without the file

@@ -1,6 +1,6 @@
 """Reads a source of any length as a sequence of small catalogs.
 
-Memory does not grow with the source, but for 40 bytes a row of a shop export whose rows are grouped; such an
+Memory does not grow with the source, but for 24 bytes a row of a shop export whose rows are grouped; such an
 export is copied to disk, for rows of one product may lie anywhere. Properties of all rows together (repeated
 ids, duplicates, the category tree of the labels) are not computed.
 """
