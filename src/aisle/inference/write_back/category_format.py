@@ -37,7 +37,9 @@ class CategoryFormat:
         escape: What precedes them.
         root: The root that the export has before all paths; empty if it has none.
         codes: Folded path -> code, where categories are written as codes of another file.
-        every_row: Whether all rows of a product are filled; else its first.
+        every_row: Whether all rows of a product are filled; else the one that describes it.
+        labelled_rows: Whether other rows that have a category are filled too; not where each row holds another
+            category of the product.
         extra_columns: Whether decision and confidence become columns of the export.
     """
 
@@ -50,6 +52,7 @@ class CategoryFormat:
     root: str = ""
     codes: Mapping[CategoryPath, str] | None = None
     every_row: bool = True
+    labelled_rows: bool = True
     extra_columns: bool = True
 
     def cells(self, category: ChosenCategory) -> tuple[str, ...] | None:
@@ -173,6 +176,7 @@ def _of_dialect(dialect: Dialect, sample: _Sample, trained: str | None, home: Pa
         root,
         None if names is None else _codes(names),
         rules.every_row,
+        not category.all_rows,
         rules.extra_columns,
     )
 

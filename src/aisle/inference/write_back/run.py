@@ -168,6 +168,8 @@ def write_back_catalog(
     with scratch_beside(out) as folder, refusals(out):
         part = folder / out.name
         done = rewrite(export, part, editor, options)
+        if done.rows != len(catalog.source_rows):
+            raise OutputError(f"{source} has changed since it was read: give the command again")
         move(part, out)
     return WriteBackSummary(
         out,
