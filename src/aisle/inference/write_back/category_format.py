@@ -38,8 +38,8 @@ class CategoryFormat:
         root: The root that the export has before all paths; empty if it has none.
         codes: Folded path -> code, where categories are written as codes of another file.
         every_row: Whether all rows of a product are filled; else the one that describes it.
-        labelled_rows: Whether other rows that have a category are filled too; not where each row holds another
-            category of the product.
+        labelled_rows: Whether other rows that have a category are filled too; not where each row holds one
+            of the categories of the product.
         extra_columns: Whether decision and confidence become columns of the export.
     """
 
