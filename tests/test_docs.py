@@ -89,7 +89,8 @@ def test_the_readmes_blocks_run_in_order(shop):
             run(block, shop)
     assert ids(shop / "predictions.csv") == ids(shop / "new.csv")
     assert "<h1" in (shop / "runs/shop/report/report.html").read_text()
-    assert json.loads((shop / "shop-model/aisle.json").read_text())["model_id"]
+    card = json.loads((shop / "shop-model/aisle.json").read_text())
+    assert card["model_id"] == -1
     assert 'type = "AverageFusion"' in (shop / "runs/mine-1/recipe.toml").read_text()
 
 
@@ -159,7 +160,7 @@ def test_a_command_is_added_as_contributing_says(tmp_path):
 
 def test_what_the_design_names_is_there():
     named = set(re.findall(r"`((?:src|tests)/[\w/.]+)`", (ROOT / "docs/design.md").read_text()))
-    assert named
+    assert len(named) > 100
     assert not [path for path in named if not (ROOT / path).exists()]
 
 

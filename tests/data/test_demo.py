@@ -72,6 +72,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_pa
     assert first.products.read_bytes() != other.products.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_shop_may_be_written_over_another(tmp_path):
     make_shop(tmp_path / "both", products=130, seed=2)
     over, alone = (make_shop(tmp_path / n, products=130, seed=1) for n in ("both", "alone"))

@@ -106,6 +106,7 @@ def test_the_page_of_drift(browser, promising, tmp_path):
         assert read[f"aspects.{i}.p"] == f"{aspect['p']:.4f}"
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_page_of_explanations(browser, trained, tmp_path):
     rows = attacked(list(trained.catalog)[:3])

@@ -201,6 +201,7 @@ def test_naughty_strings_are_shown_as_they_are(page, full, tmp_path):
     assert page.title() == "Report: words-1"
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_slider_without_scripts_says_what_happens_at_each_precision(page, promised, tmp_path):
     file = promised.write(tmp_path)

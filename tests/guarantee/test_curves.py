@@ -50,6 +50,7 @@ def test_what_was_promised_stands_beside_what_happened(policy):
         assert sum(by_level) == outcome.rows
 
 
+@pytest.mark.slow
 def test_a_promise_that_the_rows_contradict_is_called_broken(policy):
     scores, targets = draw(6000, 5)
     wrong = Targets(np.roll(targets.node, 1), targets.exact)

@@ -82,6 +82,7 @@ def test_other_trees_and_bad_weights_are_refused(members):
         Ensemble.of([], [])
 
 
+@pytest.mark.slow
 def test_from_runs_to_a_stack_on_the_command_line(runs, shop, tmp_path, monkeypatch, capsys):
     """`aisle ensemble` → a folder that `evaluate`, `classify` and `show` take."""
     from aisle import cli
@@ -166,6 +167,7 @@ def test_a_writer_killed_at_any_rename_leaves_the_old_ensemble_or_the_new(
     assert os.listdir(tmp_path) == ["both"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_stack_goes_on_where_it_stood(runs, shop, tmp_path):
     """Interrupted after the third of four trainings, it does the fourth only, and is the same in the end."""
     from aisle.training import stacking

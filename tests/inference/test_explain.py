@@ -128,6 +128,7 @@ def test_what_counts_most_lowers_confidence_more_than_chance(fusion, products):
     assert means["regions"] >= means["any regions"] - 1e-6, means
 
 
+@pytest.mark.slow
 def test_views_share_out_what_they_add_together(products):
     model = learned("ConcatFusion", products)
     told = explain(model, products[:1])[0]

@@ -85,6 +85,7 @@ def test_a_table_is_whole_in_a_pipe_and_wrong_use_is_said(indexed):
             run("search", indexed.folder, *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["red running shoes", "blue wool scarf kitchen"])
 def test_the_page_is_in_the_order_that_it_says(indexed, tmp_path, query):
     """By words and vectors the mean of both counts, and the page says so; by one of them alone, that one."""

@@ -62,6 +62,7 @@ def test_a_category_that_is_not_there(client):
     assert "Did you mean" in answer.json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_what_is_exported_trains(client, tmp_path):
     first, second = places(client)[:2]
     send(client, first, {"id": "1", "title": "red shoes"})

@@ -21,6 +21,7 @@ UNKNOWN = "not an image of a known format"
 FETCHED = ImageFetchSettings(enabled=True, timeout_s=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 @pytest.mark.parametrize("path", ["feedback", "review/items"])
 def test_a_sweep_at_any_moment_leaves_the_images_of_a_request_under_way(start, path):
