@@ -144,6 +144,7 @@ def test_a_reader_is_added_as_contributing_says(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_a_command_is_added_as_contributing_says(tmp_path):
     written("count.py", tmp_path)
     (tmp_path / "products.csv").write_text("id,title\n1,Red shoes\n2,Wall clock\n")

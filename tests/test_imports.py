@@ -51,9 +51,9 @@ def test_a_package_imports_only_packages_below_it(package):
     assert {file: names for file, names in above.items() if names} == {}
 
 
-@pytest.mark.parametrize("package", ["taxonomy", "data", "metrics", "guarantee"])
-def test_these_packages_never_import_torch(package):
-    code = f"import sys, aisle.{package}; sys.exit('torch' in sys.modules)"
+def test_these_packages_never_import_torch():
+    code = "import sys, aisle.taxonomy, aisle.data, aisle.metrics, aisle.guarantee"
+    code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -133,6 +133,7 @@ def test_a_command_is_one_function_as_contributing_shows(products, tmp_path):
     assert "--image-root" in subprocess.run([*call, "count", "--help"], capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_is_one_line(trained, shop, typed, tmp_path):
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "report"

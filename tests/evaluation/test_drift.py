@@ -43,6 +43,7 @@ def test_nothing_changed_is_no_alarm(promising, before):
     assert (found.rows, found.reference_rows, found.seen) == (400, 400, 0)
 
 
+@pytest.mark.slow
 def test_other_categories_are_noticed_and_named(promising, before):
     rare = {path: PLACES[path] for path in list(PLACES)[::-1]}  # what was rare is common now
     found = drift(promising, read(products(400, seed=33, places=rare, start=20_000)), before)
@@ -76,6 +77,7 @@ def test_single_words_are_tested_exactly_and_corrected_for_their_number():
     assert occurrences({"rare": 2}, 10, {}, 10) == (0.0, 1.0)
 
 
+@pytest.mark.slow
 def test_a_view_that_goes_missing_is_noticed(promising, before):
     found = drift(promising, shifted(lambda p: fields(p, description="")), before)
     assert {"view description", "length"} <= changed(found)

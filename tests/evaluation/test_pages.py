@@ -83,6 +83,7 @@ def attacked(rows, pictures=True):
     ]
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_page_of_drift(browser, promising, tmp_path):
     before = profile(promising, catalog(200, seed=31, start=10_000))

@@ -183,6 +183,7 @@ def test_the_same_evaluation_gives_the_same_page(full):
     assert render(full) == render(full)
 
 
+@pytest.mark.slow
 @needs_shared
 @needs_chromium
 def test_naughty_strings_are_shown_as_they_are(page, full, tmp_path):

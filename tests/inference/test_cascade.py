@@ -151,6 +151,7 @@ def test_a_damaged_or_exchanged_stage_is_noticed(made, tmp_path):
         aisle.load(copy)
 
 
+@pytest.mark.slow
 def test_bad_input_is_said_in_one_line(made, trained, shop, tmp_path):
     rows = [{"title": "red lamp", "category": "X"}, {"title": "blue sofa", "category": "Y"}]
     catalog = aisle.read(rows * 4)

@@ -56,6 +56,7 @@ def test_a_mean_is_the_mean_of_probabilities(members, shop):
     np.testing.assert_allclose(np.exp(without), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_classifier_protocol(members, shop):
     made: Classifier = Ensemble.of(members, NAMES)
     for name, member in inspect.getmembers(Classifier):

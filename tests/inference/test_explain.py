@@ -160,6 +160,7 @@ def test_any_classifier_is_explained_and_a_picture_it_ignores_is_not_asked():
     assert nothing.words == ()
 
 
+@pytest.mark.slow
 def test_shapley_shares_among_repeats_and_adds_up():
     pytest.importorskip("captum", reason="captum is not installed")
     model = WordModel(catalog(300, seed=1))

@@ -95,6 +95,7 @@ def test_answers_do_not_depend_on_what_else_is_asked(run):
     assert model.predict([Product("empty", {})])[0].decision == "review"
 
 
+@pytest.mark.slow
 def test_training_and_answering_never_import_torch(shop, run, tmp_path):
     file = tmp_path / "rows.csv"
     lines = [f"{p.id},{p.fields['title']},{' > '.join(p.categories[0])}" for p in products(60)]

@@ -40,6 +40,7 @@ def test_vectors_are_written_row_by_row_and_read_as_a_catalogues_vectors(trained
         run("embed", trained.run, shop.incoming, "--out", tmp_path / "vectors.txt")
 
 
+@pytest.mark.slow
 def test_an_index_is_made_searched_added_to_and_deleted_from(trained, shop, tmp_path):
     made = run_json("index", trained.run, shop.products, "--out", tmp_path / "index")
     assert made["products"] == len(trained.catalog)

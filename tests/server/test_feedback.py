@@ -96,6 +96,7 @@ def test_the_same_post_at_the_same_moment_is_counted_once(client):
     assert feedback_store.count(client.server.store) == 1
 
 
+@pytest.mark.slow
 def test_many_writers_lose_nothing(client):
     place = places(client)[0]
     with ThreadPoolExecutor(8) as pool:

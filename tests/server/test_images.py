@@ -131,6 +131,7 @@ def test_a_review_lists_them_and_so_does_the_choice(start):
     assert (page["reviews"][0]["missing_images"], page["feedback"][0]["missing_images"]) == (missing, missing)
 
 
+@pytest.mark.slow
 def test_a_search_says_that_it_went_by_the_words_alone(trained, start, tmp_path):
     from aisle import search
 

@@ -83,6 +83,7 @@ def test_what_is_live_survives_a_restart(two):
         again.stop()
 
 
+@pytest.mark.slow
 def test_a_shadow_that_was_promoted_does_not_hinder_the_next_start(two):
     two.post("/v1/models/same/promote")
     again = Server.start(two.server.settings.model_copy(update={"shadow": "same"}))

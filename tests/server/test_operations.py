@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def test_health_readiness_and_metrics(client):
     assert client.get("/health").json() == {"status": "ok"}
@@ -65,7 +67,7 @@ def test_openapi_has_an_example_of_every_request(client):
     told = {name: one.get("examples") for name, one in schema["components"]["schemas"].items()}
     assert told["SuggestIn"] == [{"count": 5, "description": "", "title": "red runn"}]
     assert told["FeedbackIn"][0]["chosen"] == "Clothing & Shoes > Shoes > Trainers"
-    assert told["ProductIn"][0]["title"] == "Red running shoes"
+    assert told["ProductIn"][0]["title"] == "Red running shoes, size 42"
 
 
 def test_the_documentation_asks_nobody_else(client):
@@ -80,6 +82,7 @@ def test_unknown_paths_and_methods_answer_alike(client):
     assert client.get("/v1/classify").json()["error"]["code"] == "wrong_method"
 
 
+@pytest.mark.slow
 def test_the_server_carries_no_training_code_and_no_torch_before_a_model():
     code = (
         "import sys, aisle.server.app, aisle.server.run, aisle.cli.serve\n"

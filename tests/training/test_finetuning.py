@@ -108,7 +108,7 @@ def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
     assert rates["body.embeddings.word_embeddings.weight"] == pytest.approx(2.5e-4)
 
 
-@pytest.mark.parametrize("view", ["title", "image"])
+@pytest.mark.parametrize("view", ["title", pytest.param("image", marks=pytest.mark.slow)])
 def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_path, monkeypatch, view):
     pytest.importorskip("peft")
     kept = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
