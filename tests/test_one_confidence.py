@@ -59,7 +59,7 @@ def network(trained):
     """A linear model has no ONNX twin: it runs without torch as it is."""
     model = aisle.train(trained.catalog, NETWORK)
     spaces = len(model.knn_index.spaces)
-    assert spaces == 2
+    assert spaces == 1
     return model.with_policy(deciding(model.policy, spaces))
 
 
@@ -218,7 +218,7 @@ def test_reports_and_drift(kind, trained):
     by_id = {one.id: one for one in model.predict(rows)}
     found = evaluate(model, rows, per_view=False, why=False)
     shown = {e.id: e for e in (*found.examples.best, *found.examples.worst, *found.examples.confused)}
-    assert len(shown) == -1
+    assert len(shown) == 17
     for name, example in shown.items():
         assert example.guesses[0].path == by_id[name].best
         same(example.guesses[0].confidence, by_id[name].confidence[-1])

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from aisle.data import ImageRef, Product, read
@@ -129,6 +129,10 @@ keys = st.sampled_from(
 @settings(quick, max_examples=examples(150))
 @given(st.lists(st.dictionaries(keys, json_values, max_size=6) | json_values, max_size=6))
 def test_no_json_raises_anything_but_an_aisle_error(tmp_path, rows):
+    first = rows[0] if rows else None
+    assume(
+        not (first and isinstance(first, list) and all(isinstance(item, dict) for item in first))
+    )  # a page
     path = tmp_path / "x.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     with contextlib.suppress(AisleError):
