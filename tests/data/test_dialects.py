@@ -76,6 +76,17 @@ def test_products_of_shopify_as_json(tmp_path):
     assert tee[4]["Size"] == "S, M"
 
 
+@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
+def test_an_export_without_products(tmp_path, export):
+    if export.file.endswith((".xml", ".json")):
+        return
+    path = tmp_path / export.file
+    lines = export.text.splitlines(keepends=True)
+    path.write_text("".join(lines[: 3 if export.file == "amazon.txt" else 1]), export.encoding)
+    assert len(read(path)) == 0
+    assert [chunk.rows for chunk in ChunkReader([path])] == []
+
+
 def test_problems_name_rows_of_the_file(tmp_path):
     path = tmp_path / "export.csv"
     path.write_text(
