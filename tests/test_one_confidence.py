@@ -218,7 +218,7 @@ def test_reports_and_drift(kind, trained):
     by_id = {one.id: one for one in model.predict(rows)}
     found = evaluate(model, rows, per_view=False, why=False)
     shown = {e.id: e for e in (*found.examples.best, *found.examples.worst, *found.examples.confused)}
-    assert len(shown) == 17
+    assert len(shown) >= 17
     for name, example in shown.items():
         assert example.guesses[0].path == by_id[name].best
         same(example.guesses[0].confidence, by_id[name].confidence[-1])
