@@ -104,6 +104,17 @@ def test_nested_values_of_shop_apis_become_text(tmp_path):
     }
     nested = of(tmp_path, [{"id": 1, "title": "a", "category": parents}], "p.json")
     assert nested[0].categories == (("All", "Shoes", "Boots"),)
+    term = {
+        "id": 5,
+        "name": "Others",
+        "slug": "others",
+        "image": "https://shop.example/c.jpg",
+        "creationAt": "x",
+    }
+    image = {"id": 1, "name": "front", "url": "https://shop.example/1.jpg"}
+    other = of(tmp_path, [{"id": 1, "title": "a", "category": term, "image": image}], "o.json")
+    assert other[0].categories == (("Others",),)
+    assert other.image_names(0) == ["https://shop.example/1.jpg"]
     wordpress = of(tmp_path, [{"id": 1, "title": {"rendered": "Boot"}}], "w.json")
     assert raw(wordpress) == [{"id": "1", "title": "Boot"}]
 
@@ -118,14 +129,14 @@ def test_attributes_by_code_become_columns(tmp_path):
         ],
     }
     (row,) = raw(of(tmp_path, {"items": [magento], "search_criteria": {}, "total_count": 1}))
-    assert row == {"description": "big", "category_ids": '["3", "4"]', "sku": "s", "name": "Bag"}
+    assert row == {"description": "big", "category_ids": "3,4", "sku": "s", "name": "Bag"}
     values = {
         "name": [{"locale": "en_US", "scope": None, "data": "Bag"}],
         "text": [{"locale": "de_DE", "scope": "web", "data": "Tasche"}],
     }
-    akeneo = {"_embedded": {"items": [{"identifier": "s", "categories": ["a"], "values": values}]}}
+    akeneo = {"_embedded": {"items": [{"identifier": "s", "categories": ["a", "b"], "values": values}]}}
     (row,) = raw(of(tmp_path, akeneo, "akeneo.json"))
-    assert row == {"identifier": "s", "categories": '["a"]', "name-en_US": "Bag", "text-de_DE-web": "Tasche"}
+    assert row == {"identifier": "s", "categories": "a,b", "name-en_US": "Bag", "text-de_DE-web": "Tasche"}
 
 
 @pytest.mark.parametrize(

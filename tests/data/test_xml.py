@@ -132,7 +132,7 @@ def test_a_yml_catalog_has_the_paths_of_its_categories(tmp_path):
             [
                 {
                     **{"category.name": "Shoes", "id": "1", "maker.name": "Acme", "maker.city": "Ulm"},
-                    "images": "a.jpg",
+                    "images": '["a.jpg"]',
                 },
                 {
                     **{"category.name": "Hats", "id": "3", "maker.name": None, "maker.city": None},
@@ -151,6 +151,29 @@ def test_a_yml_catalog_has_the_paths_of_its_categories(tmp_path):
                 },
                 {"id": "2", "text": None, "variant": None},
             ],
+        ),
+        (  # Ceneo
+            "<offers><o id='1'><name>mug</name><imgs><main url='1.jpg'/><i url='2.jpg'/></imgs>"
+            "<attrs><a name='Kolor'>red</a></attrs></o><o id='2'><name>cup</name></o></offers>",
+            [
+                {"name": "mug", "imgs": '["1.jpg", "2.jpg"]', "attrs": '{"Kolor": "red"}', "id": "1"},
+                {"name": "cup", "imgs": None, "attrs": None, "id": "2"},
+            ],
+        ),
+        (  # Heureka
+            "<SHOP><SHOPITEM><ID>1</ID><PARAM><PARAM_NAME>Barva</PARAM_NAME><VAL>red</VAL></PARAM>"
+            "<PARAM><PARAM_NAME>Size</PARAM_NAME><VAL>M</VAL></PARAM></SHOPITEM><SHOPITEM><ID>2</ID>"
+            "<PARAM><PARAM_NAME>Barva</PARAM_NAME><VAL>blue</VAL></PARAM></SHOPITEM></SHOP>",
+            [
+                {"ID": "1", "PARAM": '{"Barva": "red", "Size": "M"}'},
+                {"ID": "2", "PARAM": '{"Barva": "blue"}'},
+            ],
+        ),
+        (  # WordPress
+            "<rss><channel><item><title>Tee</title><category domain='product_type'>simple</category>"
+            "<category domain='product_cat' nicename='a'>A</category>"
+            "<wp:postmeta><wp:meta_key>_sku</wp:meta_key><wp:meta_value>x</wp:meta_value></wp:postmeta></item></channel></rss>",
+            [{"title": "Tee", "product_type": "simple", "product_cat": "A", "wp:postmeta": '{"_sku": "x"}'}],
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from html.parser import HTMLParser
+from itertools import islice
 from typing import Any
 
 from aisle.data.sheets import Sheet
@@ -10,6 +11,7 @@ from aisle.data.xml_records import XmlParser
 
 EXCEL_NAMESPACE = "urn:schemas-microsoft-com:office:spreadsheet"
 _BLOCKS = {"p", "div", "li", "br"}  # tags between which a cell's text has a line break
+_PIECES = 128  # of a page, in which each of its tables begins
 _Row = tuple[int, list[str]]  # the number of its table, and its cells
 Pieces = Callable[[], Iterable[str]]
 
@@ -20,7 +22,8 @@ def html_sheets(pieces: Pieces) -> list[Sheet]:
     Args:
         pieces: Iterates over the text of the page from the start.
     """
-    count = max((number for number, _ in _html_rows(pieces())), default=0)
+    start = islice(pieces(), _PIECES)
+    count = max((number for number, _ in _html_rows(start)), default=0)
     return [Sheet(f"table {n}", partial(_rows_of, _html_rows, pieces, n)) for n in range(1, count + 1)]
 
 

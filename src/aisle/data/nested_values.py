@@ -3,6 +3,7 @@
 The shapes are those of the APIs of WooCommerce, Shopify (REST and GraphQL), Magento, Akeneo and WordPress.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +14,11 @@ _PARENTS = ("parent", "parentcategory")
 # Keys of an object that is nothing but a named term: a category, tag, brand or vendor.
 _TERM_KEYS = {
     *(*_PATH_NAMES, *_NAMES, *_PARENTS, "id", "_id", "gid", "slug", "handle", "code", "key", "uuid"),
-    *("parentid", "count", "level", "position", "taxonomy", "termid", "display", "menuorder", "typename"),
-    *("isleaf", "isroot", "legacyresourceid", "createdat", "updatedat"),
+    *("parentid", "level", "position", "taxonomy", "termid", "display", "menuorder", "typename"),
+    *("isleaf", "isroot", "legacyresourceid", "createdat", "creationat", "updatedat"),
+    *("image", "icon", "url", "href", "link", "links", "description", "count"),
 }
+_IMAGE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|svg)(?:[?#]|$)", re.I)  # ends the address of an image
 _IMAGE_LINKS = ("src", "originalsrc")
 _PAIR_VALUES = ("options", "values", "option", "value")
 _CODES = ("attribute_code", "value")  # of Magento's custom attributes
@@ -83,9 +86,11 @@ def _term(value: Mapping[Any, Any]) -> str | list[str] | None:
     if len(keyed) < 2 or not set(keyed) <= _TERM_KEYS:
         return None
     parent = next((keyed[key] for key in _PARENTS if isinstance(keyed.get(key), Mapping)), None)
-    rest = [item for key, item in keyed.items() if key not in _PARENTS]
+    rest = [item for key, item in keyed.items() if key not in (*_PARENTS, "image", "icon", "links")]
     if any(isinstance(item, list | Mapping) for item in rest):
         return None
+    if any(isinstance(keyed.get(key), str) and _IMAGE.search(keyed[key]) for key in ("url", "href", "link")):
+        return None  # an image with a name
     name = next((keyed[key] for key in (*_PATH_NAMES, *_NAMES) if isinstance(keyed.get(key), str)), None)
     if name is None or parent is None:
         return name
@@ -122,11 +127,12 @@ def unwrap(record: Mapping[str, Any]) -> Mapping[str, Any]:
             break
     coded = record.get("custom_attributes")
     if isinstance(coded, list) and coded and all(_has(item, _CODES) for item in coded):
-        columns = {item["attribute_code"]: item["value"] for item in coded}
+        columns = {item["attribute_code"]: _joined(item["value"]) for item in coded}
         record = columns | {name: value for name, value in record.items() if name != "custom_attributes"}
     values = record.get("values")
     if isinstance(values, Mapping) and values and all(map(_is_contexts, values.values())):
-        record = {name: value for name, value in record.items() if name != "values"} | _by_context(values)
+        known = {name: _joined(value) for name, value in record.items() if name != "values"}
+        record = known | _by_context(values)
     return record
 
 
@@ -146,6 +152,15 @@ def _is_frame(key: str, rest: Mapping[str, Any]) -> bool:
         "sort",
     }
     return names <= known and (key != "attributes" or "type" in names)
+
+
+def _joined(value: Any) -> Any:
+    """A list of codes as these platforms' CSV files write it; other values as they are."""
+    return ",".join(map(str, value)) if isinstance(value, list) and _are_codes(value) else value
+
+
+def _are_codes(values: list[Any]) -> bool:
+    return all(isinstance(value, str | int) for value in values)
 
 
 def _has(item: Any, keys: tuple[str, ...]) -> bool:

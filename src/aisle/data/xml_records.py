@@ -11,6 +11,7 @@ import xml.parsers.expat as expat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from aisle.data.column_names import rank
 from aisle.data.xml_structure import Structure, XmlPath
 from aisle.errors import CatalogError
 
@@ -26,25 +27,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _KEPT = {0xDC00 + byte: 0x10FF00 + byte for byte in range(256)}  # takes bytes that mean nothing past expat
 _RESTORED = {kept: lone for lone, kept in _KEPT.items()}
 _LINKS = ("href", "url", "src", "value")  # attributes that are an empty element's value
-_MARKUP = {
-    "b",
-    "i",
-    "p",
-    "br",
-    "ul",
-    "ol",
-    "li",
-    "div",
-    "span",
-    "strong",
-    "em",
-    "a",
-    "h1",
-    "h2",
-    "h3",
-    "table",
-    "font",
-}
+_INLINE = {"b", "i", "a", "strong", "em", "u", "small", "sup", "sub", "font", "br", "span"}
+_BLOCKS = {"p", "ul", "ol", "div", "h1", "h2", "h3"}
+_PAIR = re.compile(r"(?:.*[_:])?(?:name|key|label|code)", re.I), re.compile(r"(?:.*[_:])?val(?:ue)?", re.I)
+_NOISE = ("xlink:", "xsi:", "xml:")  # prefixes of attributes that say nothing about a product
 _YML = ("yml_catalog", "shop", "categories", "category")
 
 
@@ -196,8 +182,8 @@ class _Records:
 def record(element: Element) -> dict[str, Any]:
     """The columns of one record: its attributes, and its children flattened."""
     found = _named_fields(element) or _fields(element)
-    for key, value in element.attributes.items():
-        found.setdefault(key, _restored(value))
+    for key, value in _attributes(element).items():
+        found.setdefault(key, value)
     text = _text(element)
     if text and not element.children:
         found.setdefault(element.name, text)
@@ -215,8 +201,8 @@ def _named_fields(element: Element) -> dict[str, Any] | None:
 
 def _fields(element: Element, prefix: str = "") -> dict[str, Any]:
     groups: dict[str, list[Element]] = {}
-    for child in element.children:
-        groups.setdefault(child.name, []).append(child)
+    for child in element.children:  # WordPress: <category domain="product_cat">, one taxonomy each
+        groups.setdefault(child.attributes.get("domain", child.name), []).append(child)
     found: dict[str, Any] = {}
     for name, children in groups.items():
         column = f"{prefix}{name}"
@@ -229,22 +215,29 @@ def _fields(element: Element, prefix: str = "") -> dict[str, Any]:
 
 def _single(child: Element, column: str) -> dict[str, Any]:
     """The columns of a child that occurs once."""
-    text = _text(child)
+    text, pair = _text(child), _pair(child)
+    if pair is not None:  # as where there are several
+        return {column: dict([pair])}
     if not child.children or _is_markup(child):
-        attributes = {key: _restored(value) for key, value in child.attributes.items()}
-        if text and "name" in attributes:  # <param name="Color">red</param>, as where there are several
-            return {column: {attributes["name"]: text}}
-        if not text:
-            text = _link(child)
-            attributes = {key: value for key, value in attributes.items() if value != text}
-        return {column: text} | {f"{column}.{key}": value for key, value in attributes.items()}
+        link = "" if text else _link(child)
+        attributes = {key: value for key, value in _attributes(child).items() if not link or value != link}
+        return {column: text or link} | {f"{column}.{key}": value for key, value in attributes.items()}
+    found: dict[str, Any] = {f"{column}.{key}": value for key, value in _attributes(child).items()}
+    if rank("images", child.name) is not None and not any(grand.children for grand in child.children):
+        return found | {column: _links_in(child)}
     kinds = {grandchild.name for grandchild in child.children}
-    attributes = {f"{column}.{key}": _restored(value) for key, value in child.attributes.items()}
     if len(kinds) > 1:
-        return attributes | _fields(child, f"{column}.")
+        return found | _fields(child, f"{column}.")
     if len(child.children) > 1:  # a list: <images><image>…</image><image>…</image></images>
-        return attributes | {column: _several(child.children)}
-    return attributes | _single(child.children[0], column)
+        return found | {column: _several(child.children)}
+    return found | _single(child.children[0], column)
+
+
+def _attributes(element: Element) -> dict[str, str]:
+    """The attributes that say something about a product; those of a taxonomy of WordPress are its column."""
+    if "domain" in element.attributes:
+        return {}
+    return {key: _restored(value) for key, value in element.attributes.items() if not key.startswith(_NOISE)}
 
 
 def _link(element: Element) -> str:
@@ -253,24 +246,46 @@ def _link(element: Element) -> str:
 
 
 def _several(children: list[Element]) -> list[Any] | dict[str, str]:
-    """Children of one name: their texts, objects, or, named by an attribute, pairs of name and text."""
+    """Children of one name: pairs of name and value, texts, or objects."""
+    named = [_pair(child) for child in children]
+    if all(named):
+        pairs: dict[str, str] = {}
+        for name, text in filter(None, named):
+            pairs[name] = f"{pairs[name]}, {text}" if name in pairs else text
+        return pairs
     if all(not child.children or _is_markup(child) for child in children):
-        names = [child.attributes.get("name") for child in children]
         texts = [_text(child) or _link(child) for child in children]
-        if all(names):
-            pairs: dict[str, str] = {}
-            for name, text in zip(names, texts, strict=True):
-                pairs[str(name)] = f"{pairs[str(name)]}, {text}" if name in pairs else text
-            return pairs
         if any(texts):
             return [text for text in texts if text]
-        return [dict(child.attributes) for child in children if child.attributes]
+        return [_attributes(child) for child in children if child.attributes]
     return [record(child) if child.children else _text(child) for child in children]
 
 
 def _is_markup(element: Element) -> bool:
     """Whether an element is text with tags of HTML in it."""
-    return any(child.name.rpartition(":")[2].lower() in _MARKUP for child in element.children)
+    names = {child.name.rpartition(":")[2].lower() for child in element.children}
+    return bool(names & _BLOCKS) or (bool(names & _INLINE) and bool("".join(element.text).strip()))
+
+
+def _pair(element: Element) -> tuple[str, str] | None:
+    """The name and value of `<param name="Color">red</param>`, or of `<param><name/><value/></param>`."""
+    if not element.children:
+        name = element.attributes.get("name")
+        return (name, _text(element)) if name and element.text else None
+    if len(element.children) != 2 or any(child.children for child in element.children):
+        return None
+    first, second = element.children
+    if not _PAIR[0].fullmatch(first.name) or not _PAIR[1].fullmatch(second.name):
+        return None
+    return _text(first), _text(second)
+
+
+def _links_in(element: Element) -> list[str]:
+    """The addresses in an element that holds images, whatever its children are called."""
+    own = [] if element.children else [_text(element) or _link(element)]
+    return [
+        link for link in (*own, *(link for child in element.children for link in _links_in(child))) if link
+    ]
 
 
 def _text(element: Element) -> str:
