@@ -1,7 +1,6 @@
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from aisle.data import read
@@ -9,7 +8,9 @@ from aisle.data.chunks import ChunkReader
 from aisle.data.dialects import detect_dialect, dialect_names, load_dialect
 from aisle.errors import CatalogError
 from aisle.taxonomy import format_path
-from tests.data import exports
+from tests.data import exports, more_exports
+
+EXPORTS = [*exports.EXPORTS, *more_exports.EXPORTS]
 
 
 def listed(catalog):
@@ -26,7 +27,7 @@ def listed(catalog):
     ]
 
 
-@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.file)
 def test_an_export_of_each_platform(tmp_path, export):
     catalog = read(export.write(tmp_path))
     assert catalog.dialect.title == export.title
@@ -38,7 +39,7 @@ def test_an_export_of_each_platform(tmp_path, export):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 100])
-@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.file)
 def test_bulk_work_reads_an_export_as_a_catalog_does(tmp_path, export, rows):
     path = export.write(tmp_path)
     whole = read(path)
@@ -49,7 +50,7 @@ def test_bulk_work_reads_an_export_as_a_catalog_does(tmp_path, export, rows):
 
 
 def test_each_platform_is_tested():
-    titles = {export.title for export in exports.EXPORTS}
+    titles = {export.title for export in EXPORTS}
     untested = {"shopify_api"}  # tested below
     assert {load_dialect(name).title for name in dialect_names() if name not in untested} == titles
 
@@ -75,17 +76,6 @@ def test_products_of_shopify_as_json(tmp_path):
     (tee,) = listed(catalog)
     assert tee[:4] == ("7", "Tee", ["Shirts"], ["https://x/1.jpg"])
     assert tee[4]["Size"] == "S, M"
-
-
-@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
-def test_an_export_without_products(tmp_path, export):
-    if export.file.endswith((".xml", ".json")):
-        return
-    path = tmp_path / export.file
-    lines = export.text.splitlines(keepends=True)
-    path.write_text("".join(lines[: 3 if export.file == "amazon.txt" else 1]), export.encoding)
-    assert len(read(path)) == 0
-    assert [chunk.rows for chunk in ChunkReader([path])] == []
 
 
 def test_problems_name_rows_of_the_file(tmp_path):
@@ -183,20 +173,6 @@ def test_a_user_names_another_category_of_an_export(tmp_path):
     assert again.columns.category == "Type"
     vendors = read(path, columns={"category": "Vendor"})
     assert [product[2] for product in listed(vendors)] == [["Acme"], ["Acme"]]
-
-
-def test_rows_in_memory(tmp_path):
-    frame = pd.read_csv(exports.SHOPIFY.write(tmp_path), dtype=str)
-    catalog = read(frame)
-    assert [product[:4] for product in listed(catalog)] == [
-        product[:4] for product in exports.SHOPIFY.products
-    ]
-    answered = read(frame, labels=False)  # a prediction for each row that was passed
-    assert [p.id for p in answered] == ["tee", "tee", "tee", "mug"]
-    assert [p.fields["title"] for p in answered] == ["Tee", "Tee", "Tee", "Mug"]
-    assert answered.rows.tolist() == [1, 2, 3, 4]
-    assert not [p for p in answered.problems if "same id" in p.message]
-    assert read(frame.to_dict("records"), labels=False)[1].fields["title"] == "Tee"
 
 
 def test_rows_of_one_product_may_lie_anywhere(tmp_path):

@@ -1,7 +1,6 @@
 """How much of a body is read, and of what kind, on every route that reads one."""
 
 import json
-import re
 
 import pytest
 
@@ -151,7 +150,7 @@ NUL, LONG = "a\0b", "n" * 5000
 def test_names_that_cannot_be_are_the_callers_fault(loading, method, path, body):
     answer = loading.request(method, path, json=body)
     assert answer.status_code in (400, 404, 422, *((401,) if path == "/v1/session" else ()))
-    assert re.search(r"\w", answer.json()["error"]["message"]), answer.text
+    assert answer.json()["error"]["message"]
 
 
 @pytest.fixture(scope="module")

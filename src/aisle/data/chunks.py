@@ -179,7 +179,8 @@ class ChunkReader:
             problems, records = Problems(), self._first
             if not rows_are_products(self.dialect, records.names):
                 records = spill(self._rows(problems))
-            export = open_export(self.dialect, records, self._folder, self._category_file)
+            file = self.source[0] if len(self.source) == 1 and self._folder is not None else None
+            export = open_export(self.dialect, records, self._folder, self._category_file, file)
             self._read = export, problems
         return self._read
 

@@ -84,6 +84,14 @@ def _choose(sheets: Sequence[Sheet], path: object) -> tuple[dict[int, _Header], 
     return headers, best, chosen or [best]
 
 
+def every_sheet(sheets: Sequence[Sheet]) -> Iterator[pa.RecordBatch]:
+    """The records of each sheet that is not blank."""
+    for sheet in sheets:
+        header = _header(sheet)
+        if header is not None:
+            yield from _records(sheet, header, Problems(), Problems(), 1)
+
+
 class LocatedRecords(NamedTuple):
     """The records of one sheet and where they are; positions count from 0.
 

@@ -48,7 +48,11 @@ def format_to_keep(form: "str | Path | Dialect | None", dialect: Dialect | None)
 
 
 def open_export(
-    dialect: Dialect, records: Records, folder: Path | None, category_file: "str | Path | None" = None
+    dialect: Dialect,
+    records: Records,
+    folder: Path | None,
+    category_file: "str | Path | None" = None,
+    file: Path | None = None,
 ) -> ExportProducts:
     """The products of a shop export.
 
@@ -57,14 +61,15 @@ def open_export(
         records: Its rows.
         folder: The folder of the file; a file of category names is looked for there.
         category_file: The file of category names. Default: found in the folder.
+        file: The export, if it is one file; a sheet of a workbook may hold the category names.
 
     Raises:
         CatalogError: The file of category names cannot be read.
     """
     rules, names = dialect.category.names, None
-    where = Path(category_file) if category_file is not None else folder
-    if rules is not None and where is not None:
-        names = read_category_names(rules, where)
+    if rules is not None:
+        named = None if category_file is None else Path(category_file)
+        names = read_category_names(rules, named or folder, None if named else file)
     return ExportProducts(dialect, records, names)
 
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
-from aisle.data.addresses import is_address, to_address
 from aisle.data.arrow_tables import arrow_batches
 from aisle.data.batch_source import BatchSource
 from aisle.data.batches import VECTOR
@@ -20,7 +19,7 @@ from aisle.data.dataset_folders import add_split
 from aisle.data.files import SourceFile, TableFile, find_images
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.paths import is_path, is_remote, store_errors, to_path
-from aisle.data.pipes import PipeCopies, is_read_once
+from aisle.data.pipes import PipeCopies, is_pipe
 from aisle.data.problems import Problems
 from aisle.data.product import Product
 from aisle.data.readers import find_tables, reader_of
@@ -102,6 +101,12 @@ class OpenSource:
         return is_path(first)
 
     @property
+    def file(self) -> Path | None:
+        """The source, if it is one file of this machine."""
+        found = [Path(self.source)] if isinstance(self.source, str | Path) else []
+        return found[0] if found and not is_remote(found[0]) and found[0].is_file() else None
+
+    @property
     def home(self) -> Path | None:
         """The folder of the source; None for rows in memory and pipes."""
         return None if self.folder is None or is_remote(self.folder) else resolve_root(None, self.folder)
@@ -145,12 +150,12 @@ def name_file_in_errors(path: Path | None) -> Iterator[None]:
 
 
 def source_folder(source: Source) -> Path | None:
-    """The file or folder of the first part of a source; None for rows in memory, pipes and addresses."""
+    """The file or folder of the first part of a source; None for rows in memory and pipes."""
     if isinstance(source, BatchSource):
         return source.home
     if isinstance(source, Sequence) and not isinstance(source, str) and source:
         source = source[0]
-    return to_path(source) if is_path(source) and not is_read_once(source) else None
+    return to_path(source) if is_path(source) and not is_pipe(source) else None
 
 
 def resolve_root(root: str | Path | None, source: Path | None) -> Path:
@@ -214,8 +219,6 @@ def _reason(error: BaseException) -> str:
 def _describe(source: Source) -> str:
     if isinstance(source, BatchSource):
         return source.name
-    if is_address(source):
-        return str(to_address(source))
     return str(source) if is_path(source) else f"the given {type(source).__name__}"
 
 

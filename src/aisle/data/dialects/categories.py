@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from aisle.data.column_parsers import as_text
 from aisle.data.dialects.cells import Path, category_paths, category_text
+from aisle.data.dialects.nested_categories import NestedCategories
 from aisle.data.dialects.schema import AUTO, CategoryRules
 from aisle.data.label_styles import detect_style
 from aisle.data.labels import LabelStyle, levels_of, parse_label, root_of
@@ -35,6 +36,10 @@ class CategoryReader:
             self._styles = {name: _found_style(_distinct(records, name), rules.delimiter) for name in columns}
         self._texts: dict[tuple[str, ...], str] = {}
         self._roots = {root.casefold() for root in rules.drop_roots}
+        self._nested: dict[str, NestedCategories] = {}
+        if rules.nested:
+            lists = {name: [self._paths(name, cell) for cell in _distinct(records, name)] for name in columns}
+            self._nested = {name: NestedCategories(cells) for name, cells in lists.items()}
         if rules.common_root and columns:
             self._roots |= self._common_root(records, columns[0])
 
@@ -57,7 +62,8 @@ class CategoryReader:
         style = self._styles.get(column)
         if style is not None and not cell.lstrip().startswith("["):
             return list(parse_label(cell, style).paths)
-        return category_paths(cell, self._rules, self._names)
+        paths = category_paths(cell, self._rules, self._names)
+        return self._nested[column].paths(paths) if column in self._nested else paths
 
     def _without_root(self, path: Path) -> Path:
         return path[1:] if path[0].casefold() in self._roots else path

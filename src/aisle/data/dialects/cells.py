@@ -43,7 +43,7 @@ def category_paths(cell: str, rules: CategoryRules, names: Mapping[str, Path] | 
     if rules.delimiter == "\\":
         cell = cell.translate(_BACKSLASHES)
     if listed is not None:
-        pieces = [text for item in listed for text in _listed_category(item)]
+        pieces = [decode_entities(text) for item in listed for text in _listed_category(item)]
     else:
         pieces = _keep_escaped(decode_entities(cell), rules)
     paths = []

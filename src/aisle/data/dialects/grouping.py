@@ -8,7 +8,7 @@ import numpy as np
 
 from aisle.data.column_parsers import as_text, pc
 from aisle.data.dialects.header import Header
-from aisle.data.dialects.schema import ProductRules
+from aisle.data.dialects.schema import FirstRow, ProductRules
 from aisle.data.records import Records
 from aisle.data.source_rows import SourceRows
 
@@ -36,6 +36,8 @@ def group_rows(rules: ProductRules, records: Records) -> RowGroups | None:
     key = header.find(rules.group_by)
     if key is not None:
         root = _first_equal(_hashes(records, key))
+    if rules.begins is not None:
+        _continue_products(rules.begins, records, header, root)
     if rules.parent or rules.children:
         keys = _row_keys(rules, records, header)
         _follow_parents(rules, records, header, keys, root)
@@ -54,8 +56,20 @@ def group_rows(rules: ProductRules, records: Records) -> RowGroups | None:
     product = rank[group]
     order = np.lexsort((np.arange(n), root != np.arange(n), product))
     starts = np.searchsorted(product[order], np.arange(len(first) + 1))
-    rows = SourceRows(1, product, first[by_first] + 1, order[starts[:-1]] + 1)
-    return RowGroups(rows, order, starts)
+    return RowGroups(SourceRows(1, product, first[by_first] + 1), order, starts)
+
+
+def _continue_products(begins: FirstRow, records: Records, header: Header, root: np.ndarray) -> None:
+    """Point rows that continue a product at its first row."""
+    column = header.find(begins.column)
+    if column is None:
+        return
+    value = None if begins.value is None else begins.value.casefold()
+    cells = (bool(cell) if value is None else cell.casefold() == value for cell in _cells(records, column))
+    first = np.fromiter(cells, bool, len(records))
+    above = np.maximum.accumulate(np.where(first, np.arange(len(first)), -1))
+    rest = ~first & (above >= 0)
+    root[rest] = above[rest]
 
 
 class _RowKeys(NamedTuple):

@@ -24,7 +24,8 @@ _HALF = 0.5
 def rows_are_products(dialect: Dialect, names: Iterable[str]) -> bool:
     """Whether each row can be read without the others."""
     header, products = Header(names), dialect.products
-    grouped = header.find_all((*products.group_by, *products.parent, *products.children))
+    begins = products.begins.column if products.begins is not None else ()
+    grouped = header.find_all((*begins, *products.group_by, *products.parent, *products.children))
     return not grouped and not attribute_columns(dialect.attributes, header, dialect.columns.ignored).names
 
 
@@ -67,8 +68,7 @@ class ExportProducts:
 
     def _merged(self) -> Iterator[pa.RecordBatch]:
         if self._groups is None:
-            empty = pa.RecordBatch.from_pylist([], pa.schema(list(self.records.types.items())))
-            yield from self.records.batches or (empty,)
+            yield from self.records.batches
             return
         collect = self.header.find_all(self.dialect.products.collect)
         joined = list(self._images)

@@ -59,12 +59,25 @@ class RowKey(DialectTable):
     prefix: str = ""
 
 
+class FirstRow(DialectTable):
+    """Tells the first row of a product from those that continue it.
+
+    Attributes:
+        column: Alternative names.
+        value: What the first row has in it, without case. Default: anything.
+    """
+
+    column: Names
+    value: str | None = None
+
+
 class ProductRules(DialectTable):
     """How rows form products. Without any, each row is a product.
 
     Text of a product is that of its first row that has it; images are those of all rows.
 
     Attributes:
+        begins: Where a product begins; the rows that follow belong to it, up to the next such row.
         group_by: Rows with the same value are one product.
         parent: The column that names the parent's row; rows of variants and their parent are one product.
         keys: The columns that `parent` and `children` name rows by.
@@ -73,6 +86,7 @@ class ProductRules(DialectTable):
         collect: Columns whose distinct values over all rows are kept, such as the options of variants.
     """
 
+    begins: FirstRow | None = None
     group_by: Names = ()
     parent: Names = ()
     keys: tuple[RowKey, ...] = ()
@@ -104,6 +118,8 @@ class CategoryRules(DialectTable):
         columns: Column names, the likeliest first; the others are ignored, for they tell the label.
         delimiter: Separates levels. Default: the categories are flat.
         separator: Separates several categories of a product; `auto`: found over the whole column.
+        nested: Whether a category without levels that is listed with all products of another is above it:
+            `Home, Clothes, Men` is one path.
         all_rows: Whether categories of all rows of a product count, not those of its first row.
         escape: The character that precedes a literal separator in a name.
         drop_roots: Names of roots that are no category, such as `Default Category`.
@@ -114,6 +130,7 @@ class CategoryRules(DialectTable):
     columns: Names = ()
     delimiter: str | None = None
     separator: str | None = None
+    nested: bool = False
     all_rows: bool = False
     escape: str | None = None
     drop_roots: Names = ()
@@ -195,8 +212,7 @@ class WriteBackRules(DialectTable):
         delimiter: Separates levels in it.
         separator: Separates several categories.
         escape: The character that precedes a literal separator in a name.
-        every_row: Whether each row of a product is filled; if not, only the row that describes the product,
-            and rows that have a category already.
+        every_row: Whether each row of a product is filled; if not, only the product's first row.
         extra_columns: Whether the platform ignores columns that it does not know. If not, confidence and
             decision go to a file beside the export.
     """

@@ -10,7 +10,7 @@ import pyarrow as pa
 from aisle.data.files import TableFile
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader
-from aisle.data.sheets import Sheet, sheet_batches
+from aisle.data.sheets import Sheet, every_sheet, sheet_batches
 from aisle.errors import CatalogError, extra
 
 
@@ -44,6 +44,21 @@ class SpreadsheetReader(TableReader):
     def estimate_rows(self, table: TableFile) -> int | None:
         """None: to count the rows is to read them."""
         return None
+
+
+def sheet_tables(table: TableFile) -> Iterator[pa.RecordBatch]:
+    """The records of each sheet of a workbook, whatever it holds; nothing from other files.
+
+    Args:
+        table: The file, which can be read.
+    """
+    if table.ending not in SpreadsheetReader.endings:
+        return
+    calamine: Any = extra("python_calamine", "excel", str(table.path))
+    with table.open() as file:
+        source = io.BytesIO(file.read())
+    with calamine.load_workbook(source) as workbook:
+        yield from every_sheet(sheets_of(workbook, calamine))
 
 
 def sheets_of(workbook: Any, calamine: Any) -> list[Sheet]:

@@ -1,5 +1,6 @@
 """How a category is written into the cells of a shop export."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,10 +37,9 @@ class CategoryFormat:
         escaped: The characters that are escaped in names.
         escape: What precedes them.
         root: The root that the export has before all paths; empty if it has none.
-        codes: Folded path -> code, where categories are written as codes of another file.
-        every_row: Whether all rows of a product are filled; else the one that describes it.
-        labelled_rows: Whether other rows that have a category are filled too; not where each row holds one
-            of the categories of the product.
+        coded: Whether categories are written as codes.
+        codes: Folded path -> code, where a file gives codes their names.
+        every_row: Whether all rows of a product are filled; else its first.
         extra_columns: Whether decision and confidence become columns of the export.
     """
 
@@ -50,9 +50,9 @@ class CategoryFormat:
     escaped: str = ""
     escape: str = ""
     root: str = ""
+    coded: bool = False
     codes: Mapping[CategoryPath, str] | None = None
     every_row: bool = True
-    labelled_rows: bool = True
     extra_columns: bool = True
 
     def cells(self, category: ChosenCategory) -> tuple[str, ...] | None:
@@ -60,6 +60,8 @@ class CategoryFormat:
         path = category.path
         if len(self.columns) > 1:
             return (*path, *[""] * len(self.columns))[: len(self.columns)]
+        if self.coded and self.codes is None and not _are_codes(path):
+            return None
         if self.codes is not None:
             code = self.codes.get(_folded(path))
             return None if code is None else (code,)
@@ -87,6 +89,11 @@ class CategoryFormat:
 
     def _escaped(self, name: str) -> str:
         return "".join(self.escape + mark if mark in self.escaped else mark for mark in name)
+
+
+def _are_codes(path: CategoryPath) -> bool:
+    """Whether a path is of a model that knows categories by their codes."""
+    return all(map(str.isdigit, path)) or (len(path) == 1 and re.fullmatch(r"\w+", path[0]) is not None)
 
 
 def _folded(names: Iterable[str]) -> CategoryPath:
@@ -132,8 +139,8 @@ def category_format(
     """
     sample = _Sample.of(table, options)
     if catalog.dialect is not None:
-        home = table.path.parent if category_file is None else category_file
-        return _of_dialect(catalog.dialect, sample, trained_roles.get("category"), home)
+        home, export = (table.path.parent, table.path) if category_file is None else (category_file, None)
+        return _of_dialect(catalog.dialect, sample, trained_roles.get("category"), home, export)
     levels = tuple(trained_roles.get("levels", ())) or catalog.columns.levels
     if levels and set(levels) <= set(sample.names):
         return CategoryFormat(levels, lambda _: ())
@@ -148,7 +155,9 @@ def category_format(
     return CategoryFormat((column,), read, value, delimiter)
 
 
-def _of_dialect(dialect: Dialect, sample: _Sample, trained: str | None, home: Path) -> CategoryFormat:
+def _of_dialect(
+    dialect: Dialect, sample: _Sample, trained: str | None, home: Path, export: Path | None
+) -> CategoryFormat:
     rules, category = dialect.write_back, dialect.category
     header = Header(sample.names)
     existing = header.find_all(rules.columns)
@@ -156,12 +165,15 @@ def _of_dialect(dialect: Dialect, sample: _Sample, trained: str | None, home: Pa
         existing = [str(trained)]
     known = (*rules.columns, *category.columns, "category")
     column = existing[0] if existing else known[0].strip("*")
-    names = None
-    if category.names is not None and rules.value == "id":
-        names = read_category_names(category.names, home)
+    names, coded = None, category.names is not None and rules.value == "id"
+    if coded and category.names is not None:
+        names = read_category_names(category.names, home, export)
     separator = rules.separator or category.separator or ""
     marks = "" if separator == "auto" else separator.strip()
-    root = _root(category, sample.cells(column))
+    cells = sample.cells(column)
+    root, delimiter = _root(category, cells), rules.delimiter
+    if category.nested and category.separator and not any(delimiter.strip() in cell for cell in cells):
+        delimiter = category.separator
 
     def read(cell: str) -> list[CategoryPath]:
         return category_paths(cell, category, names)
@@ -170,13 +182,13 @@ def _of_dialect(dialect: Dialect, sample: _Sample, trained: str | None, home: Pa
         (column,),
         read,
         rules.value,
-        rules.delimiter,
+        delimiter,
         marks + rules.delimiter.strip(),
         rules.escape or category.escape or "",
         root,
+        coded,
         None if names is None else _codes(names),
         rules.every_row,
-        not category.all_rows,
         rules.extra_columns,
     )
 

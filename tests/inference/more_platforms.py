@@ -1,0 +1,98 @@
+# ruff: noqa: E501 - rows of exports
+"""Templates of exports, as in `test_write_back_platforms`: file, template, and more of its fields by name."""
+
+FLAT = (("Lamps",), ("Pots",))
+
+MORE = {
+    "wix": (
+        "catalog_products.csv",
+        "handleId,fieldType,name,description,productImageUrl,collection,sku,price\n"
+        "l,Product,Lamp,A lamp,a.jpg,{0},L,9\nl,Variant,,,,,L-r,9\n"
+        "p,Product,Pot,A pot,b.jpg;c.jpg,{1},P,9\nt,Product,Thing,A thing,,{2},T,9\n",
+        {"old": ("", "Old", "Kept;Old"), "new": ("Lamps", "Pots"), "paths": FLAT},
+    ),
+    "squarespace": (
+        "products.csv",
+        "Product ID [Non Editable],Variant ID [Non Editable],Product Type [Non Editable],Product Page,Product URL,Title,"
+        "Description,SKU,Price,Categories,Hosted Image URLs\n"
+        "l,1,PHYSICAL,shop,lamp,Lamp,A lamp,L,9,{0},https://x.test/1.jpg\n,2,,,,,,L-r,9,,\n"
+        "p,3,PHYSICAL,shop,pot,Pot,A pot,P,9,{1},\nt,4,PHYSICAL,shop,thing,Thing,A thing,T,9,{2},\n",
+        {"new": ("Home/Lamps", "Garden/Pots/Clay"), "paths": (("Home", "Lamps"), ("Garden", "Pots", "Clay"))},
+    ),
+    "bigcommerce": (
+        "products.csv",
+        "Item Type,Product ID,Product Name,Product Type,Product Code/SKU,Product Description,Price,Allow Purchases?,Category,"
+        "Product Image File - 1\n"
+        "Product,1,Lamp,P,L,A lamp,9,Y,{0},a.jpg\n  SKU,9,[S]Color=Red,,L-r,,,,,\n"
+        "Product,2,Pot,P,P,A pot,9,Y,{1},\nProduct,3,Thing,P,T,A thing,9,Y,{2},\n",
+        {"old": ("", "Old", "Kept/This"), "new": ('"Home/Lamps, Bulbs & More"', "Garden/Pots/Clay")},
+    ),
+    "square": (
+        "catalog.csv",
+        "Token,Item Name,Variation Name,SKU,Description,Category,Price\n"
+        "1,Lamp,Red,L-r,A lamp,{0},9\n2,Lamp,Blue,L-b,,{0},9\n3,Pot,Regular,P,A pot,{1},9\n4,Thing,Regular,T,A thing,{2},9\n",
+        {"new": ("Lamps", "Pots"), "paths": FLAT},
+    ),
+    "ecwid": (
+        "ecwid.csv",
+        "type,product_internal_id,product_sku,product_name,product_price,product_description,product_category_1\n"
+        "product,1,L,Lamp,9,A lamp,{0}\nproduct_variation,1,L-r,,9,,\nproduct,2,P,Pot,9,A pot,{1}\n"
+        "product,3,T,Thing,9,A thing,{2}\n",
+        {"new": ('"Home / Lamps, Bulbs & More"', "Garden / Pots / Clay")},
+    ),
+    "wildberries": (
+        "cards.csv",
+        "Номер карточки;Предмет;Бренд;Название;Артикул продавца;Баркод;Описание\n"
+        "1;{0};Б;Лампа;l;10;Яркая\n1;{0};Б;Лампа;l;11;Яркая\n2;{1};Б;Горшок;p;12;Глиняный\n3;{2};Б;Вещь;t;13;?\n",
+        {"new": ("Лампы", "Горшки"), "paths": (("Лампы",), ("Горшки",)), "encoding": "utf-8-sig"},
+    ),
+    "magento1": (
+        "catalog_product.csv",
+        "sku,_store,_attribute_set,_type,_category,name,description{h}\n"
+        "l,,Default,simple,{0},Lamp,A lamp{x0}\n,de,,,,Lampe,{v}\n"
+        "p,,Default,simple,{1},Pot,A pot{x1}\nt,,Default,simple,{2},Thing,A thing{x2}\n",
+        {"old": ("", "Old/This", "Kept"), "new": ('"Home/Lamps, Bulbs & More"', "Garden/Pots/Clay")},
+    ),
+    "zencart": (
+        "Full-EP.csv",
+        "v_products_model,v_products_image,v_products_name_1,v_products_description_1,v_categories_name_1\n"
+        "L,a.jpg,Lamp,A lamp,{0}\nP,,Pot,A pot,{1}\nT,,Thing,A thing,{2}\n",
+        {"new": ('"Home^Lamps, Bulbs & More"', "Garden^Pots^Clay")},
+    ),
+    "shopware": (
+        "products.csv",
+        "id;parent_id;product_number;active;name;description;tax_id;manufacturer_name;categories\n"
+        "1;;L;1;Lamp;A lamp;t;B;{0}\n2;1;L-r;1;;;t;;\n3;;P;1;Pot;A pot;t;B;{1}\n4;;T;1;Thing;A thing;t;B;{2}\n",
+        {"new": ("Home>Lamps, Bulbs & More", "Garden>Pots>Clay")},
+    ),
+    "heureka": (
+        "heureka.xml",
+        '<?xml version="1.0" encoding="utf-8"?>\n<SHOP>\n'
+        "<SHOPITEM><ITEM_ID>l</ITEM_ID><PRODUCTNAME>Lamp</PRODUCTNAME><CATEGORYTEXT>{0}</CATEGORYTEXT>"
+        "<IMGURL>https://x.test/1.jpg</IMGURL>{x0}</SHOPITEM>\n"
+        "<SHOPITEM><ITEM_ID>p</ITEM_ID><PRODUCTNAME>Pot</PRODUCTNAME><CATEGORYTEXT>{1}</CATEGORYTEXT>"
+        "<IMGURL>https://x.test/2.jpg</IMGURL>{x1}</SHOPITEM>\n"
+        "<SHOPITEM><ITEM_ID>t</ITEM_ID><PRODUCTNAME>Thing</PRODUCTNAME><CATEGORYTEXT>{2}</CATEGORYTEXT>"
+        "<IMGURL>https://x.test/3.jpg</IMGURL>{x2}</SHOPITEM>\n</SHOP>\n",
+        {
+            "old": ("Heureka.cz | Old", "", "Heureka.cz | Kept"),
+            "new": ("Heureka.cz | Home | Lamps, Bulbs &amp; More", "Heureka.cz | Garden | Pots | Clay"),
+        },
+    ),
+    "prestashop_list": (
+        "product.csv",
+        "Product ID;Image;Name;Reference;Category;Price (tax excl.){h}\n"
+        "1;a.jpg;Lamp;L;{0};9{x0}\n2;;Pot;P;{1};9{x1}\n3;;Thing;T;{2};9{x2}\n",
+        {"old": ("Old", "", "Kept"), "new": ("Lamps", "Pots"), "paths": FLAT},
+    ),
+    "prestashop": (
+        "nested.csv",
+        "Product ID;Active (0/1);Name *;Categories (x,y,z...);Price tax excluded;Reference #{h}\n"
+        "1;1;Lamp;{0};9;L{x0}\n2;1;Pot;{1};9;P{x1}\n3;1;Thing;{2};9;T{x2}\n",
+        {
+            "old": ("Home,Home office", "", "Home,Kept,This"),
+            "new": ("Home,Garden,Pots,Clay", "Home,Toys"),
+            "paths": (("Garden", "Pots", "Clay"), ("Toys",)),
+        },
+    ),
+}
