@@ -83,7 +83,7 @@ def servers(trained, tmp_path):
         "LATEST_VERSION_CHECK": "false",
         "COLLECT_ANALYTICS": "false",
         "ML_BLOCK_LOCAL_IP": "false",  # the backend is on this machine
-        "WEBHOOK_BLOCK_LOCAL_IP": "false",
+        "SSRF_PROTECTION_ENABLED": "false",
     }
     try:
         started.append(Process(serve, "/ready", tmp_path / "aisle.log"))

@@ -87,3 +87,11 @@ def test_the_server_carries_no_training_code_and_no_torch_before_a_model():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_operations_have_short_unique_names(client):
+    paths = client.get("/openapi.json").json()["paths"].values()
+    names = [operation["operationId"] for methods in paths for operation in methods.values()]
+    assert len(names) == len(set(names))
+    assert {"classify", "suggest", "search", "feedback", "taxonomy"} <= set(names)
+    assert all(len(name) < 20 for name in names)

@@ -1,4 +1,4 @@
-"""`aisle export`: writes a network as ONNX graphs."""
+"""`aisle export`: writes a network as ONNX graphs, or its encoders as Transformers folders."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from aisle.cli.run_source import read_run_source
 from aisle.errors import AisleError
 
 
-@command("export", "Write a network as ONNX graphs, optionally in int8.", section="Training")
+@command("export", "Write a network as ONNX graphs, or its encoders.", section="Training")
 def export(
     run: Run,
     options: CatalogOptions,
@@ -33,16 +33,26 @@ def export(
         float, typer.Option(help="Accuracy that --int8 may lose at most, in points (paired interval).")
     ] = 0.5,
     force: Annotated[bool, typer.Option("--force", help="Write it whatever --int8 loses.")] = False,
+    encoders: Annotated[
+        bool,
+        typer.Option(
+            "--encoders", help="Write the pretrained encoders, as trained, as Transformers folders."
+        ),
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the exported model (default: RUN/onnx, RUN/onnx-int8).")
+        Path | None,
+        typer.Option(help="Output folder (default: RUN/onnx, RUN/onnx-int8 or RUN/encoders)."),
     ] = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a model that runs on CPUs without torch. It is compared with the original on real rows first."""
-    if not (onnx or int8):
-        raise AisleError("name the format: --onnx")
+    if encoders and not (onnx or int8):
+        _write_encoders(run, out or run / "encoders", trust_code, as_json)
+        return
+    if encoders or not (onnx or int8):
+        raise AisleError("name the format: --onnx, or --encoders")
     from aisle import workflow
     from aisle.inference.folder import check_vacant
     from aisle.inference.known_columns import check_columns
@@ -79,3 +89,16 @@ def export(
         console.say("no guarantee yet: run `aisle calibrate` with labelled rows")
     next_ = console.command("classify", folder, "NEW.csv", "--out", "predictions.csv")
     console.print_paths(model=folder, next=next_)
+
+
+def _write_encoders(run: Path, folder: Path, trust_code: bool, as_json: bool) -> None:
+    from aisle import workflow
+
+    model = workflow.load(run, trust_code=trust_code)
+    from aisle.inference.encoder_folders import export_encoders
+
+    found = {name: str(path) for name, path in export_encoders(model, folder).items()}
+    if as_json:
+        console.print_json(found)
+        return
+    console.print_paths(**found)

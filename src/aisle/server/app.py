@@ -62,6 +62,7 @@ def create_app(server: Server) -> FastAPI:
         openapi_url="/openapi.json",
         lifespan=_lifespan,
         separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,  # names the functions of generated clients
     )
     app.state.server = server
     for routes in (classify, taxonomy, feedback, review, search, explore, models, operations):

@@ -58,7 +58,7 @@ def find(server: Server, sent: SearchIn) -> dict[str, Any]:
 
 
 @router.get("/v1/search/images/{product_id:path}", summary="A hit's thumbnail", response_class=Response)
-def image(
+def search_image(
     product_id: Annotated[str, Path(max_length=200, pattern=NO_NUL)], server: ServerDep, key: Seller
 ) -> Response:
     """The product's first image as a small JPEG."""
