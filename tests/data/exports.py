@@ -283,9 +283,19 @@ ETSY = Export(
 ETSY_DE = Export(
     "Etsy listings",
     "etsy_de.csv",
-    "TITEL,BESCHREIBUNG,PREIS,WÄHRUNGSCODE,ANZAHL,TAGS,MATERIALIEN,BILD1,BILD2,SKU,KATEGORIE\n"
-    "Tasse,Blau,24.00,EUR,7,,,https://i/1.jpg,https://i/2.jpg,T1,Tassen\n",
-    [("T1", "Tasse", ["Tassen"], ["https://i/1.jpg", "https://i/2.jpg"], {"description": "Blau"})],
+    "TITEL,BESCHREIBUNG,PREIS,WÄHRUNGSCODE,STÜCKZAHL,TAGS,MATERIALIEN,BILD1,BILD2,BILD3,BILD4,BILD5,BILD6,BILD7,"
+    "BILD8,BILD9,BILD10,VARIATIONSTYP 1,VARIATIONSNAME 1,VARIATIONSWERT 1,VARIATIONSTYP 2,VARIATIONSNAME 2,"
+    "VARIATIONSWERT 2,BESTANDSEINHEIT,KATEGORIE\n"
+    'Tasse,Blau,24.00,EUR,7,,,https://i/1.jpg,https://i/2.jpg,,,,,,,,,Farbe,Farbe,"Rot, Blau",,,,T1,Tassen\n',
+    [
+        (
+            "T1",
+            "Tasse",
+            ["Tassen"],
+            ["https://i/1.jpg", "https://i/2.jpg"],
+            {"description": "Blau", "Farbe": "Rot, Blau"},
+        )
+    ],
     [0],
 )
 AMAZON = Export(

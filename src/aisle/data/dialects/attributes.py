@@ -51,7 +51,7 @@ def attribute_columns(rules: AttributeRules, header: Header, ignored: Names = ()
     for pattern in rules.columns:
         for name in header.names:
             found = wildcards(pattern, name)
-            if found and name not in not_read:
+            if found and found[0] and name not in not_read:
                 named.setdefault(name, found[0])
     return AttributeColumns(pairs, lists, named)
 

@@ -12,6 +12,8 @@ from aisle.encodings import decode_entities
 
 LEVEL, CATEGORY = " > ", "\n"  # the delimiter and the separator of categories once they are read
 Path = tuple[str, ...]
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_BETWEEN = re.compile(r"[|;,\s]+(?=https?://)", re.IGNORECASE)
 _NO_IMAGE = ("no_selection", "null", "none")
 _BACKSLASHES = str.maketrans({"¥": "\\", "￥": "\\", "＼": "\\"})  # byte 5C in Japanese encodings
 
@@ -19,7 +21,7 @@ _BACKSLASHES = str.maketrans({"¥": "\\", "￥": "\\", "＼": "\\"})  # byte 5C 
 @lru_cache(256)
 def _unescaped(mark: str, escape: str | None) -> re.Pattern[str]:
     """Matches a mark without the escape character before it."""
-    text = r"\s*".join(map(re.escape, mark.split())) if mark.strip() else re.escape(mark)
+    text = r"\s*".join(map(re.escape, mark.split())) or (r"\s+" if mark == " " else re.escape(mark))
     return re.compile(rf"(?<!{re.escape(escape)}){text}" if escape else text)
 
 
@@ -82,6 +84,8 @@ def image_list(cell: str, rules: ImageRules) -> list[str]:
     """The images in a cell: paths or URLs."""
     items = structured(cell)
     names = image_names(items) if items is not None else split_list(cell, rules.separator, rules.escape)
+    if rules.separator and len(names) == 1 and len(_ADDRESS.findall(cell)) > 1:
+        names = [name.strip(" |;,\n") for name in _BETWEEN.split(cell)]  # another tool's separator
     if rules.cut:
         names = [name.split(rules.cut)[0].strip() for name in names]
     if rules.relative:

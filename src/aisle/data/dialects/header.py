@@ -58,4 +58,4 @@ def wildcards(pattern: str, name: str) -> tuple[str, ...] | None:
 def _regex(pattern: str) -> re.Pattern[str]:
     pattern = pattern.replace("’", "'")
     parts = [r"\s*".join(map(re.escape, part.split())) for part in pattern.split("*")]
-    return re.compile(r"\s*(.+?)\s*".join(parts), re.IGNORECASE)
+    return re.compile(r"\s*(.*?)\s*".join(parts), re.IGNORECASE)
