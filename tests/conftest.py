@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 # Before torch is imported: tests fork, and a fork of a process whose OpenMP has threads waits for them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -90,6 +91,14 @@ def typed(monkeypatch, capsys):
         return code, said.out, said.err
 
     return type_
+
+
+settings.register_profile("quick", settings.default)
+
+
+def pytest_configure(config):
+    if "not slow" in config.option.markexpr:
+        settings.load_profile("quick")
 
 
 def pytest_runtest_setup(item):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -41,8 +42,10 @@ def test_torch_scores_answer_what_numpy_scores_answer(kind):
     }
     assert asked == {"nll", "level", "topk", "all"}
     for name in asked | {"__getitem__"}:
-        assert callable(getattr(kind, name))
-        assert callable(getattr(Scores, name))
+        expected = list(inspect.signature(getattr(TorchScores, name)).parameters)
+        assert list(inspect.signature(getattr(kind, name)).parameters) == expected, name
+        here = list(inspect.signature(getattr(Scores, name)).parameters)
+        assert here == (["self", "targets"] if name == "nll" else expected), name
 
 
 def test_records_are_frozen_and_keep_their_fields():
@@ -71,7 +74,8 @@ def test_records_are_frozen_and_keep_their_fields():
 def test_the_list_of_choices_is_true(module):
     assert list(module.__all__) == sorted(set(module.__all__))
     for name in module.__all__:
-        assert inspect.getdoc(getattr(module, name)), name
+        first = (inspect.getdoc(getattr(module, name)) or "").split("\n\n")[0]
+        assert re.fullmatch(r"[A-Z].+[.:]", first.replace("\n", " ")), name
 
 
 def test_a_prediction_leaves_as_plain_data(trained):
@@ -86,9 +90,8 @@ def test_a_prediction_leaves_as_plain_data(trained):
 
 # -- every fusion under every head: each view counts, and nothing else does ---------------------
 
-EVERY = pytest.mark.parametrize(
-    ("fusion", "head"), [(f, h) for f in fusions.__all__ for h in heads.__all__], ids=lambda name: name
-)
+PAIRS = [(f, h) for f in fusions.__all__ for h in heads.__all__]
+EVERY = pytest.mark.parametrize(("fusion", "head"), PAIRS, ids=lambda name: name)
 ALL_HERE = torch.ones(5, len(DIMS), dtype=torch.bool)
 
 
@@ -183,7 +186,11 @@ def test_attention_varies_over_tokens_and_patches(fusion, head):
             assert (model(other, ALL_HERE).scores.all()[2] - before[2]).abs().max() > 1e-4
 
 
-@EVERY
+@pytest.mark.parametrize(
+    ("fusion", "head"),
+    [PAIRS[0], *(pytest.param(*pair, marks=pytest.mark.slow) for pair in PAIRS[1:])],
+    ids=lambda name: name,
+)
 def test_shuffling_pictures_lowers_accuracy_where_only_they_tell(fusion, head):
     rows = 70
     model, given = sequences(fusion, head, random=False).train(), spelled(rows)

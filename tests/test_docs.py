@@ -89,7 +89,8 @@ def test_the_readmes_blocks_run_in_order(shop):
             run(block, shop)
     assert ids(shop / "predictions.csv") == ids(shop / "new.csv")
     assert "<h1" in (shop / "runs/shop/report/report.html").read_text()
-    assert json.loads((shop / "shop-model/aisle.json").read_text())["model_id"]
+    card = json.loads((shop / "shop-model/aisle.json").read_text())
+    assert card["model_id"] == -1
     assert 'type = "AverageFusion"' in (shop / "runs/mine-1/recipe.toml").read_text()
 
 
@@ -143,6 +144,7 @@ def test_a_reader_is_added_as_contributing_says(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_a_command_is_added_as_contributing_says(tmp_path):
     written("count.py", tmp_path)
     (tmp_path / "products.csv").write_text("id,title\n1,Red shoes\n2,Wall clock\n")
@@ -159,7 +161,7 @@ def test_a_command_is_added_as_contributing_says(tmp_path):
 
 def test_what_the_design_names_is_there():
     named = set(re.findall(r"`((?:src|tests)/[\w/.]+)`", (ROOT / "docs/design.md").read_text()))
-    assert named
+    assert len(named) > 100
     assert not [path for path in named if not (ROOT / path).exists()]
 
 

@@ -112,6 +112,7 @@ def test_evaluate_and_calibrate_and_drift_read_the_runs_columns(shop, run, tmp_p
     assert "confidence" in {aspect["key"] for aspect in json.loads(said)["aspects"]}
 
 
+@pytest.mark.slow
 def test_a_mapping_survives_calibration_export_cascade_and_ensemble(shop, run, tmp_path):
     pytest.importorskip("onnxruntime")
     _, file, folder, _ = shop
@@ -185,6 +186,7 @@ def test_explain_takes_a_product_by_the_columns_names(shop, run, tmp_path):
     assert json.loads(said)[0]["path"] == ["Küche"]
 
 
+@pytest.mark.slow
 def test_separators_and_encoding_are_kept_in_python_too(tmp_path):
     rows = [(text, f"Häuser~{group}~{text.split()[0]}") for _, text, group, _ in goods()]
     file = write(tmp_path / "old.csv", rows, ("artikeltext", "gruppe"), "^", "cp1250")

@@ -3,15 +3,34 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from aisle.cli.command import commands
 
 
-def aisle(*words, cwd=None):
-    """Run the command line as a shell would: its output is no terminal."""
-    return subprocess.run([sys.executable, "-m", "aisle", *words], cwd=cwd, capture_output=True, text=True)
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def in_a_shell(*words):
+    """Run the command line in a process of its own: its output is no terminal."""
+    return subprocess.run([sys.executable, "-m", "aisle", *words], capture_output=True, text=True)
+
+
+@pytest.fixture
+def aisle(typed, monkeypatch):
+    """Run the command line in this process, in a folder."""
+
+    def run(*words, cwd=None):
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        return Done(*typed(*words))
+
+    return run
 
 
 @pytest.fixture
@@ -22,7 +41,7 @@ def products(tmp_path):
 
 
 def test_help_names_every_command_in_a_whole_line():
-    done = aisle("--help")
+    done = in_a_shell("--help")
     assert done.returncode == 0
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     for command in (one for one in commands() if " " not in one.name):
@@ -39,7 +58,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_the_version_is_that_of_the_package():
-    assert aisle("--version").stdout == f"aisle {__import__('aisle').__version__}\n"
+    assert in_a_shell("--version").stdout == f"aisle {__import__('aisle').__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +76,7 @@ def test_the_version_is_that_of_the_package():
         (("recipes", "fst"), "Did you mean 'fast'?"),
     ],
 )
-def test_what_a_user_can_mend_is_said_without_a_traceback(products, words, said):
+def test_what_a_user_can_mend_is_said_without_a_traceback(aisle, products, words, said):
     done = aisle(*words, cwd=products.parent)
     assert done.returncode == 2
     assert said in done.stderr
@@ -66,14 +85,14 @@ def test_what_a_user_can_mend_is_said_without_a_traceback(products, words, said)
     assert not (products.parent / "runs").exists()
 
 
-def test_an_error_is_one_line_however_long(products):
+def test_an_error_is_one_line_however_long(aisle, products):
     products.write_text("".join(f"column_number_{i}," for i in range(40)) + "id\n" + "," * 40 + "1\n")
     done = aisle("train", "products.csv", "--column", "title=column_number_x", cwd=products.parent)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_recipes_are_listed_and_one_is_printed_as_the_file_it_is(tmp_path):
+def test_recipes_are_listed_and_one_is_printed_as_the_file_it_is(aisle, tmp_path):
     listed = aisle("recipes")
     assert listed.stdout.startswith("fast ") or "\nfast " in listed.stdout
     printed = aisle("recipes", "fast").stdout
@@ -99,6 +118,7 @@ def test_set_reaches_stages_that_a_recipe_does_not_write_down():
     ]
 
 
+@pytest.mark.slow
 def test_a_command_is_one_function_as_contributing_shows(products, tmp_path):
     page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
     block = page.split("```python\n# count.py\n")[1].split("```")[0]
@@ -113,6 +133,7 @@ def test_a_command_is_one_function_as_contributing_shows(products, tmp_path):
     assert "--image-root" in subprocess.run([*call, "count", "--help"], capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_is_one_line(trained, shop, typed, tmp_path):
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "report"

@@ -109,6 +109,7 @@ def test_every_kind_of_model_predicts_at_a_point(kind, trained, tmp_path):
         model.predict(products, precision="high")
 
 
+@pytest.mark.slow
 def test_train_says_what_can_be_guaranteed(shop, typed, tmp_path):
     code, out, _ = typed("train", shop.products, "--out", tmp_path / "run", "--no-baseline")
     assert code == 0

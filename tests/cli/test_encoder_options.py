@@ -16,12 +16,20 @@ def file(tmp_path):
     return str(tmp_path / "rows.csv")
 
 
+def slow(words):
+    return pytest.param(words, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ("train", "{file}", "--recipe", "balanced", "--out", "{out}", "-q"),
-        ("compare", "{file}", "fast", "balanced", "--out", "{out}", "-q"),
-        ("audit", "{file}", "--recipe", "balanced", "--out", "{out}", "-q"),
+        pytest.param(
+            ("compare", "{file}", "fast", "balanced", "--out", "{out}", "-q"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ("audit", "{file}", "--recipe", "balanced", "--out", "{out}", "-q"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_encoder_that_is_named_is_the_one_that_is_looked_for(words, file, tmp_path):

@@ -115,9 +115,9 @@ def test_bad_rows_are_for_review_and_say_why(run, trained, tmp_path):
     assert len(rows) == 4
     assert rows[1]["decision"] == rows[3]["decision"] == "review"
     assert "no text and no image" in rows[1]["problems"][0]
-    assert rows[3]["problems"]
+    assert rows[3]["problems"] == ["catalog row 4: 5 fields instead of 3: 'd,one,two,three,four\\n'"]
     assert rows[3]["reason"] == "the row is faulty: see its problems"
-    assert not rows[0]["problems"]
+    assert rows[0]["problems"] == []
 
 
 def test_an_interrupted_writer_leaves_no_half_file(trained, tmp_path):

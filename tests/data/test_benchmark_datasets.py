@@ -153,6 +153,7 @@ def test_kakaos_submission_maps_ids_back(shop, tmp_path):
     assert not list(tmp_path.glob("*again*"))
 
 
+@pytest.mark.slow
 def test_a_model_trained_on_kakao_answers_with_its_ids(shop, tmp_path):
     split = {"validation": 0.1, "calibration": 0.1, "threshold": 0.1}
     recipe = {

@@ -189,6 +189,7 @@ def test_bytes_in_parquet_rows_and_an_official_trees_oddities():
     assert [p.value for p in official.problems if "no name" in p.message] == ["pcmcat748300293073"]
 
 
+@pytest.mark.slow
 def test_a_large_catalogue_lives_on_disk_and_selections_copy_nothing(tmp_path):
     path = tmp_path / "x.jsonl"
     filler = "word " * 6000

@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from aisle.data import read
@@ -76,6 +77,17 @@ def test_products_of_shopify_as_json(tmp_path):
     (tee,) = listed(catalog)
     assert tee[:4] == ("7", "Tee", ["Shirts"], ["https://x/1.jpg"])
     assert tee[4]["Size"] == "S, M"
+
+
+@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
+def test_an_export_without_products(tmp_path, export):
+    if export.file.endswith((".xml", ".json")):
+        return
+    path = tmp_path / export.file
+    lines = export.text.splitlines(keepends=True)
+    path.write_text("".join(lines[: 3 if export.file == "amazon.txt" else 1]), export.encoding)
+    assert len(read(path)) == 0
+    assert [chunk.rows for chunk in ChunkReader([path])] == []
 
 
 def test_problems_name_rows_of_the_file(tmp_path):
@@ -173,6 +185,20 @@ def test_a_user_names_another_category_of_an_export(tmp_path):
     assert again.columns.category == "Type"
     vendors = read(path, columns={"category": "Vendor"})
     assert [product[2] for product in listed(vendors)] == [["Acme"], ["Acme"]]
+
+
+def test_rows_in_memory(tmp_path):
+    frame = pd.read_csv(exports.SHOPIFY.write(tmp_path), dtype=str)
+    catalog = read(frame)
+    assert [product[:4] for product in listed(catalog)] == [
+        product[:4] for product in exports.SHOPIFY.products
+    ]
+    answered = read(frame, labels=False)  # a prediction for each row that was passed
+    assert [p.id for p in answered] == ["tee", "tee", "tee", "mug"]
+    assert [p.fields["title"] for p in answered] == ["Tee", "Tee", "Tee", "Mug"]
+    assert answered.rows.tolist() == [1, 2, 3, 4]
+    assert not [p for p in answered.problems if "same id" in p.message]
+    assert read(frame.to_dict("records"), labels=False)[1].fields["title"] == "Tee"
 
 
 def test_rows_of_one_product_may_lie_anywhere(tmp_path):

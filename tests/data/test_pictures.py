@@ -114,6 +114,7 @@ def test_a_size_bounds_the_work_but_never_undercuts(kind):
     assert decode(encoded(Image.new("RGB", (100, 90)), kind), 224).size == (100, 90)
 
 
+@pytest.mark.slow
 def test_bombs_truncations_and_strangers_are_refused(tmp_path):
     bomb = encoded(Image.new("1", (20000, 20000)))
     assert len(bomb.data) < 100_000
@@ -151,6 +152,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits are set by what /proc says")
 def test_no_picture_takes_more_than_its_share_of_memory_or_time():

@@ -5,20 +5,24 @@ import csv
 import gzip
 import io
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from aisle.data import ImageRef, Product, read
 from aisle.data.check import check
 from aisle.data.problems import FirstProblemError
 from aisle.errors import AisleError
+from tests.examples import examples
 
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 tables = st.integers(1, 4).flatmap(
     lambda width: st.lists(st.lists(text, min_size=width, max_size=width), min_size=1, max_size=8)
@@ -100,7 +104,7 @@ endings = ["csv", "tsv", "jsonl", "json", "parquet", "csv.gz", "jsonl.zst", "txt
 soup = st.text('",;\n\r\t|ab{}[]:-1>/\x00é', max_size=120).map(str.encode)
 
 
-@settings(quick, max_examples=150)
+@settings(quick, max_examples=examples(150))
 @given(st.sampled_from(endings), st.binary(max_size=200) | soup)
 def test_no_bytes_raise_anything_but_an_aisle_error(tmp_path, ending, data):
     path = tmp_path / f"x.{ending}"
@@ -122,9 +126,13 @@ keys = st.sampled_from(
 )
 
 
-@settings(quick, max_examples=150)
+@settings(quick, max_examples=examples(150))
 @given(st.lists(st.dictionaries(keys, json_values, max_size=6) | json_values, max_size=6))
 def test_no_json_raises_anything_but_an_aisle_error(tmp_path, rows):
+    first = rows[0] if rows else None
+    assume(
+        not (first and isinstance(first, list) and all(isinstance(item, dict) for item in first))
+    )  # a page
     path = tmp_path / "x.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     with contextlib.suppress(AisleError):
@@ -188,7 +196,7 @@ def test_counts_add_up_and_every_problem_says_where_and_what(tmp_path, records, 
     )
     told = json.loads(report.to_json())["problems"]
     for problem in told:
-        assert problem["message"]
+        assert re.fullmatch(r"\S.*\S", problem["message"]), problem
         assert isinstance(problem["value"], str)
         assert problem["row"] is None or 1 <= problem["row"] <= report.rows
         assert problem["column"] is None or set(problem["column"].split(" / ")) & set(catalog.names)

@@ -29,6 +29,7 @@ def test_every_class_and_the_whole_keep_their_shares_to_a_row(sizes, fractions, 
         assert not counts[shares == 0].any()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 12)), min_size=1, max_size=60), st.integers(2, 5))
 def test_groups_stay_together(rows, k):
     node, groups = np.array(rows).T

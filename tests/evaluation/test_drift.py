@@ -43,6 +43,7 @@ def test_nothing_changed_is_no_alarm(promising, before):
     assert (found.rows, found.reference_rows, found.seen) == (400, 400, 0)
 
 
+@pytest.mark.slow
 def test_other_categories_are_noticed_and_named(promising, before):
     rare = {path: PLACES[path] for path in list(PLACES)[::-1]}  # what was rare is common now
     found = drift(promising, read(products(400, seed=33, places=rare, start=20_000)), before)
@@ -54,6 +55,7 @@ def test_other_categories_are_noticed_and_named(promising, before):
     assert {"plant", "pot", "soil"} & {m.name for m in words}
 
 
+@pytest.mark.slow
 def test_a_template_in_some_titles_is_noticed_by_its_words(promising, before):
     def templated(p):
         return fields(p, title=f"OUTLET {p.fields['title']} warranty") if int(p.id[1:]) % 8 == 0 else p
@@ -75,6 +77,7 @@ def test_single_words_are_tested_exactly_and_corrected_for_their_number():
     assert occurrences({"rare": 2}, 10, {}, 10) == (0.0, 1.0)
 
 
+@pytest.mark.slow
 def test_a_view_that_goes_missing_is_noticed(promising, before):
     found = drift(promising, shifted(lambda p: fields(p, description="")), before)
     assert {"view description", "length"} <= changed(found)
@@ -100,6 +103,7 @@ def test_a_guarantee_that_labels_refute_is_broken(promising, before):
     assert found.guarantee.measured.high < 0.8
 
 
+@pytest.mark.slow
 def test_the_curve_is_measured_on_the_files_own_labels(promising, before):
     rows = catalog(400, seed=32, start=20_000)
     found = drift(promising, rows, before)
@@ -120,6 +124,7 @@ def test_the_curve_is_measured_on_the_files_own_labels(promising, before):
     assert drift(promising, read(unlabelled), before).operating_curve is None
 
 
+@pytest.mark.slow
 def test_categories_that_the_model_does_not_know_make_every_decision_wrong(promising, before):
     rows = [
         dataclasses.replace(p, categories=(("New", "things"),)) for p in catalog(400, seed=32, start=20_000)
@@ -187,6 +192,7 @@ def run(*arguments):
     return CliRunner().invoke(register(), [str(a) for a in ("drift", *arguments)], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_the_command_compares_files_and_leaves_out_what_was_learned_from(trained, shop, tmp_path):
     model = tmp_path / "alone" / "model"
     shutil.copytree(trained.run / "model", model)
@@ -223,6 +229,7 @@ def test_default_training_keeps_its_out_of_fold_predictions_as_the_reference(tmp
     assert json.loads(said.stdout)["reference_rows"] == len(kept)
 
 
+@pytest.mark.slow
 def test_training_keeps_what_the_rows_set_aside_look_like(tmp_path):
     from aisle import train
     from aisle.data.demo import make_shop

@@ -83,6 +83,7 @@ def attacked(rows, pictures=True):
     ]
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_page_of_drift(browser, promising, tmp_path):
     before = profile(promising, catalog(200, seed=31, start=10_000))
@@ -106,6 +107,7 @@ def test_the_page_of_drift(browser, promising, tmp_path):
         assert read[f"aspects.{i}.p"] == f"{aspect['p']:.4f}"
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_page_of_explanations(browser, trained, tmp_path):
     rows = attacked(list(trained.catalog)[:3])

@@ -183,6 +183,7 @@ def test_the_same_evaluation_gives_the_same_page(full):
     assert render(full) == render(full)
 
 
+@pytest.mark.slow
 @needs_shared
 @needs_chromium
 def test_naughty_strings_are_shown_as_they_are(page, full, tmp_path):
@@ -201,6 +202,7 @@ def test_naughty_strings_are_shown_as_they_are(page, full, tmp_path):
     assert page.title() == "Report: words-1"
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_slider_without_scripts_says_what_happens_at_each_precision(page, promised, tmp_path):
     file = promised.write(tmp_path)

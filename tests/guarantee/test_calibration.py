@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from aisle.guarantee import Calibration
 from aisle.taxonomy import Scores, Targets, Taxonomy
+from tests.examples import examples
 
 from .simulated import TREE, draw, normal
 
@@ -41,7 +42,7 @@ def test_wrong_labels_do_not_dull_everything_else():
     assert (calibration.apply(fresh).best() == truth.node).mean() > (fresh.best() == truth.node).mean() - 0.01
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(trees, st.integers(0, 3), st.floats(0.1, 8), st.floats(0, 0.4), st.floats(0, 1))
 def test_the_result_is_one_distribution_with_no_child_above_its_parent(paths, seed, sharpness, scale, power):
     tree = Taxonomy.from_paths(paths)

@@ -26,6 +26,7 @@ def with_curve(precision, *points):
     return Policy(Settings(precision), curve=points)
 
 
+@pytest.mark.slow
 def test_its_shares_are_those_decided_of_new_products(policy):
     found = summarize_curve(policy)
     assert [p.precision for p in found.points] == [0.99, 0.98, 0.95, 0.9, 0.85, 0.8]

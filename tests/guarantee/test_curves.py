@@ -50,6 +50,7 @@ def test_what_was_promised_stands_beside_what_happened(policy):
         assert sum(by_level) == outcome.rows
 
 
+@pytest.mark.slow
 def test_a_promise_that_the_rows_contradict_is_called_broken(policy):
     scores, targets = draw(6000, 5)
     wrong = Targets(np.roll(targets.node, 1), targets.exact)
@@ -63,6 +64,7 @@ def test_without_a_promise_there_are_curves_all_the_same():
     assert len(found.curves) > 4
 
 
+@pytest.mark.slow
 def test_labels_count_as_far_as_they_tell_and_several_places_may_be_right(policy):
     scores, targets = draw(3000, 7)
     found = policy.predict([""] * 3000, scores)

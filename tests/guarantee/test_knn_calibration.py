@@ -41,6 +41,7 @@ def answers(policy, asked):
     return accepted, descent.best == asked.targets.node, descent
 
 
+@pytest.mark.slow
 def test_more_is_answered_at_the_same_promise(neighbours):
     parts, fresh = [sample(neighbours, 700, 2), sample(neighbours, 2500, 3)], sample(neighbours, 5000, 4)
     alone = fit(*(part._replace(nearest=None) for part in parts), precision=0.93)
@@ -78,7 +79,7 @@ def test_a_product_without_any_neighbour_counts_as_usual(neighbours):
 def test_it_survives_json_and_too_few_rows_learn_nothing(neighbours):
     asked = sample(neighbours, 600, 8)
     policy = fit(asked, asked, precision=0.8)
-    assert policy.knn_calibration is not None
+    assert isinstance(policy.knn_calibration, KnnCalibration)
     again = Policy.from_json(policy.to_json())
     assert again == policy
     assert isinstance(again.knn_calibration, KnnCalibration)

@@ -22,6 +22,7 @@ def test_few_rows_gain_most():
     assert 0 <= many.points < few.points
 
 
+@pytest.mark.slow
 def test_it_is_close_to_what_labelling_more_rows_gives():
     """The mean of several shops, against rows of the same kind drawn anew."""
     expected, real = [], []

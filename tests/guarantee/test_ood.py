@@ -52,6 +52,7 @@ def test_few_products_that_belong_are_flagged(neighbours):
     assert ood.flagged(strange[0], neighbours.query(strange[2], TREE)).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_flagged_products_are_for_review_and_say_why(neighbours):
     parts = [Sample(s, t, None, neighbours.query(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
     policy = Policy.from_json(fit(*parts, precision=0.8).to_json())

@@ -32,7 +32,16 @@ def test_a_prediction_says_how_far_it_is_sure(policy):
         assert p.alternatives[0].path == p.best
         assert len(p.alternatives) == 5
         assert p.path_id == (TREE.nodes[TREE.index(p.path)].id if p.path else "")
-        assert p.reason
+        if p.decision == "accept":
+            sure = f"confidence {p.confidence[-1]:.2f}, {p.threshold:.2f} is needed"
+            assert p.reason == f"{p.best[-1]!r} is sure: {sure}"
+        else:
+            stop = len(p.path)
+            level, first = (
+                ("first", "second", "third")[stop],
+                f"{p.best[stop]} ({p.confidence[stop]:.2f}) or ",
+            )
+            assert p.reason.startswith(f"{level} level unsure: {first}")
         assert p.model_id == "m"
 
 
@@ -88,6 +97,7 @@ def test_it_survives_json_and_serves_a_reordered_and_grown_tree(policy):
     assert np.mean(same) > 0.9  # the newcomer takes its share of the doubt among its siblings
 
 
+@pytest.mark.slow
 def test_a_point_of_the_curve_is_chosen_by_its_precision(policy):
     scores, targets = draw(20_000, 4)
     lenient = policy.at(0.8)

@@ -121,6 +121,7 @@ def test_a_precision_out_of_reach_is_not_promised():
     assert "level unsure" in policy.predict(["x"], Scores(TREE, scores.logp[:1]))[0].reason
 
 
+@pytest.mark.slow
 def test_nothing_is_answered_at_or_below_a_category_on_the_never_list():
     parts = draw(2000, 1), draw(4000, 2)
     scores, _ = draw(3000, 3)
@@ -135,6 +136,7 @@ def test_nothing_is_answered_at_or_below_a_category_on_the_never_list():
     assert {p.decision for p in careful if p.best[0] == "A"} == {"review"}
 
 
+@pytest.mark.slow
 def test_dear_mistakes_are_made_less_often_and_their_average_cost_stays_within_the_promise():
     parts = draw(3000, 1), draw(9000, 2)
     fresh = draw(30_000, 3)
@@ -151,6 +153,7 @@ def test_dear_mistakes_are_made_less_often_and_their_average_cost_stays_within_t
     assert error["dear"] < 0.5 * error["usual"]
 
 
+@pytest.mark.slow
 def test_branches_and_levels_may_ask_for_a_precision_of_their_own():
     parts = draw(3000, 1), draw(12_000, 2)
     policy = fit(*parts, precision=0.85, branch_precision={"A": 0.95}, level_precision={1: 0.9})
@@ -165,6 +168,7 @@ def test_branches_and_levels_may_ask_for_a_precision_of_their_own():
     assert right[first].mean() >= 0.9
 
 
+@pytest.mark.slow
 def test_each_top_category_with_rows_enough_is_promised_by_itself():
     hard = np.random.default_rng(0)
 
@@ -184,6 +188,7 @@ def test_each_top_category_with_rows_enough_is_promised_by_itself():
         assert clopper_pearson(int(right[mine].sum()), int(mine.sum()))[1] >= 0.9
 
 
+@pytest.mark.slow
 def test_copies_of_a_row_do_not_make_a_promise():
     few = draw(80, 1)
     copies = np.repeat(np.arange(80), 50)
@@ -196,6 +201,7 @@ def test_copies_of_a_row_do_not_make_a_promise():
     assert not plain.guarantees[0].holds
 
 
+@pytest.mark.slow
 def test_labels_known_only_to_a_branch_count_as_far_as_they_tell():
     scores, targets = draw(9000, 1)
     tops = Targets(TREE.ancestors[targets.node, 0], np.zeros(9000, dtype=bool))
@@ -205,6 +211,7 @@ def test_labels_known_only_to_a_branch_count_as_far_as_they_tell():
     assert set(verdict) == {"partial", "review"}
 
 
+@pytest.mark.slow
 def test_products_labelled_outside_the_tree_count_as_mistakes_and_unlabelled_ones_not_at_all():
     scores, targets = draw(9000, 1)
     lost = np.arange(9000) % 5 == 0
@@ -220,6 +227,7 @@ def test_products_labelled_outside_the_tree_count_as_mistakes_and_unlabelled_one
     assert unlabelled.guarantees[0].holds
 
 
+@pytest.mark.slow
 def test_ten_thousand_terminals():
     tree = Taxonomy.from_paths([(f"a{i % 20}", f"b{i % 200}", f"c{i}") for i in range(10_000)])
     rng = np.random.default_rng(0)

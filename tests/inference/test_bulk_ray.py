@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.extras import require
 from tests.inference.test_bulk import csv_of, listings, tree
 from tests.inference.test_bulk_killed import command, records
 
 from ..waiting import wait_until
 
-pytest.importorskip("ray", reason="--ray needs Ray: pip install 'aisle[ray]'")
+require("ray", "ray")
 pytestmark = pytest.mark.slow
 
 

@@ -12,14 +12,13 @@ import urllib.request
 import pytest
 
 from aisle.inference.bulk import locking
+from tests.extras import require
 from tests.inference.test_bulk import csv_of, listings, tree
 
 from ..waiting import wait_until
 
-pytest.importorskip(
-    "moto.server", reason="the S3 server of these tests is moto's: pip install 'moto[server]'"
-)
-s3fs = pytest.importorskip("s3fs", reason="object stores need s3fs: pip install 'aisle[s3]'")
+require("moto", "dev")  # the S3 server of these tests
+require("s3fs", "s3")
 pytestmark = pytest.mark.slow
 
 
@@ -59,6 +58,8 @@ def bucket(endpoint, monkeypatch, request):
         ("AWS_DEFAULT_REGION", "us-east-1"),
     ):
         monkeypatch.setenv(name, value)
+    import s3fs
+
     s3fs.S3FileSystem.clear_instance_cache()
     store = s3fs.S3FileSystem(use_listings_cache=False)
     name = f"shop-{abs(hash(request.node.name)) % 10**9}"
@@ -195,6 +196,8 @@ def test_what_cannot_be_reached_is_one_line(run, trained, bucket, tmp_path, monk
         assert message in last
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    import s3fs
+
     s3fs.S3FileSystem.clear_instance_cache()
     for words in ((f"s3://{name}/in.csv", "--out", tmp_path / "o"), (file, "--out", f"s3://{name}/out")):
         code, _, err = run("classify", trained.run, *words)

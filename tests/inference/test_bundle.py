@@ -23,6 +23,7 @@ from aisle.errors import BundleError
 from aisle.inference import bundle
 from aisle.inference import folder as files
 from tests.conftest import NETWORK
+from tests.examples import examples
 
 SAMPLE = [aisle.Product("1", {"title": "red running shoes"}), aisle.Product("2", {"title": "oak table"})]
 
@@ -254,7 +255,7 @@ JSON = st.recursive(
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,
@@ -438,7 +439,7 @@ def error_of_a_malformed_file(folder, data):
 
 
 MALFORMED = settings(
-    max_examples=200,
+    max_examples=examples(200),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,

@@ -72,6 +72,7 @@ def test_only_what_the_cheap_stage_is_unsure_of_reaches_the_full_one(cheap, trai
     assert not asked
 
 
+@pytest.mark.slow
 def test_three_stages_each_answer_what_those_before_are_unsure_of(cheap, trained):
     rows = trained.catalog.select(np.arange(90))
     middle = aisle.train(trained.catalog, "fast", changes=[*QUICK, "views.image=false"])
@@ -150,6 +151,7 @@ def test_a_damaged_or_exchanged_stage_is_noticed(made, tmp_path):
         aisle.load(copy)
 
 
+@pytest.mark.slow
 def test_bad_input_is_said_in_one_line(made, trained, shop, tmp_path):
     rows = [{"title": "red lamp", "category": "X"}, {"title": "blue sofa", "category": "Y"}]
     catalog = aisle.read(rows * 4)

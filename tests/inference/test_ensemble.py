@@ -56,6 +56,7 @@ def test_a_mean_is_the_mean_of_probabilities(members, shop):
     np.testing.assert_allclose(np.exp(without), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_classifier_protocol(members, shop):
     made: Classifier = Ensemble.of(members, NAMES)
     for name, member in inspect.getmembers(Classifier):
@@ -82,6 +83,7 @@ def test_other_trees_and_bad_weights_are_refused(members):
         Ensemble.of([], [])
 
 
+@pytest.mark.slow
 def test_from_runs_to_a_stack_on_the_command_line(runs, shop, tmp_path, monkeypatch, capsys):
     """`aisle ensemble` → a folder that `evaluate`, `classify` and `show` take."""
     from aisle import cli
@@ -166,6 +168,7 @@ def test_a_writer_killed_at_any_rename_leaves_the_old_ensemble_or_the_new(
     assert os.listdir(tmp_path) == ["both"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_stack_goes_on_where_it_stood(runs, shop, tmp_path):
     """Interrupted after the third of four trainings, it does the fourth only, and is the same in the end."""
     from aisle.training import stacking

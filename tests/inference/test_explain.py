@@ -128,6 +128,7 @@ def test_what_counts_most_lowers_confidence_more_than_chance(fusion, products):
     assert means["regions"] >= means["any regions"] - 1e-6, means
 
 
+@pytest.mark.slow
 def test_views_share_out_what_they_add_together(products):
     model = learned("ConcatFusion", products)
     told = explain(model, products[:1])[0]
@@ -159,6 +160,7 @@ def test_any_classifier_is_explained_and_a_picture_it_ignores_is_not_asked():
     assert nothing.words == ()
 
 
+@pytest.mark.slow
 def test_shapley_shares_among_repeats_and_adds_up():
     pytest.importorskip("captum", reason="captum is not installed")
     model = WordModel(catalog(300, seed=1))

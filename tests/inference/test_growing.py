@@ -77,6 +77,7 @@ def test_a_branch_that_moves_keeps_what_is_known_of_each_node(learned):
     assert np.mean(right) > 0.7
 
 
+@pytest.mark.slow
 def test_a_new_leaf_that_shares_a_products_words_is_nearer_than_one_that_does_not():
     """Learned on many categories whose names occur in their products' titles, as they do in shops."""
     rng = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """A predictor remembers what it learned from, and tells what belongs nowhere in the tree."""
 
 import numpy as np
+import pytest
 
 import aisle
 from aisle import Product
@@ -38,6 +39,7 @@ def test_a_sketch_keeps_cosines():
     assert not vectors[3].any()
 
 
+@pytest.mark.slow
 def test_what_is_like_nothing_learned_from_is_for_review_and_says_so(tmp_path):
     model = aisle.train(aisle.read(shop()), changes=SMALL)
     strange = Product(

@@ -5,12 +5,13 @@ import pytest
 
 import aisle
 from aisle.models.encoders.pooling import POOLINGS
+from tests.extras import require
 from tests.models.pretrained import tiny_text
 from tests.training.shop import products, recipe
 from tests.training.test_shipped import WORDS
 
-pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-pytest.importorskip("onnx", reason="the extra onnx is not installed")
+require("onnxruntime", "torch")
+require("onnx", "torch")
 
 
 @pytest.fixture(scope="module")

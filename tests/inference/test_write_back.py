@@ -5,13 +5,17 @@ import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import aisle
 from aisle.cli.classify_io import fills_export
+from aisle.data.catalog_format import CatalogFormat
+from aisle.guarantee import Prediction
 from aisle.inference.prediction_files import OutputError
-from aisle.taxonomy import format_path
+from aisle.inference.write_back import write_back_catalog
+from aisle.taxonomy import Taxonomy, format_path
 from tests.test_docs import blocks, ids
 from tests.test_docs import run as run_block
 
@@ -120,6 +124,55 @@ def test_a_category_that_is_there_stays_where_it_says_the_same_or_more(trained, 
     for i in decided[:2]:
         expected[i] = cells[i]
     assert found == expected
+
+
+def test_predictions_are_written_back_without_the_model(trained, shop, tmp_path):
+    found = trained.model.predict(aisle.read(shop.incoming, like=trained.model))
+    for name, given in (("model.csv", trained.model), ("predictions.csv", found)):
+        aisle.write_back(given, shop.incoming, tmp_path / name)
+    assert (tmp_path / "model.csv").read_bytes() == (tmp_path / "predictions.csv").read_bytes()
+    with pytest.raises(ValueError, match="23 predictions for 24 products"):
+        aisle.write_back(found[1:], shop.incoming, tmp_path / "less.csv")
+
+
+def test_a_column_per_level_is_filled_level_by_level(tmp_path):
+    """As in the catalog that the model learned from; ids of a given tree are written as ids."""
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("id,title,level 1,level 2\n1,a,,\n2,b,Home,Lamps\n3,c,Old,\n")
+    catalog = aisle.read(source)
+    paths = [("Garden",), ("Home", "Lamps"), ("Home",)]
+    found = [
+        Prediction(str(i), path, f"n{i}", path, f"n{i}", (0.5,) * len(path), "accept", "", ())
+        for i, path in enumerate(paths)
+    ]
+    aisle.write_back(found, source, out)
+    assert catalog.columns.levels == ("level 1", "level 2")
+    assert [row[2:4] for row in table(out.read_bytes())[1:]] == [
+        ["Garden", ""],
+        ["Home", "Lamps"],
+        ["Home", ""],
+    ]
+    source.write_text("id,title\n1,a\n2,b\n3,c\n")
+    trained_on_ids = SimpleNamespace(
+        taxonomy=Taxonomy.from_paths(paths), catalog_format=CatalogFormat({}, {"category": "code"})
+    )
+    write_back_catalog(aisle.read(source), found, out, trained_on_ids)
+    assert [row[2] for row in table(out.read_bytes())] == ["code", "n0", "n1", "n2"]
+
+
+def test_a_format_of_ones_own_says_how_categories_are_written(typed, trained, tmp_path):
+    own, source, out = tmp_path / "mine.toml", tmp_path / "in.csv", tmp_path / "new.csv"
+    own.write_text(
+        'title = "My export"\n[columns]\ntitle = ["bez"]\n[category]\ncolumns = ["wg"]\ndelimiter = "|"\n'
+        '[write_back]\ncolumns = ["wg"]\ndelimiter = "|"\nextra_columns = false\n'
+    )
+    source.write_text("nr;bez;wg\n1;red leather shoes;\n")
+    words = ("classify", trained.run, source, "--format", own, "--out", out, "--all", "--quiet")
+    code, _, err = typed(*words)
+    assert code == 0, err
+    best = trained.model.predict([aisle.Product("1", {"title": "red leather shoes"})])[0].best
+    assert out.read_text() == f"nr;bez;wg\n1;red leather shoes;{'|'.join(best)}\n"
+    assert (tmp_path / "new.decisions.csv").exists()
 
 
 def test_what_cannot_be_written_back_is_one_line(trained, typed, shop, tmp_path):

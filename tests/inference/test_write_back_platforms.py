@@ -5,6 +5,8 @@ In the templates, `{0}` to `{2}` stand for the category cells of the products, `
 the columns that are added to the header, to the rows of the products and to other rows.
 """
 
+import csv
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -16,6 +18,7 @@ from aisle.data.dialects.detection import dialect_names
 from aisle.guarantee import Prediction
 from aisle.inference.write_back import write_back_catalog
 from aisle.taxonomy import Taxonomy, format_path
+from tests.data import exports
 from tests.inference.more_platforms import MORE
 
 PATHS = (("Home", "Lamps, Bulbs & More"), ("Garden", "Pots", "Clay"))
@@ -67,8 +70,8 @@ EXPORTS = {
         "wc-product-export.csv",
         "ID,Type,SKU,Name,Published,Short description,Description,Regular price,Categories,Tags,Images,"
         "Parent,Attribute 1 name,Attribute 1 value(s){h}\n"
-        '1,variable,l,Lamp,1,,"A lamp, bright",9,{0},,https://x.test/1.jpg,,Color,"Red, Blue"{x0}\n'
         "2,variation,l-r,Lamp - Red,1,,,9,,,,l,Color,Red{v}\n"
+        '1,variable,l,Lamp,1,,"A lamp, bright",9,{0},,https://x.test/1.jpg,,Color,"Red, Blue"{x0}\n'
         "3,simple,p,Pot,1,,A pot,9,{1},,,,,{x1}\n"
         "4,simple,t,Thing,1,,A thing,9,{2},,,,,{x2}\n",
         ('"Sale, Old > X"', '"Garden, Garden > Pots, Garden > Pots > Clay"', '"A > B\\, C, D"'),
@@ -93,8 +96,9 @@ EXPORTS = {
         "sku,store_view_code,attribute_set_code,product_type,categories,name,description,short_description,"
         "weight,price,url_key,base_image,additional_attributes,configurable_variations{h}\n"
         'l,,Default,configurable,{0},Lamp,A lamp,,1.5,9,lamp,/l.jpg,"color=Red,size=M",'
-        '"sku=l-r,color=Red"{x0}\n'
-        "l-r,,Default,simple,{0},Lamp Red,,,1.5,9,lamp-red,,color=Red,{x0}\n"
+        '"sku=l-r,color=Red|sku=l-b"{x0}\n'
+        "l-b,,Default,simple,{0},Lamp Blue,,,1.5,9,lamp-blue,,color=Blue,{x0}\n"
+        "l-r,,Default,simple,,Lamp Red,,,1.5,9,lamp-red,,color=Red,{v}\n"
         "p,,Default,simple,{1},Pot,A pot,,2,9,pot,,,{x1}\n"
         "t,,Default,simple,{2},Thing,A thing,,2,9,thing,,,{x2}\n",
         ('"Default Category/Old,Default Category"', "", '"Default Category/Kept"'),
@@ -170,6 +174,7 @@ EXPORTS = {
         "normal-item.csv",
         '"商品管理番号（商品URL）","商品番号","商品名","PC用商品説明文","商品画像URL","表示先カテゴリ"\n'
         '"lamp","1","ランプ①髙","明るい ― ソ","https://x.test/1.jpg",{0}\n'
+        '"lamp","1","ランプ①髙","","","セール"\n'
         '"pot","2","鉢","土の鉢","",{1}\n'
         '"thing","3","物","能","",{2}\n',
         ('"旧\\物"', '""', '"旧\\鉢"'),
@@ -330,3 +335,31 @@ def test_the_export_comes_back_with_its_categories(name, tmp_path):
 
 def test_each_dialect_is_covered():
     assert {export.dialect for export in EXPORTS.values()} == set(dialect_names())
+
+
+@pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)
+def test_products_change_their_categories_and_nothing_else(export, tmp_path):
+    """Each product gets the category of another one."""
+    source = export.write(tmp_path)
+    catalog = aisle.read(source)
+    own = [product.categories[0] for product in catalog]
+    paths = own[1:] + own[:1]
+    out = tmp_path / f"out{source.suffix}"
+    tree = Taxonomy.from_paths(paths)
+    model = SimpleNamespace(taxonomy=tree, catalog_format=catalog.catalog_format)
+    done = write_back_catalog(catalog, predictions(catalog, paths), out, model)
+    again = aisle.read(out)
+    for before, path, after in zip(catalog, paths, again, strict=True):
+        assert path in after.categories
+        assert (before.id, before.fields, before.images) == (after.id, after.fields, after.images)
+    form = catalog.catalog_format
+    if source.suffix in (".json", ".xml"):
+        return
+
+    def table(file):
+        lines = io.StringIO(file.read_bytes().decode(form.encoding), newline="")
+        return list(csv.reader(lines, delimiter=form.delimiter))
+
+    column = next(row for row in table(source) if done.columns[0] in row).index(done.columns[0])
+    for old, new in zip(table(source), table(out), strict=True):
+        assert new[: len(old)] == [*old[:column], *new[column : column + 1], *old[column + 1 :]]

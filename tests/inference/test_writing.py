@@ -90,6 +90,7 @@ def test_no_cell_of_the_table_is_a_formula(text, shown, tmp_path):
     assert {row[name] for name in ("id", "title", "path", "level 1", "reason", "problems")} == {shown}
 
 
+@pytest.mark.slow
 def test_the_host_processs_garbage_collector_is_left_alone(trained, tmp_path):
     """A library call neither freezes what the host has nor unfreezes it, nor changes when it collects."""
     import gc

@@ -45,6 +45,7 @@ def test_pairing_beats_two_separate_samples():
     assert not paired_bootstrap(a, rng.permutation(b)).excludes_zero
 
 
+@pytest.mark.slow
 def test_the_limits_cover_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(2)
     held = 0

@@ -52,6 +52,7 @@ def test_labels_of_metrics():
     ]
 
 
+@pytest.mark.slow
 def test_a_new_metric_is_in_reports(new_metric, trained, tmp_path):
     found = aisle.evaluate(trained.model, trained.catalog.select(np.arange(40)))
     found.write(tmp_path)

@@ -55,6 +55,7 @@ def test_recurrent_networks_read_in_order_and_never_the_padding(kind):
     torch.testing.assert_close(one(**arrays).tokens[0], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder",
     [

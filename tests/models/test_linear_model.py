@@ -95,6 +95,7 @@ def test_answers_do_not_depend_on_what_else_is_asked(run):
     assert model.predict([Product("empty", {})])[0].decision == "review"
 
 
+@pytest.mark.slow
 def test_training_and_answering_never_import_torch(shop, run, tmp_path):
     file = tmp_path / "rows.csv"
     lines = [f"{p.id},{p.fields['title']},{' > '.join(p.categories[0])}" for p in products(60)]
@@ -142,6 +143,7 @@ def test_the_weights_of_a_new_category_come_from_its_name(run):
     assert moved.counts[new] == 0
 
 
+@pytest.mark.slow
 def test_going_on_from_a_run_learns_new_categories_and_keeps_old_ones(tmp_path):
     garden = ("Garden",)
     first = read([p for p in products(100, images=False) if p.categories[0] != garden])
@@ -187,6 +189,7 @@ def test_logit_adjustment_favours_rare_categories():
     assert np.allclose(moved, -(prior - prior[place]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_class_balance_counts_classes_alike_in_the_ridge_regression():
     rows = [p for p in products(150, text=False) if p.categories[0] != ("Garden",) or int(p.id[1:]) < 20]
     changes = {"split": {"calibration": 0.0, "threshold": 0.0}, "label_name_examples": False}
@@ -199,6 +202,7 @@ def test_class_balance_counts_classes_alike_in_the_ridge_regression():
     assert np.allclose(shares[1], (counts > 0) / (counts > 0).sum(), atol=1e-4)
 
 
+@pytest.mark.slow
 class TestEncoders:
     @pytest.fixture(scope="class")
     def folders(self, tmp_path_factory):

@@ -40,6 +40,7 @@ def test_vectors_are_written_row_by_row_and_read_as_a_catalogues_vectors(trained
         run("embed", trained.run, shop.incoming, "--out", tmp_path / "vectors.txt")
 
 
+@pytest.mark.slow
 def test_an_index_is_made_searched_added_to_and_deleted_from(trained, shop, tmp_path):
     made = run_json("index", trained.run, shop.products, "--out", tmp_path / "index")
     assert made["products"] == len(trained.catalog)
@@ -85,6 +86,7 @@ def test_a_table_is_whole_in_a_pipe_and_wrong_use_is_said(indexed):
             run("search", indexed.folder, *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["red running shoes", "blue wool scarf kitchen"])
 def test_the_page_is_in_the_order_that_it_says(indexed, tmp_path, query):
     """By words and vectors the mean of both counts, and the page says so; by one of them alone, that one."""

@@ -178,6 +178,7 @@ with writing(folder):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_writer_loses_no_acknowledged_row(tmp_path):
     new_store(tmp_path / "index")
     command = [sys.executable, "-c", KILLED, str(tmp_path / "index")]

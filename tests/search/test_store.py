@@ -37,7 +37,7 @@ def large(tmp_path_factory):
         table = to_arrow(EmbeddedBatch(made, vectors, [()] * len(made)), COLUMNS, WIDE)
         store.create(folder, Manifest("m", "", {}, WIDE, COLUMNS), [table])
     opened = store.IndexStore.open(folder)
-    assert opened.segments[0].lists is not None
+    assert len(opened.segments[0].lists.centroids) == 20
     return opened, vectors
 
 

@@ -93,7 +93,7 @@ def test_a_server_others_reach_does_not_start_without_a_key_in_use(trained, tmp_
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
 def test_a_server_of_this_machine_alone_starts_without_keys(trained, tmp_path, host):
     server = Server.start(ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), host=host))
-    assert server.open
+    assert server.open is True
     server.stop()
 
 

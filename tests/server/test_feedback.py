@@ -62,6 +62,7 @@ def test_a_category_that_is_not_there(client):
     assert "Did you mean" in answer.json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_what_is_exported_trains(client, tmp_path):
     first, second = places(client)[:2]
     send(client, first, {"id": "1", "title": "red shoes"})
@@ -95,6 +96,7 @@ def test_the_same_post_at_the_same_moment_is_counted_once(client):
     assert feedback_store.count(client.server.store) == 1
 
 
+@pytest.mark.slow
 def test_many_writers_lose_nothing(client):
     place = places(client)[0]
     with ThreadPoolExecutor(8) as pool:

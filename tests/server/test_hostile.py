@@ -19,6 +19,7 @@ from tests.shared import DATA, needs_shared
 from tests.waiting import wait_until
 
 
+@pytest.mark.slow
 @needs_shared
 def test_naughty_strings_everywhere(client):
     naughty = json.loads((DATA / "bad_inputs" / "blns.json").read_text("utf-8"))

@@ -21,6 +21,7 @@ UNKNOWN = "not an image of a known format"
 FETCHED = ImageFetchSettings(enabled=True, timeout_s=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 @pytest.mark.parametrize("path", ["feedback", "review/items"])
 def test_a_sweep_at_any_moment_leaves_the_images_of_a_request_under_way(start, path):
@@ -130,6 +131,7 @@ def test_a_review_lists_them_and_so_does_the_choice(start):
     assert (page["reviews"][0]["missing_images"], page["feedback"][0]["missing_images"]) == (missing, missing)
 
 
+@pytest.mark.slow
 def test_a_search_says_that_it_went_by_the_words_alone(trained, start, tmp_path):
     from aisle import search
 

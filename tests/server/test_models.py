@@ -83,6 +83,7 @@ def test_what_is_live_survives_a_restart(two):
         again.stop()
 
 
+@pytest.mark.slow
 def test_a_shadow_that_was_promoted_does_not_hinder_the_next_start(two):
     two.post("/v1/models/same/promote")
     again = Server.start(two.server.settings.model_copy(update={"shadow": "same"}))
@@ -138,6 +139,7 @@ def test_models_are_loaded_from_the_library_only(start, worse):
     assert client.delete("/v1/models/shop").json()["error"]["code"] == "is_live"
 
 
+@pytest.mark.slow
 def test_models_change_under_load_without_a_lost_or_mixed_answer(two):
     def ask(i):
         answer = two.post("/v1/classify", json={"products": [{"id": str(i), "title": f"clock {i}"}]})
@@ -311,6 +313,7 @@ def test_a_model_that_decides_nothing_has_no_guarantee(start, trained, tmp_path)
     assert decisions == {"nothing": "review", "sure": "accept"}
 
 
+@pytest.mark.slow
 def test_the_number_of_training_products_is_one_number(start, trained, tmp_path):
     """In the API, the tree, the report, the model card and on the command line."""
     catalog = trained.catalog

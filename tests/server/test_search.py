@@ -59,11 +59,12 @@ def test_the_client_finds(searching):
     assert [one.id for one in found] == [
         hit["id"] for hit in find(searching, query="red running shoes", where="price > 0", count=3)
     ]
-    assert found[0].category
+    assert found[0].category[:2] == ("Clothing & Shoes", "Shoes")
     assert client.search(Product("", {"title": "red running shoes"}), where="price > 0", count=3) == found
     assert len(client.search(more_like=found[0].id, count=2)) == 2
 
 
+@pytest.mark.slow
 @needs_shared
 def test_naughty_strings_are_searched_for(searching):
     for text in json.loads((DATA / "bad_inputs" / "blns.json").read_text("utf-8"))[::5]:
@@ -126,7 +127,7 @@ def test_too_many_searches_at_once_are_told_to_come_back(searching):
             others.enter_context(searching.server.search.slot())
         answer = searching.post("/v1/search", json={"query": "clock"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert find(searching, query="clock")
+    assert len(find(searching, query="clock")) == 20
 
 
 def test_a_key_is_needed_to_search(trained, index, tmp_path):

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -148,7 +149,7 @@ def test_headers_of_every_answer(client):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-        assert answer.headers["x-request-id"]
+        assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"])
         assert "access-control-allow-origin" not in answer.headers
 
 

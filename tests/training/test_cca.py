@@ -67,6 +67,7 @@ def test_a_bridge_finds_pairs_never_seen_that_towers_do_not(bridged):
     assert found(bridged, strangers) > 0.5
 
 
+@pytest.mark.slow
 def test_what_it_found_is_kept_in_the_bundle(tmp_path):
     whole = aisle.train(read(shop(60)), recipe(8), out=tmp_path / "run")
     kept = aisle.load(tmp_path / "run")

@@ -33,6 +33,7 @@ class During:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_second_trainer_is_refused_and_the_first_ends_as_if_alone(resume, tmp_path):
     shop, run = catalog(40), tmp_path / "run"
@@ -178,6 +179,7 @@ def test_two_losses_of_one_kind_are_told_apart(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_bf16_learns_on_the_cpu_and_what_is_learned_answers_in_full_precision(tmp_path):
     shop = catalog(60)
     made = {}

@@ -109,6 +109,7 @@ def given(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_an_encoder_a_fusion_a_head_and_a_loss_of_ones_own_are_trained_saved_and_loaded(given, tmp_path):
     model = aisle.train(catalog(80), given, trust_code=True)
     model.save(tmp_path / "bundle")

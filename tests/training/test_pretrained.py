@@ -70,6 +70,7 @@ def test_a_bundle_needs_the_pretrained_folder_no_more(folders, tmp_path):
     np.testing.assert_allclose(aisle.load(tmp_path / "run").score(shop).all(), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_folders_own_mean_and_deviation_are_used(folders, tmp_path):
     other = tiny_vision(tmp_path / "vision", 32, mean=(0.9, 0.9, 0.9))
     shop = catalog(30)

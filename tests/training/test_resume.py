@@ -78,7 +78,7 @@ def train_until(monkeypatch, shop, out, saves, before=False, given=None):
 
 
 # Checkpoints: two epochs, the first stage's end, three epochs, the second stage's end.
-@pytest.mark.parametrize("saves", [1, 2, 3, 4, 6, 7])
+@pytest.mark.parametrize("saves", [1, 4, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 6, 7))])
 def test_resumed_after_any_checkpoint_it_ends_bit_identical(shop, undisturbed, tmp_path, monkeypatch, saves):
     run = tmp_path / "run"
     train_until(monkeypatch, shop, run, saves)
@@ -88,6 +88,7 @@ def test_resumed_after_any_checkpoint_it_ends_bit_identical(shop, undisturbed, t
     assert not (run / "checkpoint.pt").exists()
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again_it_ends_bit_identical(shop, undisturbed, tmp_path, monkeypatch):
     run = tmp_path / "run"
     for _ in range(4):

@@ -90,7 +90,9 @@ def _small_linear(data, folders):
 NETWORKS = [name for name in shipped() if load_recipe(name).family == "network"]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", ["huse", *(pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS if name != "huse")]
+)
 def test_each_takes_a_step_in_every_stage_and_moves_what_it_trains(name, folders, catalog, monkeypatch):
     moved = []
     original = fitting.run_stage

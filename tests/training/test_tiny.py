@@ -93,8 +93,13 @@ def folders(tmp_path_factory):
     }
 
 
-@pytest.mark.parametrize("name", [name for name in shipped() if name != "fast"])
-@pytest.mark.parametrize("count", [1, 2])
+RECIPES = [(name, count) for name in shipped() if name != "fast" for count in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [pytest.param(*one, marks=() if one == ("simple", 1) else pytest.mark.slow) for one in RECIPES],
+)
 def test_every_shipped_recipe_learns_one_row_and_two(name, count, folders, tmp_path):
     shop = read([Product(p.id, p.fields, p.images, {}, p.categories) for p in products(count)])
     aisle.train(shop, small(name, folders), out=tmp_path / "run", track=[])

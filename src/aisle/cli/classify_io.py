@@ -301,7 +301,9 @@ def into_file(
             write_predictions(found, path, titles_of(catalog), model.taxonomy.depth)
             tally.cached = cached.hits
             return WrittenFile(tally, {"predictions": str(path)})
-        written = write_back_catalog(catalog, found, path, model, every=settings.every)
+        written = write_back_catalog(
+            catalog, found, path, model, every=settings.every, category_file=reader.options.category_file
+        )
     tally.cached = cached.hits
     decisions = {} if written.decisions is None else {"decisions": str(written.decisions)}
     return WrittenFile(tally, {"filled": str(path), **decisions}, written)

@@ -10,7 +10,7 @@ A command takes single ones as parameters, or a whole group, whose values arrive
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -30,21 +30,30 @@ def path_or_url(text: str) -> Path:
     return to_path(text)
 
 
+def source_or_address(text: str) -> Path:
+    """A path, or an address: `s3://…`, `https://shop.example/feed.xml`, `postgresql://…?table=products`."""
+    from aisle.data.addresses import Address, is_address
+
+    return cast(Path, Address(text)) if is_address(text) else path_or_url(text)
+
+
 _FORMATS = (
-    "CSV, TSV, JSONL or Parquet (also .gz, .bz2, .xz, .zst); a folder of such files or of one folder per "
-    "category; - for standard input; a URL (s3://bucket/products.csv); or a benchmark data set: "
-    "kakao:FOLDER, rakuten:FOLDER[:PHASE]."
+    "CSV, TSV, JSON, JSONL, Parquet, Excel, XML (also .gz, .bz2, .xz, .zst); a folder of such files, of one "
+    "folder per category, or of Hugging Face datasets; - for standard input; a URL "
+    "(s3://bucket/products.csv, https://shop.example/feed.xml); a database "
+    "(postgresql://USER@HOST/NAME?table=products, sqlite:///shop.db?table=products); or a benchmark data "
+    "set: kakao:FOLDER, rakuten:FOLDER[:PHASE]."
 )
 
 # -- arguments ----------------------------------------------------------------------------------------
 
 Source = Annotated[
-    Path, typer.Argument(parser=path_or_url, metavar="SOURCE", help=f"The catalog: {_FORMATS}")
+    Path, typer.Argument(parser=source_or_address, metavar="SOURCE", help=f"The catalog: {_FORMATS}")
 ]
 Sources = Annotated[
     list[Path],
     typer.Argument(
-        parser=path_or_url,
+        parser=source_or_address,
         metavar="FILES...",
         help=f"The products: {_FORMATS} Several are allowed, and patterns (s3://bucket/day/*.parquet).",
     ),

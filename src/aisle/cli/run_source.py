@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.cli.options import CatalogOptions, LabelledCatalogOptions, path_or_url
+from aisle.cli.options import CatalogOptions, LabelledCatalogOptions, path_or_url, source_or_address
 from aisle.errors import AisleError
 
 if TYPE_CHECKING:
@@ -14,10 +14,10 @@ FILE = "source.json"
 
 
 def write_run_source(run: Path, source: Path, options: LabelledCatalogOptions) -> None:
-    """Write the source of a run's rows into its folder; nothing is written for a pipe."""
+    """Write the source of a run's rows into its folder; nothing is written for a pipe or a secret address."""
     from aisle.data.pipes import is_pipe
 
-    if is_pipe(source):
+    if is_pipe(source) or getattr(source, "url", str(source)) != str(source):
         return
     found: dict[str, Any] = {
         "source": _absolute(source),
@@ -45,7 +45,7 @@ def read_run_source(run: Path, source: Path | None, options: CatalogOptions, lik
         raise AisleError(
             f"{run} does not name the catalog it was trained on: add one, aisle export {run} FILE --onnx"
         ) from None
-    path = path_or_url(found["source"])
+    path = source_or_address(found["source"])
     if isinstance(path, Path) and not path.exists() and parse_benchmark(path) is None:
         raise AisleError(
             f"{path}, the catalog that {run} was trained on, does not exist: name another file of "

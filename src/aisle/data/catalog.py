@@ -261,6 +261,11 @@ class Catalog(Sequence[Product]):
         return self._data.source_rows.numbers(self._positions)
 
     @property
+    def main_rows(self) -> np.ndarray:
+        """(n,) number of the row that describes each product: its parent's row, else its first."""
+        return self._data.source_rows.main_numbers(self._positions)
+
+    @property
     def _positions(self) -> np.ndarray:
         return np.arange(len(self)) if self._index is None else self._index
 

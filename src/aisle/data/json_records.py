@@ -43,8 +43,8 @@ def find_records(document: Any) -> JsonPath | None:
 
 
 def is_page(item: Any) -> bool:
-    """Whether a line of JSON lines is a page of records, not a record."""
-    path = find_records(item)
+    """Whether a line of JSON lines is a page of records, not a record; an empty array is none."""
+    path = find_records(item) if item else None
     return path is not None and (not path or path[0].lower() in (*_LISTS, *_VAGUE_LISTS))
 
 

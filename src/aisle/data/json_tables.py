@@ -1,8 +1,10 @@
 """Rows held as mappings (JSON objects, rows in memory) as record batches."""
 
 import datetime
+import decimal
 import json
 import math
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -60,6 +62,10 @@ def as_text(value: Any) -> str | None:
         return str(int(value)) if abs(int(value)) < 10**4000 else f"{int(value):x}"
     if isinstance(value, datetime.datetime | datetime.date):
         return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime.time | datetime.timedelta | uuid.UUID):
+        return str(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", KEPT)
     if isinstance(value, np.ndarray):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
+from aisle.data.addresses import Address, is_address, to_address
 from aisle.errors import AisleError, CatalogError, extra, first_line
 
 _LOCAL = {"file", "local"}
@@ -41,7 +42,7 @@ def to_path(location: str | Path) -> Path:
 
 def is_path(source: Any) -> TypeGuard[str | Path]:
     """Whether a source is a path, local or remote."""
-    return isinstance(source, str | Path) or hasattr(source, "storage_options")
+    return isinstance(source, str | Path | Address) or hasattr(source, "storage_options")
 
 
 def is_remote(path: Any) -> bool:
@@ -50,11 +51,13 @@ def is_remote(path: Any) -> bool:
 
 
 def expand_pattern(location: str | Path) -> list[Path]:
-    """The files of a pattern in another file system, such as `s3://bucket/day/*.parquet`; other paths as is.
+    """The files of a pattern in another file system, such as `s3://bucket/day/*.parquet`; others as they are.
 
     Raises:
         CatalogError: No file matches the pattern; and as `to_path`.
     """
+    if is_address(location):
+        return [cast(Path, to_address(location))]
     path = to_path(location)
     if not is_remote(path) or not re.search(r"[*?\[]", str(path)):
         return [path]

@@ -1,4 +1,4 @@
-"""Copies catalogs that come through a pipe (`-`, `<(…)`, `/dev/stdin`) to temporary files."""
+"""Copies what is read once to temporary files: pipes (`-`, `<(…)`, `/dev/stdin`) and addresses."""
 
 import os
 import re
@@ -6,9 +6,13 @@ import select
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
+from aisle.data.addresses import Address, is_address, to_address
+from aisle.data.databases import copy_query
 from aisle.data.files import MIB, TableFile
+from aisle.data.web_files import download_file
+from aisle.encodings import HEAD, document_ending
 from aisle.errors import CatalogError
 
 _DESCRIPTOR = re.compile(r"^/(?:dev|proc/(?:self|\d+))/fd/(\d+)$")
@@ -24,8 +28,13 @@ def is_pipe(source: Any) -> bool:
     return str(source) in _STDIN or bool(_DESCRIPTOR.match(str(source)))
 
 
+def is_read_once(source: Any) -> bool:
+    """Whether a source is a pipe or an address, which gives its content once."""
+    return is_pipe(source) or is_address(source)
+
+
 class PipeCopies:
-    """Temporary files with the content of pipes; deleted with this object, or by `close`."""
+    """Temporary files with the content of pipes and addresses; deleted with this object, or by `close`."""
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -33,14 +42,14 @@ class PipeCopies:
         self._sources: dict[Path, Any] = {}
 
     def replace_pipes(self, source: Any, max_expanded: int | None = None) -> Any:
-        """Return the source with a temporary file in place of each pipe.
+        """Return the source with a temporary file in place of each pipe and address.
 
         Raises:
             CatalogError: As `file`.
         """
-        if is_pipe(source):
+        if is_read_once(source):
             return self.file(source, max_expanded)
-        if isinstance(source, list | tuple) and any(map(is_pipe, source)):
+        if isinstance(source, list | tuple) and any(map(is_read_once, source)):
             return [self.replace_pipes(part, max_expanded) for part in source]
         return source
 
@@ -51,18 +60,23 @@ class PipeCopies:
         return text
 
     def original(self, path: Path) -> Path:
-        """The path that the user gave, if `path` is a temporary file; else `path`."""
-        return Path(self._sources[path]) if path in self._sources else path
+        """The path or address that the user gave, if `path` is a temporary file; else `path`."""
+        if path not in self._sources:
+            return path
+        given = self._sources[path]
+        return cast(Path, to_address(given)) if is_address(given) else Path(given)
 
     def file(self, source: Any, max_expanded: int | None = None) -> Path:
-        """Copy a pipe to a temporary file whose ending is that of its content.
+        """Copy a pipe or an address to a temporary file whose ending is that of its content.
 
         Raises:
-            CatalogError: Nothing is piped in, the pipe cannot be read, or it holds more than `max_expanded`
+            CatalogError: Nothing is piped in, the source cannot be read, or it holds more than `max_expanded`
                 bytes.
         """
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="aisle-pipe-")
         path = Path(self._folder.name) / f"{len(os.listdir(self._folder.name))}"
+        if is_address(source):
+            return self._copy_address(to_address(source), path, max_expanded)
         try:
             with _open_pipe(source) as pipe, path.open("wb") as out:
                 _copy_pipe(pipe, out, source, max_expanded)
@@ -70,9 +84,23 @@ class PipeCopies:
             raise CatalogError(
                 f"{_display_name(source)} cannot be read: {error.strerror or error}"
             ) from error
+        return self._named(path, source)
+
+    def _copy_address(self, address: Address, path: Path, max_expanded: int | None) -> Path:
+        if address.is_database:
+            copy_query(address, path)
+        else:
+            download_file(address, path, max_expanded)
+        return self._named(path, address)
+
+    def _named(self, path: Path, source: Any) -> Path:
+        """The temporary file under a name with the ending of its content."""
         path = path.rename(path.with_name(path.name + _detect_ending(path)))
         self._names[path], self._sources[path] = _display_name(source), source
         return path
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         """Delete the files."""
@@ -127,17 +155,18 @@ _COMPRESSIONS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2"
 def _detect_ending(path: Path) -> str:
     """The ending by the first bytes, such as `.csv` or `.jsonl.gz`."""
     with path.open("rb") as file:
-        first = file.read(8)
+        first = file.read(HEAD)
     compression = next((ending for sign, ending in _COMPRESSIONS.items() if first.startswith(sign)), "")
     if compression:
         renamed = path.with_name(path.name + compression)
         path.rename(renamed)
         try:
             with TableFile(renamed).open() as file:
-                first = file.read(8)
+                first = file.read(HEAD)
         finally:
             renamed.rename(path)
-    if first.startswith(b"PAR1"):
-        return ".parquet" + compression
-    first = first.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return {b"{": ".jsonl", b"[": ".json"}.get(first[:1], ".csv") + compression
+    found = document_ending(first)
+    if found is None:
+        start = first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        found = ".json" if start in (b"{", b"[") else ".csv"
+    return found + compression

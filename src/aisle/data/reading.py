@@ -62,7 +62,8 @@ def read(
         like: A model or a catalog whose columns, separators and encoding this source has too, as far as it
             has those columns.
         format: How a shop's platform writes the source: the name of a dialect (`shopify`), a TOML file, or
-            `none` for a plain table. Default: recognised by the columns of a file.
+            `none` for a plain table. Default: recognised by its columns. Rows in memory that are read without
+            labels stay rows; each has what its product has.
         category_file: The file that gives codes of categories their names, such as Akeneo's category export.
             Default: looked for beside the source.
         max_expanded: Bytes that a compressed file may unpack to. Default: 100 times its size, or 64 MiB.
@@ -87,11 +88,14 @@ def read(
         records, files = opened.load(problems, progress)
         tree, known = tree or opened.taxonomy(), opened.columns(records)
         root, rows, dialect = opened.image_root(image_root), SourceRows(), None
-        if format is not None or (opened.has_files and not known):
+        if format is not None or not known:
             dialect = choose_dialect(format, previous, records.names)
+        row_wise = not opened.has_files and not labels  # a prediction for each row that was passed
         if dialect is not None:
             export = open_export(dialect, records, opened.home, category_file, opened.file)
             records, rows = spill(export.batches()), export.rows
+            if row_wise:
+                records, rows = records.repeat(rows.product), SourceRows()
             problems.number_by(rows)
             known = export_roles(export, records, user_columns, previous, tree)
         else:
@@ -109,7 +113,7 @@ def read(
         check_vector_files(vector_files, records.types, resolved.columns.id)
         since, reader = len(problems), read_labels if labels else no_labels
         found = reader(records, resolved.columns, tree, problems)
-        check_rows(records, images, problems, vector_files, since, progress)
+        check_rows(records, images, problems, vector_files, since, progress, whole=not row_wise)
     user_format = CatalogFormat(
         {**(previous.given if previous else {}), **user_columns},
         {},

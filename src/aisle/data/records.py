@@ -155,6 +155,10 @@ class Records:
             table.combine_chunks().to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], schema)
         )
 
+    def repeat(self, positions: np.ndarray | None) -> "Records":
+        """The records at these positions; None: as they are."""
+        return self if positions is None else Records([self.take(positions)])
+
     def column(self, name: str) -> Iterator[pa.Array]:
         """The cells of one column, one array per batch."""
         for batch in self.batches:

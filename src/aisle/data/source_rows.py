@@ -15,11 +15,13 @@ class SourceRows:
         first: The number of the first row, from 1.
         product: (m,) int64 position of each row's product.
         lead: (n,) int64 number of the first row of each product, ascending.
+        main: (n,) int64 number of the row that describes each product: its parent's row, else its first.
     """
 
     first: int = 1
     product: np.ndarray | None = None
     lead: np.ndarray | None = None
+    main: np.ndarray | None = None
 
     def number(self, position: int) -> int:
         """The number of a product's first row."""
@@ -28,6 +30,10 @@ class SourceRows:
     def numbers(self, positions: np.ndarray) -> np.ndarray:
         """The numbers of the products' first rows."""
         return positions + self.first if self.lead is None else self.lead[positions]
+
+    def main_numbers(self, positions: np.ndarray) -> np.ndarray:
+        """The numbers of the rows that describe the products."""
+        return self.numbers(positions) if self.main is None else self.main[positions]
 
     def positions(self, numbers: np.ndarray) -> np.ndarray:
         """The positions of products with these numbers; -1 for a row that is no product's first."""
@@ -50,7 +56,8 @@ class SourceRows:
         last = int(self.lead[stop]) - 1 if stop < len(self.lead) else self.first + len(self.product) - 1
         first = int(lead[0]) if len(lead) else self.first
         product = self.product[first - self.first : last + 1 - self.first] - start
-        return SourceRows(first, np.where((product >= 0) & (product < stop - start), product, -1), lead)
+        here = np.where((product >= 0) & (product < stop - start), product, -1)
+        return SourceRows(first, here, lead, None if self.main is None else self.main[start:stop])
 
     def last(self, products: int) -> int:
         """The number of the last row, of `products` in all."""

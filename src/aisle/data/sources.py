@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
+from aisle.data.addresses import is_address, to_address
 from aisle.data.arrow_tables import arrow_batches
 from aisle.data.batch_source import BatchSource
 from aisle.data.batches import VECTOR
@@ -19,7 +20,7 @@ from aisle.data.dataset_folders import add_split
 from aisle.data.files import SourceFile, TableFile, find_images
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.paths import is_path, is_remote, store_errors, to_path
-from aisle.data.pipes import PipeCopies, is_pipe
+from aisle.data.pipes import PipeCopies, is_read_once
 from aisle.data.problems import Problems
 from aisle.data.product import Product
 from aisle.data.readers import find_tables, reader_of
@@ -150,12 +151,12 @@ def name_file_in_errors(path: Path | None) -> Iterator[None]:
 
 
 def source_folder(source: Source) -> Path | None:
-    """The file or folder of the first part of a source; None for rows in memory and pipes."""
+    """The file or folder of the first part of a source; None for rows in memory, pipes and addresses."""
     if isinstance(source, BatchSource):
         return source.home
     if isinstance(source, Sequence) and not isinstance(source, str) and source:
         source = source[0]
-    return to_path(source) if is_path(source) and not is_pipe(source) else None
+    return to_path(source) if is_path(source) and not is_read_once(source) else None
 
 
 def resolve_root(root: str | Path | None, source: Path | None) -> Path:
@@ -219,6 +220,8 @@ def _reason(error: BaseException) -> str:
 def _describe(source: Source) -> str:
     if isinstance(source, BatchSource):
         return source.name
+    if is_address(source):
+        return str(to_address(source))
     return str(source) if is_path(source) else f"the given {type(source).__name__}"
 
 

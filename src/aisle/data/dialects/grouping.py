@@ -56,7 +56,8 @@ def group_rows(rules: ProductRules, records: Records) -> RowGroups | None:
     product = rank[group]
     order = np.lexsort((np.arange(n), root != np.arange(n), product))
     starts = np.searchsorted(product[order], np.arange(len(first) + 1))
-    return RowGroups(SourceRows(1, product, first[by_first] + 1), order, starts)
+    rows = SourceRows(1, product, first[by_first] + 1, order[starts[:-1]] + 1)
+    return RowGroups(rows, order, starts)
 
 
 def _continue_products(begins: FirstRow, records: Records, header: Header, root: np.ndarray) -> None:

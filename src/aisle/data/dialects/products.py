@@ -68,7 +68,8 @@ class ExportProducts:
 
     def _merged(self) -> Iterator[pa.RecordBatch]:
         if self._groups is None:
-            yield from self.records.batches
+            empty = pa.RecordBatch.from_pylist([], pa.schema(list(self.records.types.items())))
+            yield from self.records.batches or (empty,)
             return
         collect = self.header.find_all(self.dialect.products.collect)
         joined = list(self._images)

@@ -212,7 +212,8 @@ class WriteBackRules(DialectTable):
         delimiter: Separates levels in it.
         separator: Separates several categories.
         escape: The character that precedes a literal separator in a name.
-        every_row: Whether each row of a product is filled; if not, only the product's first row.
+        every_row: Whether each row of a product is filled; if not, only the row that describes the product,
+            and rows that have a category already.
         extra_columns: Whether the platform ignores columns that it does not know. If not, confidence and
             decision go to a file beside the export.
     """

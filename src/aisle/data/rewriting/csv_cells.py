@@ -64,15 +64,19 @@ class _CsvWriter:
         for line in lines[:first]:  # blank lines, and those before the header
             self.out.write(line.data)
         line = lines[first] if record.lines == 1 else _join(lines[first:])
-        body = line.text.rstrip("\r\n")
-        spans = field_spans(body, *self.dialect)
         if self.width < 0:
-            self.out.write(self._header(record.fields, line, body, spans))
+            self.out.write(self._header(record.fields, line))
         else:
-            self.out.write(self._record(record.fields, line, body, spans))
+            self.out.write(self._record(record.fields, line))
             self.summary.rows += 1
 
-    def _header(self, fields: list[str], line: RawLine, body: str, spans: list[FieldSpan]) -> bytes:
+    def _spans(self, line: RawLine) -> tuple[str, list[FieldSpan]]:
+        """The text of a record without its line break, and its fields."""
+        body = line.text.rstrip("\r\n")
+        return body, field_spans(body, *self.dialect)
+
+    def _header(self, fields: list[str], line: RawLine) -> bytes:
+        body, spans = self._spans(line)
         names = column_names(fields, Problems(), self.lines.encoding)
         self.width = len(names)
         self.columns = [names.index(c) if c in names else None for c in self.editor.columns]
@@ -80,7 +84,7 @@ class _CsvWriter:
         added = [c for c, position in zip(self.editor.columns, self.columns, strict=True) if position is None]
         return self._appended(line, body, [], added)
 
-    def _record(self, fields: list[str], line: RawLine, body: str, spans: list[FieldSpan]) -> bytes:
+    def _record(self, fields: list[str], line: RawLine) -> bytes:
         old = [None if i is None else fields[i] if i < len(fields) else "" for i in self.columns]
         new = self.editor(self.summary.rows, old)
         added = [value or "" for value, i in zip(new, self.columns, strict=True) if i is None]
@@ -88,6 +92,7 @@ class _CsvWriter:
         changes = {i: value for value, i in pairs if i is not None and value is not None}
         if not changes and not added:
             return line.data
+        body, spans = self._spans(line)
         whole = len(spans) == self.width and all(unquote(body, spans[i]) == fields[i] for i in changes)
         if not whole:
             self.summary.malformed += new[0] is not None

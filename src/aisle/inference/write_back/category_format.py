@@ -39,7 +39,9 @@ class CategoryFormat:
         root: The root that the export has before all paths; empty if it has none.
         coded: Whether categories are written as codes.
         codes: Folded path -> code, where a file gives codes their names.
-        every_row: Whether all rows of a product are filled; else its first.
+        every_row: Whether all rows of a product are filled; else the one that describes it.
+        labelled_rows: Whether other rows that have a category are filled too; not where each row holds one
+            of the categories of the product.
         extra_columns: Whether decision and confidence become columns of the export.
     """
 
@@ -53,6 +55,7 @@ class CategoryFormat:
     coded: bool = False
     codes: Mapping[CategoryPath, str] | None = None
     every_row: bool = True
+    labelled_rows: bool = True
     extra_columns: bool = True
 
     def cells(self, category: ChosenCategory) -> tuple[str, ...] | None:
@@ -189,6 +192,7 @@ def _of_dialect(
         coded,
         None if names is None else _codes(names),
         rules.every_row,
+        not category.all_rows,
         rules.extra_columns,
     )
 

@@ -30,18 +30,19 @@ class CategoryCells:
         self.columns = (*form.columns, *(DECISION_COLUMNS if form.extra_columns else ()))
         self.without_code: set[ChosenCategory] = set()
         self._product = catalog.source_rows
-        self._filled = np.ones(len(self._product), bool)
-        if not form.every_row:
-            self._filled[:] = False
-            self._filled[catalog.rows - catalog.first_source_row] = True
+        self._is_main = np.zeros(len(self._product), bool)
+        self._is_main[catalog.main_rows - catalog.first_source_row] = True
         self._cells = lru_cache(_CACHED)(form.cells)
         self._holds = lru_cache(_CACHED)(form.holds)
 
     def __call__(self, row: int, old: Sequence[str | None]) -> Sequence[str | None]:
         """The new cells of one row; None where it stays as it is."""
-        product = int(self._product[row]) if row < len(self._product) else -1
-        if product < 0 or not self._filled[row]:
+        if row >= len(self._product) or self._product[row] < 0:
             return [None] * len(self.columns)
+        product = int(self._product[row])
+        labelled = self.form.labelled_rows and any(old[: len(self.form.columns)])
+        if not (self.form.every_row or self._is_main[row] or labelled):
+            return [None] * len(self.columns)  # a variant
         cells = self._category(product, old[: len(self.form.columns)])
         if not self.form.extra_columns:
             return cells

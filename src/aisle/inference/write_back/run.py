@@ -80,14 +80,20 @@ def check_write_back(files: Sequence[Path], out: Path) -> None:
         raise OutputError(
             f"{out}: the filled file is a copy of {source.name}: let its name end in {table.ending}"
         )
-    if out.exists() and out.samefile(source):
+    if _is_same(source, out):
         raise OutputError(f"{out} is the export itself; name another file")
     if not is_remote(out) and not out.absolute().parent.is_dir():
         raise OutputError(f"{out}: folder {out.absolute().parent} does not exist")
 
 
+def _is_same(source: Path, out: Path) -> bool:
+    if is_remote(source) or is_remote(out):
+        return str(source) == str(out)
+    return source.exists() and out.exists() and out.samefile(source)
+
+
 def write_back(
-    predictor: "BasePredictor",
+    model: "BasePredictor | Sequence[Prediction]",
     source: str | Path,
     out: str | Path,
     *,
@@ -101,7 +107,7 @@ def write_back(
     Every other cell, the order of columns, encoding, delimiter, quotes and line ends stay as they are.
 
     Args:
-        predictor: The model.
+        model: The model, or its predictions for the products of the export, in order.
         source: The export: one file.
         out: The output file, with the same ending. It is written under a temporary name and renamed.
         every: Whether each product gets its best category. Default: only products that were decided
@@ -114,25 +120,31 @@ def write_back(
         OutputError: The format of the source cannot be written, `out` has another ending or is the source, or
             the disk or the store refuses.
         CatalogError: The source cannot be read.
+        ValueError: There are not as many predictions as products.
     """
     from aisle.data import read
 
     source, out = to_path(source), to_path(out)
     check_write_back([source], out)
-    catalog = read(source, labels=False, like=predictor, progress=progress, **options)
-    check_columns(predictor, catalog)  # type: ignore[arg-type]
+    codes = options.get("category_file")
+    codes = None if codes is None else Path(codes)
+    if isinstance(model, Sequence):
+        catalog = read(source, labels=False, progress=progress, **options)
+        if len(model) != len(catalog):
+            raise ValueError(f"{len(model):,} predictions for {len(catalog):,} products")
+        return write_back_catalog(catalog, model, out, every=every, category_file=codes)
+    catalog = read(source, labels=False, like=model, progress=progress, **options)
+    check_columns(model, catalog)  # type: ignore[arg-type]
     with progress("classifying", len(catalog)) as advance:
-        found = predictor.predict_stream(catalog, advance, precision=precision)
-        codes = options.get("category_file")
-        codes = None if codes is None else Path(codes)
-        return write_back_catalog(catalog, found, out, predictor, every=every, category_file=codes)
+        found = model.predict_stream(catalog, advance, precision=precision)
+        return write_back_catalog(catalog, found, out, model, every=every, category_file=codes)
 
 
 def write_back_catalog(
     catalog: Catalog,
     predictions: Iterable[Prediction],
     out: Path,
-    predictor: Any,
+    model: Any = None,
     *,
     every: bool = False,
     category_file: Path | None = None,
@@ -143,7 +155,7 @@ def write_back_catalog(
         catalog: The catalog, of one file.
         predictions: One prediction per product, in order.
         out: As in `write_back`.
-        predictor: The model, whose tree and training columns tell how categories are written.
+        model: The model, whose tree and training columns tell how categories are written.
         every: As in `write_back`.
         category_file: As for `aisle.data.read`.
 
@@ -152,7 +164,7 @@ def write_back_catalog(
     """
     check_write_back([file.path for file in catalog.files], out)
     source = catalog.files[0].path
-    trained = format_of(predictor)
+    trained = format_of(model)
     read_with = catalog.catalog_format
     options = ReadOptions(read_with.delimiter, read_with.encoding, max_expanded=sys.maxsize)  # it was read
     export, roles = TableFile(source, sys.maxsize), trained.columns if trained else {}
@@ -163,11 +175,13 @@ def write_back_catalog(
         for _ in stream:
             pass
     else:
-        write_predictions(stream, table, titles_of(catalog), predictor.taxonomy.depth)
+        write_predictions(stream, table, titles_of(catalog), None if model is None else model.taxonomy.depth)
     editor = CategoryCells(catalog, log, form)
     with scratch_beside(out) as folder, refusals(out):
         part = folder / out.name
         done = rewrite(export, part, editor, options)
+        if done.rows != len(catalog.source_rows):
+            raise OutputError(f"{source} has changed since it was read: give the command again")
         move(part, out)
     return WriteBackSummary(
         out,
