@@ -160,6 +160,34 @@ def test_a_column_per_level_is_filled_level_by_level(tmp_path):
     assert [row[2] for row in table(out.read_bytes())] == ["code", "n0", "n1", "n2"]
 
 
+@pytest.mark.parametrize(
+    ("names", "cells", "expected"),
+    [
+        ("id,title,category", ",Old/Place,Old/Thing", {"category": "Home/Lamps"}),  # the file's own form
+        ("id,title,product_type", ",,", {"product_type": "Home|Lamps"}),  # what the model learned from
+        ("id,title,product_type,category", ",,", {"product_type": "Home|Lamps", "category": ""}),
+        ("id,title,Kategorie", ",,", {"Kategorie": "Home|Lamps"}),
+        ("id,title,price", "1,2,3", {"product_type": "Home|Lamps", "price": "1"}),
+    ],
+)
+def test_the_column_is_the_one_learned_from_or_the_files_own(names, cells, expected, tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    more = "," * (names.count(",") - 2)
+    rows = [f"{i},title {i},{cell}{more}" for i, cell in enumerate(cells.split(","))]
+    source.write_text("\n".join([names, *rows]) + "\n")
+    path = ("Home", "Lamps")
+    found = [
+        Prediction(str(i), path, "Home > Lamps", path, "Home > Lamps", (0.5, 0.5), "accept", "", ())
+        for i in range(3)
+    ]
+    form = CatalogFormat({}, {"category": "product_type", "delimiter": "|"})
+    model = SimpleNamespace(taxonomy=Taxonomy.from_paths([path]), catalog_format=form)
+    write_back_catalog(aisle.read(source, like=form, labels=False), found, out, model)
+    with out.open(newline="") as lines:
+        first = next(csv.DictReader(lines))
+    assert {key: first.get(key) for key in expected} == expected
+
+
 def test_a_format_of_ones_own_says_how_categories_are_written(typed, trained, tmp_path):
     own, source, out = tmp_path / "mine.toml", tmp_path / "in.csv", tmp_path / "new.csv"
     own.write_text(

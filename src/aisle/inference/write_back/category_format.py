@@ -14,6 +14,7 @@ from aisle.data.dialects.cells import category_paths
 from aisle.data.dialects.header import Header
 from aisle.data.dialects.schema import CategoryRules
 from aisle.data.files import TableFile
+from aisle.data.label_styles import detect_style
 from aisle.data.problems import Problems
 from aisle.data.readers import reader_of
 from aisle.data.readers.base import ReadOptions
@@ -144,18 +145,32 @@ def category_format(
     if catalog.dialect is not None:
         home, export = (table.path.parent, table.path) if category_file is None else (category_file, None)
         return _of_dialect(catalog.dialect, sample, trained_roles.get("category"), home, export)
-    levels = tuple(trained_roles.get("levels", ())) or catalog.columns.levels
-    if levels and set(levels) <= set(sample.names):
+    return _of_table(catalog, sample, trained_roles)
+
+
+def _of_table(catalog: Catalog, sample: _Sample, trained_roles: Mapping[str, Any]) -> CategoryFormat:
+    """The columns that the model learned from, else the file's own, else new ones of the former's names."""
+    trained = tuple(trained_roles.get("levels", ())), trained_roles.get("category")
+    own = tuple(catalog.columns.levels), catalog.columns.category
+    here = [
+        (levels if set(levels) <= set(sample.names) else (), name if name in sample.names else None)
+        for levels, name in (trained, own)
+    ]
+    levels, name = next((pair for pair in (*here, trained) if any(pair)), ((), "category"))
+    if levels:
         return CategoryFormat(levels, lambda _: ())
-    column = trained_roles.get("category") or catalog.columns.category or "category"
     delimiter = trained_roles.get("delimiter")
     value = "path" if delimiter or not trained_roles else "name" if delimiter == "" else "id"
+    if name is not None and name != trained[1]:  # a column that the model did not learn from
+        style = detect_style(dict.fromkeys(sample.cells(name)))
+        if style.delimiter is not None:
+            value, delimiter = "path", f" {style.delimiter} " if style.spaced else style.delimiter
     delimiter = delimiter or DELIMITER
 
     def read(cell: str) -> list[CategoryPath]:
         return [tuple(name for name in decode_entities(cell).split(delimiter.strip()) if name.strip())]
 
-    return CategoryFormat((column,), read, value, delimiter)
+    return CategoryFormat((name or "category",), read, value, delimiter)
 
 
 def _of_dialect(
