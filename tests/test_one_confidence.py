@@ -78,7 +78,7 @@ def kind(request, torch_model, trained, tmp_path_factory):
         both.with_policy(torch_model.policy).save(home)
     elif request.param == "cascade":
         usual = float(np.median(torch_model.score(trained.catalog.select(np.arange(60))).logp.max(1)))
-        Cascade((torch_model, trained.model), (usual,), torch_model.policy).save(home)
+        Cascade((torch_model, trained.model), (usual,), policy=torch_model.policy).save(home)
     else:
         torch_model.save(home)
     return home, open_model(home)

@@ -1,24 +1,59 @@
-"""Aisle: multimodal hierarchical product classification with a guaranteed precision.
+"""Multimodal hierarchical product classification with a guaranteed precision.
+
+    aisle.train(source)             a model, from a file, a data frame or rows with categories
+    aisle.load(folder)              a saved model
+    aisle.evaluate(model, source)   accuracy, calibration and decisions on labelled products
+    aisle.read(source)              a catalog, where columns have to be named or rows inspected first
+
+`model.predict(source)` classifies products: a file, a data frame, rows, titles, or a single product.
 
     import aisle
 
-    catalog = aisle.read("products.csv")
-    model = aisle.train(catalog, recipe="fast")
-    predictions = model.predict(catalog)
+    model = aisle.train("products.csv")
+    predictions = model.predict("new.csv")
+    print(predictions.to_pandas())
+    model.save("shop-model")
 
-Public names are imported when first used, so that `import aisle` is fast.
+Messages are logged to the logger `aisle`. Public names are imported when first used, so that importing
+Aisle is fast.
 """
 
 import importlib
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aisle import search as search
+    from aisle.data import Catalog, ImageRef, Problem, Product
+    from aisle.errors import AisleError
+    from aisle.guarantee import Prediction, Predictions
+    from aisle.taxonomy import Taxonomy
+    from aisle.workflow import evaluate, load, read, train
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AisleError",
+    "Catalog",
+    "ImageRef",
+    "Prediction",
+    "Predictions",
+    "Problem",
+    "Product",
+    "Taxonomy",
+    "__version__",
+    "evaluate",
+    "load",
+    "read",
+    "train",
+]
 
 _MODULES = {
     "AisleError": "aisle.errors",
     "Catalog": "aisle.data",
     "ImageRef": "aisle.data",
     "Prediction": "aisle.guarantee",
+    "Predictions": "aisle.guarantee",
     "Problem": "aisle.data",
     "Product": "aisle.data",
     "Taxonomy": "aisle.taxonomy",
@@ -28,13 +63,14 @@ _MODULES = {
     "train": "aisle.workflow",
     "write_back": "aisle.inference.write_back",
 }
+_SUBMODULES = ("search",)  # usable after `import aisle`: aisle.search.open("INDEX")
 
-__all__ = [*_MODULES, "__version__"]
+logging.getLogger("aisle").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    if name == "search":  # a package: aisle.search.open("INDEX")
-        return importlib.import_module("aisle.search")
+    if name in _SUBMODULES:
+        return importlib.import_module(f"aisle.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'aisle' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

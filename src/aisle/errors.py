@@ -17,6 +17,10 @@ class CatalogError(AisleError):
     """A file cannot be read as a catalog."""
 
 
+class SourceTypeError(CatalogError, TypeError):
+    """An object of a type that no catalog is read from."""
+
+
 class TaxonomyError(AisleError):
     """A category tree is malformed, or a label is not in it."""
 

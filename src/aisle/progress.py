@@ -1,10 +1,14 @@
-"""Progress-reporting protocol. Library code reports progress; the CLI renders it."""
+"""Progress-reporting protocol. Library code reports progress; the CLI and notebooks render it."""
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 Advance = Callable[[int], None]
+
+_log = logging.getLogger("aisle")
 
 
 class Progress(Protocol):
@@ -31,15 +35,23 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Reports nothing."""
+    """Shows nothing; logs to the logger `aisle`: finished tasks at level DEBUG, remarks at INFO."""
 
     @contextmanager
     def __call__(self, label: str, total: int | None = None, unit: str = "products") -> Iterator[Advance]:
-        """Does nothing."""
-        yield lambda n: None
+        """Log the task when it is done."""
+        done, started = 0, time.monotonic()
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+
+        yield advance
+        _log.debug("%s: %d %s in %.1f s", label, done, unit, time.monotonic() - started)
 
     def say(self, message: str) -> None:
-        """Does nothing."""
+        """Log the remark."""
+        _log.info("%s", message)
 
 
 SILENT: Progress = Silent()

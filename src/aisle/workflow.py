@@ -9,47 +9,102 @@ from typing import TYPE_CHECKING, Any
 
 from aisle.errors import BundleError, RecipeError
 from aisle.progress import SILENT, Progress
+from aisle.progress_bars import choose_progress
 
 if TYPE_CHECKING:
-    from aisle.data import Catalog
+    from aisle.data import Catalog, Columns
+    from aisle.data.sources import Source
     from aisle.evaluation import Evaluation
-    from aisle.inference.predictor import Predictor
+    from aisle.inference.base_predictor import BasePredictor
+    from aisle.taxonomy import Taxonomy
     from aisle.training.recipe import AnyRecipe
 
 
-def read(source: Any, **options: Any) -> Catalog:
+def read(
+    source: Source,
+    *,
+    taxonomy: str | Path | Taxonomy | None = None,
+    columns: Mapping[str, Any] | Columns | str | Path | None = None,
+    image_root: str | Path | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    date_format: str | None = None,
+    labels: bool = True,
+    splits: bool = True,
+    vectors: Mapping[str, str | Path] | None = None,
+    strict: bool = False,
+    like: BasePredictor | Catalog | None = None,
+    max_expanded: int | None = None,
+    progress: Progress | bool | None = None,
+) -> Catalog:
     """Read a catalog.
 
     Args:
-        source: A file, a folder, several files, a data frame, or an iterable of rows.
-        options: As for `aisle.data.read`.
+        source: A CSV, TSV, JSONL or Parquet file (`.gz`, `.bz2`, `.xz`, `.zst`), a folder of them, a folder
+            of images in class folders, several files, an Arrow table, a data frame (pandas, polars), rows as
+            mappings or `Product`s, or `-` for standard input.
+        taxonomy: The category tree, or a file that holds one. Default: the labels make the tree.
+        columns: The column roles that names do not tell, such as `{"title": "name"}`, or a TOML file.
+        image_root: The folder that image paths are relative to. Default: the folder of the file.
+        delimiter: The field delimiter of a CSV file. Default: detected.
+        encoding: The text encoding. Default: detected.
+        date_format: How dates are written, such as `%d/%m/%Y`. Default: detected.
+        labels: If False, categories are not read, and no row has one.
+        splits: If False, the split column is not checked.
+        vectors: Files of precomputed vectors by name (HDF5, NumPy, Parquet), matched by product id.
+        strict: Raise the first problem.
+        like: A model or a catalog whose columns, separators and encoding this source has too, as far as it
+            has those columns.
+        max_expanded: Bytes that a compressed file may unpack to. Default: 100 times its size, or 64 MiB.
+        progress: True to show progress on standard error. Default: a bar in notebooks only.
+
+    Returns:
+        The catalog, a sequence of `Product`s. Every record is a row; its `problems` list what is wrong with
+        them.
 
     Raises:
-        AisleError: The source cannot be read at all. Bad rows become `catalog.problems` instead.
+        CatalogError: The source cannot be read, a named column is missing, the split column has unknown
+            values, or, if strict, a record has a problem.
+        SourceTypeError: A `TypeError`: a catalog is not read from such an object.
+        TaxonomyError: The category tree cannot be read.
     """
     from aisle import data
 
-    return data.read(source, **options)
+    return data.read(
+        source,
+        taxonomy=taxonomy,
+        columns=columns,
+        image_root=image_root,
+        delimiter=delimiter,
+        encoding=encoding,
+        date_format=date_format,
+        labels=labels,
+        splits=splits,
+        vectors=vectors,
+        strict=strict,
+        like=like,
+        max_expanded=max_expanded,
+        progress=choose_progress(progress),
+    )
 
 
 def train(
-    catalog: Catalog,
+    source: Source | Catalog,
     recipe: str | Path | Mapping[str, Any] | AnyRecipe | None = None,
     *,
     changes: Sequence[str] = (),
     out: str | Path | None = None,
     resume: bool = False,
-    init_from: str | Path | Predictor | None = None,
+    init_from: str | Path | BasePredictor | None = None,
     device: str = "auto",
     track: Sequence[str] | None = None,
     trust_code: bool = False,
-    progress: Progress = SILENT,
-) -> Predictor:
-    """Train a model on the labelled rows of a catalog; only on its `train` rows where it has a `split`
-    column.
+    progress: Progress | bool | None = None,
+) -> BasePredictor:
+    """Train a model on labelled products; only on the `train` rows where there is a `split` column.
 
     Args:
-        catalog: The training data.
+        source: A catalog, or what `read` accepts: a file, a data frame, rows, … A string is a path.
         recipe: A shipped recipe's name, a .toml file, or the recipe itself. Default: the recipe of the run
             that is resumed or started from, else `fast`.
         changes: Changes to recipe keys, such as `"stages.0.epochs=5"`.
@@ -61,23 +116,25 @@ def train(
         track: Experiment trackers, in addition to metrics.csv: tensorboard, mlflow, wandb. Default:
             TensorBoard, where it is installed.
         trust_code: Allow recipes to import your own code (`my_file:ClassName`).
-        progress: Reports progress.
+        progress: True to show progress on standard error. Default: a bar in notebooks only.
 
     Raises:
         AisleError: No usable rows, a bad recipe, missing pretrained weights, or a folder in use.
+        SourceTypeError: A `TypeError`: a catalog is not read from such an object.
     """
     from aisle.evaluation.drift import keep
     from aisle.training import processes
     from aisle.training.fit import fit
     from aisle.training.run import Run
 
+    progress = choose_progress(progress)
     run = Run(Path(out), track, progress) if out is not None else None
     if run is not None:
         run.check(resume)
     saved = init_from if isinstance(init_from, str | Path) else None
     resolved = resolve(recipe, changes, out if resume else None, saved)
     earlier = load(init_from, trust_code=trust_code) if isinstance(init_from, str | Path) else init_from
-    rows = part(catalog, "train")
+    rows = part(_catalog_of(source, progress), "train")
     where = training_device(resolved, device)
     try:
         processes.join_group(where)
@@ -169,7 +226,7 @@ def resolve(
 
 def load(
     folder: str | Path, *, trust_code: bool = False, device: str = "cpu", precision: float | None = None
-) -> Predictor:
+) -> BasePredictor:
     """Load a saved model.
 
     Args:
@@ -192,27 +249,41 @@ def load(
 
 
 def evaluate(
-    model: Predictor, catalog: Catalog, *, baseline: Catalog | None = None, progress: Progress = SILENT
+    model: BasePredictor,
+    source: Source | Catalog,
+    *,
+    baseline: Source | Catalog | None = None,
+    progress: Progress | bool | None = None,
 ) -> Evaluation:
     """Evaluate a model on labelled rows: the `test` rows where there is a `split` column, else all.
 
     Args:
         model: The model.
-        catalog: Labelled products. `aisle.read(file, like=model)` reads a file by the columns of the training
-            catalog.
+        source: Labelled products: a catalog, or what `read` accepts, read by the columns of the training
+            catalog. A string is a path.
         baseline: Training rows of a linear SVM on TF-IDF to compare with (the `train` rows where there is a
             `split` column).
-        progress: Reports progress.
+        progress: True to show progress on standard error. Default: a bar in notebooks only.
 
     Raises:
         CatalogError: No row has any view that the model reads.
+        SourceTypeError: A `TypeError`: a catalog is not read from such an object.
     """
     from aisle import evaluation
     from aisle.inference.known_columns import check_columns
 
-    against = part(baseline, "train") if baseline is not None else None
+    progress = choose_progress(progress)
+    catalog = _catalog_of(source, progress, like=model)
+    against = part(_catalog_of(baseline, progress, like=model), "train") if baseline is not None else None
     check_columns(model, catalog)
     return evaluation.evaluate(model, part(catalog, "test"), baseline=against, progress=progress)
+
+
+def _catalog_of(source: Source | Catalog, progress: Progress, like: BasePredictor | None = None) -> Catalog:
+    """The catalog itself, or what is read from the source."""
+    from aisle import data
+
+    return source if isinstance(source, data.Catalog) else data.read(source, like=like, progress=progress)
 
 
 def part(catalog: Catalog, name: str) -> Catalog:
@@ -232,8 +303,8 @@ def rows_to_choose_on(catalog: Catalog) -> Catalog:
 
 
 def report(
-    model: Predictor, catalog: Catalog, run: Path, *, baseline: bool = True, progress: Progress = SILENT
-) -> tuple[Predictor, Evaluation | None]:
+    model: BasePredictor, catalog: Catalog, run: Path, *, baseline: bool = True, progress: Progress = SILENT
+) -> tuple[BasePredictor, Evaluation | None]:
     """Evaluate a newly trained model on the `test` rows; write `run/report/` and the metrics into the bundle.
 
     Nothing is evaluated where no row is marked `test`, because accuracy on training rows is too high.

@@ -34,7 +34,7 @@ def kind_of(name, trained):
             "stages": [stage, {**stage, "name": "b"}], "accuracy": {"a": 0.5, "b": 0.6, "together": 0.6},
             "milliseconds": 1.0, "cost": {"rows": 40, "points": 0.0, "low": 0.0, "high": 0.0},
         }  # fmt: skip
-        made = Cascade((trained.model, trained.model), (-0.1,), model.policy)
+        made = Cascade((trained.model, trained.model), (-0.1,), policy=model.policy)
         return dataclasses.replace(made, results={"cascade": measured})
     return model
 

@@ -62,7 +62,7 @@ def test_only_what_the_cheap_stage_is_unsure_of_reaches_the_full_one(cheap, trai
             asked.extend(product.id for product in products)
             return trained.model.score_batches(products, without)
 
-    both = Cascade((cheap, Counting()), (threshold,), Policy.uncalibrated(cheap.taxonomy), batch=32)
+    both = Cascade((cheap, Counting()), (threshold,), policy=Policy.uncalibrated(cheap.taxonomy), batch=32)
     unsure = first.max(1) < threshold
     np.testing.assert_allclose(both.score(rows).logp, np.where(unsure[:, None], second, first), atol=1e-4)
     assert asked == [product.id for product, rest in zip(rows, unsure, strict=True) if rest]
@@ -81,7 +81,7 @@ def test_three_stages_each_answer_what_those_before_are_unsure_of(cheap, trained
     sure = [logp.max(1) for logp in said]
     first = float(np.median(sure[0]))
     second = float(np.median(sure[1][sure[0] < first]))
-    both = Cascade(models, (first, second), Policy.uncalibrated(cheap.taxonomy), batch=32)
+    both = Cascade(models, (first, second), policy=Policy.uncalibrated(cheap.taxonomy), batch=32)
     stage = np.where(sure[0] >= first, 0, np.where(sure[1] >= second, 1, 2))
     assert set(stage) == {0, 1, 2}
     assert both.stage_of(rows).tolist() == stage.tolist()

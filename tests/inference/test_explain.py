@@ -74,7 +74,13 @@ def learned(fusion, products, steps=40):
     preprocessors = {name: new_preprocessor(view) for name, view in spec.views.items()}
     preprocessors["title"].fit(p.fields["title"] for p in products)
     model = build_network(spec, preprocessors, context)
-    predictor = Predictor(spec, context, preprocessors, model, Policy.uncalibrated(tree))
+    predictor = Predictor(
+        spec=spec,
+        context=context,
+        preprocessors=preprocessors,
+        model=model,
+        policy=Policy.uncalibrated(tree),
+    )
     inputs = predictor._reader(products)
     target = torch.tensor([tree.terminal_of[tree.index(p.categories[0])] for p in products])
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)

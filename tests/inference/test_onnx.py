@@ -325,7 +325,13 @@ def predictor(views, fusion="ConcatFusion", head="TreeHead"):
         for name, parameter in model.named_parameters():
             if not name.startswith("encoders"):
                 parameter.copy_(torch.randn(parameter.shape) * 0.3)
-    return Predictor(spec, context, preprocessors, model.eval(), Policy.uncalibrated(taxonomy))
+    return Predictor(
+        spec=spec,
+        context=context,
+        preprocessors=preprocessors,
+        model=model.eval(),
+        policy=Policy.uncalibrated(taxonomy),
+    )
 
 
 def products():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from aisle.cli import console
 from aisle.cli.options import CatalogOptions
 from aisle.errors import CatalogError
+from aisle.progress_bars import cost
 
 if TYPE_CHECKING:
     from aisle.data import Catalog
@@ -171,7 +172,7 @@ class Tally:
         now = rows - self.before
         if now and self.seconds:
             pace = f"  {now / self.seconds:,.0f} products/s"
-            say(pace if price is None else f"{pace}, {console.cost(price, now, self.seconds)}")
+            say(pace if price is None else f"{pace}, {cost(price, now, self.seconds)}")
 
 
 class WrittenFile(NamedTuple):

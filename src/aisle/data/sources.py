@@ -3,7 +3,7 @@
 import json
 import lzma
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from aisle.data.addresses import is_address, to_address
-from aisle.data.arrow_tables import arrow_batches
 from aisle.data.batch_source import BatchSource
 from aisle.data.batches import VECTOR
+from aisle.data.data_frames import frame_batches
 from aisle.data.dataset_folders import add_split
 from aisle.data.files import SourceFile, TableFile, find_images
 from aisle.data.json_tables import rows_to_batches
@@ -26,7 +26,7 @@ from aisle.data.product import Product
 from aisle.data.readers import find_tables, reader_of
 from aisle.data.readers.base import ReadOptions, TableReader
 from aisle.data.records import Records, SpillBuffer
-from aisle.errors import AisleError, CatalogError
+from aisle.errors import AisleError, CatalogError, SourceTypeError
 from aisle.progress import Progress
 from aisle.taxonomy import Taxonomy
 
@@ -43,7 +43,8 @@ class SupportsArrow(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
-Source = str | Path | Sequence[Any] | pa.Table | SupportsArrow | BatchSource
+Row = Product | Mapping[str, Any]
+Source = str | Path | Row | Iterable[str | Path | Row] | pa.Table | SupportsArrow | BatchSource
 
 
 class SourcePart(NamedTuple):
@@ -125,6 +126,7 @@ def open_source(source: Source, options: ReadOptions) -> Iterator[OpenSource]:
         CatalogError: The source cannot be read.
     """
     pipes = PipeCopies()
+    source = _listed(source)
     try:
         folder = source_folder(source)
         source = pipes.replace_pipes(source, options.max_expanded)
@@ -137,6 +139,15 @@ def open_source(source: Source, options: ReadOptions) -> Iterator[OpenSource]:
         raise CatalogError(pipes.restore_names(f"{name}: cannot be read: {_reason(error)}")) from error
     finally:
         pipes.close()
+
+
+def _listed(source: Source) -> Source:
+    """One row, or a stream of rows, as a list; other sources as they are."""
+    if isinstance(source, Product | Mapping):
+        return [source]
+    if isinstance(source, Iterator) and not hasattr(source, "__arrow_c_stream__"):
+        return list(source)
+    return source
 
 
 @contextmanager
@@ -175,7 +186,7 @@ def open_parts(source: Source, problems: Problems, options: ReadOptions) -> Iter
         CatalogError: There is no such file, its format is unknown, or the source has a wrong type.
     """
     if hasattr(source, "__arrow_c_stream__"):
-        yield SourcePart(None, lambda first: arrow_batches(pa.table(source), problems))
+        yield SourcePart(None, lambda first: frame_batches(source, problems))
     elif is_path(source):
         yield from _open_path(to_path(source), problems, options)
     elif isinstance(source, Sequence) and source and all(is_path(s) for s in source):
@@ -183,11 +194,14 @@ def open_parts(source: Source, problems: Problems, options: ReadOptions) -> Iter
             yield from open_parts(path, problems, options)
     elif isinstance(source, BatchSource):
         yield SourcePart(None, lambda first: source.batches(problems), lambda: source.total)
-    elif isinstance(source, Sequence):
+    elif isinstance(source, Sequence) and not isinstance(source, bytes | bytearray):
         yield SourcePart(None, lambda first: rows_to_batches(_to_records(source), problems, first))
     else:
         kind = type(source).__name__
-        raise CatalogError(f"a catalog is read from files, tables, data frames or rows, not from {kind}")
+        advice = "; call .collect() first" if hasattr(source, "collect") else ""
+        raise SourceTypeError(
+            f"a catalog is read from files, tables, data frames or rows, not from {kind}{advice}"
+        )
 
 
 def _open_path(path: Path, problems: Problems, options: ReadOptions) -> Iterator[SourcePart]:
@@ -264,7 +278,7 @@ def _to_records(source: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
             yield item
         else:
             kind = type(item).__name__
-            raise CatalogError(f"a row is a mapping or a Product, not {kind}: {str(item)[:80]!r}")
+            raise SourceTypeError(f"a row is a mapping or a Product, not {kind}: {str(item)[:80]!r}")
 
 
 def _product_to_record(product: Product) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from aisle.guarantee.ood import OodDetector
 from aisle.guarantee.path_confidence import OUTSIDE
 from aisle.guarantee.policy import Policy
 from aisle.guarantee.prediction import Alternative, Prediction, Verdict
+from aisle.guarantee.prediction_list import Predictions
 from aisle.guarantee.risk_coverage import Curve, Curves, GuaranteeOutcome, risk_coverage
 from aisle.guarantee.rule import CURVE, Guarantee, OperatingPoint
 from aisle.guarantee.settings import PolicyError, Settings
@@ -37,6 +38,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Prediction",
+    "Predictions",
     "Sample",
     "Settings",
     "Verdict",

@@ -3,20 +3,24 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, NamedTuple, Self, overload
 
 import numpy as np
 
 from aisle.data import Catalog, Problem, Product
+from aisle.data.catalog_format import CatalogFormat
 from aisle.data.duplicates import product_key
-from aisle.guarantee import Confidences, Policy, Prediction
+from aisle.data.inputs import PredictSource, read_inputs
+from aisle.guarantee import Confidences, Policy, Prediction, Predictions
 from aisle.guarantee.nearest import Nearest
 from aisle.inference.bundle import write_bundle
-from aisle.inference.known_columns import ModelInputs, check_columns
+from aisle.inference.known_columns import check_columns
+from aisle.models.features import FeatureStore
 from aisle.models.views import View
-from aisle.progress import Advance
+from aisle.progress import Advance, Progress
+from aisle.progress_bars import choose_progress
 from aisle.taxonomy import Scores, Taxonomy
 
 _TEXT_BATCH_SIZE = 1024  # of products without views that cost more than TF-IDF
@@ -182,20 +186,26 @@ def content_hashes(products: Catalog | Iterable[Product]) -> np.ndarray:
     return np.frombuffer(keys, dtype="<u8")[::2].astype(np.uint64)
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class BasePredictor(ABC):
-    """Base class of all models, which are frozen dataclasses.
+    """Base class of all models.
 
     Attributes:
-        runtime: the kind of model, as in its manifest.
-        members_folder: the subfolder of a bundle that holds the models of an ensemble or cascade.
-        policy: calibration, thresholds and guarantee.
-        model_id: a hash of the model, `unsaved` before it is saved.
+        runtime: The kind of model, as in its manifest.
+        members_folder: The subfolder of a bundle that holds the models of an ensemble or cascade.
+        policy: Calibration, thresholds and guarantee.
+        model_id: A hash of the model, `unsaved` before it is saved.
+        results: Measurements, for the model card.
+        batch: Products scored at once; predictions do not depend on it.
     """
 
     runtime: ClassVar[str]
     members_folder: ClassVar[str | None] = None
+
     policy: Policy
-    model_id: str
+    model_id: str = "unsaved"
+    results: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = 256
 
     @property
     @abstractmethod
@@ -204,18 +214,35 @@ class BasePredictor(ABC):
 
     @property
     @abstractmethod
-    def views(self) -> tuple[str, ...]:
-        """Names of the views that the model reads."""
-
-    @property
-    @abstractmethod
     def inputs(self) -> tuple[View, ...]:
         """The views that the model reads."""
 
     @property
-    @abstractmethod
+    def views(self) -> tuple[str, ...]:
+        """Names of the views that the model reads."""
+        return tuple(dict.fromkeys(view.name for view in self.inputs))
+
+    @property
     def max_images(self) -> int:
         """The number of images read per product, the first ones; 0: none."""
+        return max((view.images for view in self.inputs if view.modality == "image"), default=0)
+
+    @property
+    @abstractmethod
+    def catalog_format(self) -> CatalogFormat | None:
+        """Format and columns of the training catalog."""
+
+    @abstractmethod
+    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
+        """(n,) bool: products whose content this model was trained on."""
+
+    @abstractmethod
+    def with_store(self, store: FeatureStore | None) -> Self:
+        """A copy that caches frozen encoders' outputs on disk."""
+
+    def with_policy(self, policy: Policy) -> Self:
+        """A copy with another policy."""
+        return self._replace(policy=policy)
 
     @abstractmethod
     def _scored(
@@ -259,30 +286,63 @@ class BasePredictor(ABC):
         ]
         return Confidences.join(self.taxonomy, parts)
 
+    @overload
     def predict(
         self,
-        products: Iterable[Product],
-        advance: Advance | None = None,
+        source: Product | Mapping[str, Any],
         *,
         precision: float | None = None,
-    ) -> list[Prediction]:
+        progress: Progress | bool | None = None,
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self,
+        source: str,
+        *,
+        precision: float | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Prediction | Predictions: ...
+    @overload
+    def predict(
+        self,
+        source: PredictSource,
+        *,
+        precision: float | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Predictions: ...
+    def predict(
+        self,
+        source: PredictSource,
+        *,
+        precision: float | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Prediction | Predictions:
         """Predict the categories of products.
 
+        Columns are read as those of the training catalog, where their names are equal. A string that names an
+        existing file is read as a file; any other string is a title.
+
         Args:
-            products: B products.
-            advance: called with the size of each batch.
-            precision: a point of the model's operating curve; by default that of its policy.
+            source: A data frame (pandas, polars), an Arrow table, a `Catalog`, a file, several files, or rows
+                as mappings, `Product`s or titles; or one mapping, `Product` or title.
+            precision: A point of the model's operating curve; by default that of its policy.
+            progress: True to show progress on standard error. Default: a bar in notebooks only.
 
         Returns:
-            B predictions, in order.
+            B predictions, in order; a single prediction for one mapping, `Product` or title.
 
         Raises:
-            PolicyError: the model's curve has no point of this precision.
-            CatalogError: a whole catalog in which no row has anything that the model reads.
+            SourceTypeError: A `TypeError`: the source is something else.
+            PolicyError: The model's curve has no point of this precision.
+            CatalogError: No row has anything that the model reads.
         """
+        shown = choose_progress(progress)
+        products, single, index = read_inputs(source, self, shown)
         if isinstance(products, Catalog) and len(products):
-            check_columns(cast(ModelInputs, self), products)
-        return list(self.predict_stream(products, advance, precision=precision))
+            check_columns(self, products)
+        with shown("classifying", len(products)) as advance:
+            found = Predictions(self.predict_stream(products, advance, precision=precision), products, index)
+        return found[0] if single else found
 
     def predict_stream(
         self,
@@ -291,7 +351,16 @@ class BasePredictor(ABC):
         *,
         precision: float | None = None,
     ) -> Iterator[Prediction]:
-        """As `predict`, for a stream of any length; a few batches are in memory at a time."""
+        """Predict the categories of a stream of any length; a few batches are in memory at a time.
+
+        Args:
+            products: A stream of products.
+            advance: Called with the size of each batch.
+            precision: As of `predict`.
+
+        Yields:
+            One prediction per product, in order.
+        """
         parts = self._scored(products, ())
         policy = self.policy if precision is None else self.policy.at(precision)
         yield from predictions_of(parts, products, policy, self._nearest, self.model_id, advance)

@@ -7,7 +7,7 @@ it.
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import BundleError
-from aisle.guarantee import Nearest, Policy
+from aisle.guarantee import Nearest
 from aisle.inference.base_predictor import BasePredictor, LazyEmbeddings, ScoredBatch, batched
 from aisle.inference.bundle import open_members, read_bundle, read_policy
 from aisle.inference.folder import write_json
@@ -26,20 +26,18 @@ from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cascade(BasePredictor):
     """A cascade of models over one tree.
 
     A product gets the scores of the first model whose best log-probability reaches its threshold; those of
     the last model otherwise.
 
+    `results["cascade"]["stages"]` has the name, share of products and cost of each stage.
+
     Attributes:
-        models: two or more, cheapest first.
-        thresholds: log-probabilities, of each model but the last.
-        policy: calibration, thresholds and guarantee of the cascade.
-        model_id: a hash of the model, `unsaved` before it is saved.
-        results: measurements; `cascade.stages` has the name, share of products and cost of each stage.
-        batch: products that pass the stages together; predictions do not depend on it.
+        models: Two or more, cheapest first.
+        thresholds: Log-probabilities, of each model but the last.
 
     Raises:
         BundleError: two of them have different category trees.
@@ -50,10 +48,7 @@ class Cascade(BasePredictor):
 
     models: tuple[Any, ...]
     thresholds: tuple[float, ...]
-    policy: Policy
-    model_id: str = "unsaved"
-    results: Mapping[str, Any] = field(default_factory=dict)
-    batch: int = 1024
+    batch: int = field(default=1024, kw_only=True)
 
     def __post_init__(self) -> None:
         assert len(self.models) == len(self.thresholds) + 1
@@ -76,16 +71,6 @@ class Cascade(BasePredictor):
     def taxonomy(self) -> Taxonomy:
         """The category tree."""
         return self.full.taxonomy
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Names of the views that any stage reads."""
-        return tuple(dict.fromkeys(view for model in self.models for view in model.views))
-
-    @property
-    def max_images(self) -> int:
-        """The number of images read per product, the first ones; 0: none."""
-        return max(model.max_images for model in self.models)
 
     @property
     def context(self) -> Any:
@@ -111,19 +96,14 @@ class Cascade(BasePredictor):
     @property
     def stages(self) -> list[dict[str, Any]]:
         """For each stage its `name`, the `share` of held-out products that it classified, and `milliseconds`
-        of
-        processor time per product that reached it."""
+        of processor time per product that reached it."""
         return list(self.results.get("cascade", {}).get("stages", []))
 
     def with_store(self, store: Any) -> "Cascade":
         """A copy that caches frozen encoders' outputs on disk."""
         return dataclasses.replace(self, models=tuple(model.with_store(store) for model in self.models))
 
-    def with_policy(self, policy: Policy) -> "Cascade":
-        """A copy with another policy."""
-        return dataclasses.replace(self, policy=policy)
-
-    def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
+    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
         """(n,) bool: products whose content any stage was trained on."""
         return np.any([model.seen(products) for model in self.models], axis=0)
 

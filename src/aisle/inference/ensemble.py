@@ -6,8 +6,8 @@ stacked model in LightGBM's text format) and `members/`, one whole model each.
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,19 +30,15 @@ if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ensemble(BasePredictor):
     """An ensemble of M models over one tree.
 
     Attributes:
-        members: the models.
-        names: their names.
+        members: The models.
+        names: Their names.
         weights: (M,) weights of the mean of probabilities.
-        policy: calibration, thresholds and guarantee of the ensemble.
-        stack: the stacked model, which replaces the mean.
-        model_id: a hash of the model, `unsaved` before it is saved.
-        results: measurements.
-        batch: products scored at once.
+        stack: The stacked model, which replaces the mean.
 
     Raises:
         BundleError: no member, or members over different trees.
@@ -54,11 +50,7 @@ class Ensemble(BasePredictor):
     members: "tuple[Predictor, ...]"
     names: tuple[str, ...]
     weights: np.ndarray
-    policy: Policy
     stack: Stack | None = None
-    model_id: str = "unsaved"
-    results: Mapping[str, Any] = field(default_factory=dict)
-    batch: int = 256
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -91,7 +83,7 @@ class Ensemble(BasePredictor):
         if not len(members):
             raise BundleError("an ensemble needs at least one model")
         policy = Policy.uncalibrated(members[0].taxonomy)
-        return cls(tuple(members), tuple(names), w / w.sum(), policy)
+        return cls(tuple(members), tuple(names), w / w.sum(), policy=policy)
 
     # -- what it reads and knows --------------------------------------------------------------
 
@@ -99,16 +91,6 @@ class Ensemble(BasePredictor):
     def taxonomy(self) -> Taxonomy:
         """The category tree."""
         return self.members[0].taxonomy
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Names of the views that any member reads."""
-        return tuple(dict.fromkeys(view for member in self.members for view in member.views))
-
-    @property
-    def max_images(self) -> int:
-        """The number of images read per product, the first ones; 0: none."""
-        return max(model.max_images for model in self.members)
 
     @property
     def context(self) -> Any:
@@ -134,11 +116,7 @@ class Ensemble(BasePredictor):
         """A copy that caches frozen encoders' outputs on disk."""
         return dataclasses.replace(self, members=tuple(m.with_store(store) for m in self.members))
 
-    def with_policy(self, policy: Policy) -> "Ensemble":
-        """A copy with another policy."""
-        return dataclasses.replace(self, policy=policy)
-
-    def seen(self, products: Catalog | Sequence[Product]) -> np.ndarray:
+    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
         """(n,) bool: products whose content any member was trained on."""
         return np.any([member.seen(products) for member in self.members], 0)
 

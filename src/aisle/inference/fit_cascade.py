@@ -102,7 +102,7 @@ def fit_cascade(
     """
     tree = models[-1].taxonomy
     settings.check(tree)
-    only_last = Cascade(tuple(models), (np.inf,) * (len(models) - 1), Policy.uncalibrated(tree))
+    only_last = Cascade(tuple(models), (np.inf,) * (len(models) - 1), policy=Policy.uncalibrated(tree))
     held = held_out(only_last, catalog)
     if not len(held):
         raise CascadeError("no row here is labelled and unseen by the models: name a file of such rows")
@@ -122,7 +122,7 @@ def fit_cascade(
         "accuracy": dict(zip(("together", *names), (float(hits.mean()) for hits in right), strict=True)),
         "milliseconds": float(np.dot(reached, scored.milliseconds)),
     }
-    return Cascade(tuple(models), thresholds, policy, results={"cascade": measured})
+    return Cascade(tuple(models), thresholds, policy=policy, results={"cascade": measured})
 
 
 def choose(scored: HeldOutScores, max_loss: float) -> tuple[tuple[float, ...], Cost]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,16 +11,14 @@ import numpy as np
 import torch
 
 from aisle.data import Product
-from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Policy
 from aisle.inference.base_predictor import LazyEmbeddings, ScoredBatch, batched, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.input_pipeline import InputPipeline, NetworkInputs
-from aisle.inference.knn_index import PROJECTION_DIM, KnnIndex, random_projection
+from aisle.inference.knn_index import PROJECTION_DIM, random_projection
 from aisle.inference.network_bundle import NetworkParts, read_network, write_network
 from aisle.inference.prefetch import cores, prefetch
 from aisle.inference.trained_predictor import TrainedPredictor
-from aisle.inference.zero_shot import ZeroShot
 from aisle.models.config import ModelSpec
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import carry_counts, make_context
@@ -32,24 +30,15 @@ from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Predictor(TrainedPredictor):
     """A trained network with everything that prediction needs.
 
     Attributes:
-        spec: configuration of the network.
-        context: the tree, training counts and name embeddings.
-        preprocessors: by view.
-        model: the network.
-        policy: calibration, thresholds and guarantee.
-        model_id: a hash of the model, `unsaved` before it is saved.
-        seen_keys: (n,) sorted content hashes (uint64) of the training rows.
-        results: measurements, for the model card.
-        knn_index: index of training products, for k-NN calibration and out-of-distribution detection.
-        zero_shot: scores categories without training products.
-        store: cache of frozen encoders' outputs.
-        batch: products scored at once; predictions do not depend on it.
-        catalog_format: format and columns of the training catalog.
+        spec: Configuration of the network.
+        preprocessors: By view.
+        model: The network.
+        store: Cache of frozen encoders' outputs.
     """
 
     runtime: ClassVar[str] = "torch"
@@ -58,36 +47,12 @@ class Predictor(TrainedPredictor):
     context: Context
     preprocessors: Mapping[str, Preprocessor]
     model: Model
-    policy: Policy
-    model_id: str = "unsaved"
-    seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
-    results: Mapping[str, Any] = field(default_factory=dict)
-    knn_index: KnnIndex | None = None
-    zero_shot: ZeroShot | None = None
     store: FeatureStore | None = None
-    batch: int = 256
-    catalog_format: CatalogFormat | None = None
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """The category tree."""
-        return self.context.taxonomy
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """The names of the views it reads."""
-        return self.model.views
 
     @property
     def inputs(self) -> tuple[View, ...]:
         """The views that it reads."""
         return tuple(self._reader.views.values())
-
-    @property
-    def max_images(self) -> int:
-        """The number of images read per product, the first ones; 0: none."""
-        views = [view for view in self._reader.views.values() if view.modality == "image"]
-        return max((view.images for view in views), default=0)
 
     @property
     def dim(self) -> int:

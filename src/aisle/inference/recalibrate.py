@@ -12,7 +12,7 @@ from aisle.inference.label_targets import targets_in
 from aisle.taxonomy import Scores, Targets
 
 if TYPE_CHECKING:
-    from aisle.inference.predictor import Predictor
+    from aisle.inference.base_predictor import BasePredictor
 
 CALIBRATION_SHARE = 0.3  # of the rows; thresholds, which carry the guarantee, get the others
 
@@ -24,14 +24,16 @@ class Recalibrated(NamedTuple):
     near-duplicate of them. unlabelled: rows left out because they say nothing.
     """
 
-    predictor: "Predictor"
+    predictor: "BasePredictor"
     calibration: int
     thresholds: int
     seen: int
     unlabelled: int
 
 
-def recalibrate(predictor: "Predictor", catalog: Catalog, settings: Settings, seed: int = 0) -> Recalibrated:
+def recalibrate(
+    predictor: "BasePredictor", catalog: Catalog, settings: Settings, seed: int = 0
+) -> Recalibrated:
     """Fit a policy on two disjoint parts of the rows that training did not see.
 
     Raises:
@@ -70,7 +72,7 @@ def recalibrate(predictor: "Predictor", catalog: Catalog, settings: Settings, se
 
 
 def _sample(
-    predictor: "Predictor", catalog: Catalog, targets: Targets, groups: np.ndarray, rows: np.ndarray
+    predictor: "BasePredictor", catalog: Catalog, targets: Targets, groups: np.ndarray, rows: np.ndarray
 ) -> Sample:
     some = catalog.select(rows)
     scores: Scores = predictor.score(some)

@@ -1,27 +1,60 @@
-"""The base class of trained models: k-NN index, training rows, new categories. No torch here."""
+"""Base classes of single models: k-NN index, training rows, new categories. No torch here."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
 from aisle.data import Catalog, Product
+from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import CatalogError
 from aisle.guarantee import Nearest, Policy
 from aisle.inference.base_predictor import BasePredictor, ScoredBatch, content_hashes
 from aisle.inference.knn_index import KnnIndex
 from aisle.inference.zero_shot import EXAMPLES, ZeroShot, fit, name_products, update_means
-from aisle.taxonomy import Targets
+from aisle.taxonomy import Targets, Taxonomy
 
 
-class TrainedPredictor(BasePredictor):
-    """For dataclasses with `context` (tree and counts), `knn_index`, `zero_shot` and `seen_keys`."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SinglePredictor(BasePredictor):
+    """Base class of all models but ensembles and cascades: `context`, training rows and k-NN index.
+
+    Attributes:
+        context: The tree and training counts (networks: and name embeddings).
+        seen_keys: (n,) sorted content hashes (uint64) of the training rows.
+        knn_index: Index of training products, for k-NN calibration and out-of-distribution detection.
+        catalog_format: Format and columns of the training catalog.
+    """
 
     context: Any
-    knn_index: KnnIndex | None
-    zero_shot: ZeroShot | None
-    seen_keys: np.ndarray
+    seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    knn_index: KnnIndex | None = None
+    catalog_format: CatalogFormat | None = None
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The category tree."""
+        return self.context.taxonomy
+
+    def _nearest(self, scored: ScoredBatch) -> Nearest | None:
+        return self.knn_index.query(scored.spaces, self.taxonomy) if self.knn_index else None
+
+    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
+        """(n,) bool: products whose content this model was trained on."""
+        return np.isin(content_hashes(products), self.seen_keys)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TrainedPredictor(SinglePredictor):
+    """Base class of linear models and networks, as they were trained.
+
+    Attributes:
+        zero_shot: Scores categories without training products.
+    """
+
+    zero_shot: ZeroShot | None = None
 
     @property
     @abstractmethod
@@ -33,9 +66,6 @@ class TrainedPredictor(BasePredictor):
         """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
         view is absent."""
 
-    def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        return self.knn_index.query(scored.spaces, self.taxonomy) if self.knn_index else None
-
     def with_knn_index(self, catalog: Catalog, places: Sequence[str]) -> Self:
         """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
         nodes where they belong."""
@@ -43,14 +73,6 @@ class TrainedPredictor(BasePredictor):
             return self
         index = KnnIndex.of(self.view_embeddings(catalog), places, self.knn_index)
         return self._replace(knn_index=index if index.spaces else None)
-
-    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
-        """(n,) bool: products whose content this model was trained on."""
-        return np.isin(content_hashes(products), self.seen_keys)
-
-    def with_policy(self, policy: Policy) -> Self:
-        """The same model with another policy."""
-        return self._replace(policy=policy)
 
     def with_examples(self, catalog: Catalog) -> Self:
         """The same model, told by a handful of labelled products what categories without examples hold

@@ -53,7 +53,7 @@ class ServedModel:
 
     def predict(self, products: Sequence[Product]) -> list[Prediction]:
         """One prediction for each product, in order."""
-        return self.predictor.predict(products)
+        return list(self.predictor.predict(products))
 
     def confidences(self, products: Sequence[Product]) -> list[np.ndarray]:
         """Log-confidences (N,) of the terminals, for each product."""

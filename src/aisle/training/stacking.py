@@ -198,7 +198,7 @@ def fit_stacked_ensemble(
         "importances": stack.importances(tree.depth),
         "stacked_rows": len(trained),
     }
-    return Ensemble(mean.members, mean.names, mean.weights, mean.policy, stack, results=results)
+    return Ensemble(mean.members, mean.names, mean.weights, stack, policy=mean.policy, results=results)
 
 
 @contextlib.contextmanager

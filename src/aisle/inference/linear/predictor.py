@@ -10,16 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from aisle.data import Product
-from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Policy
 from aisle.inference.base_predictor import LazyEmbeddings, ScoredBatch, TreeCounts, batched, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.holdout import OutOfFoldPredictions
-from aisle.inference.knn_index import KnnIndex, random_projection
+from aisle.inference.knn_index import random_projection
 from aisle.inference.linear.bundle import read_linear, write_linear
 from aisle.inference.prefetch import cores, prefetch
 from aisle.inference.trained_predictor import TrainedPredictor
-from aisle.inference.zero_shot import ZeroShot, name_products
+from aisle.inference.zero_shot import name_products
 from aisle.models.features import FeatureStore
 from aisle.models.linear.config import LinearSpec
 from aisle.models.linear.model import LinearModel, log_softmax, remap_to_taxonomy
@@ -28,23 +27,14 @@ from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LinearPredictor(TrainedPredictor):
     """A trained linear model with everything that prediction needs.
 
     Attributes:
-        model: the linear model.
-        reader: the feature extractor.
-        context: the tree and training counts.
-        policy: calibration, thresholds and guarantee.
-        model_id: a hash of the model, `unsaved` before it is saved.
-        seen_keys: (n,) sorted content hashes (uint64) of the training rows.
-        results: measurements, for the model card.
-        knn_index: index of training products, for k-NN calibration and out-of-distribution detection.
-        zero_shot: scores categories without training products.
-        batch: products scored at once; predictions do not depend on it.
-        catalog_format: format and columns of the training catalog.
-        out_of_fold: some out-of-fold predictions, after training; a bundle does not hold them.
+        model: The linear model.
+        reader: The feature extractor.
+        out_of_fold: Some out-of-fold predictions, after training; a bundle does not hold them.
     """
 
     runtime: ClassVar[str] = "linear"
@@ -52,35 +42,12 @@ class LinearPredictor(TrainedPredictor):
     model: LinearModel
     reader: LinearReader
     context: TreeCounts
-    policy: Policy
-    model_id: str = "unsaved"
-    seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
-    results: Mapping[str, Any] = field(default_factory=dict)
-    knn_index: KnnIndex | None = None
-    zero_shot: ZeroShot | None = None
-    batch: int = 256
-    catalog_format: CatalogFormat | None = None
-    out_of_fold: OutOfFoldPredictions | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """The category tree."""
-        return self.context.taxonomy
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """The names of the views it reads."""
-        return tuple(self.reader.views)
+    out_of_fold: OutOfFoldPredictions | None = field(default=None, compare=False)
 
     @property
     def inputs(self) -> tuple[View, ...]:
         """The views that it reads."""
         return tuple(self.reader.views.values())
-
-    @property
-    def max_images(self) -> int:
-        """The number of images read per product, the first ones; 0: none."""
-        return max((view.images for view in self.inputs if view.modality == "image"), default=0)
 
     @property
     def spec(self) -> LinearSpec:
@@ -186,6 +153,7 @@ class LinearPredictor(TrainedPredictor):
         def read(home: Path, manifest: dict[str, Any]) -> LinearPredictor:
             model, reader = read_linear(home)
             tree = Taxonomy.from_json((home / "taxonomy.json").read_text())
-            return cls(model, reader, TreeCounts(tree, model.counts), **read_learned(home, manifest))
+            context = TreeCounts(tree, model.counts)
+            return cls(model=model, reader=reader, context=context, **read_learned(home, manifest))
 
         return read_bundle(folder, cls.runtime, read)

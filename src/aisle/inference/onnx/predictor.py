@@ -10,47 +10,36 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from aisle.data import Catalog, Product
-from aisle.data.catalog_format import CatalogFormat
-from aisle.guarantee import Nearest, Policy
+from aisle.data import Product
 from aisle.inference.base_predictor import (
-    BasePredictor,
     LazyEmbeddings,
     ScoredBatch,
     TreeCounts,
     batched_by_cost,
-    content_hashes,
 )
 from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.folder import seal
-from aisle.inference.knn_index import PROJECTION_DIM, KnnIndex, random_projection
+from aisle.inference.knn_index import PROJECTION_DIM, random_projection
 from aisle.inference.onnx.bundle import copy_files, read_onnx
 from aisle.inference.prefetch import cores, prefetch
+from aisle.inference.trained_predictor import SinglePredictor
 from aisle.models.onnx_runtime import EncodedArrays, OnnxGraph, OnnxView
 from aisle.models.preprocessing import Preprocessor, TfidfPreprocessor, VectorPreprocessor
 from aisle.models.views import View
 from aisle.taxonomy import Scores, Taxonomy
 
 
-@dataclass(frozen=True)
-class OnnxPredictor(BasePredictor):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class OnnxPredictor(SinglePredictor):
     """An exported network: ONNX graphs and embedding tables, with everything that prediction needs.
 
     Attributes:
-        context: the tree and training counts.
-        onnx_views: by view, in the network's order.
-        joint: the graph of fusion and head.
-        policy: calibration, thresholds and guarantee.
-        files: the folder of its graphs.
-        network: its `network.json`.
-        model_id: a hash of the model, `unsaved` before it is saved.
-        knn_views: the views in the k-NN index.
-        seen_keys: (n,) sorted content hashes (uint64) of the training rows.
-        results: measurements, for the model card.
-        knn_index: index of training products, for k-NN calibration and out-of-distribution detection.
-        batch: products scored at once; predictions do not depend on it.
-        threads: batches scored in parallel.
-        catalog_format: format and columns of the training catalog.
+        onnx_views: By view, in the network's order.
+        joint: The graph of fusion and head.
+        files: The folder of its graphs.
+        network: Its `network.json`.
+        knn_views: The views in the k-NN index.
+        threads: Batches scored in parallel.
     """
 
     runtime: ClassVar[str] = "onnx"
@@ -58,27 +47,11 @@ class OnnxPredictor(BasePredictor):
     context: TreeCounts
     onnx_views: Mapping[str, OnnxView]
     joint: OnnxGraph
-    policy: Policy
     files: Path
     network: Mapping[str, Any]
-    model_id: str = "unsaved"
     knn_views: tuple[str, ...] = ()
-    seen_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
-    results: Mapping[str, Any] = field(default_factory=dict)
-    knn_index: KnnIndex | None = None
     batch: int = 64
     threads: int = field(default_factory=cores)
-    catalog_format: CatalogFormat | None = None
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """The category tree."""
-        return self.context.taxonomy
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Names of the views that the model reads."""
-        return tuple(self.onnx_views)
 
     @property
     def inputs(self) -> tuple[View, ...]:
@@ -91,12 +64,6 @@ class OnnxPredictor(BasePredictor):
         return {name: view.preprocessor for name, view in self.onnx_views.items()}
 
     @property
-    def max_images(self) -> int:
-        """The number of images read per product, the first ones; 0: none."""
-        views = [one.source for one in self.onnx_views.values() if one.source.modality == "image"]
-        return max((view.images for view in views), default=0)
-
-    @property
     def store(self) -> None:
         """It keeps no encoder's output."""
         return None
@@ -107,9 +74,6 @@ class OnnxPredictor(BasePredictor):
         """(B, D) the vectors that products are searched by."""
         parts = [part.embedding for part in self.score_batches(products)]
         return np.concatenate([np.zeros((0, self.network["dim"]), np.float32), *parts])
-
-    def _nearest(self, scored: ScoredBatch) -> Nearest | None:
-        return self.knn_index.query(scored.spaces, self.taxonomy) if self.knn_index else None
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
@@ -143,16 +107,6 @@ class OnnxPredictor(BasePredictor):
         scores = Scores(self.taxonomy, output["logp"])
         messages = [tuple(row) for row in problems]
         return ScoredBatch(scores, output["embedding"], is_present, messages, LazyEmbeddings(spaces))
-
-    # -- training rows -------------------------------------------------------------------------
-
-    def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
-        """(n,) bool: products whose content this model was trained on."""
-        return np.isin(content_hashes(products), self.seen_keys)
-
-    def with_policy(self, policy: Policy) -> "OnnxPredictor":
-        """A copy with another policy."""
-        return dataclasses.replace(self, policy=policy)
 
     def with_store(self, store: object) -> "OnnxPredictor":
         """The same: it keeps no encoder's output."""
@@ -196,7 +150,15 @@ class OnnxPredictor(BasePredictor):
         tree = Taxonomy.from_json((folder / "taxonomy.json").read_text())
         counts = TreeCounts(tree, np.array(network["terminal_counts"], dtype=np.int64))
         knn_views = tuple(network["knn_views"])
-        return cls(counts, onnx_views, joint, files=folder, network=network, knn_views=knn_views, **learned)
+        return cls(
+            context=counts,
+            onnx_views=onnx_views,
+            joint=joint,
+            files=folder,
+            network=network,
+            knn_views=knn_views,
+            **learned,
+        )
 
 
 def learned_of(model: Any) -> dict[str, Any]:
