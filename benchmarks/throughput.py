@@ -36,7 +36,7 @@ from PIL import Image
 import aisle
 from aisle.data import Catalog, Product
 from aisle.data.chunks import ChunkReader
-from aisle.inference.base_predictor import batched
+from aisle.inference.batches import batched
 from aisle.inference.bulk import BulkJob, classify_to_folder
 from aisle.inference.holdout import HeldOutRows, cost_of
 from aisle.inference.label_targets import targets_in

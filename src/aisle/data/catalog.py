@@ -63,6 +63,11 @@ class Catalog(Sequence[Product]):
     def __repr__(self) -> str:
         return f"Catalog({len(self):,} products, {', '.join(self.fields)}; {len(self.problems)} problems)"
 
+    def _repr_html_(self) -> str:
+        from aisle.data.catalog_html import catalog_html
+
+        return catalog_html(self)
+
     def raw(self, i: int) -> dict[str, Any]:
         """The cells of row i as they are in the file."""
         return self._data.records.row(self._record(i))

@@ -103,6 +103,11 @@ class Evaluation(ResultRecord):
     comparison: ReportComparison | None = None
     robustness: tuple[RobustnessScore, ...] = ()
 
+    def _repr_html_(self) -> str:
+        from aisle.evaluation.evaluation_html import evaluation_html
+
+        return evaluation_html(self)
+
     def to_json(self) -> str:
         """The result as JSON, without images."""
         return self.model_dump_json(indent=2)

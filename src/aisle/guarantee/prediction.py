@@ -45,6 +45,11 @@ class Prediction:
         """The confidence of `path`; where that is empty, of `best`."""
         return self.confidence[len(self.path) - 1]
 
+    def _repr_html_(self) -> str:
+        from aisle.guarantee.prediction_html import prediction_html
+
+        return prediction_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and strings, for JSON; paths as `A > B`."""
         return {

@@ -9,6 +9,7 @@ import pyarrow as pa
 from aisle.data import Product
 from aisle.errors import MissingExtraError
 from aisle.guarantee.prediction import Prediction
+from aisle.guarantee.prediction_html import DECISION_NAMES, predictions_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,11 +74,13 @@ class Predictions(Sequence[Prediction]):
     def __repr__(self) -> str:
         return f"Predictions({self.summary()})"
 
+    def _repr_html_(self) -> str:
+        return predictions_html(self)
+
     def summary(self) -> str:
         """The number of products, and of each decision: `200 products: 120 full path, 30 partial path, …`."""
         counts = Counter(one.decision for one in self)
-        named = {"accept": "full path", "partial": "partial path", "review": "for review"}
-        parts = [f"{counts[key]:,} {name}" for key, name in named.items() if counts[key]]
+        parts = [f"{counts[key]:,} {name}" for key, name in DECISION_NAMES.items() if counts[key]]
         count = f"{len(self):,} product{'' if len(self) == 1 else 's'}"
         return f"{count}: {', '.join(parts)}" if parts else count
 

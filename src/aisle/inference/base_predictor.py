@@ -2,47 +2,28 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, overload
 
 import numpy as np
 
-from aisle.data import Catalog, Problem, Product
+from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.data.duplicates import product_key
 from aisle.data.inputs import PredictSource, read_inputs
 from aisle.guarantee import Confidences, Policy, Prediction, Predictions
 from aisle.guarantee.nearest import Nearest
+from aisle.inference.batches import ScoredBatch, predictions_of
 from aisle.inference.bundle import write_bundle
 from aisle.inference.known_columns import check_columns
+from aisle.inference.model_summary import model_html, summary_lines
 from aisle.models.features import FeatureStore
 from aisle.models.views import View
 from aisle.progress import Advance, Progress
 from aisle.progress_bars import choose_progress
 from aisle.taxonomy import Scores, Taxonomy
-
-_TEXT_BATCH_SIZE = 1024  # of products without views that cost more than TF-IDF
-FAULTY = "the row is faulty: see its problems"
-
-
-class ScoredBatch(NamedTuple):
-    """A model's output for B products.
-
-    Attributes:
-        scores: uncalibrated log-probabilities.
-        embedding: (B, D) the vectors that products are searched by.
-        present: (B, V) bool.
-        problems: messages about each product.
-        spaces: (B, D) embeddings by view for the k-NN index; they do not depend on the tree.
-    """
-
-    scores: Scores
-    embedding: np.ndarray
-    present: np.ndarray
-    problems: list[tuple[str, ...]]
-    spaces: Mapping[str, np.ndarray]
 
 
 class TreeCounts(NamedTuple):
@@ -55,126 +36,6 @@ class TreeCounts(NamedTuple):
 
     taxonomy: Taxonomy
     counts: np.ndarray
-
-
-class LazyEmbeddings(Mapping[str, np.ndarray]):
-    """Embeddings by view, computed on first access: a policy without neighbors needs none.
-
-    Args:
-        compute: functions by view.
-    """
-
-    def __init__(self, compute: Mapping[str, Callable[[], np.ndarray]]) -> None:
-        self._compute = dict(compute)
-        self._computed: dict[str, np.ndarray] = {}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._computed:
-            self._computed[name] = self._compute[name]()
-        return self._computed[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._compute)
-
-    def __len__(self) -> int:
-        return len(self._compute)
-
-
-@dataclass(frozen=True)
-class ProductRows:
-    """Rows of a catalog as products, with their problems; `predict_stream` accepts it like a catalog.
-
-    Attributes:
-        products: n products.
-        problems: of each row.
-        fatal: (n,) bool, rows that cannot be decided automatically.
-    """
-
-    products: list[Product]
-    problems: list[tuple[Problem, ...]]
-    fatal: np.ndarray
-
-    def __iter__(self) -> Iterator[Product]:
-        return iter(self.products)
-
-    def problems_of(self, i: int) -> tuple[Problem, ...]:
-        """The problems of row i."""
-        return self.problems[i]
-
-
-def predictions_of(
-    parts: Iterable[tuple[list[Product], ScoredBatch]],
-    products: Iterable[Product],
-    policy: Policy,
-    nearest: Callable[[ScoredBatch], Nearest | None],
-    model_id: str,
-    advance: Advance | None = None,
-) -> Iterator[Prediction]:
-    """Turn scored batches into predictions.
-
-    Args:
-        parts: products and scores of each batch.
-        products: the source; the problems of a catalog's rows are added to the predictions, and its fatal
-            rows go to review.
-        policy: calibration, thresholds and guarantee.
-        nearest: finds the neighbors of a batch.
-        model_id: the model's id.
-        advance: called with the size of each batch.
-
-    Yields:
-        One prediction per product, in order.
-    """
-    catalog = products if isinstance(products, Catalog | ProductRows) else None
-    row = 0
-    for batch, scored in parts:
-        problems, faulty = scored.problems, np.zeros(len(batch), bool)
-        if catalog is not None:
-            rows = range(row, row + len(batch))
-            row_problems = [tuple(map(str, catalog.problems_of(i))) for i in rows]
-            problems = [a + b for a, b in zip(row_problems, problems, strict=True)]
-            faulty = catalog.fatal[row : row + len(batch)]
-        predictions = policy.predict(
-            [product.id for product in batch],
-            scored.scores,
-            problems=problems,
-            present=scored.present.any(1) & ~faulty,
-            nearest=nearest(scored) if policy.uses_neighbors else None,
-            model_id=model_id,
-        )
-        for prediction, is_faulty in zip(predictions, faulty.tolist(), strict=True):
-            yield dataclasses.replace(prediction, reason=FAULTY) if is_faulty else prediction
-        row += len(batch)
-        if advance:
-            advance(len(batch))
-
-
-def batched(products: Iterable[Product], size: int) -> Iterator[list[Product]]:
-    """Split a stream into lists of at most `size` products."""
-    batch: list[Product] = []
-    for product in products:
-        batch.append(product)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def batched_by_cost(
-    products: Iterable[Product], size: int, slow_views: Sequence[View]
-) -> Iterator[list[Product]]:
-    """Split a stream into lists of at most `size` products, or longer ones of products without slow views.
-
-    Args:
-        products: the stream.
-        size: of a batch.
-        slow_views: the views that cost more than TF-IDF.
-    """
-    for batch in batched(products, max(_TEXT_BATCH_SIZE, size)):
-        if any(view.value(product) is not None for product in batch for view in slow_views):
-            yield from batched(batch, size)
-        else:
-            yield batch
 
 
 def content_hashes(products: Catalog | Iterable[Product]) -> np.ndarray:
@@ -243,6 +104,12 @@ class BasePredictor(ABC):
     def with_policy(self, policy: Policy) -> Self:
         """A copy with another policy."""
         return self._replace(policy=policy)
+
+    def __repr__(self) -> str:
+        return "\n".join(summary_lines(self))
+
+    def _repr_html_(self) -> str:
+        return model_html(self)
 
     @abstractmethod
     def _scored(

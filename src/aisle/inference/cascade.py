@@ -19,7 +19,8 @@ from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import BundleError
 from aisle.guarantee import Nearest
-from aisle.inference.base_predictor import BasePredictor, LazyEmbeddings, ScoredBatch, batched
+from aisle.inference.base_predictor import BasePredictor
+from aisle.inference.batches import LazyEmbeddings, ScoredBatch, batched
 from aisle.inference.bundle import open_members, read_bundle, read_policy
 from aisle.inference.folder import write_json
 from aisle.models.views import View

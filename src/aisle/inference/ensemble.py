@@ -18,7 +18,8 @@ from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import BundleError
 from aisle.guarantee import Policy
 from aisle.guarantee.nearest import Nearest
-from aisle.inference.base_predictor import BasePredictor, ScoredBatch, batched
+from aisle.inference.base_predictor import BasePredictor
+from aisle.inference.batches import ScoredBatch, batched
 from aisle.inference.bundle import open_members, read_bundle, read_policy
 from aisle.inference.folder import write_json
 from aisle.inference.stack import Stack, mean_of

@@ -12,7 +12,7 @@ import torch
 
 from aisle.data import Product
 from aisle.guarantee import Policy
-from aisle.inference.base_predictor import LazyEmbeddings, ScoredBatch, batched, batched_by_cost
+from aisle.inference.batches import LazyEmbeddings, ScoredBatch, batched, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.input_pipeline import InputPipeline, NetworkInputs
 from aisle.inference.knn_index import PROJECTION_DIM, random_projection

@@ -11,7 +11,8 @@ from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import CatalogError
 from aisle.guarantee import Nearest, Policy
-from aisle.inference.base_predictor import BasePredictor, ScoredBatch, content_hashes
+from aisle.inference.base_predictor import BasePredictor, content_hashes
+from aisle.inference.batches import ScoredBatch
 from aisle.inference.knn_index import KnnIndex
 from aisle.inference.zero_shot import EXAMPLES, ZeroShot, fit, name_products, update_means
 from aisle.taxonomy import Targets, Taxonomy

@@ -49,7 +49,7 @@ def embed_batches(model: "Predictor", products: Iterable[Product]) -> Iterator[E
         model: The model.
         products: The products.
     """
-    from aisle.inference.base_predictor import batched
+    from aisle.inference.batches import batched
 
     modalities(model)
     for batch in batched(products, model.batch):

@@ -89,6 +89,11 @@ class Taxonomy:
     def __repr__(self) -> str:
         return f"Taxonomy({len(self)} nodes, {len(self.terminals)} terminals, {self.depth} levels)"
 
+    def _repr_html_(self) -> str:
+        from aisle.taxonomy.tree_html import taxonomy_html
+
+        return taxonomy_html(self)
+
     def find(self, label: str | Sequence[str]) -> int | None:
         """The index of the node with this path (a sequence), or this id or alias (a string); None without
         one.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from aisle.data import Catalog, Product
 from aisle.data.images import is_temporary
 from aisle.guarantee import Prediction
-from aisle.inference.base_predictor import ProductRows
+from aisle.inference.batches import ProductRows
 from aisle.models.features import content_key
 from aisle.progress import Advance
 from aisle.taxonomy import Taxonomy

@@ -11,7 +11,8 @@ import numpy as np
 
 from aisle.data import Product
 from aisle.guarantee import Policy
-from aisle.inference.base_predictor import LazyEmbeddings, ScoredBatch, TreeCounts, batched, batched_by_cost
+from aisle.inference.base_predictor import TreeCounts
+from aisle.inference.batches import LazyEmbeddings, ScoredBatch, batched, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.holdout import OutOfFoldPredictions
 from aisle.inference.knn_index import random_projection

@@ -11,12 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from aisle.data import Product
-from aisle.inference.base_predictor import (
-    LazyEmbeddings,
-    ScoredBatch,
-    TreeCounts,
-    batched_by_cost,
-)
+from aisle.inference.base_predictor import TreeCounts
+from aisle.inference.batches import LazyEmbeddings, ScoredBatch, batched_by_cost
 from aisle.inference.bundle import read_bundle, read_learned
 from aisle.inference.folder import seal
 from aisle.inference.knn_index import PROJECTION_DIM, random_projection
