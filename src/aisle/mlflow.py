@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.models.model import ModelInfo
 
-    from aisle.inference.predictor import Predictor
+    from aisle.inference.base_predictor import BasePredictor
 
 _LOADER = "aisle.mlflow"  # where MLflow finds `_load_pyfunc`
 _EXAMPLE = "red running shoes"
@@ -25,7 +25,7 @@ _EXTRAS = {"torch": "torch", "onnx": "onnx"}  # by kind of model
 
 
 def save_model(
-    model: Predictor,
+    model: BasePredictor,
     path: str | Path,
     *,
     signature: ModelSignature | None = None,
@@ -57,7 +57,7 @@ def save_model(
 
 
 def log_model(
-    model: Predictor,
+    model: BasePredictor,
     name: str = "model",
     *,
     registered_model_name: str | None = None,
@@ -94,7 +94,7 @@ def log_model(
         )
 
 
-def load_model(model_uri: str, *, trust_code: bool = False, device: str = "cpu") -> Predictor:
+def load_model(model_uri: str, *, trust_code: bool = False, device: str = "cpu") -> BasePredictor:
     """Load the model itself, with all its methods, from an MLflow model.
 
     Args:
@@ -117,7 +117,7 @@ def load_model(model_uri: str, *, trust_code: bool = False, device: str = "cpu")
     return workflow.load(folder / flavor["data"], trust_code=trust_code, device=device)
 
 
-def signature_of(model: Predictor) -> ModelSignature:
+def signature_of(model: BasePredictor) -> ModelSignature:
     """The columns that a model reads, all optional, of any type; and those of its predictions.
 
     Raises:
@@ -149,7 +149,7 @@ def _pyfunc() -> Any:
 
 
 def _arguments(
-    model: Predictor,
+    model: BasePredictor,
     signature: ModelSignature | None,
     input_example: Any,
     pip_requirements: list[str] | None,
@@ -166,7 +166,7 @@ def _arguments(
     }
 
 
-def _columns(model: Predictor) -> list[str]:
+def _columns(model: BasePredictor) -> list[str]:
     """The columns that a model reads: those of its training catalog, else its fields."""
     written = model.catalog_format
     found: dict[str, None] = {}
@@ -180,7 +180,7 @@ def _columns(model: Predictor) -> list[str]:
     return [name for name in found if name != "*"]
 
 
-def _example(model: Predictor) -> pd.DataFrame:
+def _example(model: BasePredictor) -> pd.DataFrame:
     import pandas as pd
 
     written = model.catalog_format
@@ -198,7 +198,7 @@ def _output_names() -> list[str]:
 class _PyFunc:
     """What `mlflow.pyfunc.load_model` wraps."""
 
-    def __init__(self, model: Predictor) -> None:
+    def __init__(self, model: BasePredictor) -> None:
         self.model = model
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from aisle.progress_bars import choose_progress
 
 if TYPE_CHECKING:
     from aisle.data import Catalog, Columns
+    from aisle.data.dialects import Dialect
     from aisle.data.sources import Source
     from aisle.evaluation import Evaluation
     from aisle.inference.base_predictor import BasePredictor
@@ -34,6 +35,8 @@ def read(
     vectors: Mapping[str, str | Path] | None = None,
     strict: bool = False,
     like: BasePredictor | Catalog | None = None,
+    format: str | Path | Dialect | None = None,
+    category_file: str | Path | None = None,
     max_expanded: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Catalog:
@@ -55,6 +58,10 @@ def read(
         strict: Raise the first problem.
         like: A model or a catalog whose columns, separators and encoding this source has too, as far as it
             has those columns.
+        format: How a shop's platform writes the source: the name of a dialect (`shopify`), a TOML file, or
+            `none` for a plain table. Default: recognised by the columns of a file.
+        category_file: The file that gives codes of categories their names, such as Akeneo's category export.
+            Default: looked for beside the source.
         max_expanded: Bytes that a compressed file may unpack to. Default: 100 times its size, or 64 MiB.
         progress: True to show progress on standard error. Default: a bar in notebooks only.
 
@@ -83,6 +90,8 @@ def read(
         vectors=vectors,
         strict=strict,
         like=like,
+        format=format,
+        category_file=category_file,
         max_expanded=max_expanded,
         progress=choose_progress(progress),
     )
