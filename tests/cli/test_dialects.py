@@ -51,6 +51,21 @@ def test_check_announces_the_platform(run, tmp_path, export):
     assert (found["dialect"], found["rows"], found["source_rows"]) == (export.title, products, rows)
 
 
+def test_check_says_what_each_column_is_used_for(run, tmp_path):
+    path = exports.MAGENTO.write(tmp_path)
+    found = json.loads(run("check", path, "--no-images", "--json")[1])
+    parts = {column["name"]: column["part"] for column in found["columns"]}
+    assert {name: parts[name] for name in ("sku", "name", "categories", "base_image", "color")} == {
+        **{"sku": "id", "name": "title", "categories": "category", "base_image": "images", "color": "fields"},
+    }
+    assert parts["configurable_variations"] == "group"
+    assert parts["additional_attributes"] == "attribute"
+    assert parts["url_key"] == "ignored"
+    assert ("labels", "levels separated by '/', several categories separated by ','") in map(
+        tuple, found["mapping"]
+    )
+
+
 def test_check_reads_a_plain_table_if_asked(run, tmp_path):
     words = ("--no-images", "--json", "--format", "none")
     found = json.loads(run("check", exports.SHOPIFY.write(tmp_path), *words)[1])

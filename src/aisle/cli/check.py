@@ -181,7 +181,9 @@ def _listed(report: "CheckReport") -> "list[ColumnSummary]":
     """The columns that are printed: all of a narrow file, else those with a role and some others."""
     if len(report.columns) <= _WIDE:
         return list(report.columns)
-    vague = [column for column in report.columns if column.part in ("fields", "ignored", "unused")]
+    vague = [
+        column for column in report.columns if column.part in ("fields", "ignored", "attribute", "unused")
+    ]
     left = {column.name for column in vague[_FIELDS:]}
     shown = [column for column in report.columns if column.name not in left]
     return shown[:_WIDE]

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 from aisle.data import column_parsers
 from aisle.data.catalog import Catalog
 from aisle.data.checks import find_all
+from aisle.data.dialects.attributes import attribute_columns
 from aisle.data.dialects.cells import CATEGORY
+from aisle.data.dialects.header import Header
 from aisle.data.dialects.schema import AUTO
 from aisle.data.finding import Finding
 from aisle.data.labels import LabelStyle
@@ -220,6 +223,7 @@ def _columns(catalog: Catalog) -> list[ColumnSummary]:
         for part, value in catalog.columns.to_dict().items()
         for name in (value if isinstance(value, list) else [value])
     }
+    parts |= _parts_of_dialect(catalog, parts)
     found = []
     for name in catalog.names:
         filled = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(name))
@@ -229,6 +233,22 @@ def _columns(catalog: Catalog) -> list[ColumnSummary]:
         distinct = len(counts) if counts is not None else None
         found.append(ColumnSummary(name, parts.get(name, "unused"), filled, distinct, top_value[:80], share))
     return found
+
+
+def _parts_of_dialect(catalog: Catalog, parts: Mapping[str, str]) -> dict[str, str]:
+    """What a dialect uses columns for that have no role by themselves."""
+    if catalog.dialect is None:
+        return {}
+    header, rules = Header(catalog.names), catalog.dialect
+    products = rules.products
+    uses = {
+        "position": header.find_all(rules.images.position),
+        "attribute": attribute_columns(rules.attributes, header, rules.columns.ignored).names,
+        "group": header.find_all((*products.group_by, *products.parent, *products.children)),
+    }
+    return {
+        name: use for use, names in uses.items() for name in names if parts.get(name, "ignored") == "ignored"
+    }
 
 
 def _levels(catalog: Catalog) -> tuple[LevelSummary, ...]:
