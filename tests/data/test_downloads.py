@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 
 import pytest
 import typer
@@ -13,7 +14,6 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from aisle.cli.images import images as command
-from aisle.data import fetch as fetching
 from aisle.data import read
 from aisle.data.downloads import RateLimits, download, image_urls
 from aisle.data.fetch import FetchError, FetchLimits, fetch, is_public
@@ -178,11 +178,20 @@ def test_other_schemes_are_refused(url):
         fetch(url)
 
 
-def test_each_redirect_is_checked_anew(server, monkeypatch):
-    monkeypatch.setattr(fetching, "is_public", lambda ip: ip == "127.0.0.1")  # as if it were on the internet
-    assert fetch(server.url + "/away").data == png()
+def test_each_redirect_is_checked_anew(server):
+    limits = FetchLimits(networks=(ip_network("127.0.0.1/32"),))
+    assert fetch(server.url + "/away", limits).data == png()
     with pytest.raises(FetchError, match=r"127\.0\.0\.2 is a private address"):
-        fetch(server.url + "/inside")
+        fetch(server.url + "/inside", limits)
+
+
+def test_an_allowed_network_lets_no_other_address_in(server):
+    for network in ("10.0.0.0/8", "::1/128", "169.254.0.0/16"):
+        limits = FetchLimits(networks=(ip_network(network),))
+        with pytest.raises(FetchError, match="private address"):
+            fetch(server.url + "/ok/1", limits)
+    with pytest.raises(FetchError, match="never fetched"):  # not even where it is allowed
+        fetch("http://169.254.169.254/", limits)
 
 
 @pytest.mark.parametrize(

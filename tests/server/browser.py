@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from aisle.server.app import create_app
-from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
+from tests.server.conftest import patient
 from tests.server.live_server import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -21,7 +21,7 @@ in_chromium = [
 def site(trained, tmp_path):
     """A server with an empty database, in which every product is looked at once."""
     yield from serving(
-        ServerSettings(runs={"shop": trained.run}, store=str(tmp_path / "store.db"), double_review_rate=0.0)
+        patient(runs={"shop": trained.run}, store=str(tmp_path / "store.db"), double_review_rate=0.0)
     )
 
 

@@ -10,11 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from aisle.server.errors import ServerError
-from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.store import ServerStore, keys, retention
 from aisle.server.store.tables import keys as table
-from tests.server.conftest import BACKENDS, advance
+from tests.server.conftest import BACKENDS, advance, patient
 from tests.server.test_security import ONE, key
 from tests.waiting import wait_until
 
@@ -76,7 +75,7 @@ def test_a_key_that_came_and_went_between_two_looks_closes_too(start):
 
 @pytest.mark.parametrize("outside", OUTSIDE, ids=lambda change: str(*change.values()))
 def test_a_server_others_reach_does_not_start_without_a_key_in_use(trained, tmp_path, outside):
-    settings = ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), **outside)
+    settings = patient(runs={"s": trained.run}, store=str(tmp_path / "s.db"), **outside)
     with pytest.raises(ServerError, match="aisle keys add NAME --role admin --store ") as first:
         Server.start(settings)
     assert "\n" not in str(first.value)
@@ -92,7 +91,7 @@ def test_a_server_others_reach_does_not_start_without_a_key_in_use(trained, tmp_
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
 def test_a_server_of_this_machine_alone_starts_without_keys(trained, tmp_path, host):
-    server = Server.start(ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), host=host))
+    server = Server.start(patient(runs={"s": trained.run}, store=str(tmp_path / "s.db"), host=host))
     assert server.open is True
     server.stop()
 
@@ -103,7 +102,7 @@ def test_open_is_for_stores_that_never_had_a_key(start, trained, address):
     mine = key(client)
     assert (may(client), may(client, mine)) == (401, 200)
     with pytest.raises(ServerError, match="leave --open out"):
-        Server.start(ServerSettings(runs={"s": trained.run}, store=address, open=True))
+        Server.start(patient(runs={"s": trained.run}, store=address, open=True))
 
 
 @pytest.mark.slow

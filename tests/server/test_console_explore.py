@@ -5,11 +5,11 @@ import time
 import httpx2
 import pytest
 
-from aisle.server.settings import ServerSettings
 from aisle.server.store import feedback as feedback_store
 from tests.server.browser import browser as browser
 from tests.server.browser import check_looks, in_chromium, serving, slowed
 from tests.server.browser import tab as tab
+from tests.server.conftest import patient
 from tests.server.test_classify import image_bytes
 
 pytestmark = in_chromium
@@ -19,7 +19,7 @@ DAY = 86_400_000
 @pytest.fixture
 def site(trained, tmp_path):
     runs = {"shop": trained.run, "new": trained.run / "model"}
-    yield from serving(ServerSettings(runs=runs, store=str(tmp_path / "store.db")))
+    yield from serving(patient(runs=runs, store=str(tmp_path / "store.db")))
 
 
 def asked(site, path):

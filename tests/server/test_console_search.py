@@ -2,10 +2,10 @@
 
 import pytest
 
-from aisle.server.settings import ServerSettings
 from tests.server.browser import browser as browser
 from tests.server.browser import check_looks, in_chromium, serving
 from tests.server.browser import tab as tab
+from tests.server.conftest import patient
 
 pytestmark = in_chromium
 
@@ -15,7 +15,7 @@ def site(trained, tmp_path):
     from aisle import search
 
     search.build(trained.model, trained.catalog, tmp_path / "index", run=trained.run)
-    settings = ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), index=tmp_path / "index")
+    settings = patient(runs={"s": trained.run}, store=str(tmp_path / "s.db"), index=tmp_path / "index")
     yield from serving(settings)
 
 

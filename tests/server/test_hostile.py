@@ -14,6 +14,7 @@ import pytest
 
 from aisle import Product
 from aisle.server.settings import ImageFetchSettings, RequestLimits
+from tests.server.conftest import Wrapped, patient
 from tests.server.test_classify import classify, image_bytes
 from tests.shared import DATA, needs_shared
 from tests.waiting import wait_until
@@ -104,7 +105,6 @@ def fetching(trained, tmp_path_factory):
     from starlette.testclient import TestClient
 
     from aisle.server.app import create_app
-    from aisle.server.settings import ServerSettings
     from aisle.server.state import Server
 
     reached = []
@@ -119,7 +119,7 @@ def fetching(trained, tmp_path_factory):
     thread = threading.Thread(target=inside.serve_forever)
     thread.start()
     store = tmp_path_factory.mktemp("fetching") / "s.db"
-    settings = ServerSettings(
+    settings = patient(
         runs={"shop": trained.run},
         store=str(store),
         image_fetch=ImageFetchSettings(enabled=True, timeout_s=2),
@@ -139,12 +139,13 @@ def test_a_server_inside_is_never_reached(fetching):
     assert answer["prediction"]["problems"] == ["image 1: not an address on the internet"]
 
 
-@pytest.fixture
-def slow_images(monkeypatch):
-    """A image server, as if on the internet, that does not answer what is below /slow until told."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+FETCH = {"enabled": True, "networks": ("127.0.0.1/32",)}
 
-    from aisle.data import fetch
+
+@pytest.fixture
+def slow_images():
+    """An image server in an allowed network, that does not answer what is below /slow until told."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     slow, answering = queue.SimpleQueue(), threading.Event()
     data = image_bytes(size=(300, 300))
@@ -169,7 +170,6 @@ def slow_images(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Images)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    monkeypatch.setattr(fetch, "is_public", lambda address: True)
     yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", slow=slow, answering=answering)
     answering.set()
     server.shutdown()
@@ -178,9 +178,7 @@ def slow_images(monkeypatch):
 
 
 def test_addresses_that_never_answer_cost_a_request_little(start, slow_images):
-    client = start(
-        image_fetch=ImageFetchSettings(enabled=True, timeout_s=1, total_timeout_s=2, max_parallel=4)
-    )
+    client = start(image_fetch=ImageFetchSettings(timeout_s=1, total_timeout_s=2, max_parallel=4, **FETCH))
     names = ["good", *(f"slow/{i}" for i in range(50))]
     answers = classify(
         client, *({"title": "clock", "images": [f"{slow_images.url}/{name}"]} for name in names)
@@ -191,9 +189,7 @@ def test_addresses_that_never_answer_cost_a_request_little(start, slow_images):
 
 
 def test_who_would_wait_for_others_images_is_told_when_to_come_back(start, slow_images):
-    client = start(
-        image_fetch=ImageFetchSettings(enabled=True, timeout_s=60, total_timeout_s=60, max_requests=1)
-    )
+    client = start(image_fetch=ImageFetchSettings(timeout_s=60, total_timeout_s=60, max_requests=1, **FETCH))
     product = {"title": "clock", "images": [f"{slow_images.url}/slow"]}
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(classify, client, product)
@@ -208,7 +204,7 @@ def test_who_would_wait_for_others_images_is_told_when_to_come_back(start, slow_
 
 def test_images_of_a_request_have_a_size_together(start, slow_images):
     client = start(
-        image_fetch=ImageFetchSettings(enabled=True, max_parallel=1),
+        image_fetch=ImageFetchSettings(max_parallel=1, **FETCH),
         limits=RequestLimits(max_body_bytes=2_000),
     )
     images = [f"{slow_images.url}/good/{i}" for i in range(20)]
@@ -238,17 +234,17 @@ def test_who_would_wait_too_long_is_told_when_to_come_back(start):
     assert client.post("/v1/classify", json={"products": [{"title": "a"}] * 50}).status_code == 200
 
 
-def test_a_product_that_breaks_the_model_spoils_only_its_own_answer(start, monkeypatch):
-    client = start()
-    served = client.server.registry.state.get()
-    predict = type(served).predict
+class Fragile(Wrapped):
+    """A model that fails on one product."""
 
-    def poisoned(self, products):
+    def predict(self, products):
         if any(product.fields.get("title") == "poison" for product in products):
             raise RuntimeError("this product breaks it")
-        return predict(self, products)
+        return self.model.predict(products)
 
-    monkeypatch.setattr(type(served), "predict", poisoned)
+
+def test_a_product_that_breaks_the_model_spoils_only_its_own_answer(start, trained):
+    client = start(load=lambda folder: Fragile(trained.model))
     answers = classify(
         client, {"id": "a", "title": "mug"}, {"id": "b", "title": "poison"}, {"id": "c", "title": "mug"}
     )

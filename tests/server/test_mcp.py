@@ -15,10 +15,10 @@ from mcp.client.streamable_http import streamable_http_client
 from aisle import search
 from aisle.data import Product
 from aisle.server.app import create_app
-from aisle.server.settings import RequestLimits, ServerSettings
+from aisle.server.settings import RequestLimits
 from aisle.server.state import Server
 from aisle.server.store import keys
-from tests.server.conftest import advance
+from tests.server.conftest import advance, patient
 from tests.server.live_server import Site
 
 SHOE = {"id": "A-17", "title": "Red running shoes", "description": "Light, with a soft sole."}
@@ -38,7 +38,7 @@ def sites(trained, tmp_path_factory):
 
     def site(**changes):
         store = str(tmp_path_factory.mktemp("mcp") / "store.db")
-        server = Server.start(ServerSettings(**{"runs": {"shop": trained.run}, "store": store} | changes))
+        server = Server.start(patient(**{"runs": {"shop": trained.run}, "store": store} | changes))
         started.append(Site(create_app(server), server, lifespan="on"))
         return started[-1]
 

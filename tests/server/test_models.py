@@ -2,7 +2,6 @@ import dataclasses
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import pytest
@@ -16,10 +15,10 @@ from aisle.cli import register
 from aisle.errors import BundleError
 from aisle.guarantee import OperatingPoint, PolicyError, Settings
 from aisle.guarantee.rule import NEVER
-from aisle.server.batching import Batcher
-from aisle.server.model_registry import ModelRegistry, ServedModel
-from aisle.server.settings import RequestLimits, ServerSettings
+from aisle.server.model_registry import ModelRegistry
+from aisle.server.settings import RequestLimits
 from aisle.server.state import Server
+from tests.server.conftest import Wrapped, patient
 from tests.server.test_classify import classify
 from tests.waiting import wait_until
 
@@ -155,20 +154,24 @@ def test_models_change_under_load_without_a_lost_or_mixed_answer(two):
 
 
 @pytest.mark.slow
-def test_callers_are_not_refused_while_a_model_is_judged(start, trained, shop, monkeypatch):
+def test_callers_are_not_refused_while_a_model_is_judged(start, trained, shop):
     # By the queue's clock, a product takes 20 ms: all of the golden set at once 4.8 s.
-    now, judging, plain = [0.0], threading.Event(), ServedModel.predict
+    now, judging = [0.0], threading.Event()
 
-    def predict(served, products):
-        now[0] += 0.02 * len(products)
-        if judging.is_set() and all(product.fields.get("title") != "clock" for product in products):
-            wait_until(lambda: client.server.batcher.waiting > len(products))  # somebody asks meanwhile
-        return plain(served, products)
+    class Slow(Wrapped):
+        def predict(self, products):
+            now[0] += 0.02 * len(products)
+            if judging.is_set() and all(product.fields.get("title") != "clock" for product in products):
+                wait_until(lambda: client.server.batcher.waiting > len(products))  # somebody asks meanwhile
+            return self.model.predict(products)
 
-    monkeypatch.setattr(ServedModel, "predict", predict)
-    monkeypatch.setattr("aisle.server.state.Batcher", partial(Batcher, clock=lambda: now[0]))
-    runs = {"shop": trained.run, "same": trained.run / "model"}
-    client = start(runs=runs, golden_set=shop.products, limits=RequestLimits(max_wait_s=3))
+    client = start(
+        runs={"shop": trained.run, "same": trained.run / "model"},
+        golden_set=shop.products,
+        limits=RequestLimits(max_wait_s=3),
+        load=lambda folder: Slow(trained.model),
+        clock=lambda: now[0],
+    )
     said, codes = [], []
     judge = threading.Thread(target=lambda: said.append(client.post("/v1/models/same/promote")))
     judging.set()
@@ -183,7 +186,7 @@ def test_callers_are_not_refused_while_a_model_is_judged(start, trained, shop, m
 
 def test_a_run_that_is_none(tmp_path):
     with pytest.raises(BundleError):
-        Server.start(ServerSettings(runs={"x": tmp_path / "none"}, store=str(tmp_path / "s.db")))
+        Server.start(patient(runs={"x": tmp_path / "none"}, store=str(tmp_path / "s.db")))
 
 
 def test_a_shuffled_model_is_really_worse(worse, trained):
@@ -192,14 +195,12 @@ def test_a_shuffled_model_is_really_worse(worse, trained):
     assert np.mean(right) < 0.3
 
 
-class Gated:
+class Gated(Wrapped):
     """A model that answers only once it may, and says when it is asked."""
 
     def __init__(self, model):
-        self.model, self.asked, self.go = model, threading.Event(), threading.Event()
-
-    def __getattr__(self, name):
-        return getattr(self.model, name)
+        super().__init__(model)
+        self.asked, self.go = threading.Event(), threading.Event()
 
     def predict(self, products):
         self.asked.set()

@@ -7,10 +7,9 @@ from typer.testing import CliRunner
 
 from aisle.cli import register
 from aisle.server.app import create_app
-from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.store import keys
-from tests.server.conftest import advance
+from tests.server.conftest import advance, patient
 from tests.server.live_server import Site
 
 
@@ -18,7 +17,7 @@ from tests.server.live_server import Site
 def site(trained, shop, tmp_path_factory):
     runs = {"shop": trained.run, "same": trained.run / "model"}
     store = str(tmp_path_factory.mktemp("models") / "store.db")
-    server = Server.start(ServerSettings(runs=runs, store=store, golden_set=shop.products))
+    server = Server.start(patient(runs=runs, store=store, golden_set=shop.products))
     site = Site(create_app(server), server)
     yield site
     site.stop()

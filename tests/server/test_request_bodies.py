@@ -6,6 +6,7 @@ import re
 import pytest
 
 from aisle.server.settings import RequestLimits
+from tests.server.conftest import patient
 from tests.server.test_security import ONE, key
 
 JSON = {"content-type": "application/json"}
@@ -160,12 +161,11 @@ def loading(trained, tmp_path_factory):
     from starlette.testclient import TestClient
 
     from aisle.server.app import create_app
-    from aisle.server.settings import ServerSettings
     from aisle.server.state import Server
 
     folder = tmp_path_factory.mktemp("loading")
     (folder / "a file").write_text("x")
     (folder / "a circle").symlink_to(folder / "a circle")
-    settings = ServerSettings(runs={"shop": trained.run}, store=str(folder / "s.db"), library=folder)
+    settings = patient(runs={"shop": trained.run}, store=str(folder / "s.db"), library=folder)
     with TestClient(create_app(Server.start(settings)), base_url="http://127.0.0.1:8000") as client:
         yield client

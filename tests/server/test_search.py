@@ -9,10 +9,9 @@ from aisle import Product
 from aisle.errors import AisleError
 from aisle.server.app import create_app
 from aisle.server.client import Client
-from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.store import keys
-from tests.server.conftest import advance
+from tests.server.conftest import advance, patient
 from tests.shared import DATA, needs_shared
 
 
@@ -28,7 +27,7 @@ def index(trained, tmp_path_factory):
 @pytest.fixture(scope="module")
 def searching(trained, index, tmp_path_factory):
     store = tmp_path_factory.mktemp("searching") / "store.db"
-    server = Server.start(ServerSettings(runs={"shop": trained.run}, store=str(store), index=index))
+    server = Server.start(patient(runs={"shop": trained.run}, store=str(store), index=index))
     with TestClient(create_app(server), base_url="http://127.0.0.1:8000") as client:
         client.server = server
         yield client
@@ -131,9 +130,7 @@ def test_too_many_searches_at_once_are_told_to_come_back(searching):
 
 
 def test_a_key_is_needed_to_search(trained, index, tmp_path):
-    server = Server.start(
-        ServerSettings(runs={"shop": trained.run}, store=str(tmp_path / "s.db"), index=index)
-    )
+    server = Server.start(patient(runs={"shop": trained.run}, store=str(tmp_path / "s.db"), index=index))
     with TestClient(create_app(server), base_url="http://127.0.0.1:8000") as client:
         made = keys.add(server.store, "sol", "seller")
         advance(server, 3)
@@ -144,4 +141,4 @@ def test_a_key_is_needed_to_search(trained, index, tmp_path):
 
 def test_a_folder_that_is_no_index_ends_the_start(trained, tmp_path):
     with pytest.raises(AisleError, match="index"):
-        Server.start(ServerSettings(runs={"s": trained.run}, store=str(tmp_path / "s.db"), index=tmp_path))
+        Server.start(patient(runs={"s": trained.run}, store=str(tmp_path / "s.db"), index=tmp_path))

@@ -20,6 +20,7 @@ from aisle.data.images import ImageError, decode
 from aisle.data.product import ImageRef
 from aisle.errors import CatalogError
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AGENT = "aisle-images/0.1 (catalog images)"
 _REDIRECTS = 5
 _CHUNK = 64 * 1024
@@ -55,12 +56,19 @@ class FetchLimits(NamedTuple):
     Attributes:
         max_bytes: Bytes of the image.
         seconds: Time for the whole download.
-        private: Whether addresses that are not public are allowed, such as a shop's own image server.
+        private: Whether all addresses that are not public are allowed.
+        networks: Networks that are allowed although not public, such as that of a shop's own image server.
     """
 
     max_bytes: int = 20 * 2**20
     seconds: float = 30.0
     private: bool = False
+    networks: tuple[Network, ...] = ()
+
+    def allows(self, address: str) -> bool:
+        """Whether an IP address may be requested."""
+        ip = ipaddress.ip_address(address.split("%")[0])
+        return self.private or is_public(address) or any(ip in network for network in self.networks)
 
 
 class FetchError(CatalogError):
@@ -148,7 +156,7 @@ def _connect(
         raise PrivateAddressError(
             f"{host} is a private address ({addresses[0]}), of the machine's own network: never fetched"
         )
-    if not limits.private and not all(map(is_public, addresses)):
+    if not all(map(limits.allows, addresses)):
         raise PrivateAddressError(f"{host} is a private address ({addresses[0]}); --allow-private fetches it")
     connection = http.client.HTTPConnection(host, port)
     connection.sock = socket.create_connection((addresses[0], port), timeout=_remaining(deadline))

@@ -16,6 +16,7 @@ class RequestFetcher:
 
     def __init__(self, pool: ThreadPoolExecutor, limits: RequestLimits, settings: ImageFetchSettings) -> None:
         self._pool, self._timeout, self._max_bytes = pool, settings.timeout_s, limits.max_image_bytes
+        self._networks = settings.networks
         self._deadline = time.monotonic() + settings.total_timeout_s
         self._bytes_left = limits.max_body_bytes
         self._lock = threading.Lock()
@@ -45,7 +46,8 @@ class RequestFetcher:
         if self._bytes_left <= 0:
             raise FetchError("the images of this request are too large together")
         try:
-            data = fetch(url, FetchLimits(self._max_bytes, min(self._timeout, left))).data
+            limits = FetchLimits(self._max_bytes, min(self._timeout, left), networks=self._networks)
+            data = fetch(url, limits).data
         except PrivateAddressError:  # the message would reveal the address of an internal host
             raise FetchError("not an address on the internet") from None
         with self._lock:

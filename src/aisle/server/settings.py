@@ -45,10 +45,15 @@ class RequestLimits(BaseModel):
 
 
 class ImageFetchSettings(BaseModel):
-    """Whether and how images are fetched from URLs; private addresses never are.
+    """Whether and how images are fetched from URLs.
 
-    `timeout_s` is for one image, `total_timeout_s` for all images of a request. A request fetches
-    `max_parallel` images at once, and `max_requests` requests may fetch at once.
+    Attributes:
+        enabled: Whether they are fetched at all.
+        timeout_s: Seconds for one image.
+        total_timeout_s: Seconds for all images of a request.
+        max_parallel: Images that a request fetches at once.
+        max_requests: Requests that may fetch at once.
+        networks: Networks that are not public and may be fetched from, such as that of a shop's image server.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +63,7 @@ class ImageFetchSettings(BaseModel):
     total_timeout_s: float = Field(default=30, gt=0)
     max_parallel: int = Field(default=8, ge=1)
     max_requests: int = Field(default=8, ge=1)
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
 
 
 class ServerSettings(BaseModel):

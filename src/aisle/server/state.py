@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import shlex
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -23,6 +26,9 @@ from aisle.server.store import ServerStore
 from aisle.server.store.keys import ApiKeyCache
 from aisle.server.store.promotions import live_history
 from aisle.server.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from aisle.inference.predictor import Predictor
 
 _log = logging.getLogger("aisle.server")
 
@@ -47,8 +53,19 @@ class Server:
     draining: bool = False
 
     @classmethod
-    def start(cls, settings: ServerSettings) -> "Server":
+    def start(
+        cls,
+        settings: ServerSettings,
+        *,
+        load: "Callable[[Path], Predictor] | None" = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "Server":
         """Open the store and load the models.
+
+        Args:
+            settings: The settings of the server.
+            load: Loads the model of a folder; None: `aisle.load`, at `settings.precision`.
+            clock: The seconds by which the queue measures waiting times.
 
         Raises:
             ServerError: The store cannot be opened, or others could use the server without a key.
@@ -64,9 +81,11 @@ class Server:
             store.close()
             raise
         telemetry = Telemetry()
-        registry = ModelRegistry(settings.runs, precision=settings.precision)
+        registry = ModelRegistry(settings.runs, load, settings.precision)
         limits = settings.limits
-        batcher = Batcher(limits.max_wait_s, limits.batch_size, limits.batch_wait_s, telemetry.observe_batch)
+        batcher = Batcher(
+            limits.max_wait_s, limits.batch_size, limits.batch_wait_s, telemetry.observe_batch, clock
+        )
         server = cls(
             settings,
             store,
