@@ -30,6 +30,9 @@ def print_curve(policy: "Policy", run: Path, *sources: object) -> None:
     print_instead(found, run, *sources)
     if found.labels:
         console.out.print(found.labels, markup=False)
+        if found.label_gain is not None and found.label_gain.points >= 1:
+            labels = str(found.label_gain.labels)
+            console.print_paths(label=console.command("label-next", run, "NEW.csv", "--k", labels))
 
 
 def print_instead(found: "CurveSummary", run: Path, *sources: object) -> None:

@@ -58,7 +58,7 @@ def split(
     given = np.full(len(catalog), "", dtype=object)
     for name, some in zip(names, rows, strict=True):
         given[some] = name
-    write_rows(catalog, out, catalog.columns.split or "split", given)
+    write_rows(catalog, out, {catalog.columns.split or "split": given})
     found = [_part(catalog, name, some) for name, some in zip(names, rows, strict=True)]
     if as_json:
         console.print_json({"file": str(out), "by": by.value, "parts": found})

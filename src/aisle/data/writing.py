@@ -1,8 +1,8 @@
-"""Writes the rows of a catalog to a file, with one more column."""
+"""Writes the rows of a catalog to a file, with more columns."""
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,20 @@ from aisle.errors import CatalogError
 _CHUNK = 4096  # rows
 
 
-def write_rows(catalog: Catalog, path: Path, column: str, values: np.ndarray) -> None:
-    """Write all rows as the source has them, and one more column.
+def write_rows(catalog: Catalog, path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Write all rows as the source has them, and more columns.
 
     Args:
         catalog: The rows.
         path: The output file: CSV, TSV, JSON lines or Parquet, by its ending. It is written under a temporary
             name and renamed.
-        column: The name of the column. A column of this name is replaced.
-        values: (n,) text.
+        columns: (n,) text by name of the column. A column of this name is replaced.
 
     Raises:
         CatalogError: The ending is unknown, the format lacks a type, or the file cannot be written.
     """
     check_output(path, catalog)
-    write_tables(_chunks(catalog, column, values), path)
+    write_tables(_chunks(catalog, columns), path)
 
 
 def write_tables(chunks: Iterator[pa.Table], path: Path) -> None:
@@ -70,15 +69,17 @@ def check_output(path: Path, catalog: Catalog | None = None) -> None:
         raise CatalogError(f"{path}: column {not_text[0]!r} holds bytes or vectors; write a .parquet file")
 
 
-def _chunks(catalog: Catalog, column: str, values: np.ndarray) -> Iterator[pa.Table]:
+def _chunks(catalog: Catalog, columns: Mapping[str, np.ndarray]) -> Iterator[pa.Table]:
     table = catalog.table
-    position = table.column_names.index(column) if column in table.column_names else table.num_columns
-    if position < table.num_columns:
-        table = table.remove_column(position)
     for start in range(0, max(table.num_rows, 1), _CHUNK):
         chunk = table.slice(start, _CHUNK)
-        text = pa.array(values[start : start + _CHUNK], pa.string())
-        yield chunk.add_column(position, column, text)
+        for name, values in columns.items():
+            text = pa.array(values[start : start + _CHUNK], pa.string())
+            if name in chunk.column_names:
+                chunk = chunk.set_column(chunk.column_names.index(name), name, text)
+            else:
+                chunk = chunk.append_column(name, text)
+        yield chunk
 
 
 def _delimited(chunks: Iterator[pa.Table], path: Path, delimiter: str) -> None:

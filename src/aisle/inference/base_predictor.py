@@ -232,6 +232,21 @@ class BasePredictor(ABC):
         policy = self.policy if precision is None else self.policy.at(precision)
         yield from predictions_of(parts, products, policy, self._nearest, self.model_id, advance)
 
+    def predict_and_embed(
+        self, products: Iterable[Product], advance: Advance | None = None
+    ) -> tuple[list[Prediction], np.ndarray]:
+        """B predictions, and the vectors (B, D) that the products are searched by; each is scored once."""
+        embeddings: list[np.ndarray] = []
+
+        def parts() -> Iterator[tuple[list[Product], ScoredBatch]]:
+            for batch, scored in self._scored(products, ()):
+                embeddings.append(scored.embedding)
+                yield batch, scored
+
+        found = predictions_of(parts(), products, self.policy, self._nearest, self.model_id, advance)
+        predictions = list(found)
+        return predictions, np.concatenate(embeddings) if embeddings else np.zeros((0, 0), np.float32)
+
     def nearest(self, products: Iterable[Product]) -> Nearest | None:
         """The most similar training products; None for a model without a k-NN index."""
         parts = [self._nearest(part) for part in self.score_batches(products)]

@@ -57,7 +57,7 @@ def write_corrected(catalog: Catalog, audit: Audit, file: Path, min_chance: floa
             if catalog.official and column == label_column and labels[i] == _id(catalog, i)
             else (format_like_catalog(path, catalog) if column == label_column else format_path(path))
         )
-    write_rows(catalog, file, column, np.array(labels, dtype=object))
+    write_rows(catalog, file, {column: np.array(labels, dtype=object)})
     return len(changed)
 
 
