@@ -236,6 +236,13 @@ def test_examples_are_the_surest_hits_the_surest_misses_and_the_nearest_ties(car
         assert len(example.confidence) == len(example.guesses[0].path)
 
 
+def test_examples_say_why_they_were_decided_or_not(promising, promised, test):
+    reasons = {p.id: p.reason for p in promising.predict(list(test))}
+    shown = [*promised.examples.best, *promised.examples.worst, *promised.examples.confused]
+    assert {one.reason for one in shown} == {reasons[one.id] for one in shown}
+    assert all(one.reason == reasons[one.id] for one in shown)
+
+
 def test_an_evaluation_read_back_equals_the_one_written(full):
     assert Evaluation.from_json(full.to_json()).to_json() == full.to_json()
     assert '"src"' not in full.to_json()

@@ -80,3 +80,12 @@ def test_what_a_cluster_cannot_do_is_one_line(trained, tmp_path):
     )
     assert (gone.returncode, gone.stderr.splitlines()[-1][:7]) == (2, "error: ")
     assert "no Ray cluster at 127.0.0.1:9" in gone.stderr.splitlines()[-1]
+
+
+def test_a_point_of_the_curve_is_chosen_on_a_cluster_as_here(trained, tmp_path):
+    file, asked = csv_of(tmp_path, listings(60)), ("--shard-rows", "20", "--precision", "0.8")
+    subprocess.run(command(trained.run, file, tmp_path / "here", *asked), check=True)
+    subprocess.run(command(trained.run, file, tmp_path / "there", *asked, "--ray", "local"), check=True)
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")
+    subprocess.run(command(trained.run, file, tmp_path / "strict", "--shard-rows", "20"), check=True)
+    assert tree(tmp_path / "strict") != tree(tmp_path / "here")

@@ -130,6 +130,29 @@ def test_predictions_are_equal_in_every_field(promising, exported):
     assert twin.model_id == said["model_id"] == promising.model.model_id  # the same weights
 
 
+def test_a_point_of_the_curve_is_chosen_as_in_the_model(promising, exported, shop, tmp_path):
+    twin, decided = aisle.load(exported[0]), []
+    for point in promising.model.policy.curve:
+        mine = promising.model.predict(promising.catalog, precision=point.precision)
+        theirs = twin.predict(promising.catalog, precision=point.precision)
+        assert_same([one.to_dict() for one in theirs], mine)
+        decided.append(sum(one.decision != "review" for one in theirs))
+    assert decided == sorted(decided)  # the curve is from strict to lenient
+    asked = promising.model.policy.curve[-2].precision
+    out = tmp_path / "found.jsonl"
+    result = run_cli("classify", exported[0], shop.products, "--precision", asked, "--out", out)
+    assert result.exit_code == 0, result.output
+    written = [json.loads(line) for line in out.read_text().splitlines()]
+    expected = twin.predict(aisle.read(shop.products), precision=asked)
+    assert {one.pop("model_id") for one in written} == {f"{twin.model_id}@{asked:g}"}
+    for one, other in zip(written, expected, strict=True):
+        assert (one["decision"], one["path_id"], one["reason"]) == (
+            other.decision,
+            other.path_id,
+            other.reason,
+        )
+
+
 def test_it_answers_all_that_a_predictor_is_asked(promising, exported):
     twin, model, few = aisle.load(exported[0]), promising.model, promising.catalog.select(np.arange(40))
     assert twin.views == model.views

@@ -118,6 +118,7 @@ def evaluate(
             eval_set.products,
             eval_set.rows,
             classifier if why else None,
+            predictions,
         ),
         robustness=_robustness(eval_set, classifier, progress) if measure_robustness else (),
         products=products_hash(catalog.select(eval_set.rows)),

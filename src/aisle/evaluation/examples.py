@@ -9,6 +9,7 @@ from aisle.evaluation.collect import TopPredictions
 from aisle.evaluation.explained import explained
 from aisle.evaluation.shown_products import EvaluatedProduct, Examples, ExplanationView, Guess
 from aisle.evaluation.thumbnails import thumbnail
+from aisle.guarantee import Prediction
 from aisle.inference.classifier import Classifier
 from aisle.inference.explain import explain
 from aisle.metrics import MatchedPredictions, Truth
@@ -25,6 +26,7 @@ def choose_examples(
     products: Sequence[Product],
     rows: np.ndarray,
     classifier: Classifier | None = None,
+    predictions: Sequence[Prediction] | None = None,
 ) -> Examples:
     """Choose `PER_KIND` examples of each kind, no two of a kind with equal label and prediction.
 
@@ -35,6 +37,7 @@ def choose_examples(
         products: The catalog.
         rows: (B,) positions of the products.
         classifier: Explains the first `EXPLAINED` of each kind. Default: no explanations.
+        predictions: (B,) of these products, for the reasons of their decisions. Default: no reasons.
     """
     logp = answers.logp[:, 0]
     with np.errstate(invalid="ignore"):
@@ -54,7 +57,13 @@ def choose_examples(
         explanations = [explained(one, product) for one, product in zip(explanation, shown, strict=False)]
         explanations += [None] * (len(chosen) - len(explanations))
         pairs = zip(chosen, shown, explanations, strict=True)
-        return tuple(_evaluated_product(i, product, answers, judged, truth, x) for i, product, x in pairs)
+        cards = (_evaluated_product(i, product, answers, judged, truth, x) for i, product, x in pairs)
+        if predictions is None:
+            return tuple(cards)
+        reasons = [predictions[i].reason for i in chosen]
+        return tuple(
+            card.model_copy(update={"reason": reason}) for card, reason in zip(cards, reasons, strict=True)
+        )
 
     return Examples(**{kind: evaluated(order) for kind, order in kinds.items()})
 

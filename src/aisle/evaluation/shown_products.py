@@ -57,6 +57,7 @@ class EvaluatedProduct(ResultRecord):
         also: Further acceptable categories.
         guesses: The most probable full paths.
         confidence: The confidence at each level of `guesses[0]`.
+        reason: Why it was decided so, or left for review; blank for a model without decisions.
         explained: The explanation; null if none was requested.
     """
 
@@ -69,6 +70,7 @@ class EvaluatedProduct(ResultRecord):
     guesses: tuple[Guess, ...]
     confidence: tuple[float, ...]
     right: bool
+    reason: str = ""
     explained: ExplanationView | None = None
 
 
