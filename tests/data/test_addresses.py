@@ -8,15 +8,17 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import openpyxl
-import psycopg
 import pytest
 
 from aisle.data import read
 from aisle.data.addresses import Address
 from aisle.data.chunks import ChunkReader
 from aisle.errors import CatalogError, MissingExtraError
-from tests.server.postgres import postgres as postgres  # a fixture
+from tests.extras import require
+
+require("sqlalchemy", "sql")
+psycopg = pytest.importorskip("psycopg", reason="the driver of PostgreSQL: pip install 'aisle[sql]'")
+from tests.server.postgres import postgres as postgres  # noqa: E402 - a fixture, which needs psycopg
 
 TEXT = [{"id": "1", "title": "mug"}, {"id": "2", "title": "pen"}]
 
@@ -223,6 +225,7 @@ def test_files_in_memory_are_read_through_fsspec():
     store.pipe("/shop/b.json", PAGES["/api"])
     assert raw(read("memory://shop/a.xml")) == TEXT
     assert raw(read("memory://shop/b.json")) == TEXT
+    openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     for row in (["id", "title"], [1, "mug"], [2, "pen"]):
         book.active.append(row)

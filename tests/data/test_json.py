@@ -34,6 +34,8 @@ def of(tmp_path, data, name="x.json"):
         {"1": {"title": "a"} | {"id": 1}, "2": {"title": "b"} | {"id": 2}},
         {"hits": {"total": 2, "hits": [{"_index": "p", "_source": item} for item in AB]}},
         [{"node": item} for item in AB],
+        {"@type": "ItemList", "itemListElement": [{"position": 1, "item": item} for item in AB]},
+        [{"id": {"$numberLong": str(item["id"])}, "title": item["title"]} for item in AB],
     ],
 )
 def test_the_list_of_records_is_found(tmp_path, document):

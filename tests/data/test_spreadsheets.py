@@ -4,13 +4,16 @@ import datetime
 import sys
 import zipfile
 
-import openpyxl
 import pytest
-import xlwt
 
 from aisle.data import read
 from aisle.data.chunks import ChunkReader
 from aisle.errors import CatalogError, MissingExtraError
+from tests.extras import require
+
+require("python_calamine", "excel")
+openpyxl = pytest.importorskip("openpyxl", reason="writes the workbooks: pip install 'aisle[dev]'")
+xlwt = pytest.importorskip("xlwt", reason="writes the workbooks: pip install 'aisle[dev]'")
 
 TABLE = [["id", "title", "category"], [1, "mug", "Mugs"], ["002", "pen", "Pens"]]
 ROWS = [{"id": "1", "title": "mug", "category": "Mugs"}, {"id": "002", "title": "pen", "category": "Pens"}]

@@ -23,6 +23,7 @@ _LISTS = (
 _VAGUE_LISTS = (
     *("items", "records", "results", "entries", "rows", "documents", "docs", "list", "content", "elements"),
     *("objects", "collection", "_embedded", "response", "payload", "result", "data", "value"),
+    *("itemlistelement", "@graph"),
 )
 _MAX_DEPTH = 6
 _SEEN = 20  # items of a list that are looked at

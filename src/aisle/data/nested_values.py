@@ -22,7 +22,12 @@ _IMAGE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|svg)(?:[?#]|$)", re.I)  # end
 _IMAGE_LINKS = ("src", "originalsrc")
 _PAIR_VALUES = ("options", "values", "option", "value")
 _CODES = ("attribute_code", "value")  # of Magento's custom attributes
-_WRAPPERS = ("node", "_source", "attributes", "fields", "product")  # hold the record itself
+_WRAPPERS = ("node", "_source", "attributes", "fields", "product", "item")  # hold the record itself
+
+_FRAME = {  # keys beside a record that say nothing about a product
+    *("id", "type", "cursor", "index", "score", "createdtime", "links", "relationships", "version", "sort"),
+    "position",
+}
 
 
 def simplify(value: Any, depth: int = 0) -> Any:
@@ -47,7 +52,7 @@ def simplify(value: Any, depth: int = 0) -> Any:
         return term
     if len(value) == 1:
         ((key, only),) = value.items()
-        if not isinstance(only, list) and (isinstance(only, Mapping) or key == "rendered"):
+        if not isinstance(only, list) and (isinstance(only, Mapping) or key == "rendered" or key[:1] == "$"):
             return simplify(only, depth + 1)
     return value
 
@@ -82,7 +87,7 @@ def _connection(value: Mapping[Any, Any]) -> list[Any] | None:
 
 def _term(value: Mapping[Any, Any]) -> str | list[str] | None:
     """The name of a term, or the names of its path where it has parents; None for any other object."""
-    keyed = {_plain(key).strip("_"): item for key, item in value.items()}
+    keyed = {_plain(key).strip("_"): _typed(item) for key, item in value.items()}
     if len(keyed) < 2 or not set(keyed) <= _TERM_KEYS:
         return None
     parent = next((keyed[key] for key in _PARENTS if isinstance(keyed.get(key), Mapping)), None)
@@ -96,6 +101,14 @@ def _term(value: Mapping[Any, Any]) -> str | list[str] | None:
         return name
     above = _term(parent)
     return None if above is None else [*(above if isinstance(above, list) else [above]), name]
+
+
+def _typed(value: Any) -> Any:
+    """The value of MongoDB's `{"$oid": "5"}`; other values as they are."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((key, only),) = value.items()
+        return _typed(only) if str(key).startswith("$") else value
+    return value
 
 
 def _pairs(items: list[dict[str, Any]]) -> dict[str, str] | None:
@@ -138,20 +151,8 @@ def unwrap(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_frame(key: str, rest: Mapping[str, Any]) -> bool:
     """Whether the other keys say nothing about a product."""
-    names = {_plain(name).strip("_") for name in rest}
-    known = {
-        "id",
-        "type",
-        "cursor",
-        "index",
-        "score",
-        "createdtime",
-        "links",
-        "relationships",
-        "version",
-        "sort",
-    }
-    return names <= known and (key != "attributes" or "type" in names)
+    names = {_plain(name).strip("_@") for name in rest}
+    return names <= _FRAME and (key != "attributes" or "type" in names)
 
 
 def _joined(value: Any) -> Any:

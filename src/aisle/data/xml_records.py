@@ -272,9 +272,11 @@ def _pair(element: Element) -> tuple[str, str] | None:
     if not element.children:
         name = element.attributes.get("name")
         return (name, _text(element)) if name and element.text else None
-    if len(element.children) != 2 or any(child.children for child in element.children):
+    if len(element.children) not in (2, 3) or any(child.children for child in element.children):
         return None
-    first, second = element.children
+    first, second = element.children[-2:]
+    if len(element.children) == 3 and not element.children[0].name.endswith("section_name"):
+        return None
     if not _PAIR[0].fullmatch(first.name) or not _PAIR[1].fullmatch(second.name):
         return None
     return _text(first), _text(second)
