@@ -60,7 +60,7 @@ def test_every_kind_of_file_gives_the_answers_of_a_csv(run, trained, tmp_path, n
         assert run("classify", trained.run, file, "--out", out, "--quiet")[0] == 0
         found = [json.loads(line) for line in out.read_text().splitlines()]
         out.unlink()
-        return [(row["id"], row["decision"], row["path"], round(row["confidence"], 6)) for row in found]
+        return [(row["id"], row["decision"], row["path"], row["confidence"]) for row in found]
 
     write(tmp_path / name, ROWS)
     wanted = answers(csv_of(tmp_path, ROWS, "wanted.csv"))
