@@ -216,3 +216,17 @@ def test_rows_of_one_product_may_lie_anywhere(tmp_path):
         (*p[:2], [], *p[3:]) for p in listed(catalog)
     ]
     assert sum(len(part.source_rows) for part in parts) >= 200
+
+
+def test_lines_of_notes_above_the_header_of_a_feed(tmp_path):
+    path = tmp_path / "catalog_products.csv"
+    notes = '"# Required | A unique id, such as a SKU.","# Required | A title."' + ",#" * 6 + "\n"
+    header = (
+        "id,title,description,availability,condition,price,link,image_link,brand,google_product_category\n"
+    )
+    path.write_text(
+        notes + header + "1,Tee,A tee,in stock,new,9 EUR,https://x/1,https://x/1.jpg,B,A > Tees\n"
+    )
+    catalog = read(path)
+    assert catalog.dialect.name == "google"
+    assert [(p.id, p.categories) for p in catalog] == [("1", (("A", "Tees"),))]

@@ -244,3 +244,35 @@ def test_the_how_to_page_does_what_it_says(trained, tmp_path):
     assert rows("export.filled.csv")[-1][4] in (*paths, "Gifts")
     assert ids(tmp_path / "predictions.csv") == ["oak-clock", "red-boots", "gift"]
     assert ids(tmp_path / "export.filled.decisions.csv") == ids(tmp_path / "predictions.csv")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('["Home >> Lamps"]', '["Garden >> Pots"]'),
+        ('["Home", "Lamps"]', '["Garden", "Pots"]'),
+        ("Home >> Lamps", "Garden >> Pots"),
+    ],
+)
+def test_a_category_is_written_as_the_other_cells_are(tmp_path, old, new):
+    quoted = '"{}"'.format(old.replace('"', '""'))
+    source, out = tmp_path / "products.csv", tmp_path / "products.filled.csv"
+    source.write_text(f"name,category\nDesk lamp,{quoted}\nFloor lamp,{quoted}\nClay pot,\n")
+    catalog = aisle.read(source, labels=False)
+    delimiter = None if old.count('"') > 2 else " >> "
+    form = CatalogFormat({}, {"category": "category", "delimiter": delimiter or ""})
+    model = SimpleNamespace(taxonomy=Taxonomy.from_paths([("Garden", "Pots")]), catalog_format=form)
+    pots = Prediction(
+        "3",
+        ("Garden", "Pots"),
+        "Garden > Pots",
+        ("Garden", "Pots"),
+        "Garden > Pots",
+        (0.9, 0.9),
+        "accept",
+        "",
+        (),
+    )
+    kept = Prediction("1", ("Garden", "Pots"), "Garden > Pots", (), "", (0.1, 0.1), "review", "", ())
+    write_back_catalog(catalog, [kept, kept, pots], out, model)
+    assert [row[1] for row in table(out.read_bytes())] == ["category", old, old, new]

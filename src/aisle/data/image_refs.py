@@ -19,7 +19,7 @@ from aisle.data.product import ImageRef
 from aisle.data.records import Records
 from aisle.regular_files import read_text
 
-_SEPARATORS = ("|", ";", "\n", ",", " ")
+_SEPARATORS = ("|", ";", "\n", ",", " ", "~")
 _NO_DOWNLOADS = "image URLs, of which none was downloaded: see `aisle images`"
 _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 

@@ -13,6 +13,7 @@ from aisle.data.label_mapping import LabelMapping, map_label_columns, map_labels
 from aisle.data.labels import LEVEL_MARK
 from aisle.data.problems import Problems
 from aisle.data.records import Records
+from aisle.data.title_levels import without_titles
 from aisle.taxonomy import DELIMITER, CategoryPath, Taxonomy
 
 
@@ -41,6 +42,14 @@ def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, p
     labels = dict(zip(coded.values, counts.tolist(), strict=True))
     if single_column:
         mapping = map_labels(labels, taxonomy, columns.delimiter, columns.separator)
+        titles = _titles(records, columns, len(labels))
+        shorter = None if titles is None else without_titles(coded, mapping.categories, titles)
+        if shorter is not None:
+            problems.note(name, "the last level repeats the title; it is left out", coded.values[0])
+            coded = shorter
+            counts = np.bincount(coded.codes, minlength=len(coded.values))
+            labels = dict(zip(coded.values, counts.tolist(), strict=True))
+            mapping = map_labels(labels, taxonomy, LEVEL_MARK, "")._replace(style=mapping.style)
     elif columns.delimiter == "":
         mapping = map_labels(labels, taxonomy, LEVEL_MARK, "")
     else:
@@ -48,6 +57,13 @@ def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, p
     _report_rows(coded, mapping, name, problems)
     _report_column(coded, mapping, name, problems)
     return Labels(coded.codes, coded.values, mapping)
+
+
+def _titles(records: Records, columns: Columns, labels: int) -> list[str | None] | None:
+    """The title of every record; None without titles, and where many records share a label."""
+    if columns.title is None or columns.title == columns.category or labels < len(records) / 4:
+        return None
+    return [text for array in records.column(columns.title) for text in as_text(array).to_pylist()]
 
 
 def no_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:

@@ -1,11 +1,12 @@
 """How a category is written into the cells of a shop export."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from aisle.data import Catalog
 from aisle.data.category_names import read_category_names
@@ -18,7 +19,7 @@ from aisle.data.label_styles import detect_style
 from aisle.data.problems import Problems
 from aisle.data.readers import reader_of
 from aisle.data.readers.base import ReadOptions
-from aisle.data.text import fold_spelling
+from aisle.data.text import fold_spelling, parse_list
 from aisle.encodings import decode_entities
 from aisle.inference.write_back.decisions import ChosenCategory
 from aisle.taxonomy import DELIMITER, CategoryPath, format_path
@@ -44,6 +45,7 @@ class CategoryFormat:
         labelled_rows: Whether other rows that have a category are filled too; not where each row holds one
             of the categories of the product.
         extra_columns: Whether decision and confidence become columns of the export.
+        listed: What the items of a JSON list in the cell are, where categories are written as one.
     """
 
     columns: tuple[str, ...]
@@ -58,6 +60,7 @@ class CategoryFormat:
     every_row: bool = True
     labelled_rows: bool = True
     extra_columns: bool = True
+    listed: Literal["", "levels", "paths"] = ""
 
     def cells(self, category: ChosenCategory) -> tuple[str, ...] | None:
         """The cells of a category; None where it has no code in this shop."""
@@ -71,10 +74,13 @@ class CategoryFormat:
             return None if code is None else (code,)
         if self.value == "id" and category.id != format_path(path):
             return (category.id,)
+        if self.listed == "levels":
+            return (json.dumps(list(path), ensure_ascii=False),)
         if self.value == "name":
             return (self._escaped(path[-1]),)
         rooted = self.root and fold_spelling(path[0]) != fold_spelling(self.root)
-        return (self.delimiter.join(map(self._escaped, (self.root, *path) if rooted else path)),)
+        text = self.delimiter.join(map(self._escaped, (self.root, *path) if rooted else path))
+        return (json.dumps([text], ensure_ascii=False) if self.listed == "paths" else text,)
 
     def holds(self, cells: Sequence[str], category: ChosenCategory) -> bool:
         """Whether cells name a category already, or one below it."""
@@ -165,12 +171,30 @@ def _of_table(catalog: Catalog, sample: _Sample, trained_roles: Mapping[str, Any
         style = detect_style(dict.fromkeys(sample.cells(name)))
         if style.delimiter is not None:
             value, delimiter = "path", f" {style.delimiter} " if style.spaced else style.delimiter
+    listed = _listed(sample.cells(name or ""), delimiter)
     delimiter = delimiter or DELIMITER
 
     def read(cell: str) -> list[CategoryPath]:
-        return [tuple(name for name in decode_entities(cell).split(delimiter.strip()) if name.strip())]
+        items = parse_list(cell) if listed else None
+        if items is not None and listed == "levels":
+            return [tuple(map(str, items))]
+        texts = map(str, items) if items is not None else (cell,)
+        return [
+            tuple(name.strip() for name in decode_entities(text).split(delimiter.strip()) if name.strip())
+            for text in texts
+        ]
 
-    return CategoryFormat((name or "category",), read, value, delimiter)
+    return CategoryFormat((name or "category",), read, value, delimiter, listed=listed)
+
+
+def _listed(cells: Sequence[str], delimiter: str | None) -> Literal["", "levels", "paths"]:
+    """What the items of the JSON lists in a column are; empty where most cells are plain text."""
+    lists = [items for cell in cells if cell.lstrip().startswith("[") and (items := parse_list(cell))]
+    if not lists or 2 * len(lists) < len(cells):
+        return ""
+    texts = [item for items in lists for item in items]
+    mark = (delimiter or "").strip()
+    return "paths" if mark and any(mark in str(text) for text in texts) else "levels"
 
 
 def _of_dialect(
