@@ -1,5 +1,6 @@
 """Input and output of `aisle classify`: rows to classify, where predictions go, counts of decisions."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from aisle.inference.bulk.cluster import Cluster
     from aisle.inference.write_back import WriteBackSummary
     from aisle.progress import Progress
+
+
+_FILLED = re.compile(r"(?:^|[\W_])filled[\W_]", re.IGNORECASE)
 
 
 class ProductReader(NamedTuple):
@@ -248,9 +252,9 @@ def fills_export(fill: bool | None, files: Sequence[Path], out: Path) -> bool | 
         out: The output file.
 
     Returns:
-        What the names tell: `predictions*` is a table, and a file of another format than the source;
-        `*.filled.*` and formats that no table is written in are the export. None: the names do not tell; it
-        is the export if that is a known platform's.
+        What the names tell. `predictions*`, and a file of another format than the source: a table. Names with
+        the word `filled`, and formats that no table is written in: the export. None: the names do not tell;
+        it is the export if that is a known platform's.
     """
     from aisle.data.files import TableFile
     from aisle.data.rewriting.files import can_rewrite
@@ -262,7 +266,7 @@ def fills_export(fill: bool | None, files: Sequence[Path], out: Path) -> bool | 
         return False
     if TableFile(files[0]).ending != TableFile(out).ending or files[0].is_dir() or not can_rewrite(files[0]):
         return False
-    if out.suffix.lower() not in SINKS or ".filled." in out.name.lower():
+    if out.suffix.lower() not in SINKS or _FILLED.search(out.name):
         return True
     return None
 

@@ -15,20 +15,22 @@ from aisle.data.readers import reader_of
 from aisle.data.readers.base import ReadOptions, TableReader
 from aisle.data.readers.csv_reader import CsvReader
 from aisle.data.readers.json_reader import JsonReader
+from aisle.data.readers.parquet_reader import ParquetReader
 from aisle.data.readers.spreadsheet_reader import SpreadsheetReader
 from aisle.data.readers.xml_reader import XmlReader
 from aisle.data.rewriting.csv_cells import rewrite_csv
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.json_cells import rewrite_json
+from aisle.data.rewriting.parquet_cells import rewrite_parquet
 from aisle.data.rewriting.workbook_cells import ENDINGS as WORKBOOKS
 from aisle.data.rewriting.workbook_cells import rewrite_workbook
-from aisle.data.rewriting.xml_cells import rewrite_xml
+from aisle.data.rewriting.xml_cells import is_document, rewrite_xml
 
-_PAGES = (".html", ".htm", ".xhtml")
 _Rewriter = Callable[[TableFile, BinaryIO, CellEditor, ReadOptions], RewriteSummary]
 REWRITERS: dict[type[TableReader], _Rewriter] = {
     CsvReader: rewrite_csv,
     JsonReader: rewrite_json,
+    ParquetReader: rewrite_parquet,
     SpreadsheetReader: rewrite_workbook,
     XmlReader: rewrite_xml,
 }
@@ -40,7 +42,11 @@ def can_rewrite(file: Path) -> bool:
     kind = type(reader_of(table))
     if kind is SpreadsheetReader:
         return table.ending in WORKBOOKS
-    return kind in REWRITERS and table.ending not in _PAGES
+    if kind is XmlReader:
+        return is_document(table)
+    if kind is ParquetReader:
+        return not table.compressed
+    return kind in REWRITERS
 
 
 def rewrite(

@@ -16,9 +16,19 @@ from aisle.data.xml_structure import XmlPath
 from aisle.encodings import HEAD, KEPT, SAMPLE, detect, document_ending
 from aisle.errors import CatalogError
 
+_PAGES = (".html", ".htm", ".xhtml")
 _PIECE = 64 * 1024  # characters parsed at once
 _START_TAG = re.compile(rb"<([^\s/>]+)(?:\"[^\"]*\"|'[^']*'|[^'\">])*>")
 _CDATA = re.compile(rb"\s*<!\[CDATA\[.*\]\]>\s*", re.DOTALL)
+
+
+def is_document(table: TableFile) -> bool:
+    """Whether a file is a document of records, not a page or workbook; by its ending if it is absent."""
+    if not table.path.exists():
+        return table.ending not in _PAGES
+    with table.open() as file:
+        head = file.read(HEAD)
+    return document_ending(head, detect(head).name) == ".xml" and b"office:spreadsheet" not in head[:4096]
 
 
 def rewrite_xml(
@@ -45,7 +55,7 @@ def rewrite_xml(
         sample = file.read(SAMPLE)
     found = detect(sample, options.encoding)
     mark, encoding = split_mark(sample, found.name)
-    if document_ending(sample[:HEAD], found.name) != ".xml" or b"office:spreadsheet" in sample[:4096]:
+    if not is_document(table):
         raise CatalogError(f"{table.path}: a page or workbook in XML cannot be written back")
     path, _ = find_record_path(_pieces(table, mark, encoding), str(table.path))
     out.write(mark)
