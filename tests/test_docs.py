@@ -90,7 +90,7 @@ def test_the_readmes_blocks_run_in_order(shop):
     assert ids(shop / "predictions.csv") == ids(shop / "new.csv")
     assert "<h1" in (shop / "runs/shop/report/report.html").read_text()
     card = json.loads((shop / "shop-model/aisle.json").read_text())
-    assert card["model_id"] == -1
+    assert card["model_id"] == load(shop / "runs/shop").model_id
     assert 'type = "AverageFusion"' in (shop / "runs/mine-1/recipe.toml").read_text()
 
 

@@ -8,7 +8,6 @@ import typer
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import AsJson
-from aisle.taxonomy import format_path
 
 _SHOWN = 5  # unknown categories and disagreements that are named
 
@@ -31,7 +30,7 @@ def import_annotations(
     from aisle import workflow
     from aisle.cli.summary import count
     from aisle.inference.label_studio import read_annotations
-    from aisle.taxonomy.readers import read_taxonomy
+    from aisle.taxonomy import format_path, read_taxonomy
 
     tree = None
     if taxonomy is not None:
