@@ -175,7 +175,7 @@ def texts(model: Any, rows: int, folder: Path, described: bool) -> Spent:
     )
 
 
-def without_neighbours(model: Any) -> Any:
+def without_neighbors(model: Any) -> Any:
     """The same model, as if its promise had been fitted without them."""
     return model.with_policy(dataclasses.replace(model.policy, ood=None, knn_calibration=None))
 
@@ -230,7 +230,7 @@ def main() -> None:
         for name, cascade in cascades.items():
             found[f"{name}, end to end"] = end_to_end(cascade, file, out)
         for described, what in ((True, "title and description"), (False, "title alone")):
-            for model, how in ((fast, ""), (without_neighbours(fast), ", neighbours not asked")):
+            for model, how in ((fast, ""), (without_neighbors(fast), ", neighbors not asked")):
                 place = Path(home) / f"{what}{how}"
                 found[f"cheap model, {what}{how}"] = texts(model, given.texts, place, described)
         for name, one in found.items():

@@ -135,13 +135,13 @@ def test_an_absent_views_contents_change_nothing(fusion, head, view):
 
 
 @EVERY
-def test_neighbours_in_the_batch_change_nothing_however_long_they_are(fusion, head):
+def test_neighbors_in_the_batch_change_nothing_however_long_they_are(fusion, head):
     model, given = sequences(fusion, head), spelled(8)
     present = torch.rand(8, 3, generator=torch.Generator().manual_seed(3)) > 0.3
     together = model(given, present).scores.all()
     for row in range(8):
         own = {name: {key: t[row : row + 1] for key, t in arrays.items()} for name, arrays in given.items()}
-        for arrays in own.values():  # without the padding that longer neighbours asked for
+        for arrays in own.values():  # without the padding that longer neighbors asked for
             longest = int(arrays["mask"].sum())
             arrays.update({key: t[:, :longest] for key, t in arrays.items()})
         torch.testing.assert_close(model(own, present[row : row + 1]).scores.all()[0], together[row])

@@ -35,7 +35,7 @@ KINDS = "torch", "ensemble", "cascade", pytest.param("onnx", marks=pytest.mark.s
 
 
 def deciding(policy, spaces):
-    """The same, calibrated anew, and asking neighbours: no number of it is the network's own."""
+    """The same, calibrated anew, and asking neighbors: no number of it is the network's own."""
     full = Line(-0.4, 0.7, (1.5,) * spaces, (0.5,) * spaces)
     branch = Line(0.1, 0.9, (0.8,) * spaces, (0.5,) * spaces)
     return dataclasses.replace(

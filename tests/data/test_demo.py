@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_pa
         make_shop(tmp_path / n, products=120, seed=s) for n, s in (("a", 1), ("b", 1), ("c", 2))
     )
     assert contents(first.folder) == contents(again.folder)
-    assert first.picture_only == again.picture_only
+    assert first.image_only == again.image_only
     assert first.products.read_bytes() != other.products.read_bytes()
 
 
@@ -95,10 +95,10 @@ def test_the_labelled_file_has_the_rows_asked_for_and_incoming_has_no_labels(sma
     assert all(row["title"].strip() and float(row["price"]) > 0 for row in small.rows)
 
 
-def test_the_shop_object_and_the_truth_file_name_the_same_picture_only_products(small):
-    assert small.shop.picture_only == set(small.truth["picture_only"])
+def test_the_shop_object_and_the_truth_file_name_the_same_image_only_products(small):
+    assert small.shop.image_only == set(small.truth["image_only"])
     everything = {row["id"]: row for row in small.rows + small.incoming}
-    for id in small.shop.picture_only:
+    for id in small.shop.image_only:
         assert len(images_of(everything[id])) in (1, 2)
         assert id not in small.truth["broken"]
 
@@ -239,19 +239,19 @@ def texts(rows: list[dict[str, str]]) -> list[str]:
 def siblings(full: Read) -> dict[str, list[str]]:
     """Per aisle, the shelves whose picture-only products share one pool of texts."""
     found: dict[str, set[str]] = defaultdict(set)
-    for id in full.shop.picture_only:
+    for id in full.shop.image_only:
         label = full.truth["labels"][id]
         found[label.rsplit(" > ", 1)[0]].add(label)
     return {aisle: sorted(labels) for aisle, labels in found.items()}
 
 
 @pytest.mark.slow
-def test_one_product_in_ten_is_picture_only_among_two_or_more_siblings(full):
+def test_one_product_in_ten_is_image_only_among_two_or_more_siblings(full):
     for rows in (full.rows, full.side("train"), full.side("test"), full.incoming):
-        assert sum(row["id"] in full.shop.picture_only for row in rows) >= 0.1 * len(rows)
+        assert sum(row["id"] in full.shop.image_only for row in rows) >= 0.1 * len(rows)
     assert all(len(labels) >= 2 for labels in siblings(full).values())
     counts = Counter(
-        full.truth["labels"][row["id"]] for row in full.rows if row["id"] in full.shop.picture_only
+        full.truth["labels"][row["id"]] for row in full.rows if row["id"] in full.shop.image_only
     )
     assert max(counts.values()) - min(counts.values()) <= 2
 
@@ -271,13 +271,13 @@ def test_a_linear_svm_learns_the_shop_but_stays_below_ninety_percent(full, lexic
     model.fit(texts(train), [row["category"] for row in train])
     right = model.predict(texts(test)) == np.array([row["category"] for row in test])
     assert 0.6 < right.mean() < 0.9
-    pictured = np.array([row["id"] in full.shop.picture_only for row in test])
+    pictured = np.array([row["id"] in full.shop.image_only for row in test])
     group = siblings(full)
     chance = np.mean(
         [
             1 / len(group[full.truth["labels"][row["id"]].rsplit(" > ", 1)[0]])
             for row in test
-            if row["id"] in full.shop.picture_only
+            if row["id"] in full.shop.image_only
         ]
     )
     spread = np.sqrt(chance * (1 - chance) / pictured.sum())
@@ -299,14 +299,14 @@ def gradients(file: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_the_picture_tells_the_picture_only_products_apart(full):
+def test_the_picture_tells_the_image_only_products_apart(full):
     group = siblings(full)
     shelves = {label for labels in group.values() for label in labels}
     parts: dict[str, list[dict[str, str]]] = {"train": [], "test": []}
     for row in full.rows:
         if row["category"] in shelves and images_of(row) and row["id"] not in full.truth["broken"]:
             parts[row["split"]].append(row)
-    parts["test"] = [row for row in parts["test"] if row["id"] in full.shop.picture_only]
+    parts["test"] = [row for row in parts["test"] if row["id"] in full.shop.image_only]
     seen = {
         side: np.stack([gradients(full.shop.folder / images_of(r)[0]) for r in rows])
         for side, rows in parts.items()

@@ -61,7 +61,7 @@ def test_taking_rows_keeps_their_record_numbers(shop):
     assert len(shop[1:]) == 3
 
 
-def test_a_missing_file_is_told_its_neighbour(tmp_path):
+def test_a_missing_file_is_told_its_neighbor(tmp_path):
     (tmp_path / "products.csv").write_text(CSV)
     with pytest.raises(AisleError, match=r"Did you mean .products\.csv."):
         read(tmp_path / "product.csv")

@@ -59,7 +59,7 @@ def test_made_up_labels_are_wrong_and_stand_where_they_should():
     assert set(fake[node == boots, 1]) == {TREE.index(("Clothing", "Shoes", "Sandals"))}
 
 
-def test_neighbours_vote_and_duplicates_do_not():
+def test_neighbors_vote_and_duplicates_do_not():
     vectors = np.eye(4)[[0, 0, 0, 1, 1, 2]] + 0.01
     vectors[5] = 0
     group = np.array([0, 0, 1, 2, 3, 4])

@@ -1,4 +1,4 @@
-"""Neighbours who belong where a path leads make it surer, as far as the calibration part says."""
+"""Neighbors who belong where a path leads make it surer, as far as the calibration part says."""
 
 import numpy as np
 import pytest
@@ -24,14 +24,14 @@ def shop(rows, seed):
 
 
 @pytest.fixture(scope="module")
-def neighbours():
+def neighbors():
     _, targets, vectors = shop(1000, 1)
     return NeighborIndex(vectors, [TREE.nodes[n].id for n in targets.node])
 
 
-def sample(neighbours, rows, seed, groups=None):
+def sample(neighbors, rows, seed, groups=None):
     scores, targets, vectors = shop(rows, seed)
-    return Sample(scores, targets, groups, neighbours.query(vectors, TREE))
+    return Sample(scores, targets, groups, neighbors.query(vectors, TREE))
 
 
 def answers(policy, asked):
@@ -42,8 +42,8 @@ def answers(policy, asked):
 
 
 @pytest.mark.slow
-def test_more_is_answered_at_the_same_promise(neighbours):
-    parts, fresh = [sample(neighbours, 700, 2), sample(neighbours, 2500, 3)], sample(neighbours, 5000, 4)
+def test_more_is_answered_at_the_same_promise(neighbors):
+    parts, fresh = [sample(neighbors, 700, 2), sample(neighbors, 2500, 3)], sample(neighbors, 5000, 4)
     alone = fit(*(part._replace(nearest=None) for part in parts), precision=0.93)
     asked = fit(*parts, precision=0.93)
     accepted, right, descent = answers(asked, fresh)
@@ -56,8 +56,8 @@ def test_more_is_answered_at_the_same_promise(neighbours):
     assert [p.decision == "accept" for p in found] == accepted.tolist()
 
 
-def test_a_vote_is_counted_as_by_hand(neighbours):
-    asked = sample(neighbours, 5, 6).nearest
+def test_a_vote_is_counted_as_by_hand(neighbors):
+    asked = sample(neighbors, 5, 6).nearest
     nodes = TREE.ancestors[TREE.terminals[[0, 3, 5, 7, 11]]]
     found = asked.vote_share(TREE, nodes)
     for row in range(5):
@@ -67,29 +67,29 @@ def test_a_vote_is_counted_as_by_hand(neighbours):
             assert found[row, 0, level] == pytest.approx(weight[there].sum() / weight.sum())
 
 
-def test_a_product_without_any_neighbour_counts_as_usual(neighbours):
-    asked = sample(neighbours, 600, 7)
+def test_a_product_without_any_neighbor_counts_as_usual(neighbors):
+    asked = sample(neighbors, 600, 7)
     policy = fit(asked, asked, precision=0.8)
-    nothing = neighbours.query(np.zeros((600, DIM)), TREE)
+    nothing = neighbors.query(np.zeros((600, DIM)), TREE)
     found = policy.predict([""] * 600, asked.scores, nearest=nothing)
     assert {p.decision for p in found} >= {"accept"}
     assert all(0 <= c <= 1 for p in found for c in p.confidence)
 
 
-def test_it_survives_json_and_too_few_rows_learn_nothing(neighbours):
-    asked = sample(neighbours, 600, 8)
+def test_it_survives_json_and_too_few_rows_learn_nothing(neighbors):
+    asked = sample(neighbors, 600, 8)
     policy = fit(asked, asked, precision=0.8)
     assert isinstance(policy.knn_calibration, KnnCalibration)
     again = Policy.from_json(policy.to_json())
     assert again == policy
     assert isinstance(again.knn_calibration, KnnCalibration)
-    few = Sample(*(shop(30, 9)[:2]), None, neighbours.query(shop(30, 9)[2], TREE))
+    few = Sample(*(shop(30, 9)[:2]), None, neighbors.query(shop(30, 9)[2], TREE))
     assert fit(few, few).knn_calibration is None
 
 
-def test_neighbours_in_places_that_the_tree_has_lost_have_no_vote(neighbours):
+def test_neighbors_in_places_that_the_tree_has_lost_have_no_vote(neighbors):
     smaller = Taxonomy.from_paths([(a, b) for a in "ABC" for b in "xyz"])
-    asked = neighbours.query(shop(50, 5)[2], smaller)
+    asked = neighbors.query(shop(50, 5)[2], smaller)
     assert (asked.node[np.isfinite(asked.similarity)] < len(smaller)).all()
     vote = asked.vote_share(smaller, smaller.ancestors[np.full(50, smaller.terminals[0])])
     assert np.nanmax(vote) <= 1

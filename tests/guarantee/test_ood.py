@@ -31,33 +31,33 @@ def auroc(known, strange):
 
 
 @pytest.fixture(scope="module")
-def neighbours():
+def neighbors():
     _, targets, vectors = shop(900, 1)
     return NeighborIndex(vectors, [TREE.nodes[n].id for n in targets.node])
 
 
-def test_strangers_are_told_better_than_by_confidence(neighbours):
+def test_strangers_are_told_better_than_by_confidence(neighbors):
     calibration, known, strange = shop(500, 2), shop(500, 3), shop(500, 4, strange=True)
-    ood = OodDetector.fit(calibration[0], calibration[1].node, neighbours.query(calibration[2], TREE))
-    told = [ood.score(s, neighbours.query(v, TREE)) for s, _, v in (known, strange)]
+    ood = OodDetector.fit(calibration[0], calibration[1].node, neighbors.query(calibration[2], TREE))
+    told = [ood.score(s, neighbors.query(v, TREE)) for s, _, v in (known, strange)]
     assert auroc(*told) > auroc(-known[0].logp.max(1), -strange[0].logp.max(1)) + 0.05
 
 
-def test_few_products_that_belong_are_flagged(neighbours):
+def test_few_products_that_belong_are_flagged(neighbors):
     calibration, known, strange = shop(800, 2), shop(2000, 3), shop(500, 4, strange=True)
     ood = OodDetector.fit(
-        calibration[0], calibration[1].node, neighbours.query(calibration[2], TREE), alarms=0.05
+        calibration[0], calibration[1].node, neighbors.query(calibration[2], TREE), alarms=0.05
     )
-    assert ood.flagged(known[0], neighbours.query(known[2], TREE)).mean() < 0.08
-    assert ood.flagged(strange[0], neighbours.query(strange[2], TREE)).mean() > 0.5
+    assert ood.flagged(known[0], neighbors.query(known[2], TREE)).mean() < 0.08
+    assert ood.flagged(strange[0], neighbors.query(strange[2], TREE)).mean() > 0.5
 
 
 @pytest.mark.slow
-def test_flagged_products_are_for_review_and_say_why(neighbours):
-    parts = [Sample(s, t, None, neighbours.query(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
+def test_flagged_products_are_for_review_and_say_why(neighbors):
+    parts = [Sample(s, t, None, neighbors.query(v, TREE)) for s, t, v in (shop(1500, 2), shop(3000, 3))]
     policy = Policy.from_json(fit(*parts, precision=0.8).to_json())
     scores, _, vectors = shop(300, 5, strange=True)
-    found = policy.predict([""] * 300, scores, nearest=neighbours.query(vectors, TREE))
+    found = policy.predict([""] * 300, scores, nearest=neighbors.query(vectors, TREE))
     flagged = [p for p in found if p.problems]
     assert len(flagged) > 100
     assert {(p.decision, p.path) for p in flagged} == {("review", ())}
@@ -100,9 +100,9 @@ def nothing_of(nearest):
     return Nearest(*(np.full_like(part, -1 if part.dtype.kind == "i" else np.nan) for part in nearest))
 
 
-def test_a_space_that_a_product_lacks_says_nothing(neighbours):
+def test_a_space_that_a_product_lacks_says_nothing(neighbors):
     scores, targets, vectors = shop(600, 2)
-    one = neighbours.query(vectors, TREE)
+    one = neighbors.query(vectors, TREE)
     two = Nearest.stack_spaces([one, nothing_of(one)])
     alone, beside = (OodDetector.fit(scores, targets.node, near) for near in (one, two))
     assert np.allclose(alone.score(scores, one), beside.score(scores, two))
@@ -110,7 +110,7 @@ def test_a_space_that_a_product_lacks_says_nothing(neighbours):
 
 
 def test_score_is_the_weighted_mean_of_six_standardized_signs():
-    """Three tops; of four neighbours two stand where the network is sure, one is gone from the tree."""
+    """Three tops; of four neighbors two stand where the network is sure, one is gone from the tree."""
     tree = Taxonomy.from_paths([("A",), ("B",), ("C",)])
     a, b = tree.index("A"), tree.index("B")
     scores = Scores(tree, np.log([[0.8, 0.1, 0.1]]))
@@ -129,10 +129,10 @@ def test_score_is_the_weighted_mean_of_six_standardized_signs():
     assert ood.score(scores, nearest) == pytest.approx(by_hand, abs=1e-6)
 
 
-def test_spaces_that_tell_top_categories_count_more(neighbours):
+def test_spaces_that_tell_top_categories_count_more(neighbors):
     scores, targets, vectors = shop(600, 2)
-    noise = NeighborIndex(np.random.default_rng(0).normal(0, 1, (900, DIM)), neighbours.node_ids)
-    both = Nearest.stack_spaces([noise.query(vectors, TREE), neighbours.query(vectors, TREE)])
+    noise = NeighborIndex(np.random.default_rng(0).normal(0, 1, (900, DIM)), neighbors.node_ids)
+    both = Nearest.stack_spaces([noise.query(vectors, TREE), neighbors.query(vectors, TREE)])
     ood = OodDetector.fit(scores, targets.node, both)
     assert ood.space[1] > 0.8
     assert sum(ood.space) == pytest.approx(1)
@@ -163,7 +163,7 @@ def test_of_many_products_small_categories_keep_all():
     assert len(kept.node_ids) == 200
 
 
-def test_likeness_for_one_part_only_is_refused(neighbours):
+def test_likeness_for_one_part_only_is_refused(neighbors):
     scores, targets, vectors = shop(50, 1)
     with pytest.raises(PolicyError, match="one part only"):
-        fit(Sample(scores, targets, None, neighbours.query(vectors, TREE)), Sample(scores, targets))
+        fit(Sample(scores, targets, None, neighbors.query(vectors, TREE)), Sample(scores, targets))

@@ -146,7 +146,7 @@ def test_settings_out_of_range_are_refused(wrong):
         fit(draw(5), draw(5), **wrong)
 
 
-def test_an_id_that_is_not_in_the_tree_is_told_its_neighbour():
+def test_an_id_that_is_not_in_the_tree_is_told_its_neighbor():
     with pytest.raises(TaxonomyError, match="Did you mean 'A > p > x'"):
         fit(draw(5), draw(5), never=["A > p > xx"])
 

@@ -303,7 +303,7 @@ def test_a_manifest_that_no_reader_can_take_is_a_bundle_error(copy, text):
 
 
 @pytest.mark.parametrize(
-    "name", ["neighbours.json", "zero_shot.safetensors", "ensemble.json", "stack.txt", "views/text/more.json"]
+    "name", ["neighbors.json", "zero_shot.safetensors", "ensemble.json", "stack.txt", "views/text/more.json"]
 )
 def test_a_file_that_the_manifest_does_not_list_is_refused(copy, name):
     manifest = json.loads((copy / "aisle.json").read_text())
@@ -476,7 +476,7 @@ def test_a_malformed_file_of_a_network_is_a_bundle_error(network, data):
         ("results.json", "[1]"),
         ("model.json", "{}"),
         ("seen.bin", "abc"),
-        ("neighbours.json", '{"text": 3}'),
+        ("neighbors.json", '{"text": 3}'),
     ],
 )
 def test_a_file_with_the_wrong_content_is_a_bundle_error(copy, name, text):

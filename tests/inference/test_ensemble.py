@@ -217,7 +217,7 @@ def test_what_is_edited_or_added_in_an_ensemble_is_refused(name, members, tmp_pa
     with pytest.raises(BundleError):
         aisle.load(out)
     (out / name).write_bytes(whole)
-    for added in ("stack.txt", "neighbours.json", "members/0/zero_shot.json", "members/2/aisle.json"):
+    for added in ("stack.txt", "neighbors.json", "members/0/zero_shot.json", "members/2/aisle.json"):
         (out / added).parent.mkdir(exist_ok=True)
         (out / added).write_text("{}")
         with pytest.raises(BundleError, match=f"{added.split('/')[-1]}, which aisle.json does not list"):

@@ -84,7 +84,7 @@ def test_a_misspelled_option_names_the_nearest_one(kind, name, given):
         build_part(cls, kind, {"zzz": 1}, **house)
 
 
-def test_unknown_parts_and_options_are_told_their_neighbours():
+def test_unknown_parts_and_options_are_told_their_neighbors():
     with pytest.raises(RecipeError, match=r"there is no fusion 'ConkatFusion'\. Did you mean 'ConcatFusion'"):
         find_part(fusions, "fusion", "ConkatFusion", trust_code=False)
     with pytest.raises(RecipeError, match=r"has no option 'hiden'\. Did you mean 'hidden'"):

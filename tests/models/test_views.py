@@ -1,4 +1,4 @@
-"""Design rule 2, over every fusion and head: present views count, absent ones and neighbours do not."""
+"""Design rule 2, over every fusion and head: present views count, absent ones and neighbors do not."""
 
 import pytest
 import torch
@@ -62,7 +62,7 @@ def test_every_views_encoder_learns_where_present_and_its_token_where_absent(fus
 
 
 @EVERY
-def test_an_answer_does_not_depend_on_its_neighbours(fusion, head):
+def test_an_answer_does_not_depend_on_its_neighbors(fusion, head):
     model, given = network(fusion, head), inputs(8)
     present = torch.rand(8, 3, generator=torch.Generator().manual_seed(3)) > 0.4
     together = model(given, present).scores.all()

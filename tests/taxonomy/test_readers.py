@@ -128,7 +128,7 @@ def test_what_is_no_tree_is_refused_in_one_line(tmp_path, name, text, what):
     assert "\n" not in str(raised.value)
 
 
-def test_a_missing_file_is_told_its_neighbour(tmp_path):
+def test_a_missing_file_is_told_its_neighbor(tmp_path):
     write(tmp_path, "tree.csv", "path\nA\n")
     with pytest.raises(TaxonomyError, match=r"Did you mean .tree\.csv."):
         read_taxonomy(tmp_path / "tre.csv")

@@ -43,7 +43,7 @@ def test_a_tree_read_back_equals_the_tree_written(paths):
     assert again.nodes == tree.nodes
 
 
-def test_ids_find_nodes_and_a_wrong_label_is_told_its_neighbour():
+def test_ids_find_nodes_and_a_wrong_label_is_told_its_neighbor():
     tree = Taxonomy([Node("7", ("Clothing", "Shoes")), Node("1", ("Clothing",), False)], aliases={"8": "7"})
     assert tree.index("7") == tree.index("8") == tree.index(("Clothing", "Shoes")) == 1
     with pytest.raises(TaxonomyError, match="Did you mean 'Clothing > Shoes'"):

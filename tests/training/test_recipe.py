@@ -38,7 +38,7 @@ def test_every_shipped_recipe_loads_describes_itself_and_survives_toml(name, tmp
         ("fusion.type=false", "fusion.type"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place_and_neighbour(change, message):
+def test_what_is_wrong_is_told_with_its_place_and_neighbor(change, message):
     with pytest.raises(RecipeError, match=message) as caught:
         load_recipe("huse", ["seed=1", change] if change.startswith("seed.") else [change])
     assert "\n" not in str(caught.value)

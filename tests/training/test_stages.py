@@ -49,7 +49,7 @@ def test_words_pictures_both_or_neither_are_the_same_call(learned):
     np.testing.assert_allclose(learned.score(QUERIES).all()[3], np.log(counts / counts.sum()), atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_its_neighbours_or_the_batch(learned, shop):
+def test_an_answer_does_not_depend_on_its_neighbors_or_the_batch(learned, shop):
     import dataclasses
 
     mixed = [*QUERIES, *shop][:40]

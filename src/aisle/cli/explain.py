@@ -31,7 +31,7 @@ def explain(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--source", help="The catalog of the products; its labelled rows are used as neighbours."
+            "--source", help="The catalog of the products; its labelled rows are used as neighbors."
         ),
     ] = None,
     category: Annotated[

@@ -5,7 +5,7 @@ words of a template ("Phone case for model 17") have low weights, and the words 
 
 Candidates are found by MinHash with banding (Broder 1997; Leskovec, Rajaraman & Ullman, "Mining of Massive
 Datasets", 3.4), so time grows with the number of titles, not of pairs. Titles that share a band with many
-others are compared with their neighbours in alphabetical order only.
+others are compared with their neighbors in alphabetical order only.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,9 +1,9 @@
 """One calibrated confidence for every category: predictions, alternatives, suggestions and reports show it.
 
-A network's log-probabilities are calibrated first. Where the policy knows neighbours, they change how sure
+A network's log-probabilities are calibrated first. Where the policy knows neighbors, they change how sure
 the best path is, level by level; every other category keeps its share of what is left (Jeffrey's rule): the
 mass that a level of the best path loses goes to the rest of its parent, in proportion to what each had. No
-category gets more than the best path's, because neighbours say nothing about which other category is right.
+category gets more than the best path's, because neighbors say nothing about which other category is right.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _BELOW = 1e-5  # how far below the best path's log-confidence every other catego
 class Confidences(Scores):
     """Log-confidences of B products over the N terminals of a tree, and of each one's best path.
 
-    `logp` is (B, N); a row's exponentials sum to 1, or to less where neighbours speak against the best path
+    `logp` is (B, N); a row's exponentials sum to 1, or to less where neighbors speak against the best path
     and nothing tells where else the product belongs. `path`: the way to the highest one, and the confidence
     of each of its levels, exactly as a prediction has them.
     """
@@ -33,7 +33,7 @@ class Confidences(Scores):
 
     @classmethod
     def of(cls, calibrated: Scores, before: Descent, after: Descent) -> Self:
-        """before: the way down by calibrated scores alone; after: the same with what neighbours say."""
+        """before: the way down by calibrated scores alone; after: the same with what neighbors say."""
         if after is before:
             return cls(calibrated.taxonomy, calibrated.logp, before)
         out = np.empty_like(calibrated.logp)

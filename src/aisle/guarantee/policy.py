@@ -85,13 +85,13 @@ class Policy:
 
     @property
     def uses_neighbors(self) -> bool:
-        """Whether what neighbours say changes any answer."""
+        """Whether what neighbors say changes any answer."""
         return self.ood is not None or (
             self.knn_calibration is not None and self.knn_calibration.uses_neighbors
         )
 
     def calibrate(self, scores: Scores) -> Scores:
-        """(B, N) calibrated log-probabilities over the same tree, before what neighbours say; no child above
+        """(B, N) calibrated log-probabilities over the same tree, before what neighbors say; no child above
         its parent. What is shown to people are `confidences`."""
         return self.calibration.apply(scores)
 
@@ -100,7 +100,7 @@ class Policy:
         alternatives, suggestions, explanations and reports show.
 
         Raises:
-            ValueError: no neighbours for a policy that was fitted with them.
+            ValueError: no neighbors for a policy that was fitted with them.
         """
         return self._confidences(scores, self.calibrate(scores), nearest)
 
@@ -126,7 +126,7 @@ class Policy:
         tree are for review.
 
         Raises:
-            ValueError: too few or too many ids; no neighbours for a policy that was fitted with it.
+            ValueError: too few or too many ids; no neighbors for a policy that was fitted with it.
         """
         if len(ids) != len(scores):
             raise ValueError(f"{len(ids)} ids for {len(scores)} rows of scores")
@@ -140,7 +140,7 @@ class Policy:
         """(B,) bool: products that probably belong nowhere in the tree.
 
         Raises:
-            ValueError: no neighbours for a policy that was fitted with them.
+            ValueError: no neighbors for a policy that was fitted with them.
         """
         if self.ood is None:
             return np.zeros(len(calibrated), dtype=bool)
@@ -151,7 +151,7 @@ class Policy:
         scores.
 
         Raises:
-            ValueError: no neighbours for a policy that was fitted with them.
+            ValueError: no neighbors for a policy that was fitted with them.
         """
         return self._recalibrated(scores, descend(self.calibrate(scores)), nearest)
 

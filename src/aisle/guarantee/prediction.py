@@ -20,7 +20,7 @@ class Prediction:
     """Where a product belongs, and how sure that is.
 
     best: the full path of highest confidence. path: as deep as is sure (a prefix of a path in the tree,
-    may be empty). confidence: of each level of `best`, calibrated, with what neighbours say where the policy
+    may be empty). confidence: of each level of `best`, calibrated, with what neighbors say where the policy
     asks them; the last is the full path's. decision: `accept` (`path` is a full path), `partial` (`path` ends
     at a branch) or `review` (nothing is sure). reason: why it stopped there. threshold: the confidence from
     which `best` is accepted, None where nothing is promised for it. alternatives: best first; the first is

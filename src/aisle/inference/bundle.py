@@ -149,7 +149,7 @@ def read_learned(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         **read_policy(folder, manifest),
         "seen_keys": np.frombuffer((folder / "seen.bin").read_bytes(), dtype="<u8").astype(np.uint64),
-        "knn_index": KnnIndex.load(folder) if (folder / "neighbours.json").exists() else None,
+        "knn_index": KnnIndex.load(folder) if (folder / "neighbors.json").exists() else None,
         "zero_shot": ZeroShot.load(folder),
         "catalog_format": CatalogFormat.load(folder) if FILE in manifest["files"] else None,
     }

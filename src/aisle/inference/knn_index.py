@@ -1,4 +1,4 @@
-"""The k-nearest-neighbour index of a model's training products, by view.
+"""The k-nearest-neighbor index of a model's training products, by view.
 
 It is used to find products that belong to no category and to correct confidences. Vectors come from frozen
 pretrained encoders, and for text from a fixed random projection of TF-IDF weights, so that they do not
@@ -49,7 +49,7 @@ def _mixed(x: np.ndarray) -> np.ndarray:
 
 
 class KnnIndex:
-    """Neighbours by space, a space a view. Saved as half-precision vectors and ids of nodes."""
+    """Neighbors by space, a space a view. Saved as half-precision vectors and ids of nodes."""
 
     def __init__(self, spaces: Mapping[str, NeighborIndex]) -> None:
         self.spaces = dict(spaces)
@@ -80,17 +80,17 @@ class KnnIndex:
         )
 
     def save(self, folder: Path) -> None:
-        """`neighbours.safetensors` and `neighbours.json`."""
+        """`neighbors.safetensors` and `neighbors.json`."""
         vectors = {name: near.vectors.astype(np.float16) for name, near in self.spaces.items()}
-        save_file(vectors, str(folder / "neighbours.safetensors"))
+        save_file(vectors, str(folder / "neighbors.safetensors"))
         places = {name: list(map(str, near.node_ids)) for name, near in self.spaces.items()}
-        (folder / "neighbours.json").write_text(json.dumps(places, ensure_ascii=False))
+        (folder / "neighbors.json").write_text(json.dumps(places, ensure_ascii=False))
 
     @classmethod
     def load(cls, folder: Path) -> "KnnIndex":
         """Read back what `save` wrote."""
-        vectors = load_file(str(folder / "neighbours.safetensors"))
-        places = json.loads((folder / "neighbours.json").read_text())
+        vectors = load_file(str(folder / "neighbors.safetensors"))
+        places = json.loads((folder / "neighbors.json").read_text())
         spaces = {name: NeighborIndex(vectors[name], places[name], MOST) for name in places}
         for name, near in spaces.items():
             near.vectors = vectors[name].astype(np.float32)

@@ -26,7 +26,7 @@ class Listing:
         item: The item; a relisting has the same item, images and split.
         category: The true category.
         label: The category the seller chose.
-        picture_only: The text fits every `needs_image` category of the department equally.
+        image_only: The text fits every `needs_image` category of the department equally.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Listing:
     description: str
     brand: str
     price: float
-    picture_only: bool
+    image_only: bool
     split: str = ""
 
 
@@ -105,7 +105,7 @@ def _listing(item: int, category: Category, vague: bool, used: set[str], rng: ra
         description,
         facts.brand,
         price,
-        picture_only=vague,
+        image_only=vague,
     )
 
 
@@ -134,7 +134,7 @@ def _split(listings: list[Listing], rng: random.Random) -> list[Listing]:
     """Split per category and kind of text. A single item is a train row; rows of an item stay together."""
     strata: dict[tuple[str, bool], set[int]] = defaultdict(set)
     for listing in listings:
-        strata[listing.category.path, listing.picture_only].add(listing.item)
+        strata[listing.category.path, listing.image_only].add(listing.item)
     test: set[int] = set()
     for items in strata.values():
         count = min(len(items) - 1, int(len(items) * TEST_SHARE + rng.random()))
@@ -149,7 +149,7 @@ def _mislabel(listings: list[Listing], rng: random.Random) -> list[Listing]:
     chosen = [
         i
         for i, row in enumerate(listings)
-        if row.category in common and not row.picture_only and rows[row.item] == 1
+        if row.category in common and not row.image_only and rows[row.item] == 1
     ]
     wrong = set(rng.sample(chosen, min(len(chosen), round(len(listings) * MISLABELLED_SHARE))))
     return [

@@ -27,16 +27,16 @@ class Shop(NamedTuple):
         products: CSV with the columns `category` and `split` (train, test).
         incoming: CSV of new products without these columns, to classify.
         truth: JSON for tests and benchmarks, not for training: true `labels` by id, and the ids that are
-            `picture_only`, `mislabelled`, `duplicates` (lists of ids of one item), `broken` (id to flaw), and
+            `image_only`, `mislabelled`, `duplicates` (lists of ids of one item), `broken` (id to flaw), and
             `languages` by id.
-        picture_only: Ids of products whose text fits two or more sibling categories equally.
+        image_only: Ids of products whose text fits two or more sibling categories equally.
     """
 
     folder: Path
     products: Path
     incoming: Path
     truth: Path
-    picture_only: frozenset[str]
+    image_only: frozenset[str]
 
 
 def make_shop(
@@ -68,7 +68,7 @@ def make_shop(
         folder / "products.csv",
         folder / "incoming.csv",
         folder / "truth.json",
-        frozenset(row.id for row in [*labelled, *incoming] if row.picture_only),
+        frozenset(row.id for row in [*labelled, *incoming] if row.image_only),
     )
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def _write_images(
 
 def _flaws(rows: list[Listing], rng: random.Random) -> dict[str, str]:
     """id -> `none` (no image) or the flaw of its images; image-only rows have none."""
-    chosen = [row.id for row in rows if not row.picture_only]
+    chosen = [row.id for row in rows if not row.image_only]
     rng.shuffle(chosen)
     broken = max(len(_FLAWS), round(len(rows) * _BROKEN))
     missing = round(len(rows) * _PICTURELESS)
@@ -151,7 +151,7 @@ def _write_truth(
         by_item[row.item].append(row.id)
     truth = {
         "labels": {row.id: row.category.path for row in rows},
-        "picture_only": [row.id for row in rows if row.picture_only],
+        "image_only": [row.id for row in rows if row.image_only],
         "mislabelled": [row.id for row in rows if row.label != row.category.path],
         "duplicates": [ids for ids in by_item.values() if len(ids) > 1],
         "broken": broken,

@@ -12,7 +12,7 @@ def reasons(finding: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         finding: The fields of an `AuditFinding`.
     """
-    rules = (_models, _duplicates, _neighbours, _views, _rare)
+    rules = (_models, _duplicates, _neighbors, _views, _rare)
     return tuple(sentence for rule in rules if (sentence := rule(finding)))
 
 
@@ -35,8 +35,8 @@ def _duplicates(finding: Mapping[str, Any]) -> str:
     return f"{round(count * (1 - agree))} of its {count} duplicates have another label"
 
 
-def _neighbours(finding: Mapping[str, Any]) -> str:
-    present, proposed = finding["neighbours_present"], finding["neighbours_proposed"]
+def _neighbors(finding: Mapping[str, Any]) -> str:
+    present, proposed = finding["neighbors_present"], finding["neighbors_proposed"]
     if present is None or proposed is None or proposed <= present:
         return ""
     return (

@@ -16,7 +16,7 @@ LIKELY = 0.5  # from this chance on a label counts as likely wrong
 
 COLUMNS = (
     "rank", "id", "row", "present", "proposed", "chance", "suspicion", "where", "confidence",
-    "present_confidence", "others", "neighbours_present", "neighbours_proposed", "text_prediction",
+    "present_confidence", "others", "neighbors_present", "neighbors_proposed", "text_prediction",
     "image_prediction", "duplicates", "duplicates_agree", "reasons", "title",
 )  # fmt: skip
 
@@ -37,7 +37,7 @@ class AuditFinding(ResultRecord):
     the last one (`sibling`: the same parent), the top one (`top`), or between (`branch`).
 
     `confidence`, `present_confidence`: the calibrated confidence in the proposal and in the label of models
-    that have not seen the product. `others`: further products so labelled. `neighbours_…`: their shares of
+    that have not seen the product. `others`: further products so labelled. `neighbors_…`: their shares of
     the nearest products' vote. `text_prediction`, `image_prediction`: predictions from the text alone and
     from the images alone. `duplicates_agree`: the share of the `duplicates` with the same label. Null:
     unknown.
@@ -55,8 +55,8 @@ class AuditFinding(ResultRecord):
     confidence: float
     present_confidence: float
     others: int
-    neighbours_present: float | None
-    neighbours_proposed: float | None
+    neighbors_present: float | None
+    neighbors_proposed: float | None
     text_prediction: tuple[str, ...] | None
     image_prediction: tuple[str, ...] | None
     duplicates: int

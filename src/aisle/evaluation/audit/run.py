@@ -127,8 +127,8 @@ def _finding(
         "confidence": float(evidence.confidence[i, best]),
         "present_confidence": float(evidence.confidence[i, 0]),
         "others": int(evidence.support[i]),
-        "neighbours_present": _share(evidence, i, 0),
-        "neighbours_proposed": _share(evidence, i, best),
+        "neighbors_present": _share(evidence, i, 0),
+        "neighbors_proposed": _share(evidence, i, best),
         "text_prediction": by_text,
         "image_prediction": by_image,
         "duplicates": len(others) - 1,
@@ -153,7 +153,7 @@ def _finding(
 
 
 def _share(evidence: Evidence, i: int, candidate: int) -> float | None:
-    """A candidate's share of the vote, 0 to 1, averaged over text and images; None without neighbours."""
+    """A candidate's share of the vote, 0 to 1, averaged over text and images; None without neighbors."""
     columns = [_COLUMN["neighbors full"], _COLUMN["similar images full"]]
     shares = evidence.features[i, candidate, columns]
     shares = shares[np.isfinite(shares)]

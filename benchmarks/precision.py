@@ -1,7 +1,7 @@
-"""Is the promise kept, and what does it cost? `python benchmarks/promise.py` writes a section of RESULTS.md.
+"""Does the guarantee hold, and what does it cost? `python benchmarks/precision.py` writes a section.
 
 Over many duplicate-aware random splits of kept (out-of-fold) predictions, a policy is fitted on two
-parts and judged on the third. A split violates the promise when the one-sided 95 % Clopper-Pearson
+parts and judged on the third. A split violates the guarantee when the one-sided 95 % Clopper-Pearson
 upper limit of what was realised lies below it. Coverage is compared with an oracle: the best threshold
 on the same ranking, chosen with the labels of the very rows it is judged on. The same on simulated
 probabilities whose truth is known, honest and over-confident, with fresh rows for every split.
@@ -31,7 +31,7 @@ ALPHA = 0.05
 # The fields of `Nearest` in a cached file.
 NEAREST = ("branch_similarity", "place", "similarity", "branch_score", "distance")
 LEAST = -16.0  # the logit of what a fold never learned
-# Kept predictions, by the precisions asked for: of the network alone, and with the nearest neighbours.
+# Kept predictions, by the precisions asked for: of the network alone, and with the nearest neighbors.
 REAL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "marketplace-balanced": ((0.9, 0.95), (0.9, 0.95, 0.8)),
     "marketplace-svm": ((0.9, 0.8), ()),
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
     depth: float  # mean level at which partial paths end
     rows: int
     oracle: int
-    branches: int  # promises made for single top categories
+    branches: int  # guarantees for single top categories
     branches_broken: int
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-promise")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-precision")
     parser.add_argument("--dry", action="store_true", help="print the section, write nothing")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def main() -> None:
             lines.append(row(name, precision, np.load(done)))
             print(lines[-1], flush=True)
             if not args.dry:  # after every case, so that a stopped run has written what it measured
-                write_section("promise", report(lines, args.splits))
+                write_section("precision", report(lines, args.splits))
 
 
 def cases(cache: Path) -> Iterator[tuple[str, float, Callable[[int], Outcome]]]:
@@ -81,8 +81,8 @@ def cases(cache: Path) -> Iterator[tuple[str, float, Callable[[int], Outcome]]]:
         if (cache / f"{name}.npz").exists() or SHARED.exists():
             kept(name, cache)  # computed once, before any worker asks
             for precision in asked[1]:
-                neighbours(name, cache)
-                yield f"{name}, neighbours", precision, partial(real, name, cache, precision, True)
+                neighbors(name, cache)
+                yield f"{name}, neighbors", precision, partial(real, name, cache, precision, True)
             for precision in asked[0]:
                 yield name, precision, partial(real, name, cache, precision, False)
 
@@ -120,21 +120,22 @@ def row(name: str, precision: float, x: np.ndarray) -> str:
 
 def report(lines: list[str], splits: int) -> str:
     heads = [
-        "predictions", "promise", "accept: realised", "violations", "coverage", "oracle", "ratio", "none",
-        "partial: realised", "violations", "coverage", "mean level", "branches promised", "violations",
+        "predictions", "guaranteed", "accept: realised", "violations", "coverage", "oracle", "ratio", "none",
+        "partial: realised", "violations", "coverage", "mean level", "branches guaranteed", "violations",
     ]  # fmt: skip
     table = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *lines]
     return "\n".join(
         [
-            "## Promised precision",
+            "## Guaranteed precision",
             "",
             f"{splits} duplicate-aware random splits ({PARTS[0]:.0%} calibrate, {PARTS[1]:.0%} thresholds, "
-            f"{PARTS[2]:.0%} judged), delta {ALPHA}. Kept predictions of `train` rows: `balanced`, five "
+            f"{PARTS[2]:.0%} judged), alpha {ALPHA}. Kept predictions of `train` rows: `balanced`, five "
             "folds of the shipped recipe; `svm`, ten folds of a linear SVM on TF-IDF, six times its margins "
-            "as logits. `neighbours`: as the model remembers them, in all its spaces. A violation is a "
-            "split whose one-sided 95 % Clopper-Pearson upper limit lies below the promise. `oracle`: the "
-            "best threshold on the same ranking, chosen on the labels of the rows judged. `none`: splits in "
-            f"which no full path could be promised. {machine()}. `python benchmarks/promise.py`",
+            "as logits. `neighbors`: as the model remembers them, in all its spaces. A violation is a "
+            "split whose one-sided 95 % Clopper-Pearson upper limit lies below the guaranteed one. "
+            "`oracle`: the best threshold on the same ranking, chosen on the labels of the rows judged. "
+            "`none`: splits in which no full path could be guaranteed. "
+            f"{machine()}. `python benchmarks/precision.py`",
             "",
             *table,
         ]
@@ -158,12 +159,12 @@ def judged(policy: Policy, sample: Sample, precision: float) -> Outcome:
     order = np.argsort(-descent.confidence[every, descent.depth - 1], kind="stable")
     running = np.cumsum(full[order]) / np.arange(1, len(order) + 1)
     branches = broken = 0
-    for promise in policy.guarantees:
-        if promise.branch and promise.holds:
-            rows = (accept if promise.verdict == "accept" else part) & (
-                descent.nodes[:, 0] == scores.taxonomy.index(promise.branch)
+    for guarantee in policy.guarantees:
+        if guarantee.branch and guarantee.holds:
+            rows = (accept if guarantee.verdict == "accept" else part) & (
+                descent.nodes[:, 0] == scores.taxonomy.index(guarantee.branch)
             )
-            right = (full if promise.verdict == "accept" else named)[rows]
+            right = (full if guarantee.verdict == "accept" else named)[rows]
             branches += 1
             broken += clopper_pearson(int(right.sum()), len(right))[1] < precision
     return Outcome(
@@ -175,7 +176,7 @@ def judged(policy: Policy, sample: Sample, precision: float) -> Outcome:
 
 def real(name: str, cache: Path, precision: float, ask: bool, seed: int) -> Outcome:
     scores, targets, groups, _ = kept(name, cache)
-    near = neighbours(name, cache) if ask else None
+    near = neighbors(name, cache) if ask else None
     share = np.random.default_rng(seed).random(groups.max() + 1)[groups]
     edges = np.cumsum((0.0, *PARTS))
     parts = [np.flatnonzero((share >= a) & (share < b)) for a, b in pairwise(edges)]
@@ -230,7 +231,7 @@ def kept(name: str, cache: Path) -> tuple[Scores, Targets, np.ndarray, np.ndarra
 
 
 @lru_cache(maxsize=1)
-def neighbours(name: str, cache: Path) -> Nearest:
+def neighbors(name: str, cache: Path) -> Nearest:
     """What the products that a fold's model remembers, in all its spaces, say of each."""
     saved = np.load(cache / f"{name}.npz")
     return Nearest(*(saved[array] for array in NEAREST))
@@ -301,7 +302,7 @@ def balanced(
     from aisle import train
     from unknown import installed_encoder
 
-    changes = [f"parts.{part}=0" for part in ("stop", "calibrate", "promise")]
+    changes = [f"split.{part}=0" for part in ("validation", "calibration", "threshold")]
     changes += [f"text_encoder={installed_encoder()}"]
     changes += [f"image_encoder={SHARED / 'weights' / 'mobilenet_v2'}"]
     model = train(learn, "balanced", changes=changes)

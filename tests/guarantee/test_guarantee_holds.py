@@ -1,4 +1,4 @@
-"""What is promised is kept: on shops whose truth is known, over many draws."""
+"""The guarantee holds, over many draws of simulated shops whose truth is known."""
 
 import time
 
@@ -38,11 +38,11 @@ def take(sample, rows):
 
 
 DRAWS, ALPHA = 250, 0.1
-# The largest number of broken draws that a true rate of ALPHA exceeds with a chance of at most 1 %.
+# The largest number of violated draws that a true rate of ALPHA exceeds with a chance of at most 1 %.
 TOLERATED = int(binom.isf(0.01, DRAWS, ALPHA))
 
 
-def test_the_number_of_draws_tells_twice_delta_from_delta():
+def test_the_number_of_draws_tells_twice_alpha_from_alpha():
     assert binom.sf(TOLERATED, DRAWS, ALPHA) <= 0.01
     assert binom.cdf(TOLERATED, DRAWS, 2 * ALPHA) <= 0.03  # a true rate of twice ALPHA fails
 
@@ -52,22 +52,22 @@ SHARPNESS = pytest.mark.parametrize("sharpness", [1.0, 3.0], ids=["honest", "ove
 
 @pytest.mark.slow
 @SHARPNESS
-def test_the_promise_is_broken_in_at_most_delta_of_draws(sharpness):
+def test_the_guarantee_is_violated_in_at_most_alpha_of_draws(sharpness):
     fresh = draw(10_000, 99, sharpness=sharpness)
-    broken = 0
+    violated = 0
     for seed in range(DRAWS):
         sample = draw(2500, seed, sharpness=sharpness)
         policy = fit(take(sample, slice(0, 700)), take(sample, slice(700, None)), precision=0.9, alpha=ALPHA)
         verdict, right, _ = outcome(policy, *fresh)
         kinds = (right[verdict == kind] for kind in ("accept", "partial"))
-        # Both hold together; deciding nothing breaks no promise.
-        broken += any(len(chosen) and chosen.mean() < 0.9 for chosen in kinds)
-    assert broken <= TOLERATED
+        # Both hold together; deciding nothing violates no guarantee.
+        violated += any(len(chosen) and chosen.mean() < 0.9 for chosen in kinds)
+    assert violated <= TOLERATED
 
 
 @pytest.mark.slow
 @SHARPNESS
-def test_the_promise_costs_little_coverage(sharpness):
+def test_the_guarantee_costs_little_coverage(sharpness):
     fresh = draw(20_000, 99, sharpness=sharpness)
     covered, possible = [], []
     for seed in range(20):
@@ -80,7 +80,7 @@ def test_the_promise_costs_little_coverage(sharpness):
     assert np.mean(covered) >= 0.9 * np.mean(possible)
 
 
-def test_an_over_confident_model_keeps_its_promise_too():
+def test_an_over_confident_model_keeps_its_guarantee_too():
     fresh = draw(20_000, 9, sharpness=4.0)
     assert np.exp(fresh[0].logp.max(1)).mean() > 0.85  # it believes so
     policy = fit(draw(2000, 1, sharpness=4.0), draw(15_000, 2, sharpness=4.0), precision=0.9)
@@ -90,7 +90,7 @@ def test_an_over_confident_model_keeps_its_promise_too():
     assert (verdict == "accept").mean() >= 0.9 * oracle(policy, *fresh, 0.9)
 
 
-def test_too_few_rows_promise_nothing_and_say_how_many_it_takes():
+def test_too_few_rows_guarantee_nothing_and_say_how_many_it_takes():
     policy = fit(draw(30, 1), draw(30, 2), precision=0.95)
     whole = [p for p in policy.guarantees if not p.branch]
     assert not any(p.holds for p in whole)
@@ -103,7 +103,7 @@ def test_too_few_rows_promise_nothing_and_say_how_many_it_takes():
     assert enough.holds
 
 
-def test_no_rows_at_all_promise_nothing():
+def test_no_rows_at_all_guarantee_nothing():
     nothing = take(draw(1), slice(0, 0))
     policy = fit(nothing, nothing)
     assert [p.holds for p in policy.guarantees] == [False, False]
@@ -111,7 +111,7 @@ def test_no_rows_at_all_promise_nothing():
     assert needed == 61  # 0.95 ** 61 is just below 0.9 × 0.05, the joint search's share of alpha
 
 
-def test_a_precision_out_of_reach_is_not_promised():
+def test_a_precision_out_of_reach_is_not_guaranteed():
     rng = np.random.default_rng(0)
     scores, targets = draw(4000, 1)
     node = np.where(rng.random(4000) < 0.3, rng.choice(TREE.terminals, 4000), targets.node)
@@ -137,7 +137,7 @@ def test_nothing_is_answered_at_or_below_a_category_on_the_never_list():
 
 
 @pytest.mark.slow
-def test_dear_mistakes_are_made_less_often_and_their_average_cost_stays_within_the_promise():
+def test_dear_mistakes_are_made_less_often_and_their_average_cost_stays_within_the_guarantee():
     parts = draw(3000, 1), draw(9000, 2)
     fresh = draw(30_000, 3)
     usual, dear = (fit(*parts, precision=0.9, costs=costs) for costs in ({}, {"A": 5.0, "E": 0.5}))
@@ -169,7 +169,7 @@ def test_branches_and_levels_may_ask_for_a_precision_of_their_own():
 
 
 @pytest.mark.slow
-def test_each_top_category_with_rows_enough_is_promised_by_itself():
+def test_each_top_category_with_rows_enough_is_guaranteed_by_itself():
     hard = np.random.default_rng(0)
 
     def spoil(sample):
@@ -189,7 +189,7 @@ def test_each_top_category_with_rows_enough_is_promised_by_itself():
 
 
 @pytest.mark.slow
-def test_copies_of_a_row_do_not_make_a_promise():
+def test_copies_of_a_row_do_not_make_a_guarantee():
     few = draw(80, 1)
     copies = np.repeat(np.arange(80), 50)
     groups = copies.copy()
@@ -252,6 +252,6 @@ def test_where_the_rate_of_mistakes_is_just_what_is_allowed_no_endless_number_of
     scores = Scores(tree, np.log(np.tile([0.9, 0.1], (18, 1))))
     node = np.array([tree.index("B")] * 2 + [tree.index("A")] * 16)
     part = Sample(scores, Targets(node, np.ones(18, bool)))
-    promise = fit(part, part, precision=0.85).guarantees[0]
-    assert not promise.holds
-    assert 18 < promise.needed < 1000
+    guarantee = fit(part, part, precision=0.85).guarantees[0]
+    assert not guarantee.holds
+    assert 18 < guarantee.needed < 1000
