@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from aisle.data import read
 from tests.cli.test_catalog_format import typed
 from tests.data import exports
 
@@ -95,3 +96,15 @@ def test_a_run_remembers_its_own_format(run, tmp_path):
     assert [line for part in parts for line in part[1:]] == table.read_text().splitlines()[1:]
     found = json.loads(run("evaluate", out, path, "--json")[1])
     assert found["rows"]["judged"] == 40
+
+
+def test_a_split_export_is_read_as_before(run, tmp_path):
+    path = shop(tmp_path / "export.csv", "Handle,Title,Type,Variant SKU,Variant Price")
+    out = tmp_path / "split.csv"
+    code, _, said = run("split", path, "--out", out)
+    assert code == 0, said
+    assert [line.rsplit(",", 1)[0] for line in out.read_text().splitlines()] == path.read_text().splitlines()
+    before, after = read(path), read(out)
+    assert [p.categories for p in after] == [p.categories for p in before]
+    assert after.dialect == before.dialect
+    assert set(after.split) == {"train", "test"}

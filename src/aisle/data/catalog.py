@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from aisle.data import column_parsers, duplicates, near_duplicates
 from aisle.data.catalog_data import CatalogData
-from aisle.data.catalog_format import CatalogFormat, resolved_roles, without_separators
+from aisle.data.catalog_format import CatalogFormat
 from aisle.data.columns import Columns
 from aisle.data.dialects import Dialect
 from aisle.data.files import SourceFile
@@ -102,13 +102,7 @@ class Catalog(Sequence[Product]):
     @property
     def catalog_format(self) -> CatalogFormat:
         """The format of the source: columns, separators and encoding."""
-        data = self._data
-        columns = resolved_roles(
-            data.columns, self.style if self.labelled else None, self.official, data.images.separator
-        )
-        if data.dialect is not None:
-            columns = without_separators(columns, data.user_format.given)
-        return replace(data.user_format, columns=columns)
+        return self._data.catalog_format(self.style if self.labelled else None)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -130,15 +124,12 @@ class Catalog(Sequence[Product]):
 
     def codes(self, name: str) -> np.ndarray:
         """(n,) int64 codes of the values of a text column; -1 where blank."""
-        coded = column_parsers.encode(self.raw_column(name))
-        blank = np.array([not value.strip() for value in coded.values], dtype=bool)
-        return np.where(blank[coded.codes], -1, coded.codes).astype(np.int64)
+        return column_parsers.codes(self.raw_column(name))
 
     def value_counts(self, name: str, limit: int) -> dict[str, int] | None:
         """Count the values of a text column, without blanks.
 
-        Returns:
-            The counts; None for images and vectors, and if there are more than `limit` values.
+        None for images and vectors, and if there are more than `limit` values.
         """
         if not pa.types.is_string(self._data.records.types[name]):
             return None
@@ -282,12 +273,12 @@ class Catalog(Sequence[Product]):
     @property
     def source_rows(self) -> np.ndarray:
         """(m,) int64 position of the product of each source row; -1: it is not in this catalog."""
-        product = self._data.source_rows.product_of_rows(len(self._data.records))
-        if self._index is None:
-            return product
-        here = np.full(len(self._data.records) + 1, -1)
-        here[self._index] = np.arange(len(self._index))
-        return here[product]
+        return self._data.source_rows.product_of_rows(len(self._data.records), self._index)
+
+    @property
+    def source_table(self) -> pa.Table:
+        """All rows of the source as an Arrow table: of a shop export, those of variants too."""
+        return (self._data.source_records or self._data.records).table()
 
     @property
     def first_source_row(self) -> int:

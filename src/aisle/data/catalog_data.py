@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from aisle.data import column_parsers
-from aisle.data.catalog_format import CatalogFormat
+from aisle.data.catalog_format import CatalogFormat, resolved_roles, without_separators
 from aisle.data.columns import Columns
 from aisle.data.dates import Dates
 from aisle.data.dialects import Dialect
 from aisle.data.files import SourceFile
 from aisle.data.image_refs import ImageResolver
 from aisle.data.label_reading import Labels
+from aisle.data.labels import LabelStyle
 from aisle.data.problems import Problems
 from aisle.data.product import Product
 from aisle.data.records import Records
@@ -35,6 +36,7 @@ class CatalogData:
         cache: Values that are computed once, by name.
         source_rows: The rows of the source that each record comes from.
         dialect: The dialect of the source; None if it is of no known platform.
+        source_records: The rows of the source; None where they are `records`.
         user_format: The column roles and text format that the user stated.
     """
 
@@ -48,6 +50,7 @@ class CatalogData:
     cache: dict[str, Any] = field(default_factory=dict)
     source_rows: SourceRows = field(default_factory=SourceRows)
     dialect: Dialect | None = None
+    source_records: Records | None = None
     user_format: CatalogFormat = field(default_factory=CatalogFormat)
 
     @cached_property
@@ -84,6 +87,14 @@ class CatalogData:
         mask = np.zeros(len(self.records), dtype=bool)
         mask[self.problems.fatal_positions()] = True
         return mask
+
+    def catalog_format(self, style: LabelStyle | None) -> CatalogFormat:
+        """The format of the source; `style` is that of its labels, if it has any."""
+        official = self.labels.mapping.official
+        columns = resolved_roles(self.columns, style, official, self.images.separator)
+        if self.dialect is not None:
+            columns = without_separators(columns, self.user_format.given)
+        return replace(self.user_format, columns=columns)
 
     def fingerprint(self, index: np.ndarray | None) -> str:
         """A hash of the records at `index` (None: all) and of the column roles."""

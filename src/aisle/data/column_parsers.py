@@ -39,6 +39,13 @@ def encode(arrays: Iterator[pa.Array]) -> DictionaryEncoded:
     return DictionaryEncoded(np.concatenate(codes) if codes else np.empty(0, np.int32), list(known))
 
 
+def codes(arrays: Iterator[pa.Array]) -> np.ndarray:
+    """(n,) int64 codes of the values of a text column; -1 where blank."""
+    coded = encode(arrays)
+    blank = np.array([not value.strip() for value in coded.values], dtype=bool)
+    return np.where(blank[coded.codes], -1, coded.codes).astype(np.int64)
+
+
 def value_counts(arrays: Iterator[pa.Array], limit: int) -> dict[str, int] | None:
     """Count the values of a text column, without blanks; None if there are more than `limit`."""
     counts: Counter[str] = Counter()

@@ -88,6 +88,7 @@ def read(
         records, files = opened.load(problems, progress)
         tree, known = tree or opened.taxonomy(), opened.columns(records)
         root, rows, dialect = opened.image_root(image_root), SourceRows(), None
+        source_records = records
         if format is not None or not known:
             dialect = choose_dialect(format, previous, records.names)
         row_wise = not opened.has_files and not labels  # a prediction for each row that was passed
@@ -100,15 +101,7 @@ def read(
             known = export_roles(export, records, user_columns, previous, tree)
         else:
             known = known | user_columns
-        resolved = resolve_columns(
-            records,
-            known | user_columns | ({"ignored": known["ignored"]} if dialect else {}),
-            root,
-            problems,
-            previous,
-            tree,
-            labels,
-        )
+        resolved = resolve_columns(records, known, root, problems, previous, tree, labels)
         records, images = resolved.records, resolved.images
         check_vector_files(vector_files, records.types, resolved.columns.id)
         since, reader = len(problems), read_labels if labels else no_labels
@@ -132,6 +125,7 @@ def read(
             source_rows=rows,
             user_format=user_format,
             dialect=dialect,
+            source_records=source_records,
         )
     )
     if labels and splits:

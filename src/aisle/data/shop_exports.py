@@ -44,7 +44,9 @@ def format_to_keep(form: "str | Path | Dialect | None", dialect: Dialect | None)
     """What a run remembers of the dialect: the name of one that comes with Aisle, or the user's own."""
     if dialect is None:
         return NO_DIALECT if form == NO_DIALECT else None
-    return dialect.name if dialect in shipped_dialects() else dialect
+    if dialect not in shipped_dialects():
+        return dialect
+    return dialect.name if form is None else dialect.model_copy(update={"detect": None})
 
 
 def open_export(

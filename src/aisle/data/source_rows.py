@@ -44,9 +44,14 @@ class SourceRows:
         found = np.minimum(np.searchsorted(self.lead, numbers), len(self.lead) - 1)
         return np.where(self.lead[found] == numbers, found, -1)
 
-    def product_of_rows(self, products: int) -> np.ndarray:
-        """(m,) int64 position of each row's product, of `products` in all."""
-        return np.arange(products) if self.product is None else self.product
+    def product_of_rows(self, products: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """(m,) int64 position of each row's product, of `products` in all or among the `chosen` ones."""
+        product = np.arange(products) if self.product is None else self.product
+        if chosen is None:
+            return product
+        here = np.full(products + 1, -1)
+        here[chosen] = np.arange(len(chosen))
+        return here[product]
 
     def part(self, start: int, stop: int) -> "SourceRows":
         """The rows of products `start` to `stop`, and rows of others between them, which have product -1."""

@@ -20,6 +20,8 @@ _CHUNK = 4096  # rows
 def write_rows(catalog: Catalog, path: Path, columns: Mapping[str, np.ndarray]) -> None:
     """Write all rows as the source has them, and more columns.
 
+    Of a shop export, rows of variants are written too, with the value of their product.
+
     Args:
         catalog: The rows.
         path: The output file: CSV, TSV, JSON lines or Parquet, by its ending. It is written under a temporary
@@ -71,6 +73,11 @@ def check_output(path: Path, catalog: Catalog | None = None) -> None:
 
 def _chunks(catalog: Catalog, columns: Mapping[str, np.ndarray]) -> Iterator[pa.Table]:
     table = catalog.table
+    if catalog.dialect is not None:
+        product = catalog.source_rows
+        table = catalog.source_table.filter(pa.array(product >= 0))
+        rows = product[product >= 0]
+        columns = {name: np.asarray(values, dtype=object)[rows] for name, values in columns.items()}
     for start in range(0, max(table.num_rows, 1), _CHUNK):
         chunk = table.slice(start, _CHUNK)
         for name, values in columns.items():
