@@ -14,8 +14,8 @@
     print(predictions.to_pandas())
     model.save("shop-model")
 
-Messages are logged to the logger `aisle`. Public names are imported when first used, so that importing
-Aisle is fast.
+`aisle.sklearn.ProductClassifier` is the same as a scikit-learn classifier. Messages are logged to the logger
+`aisle`. Public names are imported when first used, so that importing Aisle is fast.
 """
 
 import importlib
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aisle import search as search
+    from aisle import sklearn as sklearn
     from aisle.data import Catalog, ImageRef, Problem, Product
     from aisle.errors import AisleError
     from aisle.guarantee import Prediction, Predictions
@@ -63,7 +64,7 @@ _MODULES = {
     "train": "aisle.workflow",
     "write_back": "aisle.inference.write_back",
 }
-_SUBMODULES = ("search",)  # usable after `import aisle`: aisle.search.open("INDEX")
+_SUBMODULES = ("search", "sklearn")  # usable after `import aisle`: aisle.search.open("INDEX")
 
 logging.getLogger("aisle").addHandler(logging.NullHandler())
 
