@@ -33,13 +33,10 @@ def rows(shop):
 
 
 @pytest.fixture
-def tracking(tmp_path):
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+def tracking(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     mlflow.create_experiment("shop", artifact_location=(tmp_path / "artifacts").as_uri())
     mlflow.set_experiment("shop")
-    yield
-    mlflow.set_tracking_uri(before)
 
 
 def expected(trained, frame):
