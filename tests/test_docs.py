@@ -69,6 +69,14 @@ def run(block: Block, folder: Path) -> None:
     assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
+def test_the_python_tutorial_runs_from_top_to_bottom(tmp_path):
+    code = "\n".join(block.text for block in blocks("docs/python.md") if block.kind == "python")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "of the paths are right" in done.stdout
+
+
 def ids(file: Path) -> list[str]:
     with file.open(newline="", encoding="utf-8-sig") as lines:
         return [row["id"] for row in csv.DictReader(lines)]

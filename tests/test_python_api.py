@@ -146,16 +146,17 @@ def test_an_unnamed_index_is_no_column_and_a_named_one_is():
 def test_predictions_are_a_table(model):
     found = model.predict(NEW)
     table = found.to_arrow()
-    assert table.column_names[:5] == ["id", "decision", "path", "best", "confidence"]
+    assert table.column_names[:5] == ["id", "decision", "path", "confidence", "reason"]
     assert table["best"].to_pylist() == BEST
-    assert table["confidence"].to_pylist() == [round(one.confidence[-1], 6) for one in found]
+    assert table["confidence"].to_pylist() == [round(one.path_confidence, 6) for one in found]
+    assert table["best_confidence"].to_pylist() == [round(one.confidence[-1], 6) for one in found]
     assert [len(levels) for levels in table["level_confidences"].to_pylist()] == [2, 2]
     assert found.to_polars().to_dicts() == table.to_pylist()
     assert found.to_pandas()["id"].to_list() == ["n1", "n2"]
     assert list(found[:1]) == [found[0]]
     assert found == list(found)
     empty = model.predict([])
-    assert (len(empty), empty.to_pandas().shape) == (0, (0, 13))
+    assert (len(empty), empty.to_pandas().shape) == (0, (0, 14))
 
 
 def test_columns_are_read_as_in_training():
@@ -227,3 +228,24 @@ def test_progress_is_shown_where_asked(capfd):
 
 def test_json_of_a_prediction_is_that_of_the_files(model):
     assert json.loads(json.dumps(model.predict(NEW)[0].to_dict()))["best"] == BEST[0]
+
+
+def test_html_views_escape_what_the_shop_wrote(model):
+    naughty = '<script>alert("1")</script> hat'
+    rows = [{"sku": "n<1>", "title": naughty, "category": "Clothing > Hats & Caps"}]
+    catalog = aisle.read(rows)
+    views = [
+        catalog,
+        catalog.taxonomy,
+        model,
+        model.predict(rows),
+        model.predict(naughty),
+        aisle.evaluate(model, catalog),
+    ]
+    for view in views:
+        html = view._repr_html_()
+        assert "<script>" not in html
+        assert "Hats & Caps" not in html
+        assert "n<1>" not in html
+    assert "&lt;script&gt;" in catalog._repr_html_()
+    assert "Hats &amp; Caps" in catalog.taxonomy._repr_html_()

@@ -1,6 +1,7 @@
 """`ProductClassifier` behaves as scikit-learn's classifiers do."""
 
 import pickle
+from unittest import SkipTest
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from aisle.sklearn import ProductClassifier
 from tests.test_python_api import BEST, NEW, ROWS
@@ -91,6 +93,24 @@ def test_pipelines_and_grid_search():
     assert search.predict(NEW_TITLES).tolist() == BEST
     assert search.best_score_ >= 0.5
     assert len(search.cv_results_["params"]) == 2
+
+
+@pytest.mark.slow
+def test_every_check_of_scikit_learn_for_estimators_passes():
+    skipped = []
+    for estimator, check in estimator_checks_generator(ProductClassifier()):
+        try:
+            check(estimator)
+        except SkipTest as reason:
+            skipped.append(str(reason))
+    assert [reason for reason in skipped if "SCIPY_ARRAY_API" not in reason] == []
+
+
+def test_a_frame_without_column_names_is_read_as_cells():
+    frame = pd.DataFrame([[title, "new"] for title in TITLES])
+    model = ProductClassifier().fit(frame, LABELS)
+    assert model.n_features_in_ == 2
+    assert model.predict(pd.DataFrame([[title, "new"] for title in NEW_TITLES])).tolist() == BEST
 
 
 def test_missing_labels_are_refused():

@@ -27,7 +27,7 @@ class ProductClassifier(ClassifierMixin, BaseEstimator):
     """Classifies products into a category tree.
 
     X: titles (a list, Series or 1-D array), a data frame, an Arrow table, rows as mappings, `Product`s, or a
-    2-D array, the cells of whose rows are joined to a title.
+    2-D array or a frame without column names, the cells of whose rows are joined to a title.
 
     y: paths, as strings (`"Home > Mugs"`), or as tuples, lists or a 2-D array of names with `""` below the
     last level. Any other label is a category of its own.
@@ -168,7 +168,8 @@ class ProductClassifier(ClassifierMixin, BaseEstimator):
         if values is not None and len(values) and isinstance(values[0], Mapping | data.Product):
             self._check_rows(values, reset)
             return list(values)
-        if hasattr(X, "__arrow_c_stream__") and values is None:
+        named = all(isinstance(name, str) for name in getattr(X, "columns", ()))
+        if hasattr(X, "__arrow_c_stream__") and values is None and named:
             validation.validate_data(self, X, reset=reset, skip_check_array=True)
             if not len(X):
                 raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")

@@ -1,4 +1,4 @@
-"""What is answered about one product: the same record in Python, in bulk files and over HTTP."""
+"""The prediction of one product: the same record in Python, in files and over HTTP."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -17,14 +17,21 @@ class Alternative(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """Where a product belongs, and how sure that is.
+    """The predicted category of one product, and how sure it is.
 
-    best: the full path of highest confidence. path: as deep as is sure (a prefix of a path in the tree,
-    may be empty). confidence: of each level of `best`, calibrated, with what neighbors say where the policy
-    asks them; the last is the full path's. decision: `accept` (`path` is a full path), `partial` (`path` ends
-    at a branch) or `review` (nothing is sure). reason: why it stopped there. threshold: the confidence from
-    which `best` is accepted, None where nothing is promised for it. alternatives: best first; the first is
-    `best` itself. best_id and path_id: the nodes' stable ids ("" when `path` is empty).
+    Attributes:
+        id: The product's id.
+        best: The full path of highest confidence.
+        best_id: The stable id of its node.
+        path: The part of a path that is decided; empty for review.
+        path_id: The stable id of its node; `""` for review.
+        confidence: The calibrated confidence of each level of `best`; the last is that of the full path.
+        decision: `accept` (a full path is decided), `partial` (a branch is decided) or `review`.
+        reason: Why the decision stopped there.
+        alternatives: The full paths of highest confidence; the first is `best`.
+        problems: What is wrong with the product's row.
+        model_id: The model.
+        threshold: The confidence from which `best` is accepted; None where nothing is guaranteed for it.
     """
 
     id: str

@@ -50,6 +50,6 @@ def _row(one: "Prediction", product: Product | None) -> tuple[object, ...]:
         one.id if product is None else shortened(title_of(product) or one.id),
         DECISION_NAMES[one.decision],
         path,
-        percent(one.confidence[-1]) if one.confidence else "",
+        percent(one.path_confidence) if one.confidence else "",
         shortened(one.reason, 120),
     )

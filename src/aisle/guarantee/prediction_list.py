@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 # The columns of `to_arrow`, `to_pandas` and `to_polars`.
 COLUMNS = pa.schema(
     [
-        *(pa.field(name, pa.string()) for name in ("id", "decision", "path", "best")),
+        *(pa.field(name, pa.string()) for name in ("id", "decision", "path")),
         pa.field("confidence", pa.float64()),
-        *(pa.field(name, pa.string()) for name in ("reason", "path_id", "best_id")),
+        *(pa.field(name, pa.string()) for name in ("reason", "best")),
+        pa.field("best_confidence", pa.float64()),
+        *(pa.field(name, pa.string()) for name in ("path_id", "best_id")),
         pa.field("threshold", pa.float64()),
         pa.field("level_confidences", pa.list_(pa.float64())),
         pa.field("alternatives", pa.list_(pa.struct([("path", pa.string()), ("confidence", pa.float64())]))),
@@ -88,15 +90,17 @@ class Predictions(Sequence[Prediction]):
         """The predictions as an Arrow table of B rows.
 
         Columns: `id`; `decision` (accept, partial, review); `path` (as deep as is guaranteed, ` > ` between
-        levels, empty for review); `best` (the full path of highest confidence); `confidence` (of `best`);
-        `reason`; `path_id`, `best_id`; `threshold`; `level_confidences` (of each level of `best`);
-        `alternatives`; `problems`; `model_id`.
+        levels, empty for review); `confidence` (of `path`, for review of `best`); `reason`; `best` (the full
+        path of highest confidence); `best_confidence`; `path_id`, `best_id`; `threshold`; `level_confidences`
+        (of each level of `best`); `alternatives`; `problems`; `model_id`.
         """
         rows = []
         for one in self:
             row = one.to_dict()
             levels = row["confidence"]
-            rows.append({**row, "level_confidences": levels, "confidence": levels[-1] if levels else None})
+            own = round(one.path_confidence, 6) if levels else None
+            best = levels[-1] if levels else None
+            rows.append({**row, "confidence": own, "best_confidence": best, "level_confidences": levels})
         return pa.Table.from_pylist(rows, COLUMNS)
 
     def to_pandas(self) -> "pd.DataFrame":
