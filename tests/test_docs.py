@@ -186,6 +186,7 @@ def typed_commands(page: Path) -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_commands_take_what_the_pages_give_them(page):
     for words in typed_commands(page):

@@ -44,6 +44,7 @@ def test_each_module_has_a_layer():
     assert top - {"__init__", "__main__", "__pycache__"} == set(PACKAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_packages_below_it(package):
     below = set(PACKAGES[: PACKAGES.index(package) + 1]) - FORBIDDEN.get(package, set())
@@ -51,6 +52,7 @@ def test_a_package_imports_only_packages_below_it(package):
     assert {file: names for file, names in above.items() if names} == {}
 
 
+@pytest.mark.slow
 def test_these_packages_never_import_torch():
     code = "import sys, aisle.taxonomy, aisle.data, aisle.metrics, aisle.guarantee"
     code += "; sys.exit('torch' in sys.modules)"

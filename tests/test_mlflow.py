@@ -69,6 +69,7 @@ def test_the_signature_names_the_columns_of_the_training_catalog(saved, trained,
     assert list(titles["decision"])[1] == "review"
 
 
+@pytest.mark.slow
 def test_a_logged_model_is_loaded_by_its_address(tracking, trained, rows):
     with mlflow.start_run():
         info = flavor.log_model(trained.model, "classifier", registered_model_name="shop")

@@ -117,6 +117,7 @@ def test_predictions_written_in_every_format(kind, tmp_path):
     assert "probability" not in "".join(files[end].read_text() for end in (".jsonl", ".csv"))
 
 
+@pytest.mark.slow
 def test_the_python_api_and_explanations(kind, tmp_path):
     home, model = kind
     one = model.predict([NEW])[0]

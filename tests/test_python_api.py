@@ -82,6 +82,7 @@ def test_every_form_of_products_is_predicted(model, form):
     assert [one.id for one in found] == (["n1", "n2"] if has_ids else ["1", "2"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pandas", "polars", "arrow", "stream", "rows", "iterator", "catalog"])
 def test_every_form_of_labelled_products_trains_and_is_evaluated(model, form):
     trained = aisle.train(FORMS[form](ROWS))
@@ -104,6 +105,7 @@ def test_one_product_gets_one_prediction(model):
     assert aisle.evaluate(model, ROWS[0]).model.overall.accuracy.value == 1.0
 
 
+@pytest.mark.slow
 def test_a_string_is_a_file_where_one_has_that_name(model, tmp_path, monkeypatch):
     file = written(tmp_path)
     for source in (str(file), file, [file, file]):
@@ -159,6 +161,7 @@ def test_predictions_are_a_table(model):
     assert (len(empty), empty.to_pandas().shape) == (0, (0, 14))
 
 
+@pytest.mark.slow
 def test_columns_are_read_as_in_training():
     renamed = FRAME.rename(columns={"title": "label text", "category": "where"})
     trained = aisle.train(aisle.read(renamed, columns={"title": "label text", "category": "where"}))
@@ -210,6 +213,7 @@ def test_a_long_list_of_titles_touches_no_file_but_the_first(model, monkeypatch)
     assert looked == ["a hat"]
 
 
+@pytest.mark.slow
 def test_messages_are_logged_to_aisle(caplog, capfd):
     with caplog.at_level(logging.DEBUG, "aisle"):
         aisle.train(ROWS)
@@ -221,6 +225,7 @@ def test_messages_are_logged_to_aisle(caplog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_progress_is_shown_where_asked(capfd):
     aisle.train(ROWS, progress=True)
     assert "guarantee: cross-fit" in capfd.readouterr().err

@@ -40,6 +40,7 @@ def test_paths_are_labels(fitted):
     assert [" > ".join(one.best) for one in fitted.model_.predict(NEW_TITLES)] == BEST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [tuple, list, np.array])
 def test_labels_of_several_columns_are_predicted_level_by_level(kind):
     paths = [tuple(label.split(" > ")) for label in LABELS]
@@ -54,6 +55,7 @@ def test_labels_of_several_columns_are_predicted_level_by_level(kind):
     assert model.score(NEW_TITLES, [("Clothing", "Hats"), ("Home", "Lamps")]) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [pd.DataFrame, pl.DataFrame, list], ids=["pandas", "polars", "rows"])
 def test_frames_and_rows_have_feature_names(form):
     rows = [{"sku": row["sku"], "title": row["title"]} for row in ROWS]
@@ -85,6 +87,7 @@ def test_parameters_are_cloned_and_set():
         model.predict(NEW_TITLES)
 
 
+@pytest.mark.slow
 def test_pipelines_and_grid_search():
     upper = FunctionTransformer(lambda titles: [title.upper() for title in titles])
     pipeline = make_pipeline(upper, ProductClassifier())
@@ -106,6 +109,7 @@ def test_every_check_of_scikit_learn_for_estimators_passes():
     assert [reason for reason in skipped if "SCIPY_ARRAY_API" not in reason] == []
 
 
+@pytest.mark.slow
 def test_a_frame_without_column_names_is_read_as_cells():
     frame = pd.DataFrame([[title, "new"] for title in TITLES])
     model = ProductClassifier().fit(frame, LABELS)

@@ -90,6 +90,7 @@ def test_the_next_line_can_be_pasted_and_answers_by_the_runs_own_columns(shop, r
     assert right(best(home / "predictions.csv"), goods()) > 0.9
 
 
+@pytest.mark.slow
 def test_evaluate_and_calibrate_and_drift_read_the_runs_columns(shop, run, tmp_path):
     _, file, folder, _ = shop
     code, said, _ = run("evaluate", folder, file, "--out", tmp_path / "report", "--json")
@@ -219,6 +220,7 @@ def test_a_column_that_was_closed_stays_closed_and_a_field_stays_a_field(tmp_pat
         aisle.read(rows, like="model")
 
 
+@pytest.mark.slow
 def test_resuming_and_going_on_need_no_flags_again(tmp_path, shop, run):
     _, file, folder, _ = shop
     code, said, _ = run("train", file, "--resume", "--out", folder, "--json", "--no-baseline")

@@ -39,6 +39,7 @@ def kind_of(name, trained):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "ensemble", "cascade"])
 def test_info_shows_the_curve_of_every_kind_of_model(kind, trained, typed, tmp_path):
     model = kind_of(kind, trained).save(tmp_path / "model")
@@ -54,6 +55,7 @@ def test_info_shows_the_curve_of_every_kind_of_model(kind, trained, typed, tmp_p
     assert told["points"][1]["branch"] == [0.035, 0.1]
 
 
+@pytest.mark.slow
 def test_classify_names_what_can_be_guaranteed_and_its_command_works(trained, shop, typed, tmp_path):
     home, file = tmp_path / "model", tmp_path / "found.csv"
     undecided(trained.model).save(home)
@@ -69,6 +71,7 @@ def test_classify_names_what_can_be_guaranteed_and_its_command_works(trained, sh
     assert decided["decisions"].get("accept", 0) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "chosen", "message"),
     [

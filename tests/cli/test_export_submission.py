@@ -18,6 +18,7 @@ def aisle(*words):
     return CliRunner().invoke(cli.register(), [str(word) for word in words], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_train_on_a_contest_and_submit(tmp_path):
     folder = sigir(tmp_path)
     changes = [word for change in SMALL for word in ("--set", change)]

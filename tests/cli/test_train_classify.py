@@ -195,6 +195,7 @@ def test_a_recipe_printed_is_a_recipe_read(run, tmp_path):
     assert load_recipe(tmp_path / "mine.toml") == load_recipe("fast")
 
 
+@pytest.mark.slow
 def test_train_writes_a_run_reports_on_test_rows_and_says_where(run, shop, tmp_path):
     sets = [word for change in QUICK for word in ("--set", change)]
     words = ("train", shop.products, "--out", tmp_path / "run", "--no-baseline", *sets)

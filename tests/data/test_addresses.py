@@ -124,6 +124,7 @@ def test_a_table_of_postgresql_is_streamed(shop):
         read(f"{shop}&query=DELETE FROM products RETURNING id")
 
 
+@pytest.mark.slow
 def test_a_command_reads_a_database(shop):
     words = [sys.executable, "-m", "aisle", "check", f"{shop}&table=products", "--json"]
     done = subprocess.run(words, capture_output=True, text=True)

@@ -63,6 +63,7 @@ def full(tmp_path_factory) -> Read:
 # -- files ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_shop(tmp_path):
     first, again, other = (
         make_shop(tmp_path / n, products=120, seed=s) for n, s in (("a", 1), ("b", 1), ("c", 2))

@@ -54,6 +54,7 @@ def test_every_other_character_of_a_document_stays(indent, tmp_path):
     assert (summary.rows, summary.changed) == (3, 1)
 
 
+@pytest.mark.slow
 def test_a_long_array_is_copied_in_pieces(tmp_path):
     rows = [{"id": str(i), "title": "é" * (i % 50), "category": ""} for i in range(30_000)]
     path = tmp_path / "in.json"

@@ -40,6 +40,7 @@ def test_a_value_means_its_split_however_it_is_spelled(meant, value):
     assert aisle.read(rows([value, "train"])).split.tolist() == [meant, "train"]
 
 
+@pytest.mark.slow
 def test_test_rows_never_train_and_are_the_ones_that_are_judged():
     catalog = aisle.read(rows(["Train", "Test", "train ", "TRAIN", "Dev"] * 12))
     assert len(workflow.part(catalog, "train")) == 36

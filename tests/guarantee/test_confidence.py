@@ -101,6 +101,7 @@ def test_extremes_stay_numbers():
         np.testing.assert_array_equal(found.best(), TWO.terminals[[1, 0, 0]])
 
 
+@pytest.mark.slow
 def test_a_path_that_ends_at_a_branch_is_as_sure_as_that_it_ends_there():
     scores, targets = draw(2000, seed=1)
     parts = (

@@ -17,6 +17,7 @@ def judged(policy, scores, targets):
     return risk_coverage(policy.predict([""] * len(scores), scores), Truth.of(TREE, targets), policy)
 
 
+@pytest.mark.slow
 def test_a_curve_is_what_counting_by_hand_gives(policy):
     scores, targets = draw(1500, 3)
     found = judged(policy, scores, targets)
@@ -35,6 +36,7 @@ def test_a_curve_is_what_counting_by_hand_gives(policy):
     assert {c.branch for c in found.curves} == {"", "A", "B", "C", "D", "E"}
 
 
+@pytest.mark.slow
 def test_what_was_promised_stands_beside_what_happened(policy):
     scores, targets = draw(6000, 4)
     found = judged(policy, scores, targets)

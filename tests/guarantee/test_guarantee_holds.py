@@ -80,6 +80,7 @@ def test_the_guarantee_costs_little_coverage(sharpness):
     assert np.mean(covered) >= 0.9 * np.mean(possible)
 
 
+@pytest.mark.slow
 def test_an_over_confident_model_keeps_its_guarantee_too():
     fresh = draw(20_000, 9, sharpness=4.0)
     assert np.exp(fresh[0].logp.max(1)).mean() > 0.85  # it believes so
@@ -90,6 +91,7 @@ def test_an_over_confident_model_keeps_its_guarantee_too():
     assert (verdict == "accept").mean() >= 0.9 * oracle(policy, *fresh, 0.9)
 
 
+@pytest.mark.slow
 def test_too_few_rows_guarantee_nothing_and_say_how_many_it_takes():
     policy = fit(draw(30, 1), draw(30, 2), precision=0.95)
     whole = [p for p in policy.guarantees if not p.branch]
@@ -111,6 +113,7 @@ def test_no_rows_at_all_guarantee_nothing():
     assert needed == 61  # 0.95 ** 61 is just below 0.9 × 0.05, the joint search's share of alpha
 
 
+@pytest.mark.slow
 def test_a_precision_out_of_reach_is_not_guaranteed():
     rng = np.random.default_rng(0)
     scores, targets = draw(4000, 1)

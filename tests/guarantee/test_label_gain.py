@@ -14,6 +14,7 @@ def fitted(rows):
     return fit(draw(rows // 2, 1), draw(rows - rows // 2, 2))
 
 
+@pytest.mark.slow
 def test_few_rows_gain_most():
     few, many = fitted(400).label_gain, fitted(6000).label_gain
     assert (few.precision, few.rows) == (0.95, 400)

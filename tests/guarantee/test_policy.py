@@ -45,6 +45,7 @@ def test_a_prediction_says_how_far_it_is_sure(policy):
         assert p.model_id == "m"
 
 
+@pytest.mark.slow
 def test_each_decision_occurs_and_keeps_the_promise(policy):
     scores, targets = draw(20_000, 4)
     right = {"accept": [], "partial": [], "review": []}

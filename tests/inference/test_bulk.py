@@ -147,6 +147,7 @@ def test_a_finished_folder_is_left_as_it_is(run, trained, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("part-*")} == before
 
 
+@pytest.mark.slow
 def test_it_refuses_to_go_on_with_another_model_files_or_settings(run, trained, shop, tmp_path):
     file, out = csv_of(tmp_path, listings(20)), tmp_path / "out"
     words = ("classify", trained.run, file, "--out", out)

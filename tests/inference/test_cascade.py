@@ -118,6 +118,7 @@ def test_it_tells_each_stages_share_and_cost(made):
     assert f"{cheap['share']:>4.0%} of products" in result.output
 
 
+@pytest.mark.slow
 def test_a_saved_one_answers_as_any_model(made, trained, shop, tmp_path):
     both = aisle.load(made[0])
     assert both.model_id == made[1]["model_id"]

@@ -245,6 +245,7 @@ def simulated(rows, seed):
     return both, truth
 
 
+@pytest.mark.slow
 def test_a_stack_learns_whom_to_believe():
     counts = np.full(12, 20)
     scores, truth = simulated(600, 0)

@@ -218,6 +218,7 @@ def test_the_command_writes_a_page_and_pictures(trained, shop, tmp_path):
     assert drawn.get("aria-label").startswith(f"{product.id}: {' > '.join(found[0]['path'])} (confidence")
 
 
+@pytest.mark.slow
 def test_products_can_be_written_out_and_mistakes_are_said(trained, shop, tmp_path):
     said = run(trained.run, "--product", '{"title": "green cotton bag"}', "--json", "--out", tmp_path)
     assert [w["word"] for w in json.loads(said.stdout)[0]["words"]] == ["green", "cotton", "bag"]

@@ -32,6 +32,7 @@ def site(monkeypatch, tmp_path):
         yield server
 
 
+@pytest.mark.slow
 def test_a_model_that_is_pushed_predicts_the_same_where_it_is_loaded(site, trained):
     address = trained.model.push_to_hub("shop/classifier", license="apache-2.0")
     assert address == f"{site.address}/shop/classifier"
@@ -40,6 +41,7 @@ def test_a_model_that_is_pushed_predicts_the_same_where_it_is_loaded(site, train
     assert found.predict(SHOES) == trained.model.predict(SHOES)
 
 
+@pytest.mark.slow
 def test_what_is_in_the_cache_needs_no_network(site, trained, monkeypatch):
     trained.model.push_to_hub("shop/classifier")
     aisle.load("hf://shop/classifier")
@@ -51,6 +53,7 @@ def test_what_is_in_the_cache_needs_no_network(site, trained, monkeypatch):
         aisle.load("hf://shop/other")
 
 
+@pytest.mark.slow
 def test_a_revision_is_a_branch_or_a_commit(site, trained, tmp_path):
     trained.model.push_to_hub("shop/classifier", revision="tuned", commit_message="First")
     with pytest.raises(HubError, match=r"no aisle\.json"):
@@ -62,6 +65,7 @@ def test_a_revision_is_a_branch_or_a_commit(site, trained, tmp_path):
         aisle.load("hf://shop/classifier@gone")
 
 
+@pytest.mark.slow
 def test_files_of_an_earlier_model_do_not_stay(site, trained):
     trained.model.push_to_hub("shop/classifier")
     files = site.repositories["shop/classifier"]
@@ -73,6 +77,7 @@ def test_files_of_an_earlier_model_do_not_stay(site, trained):
     assert aisle.load("hf://shop/classifier").model_id == trained.model.model_id
 
 
+@pytest.mark.slow
 def test_the_card_may_be_edited(site, trained):
     trained.model.push_to_hub("shop/classifier")
     files = site.repositories["shop/classifier"]
@@ -116,6 +121,7 @@ def test_errors_are_one_line(site, trained, monkeypatch):
         trained.model.push_to_hub("shop/too/many")
 
 
+@pytest.mark.slow
 def test_a_private_repository_needs_a_token(site, trained, monkeypatch):
     trained.model.push_to_hub("shop/secret", private=True, token="hf_right")
     assert aisle.load("hf://shop/secret").model_id == trained.model.model_id

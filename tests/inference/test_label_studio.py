@@ -218,6 +218,7 @@ def test_a_name_of_another_file_type_is_refused(tmp_path):
         found.write(tmp_path / "labels.xlsx")
 
 
+@pytest.mark.slow
 def test_the_commands_there_and_back(run, trained, shop, tmp_path):
     out = tmp_path / "tasks.json"
     code, said, error = run("export-tasks", trained.run, shop.products, "--out", out, "--decision", "review")

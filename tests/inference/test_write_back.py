@@ -93,6 +93,7 @@ def test_the_content_tells_the_format(trained, shop, tmp_path):
     assert lines[1].startswith(b"1\tred leather shoes\t")
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_it_wrote(typed, trained, shop, tmp_path):
     words = ("classify", trained.run, shop.incoming, "--out")
     code, out, err = typed(*words, tmp_path / "new.csv", "--fill", "--all")

@@ -98,6 +98,7 @@ def adapters_add_up(encoder, arrays):
     torch.testing.assert_close(encoder(**arrays).pooled, adapted, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", TEXTS)
 def test_every_family_of_texts(tmp_path, tokenizer, family):
     name = folder_of(tmp_path, family, TEXTS[family], tokenizer)

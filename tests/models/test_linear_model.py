@@ -56,6 +56,7 @@ def test_it_learns_words_and_images(run):
     assert model.views == ("title", "image")
 
 
+@pytest.mark.slow
 def test_a_saved_model_answers_with_the_same_bits(shop, tmp_path):
     model = aisle.train(shop, linear())
     loaded = aisle.load(model.save(tmp_path / "model") and tmp_path / "model")
@@ -163,6 +164,7 @@ def test_going_on_from_a_run_learns_new_categories_and_keeps_old_ones(tmp_path):
         aisle.train(new, linear(views={"title": {"type": "Tfidf", "min_df": 2}}), init_from=tmp_path / "old")
 
 
+@pytest.mark.slow
 def test_a_name_draws_its_words_to_its_category():
     """Half of the boots are never called boots but by their category's name."""
     rows = [p for p in products(100, images=False) if "boot" not in p.fields["title"].split()]
@@ -174,6 +176,7 @@ def test_a_name_draws_its_words_to_its_category():
     assert with_names.predict(probe)[0].best == ("Clothing", "Shoes", "Boots")
 
 
+@pytest.mark.slow
 def test_logit_adjustment_favours_rare_categories():
     rare = [p for p in products(150, images=False) if p.categories[0] != ("Garden",) or int(p.id[1:]) < 20]
     plain = aisle.train(read(rare), linear(split={"calibration": 0.0, "threshold": 0.0}))

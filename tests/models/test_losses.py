@@ -90,6 +90,7 @@ def test_smoothing_makes_a_near_miss_cheaper_than_a_far_one():
     assert plain[0] == pytest.approx(plain[1].item())
 
 
+@pytest.mark.slow
 def test_smoothing_is_exact_over_ten_thousand_leaves():
     paths = [(f"{i // 100:02}", f"{i % 100:02}") for i in range(10_000)]
     taxonomy = Taxonomy.from_paths(paths)

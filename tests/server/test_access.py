@@ -168,6 +168,7 @@ def writes(client):
 LOST = ["deleted", "made anew", "replaced", "its journal deleted"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", LOST)
 def test_nothing_is_acknowledged_that_would_be_lost(start, how):
     client = start()
@@ -205,6 +206,7 @@ def test_a_store_that_is_lost_opens_nothing(start, how):
     assert may(client, mine) == 200
 
 
+@pytest.mark.slow
 def test_known_keys_count_while_the_store_is_lost(start):
     client = start()
     mine, other = key(client), key(client, person="other")
@@ -243,6 +245,7 @@ def test_a_revoked_key_does_not_come_back_with_an_older_store(start):
     assert (may(client, mine), may(client, other)) == (401, 200)
 
 
+@pytest.mark.slow
 def test_ten_requests_wait_for_one_look_at_a_store_that_hangs(start, postgres):
     address = postgres.new()
     client = start(store=address)

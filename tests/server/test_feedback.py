@@ -128,6 +128,7 @@ def test_a_store_that_is_away_acknowledges_nothing(client):
     assert feedback_store.count(client.server.store) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_learned_from_what_nobody_looked_at(client, tmp_path, trained):
     """Beside choices, defaults that say where the model would put things anyway."""
     places = [trained.model.taxonomy.nodes[n].id for n in trained.model.taxonomy.terminals[:2]]

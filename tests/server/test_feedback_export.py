@@ -166,6 +166,7 @@ def test_only_images_that_the_server_stored_are_opened(client, tmp_path, name, o
     assert not [one for one in opened if "secret" in one or "hostname" in one]
 
 
+@pytest.mark.slow
 def test_another_version_of_the_format_is_one_line(client, tmp_path):
     (first, _), *_ = leaves(client)
     post(client, first, id="1", title="oak clock")

@@ -41,6 +41,7 @@ def test_naughty_strings_everywhere(client):
         assert client.get("/v1/products", params={"category": text}).status_code in (200, 404)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_broken_images_are_problems_not_failures(client):
     files = sorted(path for path in (DATA / "bad_inputs" / "images").rglob("*") if path.is_file())
@@ -177,6 +178,7 @@ def slow_images():
     thread.join()
 
 
+@pytest.mark.slow
 def test_addresses_that_never_answer_cost_a_request_little(start, slow_images):
     client = start(image_fetch=ImageFetchSettings(timeout_s=1, total_timeout_s=2, max_parallel=4, **FETCH))
     names = ["good", *(f"slow/{i}" for i in range(50))]

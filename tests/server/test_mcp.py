@@ -147,6 +147,7 @@ def test_search_is_offered_only_with_an_index_and_requests_are_limited(sites):
         assert (large.status_code, large.json()["error"]["code"]) == (413, "too_large")
 
 
+@pytest.mark.slow
 def test_a_key_is_needed_once_there_is_one(sites):
     site = sites()
     secret = keys.add(site.server.store, "ana", "seller")

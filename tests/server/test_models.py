@@ -73,6 +73,7 @@ def test_an_equal_model_is_promoted_and_rolled_back(two):
     assert two.post("/v1/models/rollback").json()["error"]["code"] == "no_previous_model"
 
 
+@pytest.mark.slow
 def test_what_is_live_survives_a_restart(two):
     two.post("/v1/models/same/promote")
     again = Server.start(two.server.settings)
@@ -93,6 +94,7 @@ def test_a_shadow_that_was_promoted_does_not_hinder_the_next_start(two):
         again.stop()
 
 
+@pytest.mark.slow
 def test_other_weights_under_a_promoted_name_were_never_judged(two, worse):
     two.post("/v1/models/same/promote")
     runs = {**two.server.settings.runs, "same": worse}
@@ -119,6 +121,7 @@ def test_a_shadow_answers_unseen_and_is_recorded(two):
     assert sum(told["decisions"].values()) == 5
 
 
+@pytest.mark.slow
 def test_the_shadow_of_nobody(two):
     assert two.get("/v1/shadow").status_code == 404
     assert two.post("/v1/shadow", json={"model": "shop"}).json()["error"]["code"] == "is_live"
@@ -226,6 +229,7 @@ def racing(start, trained, worse, shop):
     return client
 
 
+@pytest.mark.slow
 def test_weights_loaded_while_their_name_is_promoted_do_not_go_live(racing, worse):
     judged = racing.server.registry.state.get("new")
     gate = racing.loading[worse.name] = threading.Event()
@@ -257,6 +261,7 @@ def test_a_candidate_that_was_replaced_while_it_was_judged_is_not_promoted(racin
     assert racing.get("/v1/models/history").json()["changes"] == []
 
 
+@pytest.mark.slow
 def test_what_was_judged_against_another_live_model_is_not_promoted(racing):
     """A rollback in the middle: the candidate was compared with a model that is not live any more."""
     racing.post("/v1/models/new/promote")
@@ -275,6 +280,7 @@ def test_what_was_judged_against_another_live_model_is_not_promoted(racing):
     assert racing.get("/v1/models").json()["live"] == "live"
 
 
+@pytest.mark.slow
 def test_other_weights_under_an_earlier_name_are_not_gone_back_to(racing, worse):
     racing.post("/v1/models/new/promote")
     loaded = racing.post("/v1/models", json={"name": "live", "folder": worse.name})

@@ -72,6 +72,7 @@ def code(answer):
     return json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "piece", "end", "expected"),
     [

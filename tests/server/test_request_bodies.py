@@ -60,6 +60,7 @@ def test_what_a_text_says_is_not_counted(start, text):
     assert ask(client, "/v1/classify", json.dumps({"products": [{}] * 31})) == (413, "too_large")
 
 
+@pytest.mark.slow
 def test_the_largest_request_that_is_promised_is_answered(client):
     product = {"title": "clock", "fields": {f"field {i}": "value, with: [commas]" for i in range(200)}}
     answer = client.post("/v1/classify", json={"products": [product] * 1000})

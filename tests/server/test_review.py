@@ -211,6 +211,7 @@ def test_undoing_a_skip_leaves_an_item_with_the_person_who_looks_at_it(people):
     assert decide(client, who["ben"], number, best).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_field_named_id_is_not_the_products_id(people):
     client, who = people
     fill(client, who["ana"], {"id": "A-1", "title": "mug", "fields": {"id": "B-2"}})
@@ -265,6 +266,7 @@ def test_images_are_kept_small_and_shown(people):
     assert decode(ImageRef(data=shown.content)).size == (512, 256)
 
 
+@pytest.mark.slow
 def test_a_products_page_and_acceptance_over_time(people):
     client, who = people
     (number,) = fill(client, who["ana"], {"id": "x/1 ü", "title": "blue clock"})

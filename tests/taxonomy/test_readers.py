@@ -55,6 +55,7 @@ def test_best_buys_tree_tells_its_oddities_and_keeps_every_id(name):
     assert Taxonomy.from_json(tree.to_json()) == tree
 
 
+@pytest.mark.slow
 @needs_shared
 def test_cdiscounts_levels_are_read_with_their_ids():
     tree = read_taxonomy(TREES / "cdiscount_category_names.csv")

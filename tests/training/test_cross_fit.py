@@ -26,6 +26,7 @@ def shop():
     return catalog(120)
 
 
+@pytest.mark.slow
 def test_every_labelled_row_trains_and_calibrates(shop):
     messages = Messages()
     model = aisle.train(shop, "fast", changes=QUICK, progress=messages)
@@ -104,6 +105,7 @@ def test_a_split_by_time_is_not_cross_fitted():
         guarantee_method(recipe, 50)
 
 
+@pytest.mark.slow
 def test_a_likely_category_without_a_guarantee_is_not_called_unsure():
     words = ("lamp", "sofa", "boot", "ring")
     rows = [{"title": f"{word} {i}", "category": word} for i in range(12) for word in words]

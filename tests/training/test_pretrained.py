@@ -42,6 +42,7 @@ def encoders_before_and_after(monkeypatch, given):
     return model, *seen
 
 
+@pytest.mark.slow
 def test_frozen_encoders_and_their_batchnorm_stay_as_they_came(folders, monkeypatch):
     model, before, after = encoders_before_and_after(monkeypatch, pretrained(folders, frozen=True))
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -218,6 +218,7 @@ def test_a_handful_of_rows_is_enough_to_answer(count):
     assert answer.best in PLACES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", [False, True])
 def test_one_class_is_no_special_case(fast):
     same = [Product(p.id, p.fields, (), {}, (("Only",),)) for p in products(20)]

@@ -136,6 +136,7 @@ def unreadable(folders):
     return rows, linear(views, image_encoder=str(folders["vision"]))
 
 
+@pytest.mark.slow
 def test_an_image_view_that_nobody_can_read_is_left_out_and_said(unreadable):
     rows, given = unreadable
     lines = Lines()
@@ -144,6 +145,7 @@ def test_an_image_view_that_nobody_can_read_is_left_out_and_said(unreadable):
     assert model.views == ("title",)
 
 
+@pytest.mark.slow
 def test_no_view_that_anybody_can_read_is_refused(unreadable, tmp_path):
     rows, given = unreadable
     given = given | {"views": {"image": given["views"]["image"]}}
