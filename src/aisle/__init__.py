@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aisle import search as search
     from aisle import sklearn as sklearn
-    from aisle.data import Catalog, ImageRef, Problem, Product
+    from aisle.data import Catalog, ImageRef, Problem, Product, read
     from aisle.errors import AisleError
     from aisle.guarantee import Prediction, Predictions
+    from aisle.inference.write_back import write_back
     from aisle.taxonomy import Taxonomy
-    from aisle.workflow import evaluate, load, read, train
+    from aisle.workflow import evaluate, load, train
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "load",
     "read",
     "train",
+    "write_back",
 ]
 
 _MODULES = {
@@ -60,7 +62,7 @@ _MODULES = {
     "Taxonomy": "aisle.taxonomy",
     "evaluate": "aisle.workflow",
     "load": "aisle.workflow",
-    "read": "aisle.workflow",
+    "read": "aisle.data",
     "train": "aisle.workflow",
     "write_back": "aisle.inference.write_back",
 }

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle import __version__, workflow
+from aisle import __version__, data, workflow
 from aisle.errors import AisleError, extra
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class _PyFunc:
         import pandas as pd
 
         frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
-        catalog = workflow.read(frame.reset_index(drop=True), like=self.model, labels=False)
+        catalog = data.read(frame.reset_index(drop=True), like=self.model, labels=False)
         rows = [prediction.to_dict() for prediction in self.model.predict(catalog)]
         return pd.DataFrame(rows, index=frame.index, columns=_output_names())
 

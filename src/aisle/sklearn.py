@@ -83,7 +83,7 @@ class ProductClassifier(ClassifierMixin, BaseEstimator):
         source = self._source(X, reset=True)
         labels = _encode(y)
         validation.check_consistent_length(source, labels.codes)
-        catalog = data.read(source, labels=False, columns=self._roles(source))
+        catalog = data.read(source, labels=False, columns=self._roles(source), progress=False)
         catalog = catalog.with_labels([labels.paths[code] for code in labels.codes.tolist()])
         unread = np.flatnonzero(catalog.targets().node < 0)
         if len(unread):
@@ -110,7 +110,9 @@ class ProductClassifier(ClassifierMixin, BaseEstimator):
         validation.check_is_fitted(self)
         source = self._source(X, reset=False)
         is_products = isinstance(source, list) and isinstance(source[0], data.Product)
-        products = source if is_products else data.read(source, like=self.model_, labels=False)
+        products = (
+            source if is_products else data.read(source, like=self.model_, labels=False, progress=False)
+        )
         confidences = np.exp(self.model_.confidences(products).logp.astype(np.float64))[:, self._columns]
         return confidences / confidences.sum(1, keepdims=True)
 

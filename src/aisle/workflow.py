@@ -1,4 +1,4 @@
-"""The functions of the Python API: `read`, `train`, `load`, `evaluate`."""
+"""The functions of the Python API that need a model: `train`, `load`, `evaluate`."""
 
 from __future__ import annotations
 
@@ -12,89 +12,11 @@ from aisle.progress import SILENT, Progress
 from aisle.progress_bars import choose_progress
 
 if TYPE_CHECKING:
-    from aisle.data import Catalog, Columns
-    from aisle.data.dialects import Dialect
+    from aisle.data import Catalog
     from aisle.data.sources import Source
     from aisle.evaluation import Evaluation
     from aisle.inference.base_predictor import BasePredictor
-    from aisle.taxonomy import Taxonomy
     from aisle.training.recipe import AnyRecipe
-
-
-def read(
-    source: Source,
-    *,
-    taxonomy: str | Path | Taxonomy | None = None,
-    columns: Mapping[str, Any] | Columns | str | Path | None = None,
-    image_root: str | Path | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    date_format: str | None = None,
-    labels: bool = True,
-    splits: bool = True,
-    vectors: Mapping[str, str | Path] | None = None,
-    strict: bool = False,
-    like: BasePredictor | Catalog | None = None,
-    format: str | Path | Dialect | None = None,
-    category_file: str | Path | None = None,
-    max_expanded: int | None = None,
-    progress: Progress | bool | None = None,
-) -> Catalog:
-    """Read a catalog.
-
-    Args:
-        source: A CSV, TSV, JSONL or Parquet file (`.gz`, `.bz2`, `.xz`, `.zst`), a folder of them, a folder
-            of images in class folders, several files, an Arrow table, a data frame (pandas, polars), rows as
-            mappings or `Product`s, or `-` for standard input.
-        taxonomy: The category tree, or a file that holds one. Default: the labels make the tree.
-        columns: The column roles that names do not tell, such as `{"title": "name"}`, or a TOML file.
-        image_root: The folder that image paths are relative to. Default: the folder of the file.
-        delimiter: The field delimiter of a CSV file. Default: detected.
-        encoding: The text encoding. Default: detected.
-        date_format: How dates are written, such as `%d/%m/%Y`. Default: detected.
-        labels: If False, categories are not read, and no row has one.
-        splits: If False, the split column is not checked.
-        vectors: Files of precomputed vectors by name (HDF5, NumPy, Parquet), matched by product id.
-        strict: Raise the first problem.
-        like: A model or a catalog whose columns, separators and encoding this source has too, as far as it
-            has those columns.
-        format: How a shop's platform writes the source: the name of a dialect (`shopify`), a TOML file, or
-            `none` for a plain table. Default: recognised by the columns of a file.
-        category_file: The file that gives codes of categories their names, such as Akeneo's category export.
-            Default: looked for beside the source.
-        max_expanded: Bytes that a compressed file may unpack to. Default: 100 times its size, or 64 MiB.
-        progress: True to show progress on standard error. Default: a bar in notebooks only.
-
-    Returns:
-        The catalog, a sequence of `Product`s. Every record is a row; its `problems` list what is wrong with
-        them.
-
-    Raises:
-        CatalogError: The source cannot be read, a named column is missing, the split column has unknown
-            values, or, if strict, a record has a problem.
-        SourceTypeError: A `TypeError`: a catalog is not read from such an object.
-        TaxonomyError: The category tree cannot be read.
-    """
-    from aisle import data
-
-    return data.read(
-        source,
-        taxonomy=taxonomy,
-        columns=columns,
-        image_root=image_root,
-        delimiter=delimiter,
-        encoding=encoding,
-        date_format=date_format,
-        labels=labels,
-        splits=splits,
-        vectors=vectors,
-        strict=strict,
-        like=like,
-        format=format,
-        category_file=category_file,
-        max_expanded=max_expanded,
-        progress=choose_progress(progress),
-    )
 
 
 def train(

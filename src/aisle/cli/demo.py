@@ -27,6 +27,7 @@ def demo(
     from aisle.cli.classify import classify
     from aisle.cli.evaluate import print_evaluation
     from aisle.cli.summary import print_catalog_summary
+    from aisle.data import read
     from aisle.data.demo import make_shop
     from aisle.evaluation import Evaluation
 
@@ -36,7 +37,7 @@ def demo(
         progress.say(f"{shop_folder} exists (delete {out} to start again)")
     else:
         make_shop(shop_folder, products, progress=progress)
-    catalog = workflow.read(shop_folder / "products.csv")
+    catalog = read(shop_folder / "products.csv")
     print_catalog_summary(catalog, progress)
     page = run / "report" / "report.html"
     if page.exists():

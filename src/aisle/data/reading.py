@@ -20,7 +20,8 @@ from aisle.data.shop_exports import choose_dialect, export_roles, format_to_keep
 from aisle.data.source_rows import SourceRows
 from aisle.data.sources import Source, open_source
 from aisle.data.vectors import check_vector_files, open_vectors
-from aisle.progress import SILENT, Progress
+from aisle.progress import Progress
+from aisle.progress_bars import choose_progress
 from aisle.taxonomy import Taxonomy, read_tree
 
 
@@ -41,7 +42,7 @@ def read(
     format: str | Path | Dialect | None = None,
     category_file: str | Path | None = None,
     max_expanded: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress | bool | None = None,
 ) -> Catalog:
     """Read a catalog.
 
@@ -67,7 +68,7 @@ def read(
         category_file: The file that gives codes of categories their names, such as Akeneo's category export.
             Default: looked for beside the source.
         max_expanded: Bytes that a compressed file may unpack to. Default: 100 times its size, or 64 MiB.
-        progress: Reports progress.
+        progress: True to show progress on standard error. Default: a bar in notebooks only.
 
     Returns:
         The catalog. Every record is a row; its `problems` list what is wrong with them.
@@ -75,8 +76,10 @@ def read(
     Raises:
         CatalogError: The source cannot be read, a named column is missing, the split column has unknown
             values, or, if strict, a record has a problem.
+        SourceTypeError: A `TypeError`: a catalog is not read from such an object.
         TaxonomyError: The category tree cannot be read.
     """
+    progress = choose_progress(progress)
     user_columns, previous = parse_columns(columns), format_of(like)
     if date_format is not None:
         user_columns["date_format"] = parse_date_format(date_format)
