@@ -4,7 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,3 +135,18 @@ def lines_of(table: TableFile, encoding: str) -> Generator[str]:
                     pass
                 line += CUT + "\n"
             yield line
+
+
+def text_pieces(table: TableFile, encoding: str, size: int, skipped: int = 0) -> Iterator[str]:
+    """The text of a file, piece by piece.
+
+    Args:
+        table: The file.
+        encoding: Its encoding; bytes that it cannot decode become lone surrogates.
+        size: Characters of a piece.
+        skipped: Bytes at the start that are left out, such as a byte-order mark.
+    """
+    with io.TextIOWrapper(table.open(), encoding=encoding, errors=KEPT, newline="") as file:
+        file.buffer.read(skipped)
+        while piece := file.read(size):
+            yield piece

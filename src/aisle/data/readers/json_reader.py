@@ -1,6 +1,5 @@
 """JSON and JSON lines."""
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -10,18 +9,17 @@ from typing import Any
 import pyarrow as pa
 
 from aisle.data import feedback_export
-from aisle.data.files import TableFile, lines_of
+from aisle.data.files import TableFile, lines_of, text_pieces
 from aisle.data.json_records import JsonPath, find_records, is_page, records_at
 from aisle.data.json_stream import JsonError, JsonText, parse_prefix, stream_records
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.nested_values import unwrap
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader, detect_encoding
-from aisle.encodings import KEPT
 from aisle.errors import CatalogError
 
-_HEAD = 2 * 2**20  # characters by which the list of records is found
-_PIECE = 2**18  # characters read at once
+HEAD = 2 * 2**20  # characters by which the list of records is found
+PIECE = 2**18  # characters read at once
 _LINES = 3  # first lines of which one is an object in JSON lines
 
 
@@ -37,7 +35,7 @@ class JsonReader(TableReader):
         """Read a file; the keys of its objects are the columns."""
         encoding = detect_encoding(table, problems, options, csv=False)
         options.note(encoding=encoding)
-        head = next(_pieces(table, encoding, _HEAD), "")
+        head = next(text_pieces(table, encoding, HEAD), "")
         if _is_lines(head, table.ending):
             items = _expand_pages(_parse_lines(lines_of(table, encoding), problems, first))
         else:
@@ -52,15 +50,9 @@ class JsonReader(TableReader):
             yield from rows_to_batches(map(unwrap, rows), problems, first, encoding)
 
 
-def _pieces(table: TableFile, encoding: str, size: int = _PIECE) -> Iterator[str]:
-    with io.TextIOWrapper(table.open(), encoding=encoding, errors=KEPT, newline="") as file:
-        while piece := file.read(size):
-            yield piece
-
-
 def is_json_lines(table: TableFile, encoding: str) -> bool:
     """Whether a file is read as JSON lines, not as one document."""
-    return _is_lines(next(_pieces(table, encoding, _HEAD), ""), table.ending)
+    return _is_lines(next(text_pieces(table, encoding, HEAD), ""), table.ending)
 
 
 def _is_lines(head: str, ending: str) -> bool:
@@ -92,7 +84,7 @@ def _document_items(table: TableFile, encoding: str, head: str) -> Iterator[Any]
         raise CatalogError(
             f"{table.path}: {f'not JSON: it begins with {start!r}' if start else 'the file is empty'}"
         )
-    source = JsonText(_pieces(table, encoding))
+    source = JsonText(text_pieces(table, encoding, PIECE))
     try:
         path = find_records(parse_prefix(head)[0])
         yield from [source.value()] if path is None else stream_records(source, path)

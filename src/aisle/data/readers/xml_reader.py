@@ -1,20 +1,19 @@
 """XML and HTML: product feeds, tables, and the pages and workbooks that shops export as `.xls`."""
 
-import io
 import re
 from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
 
-from aisle.data.files import TableFile
+from aisle.data.files import TableFile, text_pieces
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.markup_rows import EXCEL_NAMESPACE, excel_xml_sheets, html_sheets
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader
 from aisle.data.sheets import sheet_batches
 from aisle.data.xml_records import xml_records
-from aisle.encodings import HEAD, KEPT, SAMPLE, detect, document_ending, foreign_format
+from aisle.encodings import HEAD, SAMPLE, detect, document_ending, foreign_format
 from aisle.errors import CatalogError
 
 _PIECE = 64 * 1024  # characters parsed at once
@@ -51,7 +50,7 @@ class XmlReader(TableReader):
                 None, None, "not UTF-8; the encoding was guessed", f"{table.path.name}: {encoding.name}"
             )
         options.note(encoding=encoding.name)
-        pieces = partial(_pieces, table, encoding.name)
+        pieces = partial(xml_pieces, table, encoding.name)
         if ending == ".html":
             yield from sheet_batches(html_sheets(pieces), table.path, problems, first)
         elif EXCEL_NAMESPACE in sample[:4096].decode(encoding.name, "ignore"):
@@ -65,14 +64,19 @@ class XmlReader(TableReader):
         return None
 
 
-def _pieces(table: TableFile, encoding: str) -> Iterator[str]:
-    """The text of a file, cut outside references (`&#11;`)."""
+def xml_pieces(table: TableFile, encoding: str, skipped: int = 0) -> Iterator[str]:
+    """The text of a file, cut outside references (`&#11;`).
+
+    Args:
+        table: The file.
+        encoding: Its encoding; bytes that it cannot decode become lone surrogates.
+        skipped: Bytes at the start that are left out, such as a byte-order mark.
+    """
     rest = ""
-    with io.TextIOWrapper(table.open(), encoding=encoding, errors=KEPT, newline="") as file:
-        while piece := file.read(_PIECE):
-            piece = rest + piece
-            cut = piece.rfind("&", len(piece) - 12)
-            cut = len(piece) if cut < 0 or ";" in piece[cut:] else cut
-            piece, rest = piece[:cut], piece[cut:]
-            yield piece
+    for piece in text_pieces(table, encoding, _PIECE, skipped):
+        piece = rest + piece
+        cut = piece.rfind("&", len(piece) - 12)
+        cut = len(piece) if cut < 0 or ";" in piece[cut:] else cut
+        piece, rest = piece[:cut], piece[cut:]
+        yield piece
     yield rest

@@ -1,25 +1,22 @@
 """Sets values of the records of a JSON document or of JSON lines; all other text stays as it is."""
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
-from aisle.data.files import TableFile
+from aisle.data.files import TableFile, text_pieces
 from aisle.data.json_records import JsonPath, find_records, is_page
 from aisle.data.json_stream import JsonError, JsonText, parse_prefix
 from aisle.data.json_tables import as_text
 from aisle.data.nested_values import unwrap
 from aisle.data.readers.base import ReadOptions
-from aisle.data.readers.json_reader import is_json_lines
+from aisle.data.readers.json_reader import HEAD, PIECE, is_json_lines
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import RawLines, split_mark
 from aisle.encodings import KEPT, SAMPLE, detect
 from aisle.errors import CatalogError
 
-_HEAD = 2 * 2**20  # characters by which the list of records is found
-_PIECE = 2**18  # characters read at once
 _VALUE = json.JSONDecoder(strict=False)
 _BLANK = " \t\r\n\ufeff"
 
@@ -49,15 +46,14 @@ def rewrite_json(
     name = detect(sample, options.encoding).name
     mark, encoding = split_mark(sample, name)
     records = _RecordEditor(editor, encoding)
-    with table.open() as file:
-        if is_json_lines(table, name):
-            lines = RawLines(file, name)
+    if is_json_lines(table, name):
+        with table.open() as file:
+            lines = RawLines(file, name)  # holds the file open
             _copy_lines(lines, out, records, table)
-        else:
-            out.write(file.read(len(mark)))
-            text = io.TextIOWrapper(file, encoding=encoding, errors=KEPT, newline="")
-            for part in _document(_pieces(text), records, table):
-                out.write(part.encode(encoding, KEPT))
+    else:
+        out.write(mark)
+        for part in _document(text_pieces(table, encoding, PIECE, len(mark)), records, table):
+            out.write(part.encode(encoding, KEPT))
     return records.summary
 
 
@@ -82,11 +78,6 @@ def _copy_lines(lines: RawLines, out: BinaryIO, records: "_RecordEditor", table:
             start = text.index(body)
             parts = (text[:start], edited, text[start + len(body) :])
             out.write("".join(parts).encode(lines.encoding, KEPT))
-
-
-def _pieces(text: io.TextIOWrapper) -> Iterator[str]:
-    while piece := text.read(_PIECE):
-        yield piece
 
 
 class _RecordedText(JsonText):
@@ -117,7 +108,7 @@ def _document(pieces: Iterator[str], records: "_RecordEditor", table: TableFile)
     head = ""
     for piece in pieces:
         head += piece
-        if len(head) >= _HEAD:
+        if len(head) >= HEAD:
             break
     try:
         path = find_records(parse_prefix(head)[0])

@@ -1,14 +1,14 @@
 """Sets elements of the records of an XML document; all other text stays as it is."""
 
-import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from aisle.data.files import TableFile
 from aisle.data.readers.base import ReadOptions
+from aisle.data.readers.xml_reader import xml_pieces
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import split_mark
 from aisle.data.xml_records import XmlParser, find_record_path, same_length_text
@@ -17,7 +17,6 @@ from aisle.encodings import HEAD, KEPT, SAMPLE, detect, document_ending
 from aisle.errors import CatalogError
 
 _PAGES = (".html", ".htm", ".xhtml")
-_PIECE = 64 * 1024  # characters parsed at once
 _START_TAG = re.compile(rb"<([^\s/>]+)(?:\"[^\"]*\"|'[^']*'|[^'\">])*>")
 _CDATA = re.compile(rb"\s*<!\[CDATA\[.*\]\]>\s*", re.DOTALL)
 
@@ -57,29 +56,14 @@ def rewrite_xml(
     mark, encoding = split_mark(sample, found.name)
     if not is_document(table):
         raise CatalogError(f"{table.path}: a page or workbook in XML cannot be written back")
-    path, _ = find_record_path(_pieces(table, mark, encoding), str(table.path))
+    path, _ = find_record_path(xml_pieces(table, encoding, len(mark)), str(table.path))
     out.write(mark)
     finder = _RecordFinder(path, str(table.path))
     copier = _XmlCopier(out, encoding, editor, finder)
-    for piece in _pieces(table, mark, encoding):
+    for piece in xml_pieces(table, encoding, len(mark)):
         copier.feed(piece)
     copier.feed("", final=True)
     return copier.summary
-
-
-def _pieces(table: TableFile, mark: bytes, encoding: str) -> Iterator[str]:
-    """The text of a file, cut outside references (`&#11;`)."""
-    rest = ""
-    with table.open() as file:
-        file.read(len(mark))
-        text = io.TextIOWrapper(file, encoding=encoding, errors=KEPT, newline="")
-        while piece := text.read(_PIECE):
-            piece = rest + piece
-            cut = piece.rfind("&", len(piece) - 12)
-            cut = len(piece) if cut < 0 or ";" in piece[cut:] else cut
-            piece, rest = piece[:cut], piece[cut:]
-            yield piece
-    yield rest
 
 
 class _XmlChild(NamedTuple):
