@@ -14,6 +14,7 @@ from aisle.data import read
 from aisle.data.addresses import Address
 from aisle.data.chunks import ChunkReader
 from aisle.errors import CatalogError, MissingExtraError
+from tests.data.catalogs import raw
 from tests.extras import require
 
 require("sqlalchemy", "sql")
@@ -21,10 +22,6 @@ psycopg = pytest.importorskip("psycopg", reason="the driver of PostgreSQL: pip i
 from tests.server.postgres import postgres as postgres  # noqa: E402 - a fixture, which needs psycopg
 
 TEXT = [{"id": "1", "title": "mug"}, {"id": "2", "title": "pen"}]
-
-
-def raw(catalog):
-    return [catalog.raw(i) for i in range(len(catalog))]
 
 
 @pytest.fixture

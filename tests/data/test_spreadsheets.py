@@ -9,6 +9,7 @@ import pytest
 from aisle.data import read
 from aisle.data.chunks import ChunkReader
 from aisle.errors import CatalogError, MissingExtraError
+from tests.data.catalogs import raw
 from tests.extras import require
 
 require("python_calamine", "excel")
@@ -61,10 +62,6 @@ def xls(path, rows):
             sheet.write(i, j, value)
     book.save(str(path))
     return path
-
-
-def raw(catalog):
-    return [catalog.raw(i) for i in range(len(catalog))]
 
 
 @pytest.mark.parametrize(

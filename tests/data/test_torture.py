@@ -14,14 +14,11 @@ import zstandard
 
 from aisle.data import read
 from aisle.errors import AisleError, CatalogError
+from tests.data.catalogs import raw
 from tests.shared import DATA, needs_shared
 
 BAD = DATA / "bad_inputs"
 SPECTRUM = sorted((BAD / "csv_spectrum" / "csvs").glob("*.csv")) if BAD.is_dir() else []
-
-
-def raw(catalog):
-    return [catalog.raw(i) for i in range(len(catalog))]
 
 
 @needs_shared
