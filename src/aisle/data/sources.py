@@ -16,7 +16,6 @@ from aisle.data.addresses import is_address, to_address
 from aisle.data.batch_source import BatchSource
 from aisle.data.batches import VECTOR
 from aisle.data.data_frames import frame_batches
-from aisle.data.dataset_folders import add_split
 from aisle.data.files import SourceFile, TableFile, find_images
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.paths import is_path, is_remote, store_errors, to_path
@@ -25,6 +24,7 @@ from aisle.data.problems import Problems
 from aisle.data.product import Product
 from aisle.data.readers import find_tables, reader_of
 from aisle.data.readers.base import ReadOptions, TableReader
+from aisle.data.readers.dataset_folders import add_split
 from aisle.data.records import Records, SpillBuffer
 from aisle.errors import AisleError, CatalogError, SourceTypeError
 from aisle.progress import Progress

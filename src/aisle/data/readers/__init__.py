@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from aisle.data.dataset_folders import saved_tables, with_splits
 from aisle.data.files import DOWNLOAD_LOG, TableFile, is_hidden
 from aisle.data.readers.arrow_reader import ArrowReader
 from aisle.data.readers.base import TableReader
 from aisle.data.readers.csv_reader import CsvReader
+from aisle.data.readers.dataset_folders import saved_tables, with_splits
 from aisle.data.readers.json_reader import JsonReader
 from aisle.data.readers.parquet_reader import ParquetReader
 from aisle.data.readers.spreadsheet_reader import SpreadsheetReader

@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from aisle.data.batches import chunked, column_names, text_array
 from aisle.data.catalog_format import CatalogFormat
-from aisle.data.csv_rows import CsvDialect, read_records, sniff
 from aisle.data.dialects.header_lines import lines_before_header
 from aisle.data.files import TableFile, lines_of
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader, detect_encoding
+from aisle.data.readers.csv_rows import CsvDialect, read_records, sniff
 from aisle.encodings import separator_line
 from aisle.errors import CatalogError
 

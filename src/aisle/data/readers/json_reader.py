@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from aisle.data import feedback_export
 from aisle.data.files import TableFile, lines_of, text_pieces
-from aisle.data.json_records import JsonPath, find_records, is_page, records_at
-from aisle.data.json_stream import JsonError, JsonText, parse_prefix, stream_records
 from aisle.data.json_tables import rows_to_batches
 from aisle.data.nested_values import unwrap
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader, detect_encoding
+from aisle.data.readers.json_records import JsonPath, find_records, is_page, records_at
+from aisle.data.readers.json_stream import JsonError, JsonText, parse_prefix, stream_records
 from aisle.errors import CatalogError
 
 HEAD = 2 * 2**20  # characters by which the list of records is found

@@ -10,11 +10,11 @@ from pyarrow.parquet import ParquetFile
 
 from aisle.data.arrow_tables import plain_batch
 from aisle.data.batches import CHUNK, column_names
-from aisle.data.dataset_folders import named_labels
 from aisle.data.files import TableFile
 from aisle.data.paths import is_remote
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader
+from aisle.data.readers.dataset_folders import named_labels
 from aisle.data.records import BATCH
 from aisle.encodings import HEAD, foreign_format
 from aisle.errors import CatalogError

@@ -10,7 +10,7 @@ import pyarrow as pa
 from aisle.data.files import TableFile
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader
-from aisle.data.sheets import Sheet, every_sheet, sheet_batches
+from aisle.data.readers.sheets import Sheet, every_sheet, sheet_batches
 from aisle.errors import CatalogError, extra
 
 

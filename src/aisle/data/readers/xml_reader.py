@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from aisle.data.files import TableFile, text_pieces
 from aisle.data.json_tables import rows_to_batches
-from aisle.data.markup_rows import EXCEL_NAMESPACE, excel_xml_sheets, html_sheets
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader
-from aisle.data.sheets import sheet_batches
-from aisle.data.xml_records import xml_records
+from aisle.data.readers.markup_rows import EXCEL_NAMESPACE, excel_xml_sheets, html_sheets
+from aisle.data.readers.sheets import sheet_batches
+from aisle.data.readers.xml_records import xml_records
 from aisle.encodings import HEAD, SAMPLE, detect, document_ending, foreign_format
 from aisle.errors import CatalogError
 

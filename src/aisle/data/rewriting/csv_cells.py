@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from aisle.data.batches import column_names
-from aisle.data.csv_rows import NO_DELIMITER, RawRecord, read_raw_records
 from aisle.data.files import TableFile
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions
 from aisle.data.readers.csv_reader import CsvLayout, csv_layout
+from aisle.data.readers.csv_rows import NO_DELIMITER, RawRecord, read_raw_records
 from aisle.data.rewriting.csv_spans import FieldSpan, field_spans, quote, unquote
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import RawLine, RawLines, splice

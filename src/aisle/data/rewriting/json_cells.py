@@ -6,12 +6,12 @@ from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 from aisle.data.files import TableFile, text_pieces
-from aisle.data.json_records import JsonPath, find_records, is_page
-from aisle.data.json_stream import JsonError, JsonText, parse_prefix
 from aisle.data.json_tables import as_text
 from aisle.data.nested_values import unwrap
 from aisle.data.readers.base import ReadOptions
 from aisle.data.readers.json_reader import HEAD, PIECE, is_json_lines
+from aisle.data.readers.json_records import JsonPath, find_records, is_page
+from aisle.data.readers.json_stream import JsonError, JsonText, parse_prefix
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import RawLines, split_mark
 from aisle.encodings import KEPT, SAMPLE, detect

@@ -14,9 +14,9 @@ from xml.sax.saxutils import escape
 
 from aisle.data.files import TableFile
 from aisle.data.readers.base import ReadOptions
+from aisle.data.readers.sheets import LocatedRecords, locate_records
 from aisle.data.readers.spreadsheet_reader import sheets_of
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
-from aisle.data.sheets import LocatedRecords, locate_records
 from aisle.errors import CatalogError, extra
 
 ENDINGS = (".xlsx", ".xlsm")

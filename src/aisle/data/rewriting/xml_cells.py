@@ -9,10 +9,10 @@ from xml.sax.saxutils import escape, quoteattr
 from aisle.data.files import TableFile
 from aisle.data.readers.base import ReadOptions
 from aisle.data.readers.xml_reader import xml_pieces
+from aisle.data.readers.xml_records import XmlParser, find_record_path, same_length_text
+from aisle.data.readers.xml_structure import XmlPath
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import split_mark
-from aisle.data.xml_records import XmlParser, find_record_path, same_length_text
-from aisle.data.xml_structure import XmlPath
 from aisle.encodings import HEAD, KEPT, SAMPLE, detect, document_ending
 from aisle.errors import CatalogError
 

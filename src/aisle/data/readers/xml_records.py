@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aisle.data.column_names import rank
-from aisle.data.xml_structure import Structure, XmlPath
+from aisle.data.readers.xml_structure import Structure, XmlPath
 from aisle.errors import CatalogError
 
 GOOGLE = "http://base.google.com/ns/"

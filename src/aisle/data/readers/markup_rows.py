@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 from itertools import islice
 from typing import Any
 
-from aisle.data.sheets import Sheet
-from aisle.data.xml_records import XmlParser
+from aisle.data.readers.sheets import Sheet
+from aisle.data.readers.xml_records import XmlParser
 
 EXCEL_NAMESPACE = "urn:schemas-microsoft-com:office:spreadsheet"
 _BLOCKS = {"p", "div", "li", "br"}  # tags between which a cell's text has a line break
