@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, RecipeOptions, Source, TrustCode
+from aisle.cli.options import AsJson, Folds, LabelledCatalogOptions, Quiet, RecipeOptions, Source, TrustCode
 
 if TYPE_CHECKING:
     from aisle.evaluation.audit import Audit
@@ -26,7 +26,7 @@ def audit(
             help="Recipe of the models that judge the labels (see `aisle recipes`), or a .toml file."
         ),
     ] = "fast",
-    folds: Annotated[int, typer.Option(help="Number of cross-validation folds.")] = 5,
+    folds: Folds = 5,
     max_findings: Annotated[int, typer.Option(min=1, help="Write at most this many findings.")] = 10_000,
     out: Annotated[
         Path, typer.Option(help="Folder for audit.html, audit.csv, audit.jsonl and audit.json.")

@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, RecipeOptions, Source, TrustCode
+from aisle.cli.options import AsJson, Folds, LabelledCatalogOptions, Quiet, RecipeOptions, Source, TrustCode
 
 
 @command("compare", "Compare recipes on the same folds, in one table.", section="Evaluation", resumes=True)
@@ -23,7 +23,7 @@ def compare(
     ],
     options: LabelledCatalogOptions,
     changes: RecipeOptions,
-    folds: Annotated[int, typer.Option(help="Number of cross-validation folds.")] = 5,
+    folds: Folds = 5,
     seeds: Annotated[int, typer.Option(help="Number of seeds per recipe: 0, 1, …")] = 1,
     test: Annotated[
         bool, typer.Option("--test", help="Evaluate once on the rows marked `test`, without folds.")

@@ -9,7 +9,7 @@ import typer
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.loading import load_cached
-from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, Source, TrustCode
+from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, Seed, Source, TrustCode
 
 if TYPE_CHECKING:
     from aisle.data import Catalog
@@ -46,7 +46,7 @@ def label_next(
             "most; random: like all others, so that the guarantee can be tested on them; mixed: half of each."
         ),
     ] = ChoiceMethod.MIXED,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    seed: Seed = 0,
     trust_code: TrustCode = False,
     device: Device = "auto",
     quiet: Quiet = False,

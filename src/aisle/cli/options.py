@@ -98,6 +98,13 @@ Store = Annotated[
 ]
 STORE = "aisle-server.db"
 
+Index = Annotated[Path | None, typer.Option("--index", help="Search index, written by `aisle index`.")]
+FetchUrls = Annotated[bool, typer.Option("--fetch-urls", help="Download images that products give as URLs.")]
+
+# -- random parts of a catalog ------------------------------------------------------------------------
+
+Folds = Annotated[int, typer.Option("--folds", help="Number of cross-validation folds.")]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
 
 # -- groups -------------------------------------------------------------------------------------------
 

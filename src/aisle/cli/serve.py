@@ -7,7 +7,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import STORE, CurvePrecision, Store
+from aisle.cli.options import STORE, CurvePrecision, FetchUrls, Index, Store
 from aisle.cli.store import check_serve_installed
 from aisle.errors import AisleError
 
@@ -40,9 +40,7 @@ def serve(
         list[str] | None,
         typer.Option("--proxy", help="A reverse proxy whose X-Forwarded-For is trusted. Repeatable."),
     ] = None,
-    fetch_urls: Annotated[
-        bool, typer.Option("--fetch-urls", help="Download images that products give as URLs.")
-    ] = False,
+    fetch_urls: FetchUrls = False,
     shadow: Annotated[
         str | None,
         typer.Option(help="Name of the shadow model: it classifies the same requests, to compare it."),
@@ -53,7 +51,7 @@ def serve(
     library: Annotated[
         Path | None, typer.Option(help="Folder from which administrators may load models.")
     ] = None,
-    index: Annotated[Path | None, typer.Option(help="Search index, written by `aisle index`.")] = None,
+    index: Index = None,
     rate: Annotated[
         float, typer.Option(min=0.01, help="Maximum requests per second and key or address.")
     ] = 500,

@@ -8,7 +8,7 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, Source
+from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, Seed, Source
 from aisle.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def split(
     by: Annotated[
         SplitMethod, typer.Option(help="random: stratified by category; time: in order of the date column.")
     ] = SplitMethod.RANDOM,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    seed: Seed = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
