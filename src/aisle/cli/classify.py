@@ -18,58 +18,68 @@ class ShardFormat(StrEnum):
     parquet = "parquet"
 
 
+Out = Annotated[
+    str,
+    typer.Option(
+        metavar="PATH",
+        help="Table of predictions (.jsonl, .csv, .parquet), a folder for shards, or a copy of a shop "
+        "export with its categories filled in (export.filled.csv); local or a URL (s3://bucket/predictions).",
+    ),
+]
+Fill = Annotated[
+    bool | None,
+    typer.Option(
+        "--fill/--no-fill",
+        help="Write a copy of the file with its categories filled in, or a table of predictions "
+        "(default: a copy where --out has the ending of a known platform's export, "
+        "unless it is named predictions*).",
+    ),
+]
+Every = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        help="Fill in the best category of every product (default: only of those decided automatically).",
+    ),
+]
+Form = Annotated[
+    ShardFormat,
+    typer.Option("--shard-format", metavar="jsonl|csv|parquet", help="Format of a folder's shards."),
+]
+ShardRows = Annotated[int, typer.Option(min=1, help="Maximum rows per shard.")]
+Cache = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache", help="Classify identical listings once (in a folder: once per shard)."
+    ),
+]
+PricePerHour = Annotated[
+    float | None,
+    typer.Option(min=0, help="Cost of this machine per hour; the cost per million products is printed."),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Run on a Ray cluster: local, auto, ray://host:10001 or host:6379. Needs a folder as --out.",
+    ),
+]
+
+
 @command("classify", "Classify the products of files.", section="Classification", resumes=True)
 def classify(
     run: Run,
     sources: Sources,
     options: CatalogOptions,
-    out: Annotated[
-        str,
-        typer.Option(
-            metavar="PATH",
-            help="Table of predictions (.jsonl, .csv, .parquet), a folder for shards, or a copy of a shop "
-            "export with its categories filled in (export.filled.csv); local or a URL (s3://bucket/predictions).",
-        ),
-    ] = "predictions.jsonl",
-    fill: Annotated[
-        bool | None,
-        typer.Option(
-            "--fill/--no-fill",
-            help="Write a copy of the file with its categories filled in, or a table of predictions "
-            "(default: a copy where --out has the ending of a known platform's export, "
-            "unless it is named predictions*).",
-        ),
-    ] = None,
-    every: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            help="Fill in the best category of every product (default: only of those decided automatically).",
-        ),
-    ] = False,
-    form: Annotated[
-        ShardFormat,
-        typer.Option("--shard-format", metavar="jsonl|csv|parquet", help="Format of a folder's shards."),
-    ] = ShardFormat.jsonl,
-    shard_rows: Annotated[int, typer.Option(min=1, help="Maximum rows per shard.")] = 50_000,
-    cache: Annotated[
-        bool,
-        typer.Option(
-            "--cache/--no-cache", help="Classify identical listings once (in a folder: once per shard)."
-        ),
-    ] = True,
-    price_per_hour: Annotated[
-        float | None,
-        typer.Option(min=0, help="Cost of this machine per hour; the cost per million products is printed."),
-    ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            "--ray",
-            metavar="ADDRESS",
-            help="Run on a Ray cluster: local, auto, ray://host:10001 or host:6379. Needs a folder as --out.",
-        ),
-    ] = None,
+    out: Out = "predictions.jsonl",
+    fill: Fill = None,
+    every: Every = False,
+    form: Form = ShardFormat.jsonl,
+    shard_rows: ShardRows = 50_000,
+    cache: Cache = True,
+    price_per_hour: PricePerHour = None,
+    ray: Ray = None,
     precision: CurvePrecision = None,
     trust_code: TrustCode = False,
     device: Device = "auto",
@@ -88,22 +98,13 @@ def classify(
     from aisle import workflow
     from aisle.cli import classify_io
     from aisle.cli.curve import print_instead
-    from aisle.data.paths import is_remote, to_path
     from aisle.guarantee import summarize_curve
     from aisle.guarantee.curve_summary import exact
     from aisle.inference.loading import prefer_exported
-    from aisle.inference.prediction_files import OutputError
 
-    target = to_path(out)
-    into_folder = out.endswith("/") or not target.suffix or (not is_remote(target) and target.is_dir())
-    if not into_folder and ray is not None:
-        raise OutputError(f"--ray writes shards: name a folder, such as --out {target.stem}/")
-    if into_folder and (fill or every):
-        raise OutputError(
-            "--fill and --all concern one output file: name it, such as --out export.filled.csv"
-        )
-    files = classify_io.ProductReader(sources, options).files()
-    settings = None if into_folder else classify_io.FillSettings.check(fill, every, files, target)
+    target, is_folder = classify_io.output_path(out, fill, every, ray)
+    reader = classify_io.ProductReader.of(sources, options)
+    filling = None if is_folder else classify_io.FillSettings.check(fill, every, reader.files, target)
     progress = console.progress(quiet or as_json, price_per_hour)
     opened = prefer_exported(run, device)
     if opened != run:
@@ -112,14 +113,13 @@ def classify(
     curve = summarize_curve(model.policy)
     if precision is not None and precision != curve.precision:
         console.say(f"precision {exact(curve.precision)}: the next point of the curve", quiet or as_json)
-    reader = classify_io.ProductReader(sources, options, model)
-    if into_folder:
+    reader = reader._replace(like=model)
+    if filling is None:
         cluster = classify_io.open_cluster(ray, opened, trust_code, device, precision)
         shards = classify_io.ShardSettings(form, shard_rows, cache, cluster)
         done = classify_io.into_folder(model, reader, target, shards, progress)
     else:
-        assert settings is not None
-        done = classify_io.into_file(model, reader, target, cache, progress, settings)
+        done = classify_io.into_file(model, reader, target, cache, progress, filling)
     if as_json:
         console.print_json(done.tally.to_dict(model.model_id, price_per_hour) | done.to_dict())
         return

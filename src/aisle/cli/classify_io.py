@@ -27,12 +27,43 @@ if TYPE_CHECKING:
 _FILLED = re.compile(r"(?:^|[\W_])filled[\W_]", re.IGNORECASE)
 
 
+def output_path(out: str, fill: bool | None, every: bool, ray: str | None) -> tuple[Path, bool]:
+    """The output path, and whether it is a folder for shards.
+
+    Raises:
+        OutputError: --ray with a file, or --fill or --all with a folder.
+    """
+    from aisle.data.paths import is_remote, to_path
+    from aisle.inference.prediction_files import OutputError
+
+    target = to_path(out)
+    is_folder = out.endswith("/") or not target.suffix or (not is_remote(target) and target.is_dir())
+    if not is_folder and ray is not None:
+        raise OutputError(f"--ray writes shards: name a folder, such as --out {target.stem}/")
+    if is_folder and (fill or every):
+        raise OutputError(
+            "--fill and --all concern one output file: name it, such as --out export.filled.csv"
+        )
+    return target, is_folder
+
+
 class ProductReader(NamedTuple):
     """Reads the rows to classify, as a whole or in chunks. `like` is the model that classifies them."""
 
-    sources: Sequence[Path]
+    files: Sequence[Path]
     options: CatalogOptions
     like: Any = None
+
+    @classmethod
+    def of(cls, sources: Sequence[Path], options: CatalogOptions) -> "ProductReader":
+        """A reader of the sources, whose patterns are expanded.
+
+        Raises:
+            CatalogError: A pattern matches no file.
+        """
+        from aisle.data.paths import expand_pattern
+
+        return cls([file for source in sources for file in expand_pattern(source)], options)
 
     def catalog(self) -> "Catalog":
         """All rows at once.
@@ -42,10 +73,9 @@ class ProductReader(NamedTuple):
         """
         from aisle.data import benchmark_datasets
 
-        sources = self.files()
-        if len(sources) > 1 and any(benchmark_datasets.parse_benchmark(source) for source in sources):
+        if len(self.files) > 1 and any(map(benchmark_datasets.parse_benchmark, self.files)):
             raise CatalogError("a benchmark data set cannot be combined with other files: name it alone")
-        source = sources[0] if len(sources) == 1 else sources
+        source = self.files[0] if len(self.files) == 1 else list(self.files)
         return self.options.read(source, labels=False, like=self.like)
 
     def chunks(self, rows: int) -> "Chunks":
@@ -60,8 +90,8 @@ class ProductReader(NamedTuple):
         from aisle.data.dates import parse_date_format
         from aisle.data.readers.base import ReadOptions
 
-        sources, options = self.files(), self.options
-        benchmark = benchmark_datasets.parse_benchmark(sources[0])
+        options = self.options
+        benchmark = benchmark_datasets.parse_benchmark(self.files[0])
         if benchmark is not None:
             return CatalogChunks(self.catalog(), [benchmark.folder], rows)
         described = options.described()
@@ -74,7 +104,7 @@ class ProductReader(NamedTuple):
             max_expanded=options.max_bytes(),
         )
         return ChunkReader(
-            sources,
+            list(self.files),
             rows,
             described.columns,
             options.image_root,
@@ -94,12 +124,6 @@ class ProductReader(NamedTuple):
             "dialect": self.options.dialect,
             "vectors": [f"{name}={file}" for name, file in self.options.described().vectors.items()],
         }
-
-    def files(self) -> list[Path]:
-        """The sources, patterns expanded."""
-        from aisle.data.paths import expand_pattern
-
-        return [file for source in self.sources for file in expand_pattern(source)]
 
 
 @dataclass
@@ -222,8 +246,8 @@ class FillSettings(NamedTuple):
     """Whether the output is the export itself with its categories filled in (None: as the names of the files
     and the export's platform tell), and whether each product gets its best category or only those decided."""
 
-    fill: bool | None = None
-    every: bool = False
+    fill: bool | None
+    every: bool
 
     @classmethod
     def check(cls, fill: bool | None, every: bool, files: Sequence[Path], out: Path) -> "FillSettings":
@@ -277,7 +301,7 @@ def into_file(
     path: Path,
     cache: bool,
     progress: "Progress",
-    settings: FillSettings = FillSettings(),  # noqa: B008 - frozen
+    settings: FillSettings,
 ) -> "WrittenFile":
     """Write the predictions of all rows to one file, or the export itself with its categories filled in.
 
@@ -297,7 +321,7 @@ def into_file(
         raise CatalogError("--all fills in the export itself: add --fill, and name an output of its format")
     if fills:
         progress.say(
-            f"{path.name} is {reader.files()[0].name} with its categories filled in (--no-fill: a table)"
+            f"{path.name} is {reader.files[0].name} with its categories filled in (--no-fill: a table)"
         )
     tally, cached = Tally(), CachedPredictions(model, CACHE_SIZE if cache else 0)
     with progress("classifying", len(catalog)) as advance:
