@@ -1,5 +1,5 @@
-"""The operating curve in numbers and words: what the command line, model cards, reports, the API and the
-console show, so that all of them say the same."""
+"""The operating curve in numbers and words, as the command line, model cards, reports, the API and the
+console show it."""
 
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ class CurveSummary(NamedTuple):
     """The operating curve of a policy.
 
     Attributes:
-        precision: The precision that decides.
+        precision: The chosen precision, 0 to 1.
         alpha: Probability, at most, that the guarantee of one point does not hold.
         together: Probability, at least, that the guarantees of all points hold at once.
         method: `cross-fit` or `hold-out`.
@@ -42,7 +42,7 @@ class CurveSummary(NamedTuple):
         points: From the highest precision to the lowest; empty for a model that is not calibrated.
         statement: What is guaranteed.
         advice: Where nothing is decided automatically: what can be guaranteed instead; empty elsewhere.
-        instead: The precision to ask for where `advice` names one.
+        instead: The precision that `advice` names; None if it names none.
         labels: What more labelled rows would change at this precision, in words.
         label_gain: The same in numbers; None where it cannot be estimated.
     """
@@ -66,14 +66,18 @@ class CurveSummary(NamedTuple):
 
 
 def summarize_curve(policy: Policy) -> CurveSummary:
-    """The operating curve of a policy, as it is shown everywhere."""
+    """Summarize the operating curve of a policy.
+
+    Args:
+        policy: The policy; one that is not calibrated has no points.
+    """
     points = tuple(map(_point, policy.curve))
-    asked, alpha = policy.settings.precision, policy.settings.alpha
+    chosen, alpha = policy.settings.precision, policy.settings.alpha
     together = max(0.0, 1 - len(points) * alpha) if points else 0.0
     rows = policy.curve[0].rows if policy.curve else 0
     advice, instead = _advice(policy, points, rows)
     return CurveSummary(
-        precision=asked,
+        precision=chosen,
         alpha=alpha,
         together=together,
         method=policy.method,
@@ -83,7 +87,7 @@ def summarize_curve(policy: Policy) -> CurveSummary:
         advice=advice,
         instead=instead,
         labels=_labels(policy) if points else "",
-        label_gain=policy.label_gain if policy.label_gain and policy.label_gain.precision == asked else None,
+        label_gain=policy.label_gain if policy.label_gain and policy.label_gain.precision == chosen else None,
     )
 
 
@@ -141,44 +145,44 @@ def _statement(alpha: float, together: float, rows: int, count: int) -> str:
 
 
 def _advice(policy: Policy, points: tuple[PointSummary, ...], rows: int) -> tuple[str, float | None]:
-    """What can be guaranteed where nothing is at the precision asked for, and at which precision."""
-    asked = policy.settings.precision
+    """What can be guaranteed, and at which precision, where nothing is at the chosen one."""
+    chosen = policy.settings.precision
     if not points:
         return "the model is not calibrated: `aisle calibrate` with labelled rows fits a guarantee", None
     if policy.point is not None and policy.point.decided:
         return "", None
-    able = [point for point in points if point.decided and point.precision < asked]
-    told = f"at {exact(asked)} nothing can be guaranteed"
+    able = [point for point in points if point.decided and point.precision < chosen]
+    nothing = f"at {exact(chosen)} nothing can be guaranteed"
     if able:
         best = max(able, key=lambda point: point.precision)
-        return f"{told}; at {exact(best.precision)}, {best.text}", best.precision
+        return f"{nothing}; at {exact(best.precision)}, {best.text}", best.precision
     lowest = policy.curve[-1]
     needed = [one.needed for one in lowest.guarantees if not one.branch and one.needed is not None]
-    tested = f"{told}, nor at any precision down to {exact(lowest.precision)}, with {rows:,} labelled rows"
+    tested = f"{nothing}, nor at any precision down to {exact(lowest.precision)}, with {rows:,} labelled rows"
     if needed:
         return f"{tested}; for {exact(lowest.precision)} about {about(min(needed)):,} would do", None
     return f"{tested}: the model reaches that at no confidence; correct or add labels (`aisle audit`)", None
 
 
 def _labels(policy: Policy) -> str:
-    """What more labels would change at the precision that decides."""
-    gain, asked = policy.label_gain, exact(policy.settings.precision)
+    """What more labels would change at the chosen precision."""
+    gain, chosen = policy.label_gain, exact(policy.settings.precision)
     if gain is None or gain.precision != policy.settings.precision:
-        return f"What more labels would change at {asked} is not estimated."
+        return f"What more labels would change at {chosen} is not estimated."
     more = f"{gain.labels:,} more labelled products, drawn at random"
     if gain.expected - gain.decided >= PAYS:
         return (
             f"Label {gain.labels:,} more products, drawn at random: expected +{gain.points:.0f} points of "
-            f"automatic decisions at {asked} ({share(gain.decided)} to {share(gain.expected)}), without what "
-            "the model learns from them."
+            f"automatic decisions at {chosen} ({share(gain.decided)} to {share(gain.expected)}), without "
+            "what the model learns from them."
         )
     if not gain.expected:
-        return f"{more}, would not be expected to guarantee anything at {asked}."
-    return f"{more}, would be expected to change automatic decisions at {asked} by less than a point."
+        return f"{more}, would not be expected to guarantee anything at {chosen}."
+    return f"{more}, would be expected to change automatic decisions at {chosen} by less than a point."
 
 
 def about(rows: float) -> int:
-    """Rounded up to two digits."""
+    """Round a number of rows up to two significant digits."""
     from math import ceil, floor, log10
 
     step = 10 ** max(floor(log10(max(rows, 1))) - 1, 0)

@@ -1,4 +1,4 @@
-"""Predictions as they leave: best path, how far it is sure, alternatives, and why it stopped."""
+"""Turns confidences into predictions: the decided path, the alternatives and the reason."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,9 +29,19 @@ def predictions(
     problems: Sequence[Sequence[str]] | None,
     model_id: str,
 ) -> list[Prediction]:
-    """One a row of confidences; see `Policy.predict`.
+    """Decide B products; see `Policy.predict`.
 
-    empty: (B,) no view is present. ood: (B,) probably belongs nowhere in the tree.
+    Args:
+        policy: Thresholds and the guarantee.
+        ids: (B,) ids of the products.
+        confidences: Calibrated confidences of the B products.
+        empty: (B,) bool: no view is present.
+        ood: (B,) bool: the product probably belongs to no category.
+        problems: (B,) problems of each row. Default: none.
+        model_id: The model.
+
+    Returns:
+        B predictions, in order.
     """
     if not len(ids):
         return []
@@ -58,7 +68,7 @@ def predictions(
             reason = OOD_MESSAGE
         else:
             reason = why(policy, demand, confidences, i, stop, thresholds[i])
-        told = tuple(problems[i]) if problems is not None else ()
+        row_problems = tuple(problems[i]) if problems is not None else ()
         found.append(
             Prediction(
                 id=ids[i],
@@ -71,7 +81,7 @@ def predictions(
                 reason=reason,
                 alternatives=tuple(map(Alternative, map(paths.__getitem__, nodes[i]), chances[i])),
                 threshold=thresholds[i],
-                problems=(*told, OOD_MESSAGE) if odd else told,
+                problems=(*row_problems, OOD_MESSAGE) if odd else row_problems,
                 model_id=model_id,
             )
         )
@@ -81,10 +91,19 @@ def predictions(
 def why(
     policy: "Policy", demand: Demand, confidences: Confidences, row: int, stop: int, threshold: float | None
 ) -> str:
-    """Why one product was decided after `stop` levels of its path, in words."""
+    """The reason of one decision, in words.
+
+    Args:
+        policy: Thresholds and the guarantee.
+        demand: What the guarantee requires of each node.
+        confidences: Calibrated confidences of the B products.
+        row: The product.
+        stop: The number of decided levels; 0 for review.
+        threshold: The confidence from which the full path is accepted; None if it never is.
+    """
     taxonomy, path = confidences.taxonomy, confidences.path
     way = path.nodes[row, : path.depth[row]]
-    asked, name = f"{policy.settings.precision:.0%}", taxonomy.nodes[way[-1]].path[-1]
+    precision, name = f"{policy.settings.precision:.0%}", taxonomy.nodes[way[-1]].path[-1]
     if stop == len(way):
         sure = f"{path.confidence[row, stop - 1]:.2f}"
         return f"{name!r} is sure: confidence {sure}, {threshold or 0:.2f} is needed"
@@ -101,12 +120,11 @@ def why(
     price = NEVER if point is None else point.accept if last else point.partial
     if price == NEVER and sure >= policy.settings.precision:
         kind = "full path" if last else "partial path"
-        return (
-            f"{taxonomy.nodes[node].path[-1]} is likely ({sure:.2f}), but no {kind} is guaranteed at {asked}"
-        )
+        likely = f"{taxonomy.nodes[node].path[-1]} is likely ({sure:.2f})"
+        return f"{likely}, but no {kind} is guaranteed at {precision}"
     unsure = f"{level} level unsure: {_rivals(confidences, row, stop)}"
     if threshold is None and last:
-        return f"{unsure}; no full path is guaranteed at {asked}"
+        return f"{unsure}; no full path is guaranteed at {precision}"
     return unsure
 
 

@@ -170,7 +170,9 @@ class Predictor(TrainedPredictor):
         model = build_for_taxonomy(self.model, self.spec, context)
         policy = Policy.uncalibrated(taxonomy)
         copied = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
-        return dataclasses.replace(copied, zero_shot=copied._newcomers()) if self.zero_shot else copied
+        return (
+            dataclasses.replace(copied, zero_shot=copied._zero_shot_terminals()) if self.zero_shot else copied
+        )
 
     def write_files(self, folder: Path) -> None:
         """Write the network's own files of a bundle."""

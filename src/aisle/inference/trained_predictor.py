@@ -60,48 +60,62 @@ class TrainedPredictor(SinglePredictor):
     @property
     @abstractmethod
     def knn_views(self) -> tuple[str, ...]:
-        """The views by whose vectors products are remembered."""
+        """The views whose vectors the k-NN index holds."""
 
     @abstractmethod
     def view_embeddings(self, products: Iterable[Product]) -> dict[str, np.ndarray]:
-        """(B, D) vectors of each remembered view, in spaces that know nothing of the tree; zeros where the
-        view is absent."""
+        """(B, D) vectors of each view of `knn_views`, computed without the tree; zero if it is missing."""
 
-    def with_knn_index(self, catalog: Catalog, places: Sequence[str]) -> Self:
-        """The same, and it remembers these rows, beside what it may remember already; places (n,): ids of the
-        nodes where they belong."""
+    def with_knn_index(self, catalog: Catalog, node_ids: Sequence[str]) -> Self:
+        """A copy whose k-NN index also holds these products.
+
+        Args:
+            catalog: n products.
+            node_ids: (n,) ids of their categories.
+        """
         if not self.knn_views:
             return self
-        index = KnnIndex.of(self.view_embeddings(catalog), places, self.knn_index)
+        index = KnnIndex.of(self.view_embeddings(catalog), node_ids, self.knn_index)
         return self._replace(knn_index=index if index.spaces else None)
 
     def with_examples(self, catalog: Catalog) -> Self:
-        """The same model, told by a handful of labelled products what categories without examples hold
-        (`with_taxonomy`): they are answered for by likeness to these at once. Nothing is promised.
+        """A copy that scores new categories (`with_taxonomy`) by similarity to a few labelled products.
+
+        The copy is not calibrated: nothing is guaranteed.
+
+        Args:
+            catalog: Labelled products; those without a label are left out.
 
         Raises:
-            TaxonomyError: a label is not in the tree.
-            CatalogError: this model remembers no products, so that there is nothing to compare with.
+            TaxonomyError: A label is not in the tree.
+            CatalogError: The model has no zero-shot scorer, because it was trained without a hold-out.
         """
         if self.zero_shot is None:
             raise CatalogError(
-                "this model kept no rows aside when it was trained, so likeness to examples says nothing: "
-                "train it with [split] calibration and threshold above 0, and a frozen view"
+                "this model kept no rows aside when it was trained, so similarity to examples is not "
+                "calibrated: train it with [split] calibration and threshold above 0, and a frozen view"
             )
         labelled = catalog.select([bool(p.categories) for p in catalog] if len(catalog) else [])
-        places = [self.taxonomy.nodes[self.taxonomy.index(p.categories[0])].id for p in labelled]
-        ending = [self.taxonomy.terminal_of[self.taxonomy.index(node)] >= 0 for node in places]
-        kept = [node for node, ends in zip(places, ending, strict=True) if ends]
+        node_ids = [self.taxonomy.nodes[self.taxonomy.index(p.categories[0])].id for p in labelled]
+        is_terminal = [self.taxonomy.terminal_of[self.taxonomy.index(node)] >= 0 for node in node_ids]
+        kept = [node for node, ends in zip(node_ids, is_terminal, strict=True) if ends]
         if not kept:
             return self
-        vectors = self.view_embeddings(labelled.select(np.array(ending)))
+        vectors = self.view_embeddings(labelled.select(np.array(is_terminal)))
         zero_shot = self.zero_shot.with_examples(vectors, kept, self.taxonomy)
         policy = Policy.uncalibrated(self.taxonomy)
         return self._replace(zero_shot=zero_shot, policy=policy, model_id="unsaved")
 
     def with_zero_shot(self, catalog: Catalog, targets: Targets) -> Self:
-        """The same, knowing how much names and examples of new categories are worth: fitted on rows that
-        training never saw, with leaves held out (`aisle.inference.zero_shot`)."""
+        """A copy with a zero-shot scorer, fitted with leaves held out (`aisle.inference.zero_shot`).
+
+        Args:
+            catalog: n products that training did not use.
+            targets: Their categories.
+
+        Returns:
+            The copy; this model itself if it has no k-NN index or the rows have fewer than two leaves.
+        """
         terminal = np.where(targets.node >= 0, self.taxonomy.terminal_of[targets.node], -1)
         rows = np.flatnonzero((terminal >= 0) & targets.exact)
         if self.knn_index is None or len(np.unique(terminal[rows])) < 2:
@@ -109,10 +123,10 @@ class TrainedPredictor(SinglePredictor):
         parts = list(self.score_batches(catalog.select(rows)))
         logp = np.concatenate([part.scores.logp for part in parts])
         spaces = {name: np.concatenate([part.spaces[name] for part in parts]) for name in self.knn_views}
-        return self._replace(zero_shot=fit(logp, spaces, terminal[rows], *self._vectors_of_places()))
+        return self._replace(zero_shot=fit(logp, spaces, terminal[rows], *self._terminal_vectors()))
 
-    def _vectors_of_places(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """By space (N, D): every terminal's name, and the mean of a few remembered products."""
+    def _terminal_vectors(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """(N, D) vectors by view: of each terminal's name, and the mean of a few of its indexed products."""
         names = self.view_embeddings(name_products(self.taxonomy))
         means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
         for name, near in (self.knn_index.spaces if self.knn_index else {}).items():
@@ -125,11 +139,11 @@ class TrainedPredictor(SinglePredictor):
             means[name] = update_means(near.vectors[few], terminal[few], means[name])
         return names, means
 
-    def _newcomers(self) -> ZeroShot | None:
-        """What is known of the terminals that no product was learned for."""
+    def _zero_shot_terminals(self) -> ZeroShot | None:
+        """The zero-shot scorer of the terminals without training products."""
         terminals = self.taxonomy.terminals[np.asarray(self.context.counts) == 0]
         if self.zero_shot is None or not len(terminals) or len(terminals) == len(self.taxonomy.terminals):
             return self.zero_shot and ZeroShot(self.zero_shot.named, self.zero_shot.shown)
-        names, means = self._vectors_of_places()
+        names, means = self._terminal_vectors()
         new = tuple(self.taxonomy.nodes[node].id for node in terminals)
         return ZeroShot(self.zero_shot.named, self.zero_shot.shown, new, names, means)

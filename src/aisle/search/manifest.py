@@ -180,21 +180,21 @@ def new_folder(folder: Path, replace: bool) -> Iterator[Path]:
         SearchError: The folder holds something else, or an index without `replace`; or a write failed.
     """
     check_vacant(folder, replace)
-    beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        beside.mkdir(parents=True)
-        with writing(beside):
-            yield beside
-            old = beside.with_suffix(".old")
+        temporary.mkdir(parents=True)
+        with writing(temporary):
+            yield temporary
+            old = temporary.with_suffix(".old")
             if folder.exists():
                 folder.rename(old)
-            beside.rename(folder)
+            temporary.rename(folder)
             shutil.rmtree(old, ignore_errors=True)
             _sync(folder.parent)
     except OSError as error:
         raise SearchError(f"{folder} cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def recover(folder: Path) -> None:

@@ -136,7 +136,7 @@ class LinearPredictor(TrainedPredictor):
         model = remap_to_taxonomy(self.model, self.taxonomy, taxonomy, names)
         context, policy = TreeCounts(taxonomy, model.counts), Policy.uncalibrated(taxonomy)
         new = dataclasses.replace(self, model=model, context=context, policy=policy, model_id="unsaved")
-        return dataclasses.replace(new, zero_shot=new._newcomers()) if self.zero_shot else new
+        return dataclasses.replace(new, zero_shot=new._zero_shot_terminals()) if self.zero_shot else new
 
     def write_files(self, folder: Path) -> None:
         """Write the model's own files of a bundle."""
