@@ -37,6 +37,10 @@ def simplify(value: Any, depth: int = 0) -> Any:
     "Shoes"}`) its name or, with parents, the names of its path, a list of images (`[{"src": …}]`) their
     addresses, a list of attributes (`[{"name": "Color", "options": [...]}]`) an object of name and value, and
     an object of one value (`{"rendered": …}`) that value.
+
+    Args:
+        value: A value of JSON.
+        depth: How deep it lies; what lies deeper than 8 levels stays as it is.
     """
     if depth > _DEPTH:
         return value
@@ -131,6 +135,9 @@ def unwrap(record: Mapping[str, Any]) -> Mapping[str, Any]:
     `{"node": {...}}` (GraphQL), `{"_id": 1, "_source": {...}}` (Elasticsearch), `{"id": 1, "attributes":
     {...}}` (JSON:API) and `{"id": 1, "fields": {...}}` (Airtable) become their inner object and the other
     single values; `custom_attributes` of Magento and `values` of Akeneo become columns.
+
+    Args:
+        record: The record. It is not changed, and returned itself where nothing is to be unwrapped.
     """
     for key in _WRAPPERS:
         inner = record.get(key)

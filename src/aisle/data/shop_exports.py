@@ -41,7 +41,16 @@ def choose_dialect(
 
 
 def format_to_keep(form: "str | Path | Dialect | None", dialect: Dialect | None) -> str | Dialect | None:
-    """What a run remembers of the dialect: the name of one that comes with Aisle, or the user's own."""
+    """What a run remembers of the dialect of its catalog.
+
+    Args:
+        form: The dialect that the user named; `none` for no dialect.
+        dialect: The dialect that the catalog was read in.
+
+    Returns:
+        The name of a dialect that was detected; the rules of one that the user named, without those of
+        detection if it comes with Aisle; `none` where the user wanted no dialect; None where none was found.
+    """
     if dialect is None:
         return NO_DIALECT if form == NO_DIALECT else None
     if dialect not in shipped_dialects():

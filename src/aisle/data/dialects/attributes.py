@@ -37,7 +37,13 @@ class AttributeColumns(NamedTuple):
 
 
 def attribute_columns(rules: AttributeRules, header: Header, ignored: Names = ()) -> AttributeColumns:
-    """The columns of a file that hold attributes, without `ignored` ones whose names hold the attribute."""
+    """The columns of a file that hold attributes.
+
+    Args:
+        rules: How attributes are written.
+        header: The columns of the file.
+        ignored: Names of columns that hold no attribute, even where their names have the form of one.
+    """
     not_read = set(header.find_all(ignored))
     pairs = []
     for pair in rules.pairs:

@@ -26,7 +26,13 @@ def _unescaped(mark: str, escape: str | None) -> re.Pattern[str]:
 
 
 def split_list(cell: str, mark: str | None, escape: str | None) -> list[str]:
-    """The parts of a cell, without blank ones; escaped marks are literal."""
+    """The parts of a cell, without blank ones.
+
+    Args:
+        cell: The cell.
+        mark: What stands between two parts; None where the cell is one part.
+        escape: The character that makes a mark after it literal; None where there is none.
+    """
     parts = [cell] if mark is None else _unescaped(mark, escape).split(cell)
     if escape and mark:
         parts = [part.replace(escape + mark.strip(), mark.strip()) for part in parts]
@@ -81,7 +87,12 @@ def category_text(paths: Iterable[Path]) -> str:
 
 
 def image_list(cell: str, rules: ImageRules) -> list[str]:
-    """The images in a cell: paths or URLs."""
+    """The images in a cell: paths or URLs.
+
+    Args:
+        cell: The cell: names with a separator, or a JSON list of names or of objects with addresses.
+        rules: How images are written.
+    """
     items = structured(cell)
     names = image_names(items) if items is not None else split_list(cell, rules.separator, rules.escape)
     if rules.separator and len(names) == 1 and len(_ADDRESS.findall(cell)) > 1:
@@ -103,6 +114,10 @@ def attribute_list(cell: str, rules: AttributeLists) -> list[tuple[str, str]]:
     """(name, value) of each attribute in `color=Black,size="M, L"`.
 
     A part without a name continues the value before it: `features=One, two`.
+
+    Args:
+        cell: The cell, or a JSON list of attributes.
+        rules: How attributes are listed.
     """
     if cell.lstrip().startswith(("[", "{")):
         return [pair for item in structured(cell) or [] for pair in _listed_attributes(item)]

@@ -29,9 +29,13 @@ def shipped_dialects() -> tuple[Dialect, ...]:
 
 
 def detect_dialect(names: Iterable[str]) -> Dialect | None:
-    """The dialect of a file with these columns; None if it is of no known platform.
+    """The dialect of a file, by its columns; of several, the one that more of the columns are proof of.
 
-    Of several, the one that more of the columns are proof of.
+    Args:
+        names: The columns.
+
+    Returns:
+        The dialect; None if the file is of no known platform.
     """
     header = Header(names)
     best, most = None, 0
@@ -43,7 +47,15 @@ def detect_dialect(names: Iterable[str]) -> Dialect | None:
 
 
 def proof(rules: DetectRules, header: Header) -> int:
-    """How many of the columns that tell a dialect a header has; 0 if they are too few."""
+    """How many of the columns that tell a dialect a header has.
+
+    Args:
+        rules: The columns that tell it, and how many of them are enough.
+        header: The columns of a file.
+
+    Returns:
+        The number; 0 if they are too few, or if the header has a column that the dialect never has.
+    """
     found = sum(header.find((one,) if isinstance(one, str) else one) is not None for one in rules.columns)
     also = max((len(names) for names in rules.also if all(header.find((n,)) for n in names)), default=0)
     needed = len(rules.columns) if rules.at_least is None else rules.at_least
@@ -59,6 +71,9 @@ def fits(dialect: Dialect, names: Iterable[str]) -> bool:
 
 def load_dialect(dialect: "str | Path | Dialect") -> Dialect:
     """A dialect by its name, or from a TOML file.
+
+    Args:
+        dialect: The name of one that comes with Aisle, or the file; a `Dialect` is returned as it is.
 
     Raises:
         CatalogError: There is none of this name, or the file is no dialect.

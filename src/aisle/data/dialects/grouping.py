@@ -30,7 +30,15 @@ class RowGroups(NamedTuple):
 
 
 def group_rows(rules: ProductRules, records: Records) -> RowGroups | None:
-    """The products of the rows; None if each row is one."""
+    """Find the products of the rows.
+
+    Args:
+        rules: By what rows belong together.
+        records: The m rows.
+
+    Returns:
+        The rows of each of n < m products, in the order of their first rows; None if each row is a product.
+    """
     header, n = Header(records.names), len(records)
     root = np.arange(n)
     key = header.find(rules.group_by)

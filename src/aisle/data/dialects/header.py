@@ -8,7 +8,11 @@ from aisle.data.column_names import folded
 
 
 class Header:
-    """The column names of a file."""
+    """The column names of a file.
+
+    Args:
+        names: The names, in the order of the columns.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = list(names)
@@ -46,9 +50,16 @@ class Header:
 
 
 def wildcards(pattern: str, name: str) -> tuple[str, ...] | None:
-    """What the `*` of a pattern stand for in a name; None if it does not match.
+    """What each `*` of a pattern stands for in a name.
 
     `wildcards("Attribute * name", "Attribute 12 name") == ("12",)`.
+
+    Args:
+        pattern: The pattern; neither case nor the width of blanks counts.
+        name: The name of a column.
+
+    Returns:
+        The texts, in order; None if the name does not match.
     """
     found = _regex(pattern).fullmatch(name.strip().replace("’", "'"))
     return None if found is None else tuple(text.strip() for text in found.groups())

@@ -22,7 +22,12 @@ _HALF = 0.5
 
 
 def rows_are_products(dialect: Dialect, names: Iterable[str]) -> bool:
-    """Whether each row can be read without the others."""
+    """Whether each row can be read without the others.
+
+    Args:
+        dialect: How the file is written.
+        names: The columns of the file.
+    """
     header, products = Header(names), dialect.products
     begins = products.begins.column if products.begins is not None else ()
     grouped = header.find_all((*begins, *products.group_by, *products.parent, *products.children))

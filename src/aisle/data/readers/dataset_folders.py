@@ -21,7 +21,13 @@ _SHARD = re.compile(r"(.+?)[-_.]\d{2,5}[-_]of[-_]\d{2,5}(?:-[0-9a-f]+)?")
 
 
 def saved_tables(folder: Path) -> list[TableFile] | None:
-    """The tables of a folder that `save_to_disk` wrote; None for any other folder.
+    """The tables of a folder that `save_to_disk` wrote.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The tables in order, each with its split where there are several; None for any other folder.
 
     Raises:
         CatalogError: A file that the folder names is missing.
@@ -47,6 +53,10 @@ def with_splits(tables: Sequence[TableFile], folder: Path) -> list[TableFile]:
     """The tables of a folder with the splits that their names state, if each states one and they differ.
 
     A name states a split as on the Hub: `train-00000-of-00002.parquet`, `test.csv`, `validation/0.parquet`.
+
+    Args:
+        tables: The tables.
+        folder: The folder that they lie in, at any depth.
     """
     splits = [_split_of(table, folder) for table in tables]
     if None in splits or len({parse_split(split or "") for split in splits}) < 2:
@@ -80,7 +90,14 @@ def add_split(batch: pa.RecordBatch, split: str | None) -> pa.RecordBatch:
 
 
 def named_labels(table: pa.Table) -> pa.Table:
-    """The table with the names of classes in place of their numbers, where `datasets` notes them."""
+    """The table with the names of classes in place of their numbers, where `datasets` notes them.
+
+    Args:
+        table: A table whose schema may hold the metadata of `datasets`.
+
+    Returns:
+        The table; a number that has no class, such as -1, is null, or left out of a list.
+    """
     for name, names in _class_names(table.schema).items():
         i = table.schema.get_field_index(name)
         if i < 0:

@@ -50,7 +50,15 @@ def is_page(item: Any) -> bool:
 
 
 def records_at(document: Any, path: JsonPath) -> list[Any]:
-    """The records of a whole document at a path; the document itself where it has none there."""
+    """The records of a whole document at a path.
+
+    Args:
+        document: The document.
+        path: The keys that lead to an array, or to an object of records, whose keys become their ids.
+
+    Returns:
+        The records; the document itself where nothing lies at the path.
+    """
     for key in path:
         if not isinstance(document, Mapping) or key not in document:
             return [document]

@@ -18,7 +18,12 @@ _SKIPPED_DEPTH = 3  # levels of values that are passed over item by item
 
 
 class JsonError(ValueError):
-    """The text is not JSON. `cut_off`: it ends where more is expected."""
+    """The text is not JSON.
+
+    Args:
+        message: What is wrong.
+        cut_off: Whether the text ends where more is expected.
+    """
 
     def __init__(self, message: str, cut_off: bool = False) -> None:
         super().__init__(message)
@@ -118,7 +123,11 @@ class JsonText:
 
     @contextmanager
     def undo_if_cut_off(self) -> Iterator[None]:
-        """Return to where the text is read now if what is read inside is cut off."""
+        """Return to where the text is read now if what is read inside is cut off.
+
+        Raises:
+            JsonError: What is read inside is not JSON for another reason.
+        """
         start = self._at
         try:
             yield

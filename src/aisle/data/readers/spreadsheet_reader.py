@@ -51,6 +51,9 @@ def sheet_tables(table: TableFile) -> Iterator[pa.RecordBatch]:
 
     Args:
         table: The file, which can be read.
+
+    Raises:
+        MissingExtraError: python-calamine is not installed.
     """
     if table.ending not in SpreadsheetReader.endings:
         return
@@ -62,7 +65,12 @@ def sheet_tables(table: TableFile) -> Iterator[pa.RecordBatch]:
 
 
 def sheets_of(workbook: Any, calamine: Any) -> list[Sheet]:
-    """The worksheets of an open workbook, hidden ones last."""
+    """The worksheets of an open workbook, hidden ones last.
+
+    Args:
+        workbook: The workbook, as python-calamine opens it.
+        calamine: The module `python_calamine`.
+    """
     names = [sheet.name for sheet in _visible_first(workbook, calamine)]
     return [Sheet(name, partial(_rows, workbook, name)) for name in names]
 

@@ -35,7 +35,16 @@ _YML = ("yml_catalog", "shop", "categories", "category")
 
 
 class Element:
-    """An element of a record."""
+    """An element of a record.
+
+    Args:
+        name: Its name, with the prefix that its namespace has in Aisle.
+        attributes: Its attributes by name.
+
+    Attributes:
+        text: The pieces of its own text.
+        children: The elements in it.
+    """
 
     __slots__ = ("attributes", "children", "name", "text")
 
@@ -46,11 +55,12 @@ class Element:
 
 
 class XmlParser:
-    """Feeds text to expat, and calls `start`, `data` and `end` with names as the document means them.
+    """Feeds text to expat, which calls a handler with names as the document means them.
 
     Args:
         name: The file, for messages.
-        handler: Receives the elements.
+        handler: Its `start_element(name, attributes)`, `data(text)` and `end_element(name)` are called; the
+            name in `end_element` is that of the tag.
     """
 
     def __init__(self, name: str, handler: Any) -> None:
@@ -68,6 +78,10 @@ class XmlParser:
 
     def feed(self, text: str, final: bool = False) -> None:
         """Parse the next piece of the document.
+
+        Args:
+            text: The piece, without characters that XML forbids.
+            final: Whether it is the last one.
 
         Raises:
             CatalogError: The document is not well-formed, or ends in its middle.
