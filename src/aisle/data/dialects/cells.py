@@ -53,7 +53,7 @@ def category_paths(cell: str, rules: CategoryRules, names: Mapping[str, Path] | 
     if listed is not None:
         pieces = [decode_entities(text) for item in listed for text in _listed_category(item)]
     else:
-        pieces = _keep_escaped(decode_entities(cell), rules)
+        pieces = _split_categories(decode_entities(cell), rules)
     paths = []
     for piece in pieces:
         if names is not None and piece in names:
@@ -65,7 +65,7 @@ def category_paths(cell: str, rules: CategoryRules, names: Mapping[str, Path] | 
     return list(dict.fromkeys(paths))
 
 
-def _keep_escaped(cell: str, rules: CategoryRules) -> list[str]:
+def _split_categories(cell: str, rules: CategoryRules) -> list[str]:
     """The categories of a cell; an escaped delimiter stays escaped until levels are split."""
     return split_list(cell, None if rules.separator == AUTO else rules.separator, rules.escape)
 
