@@ -8,9 +8,7 @@ does, batch by batch, in a process of its own. The files are deleted.
 
 import argparse
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,10 +19,10 @@ from typing import IO
 
 import pyarrow as pa
 import pyarrow.ipc
-import pyarrow.parquet
+import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent))
-from results import machine, write_section
+from results import machine, measure_apart, table, write_section
 from rows import CLASSES, WORDS, Peak
 
 COLUMNS = ("id", "title", "description", "price", "category")
@@ -165,7 +163,7 @@ def batches(rows: int) -> Iterator[pa.RecordBatch]:
 
 def write_parquet(path: Path, rows: int) -> None:
     """A Parquet file."""
-    with pa.parquet.ParquetWriter(path, pa.schema([(name, pa.string()) for name in COLUMNS])) as writer:
+    with pq.ParquetWriter(path, pa.schema([(name, pa.string()) for name in COLUMNS])) as writer:
         for batch in batches(rows):
             writer.write_batch(batch)
 
@@ -232,10 +230,7 @@ def main() -> None:
                 FORMATS[ending](path, rows)
                 size = path.stat().st_size / 2**20
                 source = f"sqlite:///{path}?table=products" if ending == ".db" else str(path)
-                command = [sys.executable, __file__, "--measure", source]
-                environment = os.environ | {"TMPDIR": folder}
-                run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-            found = json.loads(run.stdout)
+                found = measure_apart(__file__, source, folder)
             assert found["rows"] == rows, found
             cells += [f"{size:,.0f} MiB", f"{rows / found['seconds']:,.0f}/s", f"{found['memory']:,.0f} MiB"]
         lines.append(f"| {' | '.join(cells)} |")
@@ -248,8 +243,7 @@ def main() -> None:
         "with the sample by which columns are found. Peak memory is anonymous memory above that of the "
         "imported package. A workbook's sheet is in memory while it is read; all other formats are streams."
     )
-    table = [f"| {' | '.join(names)} |", "|" + "---|" * len(names), *lines]
-    write_section("read_formats", "\n".join(["## File formats", "", about, "", *table]))
+    write_section("read_formats", "\n".join(["## File formats", "", about, "", *table(names, lines)]))
 
 
 if __name__ == "__main__":

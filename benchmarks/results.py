@@ -1,9 +1,14 @@
 """RESULTS.md is written by the benchmarks, a section each, never by hand."""
 
+import json
 import os
 import platform
 import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 SHARED = Path(os.environ.get("AISLE_SHARED", Path(__file__).parents[2] / "shared"))
@@ -31,6 +36,28 @@ def remove_section(name: str) -> None:
     """Drop a section whose figures no longer describe the code."""
     found = re.compile(rf"<!-- {re.escape(name)} -->.*?<!-- /{re.escape(name)} -->\n*", re.DOTALL)
     RESULTS.write_text(found.sub("", RESULTS.read_text()).rstrip() + "\n")
+
+
+def table(names: Sequence[str], lines: Sequence[str]) -> list[str]:
+    """Lines of a Markdown table: its header, then the given lines."""
+    return [f"| {' | '.join(names)} |", "|" + "---|" * len(names), *lines]
+
+
+def measure_apart(script: str, source: str, folder: str) -> dict[str, Any]:
+    """Run `script --measure source` in a process of its own, so that peaks of memory do not add up.
+
+    Args:
+        script: The benchmark; with `--measure` it prints one JSON object.
+        source: What it measures.
+        folder: The folder of its temporary files.
+
+    Returns:
+        The printed object.
+    """
+    command = [sys.executable, script, "--measure", source]
+    environment = os.environ | {"TMPDIR": folder}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    return json.loads(run.stdout)
 
 
 def machine() -> str:

@@ -9,10 +9,8 @@ deleted.
 
 import argparse
 import json
-import os
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,7 +21,7 @@ import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parent))
-from results import machine, write_section
+from results import machine, measure_apart, table, write_section
 
 WORDS = [
     a + b
@@ -128,10 +126,7 @@ def main() -> None:
             path = Path(folder) / "rows.csv"
             write(path, rows)
             size = path.stat().st_size / 2**20
-            command = [sys.executable, __file__, "--measure", str(path)]
-            environment = os.environ | {"TMPDIR": folder}
-            run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-        found = json.loads(run.stdout)
+            found = measure_apart(__file__, str(path), folder)
         assert found["rows"] == found["known"] == rows, found
         s = found["seconds"]
         cells = [
@@ -155,8 +150,7 @@ def main() -> None:
         "of processor time. Peak memory is anonymous memory; file pages are the memory-mapped catalog, "
         "which the kernel drops when memory is short."
     )
-    table = [f"| {' | '.join(names)} |", "|" + "---|" * len(names), *lines]
-    write_section("rows", "\n".join(["## Ten million rows", "", about, "", *table]))
+    write_section("rows", "\n".join(["## Ten million rows", "", about, "", *table(names, lines)]))
 
 
 if __name__ == "__main__":
