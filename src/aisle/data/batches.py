@@ -66,3 +66,31 @@ def text_array(
                 valid[i], message, shown = fix_encoding(value, encoding)
                 problems.add(row + i, column, message, shown)
         return pa.array(valid, pa.string())
+
+
+def text_batches(
+    records: Iterable[Sequence[str]],
+    names: Sequence[str],
+    first: int,
+    problems: Problems,
+    encoding: str = "utf-8",
+) -> Iterator[pa.RecordBatch]:
+    """Batches of text columns; one without rows where there are no records.
+
+    Args:
+        records: The cells of each record, in the order of `names`.
+        names: The columns.
+        first: The number of the first record.
+        problems: Receives invalid text, which is fixed.
+        encoding: The encoding of the file.
+    """
+    row = first
+    for chunk in chunked(records, lambda record: sum(map(len, record))):
+        columns = [
+            text_array(values, row, name, problems, encoding)
+            for name, values in zip(names, zip(*chunk, strict=True), strict=True)
+        ]
+        yield pa.record_batch(columns, names=names)
+        row += len(chunk)
+    if row == first:
+        yield pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from aisle.data.batches import chunked, column_names, text_array
+from aisle.data.batches import column_names, text_batches
 from aisle.data.catalog_format import CatalogFormat
 from aisle.data.dialects.header_lines import lines_before_header
 from aisle.data.files import TableFile, lines_of
@@ -39,16 +39,7 @@ class CsvReader(TableReader):
             raise CatalogError(
                 f"{table.path}: the file is empty; a catalog starts with a line of column names"
             )
-        row, empty = first, True
-        for chunk in chunked(records, lambda record: sum(map(len, record))):
-            columns = [
-                text_array(values, row, name, problems, encoding)
-                for name, values in zip(names, zip(*chunk, strict=True), strict=True)
-            ]
-            yield pa.record_batch(columns, names=names)
-            row, empty = row + len(chunk), False
-        if empty:
-            yield pa.record_batch([pa.array([], pa.string()) for _ in names], names=names)
+        yield from text_batches(records, names, first, problems, encoding)
 
 
 class CsvLayout(NamedTuple):

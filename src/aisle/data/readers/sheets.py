@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from aisle.data.batches import chunked, column_names, text_array
+from aisle.data.batches import column_names, text_batches
 from aisle.data.column_names import VAGUE, rank
 from aisle.data.json_tables import as_text
 from aisle.data.problems import Problems
@@ -151,17 +151,7 @@ def _records(
     """The rows below the header; columns without a name and blank rows are left out where they are empty."""
     kept, titles, rows = _layout(sheet, header, naming)
     cells = (_at(row, kept) for _, row in rows)
-    filled = (row for row in cells if any(row))
-    empty = True
-    for chunk in chunked(filled, lambda row: sum(map(len, row))):
-        columns = [
-            text_array(values, first, title, problems)
-            for title, values in zip(titles, zip(*chunk, strict=True), strict=True)
-        ]
-        yield pa.record_batch(columns, names=titles)
-        first, empty = first + len(chunk), False
-    if empty:
-        yield pa.record_batch([pa.array([], pa.string()) for _ in titles], names=titles)
+    yield from text_batches((row for row in cells if any(row)), titles, first, problems)
 
 
 def _text(cell: Any) -> str:
