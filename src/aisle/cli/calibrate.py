@@ -52,7 +52,9 @@ def calibrate(
     cost: Cost = None,
     branch: Branch = None,
     level: Level = None,
-    out: Annotated[Path | None, typer.Option(help="Write the model here (default: in place).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the calibrated model (default: the model is overwritten).")
+    ] = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -170,16 +172,16 @@ def _name(guarantee: "Guarantee", several: bool = False) -> str:
 
 
 def _instead(policy: "Policy", guarantee: "Guarantee", rows: int, whole: float) -> str:
-    """Of a kind of decision that is not guaranteed: how many rows would do, and at which precision it is."""
+    """For a decision type without a guarantee: how many rows it needs, and a precision at which it has one."""
     from aisle.guarantee.curve_summary import about, exact, share
 
     full = guarantee.verdict == "accept"
-    told = f"At {exact(guarantee.precision)}, no {'full path' if full else 'branch'} can be guaranteed"
+    statement = f"At {exact(guarantee.precision)}, no {'full path' if full else 'branch'} can be guaranteed"
     if guarantee.needed is not None:
-        told = f"{told} with {rows:,} rows (about {about(guarantee.needed * whole):,} would do)"
+        statement = f"{statement} with {rows:,} rows (about {about(guarantee.needed * whole):,} would do)"
     for point in policy.curve:
         decided = point.full if full else sum(point.branch)
         if point.precision < guarantee.precision and decided:
             found = f"{share(decided)} of products get one: --precision {point.precision:g}"
-            return f"{told}; at {exact(point.precision)}, {found}"
-    return f"{told}, nor at a lower precision."
+            return f"{statement}; at {exact(point.precision)}, {found}"
+    return f"{statement}, nor at a lower precision."

@@ -25,7 +25,7 @@ def drift(
     options: LabelledCatalogOptions,
     reference: Annotated[
         Path | None,
-        typer.Option(help="Compare with these rows (default: the calibration rows that the run kept)."),
+        typer.Option(help="Compare with these rows (default: the run's calibration rows)."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for drift.html and drift.json (default: drift/ in the run).")
@@ -53,7 +53,7 @@ def drift(
         kept = drifting.reference_of(run)
         if not kept.is_file():
             raise AisleError(
-                f"{run} has no rows to compare with (it kept none aside, or is a model without a run): "
+                f"{run} has no rows to compare with (it held none out, or is a model without a run): "
                 "give --reference FILE"
             )
         before, named = drifting.Profile.load(kept), "the rows it was calibrated on"

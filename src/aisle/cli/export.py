@@ -32,7 +32,7 @@ def export(
     max_loss: Annotated[
         float, typer.Option(help="Accuracy that --int8 may lose at most, in points (paired interval).")
     ] = 0.5,
-    force: Annotated[bool, typer.Option("--force", help="Write it whatever --int8 loses.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write it even if --int8 loses more.")] = False,
     encoders: Annotated[
         bool,
         typer.Option(

@@ -1,4 +1,4 @@
-"""`aisle import-annotations`: makes labelled products of an export of Label Studio."""
+"""`aisle import-annotations`: reads labelled products from an export of Label Studio."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from aisle.cli.options import AsJson
 _SHOWN = 5  # unknown categories and disagreements that are named
 
 
-@command("import-annotations", "Make labelled products of a Label Studio export.", section="Catalog")
+@command("import-annotations", "Read labelled products from a Label Studio export.", section="Catalog")
 def import_annotations(
     export: Annotated[
         Path, typer.Argument(metavar="EXPORT.json", help="An export of Label Studio in the format JSON.")
@@ -22,11 +22,11 @@ def import_annotations(
         Path | None,
         typer.Option(help="A run or model: labels that are not in its tree are reported and left out."),
     ] = None,
-    taxonomy: Annotated[Path | None, typer.Option(help="The same, with the tree of a file.")] = None,
+    taxonomy: Annotated[Path | None, typer.Option(help="A file with the tree, in place of --run.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make labelled products of annotations, for `aisle train`. The majority of annotators decides, each with
-    the latest annotation; a ground truth decides alone. Skipped tasks and ties are left out."""
+    """Read labelled products from annotations, for `aisle train`. The majority of annotators decides, each
+    with the latest annotation; a ground truth decides alone. Skipped tasks and ties are left out."""
     from aisle import workflow
     from aisle.cli.summary import count
     from aisle.inference.label_studio import read_annotations

@@ -42,8 +42,8 @@ def label_next(
     method: Annotated[
         ChoiceMethod,
         typer.Option(
-            help="uncertain: the model is unsure of them, and they differ from each other, so that it learns "
-            "most; random: like all others, so that the guarantee can be tested on them; mixed: half of each."
+            help="uncertain: products that the model is unsure of and that differ from each other; random: a "
+            "random sample, on which the guarantee can be tested; mixed: half of each."
         ),
     ] = ChoiceMethod.MIXED,
     seed: Seed = 0,

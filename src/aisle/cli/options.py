@@ -187,7 +187,7 @@ class FileOptions(OptionGroup):
         typer.Option(
             "--category-file",
             help="The file that gives codes of categories their names, such as Akeneo's category export "
-            "(default: looked for beside the file).",
+            "(default: looked for in the folder of the file).",
         ),
     ] = None
     date_format: Annotated[

@@ -99,8 +99,13 @@ def train(
     if as_json:
         found = report.to_dict() if report is not None else None
         curve = summarize_curve(model.policy).to_dict()
-        told = {"run": str(folder), "model_id": model.model_id, "evaluation": found, "operating_curve": curve}
-        console.print_json(told)
+        result = {
+            "run": str(folder),
+            "model_id": model.model_id,
+            "evaluation": found,
+            "operating_curve": curve,
+        }
+        console.print_json(result)
         return
     if report is not None:
         print_evaluation(report)
