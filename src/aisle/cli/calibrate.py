@@ -172,7 +172,7 @@ def _name(guarantee: "Guarantee", several: bool = False) -> str:
 
 
 def _instead(policy: "Policy", guarantee: "Guarantee", rows: int, whole: float) -> str:
-    """For a decision type without a guarantee: how many rows it needs, and a precision at which it has one."""
+    """For a decision type without a guarantee: rows that it needs, and a precision that can be guaranteed."""
     from aisle.guarantee.curve_summary import about, exact, share
 
     full = guarantee.verdict == "accept"
