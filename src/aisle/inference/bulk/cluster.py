@@ -41,8 +41,8 @@ class Cluster:
     """A Ray cluster.
 
     Args:
-        load: loads the model, in each actor.
-        address: of a running cluster; by default one on this machine, which ends with the work.
+        load: Loads the model, in each actor.
+        address: Address of a running cluster. Default: one on this machine, which is stopped after the work.
     """
 
     def __init__(self, load: Callable[[], StreamPredictor], address: str | None = None) -> None:
@@ -50,7 +50,7 @@ class Cluster:
 
     def written(
         self,
-        pieces: ChunkReader,
+        chunks: ChunkReader,
         how: tuple[str, int],
         folder: Folder,
         before: Mapping[int, ShardRecord],
@@ -59,7 +59,7 @@ class Cluster:
         """Classify all chunks that are not written yet, and write their shards.
 
         Args:
-            pieces: the source.
+            chunks: the source.
             how: ending of the shards, and size of the cache.
             folder: the output folder.
             before: shards that are written already.
@@ -81,17 +81,17 @@ class Cluster:
             context.target_max_block_size = (
                 1  # one chunk per block: otherwise small chunks wait for each other
             )
-            source = _source(data, pieces, {number: (r.first, r.rows) for number, r in before.items()})
+            source = _source(data, chunks, {number: (r.first, r.rows) for number, r in before.items()})
             processors = max(int(ray.cluster_resources().get("CPU", 1)), 1)
-            answered = data.read_datasource(source, num_cpus=0, override_num_blocks=1).map_batches(
+            shards = data.read_datasource(source, num_cpus=0, override_num_blocks=1).map_batches(
                 Worker,
-                fn_constructor_args=(self.load, pieces, how, _threads(), os.getcwd()),
+                fn_constructor_args=(self.load, chunks, how, _threads(), os.getcwd()),
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=data.ActorPoolStrategy(min_size=1, max_size=processors, initial_size=processors),
                 num_cpus=1,
             )
-            for table in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+            for table in shards.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
                 for made in table.to_pylist():
                     record = ShardRecord.from_json(made["record"])
                     _commit(folder, record, made)
@@ -112,13 +112,13 @@ class Worker:
     def __init__(
         self,
         load: Callable[[], StreamPredictor],
-        pieces: ChunkReader,
+        chunks: ChunkReader,
         how: tuple[str, int],
         threads: int | None,
         home: str,
     ) -> None:
         _change_directory(home)
-        self.model, self.pieces, self.how = load(), pieces, how
+        self.model, self.chunks, self.how = load(), chunks, how
         if threads is not None:  # equal rounding on all machines
             torch = sys.modules.get("torch")
             if torch is not None:
@@ -134,33 +134,35 @@ class Worker:
     def _shard(self, row: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
         ending, cache_size = self.how
         batches = _unpacked(row["rows"])
-        told = Problems()
-        for problem in row["told"]:
-            told.add(*(problem[key] for key in ("row", "column", "message", "value")), fatal=problem["fatal"])
+        found = Problems()
+        for problem in row["problems"]:
+            found.add(
+                *(problem[key] for key in ("row", "column", "message", "value")), fatal=problem["fatal"]
+            )
         lead = None if row["lead"] is None else np.array(row["lead"], np.int64)
         rows = SourceRows(row["first"], lead=lead)
-        catalog = partial(self.pieces.catalog, batches, rows, told)
-        piece = Chunk(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, told)
+        catalog = partial(self.chunks.catalog, batches, rows, found)
+        chunk = Chunk(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, found)
         with tempfile.TemporaryDirectory(prefix="aisle-") as made:
-            record = write_shard(self.model, piece, Path(made), ending, cache_size)
+            record = write_shard(self.model, chunk, Path(made), ending, cache_size)
             body, problems = (Path(made, name).read_bytes() for name in (record.file, PROBLEMS))
         return record.to_json(), body, problems
 
 
-def _source(data: Any, pieces: ChunkReader, done: Mapping[int, tuple[int, int]]) -> Any:
+def _source(data: Any, chunks: ChunkReader, done: Mapping[int, tuple[int, int]]) -> Any:
     """A Ray data source that one task reads, with one row per block and chunk."""
     home = os.getcwd()
 
     def read() -> Iterator[pa.Table]:
         _change_directory(home)
-        for piece in pieces:
-            if done.get(piece.number) != (piece.first, piece.rows):
-                told = [problem._asdict() for problem in piece.problems or ()]
-                lead = piece.source_rows.lead
-                row = {"number": [piece.number], "first": [piece.first], "told": [told]}
+        for chunk in chunks:
+            if done.get(chunk.number) != (chunk.first, chunk.rows):
+                problems = [problem._asdict() for problem in chunk.problems or ()]
+                lead = chunk.source_rows.lead
+                row = {"number": [chunk.number], "first": [chunk.first], "problems": [problems]}
                 row["lead"] = [None if lead is None else lead.tolist()]
-                columns = {name: pa.array(value, _TRAVELS[name]) for name, value in row.items()}
-                yield pa.table({**columns, "rows": pa.array([_packed(piece.batches)], _TRAVELS["rows"])})
+                columns = {name: pa.array(value, _ROW_TYPES[name]) for name, value in row.items()}
+                yield pa.table({**columns, "rows": pa.array([_packed(chunk.batches)], _ROW_TYPES["rows"])})
 
     class Source(data.Datasource):
         def estimate_inmemory_data_size(self) -> int | None:
@@ -174,7 +176,7 @@ def _source(data: Any, pieces: ChunkReader, done: Mapping[int, tuple[int, int]])
     return Source()
 
 
-_TOLD = pa.struct(
+_PROBLEM_TYPE = pa.struct(
     [
         ("row", pa.int64()),
         ("column", pa.string()),
@@ -183,11 +185,11 @@ _TOLD = pa.struct(
         ("fatal", pa.bool_()),
     ]
 )
-_TRAVELS = {
+_ROW_TYPES = {
     "number": pa.int64(),
     "first": pa.int64(),
     "lead": pa.list_(pa.int64()),
-    "told": pa.list_(_TOLD),
+    "problems": pa.list_(_PROBLEM_TYPE),
     "rows": pa.large_binary(),
 }
 
@@ -217,7 +219,7 @@ def _unpacked(packed: bytes) -> list[pa.RecordBatch]:
 
 @contextmanager
 def _connected(ray: Any, address: str | None) -> Iterator[None]:
-    """Connect to a cluster while the block runs; an existing connection is kept."""
+    """Connect to a cluster while the block runs; an existing connection is used, and stays."""
     if ray.is_initialized():
         yield
         return
