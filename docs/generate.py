@@ -24,15 +24,8 @@ from aisle.training.recipe_options import GuaranteeOptions, Split
 
 HERE = Path(__file__).parent
 _SLOT = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.S)
-_SUPPLIED = {
-    "self",
-    "preprocessor",
-    "config",
-    "dims",
-    "modalities",
-    "context",
-    "pictures",
-}  # Aisle passes these to parts
+# Aisle passes these to parts.
+_SUPPLIED = {"self", "preprocessor", "config", "dims", "modalities", "context"}
 
 
 def pages() -> dict[Path, str]:
@@ -67,7 +60,7 @@ def cli_page() -> str:
 
 
 def _command(name: str, function: Callable[..., None]) -> list[str]:
-    """From the signature: what Typer makes of it differs between its versions."""
+    """The section of a command, from its signature: versions of Typer show it differently."""
     hints = get_type_hints(function, include_extras=True)
     usage, arguments, options = [f"aisle {name}"], [], []
     for parameter in inspect.signature(function).parameters.values():
@@ -83,9 +76,9 @@ def _command(name: str, function: Callable[..., None]) -> list[str]:
             options.append(
                 (_flags(parameter.name, kind, info), info.help, needed or shown.replace("True", "yes"))
             )
-    said = inspect.cleandoc(function.__doc__ or "")
+    text = inspect.cleandoc(function.__doc__ or "")
     rows = table(("", "", "default"), [*arguments, *options])
-    return [f"## aisle {name}", "", f"`{' '.join(usage)} [OPTIONS]`", "", said, "", *rows]
+    return [f"## aisle {name}", "", f"`{' '.join(usage)} [OPTIONS]`", "", text, "", *rows]
 
 
 def _flags(name: str, kind: Any, info: Any) -> str:
@@ -132,18 +125,18 @@ def linear_views_table() -> list[str]:
     return table(("type", "", "keys"), rows)
 
 
-def parts_table(kind: str, module: ModuleType, leave: Iterable[str] = ()) -> list[str]:
+def parts_table(kind: str, module: ModuleType, excluded: Iterable[str] = ()) -> list[str]:
     """A module's `__all__`, with the constructors' options except those that Aisle passes."""
     found = ((name, getattr(module, name)) for name in module.__all__)
-    rows = ((f"`{name}`", first_sentence(part), _shown(_options(part, leave))) for name, part in found)
+    rows = ((f"`{name}`", first_sentence(part), _shown(_options(part, excluded))) for name, part in found)
     return table((kind, "", "options"), rows)
 
 
-def keys_of(model: Any, leave: Iterable[str] = ()) -> list[str]:
-    """The keys of a table of a recipe, with what its docstring says of them (`key: what it means.`)."""
-    names = [name for name in model.model_fields if name not in leave]
-    said = " ".join(inspect.cleandoc(model.__doc__ or "").replace("Attributes:", "").split())
-    intro, *meanings = re.split(rf"(?<!`)\b({'|'.join(names)}): ", said)
+def keys_of(model: Any, excluded: Iterable[str] = ()) -> list[str]:
+    """The keys of a table of a recipe, with their descriptions in its docstring (`key: description.`)."""
+    names = [name for name in model.model_fields if name not in excluded]
+    docstring = " ".join(inspect.cleandoc(model.__doc__ or "").replace("Attributes:", "").split())
+    intro, *meanings = re.split(rf"(?<!`)\b({'|'.join(names)}): ", docstring)
     meaning = {name: text.strip(" .;") for name, text in zip(meanings[::2], meanings[1::2], strict=True)}
     rows = []
     for name in names:
@@ -156,9 +149,9 @@ def keys_of(model: Any, leave: Iterable[str] = ()) -> list[str]:
     return [intro.strip(), "", *table(("key", "default", ""), rows)]
 
 
-def _options(part: Any, leave: Iterable[str] = ()) -> dict[str, str]:
+def _options(part: Any, excluded: Iterable[str] = ()) -> dict[str, str]:
     known = inspect.signature(part).parameters.values()
-    return {p.name: _literal(p.default) for p in known if p.name not in {*_SUPPLIED, *leave}}
+    return {p.name: _literal(p.default) for p in known if p.name not in {*_SUPPLIED, *excluded}}
 
 
 def _literal(value: Any) -> str:
@@ -170,8 +163,8 @@ def _literal(value: Any) -> str:
 
 
 def _shown(options: dict[str, str]) -> str:
-    said = (key if value in ("none", "required") else f"{key} = {value}" for key, value in options.items())
-    return ", ".join(f"`{option}`" for option in said) or "–"
+    shown = (key if value in ("none", "required") else f"{key} = {value}" for key, value in options.items())
+    return ", ".join(f"`{option}`" for option in shown) or "–"
 
 
 def accuracy_table() -> list[str]:
@@ -198,21 +191,21 @@ SLOTS: dict[str, Callable[[], list[str]]] = {
     "shipped": shipped_table,
     "encoders": encoders_table,
     "fusions": lambda: parts_table("fusion", fusions),
-    "heads": lambda: parts_table("head", heads, leave=("dim",)),
+    "heads": lambda: parts_table("head", heads, excluded=("dim",)),
     "losses": lambda: parts_table("loss", losses),
     "view": lambda: keys_of(ViewSpec),
     "finetune": lambda: keys_of(Finetune),
     "augment": lambda: keys_of(Augment),
     "loss": lambda: keys_of(LossSpec),
     "stage": lambda: keys_of(Stage),
-    "linear": lambda: keys_of(LinearSpec, leave=("views", "linear_svm", "ridge")),
+    "linear": lambda: keys_of(LinearSpec, excluded=("views", "linear_svm", "ridge")),
     "linear_views": linear_views_table,
     "linear_svm": lambda: keys_of(LinearSVMSpec),
     "ridge": lambda: keys_of(RidgeSpec),
     "split": lambda: keys_of(Split),
     "guarantee": lambda: keys_of(GuaranteeOptions),
     "recipe": lambda: keys_of(
-        NetworkRecipe, leave=("views", "fusion", "head", "losses", "stages", "split", "guarantee")
+        NetworkRecipe, excluded=("views", "fusion", "head", "losses", "stages", "split", "guarantee")
     ),
 }
 
@@ -227,7 +220,7 @@ def first_sentence(part: Any) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[str]:
-    """A Markdown table, a line a row."""
+    """A Markdown table, one line per row."""
     head = list(head)
     body = [[" ".join(str(cell or "").split()).replace("|", "\\|") for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body]]
