@@ -1,6 +1,7 @@
 """The tree: nodes with stable ids, terminals, lineage, and log-probabilities over it."""
 
-from aisle.taxonomy.readers import ReadTree, TreeProblem, read_taxonomy, read_tree
+from aisle.taxonomy.entries import TreeFile, TreeProblem
+from aisle.taxonomy.readers import ReadTree, read_taxonomy, read_tree, read_tree_file
 from aisle.taxonomy.scores import Scores, Targets, TopK
 from aisle.taxonomy.tree import DELIMITER, CategoryPath, Node, Taxonomy, format_path
 
@@ -13,8 +14,10 @@ __all__ = [
     "Targets",
     "Taxonomy",
     "TopK",
+    "TreeFile",
     "TreeProblem",
     "format_path",
     "read_taxonomy",
     "read_tree",
+    "read_tree_file",
 ]
