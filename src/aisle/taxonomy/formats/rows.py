@@ -13,7 +13,7 @@ SHEETS = (".xlsx", ".xls", ".xlsb", ".ods")
 _SEPARATORS = ",;\t|"
 
 
-class Rows(NamedTuple):
+class CategoryRows(NamedTuple):
     """A table of text.
 
     Attributes:
@@ -44,7 +44,7 @@ class Rows(NamedTuple):
         return [row[column].strip() for _, row in self.body]
 
 
-def csv_rows(text: str) -> Rows:
+def csv_rows(text: str) -> CategoryRows:
     """The rows of CSV text; its delimiter is that of most cells in the first line.
 
     Raises:
@@ -59,7 +59,7 @@ def csv_rows(text: str) -> Rows:
     return table_of(rows)
 
 
-def table_of(rows: list[list[str]]) -> Rows:
+def table_of(rows: list[list[str]]) -> CategoryRows:
     """A table of rows; lines of comments before the header, and empty rows, are left out.
 
     Raises:
@@ -72,7 +72,7 @@ def table_of(rows: list[list[str]]) -> Rows:
         raise TaxonomyError("the file holds no category below its header")
     header = [name.strip().lstrip("\ufeff") for name in rows[0]]
     width = len(header)
-    return Rows(
+    return CategoryRows(
         header, [(n, [*row, *[""] * (width - len(row))][:width]) for n, row in enumerate(rows[1:], 1)]
     )
 
@@ -83,7 +83,7 @@ def _is_title(rows: list[list[str]]) -> bool:
     return filled[0] == 1 and len(filled) > 2 and min(filled[1:]) > 1
 
 
-def sheet_rows(path: Path) -> Rows:
+def sheet_rows(path: Path) -> CategoryRows:
     """The rows of the largest sheet of a workbook.
 
     Raises:
@@ -106,11 +106,13 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def object_rows(items: list[Mapping[str, object]]) -> Rows:
+def object_rows(items: list[Mapping[str, object]]) -> CategoryRows:
     """The rows of flat JSON objects; a nested object becomes a column per key: `labels` `en_US`."""
     flat = [_flat(item) for item in items]
     header = list(dict.fromkeys(name for item in flat for name in item))
-    return Rows(header, [(n, [item.get(name, "") for name in header]) for n, item in enumerate(flat, 1)])
+    return CategoryRows(
+        header, [(n, [item.get(name, "") for name in header]) for n, item in enumerate(flat, 1)]
+    )
 
 
 def _flat(item: Mapping[str, object], prefix: str = "") -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from aisle.errors import TaxonomyError
 from aisle.taxonomy.entries import Entry, Parsed, TreeProblem
 from aisle.taxonomy.formats.codes import find_scheme, is_section
-from aisle.taxonomy.formats.rows import Rows
+from aisle.taxonomy.formats.rows import CategoryRows
 from aisle.taxonomy.formats.text import path_splitter
 
 _LEVEL = re.compile(
@@ -56,7 +56,7 @@ class _Columns(NamedTuple):
     flag: int | None
 
 
-def table_entries(table: Rows) -> Parsed:
+def table_entries(table: CategoryRows) -> Parsed:
     """The categories of a table, in whatever way it holds them.
 
     Raises:
@@ -83,7 +83,7 @@ def table_entries(table: Rows) -> Parsed:
     return Parsed(_kind(table), [_entry(table, columns, n, row, split(row[whole])) for n, row in table.body])
 
 
-def _columns(table: Rows) -> _Columns:
+def _columns(table: CategoryRows) -> _Columns:
     names = table.column(*_NAMES)
     if names is None:
         names = next((k for k, name in enumerate(table.header) if _LOCALE.match(name)), None)
@@ -98,20 +98,22 @@ def _is_id_path(cells: Sequence[str]) -> bool:
     return bool(given) and all(re.fullmatch(r"\d+(?:[/,]\d+)*", cell) for cell in given)
 
 
-def _kind(table: Rows) -> str:
+def _kind(table: CategoryRows) -> str:
     folded = set(table.folded)
     if {"categoryid", "category"} <= folded or folded == {"id", "category"}:
         return "Facebook product categories"
     return "Amazon browse tree" if {"nodeid", "nodepath"} <= folded else "paths"
 
 
-def _entry(table: Rows, columns: _Columns, n: int, row: list[str], path: tuple[str | None, ...]) -> Entry:
+def _entry(
+    table: CategoryRows, columns: _Columns, n: int, row: list[str], path: tuple[str | None, ...]
+) -> Entry:
     assignable = None if columns.flag is None else row[columns.flag].strip().casefold() in _TRUE
     node_id = "" if columns.id is None else row[columns.id].strip()
     return Entry(n, node_id, path, assignable, _other_names(table, row, columns.name))
 
 
-def _other_names(table: Rows, row: list[str], own: int | None) -> tuple[str, ...]:
+def _other_names(table: CategoryRows, row: list[str], own: int | None) -> tuple[str, ...]:
     """Names in other languages, and synonyms."""
     found = [row[k].strip() for k, name in enumerate(table.header) if k != own and _LOCALE.match(name)]
     for k, name in enumerate(table.folded):
@@ -123,7 +125,7 @@ def _other_names(table: Rows, row: list[str], own: int | None) -> tuple[str, ...
 # -- code and title per level ------------------------------------------------------------------
 
 
-def _titled_levels(table: Rows) -> Parsed | None:
+def _titled_levels(table: CategoryRows) -> Parsed | None:
     """UNSPSC and GPC with a code and a title per level, ETIM with groups and classes."""
     levels: list[tuple[int, int]] = []
     folded = table.folded
@@ -164,8 +166,8 @@ def _titled_kind(folded: list[str]) -> str:
 # -- parents -----------------------------------------------------------------------------------
 
 
-def _by_parent(table: Rows, columns: _Columns) -> Parsed | None:
-    """Rows that name their parent by id, code, slug or name."""
+def _by_parent(table: CategoryRows, columns: _Columns) -> Parsed | None:
+    """CategoryRows that name their parent by id, code, slug or name."""
     if columns.parent is None or columns.name is None:
         return None
     parents = [_root(cell) for cell in table.cells(columns.parent)]
@@ -196,7 +198,7 @@ def _root(cell: str) -> str:
     return "" if cell.casefold() in _ROOTS else cell.removesuffix(".0")
 
 
-def _referred(table: Rows, columns: _Columns, parents: Sequence[str]) -> int | None:
+def _referred(table: CategoryRows, columns: _Columns, parents: Sequence[str]) -> int | None:
     """The column that parents refer to: the one that holds most of them."""
     options = [columns.id, *(table.column(name) for name in _REFERENCES)]
     asked = {parent for parent in parents if parent}
@@ -243,7 +245,7 @@ def without_technical_root(entries: list[Entry]) -> list[Entry]:
 _TECHNICAL = ("root catalog", "default category", "master", "master catalog", "root category", "home")
 
 
-def _parent_kind(table: Rows) -> str:
+def _parent_kind(table: CategoryRows) -> str:
     folded = set(table.folded)
     if "entityid" in folded:
         return "Magento categories"
@@ -259,8 +261,8 @@ def _parent_kind(table: Rows) -> str:
 # -- codes -------------------------------------------------------------------------------------
 
 
-def _by_code(table: Rows, columns: _Columns) -> Parsed | None:
-    """Rows of a code and a title, nested by their codes; dashes before a title add levels, as in the CN."""
+def _by_code(table: CategoryRows, columns: _Columns) -> Parsed | None:
+    """CategoryRows of a code and a title, nested by their codes; dashes before a title add levels, as in the CN."""
     code = table.column(*_CODES, *_IDS)
     if code is None or columns.name is None or columns.path is not None:
         return None
@@ -287,12 +289,12 @@ def _by_code(table: Rows, columns: _Columns) -> Parsed | None:
 # -- levels ------------------------------------------------------------------------------------
 
 
-def _level_columns(table: Rows) -> list[int]:
+def _level_columns(table: CategoryRows) -> list[int]:
     found = [(int(m[1] or m[2]), k) for k, name in enumerate(table.lower) if (m := _LEVEL.match(name))]
     return [k for _, k in sorted(found)]
 
 
-def _filled_levels(table: Rows, levels: list[int], columns: _Columns) -> Iterator[Entry]:
+def _filled_levels(table: CategoryRows, levels: list[int], columns: _Columns) -> Iterator[Entry]:
     """The level cells of each row; leading blanks repeat the row above, as in spreadsheets."""
     above: list[str] = []
     for n, row in table.body:
