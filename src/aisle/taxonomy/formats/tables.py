@@ -167,7 +167,7 @@ def _titled_kind(folded: list[str]) -> str:
 
 
 def _by_parent(table: CategoryRows, columns: _Columns) -> Parsed | None:
-    """CategoryRows that name their parent by id, code, slug or name."""
+    """Rows that name their parent by id, code, slug or name."""
     if columns.parent is None or columns.name is None:
         return None
     parents = [_root(cell) for cell in table.cells(columns.parent)]
@@ -262,7 +262,7 @@ def _parent_kind(table: CategoryRows) -> str:
 
 
 def _by_code(table: CategoryRows, columns: _Columns) -> Parsed | None:
-    """CategoryRows of a code and a title, nested by their codes; dashes before a title add levels, as in the CN."""
+    """Rows of a code and a title, nested by their codes; dashes before a title add levels, as in the CN."""
     code = table.column(*_CODES, *_IDS)
     if code is None or columns.name is None or columns.path is not None:
         return None
