@@ -207,4 +207,101 @@ WOOCOMMERCE_TR = Export(
     [("7", "Tişört", ["Giyim > Tişört"], ["https://x/a.jpg"], {"description": "Sıcak"})],
     [0],
 )
+LOYVERSE = Export(
+    "Loyverse item list",
+    "export_items.csv",
+    "Handle,REF,Nombre,Categoria,Descripción,Vendido por peso,Opción 1 nombre,Opción 1 valor,Coste,Codigo de barras,"
+    "Seguir el Inventario,Precio [Tienda],En inventario [Tienda]\n"
+    "taza,1,Taza,Tazas,Una taza,N,Color,Rojo,1,,N,9,\ntaza,2,,,,,,Azul,1,,N,9,\npan,3,Pan,Panes,,N,,,1,,N,9,\n",
+    [("taza", "Taza", ["Tazas"], [], {"Color": "Rojo, Azul"}), ("pan", "Pan", ["Panes"], [], {})],
+    [0, 0, 1],
+)
+LIGHTSPEED = Export(
+    "Lightspeed Retail product export",
+    "product-export.csv",
+    "id,handle,sku,name,description,product_category,variant_option_one_name,variant_option_one_value,tags,supply_price,"
+    "retail_price,brand_name,supplier_name,active,image_url\n"
+    "1,tee,T-r,Tee,A tee,Clothing / Tees,Color,Red,,1,9,B,,1,https://x/a.jpg\n"
+    "2,tee,T-b,Tee,A tee,Clothing / Tees,Color,Blue,,1,9,B,,1,https://x/b.jpg\n"
+    "3,cap,C,Cap,A cap,Hats,,,,1,9,B,,1,\n",
+    [
+        ("1", "Tee", ["Clothing > Tees"], ["https://x/a.jpg", "https://x/b.jpg"], {"brand_name": "B"}),
+        ("3", "Cap", ["Hats"], [], {}),
+    ],
+    [0, 0, 1],
+)
+TRENDYOL = Export(
+    "Trendyol product list",
+    "urunler.csv",
+    "Barkod;Model Kodu;Marka;Kategori;Ürün Adı;Ürün Açıklaması;Trendyol'da Satılacak Fiyat;Stok Kodu;Ürün Rengi;Beden;"
+    "Görsel 1;Görsel 2\n"
+    "1;T;B;Tişört;Pamuk tişört;Yumuşak;9;T-s;Mavi;S;https://x/a.jpg;https://x/b.jpg\n"
+    "2;T;B;Tişört;Pamuk tişört;Yumuşak;9;T-m;Mavi;M;https://x/a.jpg;\n3;C;B;Şapka;Yün şapka;Sıcak;9;C;Siyah;;;\n",
+    [
+        ("T-s", "Pamuk tişört", ["Tişört"], ["https://x/a.jpg", "https://x/b.jpg"], {"Beden": "S, M"}),
+        ("C", "Yün şapka", ["Şapka"], [], {"Ürün Rengi": "Siyah"}),
+    ],
+    [0, 0, 1],
+)
+MEDUSA = Export(
+    "Medusa product export",
+    "medusa.csv",
+    "Product Id,Product Handle,Product Title,Product Description,Product Status,Product Thumbnail,Product Type Id,"
+    "Product Collection Id,Variant Id,Variant Title,Variant SKU,Variant Option 1 Name,Variant Option 1 Value,Product Image 1 Url\n"
+    ",tee,Tee,A tee,published,https://x/a.jpg,Shirts,,,S,T-s,Size,S,https://x/b.jpg\n"
+    ",tee,Tee,A tee,published,https://x/a.jpg,Shirts,,,M,T-m,Size,M,https://x/b.jpg\n"
+    ",cap,Cap,A cap,published,,Hats,,,One,C,,,\n",
+    [
+        ("tee", "Tee", ["Shirts"], ["https://x/b.jpg", "https://x/a.jpg"], {"Size": "S, M"}),
+        ("cap", "Cap", ["Hats"], [], {}),
+    ],
+    [0, 0, 1],
+)
+EBAY = Export(
+    "eBay listings",
+    "ebay.csv",
+    "Action(SiteID=US|Country=US|Currency=USD|Version=1193),Custom label (SKU),Category ID,Category name,Title,UPC,Price,"
+    "Quantity,Item photo URL,Condition ID,Description,Format\n"
+    "Add,T,7,/Clothing/Tees,Tee,,9,1,https://x/a.jpg|https://x/b.jpg,1000,A tee,FixedPrice\n"
+    "Add,C,8,/Hats,Cap,,9,1,,1000,A cap,FixedPrice\n",
+    [
+        ("T", "Tee", ["Clothing > Tees"], ["https://x/a.jpg", "https://x/b.jpg"], {}),
+        ("C", "Cap", ["Hats"], [], {"description": "A cap"}),
+    ],
+    [0, 1],
+)
+YANDEX_MARKET = Export(
+    "Yandex Market feed (YML)",
+    "yml.xml",
+    '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE yml_catalog SYSTEM "shops.dtd">\n'
+    '<yml_catalog date="2026-01-01 10:00"><shop><name>S</name><categories><category id="1">Одежда</category>'
+    '<category id="2" parentId="1">Футболки</category></categories><offers>\n'
+    '<offer id="7" group_id="g" available="true"><url>https://x/7</url><price>9</price><currencyId>RUR</currencyId>'
+    "<categoryId>2</categoryId><picture>https://x/a.jpg</picture><picture>https://x/b.jpg</picture><name>Футболка</name>"
+    '<param name="Цвет">синий</param><param name="Размер">S</param></offer>\n'
+    '<offer id="8" group_id="g" available="true"><url>https://x/8</url><price>9</price><currencyId>RUR</currencyId>'
+    '<categoryId>2</categoryId><name>Футболка</name><param name="Размер">M</param></offer>\n'
+    "</offers></shop></yml_catalog>\n",
+    [("7", "Футболка", ["Одежда > Футболки"], ["https://x/a.jpg", "https://x/b.jpg"], {"Размер": "S, M"})],
+    [0, 0],
+)
+SALESFORCE = Export(
+    "Salesforce Commerce Cloud catalog",
+    "storefront.xml",
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<catalog xmlns="http://www.demandware.com/xml/impex/catalog/2006-10-31" catalog-id="shop">\n'
+    '<product product-id="T"><ean/><display-name xml:lang="x-default">Tee</display-name>'
+    '<long-description xml:lang="x-default">A tee</long-description><online-flag>true</online-flag><images>'
+    '<image-group view-type="large"><image path="large/a.jpg"/><image path="large/b.jpg"/></image-group>'
+    '<image-group view-type="large"><variation attribute-id="color" value="red"/><image path="large/c.jpg"/></image-group>'
+    '<image-group view-type="small"><image path="small/a.jpg"/></image-group></images><brand>B</brand>'
+    '<classification-category catalog-id="shop">tees</classification-category></product>\n'
+    '<product product-id="C"><display-name xml:lang="x-default">Cap</display-name><online-flag>true</online-flag>'
+    '<classification-category catalog-id="shop">hats</classification-category></product>\n</catalog>\n',
+    [
+        ("T", "Tee", ["tees"], ["large/a.jpg", "large/b.jpg", "large/c.jpg"], {"brand": "B"}),
+        ("C", "Cap", ["hats"], [], {}),
+    ],
+    [0, 1],
+)
 EXPORTS = [value for value in list(globals().values()) if isinstance(value, Export)]

@@ -51,6 +51,16 @@ def found(catalog, kind):
         ({"google_product_category": path, "product_type": path}, ("google_product_category",)),
         ({"google_product_category": path, "product_type": half}, ("google_product_category",)),
         ({"category": half, "breadcrumbs": path}, ("breadcrumbs",)),
+        ({"category": leaf, "breadcrumbs": path}, ("breadcrumbs",)),  # the same names, with those above
+        ({"category": lambda i: path(i).split(" > ")[0], "breadcrumbs": path}, ("breadcrumbs",)),
+        (
+            {"category": leaf, "google_product_category": lambda i: f"Goods > {i % 4}"},
+            ("category",),
+        ),  # others
+        ({"category": path, "breadcrumbs": path}, ("category",)),
+        ({"product_category": "Clothing", "terms": leaf}, ("terms",)),
+        ({"product_category": "Clothing", "department": leaf}, ("department",)),
+        ({"product_category": "Clothing"}, ("product_category",)),
         ({"category": lambda i: "" if i % 20 == 0 else path(i), "breadcrumbs": path}, ("category",)),
         ({"category": half, "level1": path, "level2": leaf}, ("level1", "level2")),
         ({"category": path, "level1": half, "level2": leaf}, ("category",)),

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -77,6 +78,50 @@ def test_products_of_shopify_as_json(tmp_path):
     (tee,) = listed(catalog)
     assert tee[:4] == ("7", "Tee", ["Shirts"], ["https://x/1.jpg"])
     assert tee[4]["Size"] == "S, M"
+
+
+@pytest.mark.parametrize(
+    ("key", "nodes"),
+    [
+        ("media", [{"mediaContentType": "IMAGE", "image": {"url": "https://x/1.jpg", "width": 9}}]),
+        ("media", [{"preview": {"image": {"url": "https://x/1.jpg"}}}]),
+        ("images", [{"originalSrc": "https://x/1.jpg", "altText": "x"}]),
+        ("images", [{"url": "https://x/1.jpg"}]),
+    ],
+)
+def test_products_of_the_graphql_api_of_shopify(tmp_path, key, nodes):
+    product = {
+        **{"id": "gid://shopify/Product/7", "title": "Tee", "descriptionHtml": "<p>Soft</p>", "vendor": "B"},
+        **{"productType": "Shirts", "variants": {"edges": [{"node": {"id": "v", "sku": "T"}}]}},
+        "category": {
+            "id": "gid://shopify/TaxonomyCategory/aa-1",
+            "name": "Tees",
+            "fullName": "Clothing > Tees",
+        },
+        key: {"edges": [{"node": node} for node in nodes]},
+    }
+    path = tmp_path / "products.json"
+    path.write_text(json.dumps({"data": {"products": {"edges": [{"node": product}]}}}))
+    catalog = read(path)
+    assert catalog.dialect.name == "shopify_api"
+    (tee,) = listed(catalog)
+    assert tee[:4] == ("gid://shopify/Product/7", "Tee", ["Clothing > Tees"], ["https://x/1.jpg"])
+    assert tee[4]["description"] == "Soft"
+
+
+def test_lines_of_a_bulk_operation_of_shopify_are_one_product(tmp_path):
+    lines = [
+        {"id": "p/1", "title": "Tee", "descriptionHtml": "Soft", "productType": "Shirts", "vendor": "B"},
+        {"id": "m/1", "image": {"url": "https://x/1.jpg"}, "__parentId": "p/1"},
+        {"id": "m/2", "image": {"url": "https://x/2.jpg"}, "__parentId": "p/1"},
+        {"id": "p/2", "title": "Cap", "descriptionHtml": "Warm", "productType": "Hats", "vendor": "B"},
+    ]
+    path = tmp_path / "bulk.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert [product[:4] for product in listed(read(path))] == [
+        ("p/1", "Tee", ["Shirts"], ["https://x/1.jpg", "https://x/2.jpg"]),
+        ("p/2", "Cap", ["Hats"], []),
+    ]
 
 
 @pytest.mark.parametrize("export", exports.EXPORTS, ids=lambda export: export.file)

@@ -169,3 +169,11 @@ def test_values_that_only_python_writes_are_read(tmp_path):
     catalog = of(tmp_path, '[{"id": 1, "title": "a\nb", "price": NaN}, {"id": 2, "title": "\\ud83d"}]')
     assert catalog.raw(0) == {"id": "1", "title": "a\nb", "price": None}
     assert catalog.problems[0].row == 2
+
+
+def test_a_list_of_numbers_is_several_categories_by_their_ids(tmp_path):
+    path = tmp_path / "products.json"
+    path.write_text(
+        '[{"id": 1, "name": "Tee", "categories": [23, 21]}, {"id": 2, "name": "Cap", "categories": [21]}]'
+    )
+    assert [product.categories for product in read(path)] == [(("23",), ("21",)), (("21",),)]

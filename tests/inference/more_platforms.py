@@ -17,7 +17,76 @@ MORE = {
         "Description,SKU,Price,Categories,Hosted Image URLs\n"
         "l,1,PHYSICAL,shop,lamp,Lamp,A lamp,L,9,{0},https://x.test/1.jpg\n,2,,,,,,L-r,9,,\n"
         "p,3,PHYSICAL,shop,pot,Pot,A pot,P,9,{1},\nt,4,PHYSICAL,shop,thing,Thing,A thing,T,9,{2},\n",
-        {"new": ("Home/Lamps", "Garden/Pots/Clay"), "paths": (("Home", "Lamps"), ("Garden", "Pots", "Clay"))},
+        {
+            "new": ("/Home/Lamps", "/Garden/Pots/Clay"),
+            "paths": (("Home", "Lamps"), ("Garden", "Pots", "Clay")),
+        },
+    ),
+    "ebay": (
+        "listings.csv",
+        "Action(SiteID=US|Country=US),Custom label (SKU),Category ID,Category name,Title,Price,Item photo URL,Condition ID,"
+        "Description,Format\n"
+        "Add,L,1,{0},Lamp,9,https://x.test/1.jpg|https://x.test/2.jpg,1000,A lamp,FixedPrice\n"
+        "Add,P,2,{1},Pot,9,,1000,A pot,FixedPrice\nAdd,T,3,{2},Thing,9,,1000,A thing,FixedPrice\n",
+        {"old": ("", "/Old", "/Kept"), "new": ('"/Home/Lamps, Bulbs & More"', "/Garden/Pots/Clay")},
+    ),
+    "loyverse": (
+        "export_items.csv",
+        "Handle,SKU,Name,Category,Description,Sold by weight,Option 1 name,Option 1 value,Default price\n"
+        "lamp,1,Lamp,{0},A lamp,N,Color,Red,9\nlamp,2,,,,,,Blue,9\npot,3,Pot,{1},A pot,N,,,9\nthing,4,Thing,{2},?,N,,,9\n",
+        {"old": ("", "Old", "Kept"), "new": ("Lamps", "Pots"), "paths": FLAT},
+    ),
+    "lightspeed": (
+        "product-export.csv",
+        "id,handle,sku,name,description,product_category,variant_option_one_name,variant_option_one_value,supply_price,"
+        "retail_price,brand_name\n"
+        "1,lamp,L-r,Lamp,A lamp,{0},Color,Red,1,9,B\n2,lamp,L-b,Lamp,A lamp,{0},Color,Blue,1,9,B\n"
+        "3,pot,P,Pot,A pot,{1},,,1,9,B\n4,thing,T,Thing,A thing,{2},,,1,9,B\n",
+        {"new": ('"Home / Lamps, Bulbs & More"', "Garden / Pots / Clay")},
+    ),
+    "trendyol": (
+        "urunler.csv",
+        "Barkod;Model Kodu;Marka;Kategori;Ürün Adı;Ürün Açıklaması;Stok Kodu;Beden;Görsel 1\n"
+        "1;L;B;{0};Lamba;Bir lamba;L-s;S;https://x.test/1.jpg\n2;L;B;{0};Lamba;Bir lamba;L-m;M;https://x.test/1.jpg\n"
+        "3;P;B;{1};Saksı;Bir saksı;P;;\n4;T;B;{2};Şey;Bir şey;T;;\n",
+        {"new": ("Lamps", "Pots"), "paths": FLAT},
+    ),
+    "medusa": (
+        "products.csv",
+        "Product Id,Product Handle,Product Title,Product Description,Product Status,Product Type,Variant Id,Variant Title,"
+        "Variant SKU,Option 1 Name,Option 1 Value,Image 1 Url\n"
+        "p1,lamp,Lamp,A lamp,published,{0},v1,S,L-s,Size,S,https://x.test/1.jpg\n"
+        "p1,lamp,Lamp,A lamp,published,{0},v2,M,L-m,Size,M,https://x.test/1.jpg\n"
+        "p2,pot,Pot,A pot,published,{1},v3,One,P,,,\np3,thing,Thing,A thing,published,{2},v4,One,T,,,\n",
+        {"new": ("Lamps", "Pots"), "paths": FLAT},
+    ),
+    "salesforce": (
+        "catalog.xml",
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<catalog xmlns="http://www.demandware.com/xml/impex/catalog/2006-10-31" catalog-id="shop">\n'
+        '<product product-id="l"><display-name xml:lang="x-default">Lamp</display-name><online-flag>true</online-flag>'
+        '<images><image-group view-type="large"><image path="large/1.jpg"/><image path="large/2.jpg"/></image-group>'
+        '<image-group view-type="small"><image path="small/1.jpg"/></image-group></images>'
+        '<classification-category catalog-id="shop">{0}</classification-category></product>\n'
+        '<product product-id="p"><display-name xml:lang="x-default">Pot</display-name><online-flag>true</online-flag>'
+        '<classification-category catalog-id="shop">{1}</classification-category></product>\n'
+        '<product product-id="t"><display-name xml:lang="x-default">Thing</display-name><online-flag>true</online-flag>'
+        '<classification-category catalog-id="shop">{2}</classification-category></product>\n</catalog>\n',
+        {"old": ("", "old", "kept"), "new": ("Lamps", "Pots"), "paths": FLAT},
+    ),
+    "yandex_market": (
+        "yml.xml",
+        '<?xml version="1.0" encoding="utf-8"?>\n<yml_catalog date="2026-01-01 10:00"><shop><name>S</name>\n<categories>'
+        '<category id="1">Home</category><category id="2" parentId="1">Lamps, Bulbs &amp; More</category>'
+        '<category id="3">Garden</category><category id="4" parentId="3">Pots</category>'
+        '<category id="5" parentId="4">Clay</category></categories>\n<offers>\n'
+        '<offer id="l" available="true"><price>9</price><currencyId>RUR</currencyId><categoryId>{0}</categoryId>'
+        "<picture>https://x.test/1.jpg</picture><picture>https://x.test/2.jpg</picture><name>Lamp</name></offer>\n"
+        '<offer id="p" available="true"><price>9</price><currencyId>RUR</currencyId><categoryId>{1}</categoryId>'
+        '<name>Pot</name><param name="Color">red</param></offer>\n'
+        '<offer id="t" available="true"><price>9</price><currencyId>RUR</currencyId><categoryId>{2}</categoryId>'
+        "<name>Thing</name></offer>\n</offers></shop></yml_catalog>\n",
+        {"old": ("", "1", "3"), "new": ("2", "5")},
     ),
     "bigcommerce": (
         "products.csv",
@@ -69,11 +138,11 @@ MORE = {
         "heureka.xml",
         '<?xml version="1.0" encoding="utf-8"?>\n<SHOP>\n'
         "<SHOPITEM><ITEM_ID>l</ITEM_ID><PRODUCTNAME>Lamp</PRODUCTNAME><CATEGORYTEXT>{0}</CATEGORYTEXT>"
-        "<IMGURL>https://x.test/1.jpg</IMGURL>{x0}</SHOPITEM>\n"
+        "<IMGURL>https://x.test/1.jpg</IMGURL></SHOPITEM>\n"
         "<SHOPITEM><ITEM_ID>p</ITEM_ID><PRODUCTNAME>Pot</PRODUCTNAME><CATEGORYTEXT>{1}</CATEGORYTEXT>"
-        "<IMGURL>https://x.test/2.jpg</IMGURL>{x1}</SHOPITEM>\n"
+        "<IMGURL>https://x.test/2.jpg</IMGURL></SHOPITEM>\n"
         "<SHOPITEM><ITEM_ID>t</ITEM_ID><PRODUCTNAME>Thing</PRODUCTNAME><CATEGORYTEXT>{2}</CATEGORYTEXT>"
-        "<IMGURL>https://x.test/3.jpg</IMGURL>{x2}</SHOPITEM>\n</SHOP>\n",
+        "<IMGURL>https://x.test/3.jpg</IMGURL></SHOPITEM>\n</SHOP>\n",
         {
             "old": ("Heureka.cz | Old", "", "Heureka.cz | Kept"),
             "new": ("Heureka.cz | Home | Lamps, Bulbs &amp; More", "Heureka.cz | Garden | Pots | Clay"),

@@ -251,7 +251,10 @@ EXPORTS |= {
         '"regular_price": "9.0", "catalog_visibility": "visible", "parent_id": 0, "images": [], '
         '"categories": {2}{x2}}}]\n',
         ('[{"id": 9, "name": "Old", "slug": "old"}]', "[]", '[{"id": 9, "name": "Old", "slug": "old"}]'),
-        ('["Home > Lamps, Bulbs & More"]', '["Garden > Pots > Clay"]'),
+        (
+            '[{"name": "Home"}, {"name": "Lamps, Bulbs & More"}]',
+            '[{"name": "Garden"}, {"name": "Pots"}, {"name": "Clay"}]',
+        ),
     ),
     "shopify_api": Export(
         "shopify_api",

@@ -12,6 +12,7 @@ import pyarrow.ipc
 
 from aisle.data import column_parsers
 from aisle.data.catalog_format import CatalogFormat, resolved_roles, without_separators
+from aisle.data.category_objects import category_objects
 from aisle.data.columns import Columns
 from aisle.data.dates import Dates
 from aisle.data.dialects import Dialect
@@ -27,6 +28,8 @@ from aisle.data.split_names import SPLITS, read_splits
 from aisle.data.text import strip_markup
 from aisle.data.vectors import VectorFile
 
+_KEPT_CELLS, _KEPT_LENGTH = 50, 500  # cells of the category column that a format keeps, and their characters
+
 
 @dataclass
 class CatalogData:
@@ -38,6 +41,7 @@ class CatalogData:
         dialect: The dialect of the source; None if it is of no known platform.
         source_records: The rows of the source; None where they are `records`.
         user_format: The column roles and text format that the user stated.
+        category_codes: Code -> path of names, where a file gave codes of categories their names.
     """
 
     records: Records
@@ -52,6 +56,7 @@ class CatalogData:
     dialect: Dialect | None = None
     source_records: Records | None = None
     user_format: CatalogFormat = field(default_factory=CatalogFormat)
+    category_codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def split(self) -> column_parsers.DictionaryEncoded | None:
@@ -94,7 +99,36 @@ class CatalogData:
         columns = resolved_roles(self.columns, style, official, self.images.separator)
         if self.dialect is not None:
             columns = without_separators(columns, self.user_format.given)
-        return replace(self.user_format, columns=columns)
+        labelled = bool(self.labels.texts)
+        return replace(
+            self.user_format,
+            columns=columns,
+            category_cells=self._category_cells() if labelled else (),
+            category_codes=self.category_codes,
+            category_objects=self._category_objects if labelled else {},
+        )
+
+    def _category_cells(self) -> tuple[str, ...]:
+        """The first distinct cells of the category column, as the source has them."""
+        records, name = self.source_records or self.records, self.columns.category
+        found: dict[str, None] = {}
+        if name is None or name not in records.types:
+            return ()
+        for array in records.column(name):
+            for cell in column_parsers.as_text(array).unique().to_pylist():
+                if len(found) >= _KEPT_CELLS:
+                    return tuple(found)
+                if cell and not cell.isspace() and len(cell) <= _KEPT_LENGTH:
+                    found.setdefault(cell)
+        return tuple(found)
+
+    @cached_property
+    def _category_objects(self) -> dict[str, Any]:
+        """The JSON objects by which the source wrote its categories, by name."""
+        name = self.columns.category
+        if name is None or len(self.files) != 1:
+            return {}
+        return category_objects(self.files[0].path, name, self.user_format.encoding)
 
     def fingerprint(self, index: np.ndarray | None) -> str:
         """A hash of the records at `index` (None: all) and of the column roles."""

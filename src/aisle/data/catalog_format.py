@@ -42,6 +42,10 @@ class CatalogFormat:
         encoding: The encoding of its text files.
         dialect: The dialect of a shop export: the name of one that comes with Aisle, the user's own, or
             `none` if the user asked for none.
+        category_cells: Cells of the category column as the file has them, by which a file that has none is
+            filled.
+        category_codes: Code -> path of names, where a file gave codes of categories their names.
+        category_objects: Name -> the JSON object by which the file wrote the category.
     """
 
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +53,9 @@ class CatalogFormat:
     delimiter: str | None = None
     encoding: str | None = None
     dialect: str | Dialect | None = None
+    category_cells: tuple[str, ...] = ()
+    category_codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    category_objects: Mapping[str, Any] = field(default_factory=dict)
 
     def roles(self, names: Iterable[str], given: Mapping[str, Any]) -> Roles:
         """The roles of another file's columns.
@@ -117,12 +124,15 @@ class CatalogFormat:
             separators = [data["delimiter"], data["encoding"]]
             if not all(separator is None or isinstance(separator, str) for separator in separators):
                 raise TypeError("delimiter and encoding are text")
+            cells = tuple(map(str, data.get("category_cells", ())))
+            codes = {str(code): tuple(path) for code, path in data.get("category_codes", {}).items()}
+            objects = dict(data.get("category_objects", {}))
             dialect = data.get("dialect")
             if dialect is not None and not isinstance(dialect, str):
                 dialect = dialect_from_dict(dialect, "dialect")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, CatalogError) as error:
             raise CatalogError(f"{FILE} does not say how a catalog is written: {error}") from error
-        return cls(given, columns, separators[0], separators[1], dialect)
+        return cls(given, columns, *separators, dialect, cells, codes, objects)
 
     @classmethod
     def load(cls, folder: Path) -> "CatalogFormat | None":

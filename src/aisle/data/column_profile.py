@@ -13,12 +13,15 @@ from aisle.data.column_names import is_flag, is_record_type
 from aisle.data.files import IMAGE_ENDINGS
 
 _SAMPLE = 1000  # filled cells of a column that are counted
+_FEW = 20  # rows that may share a label by chance
 _MATCHED = 100  # of these, cells that are matched with patterns
 _URL = re.compile(r"^(?:https?:)?//\S+$", re.IGNORECASE)
 _PATH = re.compile(r"\S\s*(?:>|»|→|::|[|\\＞›])\s*\S|\S\s+/\s+\S|\S/[^/]+/\S")  # levels of a label
 _NUMBER = re.compile(r"[-+]?[\d.,]+\s*%?")
 _CODE = re.compile(r"(?=\D*\d)[\w./#-]+", re.ASCII)
 _NEARLY_ALL = 0.95  # share of the cells that makes a column one of flags
+_LEVELS = re.compile(r"\s*(?:>|»|→|::|[|/\\＞›])\s*")
+_SHORT = 200  # characters of a cell whose levels are split
 _MAX_CHARS = 500  # characters of a cell that are matched
 _IMAGE = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(IMAGE_ENDINGS)))})(?:\W|$)", re.IGNORECASE)
 
@@ -40,6 +43,7 @@ class ColumnProfile(NamedTuple):
         paths: Cells with several levels.
         length: The mean number of characters.
         common: Cells with the most frequent value.
+        names: The distinct names of levels in short cells, without case.
     """
 
     filled: float = 1.0
@@ -55,6 +59,18 @@ class ColumnProfile(NamedTuple):
     paths: float = 0.0
     length: float = 0.0
     common: float = 0.0
+    names: frozenset[str] = frozenset()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all of many cells are equal, and so tell products apart by nothing."""
+        return self.sampled > _FEW and self.common == 1
+
+    def has_levels_of(self, other: "ColumnProfile") -> bool:
+        """Whether the cells are paths in which nearly all names of another column occur."""
+        if self.paths < 0.5 or other.paths >= 0.5 or not other.names:
+            return False
+        return len(other.names & self.names) >= 0.9 * len(other.names)
 
     @property
     def may_be_title(self) -> bool:
@@ -71,7 +87,7 @@ class ColumnProfile(NamedTuple):
     @property
     def values_recur(self) -> bool:
         """Whether rows share values, as they share a label; always true for few rows."""
-        return self.sampled <= 20 or (self.distinct <= 0.9 and self.common < 1)
+        return self.sampled <= _FEW or (self.distinct <= 0.9 and self.common < 1)
 
     @property
     def may_be_images(self) -> bool:
@@ -131,4 +147,9 @@ def profile_cells(cells: Sequence[str]) -> ColumnProfile:
         paths=share(lambda cell: not _URL.match(cell) and _PATH.search(cell)),
         length=sum(map(len, cells)) / len(cells),
         common=max(counts.values()) / len(cells),
+        names=frozenset(name for cell in counts if len(cell) <= _SHORT for name in _level_names(cell)),
     )
+
+
+def _level_names(cell: str) -> list[str]:
+    return [name for name in _LEVELS.split(cell.casefold()) if name]

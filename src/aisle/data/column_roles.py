@@ -151,11 +151,13 @@ def _label(
 ) -> tuple[str, ...]:
     """The label column or level columns; `()` if there are none.
 
-    Of the candidates that label nearly the most rows, the one with the likeliest name.
+    Of the candidates that label nearly the most rows, the one with the likeliest name; in its place a column
+    of paths in which its names occur. A column with one value is the label only if no other is.
     """
     found = _label_candidates(names, profile)
-    if not any(profile(columns[0]).filled for _, columns in found):
+    if not any(profile(columns[0]).filled and not profile(columns[-1]).is_constant for _, columns in found):
         found += _label_fallbacks(names, profile, allow_vague)
+    found = [item for item in found if not profile(item[1][-1]).is_constant] or found
     if not found:
         return ()
     if label_share is None or len(found) == 1:
@@ -175,7 +177,10 @@ def _label(
 
     ordered = [columns for _, columns in sorted(found, key=order)]
     enough = _MIN_LABEL_COVERAGE * max(coverage.values())
-    return next(columns for columns in ordered if coverage[columns] >= enough)
+    ordered = [columns for columns in ordered if coverage[columns] >= enough]
+    flat = profile(ordered[0][0])
+    deeper = (c for c in ordered if len(c) == len(ordered[0]) == 1 and profile(c[0]).has_levels_of(flat))
+    return next(deeper, ordered[0])
 
 
 def _label_candidates(names: list[str], profile: Profiles) -> list[tuple[Rank, tuple[str, ...]]]:

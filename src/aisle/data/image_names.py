@@ -31,7 +31,7 @@ def structured(cell: str) -> list[Any] | None:
                 found = read(candidate)
             except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
                 continue
-            return found if isinstance(found, list) else [found]
+            return list(found) if isinstance(found, list | tuple) else [found]
     return None
 
 

@@ -164,7 +164,7 @@ def levels_of(text: str, style: LabelStyle) -> list[str]:
 
 
 def from_json(label: str, style: LabelStyle) -> list[list[str]] | None:
-    """Paths of a JSON list: of names, of paths, of lists of names, or of `{"name": …}` objects."""
+    """Paths of a JSON list: of names, of paths, of ids, of lists of names, or of `{"name": …}` objects."""
     data = parse_list(label)
     if data is None:
         data = parse_list(decode_entities(label)) if "&" in label else None
@@ -176,6 +176,8 @@ def from_json(label: str, style: LabelStyle) -> list[list[str]] | None:
             [str(_item_name(n)) for n in i] if isinstance(i, list) else levels_of(i, style) for i in items
         ]
     names = [str(item) for item in items]
+    if data and all(isinstance(item, int) for item in data):  # several categories by their ids
+        return [[name] for name in names]
     if style.delimiter and any(len(levels_of(name, style)) > 1 for name in names):
         return [levels_of(name, style) for name in names]
     return [names]

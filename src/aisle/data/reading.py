@@ -91,13 +91,14 @@ def read(
         records, files = opened.load(problems, progress)
         tree, known = tree or opened.taxonomy(), opened.columns(records)
         root, rows, dialect = opened.image_root(image_root), SourceRows(), None
+        codes: Mapping[str, tuple[str, ...]] = {}
         source_records = records
         if format is not None or not known:
             dialect = choose_dialect(format, previous, records.names)
         row_wise = not opened.has_files and not labels  # a prediction for each row that was passed
         if dialect is not None:
-            export = open_export(dialect, records, opened.home, category_file, opened.file)
-            records, rows = spill(export.batches()), export.rows
+            export = open_export(dialect, records, opened.home, category_file, opened.file, previous)
+            records, rows, codes = spill(export.batches()), export.rows, export.category_names or {}
             if row_wise:
                 records, rows = records.repeat(rows.product), SourceRows()
             problems.number_by(rows)
@@ -112,8 +113,8 @@ def read(
         check_rows(records, images, problems, vector_files, since, progress, whole=not row_wise)
     user_format = CatalogFormat(
         {**(previous.given if previous else {}), **user_columns},
-        {},
-        **(options.detected or {}),
+        delimiter=(options.detected or {}).get("delimiter"),
+        encoding=(options.detected or {}).get("encoding"),
         dialect=format_to_keep(format, dialect),
     )
     catalog = Catalog(
@@ -129,6 +130,7 @@ def read(
             user_format=user_format,
             dialect=dialect,
             source_records=source_records,
+            category_codes=codes,
         )
     )
     if labels and splits:

@@ -64,6 +64,7 @@ def open_export(
     folder: Path | None,
     category_file: "str | Path | None" = None,
     file: Path | None = None,
+    previous: CatalogFormat | None = None,
 ) -> ExportProducts:
     """The products of a shop export.
 
@@ -73,6 +74,7 @@ def open_export(
         folder: The folder of the file; a file of category names is looked for there.
         category_file: The file of category names. Default: found in the folder.
         file: The export, if it is one file; a sheet of a workbook may hold the category names.
+        previous: The format of an earlier catalog, which knows the category names if there is no such file.
 
     Raises:
         CatalogError: The file of category names cannot be read.
@@ -81,6 +83,7 @@ def open_export(
     if rules is not None:
         named = None if category_file is None else Path(category_file)
         names = read_category_names(rules, named or folder, None if named else file)
+        names = names or (previous and dict(previous.category_codes)) or None
     return ExportProducts(dialect, records, names)
 
 

@@ -50,6 +50,9 @@ def category_paths(cell: str, rules: CategoryRules, names: Mapping[str, Path] | 
     listed = parse_list(cell) if cell.lstrip().startswith("[") else None
     if rules.delimiter == "\\":
         cell = cell.translate(_BACKSLASHES)
+    if listed is not None and rules.levels_listed:
+        path = tuple(text for item in listed for text in _listed_category(item))
+        return [path] if path else []
     if listed is not None:
         pieces = [decode_entities(text) for item in listed for text in _listed_category(item)]
     else:

@@ -45,10 +45,11 @@ class ExportProducts:
     Attributes:
         rows: The rows of each product.
         category_columns: The columns whose cells are read as categories.
+        category_names: Code -> path of names, where categories are written as codes.
     """
 
     def __init__(self, dialect: Dialect, records: Records, names: Mapping[str, Path] | None = None) -> None:
-        self.dialect, self.records = dialect, records
+        self.dialect, self.records, self.category_names = dialect, records, names
         self.header = Header(records.names)
         self._groups: RowGroups | None = group_rows(dialect.products, records)
         self.rows = SourceRows() if self._groups is None else self._groups.rows

@@ -125,11 +125,16 @@ class CategoryRules(DialectTable):
         drop_roots: Names of roots that are no category, such as `Default Category`.
         common_root: Whether a root that all categories of the file share is dropped.
         names: The file by which codes become names.
+        levels_listed: Whether a JSON list holds the levels of one category, not several categories.
+        in_document: Whether the document lists its categories with their codes beside its products, as feeds
+            in XML do.
     """
 
     columns: Names = ()
     delimiter: str | None = None
     separator: str | None = None
+    levels_listed: bool = False
+    in_document: bool = False
     nested: bool = False
     all_rows: bool = False
     escape: str | None = None
@@ -210,6 +215,7 @@ class WriteBackRules(DialectTable):
         value: What is written: the path, the name of the last level, or the id (the path where the tree has
             no ids).
         delimiter: Separates levels in it.
+        prefix: Stands before a path, such as the first `/` of `/audio/headphones`.
         separator: Separates several categories.
         escape: The character that precedes a literal separator in a name.
         every_row: Whether each row of a product is filled; if not, only the row that describes the product,
@@ -221,6 +227,7 @@ class WriteBackRules(DialectTable):
     columns: Names = ()
     value: Literal["path", "name", "id"] = "path"
     delimiter: str = " > "
+    prefix: str = ""
     separator: str | None = None
     escape: str | None = None
     every_row: bool = False

@@ -35,12 +35,7 @@ class JsonReader(TableReader):
         """Read a file; the keys of its objects are the columns."""
         encoding = detect_encoding(table, problems, options, csv=False)
         options.note(encoding=encoding)
-        head = next(text_pieces(table, encoding, HEAD), "")
-        if _is_lines(head, table.ending):
-            items = _expand_pages(_parse_lines(lines_of(table, encoding), problems, first))
-        else:
-            items = _document_items(table, encoding, head)
-        rows = _objects(items, problems, first)
+        rows = _objects(_items(table, encoding, problems, first), problems, first)
         start = list(islice(rows, 1))
         rows = chain(start, rows)
         if start and feedback_export.is_row(start[0]):
@@ -48,6 +43,27 @@ class JsonReader(TableReader):
             yield from map(feedback_export.mark, rows_to_batches(rows, problems, first, encoding))
         else:
             yield from rows_to_batches(map(unwrap, rows), problems, first, encoding)
+
+    def objects(self, table: TableFile, encoding: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """The records of a file as they are written.
+
+        Args:
+            table: The file.
+            encoding: Its encoding. Default: detected.
+
+        Raises:
+            CatalogError: The file is not JSON, or ends in its middle.
+        """
+        problems = Problems()
+        name = encoding or detect_encoding(table, problems, ReadOptions(), csv=False)
+        return _objects(_items(table, name, problems, 1), problems, 1)
+
+
+def _items(table: TableFile, encoding: str, problems: Problems, first: int) -> Iterator[Any]:
+    head = next(text_pieces(table, encoding, HEAD), "")
+    if _is_lines(head, table.ending):
+        return _expand_pages(_parse_lines(lines_of(table, encoding), problems, first))
+    return _document_items(table, encoding, head)
 
 
 def is_json_lines(table: TableFile, encoding: str) -> bool:

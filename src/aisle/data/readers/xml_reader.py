@@ -12,7 +12,7 @@ from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions, TableReader
 from aisle.data.readers.markup_rows import EXCEL_NAMESPACE, excel_xml_sheets, html_sheets
 from aisle.data.readers.sheets import sheet_batches
-from aisle.data.readers.xml_records import xml_records
+from aisle.data.readers.xml_records import xml_categories, xml_records
 from aisle.encodings import HEAD, SAMPLE, detect, document_ending, foreign_format
 from aisle.errors import CatalogError
 
@@ -62,6 +62,21 @@ class XmlReader(TableReader):
     def estimate_rows(self, table: TableFile) -> int | None:
         """None: a line says nothing of a record."""
         return None
+
+
+def xml_category_paths(table: TableFile, encoding: str | None = None) -> dict[str, tuple[str, ...]]:
+    """The categories that a feed lists beside its products: code -> path of names.
+
+    Args:
+        table: The file.
+        encoding: Its encoding. Default: detected.
+
+    Raises:
+        CatalogError: It is not well-formed, or holds no records.
+    """
+    with table.open() as file:
+        found = detect(file.read(SAMPLE), encoding)
+    return xml_categories(xml_pieces(table, found.name), str(table.path))
 
 
 def xml_pieces(table: TableFile, encoding: str, skipped: int = 0) -> Iterator[str]:

@@ -9,9 +9,12 @@ import html.entities
 import re
 import xml.parsers.expat as expat
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from aisle.data.column_names import rank
+from aisle.data.files import IMAGE_ENDINGS
+from aisle.data.readers.xml_categories import CategoryList, is_category
 from aisle.data.readers.xml_structure import Structure, XmlPath
 from aisle.errors import CatalogError
 
@@ -31,7 +34,7 @@ _INLINE = {"b", "i", "a", "strong", "em", "u", "small", "sup", "sub", "font", "b
 _BLOCKS = {"p", "ul", "ol", "div", "h1", "h2", "h3"}
 _PAIR = re.compile(r"(?:.*[_:])?(?:name|key|label|code)", re.I), re.compile(r"(?:.*[_:])?val(?:ue)?", re.I)
 _NOISE = ("xlink:", "xsi:", "xml:")  # prefixes of attributes that say nothing about a product
-_YML = ("yml_catalog", "shop", "categories", "category")
+_SIZE = "view-type"  # attribute of groups of the same images in several sizes
 
 
 class Element:
@@ -134,12 +137,12 @@ class _Records:
         self._inherited: list[dict[str, str]] = []
         self._done: list[dict[str, Any]] = []
         self._size = 0
-        self._categories: dict[str, tuple[str | None, str]] = {}
+        self.categories = CategoryList()
 
     def start_element(self, name: str, attributes: dict[str, str]) -> None:
         """A start tag."""
         self._open.append(name)
-        if self._stack or tuple(self._open) in (self.path, _YML):
+        if self._stack or tuple(self._open) == self.path or is_category(self._open, self.path):
             element = Element(name, attributes)
             if self._stack:
                 self._stack[-1].children.append(element)
@@ -173,19 +176,9 @@ class _Records:
         self._size = 0
         if path == self.path:
             inherited = {key: value for part in self._inherited for key, value in part.items()}
-            self._done.append(self._with_category(inherited | record(element)))
-        elif "id" in element.attributes:
-            parent = element.attributes.get("parentId")
-            self._categories[element.attributes["id"]] = parent, "".join(element.text).strip()
-
-    def _with_category(self, found: dict[str, Any]) -> dict[str, Any]:
-        """An offer of a YML feed with the path of its category."""
-        wanted = found.get("categoryId") if self._categories else None
-        names: list[str] = []
-        while isinstance(wanted, str) and wanted in self._categories and len(names) < _MAX_DEPTH:
-            wanted, name = self._categories[wanted]
-            names.insert(0, name)
-        return found | {"category": names} if names and "category" not in found else found
+            self._done.append(self.categories.with_category(inherited | record(element)))
+        else:
+            self.categories.add(element)
 
     def pop(self) -> list[dict[str, Any]]:
         """The complete records, once."""
@@ -237,8 +230,11 @@ def _single(child: Element, column: str) -> dict[str, Any]:
         attributes = {key: value for key, value in _attributes(child).items() if not link or value != link}
         return {column: text or link} | {f"{column}.{key}": value for key, value in attributes.items()}
     found: dict[str, Any] = {f"{column}.{key}": value for key, value in _attributes(child).items()}
-    if rank("images", child.name) is not None and not any(grand.children for grand in child.children):
-        return found | {column: _links_in(child)}
+    if rank("images", child.name) is not None:
+        if any(_SIZE in group.attributes for group in child.children):
+            return found | {column: _links_of_first_size(child)}
+        if not any(grand.children for grand in child.children):
+            return found | {column: _links_in(child)}
     kinds = {grandchild.name for grandchild in child.children}
     if len(kinds) > 1:
         return found | _fields(child, f"{column}.")
@@ -304,6 +300,15 @@ def _links_in(element: Element) -> list[str]:
     ]
 
 
+def _links_of_first_size(element: Element) -> list[str]:
+    """The images of groups (`<image-group view-type="large"><image path="a.jpg"/></image-group>`), in the
+    first size."""
+    sizes = [group.attributes.get(_SIZE) for group in element.children]
+    groups = [group for group in element.children if group.attributes.get(_SIZE) == sizes[0]]
+    found = [child.attributes.get("path") or _link(child) for group in groups for child in group.children]
+    return list(dict.fromkeys(link for link in found if link and link.endswith(tuple(IMAGE_ENDINGS))))
+
+
 def _text(element: Element) -> str:
     """The text of an element and, for text with markup, of the elements in it."""
     parts = element.text if not _is_markup(element) else [*element.text, *map(_text, element.children)]
@@ -338,6 +343,27 @@ def xml_records(pieces: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
         yield from records.pop()
     parser.feed("", final=True)
     yield from records.pop()
+
+
+def xml_categories(pieces: Iterable[str], name: str) -> dict[str, tuple[str, ...]]:
+    """The categories that a document lists before its records: code -> path of names.
+
+    Args:
+        pieces: The text, piece by piece.
+        name: The file, for messages.
+
+    Raises:
+        CatalogError: As `xml_records`.
+    """
+    pieces = iter(pieces)
+    path, head = find_record_path(pieces, name)
+    records = _Records(path, name)
+    parser = XmlParser(name, records)
+    for piece in chain(head, (_ILLEGAL.sub("", piece) for piece in pieces)):
+        parser.feed(piece)
+        if records.pop() and len(records.categories):
+            break
+    return records.categories.paths()
 
 
 def find_record_path(pieces: Iterable[str], name: str) -> tuple[XmlPath, list[str]]:

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
+class JsonCell(str):
+    """A cell whose text is JSON: a JSON file takes it as a value, other files as text."""
+
+    __slots__ = ()
+
+
 class CellEditor(Protocol):
     """Gives the new cells of each record.
 

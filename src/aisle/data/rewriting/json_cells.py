@@ -12,7 +12,7 @@ from aisle.data.readers.base import ReadOptions
 from aisle.data.readers.json_reader import HEAD, PIECE, is_json_lines
 from aisle.data.readers.json_records import JsonPath, find_records, is_page
 from aisle.data.readers.json_stream import JsonError, JsonText, parse_prefix
-from aisle.data.rewriting.edits import CellEditor, RewriteSummary
+from aisle.data.rewriting.edits import CellEditor, JsonCell, RewriteSummary
 from aisle.data.rewriting.raw_lines import RawLines, split_mark
 from aisle.encodings import KEPT, SAMPLE, detect
 from aisle.errors import CatalogError
@@ -190,16 +190,22 @@ class _RecordEditor:
         found = [member for member in members if member.key.strip() == name]
         if found:
             member = found[-1]  # of equal keys, the last one counts
-            new = self._json([cell] if isinstance(member.value, list) else cell)
+            new = self._value(cell, isinstance(member.value, list))
             return text[: member.value_start] + new + text[member.value_end :]
         if not members:
-            return text[: start + 1] + f'"{name}": {self._json(cell)}' + text[start + 1 :]
+            return text[: start + 1] + f'"{name}": {self._value(cell)}' + text[start + 1 :]
         last = members[-1]
         before = text[: last.start]
         blanks = before[len(before.rstrip(_BLANK)) :]
         colon = text[last.key_end : last.value_start]
-        added = f",{blanks}{self._json(name)}{colon}{self._json(cell)}"
+        added = f",{blanks}{self._json(name)}{colon}{self._value(cell)}"
         return text[: last.value_end] + added + text[last.value_end :]
+
+    def _value(self, cell: str, listed: bool = False) -> str:
+        """A new value as JSON; `listed`: the value before it is a list."""
+        if isinstance(cell, JsonCell):
+            return self._json(json.loads(cell))
+        return self._json([cell] if listed else cell)
 
     def _json(self, value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)

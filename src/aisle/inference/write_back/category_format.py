@@ -4,12 +4,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from aisle.data import Catalog
+from aisle.data.catalog_format import CatalogFormat
 from aisle.data.category_names import read_category_names
+from aisle.data.category_objects import LISTED, category_objects, object_of
 from aisle.data.dialects import Dialect
 from aisle.data.dialects.cells import category_paths
 from aisle.data.dialects.header import Header
@@ -19,11 +21,14 @@ from aisle.data.label_styles import detect_style
 from aisle.data.problems import Problems
 from aisle.data.readers import reader_of
 from aisle.data.readers.base import ReadOptions
+from aisle.data.readers.xml_reader import xml_category_paths
+from aisle.data.rewriting.edits import JsonCell
 from aisle.data.text import fold_spelling, parse_list
 from aisle.encodings import decode_entities
 from aisle.inference.write_back.decisions import ChosenCategory
 from aisle.taxonomy import DELIMITER, CategoryPath, format_path
 
+Listed = Literal["", "levels", "paths", "ids"]
 _ROWS = 10_000  # by whose cells the root of the categories is found
 
 
@@ -36,6 +41,7 @@ class CategoryFormat:
         read: Reads the paths in a cell.
         value: What is written: the path, the name of its last level, or the id.
         delimiter: Separates levels.
+        prefix: Stands before a path.
         escaped: The characters that are escaped in names.
         escape: What precedes them.
         root: The root that the export has before all paths; empty if it has none.
@@ -45,13 +51,17 @@ class CategoryFormat:
         labelled_rows: Whether other rows that have a category are filled too; not where each row holds one
             of the categories of the product.
         extra_columns: Whether decision and confidence become columns of the export.
-        listed: What the items of a JSON list in the cell are, where categories are written as one.
+        listed: What the items of a JSON list in the cell are, where categories are written as one: the levels
+            of a path, paths, or ids as numbers.
+        objects: Name -> JSON object of a category, where they are written as objects; with the key `[]` where
+            a product has a list of them.
     """
 
     columns: tuple[str, ...]
     read: Callable[[str], Iterable[CategoryPath]]
     value: str = "path"
     delimiter: str = DELIMITER
+    prefix: str = ""
     escaped: str = ""
     escape: str = ""
     root: str = ""
@@ -60,7 +70,8 @@ class CategoryFormat:
     every_row: bool = True
     labelled_rows: bool = True
     extra_columns: bool = True
-    listed: Literal["", "levels", "paths"] = ""
+    listed: Listed = ""
+    objects: Mapping[str, Any] = field(default_factory=dict)
 
     def cells(self, category: ChosenCategory) -> tuple[str, ...] | None:
         """The cells of a category; None where it has no code in this shop."""
@@ -72,15 +83,26 @@ class CategoryFormat:
         if self.codes is not None:
             code = self.codes.get(_folded(path))
             return None if code is None else (code,)
+        if self.listed == "ids" and category.id.isdigit():
+            return (JsonCell(f"[{category.id}]"),)
         if self.value == "id" and category.id != format_path(path):
             return (category.id,)
+        if self.objects:
+            return (JsonCell(self._as_objects(path)),)
         if self.listed == "levels":
-            return (json.dumps(list(path), ensure_ascii=False),)
+            return (JsonCell(json.dumps(list(path), ensure_ascii=False)),)
         if self.value == "name":
             return (self._escaped(path[-1]),)
         rooted = self.root and fold_spelling(path[0]) != fold_spelling(self.root)
-        text = self.delimiter.join(map(self._escaped, (self.root, *path) if rooted else path))
-        return (json.dumps([text], ensure_ascii=False) if self.listed == "paths" else text,)
+        text = self.prefix + self.delimiter.join(map(self._escaped, (self.root, *path) if rooted else path))
+        return (JsonCell(json.dumps([text], ensure_ascii=False)) if self.listed == "paths" else text,)
+
+    def _as_objects(self, path: CategoryPath) -> str:
+        """The JSON of a category whose file writes objects: its levels where those are listed."""
+        names = path if self.listed == "levels" else path[-1:]
+        whole = [text for text in (self.delimiter.join(path), format_path(path)) if text in self.objects]
+        texts = [object_of(self.objects, name) for name in (whole[:1] or names)]
+        return f"[{', '.join(texts)}]" if LISTED in self.objects else texts[-1]
 
     def holds(self, cells: Sequence[str], category: ChosenCategory) -> bool:
         """Whether cells name a category already, or one below it."""
@@ -115,6 +137,7 @@ class _Sample(NamedTuple):
 
     names: list[str]
     rows: list[dict[str, Any]]
+    usual: dict[str, Sequence[str]]  # cells of columns that have none in these rows
 
     @classmethod
     def of(cls, table: TableFile, options: ReadOptions) -> "_Sample":
@@ -125,17 +148,20 @@ class _Sample(NamedTuple):
             rows += batch.slice(0, _ROWS - len(rows)).to_pylist()
             if len(rows) >= _ROWS:
                 break
-        return cls(list(names), rows)
+        return cls(list(names), rows, {})
 
-    def cells(self, column: str) -> list[str]:
-        return [row[column] for row in self.rows if isinstance(row.get(column), str) and row[column].strip()]
+    def cells(self, column: str) -> Sequence[str]:
+        """The filled cells of a column; those of the training catalog where it has none here."""
+        texts = (row[column].strip() for row in self.rows if isinstance(row.get(column), str))
+        found = [text for text in texts if text not in ("", "[]", "{}")]
+        return found or self.usual.get(column, ())
 
 
 def category_format(
     catalog: Catalog,
     table: TableFile,
     options: ReadOptions,
-    trained_roles: Mapping[str, Any],
+    trained: CatalogFormat | None = None,
     category_file: Path | None = None,
 ) -> CategoryFormat:
     """How categories are written into an export.
@@ -144,14 +170,25 @@ def category_format(
         catalog: The catalog that was read from it.
         table: The export.
         options: How it was read.
-        trained_roles: The column roles of the model's training catalog; may be empty.
+        trained: The format of the model's training catalog.
         category_file: The file that gives codes of categories their names. Default: found beside the export.
     """
-    sample = _Sample.of(table, options)
+    sample, trained = _Sample.of(table, options), trained or CatalogFormat()
+    column = trained.columns.get("category")
+    sample.usual.update({column: trained.category_cells} if column else {})
     if catalog.dialect is not None:
-        home, export = (table.path.parent, table.path) if category_file is None else (category_file, None)
-        return _of_dialect(catalog.dialect, sample, trained_roles.get("category"), home, export)
-    return _of_table(catalog, sample, trained_roles)
+        found = _of_dialect(catalog.dialect, sample, trained, table, options, category_file)
+    else:
+        found = _of_table(catalog, sample, trained.columns)
+    name = found.columns[0]
+    if len(found.columns) > 1 or found.codes is not None:
+        return found
+    own = category_objects(table.path, name, options.encoding)
+    objects = {**(trained.category_objects if name == column else {}), **own}
+    if not objects:
+        return found
+    nested = catalog.dialect is not None and catalog.dialect.category.nested
+    return replace(found, objects=objects, listed="levels" if nested else found.listed)
 
 
 def _of_table(catalog: Catalog, sample: _Sample, trained_roles: Mapping[str, Any]) -> CategoryFormat:
@@ -184,32 +221,50 @@ def _of_table(catalog: Catalog, sample: _Sample, trained_roles: Mapping[str, Any
             for text in texts
         ]
 
-    return CategoryFormat((name or "category",), read, value, delimiter, listed=listed)
+    prefix = _prefix(sample.cells(name or ""), delimiter)
+    return CategoryFormat((name or "category",), read, value, delimiter, prefix, listed=listed)
 
 
-def _listed(cells: Sequence[str], delimiter: str | None) -> Literal["", "levels", "paths"]:
+def _prefix(cells: Sequence[str], delimiter: str) -> str:
+    """The delimiter, where most paths begin with it: `/audio/headphones`."""
+    begin = sum(cell.lstrip().startswith(delimiter.strip()) for cell in cells)
+    return delimiter.strip() if 2 * begin > len(cells) else ""
+
+
+def _listed(cells: Sequence[str], delimiter: str | None) -> Listed:
     """What the items of the JSON lists in a column are; empty where most cells are plain text."""
     lists = [items for cell in cells if cell.lstrip().startswith("[") and (items := parse_list(cell))]
     if not lists or 2 * len(lists) < len(cells):
         return ""
     texts = [item for items in lists for item in items]
+    if all(isinstance(text, int) for text in texts):
+        return "ids"
     mark = (delimiter or "").strip()
     return "paths" if mark and any(mark in str(text) for text in texts) else "levels"
 
 
 def _of_dialect(
-    dialect: Dialect, sample: _Sample, trained: str | None, home: Path, export: Path | None
+    dialect: Dialect,
+    sample: _Sample,
+    trained: CatalogFormat,
+    table: TableFile,
+    options: ReadOptions,
+    category_file: Path | None,
 ) -> CategoryFormat:
     rules, category = dialect.write_back, dialect.category
     header = Header(sample.names)
-    existing = header.find_all(rules.columns)
-    if trained in header.find_all(category.columns):
-        existing = [str(trained)]
+    existing, learned = header.find_all(rules.columns), trained.columns.get("category")
+    if learned in header.find_all(category.columns) and not category.in_document:
+        existing = [str(learned)]
     known = (*rules.columns, *category.columns, "category")
     column = existing[0] if existing else known[0].strip("*")
     names, coded = None, category.names is not None and rules.value == "id"
-    if coded and category.names is not None:
-        names = read_category_names(category.names, home, export)
+    if category.names is not None and coded:
+        named = category_file is not None
+        home, export = (category_file, None) if named else (table.path.parent, table.path)
+        names = read_category_names(category.names, home, export) or dict(trained.category_codes) or None
+    elif category.in_document:
+        names = xml_category_paths(table, options.encoding)
     separator = rules.separator or category.separator or ""
     marks = "" if separator == "auto" else separator.strip()
     cells = sample.cells(column)
@@ -225,6 +280,7 @@ def _of_dialect(
         read,
         rules.value,
         delimiter,
+        rules.prefix,
         marks + rules.delimiter.strip(),
         rules.escape or category.escape or "",
         root,

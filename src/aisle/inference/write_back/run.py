@@ -167,8 +167,8 @@ def write_back_catalog(
     trained = format_of(model)
     read_with = catalog.catalog_format
     options = ReadOptions(read_with.delimiter, read_with.encoding, max_expanded=sys.maxsize)  # it was read
-    export, roles = TableFile(source, sys.maxsize), trained.columns if trained else {}
-    form, log = category_format(catalog, export, options, roles, category_file), DecisionLog(every)
+    export, log = TableFile(source, sys.maxsize), DecisionLog(every)
+    form = category_format(catalog, export, options, trained, category_file)
     table = None if form.extra_columns else out.with_name(_stem(out) + DECISIONS_ENDING)
     stream = log.added(predictions)
     if table is None:
