@@ -32,7 +32,8 @@ def print_curve(policy: "Policy", run: Path, *sources: object) -> None:
         console.out.print(found.labels, markup=False)
         if found.label_gain is not None and found.label_gain.points >= 1:
             labels = str(found.label_gain.labels)
-            console.print_paths(label=console.command("label-next", run, "NEW.csv", "--k", labels))
+            words = "label-next", run, "NEW.csv", "--k", labels, "--method", "random"
+            console.print_paths(label=console.command(*words))
 
 
 def print_instead(found: "CurveSummary", run: Path, *sources: object) -> None:

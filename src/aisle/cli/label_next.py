@@ -56,7 +56,7 @@ def label_next(
     the catalog."""
     from aisle.cli.summary import print_catalog_summary
     from aisle.data.writing import check_output
-    from aisle.guarantee import summarize_curve
+    from aisle.guarantee import chosen_labels
     from aisle.inference.label_next import choose_to_label
 
     check_output(out)
@@ -67,7 +67,7 @@ def label_next(
     chosen = choose_to_label(model, catalog, k, method.value, seed, progress)
     check_output(out, catalog)
     write_choice(catalog, chosen, out)
-    expected = summarize_curve(model.policy).labels
+    expected = chosen_labels(model.policy, len(chosen.rows), method.value)
     if as_json:
         rows = {"file": str(out), "method": method.value, "rows": [int(row) for row in chosen.rows]}
         errors = {"unlabelled": chosen.unlabelled, "expected_errors": round(chosen.expected_errors, 3)}
@@ -77,8 +77,7 @@ def label_next(
         f"{len(chosen.rows):,} of {chosen.unlabelled:,} unlabelled products chosen; about "
         f"{chosen.expected_errors:,.0f} of the suggested categories are wrong"
     )
-    if expected:
-        console.out.print(expected, markup=False)
+    console.out.print(expected, markup=False)
     console.print_paths(file=out)
 
 

@@ -4,6 +4,8 @@ Shares lie between 0 and 1. A number that does not exist (no product to count ov
 probabilities) is null, never NaN.
 """
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 from aisle.guarantee import Verdict
@@ -259,7 +261,7 @@ class OperatingCurve(ResultRecord):
     advice: str
     instead: float | None
     labels: str = ""
-    label_gain: dict[str, int | float] | None = None
+    label_gain: dict[str, Any] | None = None
 
 
 class GuaranteeCurve(ResultRecord):

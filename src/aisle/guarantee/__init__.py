@@ -2,7 +2,7 @@
 
 from aisle.guarantee.calibration import Calibration
 from aisle.guarantee.confidence import Confidences
-from aisle.guarantee.curve_summary import CurveSummary, PointSummary, summarize_curve
+from aisle.guarantee.curve_summary import CurveSummary, PointSummary, chosen_labels, summarize_curve
 from aisle.guarantee.exact_tests import clopper_pearson
 from aisle.guarantee.fit import Sample, cross_fit, fit
 from aisle.guarantee.knn_calibration import KnnCalibration
@@ -42,6 +42,7 @@ __all__ = [
     "Sample",
     "Settings",
     "Verdict",
+    "chosen_labels",
     "clopper_pearson",
     "cross_fit",
     "fit",

@@ -181,6 +181,37 @@ def _labels(policy: Policy) -> str:
     return f"{more}, would be expected to change automatic decisions at {chosen} by less than a point."
 
 
+def chosen_labels(policy: Policy, count: int, method: str) -> str:
+    """What labels of products that `aisle label-next` chose would change at the chosen precision.
+
+    Args:
+        policy: The model's policy.
+        count: Number of products chosen.
+        method: `uncertain`, `random` or `mixed`. Only the products drawn at random count: half of
+            `mixed`, none of `uncertain`.
+    """
+    chosen = exact(policy.settings.precision)
+    drawn = {"random": count, "mixed": count // 2}.get(method, 0)
+    if not drawn:
+        return (
+            f"What these labels would change at {chosen} is not estimated: uncertain products are harder "
+            "than those to come."
+        )
+    gain = policy.label_gain
+    gain = gain.with_labels(drawn) if gain and gain.precision == policy.settings.precision else None
+    if gain is None:
+        return f"What these labels would change at {chosen} is not estimated."
+    which = f"the {drawn:,} drawn at random" if method == "mixed" else f"these {drawn:,} products"
+    if gain.expected - gain.decided >= PAYS:
+        return (
+            f"Labels of {which}: expected +{gain.points:.0f} points of automatic decisions at {chosen} "
+            f"({share(gain.decided)} to {share(gain.expected)}), without what the model learns."
+        )
+    return (
+        f"Labels of {which} would be expected to change automatic decisions at {chosen} by less than a point."
+    )
+
+
 def about(rows: float) -> int:
     """Round a number of rows up to two significant digits."""
     from math import ceil, floor, log10

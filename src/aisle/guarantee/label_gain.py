@@ -1,11 +1,13 @@
 """What more labelled rows would change: the rules are searched again as if they had been seen.
 
-As many rows as there would be are drawn, with replacement, from those there are, near-duplicates together,
-and the search is repeated on them: the mean share decided is the estimate (a bootstrap). That tells what a
-sharper test is worth. What the model itself learns from more rows is not counted.
+Further rows are drawn, with replacement, from those there are, near-duplicates together, and added to them;
+the search is repeated, and the mean share decided is the estimate. That tells what a sharper test is worth.
+What the model itself learns from more rows is not counted. The rows must be drawn like the products to come:
+at random.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from aisle.taxonomy import Taxonomy
 
 DRAWS = 5
 ROWS = 20_000  # with more, the estimate would take longer than it is worth
-LABELS = (200, 1000, 5000)  # numbers of further labels that are tried
+LABELS = (200, 500, 1000, 5000)  # numbers of further labels that are tried
 RANGE = 0.02, 2.0  # times the labelled rows: fewer change nothing, of more these rows say too little
 PAYS = 0.01  # share of products decided in addition
 
@@ -24,8 +26,13 @@ PAYS = 0.01  # share of products decided in addition
 class LabelGain(NamedTuple):
     """What more labels would change at one precision.
 
-    precision: of the point. rows: labelled rows so far. labels: further ones. decided: share of products
-    decided automatically now. expected: the same with these labels.
+    Attributes:
+        precision: Of the point.
+        rows: Labelled rows so far.
+        labels: Further ones: the smallest number that pays, else the largest that was tried.
+        decided: Share of products decided automatically now.
+        expected: The same with these labels.
+        tried: Each number of further labels that was tried, ascending, and the share expected with it.
     """
 
     precision: float
@@ -33,17 +40,31 @@ class LabelGain(NamedTuple):
     labels: int
     decided: float
     expected: float
+    tried: tuple[tuple[int, float], ...] = ()
 
     @property
     def points(self) -> float:
         """Percentage points gained."""
         return 100 * (self.expected - self.decided)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "LabelGain":
+        """Read back what `_asdict` wrote, through JSON."""
+        tried = tuple((int(labels), float(share)) for labels, share in data.get("tried", ()))
+        return cls(**{**data, "tried": tried})
+
+    def with_labels(self, labels: int) -> "LabelGain | None":
+        """The same for another number of further labels, interpolated; None beyond those tried."""
+        numbers, shares = zip((0, self.decided), *self.tried, strict=True)
+        if not 0 <= labels <= numbers[-1]:
+            return None
+        return self._replace(labels=labels, expected=float(np.interp(labels, numbers, shares)))
+
 
 def label_gain(
     demand: Demand, taxonomy: Taxonomy, rows: Rows, alpha: float, point: OperatingPoint, labelled: int
 ) -> LabelGain | None:
-    """The smallest of `LABELS` that decides at least `PAYS` more products, else the largest that was tried.
+    """Estimate what `LABELS` more labelled rows would decide.
 
     Args:
         demand: What is asked at one precision.
@@ -54,29 +75,31 @@ def label_gain(
         labelled: Labelled rows in all; the rows that test are a share of these.
 
     Returns:
-        None where none of the numbers is within `RANGE`, or there are more than `ROWS` rows.
+        For the smallest number of labels that decides at least `PAYS` more products, else the largest that
+        was tried. None where none of the numbers is within `RANGE`, or there are more than `ROWS` rows.
     """
     if not 0 < len(rows) <= ROWS:
         return None
-    found, chance = None, np.random.default_rng(0)
+    tried, expected, chance = [], point.decided, np.random.default_rng(0)
     for labels in LABELS:
         if not RANGE[0] * labelled <= labels <= RANGE[1] * labelled:
             continue
-        draws = (_drawn(rows, 1 + labels / labelled, chance) for _ in range(DRAWS))
+        draws = (_with_drawn(rows, labels / labelled, chance) for _ in range(DRAWS))
         shares = [Search(demand, taxonomy, drawn, alpha).run().decided for drawn in draws]
-        expected = max(point.decided, float(np.mean(shares)))
-        found = LabelGain(point.precision, labelled, labels, point.decided, expected)
-        if expected - point.decided >= PAYS:
-            break
-    return found
+        expected = max(expected, float(np.mean(shares)))
+        tried.append((labels, expected))
+    if not tried:
+        return None
+    labels, expected = next((one for one in tried if one[1] - point.decided >= PAYS), tried[-1])
+    return LabelGain(point.precision, labelled, labels, point.decided, expected, tuple(tried))
 
 
-def _drawn(rows: Rows, factor: float, chance: np.random.Generator) -> Rows:
-    """`factor` times as many groups of rows, drawn with replacement; each is a group of its own."""
+def _with_drawn(rows: Rows, factor: float, chance: np.random.Generator) -> Rows:
+    """The rows, and `factor` times as many groups drawn from them with replacement, each its own group."""
     _, group, sizes = np.unique(rows.group, return_inverse=True, return_counts=True)
     members = np.split(np.argsort(group, kind="stable"), sizes.cumsum()[:-1])
     chosen = chance.integers(len(sizes), size=round(factor * len(sizes)))
-    some = np.concatenate([members[number] for number in chosen])
+    some = np.concatenate([np.arange(len(rows)), *(members[number] for number in chosen)])
     parts = {name: getattr(rows, name)[some] for name in rows._fields if name not in ("descent", "group")}
-    number = np.repeat(np.arange(len(chosen)), sizes[chosen])
+    number = np.append(group, len(sizes) + np.repeat(np.arange(len(chosen)), sizes[chosen]))
     return Rows(descent=Descent(*(part[some] for part in rows.descent)), group=number, **parts)

@@ -224,7 +224,7 @@ class Policy:
                 OodDetector.from_dict(ood) if ood else None,
                 KnnCalibration.from_dict(knn_calibration) if knn_calibration else None,
                 str(data["method"]),
-                LabelGain(**data["label_gain"]) if data["label_gain"] else None,
+                LabelGain.from_dict(data["label_gain"]) if data["label_gain"] else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PolicyError(f"not a saved policy: {error!r}") from error

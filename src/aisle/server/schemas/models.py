@@ -34,13 +34,15 @@ class OperatingPointOut(ResponseModel):
 
 class LabelGainOut(ResponseModel):
     """With `labels` more labelled rows than the `rows` so far, the share decided automatically at `precision`
-    would be `expected`, and not `decided` as now; null if that cannot be estimated."""
+    would be `expected`, and not `decided` as now; null if that cannot be estimated. `tried`: each number of
+    further labels that was tried, and the share expected with it."""
 
     precision: float
     rows: int
     labels: int
     decided: float
     expected: float
+    tried: list[tuple[int, float]]
 
 
 class OperatingCurveOut(ResponseModel):
