@@ -4,12 +4,12 @@
 
 Titles are made up: 4 of 12 words are a category's own, 3 its section's, the others follow Zipf's law. Each
 size is trained in a process of its own, without a guarantee: cross-fitting trains one model a fold more.
-Accuracy is that of 2,000 further titles of the same categories. Writes one section into RESULTS.md.
+Accuracy is that of 2,000 further titles of the same categories. Writes one section into RESULTS.md; rows of
+sizes that are not run again stay.
 """
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -21,11 +21,12 @@ import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parent))
-from results import machine, write_section
+from results import machine, read_section, table, write_section
 
 SIZES = ["2000x100", "10000x100", "50000x100", "10000x1000", "10000x10000", "200000x5000"]
 SECTIONS = 20
 NAME = "cost curve"
+COLUMNS = ("rows", "categories", "wall, s", "processor, s", "peak memory, GiB", "titles/s", "accuracy")
 FRESH = 2000
 
 
@@ -97,19 +98,22 @@ def main() -> None:
     if args.measure:
         print(json.dumps(measure(args.measure)))
         return
-    lines = [
-        "| rows | categories | wall, s | processor, s | peak memory, GiB | titles/s | accuracy |",
-        "|" + "---|" * 7,
-    ]
+    rows = {key: line for line in read_section(NAME) if (key := size_of(line)) in SIZES}
+    about = (
+        f"`benchmarks/cost_curve.py`: `fast` on made-up titles of 12 words, no guarantee; {machine()}. "
+        "Titles a second: one core, all categories scored."
+    )
     for size in args.only or SIZES:
-        lines.append(row(size))
-        print(lines[-1], flush=True)
-        about = (
-            f"`benchmarks/cost_curve.py`: `fast` on made-up titles of 12 words, no guarantee; {machine()}, "
-            f"load {os.getloadavg()[1]:.0f}. Titles a second: one core, all categories scored."
-        )
-        table = "\n".join(lines)
-        write_section(NAME, f"## Cost of training `fast` by rows and categories\n{about}\n\n{table}")
+        rows[size] = row(size)
+        print(rows[size], flush=True)
+        lines = table(COLUMNS, [rows[one] for one in SIZES if one in rows])
+        heading = "## Cost of training `fast` by rows and categories"
+        write_section(NAME, "\n".join([heading, about, "", *lines]))
+
+
+def size_of(line: str) -> str:
+    """`ROWSxCATEGORIES` of a row of the table."""
+    return "x".join(cell.strip().replace(",", "") for cell in line.split("|")[1:3])
 
 
 def row(size: str) -> str:
