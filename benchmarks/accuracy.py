@@ -39,13 +39,13 @@ SETS = {
     "amazon_in": "text/amazon_in.parquet",
     "fashion_text": "text/fashion.parquet",
 }
-PICTURES = {"marketplace", "fashion"}
+WITH_IMAGES = {"marketplace", "fashion"}
 MEANING = ["title_meaning", "meaning"]
 NO_GUARANTEE = ['guarantee.method="none"']  # the model is the same: cross-fitting trains on every row too
 
 
-class Answers(NamedTuple):
-    """Best paths of the judged rows, and seconds: of training, and of answering."""
+class Predicted(NamedTuple):
+    """Best paths of the evaluated rows, and seconds of training and of prediction."""
 
     paths: list[tuple[str, ...]]
     fit: float
@@ -55,38 +55,38 @@ class Answers(NamedTuple):
 class Method(NamedTuple):
     """A way to classify. `recipe`: what its predictions depend on besides its name."""
 
-    run: Callable[[Catalog, Catalog], Answers]
+    run: Callable[[Catalog, Catalog], Predicted]
     recipe: Any = ""
 
 
-def svm(train: Catalog, judged: Catalog) -> Answers:
+def svm(train: Catalog, evaluated: Catalog) -> Predicted:
     start = time.perf_counter()
     model = LinearBaseline.fit(train, progress(False))
     fitted = time.perf_counter()
-    best = model.score(judged).best()
+    best = model.score(evaluated).best()
     paths = [model.taxonomy.nodes[n].path for n in best]
-    return Answers(paths, fitted - start, time.perf_counter() - fitted)
+    return Predicted(paths, fitted - start, time.perf_counter() - fitted)
 
 
 def stack(views: list[str], changes: list[str]) -> Method:
-    def run(train: Catalog, judged: Catalog) -> Answers:
+    def run(train: Catalog, evaluated: Catalog) -> Predicted:
         start = time.perf_counter()
         model = LinearStack("balanced", changes, views, progress(False))
         model.fit(train)
         fitted = time.perf_counter()
-        return Answers(model.best(judged), fitted - start, time.perf_counter() - fitted)
+        return Predicted(model.best(evaluated), fitted - start, time.perf_counter() - fitted)
 
     return Method(run, (views, changes))
 
 
 def recipe(name: str, changes: list[str]) -> Method:
-    def run(train: Catalog, judged: Catalog) -> Answers:
+    def run(train: Catalog, evaluated: Catalog) -> Predicted:
         start = time.perf_counter()
         model = aisle.train(train, name, changes=changes, progress=progress(False))
         fitted = time.perf_counter()
-        best = model.score(judged).best()
+        best = model.score(evaluated).best()
         paths = [model.taxonomy.nodes[n].path for n in best]
-        return Answers(paths, fitted - start, time.perf_counter() - fitted)
+        return Predicted(paths, fitted - start, time.perf_counter() - fitted)
 
     return Method(run, load_recipe(name, changes).model_dump(mode="json"))
 
@@ -102,7 +102,7 @@ def methods(data: str, text: str | None, image: str | None) -> dict[str, Method]
         "fast, text": recipe("fast", ["views.image=false", *NO_GUARANTEE]),
         "balanced, text": recipe("balanced", [*blind, *NO_GUARANTEE]),
     }
-    if data in PICTURES:
+    if data in WITH_IMAGES:
         found |= {
             "linear stack": stack([*MEANING, "image"], both),
             "fast": recipe("fast", NO_GUARANTEE),
@@ -129,7 +129,7 @@ class Row(NamedTuple):
     macro_f1: float
     level1: float
     fit: float
-    answered: float
+    predicted: float
 
 
 class Gain(NamedTuple):
@@ -161,14 +161,14 @@ def gain(truth: np.ndarray, one: np.ndarray, other: np.ndarray) -> Gain:
     )
 
 
-def answered(name: str, method: Method, turn: tuple[Catalog, Catalog], keep: Path | None) -> Answers:
-    """A method's answers, from the folder of kept ones where the same rows and recipe are there."""
+def predicted(name: str, method: Method, turn: tuple[Catalog, Catalog], keep: Path | None) -> Predicted:
+    """A method's predictions, from the folder of saved ones where it has the same rows and recipe."""
     if keep is None:
         return method.run(*turn)
     what = json.dumps([name, method.recipe, *(rows.fingerprint for rows in turn)])
     file = keep / f"{hashlib.sha256(what.encode()).hexdigest()[:20]}.json"
     if file.exists():
-        found = Answers(*json.loads(file.read_text()))
+        found = Predicted(*json.loads(file.read_text()))
         return found._replace(paths=[tuple(path) for path in found.paths])
     found = method.run(*turn)
     keep.mkdir(parents=True, exist_ok=True)
@@ -184,11 +184,11 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="report on `test`, once")
     parser.add_argument("--only", nargs="*", help="methods by name (default: all)")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--judged", type=int, help="judge the first folds only (default: all)")
+    parser.add_argument("--max-folds", type=int, help="evaluate the first folds only (default: all)")
     parser.add_argument("--remove", action="store_true", help="remove the section, and measure nothing")
     parser.add_argument("--text", help="folder of the text encoder's weights, in place of its hub name")
     parser.add_argument("--image", help="folder of the image encoder's weights, in place of its hub name")
-    parser.add_argument("--keep", type=Path, help="folder of answers already given, to go on after a stop")
+    parser.add_argument("--keep", type=Path, help="folder of predictions, so that a stopped run goes on")
     args = parser.parse_args()
     section = f"accuracy {args.data} {'test' if args.test else 'folds'}"
     if args.remove:
@@ -202,30 +202,31 @@ def main() -> None:
         number = folds(train, args.folds)
         turns = [
             (train.select(np.flatnonzero(number != k)), train.select(np.flatnonzero(number == k)))
-            for k in range(args.judged or args.folds)
+            for k in range(args.max_folds or args.folds)
         ]
     nodes = catalog.taxonomy
-    truth = np.concatenate([judged.targets().node for _, judged in turns])
-    answers: dict[str, np.ndarray] = {}
+    truth = np.concatenate([evaluated.targets().node for _, evaluated in turns])
+    predictions: dict[str, np.ndarray] = {}
     seconds: dict[str, tuple[float, float]] = {}
     for name, method in methods(args.data, args.text, args.image).items():
         if args.only and name not in args.only:
             continue
-        parts = [answered(name, method, turn, args.keep) for turn in turns]
-        answers[name] = np.array([nodes.index(path) for one in parts for path in one.paths])
+        parts = [predicted(name, method, turn, args.keep) for turn in turns]
+        predictions[name] = np.array([nodes.index(path) for one in parts for path in one.paths])
         seconds[name] = (sum(p.fit for p in parts) / len(parts), sum(p.answer for p in parts))
-        print(f"{name}: {(answers[name] == truth).mean():.4f}", file=sys.stderr, flush=True)
+        print(f"{name}: {(predictions[name] == truth).mean():.4f}", file=sys.stderr, flush=True)
 
     def top(node: np.ndarray) -> np.ndarray:
         return nodes.ancestors[node, 0]
 
-    rows = {name: judge(truth, found, seconds[name], top) for name, found in answers.items()}
-    gains = {(a, b): gain(truth, answers[a], answers[b]) for a, b in PAIRS if {a, b} <= answers.keys()}
+    rows = {name: judge(truth, found, seconds[name], top) for name, found in predictions.items()}
+    pairs = [pair for pair in PAIRS if predictions.keys() >= set(pair)]
+    gains = {(a, b): gain(truth, predictions[a], predictions[b]) for a, b in pairs}
     what = "`test`, trained on `train`" if args.test else f"{len(turns)} of {args.folds} folds inside `train`"
     write_section(
         section,
         f"## Accuracy on `{args.data}`: {what}\n"
-        f"`benchmarks/accuracy.py {args.data}`; {len(truth):,} products judged; {machine()}.\n\n"
+        f"`benchmarks/accuracy.py {args.data}`; {len(truth):,} products evaluated; {machine()}.\n\n"
         + table(rows)
         + "\n\n"
         + differences(gains),
@@ -236,7 +237,7 @@ def table(rows: dict[str, Row]) -> str:
     lines = ["| method | path accuracy | macro-F1 | level 1 | fit, s | /s |", "|---|---|---|---|---|---|"]
     for name, r in rows.items():
         numbers = [f"{x:.3f}" for x in (r.accuracy, r.macro_f1, r.level1)]
-        lines.append("| " + " | ".join([name, *numbers, f"{r.fit:.0f}", f"{r.answered:,.0f}"]) + " |")
+        lines.append("| " + " | ".join([name, *numbers, f"{r.fit:.0f}", f"{r.predicted:,.0f}"]) + " |")
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/against_commit.py 86ae21f marketplace instacart --text-encoder PATH --image-encoder PATH
 
-Both commits train on the same folds inside `train` (near-duplicates together), without rows kept aside, each
+Both commits train on the same folds inside `train` (near-duplicates together), without held-out rows, each
 in a process of its own. The earlier commit is checked out into a temporary worktree and needs torch. Each has
 a temporary feature store, so that it encodes all rows once. Differences: paired bootstrap over products.
 Writes one section into RESULTS.md.
@@ -25,7 +25,7 @@ from aisle.metrics import f1_scores, paired_bootstrap
 from aisle.workflow import part
 
 sys.path.insert(0, str(Path(__file__).parent))
-from accuracy import PICTURES, SETS
+from accuracy import SETS, WITH_IMAGES
 from results import SHARED, machine, read_section, write_section
 
 ROOT = Path(__file__).parents[1]
@@ -138,12 +138,12 @@ def main() -> None:
 def encoders(data: str, recipe: str, text: str | None, image: str | None) -> dict[str, list[str]]:
     """Recipe changes that name local encoders, in the keys of each commit."""
     found: dict[str, list[str]] = {"earlier": [], "now": []}
-    if data not in PICTURES:
+    if data not in WITH_IMAGES:
         found = {key: ["views.image=false"] for key in found}
     if recipe == "balanced" and text:
         found["earlier"] += [f"views.{view}.encoder.name={text}" for view in ("title_meaning", "meaning")]
         found["now"] += [f"text_encoder={json.dumps(text)}"]
-    if recipe == "balanced" and image and data in PICTURES:
+    if recipe == "balanced" and image and data in WITH_IMAGES:
         found["earlier"] += [f"views.image.encoder.name={image}"]
         found["now"] += [f"image_encoder={json.dumps(image)}"]
     return found

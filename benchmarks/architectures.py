@@ -6,7 +6,7 @@
 The encoders' outputs are computed once and kept, and so is every finished training: killed, it goes on
 where it stood. Every variant of a family has the same stages and differs in what its name says alone; the
 other family is the shipped `balanced`. Is the best fused one above its own best single view? Then, of
-`huse`, trained on `train` and asked on `test`, once: does an image find its own product's text?
+`huse`, trained on `train` and evaluated on `test`, once: does an image find its own product's text?
 """
 
 import argparse
@@ -35,7 +35,7 @@ STAGE = {"epochs": 8, "min_steps": 600, "batch_size": 128, "lr": 1e-3, "weight_d
 TREE = {"type": "TreeHead", "dropout": 0.3}
 SPACE = [{"type": "CrossEntropyLoss"}, {"type": "PerViewLoss"}]
 FOLDS = 5
-SINGLE = ("text alone", "image alone")
+SINGLE = ("text only", "image only")
 
 
 def views(data: str) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def variants(data: str) -> list[Variant]:
     huse += [{"type": "CrossModalGapLoss", "weight": 0.5}, {"type": "ContrastiveLoss", "weight": 0.5}]
     mixed = [
         made("concat", concat),
-        made("text alone", concat, some=texts),
-        made("image alone", concat, some={"image": own["image"]}),
+        made("text only", concat, some=texts),
+        made("image only", concat, some={"image": own["image"]}),
         made("gated", {"type": "GatedFusion", "dim": 512, "dropout": 0.3}, losses=SPACE),
         made("multilevel", {"type": "MultilevelFusion", "dim": 512, "groups": group, "dropout": 0.3}),
         made("huse", {"type": "HuseFusion", "dim": 768, "bridge": 256}, losses=huse),
@@ -100,11 +100,11 @@ def balanced(views: dict[str, Any]) -> list[Variant]:
     if "words" not in views:  # fashion: one small image a product
         changes += ["views.image.images=1", f"views.image.encoder.size={views['image']['encoder']['size']}"]
     whole = load_recipe("balanced", changes)
-    alone = [f"balanced, {name}" for name in SINGLE]
+    single = [f"balanced, {name}" for name in SINGLE]
     return [
         Variant("balanced", whole),
-        Variant(alone[0], whole.without({"image"})),
-        Variant(alone[1], load_recipe(whole.without(texts), ["words=false"])),
+        Variant(single[0], whole.without({"image"})),
+        Variant(single[1], load_recipe(whole.without(texts), ["words=false"])),
     ]
 
 
@@ -144,9 +144,9 @@ def retrieval(data: str, train: Catalog, test: Catalog) -> list[str]:
     texts = [name for name in model.views if name != "image"]
     x, y = frozen["image"], np.concatenate([frozen[t] for t in texts], 1)
     both = here["image"] & np.any([here[t] for t in texts], 0)
-    asked = here_test["image"] & np.any([here_test[t] for t in texts], 0)
+    queries = here_test["image"] & np.any([here_test[t] for t in texts], 0)
     mean_x, mean_y = x[both].mean(0), y[both].mean(0)
-    gallery = np.concatenate([frozen_test[t] for t in texts], 1)[asked] - mean_y
+    gallery = np.concatenate([frozen_test[t] for t in texts], 1)[queries] - mean_y
     found: dict[str, np.ndarray] = {}
     best = (-1.0, 0.0)
     inner = np.flatnonzero(both)
@@ -155,19 +155,19 @@ def retrieval(data: str, train: Catalog, test: Catalog) -> list[str]:
         guess = (x[held] - mean_x) @ ridge(x[rest] - mean_x, y[rest] - mean_y, penalty)
         best = max(best, (float(own_first(guess, y[held] - mean_y).mean()), penalty))
     map_ = ridge(x[both] - mean_x, y[both] - mean_y, best[1])
-    found["ridge map"] = own_first((frozen_test["image"][asked] - mean_x) @ map_, gallery)
+    found["ridge map"] = own_first((frozen_test["image"][queries] - mean_x) @ map_, gallery)
     joined = sum(shared_test[t] * here_test[t][:, None] for t in texts)
     assert isinstance(joined, np.ndarray)
-    found["huse"] = own_first(shared_test["image"][asked], joined[asked])
+    found["huse"] = own_first(shared_test["image"][queries], joined[queries])
     gain = paired_bootstrap(found["huse"].astype(float), found["ridge map"].astype(float))
-    chance = 1 / asked.sum()
+    chance = 1 / queries.sum()
     lines = [f"| {name} | {hit.mean():.4f} |" for name, hit in found.items()]
     return [
         "",
-        f"Image → text recall@1 among the {asked.sum():,} `test` products with both (chance {chance:.4f}), "
+        f"Image → text recall@1 among the {queries.sum():,} `test` products with both (chance {chance:.4f}), "
         "by the title's MiniLM vectors and the image's alone; the ridge map is between these same vectors, "
         f"fitted on `train`, its penalty ({best[1]:g}) chosen there. "
-        f"huse above it: {shown(gain)}.",
+        f"huse, gain: {shown(gain)}.",
         "",
         "| | recall@1 |",
         "|---|---|",
@@ -183,9 +183,9 @@ def ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
     return np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
 
 
-def own_first(asked: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """(n,) whether row i of the gallery is the nearest, by cosine, to row i of those asked."""
-    a, b = (m / np.linalg.norm(m, axis=1, keepdims=True).clip(1e-9) for m in (asked, gallery))
+def own_first(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """(n,) whether row i of the gallery is the nearest, by cosine, to row i of the queries."""
+    a, b = (m / np.linalg.norm(m, axis=1, keepdims=True).clip(1e-9) for m in (queries, gallery))
     return (a @ b.T).argmax(1) == np.arange(len(a))
 
 
@@ -213,15 +213,15 @@ def fused_over_single(catalog: Catalog, made: list[Variant], found: Comparison, 
     lines = []
     for family in ("", "balanced, "):
         own = [v for v in made if v.name.startswith("balanced") == bool(family)]
-        alone = [v for v in own if v.name.removeprefix(family) in SINGLE]
-        fused = [v for v in own if v not in alone]
-        if not alone or not fused:
+        single = [v for v in own if v.name.removeprefix(family) in SINGLE]
+        fused = [v for v in own if v not in single]
+        if not single or not fused:
             continue
-        single, best = (max(some, key=lambda v: accuracy[v.name]) for some in (alone, fused))
-        gain = compare(catalog, [single, best], folds=FOLDS, out=out).rows[1].gain
+        single_best, best = (max(some, key=lambda v: accuracy[v.name]) for some in (single, fused))
+        gain = compare(catalog, [single_best, best], folds=FOLDS, out=out).rows[1].gain
         assert gain is not None
         limits = f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
-        lines.append(f"{best.name} above its own best single view, {single.name}: {limits}.")
+        lines.append(f"{best.name}, gain over its own best single view, {single_best.name}: {limits}.")
     return lines
 
 
@@ -253,7 +253,7 @@ def main() -> None:
         write_section(f"architectures {args.data}", "\n".join(lines))
     if args.what in ("retrieval", "both"):
         lines = [
-            f"## `huse`: a picture finds its own text: {title}",
+            f"## `huse`: image-to-text retrieval: {title}",
             f"`benchmarks/architectures.py {args.data} retrieval`; {machine()}.",
             *retrieval(args.data, train, test),
         ]

@@ -1,9 +1,9 @@
 """Does the audit find labels known to be wrong? `python benchmarks/audit.py [SET …]` writes a section each.
 
-Labels of real training rows are changed by chance: to another product's (random), a sibling's (sibling), or
-to one below a sibling of the parent (parent). Average precision of the audit beside three of cleanlab's
+Labels of real training rows are changed at random: to another product's (random), a sibling's (sibling), or
+to one below a sibling of the parent (parent). Average precision of the audit, and of three of cleanlab's
 scores on the same out-of-fold probabilities, tempered so that they are calibrated; then models are trained on
-the changed labels, on what the audit made of them, and without what it calls likely wrong, and judged on test
+the changed labels, on what the audit made of them, and without what it calls likely wrong, and evaluated on test
 rows.
 """
 
@@ -37,12 +37,12 @@ FILES = {"marketplace": "marketplace/products.csv", "fashion": "fashion/products
 KINDS = {"random": 0, "sibling": 1, "parent": 2}
 RATES = (0.05, 0.1, 0.2)
 FOLDS = 3
-# `fast` on text alone, cut down: what judges is the same for both, and 18 audits should end.
+# `fast` on text only, with small vocabularies: the same probabilities for both, and cheap.
 CHANGES = (
     "views.image=false",
 )  # fmt: skip
 PLAIN = (*CHANGES, "split.validation=0", "split.calibration=0", "split.threshold=0")
-RIVALS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
+BASELINES = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 
 
 def spoil(catalog: Catalog, kind: str, rate: float, seed: int = 1) -> tuple[Catalog, np.ndarray]:
@@ -98,12 +98,12 @@ def gathered(noisy: Catalog, wrong: np.ndarray, tree: Taxonomy) -> Gathered:
     return Gathered(wrong, logp, gather(noisy, tree, cases, models()))
 
 
-def kept(file: Path, make: Callable[[], Gathered]) -> Gathered:
-    """Models are slow to train, judges are not: what was gathered is kept."""
+def cached(file: Path, make: Callable[[], Gathered]) -> Gathered:
+    """Evidence from the cache, or gathered and cached: models are slow to train."""
     if not file.exists():
-        beside = file.with_suffix(".part")
-        beside.write_bytes(pickle.dumps(make()))
-        beside.replace(file)
+        partial = file.with_suffix(".part")
+        partial.write_bytes(pickle.dumps(make()))
+        partial.replace(file)
     return pickle.loads(file.read_bytes())  # noqa: S301 - written above, by this very program
 
 
@@ -111,11 +111,11 @@ def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool, 
     """One audit: average precisions, their difference, what was estimated, and what retraining gave."""
     noisy, wrong = spoil(catalog, kind, rate)
     tree = catalog.taxonomy
-    wrong, logp, evidence = kept(file, lambda: gathered(noisy, wrong, tree))
+    wrong, logp, evidence = cached(file, lambda: gathered(noisy, wrong, tree))
     cases, verdicts = evidence.cases, judge(evidence)
     label = tree.terminal_of[cases.node]
     truth, sure = wrong[cases.rows], tempered(logp[cases.rows], label)
-    theirs = {m: -get_label_quality_scores(label, sure, method=m) for m in RIVALS}
+    theirs = {m: -get_label_quality_scores(label, sure, method=m) for m in BASELINES}
     scores = {m: float(average_precision_score(truth, s)) for m, s in theirs.items()}
     best = max(scores, key=scores.__getitem__)
 
@@ -173,7 +173,7 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         "noise",
         "wrong",
         "audit",
-        *(r.replace("_", " ") for r in RIVALS),
+        *(r.replace("_", " ") for r in BASELINES),
         "gain over the best, 95 % limits",
         "estimated wrong",
         "likely wrong",
@@ -187,7 +187,7 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
             f["kind"],
             f"{f['rate']:.1%}",
             f"**{f['ours']:.3f}**",
-            *(f"{f['baselines'][r]:.3f}" for r in RIVALS),
+            *(f"{f['baselines'][r]:.3f}" for r in BASELINES),
         ]
         cells.append(f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})")
         cells += [f"{f['estimated']:.1%}", f"{f['likely']:,}", f"{f['precise']:.0%}"]
@@ -199,11 +199,11 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         lines.append(f"| {' | '.join(cells + [''] * (len(heads) - len(cells)))} |")
     return "\n".join([
         f"## Audit: wrong labels found, `{name}`", "",
-        f"Average precision of finding labels changed by chance among {products:,} training rows, whose own "
-        "labels are not all right: to another product's (random), a sibling's, one below a sibling of the "
-        f"parent (parent). Out-of-fold probabilities of `fast` on text alone, cut down, {FOLDS} folds, the "
-        "same for the audit and for cleanlab (scores by their names there, on probabilities tempered to be "
-        "calibrated). Limits: paired bootstrap over products, near-duplicates together. Likely wrong: by "
+        f"Average precision of finding labels changed at random among {products:,} training rows, whose own "
+        "labels have errors too: to another product's (random), a sibling's, one below a sibling of the "
+        "parent (parent). Out-of-fold probabilities of `fast` on text only, with small vocabularies, "
+        f"{FOLDS} folds, the same for the audit and for cleanlab (scores by their names there, on "
+        "probabilities tempered to be calibrated). Limits: paired bootstrap over products, near-duplicates together. Likely wrong: by "
         "a chance of one half or more. Retraining: accuracy of full paths on test rows. "
         f"{machine()}. `python benchmarks/audit.py {name}`", "", *lines,
     ])  # fmt: skip

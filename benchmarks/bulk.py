@@ -93,7 +93,7 @@ def main() -> None:
 HEAD = [
     "## Bulk: memory and time by the number of rows, and of leaves",
     "",
-    "`aisle classify RUN FILE --out FOLDER` (`benchmarks/bulk.py`), recipe `fast`, text alone, no two",
+    "`aisle classify RUN FILE --out FOLDER` (`benchmarks/bulk.py`), recipe `fast`, text only, no two",
     "listings alike, one thread. Memory includes Python, torch and the model, processor time their start.",
 ]
 

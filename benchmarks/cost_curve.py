@@ -3,7 +3,7 @@
     python benchmarks/cost_curve.py [--only 10000x10000 200000x5000]
 
 Titles are made up: 4 of 12 words are a category's own, 3 its section's, the others follow Zipf's law. Each
-size is trained in a process of its own, without a guarantee: cross-fitting trains one model a fold more.
+size is trained in a process private, without a guarantee: cross-fitting trains one model a fold more.
 Accuracy is that of 2,000 further titles of the same categories. Writes one section into RESULTS.md; rows of
 sizes that are not run again stay.
 """

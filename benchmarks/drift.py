@@ -2,7 +2,7 @@
 
 A model learns from `train`; the rows of `test` are cut in two by chance, again and again. Both halves as they
 are: any alarm is false. Then a share of the second half is changed in one way, and it is written down
-whether an alarm was raised, and whether the aspect that was meant is among those named. A section each set.
+whether an alarm was raised, and whether it names the changed aspect. One section per data set.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from aisle.workflow import part
 from results import SHARED, machine, write_section
 
 SETS = {"marketplace": "marketplace/products.csv", "fashion": "fashion/products.parquet"}
-STRANGERS = "text/instacart.parquet"  # groceries belong nowhere in either tree
-# `fast` on text alone, cut down: what drift asks of a model is its answers, not good ones.
+FOREIGN = "text/instacart.parquet"  # groceries belong nowhere in either tree
+# `fast` on text only, with small vocabularies: drift needs predictions, not accurate ones.
 CHANGES = (
     "views.image=false",
 )  # fmt: skip
@@ -41,7 +41,7 @@ class Plant(NamedTuple):
     """A change of some of the products, and the aspects of which one should be named."""
 
     change: MetricChange
-    meant: tuple[str, ...]
+    expected: tuple[str, ...]
 
 
 def each(change: Callable[[dict[str, str]], dict[str, str]]) -> MetricChange:
@@ -56,7 +56,7 @@ def each(change: Callable[[dict[str, str]], dict[str, str]]) -> MetricChange:
     return made
 
 
-def plants(strangers: list[Product], descriptions: bool) -> dict[str, Plant]:
+def plants(foreign: list[Product], descriptions: bool) -> dict[str, Plant]:
     longest = "description" if descriptions else "title"
 
     def templated(fields: dict[str, str]) -> dict[str, str]:
@@ -69,8 +69,8 @@ def plants(strangers: list[Product], descriptions: bool) -> dict[str, Plant]:
         return fields | {longest: " ".join(fields.get(longest, "").split()[:2])}
 
     def others(products: list[Product], picked: np.ndarray, rng: np.random.Generator) -> list[Product]:
-        drawn = iter(rng.choice(len(strangers), int(picked.sum()), replace=False).tolist())
-        return [strangers[next(drawn)] if at else p for p, at in zip(products, picked, strict=True)]
+        drawn = iter(rng.choice(len(foreign), int(picked.sum()), replace=False).tolist())
+        return [foreign[next(drawn)] if at else p for p, at in zip(products, picked, strict=True)]
 
     def one_branch(products: list[Product], picked: np.ndarray, rng: np.random.Generator) -> list[Product]:
         tops = Counter(p.categories[0][0] for p in products if p.categories)
@@ -99,7 +99,7 @@ def halves(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray
     return np.sort(order[: count // 2]), np.sort(order[count // 2 :])
 
 
-class Kept:
+class Cache:
     """What was found, by name, a line each in a file: an interrupted run goes on where it was."""
 
     def __init__(self, file: Path) -> None:
@@ -120,25 +120,25 @@ def changed(before: Profile, now: Profile) -> list[str]:
     return [a.key for a in compared(before, now) if a.changed]
 
 
-def silence(whole: Profile, kept: Kept) -> str:
+def false_alarms(whole: Profile, cached: Cache) -> str:
     """Every aspect that was called changed between random halves, with how often, and how often any was."""
     named: Counter[str] = Counter()
     alarms = 0
     for seed in range(HALVES):
         before, now = halves(len(whole), np.random.default_rng(seed))
-        keys = kept.get(f"halves {seed}", lambda a=before, b=now: changed(whole.select(a), whole.select(b)))
+        keys = cached.get(f"halves {seed}", lambda a=before, b=now: changed(whole.select(a), whole.select(b)))
         named.update(keys)
         alarms += bool(keys)
     found = clopper_pearson(alarms, HALVES)
-    told = ", ".join(f"{name} {count}" for name, count in named.most_common()) or "none"
+    by_aspect = ", ".join(f"{name} {count}" for name, count in named.most_common()) or "none"
     return (
         f"Random halves of {len(whole):,} `test` rows: a false alarm in {alarms} of {HALVES} comparisons, "
-        f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%}); by aspect: {told}."
+        f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%}); by aspect: {by_aspect}."
     )
 
 
-def speech(
-    model: Predictor, rows: Catalog, whole: Profile, strangers: list[Product], kept: Kept
+def detection(
+    model: Predictor, rows: Catalog, whole: Profile, foreign: list[Product], cached: Cache
 ) -> list[str]:
     """How often each planted change is noticed, by the share of rows it touches."""
     texts = Counter(name for p in rows for name in p.fields)
@@ -152,46 +152,46 @@ def speech(
         return changed(whole.select(before), profile(model, other))
 
     lines = [
-        f"| changed in one half | {' | '.join(f'{s:.0%} of its rows' for s in SHARES)} | meant |",
+        f"| changed in one half | {' | '.join(f'{s:.0%} of its rows' for s in SHARES)} | expected |",
         "|" + "---|" * (len(SHARES) + 2),
     ]
-    for name, plant in plants(strangers, texts["description"] > len(rows) / 2).items():
+    for name, plant in plants(foreign, texts["description"] > len(rows) / 2).items():
         cells = []
         for share in SHARES:
             keys = [
-                set(kept.get(f"{name} {share} {seed}", lambda s=seed, q=share, p=plant: planted(p, q, s)))
+                set(cached.get(f"{name} {share} {seed}", lambda s=seed, q=share, p=plant: planted(p, q, s)))
                 for seed in range(PLANTED)
             ]
-            alarms, right = sum(map(bool, keys)), sum(bool(k & set(plant.meant)) for k in keys)
+            alarms, right = sum(map(bool, keys)), sum(bool(k & set(plant.expected)) for k in keys)
             cells.append(f"{alarms / PLANTED:.0%} / {right / PLANTED:.0%}")
-        lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(plant.meant)} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(plant.expected)} |")
     return lines
 
 
-def measured(name: str, strangers: list[Product], cache: Path, run: Path | None) -> None:
+def measured(name: str, foreign: list[Product], cache: Path, run: Path | None) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     shop = aisle.read(SHARED / "data" / SETS[name])
     if run is None and not (cache / name / "model").is_dir():
         aisle.train(shop, "fast", changes=CHANGES, out=cache / name)
     model = aisle.load(run or cache / name).with_store(FeatureStore())
     rows = part(shop, "test")
-    whole, kept = profile(model, rows), Kept(cache / f"{name}.jsonl")
+    whole, cached = profile(model, rows), Cache(cache / f"{name}.jsonl")
     lines = [
-        f"## Drift: silence and speech, `{name}`",
+        f"## Drift: false alarms and detection, `{name}`",
         "",
         f"`python benchmarks/drift.py {name}`; recipe `{model.results.get('recipe', '?')}`"
-        f"{'' if run else ', text alone and cut down'}, trained on `train`. "
+        f"{'' if run else ', text only, with small vocabularies'}, trained on `train`. "
         f"{machine()}.",
         "",
-        silence(whole, kept),
+        false_alarms(whole, cached),
         "",
     ]
-    if strangers:
+    if foreign:
         lines += [
-            f"Planted: a share of one half's rows changed in one way, {PLANTED} times each. Any alarm / an "
-            "aspect that was meant named.",
+            f"Simulated drift: a share of one half's rows changed in one way, {PLANTED} times each. "
+            "Any alarm / alarm that names the changed aspect.",
             "",
-            *speech(model, rows, whole, strangers, kept),
+            *detection(model, rows, whole, foreign, cached),
         ]
     print("\n".join(lines))
     write_section(f"drift {name}", "\n".join(lines))
@@ -202,11 +202,13 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", default=list(SETS))
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-drift")
     parser.add_argument("--run", type=Path, help="a model of the set that was trained already")
-    parser.add_argument("--silent", action="store_true", help="random halves alone")
+    parser.add_argument("--false-alarms", action="store_true", help="only compare random halves")
     given = parser.parse_args()
-    strangers = [] if given.silent else list(aisle.read(SHARED / "data" / STRANGERS).select(np.arange(2_000)))
+    foreign: list[Product] = []
+    if not given.false_alarms:
+        foreign = list(aisle.read(SHARED / "data" / FOREIGN).select(np.arange(2_000)))
     for name in given.sets:
-        measured(name, strangers, given.cache, given.run)
+        measured(name, foreign, given.cache, given.run)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Is the guarantee kept by the final model on fresh rows? `python benchmarks/guarantee.py` writes a section.
+"""Does the guarantee hold for final models on fresh rows? `python benchmarks/guarantee.py` writes a section.
 
 Simulated: a ridge regression on synthetic products, cross-fitted as `aisle train` does it; the policy fitted
 on out-of-fold scores decides fresh products scored by the model of all rows. Real: repeated splits of the
 `train` rows into four fifths, which train with the shipped recipe and its defaults, and one fifth of fresh
 rows; near-duplicates stay on one side. A violation: the realised precision of the fresh rows is below what
-was asked. Fresh rows are few in real sets, so that this includes the luck of the draw: `beyond luck` counts
+was asked. Fresh rows are few in real sets, so that this includes chance: `significant` counts
 those whose one-sided 95 % Clopper-Pearson upper limit of the precision lies below what was asked.
-What trained models say is kept in `--cache`; a run that was stopped goes on.
+Scores of trained models are cached in `--cache`; a run that was stopped goes on.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SETS = {
 }
 MOST = 6000  # rows of a set
 SHOWN = (0.95, 0.9, 0.8)  # precisions in the table
-LEARNED, FRESH, WIDTH = 2000, 20_000, 64  # of the simulation: rows, and numbers that describe a product
+TRAINED, FRESH, WIDTH = 2000, 20_000, 64  # of the simulation: rows, and numbers that describe a product
 Outcome = dict[str, Any]
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     lines, errors, before = [], [], read_section("guarantee")
     for title, cases in plan.items():
         work = Parallel(n_jobs=args.jobs)
-        outcomes: list[Any] = list(work(delayed(kept)(args.cache, *case) for case in cases))
+        outcomes: list[Any] = list(work(delayed(cached_outcome)(args.cache, *case) for case in cases))
         if not outcomes:  # rows of an earlier run stay
             own = [line for line in before if line.startswith(f"| {title} | ")]
             lines += [line for line in own if "%" in line]
@@ -75,7 +75,7 @@ def main() -> None:
         print(section, flush=True) if args.dry else write_section("guarantee", section)
 
 
-def kept(cache: Path, name: str, recipe: str, seed: int) -> Outcome:
+def cached_outcome(cache: Path, name: str, recipe: str, seed: int) -> Outcome:
     """One outcome; trained models' scores of real rows come from the cache if they are there."""
     if name == "simulated":
         return simulated(seed)
@@ -90,7 +90,7 @@ def kept(cache: Path, name: str, recipe: str, seed: int) -> Outcome:
 # -- one outcome --------------------------------------------------------------------------------
 
 
-def judged(policy: Policy, fresh: Sample) -> Outcome:
+def evaluate(policy: Policy, fresh: Sample) -> Outcome:
     """What the policy decides of fresh rows at the precisions shown, and its calibration error."""
     scores, nearest, node = fresh.scores, fresh.nearest, fresh.targets.node
     tree = scores.taxonomy
@@ -170,7 +170,7 @@ def of_scores(saved: Mapping[str, np.ndarray]) -> Outcome:
     path = policy.descend(learned.scores, learned.nearest)
     sure = path.confidence[np.arange(len(path.best)), path.depth - 1]
     folds = [float(sure.mean()), float((path.best == saved["label"]).mean())]
-    return judged(policy, sample("fresh", saved["fresh_label"], None)) | {"out_of_fold": folds}
+    return evaluate(policy, sample("fresh", saved["fresh_label"], None)) | {"out_of_fold": folds}
 
 
 def changes(name: str, recipe: str) -> list[str]:
@@ -207,18 +207,18 @@ def simulated(seed: int) -> Outcome:
         logits = 12 * fresh @ np.linalg.solve(gram, x.T @ np.eye(count)[label])
         return Scores(tree, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
 
-    x, label = drawn(LEARNED)
-    fold = rng.permutation(LEARNED) % 5
-    logp = np.zeros((LEARNED, count))
+    x, label = drawn(TRAINED)
+    fold = rng.permutation(TRAINED) % 5
+    logp = np.zeros((TRAINED, count))
     for k in range(5):
         logp[fold == k] = scored(x[fold != k], label[fold != k], x[fold == k]).logp
-    exact = np.ones(LEARNED, bool)
+    exact = np.ones(TRAINED, bool)
     policy = cross_fit(
         (Scores(tree, logp), Targets(tree.terminals[label], exact)), fold, Settings(0.95, ALPHA)
     )
     fresh, truth = drawn(FRESH)
     targets = Targets(tree.terminals[truth], np.ones(FRESH, bool))
-    return judged(policy, Sample(scored(x, label, fresh), targets))
+    return evaluate(policy, Sample(scored(x, label, fresh), targets))
 
 
 # -- the table ----------------------------------------------------------------------------------
@@ -268,8 +268,8 @@ def table(heads: list[str], lines: list[str]) -> Iterator[str]:
 
 def report(lines: list[str], errors: list[str]) -> str:
     heads = [
-        "rows of", "asked", "splits", "full path", "branch", "realised, full", "realised, branch",
-        "below what was asked: full / branch / either", "beyond luck", "p (violations > alpha)",
+        "rows of", "guaranteed", "splits", "full path", "branch", "realised, full", "realised, branch",
+        "below the guaranteed precision: full / branch / either", "significant", "p (violations > alpha)",
         "full paths / oracle's", "no full path",
     ]  # fmt: skip
     more = [
@@ -278,11 +278,11 @@ def report(lines: list[str], errors: list[str]) -> str:
     ]  # fmt: skip
     about = (
         f"`python benchmarks/guarantee.py`: the final model on fresh rows, alpha {ALPHA}, defaults. "
-        f"Simulated: {LEARNED:,} rows learned, {FRESH:,} fresh; a violation is a mean below what was asked. "
-        f"Real: at most {MOST:,} `train` rows, four fifths learned. Their fresh rows are few, so the test "
-        "counts splits below what was asked beyond luck (exact upper limit, 95 %). p: exact "
+        f"Simulated: {TRAINED:,} training rows, {FRESH:,} fresh; a violation is a mean below the guaranteed "
+        f"precision. Real: at most {MOST:,} `train` rows, four fifths for training. Their fresh rows are "
+        "few, so the test counts splits significantly below it (exact upper limit, 95 %). p: exact "
         "binomial test of violations (either kind) against alpha. Oracle: the best threshold on the same "
-        f"confidences, chosen on the labels judged. {machine()}."
+        f"confidences, chosen on the evaluation labels. {machine()}."
     )
     errors_are = (
         "Expected calibration error, ten bins of equally many rows; mean confidence and accuracy of full "

@@ -1,7 +1,7 @@
-"""Words and vectors fused, against each alone: `python benchmarks/hybrid.py RUN products.csv`.
+"""Hybrid search: BM25 and vectors, against each alone: `python benchmarks/hybrid.py RUN products.csv`.
 
-Known products are looked for among the catalog's `test` rows: by three words of their text drawn by chance,
-by their rarest word (as a model number is asked for), and by their title with half its words spelled wrongly.
+Known products are searched among the catalog's `test` rows: by three words of their text drawn by chance,
+by their rarest word (as a model number would be), and by their title with half its words spelled wrongly.
 Writes a section of RESULTS.md.
 """
 
@@ -23,7 +23,7 @@ from aisle.search.bm25 import words_of
 from aisle.workflow import part
 from results import machine, write_section
 
-ASKED, K = 300, 10
+N_QUERIES, K = 300, 10
 WAYS = ("vectors", "words", "both")
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     products = list(catalog)
     texts = [words_of(f"{p.fields.get('title', '')} {p.fields.get('description', '')}") for p in products]
     spread = Counter(word for text in texts for word in set(text))
-    asked = rng.permutation([i for i, text in enumerate(texts) if len(set(text)) >= 6])[:ASKED]
+    chosen = rng.permutation([i for i, text in enumerate(texts) if len(set(text)) >= 6])[:N_QUERIES]
 
     def some(i: int) -> str:
         return " ".join(rng.choice(sorted(set(texts[i])), 3, replace=False))
@@ -61,19 +61,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         index = search.build(model, catalog, Path(folder) / "index", run=args.run)
         for kind, said in kinds.items():
-            queries = [Product("q", {"title": said(int(i))}) for i in asked]
+            queries = [Product("q", {"title": said(int(i))}) for i in chosen]
             found: dict[str, np.ndarray] = {}
             alike: dict[str, float] = {}
             for by in WAYS:
                 hits = index.search(queries, K, mode=by)  # type: ignore[arg-type]
                 rows = [[place[hit.id] for hit in one] for one in hits]
-                own = np.zeros((len(asked), K), bool)
-                for q, (one, i) in enumerate(zip(rows, asked, strict=True)):
+                own = np.zeros((len(chosen), K), bool)
+                for q, (one, i) in enumerate(zip(rows, chosen, strict=True)):
                     own[q, : len(one)] = [row == i for row in one]
                 found[by] = reciprocal_rank(own)
                 shared = [
                     shared_path(tree.ancestors, node[[i]], node[one][None])[0].mean() if one else 0.0
-                    for one, i in zip(rows, asked, strict=True)
+                    for one, i in zip(rows, chosen, strict=True)
                     if node[i] >= 0
                 ]
                 alike[by] = float(np.mean(shared))
@@ -83,13 +83,14 @@ def main() -> None:
             lines.append(f"| {kind} | " + " | ".join(cells) + " |")
             print(lines[-1], flush=True)
     about = (
-        f"`benchmarks/hybrid.py`, recipe `{model.results.get('recipe', '?')}`: {len(asked)} products looked "
-        f"for among {len(products):,} `test` rows of `{args.data.parent.name}`. MRR@{K} of the product / "
-        f"share of the path that hits have in common with it; then MRR of both above each alone. {machine()}."
+        f"`benchmarks/hybrid.py`, recipe `{model.results.get('recipe', '?')}`: {len(chosen)} products "
+        f"searched among {len(products):,} `test` rows of `{args.data.parent.name}`. MRR@{K} of the product "
+        f"/ share of the path that hits have in common with it; then the gain of "
+        f"both over each alone. {machine()}."
     )
-    head = "| asked by | vectors | words | both | both above vectors | both above words |"
+    head = "| query | vectors | words | both | gain over vectors | gain over BM25 |"
     table = [head, "|---|---|---|---|---|---|", *lines]
-    write_section("hybrid", "\n".join(["## Words and vectors fused", "", about, "", *table]))
+    write_section("hybrid", "\n".join(["## Hybrid search: BM25 and vectors", "", about, "", *table]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What it costs and changes to keep near-duplicates on one side: `python benchmarks/near_duplicates.py`.
 
 `marketplace`: how many rows are tied by equal content, by nearly equal titles too, and by first images that
-look alike too, and how long it takes to find out; accuracy of `fast` on text alone, shortened, on rows held
+look alike too, and how long it takes to find out; accuracy of `fast` on text only, shortened, on rows held
 out by each kind of group. And the time for growing numbers of titles, made of real ones by changing words.
 """
 
@@ -85,28 +85,28 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seeds", type=int, default=SEEDS)
     options.add_argument("--sizes", type=int, nargs="*", default=SIZES)
-    asked = options.parse_args()
+    args = options.parse_args()
     catalog = read(SHARED / "data" / "marketplace" / "products.csv")
     catalog = catalog.select(catalog.targets().node >= 0)
     lines = [
-        "## Near-duplicates on one side",
+        "## Near-duplicates in one split",
         "",
-        f"`marketplace`, {len(catalog):,} labelled rows. Rows tied to others, by what ties them; and "
-        "accuracy of `fast` on text alone, shortened, on a fifth held out with its groups "
-        f"({asked.seeds} seeds: mean, least to most).",
+        f"`marketplace`, {len(catalog):,} labelled rows. Rows linked to others, by the kind of link; and "
+        "accuracy of `fast` on text only, shortened, on a fifth held out with its groups "
+        f"({args.seeds} seeds: mean, least to most).",
         "",
-        "| tied by | seconds | groups | rows in them | largest | accuracy held out |",
+        "| linked by | seconds | groups | rows in them | largest | accuracy held out |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     found_by = {name: tied(catalog, **how) for name, how in KINDS.items()}  # before training looks for them
     for name, (groups, one) in found_by.items():
-        right = [100 * accuracy(catalog, groups, seed) for seed in range(asked.seeds)]
+        right = [100 * accuracy(catalog, groups, seed) for seed in range(args.seeds)]
         lines.append(
             f"| {name} | {one.seconds:.1f} | {one.groups:,} | {one.rows:,} | {one.largest:,} | "
             f"{np.mean(right):.2f} % ({min(right):.2f} to {max(right):.2f}) |"
         )
     lines += ["", "| titles | seconds | nearly equal pairs |", "|---:|---:|---:|"]
-    for size in asked.sizes:
+    for size in args.sizes:
         some = titles(catalog, size)
         started = time.perf_counter()
         found = similar_titles(some)

@@ -1,12 +1,12 @@
 """Does the guarantee hold, and what does it cost? `python benchmarks/precision.py` writes a section.
 
-Over many duplicate-aware random splits of kept (out-of-fold) predictions, a policy is fitted on two
-parts and judged on the third. A split violates the guarantee when the one-sided 95 % Clopper-Pearson
+Over many duplicate-aware random splits of saved (out-of-fold) predictions, a policy is fitted on two
+parts and evaluated on the third. A split violates the guarantee when the one-sided 95 % Clopper-Pearson
 upper limit of what was realised lies below it. Coverage is compared with an oracle: the best threshold
-on the same ranking, chosen with the labels of the very rows it is judged on. The same on simulated
+on the same ranking, chosen with the labels of the very rows it is evaluated on. The same on simulated
 probabilities whose truth is known, honest and over-confident, with fresh rows for every split.
 
-What is slow is kept in `--cache`: predictions, and every case's outcomes; a run that was stopped goes on.
+What is slow is cached in `--cache`: predictions, and every case's outcomes; a run that was stopped goes on.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ALPHA = 0.05
 # The fields of `Nearest` in a cached file.
 NEAREST = ("branch_similarity", "place", "similarity", "branch_score", "distance")
 LEAST = -16.0  # the logit of what a fold never learned
-# Kept predictions, by the precisions asked for: of the network alone, and with the nearest neighbors.
+# Saved predictions, by guaranteed precision: of the network alone, and with the nearest neighbors.
 REAL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "marketplace-balanced": ((0.9, 0.95), (0.9, 0.95, 0.8)),
     "marketplace-svm": ((0.9, 0.8), ()),
@@ -77,13 +77,13 @@ def cases(cache: Path) -> Iterator[tuple[str, float, Callable[[int], Outcome]]]:
     """What predictions, what precision, and the function that judges one split."""
     for name, sharpness in (("simulated, honest", 1.0), ("simulated, over-confident", 3.0)):
         yield name, 0.9, partial(simulated, sharpness, 0.9)
-    for name, asked in REAL.items():
+    for name, precisions in REAL.items():
         if (cache / f"{name}.npz").exists() or SHARED.exists():
-            kept(name, cache)  # computed once, before any worker asks
-            for precision in asked[1]:
+            saved_predictions(name, cache)  # computed once, before any worker asks
+            for precision in precisions[1]:
                 neighbors(name, cache)
                 yield f"{name}, neighbors", precision, partial(real, name, cache, precision, True)
-            for precision in asked[0]:
+            for precision in precisions[0]:
                 yield name, precision, partial(real, name, cache, precision, False)
 
 
@@ -129,11 +129,11 @@ def report(lines: list[str], splits: int) -> str:
             "## Guaranteed precision",
             "",
             f"{splits} duplicate-aware random splits ({PARTS[0]:.0%} calibrate, {PARTS[1]:.0%} thresholds, "
-            f"{PARTS[2]:.0%} judged), alpha {ALPHA}. Kept predictions of `train` rows: `balanced`, five "
+            f"{PARTS[2]:.0%} evaluated), alpha {ALPHA}. Saved predictions of `train` rows: `balanced`, five "
             "folds of the shipped recipe; `svm`, ten folds of a linear SVM on TF-IDF, six times its margins "
-            "as logits. `neighbors`: as the model remembers them, in all its spaces. A violation is a "
+            "as logits. `neighbors`: the model's k-NN index over all its views. A violation is a "
             "split whose one-sided 95 % Clopper-Pearson upper limit lies below the guaranteed one. "
-            "`oracle`: the best threshold on the same ranking, chosen on the labels of the rows judged. "
+            "`oracle`: the best threshold on the same ranking, chosen on the labels of the evaluated rows. "
             "`none`: splits in which no full path could be guaranteed. "
             f"{machine()}. `python benchmarks/precision.py`",
             "",
@@ -145,7 +145,7 @@ def report(lines: list[str], splits: int) -> str:
 # -- one split ----------------------------------------------------------------------------------
 
 
-def judged(policy: Policy, sample: Sample, precision: float) -> Outcome:
+def evaluate(policy: Policy, sample: Sample, precision: float) -> Outcome:
     scores, targets = sample.scores, sample.targets
     calibrated = policy.calibrate(scores)
     descent = policy.descend(scores, sample.nearest)
@@ -175,7 +175,7 @@ def judged(policy: Policy, sample: Sample, precision: float) -> Outcome:
 
 
 def real(name: str, cache: Path, precision: float, ask: bool, seed: int) -> Outcome:
-    scores, targets, groups, _ = kept(name, cache)
+    scores, targets, groups, _ = saved_predictions(name, cache)
     near = neighbors(name, cache) if ask else None
     share = np.random.default_rng(seed).random(groups.max() + 1)[groups]
     edges = np.cumsum((0.0, *PARTS))
@@ -185,7 +185,7 @@ def real(name: str, cache: Path, precision: float, ask: bool, seed: int) -> Outc
         for p in parts
     ]
     policy = fit(samples[0], samples[1], precision=precision, alpha=ALPHA)
-    return judged(policy, samples[2], precision)
+    return evaluate(policy, samples[2], precision)
 
 
 def simulated(sharpness: float, precision: float, seed: int) -> Outcome:
@@ -195,7 +195,7 @@ def simulated(sharpness: float, precision: float, seed: int) -> Outcome:
     scores, targets = draw(tree, 20_000, seed, sharpness)
     cut = np.split(np.arange(20_000), [3_000, 15_000])
     first, second, third = (Sample(scores[c], Targets(targets.node[c], targets.exact[c])) for c in cut)
-    return judged(fit(first, second, precision=precision, alpha=ALPHA), third, precision)
+    return evaluate(fit(first, second, precision=precision, alpha=ALPHA), third, precision)
 
 
 def draw(tree: Taxonomy, rows: int, seed: int, sharpness: float) -> tuple[Scores, Targets]:
@@ -213,11 +213,11 @@ def draw(tree: Taxonomy, rows: int, seed: int, sharpness: float) -> tuple[Scores
     return Scores(tree, logp), Targets(tree.terminals[label], np.ones(rows, dtype=bool))
 
 
-# -- kept predictions ---------------------------------------------------------------------------
+# -- saved predictions ---------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=2)
-def kept(name: str, cache: Path) -> tuple[Scores, Targets, np.ndarray, np.ndarray]:
+def saved_predictions(name: str, cache: Path) -> tuple[Scores, Targets, np.ndarray, np.ndarray]:
     """Out-of-fold scores of the `train` rows, their labels, near-duplicate groups and folds."""
     file = cache / f"{name}.npz"
     if not file.exists():
@@ -259,16 +259,17 @@ def predict_out_of_fold(name: str, file: Path) -> None:
     logits = np.full((len(label), len(tree.terminals)), LEAST, dtype=np.float32)
     near: list[Nearest] = []
     for k in range(number):
-        learn, asked = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        learn, held_out = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         if learner == "balanced":
-            places, found, nearest = balanced(catalog.select(learn), catalog.select(asked), tree)
+            places, found, nearest = balanced(catalog.select(learn), catalog.select(held_out), tree)
             near.append(nearest)
         else:
-            places, found = linear_svm(catalog.select(learn), catalog.select(asked))
+            places, found = linear_svm(catalog.select(learn), catalog.select(held_out))
         columns = [tree.terminal_of[tree.index(place)] for place in places]
-        logits[np.ix_(asked, columns)] = np.maximum(found, LEAST)
+        logits[np.ix_(held_out, columns)] = np.maximum(found, LEAST)
         print(
-            f"{name} fold {k + 1}: {(logits[asked].argmax(1) == label[asked]).mean():.3f} right", flush=True
+            f"{name} fold {k + 1}: {(logits[held_out].argmax(1) == label[held_out]).mean():.3f} right",
+            flush=True,
         )
     back = np.argsort(np.concatenate([np.flatnonzero(fold == k) for k in range(number)]))
     remembered = dict(zip(NEAREST, Nearest.join(near).take(back), strict=True)) if near else {}
@@ -283,19 +284,19 @@ def predict_out_of_fold(name: str, file: Path) -> None:
     )
 
 
-def linear_svm(learn: Catalog, asked: Catalog) -> tuple[list[CategoryPath], np.ndarray]:
+def linear_svm(learn: Catalog, rows: Catalog) -> tuple[list[CategoryPath], np.ndarray]:
     """Paths (C,), and six times the margins (B, C)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.svm import LinearSVC
 
     words, node = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), learn.targets().node
     model = LinearSVC().fit(words.fit_transform(texts(learn)), node)
-    margins = model.decision_function(words.transform(texts(asked)))
+    margins = model.decision_function(words.transform(texts(rows)))
     return [learn.taxonomy.nodes[n].path for n in model.classes_], 6 * margins
 
 
 def balanced(
-    learn: Catalog, asked: Catalog, whole: Taxonomy
+    learn: Catalog, rows: Catalog, whole: Taxonomy
 ) -> tuple[list[CategoryPath], np.ndarray, Nearest]:
     """Paths (C,), and log-probabilities (B, C) of the shipped recipe on local encoders; what its memory says
     of B products over the whole tree."""
@@ -311,7 +312,7 @@ def balanced(
     memory = model.with_knn_index(learn, ids).knn_index
     assert memory is not None
     paths = [tree.nodes[t].path for t in tree.terminals]
-    return paths, model.score(asked).all(), memory.query(model.view_embeddings(asked), whole)
+    return paths, model.score(rows).all(), memory.query(model.view_embeddings(rows), whole)
 
 
 if __name__ == "__main__":

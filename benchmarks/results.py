@@ -44,7 +44,7 @@ def table(names: Sequence[str], lines: Sequence[str]) -> list[str]:
 
 
 def measure_apart(script: str, source: str, folder: str) -> dict[str, Any]:
-    """Run `script --measure source` in a process of its own, so that peaks of memory do not add up.
+    """Run `script --measure source` in a process private, so that peaks of memory do not add up.
 
     Args:
         script: The benchmark; with `--measure` it prints one JSON object.

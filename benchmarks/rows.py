@@ -3,7 +3,7 @@
     python benchmarks/rows.py [--rows 10000000] [--folder /tmp]
 
 Writes a CSV file of that many rows, reads it, makes every product once, takes rows at random, and looks it
-over as `aisle check` does, each size in a process of its own, so that peaks do not add up. The file is
+over as `aisle check` does, each size in a process private, so that peaks do not add up. The file is
 deleted.
 """
 
@@ -143,7 +143,7 @@ def main() -> None:
         ]
         lines.append(f"| {' | '.join(cells)} |")
         print(lines[-1], flush=True)
-    names = ["rows", "CSV", "read", "every product made", "at random", "`check`"]
+    names = ["rows", "CSV", "read", "every product built", "at random", "`check`"]
     names += ["peak memory, reading", "peak, with `check`", "with file pages", "wall clock"]
     about = (
         f"`python benchmarks/rows.py --rows {given.rows}`, one process; {machine()}. Seconds and rates are "

@@ -29,14 +29,14 @@ from aisle.workflow import part
 from results import SHARED, machine, write_section
 from spaces import retrieval, unit_rows
 
-ROWS, DIM, K, ASKED = 200_000, 256, 10, 1_000
+ROWS, DIM, K, N_QUERIES = 200_000, 256, 10, 1_000
 
 
 # -- speed ----------------------------------------------------------------------------------------
 
 
 def tiled(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ROWS unit vectors, each a real one with noise, and ASKED queries made alike."""
+    """ROWS unit vectors, each a real one with noise, and N_QUERIES queries made in the same way."""
     rng = np.random.default_rng(0)
 
     def drawn(count: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def tiled(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         out = out + noise
         return (out / np.linalg.norm(out, axis=1, keepdims=True)).astype(np.float32)
 
-    return drawn(ROWS), drawn(ASKED)
+    return drawn(ROWS), drawn(N_QUERIES)
 
 
 def measure(folder: Path) -> dict[str, float]:
@@ -137,23 +137,23 @@ def speed(source: Path) -> None:
         np.save(folder / "vectors.npy", vectors)
         np.save(folder / "queries.npy", queries)
         few = np.flatnonzero(np.arange(ROWS) * 7919 % 100 == 7)
-        likeness = np.concatenate([np.argsort(-(q @ vectors.T), 1)[:, :K] for q in np.split(queries, 20)])
-        np.save(folder / "all.npy", likeness)
+        similarity = np.concatenate([np.argsort(-(q @ vectors.T), 1)[:, :K] for q in np.split(queries, 20)])
+        np.save(folder / "all.npy", similarity)
         np.save(folder / "few.npy", few[np.argsort(-(queries @ vectors[few].T), 1)[:, :K]])
         del vectors
         found: dict[str, float] = {}
         for step in ("--build", "--ask"):
             command = [sys.executable, __file__, "inside", str(folder), step]
             env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-            told = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
-            found |= json.loads(told.stdout)
+            run = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+            found |= json.loads(run.stdout)
     size = ROWS * DIM * 4 / 2**20
     lines = [
         "## An index of 200,000 vectors",
         "",
         f"`benchmarks/search.py speed`: {count:,} real embeddings (width {width}) tiled with noise to "
-        f"{ROWS:,} × {DIM}; {ASKED:,} queries, one a call, one thread, k = {K}; recall against comparing all "
-        f"vectors. The filter keeps 1 % of the rows. {machine()}.",
+        f"{ROWS:,} × {DIM}; {N_QUERIES:,} queries, one a call, one thread, k = {K}; recall "
+        f"compared with exact search. The filter keeps 1 % of the rows. {machine()}.",
         "",
         "| | recall@10 | queries/s | queries/CPU-s |",
         "|---|---|---|---|",
@@ -163,9 +163,9 @@ def speed(source: Path) -> None:
             for name, key in (("all rows", "all"), ("under a 1 % filter", "few"))
         ),
         "",
-        f"Built in {found['build']:.1f} CPU-seconds. Memory while asked: {found['anonymous']:.0f} MiB of its "
-        f"own, {found['resident']:.0f} MiB with mapped pages of the file, {found['resident'] / size:.2f} × "
-        f"the vectors ({size:.0f} MiB).",
+        f"Built in {found['build']:.1f} CPU-seconds. Memory during queries: {found['anonymous']:.0f} MiB "
+        f"private, {found['resident']:.0f} MiB with mapped pages of the file, "
+        f"{found['resident'] / size:.2f} × the vectors ({size:.0f} MiB).",
     ]
     write_section("search speed", "\n".join(lines))
 
@@ -244,12 +244,12 @@ def duplicates() -> None:
     copies = {(i, j) for j, i in origin.items()}
     same = market.groups()
     lines = [
-        "## The same product listed twice",
+        "## Duplicate products",
         "",
         f"`benchmarks/search.py duplicates`: pairs within the groups found. `luma`: {len(luma):,} products, "
         f"{len(variants):,} pairs of variants. `marketplace`: {len(market):,} `test` listings and an altered "
         f"copy of {len(copies):,}: words dropped, swapped, added or mistyped, descriptions cut, images "
-        "cropped by up to a tenth a side, resized and re-encoded; pairs with a copy are judged. "
+        "cropped by up to a tenth a side, resized and re-encoded; pairs with a copy are evaluated. "
         f"{machine()}.",
         "",
         "| | by | precision | recall | CPU-s |",

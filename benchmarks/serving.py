@@ -161,7 +161,7 @@ class Mixed:
         else:
             body = json.dumps({"products": self.pick(self.draw.randint(1, 50))}).encode()
             await self.served.caller.hang_up("/v1/classify", body, self.draw.choice([0.0, 0.002, 0.02]))
-            self.tally["hung up"] += 1
+            self.tally["disconnected"] += 1
 
     def pick(self, count: int) -> list[dict]:
         self.sent += 1
@@ -252,12 +252,12 @@ class Mixed:
         assert not self.wrong, self.wrong[:5]
         assert not servers, servers
         assert total == len(self.acknowledged), (total, len(self.acknowledged))
-        told = ", ".join(f"{n:,} × {name}" for name, n in sorted(self.tally.items()))
+        tally = ", ".join(f"{n:,} × {name}" for name, n in sorted(self.tally.items()))
         return (
-            f"{minutes:g} minutes at {rate:g} requests/s, two models and a shadow: {told}.\n\n"
-            f"- Acknowledged choices {len(self.acknowledged):,}, lost {len(lost)}, in the store twice "
+            f"{minutes:g} minutes at {rate:g} requests/s, two models and a shadow: {tally}.\n\n"
+            f"- Acknowledged feedback {len(self.acknowledged):,}, lost {len(lost)}, stored twice "
             f"{total - len(set(rows))}.\n"
-            f"- Answers that belong to another product, or differ from the model's: {len(self.wrong)}.\n"
+            f"- Predictions of another product, or differ from the model's: {len(self.wrong)}.\n"
             f"- Latency of single products (median, p95, p99, worst): {quantiles(self.latency)} ms.\n"
             f"- Memory {settled:.0f} MiB after the first minute, {memory[-1]:.0f} MiB at the end "
             f"({grown:+.1%}).\n"
@@ -266,7 +266,7 @@ class Mixed:
 
 
 async def main() -> None:
-    """Measure what is asked for."""
+    """Run the chosen measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("titles", type=Path, help="a catalog to take products from")
@@ -311,7 +311,7 @@ async def main() -> None:
             served.log.close()
     model = aisle.load(given.run)
     about = (
-        f"`benchmarks/serving.py`; recipe `{model.results.get('recipe')}`, text alone, a tree of "
+        f"`benchmarks/serving.py`; recipe `{model.results.get('recipe')}`, text only, a tree of "
         f"{len(model.taxonomy):,} categories. {machine()}; the load generator runs on the same cores, beside "
         f"whatever else was running (load average {os.getloadavg()[0]:.1f}). {given.note}"
     )

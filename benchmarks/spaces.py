@@ -1,4 +1,4 @@
-"""Text and image in one space, beside linear maps between the same frozen vectors.
+"""Text and image in one space, compared with linear maps between the same frozen vectors.
 
 `python benchmarks/search.py retrieval` calls it. Nothing is chosen on `test`: the penalties, widths and
 weights of the linear maps are chosen on held-out rows of `train`, by the very measure that is reported.
@@ -42,7 +42,7 @@ Map = Callable[[Sides], tuple[np.ndarray, np.ndarray]]  # unit rows of texts and
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (texts, images) -> (n,) of each product
 
 
-class Asked(NamedTuple):
+class Queries(NamedTuple):
     """Products of which each has text and image: (n,) their node, (n, n) same leaf and colour."""
 
     node: np.ndarray
@@ -65,21 +65,21 @@ def retrieval(data: str, text: str | None, image: str | None, run: Path | None, 
         changes += given
         model = aisle.train(whole, "huse", changes=[*ALL_ROWS, *changes], out=run, progress=progress(False))
     train, test = (both(part(whole, name)) for name in ("train", "test"))
-    fit, there, learned, asked = sides(model, train), sides(model, test), ask(train), ask(test)
+    fit, test_sides, learned, queries = sides(model, train), sides(model, test), ask(train), ask(test)
     names = path_vectors(whole.taxonomy, text or TEXT)
     changed = f" ({', '.join(given)})" if given else ""
     lines = [
-        f"## Finding across text and picture: `{data}`",
+        f"## Cross-modal retrieval: `{data}`",
         "",
         f"`benchmarks/search.py retrieval {data}`: {len(test):,} `test` products with an image, `huse` "
-        f"trained on `train`{changed}. Recall and MRR: of the same product's other side. mAP: of the same "
-        f"leaf; hierarchical precision@{K}: the share of the path in common; likeness: mean cosine of the "
+        f"trained on `train`{changed}. Recall and MRR: of the same product's other view. mAP: of the same "
+        f"leaf; hierarchical precision@{K}: the share of the path in common; similarity: mean cosine of the "
         f"hits' category names with the query's (MiniLM). {machine()}.",
         "",
-        *table(there, asked, whole.taxonomy.ancestors, names),
+        *table(test_sides, queries, whole.taxonomy.ancestors, names),
         "",
-        f"Cross-modal gap: {modality_gap(there['text'], there['image']):.3f}.",
-        *beside(data, fit, learned, there, asked),
+        f"Cross-modal gap: {modality_gap(test_sides['text'], test_sides['image']):.3f}.",
+        *compare_with_linear_maps(data, fit, learned, test_sides, queries),
     ]
     print("\n".join(lines))
     write_section(f"search retrieval {data}", "\n".join(lines))
@@ -90,11 +90,11 @@ def both(catalog: Catalog) -> Catalog:
     return catalog.select(np.flatnonzero(catalog.has_image() & (catalog.targets().node >= 0)))
 
 
-def ask(catalog: Catalog) -> Asked:
+def ask(catalog: Catalog) -> Queries:
     node = catalog.targets().node
     colour = np.array([p.fields.get("colour", "").casefold() for p in catalog])
     same = (node[:, None] == node) & (colour[:, None] == colour) & (colour != "")[:, None]
-    return Asked(node, same)
+    return Queries(node, same)
 
 
 def sides(model: Any, catalog: Catalog) -> Sides:
@@ -117,15 +117,15 @@ def sides(model: Any, catalog: Catalog) -> Sides:
     return {name: unit_rows(np.concatenate(some)) for name, some in found.items()}
 
 
-def table(there: Sides, asked: Asked, ancestors: np.ndarray, names: np.ndarray) -> list[str]:
+def table(test: Sides, queries: Queries, ancestors: np.ndarray, names: np.ndarray) -> list[str]:
     """Every direction's measures."""
-    node, lines = asked.node, []
+    node, lines = queries.node, []
     for one, other in (("text", "image"), ("image", "text"), ("image", "image"), ("text", "text")):
-        likeness = there[one] @ there[other].T
+        similarity = test[one] @ test[other].T
         across = one != other
         if not across:
-            np.fill_diagonal(likeness, -np.inf)
-        order = np.argsort(-likeness, 1)
+            np.fill_diagonal(similarity, -np.inf)
+        order = np.argsort(-similarity, 1)
         hit = order == np.arange(len(node))[:, None]
         relevant = (node[order] == node[:, None]) & ~hit
         top = order[:, :K]
@@ -137,32 +137,34 @@ def table(there: Sides, asked: Asked, ancestors: np.ndarray, names: np.ndarray) 
         ]
         cells = [f"{value:.3f}" if across else "–" for value in own] + [f"{value:.3f}" for value in alike]
         lines.append(f"| {one} → {other} | {' | '.join(cells)} |")
-    head = ("recall@1", "@5", "@10", "MRR", "mAP", f"hierarchical p@{K}", f"likeness@{K}")
+    head = ("recall@1", "@5", "@10", "MRR", "mAP", f"hierarchical p@{K}", f"similarity@{K}")
     return [f"| | {' | '.join(head)} |", "|" + "---|" * (len(head) + 1), *lines]
 
 
-def beside(data: str, fit: Sides, learned: Asked, there: Sides, asked: Asked) -> list[str]:
-    """`huse` beside maps between the same frozen vectors, each chosen for the measure."""
-    measures: dict[str, tuple[Callable[[Asked], Measure], np.ndarray]] = {
-        "image → text recall@1": (lambda _: own_first, np.ones(len(asked.node), bool))
+def compare_with_linear_maps(
+    data: str, fit: Sides, learned: Queries, test: Sides, queries: Queries
+) -> list[str]:
+    """`huse` compared with maps between the same frozen vectors, each chosen for the measure."""
+    measures: dict[str, tuple[Callable[[Queries], Measure], np.ndarray]] = {
+        "image → text recall@1": (lambda _: own_first, np.ones(len(queries.node), bool))
     }
     about = "Recall@1: whether an image's nearest text is its own."
     if data == "fashion":
         measures[f"text → image relevance@{K}"] = (
             lambda some: lambda texts, images: relevance(texts, images, some.same),
-            asked.same.sum(1) > 1,
+            queries.same.sum(1) > 1,
         )
         about += f" Relevance: the share of the first {K} images of the same leaf and colour, the product's"
         about += " own aside, over products that have such others."
     lines = ["", f"{about} Maps between the frozen vectors are fitted on `train`.", ""]
-    lines += ["| | products | huse | ridge | huse above it | CCA | huse above it |", "|" + "---|" * 7]
+    lines += ["| | products | huse | ridge | huse, gain | CCA | huse, gain |", "|" + "---|" * 7]
     for name, (measure, counted) in measures.items():
-        maps = rivals(fit, learned, measure)
-        mine = measure(asked)(there["text"], there["image"])[counted].astype(float)
-        cells = [f"{counted.sum():,}", f"{mine.mean():.4f}"]
+        maps = linear_maps(fit, learned, measure)
+        own = measure(queries)(test["text"], test["image"])[counted].astype(float)
+        cells = [f"{counted.sum():,}", f"{own.mean():.4f}"]
         for made in maps.values():
-            theirs = measure(asked)(*made(there))[counted].astype(float)
-            cells += [f"{theirs.mean():.4f}", shown(paired_bootstrap(mine, theirs))]
+            other = measure(queries)(*made(test))[counted].astype(float)
+            cells += [f"{other.mean():.4f}", shown(paired_bootstrap(own, other))]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
@@ -178,23 +180,23 @@ def own_first(texts: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 def relevance(texts: np.ndarray, images: np.ndarray, same: np.ndarray) -> np.ndarray:
     """(n,) share of the first K images that are relevant, the query's own product aside."""
-    likeness = texts @ images.T
-    np.fill_diagonal(likeness, -np.inf)
-    order = np.argpartition(-likeness, K, 1)[:, :K]
+    similarity = texts @ images.T
+    np.fill_diagonal(similarity, -np.inf)
+    order = np.argpartition(-similarity, K, 1)[:, :K]
     return np.take_along_axis(same, order, 1).mean(1)
 
 
-def rivals(fit: Sides, learned: Asked, measure: Callable[[Asked], Measure]) -> dict[str, Map]:
+def linear_maps(fit: Sides, learned: Queries, measure: Callable[[Queries], Measure]) -> dict[str, Map]:
     """The best ridge map (either way) and the best canonical correlations, chosen on held-out rows."""
     n = len(learned.node)
     held = np.arange(n)[::5]
     rest = np.setdiff1d(np.arange(n), held)
     some = {name: rows[rest] for name, rows in fit.items()}
-    kept = {name: rows[held] for name, rows in fit.items()}
-    judge = measure(Asked(learned.node[held], learned.same[np.ix_(held, held)]))
+    held_out = {name: rows[held] for name, rows in fit.items()}
+    judge = measure(Queries(learned.node[held], learned.same[np.ix_(held, held)]))
     found = {}
     for name, maps in {"ridge": ridges, "CCA": canonical}.items():
-        scores = [float(judge(*made(kept)).mean()) for made in maps(some)]
+        scores = [float(judge(*made(held_out)).mean()) for made in maps(some)]
         found[name] = list(maps(fit))[int(np.argmax(scores))]
     return found
 
@@ -209,9 +211,9 @@ def ridges(fit: Sides) -> Iterator[Map]:
             yield partial(_moved, start, end, mean, w)
 
 
-def _moved(start: str, end: str, mean: Sides, w: np.ndarray, there: Sides) -> tuple[np.ndarray, np.ndarray]:
-    moved = unit_rows((there[f"frozen {start}"] - mean[start]) @ w)
-    fixed = unit_rows(there[f"frozen {end}"] - mean[end])
+def _moved(start: str, end: str, mean: Sides, w: np.ndarray, test: Sides) -> tuple[np.ndarray, np.ndarray]:
+    moved = unit_rows((test[f"frozen {start}"] - mean[start]) @ w)
+    fixed = unit_rows(test[f"frozen {end}"] - mean[end])
     return (moved, fixed) if start == "text" else (fixed, moved)
 
 
@@ -231,8 +233,8 @@ def canonical(fit: Sides) -> Iterator[Map]:
                 yield partial(_projected, mean, u[:, :dims] * weight, v[:, :dims] * weight)
 
 
-def _projected(mean: Sides, u: np.ndarray, v: np.ndarray, there: Sides) -> tuple[np.ndarray, np.ndarray]:
-    texts, images = there["frozen text"] - mean["text"], there["frozen image"] - mean["image"]
+def _projected(mean: Sides, u: np.ndarray, v: np.ndarray, test: Sides) -> tuple[np.ndarray, np.ndarray]:
+    texts, images = test["frozen text"] - mean["text"], test["frozen image"] - mean["image"]
     return unit_rows(texts @ u), unit_rows(images @ v)
 
 

@@ -1,4 +1,4 @@
-"""Are products that belong nowhere in the tree told? `python benchmarks/unknown.py` writes a section.
+"""How well are out-of-distribution products recognised? `python benchmarks/unknown.py` writes a section.
 
 Whole top categories of real sets (train rows) are left out, a few at a time and drawn by chance; a linear
 SVM learns the rest. How well does a score tell the products left out from held-out ones that do belong
@@ -25,7 +25,7 @@ from results import SHARED, machine, write_section
 
 SETS = {"marketplace": 5, "amazon_in": 3, "instacart": 2}  # choices of categories left out of each
 PROJECTED = 2048  # the lexical space: words' weights, projected at random; cosines keep to about 0.02
-LEARN, USUAL, ASKED = 3000, 1200, 2000  # rows at most: learned from, calibrated on, judged
+LEARN, USUAL, EVALUATED = 3000, 1200, 2000  # rows at most: learned from, calibrated on, evaluated
 
 
 class Shop(NamedTuple):
@@ -44,10 +44,10 @@ def main() -> None:
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     found = {name: list(every_choice(name, count, args.cache)) for name, count in SETS.items()}
-    told = list(next(iter(found.values()))[0])
-    heads = ["told by", *(f"`{name}`" for name in SETS), "all", "above top-1 confidence"]
+    names = list(next(iter(found.values()))[0])
+    heads = ["score", *(f"`{name}`" for name in SETS), "all", "above top-1 confidence"]
     lines = []
-    for name in told:
+    for name in names:
         means = [float(np.mean([f[name] for f in choices])) for choices in found.values()]
         every = [f[name] for choices in found.values() for f in choices]
         base = [f["top-1 confidence"] for choices in found.values() for f in choices]
@@ -56,10 +56,10 @@ def main() -> None:
     choices = ", ".join(f"{count} of `{name}`" for name, count in SETS.items())
     section = "\n".join(
         [
-            "## Products that belong nowhere in the tree",
+            "## Out-of-distribution products",
             "",
-            f"Mean AUROC over choices of three top categories left out, drawn by chance ({choices}). A "
-            f"linear SVM on TF-IDF learns from at most {LEARN:,} rows. Neighbours in words (TF-IDF) and the "
+            f"Mean AUROC over choices of three top categories left out at random ({choices}). A "
+            f"linear SVM on TF-IDF learns from at most {LEARN:,} rows. Neighbors by TF-IDF and by the "
             f"vectors of a frozen MiniLM. {machine()}. `python benchmarks/unknown.py`",
             "",
             "| " + " | ".join(heads) + " |",
@@ -129,7 +129,7 @@ def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
     share = np.random.default_rng(1).random(shop.groups.max() + 1)[shop.groups]
     learn = few(belongs & (share < 0.55), LEARN)
     usual = few(belongs & (share >= 0.55) & (share < 0.75), USUAL)
-    asked = few(~belongs | (share >= 0.75), ASKED)
+    evaluated = few(~belongs | (share >= 0.75), EVALUATED)
     tree = Taxonomy.from_paths({shop.paths[i] for i in learn})
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     features = words.fit_transform([shop.text[i] for i in learn])
@@ -155,8 +155,8 @@ def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
     targets = Targets(np.array([-1 if n is None else n for n in found]), np.ones(len(found), dtype=bool))
     calibration = Calibration.fit(scores, targets)
     ood = OodDetector.fit(calibration.apply(scores), targets.node, nearest, alarms=0.05)
-    scores, nearest = ask(asked)
-    calibrated, strange = calibration.apply(scores), ~belongs[asked]
+    scores, nearest = ask(evaluated)
+    calibrated, strange = calibration.apply(scores), ~belongs[evaluated]
     flagged = ood.flagged(calibrated, nearest)
     signs = {
         "top-1 confidence": -scores.logp.max(1),
@@ -164,14 +164,14 @@ def leave_out(out: set[str], shop: Shop) -> dict[str, float]:
         "level-1 confidence": -calibrated.level(1)[:, :-1].max(1),
         "ood_score": ood.score(calibrated, nearest),
     }
-    told = {name: float(roc_auc_score(strange, sign)) for name, sign in signs.items()}
+    names = {name: float(roc_auc_score(strange, sign)) for name, sign in signs.items()}
     print(
         sorted(out),
-        told,
+        names,
         f"flagged {flagged[strange].mean():.2f} / {flagged[~strange].mean():.3f}",
         flush=True,
     )
-    return told
+    return names
 
 
 def few(mask: np.ndarray, most: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from results import SHARED, machine, write_section
 SETS = {"instacart": "text/instacart.parquet", "marketplace": "marketplace/products.csv"}
 SMALL = ("views.image=false",)
 GIVEN = 5  # examples a new leaf
-RECIPES = {"fast": "`fast` on text", "balanced": "`balanced` on text, MiniLM reading it"}
+RECIPES = {"fast": "`fast` on text", "balanced": "`balanced` on text, encoded by MiniLM"}
 
 
 def main() -> None:
@@ -40,9 +40,9 @@ def main() -> None:
     out = rng.choice(leaves, len(leaves) // 10, replace=False)
     left = np.isin(node, out)
     learn = drawn(rng, (catalog.split == "train") & (node >= 0) & ~left, args.rows)
-    asked = (catalog.split == "test") & (node >= 0)
-    seen = drawn(rng, asked & ~left & np.isin(node, node[learn]), 800)
-    unseen, given = drawn(rng, asked & left, 800), few(rng, node, (catalog.split == "train") & left)
+    test = (catalog.split == "test") & (node >= 0)
+    seen = drawn(rng, test & ~left & np.isin(node, node[learn]), 800)
+    unseen, given = drawn(rng, test & left, 800), few(rng, node, (catalog.split == "train") & left)
     train = aisle.read([*catalog.select(learn)])
     parts = ("split.calibration=0.1", "split.threshold=0.1")
     changes = SMALL if args.recipe == "fast" else ("views.image=false", *read_by_minilm())

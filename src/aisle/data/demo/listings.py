@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
 from aisle.data.demo.categories import LANGUAGES, Category, categories, shares
-from aisle.data.demo.photos import COLOURS
+from aisle.data.demo.images import COLOURS
 from aisle.data.demo.texts import Facts, write
 from aisle.data.text import normalize
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from aisle.data.demo.images import COLOURS, corrupt, draw_image, encode
 from aisle.data.demo.listings import Listing, arrivals, stock
-from aisle.data.demo.photos import COLOURS, corrupt, draw_photo, encode
 from aisle.errors import CatalogError
 from aisle.progress import SILENT, Advance, Progress
 
@@ -94,7 +94,7 @@ def _write_images(
         images[row.id] = []
         views = 2 if rng.random() < _SECOND_VIEW else 1
         for view in range(0 if kinds.get(row.id) == "none" else views):
-            picture = draw_photo(row.category.drawing, COLOURS[row.colour], rng)
+            picture = draw_image(row.category.drawing, COLOURS[row.colour], rng)
             data, ending = encode(picture, rng)
             flaw = kinds.get(row.id, "")
             name = f"images/{row.id}{'' if view == 0 else '_2'}{ending}"
