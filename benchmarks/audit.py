@@ -3,8 +3,8 @@
 Labels of real training rows are changed at random: to another product's (random), a sibling's (sibling), or
 to one below a sibling of the parent (parent). Average precision of the audit, and of three of cleanlab's
 scores on the same out-of-fold probabilities, tempered so that they are calibrated; then models are trained on
-the changed labels, on what the audit made of them, and without what it calls likely wrong, and evaluated on test
-rows.
+the changed labels, on what the audit made of them, and without what it calls likely wrong, and evaluated
+on test rows.
 """
 
 import argparse
@@ -203,8 +203,9 @@ def section(name: str, found: list[dict[str, Any]], products: int) -> str:
         "labels have errors too: to another product's (random), a sibling's, one below a sibling of the "
         "parent (parent). Out-of-fold probabilities of `fast` on text only, with small vocabularies, "
         f"{FOLDS} folds, the same for the audit and for cleanlab (scores by their names there, on "
-        "probabilities tempered to be calibrated). Limits: paired bootstrap over products, near-duplicates together. Likely wrong: by "
-        "a chance of one half or more. Retraining: accuracy of full paths on test rows. "
+        "probabilities tempered to be calibrated). Limits: paired bootstrap over products, near-"
+        "duplicates together. Likely wrong: by a chance of one half or more. Retraining: "
+        "accuracy of full paths on test rows. "
         f"{machine()}. `python benchmarks/audit.py {name}`", "", *lines,
     ])  # fmt: skip
 

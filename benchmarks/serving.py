@@ -312,8 +312,8 @@ async def main() -> None:
     model = aisle.load(given.run)
     about = (
         f"`benchmarks/serving.py`; recipe `{model.results.get('recipe')}`, text only, a tree of "
-        f"{len(model.taxonomy):,} categories. {machine()}; the load generator runs on the same cores, beside "
-        f"whatever else was running (load average {os.getloadavg()[0]:.1f}). {given.note}"
+        f"{len(model.taxonomy):,} categories. {machine()}; the load generator runs on the same cores, next "
+        f"to other processes (load average {os.getloadavg()[0]:.1f}). {given.note}"
     )
     if not given.dry:
         mixed = given.only == "mixed"
