@@ -7,6 +7,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from aisle.errors import AisleError
+
+
+def check_parent_folder(file: Path, kind: type[AisleError] = AisleError) -> None:
+    """Check that the folder of a file exists, before the work whose result is written there.
+
+    Args:
+        file: the file to write.
+        kind: the exception to raise.
+
+    Raises:
+        AisleError: the folder does not exist.
+    """
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise kind(f"{file}: folder {folder} does not exist")
+
+
+@contextmanager
+def wrap_write_errors(path: object, kind: type[AisleError] = AisleError) -> Iterator[None]:
+    """Raise errors of the disk as one line that names what is written.
+
+    Args:
+        path: the file or folder that is written.
+        kind: the exception to raise.
+
+    Raises:
+        AisleError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{path} cannot be written: {error.strerror or error}") from error
+
 
 @contextmanager
 def atomic_path(file: Path) -> Iterator[Path]:

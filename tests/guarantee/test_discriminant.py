@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aisle.guarantee import NeighborIndex
+from aisle.guarantee import Nearest, NeighborIndex
 from aisle.guarantee.discriminant import Discriminant
 from aisle.taxonomy import Taxonomy
 
@@ -76,3 +76,14 @@ def test_products_outside_the_tree_and_one_product_alone():
     assert np.isnan(near.branch_score).all()
     assert np.isnan(near.distance).all()
     assert near.branch_similarity[0].max() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_product_has_the_same_neighbors_in_every_batch():
+    rng = np.random.default_rng(5)
+    vectors, nodes = rng.normal(size=(160, 96)), [TREE.nodes[t].id for t in rng.choice(TREE.terminals, 160)]
+    index, queries = NeighborIndex(vectors, nodes), rng.normal(size=(41, 96))
+    together = index.query(queries, TREE)
+    for size in (1, 7, 16):
+        batches = [index.query(queries[i : i + size], TREE) for i in range(0, len(queries), size)]
+        for name, expected, found in zip(together._fields, together, Nearest.join(batches), strict=True):
+            np.testing.assert_array_equal(found, expected, err_msg=f"{name}, batches of {size}")

@@ -205,7 +205,7 @@ def test_a_second_writer_is_refused_while_the_first_is_at_work(run, trained, tmp
 
 
 def test_a_full_disk_is_one_line_and_what_is_written_stays(trained, tmp_path):
-    rows = [(f"{'long' * (i // 10)}{i}", *rest) for i, (_, *rest) in enumerate(listings(30))]
+    rows = [(f"{'long' * 100 * (i // 10)}{i}", *rest) for i, (_, *rest) in enumerate(listings(30))]
     file = csv_of(tmp_path, rows)
     job = BulkJob(trained.model, ChunkReader([file], 10), tmp_path / "out")
     classify_to_folder(BulkJob(trained.model, ChunkReader([file], 10), tmp_path / "whole"))

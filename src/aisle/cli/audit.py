@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aisle.atomic_files import wrap_write_errors
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import AsJson, Folds, LabelledCatalogOptions, Quiet, RecipeOptions, Source, TrustCode
@@ -60,7 +61,7 @@ def audit(
     found = auditing.audit(
         catalog, resolved, folds=folds, most=max_findings, trust_code=trust_code, progress=progress
     )
-    with console.writing(out):
+    with wrap_write_errors(out):
         page = found.write(out)
     if corrected is not None:
         auditing.write_corrected(catalog, found, corrected)

@@ -7,13 +7,10 @@ but has problems (`check --strict`, …); 2 wrong usage or bad input (any AisleE
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
-from aisle.errors import AisleError
 from aisle.progress import SILENT, Progress
 from aisle.progress_bars import console_progress, print_remark
 
@@ -51,19 +48,6 @@ def print_paths(**named: object) -> None:
     for name, path in named.items():
         if path is not None:
             out.print(f"{name:<12} {path}", markup=False, soft_wrap=True)  # a path must not be broken
-
-
-@contextmanager
-def writing(path: object) -> Iterator[None]:
-    """Report a failure to write `path` on one line.
-
-    Raises:
-        AisleError: The code in the `with` block raised an OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise AisleError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aisle.atomic_files import wrap_write_errors
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.loading import load_cached
@@ -59,7 +60,7 @@ def drift(
         before, named = drifting.Profile.load(kept), "the rows it was calibrated on"
     found = drifting.drift(model, catalog, before, named=named, progress=progress)
     home = out or (run if (run / "model").is_dir() else run.parent) / "drift"
-    with console.writing(home):
+    with wrap_write_errors(home):
         page = found.write(home)
     if as_json:
         console.print_json(found.model_dump(mode="json"))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aisle.atomic_files import wrap_write_errors
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.loading import load_cached
@@ -76,7 +77,7 @@ def evaluate(
     if earlier is not None:
         found = evaluation.compare_with_report(found, earlier)
     folder = out or default_folder(run)
-    with console.writing(folder):
+    with wrap_write_errors(folder):
         page = found.write(folder)
     if as_json:
         console.print_json(found.to_dict())

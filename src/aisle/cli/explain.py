@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aisle.atomic_files import wrap_write_errors
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import AsJson, Device, LabelledCatalogOptions, Quiet, Run, TrustCode
@@ -69,7 +70,7 @@ def explain(
     check_products(model, chosen)
     found = explain_products(model, chosen, node, method)  # type: ignore[arg-type]
     similar = similar_products(model, chosen, catalog)
-    with console.writing(out):
+    with wrap_write_errors(out):
         page = explained.write(found, chosen, similar, out)
     if as_json:
         console.print_json([one.to_dict() for one in found])

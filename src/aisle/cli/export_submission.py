@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aisle.atomic_files import check_parent_folder
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import AsJson, Quiet, Run, TrustCode
@@ -36,8 +37,7 @@ def export_submission(
     if named is None:
         known = ", ".join(f"{name}:FOLDER:PHASE" for name in benchmark_datasets.BENCHMARKS)
         raise CatalogError(f"{source!r} is not a benchmark data set; write {known}")
-    if not out.absolute().parent.is_dir():
-        raise CatalogError(f"{out}: folder {out.absolute().parent} does not exist")
+    check_parent_folder(out, CatalogError)
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code)
     catalog = benchmark_datasets.open_benchmark(named, progress)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from aisle.atomic_files import check_parent_folder
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import AsJson, CatalogOptions, Device, Quiet, Run, Source, TrustCode
@@ -45,8 +46,7 @@ def export_tasks(
         raise AisleError(f"--decision {min(unknown)}: use accept, partial or review")
     if out.suffix != ".json":
         raise AisleError(f"{out}: tasks are written as JSON; name a file ending in .json")
-    if not out.absolute().parent.is_dir():
-        raise CatalogError(f"{out}: folder {out.absolute().parent} does not exist")
+    check_parent_folder(out, CatalogError)
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code, device=device)
     catalog = options.read(source, labels=False, like=model)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aisle.atomic_files import check_parent_folder, wrap_write_errors
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import AsJson, TrustCode
@@ -57,8 +58,8 @@ def search(
         return
     if mode not in ("both", "vectors", "words"):
         raise SearchError(f"--mode {mode}: use vectors, words or both")
-    if html is not None and not html.absolute().parent.is_dir():
-        raise SearchError(f"{html}: folder {html.absolute().parent} does not exist")
+    if html is not None:
+        check_parent_folder(html, SearchError)
     if product is not None and (text is not None or image is not None):
         raise SearchError("--product cannot be combined with --text or --image")
     if product is not None:
@@ -132,5 +133,5 @@ def _page(
     from aisle.search.page import SIDE, render
 
     query_image = jpeg_data_uri(jpeg_thumbnail(ImageRef(path=image), SIDE)) if image is not None else ""
-    with console.writing(out), atomic_text(out) as handle:
+    with wrap_write_errors(out), atomic_text(out) as handle:
         handle.write(render(query, where, hits, opened.count(where), opened.manifest.model_id, query_image))

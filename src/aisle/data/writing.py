@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aisle.atomic_files import atomic_path
+from aisle.atomic_files import atomic_path, check_parent_folder, wrap_write_errors
 from aisle.data.catalog import Catalog
 from aisle.errors import CatalogError
 
@@ -41,11 +41,8 @@ def write_tables(chunks: Iterator[pa.Table], path: Path) -> None:
     Raises:
         CatalogError: The file cannot be written.
     """
-    try:
-        with atomic_path(path) as temporary:
-            _WRITERS[path.suffix.lower()](chunks, temporary)
-    except OSError as error:
-        raise CatalogError(f"{path} cannot be written: {error.strerror or error}") from error
+    with wrap_write_errors(path, CatalogError), atomic_path(path) as temporary:
+        _WRITERS[path.suffix.lower()](chunks, temporary)
 
 
 def check_output(path: Path, catalog: Catalog | None = None) -> None:
@@ -58,8 +55,7 @@ def check_output(path: Path, catalog: Catalog | None = None) -> None:
     if ending not in _WRITERS:
         known = ", ".join(_WRITERS)
         raise CatalogError(f"{path}: rows are written as {known}; name a file ending in one")
-    if not path.absolute().parent.is_dir():
-        raise CatalogError(f"{path}: folder {path.absolute().parent} does not exist")
+    check_parent_folder(path, CatalogError)
     if catalog is None:
         return
     if any(part.path.exists() and path.exists() and part.path.samefile(path) for part in catalog.files):

@@ -15,6 +15,7 @@ _RIDGE = 1 / 300  # the penalty, per product
 _BIAS = 0.3  # the constant input of the ridge regression, so small that the penalty limits it too
 _PRIOR = 3.0  # products at the mean of all that a category's mean is shrunk by
 _SHRINKAGE = 0.5  # of a covariance matrix towards a multiple of the identity
+_ROWS = 8  # multiplied together; BLAS rounds the remaining rows in another order
 
 
 class Discriminant(NamedTuple):
@@ -75,7 +76,7 @@ class Discriminant(NamedTuple):
 
     def branch_scores(self, unit: np.ndarray) -> np.ndarray:
         """(B, T) outputs of the ridge regression for unit vectors (B, D): about 1 in the category, else 0."""
-        return unit @ self.weights[:-1] + _BIAS * self.weights[-1]
+        return stable_matmul(unit, self.weights[:-1]) + _BIAS * self.weights[-1]
 
     def distance(self, unit: np.ndarray) -> np.ndarray:
         """(B,) relative Mahalanobis distance of unit vectors (B, D) to the nearest category.
@@ -83,8 +84,15 @@ class Discriminant(NamedTuple):
         The squared distance to its mean, by the covariance within categories, less the squared distance to
         the mean of all products, by their covariance.
         """
-        nearest = (self.constant - 2 * unit @ self.linear).min(1)
-        return ((unit @ self.quadratic) * unit).sum(1) + unit @ self.shared + nearest
+        nearest = (self.constant - 2 * stable_matmul(unit, self.linear)).min(1)
+        squared = (stable_matmul(unit, self.quadratic) * unit).sum(1)
+        return squared + (unit * self.shared).sum(1) + nearest
+
+
+def stable_matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a @ b` (B, C) of (B, D) and (D, C), where a row's result does not depend on the number of rows."""
+    padded = np.pad(a, ((0, -len(a) % _ROWS), (0, 0)))
+    return (padded @ b)[: len(a)]
 
 
 def _relative_distance(x: np.ndarray, node: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.guarantee.calibration import blocks
-from aisle.guarantee.discriminant import Discriminant
+from aisle.guarantee.discriminant import Discriminant, stable_matmul
 from aisle.taxonomy import Taxonomy
 
 TOP = 3  # neighbors in each top category whose mean similarity counts
@@ -121,7 +121,7 @@ class NeighborIndex:
         distance = np.full(len(vectors), np.nan, dtype=np.float32)
         for rows in blocks(len(vectors), len(layout.node)):
             unit = _normalized(np.asarray(vectors[rows]))
-            near = unit @ layout.vectors.T
+            near = stable_matmul(unit, layout.vectors.T)
             near[:, layout.padding] = -np.inf
             peak = near.reshape(len(unit), _BLOCK, -1).max(1)
             best = _highest(near, peak, voters)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aisle.atomic_files import check_parent_folder
 from aisle.data.paths import is_remote, store_errors
 from aisle.errors import AisleError, first_line
 from aisle.guarantee import Prediction
@@ -134,8 +135,8 @@ def check_output(file: Path) -> None:
             f"{file}: predictions are written as {known}; name a file ending in one, or a folder "
             f"({file.name}/)"
         )
-    if not is_remote(file) and not file.absolute().parent.is_dir():
-        raise OutputError(f"{file}: folder {file.absolute().parent} does not exist")
+    if not is_remote(file):
+        check_parent_folder(file, OutputError)
 
 
 def write_predictions(

@@ -57,20 +57,6 @@ def _flaubert(name: str) -> "Tokenizer":
     return moses_tokenizer(vocabulary, merges, bool(get_tokenizer_config(name).get("do_lowercase")))
 
 
-def load_config(name: str) -> Any:
-    """Load the transformers configuration of a folder or hub name.
-
-    Raises:
-        MissingModelError: it is not on this machine and cannot be downloaded.
-    """
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise missing_model(name, "config.json", error) from error
-
-
 def load_model(name: str) -> Any:
     """Load a transformers model (safetensors only) in float32 and eval mode.
 

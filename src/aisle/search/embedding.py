@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aisle.atomic_files import atomic_binary
+from aisle.atomic_files import atomic_binary, check_parent_folder, wrap_write_errors
 from aisle.data import Catalog, Product
 from aisle.errors import SearchError
 from aisle.progress import SILENT, Advance, Progress
@@ -112,8 +112,7 @@ def check_out(out: Path) -> None:
     """
     if out.suffix.lower() not in FORMATS:
         raise SearchError(f"{out}: vectors are written as {', '.join(FORMATS)}; name a file ending in one")
-    if not out.absolute().parent.is_dir():
-        raise SearchError(f"{out}: folder {out.absolute().parent} does not exist")
+    check_parent_folder(out, SearchError)
 
 
 def write_vectors(
@@ -136,14 +135,14 @@ def write_vectors(
     check_out(out)
     modalities(model)
     dim = model.dim
-    rows = 0
-    try:
-        with atomic_binary(out) as handle, progress("embedding", len(catalog)) as advance:
-            batches = embed_batches(model, catalog)
-            write = _parquet if out.suffix.lower() == ".parquet" else _npz
-            rows = write(batches, handle, dim, advance)
-    except OSError as error:
-        raise SearchError(f"{out} cannot be written: {error.strerror or error}") from error
+    with (
+        wrap_write_errors(out, SearchError),
+        atomic_binary(out) as handle,
+        progress("embedding", len(catalog)) as advance,
+    ):
+        batches = embed_batches(model, catalog)
+        write = _parquet if out.suffix.lower() == ".parquet" else _npz
+        rows = write(batches, handle, dim, advance)
     return rows, dim
 
 

@@ -24,6 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aisle.atomic_files import wrap_write_errors
 from aisle.data.catalog_format import CatalogFormat
 from aisle.errors import AisleError
 from aisle.inference.folder import MANIFEST, lock_folder, recover
@@ -138,10 +139,8 @@ class Run:
         if not self.writes:
             return
         self.check(resume)
-        try:
+        with wrap_write_errors(self.folder, RunError):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"{self.folder} cannot be written: {error.strerror or error}") from error
         self._lock_folder(self._lock)
         if resume and data_file.exists():
             self._check_same_run(recipe, json.loads(data_file.read_text()), data)

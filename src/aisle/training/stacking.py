@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aisle.atomic_files import atomic_binary
+from aisle.atomic_files import atomic_binary, wrap_write_errors
 from aisle.data import Catalog
 from aisle.data.splits import assign, folds
 from aisle.errors import BundleError, CatalogError
@@ -83,11 +83,8 @@ def out_of_fold(
 
 
 def _write_array(file: Path, array: np.ndarray) -> None:
-    try:
-        with atomic_binary(file) as handle:
-            np.save(handle, array)
-    except OSError as error:
-        raise BundleError(f"{file} cannot be written: {error.strerror or error}") from error
+    with wrap_write_errors(file, BundleError), atomic_binary(file) as handle:
+        np.save(handle, array)
 
 
 def fold_models(

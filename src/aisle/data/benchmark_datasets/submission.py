@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from aisle.atomic_files import atomic_text
+from aisle.atomic_files import atomic_text, wrap_write_errors
 from aisle.data.catalog import Catalog
 from aisle.errors import CatalogError
 
@@ -32,14 +32,11 @@ def write_lines(
         CatalogError: The predictions are not those of the rows, or the file cannot be written.
     """
     count = 0
-    try:
-        with atomic_text(file, newline="") as handle:
-            handle.write(header)
-            for record, prediction in _paired(catalog, predictions):
-                handle.write(line(record, prediction))
-                count += 1
-    except OSError as error:
-        raise CatalogError(f"{file} cannot be written: {error.strerror or error}") from error
+    with wrap_write_errors(file, CatalogError), atomic_text(file, newline="") as handle:
+        handle.write(header)
+        for record, prediction in _paired(catalog, predictions):
+            handle.write(line(record, prediction))
+            count += 1
     return count
 
 

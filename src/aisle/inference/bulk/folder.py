@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aisle.atomic_files import check_parent_folder
 from aisle.data.paths import is_remote, wrap_store_errors
 from aisle.inference.bulk.locking import locked
 from aisle.inference.bulk.shards import PROBLEMS, ShardRecord
@@ -58,8 +59,7 @@ class Folder:
         if not is_remote(self.place):
             if self.place.is_file():
                 raise OutputError(f"{self.place} is a file; name a folder")
-            if not self.place.absolute().parent.is_dir():
-                raise OutputError(f"{self.place}: folder {self.place.absolute().parent} does not exist")
+            check_parent_folder(self.place, OutputError)
         there = sorted(self._names())
         if there and "_aisle" not in there:
             raise OutputError(f"{self.place} already holds {there[0]}; name a new folder")

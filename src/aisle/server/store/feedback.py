@@ -266,22 +266,19 @@ def export(store: ServerStore, file: Path, default_weight: float = 0.0, since: i
     Raises:
         StoreError: The file cannot be written.
     """
-    from aisle.atomic_files import atomic_text
+    from aisle.atomic_files import atomic_text, wrap_write_errors
 
     folder = file.with_suffix("").with_name(f"{file.stem}-images")
     counts: dict[str, int] = dict.fromkeys(HOW, 0)
-    try:
-        with atomic_text(file) as handle:
-            for row in training_rows(store, default_weight, since):
-                names = []
-                for name in row["images"]:
-                    data = image(store, name)
-                    if data is not None:
-                        folder.mkdir(exist_ok=True)
-                        (folder / f"{name}.jpg").write_bytes(data)
-                        names.append(f"{folder.name}/{name}.jpg")
-                handle.write(json.dumps({**row, "images": names}, ensure_ascii=False) + "\n")
-                counts[row["how"]] += 1
-    except OSError as error:
-        raise StoreError(f"{file} cannot be written: {error.strerror or error}") from error
+    with wrap_write_errors(file, StoreError), atomic_text(file) as handle:
+        for row in training_rows(store, default_weight, since):
+            names = []
+            for name in row["images"]:
+                data = image(store, name)
+                if data is not None:
+                    folder.mkdir(exist_ok=True)
+                    (folder / f"{name}.jpg").write_bytes(data)
+                    names.append(f"{folder.name}/{name}.jpg")
+            handle.write(json.dumps({**row, "images": names}, ensure_ascii=False) + "\n")
+            counts[row["how"]] += 1
     return counts
