@@ -106,7 +106,7 @@ WOOCOMMERCE_PLUGIN = Export(
     [0, 0, 1],
 )
 WOOCOMMERCE_API = Export(
-    "WooCommerce products (JSON)",
+    "WooCommerce products (API)",
     "products.json",
     '[{"id": 1, "name": "Hoodie", "slug": "hoodie", "permalink": "https://x/", "type": "variable", '
     '"status": "publish", "catalog_visibility": "visible", "description": "<p>d</p>", "sku": "h", '

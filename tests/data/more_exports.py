@@ -282,7 +282,7 @@ YANDEX_MARKET = Export(
     '<offer id="8" group_id="g" available="true"><url>https://x/8</url><price>9</price><currencyId>RUR</currencyId>'
     '<categoryId>2</categoryId><name>Футболка</name><param name="Размер">M</param></offer>\n'
     "</offers></shop></yml_catalog>\n",
-    [("7", "Футболка", ["Одежда > Футболки"], ["https://x/a.jpg", "https://x/b.jpg"], {"Размер": "S, M"})],
+    [("7", "Футболка", ["Футболки"], ["https://x/a.jpg", "https://x/b.jpg"], {"Размер": "S, M"})],
     [0, 0],
 )
 SALESFORCE = Export(
@@ -303,5 +303,37 @@ SALESFORCE = Export(
         ("C", "Cap", ["hats"], [], {}),
     ],
     [0, 1],
+)
+SKROUTZ = Export(
+    "Skroutz feed",
+    "skroutz.xml",
+    '<?xml version="1.0" encoding="UTF-8" ?><mywebstore><created_at>2026-01-01 10:00</created_at><products>\n'
+    '<product><UniqueID>7</UniqueID><name><![CDATA[TV 43" LED]]></name><link><![CDATA[https://x/7]]></link>'
+    "<image><![CDATA[https://x/a.jpg]]></image><additionalimage><![CDATA[https://x/b.jpg]]></additionalimage>"
+    '<category id="846"><![CDATA[Εικόνα > Τηλεοράσεις]]></category><price_with_vat>9</price_with_vat>'
+    "<manufacturer>B</manufacturer><mpn>U43</mpn><instock>Y</instock><availability>Άμεσα</availability></product>\n"
+    "<product><UniqueID>8</UniqueID><name>LEGO</name><link>https://x/8</link><image>https://x/c.jpg</image>"
+    '<category id="952">Παιχνίδια</category><price_with_vat>9</price_with_vat><manufacturer/><mpn>3</mpn>'
+    "<instock>Y</instock><availability>Άμεσα</availability></product>\n</products></mywebstore>\n",
+    [
+        ("7", 'TV 43" LED', ["Εικόνα > Τηλεοράσεις"], ["https://x/a.jpg", "https://x/b.jpg"], {"mpn": "U43"}),
+        ("8", "LEGO", ["Παιχνίδια"], ["https://x/c.jpg"], {}),
+    ],
+    [0, 1],
+)
+WOOCOMMERCE_TABLE = Export(
+    "WooCommerce products (API)",
+    "woocommerce_products.csv",
+    "id,name,sku,type,status,price,regular_price,sale_price,stock_quantity,main_image,all_images,categories,tags,"
+    "description,short_description,permalink\n"
+    "1,Set,S,variable,publish,9,,,,https://x/a.webp,https://x/a.webp; https://x/b.webp,Boys; Sets,,Warm,,https://x/1\n"
+    "2,Tee,T,variable,publish,9,,,,https://x/c.webp,https://x/c.webp,Boys; Tees,,Soft,,https://x/2\n"
+    "3,Cup,C,simple,publish,9,,,,,,Home,,,,https://x/3\n",
+    [
+        ("1", "Set", ["Boys > Sets"], ["https://x/a.webp", "https://x/b.webp"], {"description": "Warm"}),
+        ("2", "Tee", ["Boys > Tees"], ["https://x/c.webp"], {}),
+        ("3", "Cup", ["Home"], [], {}),
+    ],
+    [0, 1, 2],
 )
 EXPORTS = [value for value in list(globals().values()) if isinstance(value, Export)]

@@ -74,6 +74,19 @@ MORE = {
         '<classification-category catalog-id="shop">{2}</classification-category></product>\n</catalog>\n',
         {"old": ("", "old", "kept"), "new": ("Lamps", "Pots"), "paths": FLAT},
     ),
+    "skroutz": (
+        "skroutz.xml",
+        '<?xml version="1.0" encoding="UTF-8" ?><mywebstore><products>\n'
+        "<product><UniqueID>1</UniqueID><name>Lamp</name><link>https://x.test</link><image>https://x.test/1.jpg</image>"
+        '<category id="846"><![CDATA[{0}]]></category><price_with_vat>9</price_with_vat><manufacturer/><mpn>1</mpn>'
+        "<instock>Y</instock></product>\n"
+        "<product><UniqueID>2</UniqueID><name>Pot</name><link>https://x.test</link><image>https://x.test/2.jpg</image>"
+        "<category>{1}</category><price_with_vat>9</price_with_vat><manufacturer/><mpn>2</mpn><instock>Y</instock></product>\n"
+        "<product><UniqueID>3</UniqueID><name>Thing</name><link>https://x.test</link><image>https://x.test/3.jpg</image>"
+        "<category>{2}</category><price_with_vat>9</price_with_vat><manufacturer/><mpn>3</mpn><instock>Y</instock></product>\n"
+        "</products></mywebstore>\n",
+        {"new": ("Home > Lamps, Bulbs & More", "Garden &gt; Pots &gt; Clay")},
+    ),
     "yandex_market": (
         "yml.xml",
         '<?xml version="1.0" encoding="utf-8"?>\n<yml_catalog date="2026-01-01 10:00"><shop><name>S</name>\n<categories>'

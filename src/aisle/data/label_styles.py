@@ -210,6 +210,8 @@ def _with_separator(texts: Sequence[str], style: LabelStyle) -> LabelStyle:
             continue
         if style.delimiter is None and mark in _COMMAS:
             roots = _listed_names(texts, mark)
+        elif style.delimiter is None and mark == ";" and (names := _recurring_names(texts, mark)):
+            roots = names
         else:
             roots = (
                 _flat_roots(texts, mark, style) if _is_simple(style) else _separator_roots(texts, mark, style)
@@ -232,6 +234,20 @@ def _flat_roots(texts: Sequence[str], mark: str, style: LabelStyle) -> frozenset
     matching = sum(all(root_of(piece, style) in roots for piece in pieces) for pieces in later)
     deep = any(len(levels_of(p, style)) > 1 and root_of(p, style) in roots for ps in later for p in ps)
     return roots if matching >= len(containing) / 2 and (deep or style.delimiter is None) else frozenset()
+
+
+def _recurring_names(texts: Sequence[str], mark: str) -> frozenset[str]:
+    """The names between semicolons in a flat column, if most are in several labels: no name has one.
+
+    Not where most labels begin with one name, which is above the others or says nothing.
+    """
+    lists = [[fold_spelling(name) for name in text.split(mark) if name.strip()] for text in texts]
+    counts = Counter(name for names in lists for name in names)
+    several = [names for names in lists if len(names) > 1]
+    recurring = sum(counts[name] > 1 for names in several for name in names)
+    first = Counter(names[0] for names in lists if names)
+    is_list = 2 * recurring > sum(map(len, several)) and 2 * max(first.values()) <= len(lists)
+    return frozenset(counts if is_list else ())
 
 
 def _listed_names(texts: Sequence[str], mark: str) -> frozenset[str]:

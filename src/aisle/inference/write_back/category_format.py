@@ -15,7 +15,7 @@ from aisle.data.category_objects import LISTED, category_objects, object_of
 from aisle.data.dialects import Dialect
 from aisle.data.dialects.cells import category_paths
 from aisle.data.dialects.header import Header
-from aisle.data.dialects.schema import CategoryRules
+from aisle.data.dialects.schema import AUTO, CategoryRules
 from aisle.data.files import TableFile
 from aisle.data.label_styles import detect_style
 from aisle.data.problems import Problems
@@ -266,11 +266,11 @@ def _of_dialect(
     elif category.in_document:
         names = xml_category_paths(table, options.encoding)
     separator = rules.separator or category.separator or ""
-    marks = "" if separator == "auto" else separator.strip()
+    marks = "" if separator == AUTO else separator.strip()
     cells = sample.cells(column)
     root, delimiter = _root(category, cells), rules.delimiter
-    if category.nested and category.separator and not any(delimiter.strip() in cell for cell in cells):
-        delimiter = category.separator
+    if category.nested and not any(delimiter.strip() in cell for cell in cells):
+        delimiter = _separator(category.separator, cells) or delimiter
 
     def read(cell: str) -> list[CategoryPath]:
         return category_paths(cell, category, names)
@@ -290,6 +290,13 @@ def _of_dialect(
         not category.all_rows,
         rules.extra_columns,
     )
+
+
+def _separator(mark: str | None, cells: Sequence[str]) -> str | None:
+    """What separates the categories of a product, with the blank after it that cells have."""
+    holding = [cell for cell in cells if mark and mark in cell]
+    spaced = bool(holding) and all(f"{mark} " in cell for cell in holding)
+    return f"{mark} " if spaced else mark
 
 
 def _codes(names: Mapping[str, CategoryPath]) -> dict[CategoryPath, str]:
