@@ -1,30 +1,106 @@
 """`aisle taxonomy diff`: what changed between two versions of a tree."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import AsJson
+from aisle.cli.options import Quiet
+
+if TYPE_CHECKING:
+    from aisle.taxonomy.tree_diff import Change, TaxonomyDiff
+
+_SHOWN = 8  # changes of each kind, without --all
+_MARKS = {
+    "renamed": "cyan", "moved": "cyan", "moved and renamed": "cyan", "merged": "magenta",
+    "split": "magenta", "added": "green", "retired": "red", "kept": "dim",
+}  # fmt: skip
 
 
 @command("taxonomy diff", "List what changed between two versions of a tree.", section="Catalog")
 def taxonomy_diff(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="The earlier tree: text, CSV or JSON.")],
+    old: Annotated[
+        Path,
+        typer.Argument(metavar="OLD", help="The earlier tree: text, CSV, JSON; a catalog; or a run folder."),
+    ],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The later tree.")],
-    as_json: AsJson = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every change, not only the largest of each kind.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all changes to a JSON file.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write all changes as one HTML page.")] = None,
+    ids: Annotated[
+        bool | None,
+        typer.Option(
+            "--ids/--names", help="Match by ids, or by names only (default: ids where both have them)."
+        ),
+    ] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """List the categories that were added and retired."""
-    from aisle.taxonomy import format_path, read_taxonomy
+    """List the categories that were renamed, moved, merged, split, added and retired. Categories are matched
+    by ids where both trees have them, else by names, what is above and below them, and common products."""
+    import json
 
-    before, after = ([node.path for node in read_taxonomy(tree).nodes] for tree in (old, new))
-    added = [format_path(path) for path in after if path not in set(before)]
-    retired = [format_path(path) for path in before if path not in set(after)]
-    if as_json:
-        console.print_json({"added": added, "retired": retired})
+    from aisle.data.tree_source import common_products, open_tree
+    from aisle.taxonomy.tree_diff import diff
+
+    before, after = open_tree(old), open_tree(new)
+    products = common_products(before, after)
+    if products:
+        console.say(f"{len(products):,} products are in both catalogs", quiet)
+    found = diff(before.taxonomy, after.taxonomy, products=products, ids=ids)
+    print_diff(found, everything)
+    if json_file is not None:
+        with console.writing(json_file):
+            json_file.write_text(json.dumps(found.to_dict(), ensure_ascii=False, indent=1), "utf-8")
+    if html is not None:
+        with console.writing(html):
+            found.to_html(html)
+    console.print_paths(json=json_file, page=html)
+
+
+def print_diff(found: "TaxonomyDiff", everything: bool = False) -> None:
+    """Print a summary of the changes, then the largest of each kind, or all."""
+    by = "ids" if found.by_ids else "names"
+    console.out.print(
+        f"{len(found.old):,} categories before, {len(found.new):,} now, matched by {by}", style="bold"
+    )
+    for note in found.notes:
+        console.out.print(note, style="dim", markup=False)
+    if found.unchanged:
+        console.out.print("No category changed.", style="green")
         return
-    for mark, paths in (("+", added), ("-", retired)):
-        for path in paths:
-            console.out.print(f"{mark} {console.printable(path)}", markup=False)
+    for kind, count in found.counts.items():
+        console.out.print(Text.assemble((f"{count:>8,}  ", "bold"), (kind, _MARKS[kind])))
+    uncertain = len(found.uncertain)
+    if uncertain:
+        console.out.print(Text.assemble((f"{uncertain:>8,}  ", "bold"), ("uncertain: check these", "yellow")))
+    for kind in found.counts:
+        if kind != "kept":
+            _print_kind(found, kind, everything)
+
+
+def _print_kind(found: "TaxonomyDiff", kind: str, everything: bool) -> None:
+    changes = found.of(kind)
+    shown = changes if everything else changes[:_SHOWN]
+    console.out.print()
+    console.out.print(Text(kind.capitalize(), f"bold {_MARKS[kind]}"))
+    for change in shown:
+        _print_change(found, change)
+    if len(changes) > len(shown):
+        console.out.print(f"  … and {len(changes) - len(shown):,} more (--all prints them)", style="dim")
+
+
+def _print_change(found: "TaxonomyDiff", change: "Change") -> None:
+    old, new = map(console.printable, found.describe(change))
+    text = f"{old} → {new}" if old and new else old or new
+    line = Text.assemble("  ", text)
+    if change.uncertain or (change.kind == "retired" and new):
+        line.append(f"  {change.probability:.0%}", "yellow")
+        line.append(f"  {console.printable('; '.join(change.evidence))}", "dim")
+    console.out.print(line)

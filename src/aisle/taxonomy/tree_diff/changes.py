@@ -1,0 +1,192 @@
+"""Turns matched nodes into changes, with the evidence in words."""
+
+from collections import Counter
+
+import numpy as np
+
+from aisle.taxonomy.tree import Taxonomy, format_path
+from aisle.taxonomy.tree_diff.groups import Link, links
+from aisle.taxonomy.tree_diff.matching import Evidence, Matches, own_products
+from aisle.taxonomy.tree_diff.names import folded, pair_cosine
+from aisle.taxonomy.tree_diff.result import KINDS, Change
+
+_LEAST = 0.1  # probability of a replacement that is named
+
+
+def all_changes(evidence: Evidence, found: Matches, by_ids: bool) -> tuple[Change, ...]:
+    """The changes between two trees whose nodes are matched one to one, the most important ones first."""
+    merges, candidates = links(evidence, found)
+    turned = evidence.swapped()
+    splits, _ = links(turned, found.reversed())
+    found = _with_single_links(found, merges, splits)
+    merges = [link for link in merges if found.new_of[link.node] < 0]
+    splits = [link for link in splits if found.old_of[link.node] < 0]
+    if by_ids:
+        merges = _by_aliases(evidence, found, merges)
+    changes, used_old, used_new = _groups(evidence, found, merges, splits)
+    for old in np.flatnonzero(found.new_of >= 0).tolist():
+        new = int(found.new_of[old])
+        if old not in used_old and new not in used_new:
+            changes.append(_one_to_one(evidence, found, old, new, by_ids))
+    used_old |= {old for change in changes for old in change.old}
+    used_new |= {new for change in changes for new in change.new}
+    for old in np.flatnonzero(found.new_of < 0).tolist():
+        if old not in used_old:
+            changes.append(_retired(evidence, old, candidates.get(old)))
+    for new in np.flatnonzero(found.old_of < 0).tolist():
+        if new not in used_new:
+            changes.append(Change("added", (), (new,), 1.0, ("no earlier category is like it",)))
+    return tuple(sorted(changes, key=lambda change: _importance(evidence, change)))
+
+
+def _with_single_links(found: Matches, merges: list[Link], splits: list[Link]) -> Matches:
+    """The matches, with the links that join one unmatched node to one other."""
+    new_of, old_of, probability = found.new_of.copy(), found.old_of.copy(), found.probability.copy()
+    pairs = [(link.node, link.other, link) for link in merges]
+    pairs += [(link.other, link.node, link) for link in splits]
+    sides = Counter(("old", old) for old, _ in {pair[:2] for pair in pairs})
+    sides += Counter(("new", new) for _, new in {pair[:2] for pair in pairs})
+    for old, new, link in pairs:
+        alone = sides["old", old] == sides["new", new] == 1
+        if alone and not link.in_parent and found.new_of[old] < 0 and found.old_of[new] < 0:
+            new_of[old], old_of[new], probability[old] = new, old, link.probability
+    return Matches(new_of, old_of, probability, found.same_path)
+
+
+def _importance(evidence: Evidence, change: Change) -> tuple[int, int, tuple[int, ...]]:
+    sizes = [_branch(evidence.old, n) for n in change.old] + [_branch(evidence.new, n) for n in change.new]
+    return KINDS.index(change.kind), -max(sizes, default=0), (*change.new, *change.old)
+
+
+def _branch(tree: Taxonomy, node: int) -> int:
+    start, stop = tree.span[node]
+    return int(stop - start)
+
+
+def _by_aliases(evidence: Evidence, found: Matches, merges: list[Link]) -> list[Link]:
+    """The merges, with those that the later tree's aliases say."""
+    said = {}
+    for node in np.flatnonzero(found.new_of < 0).tolist():
+        other = evidence.new.find(evidence.old.nodes[node].id)
+        if other is not None:
+            said[node] = Link(node, other, 1.0, False)
+    return [link for link in merges if link.node not in said] + list(said.values())
+
+
+def _groups(
+    evidence: Evidence, found: Matches, merges: list[Link], splits: list[Link]
+) -> tuple[list[Change], set[int], set[int]]:
+    """The merged and split categories, and the matched nodes that they use up."""
+    changes: list[Change] = []
+    used_old: set[int] = set()
+    used_new: set[int] = set()
+    for other, group in _by_other(merges).items():
+        own = int(found.old_of[other])
+        olds = [link.node for link in group]
+        if own >= 0 and not any(link.in_parent for link in group):
+            olds.append(own)
+            used_old.add(own)
+            used_new.add(other)
+        probability = min(link.probability for link in group)
+        why = tuple(_link_words(evidence, link) for link in group)
+        changes.append(Change("merged", tuple(sorted(olds)), (other,), probability, why))
+    turned = evidence.swapped()
+    for other, group in _by_other(splits).items():
+        own = int(found.new_of[other])
+        news = [link.node for link in group]
+        if own >= 0 and own not in used_new and not any(link.in_parent for link in group):
+            news.append(own)
+            used_old.add(other)
+            used_new.add(own)
+        probability = min(link.probability for link in group)
+        why = tuple(_link_words(turned, link) for link in group)
+        changes.append(Change("split", (other,), tuple(sorted(news)), probability, why))
+    return changes, used_old, used_new
+
+
+def _by_other(found: list[Link]) -> dict[int, list[Link]]:
+    groups: dict[int, list[Link]] = {}
+    for link in sorted(found, key=lambda link: link.node):
+        groups.setdefault(link.other, []).append(link)
+    return groups
+
+
+def _link_words(evidence: Evidence, link: Link) -> str:
+    """Why a node belongs to a node of the other tree."""
+    name, other = evidence.old.nodes[link.node].name, evidence.new.nodes[link.other].name
+    if evidence.products is not None:
+        own, both = own_products(evidence)[0][link.node], evidence.products[link.node, link.other]
+        if both:
+            return f"{int(both):,} of {int(own):,} common products of {name!r} are in {other!r}"
+    if link.in_parent:
+        return (
+            f"{name!r} has the place of {other!r} in the other tree, which has no categories below it there"
+        )
+    if link.probability == 1.0:
+        return f"its id names {other!r} now"
+    shared = sorted(set(folded(name).split()) & set(folded(other).split()))
+    if shared:
+        return f"{name!r} and {other!r} share {', '.join(map(repr, shared))}"
+    return f"the categories of {name!r} are in {other!r}"
+
+
+def _one_to_one(evidence: Evidence, found: Matches, old: int, new: int, by_ids: bool) -> Change:
+    a, b = evidence.old.nodes[old], evidence.new.nodes[new]
+    renamed, moved = a.name != b.name, _moved(evidence, found, old, new)
+    kind = (
+        "moved and renamed" if renamed and moved else "renamed" if renamed else "moved" if moved else "kept"
+    )
+    why: list[str] = []
+    if by_ids:
+        why.append(f"the same id {a.id}")
+    elif a.path == b.path:
+        why.append("the same path")
+    else:
+        why += _match_words(evidence, found, old, new)
+    return Change(kind, (old,), (new,), float(found.probability[old]), tuple(why))
+
+
+def _moved(evidence: Evidence, found: Matches, old: int, new: int) -> bool:
+    """Whether a node's parent is another one now; a renamed or moved parent takes its children along."""
+    a, b = int(evidence.old.parent[old]), int(evidence.new.parent[new])
+    if a < 0 or b < 0:
+        return (a < 0) != (b < 0)
+    if found.new_of[a] == b:
+        return False
+    if found.new_of[a] < 0 and found.old_of[b] < 0:  # neither parent is matched: their names decide
+        return evidence.old.nodes[a].path != evidence.new.nodes[b].path
+    return True
+
+
+def _match_words(evidence: Evidence, found: Matches, old: int, new: int) -> list[str]:
+    tree, other = evidence.old, evidence.new
+    a, b = tree.nodes[old], other.nodes[new]
+    why: list[str] = []
+    if a.name == b.name:
+        why.append("the same name")
+    elif folded(a.name) == folded(b.name):
+        why.append("the same name but for case, accents or punctuation")
+    else:
+        pair = np.array([old]), np.array([new])
+        similar = float(pair_cosine(evidence.vectors.old, evidence.vectors.new, *pair)[0])
+        why.append(f"names are {similar:.0%} alike")
+    parent = int(tree.parent[old])
+    if parent >= 0 and found.new_of[parent] == other.parent[new]:
+        why.append(f"both are in {tree.nodes[parent].name!r}")
+    children = tree.children[old]
+    if children and other.children[new]:
+        both = sum(found.new_of[c] >= 0 and other.parent[found.new_of[c]] == new for c in children)
+        why.append(f"{both:,} of {len(children):,} categories below it are the same")
+    if evidence.products is not None:
+        both, own = int(evidence.products[old, new]), int(own_products(evidence)[0][old])
+        if own:
+            why.append(f"{both:,} of {own:,} common products are in both")
+    return why
+
+
+def _retired(evidence: Evidence, old: int, candidate: tuple[int, float] | None) -> Change:
+    if candidate is None or candidate[1] < _LEAST:
+        return Change("retired", (old,), (), 1.0, ("no later category is like it",))
+    other, probability = candidate
+    path = format_path(evidence.new.nodes[other].path)
+    return Change("retired", (old,), (), probability, (f"the nearest category is {path}",), other)

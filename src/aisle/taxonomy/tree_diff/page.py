@@ -1,0 +1,72 @@
+"""A comparison of two trees as one HTML page that loads nothing else."""
+
+from functools import cache
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from aisle.taxonomy.tree import CategoryPath
+from aisle.taxonomy.tree_diff.result import KINDS, Change, TaxonomyDiff
+
+_TITLES = {
+    "renamed": "Renamed", "moved": "Moved", "moved and renamed": "Moved and renamed", "merged": "Merged",
+    "split": "Split", "added": "Added", "retired": "Retired",
+}  # fmt: skip
+_OPEN = 40  # changes of a kind that are shown before the rest is folded
+_MOST = 5_000  # changes of a kind on the page
+
+
+class _Row(NamedTuple):
+    """A change as it is shown: paths on both sides, and what is said of it."""
+
+    old: tuple[CategoryPath, ...]
+    new: tuple[CategoryPath, ...]
+    replacement: CategoryPath | None
+    probability: float
+    uncertain: bool
+    evidence: tuple[str, ...]
+
+
+def render(found: TaxonomyDiff) -> str:
+    """The page's HTML."""
+
+    def row(change: Change) -> _Row:
+        old, new = found.old.nodes, found.new.nodes
+        replacement = None if change.replacement is None else new[change.replacement].path
+        return _Row(
+            tuple(old[n].path for n in change.old),
+            tuple(new[n].path for n in change.new),
+            replacement,
+            change.probability,
+            change.uncertain,
+            change.evidence,
+        )
+
+    uncertain = [row(change) for change in sorted(found.uncertain, key=lambda change: change.probability)]
+    groups = [("uncertain", "To be checked", uncertain)] if uncertain else []
+    for kind in KINDS:
+        if kind != "kept" and kind in found.counts:
+            groups.append((kind.replace(" ", "-"), _TITLES[kind], [row(c) for c in found.of(kind)]))
+    return (
+        _environment()
+        .get_template("diff.html")
+        .render(found=found, groups=groups, open=_OPEN, most=_MOST, css=_stylesheet())
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("aisle.taxonomy.tree_diff", "."),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _stylesheet() -> Markup:
+    environment = _environment()
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, "diff.css")[0])
