@@ -6,14 +6,14 @@ import numpy as np
 
 from aisle.taxonomy.tree import Taxonomy, format_path
 from aisle.taxonomy.tree_diff.groups import Link, links
-from aisle.taxonomy.tree_diff.matching import Evidence, Matches, own_products
+from aisle.taxonomy.tree_diff.matching import Matches, TreePair, own_products
 from aisle.taxonomy.tree_diff.names import folded, pair_cosine
 from aisle.taxonomy.tree_diff.result import KINDS, Change
 
 _LEAST = 0.1  # probability of a replacement that is named
 
 
-def all_changes(evidence: Evidence, found: Matches, by_ids: bool) -> tuple[Change, ...]:
+def all_changes(evidence: TreePair, found: Matches, by_ids: bool) -> tuple[Change, ...]:
     """The changes between two trees whose nodes are matched one to one, the most important ones first."""
     merges, candidates = links(evidence, found)
     turned = evidence.swapped()
@@ -53,7 +53,7 @@ def _with_single_links(found: Matches, merges: list[Link], splits: list[Link]) -
     return Matches(new_of, old_of, probability, found.same_path)
 
 
-def _importance(evidence: Evidence, change: Change) -> tuple[int, int, tuple[int, ...]]:
+def _importance(evidence: TreePair, change: Change) -> tuple[int, int, tuple[int, ...]]:
     sizes = [_branch(evidence.old, n) for n in change.old] + [_branch(evidence.new, n) for n in change.new]
     return KINDS.index(change.kind), -max(sizes, default=0), (*change.new, *change.old)
 
@@ -63,7 +63,7 @@ def _branch(tree: Taxonomy, node: int) -> int:
     return int(stop - start)
 
 
-def _by_aliases(evidence: Evidence, found: Matches, merges: list[Link]) -> list[Link]:
+def _by_aliases(evidence: TreePair, found: Matches, merges: list[Link]) -> list[Link]:
     """The merges, with those that the later tree's aliases say."""
     said = {}
     for node in np.flatnonzero(found.new_of < 0).tolist():
@@ -74,7 +74,7 @@ def _by_aliases(evidence: Evidence, found: Matches, merges: list[Link]) -> list[
 
 
 def _groups(
-    evidence: Evidence, found: Matches, merges: list[Link], splits: list[Link]
+    evidence: TreePair, found: Matches, merges: list[Link], splits: list[Link]
 ) -> tuple[list[Change], set[int], set[int]]:
     """The merged and split categories, and the matched nodes that they use up."""
     changes: list[Change] = []
@@ -111,7 +111,7 @@ def _by_other(found: list[Link]) -> dict[int, list[Link]]:
     return groups
 
 
-def _link_words(evidence: Evidence, link: Link) -> str:
+def _link_words(evidence: TreePair, link: Link) -> str:
     """Why a node belongs to a node of the other tree."""
     name, other = evidence.old.nodes[link.node].name, evidence.new.nodes[link.other].name
     if evidence.products is not None:
@@ -130,7 +130,7 @@ def _link_words(evidence: Evidence, link: Link) -> str:
     return f"the categories of {name!r} are in {other!r}"
 
 
-def _one_to_one(evidence: Evidence, found: Matches, old: int, new: int, by_ids: bool) -> Change:
+def _one_to_one(evidence: TreePair, found: Matches, old: int, new: int, by_ids: bool) -> Change:
     a, b = evidence.old.nodes[old], evidence.new.nodes[new]
     renamed, moved = a.name != b.name, _moved(evidence, found, old, new)
     kind = (
@@ -146,7 +146,7 @@ def _one_to_one(evidence: Evidence, found: Matches, old: int, new: int, by_ids: 
     return Change(kind, (old,), (new,), float(found.probability[old]), tuple(why))
 
 
-def _moved(evidence: Evidence, found: Matches, old: int, new: int) -> bool:
+def _moved(evidence: TreePair, found: Matches, old: int, new: int) -> bool:
     """Whether a node's parent is another one now; a renamed or moved parent takes its children along."""
     a, b = int(evidence.old.parent[old]), int(evidence.new.parent[new])
     if a < 0 or b < 0:
@@ -158,7 +158,7 @@ def _moved(evidence: Evidence, found: Matches, old: int, new: int) -> bool:
     return True
 
 
-def _match_words(evidence: Evidence, found: Matches, old: int, new: int) -> list[str]:
+def _match_words(evidence: TreePair, found: Matches, old: int, new: int) -> list[str]:
     tree, other = evidence.old, evidence.new
     a, b = tree.nodes[old], other.nodes[new]
     why: list[str] = []
@@ -184,7 +184,7 @@ def _match_words(evidence: Evidence, found: Matches, old: int, new: int) -> list
     return why
 
 
-def _retired(evidence: Evidence, old: int, candidate: tuple[int, float] | None) -> Change:
+def _retired(evidence: TreePair, old: int, candidate: tuple[int, float] | None) -> Change:
     if candidate is None or candidate[1] < _LEAST:
         return Change("retired", (old,), (), 1.0, ("no later category is like it",))
     other, probability = candidate

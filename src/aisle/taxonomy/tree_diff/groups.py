@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.taxonomy.tree import Taxonomy
-from aisle.taxonomy.tree_diff.matching import Evidence, Matches, own_products
+from aisle.taxonomy.tree_diff.matching import Matches, TreePair, own_products
 from aisle.taxonomy.tree_diff.names import most_similar, pair_cosine
 
 LINKED = 0.5  # least probability of a link
@@ -41,7 +41,7 @@ class Link(NamedTuple):
     in_parent: bool
 
 
-def links(evidence: Evidence, found: Matches) -> tuple[list[Link], dict[int, tuple[int, float]]]:
+def links(evidence: TreePair, found: Matches) -> tuple[list[Link], dict[int, tuple[int, float]]]:
     """Link the unmatched nodes of the old tree to new ones.
 
     Returns:
@@ -73,7 +73,7 @@ def _has_children_elsewhere(old: Taxonomy, new: Taxonomy, found: Matches, node: 
     return bool(children) and sum(found.new_of[c] >= 0 for c in children) > len(children) / 2
 
 
-def _candidates(evidence: Evidence, found: Matches, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(evidence: TreePair, found: Matches, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
     i, j = most_similar(vectors.old[nodes], vectors.new, _SIMILAR)
     pairs = set(zip(nodes[i].tolist(), j.tolist(), strict=True))
@@ -99,7 +99,7 @@ def _candidates(evidence: Evidence, found: Matches, nodes: np.ndarray) -> tuple[
 
 
 def link_features(
-    evidence: Evidence, found: Matches, rows: np.ndarray, columns: np.ndarray
+    evidence: TreePair, found: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> dict[str, np.ndarray]:
     """(P,) features of links, 0 to 1, by the names of `WEIGHTS`."""
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
@@ -139,7 +139,7 @@ def _children(
     return out
 
 
-def _share(evidence: Evidence, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _share(evidence: TreePair, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(P,) share of a node's common products that the other node has; 1 where it has none of several."""
     if evidence.products is None:
         return np.zeros(len(rows)), np.zeros(len(rows))

@@ -34,7 +34,7 @@ WEIGHTS = {
 }  # fmt: skip
 
 
-class Evidence(NamedTuple):
+class TreePair(NamedTuple):
     """What is compared.
 
     Attributes:
@@ -49,10 +49,10 @@ class Evidence(NamedTuple):
     vectors: NameVectors
     products: Any
 
-    def swapped(self) -> "Evidence":
+    def swapped(self) -> "TreePair":
         """The same with the trees exchanged."""
         products = None if self.products is None else self.products.T.tocsr()
-        return Evidence(self.new, self.old, self.vectors.swapped(), products)
+        return TreePair(self.new, self.old, self.vectors.swapped(), products)
 
 
 class Matches(NamedTuple):
@@ -77,7 +77,7 @@ class Matches(NamedTuple):
         return Matches(self.old_of, self.new_of, probability, found & self.same_path[self.old_of])
 
 
-def match(evidence: Evidence) -> Matches:
+def match(evidence: TreePair) -> Matches:
     """Match the nodes of two trees by their paths, names, surroundings and products."""
     old, new = evidence.old, evidence.new
     fixed = _same_paths(old, new)
@@ -123,7 +123,7 @@ def _with(fixed: Matches, rows: np.ndarray, columns: np.ndarray, probability: np
     return Matches(new_of, old_of, sure, fixed.same_path)
 
 
-def _candidates(evidence: Evidence, fixed: Matches, found: Matches) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(evidence: TreePair, fixed: Matches, found: Matches) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of nodes that may be the same category."""
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
     rows, columns = np.flatnonzero(fixed.new_of < 0), np.flatnonzero(fixed.old_of < 0)
@@ -163,7 +163,7 @@ def _open_children(tree: Taxonomy, partner: np.ndarray) -> dict[int, list[int]]:
     return found
 
 
-def pair_probability(evidence: Evidence, found: Matches, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def pair_probability(evidence: TreePair, found: Matches, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """(P,) probability that an old node of `rows` is the new one of `columns`."""
     features = pair_features(evidence, found, rows, columns)
     logit = WEIGHTS["bias"] + sum(WEIGHTS[name] * values for name, values in features.items())
@@ -171,7 +171,7 @@ def pair_probability(evidence: Evidence, found: Matches, rows: np.ndarray, colum
 
 
 def pair_features(
-    evidence: Evidence, found: Matches, rows: np.ndarray, columns: np.ndarray
+    evidence: TreePair, found: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> dict[str, np.ndarray]:
     """(P,) features of pairs of nodes, 0 to 1, by the names of `WEIGHTS`."""
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
@@ -245,7 +245,7 @@ def _only_left(
     return 1.0 / np.maximum(np.maximum(*counts), 1) ** 2
 
 
-def _products(evidence: Evidence, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _products(evidence: TreePair, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(P,) share of common products that are in both; 1 where both have some, but none together."""
     if evidence.products is None:
         return np.zeros(len(rows)), np.zeros(len(rows))
@@ -257,7 +257,7 @@ def _products(evidence: Evidence, rows: np.ndarray, columns: np.ndarray) -> tupl
     return both / np.maximum(total, 1), apart.astype(float)
 
 
-def own_products(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+def own_products(evidence: TreePair) -> tuple[np.ndarray, np.ndarray]:
     """(M,) and (M',) common products at or below each node."""
     old, new, table = evidence.old, evidence.new, evidence.products
     tops = [np.flatnonzero(tree.parent < 0) for tree in (old, new)]

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from aisle.taxonomy.tree import Taxonomy, format_path
 from aisle.taxonomy.tree_diff.changes import all_changes
-from aisle.taxonomy.tree_diff.matching import Evidence, Matches, match
+from aisle.taxonomy.tree_diff.matching import Matches, TreePair, match
 from aisle.taxonomy.tree_diff.names import NameVectors, words
 from aisle.taxonomy.tree_diff.result import TaxonomyDiff
 
@@ -36,7 +36,7 @@ def diff(
     """
     notes: list[str] = []
     by_ids = _comparable_ids(old, new, notes) if ids is None else ids
-    evidence = Evidence(old, new, NameVectors(old, new), _counted(old, new, list(products)))
+    evidence = TreePair(old, new, NameVectors(old, new), _counted(old, new, list(products)))
     found = _by_ids(old, new) if by_ids else match(evidence)
     return TaxonomyDiff(old, new, all_changes(evidence, found, by_ids), by_ids, tuple(notes))
 
