@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from aisle.atomic_files import wrap_write_errors
 from aisle.cli import console
 from aisle.cli.command import command
 from aisle.cli.options import Quiet
@@ -56,10 +57,10 @@ def taxonomy_diff(
     found = diff(before.taxonomy, after.taxonomy, products=products, ids=ids)
     print_diff(found, everything)
     if json_file is not None:
-        with console.writing(json_file):
+        with wrap_write_errors(json_file):
             json_file.write_text(json.dumps(found.to_dict(), ensure_ascii=False, indent=1), "utf-8")
     if html is not None:
-        with console.writing(html):
+        with wrap_write_errors(html):
             found.to_html(html)
     console.print_paths(json=json_file, page=html)
 

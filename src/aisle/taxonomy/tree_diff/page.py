@@ -1,13 +1,15 @@
 """A comparison of two trees as one HTML page that loads nothing else."""
 
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from aisle.taxonomy.tree import CategoryPath
-from aisle.taxonomy.tree_diff.result import KINDS, Change, TaxonomyDiff
+
+if TYPE_CHECKING:
+    from aisle.taxonomy.tree_diff.result import Change, TaxonomyDiff
 
 _TITLES = {
     "renamed": "Renamed", "moved": "Moved", "moved and renamed": "Moved and renamed", "merged": "Merged",
@@ -28,10 +30,10 @@ class _Row(NamedTuple):
     evidence: tuple[str, ...]
 
 
-def render(found: TaxonomyDiff) -> str:
+def render(found: "TaxonomyDiff") -> str:
     """The page's HTML."""
 
-    def row(change: Change) -> _Row:
+    def row(change: "Change") -> _Row:
         old, new = found.old.nodes, found.new.nodes
         replacement = None if change.replacement is None else new[change.replacement].path
         return _Row(
@@ -45,8 +47,8 @@ def render(found: TaxonomyDiff) -> str:
 
     uncertain = [row(change) for change in sorted(found.uncertain, key=lambda change: change.probability)]
     groups = [("uncertain", "To be checked", uncertain)] if uncertain else []
-    for kind in KINDS:
-        if kind != "kept" and kind in found.counts:
+    for kind in found.counts:
+        if kind != "kept":
             groups.append((kind.replace(" ", "-"), _TITLES[kind], [row(c) for c in found.of(kind)]))
     return (
         _environment()
