@@ -11,9 +11,9 @@ from aisle.errors import MissingExtraError, MissingModelError, RecipeError
 from aisle.models.encoders import RecurrentEncoder, TimmEncoder, VectorEncoder
 from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor, VectorPreprocessor
 from aisle.models.registry import build_part
-from aisle.training import network as fitting
 from tests.shared import SHARED, needs_shared
 from tests.training.shop import catalog, recipe
+from tests.training.watching import train_watched
 
 
 def tokens():
@@ -131,28 +131,19 @@ def test_families_of_timm_give_patches(name):
 
 @pytest.mark.timm
 @pytest.mark.slow
-def test_an_untrained_se_resnext_takes_a_real_finetuning_step(monkeypatch, tmp_path):
-    moved = []
-    original = fitting.run_stage
-
-    def run_stage(model, *rest):
-        before = {key: value.clone() for key, value in model.encoders.state_dict().items()}
-        original(model, *rest)
-        after = model.encoders.state_dict()
-        moved.extend(key for key in before if not torch.equal(before[key], after[key]))
-
-    monkeypatch.setattr(fitting, "run_stage", run_stage)
+def test_an_untrained_se_resnext_takes_a_real_finetuning_step(tmp_path):
     image = {"type": "TimmEncoder", "name": "seresnext50_32x4d", "pretrained": False, "size": 64}
     views = {
         "title": {"encoder": {"type": "TfidfEncoder", "dim": 16, "min_df": 1}},
         "image": {"encoder": image},
     }
     rows = catalog(24)
-    model = aisle.train(
-        rows,
-        recipe(views=views, stages=[{"epochs": 1, "batch_size": 32, "optimizer": "RAdam"}]),
-        out=tmp_path / "run",
-    )
+    given = recipe(views=views, stages=[{"epochs": 1, "batch_size": 32, "optimizer": "RAdam"}])
+    model, starts = train_watched(rows, given, out=tmp_path / "run")
+    before, after = starts["train"], model.model.state_dict()
+    moved = [
+        key for key in before if key.startswith("encoders.") and not torch.equal(before[key], after[key])
+    ]
     assert any(".se.fc1.weight" in key for key in moved)  # squeeze and excitation learns
     assert any("running_mean" in key for key in moved)
     np.testing.assert_allclose(

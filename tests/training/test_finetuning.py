@@ -1,24 +1,25 @@
 """How much of an encoder learns, what rests meanwhile, what a bundle and a checkpoint keep of it."""
 
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 import aisle
 from aisle.errors import RecipeError
-from aisle.training import network as fitting
-from aisle.training.loop import EpochStats, StageTrainer
+from aisle.models.encoders import TransformerTextEncoder
 from aisle.training.run import Run
 from tests.models.pretrained import tiny_text, tiny_vision
 from tests.training.shop import PLACES, catalog, recipe
 from tests.training.test_resume import Killed
+from tests.training.watching import StageProgress, on_forward, train_watched, weights_by_stage
 
 WORDS = [word for words, _ in PLACES.values() for word in words.split()]
 QUICK = {"epochs": 1, "batch_size": 16, "lr": 0.01}
-
-NOTHING = EpochStats(0, 0.0, 0.0, 0.0, {})
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +43,26 @@ def pretrained(folders, stages=(QUICK,), image=None, **title):
     return recipe(views=views, stages=list(stages))
 
 
-def watched(monkeypatch, shop, given, **more):
-    """The trained model, and the network's weights before the first and after every stage."""
-    seen = []
-    original = fitting.run_stage
-
-    def run_stage(model, *rest):
-        seen.append({k: v.clone() for k, v in model.state_dict().items()})
-        original(model, *rest)
-        seen.append({k: v.clone() for k, v in model.state_dict().items()})
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fitting, "run_stage", run_stage)
-        return aisle.train(shop, given, **more), seen
-
-
 def moved(before, after):
     return {k for k in before if k.startswith("encoders.") and not torch.equal(before[k], after[k])}
 
 
-def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monkeypatch):
+def moved_by_training(shop, given):
+    """The weights of encoders that a training of one stage changes."""
+    ((before, after),) = weights_by_stage(shop, given)
+    return moved(before, after)
+
+
+def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop):
     modes = {}
-    original = StageTrainer._step
 
-    def step(self, *args):
-        body = self.model.encoders["title"].body
+    def look(model):
+        body = model.encoders["title"].body
         modes.update({name: module.training for name, module in body.named_modules()})
-        return original(self, *args)
 
-    monkeypatch.setattr(StageTrainer, "_step", step)
-    _, (before, after) = watched(monkeypatch, shop, pretrained(folders, finetune={"last_layers": 1}))
-    changed = moved(before, after)
+    given = pretrained(folders, finetune={"last_layers": 1})
+    with on_forward(look):
+        changed = moved_by_training(shop, given)
     assert all(name.startswith("encoders.title.body.encoder.layer.1.") for name in changed)
     assert len(changed) == 16  # six linear maps and two norms, each with its bias
     assert modes["encoder.layer.1.attention.output.dropout"]
@@ -80,50 +70,66 @@ def test_only_the_last_layers_learn_and_the_rest_keeps_still(folders, shop, monk
     assert not modes["embeddings.dropout"]
 
 
-def test_the_last_stage_of_a_convolutional_network_learns_with_its_statistics(folders, shop, monkeypatch):
+def test_the_last_stage_of_a_convolutional_network_learns_with_its_statistics(folders, shop):
     given = pretrained(folders, freeze=True, image={"finetune": {"last_layers": 1}})
-    _, (before, after) = watched(monkeypatch, shop, given)
-    changed = moved(before, after)
+    changed = moved_by_training(shop, given)
     assert any(name.endswith("running_mean") for name in changed)
     assert all(name.startswith("encoders.image.body.encoder.stages.1.") for name in changed)
 
 
-def test_lower_layers_learn_more_slowly(folders, shop, monkeypatch):
-    tops = {}
-    original = StageTrainer.train_epoch
+def test_lower_layers_learn_more_slowly(folders, shop):
+    names, highest = {}, {}
 
-    def learn(self, advance):
-        for group in self.optimizer.param_groups:
-            tops.update({id(p): group["max_lr"] for p in group["params"]})
-        names = self.model.encoders["title"].named_parameters()
-        tops["by name"] = {n: tops.get(id(p)) for n, p in names}
-        return original(self, advance)
+    def look(model):
+        names.update({id(p): name for name, p in model.encoders["title"].named_parameters()})
 
-    monkeypatch.setattr(StageTrainer, "train_epoch", learn)
-    stage = {**QUICK, "lr_multipliers": {"title": 0.1}}
-    aisle.train(shop, pretrained(folders, [stage], finetune={"layer_decay": 0.5}))
-    rates = {name: top for name, top in tops["by name"].items() if top is not None}
-    assert rates["body.encoder.layer.1.attention.self.query.weight"] == pytest.approx(1e-3)
-    assert rates["body.encoder.layer.0.attention.self.query.weight"] == pytest.approx(5e-4)
-    assert rates["body.embeddings.word_embeddings.weight"] == pytest.approx(2.5e-4)
+    def step(optimizer, args, kwargs):
+        for group in optimizer.param_groups:
+            for name in filter(None, (names.get(id(p)) for p in group["params"])):
+                highest[name] = max(highest.get(name, 0.0), group["lr"])
+
+    stage = {**QUICK, "epochs": 4, "schedule": "constant", "warmup": 0, "lr_multipliers": {"title": 0.1}}
+    handle = register_optimizer_step_pre_hook(step)
+    try:
+        with on_forward(look):
+            aisle.train(shop, pretrained(folders, [stage], finetune={"layer_decay": 0.5}))
+    finally:
+        handle.remove()
+    assert highest["body.encoder.layer.1.attention.self.query.weight"] == pytest.approx(1e-3)
+    assert highest["body.encoder.layer.0.attention.self.query.weight"] == pytest.approx(5e-4)
+    assert highest["body.embeddings.word_embeddings.weight"] == pytest.approx(2.5e-4)
 
 
 @pytest.mark.parametrize("view", ["title", pytest.param("image", marks=pytest.mark.slow)])
-def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_path, monkeypatch, view):
+def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_path, view):
     pytest.importorskip("peft")
     kept = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
     plan = {"finetune": {"lora_rank": 4, "lora_alpha": 8.0}}
-    given = pretrained(kept, **plan) if view == "title" else pretrained(kept, freeze=True, image=plan)
-    states = []
-    original = Run.save
-    monkeypatch.setattr(Run, "save", lambda run, state: (states.append(state), original(run, state)))
-    model, (before, after) = watched(monkeypatch, shop, given, out=tmp_path / "run")
-    changed = moved(before, after)
-    assert len(changed) == {"title": 24, "image": 12}[view]
-    assert all(f"encoders.{view}." in name and ".lora_" in name for name in changed)
-    assert {k for k in states[0]["now"]["model"] if k.startswith("encoders.")} == {
-        k for k in before if ".lora_" in k
-    }
+    stages = [{**QUICK, "epochs": 2}]
+    title = plan if view == "title" else {"freeze": True}
+    given = pretrained(kept, stages, image=plan if view == "image" else None, **title)
+    networks, trainable, after, checkpoint = [], {}, {}, set()
+
+    def look(network):
+        networks.append(network)
+        trainable.update({name: p.requires_grad for name, p in network.named_parameters()})
+        state = Run(tmp_path / "run", ()).state()  # of the first epoch, during the second
+        checkpoint.update(k for k in (state or {"now": {"model": {}}})["now"]["model"] if "encoders." in k)
+
+    def step(optimizer, args, kwargs):
+        after.update({name: value.clone() for name, value in networks[-1].state_dict().items()})
+
+    handle = register_optimizer_step_post_hook(step)
+    try:
+        with on_forward(look):
+            model, starts = train_watched(shop, given, out=tmp_path / "run")
+    finally:
+        handle.remove()
+    before = starts["train"]
+    adapters = {name for name in before if ".lora_" in name}
+    assert len(adapters) == {"title": 24, "image": 12}[view]
+    assert {name for name, learns in trainable.items() if learns and name.startswith("encoders.")} == adapters
+    assert moved(before, after) == checkpoint == adapters
     final = model.model.encoders[view].state_dict()
     assert not any("lora" in name for name in final)
     for name, value in final.items():
@@ -141,11 +147,11 @@ def test_adapters_alone_learn_and_the_bundle_holds_the_sum(folders, shop, tmp_pa
     np.testing.assert_array_equal(aisle.load(tmp_path / "run").score(shop).all(), expected)
 
 
-def test_targets_choose_the_adapted_layers(folders, shop, monkeypatch):
+def test_targets_choose_the_adapted_layers(folders, shop):
     pytest.importorskip("peft")
     given = pretrained(folders, finetune={"lora_rank": 2, "target_modules": ["query", "value"]})
-    _, (before, _) = watched(monkeypatch, shop, given)
-    adapted = {name.split(".lora_")[0].rpartition(".")[2] for name in before if ".lora_" in name}
+    _, starts = train_watched(shop, given)
+    adapted = {name.split(".lora_")[0].rpartition(".")[2] for name in starts["train"] if ".lora_" in name}
     assert adapted == {"query", "value"}
 
 
@@ -200,35 +206,27 @@ def staged(folders, stages=STAGES, **title):
     return pretrained(folders, stages, **title) | LINEAR
 
 
-def test_before_it_learns_an_encoder_runs_once_a_row(folders, shop, monkeypatch):
-    rows = []
-    original = fitting.run_stage
+def test_before_it_learns_an_encoder_runs_once_a_row(folders, shop):
+    rows, progress = Counter(), StageProgress()
 
-    def run_stage(model, loss, stage, *rest):
-        def count(module, args, output):
-            rows.append((stage.name, len(output.pooled)))
+    def count(module, args, output):
+        if isinstance(module, TransformerTextEncoder):
+            rows[progress.stage] += len(output.pooled)
 
-        hooks = [e.register_forward_hook(count) for e in model.encoders.values() if e.cacheable]
-        original(model, loss, stage, *rest)
-        for hook in hooks:
-            hook.remove()
-
-    monkeypatch.setattr(fitting, "run_stage", run_stage)
-    aisle.train(shop, staged(folders))
-    assert not [n for stage, n in rows if stage == "features"]
-    learned = sum(n for stage, n in rows if stage == "encoders")
-    assert learned >= 2 * 36  # every row in each of two epochs, and those to stop by
+    handle = register_module_forward_hook(count)
+    try:
+        aisle.train(shop, staged(folders), progress=progress)
+    finally:
+        handle.remove()
+    assert not rows["features"]
+    assert rows["encoders"] >= 2 * 36  # every row in each of two epochs, and those to stop by
 
 
-def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were(folders, shop, monkeypatch):
+def test_a_stage_that_starts_from_an_earlier_one_finds_its_encoders_as_they_were(folders, shop):
     stages = [STAGES[0], STAGES[1], {**STAGES[1], "name": "again", "init_from": "features"}]
-    _, seen = watched(monkeypatch, shop, staged(folders, stages=stages))
-    assert moved(seen[2], seen[3])
-    monkeypatch.setattr(
-        StageTrainer, "train_epoch", lambda self, advance: setattr(self, "done", self.done + 1) or NOTHING
-    )
-    _, idle = watched(monkeypatch, shop, staged(folders, stages=stages))
-    assert not moved(idle[0], idle[5])
+    model, starts = train_watched(shop, staged(folders, stages=stages))
+    assert not moved(starts["features"], starts["again"])
+    assert moved(starts["again"], model.model.state_dict())
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from aisle.training.recipe_toml import to_toml
 from aisle.training.run import Run, RunError
 from tests.conftest import NETWORK
 from tests.training.shop import catalog, recipe
+from tests.training.watching import train_watched
 from tests.waiting import wait_until
 
 STAGES = [
@@ -148,12 +149,9 @@ def test_a_run_killed_while_its_folder_was_set_up_resumes(shop, undisturbed, tmp
     assert weights(run) == weights(undisturbed)
 
 
-def test_a_finished_run_is_not_trained_again(shop, undisturbed, monkeypatch):
-    def never(*args):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr("aisle.training.network.run_stage", never)
-    model = aisle.train(shop, recipe(stages=STAGES), out=undisturbed, resume=True)
+def test_a_finished_run_is_not_trained_again(shop, undisturbed):
+    model, starts = train_watched(shop, recipe(stages=STAGES), out=undisturbed, resume=True)
+    assert starts == {}
     assert model.model_id == aisle.load(undisturbed).model_id
 
 

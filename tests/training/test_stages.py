@@ -7,11 +7,11 @@ import torch
 import aisle
 from aisle.data import Product, read
 from aisle.errors import CatalogError, RecipeError
-from aisle.training import network as fitting
 from aisle.training.fit import split_rows
 from aisle.training.loop import TrainingError
 from aisle.training.recipe import load_recipe
 from tests.training.shop import PLACES, catalog, picture, products, recipe
+from tests.training.watching import weights_by_stage
 
 QUERIES = [
     Product("words", {"title": "leather boot"}),
@@ -66,19 +66,9 @@ def test_a_view_taken_away_is_a_view_missing(learned):
         learned.score(QUERIES, without=["picture"])
 
 
-def snapshots(monkeypatch, shop, stages, **more):
-    """The network's weights before the first stage and after each one."""
-    seen = []
-    original = fitting.run_stage
-
-    def run_stage(model, *rest):
-        before = {k: v.clone() for k, v in model.state_dict().items()}
-        original(model, *rest)
-        seen.append((before, {k: v.clone() for k, v in model.state_dict().items()}))
-
-    monkeypatch.setattr(fitting, "run_stage", run_stage)
-    aisle.train(shop, recipe(stages=stages, **more))
-    return seen
+def snapshots(shop, stages, **more):
+    """The network's weights before and after each stage."""
+    return weights_by_stage(shop, recipe(stages=stages, **more))
 
 
 def changed(before, after):
@@ -86,7 +76,7 @@ def changed(before, after):
     return {".".join(name.split(".")[:2]) if "." in name else name for name in found}
 
 
-def test_only_what_a_stage_names_changes(shop, monkeypatch):
+def test_only_what_a_stage_names_changes(shop):
     stages = [
         {"name": "text", "freeze": ["fusion"], "views": ["title"], "epochs": 1, "ema_decay": 0.5},
         {"name": "joint", "freeze": ["title", "image"], "init_from": "text", "epochs": 1},
@@ -98,7 +88,7 @@ def test_only_what_a_stage_names_changes(shop, monkeypatch):
             "batch_size": 8,
         },
     ]
-    text, joint, pictured = snapshots(monkeypatch, shop, stages)
+    text, joint, pictured = snapshots(shop, stages)
     own = {name.split(".")[0] for name in changed(*text)}
     assert own == {"encoders", "head"}
     assert "encoders.image" not in changed(*text)
@@ -112,25 +102,25 @@ def test_only_what_a_stage_names_changes(shop, monkeypatch):
         assert not changed(text[1], start)
 
 
-def test_a_frozen_view_stays_as_it_was_but_learns_what_its_absence_means(shop, monkeypatch):
+def test_a_frozen_view_stays_as_it_was_but_learns_what_its_absence_means(shop):
     given = recipe()["views"]
     given["image"] = {**given["image"], "freeze": True}
     some = read([p if i % 2 else Product(p.id, p.fields, (), {}, p.categories) for i, p in enumerate(shop)])
-    ((before, after),) = snapshots(monkeypatch, some, [{"epochs": 1, "batch_size": 8}], views=given)
+    ((before, after),) = snapshots(some, [{"epochs": 1, "batch_size": 8}], views=given)
     assert "encoders.image" not in changed(before, after)
     assert "missing_token.image" in changed(before, after)
 
 
-def test_batches_without_a_picture_leave_the_picture_networks_statistics_alone(shop, monkeypatch):
+def test_batches_without_a_picture_leave_the_picture_networks_statistics_alone(shop):
     kept = [p if i < 3 else Product(p.id, p.fields, (), {}, p.categories) for i, p in enumerate(shop)]
     stages = [{"epochs": 1, "batch_size": 1, "views": ["title"]}]
-    ((before, after),) = snapshots(monkeypatch, read(kept), stages)
+    ((before, after),) = snapshots(read(kept), stages)
     statistics = [name for name in before if "running" in name]
     assert len(statistics) == 8
     assert all(torch.equal(before[name], after[name]) for name in statistics)
 
 
-def test_an_accumulated_step_is_the_step_of_the_whole_batch(shop, monkeypatch):
+def test_an_accumulated_step_is_the_step_of_the_whole_batch(shop):
     """Without dropout or BatchNorm, four batches of 4 are one of 16, and the last few rows count too."""
     views = {"title": {"encoder": {"type": "TfidfEncoder", "dim": 8, "min_df": 1}}}
     common = {
@@ -143,10 +133,8 @@ def test_an_accumulated_step_is_the_step_of_the_whole_batch(shop, monkeypatch):
     }
     parts = {"validation": 0, "calibration": 0, "threshold": 0}
     more = {"views": views, "split": parts, "view_dropout": 0.0}
-    ((_, whole),) = snapshots(monkeypatch, shop, [{**common, "batch_size": 80}], **more)
-    ((_, pieces),) = snapshots(
-        monkeypatch, shop, [{**common, "batch_size": 16, "gradient_accumulation_steps": 5}], **more
-    )
+    ((_, whole),) = snapshots(shop, [{**common, "batch_size": 80}], **more)
+    ((_, pieces),) = snapshots(shop, [{**common, "batch_size": 16, "gradient_accumulation_steps": 5}], **more)
     for name in whole:
         torch.testing.assert_close(pieces[name], whole[name], atol=1e-5, rtol=1e-4)
 
