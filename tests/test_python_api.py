@@ -158,7 +158,7 @@ def test_predictions_are_a_table(model):
     assert list(found[:1]) == [found[0]]
     assert found == list(found)
     empty = model.predict([])
-    assert (len(empty), empty.to_pandas().shape) == (0, (0, 14))
+    assert (len(empty), empty.to_pandas().shape) == (0, (0, 15))
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aisle.data.sources import Source
     from aisle.evaluation import Evaluation
     from aisle.inference.base_predictor import BasePredictor
+    from aisle.rules import Ruleset
     from aisle.training.recipe import AnyRecipe
 
 
@@ -156,7 +157,12 @@ def resolve(
 
 
 def load(
-    folder: str | Path, *, trust_code: bool = False, device: str = "cpu", precision: float | None = None
+    folder: str | Path,
+    *,
+    trust_code: bool = False,
+    device: str = "cpu",
+    precision: float | None = None,
+    rules: Ruleset | str | Path | None = None,
 ) -> BasePredictor:
     """Load a saved model.
 
@@ -166,8 +172,11 @@ def load(
         trust_code: Allow the model to import your own code (`my_file:ClassName`).
         device: The device of a network: cpu, cuda, mps or auto.
         precision: A point of the model's operating curve (default: the precision it was calibrated for).
+        rules: Rules that act on predictions, or their file; `none`: without rules. Default: those that the
+            model was saved with.
 
     Raises:
+        RulesError: The rules are malformed, or name an unknown category or field.
         DeviceError: The device does not exist.
         PolicyError: The curve has no point of this precision.
         BundleError: The bundle is missing, truncated, edited, or of a newer version.
@@ -176,7 +185,11 @@ def load(
     from aisle.inference.loading import at_precision, open_model
 
     model = open_model(Path(folder), trust_code, device)
-    return model if precision is None else at_precision(model, precision)
+    if precision is not None:
+        model = at_precision(model, precision)
+    if isinstance(rules, str | Path) and str(rules) == "none":
+        return model.with_rules(None)
+    return model if rules is None else model.with_rules(rules)
 
 
 def evaluate(

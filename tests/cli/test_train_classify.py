@@ -85,8 +85,17 @@ def test_the_three_formats_say_the_same(trained, shop, tmp_path):
     assert parquet == jsonl
     levels = [f"level {level}" for level in range(1, 1 + trained.model.taxonomy.depth)]
     assert list(table[0]) == [
-        *("id", "title", "decision", "path", *levels, "confidence", "reason", "best", "best_confidence"),
-        *("alternatives", "threshold", "problems", "path_id", "best_id", "model_id"),
+        *("id", "title", "decision", "path", *levels, "confidence", "reason", "rule"),
+        *(
+            "best",
+            "best_confidence",
+            "alternatives",
+            "threshold",
+            "problems",
+            "path_id",
+            "best_id",
+            "model_id",
+        ),
     ]
     assert [float(row["best_confidence"]) for row in table] == [row["confidence"][-1] for row in jsonl]
     flat = ("id", "best", "best_id", "path", "path_id", "decision", "reason", "model_id")

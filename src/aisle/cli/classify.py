@@ -7,7 +7,17 @@ import typer
 
 from aisle.cli import console
 from aisle.cli.command import command
-from aisle.cli.options import AsJson, CatalogOptions, CurvePrecision, Device, Quiet, Run, Sources, TrustCode
+from aisle.cli.options import (
+    AsJson,
+    CatalogOptions,
+    CurvePrecision,
+    Device,
+    Quiet,
+    RulesFile,
+    Run,
+    Sources,
+    TrustCode,
+)
 
 
 class ShardFormat(StrEnum):
@@ -81,6 +91,7 @@ def classify(
     price_per_hour: PricePerHour = None,
     ray: Ray = None,
     precision: CurvePrecision = None,
+    rules: RulesFile = None,
     trust_code: TrustCode = False,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -110,12 +121,13 @@ def classify(
     if opened != run:
         console.say(f"using the exported model {opened} (the same model, without torch)", quiet or as_json)
     model = workflow.load(opened, trust_code=trust_code, device=device, precision=precision)
+    model = classify_io.with_rules(model, rules)
     curve = summarize_curve(model.policy)
     if precision is not None and precision != curve.precision:
         console.say(f"precision {exact(curve.precision)}: the next point of the curve", quiet or as_json)
     reader = reader._replace(like=model)
     if filling is None:
-        cluster = classify_io.open_cluster(ray, opened, trust_code, device, precision)
+        cluster = classify_io.open_cluster(ray, opened, trust_code, device, precision, model.rules)
         shards = classify_io.ShardSettings(form, shard_rows, cache, cluster)
         done = classify_io.into_folder(model, reader, target, shards, progress)
     else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aisle.inference.bulk.cluster import Cluster
     from aisle.inference.write_back import WriteBackSummary
     from aisle.progress import Progress
+    from aisle.rules import Ruleset
 
 
 _FILLED = re.compile(r"(?:^|[\W_])filled[\W_]", re.IGNORECASE)
@@ -126,6 +127,19 @@ class ProductReader(NamedTuple):
         }
 
 
+def with_rules(model: Any, rules: Path | None) -> Any:
+    """The model with the rules of a file; by default with its own, as they act today.
+
+    Raises:
+        RulesError: The rules are malformed, or do not fit the model.
+    """
+    from datetime import date
+
+    if rules is not None:
+        model = model.with_rules(None if str(rules) == "none" else rules)
+    return model if model.rules is None else model.with_rules(model.rules.at(date.today()))
+
+
 @dataclass
 class Tally:
     """Counts decisions while predictions are streamed. `before` are the rows that an earlier run wrote."""
@@ -138,6 +152,7 @@ class Tally:
 
     decisions: Counter[str] = field(default_factory=Counter)
     branches: Counter[str] = field(default_factory=Counter)
+    by_rules: Counter[str] = field(default_factory=Counter)
     troubled: int = 0
     cached: int = 0
     before: int = 0
@@ -147,7 +162,8 @@ class Tally:
     @classmethod
     def of(cls, done: "BulkSummary") -> "Tally":
         """The counts of a folder that is written."""
-        return cls(done.decisions, done.branches, done.troubled, done.cached, done.before, done.seconds)
+        counts = (done.decisions, done.branches, done.by_rules)
+        return cls(*counts, done.troubled, done.cached, done.before, done.seconds)
 
     @property
     def rows(self) -> int:
@@ -159,6 +175,8 @@ class Tally:
         for prediction in predictions:
             self.decisions[prediction.decision] += 1
             self.branches[prediction.best[0]] += 1
+            if prediction.rule:
+                self.by_rules[prediction.decision] += 1
             self.troubled += bool(prediction.problems)
             yield prediction
         self.seconds = time.perf_counter() - self.started
@@ -169,6 +187,7 @@ class Tally:
         found: dict[str, Any] = {
             "rows": self.rows,
             "decisions": dict(self.decisions),
+            "by_rules": dict(self.by_rules),
             "rows_with_problems": self.troubled,
             "answered_from_cache": self.cached,
             "written_before": self.before,
@@ -189,6 +208,12 @@ class Tally:
             count = self.decisions[decision]
             share = f"{count / rows:.0%}" if rows else ""
             say(f"  {decision:<8} {count:>9,}  {share:>4}  {meaning}")
+        if self.by_rules:
+            automatic = self.by_rules["accept"] + self.by_rules["partial"]
+            say(
+                f"  {automatic:,} of them decided and {self.by_rules['review']:,} left for review by rules "
+                f"or with them: the guarantee counts the other {rows - self.by_rules.total():,}"
+            )
         if rows:
             top = ", ".join(f"{name} {count:,}" for name, count in self.branches.most_common(3))
             say(f"  most frequent: {top}", markup=False)
@@ -349,7 +374,12 @@ class ShardSettings(NamedTuple):
 
 
 def open_cluster(
-    address: str | None, run: Path, trust_code: bool, device: str, precision: float | None = None
+    address: str | None,
+    run: Path,
+    trust_code: bool,
+    device: str,
+    precision: float | None = None,
+    rules: "Ruleset | None" = None,
 ) -> "Cluster | None":
     """The Ray cluster at an address; `local` starts one on this machine, None means no cluster."""
     if address is None:
@@ -357,7 +387,14 @@ def open_cluster(
     from aisle import workflow
     from aisle.inference.bulk.cluster import Cluster
 
-    load = partial(workflow.load, run.absolute(), trust_code=trust_code, device=device, precision=precision)
+    load = partial(
+        workflow.load,
+        run.absolute(),
+        trust_code=trust_code,
+        device=device,
+        precision=precision,
+        rules=rules or "none",
+    )
     return Cluster(load, None if address == "local" else address)
 
 

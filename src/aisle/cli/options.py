@@ -85,6 +85,15 @@ CurvePrecision = Annotated[
         help="Guaranteed precision: a point of the model's operating curve (default: as calibrated).",
     ),
 ]
+RulesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        metavar="FILE.toml",
+        help="Rules that act on the predictions; `none`: without those of the run "
+        "(default: those of the run, see `aisle rules set`).",
+    ),
+]
 Alpha = Annotated[
     float, typer.Option("--alpha", help="Probability that the guarantee does not hold, at most.")
 ]

@@ -130,11 +130,20 @@ class Policy:
         """
         if len(ids) != len(scores):
             raise ValueError(f"{len(ids)} ids for {len(scores)} rows of scores")
-        calibrated = self.calibrate(scores)
-        ood = self.is_ood(calibrated, nearest)
         empty = np.zeros(len(ids), dtype=bool) if present is None else ~np.asarray(present, dtype=bool)
-        confidences = self._confidences(scores, calibrated, nearest)
+        confidences, ood = self.confidences_and_ood(scores, nearest)
         return predictions(self, ids, confidences, empty, ood, problems, model_id)
+
+    def confidences_and_ood(
+        self, scores: Scores, nearest: Nearest | None = None
+    ) -> tuple[Confidences, np.ndarray]:
+        """`confidences`, and (B,) bool: the products that probably belong nowhere in the tree.
+
+        Raises:
+            ValueError: no neighbors for a policy that was fitted with them.
+        """
+        calibrated = self.calibrate(scores)
+        return self._confidences(scores, calibrated, nearest), self.is_ood(calibrated, nearest)
 
     def is_ood(self, calibrated: Scores, nearest: Nearest | None) -> np.ndarray:
         """(B,) bool: products that probably belong nowhere in the tree.

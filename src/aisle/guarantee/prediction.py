@@ -32,6 +32,8 @@ class Prediction:
         problems: What is wrong with the product's row.
         model_id: The model.
         threshold: The confidence from which `best` is accepted; None where nothing is guaranteed for it.
+        rule: The ids of the rules that acted, separated by `, `; empty without any. The guarantee does not
+            count such a product.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Prediction:
     problems: tuple[str, ...] = ()
     model_id: str = ""
     threshold: float | None = None
+    rule: str = ""
 
     @property
     def path_confidence(self) -> float:
@@ -68,6 +71,7 @@ class Prediction:
             "confidence": [round(c, 6) for c in self.confidence],
             "decision": self.decision,
             "reason": self.reason,
+            "rule": self.rule,
             "alternatives": [
                 {"path": format_path(path), "confidence": round(c, 6)} for path, c in self.alternatives
             ],

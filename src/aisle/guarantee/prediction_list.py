@@ -20,7 +20,7 @@ COLUMNS = pa.schema(
     [
         *(pa.field(name, pa.string()) for name in ("id", "decision", "path")),
         pa.field("confidence", pa.float64()),
-        *(pa.field(name, pa.string()) for name in ("reason", "best")),
+        *(pa.field(name, pa.string()) for name in ("reason", "rule", "best")),
         pa.field("best_confidence", pa.float64()),
         *(pa.field(name, pa.string()) for name in ("path_id", "best_id")),
         pa.field("threshold", pa.float64()),
@@ -90,8 +90,9 @@ class Predictions(Sequence[Prediction]):
         """The predictions as an Arrow table of B rows.
 
         Columns: `id`; `decision` (accept, partial, review); `path` (as deep as is guaranteed, ` > ` between
-        levels, empty for review); `confidence` (of `path`, for review of `best`); `reason`; `best` (the full
-        path of highest confidence); `best_confidence`; `path_id`, `best_id`; `threshold`; `level_confidences`
+        levels, empty for review); `confidence` (of `path`, for review of `best`); `reason`; `rule` (the rules
+        that acted); `best` (the full path of highest confidence); `best_confidence`; `path_id`, `best_id`;
+        `threshold`; `level_confidences`
         (of each level of `best`); `alternatives`; `problems`; `model_id`.
         """
         rows = []

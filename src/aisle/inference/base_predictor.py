@@ -23,6 +23,7 @@ from aisle.models.features import FeatureStore
 from aisle.models.views import View
 from aisle.progress import Advance, Progress
 from aisle.progress_bars import choose_progress
+from aisle.rules import Ruleset
 from aisle.taxonomy import Scores, Taxonomy
 
 
@@ -58,6 +59,7 @@ class BasePredictor(ABC):
         model_id: A hash of the model, `unsaved` before it is saved.
         results: Measurements, for the model card.
         batch: Products scored at once; predictions do not depend on it.
+        rules: Rules that act on predictions.
     """
 
     runtime: ClassVar[str]
@@ -67,6 +69,7 @@ class BasePredictor(ABC):
     model_id: str = "unsaved"
     results: Mapping[str, Any] = field(default_factory=dict)
     batch: int = 256
+    rules: Ruleset | None = None
 
     @property
     @abstractmethod
@@ -104,6 +107,23 @@ class BasePredictor(ABC):
     def with_policy(self, policy: Policy) -> Self:
         """A copy with another policy."""
         return self._replace(policy=policy)
+
+    def with_rules(self, rules: Ruleset | str | Path | None, fields: Iterable[str] = ()) -> Self:
+        """A copy whose predictions follow rules; None for none.
+
+        Args:
+            rules: The rules, or their file.
+            fields: Fields that rules may name although the training catalog has no such column.
+
+        Raises:
+            RulesError: The file is malformed, or a rule names an unknown category or field.
+        """
+        if rules is None:
+            return self._replace(rules=None)
+        read = rules if isinstance(rules, Ruleset) else Ruleset.read(rules)
+        bound = read.for_columns(self.catalog_format, fields)
+        bound.on(self.taxonomy)
+        return self._replace(rules=bound)
 
     def __repr__(self) -> str:
         return "\n".join(summary_lines(self))
@@ -230,7 +250,7 @@ class BasePredictor(ABC):
         """
         parts = self._scored(products, ())
         policy = self.policy if precision is None else self.policy.at(precision)
-        yield from predictions_of(parts, products, policy, self._nearest, self.model_id, advance)
+        yield from predictions_of(parts, products, policy, self._nearest, self.model_id, advance, self.rules)
 
     def predict_and_embed(
         self, products: Iterable[Product], advance: Advance | None = None
@@ -243,7 +263,9 @@ class BasePredictor(ABC):
                 embeddings.append(scored.embedding)
                 yield batch, scored
 
-        found = predictions_of(parts(), products, self.policy, self._nearest, self.model_id, advance)
+        found = predictions_of(
+            parts(), products, self.policy, self._nearest, self.model_id, advance, self.rules
+        )
         predictions = list(found)
         return predictions, np.concatenate(embeddings) if embeddings else np.zeros((0, 0), np.float32)
 

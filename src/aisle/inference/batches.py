@@ -10,8 +10,10 @@ import numpy as np
 from aisle.data import Catalog, Problem, Product
 from aisle.guarantee import Policy, Prediction
 from aisle.guarantee.nearest import Nearest
+from aisle.guarantee.predictions import predictions
 from aisle.models.views import View
 from aisle.progress import Advance
+from aisle.rules import DecidedBatch, Ruleset, apply_rules
 from aisle.taxonomy import Scores
 
 _TEXT_BATCH_SIZE = 1024  # of products without views that cost more than TF-IDF
@@ -67,11 +69,13 @@ class ProductRows:
         products: n products.
         problems: of each row.
         fatal: (n,) bool, rows that cannot be decided automatically.
+        sources: names of the files that the rows come from, if they are known.
     """
 
     products: list[Product]
     problems: list[tuple[Problem, ...]]
     fatal: np.ndarray
+    sources: list[str] | None = None
 
     def __iter__(self) -> Iterator[Product]:
         return iter(self.products)
@@ -88,6 +92,7 @@ def predictions_of(
     nearest: Callable[[ScoredBatch], Nearest | None],
     model_id: str,
     advance: Advance | None = None,
+    rules: Ruleset | None = None,
 ) -> Iterator[Prediction]:
     """Turn scored batches into predictions.
 
@@ -99,6 +104,7 @@ def predictions_of(
         nearest: finds the neighbors of a batch.
         model_id: the model's id.
         advance: called with the size of each batch.
+        rules: act on the predictions.
 
     Yields:
         One prediction per product, in order.
@@ -112,19 +118,42 @@ def predictions_of(
             row_problems = [tuple(map(str, catalog.problems_of(i))) for i in rows]
             problems = [a + b for a, b in zip(row_problems, problems, strict=True)]
             faulty = catalog.fatal[row : row + len(batch)]
-        predictions = policy.predict(
-            [product.id for product in batch],
-            scored.scores,
-            problems=problems,
-            present=scored.present.any(1) & ~faulty,
-            nearest=nearest(scored) if policy.uses_neighbors else None,
-            model_id=model_id,
+        confidences, ood = policy.confidences_and_ood(
+            scored.scores, nearest(scored) if policy.uses_neighbors else None
         )
-        for prediction, is_faulty in zip(predictions, faulty.tolist(), strict=True):
+        empty = ~(scored.present.any(1) & ~faulty)
+        found = predictions(
+            policy, [product.id for product in batch], confidences, empty, ood, problems, model_id
+        )
+        if rules is not None:
+            sources = _sources(catalog, row, len(batch))
+            decided = DecidedBatch(batch, sources, confidences, found, faulty, empty, ood, problems)
+            found = apply_rules(rules.on(scored.scores.taxonomy), policy, decided)
+        for prediction, is_faulty in zip(found, faulty.tolist(), strict=True):
             yield dataclasses.replace(prediction, reason=FAULTY) if is_faulty else prediction
         row += len(batch)
         if advance:
             advance(len(batch))
+
+
+def _sources(catalog: Catalog | ProductRows | None, start: int, count: int) -> list[str]:
+    """The names of the files that rows come from; blank where they are not known."""
+    if isinstance(catalog, ProductRows) and catalog.sources is not None:
+        return catalog.sources[start : start + count]
+    if isinstance(catalog, Catalog):
+        return file_names(catalog, start, count)
+    return [""] * count
+
+
+def file_names(catalog: Catalog, start: int, count: int) -> list[str]:
+    """The names of the files that some rows of a catalog come from; blank where they are not known."""
+    files = catalog.files
+    if not files:
+        return [""] * count
+    firsts = np.array([file.first for file in files])
+    numbers = catalog.rows[start : start + count]
+    found = np.searchsorted(firsts, numbers, "right") - 1
+    return [files[i].path.name if i >= 0 else "" for i in found.tolist()]
 
 
 def batched(products: Iterable[Product], size: int) -> Iterator[list[Product]]:

@@ -5,7 +5,9 @@ of model adds files of its own: `network_bundle`, `linear.bundle`, `onnx.bundle`
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from aisle.inference.card import model_card, renewed
 from aisle.inference.folder import (
     MANIFEST,
     checked_manifest,
+    describe_file,
     describe_files,
     find,
     seal,
@@ -30,11 +33,13 @@ from aisle.inference.folder import (
 from aisle.inference.knn_index import KnnIndex
 from aisle.inference.zero_shot import ZeroShot
 from aisle.models.views import View
+from aisle.rules import Ruleset
 
 FORMAT_VERSIONS = {"torch": 1, "linear": 1, "onnx": 1, "ensemble": 2, "cascade": 2}
 _LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "tokenizers", "onnxruntime", "onnx", "torch", "transformers", "pillow",
 )  # fmt: skip
+RULES = "rules.json"
 Model = TypeVar("Model", bound=Any)
 
 
@@ -74,6 +79,8 @@ def _write(model: Any, folder: Path) -> str:
         files = describe_files(folder, model.members_folder)
         model_id = seal({name: file for name, file in files.items() if "/" not in name})
     write_json(folder / "results.json", dict(model.results))
+    if model.rules is not None:
+        (folder / RULES).write_text(model.rules.to_json(), "utf-8")
     manifest = {
         "format_version": FORMAT_VERSIONS[model.runtime],
         "runtime": model.runtime,
@@ -135,12 +142,48 @@ def _probe(views: Iterable[View]) -> Product:
 
 
 def read_policy(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that every model takes: `policy`, `results`, `model_id`."""
+    """The arguments that every model takes: `policy`, `results`, `model_id`, `rules`."""
     results = json.loads((folder / "results.json").read_text())
     if not isinstance(results, dict):
         raise BundleError(f"{folder} is damaged: results.json holds no table")
     policy = Policy.from_json((folder / "policy.json").read_text())
-    return {"policy": policy, "results": results, "model_id": manifest["model_id"]}
+    rules = None
+    if RULES in manifest["files"]:
+        rules = Ruleset.from_json((folder / RULES).read_text("utf-8"), f"{folder / RULES}")
+    return {"policy": policy, "results": results, "model_id": manifest["model_id"], "rules": rules}
+
+
+def set_rules(folder: Path, rules: Ruleset | None) -> None:
+    """Store rules in a bundle, or in that of a run and in its export; None removes them.
+
+    The model keeps its id, and its other files are copied as they are.
+
+    Args:
+        folder: A bundle or a run.
+        rules: They must fit the model: see `BasePredictor.with_rules`.
+
+    Raises:
+        BundleError: The bundle is damaged, or cannot be written.
+    """
+    home = find(folder)
+    homes = [home]
+    exported = folder / "onnx"
+    if (exported / MANIFEST).exists() and exported != home:
+        homes.append(exported)
+    for bundle in homes:
+        manifest = checked_manifest(bundle, None)
+        write_folder(bundle, partial(_write_rules, bundle, manifest, rules))
+
+
+def _write_rules(home: Path, manifest: dict[str, Any], rules: Ruleset | None, folder: Path) -> None:
+    shutil.copytree(home, folder, dirs_exist_ok=True)
+    files = {name: file for name, file in manifest["files"].items() if name != RULES}
+    (folder / RULES).unlink(missing_ok=True)
+    if rules is not None:
+        (folder / RULES).write_text(rules.to_json(), "utf-8")
+        files[RULES] = describe_file(folder / RULES)
+    changed = {**{key: value for key, value in manifest.items() if key != "seal"}, "files": files}
+    write_json(folder / MANIFEST, {**changed, "seal": seal(changed)})
 
 
 def read_learned(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:

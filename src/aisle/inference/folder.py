@@ -235,7 +235,7 @@ def _check_file(folder: Path, name: str, expected: Any) -> None:
         raise BundleError(
             f"{path} is truncated or edited: {path.stat().st_size:,} bytes, not {expected['bytes']:,}"
         )
-    if _describe(path) != expected:
+    if describe_file(path) != expected:
         raise BundleError(f"{path} was edited or damaged: its content does not match its checksum")
 
 
@@ -259,7 +259,8 @@ def _refuse_unlisted(folder: Path, files: Mapping[str, Any]) -> None:
                 raise BundleError(f"{folder} holds {path}, which {MANIFEST} does not list: remove it")
 
 
-def _describe(file: Path) -> dict[str, Any]:
+def describe_file(file: Path) -> dict[str, Any]:
+    """Size and hash of a file."""
     with file.open("rb") as handle:
         if not file.stat().st_size:  # such as /proc: reading it may never end
             return {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}
@@ -278,7 +279,7 @@ def describe_files(folder: Path, members_folder: str | None = None) -> dict[str,
     if members_folder is not None:
         own = re.compile(rf"(?!{re.escape(members_folder)}/).*|[^/]+/[^/]+/{re.escape(MANIFEST)}", re.DOTALL)
         names = {name: file for name, file in names.items() if own.fullmatch(name)}
-    return {name: _describe(file) for name, file in names.items()}
+    return {name: describe_file(file) for name, file in names.items()}
 
 
 def seal(data: dict[str, Any]) -> str:

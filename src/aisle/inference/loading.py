@@ -101,10 +101,12 @@ def _accelerated() -> bool:
     return sys.platform == "darwin" or any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
-def _named(home: Path) -> tuple[str, str]:
-    """A bundle's id, and the checksum of its policy."""
+def _named(home: Path) -> tuple[str, str, str]:
+    """A bundle's id, and the checksums of its policy and of its rules."""
     manifest = read_manifest(home)
     try:
-        return manifest["model_id"], manifest["files"]["policy.json"]["sha256"]
+        files = manifest["files"]
+        rules = files.get("rules.json", {}).get("sha256", "")
+        return manifest["model_id"], files["policy.json"]["sha256"], rules
     except (KeyError, TypeError) as error:
         raise BundleError(f"{home}: its {MANIFEST} is damaged: {first_line(error)}") from error

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         pa.field("confidence", pa.list_(pa.float64())),
         pa.field("decision", pa.string()),
         pa.field("reason", pa.string()),
+        pa.field("rule", pa.string()),
         pa.field("alternatives", pa.list_(pa.struct([("path", pa.string()), ("confidence", pa.float64())]))),
         pa.field("threshold", pa.float64()),
         pa.field("problems", pa.list_(pa.string())),
@@ -62,6 +63,7 @@ def _line(one: Prediction) -> str:
         f'{{"id": {_quoted(one.id)}, "best": {_quoted_path(one.best)}, "best_id": {_quoted(one.best_id)}, '
         f'"path": {_quoted_path(one.path)}, "path_id": {_quoted(one.path_id)}, '
         f'"confidence": [{confidence}], "decision": "{one.decision}", "reason": {_quoted(one.reason)}, '
+        f'"rule": {_quoted(one.rule)}, '
         f'"alternatives": [{alternatives}], "threshold": {threshold}, '
         f'"problems": [{", ".join(map(_quoted, one.problems))}], '
         f'"model_id": {_quoted(one.model_id)}}}\n'

@@ -12,8 +12,8 @@ from aisle.taxonomy import format_path
 BYTE_ORDER_MARK = "\ufeff"  # without it, Excel reads UTF-8 as the encoding of the system
 _FIRST = ("id", "title", "decision", "path")
 _LAST = (
-    "confidence", "reason", "best", "best_confidence", "alternatives", "threshold", "problems", "path_id",
-    "best_id", "model_id",
+    "confidence", "reason", "rule", "best", "best_confidence", "alternatives", "threshold", "problems",
+    "path_id", "best_id", "model_id",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ class PredictionTable:
         others = " | ".join(f"{format_path(path)} ({round(c, 6)})" for path, c in one.alternatives)
         yield from map(spreadsheet_text, (one.id, title, one.decision, format_path(one.path), *names))
         yield round(one.path_confidence, 6)
-        yield from map(spreadsheet_text, (one.reason, format_path(one.best)))
+        yield from map(spreadsheet_text, (one.reason, one.rule, format_path(one.best)))
         yield round(one.confidence[-1], 6)
         yield spreadsheet_text(others)
         yield "" if one.threshold is None else round(one.threshold, 6)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from aisle.data import Catalog, Product
 from aisle.data.images import is_temporary
 from aisle.guarantee import Prediction
-from aisle.inference.batches import ProductRows
+from aisle.inference.batches import ProductRows, file_names
 from aisle.models.features import content_key
 from aisle.progress import Advance
 from aisle.taxonomy import Taxonomy
@@ -47,15 +47,29 @@ class InputKey(NamedTuple):
     Attributes:
         fields: names of the fields; None for all.
         images: number of images.
+        id: whether the product's id counts: a rule names it.
+        source: whether the file that the product comes from counts: a rule names it.
     """
 
     fields: tuple[str, ...] | None
     images: int
+    id: bool = False
+    source: bool = False
 
     @classmethod
     def of(cls, model: Any) -> "InputKey":
-        """What a model with `inputs` reads; everything for other models."""
-        members = [cls.of(member) for member in getattr(model, "members", ())]
+        """What a model with `inputs` and its rules read; everything for other models."""
+        rules = getattr(model, "rules", None)
+        if rules is not None:
+            read = cls.of_inputs(model)
+            fields = None if read.fields is None else tuple(sorted({*read.fields, *rules.named_fields}))
+            return cls(fields, read.images, "id" in rules.named_fields, rules.names_sources)
+        return cls.of_inputs(model)
+
+    @classmethod
+    def of_inputs(cls, model: Any) -> "InputKey":
+        """What a model with `inputs` reads, without its rules."""
+        members = [cls.of_inputs(member) for member in getattr(model, "members", ())]
         views = getattr(model, "inputs", None)
         if views is not None:
             fields = [field for view in views for field in view.fields]
@@ -69,13 +83,17 @@ class InputKey(NamedTuple):
             return cls(None, images)
         return cls(tuple(sorted({field for member in members for field in member.fields or ()})), images)
 
-    def key(self, product: Product) -> bytes:
-        """16 bytes: a hash of what the model reads of a product."""
+    def key(self, product: Product, source: str = "") -> bytes:
+        """16 bytes: a hash of what the model reads of a product, which comes from a file of this name."""
         names = sorted(product.fields) if self.fields is None else self.fields
         digest = hashlib.blake2b(digest_size=16)
         for name in names:
             if name in product.fields:
                 digest.update(f"{name}\0{product.fields[name]}\0".encode("utf-8", "surrogatepass"))
+        if self.id:
+            digest.update(f"id\0{product.id}\0".encode("utf-8", "surrogatepass"))
+        if self.source:
+            digest.update(f"source\0{source}\0".encode("utf-8", "surrogatepass"))
         for name in sorted(product.vectors):
             digest.update(name.encode() + content_key(product.vectors[name]))
         images = product.images[: self.images]
@@ -119,7 +137,8 @@ class CachedPredictions:
                 catalog.problems_of(row) if number in with_problems else ()
                 for row, number in zip(rows, numbers, strict=True)
             ]
-            batch = ProductRows(window, problems, fatal[start : start + len(window)])
+            sources = file_names(catalog, start, len(window)) if self._inputs.source else None
+            batch = ProductRows(window, problems, fatal[start : start + len(window)], sources)
             yield from self._predict_window(batch, advance)
             start += len(window)
 
@@ -127,10 +146,11 @@ class CachedPredictions:
         if not self.cache_size:
             yield from self.model.predict_stream(rows, advance)
             return
+        sources = rows.sources or [""] * len(rows.products)
         # A prediction holds the problems of its row, so only rows without problems share one.
         keys = [
-            None if problems else self._inputs.key(product)
-            for product, problems in zip(rows.products, rows.problems, strict=True)
+            None if problems else self._inputs.key(product, source)
+            for product, problems, source in zip(rows.products, rows.problems, sources, strict=True)
         ]
         known = {key: self._cache[key] for key in keys if key is not None and key in self._cache}
         missing: list[int] = []  # the first row of each new key, and rows with problems
@@ -169,4 +189,5 @@ def _select(rows: ProductRows, numbers: Sequence[int]) -> ProductRows:
     if len(numbers) == len(rows.products):
         return rows
     products, problems = [rows.products[i] for i in numbers], [rows.problems[i] for i in numbers]
-    return ProductRows(products, problems, rows.fatal[numbers])
+    sources = None if rows.sources is None else [rows.sources[i] for i in numbers]
+    return ProductRows(products, problems, rows.fatal[numbers], sources)

@@ -48,6 +48,7 @@ class BulkJob:
 
     def identity(self) -> dict[str, Any]:
         """What determines the bytes that are written."""
+        rules = getattr(self.model, "rules", None)
         return {
             "format_version": FORMAT_VERSION,
             "model": self.model.model_id,
@@ -56,6 +57,7 @@ class BulkJob:
             "columns": self.pieces.columns.to_dict(),
             "format": self.ending.removeprefix("."),
             "cache": self.cache_size,
+            **({} if rules is None else {"rules": rules.digest, "rules_expired": rules.expired}),
             **self.settings,
         }
 
@@ -73,6 +75,7 @@ class BulkSummary:
         seconds: duration of this run.
         decisions: rows by decision.
         branches: rows by predicted level-1 category.
+        by_rules: rows by decision, of those that a rule acted on.
     """
 
     rows: int = 0
@@ -83,6 +86,7 @@ class BulkSummary:
     seconds: float = 0.0
     decisions: Counter[str] = field(default_factory=Counter)
     branches: Counter[str] = field(default_factory=Counter)
+    by_rules: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: ShardRecord) -> None:
         """Count a shard."""
@@ -92,6 +96,7 @@ class BulkSummary:
         self.troubled += record.troubled
         self.decisions.update(record.decisions)
         self.branches.update(record.branches)
+        self.by_rules.update(record.by_rules)
 
 
 def classify_to_folder(
@@ -162,6 +167,7 @@ def _summary(job: BulkJob, done: BulkSummary) -> dict[str, Any]:
         "rows": done.rows,
         "shards": done.shards,
         "decisions": dict(sorted(done.decisions.items())),
+        "by_rules": dict(sorted(done.by_rules.items())),
         "rows_with_problems": done.troubled,
         "answered_from_cache": done.cached,
         "model_id": job.model.model_id,

@@ -34,6 +34,7 @@ class ShardRecord:
         cached: rows predicted from the cache.
         decisions: rows by decision.
         branches: rows by predicted level-1 category.
+        by_rules: rows by decision, of those that a rule acted on.
     """
 
     number: int
@@ -46,6 +47,7 @@ class ShardRecord:
     cached: int
     decisions: dict[str, int] = field(default_factory=dict)
     branches: dict[str, int] = field(default_factory=dict)
+    by_rules: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The record as JSON."""
@@ -108,6 +110,7 @@ def write_shard(
         predictions.hits,
         dict(sorted(counted.decisions.items())),
         dict(sorted(counted.branches.items())),
+        dict(sorted(counted.by_rules.items())),
     )
 
 
@@ -118,6 +121,7 @@ class _PredictionCounts:
         self.catalog = catalog
         self.decisions: Counter[str] = Counter()
         self.branches: Counter[str] = Counter()
+        self.by_rules: Counter[str] = Counter()
         self.troubled = 0
         self._file = file.open("w", encoding="utf-8", newline="\n")
 
@@ -137,6 +141,8 @@ class _PredictionCounts:
         for place, prediction in enumerate(predictions):
             self.decisions[prediction.decision] += 1
             self.branches[prediction.best[0]] += 1
+            if prediction.rule:
+                self.by_rules[prediction.decision] += 1
             if prediction.problems:
                 self.troubled += 1
                 answered = not fatal[place]

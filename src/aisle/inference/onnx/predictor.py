@@ -159,7 +159,7 @@ class OnnxPredictor(SinglePredictor):
 
 def learned_of(model: Any) -> dict[str, Any]:
     """The arguments of `OnnxPredictor` that a network and its exported model have in common."""
-    names = ("policy", "model_id", "seen_keys", "results", "knn_index", "catalog_format")
+    names = ("policy", "model_id", "seen_keys", "results", "knn_index", "catalog_format", "rules")
     return {name: getattr(model, name) for name in names}
 
 

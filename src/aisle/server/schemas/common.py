@@ -19,6 +19,7 @@ PREDICTION = {
     "confidence": [0.998, 0.998, 0.961],
     "decision": "accept",
     "reason": "the confidence is 0.961, 0.950 is needed",
+    "rule": "",
     "alternatives": [
         {"path": "Clothing & Shoes > Shoes > Trainers", "confidence": 0.961},
         {"path": "Clothing & Shoes > Shoes > Slippers", "confidence": 0.027},
@@ -98,7 +99,8 @@ class PredictionOut(ResponseModel):
     """A prediction. `best`: the path of highest confidence; `path`: as much of it as the model decides;
     `confidence`: calibrated, of each level of `best`; `decision`: accept (`path` is complete), partial
     (`path` is a branch) or review (nothing is decided); `threshold`: the confidence from which `best` is
-    accepted, null if there is no guarantee for it. `alternatives` begin with `best`."""
+    accepted, null if there is no guarantee for it; `rule`: the ids of the rules that acted, separated by
+    `, `, empty without any. `alternatives` begin with `best`."""
 
     model_config = examples(PREDICTION)
 
@@ -110,6 +112,7 @@ class PredictionOut(ResponseModel):
     confidence: list[float]
     decision: Literal["accept", "partial", "review"]
     reason: str
+    rule: str = ""
     alternatives: list[AlternativeOut]
     threshold: float | None
     problems: list[str]
