@@ -41,6 +41,7 @@ SETS = {
 MOST = 6000  # rows of a set
 SHOWN = (0.95, 0.9, 0.8)  # precisions in the table
 TRAINED, FRESH, WIDTH = 2000, 20_000, 64  # of the simulation: rows, and numbers that describe a product
+ECE = "ece", "perfect"
 Outcome = dict[str, Any]
 
 
@@ -109,13 +110,14 @@ def evaluate(policy: Policy, fresh: Sample) -> Outcome:
         oracle = int(np.flatnonzero(running >= point.precision).max(initial=-1)) + 1
         numbers = [accept.sum(), right[accept].sum(), branch.sum(), right[branch].sum(), oracle]
         points[f"{point.precision:g}"] = [int(n) for n in numbers]
-    levels = [expected_calibration_error(sure, full)]
+    levels, perfect = [expected_calibration_error(sure, full)], [perfect_calibration_error(sure)]
     for level in range(min(tree.depth, 3)):
         rows = np.flatnonzero(last > level)
         if len(rows) > 100:
             sound = path.nodes[rows, level] == lineage[rows, level]
             levels.append(expected_calibration_error(path.confidence[rows, level], sound))
-    found = {"rows": len(node), "points": points, "ece": levels}
+            perfect.append(perfect_calibration_error(path.confidence[rows, level]))
+    found = {"rows": len(node), "points": points, "ece": levels, "perfect": perfect}
     return found | {"confidence": float(sure.mean()), "accuracy": float(full.mean())}
 
 
@@ -124,6 +126,13 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     order = np.array_split(np.argsort(confidence), bins)
     gaps = [len(b) * abs(confidence[b].mean() - right[b].mean()) for b in order]
     return float(sum(gaps) / len(right))
+
+
+def perfect_calibration_error(confidence: np.ndarray, draws: int = 20) -> float:
+    """The same where rows are right with exactly these probabilities: not 0, because rows are few."""
+    rng = np.random.default_rng(0)
+    right = rng.random((draws, len(confidence))) < confidence
+    return float(np.mean([expected_calibration_error(confidence, one) for one in right]))
 
 
 def real(name: str, recipe: str, seed: int) -> dict[str, np.ndarray]:
@@ -251,7 +260,8 @@ def row(title: str, precision: float, outcomes: list[Outcome]) -> str:
 def calibration_row(title: str, outcomes: list[Outcome]) -> str:
     """Expected calibration error by level; how the final model's confidence compares with its folds'."""
     depth = min(len(one["ece"]) for one in outcomes)
-    errors = [f"{np.mean([one['ece'][k] for one in outcomes]):.3f}" for k in range(depth)]
+    means = {name: [np.mean([one[name][k] for one in outcomes]) for k in range(depth)] for name in ECE}
+    errors = [f"{error:.3f} ({perfect:.3f})" for error, perfect in zip(*means.values(), strict=True)]
     final = [f"{np.mean([one[name] for one in outcomes]):.3f}" for name in ("confidence", "accuracy")]
     folds = ["", ""]
     if "out_of_fold" in outcomes[0]:
@@ -285,8 +295,9 @@ def report(lines: list[str], errors: list[str]) -> str:
         f"confidences, chosen on the evaluation labels. {machine()}."
     )
     errors_are = (
-        "Expected calibration error, ten bins of equally many rows; mean confidence and accuracy of full "
-        "paths, of out-of-fold predictions and of the final model on fresh rows."
+        "Expected calibration error, ten bins of equally many rows, mean over splits; in brackets that of "
+        "perfectly calibrated confidences, which is not 0 because rows are few. Mean confidence and accuracy "
+        "of full paths, of out-of-fold predictions and of the final model on fresh rows."
     )
     parts = ["## The guarantee on fresh rows", "", about, "", *table(heads, lines)]
     return "\n".join([*parts, "", errors_are, "", *table(more, errors)])
