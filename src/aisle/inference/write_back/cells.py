@@ -8,7 +8,7 @@ import numpy as np
 from aisle.data import Catalog
 from aisle.data.columns import DECISION_COLUMNS
 from aisle.inference.write_back.category_format import CategoryFormat
-from aisle.inference.write_back.decisions import ChosenCategory, DecisionLog
+from aisle.inference.write_back.decisions import ChosenCategory, ProductDecisions
 
 _CACHED = 65_536  # cells
 
@@ -25,7 +25,7 @@ class CategoryCells:
         without_code: Categories that have no code in this shop, and are not written.
     """
 
-    def __init__(self, catalog: Catalog, log: DecisionLog, form: CategoryFormat) -> None:
+    def __init__(self, catalog: Catalog, log: ProductDecisions, form: CategoryFormat) -> None:
         self.log, self.form = log, form
         self.columns = (*form.columns, *(DECISION_COLUMNS if form.extra_columns else ()))
         self.without_code: set[ChosenCategory] = set()

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aisle.guarantee import Prediction
 from aisle.taxonomy import CategoryPath
@@ -15,6 +15,22 @@ class ChosenCategory(NamedTuple):
 
     path: CategoryPath
     id: str
+
+
+class ProductDecisions(Protocol):
+    """What is written for each product, by its position."""
+
+    def category(self, product: int) -> ChosenCategory | None:
+        """The category that is written for a product; None where it stays as it is."""
+        ...
+
+    def decision(self, product: int) -> str:
+        """How a product was decided."""
+        ...
+
+    def confidence(self, product: int) -> float:
+        """The confidence of a product's category."""
+        ...
 
 
 class DecisionLog:
