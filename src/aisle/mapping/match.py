@@ -21,20 +21,20 @@ _ABSENT_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Weights of the features, by name: of the first scorer, and of the second, which sees the structure."""
+class MatchWeights:
+    """MatchWeights of the features, by name: of the first scorer, and of the second, which sees the structure."""
 
     first: Mapping[str, float]
     second: Mapping[str, float]
 
     @classmethod
-    def shipped(cls, embedded: bool) -> "Weights":
+    def shipped(cls, embedded: bool) -> "MatchWeights":
         """Those fitted on public pairs; for runs with an encoder, or without."""
         found = _shipped()["embedded" if embedded else "lexical"]
         return cls(found["first"], found["second"])
 
     def arrays(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Weights in the order of the features; 0 where there is none."""
+        """MatchWeights in the order of the features; 0 where there is none."""
         both = (*names, *STRUCTURE)
         return (
             np.array([self.first.get(name, 0.0) for name in names]),
@@ -79,9 +79,9 @@ class TreeMatcher:
         self.source, self.target, self.embedded = source, target, encoder is not None
         self.candidates = find_candidates(source, target, encoder)
 
-    def match(self, weights: Weights | None = None) -> TreeMatch:
+    def match(self, weights: MatchWeights | None = None) -> TreeMatch:
         """Probabilities of all categories."""
-        first, second = (weights or Weights.shipped(self.embedded)).arrays(self.candidates.names)
+        first, second = (weights or MatchWeights.shipped(self.embedded)).arrays(self.candidates.names)
         return TreeMatch(self.candidates, self._down(self._first(first), second))
 
     def _first(self, weights: np.ndarray) -> np.ndarray:
@@ -103,9 +103,9 @@ class TreeMatcher:
         return found
 
     def fit(
-        self, nodes: np.ndarray, truth: np.ndarray, prior: Weights | None = None, precision: float = 1.0
-    ) -> Weights:
-        """Weights fitted on checked pairs.
+        self, nodes: np.ndarray, truth: np.ndarray, prior: MatchWeights | None = None, precision: float = 1.0
+    ) -> MatchWeights:
+        """MatchWeights fitted on checked pairs.
 
         Args:
             nodes: (N,) categories.
@@ -115,7 +115,7 @@ class TreeMatcher:
             precision: of the prior.
         """
         names = self.candidates.names
-        zero = Weights({}, {})
+        zero = MatchWeights({}, {})
         first_prior, second_prior = (prior or zero).arrays(names)
         first = fit_weights(self._choices(self.candidates.x[nodes], nodes, truth), first_prior, precision)
         found, second = self._first(first), second_prior
@@ -124,7 +124,7 @@ class TreeMatcher:
             second = fit_weights(self._choices(x, nodes, truth), second_prior, precision)
             found = self._down(self._first(first), second)
         both = (*names, *STRUCTURE)
-        return Weights(
+        return MatchWeights(
             dict(zip(names, first.tolist(), strict=True)), dict(zip(both, second.tolist(), strict=True))
         )
 

@@ -11,7 +11,7 @@ from aisle.errors import CatalogError
 from aisle.mapping.decide import CheckedScores, LogitCalibration, MappingGuarantee, find_threshold
 from aisle.mapping.decisions_file import CheckedPair, Overrides
 from aisle.mapping.features import NULL
-from aisle.mapping.match import TreeMatch, TreeMatcher, Weights
+from aisle.mapping.match import TreeMatch, TreeMatcher, MatchWeights
 from aisle.mapping.products import straddling
 from aisle.mapping.sides import TreeSide
 from aisle.mapping.similarity import Encoder
@@ -217,7 +217,7 @@ def _own(
     truth = np.array([-2 if one.target is None else one.target for _, one in pairs])
     refused = np.array([-2 if one.refused is None else one.refused for _, one in pairs])
     fold = _folds(tree.ancestors[nodes, 0])
-    prior = Weights.shipped(matcher.embedded)
+    prior = MatchWeights.shipped(matcher.embedded)
     best, p = np.zeros(len(pairs), np.int64), np.zeros(len(pairs))
     for k in np.unique(fold):
         rest = (fold != k) & (truth >= 0)
