@@ -22,7 +22,7 @@ _ABSENT_WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class MatchWeights:
-    """MatchWeights of the features, by name: of the first scorer, and of the second, which sees the structure."""
+    """Weights of the features, by name: of the first scorer, and of the second one."""
 
     first: Mapping[str, float]
     second: Mapping[str, float]

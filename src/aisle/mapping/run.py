@@ -11,7 +11,7 @@ from aisle.errors import CatalogError
 from aisle.mapping.decide import CheckedScores, LogitCalibration, MappingGuarantee, find_threshold
 from aisle.mapping.decisions_file import CheckedPair, Overrides
 from aisle.mapping.features import NULL
-from aisle.mapping.match import TreeMatch, TreeMatcher, MatchWeights
+from aisle.mapping.match import MatchWeights, TreeMatch, TreeMatcher
 from aisle.mapping.products import straddling
 from aisle.mapping.sides import TreeSide
 from aisle.mapping.similarity import Encoder
