@@ -336,4 +336,39 @@ WOOCOMMERCE_TABLE = Export(
     ],
     [0, 1, 2],
 )
+CENEO = Export(
+    "Ceneo feed",
+    "ceneo.xml",
+    "<?xml version='1.0' encoding='utf-8'?>\n<offers>\n"
+    '<o id="544" url="https://x/544" price="6.6" avail="1" stock="427" basket="1"><cat>Kable/VGA</cat><name>Przewód</name>'
+    '<desc>Nowy</desc><imgs><main url="https://x/a.jpg"/><i url="https://x/b.jpg"/></imgs>'
+    '<attrs><a name="Producent">LENOVO</a><a name="SKU">64</a></attrs></o>\n'
+    '<o id="566" url="https://x/566" price="75" avail="99"><cat>Obudowy, ramki i zaślepki</cat><name>Ramka</name>'
+    '<desc>Nowa</desc><imgs><main url="https://x/c.jpg"/></imgs><attrs><a name="SKU">7B</a></attrs></o>\n</offers>\n',
+    [
+        (
+            "544",
+            "Przewód",
+            ["Kable > VGA"],
+            ["https://x/a.jpg", "https://x/b.jpg"],
+            {"Producent": "LENOVO", "SKU": "64"},
+        ),
+        ("566", "Ramka", ["Obudowy, ramki i zaślepki"], ["https://x/c.jpg"], {"SKU": "7B"}),
+    ],
+    [0, 1],
+)
+HOTLINE = Export(
+    "Hotline price list",
+    "hotline.xml",
+    '<?xml version="1.0" encoding="UTF-8"?>\n<price><date>2026-01-01 13:00</date><firmName>K</firmName>\n<categories>'
+    "<category><id>1</id><name>Спорт</name></category>"
+    "<category><id>2</id><parentId>1</parentId><name>Лавки</name></category>"
+    "<category><id>3</id><name>Ігри</name></category></categories>\n<items>\n"
+    "<item><id>b1</id><categoryId>2</categoryId><vendor>K</vendor><name>Лавка</name><description>Складна</description>"
+    "<url>https://x/1</url><image>https://x/a.jpg</image><priceRUAH>9</priceRUAH><stock>В наявності</stock></item>\n"
+    "<item><id>m1</id><categoryId>3</categoryId><vendor>K</vendor><name>М'яч</name><url>https://x/2</url>"
+    "<priceRUAH>9</priceRUAH></item>\n</items></price>\n",
+    [("b1", "Лавка", ["Спорт > Лавки"], ["https://x/a.jpg"], {"vendor": "K"}), ("m1", "М'яч", ["Ігри"], [], {})],
+    [0, 1],
+)
 EXPORTS = [value for value in list(globals().values()) if isinstance(value, Export)]

@@ -155,6 +155,17 @@ def test_problems_name_rows_of_the_file(tmp_path):
     assert [p.id for p in some] == ["cap", "pen"]
 
 
+def test_uncategorized_is_no_category(tmp_path):
+    path = tmp_path / "export.csv"
+    header = "Handle,Title,Body (HTML),Vendor,Product Category,Type,Variant SKU\n"
+    path.write_text(
+        header + "a,A,,V,Uncategorized,Lure,1\nb,B,,V,Uncategorized,Lure,2\nc,C,,V,Sports > Fishing,Rod,3\n"
+    )
+    assert [p.categories for p in read(path)] == [(("Lure",),), (("Lure",),), (("Rod",),)]
+    path.write_text(header + "a,A,,V,uncategorized,,1\nb,B,,V,Sports > Golf,,2\nc,C,,V,Sports > Fishing,,3\n")
+    assert [p.categories for p in read(path)] == [(), (("Sports", "Golf"),), (("Sports", "Fishing"),)]
+
+
 def test_codes_of_categories_stay_codes_without_their_file(tmp_path):
     path = tmp_path / "akeneo.csv"
     path.write_text(exports.AKENEO.text)

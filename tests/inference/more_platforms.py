@@ -101,6 +101,30 @@ MORE = {
         "<name>Thing</name></offer>\n</offers></shop></yml_catalog>\n",
         {"old": ("", "1", "3"), "new": ("2", "5")},
     ),
+    "hotline": (
+        "hotline.xml",
+        '<?xml version="1.0" encoding="utf-8"?>\n<price><firmName>K</firmName><categories>'
+        "<category><id>1</id><name>Home</name></category>"
+        "<category><id>2</id><parentId>1</parentId><name>Lamps, Bulbs &amp; More</name></category>"
+        "<category><id>3</id><name>Garden</name></category><category><id>4</id><parentId>3</parentId><name>Pots</name></category>"
+        "<category><id>5</id><parentId>4</parentId><name>Clay</name></category></categories>\n<items>\n"
+        "<item><id>l</id><categoryId>{0}</categoryId><vendor>K</vendor><name>Lamp</name><priceRUAH>9</priceRUAH></item>\n"
+        "<item><id>p</id><categoryId>{1}</categoryId><vendor>K</vendor><name>Pot</name><priceRUAH>9</priceRUAH></item>\n"
+        "<item><id>t</id><categoryId>{2}</categoryId><vendor>K</vendor><name>Thing</name><priceRUAH>9</priceRUAH></item>\n"
+        "</items></price>\n",
+        {"old": ("", "1", "3"), "new": ("2", "5")},
+    ),
+    "ceneo": (
+        "ceneo.xml",
+        "<?xml version='1.0' encoding='utf-8'?>\n<offers>\n"
+        '<o id="1" url="https://x.test/1" price="9" avail="1"><cat>{0}</cat><name>Lamp</name><desc>A lamp</desc><imgs>'
+        '<main url="https://x.test/1.jpg"/></imgs><attrs><a name="Producent">B</a></attrs></o>\n'
+        '<o id="2" url="https://x.test/2" price="9" avail="1"><cat>{1}</cat><name>Pot</name><desc>A pot</desc><imgs/>'
+        "<attrs/></o>\n"
+        '<o id="3" url="https://x.test/3" price="9" avail="1"><cat>{2}</cat><name>Thing</name><desc>?</desc><imgs/>'
+        "<attrs/></o>\n</offers>\n",
+        {"new": ("Home/Lamps, Bulbs &amp; More", "Garden/Pots/Clay")},
+    ),
     "bigcommerce": (
         "products.csv",
         "Item Type,Product ID,Product Name,Product Type,Product Code/SKU,Product Description,Price,Allow Purchases?,Category,"

@@ -35,6 +35,7 @@ class CategoryReader:
         if rules.separator == AUTO:
             self._styles = {name: _found_style(_distinct(records, name), rules.delimiter) for name in columns}
         self._texts: dict[tuple[str, ...], str] = {}
+        self._none = {(name.casefold(),) for name in rules.no_category}
         self._roots = {root.casefold() for root in rules.drop_roots}
         self._nested: dict[str, NestedCategories] = {}
         if rules.nested:
@@ -55,7 +56,9 @@ class CategoryReader:
             if len(self._texts) > _MAX_CACHED:
                 self._texts.clear()
             paths = [self._without_root(path) for cell in key[1:] for path in self._paths(column, cell)]
-            self._texts[key] = category_text(dict.fromkeys(path for path in paths if path))
+            self._texts[key] = category_text(
+                dict.fromkeys(path for path in paths if path and not self.is_none(path))
+            )
         return self._texts[key]
 
     def _paths(self, column: str, cell: str) -> list[Path]:
@@ -65,14 +68,18 @@ class CategoryReader:
         paths = category_paths(cell, self._rules, self._names)
         return self._nested[column].paths(paths) if column in self._nested else paths
 
+    def is_none(self, path: Path) -> bool:
+        """Whether a category stands for none."""
+        return tuple(name.casefold() for name in path) in self._none
+
     def _without_root(self, path: Path) -> Path:
         return path[1:] if path[0].casefold() in self._roots else path
 
     def _common_root(self, records: Records, column: str) -> set[str]:
-        """The root that all categories share, without case; nothing if there are several."""
+        """The root that all categories share and are below, without case; nothing if there is none."""
         paths = [path for cell in _distinct(records, column) for path in self._paths(column, cell)]
         found = {path[0].casefold() for path in paths}
-        return found if len(found) == 1 and max(map(len, paths)) > 1 else set()
+        return found if len(found) == 1 and min(map(len, paths)) > 1 else set()
 
 
 def _found_style(cells: Sequence[str], delimiter: str | None) -> LabelStyle:

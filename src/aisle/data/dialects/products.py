@@ -161,9 +161,9 @@ class ExportProducts:
         counts, names_only, several = {}, {}, {}
         for name in self.category_columns:
             coded = encode(records.column(name))
-            full = np.array([bool(text.strip()) for text in coded.values], dtype=bool)
+            full = np.array([self._is_filled(text) for text in coded.values], dtype=bool)
             counts[name] = int(full[coded.codes].sum())
-            texts = [text for text in coded.values if text.strip()]
+            texts = [text for text in coded.values if self._is_filled(text)]
             names_only[name] = sum(text.isdigit() for text in texts) <= _HALF * len(texts)
             several[name] = len(texts) > 1
         names = [name for name in counts if counts[name]] or self.category_columns
@@ -171,6 +171,9 @@ class ExportProducts:
             names = [name for name in names if names_only[name] and several[name]] or names
         enough = _COVERAGE * max((counts[name] for name in names), default=0)
         return next((name for name in names if counts[name] >= enough), None)
+
+    def _is_filled(self, text: str) -> bool:
+        return bool(text.strip()) and not self._categories.is_none((text.strip(),))
 
 
 def _first_filled(records: Records, columns: list[str]) -> str | None:

@@ -124,6 +124,7 @@ class CategoryRules(DialectTable):
         escape: The character that precedes a literal separator in a name.
         drop_roots: Names of roots that are no category, such as `Default Category`.
         common_root: Whether a root that all categories of the file share is dropped.
+        no_category: Names that stand for none, such as `Uncategorized`.
         names: The file by which codes become names.
         levels_listed: Whether a JSON list holds the levels of one category, not several categories.
         in_document: Whether the document lists its categories with their codes beside its products, as feeds
@@ -140,6 +141,7 @@ class CategoryRules(DialectTable):
     escape: str | None = None
     drop_roots: Names = ()
     common_root: bool = False
+    no_category: Names = ()
     names: CategoryFile | None = None
 
 
