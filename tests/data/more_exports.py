@@ -368,7 +368,10 @@ HOTLINE = Export(
     "<url>https://x/1</url><image>https://x/a.jpg</image><priceRUAH>9</priceRUAH><stock>В наявності</stock></item>\n"
     "<item><id>m1</id><categoryId>3</categoryId><vendor>K</vendor><name>М'яч</name><url>https://x/2</url>"
     "<priceRUAH>9</priceRUAH></item>\n</items></price>\n",
-    [("b1", "Лавка", ["Спорт > Лавки"], ["https://x/a.jpg"], {"vendor": "K"}), ("m1", "М'яч", ["Ігри"], [], {})],
+    [
+        ("b1", "Лавка", ["Спорт > Лавки"], ["https://x/a.jpg"], {"vendor": "K"}),
+        ("m1", "М'яч", ["Ігри"], [], {}),
+    ],
     [0, 1],
 )
 EXPORTS = [value for value in list(globals().values()) if isinstance(value, Export)]
