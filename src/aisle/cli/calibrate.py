@@ -124,6 +124,10 @@ def print_calibration(found: "Recalibrated", run: Path, quiet: bool = False) -> 
     console.say(f"calibrated on {found.calibration:,} rows, thresholds tested on {found.thresholds:,}", quiet)
     if found.seen:
         console.say(f"left out {found.seen:,} rows that the model was trained on, or near-duplicates", quiet)
+    if found.ruled:
+        console.say(
+            f"left out {found.ruled:,} rows on which rules act: the guarantee counts the others", quiet
+        )
     if found.unlabelled:
         console.say(f"left out {found.unlabelled:,} rows without a usable category", quiet)
     rows = found.calibration + found.thresholds

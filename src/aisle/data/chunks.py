@@ -18,6 +18,7 @@ from aisle.data.column_resolution import resolve_columns
 from aisle.data.columns import Columns, parse_columns
 from aisle.data.dialects import Dialect
 from aisle.data.dialects.products import ExportProducts, rows_are_products
+from aisle.data.files import SourceFile
 from aisle.data.label_reading import no_labels
 from aisle.data.paths import is_remote, wrap_store_errors
 from aisle.data.pipes import PipeCopies
@@ -47,6 +48,7 @@ class Chunk(NamedTuple):
         batches: The raw records, where they come from files.
         problems: What reading them found.
         source_rows: The rows of the source that its records come from.
+        files: The files read so far, with the numbers of their records.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Chunk(NamedTuple):
     batches: Sequence[pa.RecordBatch] = ()
     problems: Problems | None = None
     source_rows: SourceRows = SourceRows()
+    files: tuple[SourceFile, ...] = ()
 
 
 class Chunks(Protocol):
@@ -122,6 +125,7 @@ class ChunkReader:
         self._folder = None if folder is None or is_remote(folder) else resolve_root(None, folder)
         self._category_file = category_file
         self._read: tuple[ExportProducts, Problems] | None = None
+        self._files: list[SourceFile] = []  # read so far
         known = parse_columns(columns)
         with wrap_store_errors(self.source[0]):
             sample, self.total = self._sample()
@@ -198,17 +202,23 @@ class ChunkReader:
             stop = start + sum(batch.num_rows for batch in batches)
             rows = source_rows.part(start, stop)
             found = problems.drain(rows.last(stop - start))
-            make = partial(self.catalog, batches, rows, found)
-            yield Chunk(number, rows.number(0), stop - start, make, batches, found, rows)
+            files = tuple(self._files)
+            make = partial(self.catalog, batches, rows, found, files)
+            yield Chunk(number, rows.number(0), stop - start, make, batches, found, rows, files)
             start = stop
 
     def _rows(self, problems: Problems) -> Iterator[pa.RecordBatch]:
         """Every batch of every file."""
-        first = 1
+        first, files = 1, list[SourceFile]()
+        self._files = files
         for part in open_parts(self.source, problems, self.options):
+            if part.path is not None:
+                files.append(SourceFile(part.path, first, first))
             with name_file_in_errors(part.path):
                 for batch in part.batches(first):
                     first += batch.num_rows
+                    if part.path is not None:
+                        files[-1] = files[-1]._replace(last=first - 1)
                     yield batch
 
     def _known(self, batches: Iterable[pa.RecordBatch], problems: Problems) -> Iterator[pa.RecordBatch]:
@@ -221,8 +231,15 @@ class ChunkReader:
                 known.add(name)
             yield batch
 
-    def catalog(self, batches: Sequence[pa.RecordBatch], rows: SourceRows, found: Problems) -> Catalog:
-        """The rows of one chunk; `found` are problems of reading, by row number in the source."""
+    def catalog(
+        self,
+        batches: Sequence[pa.RecordBatch],
+        rows: SourceRows,
+        found: Problems,
+        files: tuple[SourceFile, ...] = (),
+    ) -> Catalog:
+        """The rows of one chunk; `found` are problems of reading, by row number in the source; `files` are
+        those that its rows come from."""
         records, problems = Records(batches), found.copy()
         records.types = {**self.types, **records.types}
         problems.number_by(rows)
@@ -234,7 +251,7 @@ class ChunkReader:
             labels,
             problems,
             self.images,
-            (),
+            files,
             self.vector_files,
             source_rows=rows,
             dialect=self.dialect,

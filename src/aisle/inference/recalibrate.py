@@ -21,7 +21,8 @@ class Recalibrated(NamedTuple):
     """The predictor with its new policy, and what became of the catalog's rows.
 
     calibration, thresholds: rows each was fitted on. seen: rows left out because training saw them, or a
-    near-duplicate of them. unlabelled: rows left out because they say nothing.
+    near-duplicate of them. unlabelled: rows left out because they say nothing. ruled: rows left out because
+    the model's rules act on them.
     """
 
     predictor: "BasePredictor"
@@ -29,12 +30,13 @@ class Recalibrated(NamedTuple):
     thresholds: int
     seen: int
     unlabelled: int
+    ruled: int = 0
 
 
 def recalibrate(
     predictor: "BasePredictor", catalog: Catalog, settings: Settings, seed: int = 0
 ) -> Recalibrated:
-    """Fit a policy on two disjoint parts of the rows that training did not see.
+    """Fit a policy on two disjoint parts of the rows that training did not see and no rule acts on.
 
     Raises:
         CatalogError: no labelled row that training did not see.
@@ -49,6 +51,12 @@ def recalibrate(
         what = "was seen in training" if (known & seen).any() else "has a category"
         every = "every labelled row" if (known & seen).any() else "no row"
         raise CatalogError(f"{every} {what}: a promise needs labelled rows that the model has not seen")
+    ruled = np.zeros(len(rows), bool)
+    if predictor.rules is not None:
+        ruled = np.array([bool(one.rule) for one in predictor.predict_stream(catalog.select(rows))])
+        if ruled.all():
+            raise CatalogError("rules act on every labelled row: the guarantee needs rows that they leave")
+        rows = rows[~ruled]
     part = assign(
         targets.node[rows], groups[rows], np.array([CALIBRATION_SHARE, 1 - CALIBRATION_SHARE]), seed
     )
@@ -68,6 +76,7 @@ def recalibrate(
         *(int((part == k).sum()) for k in range(2)),
         seen=int((known & seen).sum()),
         unlabelled=int((~known).sum()),
+        ruled=int(ruled.sum()),
     )
 
 

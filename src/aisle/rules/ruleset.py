@@ -71,6 +71,8 @@ class Ruleset:
             RulesError: A file cannot be read or is malformed; it names the file, the rule and its line.
         """
         file = Path(file)
+        if file.suffix == ".json":  # as `to_json` writes
+            return cls.from_json(read_text(file), str(file))
         return cls.parse(read_text(file), str(file), lambda name: read_text(file.parent / name))
 
     @classmethod

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from aisle.data.chunks import Chunk, ChunkReader
+from aisle.data.files import SourceFile
 from aisle.data.problems import Problems
 from aisle.data.source_rows import SourceRows
 from aisle.errors import AisleError, extra, first_line
@@ -141,7 +142,8 @@ class Worker:
             )
         lead = None if row["lead"] is None else np.array(row["lead"], np.int64)
         rows = SourceRows(row["first"], lead=lead)
-        catalog = partial(self.chunks.catalog, batches, rows, found)
+        files = tuple(SourceFile(Path(one["path"]), one["first"], one["last"]) for one in row["files"])
+        catalog = partial(self.chunks.catalog, batches, rows, found, files)
         chunk = Chunk(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, found)
         with tempfile.TemporaryDirectory(prefix="aisle-") as made:
             record = write_shard(self.model, chunk, Path(made), ending, cache_size)
@@ -160,6 +162,7 @@ def _source(data: Any, chunks: ChunkReader, done: Mapping[int, tuple[int, int]])
                 problems = [problem._asdict() for problem in chunk.problems or ()]
                 lead = chunk.source_rows.lead
                 row = {"number": [chunk.number], "first": [chunk.first], "problems": [problems]}
+                row["files"] = [[one._asdict() | {"path": str(one.path)} for one in chunk.files]]
                 row["lead"] = [None if lead is None else lead.tolist()]
                 columns = {name: pa.array(value, _ROW_TYPES[name]) for name, value in row.items()}
                 yield pa.table({**columns, "rows": pa.array([_packed(chunk.batches)], _ROW_TYPES["rows"])})
@@ -189,6 +192,7 @@ _ROW_TYPES = {
     "number": pa.int64(),
     "first": pa.int64(),
     "lead": pa.list_(pa.int64()),
+    "files": pa.list_(pa.struct([("path", pa.string()), ("first", pa.int64()), ("last", pa.int64())])),
     "problems": pa.list_(_PROBLEM_TYPE),
     "rows": pa.large_binary(),
 }
