@@ -16,7 +16,16 @@ from typer.models import ArgumentInfo
 from aisle.cli.command import SECTIONS, commands
 from aisle.models import encoders, fusions, heads, losses
 from aisle.models.config import ViewSpec
-from aisle.models.linear.config import LinearSpec, LinearSVMSpec, RidgeSpec, view_types
+from aisle.models.linear.config import (
+    ImageDescriptorView,
+    ImageEncoderView,
+    LinearSpec,
+    LinearSVMSpec,
+    RidgeSpec,
+    TextEncoderView,
+    TfidfView,
+    VectorView,
+)
 from aisle.models.options import Augment, Finetune
 from aisle.training.network_recipe import LossSpec, NetworkRecipe, Stage
 from aisle.training.recipe import load_recipe, shipped
@@ -118,7 +127,7 @@ def encoders_table() -> list[str]:
 def linear_views_table() -> list[str]:
     """The views of linear models with their keys."""
     rows = []
-    for kind in view_types():
+    for kind in (TfidfView, TextEncoderView, ImageEncoderView, ImageDescriptorView, VectorView):
         keys = {k: f for k, f in kind.model_fields.items() if k != "type"}
         shown = {k: _literal(f.get_default(call_default_factory=True)) for k, f in keys.items()}
         rows.append((f"`{kind.model_fields['type'].default}`", first_sentence(kind), _shown(shown)))
