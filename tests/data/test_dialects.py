@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -286,3 +287,46 @@ def test_lines_of_notes_above_the_header_of_a_feed(tmp_path):
     catalog = read(path)
     assert catalog.dialect.name == "google"
     assert [(p.id, p.categories) for p in catalog] == [("1", (("A", "Tees"),))]
+
+
+def test_further_images_of_a_workbook_are_those_of_its_products(tmp_path):
+    book = openpyxl.Workbook()
+    sheets = {
+        "Categories": [["category_id", "parent_id", "name(en)"], [1, 0, "Audio"]],
+        "Products": [
+            [
+                "product_id",
+                "name(en)",
+                "categories",
+                "model",
+                "image_name",
+                "tax_class_id",
+                "stock_status_id",
+            ],
+            [7, "Headset", "1", "H", "a.jpg", 9, 6],
+            [8, "Radio", "1", "R", None, 9, 6],
+        ],
+        "AdditionalImages": [
+            ["product_id", "image", "sort_order"],
+            [7, "c.jpg", 2],
+            [7, "b.jpg", 1],
+            [8, "d.jpg", 1],
+        ],
+    }
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.remove(book.worksheets[0])
+    book.save(tmp_path / "products.xlsx")
+    catalog = read(tmp_path / "products.xlsx")
+    assert [listed(catalog)[i][:4] for i in range(2)] == [
+        ("7", "Headset", ["Audio"], ["a.jpg", "b.jpg", "c.jpg"]),
+        ("8", "Radio", ["Audio"], ["d.jpg"]),
+    ]
+
+
+def test_media_of_wix_have_an_address(tmp_path):
+    path = tmp_path / "catalog_products.csv"
+    path.write_text(more_exports.WIX.text.replace("a.jpg;b.jpg", "506c6a_bbb95~mv2.jpg;b.jpg"))
+    assert read(path).image_names(0) == ["https://static.wixstatic.com/media/506c6a_bbb95~mv2.jpg", "b.jpg"]

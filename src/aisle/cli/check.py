@@ -148,7 +148,7 @@ def _header(report: "CheckReport", out: "Console") -> None:
         out.print(f"{report.images:,} images decoded")
     lacking = [f"{count:,} without {name}" for name, count in report.missing if count]
     if lacking:
-        out.print("rows: " + ", ".join(lacking), markup=False)
+        out.print(f"{noun}: " + ", ".join(lacking), markup=False)
     labels = dict(report.mapping).get("labels")
     if labels:
         out.print(f"labels: {labels}", markup=False)
@@ -172,13 +172,23 @@ def _columns(report: "CheckReport", out: "Console") -> None:
         numbers = f"{filled:>{widths[2]}}  {distinct:>{widths[3]}}"
         line = set_cell_size(f"{left}  {numbers}  {common}", out.width).rstrip()
         out.print(line, style="dim" if position == 0 else "", markup=False)
-    left = len(report.columns) - len(listed)
-    if left:
-        out.print(f"… and {left:,} more columns (--json lists all)", style="dim")
+    names = {column.name for column in listed}
+    left = [column.name for column in report.columns if column.name not in names]
+    if left and report.dialect:
+        named = ", ".join(map(console.printable, left[:_MAX_NAMED]))
+        further = f" and {len(left) - _MAX_NAMED:,} more (--json lists all)" if left[_MAX_NAMED:] else ""
+        out.print(f"blank or not read: {named}{further}", style="dim", markup=False)
+    elif left:
+        out.print(f"… and {len(left):,} more columns (--json lists all)", style="dim")
 
 
 def _listed(report: "CheckReport") -> "list[ColumnSummary]":
-    """The columns that are printed: all of a narrow file, else those with a role and some others."""
+    """The columns that are printed: of a platform's export, those that are read.
+
+    Of another file, all if it is narrow; else those with a role and some others.
+    """
+    if report.dialect:
+        return [c for c in report.columns if c.filled and c.part not in ("ignored", "unused")][:_WIDE]
     if len(report.columns) <= _WIDE:
         return list(report.columns)
     vague = [
@@ -210,7 +220,8 @@ def _classes(report: "CheckReport", out: "Console") -> None:
         name = f"{band.min_rows:,}{most}" if band.min_rows != band.max_rows else f"{band.min_rows:,}"
         bar = "█" * round(30 * band.classes / widest) if widest else ""
         name += " row" if band.max_rows == 1 else " rows"
-        out.print(f"  {name:<16}{bar:<31}{band.classes:>6,} classes {band.rows:>9,} rows")
+        noun = "class  " if band.classes == 1 else "classes"
+        out.print(f"  {name:<16}{bar:<31}{band.classes:>6,} {noun} {band.rows:>9,} rows")
     for name, size in classes.top[:5]:
         out.print(
             f"  {size:>7,}  {console.printable(name)}",

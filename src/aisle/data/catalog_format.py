@@ -121,8 +121,8 @@ class CatalogFormat:
         try:
             data = json.loads(text)
             given, columns = (parse_columns(data[key]) for key in ("given", "columns"))
-            separators = [data["delimiter"], data["encoding"]]
-            if not all(separator is None or isinstance(separator, str) for separator in separators):
+            delimiter, encoding = data["delimiter"], data["encoding"]
+            if not all(text is None or isinstance(text, str) for text in (delimiter, encoding)):
                 raise TypeError("delimiter and encoding are text")
             cells = tuple(map(str, data.get("category_cells", ())))
             codes = {str(code): tuple(path) for code, path in data.get("category_codes", {}).items()}
@@ -132,7 +132,7 @@ class CatalogFormat:
                 dialect = dialect_from_dict(dialect, "dialect")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, CatalogError) as error:
             raise CatalogError(f"{FILE} does not say how a catalog is written: {error}") from error
-        return cls(given, columns, *separators, dialect, cells, codes, objects)
+        return cls(given, columns, delimiter, encoding, dialect, cells, codes, objects)
 
     @classmethod
     def load(cls, folder: Path) -> "CatalogFormat | None":

@@ -10,6 +10,7 @@ from aisle.data.column_names import VAGUE, is_about_label, is_label_like, rank
 from aisle.data.column_profile import profiles
 from aisle.data.columns import flag
 from aisle.data.finding import Example, Finding
+from aisle.data.readers.xml_categories import CODE_COLUMNS
 
 _UNINFORMATIVE = 0.995  # share of the most frequent value above which a column is uninformative
 _HALF = 0.5
@@ -34,11 +35,12 @@ def label_choice(catalog: Catalog) -> Iterator[Finding]:
             action,
         )
     candidates, chosen_for_coverage = [], False
+    codes = CODE_COLUMNS if columns.label == ("category",) else ()  # named by the document's own list
     for name in catalog.names:
         other = rank("category", name)
         vague = name in columns.fields and other is not None and other.tier >= VAGUE
         ignored = name in columns.ignored and (other is not None or is_label_like(name))
-        if is_about_label(name) or not (vague or ignored):
+        if is_about_label(name) or name in codes or not (vague or ignored):
             continue
         cells = profile(name)
         unlike_label = not cells.sampled or max(cells.urls, cells.images, cells.record_types) >= _HALF

@@ -10,6 +10,7 @@ from aisle.data.dialects import Dialect, detect_dialect, load_dialect
 from aisle.data.dialects.detection import fits, shipped_dialects
 from aisle.data.dialects.products import ExportProducts
 from aisle.data.records import Records
+from aisle.data.sheet_images import read_sheet_images
 from aisle.taxonomy import Taxonomy
 
 NO_DIALECT = "none"  # the format of a file that is read as any other table
@@ -73,7 +74,8 @@ def open_export(
         records: Its rows.
         folder: The folder of the file; a file of category names is looked for there.
         category_file: The file of category names. Default: found in the folder.
-        file: The export, if it is one file; a sheet of a workbook may hold the category names.
+        file: The export, if it is one file; a sheet of a workbook may hold the category names
+            or more images.
         previous: The format of an earlier catalog, which knows the category names if there is no such file.
 
     Raises:
@@ -84,7 +86,9 @@ def open_export(
         named = None if category_file is None else Path(category_file)
         names = read_category_names(rules, named or folder, None if named else file)
         names = names or (previous and dict(previous.category_codes)) or None
-    return ExportProducts(dialect, records, names)
+    sheet = dialect.images.sheet
+    images = None if sheet is None else read_sheet_images(sheet, file)
+    return ExportProducts(dialect, records, names, images)
 
 
 def export_roles(

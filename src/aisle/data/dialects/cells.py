@@ -14,6 +14,7 @@ LEVEL, CATEGORY = " > ", "\n"  # the delimiter and the separator of categories o
 Path = tuple[str, ...]
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _BETWEEN = re.compile(r"[|;,\s]+(?=https?://)", re.IGNORECASE)
+_MEDIA = re.compile(r"\w+~mv2[\w.]*")  # a name of stored media
 _NO_IMAGE = ("no_selection", "null", "none")
 _BACKSLASHES = str.maketrans({"¥": "\\", "￥": "\\", "＼": "\\"})  # byte 5C in Japanese encodings
 
@@ -102,6 +103,8 @@ def image_list(cell: str, rules: ImageRules) -> list[str]:
         names = [name.strip(" |;,\n") for name in _BETWEEN.split(cell)]  # another tool's separator
     if rules.cut:
         names = [name.split(rules.cut)[0].strip() for name in names]
+    if rules.media:
+        names = [rules.media + name if _MEDIA.fullmatch(name) else name for name in names]
     if rules.relative:
         names = [name.lstrip("/") if not name.startswith("//") else name for name in names]
     return [name for name in names if name and name.casefold() not in _NO_IMAGE]

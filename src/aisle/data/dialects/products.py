@@ -1,6 +1,6 @@
 """Products of a shop export: rows of variants become one record, lists and categories are read."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class ExportProducts:
         dialect: How it is written.
         records: Its rows, in any number: they are read batch by batch.
         names: Code -> path of names, where categories are written as codes.
+        images: Id of a product -> further images, where a sheet of the workbook lists them.
 
     Attributes:
         rows: The rows of each product.
@@ -48,8 +49,15 @@ class ExportProducts:
         category_names: Code -> path of names, where categories are written as codes.
     """
 
-    def __init__(self, dialect: Dialect, records: Records, names: Mapping[str, Path] | None = None) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        records: Records,
+        names: Mapping[str, Path] | None = None,
+        images: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.dialect, self.records, self.category_names = dialect, records, names
+        self._further = images or {}
         self.header = Header(records.names)
         self._groups: RowGroups | None = group_rows(dialect.products, records)
         self.rows = SourceRows() if self._groups is None else self._groups.rows
@@ -88,7 +96,7 @@ class ExportProducts:
     def _read_images(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Image cells with the images of all rows of each product, by their position."""
         rules = self.dialect.images
-        plain = not (rules.separator or rules.relative or rules.cut or self._groups)
+        plain = not (rules.separator or rules.relative or rules.cut or self._groups or self._further)
         columns = [name for name in self._images if name in batch.schema.names]
         if plain or not columns:
             return batch
@@ -98,6 +106,7 @@ class ExportProducts:
             first = [next((cell for cell in cells if cell), None) for cells in orders]
             batch = _with_column(batch, self._position, first)
         texts: dict[str, list[str | None]] = {name: [] for name in columns}
+        further = self._further_images(batch)
         for i, row in enumerate(zip(*(batch.column(name).to_pylist() for name in columns), strict=True)):
             seen: set[str] = set()
             for name, cell in zip(columns, row, strict=True):
@@ -105,12 +114,21 @@ class ExportProducts:
                 if orders is not None:
                     cells = _by_position(cells, orders[i])
                 found = [image for one in cells if one for image in image_list(one, rules)]
+                found += further[i] if name == columns[-1] else ()
                 found = [image for image in dict.fromkeys(found) if image not in seen]
                 seen.update(found)
                 texts[name].append(image_text(found))
         for name, cells in texts.items():
             batch = _with_column(batch, name, cells)
         return batch
+
+    def _further_images(self, batch: pa.RecordBatch) -> list[Sequence[str]]:
+        """The images of each product that are listed elsewhere."""
+        sheet = self.dialect.images.sheet
+        key = self.header.find(sheet.product) if sheet is not None and self._further else None
+        if key is None:
+            return [()] * len(batch)
+        return [self._further.get((text or "").strip(), ()) for text in batch.column(key).to_pylist()]
 
     def _read_categories(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Category cells as `A > B`, one category a line."""

@@ -145,6 +145,20 @@ class CategoryRules(DialectTable):
     names: CategoryFile | None = None
 
 
+class ImageSheet(DialectTable):
+    """A sheet of a workbook that lists more images of the products, such as OpenCart's `AdditionalImages`.
+
+    Attributes:
+        product: The column of the product's id, which the sheet of the products has too.
+        image: The column of the image.
+        position: The column that orders a product's images.
+    """
+
+    product: Names
+    image: Names
+    position: Names = ()
+
+
 class ImageRules(DialectTable):
     """Where images are.
 
@@ -155,6 +169,8 @@ class ImageRules(DialectTable):
         position: The column that orders the images of a product's rows.
         relative: Whether paths that start with `/` are relative to the image folder.
         cut: What follows this text is not the name: ` ! ` in `a.jpg ! alt : red`.
+        media: The address that names of stored media, such as `1a_2b~mv2.jpg` of Wix, are below.
+        sheet: The sheet of a workbook with more images.
     """
 
     columns: Names = ()
@@ -163,6 +179,8 @@ class ImageRules(DialectTable):
     position: Names = ()
     relative: bool = False
     cut: str | None = None
+    media: str | None = None
+    sheet: ImageSheet | None = None
 
 
 class AttributePair(DialectTable):
