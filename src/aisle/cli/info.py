@@ -37,6 +37,9 @@ def info(
         _print_combination(model, run)
         return
     taxonomy = model.taxonomy
+    if model.runtime == "migrated" and not tree:
+        _print_migrated(model, run)
+        return
     if not tree:
         console.print_markdown(_card(model))
         print_instead(summarize_curve(model.policy), run)
@@ -56,6 +59,8 @@ def _described(model: Any) -> dict[str, Any]:
         return {"members": members, "weights": model.weights.tolist(), **results}
     if hasattr(model, "cheap"):
         return {"stages": model.stages, **results}
+    if model.runtime == "migrated":
+        return {"migrated_from": model.earlier.model_id, **results}
     if not hasattr(model, "spec"):
         return {"network": dict(model.network), **results}
     taxonomy = model.taxonomy
@@ -72,6 +77,18 @@ def _print_combination(model: Any, run: Path) -> None:
     stages = " and ".join(stage.model_id for stage in model.models)
     console.out.print(f"cascade {model.model_id} of {stages}")
     print_cascade(model, run)
+
+
+def _print_migrated(model: Any, run: Path) -> None:
+    old, new = model.earlier.taxonomy, model.taxonomy
+    console.out.print(f"model {model.model_id}, moved from {model.earlier.model_id} to another tree")
+    console.out.print(f"{len(old.terminals):,} categories before, {len(new.terminals):,} now")
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in model.results.get("changes", {}).items())
+    console.out.print(counts)
+    if model.policy.curve:
+        print_curve(model.policy, run)
+    else:
+        console.say("no guarantee yet: run `aisle calibrate` with labelled rows that the model has not seen")
 
 
 def _card(model: Any) -> str:

@@ -67,6 +67,14 @@ def taxonomy_diff(
 
 def print_diff(found: "TaxonomyDiff", everything: bool = False) -> None:
     """Print a summary of the changes, then the largest of each kind, or all."""
+    print_counts(found)
+    for kind in found.counts:
+        if kind != "kept":
+            _print_kind(found, kind, everything)
+
+
+def print_counts(found: "TaxonomyDiff") -> None:
+    """Print the number of changes of each kind."""
     by = "ids" if found.by_ids else "names"
     console.out.print(
         f"{len(found.old):,} categories before, {len(found.new):,} now, matched by {by}", style="bold"
@@ -81,9 +89,6 @@ def print_diff(found: "TaxonomyDiff", everything: bool = False) -> None:
     uncertain = len(found.uncertain)
     if uncertain:
         console.out.print(Text.assemble((f"{uncertain:>8,}  ", "bold"), ("uncertain: check these", "yellow")))
-    for kind in found.counts:
-        if kind != "kept":
-            _print_kind(found, kind, everything)
 
 
 def _print_kind(found: "TaxonomyDiff", kind: str, everything: bool) -> None:

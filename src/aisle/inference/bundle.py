@@ -35,7 +35,7 @@ from aisle.inference.zero_shot import ZeroShot
 from aisle.models.views import View
 from aisle.rules import Ruleset
 
-FORMAT_VERSIONS = {"torch": 1, "linear": 1, "onnx": 1, "ensemble": 2, "cascade": 2}
+FORMAT_VERSIONS = {"torch": 1, "linear": 1, "onnx": 1, "ensemble": 2, "cascade": 2, "migrated": 1}
 _LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "tokenizers", "onnxruntime", "onnx", "torch", "transformers", "pillow",
 )  # fmt: skip

@@ -153,8 +153,8 @@ def find(folder: Path) -> Path:
 
 
 def runtime_of(folder: Path) -> str:
-    """The kind of model in a folder: `torch`, `linear`, `onnx`, `cascade` or `ensemble`; `torch` where the
-    folder is no bundle."""
+    """The kind of model in a folder: `torch`, `linear`, `onnx`, `cascade`, `ensemble` or `migrated`; `torch`
+    where the folder is no bundle."""
     try:
         found = read_manifest(folder).get("runtime", "torch")
     except (BundleError, AttributeError):

@@ -63,6 +63,10 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
         from aisle.inference.cascade import Cascade
 
         found = Cascade.load(home, member)
+    elif runtime == "migrated":
+        from aisle.inference.migration import MigratedModel
+
+        found = MigratedModel.load(home, member)
     elif runtime == "onnx":
         from aisle.inference.onnx.predictor import OnnxPredictor
 

@@ -12,6 +12,8 @@ from aisle.data.splits import assign, assign_by_time, dates_of
 from aisle.errors import CatalogError, RecipeError
 from aisle.inference.base_predictor import content_hashes
 from aisle.inference.holdout import OutOfFoldPredictions
+from aisle.inference.labelled_scores import FILE as SCORES_FILE
+from aisle.inference.labelled_scores import LabelledScores
 from aisle.inference.training_counts import count_training
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import count_terminals
@@ -126,8 +128,8 @@ def fit(
 
     # Guarantee.
     if result.out_of_fold is not None:
-        return fit_cross_fitted_policy(predictor, catalog, targets, groups, result.out_of_fold, recipe)
-    return fit_held_out_policy(predictor, catalog, targets, split, recipe, groups)
+        return fit_cross_fitted_policy(predictor, catalog, targets, groups, result.out_of_fold, recipe, run)
+    return fit_held_out_policy(predictor, catalog, targets, split, recipe, groups, run)
 
 
 def _labelled_rows(catalog: Catalog) -> Catalog:
@@ -256,6 +258,7 @@ def fit_cross_fitted_policy(
     groups: np.ndarray,
     found: OutOfFold,
     recipe: AnyRecipe,
+    run: Run | None = None,
 ) -> Any:
     """Fit the policy on the out-of-fold scores of the training rows.
 
@@ -266,6 +269,7 @@ def fit_cross_fitted_policy(
         groups: (n,) group of near-duplicates of each row.
         found: the out-of-fold scores.
         recipe: sets the guarantee.
+        run: keeps the scores in its folder.
 
     Returns:
         The predictor with the policy, and with some of its out-of-fold predictions.
@@ -277,6 +281,7 @@ def fit_cross_fitted_policy(
         fold = _assign_folds(labels.node, label_groups, recipe)
     sample = (found.scores, labels, label_groups, found.nearest)
     policy = guarantee.cross_fit(sample, fold, settings_of(recipe))
+    _keep(run, LabelledScores(found.scores, labels, label_groups, fold, found.nearest, "cross-fit"))
     n_kept = min(len(found.rows), _MAX_KEPT_PREDICTIONS)
     kept = np.linspace(0, len(found.rows) - 1, n_kept).astype(np.int64)
     rows, scores = catalog.select(found.rows[kept]), found.scores[kept]
@@ -303,6 +308,7 @@ def fit_held_out_policy(
     split: SplitRows,
     recipe: AnyRecipe,
     groups: np.ndarray,
+    run: Run | None = None,
 ) -> Any:
     """Fit the policy on the rows held out for calibration and thresholds.
 
@@ -313,6 +319,7 @@ def fit_held_out_policy(
         split: the rows of each part.
         recipe: sets the guarantee.
         groups: (n,) group of near-duplicates of each row.
+        run: keeps the scores of these rows in its folder.
 
     Returns:
         The predictor with the policy; unchanged where no rows are held out.
@@ -329,8 +336,18 @@ def fit_held_out_policy(
         *samples, precision=settings.precision, alpha=settings.alpha, prefer=settings.prefer
     )
     held_out = np.concatenate([split.calibration, split.threshold])
+    _keep(run, LabelledScores.of_parts(*samples))
     predictor = predictor.with_zero_shot(catalog.select(held_out), targets.select(held_out))
     return predictor.with_policy(policy)
+
+
+def _keep(run: Run | None, scores: LabelledScores) -> None:
+    """Keep the scores that the guarantee was fitted on in the run's folder."""
+    if run is not None and run.writes:
+        try:
+            scores.save(run.folder)
+        except OSError as error:
+            run.progress.say(f"{run.folder / SCORES_FILE} cannot be written: {error.strerror or error}")
 
 
 def _with_knn_index(predictor: Any, catalog: Catalog, targets: Targets, rows: np.ndarray) -> Any:

@@ -1,0 +1,143 @@
+"""`aisle migrate`: moves a model to another version of its tree."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aisle.atomic_files import wrap_write_errors
+from aisle.cli import console
+from aisle.cli.command import command
+from aisle.cli.curve import print_curve
+from aisle.cli.options import AsJson, CatalogOptions, Quiet, Run, TrustCode
+from aisle.cli.run_source import read_run_source
+from aisle.cli.taxonomy_diff import print_counts
+from aisle.errors import AisleError
+
+if TYPE_CHECKING:
+    from aisle.data import Catalog
+    from aisle.inference.migration import Migration
+
+_SHOWN = 8  # branches without labelled rows that are named
+
+
+@command("migrate", "Move a model to another version of its tree, without training.", section="Training")
+def migrate(
+    run: Run,
+    new_tree: Annotated[
+        Path, typer.Argument(metavar="NEW_TREE", help="The new tree: text, CSV or JSON; or a catalog.")
+    ],
+    options: CatalogOptions,
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            "--examples",
+            metavar="FILE",
+            help="Products with categories of the new tree, which teach split and added categories.",
+        ),
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog", help="Products with categories of the old tree (default: those of the training)."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the new model (default: RUN-migrated).")] = None,
+    trust_code: TrustCode = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move a model to another version of its tree. Categories that were kept, renamed or moved keep their
+    scores, merged ones add up, the parts of split ones are told apart by their names and by examples, and
+    retired ones hand over to their replacement."""
+    from aisle import workflow
+    from aisle.data.tree_source import open_tree
+    from aisle.inference.labelled_scores import LabelledScores
+    from aisle.inference.migration import migrate as migrate_model
+    from aisle.inference.migration.unsure import unsure_products, write_unsure
+
+    model = workflow.load(run, trust_code=trust_code)
+    home = run.parent if run.name == "model" else run
+    target = out or home.with_name(f"{home.name}-migrated")
+    rows = _old_products(home, catalog, options, model, quiet)
+    shown = None if examples is None else options.read(examples, like=model)
+    found = migrate_model(
+        model,
+        open_tree(new_tree).taxonomy,
+        examples=shown,
+        labelled=LabelledScores.load(home),
+        products=rows,
+    )
+    saved = found.model.save(target / "model")
+    listed = target / "unsure.csv"
+    with wrap_write_errors(target):
+        (target / "changes.json").write_text(
+            json.dumps(found.changes.to_dict(), ensure_ascii=False, indent=1), "utf-8"
+        )
+        found.changes.to_html(target / "changes.html")
+        count = 0
+        if rows is not None:
+            products = unsure_products(rows, found.changes, found.moves, saved)
+            count = write_unsure(listed, rows, products)
+    if as_json:
+        console.print_json(_as_json(found, saved.model_id, target, count))
+        return
+    if not quiet:
+        _print_migration(found, run, target, rows, count)
+    console.print_paths(
+        model=target / "model", changes=target / "changes.html", to_check=listed if count else None
+    )
+
+
+def _old_products(
+    home: Path, catalog: Path | None, options: CatalogOptions, model: object, quiet: bool
+) -> "Catalog | None":
+    """Products with labels of the old tree: those given, or those that the run was trained on."""
+    if catalog is not None:
+        return options.read(catalog, like=model)
+    try:
+        return read_run_source(home, None, options, model)
+    except AisleError:
+        console.say("the training catalog is not there: no product is listed; --catalog FILE names it", quiet)
+        return None
+
+
+def _print_migration(found: "Migration", run: Path, target: Path, rows: "Catalog | None", count: int) -> None:
+    print_counts(found.changes)
+    if rows is not None:
+        console.out.print(f"{count:,} of {len(rows):,} products have a category that is to be checked")
+    tree = found.changes.new
+    if found.without_scores:
+        names = ", ".join(tree.nodes[tree.index(i)].name for i in found.without_scores[:_SHOWN])
+        console.say(f"{len(found.without_scores):,} added categories are never predicted: {names}")
+    if not found.labelled_rows:
+        console.say(
+            "nothing is guaranteed: no labelled rows are kept beside the model. "
+            f"{console.command('calibrate', target / 'model', 'LABELLED_FILE')} fits the guarantee"
+        )
+        return
+    console.out.print(f"the guarantee was fitted on {found.labelled_rows:,} labelled rows")
+    if found.without_labels:
+        named = [" > ".join(tree.nodes[tree.index(i)].path) for i in found.without_labels]
+        more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
+        console.out.print(f"{len(named):,} branches have no labelled row, and nothing is decided there:")
+        for name in named[:_SHOWN]:
+            console.out.print(f"  {console.printable(name)}", markup=False)
+        if more:
+            console.out.print(f" {more}")
+    print_curve(found.model.policy, run)
+
+
+def _as_json(found: "Migration", model_id: str, target: Path, count: int) -> dict[str, object]:
+    return {
+        "model": str(target / "model"),
+        "model_id": model_id,
+        "changes": found.changes.counts,
+        "uncertain": len(found.changes.uncertain),
+        "labelled_rows": found.labelled_rows,
+        "without_labels": list(found.without_labels),
+        "without_scores": list(found.without_scores),
+        "unsure_products": count,
+        "guarantees": [g._asdict() for g in found.model.policy.guarantees],
+    }
