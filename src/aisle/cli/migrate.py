@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHOWN = 8  # branches without labelled rows that are named
 
 
-@command("migrate", "Move a model to another version of its tree, without training.", section="Training")
+@command("migrate", "Move a model to a new tree, without training.", section="Training")
 def migrate(
     run: Run,
     new_tree: Annotated[

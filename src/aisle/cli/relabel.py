@@ -11,7 +11,7 @@ from aisle.cli.command import command
 from aisle.cli.options import AsJson, LabelledCatalogOptions, Quiet, Source, TrustCode
 
 
-@command("relabel", "Move the labels of a catalog into another version of the tree.", section="Catalog")
+@command("relabel", "Move the labels of a catalog into a new tree.", section="Catalog")
 def relabel(
     source: Source,
     options: LabelledCatalogOptions,
