@@ -308,19 +308,27 @@ def test_a_run_of_the_command_line_knows_where_its_rows_are(shop, tmp_path):
     assert aisle.load(tmp_path / "run" / "onnx").predict(shoes)[0].best == best
 
 
-def test_a_model_that_answers_otherwise_is_not_written(trained, tmp_path, monkeypatch):
-    from aisle.models import onnx_runtime as runtime
+LOUDER = """
+import torch
+from aisle.models.fusions import ConcatFusion
 
-    plain = runtime.TableEncoder.__call__
 
-    def wrong(self, arrays):
-        found = plain(self, arrays)
-        return found._replace(pooled=found.pooled * 1.1)
+class Louder(ConcatFusion):
+    def forward(self, views):
+        joint = super().forward(views)
+        return joint._replace(product=joint.product * 1.5) if torch.onnx.is_in_onnx_export() else joint
+"""
 
-    monkeypatch.setattr(runtime.TableEncoder, "__call__", wrong)
+
+def test_a_model_that_predicts_differently_when_exported_is_not_written(shop, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "louder.py").write_text(LOUDER)
+    catalog = aisle.read(shop.products)
+    given = {**NETWORK, "fusion": {**NETWORK["fusion"], "type": "louder:Louder"}}
+    model = aisle.train(catalog, given, trust_code=True)
     with pytest.raises(ExportError, match="predicts differently"):
-        export.export(trained.model, trained.catalog, tmp_path / "twin")
-    assert not (tmp_path / "twin").exists()
+        export.export(model, catalog, tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
 
 
 # -- every fusion, head and encoder -------------------------------------------------------------------

@@ -87,12 +87,11 @@ def test_many_small_changes_make_few_segments_and_lose_nothing(tmp_path):
     assert files == named
 
 
-def test_segments_of_one_build_keep_the_last_row_of_an_id(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "LARGEST", 3)
+def test_segments_of_one_build_keep_the_last_row_of_an_id(tmp_path):
     tables = [rows([Product(str(i), {"title": f"{word} {i}"}) for i in range(3)]) for word in ("old", "new")]
     folder = tmp_path / "index"
     folder.mkdir()
-    store.create(folder, Manifest("m", "", {}, DIM, COLUMNS), tables)
+    store.create(folder, Manifest("m", "", {}, DIM, COLUMNS), tables, segment_rows=3)
     opened = store.IndexStore.open(folder)
     assert len(opened) == 3
     assert len(opened.segments) == 2

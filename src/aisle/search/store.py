@@ -23,7 +23,7 @@ from aisle.search.rows import latest_of_each
 from aisle.search.segment import Segment, write_segment
 
 KEPT = 5  # versions that can be opened
-LARGEST = 250_000  # rows of a segment; they are held in memory while it is written
+MAX_SEGMENT_ROWS = 250_000  # rows of a segment; they are held in memory while it is written
 
 
 class ScoredRow(NamedTuple):
@@ -229,7 +229,7 @@ class IndexStore:
         tombstones = self._with_tombstones(new.column("id").to_pylist())
         kept = list(zip(self.segments, tombstones, self.version.parts, strict=True))
         merged = [new]
-        while kept and row_count(merged) + len(kept[-1][0]) <= LARGEST:
+        while kept and row_count(merged) + len(kept[-1][0]) <= MAX_SEGMENT_ROWS:
             segment, dead, _ = kept[-1]
             if len(segment) - len(dead) > row_count(merged):
                 break
@@ -271,19 +271,22 @@ def row_count(tables: Sequence[pa.Table]) -> int:
     return sum(table.num_rows for table in tables)
 
 
-def create(folder: Path, manifest: Manifest, tables: Iterable[pa.Table]) -> None:
+def create(
+    folder: Path, manifest: Manifest, tables: Iterable[pa.Table], segment_rows: int = MAX_SEGMENT_ROWS
+) -> None:
     """Write the first version of an index.
 
     Args:
         folder: Folder of the index.
         manifest: Its manifest, without versions.
         tables: The rows; of those with the same id the last one is kept.
+        segment_rows: Rows after which a segment is written.
     """
     parts: list[SegmentRef] = []
     pending: list[pa.Table] = []
     for table in tables:
         pending.append(table)
-        if row_count(pending) >= LARGEST:
+        if row_count(pending) >= segment_rows:
             parts.append(_first(folder, pending))
             pending = []
     if pending or not parts:
