@@ -25,7 +25,7 @@ from aisle.data import Catalog, read
 from aisle.data.splits import folds
 from aisle.evaluation.audit.candidates import AuditCases, audit_cases, relative
 from aisle.evaluation.audit.evidence import Evidence, gather
-from aisle.evaluation.audit.judge import LabelScores, judge
+from aisle.evaluation.audit.label_scores import LabelScores, score_labels
 from aisle.metrics import paired_bootstrap
 from aisle.taxonomy import Taxonomy
 from aisle.training.fit import fit
@@ -112,7 +112,7 @@ def one(catalog: Catalog, test: Catalog, kind: str, rate: float, retrain: bool, 
     noisy, wrong = spoil(catalog, kind, rate)
     tree = catalog.taxonomy
     wrong, logp, evidence = cached(file, lambda: gathered(noisy, wrong, tree))
-    cases, verdicts = evidence.cases, judge(evidence)
+    cases, verdicts = evidence.cases, score_labels(evidence)
     label = tree.terminal_of[cases.node]
     truth, sure = wrong[cases.rows], tempered(logp[cases.rows], label)
     theirs = {m: -get_label_quality_scores(label, sure, method=m) for m in BASELINES}

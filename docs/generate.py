@@ -182,11 +182,11 @@ def accuracy_table() -> list[str]:
     section = results.split("<!-- accuracy marketplace test -->")[1].split("<!-- /accuracy")[0]
     measured = dict(re.findall(r"^\| ([^|]+?) \| (\d[^\n]+) \|$", section, re.M))
     rows = [(shown, *measured[name].split(" | ")[:3]) for name, shown in METHODS.items() if name in measured]
-    products = re.search(r"([\d,]+) products judged", section)
-    judged = f"Measured on {products[1]} held-out products" if products else "Measured on held-out products"
+    products = re.search(r"([\d,]+) products evaluated", section)
+    measured = f"Measured on {products[1]} held-out products" if products else "Measured on held-out products"
     head = ("method", "path accuracy", "macro-F1", "level-1 accuracy")
     links = "([all results](benchmarks/RESULTS.md), with intervals and other data sets)"
-    return [*table(head, rows), "", f"{judged} {links}."]
+    return [*table(head, rows), "", f"{measured} {links}."]
 
 
 METHODS = {

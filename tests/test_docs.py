@@ -130,7 +130,7 @@ def test_a_metric_is_added_as_contributing_says(tmp_path, monkeypatch):
     tree = Taxonomy.from_paths([("A", "B"), ("A", "C"), ("D",)])
     a_b, a_c, d = (tree.index(path) for path in (("A", "B"), ("A", "C"), ("D",)))
     truth = Truth(tree, np.full((4, 1), a_b), np.ones((4, 1), bool))
-    found = overall.overall_metrics(truth.judge(np.array([a_b, a_c, d, d])))
+    found = overall.overall_metrics(truth.match(np.array([a_b, a_c, d, d])))
     assert (found["accuracy"], found["level1_accuracy"]) == (0.25, 0.5)
 
 

@@ -88,7 +88,7 @@ def test_every_form_of_labelled_products_trains_and_is_evaluated(model, form):
     trained = aisle.train(FORMS[form](ROWS))
     np.testing.assert_array_equal(trained.score(model_rows()).logp, model.score(model_rows()).logp)
     found = aisle.evaluate(model, FORMS[form](ROWS))
-    assert (found.rows.judged, found.model.overall.accuracy.value) == (40, 1.0)
+    assert (found.rows.evaluated, found.model.overall.accuracy.value) == (40, 1.0)
 
 
 def model_rows():

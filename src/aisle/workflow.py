@@ -275,6 +275,6 @@ def report(
         "top-5": overall.top5,
     }
     metrics |= {f"level {level.level} accuracy": level.accuracy for level in found.model.levels}
-    evaluated_on = f"{found.rows.judged:,} `test` rows of the catalog"
+    evaluated_on = f"{found.rows.evaluated:,} `test` rows of the catalog"
     results = {**model.results, "metrics": metrics, "evaluated_on": evaluated_on}
     return dataclasses.replace(model, results=results).save(run / "model"), found

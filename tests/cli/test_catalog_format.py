@@ -96,7 +96,7 @@ def test_evaluate_and_calibrate_and_drift_read_the_runs_columns(shop, run, tmp_p
     code, said, _ = run("evaluate", folder, file, "--out", tmp_path / "report", "--json")
     assert code == 0
     found = json.loads(said)
-    assert found["rows"]["judged"] == 18  # the rows that `teil` marks
+    assert found["rows"]["evaluated"] == 18  # the rows that `teil` marks
     assert found["model"]["overall"]["accuracy"]["value"] > 0.8
     more = write(
         tmp_path / "more.csv", [(f"m{i}", f"{t} more", g, "") for i, (_, t, g, _) in enumerate(goods(60))]

@@ -95,7 +95,7 @@ def test_a_run_remembers_its_own_format(run, tmp_path):
     parts = [part.read_text().splitlines() for part in sorted(shards.glob("part-*.csv"))]
     assert [line for part in parts for line in part[1:]] == table.read_text().splitlines()[1:]
     found = json.loads(run("evaluate", out, path, "--json")[1])
-    assert found["rows"]["judged"] == 40
+    assert found["rows"]["evaluated"] == 40
 
 
 def test_a_split_export_is_read_as_before(run, tmp_path):

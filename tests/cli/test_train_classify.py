@@ -215,7 +215,7 @@ def test_train_writes_a_run_reports_on_test_rows_and_says_where(run, shop, tmp_p
     found = strict(out)
     assert found["model_id"] == aisle.load(tmp_path / "run").model_id
     judged = int((aisle.read(shop.products).split == "test").sum())
-    assert found["evaluation"]["rows"]["judged"] <= judged
+    assert found["evaluation"]["rows"]["evaluated"] <= judged
     assert "<title>" in (tmp_path / "run" / "report" / "report.html").read_text()
     code, out, err = run(*words)
     assert code == 2

@@ -49,7 +49,7 @@ def test_test_rows_never_train_and_are_the_ones_that_are_judged():
     seen = model.seen(catalog)
     assert not seen[np.isin(catalog.split, ("test", "validation"))].any()
     found = aisle.evaluate(model, catalog)
-    assert (found.rows.judged, found.rows.trained_on) == (12, 0)
+    assert (found.rows.evaluated, found.rows.trained_on) == (12, 0)
     assert check(catalog, images=False).splits == (("test", 12), ("train", 36), ("validation", 12))
 
 

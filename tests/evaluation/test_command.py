@@ -41,7 +41,7 @@ def test_it_prints_the_numbers_and_writes_page_and_json(shop):
     assert said.exit_code == 0
     assert said.stderr == ""
     data = json.loads((folder / "report" / "report.json").read_text())
-    assert (data["source"], data["split"], data["rows"]["judged"]) == ("products.csv", "test", 150)
+    assert (data["source"], data["split"], data["rows"]["evaluated"]) == ("products.csv", "test", 150)
     lines = {line.split("  ")[0]: line for line in said.stdout.splitlines()}
     accuracy = data["model"]["overall"]["accuracy"]["value"]
     assert f"{100 * accuracy:.1f}" in lines["full path"]
@@ -58,7 +58,7 @@ def test_one_json_document_and_the_folder_asked_for(shop, tmp_path):
     said = run(folder / "model", file, "--split", "train", "--json", "--out", tmp_path / "here")
     found = json.loads(said.stdout)
     assert found == json.loads((tmp_path / "here" / "report.json").read_text())
-    assert found["rows"]["judged"] == 450
+    assert found["rows"]["evaluated"] == 450
     assert found["rows"]["trained_on"] > 200
     assert found["baseline"] is None
     assert sum(band["products"] for band in found["model"]["bands"]) == 450

@@ -36,7 +36,7 @@ def done(tmp_path_factory):
 def test_the_table_counts_what_each_answered_on_the_same_rows(done):
     rows, out, found = done
     assert [row.name for row in found.rows] == ["both", "pictures", "untrained"]
-    assert (found.judged, found.folds, found.seeds) == (45, 3, (0, 1))
+    assert (found.evaluated, found.folds, found.seeds) == (45, 3, (0, 1))
     truth, part = rows.targets().node, folds(rows, 3)
     cells = {file.name: json.loads(file.read_text()) for file in (out / "trainings").iterdir()}
     assert len(cells) == 3 * 2 * 3
@@ -95,15 +95,15 @@ def test_markdown_page_and_json_say_the_same(done, tmp_path):
         assert cells["accuracy"] == f"{row.accuracy:.3f} ± {row.deviation:.3f}"
         assert cells["macro-F1"] == f"{row.metrics['macro_f1']:.3f}"
         assert f"{100 * row.accuracy:.1f}\N{NO-BREAK SPACE}%" in page.read_text()
-    assert json.loads((tmp_path / "table" / "compare.json").read_text())["judged"] == 45
+    assert json.loads((tmp_path / "table" / "compare.json").read_text())["evaluated"] == 45
     assert "http" not in page.read_text().replace("http-equiv", "")
 
 
 def row(name, accuracy, gain=None):
     limits = None if gain is None else {"value": gain[0], "low": gain[1], "high": gain[2]}
     same = dict.fromkeys(("seconds", "per_second", "memory"), 1.0) | {"parameters": 1, "deviation": None}
-    judged = {"accuracy": accuracy, "metrics": {"macro_f1": accuracy}, "levels": (0.875, 0.625, 0.5)}
-    return {"name": name, "gain": limits, "gain_f1": limits} | judged | same
+    matched = {"accuracy": accuracy, "metrics": {"macro_f1": accuracy}, "levels": (0.875, 0.625, 0.5)}
+    return {"name": name, "gain": limits, "gain_f1": limits} | matched | same
 
 
 def pair(better, worse, value, low, high):
@@ -141,7 +141,7 @@ def pair(better, worse, value, low, high):
     ],
 )
 def test_the_verdict_names_every_pair_whose_interval_excludes_zero(pairs, verdict, winner):
-    source = {"source": "shop.parquet", "judged": 40, "folds": 5, "seeds": (0,), "levels": 3}
+    source = {"source": "shop.parquet", "evaluated": 40, "folds": 5, "seeds": (0,), "levels": 3}
     names = dict.fromkeys(name for p in reversed(pairs) for name in (p["worse"], p["better"]))
     rows = [row(name, {"wide": 0.78, "fast": 0.70, "dull": 0.48}[name]) for name in names]
     found = Comparison.model_validate({**source, "rows": rows, "differences": pairs})
@@ -203,7 +203,7 @@ def test_rows_marked_test_are_judged_once():
         [comparing.Variant("words", plain)],
         test=whole.select(whole.split == "test"),
     )
-    assert (found.judged, found.folds) == (12, 0)
+    assert (found.evaluated, found.folds) == (12, 0)
     assert found.rows[0].deviation is None
     assert found.rows[0].accuracy == 1
 

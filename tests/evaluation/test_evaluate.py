@@ -128,7 +128,7 @@ def test_a_label_known_only_to_a_branch_is_met_anywhere_inside(model):
 def test_rows_without_a_label_are_counted_and_left_out(model, test):
     rows = [*test, Product("x", {"title": "boot"}), Product("y", {"title": "lamp"})]
     found = evaluate(model, read(rows), per_view=False)
-    assert (found.rows.total, found.rows.judged, found.rows.unlabelled) == (302, 300, 2)
+    assert (found.rows.total, found.rows.evaluated, found.rows.unlabelled) == (302, 300, 2)
     assert found.model == evaluate(model, test, per_view=False).model
 
 

@@ -1,4 +1,4 @@
-"""The operating curve in an evaluation: measured at each precision, on the products judged."""
+"""The operating curve in an evaluation: measured at each precision, on the products evaluated."""
 
 import numpy as np
 import pytest

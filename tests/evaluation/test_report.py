@@ -142,7 +142,7 @@ def test_page_and_numbers_are_written_side_by_side(full, tmp_path):
     page = full.write(tmp_path / "new" / "folder")
     assert page.name == "report.html"
     assert page.stat().st_size < 5_000_000
-    assert json.loads((page.parent / "report.json").read_text())["rows"]["judged"] == 300
+    assert json.loads((page.parent / "report.json").read_text())["rows"]["evaluated"] == 300
 
 
 def test_the_page_needs_nothing_from_outside(full):

@@ -15,10 +15,10 @@ def exact(tree, paths):
 def test_worked_by_hand():
     """True places {A, A>y, A>y>1} and {B}; predicted {A, A>x} and {B}: two ancestors are common to
     both sets of three predicted and four true ones, so hP = 2/3, hR = 2/4, hF = 4/7."""
-    judged = exact(TREE, [("A", "y", "1"), ("B",)]).judge(
+    matched = exact(TREE, [("A", "y", "1"), ("B",)]).match(
         np.array([TREE.index(("A", "x")), TREE.index(("B",))])
     )
-    assert hierarchical_scores(judged) == pytest.approx((2 / 3, 2 / 4, 4 / 7))
+    assert hierarchical_scores(matched) == pytest.approx((2 / 3, 2 / 4, 4 / 7))
 
 
 def test_micro_averages_are_those_of_ancestor_sets():
@@ -34,12 +34,12 @@ def test_micro_averages_are_those_of_ancestor_sets():
             common + len(sets[0] & sets[1]), of_predicted + len(sets[0]), of_true + len(sets[1]),
         )  # fmt: skip
     p, r = common / of_predicted, common / of_true
-    assert hierarchical_scores(truth.judge(predicted)) == pytest.approx((p, r, 2 * p * r / (p + r)))
+    assert hierarchical_scores(truth.match(predicted)) == pytest.approx((p, r, 2 * p * r / (p + r)))
 
 
 def test_a_near_miss_costs_less_than_a_far_one():
-    near = exact(TREE, [("A", "y", "1")]).judge(np.array([TREE.index(("A", "y", "2"))]))
-    far = exact(TREE, [("A", "y", "1")]).judge(np.array([TREE.index(("B",))]))
+    near = exact(TREE, [("A", "y", "1")]).match(np.array([TREE.index(("A", "y", "2"))]))
+    far = exact(TREE, [("A", "y", "1")]).match(np.array([TREE.index(("B",))]))
     assert hierarchical_scores(near).f1 > hierarchical_scores(far).f1 == 0
 
 
@@ -54,7 +54,7 @@ def test_a_level_scores_as_scikit_learn_does_on_paths_cut_there(depth):
         if len(label) >= depth:
             true.append(">".join(label[:depth]))
             answers.append(">".join(path[:depth]))
-    level = at_level(truth.judge(predicted), depth)
+    level = at_level(truth.match(predicted), depth)
     assert len(level.rows) == len(true)
     assert level.right.tolist() == [a == b for a, b in zip(true, answers, strict=True)]
     assert level.f1.macro == pytest.approx(f1_score(true, answers, average="macro", zero_division=0))
@@ -87,13 +87,13 @@ def test_the_contest_score_worked_by_hand():
     tree = Taxonomy.from_paths([("a", "b", "c", "d"), ("a", "b", "e"), ("a", "f"), ("g", "h", "i", "j")])
     true = [("a", "b", "c", "d"), ("a", "b", "e"), ("a", "f"), ("g", "h", "i", "j")]
     said = [("a", "b", "e"), ("a", "b", "e"), ("a", "f"), ("a", "f")]
-    judged = exact(tree, true).judge(np.array([tree.index(path) for path in said]))
+    matched = exact(tree, true).match(np.array([tree.index(path) for path in said]))
     # b: 3 of 4; m: 3 of 4; s: rows 1, 2, 4 have one, row 2 is right; d: rows 1 and 4, none is right
     expected = (1.0 * 3 / 4 + 1.2 * 3 / 4 + 1.3 * 1 / 3 + 1.4 * 0) / 4
-    assert contest_score(judged) == pytest.approx(expected)
-    perfect = exact(tree, true).judge(np.array([tree.index(path) for path in true]))
+    assert contest_score(matched) == pytest.approx(expected)
+    perfect = exact(tree, true).match(np.array([tree.index(path) for path in true]))
     assert contest_score(perfect) == pytest.approx(1.225)
-    shallow = exact(TREE, [("A",)]).judge(np.array([TREE.index(("A",))]))
+    shallow = exact(TREE, [("A",)]).match(np.array([TREE.index(("A",))]))
     assert contest_score(shallow) == pytest.approx(1 / 4)  # no label reaches further
     with pytest.raises(ValueError, match="2 weights for a tree of 3 levels"):
         contest_score(shallow, (1.0, 1.2))

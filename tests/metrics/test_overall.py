@@ -16,9 +16,9 @@ from tests.metrics.helpers import TREE
 NEW = "level_share"
 
 
-def level_share(judged):
+def level_share(matched):
     """Share of the labels' levels that are predicted."""
-    return float(judged.shared.sum() / judged.taxonomy.node_depth[judged.node].sum())
+    return float(matched.shared.sum() / matched.taxonomy.node_depth[matched.node].sum())
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def new_metric(monkeypatch):
 
 def judged_pairs(pairs):
     nodes = np.array([[TREE.index(path) for path in pair] for pair in pairs])
-    return Truth.of(TREE, Targets(nodes[:, 0], np.ones(len(nodes), bool))).judge(nodes[:, 1])
+    return Truth.of(TREE, Targets(nodes[:, 0], np.ones(len(nodes), bool))).match(nodes[:, 1])
 
 
 @pytest.mark.parametrize("name", overall.__all__)

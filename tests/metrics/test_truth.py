@@ -18,30 +18,30 @@ from tests.metrics.helpers import (
 def test_each_prediction_is_judged_as_a_plain_loop_over_paths_judges_it():
     rng = np.random.default_rng(0)
     truth, predicted = random_truth(rng, 400), rng.choice(TREE.terminals, 400)
-    judged = truth.judge(predicted)
+    matched = truth.match(predicted)
     for i in range(400):
         label, right, shared = judged_by_hand(truth, i, path_of(TREE, predicted[i]))
-        assert (path_of(TREE, judged.node[i]), judged.right[i], judged.shared[i]) == (label, right, shared)
-    assert accuracy(judged) == judged.right.mean()
-    assert 0 < strict_accuracy(judged) < accuracy(judged) < 1
+        assert (path_of(TREE, matched.node[i]), matched.right[i], matched.shared[i]) == (label, right, shared)
+    assert accuracy(matched) == matched.right.mean()
+    assert 0 < strict_accuracy(matched) < accuracy(matched) < 1
 
 
 def test_a_branch_label_is_met_anywhere_below_and_an_exact_one_only_there():
     a = node("A")
     exact = Truth.of(TREE, Targets(np.array([a, a]), np.array([True, False])))
-    judged = exact.judge(np.array([node("A", "x")] * 2))
-    assert judged.right.tolist() == [False, True]
-    assert not judged.strict.any()
-    assert judged.answer.tolist() == [node("A", "x"), a]
+    matched = exact.match(np.array([node("A", "x")] * 2))
+    assert matched.right.tolist() == [False, True]
+    assert not matched.strict.any()
+    assert matched.answer.tolist() == [node("A", "x"), a]
 
 
 def test_any_acceptable_place_counts_as_right_and_the_nearest_explains_an_error():
     targets = Targets(np.array([node("B"), node("B")]), np.array([True, True]))
     truth = Truth.of(TREE, targets, also=[[node("A", "y", "1")], [node("A", "y", "1")]])
-    judged = truth.judge(np.array([node("A", "y", "1"), node("A", "y", "2")]))
-    assert judged.right.tolist() == [True, False]
-    assert judged.node.tolist() == [node("A", "y", "1")] * 2
-    assert judged.shared.tolist() == [3, 2]
+    matched = truth.match(np.array([node("A", "y", "1"), node("A", "y", "2")]))
+    assert matched.right.tolist() == [True, False]
+    assert matched.node.tolist() == [node("A", "y", "1")] * 2
+    assert matched.shared.tolist() == [3, 2]
 
 
 def test_topk_counts_a_hit_anywhere_among_the_k_most_probable():

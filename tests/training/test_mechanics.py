@@ -107,7 +107,7 @@ def test_it_stops_by_the_metric_that_is_named_and_keeps_the_best(shop, tmp_path,
     [
         (["stages.0.metric=acuracy"], "no metric 'acuracy'.* Did you mean 'accuracy'"),
         (["stages.0.metric=level0"], "no metric 'level0'"),
-        (["stages.0.patience=2", "split.validation=0"], r"no rows to judge by.*split\.validation = 0\.05"),
+        (["stages.0.patience=2", "split.validation=0"], r"no validation rows.*split\.validation = 0\.05"),
         (["stages.0.patience=2", "stages.0.metric=level7"], "level7.* 3 levels"),
     ],
 )

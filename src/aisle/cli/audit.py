@@ -24,7 +24,7 @@ def audit(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Recipe of the models that judge the labels (see `aisle recipes`), or a .toml file."
+            help="Recipe of the models that check the labels (see `aisle recipes`), or a .toml file."
         ),
     ] = "fast",
     folds: Folds = 5,
@@ -42,7 +42,7 @@ def audit(
 ) -> None:
     """Rank labels by how likely they are wrong, with a proposed category and the evidence, as table and page.
 
-    Every product is judged by a model trained neither on it nor on a duplicate of it.
+    The label of a product is compared with a model trained neither on it nor on a duplicate of it.
     """
     from aisle import workflow
     from aisle.cli.summary import print_catalog_summary

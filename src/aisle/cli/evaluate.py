@@ -126,7 +126,7 @@ def print_evaluation(found: "Evaluation") -> None:
 
     overall, baseline = found.model.overall, found.baseline
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"{found.rows.judged:,} products")
+    table.add_column(f"{found.rows.evaluated:,} products")
     for name in ("accuracy", "macro-F1", "weighted F1", "top 5", "ECE"):
         table.add_column(name, justify="right")
 

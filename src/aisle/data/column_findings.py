@@ -113,7 +113,7 @@ def weight_findings(catalog: Catalog) -> Iterator[Finding]:
 
 
 def _leaks_label(codes: np.ndarray, node: np.ndarray) -> bool:
-    """Whether the value of a field determines the label, judged by values that several rows share."""
+    """Whether the value of a field determines the label, by values that several rows share."""
     known = (node >= 0) & (codes >= 0)
     if not known.any():
         return False

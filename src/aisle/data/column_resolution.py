@@ -21,7 +21,7 @@ from aisle.data.problems import Problems
 from aisle.data.records import Records
 from aisle.taxonomy import Taxonomy
 
-_SAMPLE = 1000  # rows by which a column is judged
+_SAMPLE = 1000  # rows that a column is recognised by
 
 
 class ResolvedColumns(NamedTuple):

@@ -13,21 +13,21 @@ MATRIX = 40  # level-1 categories of a readable table
 
 
 def node_scores(
-    judged: MatchedPredictions, train: np.ndarray | None, accepted: np.ndarray | None = None
+    matched: MatchedPredictions, train: np.ndarray | None, accepted: np.ndarray | None = None
 ) -> tuple[NodeScore, ...]:
     """Scores of every node with a labelled or predicted product, in tree order.
 
     Args:
-        judged: The predictions for B products, matched with the labels.
+        matched: The predictions for B products, matched with the labels.
         train: (M,) training products at or below each node; None if unknown.
         accepted: (B,) bool: the full path was accepted; None if the classifier decides nothing.
     """
-    tree = judged.taxonomy
-    true, predicted_ = tree.ancestors[judged.node], tree.ancestors[judged.answer]  # (B, L)
+    tree = matched.taxonomy
+    true, predicted_ = tree.ancestors[matched.node], tree.ancestors[matched.answer]  # (B, L)
     products = _count(tree, true)
     found = _count(tree, true[(true == predicted_) & (true >= 0)])
     predicted = _count(tree, predicted_)
-    full = _count(tree, true[judged.right])
+    full = _count(tree, true[matched.right])
     accepted_ = None if accepted is None else _count(tree, true[accepted])
     return tuple(
         NodeScore(
@@ -45,14 +45,14 @@ def node_scores(
     )
 
 
-def confusions(judged: MatchedPredictions, limit: int = CONFUSIONS) -> tuple[Confusion, ...]:
+def confusions(matched: MatchedPredictions, limit: int = CONFUSIONS) -> tuple[Confusion, ...]:
     """The most frequent confusions of sibling branches; each error counts where its paths part."""
-    tree = judged.taxonomy
-    support = Counter(int(n) for n in tree.ancestors[judged.node].ravel() if n >= 0)
+    tree = matched.taxonomy
+    support = Counter(int(n) for n in tree.ancestors[matched.node].ravel() if n >= 0)
     pairs: Counter[tuple[int, int, int]] = Counter()
-    for row in np.flatnonzero(~judged.right):
-        depth = int(judged.shared[row]) + 1
-        label, predicted_ = int(judged.node[row]), int(judged.predicted[row])
+    for row in np.flatnonzero(~matched.right):
+        depth = int(matched.shared[row]) + 1
+        label, predicted_ = int(matched.node[row]), int(matched.predicted[row])
         pairs[depth, _ancestor_at(tree, label, depth), _ancestor_at(tree, predicted_, depth)] += 1
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:limit]
     return tuple(
@@ -63,10 +63,10 @@ def confusions(judged: MatchedPredictions, limit: int = CONFUSIONS) -> tuple[Con
     )
 
 
-def matrix(judged: MatchedPredictions, limit: int = MATRIX) -> Matrix | None:
+def matrix(matched: MatchedPredictions, limit: int = MATRIX) -> Matrix | None:
     """The confusion matrix of level 1; None if there are more than `limit` categories, or only one."""
-    tree = judged.taxonomy
-    true, predicted_ = tree.ancestors[judged.node, 0], tree.ancestors[judged.predicted, 0]
+    tree = matched.taxonomy
+    true, predicted_ = tree.ancestors[matched.node, 0], tree.ancestors[matched.predicted, 0]
     level1 = np.unique(np.concatenate([true, predicted_]))
     if not 1 < len(level1) <= limit:
         return None

@@ -196,7 +196,7 @@ def compare(
     groups = whole.groups()[test_rows]
     return Comparison(
         source=source or ", ".join(part.path.name for part in catalog.files) or "the catalog given",
-        judged=len(test_rows),
+        evaluated=len(test_rows),
         folds=0 if test is not None else folds,
         seeds=tuple(int(seed) for seed in seeds),
         levels=truth.taxonomy.depth,
@@ -296,14 +296,14 @@ class PeakMemory:
 class _SeedScores(NamedTuple):
     """One variant with one seed on n rows: right (n,), and pairs (n, 2) of true and predicted nodes."""
 
-    judged: MatchedPredictions
+    matched: MatchedPredictions
     right: np.ndarray
     pairs: np.ndarray
 
 
 def _score(truth: Truth, answers: np.ndarray) -> _SeedScores:
-    judged = truth.judge(answers)
-    return _SeedScores(judged, judged.right.astype(float), np.stack([judged.node, judged.answer], 1))
+    matched = truth.match(answers)
+    return _SeedScores(matched, matched.right.astype(float), np.stack([matched.node, matched.answer], 1))
 
 
 def _rows(
@@ -317,7 +317,7 @@ def _rows(
     for name, runs in scored.items():
         results = [result for one in found[name] for result in one]
         spread = [value for seed, one in enumerate(found[name]) for value in _fold_accuracy(runs[seed], one)]
-        metrics = [overall_metrics(run.judged) for run in runs]
+        metrics = [overall_metrics(run.matched) for run in runs]
         others = [metric for metric in metrics[0] if metric != "accuracy"]
         yield VariantScores(
             name=name,
@@ -350,7 +350,7 @@ def _fold_accuracy(run: _SeedScores, results: Sequence[TrainingResult]) -> list[
 
 
 def _level(run: _SeedScores, depth: int) -> float:
-    right = at_level(run.judged, depth).right
+    right = at_level(run.matched, depth).right
     return float(right.mean()) if len(right) else float("nan")
 
 

@@ -33,10 +33,10 @@ def compare_with_report(evaluation: Evaluation, earlier: Evaluation) -> Evaluati
     """Add the comparison with an earlier evaluation.
 
     Raises:
-        AisleError: The earlier evaluation judged no product.
+        AisleError: The earlier evaluation matched no product.
     """
-    if not earlier.rows.judged:
-        raise AisleError("the earlier report judged no product: there is nothing to compare with")
+    if not earlier.rows.evaluated:
+        raise AisleError("the earlier report matched no product: there is nothing to compare with")
     same = bool(evaluation.products) and evaluation.products == earlier.products
     further = [
         name for name in evaluation.model.overall.model_extra or {} if name in earlier.model.overall.numbers
@@ -67,7 +67,7 @@ def compare_with_report(evaluation: Evaluation, earlier: Evaluation) -> Evaluati
         model_id=earlier.model_id,
         source=earlier.source,
         split=earlier.split,
-        judged=earlier.rows.judged,
+        evaluated=earlier.rows.evaluated,
         same=same,
         accuracy=change,
         changes=tuple(c for c in changes if c.before is not None or c.now is not None),
@@ -116,7 +116,7 @@ def pack_hits(hits: np.ndarray) -> str:
 def unpack_hits(text: str, evaluation: Evaluation) -> np.ndarray:
     """Decode the output of `pack_hits`."""
     bits = np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8))
-    return bits[: evaluation.rows.judged].astype(float)
+    return bits[: evaluation.rows.evaluated].astype(float)
 
 
 def _number(evaluation: Evaluation, key: str) -> float | None:

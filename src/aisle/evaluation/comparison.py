@@ -53,7 +53,7 @@ class Comparison(ResultRecord):
 
     Attributes:
         source: name of the rows.
-        judged: evaluated products.
+        evaluated: number of products.
         folds: 0 where rows marked `test` were evaluated.
         seeds: each variant was trained with all of them.
         levels: depth of the tree.
@@ -62,7 +62,7 @@ class Comparison(ResultRecord):
     """
 
     source: str
-    judged: int
+    evaluated: int
     folds: int
     seeds: tuple[int, ...]
     levels: int
@@ -80,7 +80,7 @@ class Comparison(ResultRecord):
         """One line: on what, how often."""
         parts = f"{self.folds} folds" if self.folds else "rows marked `test`"
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        return f"{self.judged:,} products of {self.source}, {parts}{seeds}"
+        return f"{self.evaluated:,} products of {self.source}, {parts}{seeds}"
 
     @property
     def best(self) -> VariantScores:

@@ -22,23 +22,23 @@ class MethodResult:
     """The predictions of one method, matched with the labels."""
 
     predictions: TopPredictions
-    judged: MatchedPredictions
+    matched: MatchedPredictions
     summary: Summary
 
     @property
     def confidence(self) -> np.ndarray:
-        """(B,) confidence in the judged categories."""
-        return confidence(self.predictions, self.judged)
+        """(B,) confidence in the matched categories."""
+        return confidence(self.predictions, self.matched)
 
     @property
     def pairs(self) -> np.ndarray:
         """(B, 2) true and predicted label."""
-        return np.stack([self.judged.node, self.judged.answer], 1)
+        return np.stack([self.matched.node, self.matched.answer], 1)
 
     @property
     def top_right(self) -> np.ndarray:
         """(B,) bool: right at level 1."""
-        return self.judged.shared >= 1
+        return self.matched.shared >= 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class EvalSet:
         rows = np.flatnonzero((targets.node >= 0) & ~catalog.fatal)
         if not len(rows):
             raise AisleError(
-                f"none of the {len(catalog):,} products carries a label to judge by: "
+                f"none of the {len(catalog):,} products has a label to evaluate on: "
                 "name the column that holds categories"
             )
         catalog_tree = catalog.taxonomy
@@ -101,10 +101,10 @@ class EvalSet:
         """Score every product with one method; `probabilistic` as in `summarize`."""
         with progress(label, len(self.rows)) as advance:
             predictions = collect(score, self.products, self.rows, self.truth, advance)
-        judged = self.truth.judge(predictions.best)
+        matched = self.truth.match(predictions.best)
         top_hit = np.logical_or.reduce(self.truth.hits(predictions.top), axis=1)
         return MethodResult(
-            predictions, judged, summarize(predictions, judged, top_hit, self._support, probabilistic)
+            predictions, matched, summarize(predictions, matched, top_hit, self._support, probabilistic)
         )
 
     @property
@@ -132,7 +132,7 @@ class EvalSet:
         trained = None if support is None else ((support[node] > 0) & is_given).any(1)
         return RowCounts(
             total=len(catalog),
-            judged=len(self.rows),
+            evaluated=len(self.rows),
             unlabelled=int(((catalog.targets().node < 0) & ~catalog.fatal).sum()),
             faulty=int(catalog.fatal.sum()),
             branch=int((~self.truth.exact[:, 0]).sum()),

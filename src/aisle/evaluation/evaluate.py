@@ -80,7 +80,7 @@ def evaluate(
     predictions = _predictions(eval_set, classifier, progress)
     policy = getattr(classifier, "policy", None)
     policy = policy if isinstance(policy, Policy) else None
-    coverage_curve = precision_coverage(scored.confidence, scored.judged.right)
+    coverage_curve = precision_coverage(scored.confidence, scored.matched.right)
     return Evaluation(
         model_id=classifier.model_id,
         source=", ".join(part.path.name for part in catalog.files),
@@ -105,15 +105,15 @@ def evaluate(
         if predictions is None or not policy
         else operating_curve(predictions, eval_set.truth, policy),
         nodes=node_scores(
-            scored.judged,
+            scored.matched,
             None if eval_set.train is None else subtree_sums(eval_set.truth.taxonomy, eval_set.train),
             None if predictions is None else np.array([p.decision == "accept" for p in predictions]),
         ),
-        confusions=confusions(scored.judged),
-        matrix=matrix(scored.judged),
+        confusions=confusions(scored.matched),
+        matrix=matrix(scored.matched),
         examples=choose_examples(
             scored.predictions,
-            scored.judged,
+            scored.matched,
             eval_set.truth,
             eval_set.products,
             eval_set.rows,
@@ -122,7 +122,7 @@ def evaluate(
         ),
         robustness=_robustness(eval_set, classifier, progress) if measure_robustness else (),
         products=products_hash(catalog.select(eval_set.rows)),
-        hits=pack_hits(scored.judged.right),
+        hits=pack_hits(scored.matched.right),
     )
 
 
@@ -171,7 +171,7 @@ def _without_view(
         accuracy=reduced.summary.overall.accuracy.value,
         macro_f1=reduced.summary.overall.macro_f1,
         level1=float(reduced.top_right.mean()),
-        change=limits(paired_bootstrap(reduced.judged.right, scored.judged.right)),
+        change=limits(paired_bootstrap(reduced.matched.right, scored.matched.right)),
     )
 
 
@@ -191,7 +191,7 @@ def _stages(
         StageScore(
             name=stage["name"],
             share=float(answered.mean()),
-            accuracy=float(scored.judged.right[answered].mean()) if answered.any() else None,
+            accuracy=float(scored.matched.right[answered].mean()) if answered.any() else None,
             milliseconds=stage["milliseconds"],
         )
         for stage, answered in zip(classifier.stages, by_stage, strict=True)
@@ -204,7 +204,7 @@ def _baseline(eval_set: EvalSet, scored: MethodResult, train: Catalog, progress:
     seconds = time.perf_counter() - start
     svm_scored = eval_set.score(svm.score, "judging the baseline", progress, probabilistic=False)
     differences = {
-        "accuracy": paired_bootstrap(scored.judged.right, svm_scored.judged.right),
+        "accuracy": paired_bootstrap(scored.matched.right, svm_scored.matched.right),
         "macro_f1": paired_bootstrap(scored.pairs, svm_scored.pairs, macro_f1_of_pairs),
         "level1": paired_bootstrap(scored.top_right, svm_scored.top_right),
     }
@@ -238,7 +238,7 @@ def _robustness(eval_set: EvalSet, classifier: Classifier, progress: Progress) -
 
 
 def _reliability(method: MethodResult) -> tuple[ReliabilityBin, ...]:
-    bins = reliability(method.confidence, method.judged.right)
+    bins = reliability(method.confidence, method.matched.right)
     return tuple(
         ReliabilityBin(
             low=float(low), high=float(high), count=int(n),

@@ -33,7 +33,7 @@ def evaluation_html(found: "Evaluation") -> str:
         for level in found.model.levels
     ]
     return card(
-        f"Evaluation: {found.rows.judged:,} products judged",
+        f"Evaluation: {found.rows.evaluated:,} products evaluated",
         table(header, rows),
         table(("", "products", "accuracy", "macro-F1"), levels),
         "" if decisions is None else line(_decided(decisions)),

@@ -21,7 +21,7 @@ TITLE, TEXT = 160, 280  # characters on a card
 
 def choose_examples(
     answers: TopPredictions,
-    judged: MatchedPredictions,
+    matched: MatchedPredictions,
     truth: Truth,
     products: Sequence[Product],
     rows: np.ndarray,
@@ -32,7 +32,7 @@ def choose_examples(
 
     Args:
         answers: The predictions for B products.
-        judged: The same, matched with the labels.
+        matched: The same, matched with the labels.
         truth: The acceptable categories.
         products: The catalog.
         rows: (B,) positions of the products.
@@ -42,11 +42,11 @@ def choose_examples(
     logp = answers.logp[:, 0]
     with np.errstate(invalid="ignore"):
         gap = np.exp(logp) - np.exp(answers.logp[:, 1]) if answers.logp.shape[1] > 1 else np.exp(logp)
-    pair = np.stack([judged.node, judged.predicted], 1)
+    pair = np.stack([matched.node, matched.predicted], 1)
     by_confidence = np.argsort(-logp, kind="stable")
     kinds = {
-        "best": (i for i in by_confidence if judged.right[i]),
-        "worst": (i for i in by_confidence if not judged.right[i]),
+        "best": (i for i in by_confidence if matched.right[i]),
+        "worst": (i for i in by_confidence if not matched.right[i]),
         "confused": iter(np.argsort(gap, kind="stable")),
     }
 
@@ -57,7 +57,7 @@ def choose_examples(
         explanations = [explained(one, product) for one, product in zip(explanation, shown, strict=False)]
         explanations += [None] * (len(chosen) - len(explanations))
         pairs = zip(chosen, shown, explanations, strict=True)
-        cards = (_evaluated_product(i, product, answers, judged, truth, x) for i, product, x in pairs)
+        cards = (_evaluated_product(i, product, answers, matched, truth, x) for i, product, x in pairs)
         if predictions is None:
             return tuple(cards)
         reasons = [predictions[i].reason for i in chosen]
@@ -85,12 +85,12 @@ def _evaluated_product(
     i: int,
     product: Product,
     answers: TopPredictions,
-    judged: MatchedPredictions,
+    matched: MatchedPredictions,
     truth: Truth,
     explanation: ExplanationView | None,
 ) -> EvaluatedProduct:
-    tree = judged.taxonomy
-    label = int(judged.node[i])
+    tree = matched.taxonomy
+    label = int(matched.node[i])
     others = [n for n in dict.fromkeys(truth.node[i].tolist()) if n >= 0 and n != label]
     lineage = answers.lineage[i]
     guesses = (
@@ -107,7 +107,7 @@ def _evaluated_product(
         also=tuple(tree.nodes[n].path for n in others),
         guesses=tuple(guesses),
         confidence=tuple(float(c) for c in np.exp(lineage[~np.isnan(lineage)])),
-        right=bool(judged.right[i]),
+        right=bool(matched.right[i]),
         explained=explanation,
     )
 

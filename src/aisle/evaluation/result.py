@@ -50,7 +50,7 @@ class ReportComparison(ResultRecord):
     """An earlier evaluation compared with this one.
 
     Attributes:
-        same: Whether both judged the same products.
+        same: Whether both were evaluated on the same products.
         accuracy: The change of accuracy with paired limits; null unless `same`.
         worse: The branches of at least ten products whose accuracy fell most.
         better: Those whose accuracy rose most.
@@ -59,7 +59,7 @@ class ReportComparison(ResultRecord):
     model_id: str
     source: str
     split: str | None
-    judged: int
+    evaluated: int
     same: bool
     accuracy: ConfidenceInterval | None
     changes: tuple[MetricChange, ...]
@@ -74,7 +74,7 @@ class Evaluation(ResultRecord):
         training_products: Labelled products that the model was trained on.
         stages: Stages of a cascade.
         operating_curve: What is decided at each precision; null for a model that decides nothing.
-        products: A hash of the judged products in order.
+        products: A hash of the evaluated products in order.
         hits: One bit per product: whether its full path is right (base64). A later evaluation of the same
             products is compared with these.
     """

@@ -26,7 +26,7 @@ class ConfidenceInterval(ResultRecord):
 
 
 class RowCounts(ResultRecord):
-    """What became of the rows: `total` = `judged` + `unlabelled` + `faulty`.
+    """What became of the rows: `total` = `evaluated` + `unlabelled` + `faulty`.
 
     Attributes:
         faulty: Rows with a fatal problem.
@@ -39,7 +39,7 @@ class RowCounts(ResultRecord):
     """
 
     total: int
-    judged: int
+    evaluated: int
     unlabelled: int
     faulty: int
     branch: int
@@ -120,7 +120,7 @@ class Summary(ResultRecord):
 
 
 class BaselineResult(ResultRecord):
-    """A baseline fitted on the same training rows and judged on the same products.
+    """A baseline fitted on the same training rows and matched on the same products.
 
     Attributes:
         differences: The model minus the baseline in `accuracy`, `macro_f1` and `level1` (accuracy at level
@@ -148,7 +148,7 @@ class StageScore(ResultRecord):
     """A stage of a cascade.
 
     Attributes:
-        share: Share of the judged products that the stage decided.
+        share: Share of the evaluated products that the stage decided.
         accuracy: Share of these that are right; null if there are none.
         milliseconds: Core time per product that reaches the stage, as measured when the cascade was made.
     """
@@ -182,7 +182,7 @@ class DecisionScore(ResultRecord):
 
     Attributes:
         count: Their number.
-        coverage: Their share of the judged products.
+        coverage: Their share of the evaluated products.
         precision: Share of their paths that are right as far as they go; null if none was decided.
         guaranteed: The precision that is guaranteed for them; null if none is.
     """
@@ -218,7 +218,7 @@ class MeasuredPoint(ResultRecord):
         decided: `full` and all of `branch`.
         review: The share expected to be left for review.
         text: The expected shares in words.
-        measured_full: The judged products that get a full path at this precision.
+        measured_full: The evaluated products that get a full path at this precision.
         measured_branch: Those that get a branch.
         measured_review: Those left for review.
     """
@@ -235,7 +235,7 @@ class MeasuredPoint(ResultRecord):
 
 
 class OperatingCurve(ResultRecord):
-    """What the model decides automatically at each precision: expected, and measured on the judged products.
+    """What the model decides automatically at each precision: expected, and on the evaluated products.
 
     Attributes:
         precision: The precision that decides.

@@ -22,7 +22,7 @@ TOP = 5
 
 def summarize(
     predictions: TopPredictions,
-    judged: MatchedPredictions,
+    matched: MatchedPredictions,
     top_hit: np.ndarray,
     train: np.ndarray | None,
     probabilistic: bool = True,
@@ -31,16 +31,16 @@ def summarize(
 
     Args:
         predictions: Its predictions for B products.
-        judged: The same, matched with the labels.
+        matched: The same, matched with the labels.
         top_hit: (B,) bool: an acceptable category is among the five best.
         train: (M,) training products of each node, for the bands; None if unknown.
         probabilistic: Whether the scores are probabilities, so that calibration is measured.
     """
-    tree = judged.taxonomy
-    levels = (_level(predictions, judged, depth, probabilistic) for depth in range(1, tree.depth + 1))
-    bands = [] if train is None else by_frequency(judged, train)
+    tree = matched.taxonomy
+    levels = (_level(predictions, matched, depth, probabilistic) for depth in range(1, tree.depth + 1))
+    bands = [] if train is None else by_frequency(matched, train)
     return Summary(
-        overall=_overall(predictions, judged, top_hit, probabilistic),
+        overall=_overall(predictions, matched, top_hit, probabilistic),
         levels=tuple(level for level in levels if level.products),
         bands=tuple(
             BandScore(
@@ -53,28 +53,28 @@ def summarize(
 
 
 def _overall(
-    predictions: TopPredictions, judged: MatchedPredictions, top_hit: np.ndarray, probabilistic: bool
+    predictions: TopPredictions, matched: MatchedPredictions, top_hit: np.ndarray, probabilistic: bool
 ) -> Overall:
-    metrics: dict[str, Any] = dict(overall_metrics(judged))
-    metrics["accuracy"] = limits(clopper_pearson(int(judged.right.sum()), len(judged)))
+    metrics: dict[str, Any] = dict(overall_metrics(matched))
+    metrics["accuracy"] = limits(clopper_pearson(int(matched.right.sum()), len(matched)))
     metrics["top5"] = float(top_hit.mean())
     if probabilistic:
-        metrics["ece"] = expected_calibration_error(confidence(predictions, judged), judged.right)
+        metrics["ece"] = expected_calibration_error(confidence(predictions, matched), matched.right)
         metrics["nll"] = _finite_mean(predictions.nll)
     return Overall(**metrics)
 
 
 def _level(
-    predictions: TopPredictions, judged: MatchedPredictions, depth: int, probabilistic: bool
+    predictions: TopPredictions, matched: MatchedPredictions, depth: int, probabilistic: bool
 ) -> LevelScore:
-    level = at_level(judged, depth)
+    level = at_level(matched, depth)
     if not len(level.rows):
         return LevelScore(
             level=depth, products=0, classes=0, accuracy=0, macro_f1=0, weighted_f1=0, top5=0, ece=None,
             nll=None,
         )  # fmt: skip
     f1 = level.f1
-    ended = judged.taxonomy.node_depth[judged.predicted[level.rows]] < depth
+    ended = matched.taxonomy.node_depth[matched.predicted[level.rows]] < depth
     level_confidence = np.where(
         ended, predictions.logp[level.rows, 0], predictions.lineage[level.rows, depth - 1]
     )
@@ -91,13 +91,13 @@ def _level(
     )
 
 
-def confidence(predictions: TopPredictions, judged: MatchedPredictions) -> np.ndarray:
-    """(B,) probability of the judged category: the best terminal, or, for a label known only to a branch, the
-    branch of the best path at that depth."""
-    tree = judged.taxonomy
-    depth = np.minimum(tree.node_depth[judged.predicted], tree.node_depth[judged.node])
-    branch = predictions.lineage[np.arange(len(judged)), depth - 1]
-    return np.exp(np.where(judged.exact, predictions.logp[:, 0], branch))
+def confidence(predictions: TopPredictions, matched: MatchedPredictions) -> np.ndarray:
+    """(B,) probability of the matched category: the best terminal, or, for a label known only to a branch,
+    the branch of the best path at that depth."""
+    tree = matched.taxonomy
+    depth = np.minimum(tree.node_depth[matched.predicted], tree.node_depth[matched.node])
+    branch = predictions.lineage[np.arange(len(matched)), depth - 1]
+    return np.exp(np.where(matched.exact, predictions.logp[:, 0], branch))
 
 
 def limits(interval: Interval) -> ConfidenceInterval:

@@ -1,6 +1,6 @@
 """Metrics: flat, per level, hierarchical, calibration, retrieval, intervals. No torch here.
 
-A product may have several acceptable categories (`Truth`). `truth.judge(predicted)` chooses the one that each
+A product may have several acceptable categories (`Truth`). `truth.match(predicted)` chooses the one that each
 prediction is compared with; the functions here take its result.
 """
 

@@ -38,18 +38,18 @@ class Band(NamedTuple):
 
 
 def by_frequency(
-    judged: MatchedPredictions, train_count: np.ndarray, edges: tuple[int, ...] = EDGES
+    matched: MatchedPredictions, train_count: np.ndarray, edges: tuple[int, ...] = EDGES
 ) -> list[Band]:
     """Accuracy and macro-F1 by class frequency; bands without products are left out.
 
     Args:
-        judged: the predictions.
+        matched: the predictions.
         train_count: (M,) training products of each node.
         edges: the smallest count of each band, rising.
     """
-    overall = f1_scores(judged.node, judged.answer)
+    overall = f1_scores(matched.node, matched.answer)
     label_band = np.searchsorted(edges, train_count[overall.labels], side="right")
-    row_band = np.searchsorted(edges, train_count[judged.node], side="right")
+    row_band = np.searchsorted(edges, train_count[matched.node], side="right")
     bands = []
     for number, low in enumerate(edges, start=1):
         rows = np.flatnonzero(row_band == number)
@@ -57,6 +57,6 @@ def by_frequency(
             continue
         high = edges[number] - 1 if number < len(edges) else None
         in_band = (label_band == number) & (overall.support > 0)
-        accuracy, f1 = judged.right[rows].mean(), overall.f1[in_band].mean()
+        accuracy, f1 = matched.right[rows].mean(), overall.f1[in_band].mean()
         bands.append(Band(low, high, rows, int(in_band.sum()), float(accuracy), float(f1)))
     return bands

@@ -55,14 +55,14 @@ def macro_f1_of_pairs(pairs: np.ndarray) -> float:
     return f1_scores(pairs[:, 0], pairs[:, 1]).macro
 
 
-def accuracy(judged: MatchedPredictions) -> float:
+def accuracy(matched: MatchedPredictions) -> float:
     """Share of correct predictions; for a label that is a branch, any category in it is correct."""
-    return _mean(judged.right)
+    return _mean(matched.right)
 
 
-def strict_accuracy(judged: MatchedPredictions) -> float:
+def strict_accuracy(matched: MatchedPredictions) -> float:
     """Share of products whose predicted path equals the label's path."""
-    return _mean(judged.strict)
+    return _mean(matched.strict)
 
 
 def topk_accuracy(scores: Scores, truth: Truth, k: int = 5) -> float:

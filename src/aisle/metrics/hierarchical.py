@@ -24,7 +24,7 @@ class HierarchicalScores(NamedTuple):
     f1: float
 
 
-def hierarchical_scores(judged: MatchedPredictions) -> HierarchicalScores:
+def hierarchical_scores(matched: MatchedPredictions) -> HierarchicalScores:
     """Hierarchical precision, recall and F1.
 
     hP = Σ|P∩T| / Σ|P|, hR = Σ|P∩T| / Σ|T|, hF = 2·hP·hR / (hP + hR).
@@ -34,8 +34,8 @@ def hierarchical_scores(judged: MatchedPredictions) -> HierarchicalScores:
 
     Source: Kiritchenko, Matwin, Nock & Famili (2006), recommended by Silla & Freitas (2011, section 6).
     """
-    depth = judged.taxonomy.node_depth
-    common, answered, true = judged.shared.sum(), depth[judged.answer].sum(), depth[judged.node].sum()
+    depth = matched.taxonomy.node_depth
+    common, answered, true = matched.shared.sum(), depth[matched.answer].sum(), depth[matched.node].sum()
     precision = float(common / answered) if answered else float("nan")
     recall = float(common / true) if true else float("nan")
     return HierarchicalScores(
@@ -64,12 +64,12 @@ class Level(NamedTuple):
         return f1_scores(self.true, self.predicted)
 
 
-def at_level(judged: MatchedPredictions, depth: int) -> Level:
+def at_level(matched: MatchedPredictions, depth: int) -> Level:
     """The predictions at a level (from 1), for the products whose label reaches it."""
-    ancestors = judged.taxonomy.ancestors
-    rows = np.flatnonzero(ancestors[judged.node, depth - 1] >= 0)
-    true = ancestors[judged.node[rows], depth - 1]
-    node = judged.predicted[rows]
+    ancestors = matched.taxonomy.ancestors
+    rows = np.flatnonzero(ancestors[matched.node, depth - 1] >= 0)
+    true = ancestors[matched.node[rows], depth - 1]
+    node = matched.predicted[rows]
     reached = ancestors[node, depth - 1]
     predicted = np.where(reached >= 0, reached, node)
     return Level(rows, true, predicted, true == predicted)
@@ -78,23 +78,23 @@ def at_level(judged: MatchedPredictions, depth: int) -> Level:
 CONTEST_WEIGHTS = (1.0, 1.2, 1.3, 1.4)  # of the levels, top first: Kakao Arena's shopping classification
 
 
-def contest_score(judged: MatchedPredictions, weights: Sequence[float] = CONTEST_WEIGHTS) -> float:
+def contest_score(matched: MatchedPredictions, weights: Sequence[float] = CONTEST_WEIGHTS) -> float:
     """The weighted mean of the accuracies of all levels: Σ weight × accuracy / number of levels.
 
     The accuracy of a level is over the products whose label reaches it. With the default weights this is the
     score of Kakao Arena's shopping classification, at best 1.225.
 
     Args:
-        judged: the predictions.
+        matched: the predictions.
         weights: of the levels, from the top.
 
     Raises:
         ValueError: the tree is deeper than there are weights.
     """
-    depth = judged.taxonomy.depth
+    depth = matched.taxonomy.depth
     if depth > len(weights):
         raise ValueError(f"{len(weights)} weights for a tree of {depth} levels")
-    levels = [at_level(judged, level).right for level in range(1, depth + 1)]
+    levels = [at_level(matched, level).right for level in range(1, depth + 1)]
     total = sum(w * float(right.mean()) for w, right in zip(weights, levels, strict=False) if len(right))
     return total / len(weights)
 

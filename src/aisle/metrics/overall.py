@@ -19,50 +19,50 @@ __all__ = [
 ]
 
 
-def accuracy(judged: MatchedPredictions) -> float:
+def accuracy(matched: MatchedPredictions) -> float:
     """Share of correct paths; for a label that is a branch, any category in it is correct."""
-    return flat.accuracy(judged)
+    return flat.accuracy(matched)
 
 
-def macro_f1(judged: MatchedPredictions) -> float:
+def macro_f1(matched: MatchedPredictions) -> float:
     """Mean F1 over labels."""
-    return flat.f1_scores(judged.node, judged.answer).macro
+    return flat.f1_scores(matched.node, matched.answer).macro
 
 
-def weighted_f1(judged: MatchedPredictions) -> float:
+def weighted_f1(matched: MatchedPredictions) -> float:
     """Mean F1 over labels, weighted by their products."""
-    return flat.f1_scores(judged.node, judged.answer).weighted
+    return flat.f1_scores(matched.node, matched.answer).weighted
 
 
-def hierarchical_f1(judged: MatchedPredictions) -> float:
+def hierarchical_f1(matched: MatchedPredictions) -> float:
     """F1 over ancestor sets (Kiritchenko et al. 2006), which gives partial credit to near misses."""
-    return hierarchical.hierarchical_scores(judged).f1
+    return hierarchical.hierarchical_scores(matched).f1
 
 
-def hierarchical_precision(judged: MatchedPredictions) -> float:
+def hierarchical_precision(matched: MatchedPredictions) -> float:
     """Share of the nodes of predicted paths that are on the true paths."""
-    return hierarchical.hierarchical_scores(judged).precision
+    return hierarchical.hierarchical_scores(matched).precision
 
 
-def hierarchical_recall(judged: MatchedPredictions) -> float:
+def hierarchical_recall(matched: MatchedPredictions) -> float:
     """Share of the nodes of true paths that are on the predicted paths."""
-    return hierarchical.hierarchical_scores(judged).recall
+    return hierarchical.hierarchical_scores(matched).recall
 
 
-def strict_accuracy(judged: MatchedPredictions) -> float:
+def strict_accuracy(matched: MatchedPredictions) -> float:
     """Share of products whose predicted path equals the label's path."""
-    return flat.strict_accuracy(judged)
+    return flat.strict_accuracy(matched)
 
 
-def contest_score(judged: MatchedPredictions) -> float | None:
+def contest_score(matched: MatchedPredictions) -> float | None:
     """Score of Kakao Arena's shopping classification, at best 1.225; only for trees of four levels."""
-    applies = judged.taxonomy.depth == len(hierarchical.CONTEST_WEIGHTS)
-    return hierarchical.contest_score(judged) if applies else None
+    applies = matched.taxonomy.depth == len(hierarchical.CONTEST_WEIGHTS)
+    return hierarchical.contest_score(matched) if applies else None
 
 
-def overall_metrics(judged: MatchedPredictions) -> dict[str, float]:
+def overall_metrics(matched: MatchedPredictions) -> dict[str, float]:
     """Every metric of the registry that applies, by name."""
-    values = {name: globals()[name](judged) for name in __all__}
+    values = {name: globals()[name](matched) for name in __all__}
     return {name: float(value) for name, value in values.items() if value is not None}
 
 

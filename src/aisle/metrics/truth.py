@@ -98,7 +98,7 @@ class Truth:
     def __getitem__(self, rows: slice | np.ndarray) -> "Truth":
         return Truth(self.taxonomy, self.node[rows], self.exact[rows])
 
-    def judge(self, predicted: np.ndarray) -> MatchedPredictions:
+    def match(self, predicted: np.ndarray) -> MatchedPredictions:
         """Choose the label that each of the predicted nodes (B,) is compared with."""
         shared = self._shared(predicted[:, None])  # (B, A)
         right = self._fits(predicted[:, None], shared)

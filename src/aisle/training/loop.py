@@ -386,7 +386,7 @@ def evaluate(
         best.append(scores.topk(1)[0][:, 0].cpu().numpy())
         nll.append(scores.nll(batch.target.node, batch.target.exact).cpu().numpy())
     model.load_state_dict(own, strict=False)
-    matched = Truth.of(rows.taxonomy, rows.targets).judge(np.concatenate(best))
+    matched = Truth.of(rows.taxonomy, rows.targets).match(np.concatenate(best))
     levels = {f"level{n}": at_level(matched, n).right for n in range(1, rows.taxonomy.depth + 1)}
     return {
         "nll": float(np.concatenate(nll).mean()),

@@ -151,8 +151,7 @@ def check_tree(recipe: NetworkRecipe, taxonomy: Taxonomy) -> None:
         level = stage.metric.removeprefix("level")
         if stage.patience and level.isdigit() and int(level) > taxonomy.depth:
             raise RecipeError(
-                f"stages.{number}.metric: {stage.metric} cannot be judged by: "
-                f"this tree has {taxonomy.depth} levels"
+                f"stages.{number}.metric: there is no {stage.metric}: this tree has {taxonomy.depth} levels"
             )
 
 

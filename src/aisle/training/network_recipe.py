@@ -165,7 +165,7 @@ def check_stages(recipe: NetworkRecipe, source: str) -> None:
             raise RecipeError(f"{source}: two stages are called {stage.name!r}; give each a name of its own")
         if stage.patience and not recipe.split.validation:
             raise RecipeError(
-                f"{source}: stage {stage.name!r} has patience, but no rows to judge by are kept aside; "
+                f"{source}: stage {stage.name!r} has patience, but there are no validation rows; "
                 f"set split.validation = 0.05, or stages.{i}.patience = 0"
             )
         if not stage.trained_parts(name for name, view in recipe.views.items() if not view.freeze):

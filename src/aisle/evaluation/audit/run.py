@@ -1,4 +1,4 @@
-"""Audits the labels of a catalog with models that were not trained on the products they judge."""
+"""Audits the labels of a catalog with models that were not trained on these products."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from aisle.data.splits import folds as fold_numbers
 from aisle.errors import CatalogError
 from aisle.evaluation.audit.candidates import AuditCases, audit_cases
 from aisle.evaluation.audit.evidence import FEATURES, Evidence, gather
-from aisle.evaluation.audit.judge import LabelScores, judge
+from aisle.evaluation.audit.label_scores import LabelScores, score_labels
 from aisle.evaluation.audit.reasons import reasons
 from aisle.evaluation.audit.result import LIKELY, Audit, AuditFinding, CategoryErrors, SimilarProduct
 from aisle.evaluation.thumbnails import thumbnail
@@ -60,7 +60,7 @@ def audit(
     labelled = np.flatnonzero((node >= 0) & ~catalog.fatal)
     if folds < 2:
         raise CatalogError(
-            f"--folds {folds}: at least 2 are needed, so that no model judges its own training rows"
+            f"--folds {folds}: at least 2 are needed, so that no model scores its own training rows"
         )
     if len(labelled) < 2 * folds or len(np.unique(group[labelled])) < folds:
         raise CatalogError(
@@ -76,7 +76,7 @@ def audit(
     )
     with progress("training in folds", folds, "models") as advance:
         evidence = gather(catalog, taxonomy, cases, _counted(models, advance), progress)
-    verdicts = judge(evidence)
+    verdicts = score_labels(evidence)
     order = np.argsort(-verdicts.suspicion, kind="stable")[:most]
     findings = [
         _finding(catalog, taxonomy, evidence, verdicts, int(i), rank) for rank, i in enumerate(order, 1)

@@ -48,7 +48,7 @@ class LogOdds(NamedTuple):
     blended: np.ndarray
 
 
-def judge(evidence: Evidence) -> LabelScores:
+def score_labels(evidence: Evidence) -> LabelScores:
     """Score every label, each by classifiers that were trained on the other folds.
 
     Logistic regression estimates shares and chances better. Blended with boosted trees it ranks better: trees
