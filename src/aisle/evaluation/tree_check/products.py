@@ -1,0 +1,210 @@
+"""Findings that need products: leaves without them, leaves that are confused, and catch-all categories."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.cluster import HDBSCAN
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+
+from aisle.evaluation.tree_check.findings import TreeFinding
+from aisle.mapping.sides import words
+from aisle.taxonomy import Taxonomy, format_path
+
+_CATCH_ALL = re.compile(
+    r"\b(?:other|others|misc|miscellaneous|various|uncategori[sz]ed|assorted|sonstige\w*|andere\w*|diverse\w*|"
+    r"verschiedene\w*|autres?|divers|otr[oa]s|varios|altr[oi]|varie|outros|diversos|overig\w*|inne|pozosta\w*|"
+    r"övrig\w*|прочее|прочие|другие|diğer|muut)\b|その他|其他|其它|기타",
+    re.IGNORECASE,
+)
+_MOST_TITLES = 5_000  # of a catch-all that are clustered
+_DIMENSIONS = 40
+_SHOWN = 5
+_SAID = 3  # words that name a group
+_TYPICAL, _LIFT = 0.5, 12.0  # share of a group that has such a word, and how much more than of others
+
+
+def size_findings(tree: Taxonomy, titles: Mapping[int, Sequence[str]], tiny: int) -> Iterator[TreeFinding]:
+    """Leaves with no product, or with fewer than `tiny`.
+
+    Args:
+        tree: the tree.
+        titles: of the products of exactly each node.
+        tiny: products that a leaf has at least.
+    """
+    for node in range(len(tree)):
+        if tree.children[node] or len(own := titles.get(node, ())) >= tiny:
+            continue
+        into = _nearest(tree, node)
+        kind = "tiny leaf" if own else "empty leaf"
+        yield TreeFinding(
+            kind=kind,
+            categories=(format_path(tree.nodes[node].path),),
+            message=f"it has {len(own)} products" if len(own) != 1 else "it has one product",
+            proposal=f"merge it into {into!r}" if own else f"remove it, or merge it into {into!r}",
+            examples=tuple(own[:_SHOWN]),
+            products=len(own),
+        )
+
+
+def _nearest(tree: Taxonomy, node: int) -> str:
+    """The sibling that shares most words with a leaf, else its parent."""
+    parent = int(tree.parent[node])
+    siblings = tree.children[parent] if parent >= 0 else [int(n) for n in tree.level(1)]
+    own = set(words(tree.nodes[node].name))
+    shared = {
+        n: len(own & set(words(tree.nodes[n].name))) for n in siblings if n != node and not tree.children[n]
+    }
+    best = max(shared, key=lambda n: shared[n], default=parent)
+    if shared.get(best, 0) == 0:
+        best = parent
+    return format_path(tree.nodes[best].path) if best >= 0 else "another category"
+
+
+def confusion_findings(
+    tree: Taxonomy, truth: np.ndarray, found: np.ndarray, titles: Sequence[str], share: float, fewest: int = 5
+) -> Iterator[TreeFinding]:
+    """Pairs of categories of which so many products get the other one.
+
+    Args:
+        tree: the tree.
+        truth: (n,) node of each product.
+        found: (n,) node that a model which was not trained on it gives.
+        titles: of the n products.
+        share: of the products of both that are confused.
+        fewest: products that are confused at least.
+    """
+    wrong = np.flatnonzero((truth >= 0) & (found >= 0) & (truth != found))
+    pairs: dict[tuple[int, int], list[int]] = {}
+    for row in wrong.tolist():
+        a, b = sorted((int(truth[row]), int(found[row])))
+        pairs.setdefault((a, b), []).append(row)
+    size = np.bincount(truth[truth >= 0], minlength=len(tree))
+    rates = {pair: len(rows) / max(int(size[list(pair)].sum()), 1) for pair, rows in pairs.items()}
+    for pair in sorted(rates, key=lambda pair: -rates[pair]):
+        rows = pairs[pair]
+        if rates[pair] < share or len(rows) < fewest:
+            continue
+        names = [format_path(tree.nodes[n].path) for n in pair]
+        larger = names[int(size[pair[1]] > size[pair[0]])]
+        near = tree.parent[pair[0]] == tree.parent[pair[1]]
+        yield TreeFinding(
+            kind="confused leaves",
+            categories=tuple(names),
+            message=f"{rates[pair]:.0%} of their products are taken for the other one ({len(rows)})",
+            proposal=f"merge them into {larger!r}"
+            if near
+            else "check the labels of the examples, or merge the two",
+            examples=tuple(titles[row] for row in rows[:_SHOWN]),
+            products=int(size[list(pair)].sum()),
+        )
+
+
+def catch_all_findings(
+    tree: Taxonomy, titles: Mapping[int, Sequence[str]], smallest: int = 8, share: float = 0.05
+) -> Iterator[TreeFinding]:
+    """Categories such as `Other` whose products form clear clusters.
+
+    Titles become TF-IDF vectors of words, reduced by SVD, and are clustered by HDBSCAN.
+
+    Args:
+        tree: the tree.
+        titles: of the products of exactly each node.
+        smallest: products of a cluster at least.
+        share: of the category's products that a cluster has at least.
+    """
+    for node, own in sorted(titles.items()):
+        if not _CATCH_ALL.search(tree.nodes[node].name) or len(own) < 2 * smallest:
+            continue
+        usual = _shares([title for other, found in titles.items() if other != node for title in found])
+        clusters = title_clusters(own[:_MOST_TITLES], max(smallest, int(share * len(own))), usual)
+        if not clusters:
+            continue
+        path = format_path(tree.nodes[node].path)
+        said = [f"{name!r} ({len(rows)}{_known(tree, node, name)})" for name, rows in clusters]
+        inside = sum(len(rows) for _, rows in clusters)
+        yield TreeFinding(
+            kind="catch-all with clusters",
+            categories=(path,),
+            message=f"{inside} of its {len(own)} products are in clear groups ({len(clusters)})",
+            proposal=f"give them categories of their own: {', '.join(said)}",
+            examples=tuple(f"{name}: {own[rows[0]]}" for name, rows in clusters),
+            products=inside,
+        )
+
+
+def _shares(titles: Sequence[str]) -> dict[str, float]:
+    """The share of titles that have a word."""
+    counts = Counter(word for title in titles for word in set(words(title)))
+    return {word: count / len(titles) for word, count in counts.items()}
+
+
+def _known(tree: Taxonomy, node: int, name: str) -> str:
+    """An existing category that a cluster may belong to."""
+    asked = set(words(name))
+    for other in range(len(tree)):
+        own = set(words(tree.nodes[other].name))
+        if other != node and own and own <= asked:
+            return f", or move them to {format_path(tree.nodes[other].path)!r}"
+    return ""
+
+
+def title_clusters(
+    titles: Sequence[str], smallest: int, usual: Mapping[str, float] | None = None
+) -> list[tuple[str, list[int]]]:
+    """Clear groups of titles: their words, and their rows; the largest first.
+
+    Args:
+        titles: n titles.
+        smallest: titles of a group at least.
+        usual: share of all other titles that have a word; words that are not far more typical of a group do
+            not name it.
+    """
+    options: dict[str, Any] = {"analyzer": _terms, "min_df": 2, "sublinear_tf": True}
+    vectorizer = TfidfVectorizer(**options)
+    try:
+        x = sparse.csr_matrix(vectorizer.fit_transform(titles))
+    except ValueError:  # no word occurs twice
+        return []
+    names: list[str] = list(vectorizer.get_feature_names_out())
+    if len(names) < 3:
+        return []
+    size = min(_DIMENSIONS, len(names) - 1)
+    z = normalize(TruncatedSVD(size, random_state=0).fit_transform(x))
+    settings: dict[str, Any] = {"min_cluster_size": smallest, "min_samples": min(5, smallest), "copy": True}
+    clusterer: Any = HDBSCAN(**settings)
+    label: np.ndarray = clusterer.fit_predict(np.array(z))
+    found: list[tuple[str, list[int]]] = []
+    for one in range(label.max(initial=-1) + 1):
+        rows = np.flatnonzero(label == one)
+        inside = np.asarray((x[rows] > 0).mean(0)).ravel()
+        lift = inside / np.array([max((usual or {}).get(name, 0.0), 1e-6) for name in names])
+        typical: list[int] = np.flatnonzero((inside >= _TYPICAL) & (lift >= _LIFT)).tolist()
+        if typical:  # else there is nothing that they have in common
+            best = {names[k] for k in sorted(typical, key=lambda k: -inside[k])[:_SAID]}
+            found.append((_as_written(best, [titles[row] for row in rows]), rows.tolist()))
+    return sorted(found, key=lambda each: -len(each[1]))
+
+
+def _terms(title: str) -> list[str]:
+    """The words of a title, without numbers."""
+    return [word for word in words(title) if not word.isdecimal()]
+
+
+def _as_written(stems: set[str], titles: Sequence[str]) -> str:
+    """The words of a group as most titles write them, in their order there."""
+    forms: dict[str, Counter[str]] = {stem: Counter() for stem in stems}
+    places: dict[str, list[int]] = {stem: [] for stem in stems}
+    for title in titles:
+        for place, word in enumerate(re.findall(r"\w+", title)):
+            for stem in words(word):
+                if stem in forms:
+                    forms[stem][word.casefold()] += 1
+                    places[stem].append(place)
+    order = sorted(stems, key=lambda stem: (float(np.mean(places[stem] or [99])), stem))
+    return " ".join(forms[stem].most_common(1)[0][0] for stem in order if forms[stem])
