@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aisle.guarantee import Calibration
+from aisle.guarantee import Calibration, Sample, fit
 from aisle.taxonomy import Scores, Targets, Taxonomy
 from tests.examples import examples
 
@@ -88,3 +88,14 @@ def test_no_rows_leave_scores_as_they_are():
     scores, targets = draw(3, 1)
     nothing = Calibration.fit(scores[:0], Targets(targets.node[:0], targets.exact[:0]))
     assert nothing.apply(scores).logp is scores.logp
+
+
+def test_each_row_counts_so_that_confidence_is_right_for_products_like_the_rows():
+    """Mistakes come in groups of near-duplicates: with one vote a group, confidence would be far too high."""
+    scores, targets = draw(1500, 5)
+    right = scores.best() == targets.node
+    groups = np.where(right, np.arange(1500), 1500 + np.cumsum(~right) // 8)
+    policy = fit(Sample(scores, targets, groups), Sample(scores, targets, groups))
+    path = policy.descend(scores)
+    confidence = path.confidence[np.arange(1500), path.depth - 1]
+    assert confidence.mean() == pytest.approx(right.mean(), abs=0.01)

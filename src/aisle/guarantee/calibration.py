@@ -152,27 +152,25 @@ class Calibration:
         return np.array([self.groups.get(i, usual) for i in ids])
 
     @classmethod
-    def fit(cls, scores: Scores, targets: Targets, weight: np.ndarray | None = None) -> "Calibration":
+    def fit(cls, scores: Scores, targets: Targets) -> "Calibration":
         """Fit by maximum likelihood, level by level; a group has a normal prior around its level.
 
         Args:
             scores: (B, N) log-probabilities of products that the model was not trained on.
             targets: Their labels. A label that is a branch counts for the levels down to it.
-            weight: (B,) weight of each row, so that near-duplicates count once; 1 by default.
 
         Returns:
             The identity if there are no rows.
         """
         if not len(scores):
             return cls()
-        weight = np.ones(len(scores)) if weight is None else weight
         sharpness: list[float] = []
         doubts: list[tuple[float, float]] = []
         groups: dict[str, float] = {}
         taxonomy = scores.taxonomy
         chosen = _chosen_units(taxonomy, targets)
         for depth, level in enumerate(_levels(taxonomy)):
-            seen = _choices(scores, level, chosen[depth], weight)
+            seen = _choices(scores, level, chosen[depth])
             usual, doubt = _best_level(list(seen.values()))
             sharpness.append(float(np.exp(usual)))
             doubts.append(doubt)
@@ -248,11 +246,10 @@ def _log_share(x: np.ndarray, level: _Level, doubt: tuple[float, float]) -> np.n
 
 
 class _Choice(NamedTuple):
-    """Rows that chose among one group of siblings: logp (R, K), the one chosen (R,), weight (R,)."""
+    """Rows that chose among one group of siblings: logp (R, K), and the one chosen (R,)."""
 
     logp: np.ndarray
     chosen: np.ndarray
-    weight: np.ndarray
 
 
 def _chosen_units(taxonomy: Taxonomy, targets: Targets) -> list[np.ndarray]:
@@ -281,10 +278,10 @@ def _node_at(taxonomy: Taxonomy, terminal: int, depth: int) -> int:
     return int(taxonomy.ancestors[taxonomy.terminals[terminal], depth])
 
 
-def _choices(scores: Scores, level: _Level, chosen: np.ndarray, weight: np.ndarray) -> dict[int, _Choice]:
+def _choices(scores: Scores, level: _Level, chosen: np.ndarray) -> dict[int, _Choice]:
     """The rows whose label is in each group of siblings; groups of one are left out."""
     found: dict[int, _Choice] = {}
-    rows = np.flatnonzero((chosen >= 0) & (weight > 0))
+    rows = np.flatnonzero(chosen >= 0)
     rows = rows[np.argsort(level.group[chosen[rows]], kind="stable")]
     edges = np.flatnonzero(np.diff(level.group[chosen[rows]], prepend=-1))
     for these in np.split(rows, edges[1:]) if len(rows) else []:
@@ -297,7 +294,7 @@ def _choices(scores: Scores, level: _Level, chosen: np.ndarray, weight: np.ndarr
         # A choice given no probability at all is wrong at every sharpness.
         possible = np.isfinite(logp[np.arange(len(these)), own])
         if possible.any():
-            found[group] = _Choice(logp[possible], own[possible], weight[these][possible])
+            found[group] = _Choice(logp[possible], own[possible])
     return found
 
 
@@ -330,14 +327,14 @@ def _best_level(choices: list[_Choice]) -> tuple[float, tuple[float, float]]:
 
 
 def _likelihood(choice: _Choice, log_sharpness: float, doubt: tuple[float, float]) -> float:
-    """Weighted log-likelihood of the children chosen."""
+    """Log-likelihood of the children chosen."""
     x = np.exp(log_sharpness) * choice.logp
     x = x - x.max(1, keepdims=True)
     share = np.exp(x)
     share /= share.sum(1, keepdims=True)
     beyond = _beyond(share.max(1), doubt)
     own = share[np.arange(len(x)), choice.chosen]
-    return float(choice.weight @ np.log((1 - beyond) * own + beyond / x.shape[1] + 1e-300))
+    return float(np.log((1 - beyond) * own + beyond / x.shape[1] + 1e-300).sum())
 
 
 def _best_sharpness(choices: list[_Choice], doubt: tuple[float, float], centre: float, trust: float) -> float:

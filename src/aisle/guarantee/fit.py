@@ -159,15 +159,13 @@ def cross_fit(sample: Labelled, fold: np.ndarray, settings: Settings | None = No
 
 def _calibrated(settings: Settings, sample: Sample, ood: bool = True) -> Policy:
     """Calibration, neighbors and out-of-distribution threshold of a sample; no curve yet."""
-    groups = _codes(sample.groups, len(sample.scores))
-    weight = 1.0 / np.bincount(groups)[groups] if len(groups) else None
-    calibration = Calibration.fit(sample.scores, sample.targets, weight)
+    calibration = Calibration.fit(sample.scores, sample.targets)
     scores = calibration.apply(sample.scores)
     return Policy(
         settings,
         calibration,
         ood=_ood(scores, sample) if ood else None,
-        knn_calibration=_knn_calibration(scores, sample, weight),
+        knn_calibration=_knn_calibration(scores, sample),
     )
 
 
@@ -195,13 +193,13 @@ def _ood(calibrated: Scores, sample: Sample) -> OodDetector | None:
     return OodDetector.fit(calibrated[belongs], sample.targets.node[belongs], sample.nearest.take(belongs))
 
 
-def _knn_calibration(calibrated: Scores, sample: Sample, weight: np.ndarray | None) -> KnnCalibration | None:
+def _knn_calibration(calibrated: Scores, sample: Sample) -> KnnCalibration | None:
     """The recalibration of path confidences by the votes of neighbors; None without rows."""
-    if weight is None:
+    if not len(sample.scores):
         return None
     taxonomy, descent = calibrated.taxonomy, descend(calibrated)
     truth, margin = judge(taxonomy, descent, sample.targets), margins(sample.scores, descent)
-    return KnnCalibration.fit(taxonomy, descent, margin, truth, sample.nearest, weight)
+    return KnnCalibration.fit(taxonomy, descent, margin, truth, sample.nearest)
 
 
 def _codes(groups: np.ndarray | None, rows: int) -> np.ndarray:

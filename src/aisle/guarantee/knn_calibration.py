@@ -74,7 +74,6 @@ class KnnCalibration:
         margin: np.ndarray,
         truth: PathCorrectness,
         nearest: Nearest | None,
-        weight: np.ndarray,
     ) -> "KnnCalibration | None":
         """Fit on B products that the model was not trained on.
 
@@ -84,7 +83,6 @@ class KnnCalibration:
             margin: (B, L) margins of the raw scores (`margins`).
             truth: Which nodes of the paths are right.
             nearest: The most similar training products; None for a model without neighbors.
-            weight: (B,) weight of each product, so that near-duplicates count once.
 
         Returns:
             None if fewer than `_MIN_ROWS` full paths have a known label.
@@ -95,13 +93,13 @@ class KnnCalibration:
         if len(rows) < _MIN_ROWS:
             return None
         ends = last[rows]
-        full = _fit_line(descent.confidence[rows, ends], features[rows, ends], truth.full[rows], weight[rows])
+        full = _fit_line(descent.confidence[rows, ends], features[rows, ends], truth.full[rows])
         above = (np.arange(descent.nodes.shape[1]) < last[:, None]) & truth.branch_known
         rows, levels = np.nonzero(above)
         if len(rows) < _MIN_ROWS:
             return cls(full, _identity(len(full.weights)))
         branch = _fit_line(
-            descent.confidence[rows, levels], features[rows, levels], truth.branch[rows, levels], weight[rows]
+            descent.confidence[rows, levels], features[rows, levels], truth.branch[rows, levels]
         )
         return cls(full, branch)
 
@@ -207,14 +205,13 @@ def _hinge_basis(z: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
     return np.concatenate([np.minimum(z[..., None] - knots[0], 0), up], -1)
 
 
-def _fit_piecewise(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
+def _fit_piecewise(line: Line, z: np.ndarray, right: np.ndarray) -> Line:
     """Add a monotone, piecewise linear correction: a straight line is often underconfident at the top.
 
     Args:
         line: The straight line.
         z: (R,) its log-odds.
         right: (R,) bool, the path is right.
-        weight: (R,) weight of each row.
     """
     from scipy.optimize import minimize
 
@@ -224,8 +221,8 @@ def _fit_piecewise(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndar
     def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
         margin = sign * (free[0] + x @ free[1:])
         off = (free[1:] - 1) / _SLOPE_STD
-        pull = -(weight * sign / (1 + np.exp(margin)))
-        value = weight @ np.logaddexp(0, -margin) + 0.5 * off @ off
+        pull = -sign / (1 + np.exp(margin))
+        value = np.logaddexp(0, -margin).sum() + 0.5 * off @ off
         return float(value), np.concatenate([[pull.sum()], pull @ x + off / _SLOPE_STD])
 
     begin = np.concatenate([[knots[0]], np.ones(x.shape[1])])
@@ -234,14 +231,13 @@ def _fit_piecewise(line: Line, z: np.ndarray, right: np.ndarray, weight: np.ndar
     return line._replace(knots=knots, slopes=tuple(map(float, found[1:])), base=float(found[0]))
 
 
-def _fit_line(p: np.ndarray, features: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Line:
+def _fit_line(p: np.ndarray, features: np.ndarray, right: np.ndarray) -> Line:
     """Maximum a posteriori logistic regression under normal priors.
 
     Args:
         p: (R,) calibrated probabilities.
         features: (R, 2 + S) from `_features`.
         right: (R,) bool, the path is right.
-        weight: (R,) weight of each row.
     """
     from scipy.optimize import minimize  # slow to import, and not needed to predict
 
@@ -255,8 +251,8 @@ def _fit_line(p: np.ndarray, features: np.ndarray, right: np.ndarray, weight: np
     def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
         off = (line - centre) / spread
         margin = sign * (x @ line)
-        value = weight @ np.logaddexp(0, -margin) + 0.5 * off @ off
-        slope = -(weight * sign / (1 + np.exp(margin))) @ x + off / spread
+        value = np.logaddexp(0, -margin).sum() + 0.5 * off @ off
+        slope = -(sign / (1 + np.exp(margin))) @ x + off / spread
         return float(value), slope
 
     # Agreement of neighbors, a higher probability and a higher margin never lower the confidence. Only their
@@ -265,4 +261,4 @@ def _fit_line(p: np.ndarray, features: np.ndarray, right: np.ndarray, weight: np
     found = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds)["x"]
     offset, slope, margin, end, *weights = map(float, found)
     line = Line(offset, slope, tuple(weights), tuple(map(float, usual)), end=end, margin=margin)
-    return _fit_piecewise(line, x @ found, right, weight)
+    return _fit_piecewise(line, x @ found, right)
