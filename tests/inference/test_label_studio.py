@@ -16,6 +16,7 @@ from aisle.inference.label_studio import (
     choices,
     find_control,
     label_config,
+    prodigy_task,
     read_annotations,
     task,
     task_product,
@@ -260,3 +261,40 @@ def test_the_commands_say_what_is_wrong(run, trained, shop, tmp_path):
 def test_a_prediction_without_a_decision_is_still_suggested():
     unsure = replace(PREDICTION, path=(), path_id="", decision="review")
     assert task(Product("1"), unsure)["predictions"][0]["result"][0]["value"] == {"taxonomy": [SHOES]}
+
+
+def test_tasks_for_prodigy_come_back_as_labels(tmp_path):
+    hats = Alternative(("Clothing", "Hats"), 0.1)
+    prediction = replace(PREDICTION, alternatives=(*PREDICTION.alternatives, hats))
+    made = prodigy_task(Product("A-17", {"title": "A & B", "color": "red"}), prediction, ["https://x/1.jpg"])
+    assert made["html"].startswith("<p>A &amp; B</p>")
+    assert "https://x/1.jpg" in made["html"]
+    assert [option["path"] for option in made["options"]] == [SHOES, HATS]
+    assert made["accept"] == ["Clothing > Shoes > Trainers"]
+    other = made | {"data": made["data"] | {"id": "A-18"}}
+    answers = [
+        made | {"answer": "accept", "_annotator_id": "a", "_timestamp": 1},
+        made | {"answer": "accept", "accept": ["Clothing > Hats"], "_annotator_id": "a", "_timestamp": 2},
+        other | {"answer": "reject", "_annotator_id": "a", "_timestamp": 3},
+        made | {"data": made["data"] | {"id": "A-19"}},
+    ]
+    file = tmp_path / "annotated.jsonl"
+    file.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
+    found = read_annotations(file, TREE)
+    assert [(row["id"], list(row["category"]), row["images"]) for row in found.rows] == [
+        ("A-17", HATS, ["https://x/1.jpg"])
+    ]
+    assert (found.tasks, found.skipped, found.open) == (3, 1, 1)
+    file.write_text('{"text": "x"}\n')
+    with pytest.raises(AnnotationError, match="no task"):
+        read_annotations(file)
+
+
+def test_tasks_for_prodigy_are_written(trained, shop, tmp_path, run):
+    out = tmp_path / "tasks.jsonl"
+    code, said, error = run("export-tasks", trained.run, shop.products, "--out", out)
+    assert code == 0, error
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert f"{len(lines):,} tasks of" in said
+    assert all(line["accept"] for line in lines)
+    assert [path.name for path in tmp_path.iterdir()] == ["tasks.jsonl"]

@@ -13,12 +13,14 @@ from aisle.cli.options import AsJson, CatalogOptions, Device, Quiet, Run, Source
 from aisle.errors import AisleError, CatalogError
 
 
-@command("export-tasks", "Write tasks with pre-annotations for Label Studio.", section="Classification")
+@command(
+    "export-tasks", "Write tasks with pre-annotations for Label Studio or Prodigy.", section="Classification"
+)
 def export_tasks(
     run: Run,
     source: Source,
     options: CatalogOptions,
-    out: Annotated[Path, typer.Option(help="Output file (.json).")],
+    out: Annotated[Path, typer.Option(help="Output file (.json; .jsonl for Prodigy).")],
     decision: Annotated[
         list[str] | None,
         typer.Option(help="Only products with this decision: accept, partial or review. Repeatable."),
@@ -35,17 +37,18 @@ def export_tasks(
     as_json: AsJson = False,
 ) -> None:
     """Write tasks for Label Studio, its labeling configuration (OUT.xml) and the tree as an external JSON of
-    choices (OUT.choices.json). The best category is the pre-annotation, its confidence the score."""
+    choices (OUT.choices.json). The best category is the pre-annotation, its confidence the score. A .jsonl
+    has tasks for Prodigy's interface `choice`: the likeliest categories, the best one chosen."""
     from aisle import workflow
-    from aisle.cli.summary import count, print_catalog_summary
+    from aisle.cli.summary import print_catalog_summary
     from aisle.inference import label_studio
     from aisle.inference.label_studio.config import MAX_INLINE
 
     wanted = tuple(decision or ())
     if unknown := set(wanted) - {"accept", "partial", "review"}:
         raise AisleError(f"--decision {min(unknown)}: use accept, partial or review")
-    if out.suffix != ".json":
-        raise AisleError(f"{out}: tasks are written as JSON; name a file ending in .json")
+    if out.suffix not in (".json", ".jsonl"):
+        raise AisleError(f"{out}: name a file ending in .json for Label Studio, or in .jsonl for Prodigy")
     check_parent_folder(out, CatalogError)
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code, device=device)
@@ -54,17 +57,28 @@ def export_tasks(
     with progress("classifying", len(catalog)) as advance:
         predictions = model.predict_stream(catalog, advance)
         written = label_studio.write_tasks(out, catalog, predictions, wanted)
+    if out.suffix == ".jsonl":
+        _say(as_json, written, len(catalog), model.model_id, {"tasks": out})
+        return
     config, tree = out.with_suffix(".xml"), out.with_suffix(".choices.json")
     tree.write_text(json.dumps(label_studio.choices(model.taxonomy), ensure_ascii=False), "utf-8")
     config.write_text(label_studio.label_config(model.taxonomy, choices_url), "utf-8")
+    _say(as_json, written, len(catalog), model.model_id, {"tasks": out, "config": config, "choices": tree})
     if as_json:
-        files = {"tasks": str(out), "config": str(config), "choices": str(tree)}
-        console.print_json({"written": written, **files, "model_id": model.model_id})
         return
-    console.out.print(f"{count(written, 'task')} of {count(len(catalog), 'product')}")
     if choices_url is None and len(model.taxonomy) > MAX_INLINE:
         console.say(
             f"{len(model.taxonomy):,} categories in one configuration are slow in browsers: put {tree} where "
             "they can load it, and give its address as --choices-url"
         )
-    console.print_paths(tasks=out, config=config, choices=tree)
+
+
+def _say(as_json: bool, written: int, products: int, model_id: str, files: dict[str, Path]) -> None:
+    from aisle.cli.summary import count
+
+    if as_json:
+        paths = {name: str(path) for name, path in files.items()}
+        console.print_json({"written": written, **paths, "model_id": model_id})
+        return
+    console.out.print(f"{count(written, 'task')} of {count(products, 'product')}")
+    console.print_paths(**files)

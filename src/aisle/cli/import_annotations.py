@@ -12,10 +12,18 @@ from aisle.cli.options import AsJson
 _SHOWN = 5  # unknown categories and disagreements that are named
 
 
-@command("import-annotations", "Read labelled products from a Label Studio export.", section="Catalog")
+@command(
+    "import-annotations",
+    "Read labelled products from an export of Label Studio or Prodigy.",
+    section="Catalog",
+)
 def import_annotations(
     export: Annotated[
-        Path, typer.Argument(metavar="EXPORT.json", help="An export of Label Studio in the format JSON.")
+        Path,
+        typer.Argument(
+            metavar="EXPORT.json",
+            help="An export of Label Studio in the format JSON, or of `prodigy db-out` (.jsonl).",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Output file: .jsonl (as `aisle feedback export`) or .csv.")],
     run: Annotated[

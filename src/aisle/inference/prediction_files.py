@@ -133,6 +133,9 @@ def check_output(file: Path) -> None:
     """
     if file.suffix.lower() not in SINKS:
         known = ", ".join(SINKS)
+        if file.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            table = file.with_suffix(".csv").name
+            raise OutputError(f"{file}: no workbook is written; {table} opens in Excel, one column a level")
         raise OutputError(
             f"{file}: predictions are written as {known}; name a file ending in one, or a folder "
             f"({file.name}/)"

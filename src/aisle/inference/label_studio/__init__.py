@@ -2,7 +2,9 @@
 
 from aisle.inference.label_studio.annotations import AnnotationError, Annotations, read_annotations
 from aisle.inference.label_studio.config import Control, choices, find_control, label_config
-from aisle.inference.label_studio.tasks import pre_annotation, task, task_product, write_tasks
+from aisle.inference.label_studio.prodigy import prodigy_task
+from aisle.inference.label_studio.task_files import write_tasks
+from aisle.inference.label_studio.tasks import pre_annotation, task, task_product
 
 __all__ = [
     "AnnotationError",
@@ -12,6 +14,7 @@ __all__ = [
     "find_control",
     "label_config",
     "pre_annotation",
+    "prodigy_task",
     "read_annotations",
     "task",
     "task_product",

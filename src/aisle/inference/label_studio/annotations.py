@@ -11,6 +11,7 @@ from typing import Any
 from aisle.atomic_files import atomic_binary, atomic_text
 from aisle.data.feedback_export import KEY, VERSION
 from aisle.errors import AisleError
+from aisle.inference.label_studio.prodigy import annotated_tasks
 from aisle.inference.label_studio.tasks import task_product
 from aisle.taxonomy import CategoryPath, Taxonomy, format_path
 
@@ -81,11 +82,12 @@ def _feedback_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_annotations(file: Path, taxonomy: Taxonomy | None = None) -> Annotations:
-    """Read a JSON export. Of several annotators the majority decides, each with the latest annotation; a
-    ground truth decides alone.
+    """Read a JSON export, or the JSON lines of Prodigy.
+
+    Of several annotators the majority decides, each with the latest annotation; a ground truth decides alone.
 
     Args:
-        file: The export, in Label Studio's format JSON.
+        file: The export, in Label Studio's format JSON; `.jsonl`: of `prodigy db-out`.
         taxonomy: The tree; labels that are not in it are left out. None: any label is right.
 
     Raises:
@@ -100,6 +102,9 @@ def read_annotations(file: Path, taxonomy: Taxonomy | None = None) -> Annotation
 
 def _tasks(file: Path) -> Iterator[Mapping[str, Any]]:
     try:
+        if file.suffix == ".jsonl":
+            yield from annotated_tasks(file.read_text("utf-8-sig").split("\n"))
+            return
         content = json.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise AnnotationError(f"{file} cannot be read as JSON: {str(error)[:160]}") from error

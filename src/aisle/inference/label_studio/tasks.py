@@ -1,14 +1,11 @@
 """Tasks of Label Studio: a product's data, and the prediction as a pre-annotation."""
 
 import html
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aisle.atomic_files import atomic_binary
-from aisle.data import Catalog, Product
+from aisle.data import Product
 from aisle.data.images import ImageError, jpeg_data_uri, jpeg_thumbnail
 from aisle.guarantee import Prediction
 from aisle.inference.label_studio.config import Control
@@ -75,33 +72,6 @@ def task_product(task: Mapping[str, Any]) -> tuple[Product, list[str]]:
         fields["title"] = fields.pop("text")
     name = str(task.get("id", "")) if product_id in (None, "") else str(product_id)
     return Product(name, fields), [source for source in sources if source]
-
-
-def write_tasks(
-    file: Path, catalog: Catalog, predictions: Iterable[Prediction], decisions: Sequence[str] = ()
-) -> int:
-    """Write a JSON array of tasks, one a line.
-
-    Args:
-        file: The file to write.
-        catalog: The products.
-        predictions: Of each product, in order.
-        decisions: Only products with one of these decisions; none: all.
-
-    Returns:
-        The number of tasks.
-    """
-    count = 0
-    with atomic_binary(file) as handle:
-        handle.write(b"[")
-        for i, prediction in enumerate(predictions):
-            if decisions and prediction.decision not in decisions:
-                continue
-            line = json.dumps(task(catalog[i], prediction, catalog.image_names(i)), ensure_ascii=False)
-            handle.write((",\n" if count else "\n").encode() + line.encode("utf-8", "replace"))
-            count += 1
-        handle.write(b"\n]\n")
-    return count
 
 
 def _image_sources(product: Product, names: Sequence[str | bytes]) -> list[str]:
