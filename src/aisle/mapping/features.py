@@ -33,7 +33,7 @@ _OF_ANCESTORS = 6
 
 
 @dataclass(frozen=True)
-class Candidates:
+class TargetCandidates:
     """The candidates of S categories, and features of the pairs.
 
     Attributes:
@@ -49,7 +49,7 @@ class Candidates:
     names: tuple[str, ...]
 
 
-def find_candidates(source: TreeSide, target: TreeSide, encoder: Encoder | None = None) -> Candidates:
+def find_candidates(source: TreeSide, target: TreeSide, encoder: Encoder | None = None) -> TargetCandidates:
     """Candidates and features of all categories of a tree.
 
     Args:
@@ -80,7 +80,7 @@ def find_candidates(source: TreeSide, target: TreeSide, encoder: Encoder | None 
         at = slice(len(LEXICAL), len(LEXICAL) + len(EMBEDDED))
         x[rows, places, at] = _embedded(source, embedded, rows, columns)
     x[rows, places, -2:] = _of_products(source, target, titles, rows, columns)
-    return Candidates(node, used, x, (*LEXICAL, *EMBEDDED, *PRODUCTS))
+    return TargetCandidates(node, used, x, (*LEXICAL, *EMBEDDED, *PRODUCTS))
 
 
 def _tables(source: TreeSide, target: TreeSide, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aisle.mapping.features import NULL, STRUCTURE, Candidates, find_candidates
+from aisle.mapping.features import NULL, STRUCTURE, TargetCandidates, find_candidates
 from aisle.mapping.scorer import Choices, fit_weights, probabilities
 from aisle.mapping.sides import TreeSide
 from aisle.mapping.similarity import Encoder
@@ -56,7 +56,7 @@ class TreeMatch:
         p: (S, K) probabilities; of NULL too.
     """
 
-    candidates: Candidates
+    candidates: TargetCandidates
     p: np.ndarray
 
     def top(self, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from aisle.mapping.features import STRUCTURE, Candidates
+from aisle.mapping.features import STRUCTURE, TargetCandidates
 from aisle.mapping.sides import TreeSide
 
 
 def structure_features(
-    source: TreeSide, target: TreeSide, candidates: Candidates, found: np.ndarray, nodes: np.ndarray
+    source: TreeSide, target: TreeSide, candidates: TargetCandidates, found: np.ndarray, nodes: np.ndarray
 ) -> np.ndarray:
     """(B, K, F) the features of STRUCTURE of some categories.
 
@@ -36,7 +36,7 @@ def structure_features(
 
 def _of_parent(
     target: TreeSide,
-    candidates: Candidates,
+    candidates: TargetCandidates,
     found: np.ndarray,
     parent: np.ndarray,
     node: np.ndarray,
@@ -59,7 +59,7 @@ def _of_parent(
 
 def _of_children(
     target: TreeSide,
-    candidates: Candidates,
+    candidates: TargetCandidates,
     found: np.ndarray,
     below: np.ndarray,
     node: np.ndarray,

@@ -181,13 +181,13 @@ def title_clusters(
     label: np.ndarray = clusterer.fit_predict(np.array(z))
     found: list[tuple[str, list[int]]] = []
     for one in range(label.max(initial=-1) + 1):
-        rows = np.flatnonzero(label == one)
+        rows: list[int] = np.flatnonzero(label == one).tolist()
         inside = np.asarray((x[rows] > 0).mean(0)).ravel()
         lift = inside / np.array([max((usual or {}).get(name, 0.0), 1e-6) for name in names])
-        typical: list[int] = np.flatnonzero((inside >= _TYPICAL) & (lift >= _LIFT)).tolist()
+        typical = [k for k in range(len(names)) if inside[k] >= _TYPICAL and lift[k] >= _LIFT]
         if typical:  # else there is nothing that they have in common
             best = {names[k] for k in sorted(typical, key=lambda k: -inside[k])[:_SAID]}
-            found.append((_as_written(best, [titles[row] for row in rows]), rows.tolist()))
+            found.append((_as_written(best, [titles[row] for row in rows]), rows))
     return sorted(found, key=lambda each: -len(each[1]))
 
 
