@@ -28,6 +28,7 @@ from aisle.server.routes import (
     models,
     operations,
     review,
+    rules,
     search,
     taxonomy,
 )
@@ -65,7 +66,7 @@ def create_app(server: Server) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # names the functions of generated clients
     )
     app.state.server = server
-    for routes in (classify, taxonomy, feedback, review, search, explore, models, operations):
+    for routes in (classify, taxonomy, feedback, review, search, explore, models, rules, operations):
         app.include_router(routes.router)
     for protocol in (mcp, label_studio):  # of other programs, which define them
         app.include_router(protocol.router)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aisle.data import Product
-from aisle.errors import did_you_mean
+from aisle.errors import MissingExtraError, did_you_mean
 from aisle.guarantee import Prediction
 from aisle.inference.training_counts import training_counts
+from aisle.rules import RulesError, Ruleset
 from aisle.server.errors import ApiError, ServerError
 from aisle.taxonomy import Taxonomy
 
@@ -31,11 +32,12 @@ _log = logging.getLogger("aisle.server")
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A loaded model and its name."""
+    """A loaded model, its name, and the rules that it was saved with."""
 
     name: str
     folder: Path
     predictor: "Predictor"
+    own_rules: Ruleset | None = None
 
     @property
     def model_id(self) -> str:
@@ -46,6 +48,20 @@ class ServedModel:
     def taxonomy(self) -> Taxonomy:
         """The tree of its predictions."""
         return self.predictor.taxonomy
+
+    def with_rules(self, rules: Ruleset | None) -> "ServedModel":
+        """The same model with other rules; None: those it was saved with.
+
+        Raises:
+            ApiError: They do not fit the model.
+        """
+        try:
+            changed = replace(self, predictor=self.predictor.with_rules(rules or self.own_rules))
+        except (RulesError, MissingExtraError) as error:
+            raise ApiError(422, "bad_rules", f"{self.name}: {error}") from error
+        kept = {key: value for key, value in vars(self).items() if key not in _FIELDS}
+        vars(changed).update(kept)  # what was computed of the weights
+        return changed
 
     def images_read(self, product: Product) -> int:
         """How many of a product's images the model reads."""
@@ -98,14 +114,19 @@ class ServedModel:
         return {node["id"]: node for node in self.evaluation.get("nodes", ())}
 
 
+_FIELDS = ("name", "folder", "predictor", "own_rules")
+
+
 @dataclass(frozen=True)
 class RegistryState:
-    """An immutable snapshot: all models by name, and the names of the live, shadow and previous ones."""
+    """An immutable snapshot: all models by name, the names of the live, shadow and previous ones, and the
+    rules of all of them (None: those they were saved with)."""
 
     models: Mapping[str, ServedModel]
     live: str
     shadow: str | None = None
     previous: tuple[str, ...] = ()  # names that were live, the latest last
+    rules: Ruleset | None = None
 
     def get(self, name: str | None = None) -> ServedModel:
         """The named model; the live one for None.
@@ -147,7 +168,8 @@ class ModelRegistry:
         return self._state
 
     def _load(self, name: str, folder: Path) -> ServedModel:
-        served = ServedModel(name, Path(folder), self._load_folder(Path(folder)))
+        predictor = self._load_folder(Path(folder))
+        served = ServedModel(name, Path(folder), predictor, getattr(predictor, "rules", None))
         served.predict([Product("warm", {"title": "warm up"})])  # the first prediction is slow
         _ = served.suggester
         return served
@@ -167,6 +189,7 @@ class ModelRegistry:
         with self._lock:
             self._check_not_live(name)
             state = self._state
+            served = served if state.rules is None else served.with_rules(state.rules)
             old = state.models.get(name)
             same = old is not None and old.model_id == served.model_id
             previous = state.previous if same else _without(state.previous, name)
@@ -207,6 +230,31 @@ class ModelRegistry:
                 if name == self._state.live:
                     raise ApiError(409, "is_live", f"{name} is live: it cannot be its own shadow")
             self._state = replace(self._state, shadow=name)
+
+    def set_rules(self, rules: Ruleset | None, record: Callable[[], None] = lambda: None) -> RegistryState:
+        """Give all models other rules at once; requests in progress keep those they began with.
+
+        Args:
+            rules: None: those that each model was saved with.
+            record: Stores the change; if it fails, nothing changes.
+
+        Raises:
+            ApiError: They do not fit one of the models.
+        """
+        with self._lock:
+            models = {name: served.with_rules(rules) for name, served in self._state.models.items()}
+            record()
+            self._state = replace(self._state, models=models, rules=rules)
+            return self._state
+
+    def check_rules(self, rules: Ruleset) -> None:
+        """Check that rules fit all models.
+
+        Raises:
+            ApiError: They do not.
+        """
+        for served in self._state.models.values():
+            served.with_rules(rules)
 
     def promote(self, candidate: ServedModel, against: ServedModel, record: Callable[[], None]) -> None:
         """Make a model live that was compared with the live one.

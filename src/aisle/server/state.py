@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from aisle.data import Product
+from aisle.rules import RulesError
 from aisle.server.batching import Batcher
-from aisle.server.errors import ServerError
+from aisle.server.errors import ApiError, ServerError
 from aisle.server.golden_set import read_golden_set
 from aisle.server.loop_lag import LoopLagMonitor
 from aisle.server.model_registry import ModelRegistry
@@ -25,6 +26,7 @@ from aisle.server.shadow_recorder import ShadowRecorder
 from aisle.server.store import ServerStore
 from aisle.server.store.keys import ApiKeyCache
 from aisle.server.store.promotions import live_history
+from aisle.server.store.rules import versions
 from aisle.server.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ class Server:
             SearchService(settings.index, registry) if settings.index else None,
         )
         server._restore_models()
+        server._restore_rules()
         live = registry.state.get()
         server.golden_set = (
             read_golden_set(settings.golden_set, live.predictor) if settings.golden_set else []
@@ -123,6 +126,16 @@ class Server:
             _log.warning("%s was promoted meanwhile, so it is not the shadow", shadow)
         elif shadow is not None:
             registry.set_shadow(shadow)
+
+    def _restore_rules(self) -> None:
+        """Set the rules that were set when the server stopped."""
+        try:
+            rules = versions(self.store)[-1].read()
+            if rules is not None:
+                self.registry.set_rules(rules)
+        except (RulesError, ApiError) as error:
+            message = "the rules that were set do not fit (%s): the models keep those they were saved with"
+            _log.warning(message, error)
 
     @property
     def open(self) -> bool:

@@ -5,17 +5,20 @@ import * as acceptance from "./acceptance.js";
 import * as models from "./models.js";
 import * as products from "./products.js";
 import * as report from "./report.js";
+import * as rules from "./rules.js";
 import * as tree from "./tree.js";
 
 export const title = "Explore";
 const TABS = { products: ["Products", products], tree: ["Tree", tree], models: ["Models", models],
-  report: ["Report", report], acceptance: ["Acceptance", acceptance] };
+  report: ["Report", report], acceptance: ["Acceptance", acceptance], rules: ["Rules", rules] };
+const ADMIN = new Set(["rules"]);
 
 export function show(main, [name, ...rest], me) {
-  const chosen = TABS[name] ? name : "products";
+  const tabs = Object.entries(TABS).filter(([id]) => !ADMIN.has(id) || me?.open || me?.role === "admin");
+  const chosen = tabs.some(([id]) => id === name) ? name : "products";
   const container = h("div", { class: "tab" });
   fill(main, h("h1", { class: "hidden" }, `Explore: ${TABS[chosen][0]}`),
-    h("nav", { class: "tabs", "aria-label": "Explore" }, Object.entries(TABS).map(([id, [label]]) =>
+    h("nav", { class: "tabs", "aria-label": "Explore" }, tabs.map(([id, [label]]) =>
       h("a", { href: `#/explore/${id}`, "aria-current": id === chosen ? "page" : null }, label))), container);
   return TABS[chosen][1].draw(container, rest, me);
 }

@@ -126,6 +126,18 @@ shadows = Table(
     Index("ix_shadows_model_id", "model_id", "live_model_id"),
 )
 
+rule_changes = Table(
+    "rule_changes",
+    metadata,
+    _id_column(),
+    _column("at", BigInteger),
+    _column("person", String(200)),
+    _column("action", String(16)),  # set, rolled back
+    Column("version", String(12)),  # null: the rules that the models were saved with
+    _column("rules", Integer),
+    Column("content", Text),
+)
+
 promotions = Table(
     "promotions",
     metadata,
