@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.special import logsumexp
 
 from aisle.data import Product
 from aisle.guarantee import Alternative, Confidences, Policy, Prediction
@@ -144,14 +145,17 @@ def _narrowed(
     excluded = np.stack([_mask(outcomes[i]) for i in rows])
     before = batch.confidences[index]
     chances = np.exp(before.logp.astype(np.float64))
-    lost = np.where(excluded, chances, 0.0).sum(1)
-    kept = np.clip(1.0 - lost, 0.0, 1.0)
-    some = np.maximum(np.where(excluded, 0.0, chances).sum(1), np.finfo(float).tiny)
+    kept = np.clip(1.0 - np.where(excluded, chances, 0.0).sum(1), 0.0, 1.0)
+    logp = np.where(excluded, -np.inf, before.logp.astype(np.float64))
+    lost = ~np.isfinite(logp.max(1))  # nothing is left that the model gives any probability
+    logp[lost] = np.where(excluded[lost], -np.inf, 0.0)
+    total = logsumexp(logp, axis=1)
+    # Where neighbors left a part of the confidence to no category at all, it stays there.
+    share = np.where(
+        lost | (kept <= 0), 1.0, np.minimum(np.exp(total) / np.maximum(kept, np.exp(total)), 1.0)
+    )
     with np.errstate(divide="ignore"):
-        logp = np.where(excluded, -np.inf, before.logp)
-        # Where neighbors left a part of the confidence to no category at all, it stays there.
-        share = np.minimum(some / np.maximum(kept, some), 1.0)
-        logp = (logp - np.log(some)[:, None] + np.log(share)[:, None]).astype(before.logp.dtype)
+        logp = (logp - (total - np.log(share))[:, None]).astype(before.logp.dtype)
     path = descend(Scores(before.taxonomy, logp))
     path = path._replace(confidence=path.confidence * share[:, None])
     changed = Confidences(before.taxonomy, logp, path)

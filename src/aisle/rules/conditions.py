@@ -10,6 +10,7 @@ from aisle.data import Product
 from aisle.errors import AisleError, extra, first_line
 from aisle.guarantee import Prediction
 from aisle.rules.config import CellTest, Range, RuleConfig, Scalar
+from aisle.rules.literals import required_literals
 from aisle.rules.text import fold, fold_value, folded_values, numbers, visible, words
 
 TIME_LIMIT = 0.05  # seconds of processor time that one pattern may take on one cell
@@ -107,10 +108,10 @@ class Values(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """Any of some regular expressions occurs."""
+    """Any of some regular expressions occurs; `required`: what `required_literals` finds in each."""
 
-    sources: tuple[str, ...]
     compiled: tuple[Any, ...]
+    required: tuple[tuple[tuple[str, ...], ...], ...]
 
     def holds(self, cell: Cell) -> bool:
         """Whether it holds of a cell.
@@ -118,8 +119,14 @@ class Patterns(NamedTuple):
         Raises:
             TooSlowError: A pattern takes longer than `TIME_LIMIT`.
         """
+        folded = cell.folded
         try:
-            return any(pattern.search(cell.text, timeout=TIME_LIMIT) for pattern in self.compiled)
+            for pattern, groups in zip(self.compiled, self.required, strict=True):
+                if all(any(literal in folded for literal in group) for group in groups) and pattern.search(
+                    cell.text, timeout=TIME_LIMIT
+                ):
+                    return True
+            return False
         except TimeoutError:
             raise TooSlowError from None
 
@@ -257,7 +264,8 @@ def _tests(
             raise fail(f"{field}: {str(empty)!r} contains no letter or digit; use regex for signs")
         yield Words(tuple(dict.fromkeys(phrases)))
     if test.regex:
-        yield Patterns(tuple(test.regex), tuple(_pattern(field, text, fail) for text in test.regex))
+        compiled = tuple(_pattern(field, text, fail) for text in test.regex)
+        yield Patterns(compiled, tuple(map(required_literals, test.regex)))
     if test.min is not None or test.max is not None:
         yield Numbers(Range(min=test.min, max=test.max), test.decimal)
 

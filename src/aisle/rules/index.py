@@ -5,20 +5,14 @@ three characters that a pattern cannot match without. Of several conditions the 
 fewest rules share. Rules without such a condition are candidates for every product.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from re import _parser as _regex_parser  # type: ignore[attr-defined]  # the standard parser has no public name
-from typing import Any
 
 from aisle.rules.conditions import Cells, CompiledRule, Patterns, Test, Values, Words
-from aisle.rules.text import fold
 
 _WORD, _VALUE, _TRIGRAM = range(3)
 _GRAM = 3
 _Key = tuple[str, int, str]  # field, kind, text
-_PROPERTY = re.compile(r"\\[pP]\{[^{}]*\}")
-_FUZZY = re.compile(r"\{[^\d,}]")  # `{e<=1}` of the regex package; the standard parser takes it as text
 
 
 class RuleIndex:
@@ -80,52 +74,15 @@ def _groups(test: Test) -> list[list[tuple[int, str]]]:
     if isinstance(test, Values) and not test.numbers:
         return [[(_VALUE, value)] for value in test.values]
     if isinstance(test, Patterns):
-        found = [required_literals(source) for source in test.sources]
-        literals = [fold(literal) for alternatives in found if alternatives for literal in alternatives]
-        if all(found) and all(len(literal) >= _GRAM for literal in literals):
+        best = [_longest(options) for options in test.required]
+        if all(best):
+            literals = [literal for alternatives in best for literal in alternatives]
             return [[(_TRIGRAM, text[i : i + _GRAM]) for i in range(len(text) - 2)] for text in literals]
     return []
 
 
-def required_literals(pattern: str) -> list[str] | None:
-    """Texts of which every match of a pattern has at least one; None where that cannot be told."""
-    if _FUZZY.search(_PROPERTY.sub(".", pattern)):
-        return None
-    try:
-        return _best(_regex_parser.parse(_PROPERTY.sub(".", pattern), re.IGNORECASE))
-    except (re.error, ValueError, OverflowError, RecursionError):
-        return None
-
-
-def _best(sequence: Iterable[tuple[Any, Any]]) -> list[str] | None:
-    """Of the parts of a sequence that must all match, the one whose shortest literal is the longest."""
-    options: list[list[str]] = []
-    run: list[str] = []
-    for code, value in sequence:
-        name = str(code)
-        if name == "LITERAL":
-            run.append(chr(value))
-            continue
-        if run:
-            options.append(["".join(run)])
-            run = []
-        inner = _inside(name, value)
-        if inner:
-            options.append(inner)
-    if run:
-        options.append(["".join(run)])
-    return max(options, key=lambda option: min(map(len, option)), default=None)
-
-
-def _inside(name: str, value: Any) -> list[str] | None:
-    if name == "SUBPATTERN":
-        return _best(value[3])
-    if name == "ATOMIC_GROUP":
-        return _best(value)
-    if name.endswith("_REPEAT") and value[0] >= 1:
-        return _best(value[2])
-    if name == "BRANCH":
-        branches = [_best(branch) for branch in value[1]]
-        if all(branches):
-            return [literal for branch in branches for literal in branch or ()]
-    return None
+def _longest(options: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Of the groups of literals that a pattern requires one of each of, the one whose shortest is longest;
+    empty without one of three characters or more."""
+    long = [group for group in options if all(len(literal) >= _GRAM for literal in group)]
+    return max(long, key=lambda group: min(map(len, group)), default=())

@@ -57,7 +57,7 @@ function history(changes) {
   if (!changes.length) return h("section", { class: "card", "aria-labelledby": "rules-history" }, title, h("p", { class: "quiet" }, "None yet."));
   const row = ({ at, person, action, version, rules }) => h("tr", {}, h("td", {}, new Date(at).toLocaleString("en")), h("td", {}, person),
     h("td", {}, action), h("td", {}, version ?? "saved with the model"), h("td", {}, count(rules)));
-  return h("section", { class: "card scroll", tabindex: "0", "aria-labelledby": "rules-history" }, title, h("table", {},
+  return h("section", { class: "card scroll", tabindex: "0", "aria-labelledby": "rules-history" }, title, h("table", { class: "changes" },
     h("thead", {}, h("tr", {}, ["When", "Who", "What", "Version", "Rules"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, changes.map(row))));
 }
