@@ -3,8 +3,8 @@
     python benchmarks/rules.py [--rules 0,100,1000,10000] [--rounds 5]
 
 Trains `fast` on the marketplace catalog (or on a sample shop, without it), writes rules from the words of its
-own listings (a third each: two words of a title; another field and a word; a pattern with two words), and predicts
-the same listings without rules and with each number of them, in turn within each round. The figure
+own listings (a third each: two words of a title; another field and a word; a pattern with two words), and
+predicts the same listings without rules and with each number of them, in turn within each round. The figure
 is the processor seconds with rules over those without in the same round: the median, and the extremes.
 """
 
