@@ -33,10 +33,10 @@ def compare_with_report(evaluation: Evaluation, earlier: Evaluation) -> Evaluati
     """Add the comparison with an earlier evaluation.
 
     Raises:
-        AisleError: The earlier evaluation matched no product.
+        AisleError: The earlier evaluation evaluated no product.
     """
     if not earlier.rows.evaluated:
-        raise AisleError("the earlier report matched no product: there is nothing to compare with")
+        raise AisleError("the earlier report evaluated no product: there is nothing to compare with")
     same = bool(evaluation.products) and evaluation.products == earlier.products
     further = [
         name for name in evaluation.model.overall.model_extra or {} if name in earlier.model.overall.numbers

@@ -120,7 +120,7 @@ class Summary(ResultRecord):
 
 
 class BaselineResult(ResultRecord):
-    """A baseline fitted on the same training rows and matched on the same products.
+    """A baseline fitted on the same training rows and evaluated on the same products.
 
     Attributes:
         differences: The model minus the baseline in `accuracy`, `macro_f1` and `level1` (accuracy at level

@@ -20,7 +20,7 @@ COUNT = 12
 
 
 class AuditCases(NamedTuple):
-    """n labelled products to be matched.
+    """n labelled products to be checked.
 
     Attributes:
         rows: (n,) their rows in the catalog.
