@@ -202,8 +202,10 @@ def accuracy(full: Any, cascades: dict[str, Any], labelled: Path) -> str:
         after = held.right(cascade.score(catalog))
         cost = str(cost_of(before, after)).removesuffix(f" on {len(held):,} held-out rows")
         parts.append(f"{name} of {after.mean():.1%} (difference {cost})")
-    rows = f"On {len(held):,} `test` rows without influence on thresholds the full model has an accuracy of {before.mean():.1%}"
-    return f"{rows}, {'; '.join(parts)}."
+    return (
+        f"On {len(held):,} `test` rows without influence on thresholds the full model has an accuracy of "
+        f"{before.mean():.1%}, {'; '.join(parts)}."
+    )
 
 
 def stages(name: str, cascade: Any, spent: Spent) -> str:
@@ -267,7 +269,8 @@ def main() -> None:
         *table(columns, [one.line(name) for name, one in found.items()]),
         "",
         f"Encoding takes per product: {parts}. The full model end to end reaches {share:.0%} of the lower "
-        f"ceiling. Target: {WANTED} products per second on two cores. {placed}. {accuracy(full, cascades, given.labelled)}",
+        f"ceiling. Target: {WANTED} products per second on two cores. {placed}. "
+        f"{accuracy(full, cascades, given.labelled)}",
     ]
     write_section("throughput", "\n".join(lines))
 
