@@ -4,7 +4,7 @@ torch is imported only to export an encoder that was never exported on this mach
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from aisle.inference.linear.predictor import LinearPredictor, TreeCounts
 from aisle.inference.zero_shot import name_products
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import count_terminals
-from aisle.models.linear.config import AnyView, encoder_key, linear_views
+from aisle.models.linear.config import AnyView, LinearSpec, encoder_key, linear_views
 from aisle.models.linear.descriptor import ImageDescriptor
 from aisle.models.linear.encoders import open_encoders
 from aisle.models.linear.fit import TrainingInputs, fit_linear, read_inputs
@@ -29,7 +29,7 @@ from aisle.models.preprocessing import (
 )
 from aisle.models.views import View
 from aisle.progress import SILENT, Progress
-from aisle.taxonomy import Taxonomy
+from aisle.taxonomy import Targets, Taxonomy
 from aisle.training.cross_fit import FoldModel, cross_fit
 from aisle.training.encoder_export import encoder_folder, exported_encoder
 from aisle.training.job import FitResult, TrainingJob, TrainingSet, fit_preprocessors
@@ -100,65 +100,99 @@ def train(job: TrainingJob, recipe: LinearRecipe, run: Run | None, progress: Pro
         progress: reports progress.
     """
     rows, targets = job.catalog.select(job.split.train), job.targets.select(job.split.train)
-    start: LinearPredictor | None = job.start
     store = job.store or FeatureStore()
-    if start is None:
+    if job.start is None:
         reader, start_model = new_reader(rows, recipe, store, progress), None
         if unreadable := _unreadable_views(reader, rows):
             recipe = _without(recipe, unreadable, progress)
             reader = new_reader(rows, recipe, store, progress)
     else:
-        reader, start_model = _extended_start(start, rows, job.taxonomy, store)
-    spec = recipe.model if start is None else start.spec
+        reader, start_model = _extended_start(job.start, rows, job.taxonomy, store)
     training_set = TrainingSet(rows, targets, np.ones(len(rows)) if rows.weights is None else rows.weights)
-    labels = training_set.labels()
     if recipe.label_name_examples:  # rows after the products, in the order of `labels`
         training_set = training_set.with_label_names(job.taxonomy)
+    spec = recipe.model if job.start is None else job.start.spec
     inputs = read_inputs(spec, reader, training_set.products, progress)
+    trainer = _Trainer(job, recipe, spec, rows, targets, training_set, reader, inputs)
+    every_row = np.arange(len(training_set.products))
+    predictor = trainer.fit_rows(every_row, reader, inputs, job.counts, start_model, progress)
+    if job.folds is None:
+        return FitResult(predictor)
+    return FitResult(predictor, cross_fit(trainer.fit_fold, rows, targets, job.folds, progress))
+
+
+class _Trainer(NamedTuple):
+    """What the final model and the models of the folds have in common.
+
+    Attributes:
+        job: what is trained on.
+        recipe: views and hyperparameters.
+        spec: those of the model.
+        rows: the training rows.
+        targets: their labels.
+        training_set: the same rows, and the names of labels after them.
+        reader: the feature extractor of the final model.
+        inputs: features of the training set.
+    """
+
+    job: TrainingJob
+    recipe: LinearRecipe
+    spec: LinearSpec
+    rows: Catalog
+    targets: Targets
+    training_set: TrainingSet
+    reader: LinearReader
+    inputs: TrainingInputs
 
     def fit_rows(
-        selected: np.ndarray, reader: LinearReader, inputs: TrainingInputs, counts: np.ndarray,
-        start_model: LinearModel | None, progress: Progress,
-    ) -> LinearPredictor:  # fmt: skip
+        self,
+        selected: np.ndarray,
+        reader: LinearReader,
+        inputs: TrainingInputs,
+        counts: np.ndarray,
+        start_model: LinearModel | None,
+        progress: Progress,
+    ) -> LinearPredictor:
         """Fit a model to some rows of the training set."""
-        assert training_set.weights is not None
+        assert self.training_set.weights is not None
         model = fit_linear(
-            spec, inputs.select(selected), training_set.targets.select(selected),
-            training_set.weights[selected], job.taxonomy, counts, seed=recipe.seed, progress=progress,
+            self.spec,
+            inputs.select(selected),
+            self.training_set.targets.select(selected),
+            self.training_set.weights[selected],
+            self.job.taxonomy,
+            counts,
+            seed=self.recipe.seed,
+            progress=progress,
             start=start_model,
-        )  # fmt: skip
+        )
         return LinearPredictor(
             model=model,
             reader=reader,
-            context=TreeCounts(job.taxonomy, model.counts),
-            policy=guarantee.Policy.uncalibrated(job.taxonomy),
-            knn_index=start.knn_index if start is not None else None,
+            context=TreeCounts(self.job.taxonomy, model.counts),
+            policy=guarantee.Policy.uncalibrated(self.job.taxonomy),
+            knn_index=self.job.start.knn_index if self.job.start is not None else None,
         )
 
-    def fit_fold(train_rows: np.ndarray) -> FoldModel:
+    def fit_fold(self, train_rows: np.ndarray) -> FoldModel:
         """Fit a model whose vocabularies, label names and counts come from these rows only."""
-        fold = rows.select(train_rows)
+        fold, targets = self.rows.select(train_rows), self.targets.select(train_rows)
+        start, taxonomy, store = self.job.start, self.job.taxonomy, self.reader.store
+        counts = count_terminals(taxonomy, targets)
         if start is None:
-            preprocessors = {**reader.preprocessors, **_fit_vocabularies(recipe, fold)}
-            fold_reader, fold_start = LinearReader(reader.views, preprocessors, reader.encoders, store), None
+            preprocessors = {**self.reader.preprocessors, **_fit_vocabularies(self.recipe, fold)}
+            reader = LinearReader(self.reader.views, preprocessors, self.reader.encoders, store)
+            start_model = None
         else:
-            fold_reader, fold_start = _extended_start(start, fold, job.taxonomy, store)
-        fold_inputs = read_inputs(spec, fold_reader, training_set.products, SILENT, inputs.dense)
-        fold_targets = targets.select(train_rows)
-        counts = count_terminals(job.taxonomy, fold_targets)
-        counts = counts if start is None else merge_counts(start, job.taxonomy, counts)
+            reader, start_model = _extended_start(start, fold, taxonomy, store)
+            counts = merge_counts(start, taxonomy, counts)
+        inputs = read_inputs(self.spec, reader, self.training_set.products, SILENT, self.inputs.dense)
         selected = train_rows
-        if recipe.label_name_examples:
-            in_fold = np.isin(labels, fold_targets.node[fold_targets.exact])
-            selected = np.concatenate([train_rows, len(rows) + np.flatnonzero(in_fold)])
-        predictor = fit_rows(selected, fold_reader, fold_inputs, counts, fold_start, SILENT)
-        return FoldModel(predictor, fold_inputs)
-
-    every_row = np.arange(len(training_set.products))
-    predictor = fit_rows(every_row, reader, inputs, job.counts, start_model, progress)
-    if job.folds is None:
-        return FitResult(predictor)
-    return FitResult(predictor, cross_fit(fit_fold, rows, targets, job.folds, progress))
+        if self.recipe.label_name_examples:
+            in_fold = np.isin(self.training_set.labels(), targets.node[targets.exact])
+            selected = np.concatenate([train_rows, len(self.rows) + np.flatnonzero(in_fold)])
+        predictor = self.fit_rows(selected, reader, inputs, counts, start_model, SILENT)
+        return FoldModel(predictor, inputs)
 
 
 def _fit_vocabularies(recipe: LinearRecipe, rows: Catalog) -> dict[str, TfidfPreprocessor]:
@@ -230,7 +264,7 @@ def new_preprocessor(view: AnyView, recipe: LinearRecipe) -> Any:
 
 
 def _extended_start(
-    start: LinearPredictor, rows: Catalog, taxonomy: Taxonomy, store: FeatureStore
+    start: LinearPredictor, rows: Catalog, taxonomy: Taxonomy, store: FeatureStore | None
 ) -> tuple[LinearReader, LinearModel]:
     """The earlier model over the merged tree, and over vocabularies extended by the words of the new rows."""
     views = start.reader.views
