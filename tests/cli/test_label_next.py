@@ -45,7 +45,7 @@ def test_the_file_has_the_rows_as_they_were_and_a_suggestion(trained, shop, half
         assert row["category"] == ""
     assert "12 of " in shown
     assert "unlabelled products chosen" in shown
-    assert "What these labels would change at 95%" in shown or "automatic decisions at 95%" in shown
+    assert "Labels of the 6 drawn at random" in shown
     assert str(out) in shown
 
 
