@@ -136,3 +136,13 @@ def test_embeddings_are_the_joint_vectors(trained):
     assert vectors.shape == (7, trained.model.dim)
     assert np.isfinite(vectors).all()
     assert np.linalg.matrix_rank(vectors) > 1
+
+
+def test_settings_are_chosen_on_all_rows_but_those_marked_test():
+    rows = [{"title": f"red lamp {i}", "category": "Lamps"} for i in range(4)]
+    parts = ["train", "calibration", "validation", "test"]
+    catalog = aisle.read([{**row, "split": name} for row, name in zip(rows, parts, strict=True)])
+    assert [str(name) for name in workflow.rows_to_choose_on(catalog).split] == parts[:3]
+    assert len(workflow.rows_to_choose_on(aisle.read(rows))) == 4
+    only_test = aisle.read([{**row, "split": "test"} for row in rows])
+    assert len(workflow.rows_to_choose_on(only_test)) == 4

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from aisle.errors import BundleError, RecipeError
 from aisle.progress import SILENT, Progress
 from aisle.progress_bars import choose_progress
@@ -242,8 +244,10 @@ def part(catalog: Catalog, name: str) -> Catalog:
 
 def rows_to_choose_on(catalog: Catalog) -> Catalog:
     """The rows that settings are chosen on: without `test` rows, where there are others."""
-    rows = part(catalog, "train")
-    return rows if len(rows) else catalog
+    if catalog.split is None:
+        return catalog
+    rows = np.flatnonzero(catalog.split != "test")
+    return catalog.select(rows) if len(rows) else catalog
 
 
 def report(
