@@ -10,7 +10,7 @@ from aisle.data import Product
 from aisle.errors import AisleError, extra, first_line
 from aisle.guarantee import Prediction
 from aisle.rules.config import CellTest, Range, RuleConfig, Scalar
-from aisle.rules.literals import required_literals
+from aisle.rules.literals import longest_safe_text, required_literals
 from aisle.rules.text import fold, fold_value, folded_values, numbers, visible, words
 
 TIME_LIMIT = 0.05  # seconds of processor time that one pattern may take on one cell
@@ -108,10 +108,12 @@ class Values(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """Any of some regular expressions occurs; `required`: what `required_literals` finds in each."""
+    """Any of some regular expressions occurs; `required`: what `required_literals` finds in each; `safe`: the
+    length of text on which each needs no time limit."""
 
     compiled: tuple[Any, ...]
     required: tuple[tuple[tuple[str, ...], ...], ...]
+    safe: tuple[int, ...]
 
     def holds(self, cell: Cell) -> bool:
         """Whether it holds of a cell.
@@ -119,13 +121,13 @@ class Patterns(NamedTuple):
         Raises:
             TooSlowError: A pattern takes longer than `TIME_LIMIT`.
         """
-        folded = cell.folded
+        folded, text = cell.folded, cell.text
         try:
-            for pattern, groups in zip(self.compiled, self.required, strict=True):
-                if all(any(literal in folded for literal in group) for group in groups) and pattern.search(
-                    cell.text, timeout=TIME_LIMIT
-                ):
-                    return True
+            for pattern, groups, safe in zip(self.compiled, self.required, self.safe, strict=True):
+                if all(any(literal in folded for literal in group) for group in groups):
+                    limit = None if len(text) <= safe else TIME_LIMIT
+                    if pattern.search(text, timeout=limit):
+                        return True
             return False
         except TimeoutError:
             raise TooSlowError from None
@@ -265,7 +267,8 @@ def _tests(
         yield Words(tuple(dict.fromkeys(phrases)))
     if test.regex:
         compiled = tuple(_pattern(field, text, fail) for text in test.regex)
-        yield Patterns(compiled, tuple(map(required_literals, test.regex)))
+        required, safe = map(required_literals, test.regex), map(longest_safe_text, test.regex)
+        yield Patterns(compiled, tuple(required), tuple(safe))
     if test.min is not None or test.max is not None:
         yield Numbers(Range(min=test.min, max=test.max), test.decimal)
 
