@@ -155,6 +155,13 @@ def test_a_guarantee_holds_in_repeated_draws():
     assert broken <= 30  # 20 expected at most; P(more than 30) < .01
 
 
+def test_nothing_is_decided_without_checked_pairs_unless_asked_for(shop, target):
+    mapping = mapped(shop, target)
+    assert mapping.count("decided") == 0
+    assert "no pair of your tree is checked" in mapping.guarantee.statement
+    assert mapped(shop, target, reference=True).count("decided") > 0
+
+
 def test_too_few_checked_pairs_decide_nothing():
     found = find_threshold(CheckedScores(np.full(58, 0.9), np.ones(58, bool), "own"), 0.95)
     assert not found.holds

@@ -49,6 +49,12 @@ def map_catalog(
     checked: Annotated[
         Path | None, typer.Option(help="Checked pairs (CSV): fits the mapping to them, and guarantees it.")
     ] = None,
+    reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference", help="Decide by public pairs, which your tree may not resemble, without --checked."
+        ),
+    ] = False,
     overrides: Annotated[
         Path | None, typer.Option(help="Targets that you set (CSV: category or product, and target).")
     ] = None,
@@ -104,6 +110,7 @@ def map_catalog(
         encoder=encoder,
         checked=pairs,
         overrides=given,
+        reference=reference,
         precision=precision,
         alpha=alpha,
     )

@@ -76,6 +76,11 @@ class MappingGuarantee:
     @property
     def statement(self) -> str:
         """What is guaranteed, in a sentence."""
+        if not self.holds and self.basis == "reference":
+            return (
+                "Nothing is decided: no pair of your tree is checked. Write a sample (--sample 300), fill it "
+                "in, and name it (--checked FILE)."
+            )
         if not self.holds:
             return (
                 f"Nothing is decided: {self.precision:.0%} cannot be shown on the checked pairs "

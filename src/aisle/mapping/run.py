@@ -1,5 +1,6 @@
 """Maps a shop's categories, and single products, onto another tree."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -121,6 +122,7 @@ def map_categories(
     encoder: Encoder | None = None,
     checked: Sequence[CheckedPair] = (),
     overrides: Overrides | None = None,
+    reference: bool = False,
     precision: float = 0.95,
     alpha: float = 0.05,
 ) -> CategoryMapping:
@@ -134,8 +136,10 @@ def map_categories(
         target_texts: titles of products in the target tree, by node.
         encoder: of names and paths.
         checked: pairs that a person checked, a random sample of the shop's categories. The scorer is fitted
-            to them, and the guarantee rests on them. Without any, it rests on public pairs.
+            to them, and the guarantee rests on them. Without any, nothing is decided.
         overrides: targets that people set.
+        reference: without checked pairs, decide by the threshold of public pairs, which says little about a
+            tree that is not alike.
         precision: share of decided mappings that are right.
         alpha: the probability that it does not hold, at most.
 
@@ -152,6 +156,8 @@ def map_categories(
         calibration = LogitCalibration.fit(scores.confidence, scores.right)
     scores = replace(scores, confidence=calibration(scores.confidence))
     guarantee = find_threshold(scores, precision, alpha)
+    if not checked and not reference:
+        guarantee = replace(guarantee, threshold=math.inf)
     split = straddling(source, side, match, products) if products else {}
     categories = _categories(source, match, calibration, guarantee, overrides, set(split), products)
     single = {
