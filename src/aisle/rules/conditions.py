@@ -88,10 +88,11 @@ class Words(NamedTuple):
 
     def holds(self, cell: Cell) -> bool:
         """Whether it holds of a cell."""
-        return any(
-            phrase[0] in cell.vocabulary and (len(phrase) == 1 or f" {' '.join(phrase)} " in cell.phrase)
-            for phrase in self.phrases
-        )
+        vocabulary = cell.vocabulary
+        for phrase in self.phrases:
+            if phrase[0] in vocabulary and (len(phrase) == 1 or f" {' '.join(phrase)} " in cell.phrase):
+                return True
+        return False
 
 
 class Values(NamedTuple):
@@ -167,7 +168,10 @@ class FieldCondition(NamedTuple):
             return False
         if cell is None:
             return not self.tests
-        return all(test.holds(cell) for test in self.tests)
+        for test in self.tests:  # noqa: SIM110 - quicker than `all`
+            if not test.holds(cell):
+                return False
+        return True
 
 
 class ModelCondition(NamedTuple):
@@ -215,12 +219,12 @@ class CompiledRule(NamedTuple):
         Raises:
             TooSlowError: One of its patterns takes too long.
         """
-        return (
-            self.config.acts_on(day)
-            and self.model.holds(own, source)
-            and all(condition.holds(cells) for condition in self.when)
-            and not any(all(condition.holds(cells) for condition in group) for group in self.unless)
-        )
+        for condition in self.when:  # plain loops: this runs for every candidate of every product
+            if not condition.holds(cells):
+                return False
+        if not self.config.acts_on(day) or not self.model.holds(own, source):
+            return False
+        return not any(all(condition.holds(cells) for condition in group) for group in self.unless)
 
 
 def compile_fields(
