@@ -153,7 +153,7 @@ def splits(limit: int) -> list[str]:
         catalog, train, test = parts_of(name, limit, limit // 3)
         history = simulate(base_of(catalog), 31, ("split",), 0.1)
         model = aisle.train(rows_of(catalog, train, history.old_of), changes=RECIPE)
-        changes = diff(history.old, history.new)
+        changes = diff(model.taxonomy, history.new)
         split = {" > ".join(path) for old, path in history.new_of.items() if path and old in history.split}
         labelled = rows_of(catalog, train, history.new_of)
         rows = [row for row in rows_of(catalog, test, history.new_of) if row["category"] in split]
@@ -173,7 +173,7 @@ def splits(limit: int) -> list[str]:
             retrained = aisle.train([*known, *shown], changes=RECIPE)
             right = [correct(one, rows) for one in (alone, looked, retrained)]
             shares = [f"{one.mean():.1%}" for one in right]
-            low, high = clopper_pearson(int(right[1].sum()), len(rows), 0.95)
+            _, low, high = clopper_pearson(int(right[1].sum()), len(rows))
             lines.append(
                 f"| {name} | {len(split)} | {len(rows):,} | {count} | {shares[0]} | "
                 f"{shares[1]} ({low:.1%} to {high:.1%}) | {shares[2]} |"

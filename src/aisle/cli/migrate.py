@@ -84,7 +84,7 @@ def migrate(
         console.print_json(_as_json(found, saved.model_id, target, count))
         return
     if not quiet:
-        _print_migration(found, run, target, rows, count)
+        _print_migration(found, target, rows, count)
     console.print_paths(
         model=target / "model", changes=target / "changes.html", to_check=listed if count else None
     )
@@ -103,7 +103,7 @@ def _old_products(
         return None
 
 
-def _print_migration(found: "Migration", run: Path, target: Path, rows: "Catalog | None", count: int) -> None:
+def _print_migration(found: "Migration", target: Path, rows: "Catalog | None", count: int) -> None:
     print_counts(found.changes)
     if rows is not None:
         console.out.print(f"{count:,} of {len(rows):,} products have a category that is to be checked")
@@ -121,12 +121,12 @@ def _print_migration(found: "Migration", run: Path, target: Path, rows: "Catalog
     if found.without_labels:
         named = [" > ".join(tree.nodes[tree.index(i)].path) for i in found.without_labels]
         more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
-        console.out.print(f"{len(named):,} branches have no labelled row, and nothing is decided there:")
+        console.out.print(f"without a labelled row, so that nothing is decided there: {len(named):,}")
         for name in named[:_SHOWN]:
             console.out.print(f"  {console.printable(name)}", markup=False)
         if more:
             console.out.print(f" {more}")
-    print_curve(found.model.policy, run)
+    print_curve(found.model.policy, target)
 
 
 def _as_json(found: "Migration", model_id: str, target: Path, count: int) -> dict[str, object]:

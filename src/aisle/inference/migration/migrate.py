@@ -70,8 +70,11 @@ def migrate(
 
     Raises:
         CatalogError: no example has a category of the new tree.
+        ValueError: `changes` are those of other trees.
     """
     old: Taxonomy = model.taxonomy
+    if changes is not None and (changes.old != old or changes.new != new):
+        raise ValueError("the changes are those of other trees than the model's and the new one")
     found = diff(old, new) if changes is None else changes
     every = moves(found)
     node = move_targets(found, Targets(np.arange(len(old)), np.ones(len(old), bool))).node
