@@ -181,11 +181,6 @@ class LinearSpec(Strict):
         return self
 
 
-def view_types() -> tuple[type[Strict], ...]:
-    """The classes of views, one per `type`."""
-    return TfidfView, TextEncoderView, ImageEncoderView, ImageDescriptorView, VectorView
-
-
 def encoder_key(view: AnyView) -> str | None:
     """The recipe key that names the view's pretrained encoder, if it has one."""
     return {"TextEncoder": "text_encoder", "ImageEncoder": "image_encoder"}.get(view.type)
