@@ -1,9 +1,10 @@
 """Rules of combined models: the same in each, and after saving."""
 
+from tests.rules.shop import model, rules
+
 import aisle
 from aisle.inference.cascade import Cascade
 from aisle.inference.ensemble import Ensemble
-from tests.rules.shop import model, rules
 
 RULES = '[[rule]]\nid = "lamp"\naction = "force"\ncategory = "Home > Lamps"\nwhen.title.contains = "sock"'
 
