@@ -54,10 +54,17 @@ def test_a_table_of_sqlite_is_read(database):
     assert raw(chunk.catalog()) == TEXT
 
 
+@pytest.mark.parametrize("query", ["products", "timeout=3&products", "main.products"])
+def test_a_bare_name_in_an_address_is_a_table(database, query):
+    assert [row["title"] for row in raw(read(f"sqlite:///{database}?{query}"))] == ["mug", "pen"]
+    assert read(f"sqlite:///{database}?my%20products").names == ["id", "title"]
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
         ("", r"name a table, \?table=NAME, or \?query=SELECT …; it has cheap, my products, products"),
+        ("?product", "no table is called 'product'; it has .* Did you mean 'products'"),
         ("?table=product", "no table is called 'product'; it has .* Did you mean 'products'"),
         ("?query=SELECT colour FROM products", "no such column: colour"),
         ("?query=DELETE FROM products", "readonly database"),

@@ -148,9 +148,9 @@ def test_a_yml_catalog_has_the_paths_of_its_categories(tmp_path):
             [
                 {
                     **{"id": "1", "text": "A  mugbig"},
-                    "variant": '[{"size": "S", "sku": "1"}, {"size": "M", "sku": "2"}]',
+                    **{"variant.size": "S, M", "variant.sku": "1"},
                 },
-                {"id": "2", "text": None, "variant": None},
+                {"id": "2", "text": None, "variant.size": None, "variant.sku": None},
             ],
         ),
         (  # Ceneo
@@ -205,6 +205,34 @@ def test_a_record_may_span_many_pieces_and_records_many_batches(tmp_path):
     assert len(catalog) == 5000
     assert catalog.raw(5)["t"] == long.strip()
     assert catalog.raw(4999) == {"id": "4999", "t": "x & y"}
+
+
+VARIANTS = (
+    "<variant><sku>A{0}</sku><size>S</size><image>http://x.example/{0}.jpg</image></variant>"
+    "<variant><sku>B{0}</sku><size>L</size><image>http://x.example/{0}b.jpg</image></variant>"
+)
+
+
+@pytest.mark.parametrize("wrapper", ["variants", "Variations", ""])
+def test_images_and_ids_of_nested_variants_are_those_of_the_product(tmp_path, wrapper):
+    inner = f"<{wrapper}>{VARIANTS}</{wrapper}>" if wrapper else VARIANTS
+    one = inner.format(2).replace("<variant><sku>B2", "<x><sku>").partition("<x>")[0]
+    one = f"{one}</{wrapper}>" if wrapper else one
+    catalog = of(
+        tmp_path,
+        f"<items><item><name>mug</name><category>Kitchen</category>{inner.format(1)}</item>"
+        f"<item><name>pen</name><category>Office</category>{one}</item></items>",
+    )
+    first, second = catalog
+    assert [first.id, second.id] == ["A1", "A2"]
+    assert catalog.image_names(0) == ["http://x.example/1.jpg", "http://x.example/1b.jpg"]
+    assert catalog.image_names(1) == ["http://x.example/2.jpg"]
+    assert first.fields == {"title": "mug", f"{wrapper or 'variant'}.size": "S, L"}
+
+
+def test_the_own_id_of_a_product_is_before_that_of_its_variants(tmp_path):
+    rows = "".join(f"<item><id>{i}</id><name>mug {i}</name>{VARIANTS.format(i)}</item>" for i in range(3))
+    assert [product.id for product in of(tmp_path, f"<items>{rows}</items>")] == ["0", "1", "2"]
 
 
 BOMB = '<!DOCTYPE l [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;">]><l><p><q>&b;</q><r/></p></l>'

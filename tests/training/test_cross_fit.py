@@ -1,5 +1,7 @@
 """How the guarantee of a linear model is fitted: on out-of-fold scores, and all rows train."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,14 @@ QUICK = ("views.image=false", "linear_svm.penalty=1.0")
 class Messages(type(SILENT)):
     def __init__(self):
         self.said = []
+        self.tasks = {}
+
+    @contextmanager
+    def __call__(self, label, total=None, unit="products"):
+        def advance(n):
+            self.tasks[label] = self.tasks.get(label, 0) + n
+
+        yield advance
 
     def say(self, text):
         self.said.append(text)
@@ -35,6 +45,7 @@ def test_every_labelled_row_trains_and_calibrates(shop):
     )
     assert model.seen(shop).all()
     assert model.policy.method == "cross-fit"
+    assert messages.tasks["cross-fitting"] == 5  # a bar over the folds, also where remarks are not shown
     assert {point.rows for point in model.policy.curve} == {120}
 
 

@@ -20,7 +20,8 @@ _LETTERS = str.maketrans(
     {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ى": "ي", "ё": "е"}
 )
 _NAME_PREFIX = re.compile(
-    r"^(?:g|tax|post|product|item|data|offer|attributes|fields|node|_source)\s*[:./]\s*(?=\w)", re.IGNORECASE
+    r"^(?:g|tax|post|product|item|data|offer|attributes|fields|node|_source|varia(?:nt|tion)s?)\s*[:./]\s*(?=\w)",
+    re.IGNORECASE,
 )
 _NUMBER_ONE = re.compile(r"(?<=\w)[\s_-]*1$")  # `Bezeichnung 1`
 _ADDITION = re.compile(r"[\s*:]*[(\[（【<][^()\[\]（）【】<>]*[)\]）】>][\s*:]*$")

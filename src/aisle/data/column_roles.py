@@ -250,6 +250,6 @@ def _images(names: list[str], binary: set[str], profile: Profiles) -> tuple[tupl
     named, more = named_as("images"), named_as("more_images")
     best_filled = max((profile(n).filled for n in named), default=0.0)
     main = [n for n in named if profile(n).filled >= _HALF * best_filled][:1]
-    read = [*main, *numbered, *more] or [n for n in names if n in binary][:1]
+    read = list(dict.fromkeys([*main, *numbered, *more])) or [n for n in names if n in binary][:1]
     repeated = [n for n in named if n not in read and profile(n).sampled and profile(n).may_be_images]
     return tuple(read), tuple(repeated)

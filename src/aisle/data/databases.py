@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus, urlsplit
 
 import pyarrow as pa
 from pyarrow.parquet import ParquetWriter, write_table
@@ -29,8 +29,9 @@ def copy_query(address: Address, out: Path) -> None:
     them. A query that ran twice could give its rows in another order.
 
     Args:
-        address: `postgresql://user@host/shop?table=products`, or `?query=SELECT …`; also `sqlite:///shop.db`,
-            and any database that SQLAlchemy knows. `?table=schema.products` names a schema.
+        address: `postgresql://user@host/shop?table=products`, or `?products`, or `?query=SELECT …`; also
+            `sqlite:///shop.db`, and any database that SQLAlchemy knows. `?table=schema.products` names a
+            schema.
         out: The file.
 
     Raises:
@@ -67,7 +68,15 @@ def _engine(sa: Any, address: Address) -> tuple[Any, str | None, str | None]:
         url = url.update_query_dict({"connect_timeout": url.query.get("connect_timeout", "15")})
     url = url.set(drivername=_DRIVERS.get(url.drivername.lower(), url.drivername))
     table, query = (value if isinstance(value, str) else None for value in asked.values())
+    if not table and not query:
+        table = _bare_name(address.url)
     return sa.create_engine(url, poolclass=sa.pool.NullPool, **options), table, query
+
+
+def _bare_name(url: str) -> str | None:
+    """The table of `…?products`; None where every part of the query has a value."""
+    parts = urlsplit(url).query.split("&")
+    return next((unquote_plus(part) for part in parts if part and "=" not in part), None)
 
 
 def _statement(sa: Any, connection: Any, address: Address, table: str | None, query: str | None) -> Any:

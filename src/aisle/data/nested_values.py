@@ -4,8 +4,10 @@ The shapes are those of the APIs of WooCommerce, Shopify (REST and GraphQL), Mag
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from aisle.data.column_names import rank
 
 _DEPTH = 8
 _PATH_NAMES = ("fullname", "fullpath", "breadcrumb", "path")  # of a category, before its own name
@@ -154,6 +156,34 @@ def unwrap(record: Mapping[str, Any]) -> Mapping[str, Any]:
         known = {name: _joined(value) for name, value in record.items() if name != "values"}
         record = known | _by_context(values)
     return record
+
+
+def merge_variants(variants: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The columns of a product's variants as those of one record.
+
+    An id is that of the first variant, a column of images lists those of all, and other columns name each
+    value once.
+
+    Args:
+        variants: Their records, in order.
+    """
+    values: dict[str, list[Any]] = {}
+    for variant in variants:
+        for name, value in variant.items():
+            known = values.setdefault(name, [])
+            known += [one for one in _parts(value) if one not in known]
+    return {name: _merged(name, found) for name, found in values.items() if found}
+
+
+def _parts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if value not in (None, "") else []
+
+
+def _merged(name: str, values: list[Any]) -> Any:
+    if len(values) == 1 or rank("id", name) is not None:
+        return values[0]
+    is_image = rank("images", name) is not None or rank("more_images", name) is not None
+    return values if is_image or not _are_codes(values) else ", ".join(map(str, values))
 
 
 def _is_frame(key: str, rest: Mapping[str, Any]) -> bool:

@@ -72,23 +72,26 @@ def cross_fit(
     order: list[np.ndarray] = []
     tree: Taxonomy | None = None
     zero_shot: ZeroShot | None = None
-    for fold in range(int(folds.max(initial=-1)) + 1):
-        held, learned = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        if not len(held) or not len(learned):
-            continue
-        progress.say(f"fold {fold + 1} of {folds.max() + 1}: training on {len(learned):,} rows")
-        model, inputs = train_without(learned)
-        tree = model.taxonomy
-        spaces = _spaces(model, inputs)
-        ids = [model.taxonomy.nodes[node].id for node in targets.node]
-        model = _remembering(model, spaces, ids, learned)
-        scores, near = _score(model, inputs.select(held), {n: v[held] for n, v in spaces.items()})
-        logp.append(scores)
-        nearest.append(near)
-        order.append(held)
-        if zero_shot is None:
-            known = Targets(targets.node[held], targets.exact[held])
-            zero_shot = model.with_zero_shot(products.select(held), known).zero_shot
+    n_folds = int(folds.max(initial=-1)) + 1
+    with progress("cross-fitting", n_folds, "folds") as advance:
+        for fold in range(n_folds):
+            held, learned = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            if not len(held) or not len(learned):
+                continue
+            progress.say(f"fold {fold + 1} of {n_folds}: training on {len(learned):,} rows")
+            model, inputs = train_without(learned)
+            tree = model.taxonomy
+            spaces = _spaces(model, inputs)
+            ids = [model.taxonomy.nodes[node].id for node in targets.node]
+            model = _remembering(model, spaces, ids, learned)
+            scores, near = _score(model, inputs.select(held), {n: v[held] for n, v in spaces.items()})
+            logp.append(scores)
+            nearest.append(near)
+            order.append(held)
+            if zero_shot is None:
+                known = Targets(targets.node[held], targets.exact[held])
+                zero_shot = model.with_zero_shot(products.select(held), known).zero_shot
+            advance(1)
     if tree is None:
         return None
     rows = np.concatenate(order)

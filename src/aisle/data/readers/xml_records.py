@@ -14,6 +14,7 @@ from typing import Any
 
 from aisle.data.column_names import rank
 from aisle.data.files import IMAGE_ENDINGS
+from aisle.data.nested_values import merge_variants
 from aisle.data.readers.xml_categories import CategoryList, is_category
 from aisle.data.readers.xml_structure import Structure, XmlPath
 from aisle.errors import CatalogError
@@ -34,6 +35,7 @@ _INLINE = {"b", "i", "a", "strong", "em", "u", "small", "sup", "sub", "font", "b
 _BLOCKS = {"p", "ul", "ol", "div", "h1", "h2", "h3"}
 _PAIR = re.compile(r"(?:.*[_:])?(?:name|key|label|code)", re.I), re.compile(r"(?:.*[_:])?val(?:ue)?", re.I)
 _NOISE = ("xlink:", "xsi:", "xml:")  # prefixes of attributes that say nothing about a product
+_VARIANTS = {"variants", "variant", "variations", "variation"}
 _SIZE = "view-type"  # attribute of groups of the same images in several sizes
 
 
@@ -213,11 +215,26 @@ def _fields(element: Element, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, children in groups.items():
         column = f"{prefix}{name}"
-        if len(children) > 1:
+        variants = _variants(children) if name.casefold() in _VARIANTS else []
+        if variants:
+            found |= {f"{column}.{key}": value for key, value in merge_variants(variants).items()}
+        elif len(children) > 1:
             found[column] = _several(children)
         else:
             found |= _single(children[0], column)
     return found
+
+
+def _variants(children: list[Element]) -> list[dict[str, Any]]:
+    """The records of the variants of a product; `[]` where the elements are no records."""
+    found: list[Element] = []
+    for child in children:
+        kinds = {grandchild.name for grandchild in child.children}
+        wraps = len(kinds) == 1 and all(grandchild.children for grandchild in child.children)
+        found += child.children if wraps else [child]
+    if any(not child.children or _is_markup(child) or _pair(child) for child in found):
+        return []
+    return [record(child) for child in found]
 
 
 def _single(child: Element, column: str) -> dict[str, Any]:
