@@ -374,4 +374,19 @@ HOTLINE = Export(
     ],
     [0, 1],
 )
+IDEASOFT = Export(
+    "IdeaSoft product feed",
+    "urunler.xml",
+    '<?xml version="1.0" encoding="UTF-8"?>\n<products>\n'
+    "<product><Barcode>67</Barcode><stockCode>K1</stockCode><label>Kravat</label><details>Siyah</details>"
+    "<Fiyat>9,5</Fiyat><currencyAbbr>TL</currencyAbbr><stockAmount>7</stockAmount>"
+    "<Category>Aksesuar &gt; Kravat</Category><Resim1>https://x/a.jpg</Resim1><Resim2>https://x/b.jpg</Resim2></product>\n"
+    "<product><Barcode>68</Barcode><stockCode>B1</stockCode><label>Bardak</label><details/><Fiyat>4</Fiyat>"
+    "<currencyAbbr>TL</currencyAbbr><stockAmount>2</stockAmount><Category>Mutfak</Category><Resim1/></product>\n</products>\n",
+    [
+        ("K1", "Kravat", ["Aksesuar > Kravat"], ["https://x/a.jpg", "https://x/b.jpg"], {"Fiyat": "9,5"}),
+        ("B1", "Bardak", ["Mutfak"], [], {}),
+    ],
+    [0, 1],
+)
 EXPORTS = [value for value in list(globals().values()) if isinstance(value, Export)]

@@ -207,6 +207,26 @@ def test_a_record_may_span_many_pieces_and_records_many_batches(tmp_path):
     assert catalog.raw(4999) == {"id": "4999", "t": "x & y"}
 
 
+@pytest.mark.parametrize("listed", ["", "<categories><category id='7'>Lamps</category></categories>"])
+def test_codes_of_a_yml_catalog_that_does_not_name_them_are_its_categories(tmp_path, listed):
+    offers = "".join(
+        f"<offer id='{i}'><price>9</price><currencyId>EUR</currencyId><categoryId>{code}</categoryId>"
+        f"<name>mug {i}</name><picture>https://x.example/{i}.jpg</picture></offer>"
+        for i, code in enumerate(("20003", "10020"))
+    )
+    catalog = of(tmp_path, f"<yml_catalog><shop>{listed}<offers>{offers}</offers></shop></yml_catalog>")
+    assert [product.categories for product in catalog] == [(("20003",),), (("10020",),)]
+
+
+def test_czech_names_of_columns_are_known(tmp_path):
+    header = '"Název produktu (CZ)";"Kategorie";"Popis (CZ)";"Kód produktu";"Online obrázky"'
+    (tmp_path / "x.csv").write_text(f'{header}\n"Hrnek";"Kuchyň";"Bílý";"A1";"https://x.example/1.jpg"\n')
+    (product,) = read(tmp_path / "x.csv")
+    assert (product.id, product.categories) == ("A1", (("Kuchyň",),))
+    assert product.fields == {"title": "Hrnek", "description": "Bílý"}
+    assert read(tmp_path / "x.csv").image_names(0) == ["https://x.example/1.jpg"]
+
+
 VARIANTS = (
     "<variant><sku>A{0}</sku><size>S</size><image>http://x.example/{0}.jpg</image></variant>"
     "<variant><sku>B{0}</sku><size>L</size><image>http://x.example/{0}b.jpg</image></variant>"

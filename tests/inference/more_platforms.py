@@ -114,6 +114,17 @@ MORE = {
         "</items></price>\n",
         {"old": ("", "1", "3"), "new": ("2", "5")},
     ),
+    "ideasoft": (
+        "urunler.xml",
+        '<?xml version="1.0" encoding="utf-8"?>\n<products>\n'
+        "<product><stockCode>l</stockCode><label>Lamp</label><details>A lamp</details><currencyAbbr>TL</currencyAbbr>"
+        "<stockAmount>1</stockAmount><Category>{0}</Category></product>\n"
+        "<product><stockCode>p</stockCode><label>Pot</label><details/><currencyAbbr>TL</currencyAbbr>"
+        "<stockAmount>1</stockAmount><Category>{1}</Category></product>\n"
+        "<product><stockCode>t</stockCode><label>Thing</label><details/><currencyAbbr>TL</currencyAbbr>"
+        "<stockAmount>1</stockAmount><Category>{2}</Category></product>\n</products>\n",
+        {"new": ("Home &gt; Lamps, Bulbs &amp; More", "Garden &gt; Pots &gt; Clay")},
+    ),
     "ceneo": (
         "ceneo.xml",
         "<?xml version='1.0' encoding='utf-8'?>\n<offers>\n"

@@ -81,7 +81,7 @@ class CategoryFormat:
         if self.coded and self.codes is None and not _are_codes(path):
             return None
         if self.codes is not None:
-            code = self.codes.get(_folded(path))
+            code = self.codes.get(_folded(path), path[0] if path[0].isdigit() else None)
             return None if code is None else (code,)
         if self.listed == "ids" and category.id.isdigit():
             return (JsonCell(f"[{category.id}]"),)
