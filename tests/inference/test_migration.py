@@ -161,6 +161,14 @@ def test_the_command(run: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 121
 
 
+def test_a_migrated_model_is_no_member_of_an_ensemble(moved: Migration, run: Path, tmp_path: Path) -> None:
+    moved.model.save(tmp_path / "m")
+    arguments = ["ensemble", tmp_path / "m", run / "run", "--out", tmp_path / "e"]
+    found = CliRunner().invoke(register(), [*map(str, arguments)])
+    assert found.exit_code != 0
+    assert "was migrated from another tree" in found.output + str(found.exception)
+
+
 def test_relabel_keeps_every_other_byte(run: Path, tmp_path: Path) -> None:
     source = tmp_path / "shop.csv"
     source.write_bytes(

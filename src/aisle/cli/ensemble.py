@@ -86,6 +86,11 @@ def ensemble(
 
 
 def _member(model: Any, run: Path) -> Any:
+    if getattr(model, "runtime", "") == "migrated":
+        raise AisleError(
+            f"{run} was migrated from another tree, and cannot be in an ensemble: "
+            "migrate the ensemble of the earlier models instead"
+        )
     if not hasattr(model, "model"):
         raise AisleError(f"{run} is an ensemble itself; name its members")
     return model
