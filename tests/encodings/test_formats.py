@@ -107,9 +107,9 @@ def test_markup_is_read_whatever_a_text_file_is_called(tmp_path, name, data, row
     assert found == (rows or [{"g:id": "1", "title": "blue mug, big"}])
 
 
-def test_a_tree_as_xml_is_refused_by_name(tmp_path):
+def test_xml_without_categories_is_no_tree(tmp_path):
     (tmp_path / "tree.xml").write_text("<tree><node>Pens</node></tree>")
-    with pytest.raises(AisleError, match=r"tree\.xml: no tree, but XML"):
+    with pytest.raises(AisleError, match=r"tree\.xml: the XML holds no categories that are known"):
         read([{"title": "a", "category": "Pens"}], taxonomy=tmp_path / "tree.xml")
 
 

@@ -191,7 +191,7 @@ def test_a_runs_folder_says_what_it_was_told_and_how_it_went(undisturbed):
     assert float(history[-1]["loss"]) < float(history[0]["loss"])
     assert {f.name for f in undisturbed.iterdir()} - {"reference.npz"} == {
         "recipe.toml", "catalog.json", "versions.json", "data.json", "metrics.csv",
-        "curves.svg", "tensorboard", "model",
+        "curves.svg", "tensorboard", "model", "labelled_scores.npz",
     }  # fmt: skip
 
 

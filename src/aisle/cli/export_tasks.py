@@ -13,9 +13,7 @@ from aisle.cli.options import AsJson, CatalogOptions, Device, Quiet, Run, Source
 from aisle.errors import AisleError, CatalogError
 
 
-@command(
-    "export-tasks", "Write tasks with pre-annotations for Label Studio or Prodigy.", section="Classification"
-)
+@command("export-tasks", "Write pre-annotated tasks (Label Studio, Prodigy).", section="Classification")
 def export_tasks(
     run: Run,
     source: Source,

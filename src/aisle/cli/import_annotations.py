@@ -14,7 +14,7 @@ _SHOWN = 5  # unknown categories and disagreements that are named
 
 @command(
     "import-annotations",
-    "Read labelled products from an export of Label Studio or Prodigy.",
+    "Read labels from a Label Studio or Prodigy export.",
     section="Catalog",
 )
 def import_annotations(

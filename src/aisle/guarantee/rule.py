@@ -21,7 +21,7 @@ from aisle.taxonomy import Taxonomy
 NEVER = float("inf")  # a price at which nothing is decided
 CURVE = (0.99, 0.98, 0.95, 0.9, 0.85, 0.8)  # precisions of the operating curve
 Prefer = Literal["depth", "coverage"]
-_UTILITY: dict[str, tuple[float, float]] = {"depth": (0.2, 0.3), "coverage": (0.8, 0.1)}
+_UTILITY: dict[str, tuple[float, float]] = {"depth": (0.1, 0.3), "coverage": (0.8, 0.1)}
 
 
 @dataclass(frozen=True)

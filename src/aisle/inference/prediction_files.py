@@ -135,7 +135,10 @@ def check_output(file: Path) -> None:
         known = ", ".join(SINKS)
         if file.suffix.lower() in (".xlsx", ".xls", ".ods"):
             table = file.with_suffix(".csv").name
-            raise OutputError(f"{file}: no workbook is written; {table} opens in Excel, one column a level")
+            raise OutputError(
+                f"{file}: predictions are written as {known}, not as a workbook; name a file ending in one: "
+                f"{table} opens in Excel"
+            )
         raise OutputError(
             f"{file}: predictions are written as {known}; name a file ending in one, or a folder "
             f"({file.name}/)"

@@ -29,6 +29,7 @@ _LABEL_STUDIO = ("/label-studio/predict", "/label-studio/setup", "/label-studio/
 _SIZES = {
     "/v1/session": 4 * KIB,
     "/v1/suggest": 4 * MIB,
+    "/v1/rules": 16 * MIB,
     "/mcp": 4 * MIB,
     **dict.fromkeys(_LABEL_STUDIO, 16 * MIB),
 }
