@@ -11,7 +11,7 @@ Rules act on a product one after another: those of higher priority first, then i
 A product's rules depend on nothing but the product and the model's own prediction of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,9 +25,9 @@ from aisle.rules.conditions import CompiledRule
 from aisle.rules.ruleset import CompiledRules
 from aisle.taxonomy import Scores, Taxonomy
 
-MIN_KEPT = 0.5  # confidence that deny and restrict must leave for a decision to be automatic
+MIN_LEFT = 0.5  # confidence that deny and restrict must leave for a decision to be automatic
 SEPARATOR = ", "  # between the ids of rules that acted on one product
-_NOTHING = 1e-9  # confidence below which nothing is taken away
+_MIN_EXCLUDED = 1e-9  # excluded confidence up to which deny and restrict change nothing
 
 
 @dataclass
@@ -101,8 +101,8 @@ class DecidedBatch:
         products: The products.
         sources: (B,) names of the files they come from.
         confidences: The model's confidences.
-        own: (B,) the model's own predictions.
-        held: (B,) bool: products that no rule may decide, because their rows are faulty.
+        predictions: (B,) of the model.
+        faulty: (B,) bool: products that no rule may decide, because their rows are faulty.
         empty: (B,) bool: no view is present.
         ood: (B,) bool: probably of no category.
         problems: (B,) problems of each row.
@@ -111,8 +111,8 @@ class DecidedBatch:
     products: Sequence[Product]
     sources: Sequence[str]
     confidences: Confidences
-    own: list[Prediction]
-    held: np.ndarray
+    predictions: list[Prediction]
+    faulty: np.ndarray
     empty: np.ndarray
     ood: np.ndarray
     problems: Sequence[Sequence[str]]
@@ -122,37 +122,52 @@ def apply_rules(rules: CompiledRules, policy: Policy, batch: DecidedBatch) -> li
     """The predictions of a batch with the rules applied, in order."""
     day = rules.ruleset.today
     outcomes: dict[int, Outcome] = {}
-    for i, (product, source, own) in enumerate(zip(batch.products, batch.sources, batch.own, strict=True)):
-        if not batch.held[i]:
-            found = outcome(rules.matching(product, own, source, day), rules.taxonomy)
+    rows = zip(batch.products, batch.sources, batch.predictions, strict=True)
+    for i, (product, source, prediction) in enumerate(rows):
+        if not batch.faulty[i]:
+            found = outcome(rules.matching(product, prediction, source, day), rules.taxonomy)
             if found.acted:
                 outcomes[i] = found
-    decided = list(batch.own)
-    narrowed = [i for i, found in outcomes.items() if found.excluded is not None and found.forced is None]
-    decided_again = dict(zip(narrowed, _narrowed(policy, batch, outcomes, narrowed), strict=True))
+    decided = list(batch.predictions)
+    excluded = {
+        i: found.excluded
+        for i, found in outcomes.items()
+        if found.excluded is not None and found.forced is None
+    }
+    narrowed = _narrowed(policy, batch, excluded)
     for i, found in outcomes.items():
-        decided[i] = _decided(batch, i, found, decided_again.get(i))
+        decided[i] = _decided(batch, i, found, narrowed.get(i))
     return decided
 
 
 def _narrowed(
-    policy: Policy, batch: DecidedBatch, outcomes: dict[int, Outcome], rows: list[int]
-) -> list[tuple[Prediction, float]]:
-    """The predictions without the excluded categories, and the confidence that was left of each product."""
-    if not rows:
-        return []
+    policy: Policy, batch: DecidedBatch, masks: Mapping[int, np.ndarray]
+) -> dict[int, tuple[Prediction, float]]:
+    """Predict some rows again without the categories that rules exclude.
+
+    Args:
+        policy: Thresholds and guarantee.
+        batch: The batch.
+        masks: (N,) bool by row: the excluded terminals.
+
+    Returns:
+        By row: the prediction, and the share of the model's confidence that is not excluded.
+    """
+    if not masks:
+        return {}
+    rows = list(masks)
     index = np.array(rows)
-    excluded = np.stack([_mask(outcomes[i]) for i in rows])
+    excluded = np.stack(list(masks.values()))
     before = batch.confidences[index]
     chances = np.exp(before.logp.astype(np.float64))
-    kept = np.clip(1.0 - np.where(excluded, chances, 0.0).sum(1), 0.0, 1.0)
+    left = np.clip(1.0 - np.where(excluded, chances, 0.0).sum(1), 0.0, 1.0)
     logp = np.where(excluded, -np.inf, before.logp.astype(np.float64))
-    lost = ~np.isfinite(logp.max(1))  # nothing is left that the model gives any probability
-    logp[lost] = np.where(excluded[lost], -np.inf, 0.0)
+    impossible = ~np.isfinite(logp.max(1))  # nothing is left that the model gives any probability
+    logp[impossible] = np.where(excluded[impossible], -np.inf, 0.0)
     total = logsumexp(logp, axis=1)
     # Where neighbors left a part of the confidence to no category at all, it stays there.
     share = np.where(
-        lost | (kept <= 0), 1.0, np.minimum(np.exp(total) / np.maximum(kept, np.exp(total)), 1.0)
+        impossible | (left <= 0), 1.0, np.minimum(np.exp(total) / np.maximum(left, np.exp(total)), 1.0)
     )
     with np.errstate(divide="ignore"):
         logp = (logp - (total - np.log(share))[:, None]).astype(before.logp.dtype)
@@ -161,14 +176,9 @@ def _narrowed(
     changed = Confidences(before.taxonomy, logp, path)
     ids = [batch.products[i].id for i in rows]
     problems = [batch.problems[i] for i in rows]
-    model_id = batch.own[rows[0]].model_id
+    model_id = batch.predictions[rows[0]].model_id
     found = predictions(policy, ids, changed, batch.empty[index], batch.ood[index], problems, model_id)
-    return list(zip(found, kept.tolist(), strict=True))
-
-
-def _mask(found: Outcome) -> np.ndarray:
-    assert found.excluded is not None
-    return found.excluded
+    return dict(zip(rows, zip(found, left.tolist(), strict=True), strict=True))
 
 
 def _decided(
@@ -178,10 +188,10 @@ def _decided(
     ids = SEPARATOR.join(rule.config.id for rule in found.acted)
     if found.forced is not None:
         return replace(_forced(batch, row, found.forced), rule=ids)
-    prediction, kept = (batch.own[row], 1.0) if narrowed is None else narrowed
-    taken = 1.0 - kept
-    if narrowed is not None and taken <= _NOTHING:  # what is excluded had no confidence
-        prediction = batch.own[row]
+    prediction, left = (batch.predictions[row], 1.0) if narrowed is None else narrowed
+    excluded = 1.0 - left
+    if narrowed is not None and excluded <= _MIN_EXCLUDED:  # what is excluded had no confidence
+        prediction = batch.predictions[row]
         ids = SEPARATOR.join(
             rule.config.id for rule in found.acted if rule.config.action == "review" or rule is found.slow
         )
@@ -189,12 +199,14 @@ def _decided(
         name = found.slow.config.id
         return replace(_reviewed(prediction), rule=ids, reason=f"rule {name}: its regex takes too long here")
     if found.review is not None:
-        return replace(_reviewed(prediction), rule=ids, reason=said(found.review))
+        return replace(_reviewed(prediction), rule=ids, reason=rule_reason(found.review))
     if not ids:
         return prediction
-    narrowing = "; ".join(said(rule) for rule in found.acted)
-    if kept < MIN_KEPT and prediction.decision != "review":
-        reason = f"{narrowing}; it excludes {taken:.0%} of the model's confidence: not decided automatically"
+    narrowing = "; ".join(rule_reason(rule) for rule in found.acted)
+    if left < MIN_LEFT and prediction.decision != "review":
+        reason = (
+            f"{narrowing}; it excludes {excluded:.0%} of the model's confidence: not decided automatically"
+        )
         return replace(_reviewed(prediction), rule=ids, reason=reason)
     return replace(prediction, rule=ids, reason=f"{narrowing}; {prediction.reason}")
 
@@ -203,7 +215,7 @@ def _reviewed(prediction: Prediction) -> Prediction:
     return replace(prediction, decision="review", path=(), path_id="")
 
 
-def said(rule: CompiledRule) -> str:
+def rule_reason(rule: CompiledRule) -> str:
     """A rule in a prediction's reason: `rule nike: sold as shoes`."""
     config = rule.config
     what = {"force": "decides", "review": "asks for a review"}.get(config.action, "excludes categories")
@@ -212,7 +224,8 @@ def said(rule: CompiledRule) -> str:
 
 def _forced(batch: DecidedBatch, row: int, rule: CompiledRule) -> Prediction:
     """The prediction of a product that a rule decides, with the model's own confidence in that category."""
-    own, confidences, taxonomy = batch.own[row], batch.confidences[row : row + 1], batch.confidences.taxonomy
+    prediction, confidences = batch.predictions[row], batch.confidences[row : row + 1]
+    taxonomy = confidences.taxonomy
     node = rule.nodes[0]
     start, stop = taxonomy.span[node]
     end = taxonomy.terminal_of[node]
@@ -221,16 +234,16 @@ def _forced(batch: DecidedBatch, row: int, rule: CompiledRule) -> Prediction:
     depth = int(taxonomy.node_depth[best])
     sure = np.exp(confidences.lineage(np.array([best]))[0, :depth].astype(np.float64))
     path = taxonomy.nodes[best].path
-    others = [one for one in own.alternatives if one.path != path]
+    others = [one for one in prediction.alternatives if one.path != path]
     return replace(
-        own,
+        prediction,
         best=path,
         best_id=taxonomy.nodes[best].id,
         path=taxonomy.nodes[node].path,
         path_id=taxonomy.nodes[node].id,
         confidence=tuple(np.minimum(sure, 1.0).tolist()),
         decision="accept" if end >= 0 else "partial",
-        reason=said(rule),
+        reason=rule_reason(rule),
         alternatives=(Alternative(path, float(min(sure[-1], 1.0))), *others[: ALTERNATIVES - 1]),
         threshold=None,
     )
