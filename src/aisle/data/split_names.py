@@ -1,9 +1,9 @@
 """Maps values of a split column to train, validation, calibration or test."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
+from aisle.encodings import fold_accents
 from aisle.errors import CatalogError
 
 SPLITS = ("train", "validation", "calibration", "test")
@@ -34,8 +34,7 @@ _ENDINGS = ("set", "split", "data", "daten", "sample", "rows", "part", "partitio
 
 def _folded(value: str) -> str:
     """Remove case, accents and punctuation."""
-    parts = unicodedata.normalize("NFKD", value).casefold()
-    return re.sub(r"[\W_]+", "", "".join(c for c in parts if not unicodedata.combining(c)))
+    return re.sub(r"[\W_]+", "", fold_accents(value))
 
 
 _SPLIT_OF = {_folded(text): split for split, spellings in _SPELLINGS.items() for text in spellings}

@@ -1,14 +1,15 @@
 """One of the two trees of a mapping: its names, other names, and texts of its products."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from aisle.encodings import fold_accents
 from aisle.taxonomy import Taxonomy, TreeFile
+from aisle.taxonomy.plurals import singular
 
 _STOP = {
     *("and", "or", "of", "the", "for", "with", "in", "to", "und", "oder", "fur", "mit", "et", "ou", "de"),
@@ -69,17 +70,4 @@ class TreeSide:
 
 def words(text: str) -> list[str]:
     """The words of a name: without case, accents, plural endings and words such as `and`."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
-    return [singular(word) for word in re.findall(r"\w+", plain) if word not in _STOP]
-
-
-def singular(word: str) -> str:
-    """An English word without its plural ending; other words lose a final s at most."""
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes", "zes")):
-        return word[:-2]
-    return (
-        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
-    )
+    return [singular(word) for word in re.findall(r"\w+", fold_accents(text)) if word not in _STOP]

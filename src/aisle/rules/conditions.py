@@ -182,13 +182,13 @@ class ModelCondition(NamedTuple):
     decision: frozenset[str]
     source: tuple[str, ...]
 
-    def holds(self, own: Prediction, source: str) -> bool:
+    def holds(self, prediction: Prediction, source: str) -> bool:
         """Whether it holds of a prediction."""
-        if self.predicted and not any(own.best[: len(path)] == path for path in self.predicted):
+        if self.predicted and not any(prediction.best[: len(path)] == path for path in self.predicted):
             return False
-        if self.confidence is not None and not self.confidence.holds(own.confidence[-1]):
+        if self.confidence is not None and not self.confidence.holds(prediction.confidence[-1]):
             return False
-        if self.decision and own.decision not in self.decision:
+        if self.decision and prediction.decision not in self.decision:
             return False
         name = source.casefold()
         return not self.source or any(fnmatchcase(name, pattern) for pattern in self.source)
@@ -213,7 +213,7 @@ class CompiledRule(NamedTuple):
     unless: tuple[tuple[FieldCondition, ...], ...]
     model: ModelCondition
 
-    def holds(self, cells: Cells, own: Prediction, source: str, day: date) -> bool:
+    def holds(self, cells: Cells, prediction: Prediction, source: str, day: date) -> bool:
         """Whether the rule concerns a product.
 
         Raises:
@@ -222,7 +222,7 @@ class CompiledRule(NamedTuple):
         for condition in self.when:  # plain loops: this runs for every candidate of every product
             if not condition.holds(cells):
                 return False
-        if not self.config.acts_on(day) or not self.model.holds(own, source):
+        if not self.config.acts_on(day) or not self.model.holds(prediction, source):
             return False
         return not any(all(condition.holds(cells) for condition in group) for group in self.unless)
 

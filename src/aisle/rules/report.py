@@ -136,15 +136,19 @@ def check_rules(
     shadows: list[Counter[str]] = [Counter() for _ in results]
     conflicts: dict[tuple[str, str], Conflict] = {}
     products = touched = decided = 0
-    for product, source, label, own, final in rows:
+    for product, source, label, prediction, final in rows:
         products += 1
-        matching = list(rules.matching(product, own, source))
+        matching = list(rules.matching(product, prediction, source))
         if not matching:
             continue
         touched += 1
         decided += bool(final.rule) and final.decision != "review"
         acted = {rule.number for rule in outcome(matching, rules.taxonomy).acted}
-        changed = (own.path, own.best, own.decision) != (final.path, final.best, final.decision)
+        changed = (prediction.path, prediction.best, prediction.decision) != (
+            final.path,
+            final.best,
+            final.decision,
+        )
         first = next((rule for rule, _ in matching if rule.number in acted), None)
         for rule, slow in matching:
             result = results[rule.number]
@@ -155,7 +159,7 @@ def check_rules(
                 result.changed += changed
             elif first is not None:
                 shadows[rule.number][first.config.id] += 1
-            _compare(result, rule, rules, product, label, own)
+            _compare(result, rule, rules, product, label, prediction)
         for one, other in combinations([rule for rule, slow in matching if not slow], 2):
             if _contradict(one, other, rules):
                 key = (one.config.id, other.config.id)
@@ -186,14 +190,14 @@ def _compare(
     rules: CompiledRules,
     product: Product,
     label: CategoryPath | None,
-    own: Prediction,
+    prediction: Prediction,
 ) -> None:
     """Count whether the label and the model agree with a rule."""
     if rule.config.action == "review":
-        result.agreed += own.decision == "review"
+        result.agreed += prediction.decision == "review"
         return
     paths = [rules.taxonomy.nodes[node].path for node in rule.nodes]
-    result.agreed += _agrees(rule, own.best, paths)
+    result.agreed += _agrees(rule, prediction.best, paths)
     if label is None or not _tells(label, paths):
         return
     result.labelled += 1

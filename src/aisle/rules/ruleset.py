@@ -254,13 +254,13 @@ class CompiledRules:
         self._index = RuleIndex(self.rules)
 
     def matching(
-        self, product: Product, own: Prediction, source: str = "", day: date | None = None
+        self, product: Product, prediction: Prediction, source: str = "", day: date | None = None
     ) -> Iterator[tuple[CompiledRule, bool]]:
         """The rules that concern a product, in the order in which they act.
 
         Args:
             product: The product.
-            own: The model's own prediction.
+            prediction: The model's prediction.
             source: The name of the file that the product comes from.
             day: Decides what has expired. Default: today.
 
@@ -272,7 +272,7 @@ class CompiledRules:
         for number in self._index.candidates(cells):
             rule = self.rules[number]
             try:
-                if rule.holds(cells, own, source, day):
+                if rule.holds(cells, prediction, source, day):
                     yield rule, False
             except TooSlowError:
                 yield rule, True

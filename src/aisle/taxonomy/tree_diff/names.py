@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from aisle.encodings import fold_accents
+from aisle.taxonomy.plurals import singular
 from aisle.taxonomy.tree import Taxonomy
 
 _WORD = re.compile(r"[^\W_]+")
@@ -23,8 +25,7 @@ def folded(name: str) -> str:
 
     A name of punctuation alone stays as it is.
     """
-    text = unicodedata.normalize("NFKD", name.replace("&", " and ").replace("+", " and ")).casefold()
-    text = "".join(mark for mark in text if not unicodedata.combining(mark))
+    text = fold_accents(name.replace("&", " and ").replace("+", " and "))
     return " ".join(_WORD.findall(unicodedata.normalize("NFC", text))) or name.strip()
 
 
@@ -37,15 +38,7 @@ def folded_path(path: Sequence[str]) -> tuple[str, ...]:
 def words(name: str) -> frozenset[str]:
     """The words of a name that carry meaning, plurals as singulars; characters where words are not spaced."""
     found = _UNSPACED.sub(r" \g<0> ", folded(name)).split()
-    return frozenset(map(_singular, (word for word in found if word not in _STOP or len(found) == 1)))
-
-
-def _singular(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return frozenset(map(singular, (word for word in found if word not in _STOP or len(found) == 1)))
 
 
 class NameVectors:
