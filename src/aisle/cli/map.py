@@ -85,7 +85,15 @@ def map_catalog(
 ) -> None:
     """Map the shop's categories, and products whose category straddles several, onto another tree."""
     from aisle.cli.summary import print_catalog_summary
-    from aisle.mapping import map_categories, read_checked, read_target, shop_side, write_feed, write_mapping
+    from aisle.mapping import (
+        map_categories,
+        product_titles,
+        read_checked,
+        read_target,
+        shop_side,
+        write_feed,
+        write_mapping,
+    )
     from aisle.mapping.files import as_json as mapping_json
     from aisle.mapping.files import write_sample
 
@@ -106,7 +114,7 @@ def map_catalog(
         target,
         products=products,
         ids=[product.id for product in catalog] if given.products else (),
-        target_texts=None if target_products is None else _texts(target_products, target),
+        target_texts=None if target_products is None else product_titles(target_products, target.taxonomy),
         encoder=encoder,
         checked=pairs,
         overrides=given,
@@ -129,40 +137,22 @@ def map_catalog(
 
 
 def read_shop(source: Path, options: LabelledCatalogOptions) -> "Catalog":
-    """The shop's catalog; the shop's own categories of a Google feed are in `product_type`."""
+    """The shop's catalog, with the shop's own categories where a feed has Google's too."""
+    from aisle.mapping import shop_category_column
+
     catalog = options.read(source)
-    columns = catalog.columns
-    own = next(
-        (name for name in catalog.names if name.removeprefix("g:").replace(" ", "_") == "product_type"), None
-    )
-    is_feed = catalog.dialect is not None and catalog.dialect.name == "google"
-    if is_feed and own is not None and columns.category != own and not options.described().columns:
+    own = shop_category_column(catalog)
+    if own is not None and not options.described().columns:
         return replace(options, column=[f"category={own}"]).read(source)
     return catalog
 
 
 def _overrides(out: Path, file: Path | None, target: "TreeFile") -> "Overrides":
-    """What an earlier mapping file has in its column `override`, and what the file of overrides says."""
-    from aisle.mapping import Overrides, products_file, read_overrides
+    """The overrides of an earlier mapping, then those of a file."""
+    from aisle.mapping import Overrides, earlier_overrides, read_overrides
 
-    found = Overrides()
-    if out.suffix.lower() == ".csv":
-        for earlier in (out, products_file(out)):
-            if earlier.is_file():
-                found |= read_overrides(earlier, target.taxonomy)
+    found = earlier_overrides(out, target.taxonomy) if out.suffix.lower() == ".csv" else Overrides()
     return found if file is None else found | read_overrides(file, target.taxonomy)
-
-
-def _texts(file: Path, target: "TreeFile") -> dict[int, list[str]]:
-    """Titles of products of the other tree, by node."""
-    from aisle.data import read
-
-    catalog = read(file, taxonomy=target.taxonomy)
-    texts: dict[int, list[str]] = {}
-    for node, product in zip(catalog.targets().node.tolist(), catalog, strict=True):
-        if node >= 0:
-            texts.setdefault(node, []).append(product.fields.get("title", ""))
-    return texts
 
 
 def _print(mapping: "CategoryMapping") -> None:

@@ -8,8 +8,16 @@ precision is guaranteed (`decide`).
 from aisle.mapping.decide import CheckedScores, MappingGuarantee, find_threshold
 from aisle.mapping.decisions_file import CheckedPair, Overrides, read_checked, read_overrides
 from aisle.mapping.feed import write_feed
-from aisle.mapping.files import products_file, write_mapping, write_sample
-from aisle.mapping.run import CategoryMapping, MappedCategory, MappedProduct, map_categories, shop_side
+from aisle.mapping.files import earlier_overrides, products_file, write_mapping, write_sample
+from aisle.mapping.run import (
+    CategoryMapping,
+    MappedCategory,
+    MappedProduct,
+    map_categories,
+    product_titles,
+    shop_category_column,
+    shop_side,
+)
 from aisle.mapping.sides import TreeSide
 from aisle.mapping.targets import read_target
 
@@ -22,12 +30,15 @@ __all__ = [
     "MappingGuarantee",
     "Overrides",
     "TreeSide",
+    "earlier_overrides",
     "find_threshold",
     "map_categories",
+    "product_titles",
     "products_file",
     "read_checked",
     "read_overrides",
     "read_target",
+    "shop_category_column",
     "shop_side",
     "write_feed",
     "write_mapping",

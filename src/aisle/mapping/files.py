@@ -10,7 +10,7 @@ import numpy as np
 from aisle.atomic_files import atomic_text
 from aisle.data import Catalog
 from aisle.errors import CatalogError
-from aisle.mapping.decisions_file import write_rows
+from aisle.mapping.decisions_file import Overrides, read_overrides, write_rows
 from aisle.mapping.run import ALTERNATIVES, CategoryMapping
 from aisle.taxonomy import Taxonomy, format_path
 
@@ -20,6 +20,26 @@ PRODUCTS_ENDING = ".products.csv"
 def products_file(out: Path) -> Path:
     """The table of single products beside a mapping file."""
     return out.with_name(out.stem + PRODUCTS_ENDING)
+
+
+def earlier_overrides(out: Path, tree: Taxonomy) -> Overrides:
+    """The overrides that people wrote into the files of an earlier mapping.
+
+    Args:
+        out: the CSV file of the mapping; its table of single products is read too.
+        tree: the target tree.
+
+    Returns:
+        No overrides where neither file exists.
+
+    Raises:
+        CatalogError: a file cannot be read, or has other columns.
+    """
+    found = Overrides()
+    for file in (out, products_file(out)):
+        if file.is_file():
+            found |= read_overrides(file, tree)
+    return found
 
 
 def write_mapping(mapping: CategoryMapping, out: Path, catalog: Catalog | None = None) -> list[Path]:

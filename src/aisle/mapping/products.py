@@ -13,7 +13,7 @@ from aisle.mapping.similarity import word_vectors
 _TITLE_WEIGHT = 12.0  # of the cosine between a title and a target, in log-odds
 _CANDIDATES = 8
 _NEAREST = 2  # targets nearest to each title
-_FLOOR = 0.01  # of a candidate's probability: a title may point to what the name hardly does
+_FLOOR = 0.01  # of a candidate's probability: titles may have targets that the category's name does not
 _SHARE, _FEWEST = 0.15, 2  # of a category's products that a target must have
 
 
@@ -33,8 +33,9 @@ def straddling(
 ) -> dict[int, list[ProductTarget]]:
     """Categories whose products have several targets, with the target of each product.
 
-    A product's log-odds are those of its category's candidates, plus the likeness of its title to each
-    candidate's name and path. A category straddles if two targets or more have a fair share of its products.
+    A product's log-odds are those of its category's candidates, plus the weighted cosine of its title with
+    each candidate's name and path. A category straddles if at least two targets have a fair share of its
+    products.
 
     Args:
         source: the shop's tree.
@@ -45,32 +46,32 @@ def straddling(
     rows = [(node, position, title) for node, found in enumerate(products) for position, title in found]
     if not rows:
         return {}
-    of = np.array([node for node, _, _ in rows])
+    categories = np.array([node for node, _, _ in rows])
     titles = [title for _, _, title in rows]
     vectors = word_vectors(titles, [target.paths(j) for j in range(len(target.variants))])
     top = match.top(_CANDIDATES)
     found: dict[int, list[ProductTarget]] = {}
-    for node, own in _groups(of):
-        candidates, prior = _candidates(top, node, vectors.best_of(own, _NEAREST))
-        likeness = vectors.pairs(own.repeat(len(candidates)), np.tile(candidates, len(own)))
-        logits = np.log(prior) + _TITLE_WEIGHT * likeness.reshape(len(own), -1)
+    for node, group in _groups(categories):
+        candidates, prior = _candidates(top, node, vectors.best_of(group, _NEAREST))
+        cosine = vectors.pairs(group.repeat(len(candidates)), np.tile(candidates, len(group)))
+        logits = np.log(prior) + _TITLE_WEIGHT * cosine.reshape(len(group), -1)
         logits -= logits.max(1, keepdims=True)
         posterior = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         best = posterior.argmax(1)
         targets = [
             ProductTarget(rows[k][1], int(candidates[b]), float(posterior[i, b]))
-            for i, (k, b) in enumerate(zip(own.tolist(), best.tolist(), strict=True))
+            for i, (k, b) in enumerate(zip(group.tolist(), best.tolist(), strict=True))
         ]
         if _straddles(targets):
             found[node] = targets
     return found
 
 
-def _groups(of: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _groups(categories: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Each category, and its rows."""
-    order = np.argsort(of, kind="stable")
-    for part in np.split(order, np.flatnonzero(np.diff(of[order])) + 1):
-        yield int(of[part[0]]), part
+    order = np.argsort(categories, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(categories[order])) + 1):
+        yield int(categories[part[0]]), part
 
 
 def _candidates(

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from aisle.data import Catalog
+from aisle.data import Catalog, read
 from aisle.errors import CatalogError
 from aisle.mapping.decide import CheckedScores, LogitCalibration, MappingGuarantee, find_threshold
 from aisle.mapping.decisions_file import CheckedPair, Overrides
@@ -110,6 +111,38 @@ def shop_side(catalog: Catalog) -> tuple[TreeSide, list[list[tuple[int, str]]]]:
             products[at].append((position, product.fields.get("title", "")))
     texts = {n: [title for _, title in found[:_TEXTS]] for n, found in enumerate(products) if found}
     return TreeSide(catalog.taxonomy, {}, texts), products
+
+
+def shop_category_column(catalog: Catalog) -> str | None:
+    """The column of a Google feed with the shop's own categories: `product_type`, if it is not the label.
+
+    Returns:
+        None for other catalogs, and where the labels are the shop's own categories already.
+    """
+    if catalog.dialect is None or catalog.dialect.name != "google":
+        return None
+    for name in catalog.names:
+        if name.removeprefix("g:").replace(" ", "_") == "product_type":
+            return name if catalog.columns.category != name else None
+    return None
+
+
+def product_titles(file: Path, tree: Taxonomy) -> dict[int, list[str]]:
+    """Titles of the products in a catalog with categories of a tree, by node.
+
+    Args:
+        file: the catalog.
+        tree: its categories.
+
+    Raises:
+        CatalogError: the catalog cannot be read.
+    """
+    catalog = read(file, taxonomy=tree)
+    titles: dict[int, list[str]] = {}
+    for node, product in zip(catalog.targets().node.tolist(), catalog, strict=True):
+        if node >= 0:
+            titles.setdefault(node, []).append(product.fields.get("title", ""))
+    return titles
 
 
 def map_categories(
