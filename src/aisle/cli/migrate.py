@@ -67,7 +67,6 @@ def migrate(
         open_tree(new_tree).taxonomy,
         examples=shown,
         labelled=LabelledScores.load(home),
-        products=rows,
     )
     saved = found.model.save(target / "model")
     listed = target / "unsure.csv"

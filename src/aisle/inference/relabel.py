@@ -1,6 +1,5 @@
 """Moves the labels of a catalog file into another version of the tree, in a copy of the file."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,13 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.data import Catalog
-from aisle.data.files import TableFile
-from aisle.data.readers.base import ReadOptions
-from aisle.data.rewriting.files import rewrite
-from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside
 from aisle.inference.write_back.category_format import CategoryFormat, category_format
 from aisle.inference.write_back.decisions import ChosenCategory
 from aisle.inference.write_back.run import check_write_back
+from aisle.inference.write_back.source_file import rewrite_catalog, source_file
 from aisle.taxonomy import format_path
 from aisle.taxonomy.tree_diff import TaxonomyDiff
 from aisle.taxonomy.tree_diff.moves import moves
@@ -57,19 +53,10 @@ def relabel(catalog: Catalog, changes: TaxonomyDiff, out: Path) -> Relabelled:
         OutputError: the file cannot be written back, or changed since it was read.
     """
     check_write_back([file.path for file in catalog.files], out)
-    source = catalog.files[0].path
-    known = catalog.catalog_format
-    options = ReadOptions(known.delimiter, known.encoding, max_expanded=sys.maxsize)
-    table = TableFile(source, sys.maxsize)
-    form = category_format(catalog, table, options, known)
+    form = category_format(catalog, *source_file(catalog), catalog.catalog_format)
     every, node = moves(changes), catalog.targets().node
     editor = _LabelCells(catalog, changes, form)
-    with scratch_beside(out) as folder, refusals(out):
-        part = folder / out.name
-        done = rewrite(table, part, editor, options)
-        if done.rows != len(catalog.source_rows):
-            raise OutputError(f"{source} has changed since it was read: give the command again")
-        move(part, out)
+    done = rewrite_catalog(catalog, out, editor)
     labelled = node[node >= 0]
     sure = np.array([move.sure for move in every])
     same = np.array([

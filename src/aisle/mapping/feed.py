@@ -1,19 +1,15 @@
 """Writes targets into a copy of the shop's export, such as `g:google_product_category` of a feed."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from aisle.data import Catalog
-from aisle.data.files import TableFile
-from aisle.data.readers.base import ReadOptions
 from aisle.data.rewriting.edits import RewriteSummary
-from aisle.data.rewriting.files import rewrite
-from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside
 from aisle.inference.write_back import check_write_back
 from aisle.inference.write_back.category_format import CategoryFormat
 from aisle.inference.write_back.cells import CategoryCells
 from aisle.inference.write_back.decisions import ChosenCategory
+from aisle.inference.write_back.source_file import rewrite_catalog
 from aisle.mapping.run import CategoryMapping
 
 GOOGLE_COLUMN = "google_product_category"
@@ -78,17 +74,8 @@ def write_feed(
         OutputError: the format cannot be written, or `out` has another ending or is the source.
     """
     check_write_back([file.path for file in catalog.files], out)
-    table = TableFile(catalog.files[0].path, sys.maxsize)
-    read_with = catalog.catalog_format
-    options = ReadOptions(read_with.delimiter, read_with.encoding, max_expanded=sys.maxsize)
     name = column or feed_column(catalog, mapping)
     value = "path" if "Shopify" in mapping.kind else "id"
     form = CategoryFormat((name,), lambda _: (), value, extra_columns=False)
     editor = CategoryCells(catalog, MappedCells(mapping, catalog.targets().node.tolist(), every), form)
-    with scratch_beside(out) as folder, refusals(out):
-        part = folder / out.name
-        done = rewrite(table, part, editor, options)
-        if done.rows != len(catalog.source_rows):
-            raise OutputError(f"{table.path} has changed since it was read: give the command again")
-        move(part, out)
-    return done
+    return rewrite_catalog(catalog, out, editor)

@@ -20,8 +20,6 @@ from aisle.taxonomy import Targets, Taxonomy
 from aisle.taxonomy.tree_diff import TaxonomyDiff, diff
 from aisle.taxonomy.tree_diff.moves import Move, move_targets, moves
 
-_MOST_UNLABELLED = 500  # products of a split category that take part without a label
-
 
 class Migration(NamedTuple):
     """A model over a new tree, and how it came about.
@@ -50,7 +48,6 @@ def migrate(
     changes: TaxonomyDiff | None = None,
     examples: Catalog | None = None,
     labelled: LabelledScores | None = None,
-    products: Catalog | None = None,
     settings: Settings | None = None,
 ) -> Migration:
     """Move a model to another version of its tree.
@@ -64,8 +61,6 @@ def migrate(
         changes: the differences of the model's tree and `new`; found by `diff` by default.
         examples: products with categories of the new tree, which teach split and added categories.
         labelled: scores of labelled rows that the model was not trained on; the guarantee is fitted on them.
-        products: products of the old tree, such as the training catalog; those of split categories show what
-            the parts look like.
         settings: of the guarantee; those of the model by default.
 
     Raises:
@@ -82,7 +77,7 @@ def migrate(
     transfer = Transfer.of(old, new, every, node)
     shown = _Examples.of(examples, new)
     if len(transfer.split):
-        head = _fit_head(model, transfer, shown, products)
+        head = _fit_head(model, transfer, shown)
         transfer = dataclasses.replace(transfer, head=head)
     zero_shot = _zero_shot(model, transfer, shown)
     migrated = MigratedModel(
@@ -130,13 +125,12 @@ class _Examples(NamedTuple):
         return cls([catalog[int(i)] for i in rows], terminal[rows])
 
 
-def _fit_head(model: Any, transfer: Transfer, shown: _Examples, products: Catalog | None) -> SplitHead:
+def _fit_head(model: Any, transfer: Transfer, shown: _Examples) -> SplitHead:
     """The head of all split categories."""
     views = _views(model)
     edge = np.flatnonzero(np.isin(transfer.source, transfer.split))
     coefs, intercepts, order = [], [], []
     nodes = transfer.new.terminals
-    of_old = targets_in(transfer.old, products) if products is not None else None
     for old in transfer.split.tolist():
         mine = edge[transfer.source[edge] == old]
         parts = transfer.target[mine]
@@ -144,12 +138,7 @@ def _fit_head(model: Any, transfer: Transfer, shown: _Examples, products: Catalo
         rows = np.flatnonzero(np.isin(shown.terminal, parts))
         examples = _features(model, [shown.products[i] for i in rows], views, names.shape[1])
         part = np.searchsorted(parts, shown.terminal[rows])
-        unlabelled: list[Product] = []
-        if products is not None and of_old is not None:
-            here = np.flatnonzero(of_old.node == transfer.old.terminals[old])
-            unlabelled = [products[int(i)] for i in here[:: len(here) // _MOST_UNLABELLED + 1]]
-        free = _features(model, unlabelled, views, names.shape[1])
-        coef, intercept = fit_parts(names, examples, part, free)
+        coef, intercept = fit_parts(names, examples, part)
         coefs.append(coef)
         intercepts.append(intercept)
         order.append(mine)

@@ -1,9 +1,7 @@
-"""Tells the parts of split categories apart, by their names and by a few labelled examples.
+"""Classifies products among the parts of split categories, by the names of the parts and a few examples.
 
 For each split category a multinomial logistic regression over its parts. Its weights start at the parts'
-names, as if each name were a product, and labelled examples move them (maximum a posteriori). Products of
-the old category that the model remembers take part unlabelled: each counts for the part that it is most like
-(expectation maximisation, Nigam et al., Machine Learning 2000).
+names, as if each name were a product, and labelled examples move them (maximum a posteriori).
 
 Shapes: B products, S split categories, E edges from an old to a new terminal, D features, C parts.
 """
@@ -14,15 +12,13 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from aisle.data import Product
 
 HASHED = 4096  # features of texts, of a model that has no embeddings of its own
 _NAME_SCALE = 12.0  # weight of a name: factor from cosine to logit
 _PENALTY = 0.02  # of the squared distance from the names' weights
-_UNLABELLED = 0.3  # weight of all products without a label, relative to an example each
-_STEPS = 4  # of expectation maximisation
 _LEAST = -7.0  # log-probability of a split category below which its parts share alike
 
 
@@ -82,59 +78,36 @@ class SplitHead:
         return cls(tuple(data["views"]), *(arrays[f"head.{name}"] for name in names))
 
 
-def fit_parts(
-    names: np.ndarray, examples: np.ndarray, part: np.ndarray, unlabelled: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the weights of one split category.
+def fit_parts(names: np.ndarray, examples: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit the weights of one split category by L-BFGS; a penalty keeps them near the names.
 
     Args:
         names: (C, D) features of the parts' names.
         examples: (n, D) features of labelled products.
         part: (n,) the part of each.
-        unlabelled: (u, D) features of products of the old category without a label.
 
     Returns:
         Weights (D, C) and intercepts (C,).
     """
     prior = (_NAME_SCALE * names).T.astype(np.float64)
-    coef, intercept = prior, np.zeros(len(names))
-    target = np.eye(len(names))[part]
-    if len(examples):
-        coef, intercept = _maximum_a_posteriori(examples, target, np.ones(len(examples)), prior)
-    if not len(unlabelled):
-        return coef.astype(np.float32), intercept.astype(np.float32)
-    weight = _UNLABELLED * max(len(examples), len(names)) / len(unlabelled)
-    for _ in range(_STEPS):
-        guessed = softmax(unlabelled @ coef + intercept, 1)
-        coef, intercept = _maximum_a_posteriori(
-            np.concatenate([examples, unlabelled]),
-            np.concatenate([target, guessed]),
-            np.concatenate([np.ones(len(examples)), np.full(len(unlabelled), weight)]),
-            prior,
-        )
-    return coef.astype(np.float32), intercept.astype(np.float32)
-
-
-def _maximum_a_posteriori(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray, prior: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (D, C) and intercepts (C,) of soft labels y (n, C); a penalty keeps them near `prior`."""
-    x = x.astype(np.float64)
-    shape = prior.shape
+    if not len(examples):
+        return prior.astype(np.float32), np.zeros(len(names), np.float32)
+    x, y = examples.astype(np.float64), np.eye(len(names))[part]
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        coef, intercept = flat[: prior.size].reshape(shape), flat[prior.size :]
+        coef, intercept = flat[: prior.size].reshape(prior.shape), flat[prior.size :]
         logp = log_softmax(x @ coef + intercept, 1)
-        error = (np.exp(logp) - y) * weight[:, None]
+        error = np.exp(logp) - y
         away = coef - prior
-        value = -float((weight[:, None] * y * logp).sum()) + _PENALTY / 2 * float((away**2).sum())
+        value = -float((y * logp).sum()) + _PENALTY / 2 * float((away**2).sum())
         value += 0.5 * float((intercept**2).sum())
         gradient = np.concatenate([(x.T @ error + _PENALTY * away).ravel(), error.sum(0) + intercept])
         return value, gradient
 
-    start = np.concatenate([prior.ravel(), np.zeros(shape[1])])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60})
-    return found.x[: prior.size].reshape(shape), found.x[prior.size :]
+    start = np.concatenate([prior.ravel(), np.zeros(len(names))])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60}).x
+    coef, intercept = found[: prior.size].reshape(prior.shape), found[prior.size :]
+    return coef.astype(np.float32), intercept.astype(np.float32)
 
 
 def joined(spaces: Mapping[str, np.ndarray], views: tuple[str, ...]) -> np.ndarray:

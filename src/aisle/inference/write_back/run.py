@@ -1,6 +1,5 @@
 """Writes predicted categories into a copy of the export that they were predicted for."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,15 @@ from aisle.data import Catalog
 from aisle.data.catalog_format import format_of
 from aisle.data.files import TableFile
 from aisle.data.paths import is_remote, to_path
-from aisle.data.readers.base import ReadOptions
-from aisle.data.rewriting.files import can_rewrite, rewrite
+from aisle.data.rewriting.files import can_rewrite
 from aisle.guarantee import Prediction
 from aisle.inference.known_columns import check_columns
-from aisle.inference.prediction_files import OutputError, move, refusals, scratch_beside, write_predictions
+from aisle.inference.prediction_files import OutputError, write_predictions
 from aisle.inference.prediction_table import titles_of
 from aisle.inference.write_back.category_format import category_format
 from aisle.inference.write_back.cells import CategoryCells
 from aisle.inference.write_back.decisions import DecisionLog
+from aisle.inference.write_back.source_file import rewrite_catalog, source_file
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
 
@@ -163,12 +162,8 @@ def write_back_catalog(
         OutputError: As `write_back`, or the catalog is not of one file.
     """
     check_write_back([file.path for file in catalog.files], out)
-    source = catalog.files[0].path
-    trained = format_of(model)
-    read_with = catalog.catalog_format
-    options = ReadOptions(read_with.delimiter, read_with.encoding, max_expanded=sys.maxsize)  # it was read
-    export, log = TableFile(source, sys.maxsize), DecisionLog(every)
-    form = category_format(catalog, export, options, trained, category_file)
+    log = DecisionLog(every)
+    form = category_format(catalog, *source_file(catalog), format_of(model), category_file)
     table = None if form.extra_columns else out.with_name(_stem(out) + DECISIONS_ENDING)
     stream = log.added(predictions)
     if table is None:
@@ -177,12 +172,7 @@ def write_back_catalog(
     else:
         write_predictions(stream, table, titles_of(catalog), None if model is None else model.taxonomy.depth)
     editor = CategoryCells(catalog, log, form)
-    with scratch_beside(out) as folder, refusals(out):
-        part = folder / out.name
-        done = rewrite(export, part, editor, options)
-        if done.rows != len(catalog.source_rows):
-            raise OutputError(f"{source} has changed since it was read: give the command again")
-        move(part, out)
+    done = rewrite_catalog(catalog, out, editor)
     return WriteBackSummary(
         out,
         table,
