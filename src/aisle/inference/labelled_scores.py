@@ -6,7 +6,7 @@ without training. Of each row the highest log-probabilities are kept, the rest i
 
 import io
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,14 +41,9 @@ class LabelledScores(NamedTuple):
     method: str
 
     @classmethod
-    def of_parts(cls, calibration: Any, thresholds: Any) -> "LabelledScores":
-        """Of two held-out parts.
-
-        Args:
-            calibration: a `Sample`, or a plain tuple that begins alike.
-            thresholds: the same of the rows that test.
-        """
-        parts = Sample(*calibration), Sample(*thresholds)
+    def of_parts(cls, calibration: Sample, thresholds: Sample) -> "LabelledScores":
+        """Of two held-out parts: one calibrates, the other tests thresholds."""
+        parts = calibration, thresholds
         nearest = [part.nearest for part in parts if part.nearest is not None]
         tree, targets = parts[0].scores.taxonomy, zip(*(part.targets for part in parts), strict=True)
         return cls(

@@ -330,7 +330,11 @@ def fit_held_out_policy(
     samples = []
     for rows in (split.calibration, split.threshold):
         part = catalog.select(rows)
-        samples.append((predictor.score(part), targets.select(rows), groups[rows], predictor.nearest(part)))
+        samples.append(
+            guarantee.Sample(
+                predictor.score(part), targets.select(rows), groups[rows], predictor.nearest(part)
+            )
+        )
     settings = settings_of(recipe)
     policy = guarantee.fit(
         *samples, precision=settings.precision, alpha=settings.alpha, prefer=settings.prefer

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aisle.taxonomy.tree import Taxonomy
-from aisle.taxonomy.tree_diff.matching import Matches, TreePair, own_products
+from aisle.taxonomy.tree_diff.matching import Matches, TreePair, common_products
 from aisle.taxonomy.tree_diff.names import most_similar, pair_cosine
 
 LINKED = 0.5  # least probability of a link
@@ -144,6 +144,6 @@ def _share(evidence: TreePair, rows: np.ndarray, columns: np.ndarray) -> tuple[n
     if evidence.products is None:
         return np.zeros(len(rows)), np.zeros(len(rows))
     both = np.asarray(evidence.products[rows, columns]).ravel().astype(float)
-    own = own_products(evidence)[0][rows]
+    own = common_products(evidence)[0][rows]
     share = both / np.maximum(own, _FEW_PRODUCTS)
     return share, ((both == 0) & (own >= _FEW_PRODUCTS)).astype(float)

@@ -251,13 +251,13 @@ def _products(evidence: TreePair, rows: np.ndarray, columns: np.ndarray) -> tupl
         return np.zeros(len(rows)), np.zeros(len(rows))
     table = evidence.products
     both = np.asarray(table[rows, columns]).ravel().astype(float)
-    own = own_products(evidence)
+    own = common_products(evidence)
     total = own[0][rows] + own[1][columns] - both
     apart = (both == 0) & (np.minimum(own[0][rows], own[1][columns]) >= 3)
     return both / np.maximum(total, 1), apart.astype(float)
 
 
-def own_products(evidence: TreePair) -> tuple[np.ndarray, np.ndarray]:
+def common_products(evidence: TreePair) -> tuple[np.ndarray, np.ndarray]:
     """(M,) and (M',) common products at or below each node."""
     old, new, table = evidence.old, evidence.new, evidence.products
     tops = [np.flatnonzero(tree.parent < 0) for tree in (old, new)]
