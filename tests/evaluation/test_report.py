@@ -162,7 +162,7 @@ def test_guaranteed_and_realized_precision_are_drawn_by_level_and_by_top_categor
     assert titles[:4] == ["Full path", "Level 1", "Level 2", "Level 3"]
     assert "Clothing" in titles[4:]
     assert page.locator("#guarantee .panel svg[viewBox]").count() == len(titles)
-    assert "kept" in page.locator("#guarantee tbody tr").first.inner_text()
+    assert "holds" in page.locator("#guarantee tbody tr").first.inner_text()
     data = json.loads(promised.to_json())
     for element in page.locator("#guarantee data").all():
         number = look_up(data, element.get_attribute("data-key"))

@@ -62,7 +62,7 @@ def map_catalog(
     alpha: Alpha = 0.05,
     out: Annotated[
         Path,
-        typer.Option(help="The mapping, .csv or .json. Filled `override` cells of an earlier .csv are kept."),
+        typer.Option(help="The mapping, .csv or .json. Filled `override` cells of an earlier .csv stay."),
     ] = Path("mapping.csv"),
     feed: Annotated[
         Path | None,
@@ -78,7 +78,7 @@ def map_catalog(
         bool, typer.Option("--every", help="Write targets that are left for review into the feed too.")
     ] = False,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Write so many random categories beside the mapping, to check.")
+        int | None, typer.Option(min=1, help="Also write so many random categories, to check.")
     ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

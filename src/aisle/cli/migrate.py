@@ -48,9 +48,9 @@ def migrate(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Move a model to another version of its tree. Categories that were kept, renamed or moved keep their
-    scores, merged ones add up, the parts of split ones are told apart by their names and by examples, and
-    retired ones hand over to their replacement."""
+    """Move a model to another version of its tree. Categories that are unchanged, renamed or moved keep
+    their scores; those of merged ones are added; those of a split one are shared among its parts by the
+    similarity to their names and to examples; the replacement of a retired one gets its scores."""
     from aisle import workflow
     from aisle.data.tree_source import open_tree
     from aisle.inference.labelled_scores import LabelledScores
@@ -98,7 +98,10 @@ def _old_products(
     try:
         return read_run_source(home, None, options, model)
     except AisleError:
-        console.say("the training catalog is not there: no product is listed; --catalog FILE names it", quiet)
+        console.say(
+            "the training catalog is missing, so that no product is listed; name it with --catalog FILE",
+            quiet,
+        )
         return None
 
 
@@ -112,7 +115,7 @@ def _print_migration(found: "Migration", target: Path, rows: "Catalog | None", c
         console.say(f"{len(found.without_scores):,} added categories are never predicted: {names}")
     if not found.labelled_rows:
         console.say(
-            "nothing is guaranteed: no labelled rows are kept beside the model. "
+            "nothing is guaranteed: there are no scores of labelled rows next to the model. "
             f"{console.command('calibrate', target / 'model', 'LABELLED_FILE')} fits the guarantee"
         )
         return

@@ -17,7 +17,7 @@ def relabel(
     options: LabelledCatalogOptions,
     to: Annotated[Path, typer.Option("--to", metavar="NEW_TREE", help="The new tree: text, CSV or JSON.")],
     out: Annotated[
-        Path | None, typer.Option(help="The new file (default: NAME.relabelled.ENDING beside the file).")
+        Path | None, typer.Option(help="The new file (default: NAME.relabelled.ENDING in its folder).")
     ] = None,
     model: Annotated[
         Path | None,

@@ -115,7 +115,7 @@ def set_rules(
     as_json: AsJson = False,
 ) -> None:
     """Store rules with a model, so that every prediction follows them: `aisle classify`, `aisle serve`,
-    Python. List files are stored too. The rules that were there before are kept next to the run."""
+    Python. List files are stored too. Earlier rules are saved next to the run."""
     from aisle import workflow
     from aisle.inference.bundle import set_rules
 

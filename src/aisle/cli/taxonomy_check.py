@@ -40,7 +40,7 @@ def taxonomy_check(
     run: Annotated[
         Path | None,
         typer.Option(
-            "--run", metavar="RUN", help="A run, whose recipe trains the models that tell leaves apart."
+            "--run", metavar="RUN", help="A run, whose recipe trains the models that measure confusions."
         ),
     ] = None,
     recipe: Annotated[

@@ -83,7 +83,7 @@ class ProductRules(DialectTable):
         keys: The columns that `parent` and `children` name rows by.
         children: The column in which a parent's row lists its variants.
         child: A regular expression that finds the key of each variant in it, as group 1.
-        collect: Columns whose distinct values over all rows are kept, such as the options of variants.
+        collect: Columns whose distinct values over all rows are joined, such as the options of variants.
     """
 
     begins: FirstRow | None = None
@@ -96,7 +96,7 @@ class ProductRules(DialectTable):
 
 
 class CategoryFile(DialectTable):
-    """A file of categories beside the export, by which codes become names.
+    """A separate file of categories, by which codes become names.
 
     Attributes:
         files: Name patterns, such as `categor*.csv`.
@@ -127,7 +127,7 @@ class CategoryRules(DialectTable):
         no_category: Names that stand for none, such as `Uncategorized`.
         names: The file by which codes become names.
         levels_listed: Whether a JSON list holds the levels of one category, not several categories.
-        in_document: Whether the document lists its categories with their codes beside its products, as feeds
+        in_document: Whether the document lists its categories with their codes besides its products, as feeds
             in XML do.
     """
 
@@ -241,7 +241,7 @@ class WriteBackRules(DialectTable):
         every_row: Whether each row of a product is filled; if not, only the row that describes the product,
             and rows that have a category already.
         extra_columns: Whether the platform ignores columns that it does not know. If not, confidence and
-            decision go to a file beside the export.
+            decision go to a separate file.
     """
 
     columns: Names = ()

@@ -16,7 +16,7 @@ _SHOWN = 6
 
 
 def name_findings(tree: Taxonomy, counts: np.ndarray) -> Iterator[TreeFinding]:
-    """Names that occur twice: under different parents, beside each other, and below each other.
+    """Names that occur twice: under different parents, the same parent, and below each other.
 
     Args:
         tree: M nodes.
@@ -26,11 +26,11 @@ def name_findings(tree: Taxonomy, counts: np.ndarray) -> Iterator[TreeFinding]:
     for i, node in enumerate(tree.nodes):
         by_name[_key(node.name)].append(i)
     for nodes in by_name.values():
-        apart = [
+        unrelated = [
             n for n in nodes if not any(_below(tree, n, other) or _below(tree, other, n) for other in nodes)
         ]
-        if len({int(tree.parent[n]) for n in apart}) > 1:
-            yield _same_name(tree, counts, apart)
+        if len({int(tree.parent[n]) for n in unrelated}) > 1:
+            yield _same_name(tree, counts, unrelated)
     for parent, children in _families(tree):
         if parent >= 0:
             yield from _like_parent(tree, counts, parent, children)
@@ -94,7 +94,7 @@ def _alike(tree: Taxonomy, counts: np.ndarray, children: list[int]) -> Iterator[
                 yield TreeFinding(
                     kind="alike siblings",
                     categories=_paths(tree, pair),
-                    message=f"{' and '.join(repr(tree.nodes[n].name) for n in pair)} stand beside each other",
+                    message=f"{' and '.join(repr(tree.nodes[n].name) for n in pair)} are similar siblings",
                     proposal=f"merge them into {tree.nodes[pair[0]].name!r}, or name what sets them apart",
                     products=int(counts[pair].sum()),
                 )
@@ -139,7 +139,7 @@ def depth_findings(tree: Taxonomy, counts: np.ndarray, most: int) -> Iterator[Tr
                 kind="single child",
                 categories=_paths(tree, [parent]),
                 message=f"{only} is all that lies below it",
-                proposal=f"drop one of the two levels, or add what is missing beside {only}",
+                proposal=f"drop one of the two levels, or add siblings of {only}",
                 products=int(counts[parent]),
             )
 

@@ -52,8 +52,9 @@ def migrate(
 ) -> Migration:
     """Move a model to another version of its tree.
 
-    Categories that were kept, renamed or moved keep their scores; merged ones add up; the parts of split ones
-    are told apart by their names and by examples; retired ones hand over to their replacement.
+    Categories that are unchanged, renamed or moved keep their scores; those of merged ones are added; those
+    of a split one are shared among its parts by the similarity to their names and to examples; the
+    replacement of a retired one gets its scores.
 
     Args:
         model: the trained model.

@@ -14,10 +14,10 @@ function editor(container, rules, changed) {
   text.value = rules.text;
   const result = h("div", { id: "rules-result", "aria-live": "polite" });
   const lists = Object.fromEntries(Object.entries(rules.lists).map(([name, entries]) => [name, entries.join("\n")]));
-  const sent = async (only) => {
+  const send = async (only) => {
     try {
       const found = await ask("PUT", "v1/rules", { text: text.value, lists, check_only: only });
-      if (only) return fill(result, state("good", "These rules fit", told(found)));
+      if (only) return fill(result, state("good", "These rules fit", summary(found)));
       toast(`${plural(found.rules, "rule")} set.`);
       draw(container);
     } catch (error) {
@@ -25,7 +25,7 @@ function editor(container, rules, changed) {
       fill(result, state("bad", "These rules cannot be used", error.message));
     }
   };
-  const back = async () => {
+  const rollBack = async () => {
     if (!await confirmed("Roll back the rules?", ["The version before this one acts at once."], "Roll back")) return;
     try {
       await post("v1/rules/rollback");
@@ -38,18 +38,18 @@ function editor(container, rules, changed) {
   };
   const names = Object.entries(rules.lists).map(([name, entries]) => `${name} (${plural(entries.length, "entry", "entries")})`);
   return h("section", { class: "card", "aria-labelledby": "rules-title" }, h("h2", { id: "rules-title" }, "Rules"),
-    h("p", { class: "quiet" }, told(rules)),
+    h("p", { class: "quiet" }, summary(rules)),
     h("label", { for: "rules-text" }, "rules.toml"), text,
     h("p", { id: "rules-lists", class: "quiet" }, names.length ? `Lists: ${names.join(", ")}` : ""),
-    h("p", { class: "after" }, h("button", { type: "button", onclick: () => sent(true) }, "Check"), " ",
-      h("button", { type: "button", class: "main", onclick: () => sent(false) }, "Set"), " ",
-      changed && !rules.saved_with_model && h("button", { type: "button", onclick: back }, "Roll back …")), result);
+    h("p", { class: "after" }, h("button", { type: "button", onclick: () => send(true) }, "Check"), " ",
+      h("button", { type: "button", class: "main", onclick: () => send(false) }, "Set"), " ",
+      changed && !rules.saved_with_model && h("button", { type: "button", onclick: rollBack }, "Roll back …")), result);
 }
 
-function told({ rules, version, expired, saved_with_model: own }) {
+function summary({ rules, version, expired, saved_with_model: fromModel }) {
   if (!version) return "No rules act.";
-  const late = expired.length ? ` Expired: ${expired.join(", ")}.` : "";
-  return `${plural(rules, "rule")}, version ${version}${own ? ", saved with the model" : ""}.${late}`;
+  const expiredText = expired.length ? ` Expired: ${expired.join(", ")}.` : "";
+  return `${plural(rules, "rule")}, version ${version}${fromModel ? ", saved with the model" : ""}.${expiredText}`;
 }
 
 function history(changes) {
