@@ -214,13 +214,13 @@ def test_a_slider_without_scripts_says_what_happens_at_each_precision(page, prom
     radios.first.focus()
     tab.keyboard.press("Space")
     for point in reversed(curve["points"]):
-        told = tab.locator(".told:visible")
-        assert told.count() == 1
-        shown = told.inner_text().replace("\N{NO-BREAK SPACE}", "")
+        summary = tab.locator(".step-summary:visible")
+        assert summary.count() == 1
+        shown = summary.inner_text().replace("\N{NO-BREAK SPACE}", "")
         assert f"At {100 * point['precision']:g}%" in shown
         assert point["text"] in shown
         if point["measured_full"]["count"]:
-            assert percent(point["measured_full"]["precision"]["value"]) in told.inner_text()
+            assert percent(point["measured_full"]["precision"]["value"]) in summary.inner_text()
         tab.keyboard.press("ArrowRight")
     text = tab.locator("#operating").inner_text().replace("\N{NO-BREAK SPACE}", "")
     assert curve["statement"] in text
