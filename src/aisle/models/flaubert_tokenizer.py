@@ -26,8 +26,8 @@ def moses_tokenizer(vocabulary: Path, merges: Path, lower: bool = False) -> Toke
     ids = json.loads(vocabulary.read_text("utf-8"))
     lines = merges.read_text("utf-8").split("\n")[:-1]
     pairs = [tuple(line.split()[:2]) for line in lines if not line.startswith("#version")]
-    merge_pairs = [pair for pair in pairs if len(pair) == 2 and set(pair) <= ids.keys() and "".join(pair) in ids]
-    tokenizer = Tokenizer(models.BPE(ids, merge_pairs, unk_token="<unk>", end_of_word_suffix="</w>"))
+    valid = [pair for pair in pairs if len(pair) == 2 and set(pair) <= ids.keys() and "".join(pair) in ids]
+    tokenizer = Tokenizer(models.BPE(ids, valid, unk_token="<unk>", end_of_word_suffix="</w>"))
     replacements = [normalizers.Replace(a, b) for a, b in _NORMALISED.items()]
     case = [normalizers.Lowercase()] if lower else []
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), *replacements, *case])
