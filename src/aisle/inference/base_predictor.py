@@ -275,6 +275,23 @@ class BasePredictor(ABC):
         found = [part for part in parts if part is not None]
         return Nearest.join(found) if found else None
 
+    def score_with_neighbors(
+        self, products: Iterable[Product], advance: Advance | None = None
+    ) -> Iterator[tuple[ScoredBatch, Nearest | None]]:
+        """Score products a batch at a time, with their most similar training products.
+
+        Args:
+            products: A stream of products.
+            advance: Called with the size of each batch.
+
+        Yields:
+            Scores, and neighbors; None for a model without a k-NN index.
+        """
+        for batch, scored in self._scored(products, ()):
+            yield scored, self._nearest(scored)
+            if advance:
+                advance(len(batch))
+
     def score_batches(
         self, products: Iterable[Product], without: Collection[str] = ()
     ) -> Iterator[ScoredBatch]:

@@ -12,6 +12,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from aisle.evaluation.cluster_names import as_written, terms
 from aisle.evaluation.tree_check.findings import TreeFinding
 from aisle.mapping.sides import words
 from aisle.taxonomy import Taxonomy, format_path
@@ -165,7 +166,7 @@ def title_clusters(
         usual: share of all other titles that have a word; words that are not far more typical of a group do
             not name it.
     """
-    options: dict[str, Any] = {"analyzer": _terms, "min_df": 2, "sublinear_tf": True}
+    options: dict[str, Any] = {"analyzer": terms, "min_df": 2, "sublinear_tf": True}
     vectorizer = TfidfVectorizer(**options)
     try:
         x = sparse.csr_matrix(vectorizer.fit_transform(titles))
@@ -187,24 +188,5 @@ def title_clusters(
         typical = [k for k in range(len(names)) if inside[k] >= _TYPICAL and lift[k] >= _LIFT]
         if typical:  # else there is nothing that they have in common
             best = {names[k] for k in sorted(typical, key=lambda k: -inside[k])[:_SAID]}
-            found.append((_as_written(best, [titles[row] for row in rows]), rows))
+            found.append((as_written(best, [titles[row] for row in rows]), rows))
     return sorted(found, key=lambda each: -len(each[1]))
-
-
-def _terms(title: str) -> list[str]:
-    """The words of a title, without numbers."""
-    return [word for word in words(title) if not word.isdecimal()]
-
-
-def _as_written(stems: set[str], titles: Sequence[str]) -> str:
-    """The words of a group as most titles write them, in their order there."""
-    forms: dict[str, Counter[str]] = {stem: Counter() for stem in stems}
-    places: dict[str, list[int]] = {stem: [] for stem in stems}
-    for title in titles:
-        for place, word in enumerate(re.findall(r"\w+", title)):
-            for stem in words(word):
-                if stem in forms:
-                    forms[stem][word.casefold()] += 1
-                    places[stem].append(place)
-    order = sorted(stems, key=lambda stem: (float(np.mean(places[stem] or [99])), stem))
-    return " ".join(forms[stem].most_common(1)[0][0] for stem in order if forms[stem])
