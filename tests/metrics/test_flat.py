@@ -1,10 +1,13 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, precision_recall_fscore_support
+from sklearn.metrics import f1_score, matthews_corrcoef, precision_recall_fscore_support, recall_score
 
 from aisle.metrics import f1_scores, macro_f1_of_pairs
+from aisle.metrics.flat import balanced_accuracy, matthews_correlation
 
 labels = st.integers(0, 6)
 
@@ -19,6 +22,17 @@ def test_f1_is_scikit_learns(pairs):
     theirs = precision_recall_fscore_support(true, predicted, zero_division=0)
     for mine, other in zip((ours.precision, ours.recall, ours.f1, ours.support), theirs, strict=True):
         assert np.allclose(mine, other)
+
+
+@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=60))
+def test_balanced_accuracy_and_matthews_correlation_are_scikit_learns(pairs):
+    true, predicted = np.array(pairs).T
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of a single label
+        theirs = matthews_corrcoef(true, predicted)
+    assert matthews_correlation(true, predicted) == pytest.approx(theirs)
+    recall = recall_score(true, predicted, labels=np.unique(true), average="macro", zero_division=0)
+    assert balanced_accuracy(true, predicted) == pytest.approx(recall)
 
 
 def test_a_label_only_ever_predicted_lowers_the_macro_average():

@@ -50,6 +50,36 @@ def f1_scores(true: np.ndarray, predicted: np.ndarray) -> F1:
     return F1(macro, weighted, labels, _ratio(hit, predicted_count), _ratio(hit, support), f1, support)
 
 
+def balanced_accuracy(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean recall over the true labels, as scikit-learn's `balanced_accuracy_score`.
+
+    Args:
+        true: (B,) labels, integers from 0.
+        predicted: (B,) predicted labels.
+    """
+    found = f1_scores(true, predicted)
+    return _mean(found.recall[found.support > 0])
+
+
+def matthews_correlation(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Matthews correlation of several classes (Gorodkin 2004), as scikit-learn's `matthews_corrcoef`.
+
+    Unlike scikit-learn's it needs no confusion matrix, whose size is the square of the number of labels.
+
+    Args:
+        true: (B,) labels, integers from 0.
+        predicted: (B,) predicted labels.
+
+    Returns:
+        From -1 to 1; 0 for predictions no better than chance, and where one label is all there is.
+    """
+    size = 1 + max(true.max(initial=-1), predicted.max(initial=-1))
+    t, p = (np.bincount(x, minlength=size).astype(np.float64) for x in (true, predicted))
+    n = float(len(true))
+    spread = (n * n - p @ p) * (n * n - t @ t)
+    return float(((true == predicted).sum() * n - t @ p) / np.sqrt(spread)) if spread > 0 else 0.0
+
+
 def macro_f1_of_pairs(pairs: np.ndarray) -> float:
     """Macro-F1 of pairs (B, 2) of true and predicted labels, a statistic for `paired_bootstrap`."""
     return f1_scores(pairs[:, 0], pairs[:, 1]).macro

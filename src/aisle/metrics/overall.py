@@ -9,11 +9,13 @@ from aisle.metrics.truth import MatchedPredictions
 
 __all__ = [
     "accuracy",
+    "balanced_accuracy",
     "contest_score",
     "hierarchical_f1",
     "hierarchical_precision",
     "hierarchical_recall",
     "macro_f1",
+    "matthews_correlation",
     "strict_accuracy",
     "weighted_f1",
 ]
@@ -27,6 +29,16 @@ def accuracy(matched: MatchedPredictions) -> float:
 def macro_f1(matched: MatchedPredictions) -> float:
     """Mean F1 over labels."""
     return flat.f1_scores(matched.node, matched.answer).macro
+
+
+def balanced_accuracy(matched: MatchedPredictions) -> float:
+    """Mean recall over labels."""
+    return flat.balanced_accuracy(matched.node, matched.answer)
+
+
+def matthews_correlation(matched: MatchedPredictions) -> float:
+    """Matthews correlation coefficient of several classes: 0 is chance, 1 is perfect."""
+    return flat.matthews_correlation(matched.node, matched.answer)
 
 
 def weighted_f1(matched: MatchedPredictions) -> float:
