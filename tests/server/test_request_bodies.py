@@ -10,7 +10,15 @@ from tests.server.conftest import patient
 from tests.server.test_security import ONE, key
 
 JSON = {"content-type": "application/json"}
-LARGE = {"/v1/classify", "/v1/review/items", "/v1/feedback", "/v1/search", "/v1/suggest", "/v1/rules"}
+LARGE = {
+    "/v1/classify",
+    "/v1/review/items",
+    "/v1/feedback",
+    "/v1/search",
+    "/v1/suggest",
+    "/v1/rules",
+    "/v1/batches",
+}
 PUT = {"/v1/rules"}
 
 

@@ -5,7 +5,7 @@ import pytest
 import aisle
 from aisle.data import ImageRef
 from aisle.errors import AisleError
-from aisle.server.store import ServerStore, StoreError, feedback, promotions, retention, reviews
+from aisle.server.store import ServerStore, StoreError, batches, feedback, promotions, retention, reviews
 from aisle.server.store import keys as kept_keys
 from aisle.server.store.database import now
 from aisle.server.thumbnails import thumbnails
@@ -73,8 +73,10 @@ def test_a_person_is_forgotten_everywhere(store):
     feedback.add(store, event("ben", product="2"))
     kept_keys.add(store, "ana", "seller")
     promotions.record(store, "ana", promotions.PromotionRecord(promotions.ROLLED_BACK, "m", "1", "n"))
+    file = {"id": "1" * 16, "person": "ana", "name": "list of ana.csv", "bytes": 1, "rows": 1, "summary": {}}
+    batches.add(store, {**file, "model": "m", "model_id": "1"}, 1)
     gone = retention.forget(store, "ana")
-    assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "keys": 1}
+    assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "batches": 1, "keys": 1}
     assert [row["id"] for row in feedback.training_rows(store)] == ["2"]
     assert [change["person"] for change in promotions.history(store)] == [""]
     store.close()

@@ -70,6 +70,9 @@ def serve(
         typer.Option(min=0, max=1, help="Minimum confidence of suggestions that are accepted in a batch."),
     ] = 0.8,
     precision: CurvePrecision = None,
+    files: Annotated[
+        Path | None, typer.Option(help="Folder of the files that people upload (default: beside the store).")
+    ] = None,
     keep_days: Annotated[int | None, typer.Option(min=1, help="Delete data after this many days.")] = None,
 ) -> None:
     """Serve one or more models. The API documentation is at /docs. On SIGTERM, running requests are finished
@@ -93,6 +96,7 @@ def serve(
         shadow=shadow,
         double_review_rate=double_review_rate,
         batch_min_confidence=batch_min_confidence,
+        files=files,
         keep_days=keep_days,
         precision=precision,
         limits=RequestLimits(

@@ -188,7 +188,7 @@ def check(
         source_rows=len(catalog.source_rows),
         files=tuple((str(part.path), part.last - part.first + 1) for part in catalog.files),
         mapping=_mapping(catalog),
-        columns=tuple(_columns(catalog)),
+        columns=tuple(summarize_columns(catalog)),
         levels=_levels(catalog),
         classes=_classes(catalog),
         missing=_missing(catalog),
@@ -217,7 +217,8 @@ def _style(catalog: Catalog) -> LabelStyle:
     return LabelStyle(rules.delimiter, separator=None if rules.separator == AUTO else rules.separator)
 
 
-def _columns(catalog: Catalog) -> list[ColumnSummary]:
+def summarize_columns(catalog: Catalog) -> list[ColumnSummary]:
+    """The columns of a catalog with the roles that they have, in the order of the file."""
     parts = {
         name: part
         for part, value in catalog.columns.to_dict().items()

@@ -51,6 +51,7 @@ def resolve_columns(
     previous: CatalogFormat | None = None,
     tree: Taxonomy | None = None,
     labels: bool = False,
+    image_files: bool = True,
 ) -> ResolvedColumns:
     """Find the role of every column.
 
@@ -62,6 +63,7 @@ def resolve_columns(
         previous: The format of an earlier catalog of the same shop.
         tree: The official category tree.
         labels: Whether a column with a vague name may be the label. Products to classify have none.
+        image_files: Whether image files are looked for.
     """
     find = partial(_find_columns, previous=previous, tree=tree, labels=labels)
     merge = feedback_export.plan_merge(records, user_columns, root, find)
@@ -70,7 +72,8 @@ def resolve_columns(
     columns = find(records, user_columns)
     _check_header(columns, records.names, problems)
     cells = [cell for column in columns.images for cell in _sample(records, column)]
-    return ResolvedColumns(records, ImageResolver(columns, root, guess_separator(cells)), merge)
+    images = ImageResolver(columns, root, guess_separator(cells), image_files)
+    return ResolvedColumns(records, images, merge)
 
 
 def _find_columns(

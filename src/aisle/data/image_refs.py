@@ -31,11 +31,15 @@ class ImageResolver:
         columns: The column roles.
         root: The folder that paths are relative to.
         separator: Separates several images in one cell.
+        files: Whether image files are looked for; else only encoded images in the records are images.
     """
 
-    def __init__(self, columns: Columns, root: Path, separator: str | None = None) -> None:
+    def __init__(
+        self, columns: Columns, root: Path, separator: str | None = None, files: bool = True
+    ) -> None:
         self.columns = columns
         self.root = root
+        self.files = files
         self.separator = columns.image_separator or separator
         self._downloaded: dict[str, str] | None = None
 
@@ -90,7 +94,9 @@ class ImageResolver:
         return found
 
     def path(self, name: str) -> Path | None:
-        """The path of an image; None for a URL that was not downloaded."""
+        """The path of an image; None for a URL that was not downloaded, or where no files are looked for."""
+        if not self.files:
+            return None
         if is_url(name):
             file = self.downloaded.get(name)
             return self.root / file if file else None
@@ -101,6 +107,8 @@ class ImageResolver:
         """URL -> file of the images that `aisle images` downloaded to the image folder."""
         if self._downloaded is None:
             self._downloaded = {}
+            if not self.files:
+                return self._downloaded
             try:
                 lines = read_text(self.root / DOWNLOAD_LOG).splitlines()
             except (OSError, UnicodeError):
@@ -116,7 +124,7 @@ class ImageResolver:
 
     def note_urls(self, records: Records, problems: Problems) -> None:
         """Report once per column that its image URLs are not used, because none was downloaded."""
-        if self.downloaded:
+        if self.downloaded or not self.files:
             return
         for column in self.columns.images:
             url = self._first_url(records, column)
@@ -137,6 +145,8 @@ class ImageResolver:
 
     def check(self, records: Records, problems: Problems) -> None:
         """Report each image that is missing; a URL only if others were downloaded (see `note_urls`)."""
+        if not self.files:
+            return
         if not self.columns.images and self.columns.image_template is None:
             return
         paths = [name for name in self.source_columns if "binary" not in str(records.types[name])]

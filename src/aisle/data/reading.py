@@ -42,6 +42,7 @@ def read(
     format: str | Path | Dialect | None = None,
     category_file: str | Path | None = None,
     max_expanded: int | None = None,
+    image_files: bool = True,
     progress: Progress | bool | None = None,
 ) -> Catalog:
     """Read a catalog.
@@ -68,6 +69,8 @@ def read(
         category_file: The file that gives codes of categories their names, such as Akeneo's category export.
             Default: looked for beside the source.
         max_expanded: Bytes that a compressed file may unpack to. Default: 100 times its size, or 64 MiB.
+        image_files: If False, no image file is opened or looked for, whatever its cells name: only encoded
+            images in the source itself are images. For files of people who may not read this machine's.
         progress: True to show progress on standard error. Default: a bar in notebooks only.
 
     Returns:
@@ -105,7 +108,7 @@ def read(
             known = export_roles(export, records, user_columns, previous, tree)
         else:
             known = known | user_columns
-        resolved = resolve_columns(records, known, root, problems, previous, tree, labels)
+        resolved = resolve_columns(records, known, root, problems, previous, tree, labels, image_files)
         records, images = resolved.records, resolved.images
         check_vector_files(vector_files, records.types, resolved.columns.id)
         since, reader = len(problems), read_labels if labels else no_labels

@@ -21,6 +21,7 @@ from aisle.server.mcp import route as mcp
 from aisle.server.middleware import RequestMiddleware
 from aisle.server.product_parsing import clean
 from aisle.server.routes import (
+    batches,
     classify,
     explore,
     feedback,
@@ -66,7 +67,7 @@ def create_app(server: Server) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # names the functions of generated clients
     )
     app.state.server = server
-    for routes in (classify, taxonomy, feedback, review, search, explore, models, rules, operations):
+    for routes in (classify, batches, taxonomy, feedback, review, search, explore, models, rules, operations):
         app.include_router(routes.router)
     for protocol in (mcp, label_studio):  # of other programs, which define them
         app.include_router(protocol.router)

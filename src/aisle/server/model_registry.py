@@ -20,6 +20,7 @@ from aisle.errors import MissingExtraError, did_you_mean
 from aisle.guarantee import Prediction
 from aisle.inference.training_counts import training_counts
 from aisle.rules import RulesError, Ruleset
+from aisle.server.batches.row_products import predict_rows
 from aisle.server.errors import ApiError, ServerError
 from aisle.taxonomy import Taxonomy
 
@@ -70,6 +71,10 @@ class ServedModel:
     def predict(self, products: Sequence[Product]) -> list[Prediction]:
         """One prediction for each product, in order."""
         return list(self.predictor.predict(products))
+
+    def predict_rows(self, products: Sequence[Product]) -> list[Prediction]:
+        """One prediction for each product of an uploaded file, in order."""
+        return predict_rows(self.predictor, products)
 
     def confidences(self, products: Sequence[Product]) -> list[np.ndarray]:
         """Log-confidences (N,) of the terminals, for each product."""

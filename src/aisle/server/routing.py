@@ -25,7 +25,7 @@ _MAX_VALUES = 10_000  # values of a request with one product
 _CHUNK = 256 * KIB
 # A labeling configuration holds the whole tree, and a task its images.
 _LABEL_STUDIO = ("/label-studio/predict", "/label-studio/setup", "/label-studio/webhook")
-# Routes whose body is not limited to `_SMALL_BODY`: others by size, those with images by the settings.
+# Routes whose body is not limited to `_SMALL_BODY`: some by size, those with images or files by the settings.
 _SIZES = {
     "/v1/session": 4 * KIB,
     "/v1/suggest": 4 * MIB,
@@ -33,7 +33,7 @@ _SIZES = {
     "/mcp": 4 * MIB,
     **dict.fromkeys(_LABEL_STUDIO, 16 * MIB),
 }
-_WITH_IMAGES = frozenset({"/v1/classify", "/v1/review/items", "/v1/feedback", "/v1/search"})
+_LARGE = frozenset({"/v1/classify", "/v1/review/items", "/v1/feedback", "/v1/search", "/v1/batches"})
 _MANY_PRODUCTS = frozenset({"/v1/classify", "/v1/review/items", "/mcp", *_LABEL_STUDIO})
 
 
@@ -92,7 +92,7 @@ class AuthFirstRoute(APIRoute):
 
 def _bounded_request(request: Request, path: str, limits: RequestLimits) -> BoundedRequest:
     size = limits.max_body_bytes
-    if path not in _WITH_IMAGES:
+    if path not in _LARGE:
         size = min(_SIZES.get(path, _SMALL_BODY), size)
     values = limits.max_json_values
     if path not in _MANY_PRODUCTS:

@@ -66,6 +66,17 @@ class ImageFetchSettings(BaseModel):
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
 
 
+class BatchSettings(BaseModel):
+    """Limits of uploaded files. `max_expanded_bytes` is what a compressed file may unpack to, `max_files` how
+    many files each person may have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_rows: int = Field(default=1_000_000, ge=1)
+    max_expanded_bytes: int = Field(default=1024 * MIB, ge=1)
+    max_files: int = Field(default=50, ge=1)
+
+
 class ServerSettings(BaseModel):
     """Settings of one server process.
 
@@ -83,6 +94,7 @@ class ServerSettings(BaseModel):
         shadow: The name of the shadow model.
         double_review_rate: The share of review items that two people decide.
         batch_min_confidence: Suggestions of lower confidence cannot be accepted several at a time.
+        files: The folder of uploaded files; None: beside the SQLite file of the store.
         keep_days: Days after which stored rows are deleted; None keeps them.
         precision: A point of each model's operating curve; None: as calibrated.
     """
@@ -103,11 +115,21 @@ class ServerSettings(BaseModel):
     shadow: str | None = None
     double_review_rate: float = Field(default=0.1, ge=0, le=1)
     batch_min_confidence: float = Field(default=0.8, ge=0, le=1)
+    files: Path | None = None
     keep_days: int | None = Field(default=None, ge=1)
     precision: float | None = Field(default=None, gt=0, lt=1)
     limits: RequestLimits = RequestLimits()
     image_fetch: ImageFetchSettings = ImageFetchSettings()
+    batches: BatchSettings = BatchSettings()
     drain_seconds: int = Field(default=30, ge=1)
+
+    @property
+    def files_folder(self) -> Path:
+        """The folder of uploaded files."""
+        if self.files is not None:
+            return self.files
+        local = self.store.removeprefix("sqlite:///") if "://" in self.store else self.store
+        return Path("aisle-files") if "://" in local else Path(f"{local}-files")
 
     @property
     def reachable(self) -> str | None:

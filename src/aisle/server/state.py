@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shlex
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from fastapi import Depends, Request
 
 from aisle.data import Product
 from aisle.rules import RulesError
+from aisle.server.batches.worker import BatchWorker, Workplace
 from aisle.server.batching import Batcher
 from aisle.server.errors import ApiError, ServerError
 from aisle.server.golden_set import read_golden_set
@@ -48,11 +50,13 @@ class Server:
     rate_limiter: RateLimiter
     telemetry: Telemetry
     shadow_recorder: ShadowRecorder
+    worker: BatchWorker
     search: SearchService | None = None
     lag_monitor: LoopLagMonitor = field(default_factory=LoopLagMonitor)
     golden_set: list[Product] = field(default_factory=list)
     promotion_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     draining: bool = False
+    reading_slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(4))
 
     @classmethod
     def start(
@@ -88,16 +92,27 @@ class Server:
         batcher = Batcher(
             limits.max_wait_s, limits.batch_size, limits.batch_wait_s, telemetry.observe_batch, clock
         )
+        parser, fetches = ProductParser(limits, settings.image_fetch), settings.image_fetch.enabled
+        place = Workplace(
+            store,
+            registry,
+            batcher,
+            settings.files_folder.absolute(),
+            settings.batches,
+            settings.double_review_rate,
+            parser if fetches else None,
+        )
         server = cls(
             settings,
             store,
             keys,
             registry,
             batcher,
-            ProductParser(limits, settings.image_fetch),
+            parser,
             RateLimiter(limits.rate, limits.burst),
             telemetry,
             ShadowRecorder(store, batcher, telemetry),
+            BatchWorker(place),
             SearchService(settings.index, registry) if settings.index else None,
         )
         server._restore_models()
@@ -109,6 +124,7 @@ class Server:
         telemetry.queued_products.set_function(lambda: batcher.waiting)
         telemetry.queue_wait.set_function(batcher.expected_wait)
         telemetry.set_live(live.name, live.model_id)
+        server.worker.resume()
         return server
 
     def _restore_models(self) -> None:
@@ -145,6 +161,7 @@ class Server:
     def stop(self) -> None:
         """Finish what is queued and close all parts."""
         self.draining = True
+        self.worker.stop()
         self.batcher.close(self.settings.drain_seconds)
         self.shadow_recorder.close()
         self.keys.close()

@@ -4,16 +4,18 @@ A last word that the model does not know is mostly unfinished. Instead of the pr
 scored: P(category | prefix) = sum over words w with that prefix of P(w) P(category | title with w), where
 P(w) is proportional to the frequency of w in the model's vocabulary. A title whose last word is known, or
 followed by a space, is scored as it is, with the same confidences as `classify`. The reason of a suggestion
-is found by leaving out each word in turn.
+is found by leaving out each content word in turn: stop words are no reason.
 """
 
 import bisect
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from aisle.data import Product
+from aisle.data.stop_words import is_content_word
 from aisle.models.preprocessing import TfidfPreprocessor
 from aisle.taxonomy import Scores, Taxonomy
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _COMPLETIONS = 6
 _EXPLAINED = 10  # the last words of a title that are left out one by one
 _PREFIX_COUNT = 2.0  # the frequency of a prefix that is no known word
+_PUNCTUATION = string.punctuation + "“”„‚‘’«»…–—"  # around a word that is quoted
 _KNOWN_SHARE = 0.05  # of all words with a prefix, from which a known word counts as finished
 
 
@@ -105,12 +108,15 @@ class Suggester:
         completed = variants[int(weights.argmax())] if len(variants) > 1 else None
         titles = [" ".join([*words, variant]) for variant in variants] if completed else [title]
         whole = [*words, completed] if completed else title.split()
-        left_out = list(dict.fromkeys(whole))[-_EXPLAINED:]
-        if len(left_out) < 2:
-            left_out = []
+        content = list(filter(is_content_word, dict.fromkeys(whole)))
+        left_out = content[-_EXPLAINED:] if len(set(whole)) > 1 else []
         titles += [" ".join(w for w in whole if w != word) for word in left_out]
         products = [Product("", {**fields, **({"title": text} if text else {})}) for text in titles]
         return SuggestQuery(products, weights, left_out, completed)
+
+    def whole(self, query: SuggestQuery) -> Product:
+        """The product whose title is complete: as typed, or with its most probable completion."""
+        return query.products[int(query.weights.argmax())]
 
     def categories(
         self, query: SuggestQuery, logp: Sequence[np.ndarray], taxonomy: Taxonomy, count: int
@@ -150,5 +156,5 @@ def _reason(query: SuggestQuery, drops: np.ndarray) -> str:
     if not order:
         return "no single word decides it"
     words = [query.words[i] for i in order]
-    quoted = " and ".join(f"“{word}”" for word in words)
+    quoted = " and ".join(f"“{word.strip(_PUNCTUATION)}”" for word in words)
     return f"because of {quoted}{' (if that is the word)' if query.completed in words else ''}"

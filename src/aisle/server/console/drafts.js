@@ -2,11 +2,11 @@
 // that closing a tab loses nothing. Tabs share them: a tab writes only what was changed in it, and shows what
 // another one changed. Images are too large to be kept: they stay in the tab where they were added.
 
-import { post } from "./api.js";
+import { post, query } from "./api.js";
 import { encoded } from "./images.js";
 
 const FIELDS = ["uid", "created", "finished", "sku", "title", "description", "state", "path", "chosen", "offered", "token", "model",
-  "modelId", "key", "review", "missing"];
+  "modelId", "key", "review", "missing", "feedback"];
 const KEPT = 86_400_000; // ms that a finished product stays in the list
 const SHORT = 2_000, LONG = 60_000; // ms between tries to send what waits
 const ANSWER = 250; // ms in which another tab says which images it has
@@ -40,7 +40,13 @@ export const content = ({ title, description, images }) =>
 /** A product that is changed is not what was saved, or is still to be sent: it is a draft again. */
 export function reopen(draft) {
   if (open(draft)) return;
-  Object.assign(draft, { state: "draft", chosen: null, path: null, offered: [], token: null, key: null });
+  Object.assign(draft, { state: "draft", chosen: null, path: null, offered: [], token: null, key: null, feedback: null });
+}
+
+/** Take back what was accepted: the product is a draft again, with its suggestions. */
+export async function undo(draft) {
+  if (draft.feedback) await post(`v1/feedback/${draft.feedback}/undo`);
+  reopen(draft);
 }
 
 /** Remove one, in all tabs. */
@@ -176,7 +182,7 @@ export async function classified(draft, options = {}) {
   const about = content(draft);
   draft.images.forEach((image, i) => form.append(`image-${i + 1}`, image.data, image.name));
   const { review, ...more } = options;
-  const answer = await post(`v1/classify${review ? "?review=true" : ""}`, form, more);
+  const answer = await post(`v1/classify${query({ review, conflicts: draft.images.length > 0 || null })}`, form, more);
   const [one] = answer.results;
   if (one.error) throw Object.assign(new Error(one.error.message), { code: one.error.code });
   return { ...one, model: answer.model, about };
@@ -200,7 +206,7 @@ export async function send(draft) {
       model_id: now.modelId || null,
     }, { key });
     end("saved");
-    if (draft.key === key) draft.missing = [...(now.lost ?? []), ...answer.missing_images];
+    if (draft.key === key) Object.assign(draft, { feedback: answer.id, missing: [...(now.lost ?? []), ...answer.missing_images] });
     pause = SHORT;
   } catch (error) {
     const later = error.status === 0 || error.status === 401 || error.status === 429 || error.status >= 500;

@@ -2,12 +2,14 @@
 
 import { ask, get, post } from "./api.js";
 import { confirmed, fill, h, plural, state, toast } from "./dom.js";
+import * as batch from "./batch_page.js";
 import * as drafts from "./drafts.js";
 import * as explore from "./explore.js";
 import * as review from "./review.js";
 import * as sell from "./sell.js";
 
-const PAGES = { sell, review, explore };
+const PAGES = { sell, batch, review, explore };
+const PART_OF = { batch: sell }; // pages without a link of their own in the header
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
 const who = document.getElementById("who");
@@ -17,19 +19,20 @@ let me = null;
 
 /** Show the page that the address names. */
 function route() {
-  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(unescaped);
+  const [path, search] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  const [name, ...rest] = path.split("/").map(unescaped);
   const page = PAGES[name] ?? sell;
   leave();
   leave = () => {};
   signingIn = false;
   for (const link of document.querySelectorAll("header nav a")) {
-    if (PAGES[link.hash.slice(2)] === page) link.setAttribute("aria-current", "page");
+    if (PAGES[link.hash.slice(2)] === (PART_OF[name] ?? page)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = `${page.title} · Aisle`;
   fill(main);
   main.className = page === sell ? "page sell" : `page ${name}`;
-  leave = page.show(main, rest, me) ?? (() => {});
+  leave = page.show(main, rest, me, new URLSearchParams(search)) ?? (() => {});
 }
 
 function unescaped(part) {

@@ -1,10 +1,13 @@
 // Sell: products queued, suggestions while a title is typed, one key to accept.
 
-import { post } from "./api.js";
-import { debounced, fill, h, missingImages, paced, pathText, plural, state, toast } from "./dom.js";
+import { post, query } from "./api.js";
+import { debounced, fill, h, missingImages, paced, pathText, percent, plural, state, toast } from "./dom.js";
 import * as store from "./drafts.js";
+import { examples } from "./examples.js";
 import { pick } from "./picker.js";
 import { imagesOf, taken } from "./images.js";
+import { send } from "./batch_page.js";
+import { pastedTable, tableOf } from "./upload.js";
 import { alternatives, suggestionLine } from "./suggestions.js";
 
 export const title = "Sell";
@@ -17,13 +20,13 @@ const LATE = "The suggestions for the present text are on their way.";
 const STATES = { draft: "", sending: "sending …", waiting: "waiting for the server", saved: "saved", asked: "with a reviewer" };
 
 /** Show the page; returns what to do when it is left. */
-export function show(main) {
-  const page = new Sell(main);
+export function show(main, rest, me, address) {
+  const page = new Sell(main, address);
   return () => page.close();
 }
 
 class Sell {
-  constructor(main) {
+  constructor(main, address) {
     this.build(main);
     this.ending = new AbortController();
     this.adding = new Set(); // products whose images are being read
@@ -38,7 +41,9 @@ class Sell {
     this.later = paced(() => this.suggest(), PACE);
     this.laterImages = debounced(() => this.suggest(), PAUSE_IMAGES);
     this.laterWord = debounced((found) => this.asItIs(found), PAUSE_WORD);
-    this.open(store.drafts.find(store.open) ?? store.added());
+    this.laterAddress = debounced(() => named(this.draft), PAUSE_WORD);
+    this.open(store.drafts.find(({ uid }) => uid === address.get("draft")) ?? given(address) ?? store.drafts.find(store.open) ?? store.added());
+    named(this.draft);
   }
 
   close() {
@@ -47,6 +52,7 @@ class Sell {
     this.later.cancel();
     this.laterImages.cancel();
     this.laterWord.cancel();
+    this.laterAddress.cancel();
   }
 
   build(main) {
@@ -67,14 +73,16 @@ class Sell {
       h("span", { class: "quiet wide" }, "or drop or paste them anywhere"));
     this.suggestions = h("ul", { id: "suggestions", class: "suggestions", role: "listbox", "aria-label": "Suggested categories" });
     this.status = h("div", { class: "status", "aria-live": "polite" });
+    this.examples = examples((words) => { this.title.value = words; this.typed("title", words); this.title.focus(); });
     this.list = h("ol", { class: "drafts" });
     this.summary = h("p", { class: "quiet", role: "status" });
     this.ask = h("button", { type: "button", onclick: () => this.askReviewer() }, "Ask a reviewer");
     const editor = h("section", { class: "card editor", "aria-labelledby": "editing" },
       h("h2", { id: "editing", class: "hidden" }, "This product"),
       h("label", { for: "title" }, "Title"), this.title,
-      h("p", { id: "title-help", class: "hint" }, key("Enter"), " accepts the marked category, ", key("↑"), key("↓"),
+      h("p", { id: "title-help", class: "hint by-keys" }, key("Enter"), " accepts the marked category, ", key("↑"), key("↓"),
         " mark another. Several lines pasted here become several products."),
+      this.touch = h("p", { class: "hint by-touch" }),
       h("div", { class: "suggested" }, h("h3", {}, "Where it belongs"), this.status, this.suggestions,
         h("div", { class: "row start" },
           h("button", { type: "button", onclick: () => this.browse() }, "Browse or search the tree"), this.ask)),
@@ -84,15 +92,19 @@ class Sell {
     const queue = h("section", { class: "queue", "aria-labelledby": "queued" },
       h("div", { class: "row" }, h("h2", { id: "queued" }, "Products"),
         h("button", { type: "button", onclick: () => this.open(store.added(), true) }, "+ New")),
-      this.summary, this.list);
-    fill(main, h("h1", { class: "hidden" }, "Sell: categorize your products"), h("div", { class: "columns" }, queue, editor));
+      this.summary, this.list,
+      h("p", { class: "quiet many" }, "Many products? ", h("a", { href: "#/batch" }, "Drop a file"), ", or paste rows of a spreadsheet."));
+    this.sending = h("div", { class: "sending" });
+    fill(main, h("h1", { class: "hidden" }, "Sell: categorize your products"), this.sending, h("div", { class: "columns" }, queue, editor));
   }
 
   // -- which product ---------------------------------------------------------------------------------
 
   open(draft, focus = false) {
     for (const other of store.drafts.filter((one) => one !== draft && store.open(one) && store.untouched(one))) store.removed(other);
+    const other = this.draft && this.draft !== draft;
     this.draft = draft;
+    if (other) named(draft, true);
     this.title.value = draft.title;
     this.description.value = draft.description;
     this.sku.value = draft.sku;
@@ -152,6 +164,7 @@ class Sell {
     this.draft[name] = value;
     this.reopen();
     this.drawList();
+    this.laterAddress();
     if (name === "sku") return;
     this.drawSuggestions();
     this.began = performance.now();
@@ -176,7 +189,13 @@ class Sell {
       event.preventDefault();
       return this.take(files);
     }
-    const lines = (event.clipboardData?.getData("text/plain") ?? "").split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    const table = event.target === this.description ? null : pastedTable(text);
+    if (table) {
+      event.preventDefault();
+      return send(table, this.sending);
+    }
+    const lines = text.split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
     if (event.target !== this.title || lines.length < 2) return;
     event.preventDefault();
     for (const line of lines) store.added(line);
@@ -189,8 +208,10 @@ class Sell {
     event.preventDefault();
     this.drop.classList.remove("over");
     const files = imagesOf(event.dataTransfer);
+    const table = tableOf(event.dataTransfer);
     if (files.length) this.take(files);
-    else toast("Only images can be dropped here.", "bad");
+    else if (table) send(table, this.sending);
+    else toast("Images, or a file of products, can be dropped here.", "bad");
   }
 
   async take(files) {
@@ -258,14 +279,14 @@ class Sell {
     const about = store.content(draft);
     const answer = await post("v1/suggest", { title, description, count: COUNT, finished }, { signal });
     const suggestions = answer.suggestions.map(({ id, path, confidence, reason }) => ({ id, path, confidence, reason }));
-    return { suggestions, about, token: answer.token, completed: answer.completed, model: answer.model, modelId: answer.model_id };
+    return { suggestions, about, token: answer.token, completed: answer.completed, unsure: answer.unsure, model: answer.model, modelId: answer.model_id };
   }
 
   /** After a pause the title is read as it is, unless a person has begun to choose. */
   async asItIs(found) {
-    if (this.found !== found || this.active || !this.fresh) return;
+    if (this.found !== found || this.moved || !this.fresh) return;
     const whole = await this.fromText(this.draft, undefined, true).catch(() => null);
-    if (whole && this.found === found && !this.active && this.fresh) this.shown(this.draft, whole);
+    if (whole && this.found === found && !this.moved && this.fresh) this.shown(this.draft, whole);
   }
 
   async withImages(draft, signal) {
@@ -277,27 +298,31 @@ class Sell {
   shown(draft, found) {
     if (draft !== this.draft) return;
     this.found = found;
-    this.active = 0;
+    this.active = found.unsure ? -1 : 0; // what is only guessed is not marked: no single key accepts it
+    this.moved = false;
     this.drawSuggestions();
     if (found.completed) this.laterWord(found);
   }
 
   drawSuggestions() {
-    const { suggestions, fault, problems } = this.found;
+    const { suggestions, fault, problems, unsure, conflict } = this.found;
     const { draft } = this;
     const settled = !store.open(draft);
     this.ask.hidden = settled;
+    this.touch.textContent = unsure ? "Tapping a guess marks it, tapping it again accepts it." : "Tapping a category accepts it.";
     fill(this.status, settled ? this.settled() : fault ? state("bad", "No suggestions just now", fault, () => this.suggest())
-      : !suggestions.length && store.untouched(draft) ? h("p", { class: "quiet" }, "Suggestions appear here as you type.") : null,
+      : !suggestions.length && store.untouched(draft) ? [h("p", { class: "quiet" }, "Suggestions appear here as you type."), this.examples] : null,
+    !settled && unsure && notKnown(unsure),
+    !settled && conflict && conflictText(conflict),
     !settled && missingImages(draft.lost),
     !settled && (problems ?? []).map((problem) => h("p", { class: "fault" }, problem)));
     fill(this.suggestions, settled ? [] : suggestions.map((suggestion, i) => h("li", { id: `suggestion-${i}`, role: "option", class: "suggestion",
-      "aria-selected": i === this.active ? "true" : "false", onclick: () => this.accept(i) }, suggestionLine(suggestion, i === this.active ? "↵" : ""))));
+      "aria-selected": i === this.active ? "true" : "false", onclick: () => this.pressed(i) }, suggestionLine(suggestion, i === this.active ? "↵" : ""))));
     this.suggestions.hidden = settled || !suggestions.length;
     this.suggestions.toggleAttribute("aria-busy", false);
     if (!settled && !fault && !store.untouched(draft) && !this.fresh) this.suggestions.setAttribute("aria-busy", "true");
     this.title.setAttribute("aria-expanded", String(!this.suggestions.hidden));
-    if (this.suggestions.hidden) this.title.removeAttribute("aria-activedescendant");
+    if (this.suggestions.hidden || this.active < 0) this.title.removeAttribute("aria-activedescendant");
     else this.title.setAttribute("aria-activedescendant", `suggestion-${this.active}`);
   }
 
@@ -305,7 +330,8 @@ class Sell {
     const { draft } = this;
     const message = { saved: "Saved in ", sending: "Sending: ", waiting: "To be sent when the server is back: ", asked: "A reviewer will look at it." }[draft.state];
     return [h("p", { class: `settled ${draft.state}` }, message, draft.state !== "asked" && draft.path && pathText(draft.path), " ",
-      draft.state !== "sending" && h("button", { type: "button", onclick: () => { store.reopen(draft); this.open(draft, true); } }, "Change")), missingImages(draft.missing)];
+      draft.state !== "sending" && h("button", { type: "button", onclick: () => { store.reopen(draft); this.open(draft, true); } }, "Change"),
+      (draft.feedback || draft.state === "waiting") && h("button", { type: "button", onclick: () => this.undo(draft) }, "Undo")), missingImages(draft.missing)];
   }
 
   key(event) {
@@ -315,20 +341,36 @@ class Sell {
       event.preventDefault();
       if (!store.open(this.draft)) this.next();
       else this.accept(this.active);
+    } else if (event.key === "z" && (event.ctrlKey || event.metaKey) && !this.title.value && this.last) {
+      event.preventDefault();
+      this.undo(this.last);
     } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && length && store.open(this.draft)) {
       event.preventDefault();
-      this.active = (this.active + (event.key === "ArrowDown" ? 1 : length - 1)) % length;
-      this.drawSuggestions();
+      this.mark(event.key === "ArrowDown" ? (this.active + 1) % length : (Math.max(this.active, 0) + length - 1) % length);
       document.getElementById(`suggestion-${this.active}`).scrollIntoView({ block: "nearest" });
     }
   }
 
+  mark(i) {
+    this.active = i;
+    this.moved = true;
+    this.drawSuggestions();
+  }
+
   // -- deciding --------------------------------------------------------------------------------------
+
+  /** A click or a tap accepts; a guess is only marked by the first one. */
+  pressed(i) {
+    if (!this.found.unsure || this.active === i) return this.accept(i);
+    this.mark(i);
+    this.title.focus({ preventScroll: true });
+  }
 
   /** Only suggestions for the product as it is now can be accepted. */
   accept(i) {
     const suggestion = this.found.suggestions[i];
-    if (this.fresh) return suggestion && (this.found.completed ? this.finish(suggestion, i > 0) : this.choose(suggestion.id, suggestion.path));
+    if (this.fresh && i < 0) return toast("Nothing is likely, so nothing is accepted. Mark a guess first, or browse the tree.");
+    if (this.fresh) return suggestion && (this.found.completed ? this.finish(suggestion, this.moved) : this.choose(suggestion.id, suggestion.path));
     if (!store.untouched(this.draft) && !this.found.fault) toast(LATE);
   }
 
@@ -344,7 +386,7 @@ class Sell {
       whole = { ...found, completed: null, suggestions: [], token: null }; // a person's choice, without suggestions
     }
     if (draft !== this.draft) return;
-    const agrees = chosen || !whole.suggestions.length || whole.suggestions[0].id === id;
+    const agrees = chosen || !whole.suggestions.length || (whole.suggestions[0].id === id && !whole.unsure);
     this.shown(draft, whole);
     if (!this.fresh) toast(LATE);
     else if (agrees) this.choose(id, path);
@@ -363,12 +405,13 @@ class Sell {
     if (store.untouched(draft)) return toast("Give the product a title or an image first.", "bad");
     const offered = found.suggestions.map(({ id, confidence }) => ({ id, confidence: Math.max(0, Math.min(1, confidence)) }));
     Object.assign(draft, { chosen, path, offered, token: found.token, model: found.model, modelId: found.modelId, key: crypto.getRandomValues(new Uint32Array(4)).join("-") });
+    this.last = draft;
     const sending = store.send(draft);
     this.next();
     try {
       await sending;
       const without = draft.missing?.length ? ` ${plural(draft.missing.length, "image")} could not be read: not stored.` : "";
-      if (draft.state === "saved") toast(`Saved in ${path.join(" › ")}.${without}`, "good", { label: "Change", run: () => this.change(draft) });
+      if (draft.state === "saved") toast(`Saved in ${path.join(" › ")}.${without}`, "good", { label: "Undo", run: () => this.undo(draft) });
     } catch (error) {
       toast(`${draft.title || "The product"} was not saved: ${error.message}`, "bad", { label: "Look", run: () => this.open(draft, true) });
     }
@@ -376,12 +419,18 @@ class Sell {
     if (draft === this.draft) this.drawSuggestions();
   }
 
-  change(draft) {
-    if (this.ending.signal.aborted) location.hash = "#/sell";
-    else {
-      store.reopen(draft);
-      this.open(draft, true);
+  /** Take the last decision back: what was stored no longer counts. */
+  async undo(draft) {
+    try {
+      await store.undo(draft);
+    } catch (error) {
+      return toast(`Not undone: ${error.message}`, "bad");
     }
+    store.save();
+    toast(`${draft.title.trim() || "The product"} is to be categorized again.`);
+    if (this.last === draft) this.last = null;
+    if (this.ending.signal.aborted) location.hash = `#/sell?draft=${encodeURIComponent(draft.uid)}`;
+    else this.open(draft, true);
   }
 
   async askReviewer() {
@@ -408,6 +457,23 @@ class Sell {
   }
 }
 
+/** The address names the product that is worked on: Back, a reload and a link to somebody else show it again. */
+function named(draft, step = false) {
+  const { uid, title, description } = draft;
+  const words = { title: title.slice(0, 300), description: description.slice(0, 1000) };
+  const hash = `#/sell${query(store.untouched(draft) ? {} : { draft: uid, ...words })}`;
+  if (hash === location.hash) return;
+  history[step ? "pushState" : "replaceState"](null, "", hash);
+}
+
+/** The product of an address that another browser wrote. */
+function given(address) {
+  const title = address.get("title") ?? "", description = address.get("description") ?? "";
+  if (!title && !description) return null;
+  const same = store.drafts.find((one) => store.open(one) && one.title === title && one.description === description);
+  return same ?? Object.assign(store.added(title), { description });
+}
+
 const key = (name) => h("kbd", {}, name);
 
 /** What a prediction was made from: words, and those images that were read. */
@@ -417,7 +483,18 @@ function basis(words, read, given) {
   return words ? `from the words and ${images}` : `from ${images}`;
 }
 
-function ofPrediction({ prediction, model, token, about }, from) {
+/** Said where nothing is likely; the guesses follow, and none of them is marked. */
+function notKnown(reason) {
+  return h("div", { class: "unknown" }, h("p", { class: "state-title" }, "I don’t know"),
+    h("p", {}, `${reason.charAt(0).toUpperCase()}${reason.slice(1)}. What follows are guesses: say more about the product, browse the tree, or ask a reviewer.`));
+}
+
+function conflictText({ text, image }) {
+  const says = ({ path, confidence }) => [pathText(path), ` (${percent(confidence)})`];
+  return h("p", { class: "conflict" }, "Image and text disagree. The image says ", says(image), ", the text says ", says(text), ".");
+}
+
+function ofPrediction({ prediction, model, token, about, unsure, conflict }, from) {
   const suggestions = alternatives(prediction, COUNT).map((suggestion, i) => ({ ...suggestion, reason: i ? "" : from }));
-  return { suggestions, about, token, model, modelId: prediction.model_id, problems: prediction.problems };
+  return { suggestions, about, token, model, unsure, conflict, modelId: prediction.model_id, problems: prediction.problems };
 }

@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from aisle import __version__
 from aisle.data import Product
+from aisle.data.stop_words import is_content_word
 from aisle.errors import AisleError
 from aisle.inference.explain import explain
 from aisle.server.errors import ApiError, BusyError
@@ -102,8 +104,8 @@ class Tools:
         ] = None,
         model: Annotated[Key | None, Field(description="A served model; the live one by default.")] = None,
     ) -> ExplanationOut:
-        """Explain why a product is classified as it is: the weight of each word and of each view (title,
-        images, …), and the most similar training products."""
+        """Explain why a product is classified as it is: the weight of each content word and of each view
+        (title, images, …), and the most similar training products."""
         with _tool_errors():
             return await anyio.to_thread.run_sync(self._explain, product, category, model)
 
@@ -119,7 +121,8 @@ class Tools:
             (found,) = explain(served.predictor, [product], node)
         finally:
             self._slots.release()
-        return ExplanationOut.model_validate(found.to_dict())
+        words = [word for word in found.words if is_content_word(word.word)]
+        return ExplanationOut.model_validate(replace(found, words=tuple(words)).to_dict())
 
 
 @contextmanager

@@ -26,6 +26,13 @@ from aisle.server.schemas.classify import ClassifyOut, SuggestIn, SuggestOut
 from aisle.server.schemas.common import error_responses
 from aisle.server.security import Seller
 from aisle.server.state import Server, ServerDep
+from aisle.server.suggestion_checks import (
+    MIN_CONFIDENCE,
+    ViewConflict,
+    find_conflict,
+    split_by_view,
+    unsure_reason,
+)
 from aisle.server.suggestion_tokens import suggestion_token
 
 router = APIRouter(tags=["classify"], route_class=AuthFirstRoute, responses=error_responses(404, 415))
@@ -87,6 +94,9 @@ async def classify(
         Query(max_length=1000, description="Models, separated by commas: `live,new`. Default: the live one."),
     ] = None,
     review: Annotated[bool, Query(description="Queue for review what the model does not accept.")] = False,
+    conflicts: Annotated[
+        bool, Query(description="Also what texts and images alone say, where they contradict each other.")
+    ] = False,
 ) -> Response:
     """One result for each product, in order: a prediction, or an error if that product cannot be read.
     `?models=a,b` compares several models."""
@@ -107,6 +117,9 @@ async def classify(
     ]
     for served, found in zip(selected, predictions, strict=True):
         count_predictions(server, served, found)
+    if conflicts:
+        for i, conflict in (await _conflicts(server, selected[0], items)).items():
+            results[i]["conflict"] = conflict.to_dict()
     if review:
         ids = await run_in_threadpool(enqueue_items, server, selected[0].name, key, items, predictions[0])
         for i, review_id in ids.items():
@@ -137,14 +150,34 @@ async def predict_all(
     return predictions
 
 
+async def _conflicts(
+    server: Server, served: ServedModel, items: Sequence[ParsedItem]
+) -> dict[int, ViewConflict]:
+    """Conflicts between texts and images, by the positions of the items."""
+    pairs = {i: split_by_view(item.product) for i, item in enumerate(items) if item.product is not None}
+    parts = [part for pair in pairs.values() for part in pair]
+    # Never refused as busy: the request has waited already.
+    future = server.batcher.submit(served.predict, parts, max_wait_s=math.inf)
+    predictions = iter(await asyncio.wrap_future(future))
+    found = {}
+    for i in (i for i, pair in pairs.items() if pair):
+        text, image = next(predictions), next(predictions)
+        if isinstance(text, Prediction) and isinstance(image, Prediction):
+            found[i] = find_conflict(text, image)
+    return {i: conflict for i, conflict in found.items() if conflict is not None}
+
+
 def result_json(item: ParsedItem, models: Sequence[ServedModel], predictions: Predictions) -> dict[str, Any]:
     """One item's result; `predictions`: of each model."""
     result: dict[str, Any] = {"id": item.id, "token": None, "prediction": None, "error": None}
+    result |= {"unsure": None, "conflict": None}
     try:
         if item.error:
             raise item.error
         found = [prediction_json(one, item.problems) for one in predictions if one is not None]
         result["prediction"] = found[0]
+        if isinstance(predictions[0], Prediction):
+            result["unsure"] = unsure_reason(predictions[0])
         if item.product is not None:
             result["images_read"] = models[0].images_read(item.product)
             result["missing_images"] = [missing.to_dict() for missing in item.missing]
@@ -190,20 +223,28 @@ async def suggest(
     about = {"model": served.name, "model_id": served.model_id}
     title = clean(sent.title)
     if not title.strip():
-        return json_response({**about, "completed": None, "token": None, "suggestions": []})
+        empty = {"completed": None, "unsure": None, "token": None, "suggestions": []}
+        return json_response({**about, **empty})
     fields = clean_texts({**sent.fields, "description": sent.description})
     query = served.suggester.query(title, fields, sent.finished)
-    logp = await asyncio.wrap_future(server.batcher.submit(served.confidences, query.products))
-    if any(isinstance(row, FailedPredictionError) for row in logp):
+    scoring = server.batcher.submit(served.confidences, query.products)
+    predicting = server.batcher.submit(served.predict, [served.suggester.whole(query)], max_wait_s=math.inf)
+    logp = await asyncio.wrap_future(scoring)
+    (prediction,) = await asyncio.wrap_future(predicting)
+    if any(isinstance(row, FailedPredictionError) for row in (*logp, prediction)):
         raise ApiError(422, "model_failed", "the model failed on this title; the server's log says why")
+    found = served.suggester.categories(query, logp, served.taxonomy, sent.count)
+    likely = found[0].confidence >= MIN_CONFIDENCE
+    unsure = None if query.completed and likely else unsure_reason(prediction)
     suggestions = [
         {
             "id": served.taxonomy.nodes[one.node].id,
             "path": list(served.taxonomy.nodes[one.node].path),
             "confidence": round(one.confidence, 6),
-            "reason": one.reason,
+            "reason": one.reason if unsure is None else "a guess",
         }
-        for one in served.suggester.categories(query, logp, served.taxonomy, sent.count)
+        for one in found
     ]
     token = suggestion_token({**fields, "title": title}, (), suggestions[0]["id"])
-    return json_response({**about, "completed": query.completed, "token": token, "suggestions": suggestions})
+    answer = {"completed": query.completed, "unsure": unsure, "token": token, "suggestions": suggestions}
+    return json_response({**about, **answer})

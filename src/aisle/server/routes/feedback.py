@@ -7,10 +7,10 @@ from fastapi import APIRouter, Header, Response
 from aisle.server.errors import ApiError, ItemError
 from aisle.server.model_registry import ServedModel
 from aisle.server.product_parsing import clean, image_keys
-from aisle.server.routes.request_io import json_response
+from aisle.server.routes.request_io import ItemId, json_response
 from aisle.server.routing import AuthFirstRoute
 from aisle.server.schemas.common import error_responses
-from aisle.server.schemas.feedback import FeedbackIn, FeedbackOut
+from aisle.server.schemas.feedback import FeedbackIn, FeedbackOut, UndoneOut
 from aisle.server.security import Seller
 from aisle.server.state import ServerDep
 from aisle.server.store import feedback as feedback_store
@@ -64,6 +64,15 @@ def feedback(
     if not repeated:
         server.telemetry.feedback.labels(how).inc()
     return json_response(event.response(feedback_id, repeated))
+
+
+@router.post(
+    "/v1/feedback/{feedback_id}/undo", summary="Take a choice of yours back", response_model=UndoneOut
+)
+def undo_feedback(feedback_id: ItemId, server: ServerDep, key: Seller) -> Response:
+    """It no longer counts, and is not exported for training."""
+    feedback_store.undo(server.store, feedback_id, key.person)
+    return json_response({"id": feedback_id, "undone": True})
 
 
 def find_category(served: ServedModel, chosen: str) -> Node:

@@ -58,14 +58,16 @@ class SuggestionOut(ResponseModel):
 
 class SuggestOut(ResponseModel):
     """The categories of highest confidence, best first. `completed`: the most probable completion of the last
-    word; null if the title was read as it is, with the confidences of `/v1/classify`. `token`: sent back
-    with a person's choice."""
+    word; null if the title was read as it is, with the confidences of `/v1/classify`. `unsure`: why no
+    category is likely, so that none should be accepted without a look; else null. `token`: sent back with a
+    person's choice."""
 
     model_config = examples(
         {
             "model": "shop",
             "model_id": "11c58615d0cd",
             "completed": "running",
+            "unsure": None,
             "token": "0b7b1f0e0a3c4d5e8f9a6b7c2d1e3f40",
             "suggestions": [
                 {
@@ -81,5 +83,6 @@ class SuggestOut(ResponseModel):
     model: str
     model_id: str
     completed: str | None
+    unsure: str | None = None
     token: str | None
     suggestions: list[SuggestionOut]

@@ -145,8 +145,24 @@ class MissingImageOut(ResponseModel):
     reason: str
 
 
+class ViewPathOut(ResponseModel):
+    """How deep one view alone knows the category, and its confidence there."""
+
+    path: str
+    confidence: float
+
+
+class ConflictOut(ResponseModel):
+    """What the texts alone and the images alone say, where both cannot be right."""
+
+    text: ViewPathOut
+    image: ViewPathOut
+
+
 class ClassifyItemOut(ResponseModel):
-    """The `prediction` or the `error` of one product. `token`: sent back with a person's choice;
+    """The `prediction` or the `error` of one product. `token`: sent back with a person's choice; `unsure`:
+    why no category is likely, else null; `conflict`: with `?conflicts=true`, what texts and images say
+    where they contradict each other;
     `images_read`: how many of its images the model read; `models`: each model's prediction, if several
     were asked for; `review_id`: its number in the review queue, if it was queued."""
 
@@ -154,6 +170,8 @@ class ClassifyItemOut(ResponseModel):
     token: str | None = None
     prediction: PredictionOut | None = None
     error: ErrorDetail | None = None
+    unsure: str | None = None
+    conflict: ConflictOut | None = None
     images_read: int = 0
     missing_images: list[MissingImageOut] = Field(default_factory=list)
     models: dict[str, PredictionOut] | None = None

@@ -68,3 +68,10 @@ class FeedbackOut(ResponseModel):
     chosen: list[str]
     repeated: bool
     missing_images: list[MissingImageOut] = Field(default_factory=list)
+
+
+class UndoneOut(ResponseModel):
+    """Feedback that no longer counts."""
+
+    id: int
+    undone: bool

@@ -138,6 +138,23 @@ def insert(connection: sa.Connection, event: FeedbackEvent) -> int:
     return result.inserted_primary_key[0]  # type: ignore[index]
 
 
+def undo(store: ServerStore, feedback_id: int, person: str) -> None:
+    """Take a person's choice back; it stays in the history as undone. Repeated, nothing changes.
+
+    Raises:
+        ApiError: This person has no such feedback, or it decided an item of the review queue.
+    """
+    own = (feedback.c.id == feedback_id) & (feedback.c.person == person)
+    with store.begin() as connection:
+        found = connection.execute(sa.select(feedback.c.review_id).where(own)).first()
+        if found is None:
+            raise ApiError(404, "no_such_feedback", f"you gave no feedback {feedback_id}")
+        if found.review_id is not None:
+            message = f"feedback {feedback_id} decided item {found.review_id} of the queue: undo it there"
+            raise ApiError(409, "of_review", message)
+        connection.execute(feedback.update().where(own).values(undone=True))
+
+
 def add_images(store: ServerStore, connection: sa.Connection, images: Mapping[str, bytes]) -> None:
     """Add images by hash, within the transaction that adds the row that refers to them."""
     if not images:

@@ -4,13 +4,13 @@ import sqlalchemy as sa
 
 from aisle.server.store import keys
 from aisle.server.store.database import ServerStore, now
-from aisle.server.store.tables import feedback, image_table, promotions, reviews, shadows, skips
+from aisle.server.store.tables import batches, feedback, image_table, promotions, reviews, shadows, skips
 
 _DAY = 86_400_000
 
 
 def prune(store: ServerStore, days: int) -> int:
-    """Delete feedback, review items (open ones, too) and shadow predictions older than `days`.
+    """Delete feedback, review items (open ones, too), shadow predictions and files that are older.
 
     Returns:
         How many rows.
@@ -19,7 +19,7 @@ def prune(store: ServerStore, days: int) -> int:
     with store.begin() as connection:
         rows = sum(
             connection.execute(sa.delete(table).where(table.c.at < oldest)).rowcount
-            for table in (feedback, reviews, shadows)
+            for table in (feedback, reviews, shadows, batches)
         )
     sweep_images(store)
     if rows:
@@ -28,7 +28,8 @@ def prune(store: ServerStore, days: int) -> int:
 
 
 def forget(store: ServerStore, person: str) -> dict[str, int]:
-    """Delete a person's feedback, review items, skips and keys, and their name from promotions and leases.
+    """Delete a person's feedback, review items, skips, files and keys, and their name from promotions and
+    leases. The folders of files are deleted by the server, within a minute.
 
     Returns:
         How many rows of each table.
@@ -36,7 +37,7 @@ def forget(store: ServerStore, person: str) -> dict[str, int]:
     with store.begin() as connection:
         rows = {
             table.name: connection.execute(sa.delete(table).where(table.c.person == person)).rowcount
-            for table in (feedback, reviews, skips)
+            for table in (feedback, reviews, skips, batches)
         }
         rows["keys"] = keys.forget(connection, person)
         connection.execute(promotions.update().where(promotions.c.person == person).values(person=""))

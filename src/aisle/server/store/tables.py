@@ -138,6 +138,25 @@ rule_changes = Table(
     Column("content", Text),
 )
 
+# Uploaded files. Their products and predictions are in the server's folder of files, under the same id.
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    _column("at", BigInteger, index=True),
+    _column("person", String(200), index=True),
+    _column("name", String(200)),  # of the file, as it was uploaded
+    _column("bytes", BigInteger),
+    _column("rows", Integer),  # products
+    _column("model", String(200)),
+    _column("model_id", String(200)),
+    _column("state", String(16)),  # ready, queued, running, done, cancelled, failed
+    _column("task", String(16)),  # what is queued, runs or ran: classify, review
+    _column("done", Integer),  # products of the task
+    Column("error", Text),
+    _column("summary", JSON),  # what `check` tells of the file
+)
+
 promotions = Table(
     "promotions",
     metadata,
