@@ -19,6 +19,7 @@ LARGE = {
     "/v1/rules",
     "/v1/batches",
 }
+FILES = {"/v1/batches"}  # whose body is a file, no JSON
 PUT = {"/v1/rules"}
 
 
@@ -53,7 +54,7 @@ def test_small_routes_have_small_bodies(client):
 
 def test_json_of_too_many_values_is_not_parsed(client):
     nested = b'{"products": [' + b"[]," * 300_000 + b"[]]}"
-    for path in sorted(LARGE):
+    for path in sorted(LARGE - FILES):
         assert ask(client, path, nested) == (413, "too_large"), path
     form = b'--b\r\ncontent-disposition: form-data; name="products"\r\n\r\n' + nested + b"\r\n--b--\r\n"
     kind = {"content-type": "multipart/form-data; boundary=b"}

@@ -20,8 +20,8 @@ from aisle.errors import MissingExtraError, did_you_mean
 from aisle.guarantee import Prediction
 from aisle.inference.training_counts import training_counts
 from aisle.rules import RulesError, Ruleset
-from aisle.server.batches.row_products import predict_rows
 from aisle.server.errors import ApiError, ServerError
+from aisle.server.row_products import predict_rows
 from aisle.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

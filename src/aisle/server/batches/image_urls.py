@@ -6,9 +6,9 @@ from typing import Any
 
 from aisle.data import Catalog, Problem
 from aisle.data.image_refs import is_url
-from aisle.server.batches.row_products import RowProduct
 from aisle.server.errors import BusyError
 from aisle.server.product_parsing import ProductParser
+from aisle.server.row_products import RowProduct
 
 _AT_ONCE = 32  # products: a request's time and bytes are for so many
 _TRIES, _WAIT_S = 20, 1.0  # while requests of people fetch

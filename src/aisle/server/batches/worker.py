@@ -17,11 +17,11 @@ from aisle.errors import AisleError
 from aisle.guarantee import Prediction
 from aisle.server.batches.folder import BatchFolder, sweep
 from aisle.server.batches.image_urls import fetch_images
-from aisle.server.batches.row_products import RowProduct, row_products
 from aisle.server.batching import Batcher
 from aisle.server.errors import BusyError
 from aisle.server.model_registry import ModelRegistry, ServedModel
 from aisle.server.product_parsing import ProductParser
+from aisle.server.row_products import RowProduct, row_products
 from aisle.server.settings import BatchSettings
 from aisle.server.store import ServerStore, StoreError
 from aisle.server.store import batches as store_batches
