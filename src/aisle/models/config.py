@@ -41,6 +41,17 @@ class PartSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
+class EncoderSpec(PartSpec):
+    """A view's encoder.
+
+    Attributes:
+        init_from: a run, or the model in it, whose encoder of this view training starts from. The encoder's
+            options are then those of the run.
+    """
+
+    init_from: str | None = None
+
+
 class ViewSpec(Strict):
     """One view.
 
@@ -54,7 +65,7 @@ class ViewSpec(Strict):
         augment: random changes of texts and images in training; none by default.
     """
 
-    encoder: PartSpec
+    encoder: EncoderSpec
     fields: list[str] | None = None
     images: int = Field(default=1, ge=1)
     freeze: bool = False

@@ -16,6 +16,7 @@ from aisle.inference.predictor import Predictor
 from aisle.models import fusions, heads, losses
 from aisle.models.features import FeatureStore
 from aisle.models.label_embeddings import make_context
+from aisle.models.model import Model
 from aisle.models.options import Augment
 from aisle.models.preprocessing import Preprocessor
 from aisle.models.registry import Context, build_part, check_options, find_part
@@ -25,6 +26,7 @@ from aisle.progress import Progress
 from aisle.taxonomy import Taxonomy
 from aisle.training import cca, warm_start
 from aisle.training.data import BatchLoader
+from aisle.training.encoder_start import EncoderStart, encoder_starts, with_encoders_of
 from aisle.training.job import FitResult, TrainingJob, TrainingSet, fit_preprocessors
 from aisle.training.loop import StageSettings, WeightedLoss, run_stage
 from aisle.training.network_recipe import NetworkRecipe
@@ -94,8 +96,10 @@ def train(job: TrainingJob, recipe: NetworkRecipe, run: Run | None, progress: Pr
     rows = job.catalog.select(job.split.train)
     context = make_context(job.taxonomy, job.counts)
     if start is None:
-        preprocessors = _fit_preprocessors(rows, recipe, trust_code)
-        model = build_network(recipe.network, preprocessors, context, trust_code=trust_code)
+        starts = encoder_starts(recipe, trust_code)
+        recipe = with_encoders_of(recipe, starts)
+        preprocessors = _fit_preprocessors(rows, recipe, trust_code, starts)
+        model = _new_model(recipe, preprocessors, context, trust_code, starts)
     else:
         preprocessors = warm_start.preprocessors_from(start, rows)
         model = warm_start.model_from(start, recipe.network, preprocessors, context)
@@ -118,20 +122,46 @@ def train(job: TrainingJob, recipe: NetworkRecipe, run: Run | None, progress: Pr
     return FitResult(predictor)
 
 
-def _fit_preprocessors(catalog: Catalog, recipe: NetworkRecipe, trust_code: bool) -> dict[str, Preprocessor]:
-    preprocessors = {name: new_preprocessor(view, trust_code) for name, view in recipe.views.items()}
-    fit_preprocessors(preprocessors, readable_views(recipe, trust_code), catalog, recipe.seed)
-    return preprocessors
+def _fit_preprocessors(
+    catalog: Catalog, recipe: NetworkRecipe, trust_code: bool, starts: Mapping[str, EncoderStart]
+) -> dict[str, Preprocessor]:
+    """The preprocessors by view; those of `starts` are fitted already."""
+    new = {
+        name: new_preprocessor(view, trust_code) for name, view in recipe.views.items() if name not in starts
+    }
+    views = {name: view for name, view in readable_views(recipe, trust_code).items() if name in new}
+    fit_preprocessors(new, views, catalog, recipe.seed)
+    fitted = new | {name: start.preprocessor for name, start in starts.items()}
+    return {name: fitted[name] for name in recipe.views}
+
+
+def _new_model(
+    recipe: NetworkRecipe,
+    preprocessors: Mapping[str, Preprocessor],
+    context: Context,
+    trust_code: bool,
+    starts: Mapping[str, EncoderStart],
+) -> Model:
+    """A network with new weights, but for the encoders of `starts`."""
+    configs = {name: getattr(start.encoder, "config", None) for name, start in starts.items()}
+    configs = {name: config for name, config in configs.items() if config}
+    model = build_network(recipe.network, preprocessors, context, configs, trust_code)
+    for name, start in starts.items():
+        model.encoders[name].load_state_dict(start.encoder.state_dict())
+    return model
 
 
 def check(recipe: NetworkRecipe, trust_code: bool) -> None:
     """Check before training that all parts exist and have the options given.
 
     Raises:
-        RecipeError: as `find_part` and `check_options`.
+        RecipeError: as `find_part` and `check_options`; or a run that an encoder starts from is absent.
     """
-    for view in recipe.views.values():
-        new_preprocessor(view, trust_code)
+    for name, view in recipe.views.items():
+        if view.encoder.init_from is None:
+            new_preprocessor(view, trust_code)
+        elif not Path(view.encoder.init_from).exists():
+            raise RecipeError(f"views.{name}.encoder.init_from: there is no run {view.encoder.init_from}")
     fusion = find_part(fusions, "fusion", recipe.fusion.type, trust_code)
     check_options(fusion, "fusion", recipe.fusion.options, {"dims", "modalities"})
     head = find_part(heads, "head", recipe.head.type, trust_code)
