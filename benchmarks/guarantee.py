@@ -6,17 +6,17 @@ on out-of-fold scores decides fresh products scored by the model of all rows. Re
 rows; near-duplicates stay on one side. A violation: the realised precision of the fresh rows is below what
 was asked. Fresh rows are few in real sets, so that this includes chance: `significant` counts
 those whose one-sided 95 % Clopper-Pearson upper limit of the precision lies below what was asked.
-Scores of trained models are cached in `--cache`; a run that was stopped goes on.
+Outcomes of trained models are cached in `--cache`; a run that was stopped goes on.
 """
 
 import argparse
 import importlib.util
+import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -24,14 +24,12 @@ from scipy.stats import binomtest
 
 import aisle
 from aisle.data.splits import assign
-from aisle.guarantee import CURVE, Nearest, Policy, Sample, Settings, clopper_pearson, cross_fit
+from aisle.guarantee import CURVE, Policy, Sample, Settings, clopper_pearson, cross_fit
+from aisle.inference.labelled_scores import LabelledScores
 from aisle.taxonomy import Scores, Targets, Taxonomy
-from aisle.training import fit as training
 from results import SHARED, machine, read_section, write_section
 
 ALPHA = 0.05
-# The fields of `Nearest` in a cached file.
-NEAREST = ("branch_similarity", "place", "similarity", "branch_score", "distance")
 SETS = {
     "marketplace": "marketplace/products.csv",
     "instacart": "text/instacart.parquet",
@@ -61,31 +59,32 @@ def main() -> None:
         splits = args.splits if args.only in (None, name) else 0
         plan[f"`{name}`, `fast`"] = [(name, "fast", seed) for seed in range(splits)]
     plan["`marketplace`, `balanced`"] = [("marketplace", "balanced", seed) for seed in range(args.balanced)]
-    lines, errors, before = [], [], read_section("guarantee")
+    before = read_section("guarantee")
+    # Rows of an earlier run stay until new ones take their place.
+    rows = {title: [line for line in before if line.startswith(f"| {title} | ")] for title in plan}
     for title, cases in plan.items():
         work = Parallel(n_jobs=args.jobs)
         outcomes: list[Any] = list(work(delayed(cached_outcome)(args.cache, *case) for case in cases))
-        if not outcomes:  # rows of an earlier run stay
-            own = [line for line in before if line.startswith(f"| {title} | ")]
-            lines += [line for line in own if "%" in line]
-            errors += [line for line in own if "%" not in line]
+        if not outcomes:
             continue
-        lines += [row(title, precision, outcomes) for precision in SHOWN]
-        errors.append(calibration_row(title, outcomes))
-        section = report(lines, errors)
+        rows[title] = [row(title, precision, outcomes) for precision in SHOWN]
+        rows[title].append(calibration_row(title, outcomes))
+        every = [line for own in rows.values() for line in own]
+        section = report([x for x in every if "%" in x], [x for x in every if "%" not in x])
         print(section, flush=True) if args.dry else write_section("guarantee", section)
 
 
 def cached_outcome(cache: Path, name: str, recipe: str, seed: int) -> Outcome:
-    """One outcome; trained models' scores of real rows come from the cache if they are there."""
+    """One outcome; that of a trained model comes from the cache if it is there."""
     if name == "simulated":
         return simulated(seed)
-    file = cache / f"{name}-{recipe}-{seed}.npz"
+    file = cache / f"{name}-{recipe}-{seed}.json"
     if not file.exists():
-        started = time.perf_counter()
-        np.savez_compressed(file, **real(name, recipe, seed))
-        print(f"{file.stem}: trained in {time.perf_counter() - started:.0f} s", flush=True)
-    return of_scores(np.load(file))
+        started = time.process_time()
+        file.write_text(json.dumps(trained(name, recipe, seed)))
+        print(f"{file.stem}: {time.process_time() - started:.0f} processor s", flush=True)
+    found: Outcome = json.loads(file.read_text())
+    return found
 
 
 # -- one outcome --------------------------------------------------------------------------------
@@ -135,51 +134,30 @@ def perfect_calibration_error(confidence: np.ndarray, draws: int = 20) -> float:
     return float(np.mean([expected_calibration_error(confidence, one) for one in right]))
 
 
-def real(name: str, recipe: str, seed: int) -> dict[str, np.ndarray]:
-    """One split of a set's `train` rows: out-of-fold scores, and the final model's of fresh rows."""
+def trained(name: str, recipe: str, seed: int) -> Outcome:
+    """Train on four fifths of a sample of a set's `train` rows, and judge the decisions on the rest."""
     catalog = aisle.read(SHARED / "data" / SETS[name])
     rows = np.flatnonzero((catalog.split == "train") & (catalog.targets().node >= 0))
     catalog = catalog.select(np.sort(np.random.default_rng(seed).permutation(rows)[:MOST]))
     part = assign(catalog.targets().node, catalog.groups(), np.array([0.8, 0.2]), seed)
     learned, fresh = (catalog.select(np.flatnonzero(part == k)) for k in (0, 1))
-    with mock.patch.object(
-        training, "fit_cross_fitted_policy", wraps=training.fit_cross_fitted_policy
-    ) as fitted:
-        model = aisle.train(learned, recipe, changes=changes(name, recipe))
-    _, _, targets, groups, found, _ = fitted.call_args.args
-    tree = model.taxonomy
-    places = [deepest_known(tree, product.categories[0]) for product in fresh]
-    near, nearest = found.nearest, model.nearest(fresh)
-    arrays = {"paths": np.array([" > ".join(tree.nodes[t].path) for t in tree.terminals])}
-    arrays |= {"folds_logp": found.scores.logp, "fold": found.fold, "label": targets.node[found.rows]}
-    arrays |= {"group": groups[found.rows], "fresh_logp": model.score(fresh).all()}
-    arrays |= {"fresh_label": np.array(places)}
-    for array, folds, rest in zip(NEAREST, near, nearest, strict=True):
-        arrays |= {f"folds_{array}": folds, f"fresh_{array}": rest}
-    return arrays
+    with tempfile.TemporaryDirectory() as out:
+        model = aisle.train(learned, recipe, changes=changes(name, recipe), out=out)
+        folds = LabelledScores.load(Path(out))
+    assert folds is not None, "cross-fitting keeps the scores of the labelled rows"
+    path = model.policy.descend(folds.scores, folds.nearest)
+    confidence = path.confidence[np.arange(len(path.best)), path.depth - 1]
+    out_of_fold = [float(confidence.mean()), float((path.best == folds.targets.node).mean())]
+    node = np.array([deepest_known(model.taxonomy, product.categories[0]) for product in fresh])
+    targets = Targets(node, np.ones(len(node), bool))
+    sample = Sample(model.score(fresh), targets, nearest=model.nearest(fresh))
+    return evaluate(model.policy, sample) | {"out_of_fold": out_of_fold}
 
 
 def deepest_known(tree: Taxonomy, path: tuple[str, ...]) -> int:
     """The deepest node on a path that the tree has; -2 where it has none."""
     known = (tree.find(path[:level]) for level in range(len(path), 0, -1))
     return next((node for node in known if node is not None), -2)
-
-
-def of_scores(saved: Mapping[str, np.ndarray]) -> Outcome:
-    """Fit the guarantee on a split's out-of-fold scores, and judge it on its fresh rows."""
-    tree = Taxonomy.from_paths(tuple(path.split(" > ")) for path in saved["paths"])
-
-    def sample(part: str, label: np.ndarray, groups: np.ndarray | None) -> Sample:
-        nearest = Nearest(*(saved[f"{part}_{array}"] for array in NEAREST))
-        targets = Targets(label, np.ones(len(label), bool))
-        return Sample(Scores(tree, saved[f"{part}_logp"]), targets, groups, nearest)
-
-    learned = sample("folds", saved["label"], saved["group"])
-    policy = cross_fit(learned, saved["fold"], Settings(0.95, ALPHA))
-    path = policy.descend(learned.scores, learned.nearest)
-    sure = path.confidence[np.arange(len(path.best)), path.depth - 1]
-    folds = [float(sure.mean()), float((path.best == saved["label"]).mean())]
-    return evaluate(policy, sample("fresh", saved["fresh_label"], None)) | {"out_of_fold": folds}
 
 
 def changes(name: str, recipe: str) -> list[str]:

@@ -29,7 +29,7 @@ from results import SHARED, machine, write_section
 PARTS = (0.15, 0.65, 0.2)  # to calibrate, to test thresholds, to judge
 ALPHA = 0.05
 # The fields of `Nearest` in a cached file.
-NEAREST = ("branch_similarity", "place", "similarity", "branch_score", "distance")
+NEAREST = ("branch_similarity", "node", "similarity", "branch_score", "distance")
 LEAST = -16.0  # the logit of what a fold never learned
 # Saved predictions, by guaranteed precision: of the network alone, and with the nearest neighbors.
 REAL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
