@@ -13,6 +13,7 @@ import pytest
 import aisle
 from aisle.data.inputs import read_inputs
 from aisle.errors import AisleError, CatalogError
+from aisle.guarantee.predictions import NO_VIEW
 
 WORDS = {
     "Home > Mugs": ("tea mug", "coffee mug", "enamel cup", "espresso cup", "travel mug"),
@@ -103,6 +104,13 @@ def test_one_product_gets_one_prediction(model):
         assert found.best == ("Clothing", "Hats")
     assert best(model.predict([product])) == BEST[:1]
     assert aisle.evaluate(model, ROWS[0]).model.overall.accuracy.value == 1.0
+
+
+def test_a_product_of_unknown_words_is_for_review(model):
+    unknown, empty = model.predict(["qzxvw kjqqx", ""])
+    assert (unknown.decision, unknown.reason) == ("review", NO_VIEW)
+    assert unknown.confidence[0] < 0.6  # the share of the largest category
+    assert (unknown.best, unknown.confidence) == (empty.best, empty.confidence)
 
 
 @pytest.mark.slow

@@ -260,7 +260,7 @@ def test_no_image_file_of_the_server_is_read(start, shop):
     batch = classified(client, ",".join(HEADER).encode() + b"\n" + "\n".join(["S,clock,,,", *lines]).encode())
     rows = products(client, batch, sort="row")["products"][1:]
     reasons = {row["reason"] for row in rows}
-    assert reasons == {"no view is present: the answer is only what is usual in this shop"}
+    assert reasons == {"nothing in it is known to the model: the prediction is only what is usual in this shop"}
     assert not any("there" in problem for row in rows for problem in row["problems"])
 
 

@@ -29,7 +29,7 @@ def predicted(path, *confidence, reason="first level unsure", rule="", decision=
         (predicted("Toys > Balls", 0.3, 0.04), "the best guess has a confidence of 4%"),
         (predicted("Toys > Balls", 0.8, 0.1), "only Toys is likely (80%)"),
         (predicted("Toys > Balls", 0.9, 0.9, reason=OOD_MESSAGE), "this is unlike the products"),
-        (predicted("Toys > Balls", 0.9, 0.9, reason=NO_VIEW), "there is nothing in it that the model reads"),
+        (predicted("Toys > Balls", 0.9, 0.9, reason=NO_VIEW), "nothing in it is known to the model"),
         (predicted("Toys > Balls", 0.1, 0.1, rule="balls", decision="accept"), None),
     ],
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aisle.guarantee.policy import Policy
 
 ALTERNATIVES = 5
-NO_VIEW = "no view is present: the answer is only what is usual in this shop"
+NO_VIEW = "nothing in it is known to the model: the prediction is only what is usual in this shop"
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "a deeper")
 OOD_MESSAGE = "may belong nowhere in the tree: unlike the products learned from, or disputed by the nearest"
 

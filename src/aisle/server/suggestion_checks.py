@@ -38,7 +38,7 @@ def unsure_reason(prediction: Prediction) -> str | None:
     if prediction.rule and prediction.decision != "review":
         return None
     if prediction.reason == NO_VIEW:
-        return "there is nothing in it that the model reads"
+        return "nothing in it is known to the model"
     if OOD_MESSAGE in (prediction.reason, *prediction.problems):
         return "this is unlike the products that the model learned from"
     confidence = prediction.confidence[-1]

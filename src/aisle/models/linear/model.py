@@ -73,9 +73,11 @@ class LinearModel(NamedTuple):
         return out
 
     def score(self, inputs: LinearInputs, taxonomy: Taxonomy) -> np.ndarray:
-        """(B, N) logits of a feature extractor's output."""
+        """(B, N) logits of a feature extractor's output; the log prior of a product without any view."""
         x = concat_tfidf(inputs.tfidf, self.sizes, self.scales) if self.sizes else None
-        return self.logits(x, inputs.dense, taxonomy)
+        logits = self.logits(x, inputs.dense, taxonomy)
+        logits[~inputs.present.any(1)] = log_prior(self.counts)
+        return logits
 
     @property
     def scales(self) -> dict[str, float]:

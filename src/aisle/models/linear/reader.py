@@ -91,12 +91,18 @@ class LinearReader:
                 is_present, messages = prepared.present, prepared.problems
                 if name in self.tfidf:
                     tfidf[name] = prepared.arrays
+                    is_present = is_present & (tfidf_counts(prepared.arrays) > 0)
                 else:
                     dense[name] = prepared.arrays["vector"]
             present[:, column] = is_present
             for row, message in messages.items():
                 problems.setdefault(row, []).append(message)
         return LinearInputs(tfidf, dense, present, problems)
+
+
+def tfidf_counts(arrays: Mapping[str, Any]) -> np.ndarray:
+    """(B,) number of known features of each row of a TF-IDF view; 0 for text of unknown words."""
+    return np.diff(np.append(arrays["offsets"], len(arrays["ids"])))
 
 
 def tfidf_rows(arrays: Mapping[str, Any], features: int) -> sparse.csr_matrix:
