@@ -213,7 +213,11 @@ def test_variants_have_a_recipe_changes_and_a_name():
         "text only: fast views.image=false 'views.text.fields=[\"title\"]'", ["seed=3"]
     )
     assert name == "text only"
-    assert (set(made.views), made.seed, made.views["text"].fields) == ({"text", "title"}, 3, ["title"])
+    assert (set(made.views), made.seed, made.views["text"].fields) == (
+        {"text", "title", "attributes"},
+        3,
+        ["title"],
+    )
     assert parse_variant("fast seed=1").name == "fast seed=1"
     with pytest.raises(RecipeError, match=r"No closing quotation; write NAME: RECIPE KEY=VALUE"):
         parse_variant("fast 'seed=1")
