@@ -1,5 +1,6 @@
 """What all commands have in common: fast help, suggestions for misspelled words, exit codes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,11 @@ def test_a_report_that_cannot_be_written_is_one_line(trained, shop, typed, tmp_p
     out = tmp_path / "file" / "report"
     code, _, said = typed("evaluate", trained.run, shop.products, "--out", out, "--quiet")
     assert (code, "".join(said.split())) == (2, f"error:{out}cannotbewritten:Notadirectory")
+
+
+def test_help_has_plain_type_names(aisle):
+    for one in commands():
+        if one.function is not None:
+            done = aisle(*one.name.split(), "--help")
+            assert done.returncode == 0
+            assert not re.search(r"<\w+( range)?>|<list\[", done.stdout), one.name

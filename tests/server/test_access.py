@@ -79,14 +79,14 @@ def test_a_server_others_reach_does_not_start_without_a_key_in_use(trained, tmp_
     with pytest.raises(ServerError, match="aisle keys add NAME --role admin --store ") as first:
         Server.start(settings)
     assert "\n" not in str(first.value)
-    assert "--open" in str(first.value)
+    assert "--no-keys" in str(first.value)
     store = ServerStore(settings.store)
     keys.add(store, "sol", "admin")
     keys.revoke(store, "sol")
     store.close()
     with pytest.raises(ServerError, match="aisle keys add NAME --role admin --store ") as then:
         Server.start(settings)
-    assert "--open" not in str(then.value)  # it would be refused: there was a key
+    assert "--no-keys" not in str(then.value)  # it would be refused: there was a key
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
@@ -97,12 +97,12 @@ def test_a_server_of_this_machine_alone_starts_without_keys(trained, tmp_path, h
 
 
 def test_open_is_for_stores_that_never_had_a_key(start, trained, address):
-    client = start(open=True, hosts=("testserver", "127.0.0.1"))
+    client = start(no_keys=True, hosts=("testserver", "127.0.0.1"))
     assert may(client) == 200
     mine = key(client)
     assert (may(client), may(client, mine)) == (401, 200)
-    with pytest.raises(ServerError, match="leave --open out"):
-        Server.start(patient(runs={"s": trained.run}, store=address, open=True))
+    with pytest.raises(ServerError, match="leave --no-keys out"):
+        Server.start(patient(runs={"s": trained.run}, store=address, no_keys=True))
 
 
 @pytest.mark.slow

@@ -132,6 +132,16 @@ def test_sigterm_answers_what_is_under_way_and_leaves(serve):
         server.get("/health")
 
 
+def test_open_opens_the_console_in_the_browser(serve, tmp_path, monkeypatch):
+    opened, browser = tmp_path / "opened", tmp_path / "browser.sh"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new\nmv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    server = serve("--open")
+    wait_until(opened.exists, every=0.1)
+    assert opened.read_text().strip() == f"http://127.0.0.1:{server.port}"
+
+
 def test_a_port_in_use_is_one_line_and_2(serve, trained, tmp_path):
     server = serve()
     command = [sys.executable, "-m", "aisle", "serve", str(trained.run), "--port", str(server.port)]

@@ -292,7 +292,7 @@ def test_an_origin_is_its_own_by_name_and_port(client, host, origin, status):
 def test_a_proxy_names_its_caller_by_address(start, forwarded, status):
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-    client = start(proxies=("127.0.0.1",), open=True)
+    client = start(proxies=("127.0.0.1",), no_keys=True)
     proxied = TestClient(
         ProxyHeadersMiddleware(client.app, ["127.0.0.1"]),
         base_url="http://127.0.0.1:8000",

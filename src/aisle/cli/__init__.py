@@ -7,14 +7,13 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from aisle.errors import AisleError
 
 _SETTINGS: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
     "no_args_is_help": True,
-    "add_completion": False,
     "rich_markup_mode": None,
 }
 
@@ -32,6 +31,17 @@ class SectionedGroup(TyperGroup):
             rows = [(f"{one.name:<{width}}", one.short) for one in listed if one.section == section]
             with formatter.section(section):
                 formatter.write_dl(rows)
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help names its arguments without Python types: their names say what they are."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        for param in self.get_params(ctx):
+            if isinstance(param, TyperArgument):
+                param.display_type = lambda ctx: ""
+        super().format_help(ctx, formatter)
 
 
 app = typer.Typer(
@@ -56,10 +66,12 @@ def register() -> typer.Typer:
     for one in commands():
         parent, _, name = one.name.rpartition(" ")
         if one.function is None:
-            groups[one.name] = typer.Typer(help=one.short, **_SETTINGS)
+            groups[one.name] = typer.Typer(help=one.short, add_completion=False, **_SETTINGS)
             app.add_typer(groups[one.name], name=one.name, short_help=one.short)
         else:
-            (groups[parent] if parent else app).command(name, short_help=one.short)(one.function)
+            (groups[parent] if parent else app).command(name, cls=PlainCommand, short_help=one.short)(
+                one.function
+            )
     return app
 
 

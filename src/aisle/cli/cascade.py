@@ -16,7 +16,7 @@ def cascade(
     models: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN RUN…",
+            metavar="RUN",
             help="Two or more models, cheapest first, such as a run of `fast` and one of `balanced`. Each "
             "classifies what the models before it are not confident about.",
         ),

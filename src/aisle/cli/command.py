@@ -6,7 +6,11 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, get_type_hints
+from pathlib import Path
+from types import NoneType
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from typer.models import ParameterInfo
 
 from aisle.cli.interrupts import guarded, same_command
 from aisle.cli.options import OptionGroup
@@ -25,6 +29,7 @@ class Command(NamedTuple):
     section: str
 
 
+_METAVARS = {str: "TEXT", int: "NUMBER", float: "NUMBER", Path: "PATH"}
 _COMMON = ("device", "trust_code", "quiet", "as_json")
 _REGISTERED: dict[str, Command] = {}
 
@@ -89,9 +94,21 @@ def _expand(function: Callable[..., None]) -> Callable[..., None]:
         function(**given)
 
     shown = list(parameters())
+    for one in shown:
+        _set_metavar(one.annotation)
     call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in shown}
     return call
+
+
+def _set_metavar(annotation: Any) -> None:
+    """Give an option or argument without a metavar the plain name of its type: TEXT, NUMBER or PATH."""
+    kind, *infos = get_args(annotation) or (annotation,)
+    while inner := [one for one in get_args(kind) if one is not NoneType]:  # `list[str] | None` is `str`
+        kind = inner[0]
+    for info in infos:
+        if isinstance(info, ParameterInfo) and info.metavar is None:
+            info.metavar = _METAVARS.get(kind)
 
 
 def _rank(name: str, groups: Mapping[str, type]) -> int:

@@ -16,7 +16,7 @@ def compare(
     recipes: Annotated[
         list[str],
         typer.Argument(
-            metavar="RECIPE…",
+            metavar="RECIPE",
             help="Recipes, each with optional changes and a name: fast 'text only: fast views.image=false'. "
             "Differences are to the first.",
         ),

@@ -15,7 +15,7 @@ from aisle.errors import AisleError
 
 @command("ensemble", "Average several models, or stack a model on them.", section="Training", resumes=True)
 def ensemble(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders, trained on one catalog.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, trained on one catalog.")],
     out: Annotated[Path, typer.Option(help="Folder of the ensemble; every command accepts it as a model.")],
     options: LabelledCatalogOptions,
     method: Annotated[

@@ -54,7 +54,7 @@ Sources = Annotated[
     list[Path],
     typer.Argument(
         parser=source_or_address,
-        metavar="FILES...",
+        metavar="FILES",
         help=f"The products: {_FORMATS} Several are allowed, and patterns (s3://bucket/day/*.parquet).",
     ),
 ]

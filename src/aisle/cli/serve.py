@@ -1,5 +1,7 @@
 """`aisle serve`: runs the HTTP API and the web console."""
 
+import threading
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +19,7 @@ def serve(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN…", help="Run folders or models, the live one first; NAME=RUN sets its name."
+            metavar="RUN", help="Run folders or models, the live one first; NAME=RUN sets its name."
         ),
     ],
     host: Annotated[str, typer.Option(envvar="AISLE_HOST", help="Address to listen on.")] = "127.0.0.1",
@@ -25,9 +27,12 @@ def serve(
         int, typer.Option(envvar="AISLE_PORT", min=0, max=65535, help="Port to listen on.")
     ] = 8000,
     store: Store = STORE,
-    open_: Annotated[
+    open_: Annotated[bool, typer.Option("--open", help="Open the console in the browser.")] = False,
+    no_keys: Annotated[
         bool,
-        typer.Option("--open", help="Need no key on a public address, as long as no key was ever created."),
+        typer.Option(
+            "--no-keys", help="Need no key on a public address, as long as no key was ever created."
+        ),
     ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option("--allow-host", help="A host name of this server. Repeatable.")
@@ -87,7 +92,7 @@ def serve(
         host=host,
         port=port,
         hosts=tuple(allow_host or ()),
-        open=open_,
+        no_keys=no_keys,
         proxies=tuple(proxy or ()),
         origins=tuple(allow_origin or ()),
         library=library,
@@ -107,7 +112,14 @@ def serve(
         ),
         image_fetch=ImageFetchSettings(enabled=fetch_urls),
     )
-    listen(settings, lambda: console.say(f"http://{host}:{port}  documentation: http://{host}:{port}/docs"))
+
+    def say_address() -> None:
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        console.say(f"{url}  documentation: {url}/docs")
+        if open_:
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    listen(settings, say_address)
 
 
 def named(runs: list[str]) -> dict[str, Path]:

@@ -56,6 +56,7 @@ def serve(settings: ServerSettings, on_ready: Callable[[], None] = lambda: None)
     allowed_hosts(settings)  # fails before models are loaded
     address = _bind(settings)
     server = Server.start(settings)
+    address.listen()  # a browser that `on_ready` opens can connect at once
     on_ready()
     config = uvicorn.Config(
         create_app(server),

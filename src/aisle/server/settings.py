@@ -85,7 +85,7 @@ class ServerSettings(BaseModel):
         store: A SQLAlchemy URL, or the path of a SQLite file.
         host: The address to listen on.
         hosts: Further host names that requests may use.
-        open: Serve without keys although others can reach the server.
+        no_keys: Serve without keys although others can reach the server.
         proxies: Addresses whose `X-Forwarded-For` is trusted.
         origins: Origins of other sites that may call the API (CORS).
         library: The folder below which an administrator may load further models.
@@ -106,7 +106,7 @@ class ServerSettings(BaseModel):
     host: str = "127.0.0.1"
     port: int = 8000
     hosts: tuple[str, ...] = ()
-    open: bool = False
+    no_keys: bool = False
     proxies: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     library: Path | None = None

@@ -155,8 +155,8 @@ class Server:
 
     @property
     def open(self) -> bool:
-        """Whether requests need no key: there never was one, and only this machine or `--open` may ask."""
-        return not self.keys.ever_used and (self.settings.open or self.settings.reachable is None)
+        """Whether requests need no key: there never was one, and only this machine may call, or all may."""
+        return not self.keys.ever_used and (self.settings.no_keys or self.settings.reachable is None)
 
     def stop(self) -> None:
         """Finish what is queued and close all parts."""
@@ -178,11 +178,11 @@ def _check_keys(settings: ServerSettings, keys: ApiKeyCache) -> None:
     named = store != ServerSettings.model_fields["store"].default
     where = f" --store {shlex.quote(store)}" if named else ""
     first = f"`aisle keys add NAME --role admin{where}` makes one"
-    if settings.open and keys.ever_used:
-        raise ServerError(f"--open asks nobody for a key, but {store} has keys: leave --open out")
-    if keys.empty and settings.reachable and not settings.open:
+    if settings.no_keys and keys.ever_used:
+        raise ServerError(f"--no-keys asks nobody for a key, but {store} has keys: leave --no-keys out")
+    if keys.empty and settings.reachable and not settings.no_keys:
         why = f"there is no key in use, and others can reach this server ({settings.reachable})"
-        raise ServerError(f"{why}: {first}" + ("" if keys.ever_used else "; or give --open"))
+        raise ServerError(f"{why}: {first}" + ("" if keys.ever_used else "; or give --no-keys"))
     if keys.empty and keys.ever_used:
         _log.warning("all keys are revoked, so nobody can call: %s", first)
 
