@@ -218,11 +218,11 @@ def test_cross_attention():
 
     def expected(row):
         text, picture = side(fusion.text_side, views, row), side(fusion.image_side, views, row)
-        one, two = text, picture
+        one, two, both = text, picture, np.concatenate([text, picture])
         for layer in fusion.by_text:
-            one = block(layer, one, picture, 2)
+            one = block(layer, one, both, 2)
         for layer in fusion.by_image:
-            two = block(layer, two, text, 2)
+            two = block(layer, two, both, 2)
         beside = [
             norm(one.mean(0), fusion.norm_text),
             norm(two.mean(0), fusion.norm_image),

@@ -26,6 +26,10 @@ class TokenSequence(NamedTuple):
         """(B, D) the mean of the real tokens."""
         return masked_mean(self.tokens, self.mask)
 
+    def join(self, other: "TokenSequence") -> "TokenSequence":
+        """The tokens of this sequence, then those of the other."""
+        return TokenSequence(torch.cat([self.tokens, other.tokens], 1), torch.cat([self.mask, other.mask], 1))
+
 
 def split_views(
     dims: Mapping[str, int], modalities: Mapping[str, str] | None, image: Collection[str] | None
@@ -175,8 +179,8 @@ class CrossAttentionFusion(TwoSidedFusion):
     """Two stacks of cross-attention, queried by text tokens and by image patches, joined with the text's
     mean.
 
-    Keys and values are the encoded tokens of the other side in every layer (cf. Tsai et al., arXiv
-    1906.00295).
+    Keys and values are the encoded tokens of both sides in every layer, as in the published code
+    (docs/papers.md).
     """
 
     def _build(self) -> None:
@@ -188,11 +192,11 @@ class CrossAttentionFusion(TwoSidedFusion):
     def forward(self, views: dict[str, Encoded]) -> Joint:
         """Fuse encoded views, by name, into one vector (B, D)."""
         text, image = self.text_side(views), self.image_side(views)
-        from_text, from_image = text, image
+        both, from_text, from_image = text.join(image), text, image
         for block in self.by_text:
-            from_text = block(from_text, image)
+            from_text = block(from_text, both)
         for block in self.by_image:
-            from_image = block(from_image, text)
+            from_image = block(from_image, both)
         pooled = [
             self.norm_text(from_text.mean()),
             self.norm_image(from_image.mean()),
@@ -214,7 +218,7 @@ class AttentionFusion(TwoSidedFusion):
         """Fuse encoded views, by name, into one vector (B, D)."""
         text, image = self.text_side(views), self.image_side(views)
         text, image = self.by_text(text, image), self.by_image(image, text)
-        both = TokenSequence(torch.cat([text.tokens, image.tokens], 1), torch.cat([text.mask, image.mask], 1))
+        both = text.join(image)
         for block in self.together:
             both = block(both, both)
         # A mean per side: 49 patches would outweigh the eight tokens of a title.
