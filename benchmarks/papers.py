@@ -51,6 +51,7 @@ SHIPPED = {
     "huse": [],
     "cross-attention": [
         f"fusion.dim={WIDTH}",
+        "fusion.layers=2",
         f"fusion.feedforward_dim={2 * WIDTH}",
         "max_tokens=16",
         f"stages=[{STAGE % 6}]",
@@ -182,11 +183,14 @@ def main() -> None:
     parser.add_argument("data", choices=SETS)
     parser.add_argument("--text", required=True, help="folder or hub name of the text encoder")
     parser.add_argument("--image", required=True, help="folder or hub name of the image encoder")
+    parser.add_argument("--rows", type=int, help="train on this many random rows (default: all)")
     parser.add_argument("--keep", type=Path, default=Path("papers"), help="folder of finished trainings")
     parser.add_argument("--only", nargs="*", help="recipes by name (default: all)")
     args = parser.parse_args()
     catalog = rows(args.data)
     train, test = part(catalog, "train"), part(catalog, "test")
+    if args.rows and args.rows < len(train):
+        train = train.select(np.sort(np.random.default_rng(0).choice(len(train), args.rows, replace=False)))
     found = {}
     for name, recipe in recipes(args.data, args.text, args.image).items():
         if args.only and name not in args.only:
@@ -219,9 +223,9 @@ def main() -> None:
     about = (
         f"`benchmarks/papers.py {args.data}`, aisle {aisle.__version__}; trained on {len(train):,} products, "
         f"{len(test):,} `test` products evaluated; {machine()}, next to other processes: trust ratios of "
-        "times. Frozen MiniLM (title and description) and MobileNetV2; widths and stages as in the script, "
-        "all else as shipped. Level: accuracy over products whose label reaches it. Images shuffled: the "
-        "same model, each product with the image of another one. Limits: paired bootstrap over products, "
+        "times. Frozen MiniLM (title and description) and MobileNetV2; widths, depths and stages as in the "
+        "script, all else as shipped. Level: accuracy over products whose label reaches it. Images shuffled: "
+        "the same model, each product with the image of another one. Limits: paired bootstrap over products, "
         "near-duplicates together, 95 %. Parameters include the frozen encoders."
     )
     title = f"## Fusions of the published systems: {SETS[args.data][1]}"

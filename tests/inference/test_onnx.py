@@ -421,6 +421,7 @@ ENCODERS = {
     "RecurrentEncoder": {"dim": 8, "vocab_size": 60, "max_length": 9, "layers": 2},
     "ConvEncoder": {"size": 32, "dim": 16},
     "SubwordEncoder": {"dim": 8, "vocab_size": 60, "max_length": 9, "heads": 2},
+    "TextCNNEncoder": {"dim": 6, "vocab_size": 60, "max_length": 9, "widths": [1, 2, 3]},
     "TransformerImageEncoder": {"size": 32},
     "TransformerTextEncoder": {"max_length": 9},
     "VectorEncoder": {"hidden": [7]},

@@ -8,7 +8,7 @@ import torch
 
 import aisle
 from aisle.errors import MissingExtraError, MissingModelError, RecipeError
-from aisle.models.encoders import RecurrentEncoder, TimmEncoder, VectorEncoder
+from aisle.models.encoders import RecurrentEncoder, TextCNNEncoder, TimmEncoder, VectorEncoder
 from aisle.models.preprocessing import ImagePreprocessor, TokenPreprocessor, VectorPreprocessor
 from aisle.models.registry import build_part
 from tests.shared import SHARED, needs_shared
@@ -55,11 +55,38 @@ def test_recurrent_networks_read_in_order_and_never_the_padding(kind):
     torch.testing.assert_close(one(**arrays).tokens[0], expected)
 
 
+def test_text_cnn_is_the_largest_response_of_each_filter():
+    torch.manual_seed(0)
+    prepare = tokens()
+    encoder = TextCNNEncoder(prepare, dim=6, widths=[2, 3]).eval()
+    arrays = {
+        key: torch.from_numpy(a)
+        for key, a in prepare(["red boot", "small blue cotton leather lamp", None]).arrays.items()
+    }
+    found = encoder(**arrays)
+    assert found.present.tolist() == [True, True, False]
+    for row, length in enumerate(arrays["mask"].sum(1).tolist()):
+        x = encoder.table.weight[arrays["ids"][row, :length]]
+        expected = torch.zeros(length, 6)
+        for i, (width, layer) in enumerate(zip(encoder.widths, encoder.convolutions, strict=True)):
+            for at in range(length):
+                total = layer.bias.clone()
+                for k in range(width):
+                    source = at + k - (width - 1) // 2
+                    if 0 <= source < length:
+                        total = total + layer.weight[:, :, k] @ x[source]
+                expected[at, 3 * i : 3 * i + 3] = total.clamp(min=0)
+        torch.testing.assert_close(found.tokens[row, :length], expected)
+        largest = expected.amax(0) if length else torch.zeros(6)
+        torch.testing.assert_close(found.pooled[row], largest)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder",
     [
         {"type": "RecurrentEncoder", "kind": "gru", "dim": 16, "max_length": 12},
+        {"type": "TextCNNEncoder", "dim": 24, "max_length": 12},
         {"type": "VectorEncoder", "hidden": [16, 8]},
     ],
     ids=lambda e: e["type"],
@@ -92,6 +119,8 @@ def test_options_that_cannot_be_used_are_one_line():
         build_part(RecurrentEncoder, "encoder", {"kind": "LSTM"}, preprocessor=tokens())
     with pytest.raises(RecipeError, match="dim 7 must be even"):
         build_part(RecurrentEncoder, "encoder", {"dim": 7}, preprocessor=tokens())
+    with pytest.raises(RecipeError, match="multiple of the number of widths"):
+        build_part(TextCNNEncoder, "encoder", {"dim": 7}, preprocessor=tokens())
 
 
 def test_without_timm_the_encoder_says_how_to_get_it(monkeypatch):

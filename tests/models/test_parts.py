@@ -44,6 +44,7 @@ def given(tmp_path_factory):
             "RecurrentEncoder": TokenPreprocessor(vocab_size=60),
             "ConvEncoder": ImagePreprocessor(32),
             "SubwordEncoder": TokenPreprocessor(vocab_size=60),
+            "TextCNNEncoder": TokenPreprocessor(vocab_size=60),
             "TimmEncoder": ImagePreprocessor(32),
             "TransformerImageEncoder": ImagePreprocessor(32),
             "TransformerTextEncoder": TokenPreprocessor(str(texts)),

@@ -4,6 +4,7 @@ An encoder is a module with `dim` (its width), `modality` and `preprocessor_clas
 its preprocessor. Its `forward` takes the preprocessor's arrays by name and returns `Encoded`.
 """
 
+from aisle.models.encoders.convolutional import TextCNNEncoder
 from aisle.models.encoders.images import ConvEncoder, TransformerImageEncoder
 from aisle.models.encoders.recurrent import RecurrentEncoder
 from aisle.models.encoders.subword import SubwordEncoder
@@ -16,6 +17,7 @@ __all__ = [
     "ConvEncoder",
     "RecurrentEncoder",
     "SubwordEncoder",
+    "TextCNNEncoder",
     "TfidfEncoder",
     "TimmEncoder",
     "TransformerImageEncoder",
