@@ -91,6 +91,7 @@ def cross_fit(
             if zero_shot is None:
                 known = Targets(targets.node[held], targets.exact[held])
                 zero_shot = model.with_zero_shot(products.select(held), known).zero_shot
+            del model, inputs, spaces  # before those of the next fold take as much memory again
             advance(1)
     if tree is None:
         return None

@@ -113,9 +113,10 @@ def train(job: TrainingJob, recipe: LinearRecipe, run: Run | None, progress: Pro
         training_set = training_set.with_label_names(job.taxonomy)
     spec = recipe.model if job.start is None else job.start.spec
     inputs = read_inputs(spec, reader, training_set.products, progress)
-    trainer = _Trainer(job, recipe, spec, rows, targets, training_set, reader, inputs)
+    trainer = _Trainer(job, recipe, spec, rows, targets, training_set, reader, inputs.dense)
     every_row = np.arange(len(training_set.products))
     predictor = trainer.fit_rows(every_row, reader, inputs, job.counts, start_model, progress)
+    del inputs  # the models of the folds have TF-IDF features of their own
     if job.folds is None:
         return FitResult(predictor)
     return FitResult(predictor, cross_fit(trainer.fit_fold, rows, targets, job.folds, progress))
@@ -132,7 +133,7 @@ class _Trainer(NamedTuple):
         targets: their labels.
         training_set: the same rows, and the names of labels after them.
         reader: the feature extractor of the final model.
-        inputs: features of the training set.
+        dense: features of the training set, of all views but TF-IDF.
     """
 
     job: TrainingJob
@@ -142,7 +143,7 @@ class _Trainer(NamedTuple):
     targets: Targets
     training_set: TrainingSet
     reader: LinearReader
-    inputs: TrainingInputs
+    dense: dict[str, np.ndarray]
 
     def fit_rows(
         self,
@@ -186,7 +187,7 @@ class _Trainer(NamedTuple):
         else:
             reader, start_model = _extended_start(start, fold, taxonomy, store)
             counts = merge_counts(start, taxonomy, counts)
-        inputs = read_inputs(self.spec, reader, self.training_set.products, SILENT, self.inputs.dense)
+        inputs = read_inputs(self.spec, reader, self.training_set.products, SILENT, self.dense)
         selected = train_rows
         if self.recipe.label_name_examples:
             in_fold = np.isin(self.training_set.labels(), targets.node[targets.exact])

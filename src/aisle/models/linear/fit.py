@@ -18,6 +18,7 @@ from aisle.taxonomy import Targets, Taxonomy
 
 _BATCH_SIZE = 4096  # rows per batch of features, and of the ridge regression
 _BASIS_SAMPLE = 4096  # rows that the basis of the embedding is fitted to
+_LOGITS_BATCH = 512  # of these, rows scored at once
 
 
 class TrainingInputs(NamedTuple):
@@ -33,8 +34,15 @@ class TrainingInputs(NamedTuple):
     sparse: Any
     dense: dict[str, np.ndarray]
 
+    @property
+    def n_rows(self) -> int:
+        """n."""
+        return len(next(iter(self.dense.values()))) if self.sparse is None else self.sparse.shape[0]
+
     def select(self, rows: np.ndarray) -> "TrainingInputs":
-        """The features of these rows."""
+        """The features of these rows, sorted and distinct; of all rows without a copy."""
+        if len(rows) == self.n_rows:
+            return self
         dense = {name: values[rows] for name, values in self.dense.items()}
         return TrainingInputs(self.sizes, None if self.sparse is None else self.sparse[rows], dense)
 
@@ -81,8 +89,12 @@ def fit_linear(
     model = LinearModel(spec, inputs.sizes, terminals, level1, kernels, share, counts, basis)
     if start is not None:
         return model
-    sample = inputs.select(np.arange(0, len(terminal), len(terminal) // _BASIS_SAMPLE + 1))
-    return model._replace(basis=fit_basis(model.logits(sample.sparse, sample.dense, taxonomy)))
+    rows = np.arange(0, len(terminal), len(terminal) // _BASIS_SAMPLE + 1)
+    logits = np.empty((len(rows), len(counts)), np.float32)
+    for at in range(0, len(rows), _LOGITS_BATCH):
+        sample = inputs.select(rows[at : at + _LOGITS_BATCH])
+        logits[at : at + _LOGITS_BATCH] = model.logits(sample.sparse, sample.dense, taxonomy)
+    return model._replace(basis=fit_basis(logits))
 
 
 def read_inputs(

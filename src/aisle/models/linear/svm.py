@@ -92,9 +92,49 @@ def fit_linear_svm(
         if advance:
             advance(len(block))
     if problem.pruned:
-        return LinearWeights(sparse.hstack(coefs).tocsr(), intercept)
+        pruned = sparse.hstack(coefs, format="csc")
+        coefs.clear()  # the copy alone is as large as the model
+        return LinearWeights(pruned.tocsr(), intercept)
     empty = np.zeros((x.shape[1], 0), np.float32)
     return LinearWeights(np.concatenate([empty, *coefs], 1), intercept)
+
+
+class _Design(NamedTuple):
+    """Rows (n, F') of the features that occur in them, and a constant feature after these.
+
+    Attributes:
+        x: (n, F') CSR, without the constant.
+        transposed: (F', n) CSR.
+        features: F' features, or a slice of all.
+        constant: value of the constant feature.
+    """
+
+    x: Any
+    transposed: Any
+    features: Any
+    constant: np.float32
+
+    @classmethod
+    def of(cls, x: Any, rows: np.ndarray, constant: float) -> "_Design":
+        """The design of some rows, sorted; of all rows without a copy."""
+        features: Any = slice(None)
+        if len(rows) < x.shape[0]:
+            x = x[rows]
+            features = np.flatnonzero(np.bincount(x.indices, minlength=x.shape[1]))
+            x = x[:, features]
+        return cls(x, x.T.tocsr(), features, np.float32(constant))
+
+    def margins(self, w: np.ndarray) -> np.ndarray:
+        """(n, K) products of the rows and w (F' + 1, K)."""
+        out = self.x @ w[:-1]
+        out += self.constant * w[-1]
+        return out
+
+    def gradient(self, residual: np.ndarray) -> np.ndarray:
+        """(F' + 1, K) products of the features and the residual (n, K)."""
+        out = np.empty((self.x.shape[1] + 1, residual.shape[1]), np.float32)
+        out[:-1], out[-1] = self.transposed @ residual, self.constant * residual.sum(0)
+        return out
 
 
 class _SVMProblem:
@@ -122,7 +162,7 @@ class _SVMProblem:
         values = x[self.sample].data
         self.row_length = float(np.sqrt(values @ values / max(len(self.sample), 1))) or 1.0
         self.penalty = np.float32(penalty * self.row_length**2)
-        self.all_rows = None if sampled else _compact(x[self.sample], self.row_length)
+        self.all_rows = None if sampled else _Design.of(x, self.sample, self.row_length)
         self.pruned = x.shape[1] * classes > _MAX_DENSE
         self.max_features = max(_MAX_SPARSE // max(classes, 1), 1)
 
@@ -132,15 +172,15 @@ class _SVMProblem:
             rows = self.sample
         else:  # every row of these classes, and the sample
             rows = np.union1d(self.sample, self.labelled[np.isin(self.label[self.labelled], block)])
-        a, a_t, features = self.all_rows or _compact(self.x[rows], self.row_length)
+        design = self.all_rows or _Design.of(self.x, rows, self.row_length)
         target = np.where(self.label[rows, None] == block, 1, -1).astype(np.float32)
         offset = np.zeros_like(target)
         if self.start is not None:
             offset += self.x[rows] @ self.start.columns(block) + self.start.intercept[block]
         weight = self.weight[rows, None] * np.where(target > 0, self.positive_weight, np.float32(1))
-        solution = _newton(a, a_t, target, offset, weight, self.penalty)
+        solution = _newton(design, target, offset, weight, self.penalty)
         coef = np.zeros((self.x.shape[1], len(block)), np.float32)
-        coef[features], intercept = solution[:-1], solution[-1] * self.row_length
+        coef[design.features], intercept = solution[:-1], solution[-1] * self.row_length
         if self.start is not None:
             coef, intercept = coef + self.start.columns(block), intercept + self.start.intercept[block]
         coef = coef.astype(np.float16).astype(np.float32)
@@ -150,14 +190,6 @@ class _SVMProblem:
 def usable_cpus() -> int:
     """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _compact(x: Any, length: float) -> tuple[Any, Any, np.ndarray]:
-    """Rows (n, F') of the features that occur in them and a constant, their transpose, and those features."""
-    features = np.flatnonzero(np.bincount(x.indices, minlength=x.shape[1]))
-    constant = np.full((x.shape[0], 1), length)
-    rows = sparse.hstack([x[:, features], constant], format="csr", dtype=np.float32)
-    return rows, rows.T.tocsr(), features
 
 
 def _prune(coef: np.ndarray, max_features: int) -> Any:
@@ -170,28 +202,27 @@ def _prune(coef: np.ndarray, max_features: int) -> Any:
 
 
 def _newton(
-    a: Any, a_t: Any, target: np.ndarray, offset: np.ndarray, weight: np.ndarray, penalty: np.float32
+    a: _Design, target: np.ndarray, offset: np.ndarray, weight: np.ndarray, penalty: np.float32
 ) -> np.ndarray:
     """Minimise penalty |w|² + Σ weight max(0, 1 - target (offset + a w))² for each column of w.
 
     Args:
-        a: (n, F) CSR.
-        a_t: (F, n) CSR, its transpose.
+        a: n rows of F features and a constant.
         target: (n, K), 1 or -1.
         offset: (n, K) margins to add.
         weight: (n, K).
         penalty: of the squared norm.
 
     Returns:
-        (F, K) the solution w.
+        (F + 1, K) the solution w.
     """
-    w = np.zeros((a.shape[1], target.shape[1]), np.float32)
+    w = np.zeros((a.x.shape[1] + 1, target.shape[1]), np.float32)
     inside = weight * (target * offset < 1)  # weight of the rows inside the margin, 0 for the others
     for newton_step in range(_NEWTON_STEPS):
-        residual = a_t @ (inside * (target - offset - a @ w)) - penalty * w
+        residual = a.gradient(inside * (target - offset - a.margins(w))) - penalty * w
         direction, norm = residual.copy(), (residual**2).sum(0)
         for _ in range(_CG_STEPS if newton_step else 2 * _CG_STEPS):
-            product = a_t @ (inside * (a @ direction))
+            product = a.gradient(inside * a.margins(direction))
             product += penalty * direction
             step = norm / np.maximum((direction * product).sum(0), 1e-30)
             w += direction * step
@@ -200,5 +231,5 @@ def _newton(
             last_norm, norm = norm, np.einsum("fk,fk->k", residual, residual)
             direction *= norm / np.maximum(last_norm, 1e-30)
             direction += residual
-        inside = weight * (target * (offset + a @ w) < 1)
+        inside = weight * (target * (offset + a.margins(w)) < 1)
     return w
