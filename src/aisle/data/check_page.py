@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from aisle.data.images import ImageError, jpeg_data_uri, jpeg_thumbnail
 from aisle.data.product import Product
+from aisle.html_pages import page_environment
 from aisle.taxonomy import format_path
 
 if TYPE_CHECKING:
@@ -52,19 +52,11 @@ def thumbnail(product: Product) -> Thumb:
 
 def render(report: "CheckReport") -> str:
     """The page's HTML."""
-    environment = Environment(
-        loader=PackageLoader("aisle.data", "."),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("aisle.data", "check.css")
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.filters["ticks"] = lambda text: Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))
-    css = environment.loader.get_source(environment, "check.css")[0]  # type: ignore[union-attr]
     return environment.get_template("check.html").render(
         r=report,
-        css=Markup(css),
         errors=sum(finding.severity == "error" for finding in report.findings),
         has_images=bool(report.catalog.columns.images or report.catalog.columns.image_template),
         thumbs=_thumbs(report),

@@ -2,11 +2,11 @@
 
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from jinja2 import Environment
 
 from aisle.evaluation.numbers import count, decimal, percent, points, step
 from aisle.guarantee.curve_summary import exact
+from aisle.html_pages import page_environment
 from aisle.metrics import metric_label
 from aisle.taxonomy import CategoryPath
 
@@ -14,29 +14,17 @@ from aisle.taxonomy import CategoryPath
 @cache
 def environment() -> Environment:
     """The Jinja environment of this package; text from the catalog is escaped."""
-    found = Environment(
-        loader=PackageLoader("aisle.evaluation", "."),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    found = page_environment("aisle.evaluation", "report.css")
     found.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
     found.filters["metric"] = metric_label
     found.globals |= {"exact": lambda share: spaced(exact(share)), "spaced": spaced}
-    found.globals |= {"apart": apart, "points": points, "step": step, "css": stylesheet("report.css")}
+    found.globals |= {"apart": apart, "points": points, "step": step}
     return found
 
 
 def spaced(text: str) -> str:
     """`95%` -> `95 %`, as all percentages of a page are written."""
     return text.replace("%", "\N{NO-BREAK SPACE}%")
-
-
-def stylesheet(name: str) -> Markup:
-    """A style sheet of this package."""
-    loader = PackageLoader("aisle.evaluation", ".")
-    return Markup(loader.get_source(Environment(loader=loader, autoescape=True), name)[0])
 
 
 def apart(path: CategoryPath, other: CategoryPath) -> list[tuple[str, bool]]:

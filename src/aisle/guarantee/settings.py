@@ -1,6 +1,6 @@
 """What a shop asks for: how precise, how sure of it, where never, and what mistakes cost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -107,9 +107,3 @@ def subtree_end(taxonomy: Taxonomy, node: int) -> int:
     deeper = taxonomy.node_depth[node + 1 :] > taxonomy.node_depth[node]
     outside = np.flatnonzero(~deeper)
     return node + 1 + int(outside[0]) if len(outside) else len(taxonomy)
-
-
-def ids_below(taxonomy: Taxonomy, ids: Iterable[str]) -> set[str]:
-    """The ids of these nodes and of all below them."""
-    nodes = [i for i in map(taxonomy.find, ids) if i is not None]
-    return {taxonomy.nodes[k].id for i in nodes for k in range(i, subtree_end(taxonomy, i))}

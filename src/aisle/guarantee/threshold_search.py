@@ -96,13 +96,6 @@ class Decided(NamedTuple):
         return max(1.0, float((np.bincount(group, spread) ** 2).sum() / (spread**2).sum()))
 
 
-class Prices(NamedTuple):
-    """Of full paths and of branches; see `aisle.guarantee.rule`."""
-
-    accept: float
-    partial: float
-
-
 class Search:
     """Finds one operating point: the prices that can be shown to keep a precision."""
 

@@ -178,13 +178,4 @@ def _fit_policy(scored: HeldOutScores, thresholds: Sequence[float], settings: Se
         nearest = first.nearest(rows.catalog) if len(rows) else None
         samples.append(Sample(scores[part == k], rows.targets, rows.groups, nearest))
     stricter = dataclasses.replace(settings, alpha=settings.alpha / len(SHARES))
-    return fit(
-        *samples,
-        precision=stricter.precision,
-        alpha=stricter.alpha,
-        never=stricter.never,
-        costs=stricter.costs,
-        branch_precision=stricter.branch_precision,
-        level_precision=stricter.level_precision,
-        prefer=stricter.prefer,
-    )
+    return fit(*samples, **vars(stricter))

@@ -61,16 +61,7 @@ def recalibrate(
         targets.node[rows], groups[rows], np.array([CALIBRATION_SHARE, 1 - CALIBRATION_SHARE]), seed
     )
     samples = [_sample(predictor, catalog, targets, groups, rows[part == k]) for k in range(2)]
-    policy = fit(
-        *samples,
-        precision=settings.precision,
-        alpha=settings.alpha,
-        never=settings.never,
-        costs=settings.costs,
-        branch_precision=settings.branch_precision,
-        level_precision=settings.level_precision,
-        prefer=settings.prefer,
-    )
+    policy = fit(*samples, **vars(settings))
     return Recalibrated(
         predictor.with_policy(policy),
         *(int((part == k).sum()) for k in range(2)),

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
 from aisle.data.images import ImageError, jpeg_data_uri, jpeg_thumbnail
+from aisle.html_pages import page_environment
 from aisle.search.index import Hit
 
 SIDE = 360  # pixels, twice the displayed width
@@ -48,14 +46,7 @@ def render(
         model_id: Id of the index's model.
         query_image: Image of the query as a data URI.
     """
-    environment = Environment(
-        loader=PackageLoader("aisle.search", "."),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css = environment.loader.get_source(environment, "hits.css")[0]  # type: ignore[union-attr]
+    environment = page_environment("aisle.search", "hits.css")
     return environment.get_template("hits.html").render(
         query=query,
         where=where,
@@ -64,7 +55,6 @@ def render(
         total=total,
         model_id=model_id,
         query_image=query_image,
-        css=Markup(css),
     )
 
 

@@ -335,10 +335,7 @@ def fit_held_out_policy(
                 predictor.score(part), targets.select(rows), groups[rows], predictor.nearest(part)
             )
         )
-    settings = settings_of(recipe)
-    policy = guarantee.fit(
-        *samples, precision=settings.precision, alpha=settings.alpha, prefer=settings.prefer
-    )
+    policy = guarantee.fit(*samples, **vars(settings_of(recipe)))
     held_out = np.concatenate([split.calibration, split.threshold])
     _keep(run, LabelledScores.of_parts(*samples))
     predictor = predictor.with_zero_shot(catalog.select(held_out), targets.select(held_out))

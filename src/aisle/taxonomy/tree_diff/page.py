@@ -1,11 +1,8 @@
 """A comparison of two trees as one HTML page that loads nothing else."""
 
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
+from aisle.html_pages import page_environment
 from aisle.taxonomy.tree import CategoryPath
 
 if TYPE_CHECKING:
@@ -51,24 +48,7 @@ def render(found: "TaxonomyDiff") -> str:
         if kind != "kept":
             groups.append((kind.replace(" ", "-"), _TITLES[kind], [row(c) for c in found.of(kind)]))
     return (
-        _environment()
+        page_environment("aisle.taxonomy.tree_diff", "diff.css")
         .get_template("diff.html")
-        .render(found=found, groups=groups, open=_OPEN, most=_MOST, css=_stylesheet())
+        .render(found=found, groups=groups, open=_OPEN, most=_MOST)
     )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("aisle.taxonomy.tree_diff", "."),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _stylesheet() -> Markup:
-    environment = _environment()
-    assert environment.loader is not None
-    return Markup(environment.loader.get_source(environment, "diff.css")[0])

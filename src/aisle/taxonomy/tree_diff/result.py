@@ -81,17 +81,6 @@ class TaxonomyDiff:
         """The changes that a person should look at."""
         return tuple(change for change in self.changes if change.uncertain)
 
-    @cached_property
-    def successors(self) -> tuple[tuple[tuple[int, float], ...], ...]:
-        """(M,) for each old node its new nodes with probabilities; of a retired one, its replacement."""
-        found: list[dict[int, float]] = [{} for _ in self.old.nodes]
-        for change in self.changes:
-            new = (change.replacement,) if change.kind == "retired" and change.replacement is not None else ()
-            for old in change.old:
-                for node in change.new or new:
-                    found[old][node] = max(found[old].get(node, 0.0), change.probability)
-        return tuple(tuple(nodes.items()) for nodes in found)
-
     def pairs(self) -> set[tuple[int, int]]:
         """(old, new) nodes that correspond, without replacements of retired ones."""
         return {(old, new) for change in self.changes for old in change.old for new in change.new}
