@@ -87,10 +87,10 @@ class Chart:
         if label:
             self._legend.append((color, label))
 
-    def area(self, upper: Sequence[Point], lower: Sequence[Point], color: str, opacity: float = 0.16) -> None:
+    def area(self, upper: Sequence[Point], lower: Sequence[Point], color: str) -> None:
         """The area between two lines."""
         outline = self._path([*upper, *lower[::-1]])
-        self._drawn.append(f'<polygon points="{outline}" fill="{color}" fill-opacity="{opacity}"/>')
+        self._drawn.append(f'<polygon points="{outline}" fill="{color}" fill-opacity="0.16"/>')
 
     def rectangle(self, x: Point, y: Point, color: str, opacity: float = 1.0) -> None:
         """A rectangle between two values on each axis: a bar."""

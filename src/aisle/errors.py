@@ -73,13 +73,12 @@ def first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
 
 
-def did_you_mean(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """` Did you mean 'x'?` (with a leading space) for the most similar choice, or an empty string.
 
     Args:
         word: What the user wrote.
         choices: What is allowed.
-        cutoff: Minimum similarity, from 0 to 1 (`difflib.get_close_matches`).
     """
-    similar = difflib.get_close_matches(word, list(choices), 1, cutoff)
+    similar = difflib.get_close_matches(word, list(choices), 1)
     return f" Did you mean {similar[0]!r}?" if similar else ""

@@ -38,12 +38,11 @@ class SimilarPairs(NamedTuple):
     cosine: np.ndarray
 
 
-def similar_titles(titles: Sequence[str], similar: float = SIMILAR) -> SimilarPairs:
+def similar_titles(titles: Sequence[str]) -> SimilarPairs:
     """Find the pairs of similar titles.
 
     Args:
         titles: Distinct titles, normalized by `aisle.data.text.normalize`, in alphabetical order.
-        similar: The minimum cosine.
     """
     if len(titles) < 2:
         return SimilarPairs(np.empty((0, 2), np.int64), np.empty(0))
@@ -51,7 +50,7 @@ def similar_titles(titles: Sequence[str], similar: float = SIMILAR) -> SimilarPa
     candidates = _candidates(np.concatenate([_minhash_bands(*part) for part in parts]))
     weights = _tfidf(parts, len(titles))
     cosine = np.concatenate([np.empty(0), *(_cosines(weights, chunk) for chunk in _chunks(candidates))])
-    kept = cosine >= similar
+    kept = cosine >= SIMILAR
     return SimilarPairs(candidates[kept], cosine[kept])
 
 

@@ -45,7 +45,7 @@ def node_scores(
     )
 
 
-def confusions(matched: MatchedPredictions, limit: int = CONFUSIONS) -> tuple[Confusion, ...]:
+def confusions(matched: MatchedPredictions) -> tuple[Confusion, ...]:
     """The most frequent confusions of sibling branches; each error counts where its paths part."""
     tree = matched.taxonomy
     support = Counter(int(n) for n in tree.ancestors[matched.node].ravel() if n >= 0)
@@ -54,7 +54,7 @@ def confusions(matched: MatchedPredictions, limit: int = CONFUSIONS) -> tuple[Co
         depth = int(matched.shared[row]) + 1
         label, predicted_ = int(matched.node[row]), int(matched.predicted[row])
         pairs[depth, _ancestor_at(tree, label, depth), _ancestor_at(tree, predicted_, depth)] += 1
-    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:limit]
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
     return tuple(
         Confusion(
             level=depth, true=tree.nodes[a].path, predicted=tree.nodes[b].path, count=n, share=n / support[a]
@@ -63,12 +63,12 @@ def confusions(matched: MatchedPredictions, limit: int = CONFUSIONS) -> tuple[Co
     )
 
 
-def matrix(matched: MatchedPredictions, limit: int = MATRIX) -> Matrix | None:
-    """The confusion matrix of level 1; None if there are more than `limit` categories, or only one."""
+def matrix(matched: MatchedPredictions) -> Matrix | None:
+    """The confusion matrix of level 1; None if there are more than `MATRIX` categories, or only one."""
     tree = matched.taxonomy
     true, predicted_ = tree.ancestors[matched.node, 0], tree.ancestors[matched.predicted, 0]
     level1 = np.unique(np.concatenate([true, predicted_]))
-    if not 1 < len(level1) <= limit:
+    if not 1 < len(level1) <= MATRIX:
         return None
     counts = np.zeros((len(level1), len(level1)), dtype=np.int64)
     np.add.at(counts, (np.searchsorted(level1, true), np.searchsorted(level1, predicted_)), 1)

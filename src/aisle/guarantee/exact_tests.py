@@ -11,6 +11,8 @@ import math
 import numpy as np
 from scipy.special import bdtr, betaincinv, ndtri
 
+_BETS = 60  # constant bets from nothing to all
+
 
 def binomial_p(errors: np.ndarray | int, rows: np.ndarray | int, alpha: float) -> np.ndarray:
     """P(Binomial(rows, alpha) <= errors): small when fewer errors were seen than a rate of alpha explains.
@@ -20,7 +22,7 @@ def binomial_p(errors: np.ndarray | int, rows: np.ndarray | int, alpha: float) -
     return np.where(np.asarray(rows) > 0, bdtr(errors, np.maximum(rows, 1), alpha), 1.0)
 
 
-def betting_p(losses: np.ndarray, alpha: float, top: float, worth: float = 1.0, bets: int = 60) -> float:
+def betting_p(losses: np.ndarray, alpha: float, top: float, worth: float = 1.0) -> float:
     """A p-value for "the mean of these losses in [0, top] is at least alpha", valid for any n.
 
     One over the capital that betting on smaller losses has made (Waudby-Smith & Ramdas, arXiv
@@ -29,10 +31,10 @@ def betting_p(losses: np.ndarray, alpha: float, top: float, worth: float = 1.0, 
     """
     x = np.asarray(losses, dtype=float) / top
     m = min(alpha / top, 1.0)
-    size = np.linspace(0, 1, bets, endpoint=False) / max(1 - m, 1e-12)  # (K,) 1 / (1 - m) risks all
+    size = np.linspace(0, 1, _BETS, endpoint=False) / max(1 - m, 1e-12)  # (K,) 1 / (1 - m) risks all
     values, counts = np.unique(x, return_counts=True)
     capital = worth * (np.log1p(size[:, None] * (m - values)) @ counts)  # (K,)
-    return float(min(1.0, np.exp(np.log(bets) - np.logaddexp.reduce(capital))))
+    return float(min(1.0, np.exp(np.log(_BETS) - np.logaddexp.reduce(capital))))
 
 
 def rows_to_show(rate: np.ndarray, alpha: float, delta: float, chance: float) -> np.ndarray:

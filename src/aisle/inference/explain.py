@@ -29,6 +29,7 @@ MAX_WORDS = 48  # of longer texts, adjacent words are grouped
 SIDE = 224  # pixels per side
 MAX_EXACT_VIEWS = 6  # views whose Shapley values are exact
 SHAPLEY_SAMPLES = 12  # permutations of words and regions
+_NEAREST = 3  # similar training products
 _WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
 
 AttributionMethod = Literal["occlusion", "shapley"]
@@ -324,7 +325,7 @@ def _view_contributions(classifier: Classifier, product: Product, target: int) -
     return contributions
 
 
-def _nearest(classifier: Classifier, product: Product, k: int = 3) -> tuple[NearestProduct, ...]:
+def _nearest(classifier: Classifier, product: Product) -> tuple[NearestProduct, ...]:
     """The most similar training products by any view, at most one per category."""
     index: Any = getattr(classifier, "knn_index", None)
     nearest = getattr(classifier, "nearest", None)
@@ -341,4 +342,4 @@ def _nearest(classifier: Classifier, product: Product, k: int = 3) -> tuple[Near
     best: dict[CategoryPath, NearestProduct] = {}
     for nearest_product in sorted(products, key=lambda n: -n.similarity):
         best.setdefault(nearest_product.path, nearest_product)
-    return tuple(best.values())[:k]
+    return tuple(best.values())[:_NEAREST]

@@ -222,12 +222,11 @@ def write_whole(
 
 
 @contextmanager
-def refusals(place: Path, advice: str = "") -> Iterator[None]:
+def refusals(place: Path) -> Iterator[None]:
     """Turn errors of a disk or an object store into one line.
 
     Args:
         place: The file or folder that is written.
-        advice: Added to the message.
 
     Raises:
         OutputError: The disk or the store refuses.
@@ -236,7 +235,7 @@ def refusals(place: Path, advice: str = "") -> Iterator[None]:
         yield
     except (OSError, *store_errors()) as error:
         why = getattr(error, "strerror", None) or first_line(error)
-        raise OutputError(f"{place} cannot be written: {why}{advice}") from error
+        raise OutputError(f"{place} cannot be written: {why}") from error
 
 
 @contextmanager

@@ -163,20 +163,19 @@ def as_json(mapping: CategoryMapping, catalog: Catalog | None = None) -> dict[st
     }
 
 
-def write_sample(mapping: CategoryMapping, out: Path, size: int, seed: int = 0) -> int:
+def write_sample(mapping: CategoryMapping, out: Path, size: int) -> int:
     """Write a random sample of categories to check; a person fills in `right`: yes, no, or the right target.
 
     Args:
         mapping: the mapping.
         out: the CSV file.
         size: categories that are drawn, among those with products where there are any.
-        seed: of the draw.
 
     Returns:
         The number of categories written.
     """
     pool = [one for one in mapping.categories if one.products] or list(mapping.categories)
-    drawn = np.random.default_rng(seed).permutation(len(pool))[:size]
+    drawn = np.random.default_rng(0).permutation(len(pool))[:size]
     rows = [
         {
             "category": path_of(mapping.source, pool[k].node),

@@ -12,6 +12,7 @@ from aisle.mapping.sides import TreeSide, words
 
 Encoder = Callable[[Sequence[str]], np.ndarray]
 """B texts -> (B, D) vectors of unit length; a missing one is zero."""
+_MOST_TITLES = 50  # of a category
 _CHUNK = 512  # rows of a similarity matrix at a time
 
 
@@ -98,6 +99,6 @@ def encoded(encoder: Encoder, left: Sequence[str], right: Sequence[Sequence[str]
     return Vectors(encoder(left), [encoder(variant) for variant in right])
 
 
-def product_texts(side: TreeSide, most: int = 50) -> list[str]:
+def product_texts(side: TreeSide) -> list[str]:
     """(M,) the titles of each category's products, joined; empty where it has none."""
-    return [" ".join(list(side.texts.get(node, ()))[:most]) for node in range(len(side.taxonomy))]
+    return [" ".join(list(side.texts.get(node, ()))[:_MOST_TITLES]) for node in range(len(side.taxonomy))]

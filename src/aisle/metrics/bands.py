@@ -37,25 +37,22 @@ class Band(NamedTuple):
         return f"{self.low}–{self.high}" if self.high > self.low else str(self.low)
 
 
-def by_frequency(
-    matched: MatchedPredictions, train_count: np.ndarray, edges: tuple[int, ...] = EDGES
-) -> list[Band]:
+def by_frequency(matched: MatchedPredictions, train_count: np.ndarray) -> list[Band]:
     """Accuracy and macro-F1 by class frequency; bands without products are left out.
 
     Args:
         matched: the predictions.
         train_count: (M,) training products of each node.
-        edges: the smallest count of each band, rising.
     """
     overall = f1_scores(matched.node, matched.answer)
-    label_band = np.searchsorted(edges, train_count[overall.labels], side="right")
-    row_band = np.searchsorted(edges, train_count[matched.node], side="right")
+    label_band = np.searchsorted(EDGES, train_count[overall.labels], side="right")
+    row_band = np.searchsorted(EDGES, train_count[matched.node], side="right")
     bands = []
-    for number, low in enumerate(edges, start=1):
+    for number, low in enumerate(EDGES, start=1):
         rows = np.flatnonzero(row_band == number)
         if not len(rows):
             continue
-        high = edges[number] - 1 if number < len(edges) else None
+        high = EDGES[number] - 1 if number < len(EDGES) else None
         in_band = (label_band == number) & (overall.support > 0)
         accuracy, f1 = matched.right[rows].mean(), overall.f1[in_band].mean()
         bands.append(Band(low, high, rows, int(in_band.sum()), float(accuracy), float(f1)))

@@ -34,17 +34,16 @@ class InvertedLists(NamedTuple):
         return np.argpartition(-similarity, count)[:count]
 
 
-def arrange(vectors: np.ndarray, seed: int = 0) -> tuple[InvertedLists, np.ndarray]:
+def arrange(vectors: np.ndarray) -> tuple[InvertedLists, np.ndarray]:
     """Cluster vectors: spherical k-means (Dhillon & Modha 2001) on a sample, then the nearest list.
 
     Args:
         vectors: (n, D) of length 1.
-        seed: seed of the sample and the first centroids.
 
     Returns:
         The lists, and the order (n,) to sort the rows in.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     count = max(1, len(vectors) // _ROWS_PER_LIST)
     rows = rng.choice(len(vectors), min(len(vectors), count * _SAMPLE_PER_LIST), replace=False)
     sample = np.ascontiguousarray(vectors[np.sort(rows)])

@@ -54,12 +54,12 @@ def audit_cases(catalog: Catalog, taxonomy: Taxonomy, fold: np.ndarray, group: n
     return AuditCases(rows, node, targets.exact[rows], group[rows], fold[rows], candidates)
 
 
-def wrong_labels(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray, seed: int = 0) -> np.ndarray:
+def wrong_labels(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray) -> np.ndarray:
     """(n, 3) labels that are wrong: another product's, a sibling's, one below a sibling of the parent.
 
     They are drawn from labels in use; -1 where there is no such label, or where it is one of `given` (n, 3).
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     used = np.unique(node)
     any_other = rng.permutation(node)
     drawn = np.stack(

@@ -109,11 +109,11 @@ def _some(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rows if len(rows) <= SAMPLE else rows[rng.choice(len(rows), SAMPLE, replace=False)]
 
 
-def holm(p: list[float], alpha: float = ALPHA) -> list[bool]:
-    """Which of several tests find something, the chance of any false finding at most alpha (Holm 1979)."""
+def holm(p: list[float]) -> list[bool]:
+    """Which of several tests find something, the chance of any false finding at most `ALPHA` (Holm 1979)."""
     found = [False] * len(p)
     for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        if p[i] > alpha / (len(p) - rank):
+        if p[i] > ALPHA / (len(p) - rank):
             break
         found[i] = True
     return found

@@ -21,6 +21,7 @@ from aisle.progress import SILENT, Progress
 Verdict = Literal["holds", "doubtful", "broken", "none"]
 SHIFTS = 8  # values shown, those that moved most
 FEWEST = 30  # rows below which nothing is compared, and labels below which nothing is measured
+_FEWEST_OF_TOP = 10  # rows of a top category on each side
 
 
 class _Test(NamedTuple):
@@ -231,12 +232,12 @@ def _embedding(a: Profile, b: Profile) -> tuple[Shift, ...]:
     return _by_top(a, b, near(a), near(b))
 
 
-def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray, fewest: int = 10) -> tuple[Shift, ...]:
+def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray) -> tuple[Shift, ...]:
     """Means in each top category that has rows enough on both sides, weighted by how many changed."""
     found = []
     for top in sorted(set(a.top.tolist()) & set(b.top.tolist())):
         here, there = a.top == top, b.top == top
-        if min(here.sum(), there.sum()) >= fewest:
+        if min(here.sum(), there.sum()) >= _FEWEST_OF_TOP:
             moved = Shift(name=str(top), before=float(x[here].mean()), now=float(y[there].mean()))
             found.append((abs(moved.now - moved.before) * there.sum(), moved))
     return tuple(moved for _, moved in sorted(found, key=lambda f: (-f[0], f[1].name))[:SHIFTS])

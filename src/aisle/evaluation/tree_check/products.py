@@ -25,6 +25,9 @@ _CATCH_ALL = re.compile(
 )
 _MOST_TITLES = 5_000  # of a catch-all that are clustered
 _DIMENSIONS = 40
+_CLUSTER = 8  # products of a cluster, at least
+_CLUSTER_SHARE = 0.05  # of a catch-all's products that a cluster has, at least
+_FEWEST = 5  # products of two categories that are confused, at least
 _SHOWN = 5
 _SAID = 3  # words that name a group
 _TYPICAL, _LIFT = 0.5, 12.0  # share of a group that has such a word, and how much more than of others
@@ -68,7 +71,7 @@ def _nearest(tree: Taxonomy, node: int) -> str:
 
 
 def confusion_findings(
-    tree: Taxonomy, truth: np.ndarray, found: np.ndarray, titles: Sequence[str], share: float, fewest: int = 5
+    tree: Taxonomy, truth: np.ndarray, found: np.ndarray, titles: Sequence[str], share: float
 ) -> Iterator[TreeFinding]:
     """Pairs of categories of which so many products get the other one.
 
@@ -78,7 +81,6 @@ def confusion_findings(
         found: (n,) node that a model which was not trained on it gives.
         titles: of the n products.
         share: of the products of both that are confused.
-        fewest: products that are confused at least.
     """
     wrong = np.flatnonzero((truth >= 0) & (found >= 0) & (truth != found))
     pairs: dict[tuple[int, int], list[int]] = {}
@@ -89,7 +91,7 @@ def confusion_findings(
     rates = {pair: len(rows) / max(int(size[list(pair)].sum()), 1) for pair, rows in pairs.items()}
     for pair in sorted(rates, key=lambda pair: -rates[pair]):
         rows = pairs[pair]
-        if rates[pair] < share or len(rows) < fewest:
+        if rates[pair] < share or len(rows) < _FEWEST:
             continue
         names = [format_path(tree.nodes[n].path) for n in pair]
         larger = names[int(size[pair[1]] > size[pair[0]])]
@@ -106,9 +108,7 @@ def confusion_findings(
         )
 
 
-def catch_all_findings(
-    tree: Taxonomy, titles: Mapping[int, Sequence[str]], smallest: int = 8, share: float = 0.05
-) -> Iterator[TreeFinding]:
+def catch_all_findings(tree: Taxonomy, titles: Mapping[int, Sequence[str]]) -> Iterator[TreeFinding]:
     """Categories such as `Other` whose products form clear clusters.
 
     Titles become TF-IDF vectors of words, reduced by SVD, and are clustered by HDBSCAN.
@@ -116,14 +116,12 @@ def catch_all_findings(
     Args:
         tree: the tree.
         titles: of the products of exactly each node.
-        smallest: products of a cluster at least.
-        share: of the category's products that a cluster has at least.
     """
     for node, own in sorted(titles.items()):
-        if not _CATCH_ALL.search(tree.nodes[node].name) or len(own) < 2 * smallest:
+        if not _CATCH_ALL.search(tree.nodes[node].name) or len(own) < 2 * _CLUSTER:
             continue
         usual = _shares([title for other, found in titles.items() if other != node for title in found])
-        clusters = title_clusters(own[:_MOST_TITLES], max(smallest, int(share * len(own))), usual)
+        clusters = title_clusters(own[:_MOST_TITLES], max(_CLUSTER, int(_CLUSTER_SHARE * len(own))), usual)
         if not clusters:
             continue
         path = format_path(tree.nodes[node].path)

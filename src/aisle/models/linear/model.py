@@ -111,10 +111,10 @@ def level1_ancestors(taxonomy: Taxonomy) -> np.ndarray:
     return np.searchsorted(taxonomy.level(1), taxonomy.ancestors[taxonomy.terminals, 0])
 
 
-def fit_basis(logits: np.ndarray, dim: int = EMBEDDING_DIM) -> np.ndarray:
+def fit_basis(logits: np.ndarray) -> np.ndarray:
     """(N, D) the principal directions of the centred logits (n, N) of a sample, D at most N."""
     rows = logits - logits.mean(1, keepdims=True)
-    dim = min(dim, rows.shape[1])
+    dim = min(EMBEDDING_DIM, rows.shape[1])
     if min(rows.shape) <= 2 * dim:
         _, _, axes = np.linalg.svd(rows, full_matrices=False)
     else:

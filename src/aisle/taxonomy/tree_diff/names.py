@@ -16,6 +16,7 @@ from aisle.taxonomy.tree import Taxonomy
 
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")  # Thai, Lao, Japanese, Chinese
+_BLOCK = 512  # rows of a similarity matrix at a time
 _STOP = frozenset({"and", "or", "the", "of", "for", "with", "in", "a", "by"})
 
 
@@ -110,13 +111,13 @@ def pair_cosine(left: Any, right: Any, rows: np.ndarray, columns: np.ndarray) ->
     return np.asarray(left[rows].multiply(right[columns]).sum(1)).ravel()
 
 
-def most_similar(left: Any, right: Any, count: int, block: int = 512) -> tuple[np.ndarray, np.ndarray]:
+def most_similar(left: Any, right: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of rows: for each row of `left` the `count` most similar rows of `right` (sparse, unit rows)."""
     rows: list[np.ndarray] = []
     columns: list[np.ndarray] = []
     transposed = sparse.csc_matrix(right.T)
-    for start in range(0, left.shape[0], block):
-        near = np.asarray((left[start : start + block] @ transposed).todense())
+    for start in range(0, left.shape[0], _BLOCK):
+        near = np.asarray((left[start : start + _BLOCK] @ transposed).todense())
         kept = min(count, near.shape[1])
         if not kept:
             break
