@@ -73,6 +73,35 @@ def test_an_equal_model_is_promoted_and_rolled_back(two):
     assert two.post("/v1/models/rollback").json()["error"]["code"] == "no_previous_model"
 
 
+def test_what_would_change_is_counted_by_branch(two, shop):
+    found = two.get("/v1/models/worse/changes").json()
+    golden = len(two.server.golden_set)
+    assert (found["model"], found["live"], found["products"]) == ("worse", "shop", golden)
+    assert (found["new_categories"], found["missing_categories"]) == ([], [])
+    assert found["changed"] == sum(one["changed"] for one in found["branches"]) > 0
+    assert all(one["changed"] <= one["products"] for one in found["branches"])
+    assert len(found["sample"]) == min(200, found["changed"])
+    assert all(one["live"] != one["candidate"] and one["label"] for one in found["sample"])
+    confidences = [one["candidate_confidence"] for one in found["sample"]]
+    assert confidences == sorted(confidences, reverse=True)
+    same = two.get("/v1/models/same/changes").json()
+    assert (same["changed"], same["branches"], same["sample"]) == (0, [], [])
+    assert same["automatic"] == same["live_automatic"]
+    assert two.get("/v1/models/none/changes").status_code == 404
+
+
+def test_products_with_feedback_are_compared_too(start, trained, worse):
+    client = start(runs={"shop": trained.run, "worse": worse})
+    assert client.get("/v1/models/worse/changes").json()["products"] == 0
+    (result,) = classify(client, {"id": "A-1", "title": "wall clock"})
+    best = result["prediction"]["best_id"]
+    sent = {"product": {"id": "A-1", "title": "wall clock"}, "chosen": best}
+    assert client.post("/v1/feedback", json=sent).status_code == 200
+    found = client.get("/v1/models/worse/changes").json()
+    assert found["products"] == 1
+    assert [(one["id"], one["label"]) for one in found["sample"]] == [("A-1", result["prediction"]["best"])]
+
+
 @pytest.mark.slow
 def test_what_is_live_survives_a_restart(two):
     two.post("/v1/models/same/promote")

@@ -25,6 +25,7 @@ from aisle.server.routes import (
     classify,
     explore,
     feedback,
+    keys,
     label_studio,
     models,
     operations,
@@ -67,7 +68,9 @@ def create_app(server: Server) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # names the functions of generated clients
     )
     app.state.server = server
-    for routes in (classify, batches, taxonomy, feedback, review, search, explore, models, rules, operations):
+    for routes in (
+        *(classify, batches, taxonomy, feedback, review, search, explore, models, rules, keys, operations),
+    ):
         app.include_router(routes.router)
     for protocol in (mcp, label_studio):  # of other programs, which define them
         app.include_router(protocol.router)

@@ -17,7 +17,7 @@ from aisle.server.model_registry import ServedModel
 from aisle.server.schemas.models import ComparisonOut
 from aisle.taxonomy import CategoryPath, Taxonomy
 
-_CHUNK = 8  # products of the golden set in the queue at a time
+CHUNK = 8  # products of the golden set in the queue at a time
 
 
 def read_golden_set(file: Path, model: Any = None) -> list[Product]:
@@ -46,8 +46,8 @@ async def compare_on_golden_set(
 ) -> ComparisonOut:
     """Compare two models, a few products at a time between requests, so that the queue stays short."""
     predictions: list[list[Any]] = [[], []]
-    for start in range(0, len(products), _CHUNK):
-        chunk = products[start : start + _CHUNK]
+    for start in range(0, len(products), CHUNK):
+        chunk = products[start : start + CHUNK]
         for served, found in zip((live, candidate), predictions, strict=True):
             found += await asyncio.wrap_future(batcher.submit(served.predict, chunk, max_wait_s=math.inf))
     return await run_in_threadpool(_compare, products, live, candidate, predictions)

@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import * as acceptance from "./acceptance.js";
+import * as keys from "./keys.js";
 import * as models from "./models.js";
 import * as products from "./products.js";
 import * as report from "./report.js";
@@ -10,8 +11,8 @@ import * as tree from "./tree.js";
 
 export const title = "Explore";
 const TABS = { products: ["Products", products], tree: ["Tree", tree], models: ["Models", models],
-  report: ["Report", report], acceptance: ["Acceptance", acceptance], rules: ["Rules", rules] };
-const ADMIN = new Set(["rules"]);
+  report: ["Report", report], acceptance: ["Acceptance", acceptance], rules: ["Rules", rules], keys: ["Keys", keys] };
+const ADMIN = new Set(["rules", "keys"]);
 
 export function show(main, [name, ...rest], me) {
   const tabs = Object.entries(TABS).filter(([id]) => !ADMIN.has(id) || me?.open || me?.role === "admin");

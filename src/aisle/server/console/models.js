@@ -1,12 +1,15 @@
-// Models side by side: their metrics, and their predictions of the same product.
+// Models side by side: their metrics, and their predictions of the same product; administrators change which is live.
 
 import { get, post } from "./api.js";
 import { curves } from "./curve.js";
+import { administration } from "./model_admin.js";
 import { count, fill, h, loading, percent, shown, state } from "./dom.js";
 import { alternatives, decisionText, suggestionLine } from "./suggestions.js";
 
-export function draw(container) {
-  shown(container, "models", () => get("v1/models"), (found) => [compare(found.models), curves(found.models), metrics(found)]);
+export function draw(container, _, me) {
+  const isAdmin = me.open || me.role === "admin";
+  shown(container, "models", () => Promise.all([get("v1/models"), isAdmin ? get("v1/models/history") : null]), ([found, history]) => [
+    isAdmin && administration(found, history.changes, () => draw(container, _, me)), compare(found.models), curves(found.models), metrics(found)]);
 }
 
 function metrics({ models }) {
@@ -15,7 +18,7 @@ function metrics({ models }) {
   const lines = [["Role", (one) => role(one) || "on request"], ["Recipe", (one) => one.recipe ?? "–"], ["Reads", (one) => one.views.join(", ")],
     ["Training products", (one) => (one.training_products === null ? "–" : count(one.training_products))], ["Categories", (one) => count(one.categories)],
     ...names.map((name) => [words(name), (one) => number(name, one.metrics[name])]), ["Id", (one) => one.model_id]];
-  return h("section", { class: "card scroll", tabindex: "0", "aria-label": "Metrics" }, h("table", {},
+  return h("section", { class: "card scroll", tabindex: "0", "aria-label": "Metrics" }, h("table", { class: "changes" },
     h("thead", {}, h("tr", {}, h("td", {}), models.map((one) => h("th", { scope: "col" }, h("strong", {}, one.name))))),
     h("tbody", {}, lines.map(([name, tell]) => h("tr", {}, h("th", { scope: "row" }, name), models.map((one) => h("td", {}, tell(one))))))));
 }

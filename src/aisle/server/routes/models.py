@@ -11,11 +11,20 @@ from aisle.guarantee import summarize_curve
 from aisle.inference.training_counts import training_products
 from aisle.server.errors import ApiError
 from aisle.server.golden_set import compare_on_golden_set
+from aisle.server.model_changes import find_changes
 from aisle.server.model_registry import RegistryState, ServedModel
 from aisle.server.routes.request_io import json_response
 from aisle.server.routing import AuthFirstRoute
 from aisle.server.schemas.common import error_responses
-from aisle.server.schemas.models import HistoryOut, LoadIn, ModelsOut, PromotedOut, ShadowIn, ShadowOut
+from aisle.server.schemas.models import (
+    ChangesOut,
+    HistoryOut,
+    LoadIn,
+    ModelsOut,
+    PromotedOut,
+    ShadowIn,
+    ShadowOut,
+)
 from aisle.server.security import Admin, Seller
 from aisle.server.state import ServerDep
 from aisle.server.store import promotions
@@ -79,6 +88,16 @@ def shadow_summary(server: ServerDep, key: Admin) -> Response:
     served, live = state.get(state.shadow), state.get()
     summary = promotions.shadow_summary(server.store, served.model_id, live.model_id)
     return json_response({"model": served.name, "live": live.name, **summary})
+
+
+@router.get("/v1/models/{name}/changes", summary="Compare with the live model", response_model=ChangesOut)
+async def changes(server: ServerDep, key: Admin, name: str = _NAME) -> Response:
+    """What would change if this model went live: products of the golden set and those with the latest
+    feedback (500 at most) that get another category, counted by branch."""
+    state = server.registry.state
+    candidate, live = state.get(name), state.get()
+    found = await find_changes(server.batcher, server.store, candidate, live, server.golden_set)
+    return json_response(found.model_dump())
 
 
 @router.post("/v1/models/{name}/promote", summary="Promote a model", response_model=PromotedOut)

@@ -148,3 +148,46 @@ class ShadowOut(ResponseModel):
     products: int
     agreement: float | None
     decisions: dict[str, int]
+
+
+class ChangedProductOut(ResponseModel):
+    """A product that gets another category: the best paths of both models, their confidences and decisions,
+    and the `label` of the golden set or the category that people chose; null if there is none."""
+
+    id: str
+    title: str
+    images: list[str]
+    live: str
+    live_confidence: float
+    live_decision: str
+    candidate: str
+    candidate_confidence: float
+    candidate_decision: str
+    label: str | None
+
+
+class ChangedBranchOut(ResponseModel):
+    """A level-1 category of the live model's predictions: its products, and those that change."""
+
+    branch: str
+    products: int
+    changed: int
+
+
+class ChangesOut(ResponseModel):
+    """What would change if a model went live, on the golden set and the latest products with feedback.
+
+    `new_categories` and `missing_categories`: paths of one model's taxonomy that the other has not.
+    `automatic` and `live_automatic`: products decided without a person. `sample`: at most 200 of the changed
+    products, the most confident first."""
+
+    model: str
+    live: str
+    products: int
+    changed: int
+    automatic: int
+    live_automatic: int
+    new_categories: list[str]
+    missing_categories: list[str]
+    branches: list[ChangedBranchOut]
+    sample: list[ChangedProductOut]

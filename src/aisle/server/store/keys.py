@@ -142,6 +142,16 @@ class ApiKeyCache:
         if self._age > _MAX_AGE:
             raise self._error or StoreError("the store does not answer: the keys cannot be read")
 
+    def reload(self) -> None:
+        """Read the keys again after a change by this process.
+
+        Raises:
+            StoreError: The store does not respond.
+        """
+        with self._lock:
+            self._read_at = self.clock() - _FRESH - 1 if self._read_at is not None else None
+        self.refresh()
+
     def _start_reading(self) -> threading.Event:
         with self._lock:
             if self._reading is None:
