@@ -64,6 +64,16 @@ def found(catalog, kind):
         ({"category": lambda i: "" if i % 20 == 0 else path(i), "breadcrumbs": path}, ("category",)),
         ({"category": half, "level1": path, "level2": leaf}, ("level1", "level2")),
         ({"category": path, "level1": half, "level2": leaf}, ("category",)),
+        (
+            {
+                "Main Category": half,
+                "Main Category Image": "a.jpg",
+                "Sub-Category 1": leaf,
+                "Sub-Category 2": leaf,
+            },
+            ("Main Category", "Sub-Category 1", "Sub-Category 2"),
+        ),
+        ({"Subcategoría 1": half, "Subcategoría 2": leaf}, ("Subcategoría 1", "Subcategoría 2")),
         ({"category": path, "subcategory": leaf}, ("category",)),  # whole paths already
         ({"category": lambda i: path(i).split(" > ")[0], "subcategory": leaf}, ("category", "subcategory")),
         (
@@ -173,6 +183,22 @@ def test_cells_decide_where_a_name_is_vague():
     }
 
 
+def test_the_title_is_read_by_its_cells_where_no_column_has_its_name():
+    shop = {name: SHOP[name] for name in ("code", "headline", "brand", "colour", "price", "page")}
+    catalog = read(
+        [{name: cell(i) for name, cell in shop.items()} | {"category": path(i)} for i in range(40)]
+    )
+    assert (catalog.columns.title, catalog.columns.category) == ("headline", "category")
+    notes = [finding.message for finding in found(catalog, "title choice")]
+    assert notes == ["title: read from headline; no column has a title's name"]
+    few_words = [
+        {"code": f"P{i}", "brand": "Acme", "note": "on sale", "category": path(i)} for i in range(40)
+    ]
+    assert read(few_words).columns.title is None  # the same words in every row
+    described = read([{"headline": f"A red thing {i}", "description": f"It is red {i}"} for i in range(40)])
+    assert described.columns.title is None  # there is a text to learn from, and its name is known
+
+
 SHOP = {
     "code": lambda i: f"P{i:03}",
     "headline": lambda i: f"A {['red', 'blue'][i % 2]} thing of make {i}",
@@ -189,13 +215,13 @@ SHOP = {
 @pytest.mark.parametrize(
     ("columns", "flags"),
     [
-        (SHOP, ["-c category=dept", "-c title=headline", "-c images=visual"]),
-        ({**SHOP, "Shop Section": path}, ['-c "category=Shop Section"', "-c title=headline"]),
-        ({"headline": SHOP["headline"], "xyz": path}, ["-c category=xyz", "-c title=headline"]),
+        (SHOP, ["-c category=dept", "-c images=visual"]),
+        ({**SHOP, "Shop Section": path}, ['-c "category=Shop Section"', "-c images=visual"]),
+        ({"headline": SHOP["headline"], "xyz": path}, ["-c category=xyz"]),
         ({"Überschrift": SHOP["headline"], "Sortiment": leaf}, ["-c category=Sortiment"]),
-        ({"題": SHOP["headline"], "売り場": leaf}, ["-c category=売り場", "-c title=題"]),
+        ({"題": SHOP["headline"], "売り場": leaf}, ["-c category=売り場"]),
         ({"title": SHOP["headline"], "category": "", "dept": leaf}, ["-c category=dept"]),
-        ({"name $x": SHOP["headline"], "category": path}, ["-c 'title=name $x'"]),
+        ({"title": SHOP["headline"], "dept $x": leaf}, ["-c 'category=dept $x'"]),
         ({"artikeltext": SHOP["headline"], "gruppe": lambda i: f"{i % 6:03}"}, ["-c category=gruppe"]),
         ({"tekst": SHOP["headline"], "afdeling": lambda i: f"{i % 6:03}"}, ["-c category=afdeling"]),
     ],

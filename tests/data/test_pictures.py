@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import aisle
 from aisle.data import ImageRef
 from aisle.data.images import ImageError, decode
 from tests.shared import DATA, needs_shared
@@ -138,6 +139,7 @@ def test_bombs_truncations_and_strangers_are_refused(tmp_path):
 ALONE = """
 import resource, sys, time
 from pathlib import Path
+import aisle
 from aisle.data import ImageRef
 from aisle.data.images import ImageError, decode
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -171,3 +173,11 @@ def test_no_picture_takes_more_than_its_share_of_memory_or_time():
     assert max(float(seconds) for seconds, _ in found) < 3
     assert sum(outcome != "RGB" for _, outcome in found) == 57
     assert not any("MemoryError" in outcome for _, outcome in found)
+
+
+def test_a_mark_in_an_image_url_does_not_separate_images():
+    url = "https://static.shop.example/media/68bfd4_54c9a~mv2.jpg"
+    catalog = aisle.read([{"name": f"a pen {i}", "image": url} for i in range(5)])
+    assert catalog.image_names(0) == [url]
+    both = aisle.read([{"name": f"a pen {i}", "image": f"{url} ~ {url}?{i}"} for i in range(5)])
+    assert both.image_names(2) == [url, f"{url}?2"]

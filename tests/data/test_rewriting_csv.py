@@ -158,3 +158,30 @@ def test_a_single_column_gets_a_delimiter(tmp_path):
     lines = [b"title,category", b'"A ""big"" lamp, red \xff","x, y"', b"B,", b'"C, d",z', b""]
     assert out.getvalue().split(b"\n") == lines
     assert summary.malformed == 0
+
+
+def test_a_number_that_an_unquoted_comma_split_is_one_cell_and_stays_as_written(tmp_path):
+    path = tmp_path / "prices.csv"
+    lines = [
+        "name,price,code,category,note",
+        "Lamp,$1,199,7,Light,",
+        "Rug,$99,8,Home,soft",
+        "Bed,€2,499,9,Home,",
+    ]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    catalog = aisle.read(path)
+    assert [row["price"] for row in catalog.table.to_pylist()] == ["$1,199", "$99", "€2,499"]
+    assert [row["category"] for row in catalog.table.to_pylist()] == ["Light", "Home", "Home"]
+    message = "an unquoted comma in a number; its parts were joined"
+    assert [(p.row, p.message) for p in catalog.problems if p.row] == [(1, message), (3, message)]
+    out, summary = rewritten(path, Fixed(["category"], {0: ["Lamps"], 2: ["Beds"]}))
+    assert out.getvalue().decode() == path.read_text("utf-8").replace("Light", "Lamps").replace(
+        "9,Home", "9,Beds"
+    )
+    assert (summary.changed, summary.malformed) == (2, 0)
+
+
+def test_numbers_without_a_currency_are_not_joined_where_the_fields_in_excess_are_blank(tmp_path):
+    path = tmp_path / "stock.csv"
+    path.write_text("name,size,stock,category\nCap,20,100,Hats,\nHat,21,150,Hats\n")
+    assert [row["stock"] for row in aisle.read(path).table.to_pylist()] == ["100", "150"]

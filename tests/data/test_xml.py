@@ -103,6 +103,27 @@ def test_a_yml_catalog_has_the_paths_of_its_categories(tmp_path):
     assert catalog.image_names(0) == ["1.jpg", "2.jpg"]
 
 
+def test_parents_in_a_cycle_and_codes_listed_twice_leave_paths(tmp_path):
+    listed = [
+        ("1", "", "Sport"),
+        ("2", "1", "Camping"),
+        ("3", "2", "Tents"),
+        ("2", "2", "Bottles"),
+        ("4", "5", "Tea"),
+        ("5", "4", "Drinks"),
+    ]
+    names = "".join(f'<category id="{a}" parentId="{b}">{name}</category>' for a, b, name in listed)
+    codes = ("3", "2", "4")
+    offers = "".join(f'<offer id="{c}"><name>thing</name><categoryId>{c}</categoryId></offer>' for c in codes)
+    shop = f"<categories>{names}</categories><offers>{offers}</offers>"
+    catalog = of(tmp_path, f"<yml_catalog><shop>{shop}</shop></yml_catalog>")
+    assert [product.categories[0] for product in catalog] == [
+        ("Sport", "Camping", "Tents"),
+        ("Sport", "Camping"),
+        ("Drinks", "Tea"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "rows"),
     [

@@ -64,7 +64,11 @@ def label_choice(catalog: Catalog) -> Iterator[Finding]:
 
 
 def proposal_findings(catalog: Catalog) -> Iterator[Finding]:
-    """Proposed columns for a title, label or images that no filled column has by name."""
+    """The title, label or images where no filled column has their name: what is read, or what could be."""
+    title = catalog.columns.title
+    if title is not None and rank("title", title) is None:
+        message = f"title: read from {title}; no column has a title's name"
+        yield Finding("title choice", "note", message, 1, "columns", "if it is another: -c title=NAME")
     for proposal in propose(catalog):
         likeliest = f"the likeliest is {proposal.column} ({proposal.reason})"
         message = f"no filled column is named like the {ROLE_NAMES[proposal.role]}; {likeliest}"

@@ -11,18 +11,16 @@ from aisle.data.column_names import (
     is_about_label,
     is_label_like,
     is_other_property,
-    rank,
 )
 from aisle.data.column_profile import ColumnProfile, Profiles, profiles
+from aisle.data.column_roles import title_score
 from aisle.data.columns import flag
 
-_TITLE = re.compile(r"name|tit[eluo]|nom|bez|descr|opis|item|produ|artikel|naz|назв|наимен|名|标题|اسم")
 _IMAGE = re.compile(
     r"imm?ag|img|pic|phot|foto|bild|afbeeld|visuel|zdje|obraz|resim|gorsel|фото|изобр|画像|写真|图|圖|صور"
 )
 _CLEAR = 3  # a label's score with a matching name or levels
 ROLE_NAMES = {"category": "label", "title": "title", "images": "images"}
-_LONG = 200  # characters on average: descriptions, not titles
 
 
 class Proposal(NamedTuple):
@@ -64,7 +62,7 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
         label = False
     # Before a label that only its cells suggest: titles are the clearer case.
     if not _filled([columns.title] if columns.title else (), profile):
-        add("title", _title_score, lambda cells: f"{cells.length:.0f} characters on average")
+        add("title", title_score, lambda cells: f"{cells.length:.0f} characters on average")
     if label:
         add("category", _label_score, _label_reason)
     order = ("category", "title", "images")
@@ -111,20 +109,6 @@ def _label_score(name: str, cells: ColumnProfile) -> float:
     if not label_like and (numbers or (is_other_property(name) and cells.paths < 0.5) or cells.length > 100):
         return 0.0
     return 4 * label_like + 3 * cells.paths + 2 * hints_at_label(name) + cells.filled + 1 - cells.distinct
-
-
-def _title_score(name: str, cells: ColumnProfile) -> float:
-    """Above 0 for a possible title; higher if each row has its own words."""
-    if (
-        not cells.may_be_title
-        or cells.length > _LONG
-        or cells.paths > 0.5
-        or is_label_like(name)
-        or is_other_property(name)
-    ):
-        return 0.0
-    name_score = 2 * (rank("title", name) is not None) + bool(_TITLE.search(folded(name)))
-    return name_score + cells.distinct + cells.words + cells.filled
 
 
 def _images_score(name: str, cells: ColumnProfile) -> float:

@@ -150,10 +150,18 @@ def level_number(header: str) -> int | None:
 @cache
 def _level_words() -> frozenset[str]:
     levels = names_table()["levels"]
-    categories = [folded(name) for name in levels["category"]]
+    categories = [folded(name) for kind in ("category", "sub_category") for name in levels[kind]]
     words = [folded(name) for name in levels["level"]]
     pairs = {a + b for a in categories for b in words} | {b + a for a in categories for b in words}
     return frozenset({*categories, *words, *pairs})
+
+
+def level_above(header: str, headers: Iterable[str]) -> tuple[str, ...]:
+    """The column above the top numbered level, such as `Main Category` of `Sub-Category 1`, or none."""
+    key = folded(re.sub(r"\d+", "", header))
+    lines = [[folded(name) for name in names] for names in names_table()["levels"]["named"]]
+    above = {line[line.index(key) - 1] for line in lines if key in line[1:]}
+    return tuple(name for name in headers if folded(name) in above)[:1]
 
 
 def named_levels(headers: Iterable[str]) -> tuple[str, ...]:

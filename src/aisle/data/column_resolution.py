@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from aisle.data import feedback_export
 from aisle.data.batches import VECTOR
 from aisle.data.catalog_format import CatalogFormat
+from aisle.data.column_names import rank
 from aisle.data.column_parsers import parse_weight
 from aisle.data.column_profile import profiles
 from aisle.data.column_roles import find_columns
@@ -122,8 +123,9 @@ def _share_in_tree(
 
 def _check_header(columns: Columns, names: list[str], problems: Problems) -> None:
     """Report a header of numbers without any known name: it is probably the first record."""
-    known = (columns.id, columns.title, columns.description, *columns.label, *columns.images)
-    if any(name is not None for name in known):
+    roles = {"id": columns.id, "description": columns.description, "title": columns.title}
+    named = any(name is not None and rank(role, name) is not None for role, name in roles.items())
+    if named or columns.label or columns.images:
         return
     indices = {str(number) for number in range(len(names))}
     for name in names:

@@ -10,9 +10,12 @@ from aisle.data.column_names import (
     VAGUE,
     WITH_ADDITION,
     Rank,
+    folded,
     image_number,
     is_about_label,
     is_label_like,
+    is_other_property,
+    level_above,
     level_number,
     named_levels,
     rank,
@@ -27,6 +30,8 @@ _HALF = 0.5
 _MIN_LABEL_COVERAGE = 0.9  # of the best candidate; among those above it, the likeliest name wins
 _LEVELS = Rank(0, 10)  # level columns come just before `product_cat`
 _LABEL_LIKE = Rank(2 * VAGUE, 0)
+_TITLE = re.compile(r"name|tit[eluo]|nom|bez|descr|opis|item|produ|artikel|naz|назв|наимен|名|标题|اسم")
+_MAX_TITLE_LENGTH = 200  # characters on average: descriptions, not titles
 
 
 def find_columns(
@@ -72,6 +77,9 @@ def find_columns(
         elif "levels" not in given:
             label = _label(unassigned(bytes_ | callers), profile, label_share, allow_vague)
             chosen |= {"levels": label} if len(label) > 1 else {"category": label[0]} if label else {}
+    if not {"title", "description"} & {*chosen, *given}:
+        title = title_by_cells(unassigned(bytes_ | callers), profile)
+        chosen |= {"title": title} if title is not None else {}
     unread: tuple[str, ...] = ()
     if "images" not in given and "image_template" not in chosen:
         chosen["images"], unread = _images(unassigned(callers), bytes_, profile)
@@ -123,6 +131,25 @@ def _best(role: str, names: list[str], profile: Profiles) -> str | None:
         return next(iter(fitting), None)
     coverage = {n: _coverage(role, profile(n)) for n in fitting}
     return next(n for n in fitting if coverage[n] >= _HALF * max(coverage.values()))
+
+
+def title_by_cells(names: Iterable[str], profile: Profiles) -> str | None:
+    """The column that reads most like titles: words that differ from row to row; None if no column does."""
+    scores = {name: title_score(name, profile(name)) for name in names}
+    likely = [
+        name for name in scores if scores[name] and min(profile(name).words, profile(name).distinct) >= _HALF
+    ]
+    return max(likely, key=lambda name: scores[name], default=None)
+
+
+def title_score(name: str, cells: ColumnProfile) -> float:
+    """Above 0 for a possible title; higher if each row has its own words."""
+    if not cells.sampled or not cells.may_be_title or cells.length > _MAX_TITLE_LENGTH or cells.paths > _HALF:
+        return 0.0
+    if is_label_like(name) or is_other_property(name):
+        return 0.0
+    name_score = 2 * (rank("title", name) is not None) + bool(_TITLE.search(folded(name)))
+    return name_score + cells.distinct + cells.words + cells.filled
 
 
 def _coverage(role: str, cells: ColumnProfile) -> float:
@@ -233,7 +260,8 @@ def _levels(names: list[str], profile: Profiles) -> tuple[str, ...]:
         if level is not None:
             numbered.setdefault(level, name)
     if len(numbered) > 1 and sorted(numbered) == list(range(min(numbered), max(numbered) + 1)):
-        return tuple(numbered[level] for level in sorted(numbered))
+        found = tuple(numbered[level] for level in sorted(numbered))
+        return (*level_above(found[0], names), *found)
     named = named_levels(names)
     return named if named and profile(named[0]).paths <= _HALF else ()  # whole paths
 

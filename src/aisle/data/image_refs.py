@@ -19,7 +19,7 @@ from aisle.data.product import ImageRef
 from aisle.data.records import Records
 from aisle.regular_files import read_text
 
-_SEPARATORS = ("|", ";", "\n", ",", " ", "~")
+_SEPARATORS = ("|", ";", "\n", ",", " ~ ", " ", "~")
 _NO_DOWNLOADS = "image URLs, of which none was downloaded: see `aisle images`"
 _URL = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 
@@ -180,10 +180,13 @@ def guess_separator(cells: Iterable[str]) -> str | None:
     cells = [cell for cell in cells if cell and structured(cell) is None]
     for mark in _SEPARATORS:
         lists = [[p.strip() for p in cell.split(mark) if p.strip()] for cell in cells if mark in cell.strip()]
-        if lists and sum(all(map(_is_image_name, pieces)) for pieces in lists) > len(lists) / 2:
+        if lists and sum(map(_are_images, lists)) > len(lists) / 2:
             return mark
     return None
 
 
-def _is_image_name(name: str) -> bool:
-    return is_url(name) or Path(name.split("?")[0]).suffix.lower() in IMAGE_ENDINGS
+def _are_images(names: list[str]) -> bool:
+    """Whether all are image URLs or all are image files: `https://x.com/a~b.jpg` is one image."""
+    if any(map(is_url, names)):
+        return all(map(is_url, names))
+    return all(Path(name.split("?")[0]).suffix.lower() in IMAGE_ENDINGS for name in names)

@@ -5,11 +5,12 @@ These lines are then read again in lenient mode.
 """
 
 import csv
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 Report = Callable[..., None]  # (row, column, message, value, *, fatal)
@@ -18,6 +19,7 @@ _DELIMITERS = (",", ";", "\t", "|", "^")
 _BLOCK_LINES = 8192  # lines parsed at once
 _BLOCK_CHARS = 16 * 2**20  # characters parsed at once, approximately
 _MAX_FIELD = 16 * 2**20  # characters of a field
+_THOUSANDS, _HUNDREDS = re.compile(r"(\D{0,4})\d{1,3}"), re.compile(r"\d{3}(?:\.\d+)?")  # of `$1,199.00`
 _MAX_JOINED = 2000  # lines of a record with unquoted line breaks
 
 
@@ -216,7 +218,7 @@ def _parse_irregular(
     def flush_short() -> Iterator[_Record]:
         nonlocal row
         for record in short:
-            yield record._replace(fields=_resize(record, width, row, report))
+            yield record._replace(fields=_resize(record, width, row, report, dialect.delimiter))
             row += 1
         short.clear()
 
@@ -226,7 +228,7 @@ def _parse_irregular(
             if record.problem and len(record.fields) == width:
                 report(row, None, record.problem, record.line)
             if len(record.fields) != width:
-                record = record._replace(fields=_resize(record, width, row, report))
+                record = record._replace(fields=_resize(record, width, row, report, dialect.delimiter))
             yield record
             row += 1
         else:
@@ -305,9 +307,33 @@ def _parse_lines(lines: list[str], dialect: CsvDialect) -> list[str] | None:
     return found[0] if len(found) == 1 else None
 
 
-def _resize(record: _Record, width: int, row: int, report: Report) -> list[str]:
-    """Cut or pad a record to the width of the header, and report it."""
-    fields = record.fields
+def split_numbers(fields: list[str], width: int, delimiter: str) -> list[int]:
+    """The fields that an unquoted comma split from the next one, as in `$1,199`, where all excess is that.
+
+    Where the fields in excess are blank, numbers without a currency are no evidence.
+
+    Args:
+        fields: The fields of a record.
+        width: The number of columns.
+        delimiter: Separates the fields.
+    """
+    if delimiter != "," or len(fields) <= width:
+        return []
+    pairs = enumerate(pairwise(fields))
+    parts = [(i, _THOUSANDS.fullmatch(one), _HUNDREDS.fullmatch(two)) for i, (one, two) in pairs]
+    found = [i for i, one, two in parts if one and two and (one[1] or any(fields[width:]))]
+    return found if len(fields) - width == len(found) else []
+
+
+def _resize(record: _Record, width: int, row: int, report: Report, delimiter: str) -> list[str]:
+    """Join, cut or pad a record to the width of the header, and report it."""
+    fields = list(record.fields)
+    split = split_numbers(fields, width, delimiter)
+    if split:
+        report(row, None, "an unquoted comma in a number; its parts were joined", record.line)
+        for i in reversed(split):
+            fields[i : i + 2] = [f"{fields[i]},{fields[i + 1]}"]
+        return fields
     extra = [field for field in fields[width:] if field.strip()]
     if len(fields) > width and not extra:
         report(row, None, f"{len(fields)} fields instead of {width}; those in excess are empty", record.line)

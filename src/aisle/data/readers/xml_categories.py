@@ -13,7 +13,6 @@ CODE_COLUMNS = ("categoryId", "category_id", "CategoryId", "categoryID", "Гру
 _LISTS = {("categories", "category"), ("catalog", "category"), ("Группы", "Группа")}
 _CODES, _PARENTS = ("id", "code", "Ид"), ("parentid", "parent_id", "parent", "parentcode")
 _NAMES = ("name", "title", "Наименование")
-_MAX_DEPTH = 50
 
 
 def is_category(names: Iterable[str], records: XmlPath) -> bool:
@@ -45,19 +44,19 @@ class CategoryList:
             return
         name = next((known[key.lower()] for key in _NAMES if known.get(key.lower())), None)
         above = next((known[key] for key in _PARENTS if known.get(key)), parent)
-        self._rows[code] = above, name or "".join(element.text).strip()
+        self._rows.setdefault(code, (above, name or "".join(element.text).strip()))
         for group in element.children:
             for inner in group.children:
                 if (group.name, inner.name) in _LISTS:
                     self.add(inner, code)
 
     def path(self, code: object) -> list[str]:
-        """The names from the root to a category; nothing for an unknown code."""
-        names: list[str] = []
-        while isinstance(code, str) and code in self._rows and len(names) < _MAX_DEPTH:
-            code, name = self._rows[code]
-            names.insert(0, name)
-        return names
+        """The names from the root, or from where parents repeat, to a category; none for an unknown code."""
+        names: dict[str, str] = {}
+        while isinstance(code, str) and code in self._rows and code not in names:
+            above, names[code] = self._rows[code]
+            code = above
+        return list(names.values())[::-1]
 
     def paths(self) -> dict[str, tuple[str, ...]]:
         """Code -> path of names."""

@@ -8,7 +8,7 @@ from aisle.data.files import TableFile
 from aisle.data.problems import Problems
 from aisle.data.readers.base import ReadOptions
 from aisle.data.readers.csv_reader import CsvLayout, csv_layout
-from aisle.data.readers.csv_rows import NO_DELIMITER, RawRecord, read_raw_records
+from aisle.data.readers.csv_rows import NO_DELIMITER, RawRecord, read_raw_records, split_numbers
 from aisle.data.rewriting.csv_spans import FieldSpan, field_spans, quote, unquote
 from aisle.data.rewriting.edits import CellEditor, RewriteSummary
 from aisle.data.rewriting.raw_lines import RawLine, RawLines, splice
@@ -73,7 +73,12 @@ class _CsvWriter:
     def _spans(self, line: RawLine) -> tuple[str, list[FieldSpan]]:
         """The text of a record without its line break, and its fields."""
         body = line.text.rstrip("\r\n")
-        return body, field_spans(body, *self.dialect)
+        spans = field_spans(body, *self.dialect)
+        if 0 < self.width < len(spans):
+            fields = [unquote(body, span) for span in spans]
+            for i in reversed(split_numbers(fields, self.width, self.dialect.delimiter)):
+                spans[i : i + 2] = [FieldSpan(spans[i].start, spans[i + 1].stop, False)]
+        return body, spans
 
     def _header(self, fields: list[str], line: RawLine) -> bytes:
         body, spans = self._spans(line)
