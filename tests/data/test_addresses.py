@@ -6,10 +6,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+import aisle
 from aisle.data import read
 from aisle.data.addresses import Address
 from aisle.data.chunks import ChunkReader
@@ -194,6 +196,26 @@ def server():
         yield f"http://127.0.0.1:{serving.server_port}"
         serving.shutdown()
         thread.join()
+
+
+def test_a_model_is_trained_on_a_table_and_on_a_web_file(tmp_path):
+    words = {"mug": "Kitchen > Mugs", "pen": "Office > Pens"}
+    rows = [(f"{color} {word}", words[word]) for word in words for color in ("red", "blue", "white", "grey")]
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE products (title TEXT, category TEXT)")
+        connection.executemany("INSERT INTO products VALUES (?, ?)", rows)
+    connection.close()
+    (tmp_path / "products.json").write_text(json.dumps([{"title": t, "category": c} for t, c in rows]))
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{serving.server_port}/products.json"
+        models = [aisle.train(source) for source in (f"sqlite:///{tmp_path}/shop.db?table=products", address)]
+        serving.shutdown()
+        thread.join()
+    for model in models:
+        assert model.predict("a green pen").best == ("Office", "Pens")
 
 
 @pytest.mark.parametrize("page", [*PAGES, "/moved", "/export?format=csv&lang=de"])

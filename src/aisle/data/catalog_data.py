@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from aisle.data import column_parsers
+from aisle.data.addresses import Address
 from aisle.data.catalog_format import CatalogFormat, resolved_roles, without_separators
 from aisle.data.category_objects import category_objects
 from aisle.data.columns import Columns
@@ -126,8 +127,8 @@ class CatalogData:
     def _category_objects(self) -> dict[str, Any]:
         """The JSON objects by which the source wrote its categories, by name."""
         name = self.columns.category
-        if name is None or len(self.files) != 1:
-            return {}
+        if name is None or len(self.files) != 1 or isinstance(self.files[0].path, Address):
+            return {}  # the copy of an address is gone once it was read
         return category_objects(self.files[0].path, name, self.user_format.encoding)
 
     def fingerprint(self, index: np.ndarray | None) -> str:
