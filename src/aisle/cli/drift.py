@@ -73,6 +73,7 @@ def drift(
 
 def print_drift(found: "Drift") -> None:
     """Print what changed."""
+    from aisle.cli.evaluate import ruled
     from aisle.evaluation.numbers import percent
 
     names = {"holds": "can be trusted", "doubtful": "is doubtful", "broken": "is broken", "none": ""}
@@ -97,6 +98,8 @@ def print_drift(found: "Drift") -> None:
         ("branches", guarantee.partial, guarantee.partial_before),
     ):
         console.out.print(f"{name}: {percent(now)} of products, {percent(then)} before", markup=False)
+    if guarantee.by_rules:
+        console.out.print(ruled(guarantee.by_rules), markup=False)
     if found.operating_curve and found.operating_curve.points:
         console.out.print("by the file's own labels:", markup=False)
         console.out.print(measured_table(found.operating_curve))

@@ -15,6 +15,7 @@ from aisle.errors import CatalogError, did_you_mean
 if TYPE_CHECKING:
     from aisle.data import Catalog
     from aisle.evaluation import Evaluation
+    from aisle.evaluation.scores import RuleDecisions
 
 
 @command("evaluate", "Evaluate a model on labelled products.", section="Evaluation")
@@ -181,6 +182,41 @@ def moved(found: "Evaluation") -> list[str]:
     return lines
 
 
+def decided(found: "Evaluation") -> list[str]:
+    """One line for each kind of decision of the model, and one for those of rules."""
+    from aisle.evaluation.numbers import percent
+
+    if found.decisions is None:
+        return []
+    lines = []
+    accept, partial = found.decisions.accept, found.decisions.partial
+    for name, x in (("full paths", accept), ("partial paths", partial)):
+        if x.precision:
+            guarantee = f", {percent(x.guaranteed, 0)} guaranteed" if x.guaranteed else ""
+            lines.append(
+                f"{name}: {percent(x.coverage)} of products, {percent(x.precision.value)} correct{guarantee}"
+            )
+    if not accept.count and not partial.count:
+        advice = found.operating_curve.advice if found.operating_curve else ""
+        every = "the model leaves every other" if found.decisions.by_rules else "every"
+        left = "for review" if found.decisions.by_rules else "is left for review"
+        lines.append(f"decisions: {every} product {left}{advice and f': {advice}'}")
+    if found.decisions.by_rules:
+        lines.append(ruled(found.decisions.by_rules))
+    return lines
+
+
+def ruled(found: "RuleDecisions") -> str:
+    """What rules decided, which no guarantee covers."""
+    from aisle.evaluation.numbers import percent
+
+    right = found.decided.precision
+    correct = f", {percent(right.value)} correct" if right else ""
+    review = f"; {found.review.count:,} left for review" if found.review.count else ""
+    count = f"{found.decided.count:,} ({percent(found.decided.coverage)} of products)"
+    return f"decided by rules: {count}{correct}{review}; counted apart, no guarantee covers them"
+
+
 def remarks(found: "Evaluation") -> list[str]:
     """One line each: hierarchical F1, rare categories, views, decisions, rows left out."""
     from aisle.evaluation.numbers import decimal, percent, points
@@ -196,18 +232,7 @@ def remarks(found: "Evaluation") -> list[str]:
     if found.views:
         views = ", ".join(f"{v.view} {points(v.change.value)}" for v in found.views)
         lines.append(f"accuracy without a view, in points: {views}")
-    if found.decisions:
-        accept, partial = found.decisions.accept, found.decisions.partial
-        for name, x in (("full paths", accept), ("partial paths", partial)):
-            if x.precision:
-                guarantee = f", {percent(x.guaranteed, 0)} guaranteed" if x.guaranteed else ""
-                lines.append(
-                    f"{name}: {percent(x.coverage)} of products, {percent(x.precision.value)} "
-                    f"correct{guarantee}"
-                )
-        if not accept.count and not partial.count:
-            advice = found.operating_curve.advice if found.operating_curve else ""
-            lines.append(f"decisions: every product is left for review{advice and f': {advice}'}")
+    lines += decided(found)
     if rows.branch:
         exact = percent(overall.strict_accuracy)
         lines.append(f"{rows.branch:,} labels are inner categories; exact accuracy {exact}")

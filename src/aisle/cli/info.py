@@ -26,13 +26,31 @@ def info(
     """Describe a saved model: recipe, tree, metrics and guarantee."""
     from aisle import workflow
     from aisle.guarantee import summarize_curve
-    from aisle.inference.training_counts import training_counts
 
     model: Any = workflow.load(run, trust_code=trust_code)
     if as_json:
         curve = summarize_curve(model.policy).to_dict()
-        console.print_json({"model_id": model.model_id, **_described(model), "operating_curve": curve})
+        described = {**_described(model), "rules": _rules(model)}
+        console.print_json({"model_id": model.model_id, **described, "operating_curve": curve})
         return
+    _print_model(model, run, tree)
+    if model.rules is not None and not tree:
+        said = f"{model.rules}: products on which they act are counted apart; no guarantee covers them"
+        console.out.print(said, markup=False)
+
+
+def _rules(model: Any) -> dict[str, Any] | None:
+    """The rules that act on a model's predictions, as JSON data."""
+    rules = model.rules
+    if rules is None:
+        return None
+    return {"rules": len(rules.rules), "version": rules.digest, "expired": rules.expired}
+
+
+def _print_model(model: Any, run: Path, tree: bool) -> None:
+    from aisle.guarantee import summarize_curve
+    from aisle.inference.training_counts import training_counts
+
     if hasattr(model, "members") or hasattr(model, "cheap"):
         _print_combination(model, run)
         return

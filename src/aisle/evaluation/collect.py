@@ -5,11 +5,13 @@ Memory grows with products × levels, not with products × categories.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from aisle.data import Product
+from aisle.data import Catalog, Product
 from aisle.evaluation.trees import extend_scores
+from aisle.guarantee import Prediction
 from aisle.metrics import Truth, level_ranks
 from aisle.progress import Advance
 from aisle.taxonomy import Scores
@@ -81,6 +83,23 @@ def _top_of(scores: Scores, truth: Truth) -> TopPredictions:
         level_rank=np.stack([level.rank for level in levels], 1),
         level_nll=np.stack([level.nll for level in levels], 1),
     )
+
+
+def decided_products(
+    classifier: Any, products: Sequence[Product], rows: np.ndarray, advance: Advance = lambda _: None
+) -> list[Prediction]:
+    """The predictions, with their decisions, of the products at `rows`.
+
+    A catalog's rows are predicted as such, because rules may name the files that they come from.
+    """
+    stream = getattr(classifier, "predict_stream", None)
+    if stream is not None and isinstance(products, Catalog):
+        return list(stream(products.select(rows), advance))
+    predictions: list[Prediction] = []
+    for part in product_batches(products, rows):
+        predictions += classifier.predict(part)
+        advance(len(part))
+    return predictions
 
 
 def product_batches(products: Sequence[Product], rows: np.ndarray) -> Iterator[list[Product]]:

@@ -10,6 +10,7 @@ from aisle.evaluation.scores import (
     GuaranteeCheck,
     GuaranteeCurve,
     GuaranteeReport,
+    RuleDecisions,
 )
 from aisle.evaluation.summary import limits
 from aisle.guarantee import Curve, Policy, Prediction, Verdict, risk_coverage
@@ -21,6 +22,8 @@ POINTS = 60  # points of each curve
 def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None) -> Decisions:
     """Compare each decided path with the acceptable categories of its product.
 
+    Products on which rules acted are counted apart, in `by_rules`: no guarantee covers them.
+
     Args:
         predictions: The predictions.
         truth: The acceptable categories.
@@ -30,9 +33,11 @@ def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | 
     nodes = [tree.find(p.path) if p.path else None for p in predictions]
     node = np.array([-1 if n is None else n for n in nodes], dtype=np.int64)
     verdict = np.array([p.decision for p in predictions])
-    accept = (verdict == "accept") & (node >= 0)
-    partial = (verdict == "partial") & (node >= 0)
-    right = right_of(truth, node, accept)
+    own = decided_by_model(predictions)
+    full = (verdict == "accept") & (node >= 0)
+    branch = (verdict == "partial") & (node >= 0)
+    right = right_of(truth, node, full)
+    accept, partial = full & own, branch & own
     lineage = np.where((node >= 0)[:, None], tree.ancestors[node], -1)  # (B, L)
     levels = []
     for depth in range(tree.depth):
@@ -46,8 +51,28 @@ def decisions(predictions: Sequence[Prediction], truth: Truth, policy: Policy | 
         accept=decided_score(accept, accept & right, _guaranteed(policy, "accept")),
         partial=decided_score(partial, partial & right, _guaranteed(policy, "partial")),
         placed=decided_score(placed, placed & right),
-        review=decided_score(~placed, None),
+        review=decided_score(own & ~placed, None),
         levels=tuple(levels),
+        by_rules=None if own.all() else _by_rules((full | branch) & ~own, right, own),
+    )
+
+
+def decided_by_model(predictions: Sequence[Prediction]) -> np.ndarray:
+    """(B,) bool: no rule acted on the product. Guarantees cover these alone."""
+    return np.array([not p.rule for p in predictions], dtype=bool)
+
+
+def rule_decisions(predictions: Sequence[Prediction]) -> RuleDecisions:
+    """How many products rules decided or left for review, where no labels tell how many rightly."""
+    own = decided_by_model(predictions)
+    decided = np.array([p.decision != "review" for p in predictions], dtype=bool)
+    return _by_rules(decided & ~own, None, own)
+
+
+def _by_rules(decided: np.ndarray, right: np.ndarray | None, own: np.ndarray) -> RuleDecisions:
+    return RuleDecisions(
+        decided=decided_score(decided, None if right is None else decided & right),
+        review=decided_score(~decided & ~own, None),
     )
 
 
@@ -65,8 +90,12 @@ def right_of(truth: Truth, node: np.ndarray, accept: np.ndarray) -> np.ndarray:
 def guarantee_report(
     predictions: Sequence[Prediction], truth: Truth, policy: Policy | None = None
 ) -> GuaranteeReport:
-    """Guaranteed against realized precision and coverage of the same predictions, as curves."""
-    measured = risk_coverage(predictions, truth, policy)
+    """Guaranteed against realized precision and coverage of the same predictions, as curves.
+
+    Only products on which no rule acted are counted.
+    """
+    own = np.flatnonzero(decided_by_model(predictions))
+    measured = risk_coverage([predictions[i] for i in own], truth[own], policy)
     return GuaranteeReport(
         curves=tuple(_thin(curve) for curve in measured.curves),
         checks=tuple(

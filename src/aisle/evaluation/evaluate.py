@@ -9,7 +9,7 @@ import numpy as np
 from aisle.data import Catalog
 from aisle.evaluation.baseline import LinearBaseline
 from aisle.evaluation.branches import confusions, matrix, node_scores, subtree_sums
-from aisle.evaluation.collect import ScoreFn, product_batches
+from aisle.evaluation.collect import ScoreFn, decided_products, product_batches
 from aisle.evaluation.compare_reports import pack_hits, products_hash
 from aisle.evaluation.decision_metrics import decisions, guarantee_report
 from aisle.evaluation.eval_set import EvalSet, MethodResult
@@ -219,15 +219,10 @@ def _baseline(eval_set: EvalSet, scored: MethodResult, train: Catalog, progress:
 
 def _predictions(eval_set: EvalSet, classifier: Classifier, progress: Progress) -> list[Prediction] | None:
     """The decisions of the classifier; None if it has no `predict`."""
-    predict = getattr(classifier, "predict", None)
-    if predict is None:
+    if not hasattr(classifier, "predict"):
         return None
-    predictions: list[Prediction] = []
     with progress("deciding", len(eval_set.rows)) as advance:
-        for part in product_batches(eval_set.products, eval_set.rows):
-            predictions.extend(predict(part))
-            advance(len(part))
-    return predictions
+        return decided_products(classifier, eval_set.products, eval_set.rows, advance)
 
 
 def _robustness(eval_set: EvalSet, classifier: Classifier, progress: Progress) -> tuple[RobustnessScore, ...]:

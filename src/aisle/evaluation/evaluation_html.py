@@ -50,4 +50,10 @@ def _decided(decisions: Decisions) -> str:
     for kind, name in kinds:
         right = f", {kind.precision.value:.1%} of these are right" if kind.precision is not None else ""
         parts.append(f"{kind.coverage:.1%} get {name}{right}")
-    return f"decisions: {'; '.join(parts)}; {decisions.review.coverage:.1%} are for review"
+    parts.append(f"{decisions.review.coverage:.1%} are for review")
+    if decisions.by_rules is not None:
+        ruled = decisions.by_rules.decided
+        right = f", {ruled.precision.value:.1%} of these are right" if ruled.precision is not None else ""
+        parts.append(f"rules decide {ruled.coverage:.1%}{right}")
+        parts.append(f"rules leave {decisions.by_rules.review.coverage:.1%} for review")
+    return f"decisions: {'; '.join(parts)}"

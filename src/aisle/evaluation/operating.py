@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aisle.evaluation.decision_metrics import decided_score, right_of
+from aisle.evaluation.decision_metrics import decided_by_model, decided_score, right_of
 from aisle.evaluation.scores import MeasuredPoint, OperatingCurve
 from aisle.guarantee import Policy, Prediction, summarize_curve
 from aisle.guarantee.path_confidence import Descent
@@ -17,10 +17,13 @@ def operating_curve(predictions: Sequence[Prediction], truth: Truth, policy: Pol
     """The curve of `policy`, and what its points decide of labelled products, and how often rightly.
 
     Args:
-        predictions: Of B products, by this policy at any of its points.
+        predictions: Of B products, by this policy at any of its points. Those on which rules acted are left
+            out.
         truth: (B,) where they belong.
         policy: With its curve.
     """
+    own = np.flatnonzero(decided_by_model(predictions))
+    predictions, truth = [predictions[i] for i in own], truth[own]
     found = summarize_curve(policy)
     tree = truth.taxonomy
     descent, held = _paths(predictions, tree)

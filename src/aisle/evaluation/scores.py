@@ -193,12 +193,26 @@ class DecisionScore(ResultRecord):
     guaranteed: float | None = None
 
 
-class Decisions(ResultRecord):
-    """The decisions of `predict`.
+class RuleDecisions(ResultRecord):
+    """Products on which rules acted. Rules answer for them: no guarantee covers them.
 
     Attributes:
+        decided: Accepted or partial.
+        review: Left for review.
+    """
+
+    decided: DecisionScore
+    review: DecisionScore
+
+
+class Decisions(ResultRecord):
+    """The decisions of `predict`. Coverage is a share of all evaluated products.
+
+    Attributes:
+        accept: Products on which no rule acted, as `partial`, `placed`, `review` and `levels`.
         placed: Accepted or partial.
         levels: Level 1 downwards: the products whose path reaches that level.
+        by_rules: The other products; null where no rule acted.
     """
 
     accept: DecisionScore
@@ -206,6 +220,7 @@ class Decisions(ResultRecord):
     placed: DecisionScore
     review: DecisionScore
     levels: tuple[DecisionScore, ...]
+    by_rules: RuleDecisions | None = None
 
 
 class MeasuredPoint(ResultRecord):
@@ -235,7 +250,8 @@ class MeasuredPoint(ResultRecord):
 
 
 class OperatingCurve(ResultRecord):
-    """What the model decides automatically at each precision: expected, and on the evaluated products.
+    """What the model decides automatically at each precision: expected, and on the evaluated products on which
+    no rule acted.
 
     Attributes:
         precision: The precision that decides.
@@ -313,7 +329,8 @@ class GuaranteeCheck(ResultRecord):
 
 
 class GuaranteeReport(ResultRecord):
-    """Guaranteed and realized precision and coverage, by level and by level-1 category."""
+    """Guaranteed and realized precision and coverage, by level and by level-1 category, of the products on
+    which no rule acted."""
 
     curves: tuple[GuaranteeCurve, ...]
     checks: tuple[GuaranteeCheck, ...]

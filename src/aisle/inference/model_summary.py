@@ -54,9 +54,13 @@ def model_html(model: "BasePredictor") -> str:
 def _guarantee(model: "BasePredictor") -> str:
     policy = model.policy
     if policy.point is None:
-        return "not calibrated: every product is left for review"
+        return f"not calibrated: every product is left for review{_rules(model)}"
     point = next(p for p in summarize_curve(policy).points if p.precision == policy.point.precision)
-    return f"guaranteed precision {exact(policy.settings.precision)}: {point.text}"
+    return f"guaranteed precision {exact(policy.settings.precision)}: {point.text}{_rules(model)}"
+
+
+def _rules(model: "BasePredictor") -> str:
+    return "" if model.rules is None else f"; products on which its {model.rules} act are counted apart"
 
 
 def _members(model: "BasePredictor") -> str:

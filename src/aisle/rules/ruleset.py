@@ -153,6 +153,10 @@ class Ruleset:
         today = self.today
         return [rule.id for rule in self.rules if not rule.acts_on(today)]
 
+    def __str__(self) -> str:
+        expired = f", {len(self.expired):,} expired" if self.expired else ""
+        return f"{len(self.rules):,} rule{'' if len(self.rules) == 1 else 's'}{expired}, version {self.digest}"
+
     # -- binding ------------------------------------------------------------------------------
 
     @cached_property

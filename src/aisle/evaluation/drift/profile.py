@@ -121,6 +121,8 @@ _ARRAYS = ("confidence", "accepted", "partial", "ood", "present", "length", "ske
 def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed: int = 0) -> Profile:
     """The profile of a catalog's rows that are not faulty; of more than `MOST`, of a random sample.
 
+    Predictions are the model's own: rules that are set or removed are no change of the products.
+
     Raises:
         AisleError: The catalog has no such row, or the classifier makes no decisions.
     """
@@ -131,6 +133,8 @@ def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed
         )
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST, replace=False))
+    if getattr(classifier, "rules", None) is not None:
+        classifier = classifier.with_rules(None)
     embed = getattr(classifier, "embed", None)
     predictions: list[Prediction] = []
     joint: list[np.ndarray] = []

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from aisle.atomic_files import atomic_text
-from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve, ResultRecord
+from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve, ResultRecord, RuleDecisions
 
 
 class Shift(ResultRecord):
@@ -44,12 +44,15 @@ class GuaranteeStatus(ResultRecord):
         why: The reason in words.
         guaranteed: The precision of automatic decisions, full paths and branches; null if there are none.
         expected: Mean confidence of the accepted products.
-        accepted: Share of products that get a full path.
+        accepted: Share of products that get a full path from the model alone, without rules.
         accepted_before: The same of the reference.
-        partial: Share of products that get a branch.
+        partial: Share of products that get a branch from the model alone.
         partial_before: The same of the reference.
-        measured: Accepted products that are right by the file's own labels; null if there are too few.
+        measured: Accepted products that are right by the file's own labels, of those on which no rule acts;
+            null if there are too few.
         measured_branch: Products with a branch that is right by the labels; null if there are too few.
+        by_rules: What rules decide of the labelled products, or of all where too few are labelled; null for a
+            model without rules. No guarantee covers them.
     """
 
     verdict: Literal["holds", "doubtful", "broken", "none"]
@@ -62,6 +65,7 @@ class GuaranteeStatus(ResultRecord):
     partial_before: float
     measured: ConfidenceInterval | None
     measured_branch: ConfidenceInterval | None
+    by_rules: RuleDecisions | None = None
 
 
 class Drift(ResultRecord):

@@ -12,9 +12,11 @@ from aisle.errors import AisleError
 from aisle.evaluation.drift.permutation_tests import TestResult, clouds, holm, occurrences, shares, values
 from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile, profile_of
 from aisle.evaluation.drift.result import Aspect, Drift, GuaranteeStatus, Shift
+from aisle.evaluation.collect import decided_products
+from aisle.evaluation.decision_metrics import decisions, rule_decisions
 from aisle.evaluation.eval_set import EvalSet
 from aisle.evaluation.operating import operating_curve
-from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve
+from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve, RuleDecisions
 from aisle.guarantee import Policy
 from aisle.progress import SILENT, Progress
 
@@ -91,7 +93,8 @@ def drift(
             f"fewer than {FEWEST} are too few to compare"
         )
     now = profile(classifier, fresh, progress, seed=1)
-    aspects, curve = compared(reference, now, progress), _operating_curve(classifier, fresh)
+    aspects = compared(reference, now, progress)
+    curve, by_rules = _measured_decisions(classifier, fresh)
     return Drift(
         model_id=classifier.model_id,
         source=", ".join(part.path.name for part in catalog.files),
@@ -102,7 +105,7 @@ def drift(
         faulty=int(fresh.fatal.sum()),
         aspects=aspects,
         guarantee=_guarantee_status(
-            classifier, curve, reference, now, [a.name for a in aspects if a.changed]
+            classifier, curve, by_rules, reference, now, [a.name for a in aspects if a.changed]
         ),
         operating_curve=curve,
     )
@@ -244,7 +247,12 @@ def _by_top(a: Profile, b: Profile, x: np.ndarray, y: np.ndarray) -> tuple[Shift
 
 
 def _guarantee_status(
-    classifier: Any, curve: OperatingCurve | None, before: Profile, now: Profile, changed: list[str]
+    classifier: Any,
+    curve: OperatingCurve | None,
+    by_rules: RuleDecisions | None,
+    before: Profile,
+    now: Profile,
+    changed: list[str],
 ) -> GuaranteeStatus:
     policy = getattr(classifier, "policy", None)
     guarantees = (
@@ -258,6 +266,7 @@ def _guarantee_status(
         verdict=verdict, why=why, guaranteed=guaranteed, expected=expected, measured=full,
         measured_branch=branch, accepted=float(now.accepted.mean()), partial=float(now.partial.mean()),
         accepted_before=float(before.accepted.mean()), partial_before=float(before.partial.mean()),
+        by_rules=by_rules,
     )  # fmt: skip
 
 
@@ -292,17 +301,25 @@ def _measured(curve: OperatingCurve | None) -> tuple[ConfidenceInterval | None, 
     return full, branch
 
 
-def _operating_curve(classifier: Any, catalog: Catalog) -> OperatingCurve | None:
-    """The curve measured on the file's labels, where enough rows have one; a category that is not in the
-    model's tree makes every decision wrong."""
-    policy = getattr(classifier, "policy", None)
-    if not catalog.labelled or not isinstance(policy, Policy):
-        return None
-    rows = np.flatnonzero((catalog.targets().node >= 0) & ~catalog.fatal)
+def _measured_decisions(
+    classifier: Any, catalog: Catalog
+) -> tuple[OperatingCurve | None, RuleDecisions | None]:
+    """The curve measured on the file's labels, where enough rows have one, and what rules decide; a category
+    that is not in the model's tree makes every decision wrong."""
+    policy, rules = getattr(classifier, "policy", None), getattr(classifier, "rules", None)
+    given = catalog.targets().node >= 0 if catalog.labelled else np.zeros(len(catalog), bool)
+    rows = np.flatnonzero(given & ~catalog.fatal)
+    measured = len(rows) >= FEWEST and isinstance(policy, Policy)
+    if not measured and rules is None:
+        return None, None
+    rows = rows if measured else np.flatnonzero(~catalog.fatal)
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(2).choice(rows, MOST, replace=False))
-    if len(rows) < FEWEST:
-        return None
-    some = catalog.select(rows)
-    truth = EvalSet.of(classifier.taxonomy, some, None, None).truth
-    return operating_curve(classifier.predict(list(some)), truth, policy)
+    predictions = decided_products(classifier, catalog, rows)
+    if not measured:
+        return None, rule_decisions(predictions)
+    truth = EvalSet.of(classifier.taxonomy, catalog.select(rows), None, None).truth
+    by_rules = None if rules is None else decisions(predictions, truth).by_rules
+    if rules is not None and by_rules is None:
+        by_rules = rule_decisions(predictions)
+    return operating_curve(predictions, truth, policy), by_rules
