@@ -34,9 +34,6 @@ def info(
         console.print_json({"model_id": model.model_id, **described, "operating_curve": curve})
         return
     _print_model(model, run, tree)
-    if model.rules is not None and not tree:
-        said = f"{model.rules}: products on which they act are counted apart; no guarantee covers them"
-        console.out.print(said, markup=False)
 
 
 def _rules(model: Any) -> dict[str, Any] | None:
@@ -47,16 +44,23 @@ def _rules(model: Any) -> dict[str, Any] | None:
     return {"rules": len(rules.rules), "version": rules.digest, "expired": rules.expired}
 
 
+def _print_rules(model: Any) -> None:
+    if model.rules is not None:
+        console.out.print(model.rules.statement, markup=False)
+
+
 def _print_model(model: Any, run: Path, tree: bool) -> None:
     from aisle.guarantee import summarize_curve
     from aisle.inference.training_counts import training_counts
 
     if hasattr(model, "members") or hasattr(model, "cheap"):
         _print_combination(model, run)
+        _print_rules(model)
         return
     taxonomy = model.taxonomy
     if model.runtime == "migrated" and not tree:
         _print_migrated(model, run)
+        _print_rules(model)
         return
     if not tree:
         console.print_markdown(_card(model))

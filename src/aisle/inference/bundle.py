@@ -73,7 +73,7 @@ def _write(model: Any, folder: Path) -> str:
         if model.catalog_format is not None:
             model.catalog_format.save(folder)
         card = folder / "README.md"  # there already in an exported model
-        text = renewed(card.read_text(), model.policy, model_id) if card.exists() else None
+        text = renewed(card.read_text(), model.policy, model_id, model.rules) if card.exists() else None
         card.write_text(text or model_card(model, model_id))
     else:  # the members' ids are in the model's own file
         files = describe_files(folder, model.members_folder)
@@ -182,6 +182,11 @@ def _write_rules(home: Path, manifest: dict[str, Any], rules: Ruleset | None, fo
     if rules is not None:
         (folder / RULES).write_text(rules.to_json(), "utf-8")
         files[RULES] = describe_file(folder / RULES)
+    card = folder / "README.md"
+    if card.exists():
+        policy = read_policy(home, manifest)["policy"]
+        card.write_text(renewed(card.read_text(), policy, manifest["model_id"], rules))
+        files[card.name] = describe_file(card)
     changed = {**{key: value for key, value in manifest.items() if key != "seal"}, "files": files}
     write_json(folder / MANIFEST, {**changed, "seal": seal(changed)})
 

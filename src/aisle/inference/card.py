@@ -31,7 +31,7 @@ Reads:
 {measured(results)}
 
 ## Guarantee
-{guarantee(predictor.policy)}
+{guarantee(predictor.policy, predictor.rules)}
 
 ## Use
 ```python
@@ -68,19 +68,20 @@ def measured(results: dict[str, Any] | Any) -> str:
     return f"On {results.get('evaluated_on', 'held-out rows')}:\n\n| metric | value |\n|---|---|\n{rows}"
 
 
-def renewed(card: str, policy: Any, model_id: str) -> str:
-    """A copied card that names the model's id, and what its policy guarantees now."""
+def renewed(card: str, policy: Any, model_id: str, rules: Any = None) -> str:
+    """A copied card that names the model's id, and what its policy guarantees and its rules are now."""
     before, _, rest = card.partition("## Guarantee\n")
     _, _, after = rest.partition("## Use\n")
     before = re.sub(r"(?m)^# Model .*$", f"# Model {model_id}", before, count=1)
-    return f"{before}## Guarantee\n{guarantee(policy)}\n\n## Use\n{after}"
+    return f"{before}## Guarantee\n{guarantee(policy, rules)}\n\n## Use\n{after}"
 
 
-def guarantee(policy: Any) -> str:
-    """The operating curve as a table, and what is guaranteed of it."""
+def guarantee(policy: Any, rules: Any = None) -> str:
+    """The operating curve as a table, what is guaranteed of it, and of which products it is not."""
     found = summarize_curve(policy)
+    ruled = "" if rules is None else f"\n\n{rules.statement.capitalize()}."
     if not found.points:
-        return "Not calibrated: every product is left for review. `aisle calibrate` fits a guarantee."
+        return f"Not calibrated: every product is left for review. `aisle calibrate` fits a guarantee.{ruled}"
     head = "| precision | full path | branch | review |\n|---|---|---|---|\n"
     rows = [
         f"| {exact(p.precision)} | {share(p.full)} | {share(sum(p.branch))} | {share(p.review)} |"
@@ -89,4 +90,4 @@ def guarantee(policy: Any) -> str:
     chosen = f"Decides at {exact(found.precision)}; `--precision` chooses another row."
     if found.advice:
         chosen = f"{found.advice[0].upper()}{found.advice[1:]}."
-    return f"{chosen}\n\n{head}" + "\n".join(rows) + f"\n\n{found.statement}\n\n{found.labels}"
+    return f"{chosen}\n\n{head}" + "\n".join(rows) + f"\n\n{found.statement}\n\n{found.labels}{ruled}"

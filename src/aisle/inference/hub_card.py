@@ -58,7 +58,7 @@ or `review` (a person decides).
 
 ## Guarantee
 
-{guarantee(model.policy)}
+{guarantee(model.policy, model.rules)}
 
 ## Intended use
 

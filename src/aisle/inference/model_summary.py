@@ -52,15 +52,11 @@ def model_html(model: "BasePredictor") -> str:
 
 
 def _guarantee(model: "BasePredictor") -> str:
-    policy = model.policy
+    policy, rules = model.policy, "" if model.rules is None else f"; {model.rules.statement}"
     if policy.point is None:
-        return f"not calibrated: every product is left for review{_rules(model)}"
+        return f"not calibrated: every product is left for review{rules}"
     point = next(p for p in summarize_curve(policy).points if p.precision == policy.point.precision)
-    return f"guaranteed precision {exact(policy.settings.precision)}: {point.text}{_rules(model)}"
-
-
-def _rules(model: "BasePredictor") -> str:
-    return "" if model.rules is None else f"; products on which its {model.rules} act are counted apart"
+    return f"guaranteed precision {exact(policy.settings.precision)}: {point.text}{rules}"
 
 
 def _members(model: "BasePredictor") -> str:

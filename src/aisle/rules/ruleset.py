@@ -157,6 +157,11 @@ class Ruleset:
         expired = f", {len(self.expired):,} expired" if self.expired else ""
         return f"{len(self.rules):,} rule{'' if len(self.rules) == 1 else 's'}{expired}, version {self.digest}"
 
+    @property
+    def statement(self) -> str:
+        """What they mean for the guarantee of a model, in words."""
+        return f"rules: {self}; products on which they act are counted apart, no guarantee covers them"
+
     # -- binding ------------------------------------------------------------------------------
 
     @cached_property
