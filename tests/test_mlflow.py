@@ -15,6 +15,8 @@ mlflow = pytest.importorskip("mlflow")
 import aisle  # noqa: E402
 import aisle.mlflow as flavor  # noqa: E402
 from aisle.errors import AisleError  # noqa: E402
+from aisle.rules import Ruleset  # noqa: E402
+from aisle.taxonomy import format_path  # noqa: E402
 from tests.waiting import wait_until  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow and what it uses
@@ -67,6 +69,23 @@ def test_the_signature_names_the_columns_of_the_training_catalog(saved, trained,
     assert len(model.predict(example)) == 1
     titles = model.predict(pd.DataFrame({"title": ["red running shoes", None]}))  # no other column
     assert list(titles["decision"])[1] == "review"
+
+
+def test_rules_act_and_are_named_and_their_fields_are_passed_on(trained, tmp_path):
+    node = trained.model.taxonomy.nodes[-1]
+    text = f"""
+        fields = ["seller"]
+        [[rule]]
+        id = "acme"
+        action = "force"
+        category = {json.dumps(node.id)}
+        when.seller = "Acme"
+    """
+    flavor.save_model(trained.model.with_rules(Ruleset.parse(text)), tmp_path / "model")
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    found = model.predict(pd.DataFrame({"title": ["red running shoes"] * 2, "seller": ["ACME", "Other"]}))
+    assert list(found["rule"]) == ["acme", ""]
+    assert list(found["path"])[0] == format_path(node.path)
 
 
 @pytest.mark.slow

@@ -167,16 +167,18 @@ def _arguments(
 
 
 def _columns(model: BasePredictor) -> list[str]:
-    """The columns that a model reads: those of its training catalog, else its fields."""
-    written = model.catalog_format
+    """The columns that a model and its rules read: those of its training catalog, else its fields."""
+    roles = {} if model.catalog_format is None else model.catalog_format.columns
     found: dict[str, None] = {}
     for role in ("id", "title", "description", "fields", "images", "vectors"):
-        value = (written.columns.get(role) if written is not None else None) or ()
+        value = roles.get(role) or ()
         found |= dict.fromkeys([value] if isinstance(value, str) else value)
     if not found:
         fields = [field for view in model.inputs if view.modality == "text" for field in view.fields]
         images = ["image"] if any(view.modality == "image" for view in model.inputs) else []
         found = dict.fromkeys(["id", *fields, *images])
+    if model.rules is not None:
+        found |= dict.fromkeys(name for name in model.rules.named_fields if not roles.get(name))
     return [name for name in found if name != "*"]
 
 

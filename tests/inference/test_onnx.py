@@ -25,6 +25,7 @@ from aisle.models import encoders, fusions, heads
 from aisle.models.config import ModelSpec
 from aisle.models.label_embeddings import make_context
 from aisle.models.spec import build_network, network_views, new_preprocessor
+from aisle.rules import Ruleset
 from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 from aisle.server.suggest import Suggester
@@ -383,6 +384,36 @@ def products():
         vectors = {"given": rng.normal(size=5).astype(np.float32)} if i % 4 else {}
         found.append(aisle.Product(str(i), fields, tuple(pictures), vectors))
     return found
+
+
+def test_rules_act_as_on_the_network_and_are_saved(exported, promising, tmp_path):
+    folder, _ = exported
+    node = promising.model.taxonomy.nodes[-1]
+    category = json.dumps(node.id)
+    text = f"""
+        [[rule]]
+        id = "lamp"
+        action = "force"
+        category = {category}
+        when.title.contains = "lamp"
+        [[rule]]
+        id = "never"
+        action = "deny"
+        category = {category}
+        unless.title.contains = "lamp"
+    """
+    titles = ["a lamp", "a mug"]
+    network, twin = (
+        model.with_rules(Ruleset.parse(text)).predict(titles)
+        for model in (promising.model, aisle.load(folder))
+    )
+    assert [one.rule for one in twin] == ["lamp", "never"]
+    assert (twin[0].path, twin[0].rule, twin[0].reason) == (node.path, "lamp", "rule lamp: decides")
+    for own, other in zip(network, twin, strict=True):
+        assert (own.best, own.path, own.decision, own.rule) == (other.best, other.path, other.decision, other.rule)
+        assert other.confidence == pytest.approx(own.confidence, abs=1e-4)
+    aisle.load(folder).with_rules(Ruleset.parse(text)).save(tmp_path / "twin")
+    assert [one.rule for one in aisle.load(tmp_path / "twin").predict(titles)] == ["lamp", "never"]
 
 
 @pytest.fixture(scope="module")
