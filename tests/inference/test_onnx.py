@@ -410,7 +410,12 @@ def test_rules_act_as_on_the_network_and_are_saved(exported, promising, tmp_path
     assert [one.rule for one in twin] == ["lamp", "never"]
     assert (twin[0].path, twin[0].rule, twin[0].reason) == (node.path, "lamp", "rule lamp: decides")
     for own, other in zip(network, twin, strict=True):
-        assert (own.best, own.path, own.decision, own.rule) == (other.best, other.path, other.decision, other.rule)
+        assert (own.best, own.path, own.decision, own.rule) == (
+            other.best,
+            other.path,
+            other.decision,
+            other.rule,
+        )
         assert other.confidence == pytest.approx(own.confidence, abs=1e-4)
     aisle.load(folder).with_rules(Ruleset.parse(text)).save(tmp_path / "twin")
     assert [one.rule for one in aisle.load(tmp_path / "twin").predict(titles)] == ["lamp", "never"]

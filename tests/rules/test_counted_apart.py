@@ -1,4 +1,4 @@
-"""Products that rules decide are no part of the guarantee: evaluation, calibration, drift, info and the card."""
+"""Products that rules decide are no part of the guarantee: evaluation, calibration, drift, model card."""
 
 import csv
 import json
@@ -130,7 +130,10 @@ def test_the_commands_say_so(typed, tmp_path):
     assert code == 0
     apart = "decided by rules: 15 (37.5 % of products), 33.3 % correct; 5 left for review"
     assert apart in " ".join(shown.split())
-    assert json.loads(typed("evaluate", run, file, "--json")[1])["decisions"]["by_rules"]["decided"]["count"] == 15
+    assert (
+        json.loads(typed("evaluate", run, file, "--json")[1])["decisions"]["by_rules"]["decided"]["count"]
+        == 15
+    )
     reference = ("--reference", file)
     assert apart in " ".join(typed("drift", run, file, *reference)[1].split())
     status = json.loads(typed("drift", run, file, *reference, "--json")[1])["guarantee"]

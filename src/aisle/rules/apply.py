@@ -134,9 +134,11 @@ def apply_rules(rules: CompiledRules, policy: Policy, batch: DecidedBatch) -> li
         for i, found in outcomes.items()
         if found.excluded is not None and found.forced is None
     }
+    forced = _forced(batch, {i: found.forced for i, found in outcomes.items() if found.forced is not None})
     narrowed = _narrowed(policy, batch, excluded)
     for i, found in outcomes.items():
-        decided[i] = _decided(batch, i, found, narrowed.get(i))
+        prediction = forced.get(i, batch.predictions[i])
+        decided[i] = _decided(prediction, found, narrowed.get(i))
     return decided
 
 
@@ -181,17 +183,21 @@ def _narrowed(
     return dict(zip(rows, zip(found, left.tolist(), strict=True), strict=True))
 
 
-def _decided(
-    batch: DecidedBatch, row: int, found: Outcome, narrowed: tuple[Prediction, float] | None
-) -> Prediction:
-    """The prediction of one product on which rules act."""
+def _decided(own: Prediction, found: Outcome, narrowed: tuple[Prediction, float] | None) -> Prediction:
+    """The prediction of one product on which rules act.
+
+    Args:
+        own: The model's, or that of a rule that decides.
+        found: What rules do to the product.
+        narrowed: Without the categories that rules exclude, as `_narrowed` predicts.
+    """
     ids = SEPARATOR.join(rule.config.id for rule in found.acted)
     if found.forced is not None:
-        return replace(_forced(batch, row, found.forced), rule=ids)
-    prediction, left = (batch.predictions[row], 1.0) if narrowed is None else narrowed
+        return replace(own, rule=ids)
+    prediction, left = (own, 1.0) if narrowed is None else narrowed
     excluded = 1.0 - left
     if narrowed is not None and excluded <= _MIN_EXCLUDED:  # what is excluded had no confidence
-        prediction = batch.predictions[row]
+        prediction = own
         ids = SEPARATOR.join(
             rule.config.id for rule in found.acted if rule.config.action == "review" or rule is found.slow
         )
@@ -222,28 +228,38 @@ def rule_reason(rule: CompiledRule) -> str:
     return f"rule {config.id}: {config.reason or what}"
 
 
-def _forced(batch: DecidedBatch, row: int, rule: CompiledRule) -> Prediction:
-    """The prediction of a product that a rule decides, with the model's own confidence in that category."""
-    prediction, confidences = batch.predictions[row], batch.confidences[row : row + 1]
-    taxonomy = confidences.taxonomy
+def _forced(batch: DecidedBatch, rules: Mapping[int, CompiledRule]) -> dict[int, Prediction]:
+    """Predictions of the rows that rules decide, with the model's own confidence in those categories."""
+    if not rules:
+        return {}
+    confidences = batch.confidences[np.array(list(rules))]
+    taxonomy, logp = confidences.taxonomy, confidences.logp
+    best = np.array([_best(rule, taxonomy, logp[i]) for i, rule in enumerate(rules.values())])
+    lineage = np.minimum(np.exp(confidences.lineage(best).astype(np.float64)), 1.0)
+    found = {}
+    for (row, rule), node, levels in zip(rules.items(), best.tolist(), lineage.tolist(), strict=True):
+        there, top = taxonomy.nodes[rule.nodes[0]], taxonomy.nodes[node]
+        confidence = tuple(levels[: len(top.path)])
+        others = [one for one in batch.predictions[row].alternatives if one.path != top.path]
+        found[row] = replace(
+            batch.predictions[row],
+            best=top.path,
+            best_id=top.id,
+            path=there.path,
+            path_id=there.id,
+            confidence=confidence,
+            decision="accept" if there.path == top.path else "partial",
+            reason=rule_reason(rule),
+            alternatives=(Alternative(top.path, confidence[-1]), *others[: ALTERNATIVES - 1]),
+            threshold=None,
+        )
+    return found
+
+
+def _best(rule: CompiledRule, taxonomy: Taxonomy, logp: np.ndarray) -> int:
+    """The category that a rule forces; where no product can be in it, the most probable one below."""
     node = rule.nodes[0]
-    start, stop = taxonomy.span[node]
-    end = taxonomy.terminal_of[node]
-    terminal = int(end) if end >= 0 else int(start + np.argmax(confidences.logp[0, start:stop]))
-    best = int(taxonomy.terminals[terminal])
-    depth = int(taxonomy.node_depth[best])
-    sure = np.exp(confidences.lineage(np.array([best]))[0, :depth].astype(np.float64))
-    path = taxonomy.nodes[best].path
-    others = [one for one in prediction.alternatives if one.path != path]
-    return replace(
-        prediction,
-        best=path,
-        best_id=taxonomy.nodes[best].id,
-        path=taxonomy.nodes[node].path,
-        path_id=taxonomy.nodes[node].id,
-        confidence=tuple(np.minimum(sure, 1.0).tolist()),
-        decision="accept" if end >= 0 else "partial",
-        reason=rule_reason(rule),
-        alternatives=(Alternative(path, float(min(sure[-1], 1.0))), *others[: ALTERNATIVES - 1]),
-        threshold=None,
-    )
+    if taxonomy.terminal_of[node] >= 0:
+        return node
+    start, stop = rule.spans[0]
+    return int(taxonomy.terminals[start + np.argmax(logp[start:stop])])

@@ -29,6 +29,7 @@ class Cell:
 
     def __init__(self, raw: str) -> None:
         self.raw = raw
+        self._ngrams: dict[int, frozenset[str]] = {}
 
     @cached_property
     def text(self) -> str:
@@ -56,15 +57,16 @@ class Cell:
         return f" {' '.join(self.words)} "
 
     @cached_property
-    def values(self) -> list[str]:
+    def values(self) -> frozenset[str]:
         """The whole cell and each of its values, folded."""
-        return folded_values(self.text)
+        return frozenset(folded_values(self.text))
 
-    @cached_property
-    def trigrams(self) -> frozenset[str]:
-        """All runs of three characters of the folded text."""
-        text = self.folded
-        return frozenset([text[i : i + 3] for i in range(len(text) - 2)])
+    def character_ngrams(self, n: int) -> frozenset[str]:
+        """All runs of n characters of the folded text."""
+        if n not in self._ngrams:
+            text = self.folded
+            self._ngrams[n] = frozenset([text[i : i + n] for i in range(len(text) - n + 1)])
+        return self._ngrams[n]
 
 
 class Cells(dict[str, Cell | None]):
@@ -126,8 +128,9 @@ class Patterns(NamedTuple):
         try:
             for pattern, groups, safe in zip(self.compiled, self.required, self.safe, strict=True):
                 if all(any(literal in folded for literal in group) for group in groups):
-                    limit = None if len(text) <= safe else TIME_LIMIT
-                    if pattern.search(text, timeout=limit):
+                    # Other threads run meanwhile only where the search may take long: a switch costs more.
+                    long = len(text) > safe
+                    if pattern.search(text, concurrent=long, timeout=TIME_LIMIT if long else None):
                         return True
             return False
         except TimeoutError:
@@ -201,6 +204,7 @@ class CompiledRule(NamedTuple):
         config: What the file states.
         number: Its place in the order in which rules act, from 0.
         nodes: The nodes of its categories.
+        spans: Of each node the range of its terminals.
         when: All of them must hold.
         unless: None of these groups may hold as a whole.
         model: The condition on the model's own prediction.
@@ -209,6 +213,7 @@ class CompiledRule(NamedTuple):
     config: RuleConfig
     number: int
     nodes: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
     when: tuple[FieldCondition, ...]
     unless: tuple[tuple[FieldCondition, ...], ...]
     model: ModelCondition

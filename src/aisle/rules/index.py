@@ -1,8 +1,9 @@
 """Finds the few rules that may concern a product, without evaluating all of them.
 
-Each rule is listed under one of its conditions: the values that a cell must equal, a word of each phrase, or
-three characters that a pattern cannot match without. Of several conditions the one is taken whose keys the
-fewest rules share. Rules without such a condition are candidates for every product.
+Each rule is listed under a key of one of its conditions: a value that a cell must equal, a word of each phrase,
+or up to three characters that a pattern cannot match without. Of several conditions that one is taken whose
+keys the fewest rules share; what else the rule needs of the same field is compared next. Rules without such a
+condition are candidates for every product.
 """
 
 from collections import Counter, defaultdict
@@ -10,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from aisle.rules.conditions import Cells, CompiledRule, Patterns, Test, Values, Words
 
-_WORD, _VALUE, _TRIGRAM = range(3)
-_GRAM = 3
+_NGRAMS = range(1, 4)  # numbers of characters, which are the kinds of such keys
+_WORD, _VALUE = 4, 5
 _Key = tuple[str, int, str]  # field, kind, text
+_Entry = tuple[int, frozenset[str]]  # a rule's number, and what else it needs of the same field and kind
 
 
 class RuleIndex:
@@ -25,15 +27,18 @@ class RuleIndex:
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         choices = [list(_choices(rule)) for rule in rules]
         shared = Counter(key for options in choices for keys in options for group in keys for key in group)
-        tables: dict[tuple[str, int], dict[str, list[int]]] = defaultdict(dict)
+        tables: dict[tuple[str, int], dict[str, list[_Entry]]] = defaultdict(dict)
         self.always: list[int] = []
         for number, options in enumerate(choices):
             if not options:
                 self.always.append(number)
                 continue
-            anchors = [[_rarest(group, shared) for group in keys] for keys in options]
-            for field, kind, text in set(min(anchors, key=lambda keys: sum(shared[key] for key in keys))):
-                tables[field, kind].setdefault(text, []).append(number)
+            needed = {key for groups in options if len(groups) == 1 for key in groups[0]}
+            anchored = [[(_rarest(group, shared), group) for group in keys] for keys in options]
+            for anchor, group in min(anchored, key=lambda keys: _frequency(keys, shared)):
+                field, kind, text = anchor
+                others = {key[2] for key in needed.union(group) - {anchor} if key[:2] == (field, kind)}
+                tables[field, kind].setdefault(text, []).append((number, frozenset(others)))
         self._tables = [(field, kind, table, table.keys()) for (field, kind), table in tables.items()]
 
     def candidates(self, cells: Cells) -> Iterable[int]:
@@ -43,14 +48,12 @@ class RuleIndex:
             cell = cells[field]
             if cell is None:
                 continue
-            if kind == _WORD:
-                hits: Iterable[str] = cell.vocabulary & keys
-            elif kind == _VALUE:
-                hits = [value for value in cell.values if value in table]
+            if kind in _NGRAMS:
+                has = cell.character_ngrams(kind)
             else:
-                hits = cell.trigrams & keys
-            for hit in hits:
-                found += table[hit]
+                has = cell.vocabulary if kind == _WORD else cell.values
+            for hit in has & keys:
+                found += [number for number, others in table[hit] if others <= has]
         return sorted(set(found)) if len(found) > 1 else found
 
 
@@ -59,30 +62,31 @@ def _rarest(group: Sequence[_Key], shared: Counter[_Key]) -> _Key:
     return min(group, key=lambda key: (shared[key], -len(key[2])))
 
 
+def _frequency(keys: Sequence[tuple[_Key, object]], shared: Counter[_Key]) -> tuple[bool, int]:
+    """How many products will probably have one of some keys: one or two characters are in most texts."""
+    return any(kind in _NGRAMS[:-1] for (_, kind, _), _ in keys), sum(shared[anchor] for anchor, _ in keys)
+
+
 def _choices(rule: CompiledRule) -> Iterator[list[list[_Key]]]:
     """Of each condition, groups of keys: a product needs all keys of one group at least."""
     for condition in rule.when:
         for test in condition.tests:
-            groups = _groups(test)
-            if groups:
+            for groups in _groups(test):
                 yield [[(condition.field, kind, text) for kind, text in group] for group in groups]
 
 
-def _groups(test: Test) -> list[list[tuple[int, str]]]:
+def _groups(test: Test) -> Iterator[list[list[tuple[int, str]]]]:
     if isinstance(test, Words):
-        return [[(_WORD, word) for word in phrase] for phrase in test.phrases]
-    if isinstance(test, Values) and not test.numbers:
-        return [[(_VALUE, value)] for value in test.values]
-    if isinstance(test, Patterns):
-        best = [_longest(options) for options in test.required]
-        if all(best):
-            literals = [literal for alternatives in best for literal in alternatives]
-            return [[(_TRIGRAM, text[i : i + _GRAM]) for i in range(len(text) - 2)] for text in literals]
-    return []
+        yield [[(_WORD, word) for word in phrase] for phrase in test.phrases]
+    elif isinstance(test, Values) and not test.numbers:
+        yield [[(_VALUE, value)] for value in test.values]
+    elif isinstance(test, Patterns) and len(test.required) == 1:
+        yield from map(_ngrams, test.required[0])
+    elif isinstance(test, Patterns) and all(test.required):  # any of them may match: the longest text of each
+        best = [max(groups, key=lambda group: min(map(len, group))) for groups in test.required]
+        yield _ngrams([literal for group in best for literal in group])
 
 
-def _longest(options: Sequence[Sequence[str]]) -> Sequence[str]:
-    """Of the groups of literals that a pattern requires one of each of, the one whose shortest is longest;
-    empty without one of three characters or more."""
-    long = [group for group in options if all(len(literal) >= _GRAM for literal in group)]
-    return max(long, key=lambda group: min(map(len, group)), default=())
+def _ngrams(literals: Sequence[str]) -> list[list[tuple[int, str]]]:
+    n = min(_NGRAMS[-1], *map(len, literals))
+    return [[(n, text[i : i + n]) for i in range(len(text) - n + 1)] for text in literals]

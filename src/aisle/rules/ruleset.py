@@ -155,7 +155,9 @@ class Ruleset:
 
     def __str__(self) -> str:
         expired = f", {len(self.expired):,} expired" if self.expired else ""
-        return f"{len(self.rules):,} rule{'' if len(self.rules) == 1 else 's'}{expired}, version {self.digest}"
+        return (
+            f"{len(self.rules):,} rule{'' if len(self.rules) == 1 else 's'}{expired}, version {self.digest}"
+        )
 
     @property
     def statement(self) -> str:
@@ -241,7 +243,9 @@ class Ruleset:
             frozenset(rule.decision),
             tuple(name.casefold() for name in rule.source),
         )
-        return CompiledRule(rule, place, resolve(rule.category), when, unless, model)
+        chosen = resolve(rule.category)
+        spans = tuple((start, stop) for start, stop in nodes.taxonomy.span[list(chosen)].tolist())
+        return CompiledRule(rule, place, chosen, spans, when, unless, model)
 
 
 class CompiledRules:
