@@ -1,9 +1,9 @@
 """Finds the few rules that may concern a product, without evaluating all of them.
 
-Each rule is listed under a key of one of its conditions: a value that a cell must equal, a word of each phrase,
-or up to three characters that a pattern cannot match without. Of several conditions that one is taken whose
-keys the fewest rules share; what else the rule needs of the same field is compared next. Rules without such a
-condition are candidates for every product.
+Each rule is listed under a key of one of its conditions: a value that a cell must equal, a word of each
+phrase, or up to three characters that a pattern cannot match without. Of several conditions that one is taken
+whose keys the fewest rules share; what else the rule needs of the same field is compared next. Rules without
+such a condition are candidates for every product.
 """
 
 from collections import Counter, defaultdict
