@@ -85,7 +85,7 @@ def test_rules_act_and_are_named_and_their_fields_are_passed_on(trained, tmp_pat
     model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
     found = model.predict(pd.DataFrame({"title": ["red running shoes"] * 2, "seller": ["ACME", "Other"]}))
     assert list(found["rule"]) == ["acme", ""]
-    assert list(found["path"])[0] == format_path(node.path)
+    assert found["path"].iloc[0] == format_path(node.path)
 
 
 @pytest.mark.slow

@@ -250,8 +250,8 @@ class MeasuredPoint(ResultRecord):
 
 
 class OperatingCurve(ResultRecord):
-    """What the model decides automatically at each precision: expected, and on the evaluated products on which
-    no rule acted.
+    """What the model decides automatically at each precision: expected, and on the evaluated products that no
+    rule acted on.
 
     Attributes:
         precision: The precision that decides.

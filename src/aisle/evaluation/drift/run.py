@@ -9,11 +9,11 @@ import numpy as np
 
 from aisle.data import Catalog
 from aisle.errors import AisleError
+from aisle.evaluation.collect import decided_products
+from aisle.evaluation.decision_metrics import decisions, rule_decisions
 from aisle.evaluation.drift.permutation_tests import TestResult, clouds, holm, occurrences, shares, values
 from aisle.evaluation.drift.profile import FILE, MOST, Profile, profile, profile_of
 from aisle.evaluation.drift.result import Aspect, Drift, GuaranteeStatus, Shift
-from aisle.evaluation.collect import decided_products
-from aisle.evaluation.decision_metrics import decisions, rule_decisions
 from aisle.evaluation.eval_set import EvalSet
 from aisle.evaluation.operating import operating_curve
 from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve, RuleDecisions
