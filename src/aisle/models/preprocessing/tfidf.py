@@ -125,7 +125,7 @@ class TfidfPreprocessor:
             ids = [word_id.get(word, -1) for word in text]
             pair_df.update({(a, b) for a, b in itertools.pairwise(ids) if a >= 0 <= b})
             distinct = set(text)
-            for word in distinct - grams_of.keys():
+            for word in distinct.difference(grams_of):  # `- grams_of.keys()` visits every key
                 grams_of[word] = set(self._char_ngrams(word))
             gram_df.update(set().union(*(grams_of[word] for word in distinct)))
         pairs = sorted(_most_frequent(pair_df, self.word_bigrams, min_df))
