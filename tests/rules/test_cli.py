@@ -99,6 +99,9 @@ def test_the_test_reads_as_a_table(typed, tmp_path, catalog, run):
     assert "5 products; rules touch 4 and decide 4 of them" in shown
     assert "lamp and table contradict each other on 1 products (1); lamp acts" in shown
     assert "late never acts: lamp acts first" in shown
+    assert "contradicts labels: lamp, table" in shown
+    assert "expired: old" in shown
+    assert max(map(len, shown.splitlines()[1:8])) <= 80
 
 
 def test_classify_follows_a_file_and_counts_its_products_apart(typed, tmp_path, catalog, run):

@@ -46,9 +46,31 @@ def test_a_rule_without_an_id_is_named_by_its_number():
         rules("\n[[rule]]\naction = 'review'")
 
 
-def test_a_file_that_is_no_toml(tmp_path):
-    with pytest.raises(RulesError, match="not TOML"):
-        model().with_rules(written(tmp_path, "[[rule]\n"))
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("rules.toml", "[[rule]\n", "not TOML"),
+        ("rules.toml", "# nothing yet\n", "there is no [[rule]] in it"),
+        ("rules.toml", '[rule]\nid = "a"', "each rule begins with [[rule]]"),
+        ("rules.toml", "versoin = 1", "unknown key. The keys are: rule, fields."),
+        ("rules.json", '{"a": 1}', "not as `aisle rules set` saves earlier rules"),
+    ],
+)
+def test_a_file_without_rules(tmp_path, name, text, message):
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(RulesError) as caught:
+        model().with_rules(file)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_a_file_may_have_another_encoding(tmp_path, encoding):
+    file = tmp_path / "rules.toml"
+    file.write_bytes(f'[[rule]]\n{DENY}reason = "Möbel für die Küche"\n'.encode(encoding))
+    assert model().with_rules(file).rules.rules[0].reason == "Möbel für die Küche"
 
 
 def test_a_declared_field_may_be_named():

@@ -78,8 +78,8 @@ def _print(found: "RulesReport") -> None:
         f"{found.products:,} products; rules touch {found.touched:,} and decide {found.decided:,} of them"
     )
     table = Table(box=None, pad_edge=False)
-    for name in ("rule", "action", "touches", "acts", "changes", "labels agree", "model agrees", ""):
-        table.add_column(name, justify="left" if name in ("rule", "action", "") else "right")
+    for name in ("rule", "action", "touches", "acts", "changes", "labels\nagree", "model\nagrees"):
+        table.add_column(name, justify="left" if name in ("rule", "action") else "right", overflow="fold")
     for one in found.rules:
         labels = f"{one.right:,} of {one.labelled:,}" if one.labelled else "–"
         table.add_row(
@@ -88,10 +88,11 @@ def _print(found: "RulesReport") -> None:
             *(f"{number:,}" for number in (one.touched, one.acted, one.changed)),
             labels,
             f"{one.agreed:,}",
-            ", ".join(one.findings),
         )
     console.out.print(table, markup=False)
     say = console.out.print
+    for finding in dict.fromkeys(finding for one in found.rules for finding in one.findings):
+        say(f"{finding}: {', '.join(one.id for one in found.rules if finding in one.findings)}", markup=False)
     for one in found.rules:
         for example in one.wrong:
             product = f"{example['id']} {example['title']!r}"
@@ -128,7 +129,7 @@ def set_rules(
     if as_json:
         console.print_json({"rules": len(rules), "version": digest, "before": kept and str(kept)})
         return
-    console.out.print(f"{len(rules):,} rules" + (f", version {digest}" if digest else ""))
+    console.out.print("no rules" if model.rules is None else str(model.rules), markup=False)
     console.print_paths(**({"before": kept} if kept else {}))
 
 

@@ -1,6 +1,7 @@
 """Coverage and precision of the decisions of `predict`."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -94,8 +95,8 @@ def guarantee_report(
 
     Only products on which no rule acted are counted.
     """
-    own = np.flatnonzero(decided_by_model(predictions))
-    measured = risk_coverage([predictions[i] for i in own], truth[own], policy)
+    own = decided_by_model(predictions)
+    measured = risk_coverage(list(compress(predictions, own)), truth[own], policy)
     return GuaranteeReport(
         curves=tuple(_thin(curve) for curve in measured.curves),
         checks=tuple(

@@ -1,6 +1,7 @@
 """The operating curve of a model, and how often it was right on labelled products at each of its points."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -22,8 +23,8 @@ def operating_curve(predictions: Sequence[Prediction], truth: Truth, policy: Pol
         truth: (B,) where they belong.
         policy: With its curve.
     """
-    own = np.flatnonzero(decided_by_model(predictions))
-    predictions, truth = [predictions[i] for i in own], truth[own]
+    own = decided_by_model(predictions)
+    predictions, truth = list(compress(predictions, own)), truth[own]
     found = summarize_curve(policy)
     tree = truth.taxonomy
     descent, held = _paths(predictions, tree)

@@ -27,7 +27,7 @@ from aisle.taxonomy import Scores, Taxonomy
 
 MIN_LEFT = 0.5  # confidence that deny and restrict must leave for a decision to be automatic
 SEPARATOR = ", "  # between the ids of rules that acted on one product
-_MIN_EXCLUDED = 1e-9  # excluded confidence up to which deny and restrict change nothing
+_MIN_EXCLUDED = 1e-12  # excluded confidence up to which deny and restrict change nothing
 
 
 @dataclass

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from aisle.data import Product
-from aisle.errors import AisleError, extra, first_line
+from aisle.errors import AisleError, extra
 from aisle.guarantee import Prediction
 from aisle.rules.config import CellTest, Range, RuleConfig, Scalar
 from aisle.rules.literals import longest_safe_text, required_literals
@@ -287,4 +287,4 @@ def _pattern(field: str, text: str, fail: Callable[[str], RulesError]) -> Any:
     try:
         return regex.compile(text, regex.IGNORECASE)
     except (regex.error, ValueError, OverflowError) as error:
-        raise fail(f"{field}: regex {text!r} cannot be read ({first_line(error)})") from error
+        raise fail(f"{field}: regex {text!r} cannot be read ({error})") from error

@@ -96,7 +96,10 @@ def validation_error(error: ValidationError, data: Mapping[str, Any], where: Pla
     message = str(found["msg"]).removeprefix("Value error, ")
     if len(place) < 2 or place[0] != "rule" or not isinstance(place[1], int):
         if found["type"] == "extra_forbidden":
-            message = f"unknown key.{did_you_mean(str(place[-1]), RulesConfig.model_fields)}"
+            near = did_you_mean(str(place[-1]), RulesConfig.model_fields)
+            message = f"unknown key.{near or ' The keys are: rule, fields.'}"
+        elif place == ["rule"]:
+            message = "each rule begins with [[rule]]"
         return RulesError(f"{where.name}: {'.'.join(map(str, place))}: {message}")
     rule = data["rule"][place[1]]
     inner = [str(part) for part in place[2:] if not isinstance(part, int)]

@@ -205,7 +205,7 @@ def _compare(
         result.right += 1
     elif len(result.wrong) < EXAMPLES:
         title = product.fields.get("title", "")
-        result.wrong.append({"id": product.id, "title": title[:80], "label": format_path(label)})
+        result.wrong.append({"id": product.id, "title": title[:60], "label": format_path(label)})
 
 
 def _tells(label: CategoryPath, paths: list[CategoryPath]) -> bool:

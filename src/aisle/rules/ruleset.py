@@ -73,7 +73,10 @@ class Ruleset:
         file = Path(file)
         if file.suffix == ".json":  # as `to_json` writes
             return cls.from_json(read_text(file), str(file))
-        return cls.parse(read_text(file), str(file), lambda name: read_text(file.parent / name))
+        found = cls.parse(read_text(file), str(file), lambda name: read_text(file.parent / name))
+        if not found.rules:
+            raise RulesError(f"{file}: there is no [[rule]] in it; `none` instead of a file is for no rules")
+        return found
 
     @classmethod
     def parse(
@@ -126,11 +129,11 @@ class Ruleset:
         try:
             data = json.loads(text)
             if data["format"] != FORMAT:
-                raise ValueError(f"format {data['format']!r}; this Aisle reads format {FORMAT}")
+                raise ValueError
             lists = {str(key): "\n".join(map(str, value)) for key, value in data["lists"].items()}
             toml, called = str(data["text"]), str(data["name"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RulesError(f"not saved rules: {first_line(error)}") from error
+            raise RulesError(f"{name or 'rules'}: not as `aisle rules set` saves earlier rules") from error
         return cls.parse(toml, name or called, lists.__getitem__)
 
     @cached_property

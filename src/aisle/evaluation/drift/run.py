@@ -309,17 +309,16 @@ def _measured_decisions(
     policy, rules = getattr(classifier, "policy", None), getattr(classifier, "rules", None)
     given = catalog.targets().node >= 0 if catalog.labelled else np.zeros(len(catalog), bool)
     rows = np.flatnonzero(given & ~catalog.fatal)
-    measured = len(rows) >= FEWEST and isinstance(policy, Policy)
-    if not measured and rules is None:
+    if len(rows) < FEWEST or not isinstance(policy, Policy):
+        policy, rows = None, np.flatnonzero(~catalog.fatal)
+    if policy is None and rules is None:
         return None, None
-    rows = rows if measured else np.flatnonzero(~catalog.fatal)
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(2).choice(rows, MOST, replace=False))
     predictions = decided_products(classifier, catalog, rows)
-    if not measured:
-        return None, rule_decisions(predictions)
+    by_rules = None if rules is None else rule_decisions(predictions)
+    if policy is None:
+        return None, by_rules
     truth = EvalSet.of(classifier.taxonomy, catalog.select(rows), None, None).truth
-    by_rules = None if rules is None else decisions(predictions, truth).by_rules
-    if rules is not None and by_rules is None:
-        by_rules = rule_decisions(predictions)
+    by_rules = decisions(predictions, truth).by_rules or by_rules
     return operating_curve(predictions, truth, policy), by_rules
