@@ -60,6 +60,25 @@ def tab(browser, site):
     assert tab.wrong == []
 
 
+WIDTHS = {
+    "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True},
+    "desktop": {"viewport": {"width": 1440, "height": 900}},
+}
+
+
+@pytest.fixture(name="tab", params=WIDTHS)
+def each_width(request, browser, site):
+    """A tab of each width, in which no script fails."""
+    context = browser.new_context(**WIDTHS[request.param])
+    tab = context.new_page()
+    tab.set_default_timeout(30_000)
+    tab.wrong, tab.touch = [], request.param == "phone"
+    tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
+    yield tab
+    context.close()
+    assert tab.wrong == []
+
+
 def faults(tab):
     """What axe finds."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()

@@ -2,31 +2,13 @@
 
 from pathlib import Path
 
-import pytest
-
-from tests.server.browser import PHONE, check_looks, in_chromium
 from tests.server.browser import browser as browser
+from tests.server.browser import check_looks, in_chromium
+from tests.server.browser import each_width as each_width
 from tests.server.browser import site as site
 from tests.server.test_console import typed
 
 pytestmark = in_chromium
-WIDTHS = {
-    "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True},
-    "desktop": {"viewport": {"width": 1440, "height": 900}},
-}
-
-
-@pytest.fixture(params=WIDTHS)
-def tab(request, browser, site):
-    """A tab of each width, in which no script fails."""
-    context = browser.new_context(**WIDTHS[request.param])
-    tab = context.new_page()
-    tab.set_default_timeout(30_000)
-    tab.wrong, tab.touch = [], request.param == "phone"
-    tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
-    yield tab
-    context.close()
-    assert tab.wrong == []
 
 
 def test_what_is_not_known_is_said_and_not_accepted_with_one_key(site, tab):

@@ -40,7 +40,8 @@ def check_columns(model: ModelInputs, catalog: Catalog) -> list[str]:
     lacking = _lacking(model, catalog)
     views = {view.name: view for view in model.inputs}.values()
     used = [view for view in views if view.name not in lacking]
-    if not used or (len(catalog) and not _any_row(used, catalog)):
+    named = [view for view in views if view.fields != ("*",)] or used  # attributes alone say too little
+    if all(view.name in lacking for view in named) or (len(catalog) and not _any_row(used, catalog)):
         raise _nothing_known(model, catalog.names)
     return lacking
 

@@ -24,8 +24,8 @@ export class BatchTable {
     const floor = h("input", { id: "floor", type: "number", min: "0", max: "100", step: "1", value: "90", inputmode: "numeric" });
     this.element = h("section", { class: "batch", "aria-labelledby": "products" }, h("h2", { id: "products" }, "Products"),
       h("div", { class: "row start together" },
-        h("label", { for: "floor" }, "Accept all of at least"), floor, h("span", {}, "% confidence"),
-        h("button", { type: "button", class: "main", onclick: () => this.accept(Number(floor.value) / 100) }, "Accept"),
+        h("div", { class: "row start" }, h("label", { for: "floor" }, "Confidence ≥"), floor, h("span", {}, "%"),
+          h("button", { type: "button", class: "main", onclick: () => this.accept(Number(floor.value) / 100) }, "Accept all")),
         h("button", { type: "button", onclick: () => this.review() }, "Send the rest to review"),
         h("button", { type: "button", onclick: () => this.undo() }, "Undo")),
       h("label", { for: "find" }, "Find"), search, this.facets, this.list);
